@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints as they are downloaded: a `.tar.gz` stands for the folder inside it."""
+
+import atexit
+import functools
+import shutil
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path
+
+from biobert_tf.checkpoints import base
+from biobert_tf.errors import InputError
+
+
+def opened(path: Path) -> Path:
+    """Returns `path`, or for an archive the unpacked folder with the checkpoint.
+
+    An archive is unpacked once per process, below the system's temporary directory
+    (`TMPDIR`), and removed when the process ends.
+
+    Args:
+        path: Anything; only `*.tar.gz` and `*.tgz` are archives.
+
+    Raises:
+        InputError: The archive is missing, damaged, unsafe, or does not hold
+            exactly one folder with a checkpoint.
+    """
+    if not path.name.endswith((".tar.gz", ".tgz")) or path.is_dir():
+        return path
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        raise InputError.at(path, None, "no such file") from None
+    return _unpacked(path.resolve(), changed)
+
+
+@functools.cache
+def _unpacked(path: Path, changed: int) -> Path:
+    """Unpacks the archive last changed at `changed`, in nanoseconds."""
+    root = Path(tempfile.mkdtemp(prefix="biobert-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(root, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        shutil.rmtree(root, ignore_errors=True)
+        raise InputError.at(
+            path, None, f"cannot be unpacked: {error}; download it again"
+        ) from None
+    return _folder_with_checkpoint(root, path)
+
+
+def _folder_with_checkpoint(root: Path, archive: Path) -> Path:
+    """Returns the only folder below `root` that holds a checkpoint."""
+    folders = sorted(
+        {
+            found.parent
+            for pattern in ("*.index", "*.safetensors")
+            for found in root.rglob(pattern)
+            # Archives made on a Mac carry a hidden twin "._name" of every file.
+            if not found.name.startswith(".")
+        }
+    )
+    if not folders:
+        raise InputError.at(archive, None, "holds no checkpoint (*.index)")
+    if len(folders) > 1:
+        inside = [str(folder.relative_to(root)) for folder in folders]
+        raise InputError.at(
+            archive,
+            None,
+            f"holds {len(folders)} checkpoints: {base.some(inside)}; unpack it and "
+            "give one of them",
+        )
+    return folders[0]

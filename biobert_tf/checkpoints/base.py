@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all checkpoint formats share: the weights, and how files appear on disk."""
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from biobert_tf.checkpoints import names
+from biobert_tf.config import EncoderConfig
+from biobert_tf.errors import InputError
+
+# TF1 variable name -> float32 array in its TF1 layout, see `names.TABLE`.
+Weights = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The weights found in a checkpoint.
+
+    Attributes:
+        weights: TF1 name to float32 array in TF1 layout.
+        ignored: What else the checkpoint holds, by the names used there: optimizer
+            slots, `global_step`, buffers.
+        source: The TF1 prefix or the Hugging Face directory that was read.
+    """
+
+    weights: Weights
+    ignored: tuple[str, ...]
+    source: Path
+
+
+def some(texts: Sequence[str], limit: int = 3) -> str:
+    """Returns the first `limit` texts and the number of the rest, for a message."""
+    rest = len(texts) - limit
+    return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+# Setting -> the weight and the axis that show it.
+_SIZES: Final[Mapping[str, tuple[str, int]]] = {
+    "vocab_size": ("bert/embeddings/word_embeddings", 0),
+    "hidden_size": ("bert/embeddings/word_embeddings", 1),
+    "max_position_embeddings": ("bert/embeddings/position_embeddings", 0),
+    "type_vocab_size": ("bert/embeddings/token_type_embeddings", 0),
+    "intermediate_size": ("bert/encoder/layer_0/intermediate/dense/kernel", 1),
+}
+_LAYERS: Final = "bert/encoder/"
+
+
+def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
+    """Rejects weights that are not those of a whole encoder of these sizes.
+
+    The number of heads leaves no trace in the weights and cannot be checked.
+
+    Args:
+        weights: TF1 name to array in TF1 layout.
+        config: The sizes they are said to have.
+        source: Where the weights come from, for the message.
+
+    Raises:
+        InputError: A part of the encoder is missing, or a size differs.
+    """
+    layers = {name.split("/")[2] for name in weights if name.startswith(_LAYERS)}
+    wanted = names.encoder_names(len(layers))
+    if missing := [name for name in wanted if name not in weights]:
+        raise InputError.at(
+            source, None, f"not a whole BERT encoder: {some(missing)} missing"
+        )
+    sizes = {key: weights[name].shape[axis] for key, (name, axis) in _SIZES.items()}
+    sizes["num_hidden_layers"] = len(layers)
+    for setting, size in sizes.items():
+        configured = getattr(config, setting)
+        if size != configured:
+            raise InputError.at(
+                source,
+                None,
+                f"{setting} is {size} in the checkpoint and {configured} in its "
+                "configuration; give the bert_config.json that belongs to it",
+            )
+
+
+@contextlib.contextmanager
+def staged(directory: Path, key: str) -> Iterator[Path]:
+    """Gives a temporary folder whose files move to `directory` if the block succeeds.
+
+    Several files cannot be replaced at one instant. So the file `key`, without which
+    no reader sees a checkpoint, is taken away first and moved in last: a kill at any
+    moment leaves the old checkpoint, none, or the whole new one, never a mixture.
+
+    Args:
+        directory: Made where it is missing; other files in it stay.
+        key: Name of a file that the block writes into the temporary folder.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=directory, prefix=".partial-"))
+    except OSError as error:
+        raise InputError.at(
+            directory,
+            None,
+            f"cannot be written: {error.strerror}; choose another directory",
+        ) from None
+    try:
+        yield staging
+        (directory / key).unlink(missing_ok=True)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == key):
+            path.replace(directory / path.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model directories of Hugging Face Transformers, without Transformers.
+
+Read and written: `config.json`, `model.safetensors`, `vocab.txt`,
+`tokenizer_config.json`.
+"""
+
+import dataclasses
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from biobert_tf import files
+from biobert_tf.checkpoints import base, names
+from biobert_tf.config import EncoderConfig
+from biobert_tf.errors import InputError
+
+Classifier = Literal["auto", "token", "sequence"]
+
+_WEIGHTS_FILE: Final = "model.safetensors"
+# Another value of these keys is another network, with weights of the same names.
+_REQUIRED: Final[Mapping[str, Any]] = {
+    "model_type": "bert",
+    "position_embedding_type": "absolute",
+    "layer_norm_eps": 1e-12,
+}
+# The masked-LM head stores these twice; TF1 stores them once.
+_TIED: Final[Mapping[str, str]] = {
+    "cls.predictions.decoder.weight": "bert/embeddings/word_embeddings",
+    "cls.predictions.decoder.bias": "cls/predictions/output_bias",
+}
+_MASKED_LM: Final = "cls/predictions/"
+
+
+def is_checkpoint(directory: Path) -> bool:
+    """Says whether `directory` holds a Hugging Face model, of any kind of weights."""
+    return (directory / "config.json").is_file() and (
+        bool(_weights_files(directory)) or (directory / "pytorch_model.bin").is_file()
+    )
+
+
+def encoder_config(directory: Path) -> EncoderConfig:
+    """Returns the sizes stored in the `config.json` of `directory`.
+
+    Raises:
+        InputError: No such file, impossible sizes, or a network that is not BERT's.
+    """
+    path = directory / "config.json"
+    values = files.read_json(path)
+    for key, want in _REQUIRED.items():
+        if values.get(key, want) != want:
+            raise InputError.at(
+                path, None, f"{key} is {values[key]!r}; only {want!r} can be used"
+            )
+    return EncoderConfig.from_dict(values, source=path)
+
+
+def labels(directory: Path) -> list[str] | None:
+    """Returns the labels named in `config.json`, in the order of their ids.
+
+    Returns:
+        None where they are not named, or only as Transformers does by default:
+        `LABEL_0`, `LABEL_1`.
+
+    Raises:
+        InputError: The ids are not 0, 1, 2, ...
+    """
+    path = directory / "config.json"
+    id2label = files.read_json(path).get("id2label")
+    if id2label is None:
+        return None
+    try:
+        found = [id2label[str(i)] for i in range(len(id2label))]
+    except (KeyError, TypeError):
+        raise InputError.at(path, None, "id2label must map 0, 1, 2, ...") from None
+    return None if found == _default_labels(len(found)) else found
+
+
+def _default_labels(num_labels: int) -> list[str]:
+    """Returns the names Transformers gives to labels without a name."""
+    return [f"LABEL_{i}" for i in range(num_labels)]
+
+
+# --- reading ---------------------------------------------------------------------
+
+
+def read(directory: Path) -> base.Checkpoint:
+    """Reads the BERT weights of a Hugging Face directory.
+
+    Names with and without `bert.` and the older `LayerNorm.gamma` and `.beta` are
+    understood; float16 and bfloat16 become float32.
+
+    Args:
+        directory: Holds `config.json` and `model.safetensors` (or its shards).
+
+    Raises:
+        InputError: Not a BERT model, no safetensors file, a damaged one, or the
+            package safetensors is not installed.
+    """
+    encoder_config(directory)
+    weights: base.Weights = {}
+    tied: base.Weights = {}
+    ignored: list[str] = []
+    for stored, array in _tensors(directory):
+        name = _lookup(stored)
+        if name is not None and name.tf1 not in weights:
+            layout = array.T if name.transposed else array
+            weights[name.tf1] = np.ascontiguousarray(layout, np.float32)
+        elif stored in _TIED:
+            tied[stored] = np.asarray(array, np.float32)
+        else:
+            ignored.append(stored)
+    if not weights:
+        raise InputError.at(
+            directory, None, f"holds no BERT weight, but {base.some(ignored)}"
+        )
+    ignored += _drop_untied_head(weights, tied, directory)
+    return base.Checkpoint(weights, tuple(sorted(ignored)), directory)
+
+
+def _lookup(stored: str) -> names.Name | None:
+    """Returns the weight of a tensor called `stored` by any version."""
+    text = stored
+    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
+        if text.endswith(f"LayerNorm{old}"):
+            text = text.removesuffix(old) + new
+    found = names.lookup("huggingface", text)
+    return found or names.lookup("huggingface", f"bert.{text}")
+
+
+def _drop_untied_head(
+    weights: base.Weights, tied: base.Weights, directory: Path
+) -> list[str]:
+    """Removes a masked-LM head that BERT cannot represent; returns its names.
+
+    BERT predicts words with the matrix that embeds them. A model whose two matrices
+    were trained apart still has a good encoder.
+    """
+    for stored, array in tied.items():
+        if np.array_equal(weights.setdefault(_TIED[stored], array), array):
+            continue
+        logging.getLogger(__name__).warning(
+            "%s: %s differs from the weights it is tied to in BERT; the masked-LM "
+            "head is left out",
+            directory,
+            stored,
+        )
+        head = [name for name in weights if name.startswith(_MASKED_LM)]
+        for name in head:
+            del weights[name]
+        return [*head, *tied]
+    return []
+
+
+def _weights_files(directory: Path) -> list[Path]:
+    """Returns the safetensors file of a directory, or its shards."""
+    whole = directory / _WEIGHTS_FILE
+    if whole.is_file():
+        return [whole]
+    return sorted(directory.glob("model-*-of-*.safetensors"))
+
+
+def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the name and the value of every stored tensor."""
+    paths = _weights_files(directory)
+    if not paths:
+        raise InputError.at(directory, None, _no_safetensors(directory))
+    safetensors = _safetensors()
+    for path in paths:
+        try:
+            with safetensors.safe_open(path, framework="numpy") as stored:
+                for name in sorted(stored.keys()):
+                    yield name, stored.get_tensor(name)
+        except (safetensors.SafetensorError, OSError) as error:
+            raise InputError.at(
+                path, None, f"damaged: {error}; copy or download it again"
+            ) from None
+
+
+def _no_safetensors(directory: Path) -> str:
+    """Returns what to do about a directory without safetensors."""
+    if not (directory / "pytorch_model.bin").is_file():
+        return f"holds no {_WEIGHTS_FILE}"
+    return (
+        "holds pytorch_model.bin only; where torch is installed, run in it: "
+        'python -c "import torch, safetensors.torch as s; '
+        "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
+        "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, "
+        f"'{_WEIGHTS_FILE}', dict(format='pt'))\""
+    )
+
+
+def _safetensors() -> Any:
+    """Returns the module safetensors, which is optional.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise InputError(
+            "Hugging Face models need the package safetensors: "
+            "pip install biobert_tf[huggingface]"
+        ) from None
+    return safetensors
+
+
+# --- writing ---------------------------------------------------------------------
+
+
+def architecture(
+    weights: base.Weights,
+    labels: Sequence[str] | None = None,
+    classifier: Classifier = "auto",
+) -> str:
+    """Returns the Transformers class that has these weights.
+
+    Args:
+        weights: TF1 names; the heads among them decide.
+        labels: Of `output_weights`, in the order of their ids.
+        classifier: What `output_weights` labels. "auto" takes the label O for a sign
+            of labelled tokens.
+
+    Raises:
+        InputError: "auto" and no labels to decide by.
+    """
+    if "output_weights" in weights:
+        if classifier == "auto" and labels is None:
+            raise InputError(
+                "cannot tell whether output_weights labels tokens or sequences; "
+                "give --classifier=token or --classifier=sequence"
+            )
+        token = classifier == "token" or (
+            classifier == "auto" and labels is not None and "O" in labels
+        )
+        kind = "Token" if token else "Sequence"
+        return f"BertFor{kind}Classification"
+    heads = {
+        "cls/squad/output_weights": "BertForQuestionAnswering",
+        "cls/predictions/output_bias": "BertForMaskedLM",
+        "cls/seq_relationship/output_weights": "BertForNextSentencePrediction",
+    }
+    present = [model for name, model in heads.items() if name in weights]
+    if present == ["BertForMaskedLM", "BertForNextSentencePrediction"]:
+        return "BertForPreTraining"
+    return present[0] if present else "BertModel"
+
+
+def write(
+    weights: base.Weights,
+    directory: Path,
+    config: EncoderConfig,
+    vocab_file: Path,
+    do_lower_case: bool,
+    labels: Sequence[str] | None = None,
+    classifier: Classifier = "auto",
+) -> None:
+    """Writes a directory that Transformers loads, whole or not at all.
+
+    Args:
+        weights: TF1 name to float32 array in TF1 layout.
+        directory: Made where it is missing; files of the same names are replaced.
+        config: Sizes of the encoder.
+        vocab_file: Copied to `vocab.txt`.
+        do_lower_case: Whether the tokenizer lower-cases.
+        labels: Of `output_weights`, in the order of their ids.
+        classifier: As for `architecture`.
+
+    Raises:
+        InputError: Sizes or labels do not fit the weights, the vocabulary is
+            missing, the directory cannot be written, no package safetensors.
+    """
+    safetensors = _safetensors()
+    base.require_fit(weights, config, directory)
+    model = architecture(weights, labels, classifier)
+    values = _config_values(weights, config, model, labels)
+    tokenizer = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": do_lower_case,
+        "model_max_length": config.max_position_embeddings,
+    }
+    if not vocab_file.is_file():
+        raise InputError.at(vocab_file, None, "no such file")
+    with base.staged(directory, key=_WEIGHTS_FILE) as staging:
+        shutil.copyfile(vocab_file, staging / "vocab.txt")
+        files.write_json(staging / "config.json", values)
+        files.write_json(staging / "tokenizer_config.json", tokenizer)
+        # Transformers refuses a file that does not say for which library it is.
+        safetensors.numpy.save_file(
+            _renamed(weights, model), staging / _WEIGHTS_FILE, {"format": "pt"}
+        )
+        # safetensors makes files that only their owner can read.
+        shutil.copymode(staging / "config.json", staging / _WEIGHTS_FILE)
+
+
+def _config_values(
+    weights: base.Weights,
+    config: EncoderConfig,
+    model: str,
+    labels: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Returns the content of `config.json`."""
+    values = {"architectures": [model], **_REQUIRED, "pad_token_id": 0}
+    values |= dataclasses.asdict(config)
+    if "output_weights" not in weights:
+        return values
+    num_labels = len(weights["output_weights"])
+    named = _default_labels(num_labels) if labels is None else list(labels)
+    if len(named) != num_labels or len(set(named)) != num_labels:
+        raise InputError(
+            f"the checkpoint has {num_labels} labels, but {len(set(named))} different "
+            f"ones are named: {', '.join(named)}"
+        )
+    values["id2label"] = {str(i): label for i, label in enumerate(named)}
+    values["label2id"] = {label: i for i, label in enumerate(named)}
+    return values
+
+
+def _renamed(weights: base.Weights, model: str) -> base.Weights:
+    """Returns the weights with the names and layouts of Hugging Face."""
+    renamed = {}
+    for tf1_name, array in weights.items():
+        name = names.lookup("tf1", tf1_name)
+        assert name is not None, f"{tf1_name} is not in names.TABLE"
+        text = name.huggingface
+        if model == "BertModel":
+            text = text.removeprefix("bert.")
+        # safetensors writes the memory as it lies: a transposed view would be lost.
+        renamed[text] = np.ascontiguousarray(array.T if name.transposed else array)
+    return renamed

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights into the variables of a Keras model, and out of them."""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf.checkpoints import base, names
+from biobert_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+    """What `assign` did; all names are TF1 names.
+
+    Attributes:
+        loaded: Variables that were given their value.
+        missing: Variables of a new head that keep their random value.
+        unexpected: Weights that the model has no variable for.
+        source: Where the weights came from.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    source: Path
+
+    def summary(self) -> list[str]:
+        """Returns what happened as lines for the log."""
+        lines = [f"{self.source}: loaded {len(self.loaded)} variables"]
+        if self.missing:
+            lines.append(f"new, with random values: {', '.join(self.missing)}")
+        if self.unexpected:
+            lines.append(
+                f"in the checkpoint but not in the model: {', '.join(self.unexpected)}"
+            )
+        return lines
+
+
+def assign(
+    variables: Sequence[tf.Variable],
+    weights: base.Weights,
+    *,
+    source: Path,
+    new_head: Collection[str] = (),
+) -> LoadReport:
+    """Gives every variable its weight; all of them or, on an error, none.
+
+    Call it in the cross-replica context of a `tf.distribute` strategy.
+
+    Args:
+        variables: Of a model; their names are in `names.TABLE`.
+        weights: TF1 name to float32 array in TF1 layout.
+        source: Where the weights came from, for messages.
+        new_head: TF1 names, or prefixes of them such as `cls/predictions`, that may
+            keep their random values: where the weights lack them or have another
+            number of labels. Where they fit, they are loaded all the same.
+
+    Raises:
+        InputError: Weights are missing or of other shapes, none fits, or the
+            checkpoint has more layers than the model.
+    """
+    targets = {name.tf1: (name, variable) for name, variable in _named(variables)}
+    wrong = {
+        tf1_name: differing
+        for tf1_name, (name, variable) in targets.items()
+        if tf1_name in weights
+        and (differing := _differing_shapes(name, variable, weights[tf1_name]))
+    }
+    fitting = [name for name in targets if name in weights and name not in wrong]
+    new = [name for name in targets if name not in fitting and _belongs(name, new_head)]
+    unexpected = sorted(set(weights) - set(targets))
+    _reject_shapes([text for name, text in wrong.items() if name not in new], source)
+    if not fitting:
+        raise InputError.at(source, None, "holds no variable of the model")
+    _reject_missing(
+        [name for name in targets if name not in {*weights, *new}], targets, source
+    )
+    _reject_layers([name for name in unexpected if _is_layer(name)], targets, source)
+    for tf1_name in fitting:
+        _, variable = targets[tf1_name]
+        variable.assign(weights[tf1_name].reshape(variable.shape))
+    return LoadReport(
+        loaded=tuple(fitting),
+        missing=tuple(new),
+        unexpected=tuple(unexpected),
+        source=source,
+    )
+
+
+def extract(variables: Sequence[tf.Variable]) -> base.Weights:
+    """Returns the values of `variables` by TF1 name, in TF1 layout, as float32."""
+    return {
+        name.tf1: np.asarray(variable.numpy(), np.float32).reshape(
+            name.tf1_shape(tuple(variable.shape))
+        )
+        for name, variable in _named(variables)
+    }
+
+
+def _named(
+    variables: Sequence[tf.Variable],
+) -> Iterator[tuple[names.Name, tf.Variable]]:
+    """Yields every variable with its row of the table."""
+    seen: set[str] = set()
+    for variable in variables:
+        text = variable.name.partition(":")[0]
+        name = names.lookup("native", text)
+        assert name is not None, f"variable {text} is not in names.TABLE"
+        assert text not in seen, f"two variables are called {text}"
+        seen.add(text)
+        yield name, variable
+
+
+def _belongs(name: str, heads: Collection[str]) -> bool:
+    """Says whether `name` is one of `heads` or stands below one."""
+    return any(name == head or name.startswith(f"{head}/") for head in heads)
+
+
+def _differing_shapes(
+    name: names.Name, variable: tf.Variable, weight: np.ndarray
+) -> str:
+    """Returns both shapes where they differ, else an empty text."""
+    wanted = name.tf1_shape(tuple(variable.shape))
+    if weight.shape == wanted:
+        return ""
+    return (
+        f"{name.tf1} is {list(weight.shape)} in the checkpoint and {list(wanted)} in "
+        "the model"
+    )
+
+
+def _reject_missing(
+    missing: Sequence[str], targets: Collection[str], source: Path
+) -> None:
+    """Raises for variables that have no weight and may not be new."""
+    if not missing:
+        return
+    raise InputError.at(
+        source,
+        None,
+        f"lacks {len(missing)} of the {len(targets)} variables of the model: "
+        f"{base.some(missing)}; was it trained for another task, or does "
+        "bert_config.json not belong to it?",
+    )
+
+
+def _is_layer(name: str) -> bool:
+    """Says whether a TF1 name is that of a variable inside a transformer block."""
+    return name.startswith("bert/encoder/")
+
+
+def _reject_layers(
+    unexpected: Sequence[str], targets: Collection[str], source: Path
+) -> None:
+    """Raises for weights of blocks that a model made of blocks does not have."""
+    if unexpected and any(_is_layer(name) for name in targets):
+        raise InputError.at(
+            source,
+            None,
+            "has more layers than the model, bert_config.json does not fit the "
+            f"checkpoint: {base.some(unexpected)}",
+        )
+
+
+def _reject_shapes(wrong: Sequence[str], source: Path) -> None:
+    """Raises for variables that have weights of another shape."""
+    if not wrong:
+        return
+    labels_only = all(text.startswith("output_") for text in wrong)
+    cause = (
+        "the labels are not those of the checkpoint"
+        if labels_only
+        else "bert_config.json does not fit the checkpoint"
+    )
+    raise InputError.at(
+        source,
+        None,
+        f"{cause}: {len(wrong)} shapes differ: {base.some(wrong)}",
+    )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints of TensorFlow 1, the format BioBERT is released in.
+
+A checkpoint `model.ckpt-40` is the files `model.ckpt-40.index` and
+`model.ckpt-40.data-00000-of-00001`; the path without endings is its prefix. The
+file `checkpoint` beside it names the newest prefix of its directory.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import files
+from biobert_tf.checkpoints import archive, base, names
+from biobert_tf.errors import InputError
+
+_PART: Final = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
+# What TensorFlow raises for files that are cut, mixed up or no checkpoint at all.
+_DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
+
+
+def prefix_of(path: Path) -> Path:
+    """Returns `path` without the ending of a checkpoint's file."""
+    return path.with_name(_PART.sub("", path.name)) if path.name else path
+
+
+def prefixes_in(directory: Path) -> list[Path]:
+    """Returns the prefixes of all checkpoints in `directory`, by name."""
+    return sorted(
+        prefix_of(path)
+        for path in directory.glob("*.index")
+        if not path.name.startswith(".")
+    )
+
+
+def find(path: Path) -> Path:
+    """Returns the prefix of the checkpoint that `path` stands for.
+
+    Args:
+        path: A prefix; one of its files (`.index`, `.data-*`, `.meta`); a directory,
+            which stands for the checkpoint its file `checkpoint` names, or else the
+            only one in it; or a `.tar.gz` or `.tgz` of such a directory.
+
+    Raises:
+        InputError: There is no such checkpoint, or a directory holds several.
+    """
+    path = archive.opened(path)
+    if path.is_dir():
+        return _in_directory(path)
+    prefix = prefix_of(path)
+    if not _index(prefix).is_file():
+        held = [found.name for found in prefixes_in(prefix.parent)]
+        raise InputError.at(
+            path,
+            None,
+            f"no such checkpoint; {prefix.parent} holds {base.some(held) or 'none'}",
+        )
+    return prefix
+
+
+def _index(prefix: Path) -> Path:
+    """Returns the file without which a checkpoint does not exist."""
+    return prefix.with_name(f"{prefix.name}.index")
+
+
+def _in_directory(directory: Path) -> Path:
+    """Returns the newest checkpoint of a directory, or the only one."""
+    recorded = _recorded(directory)
+    if recorded and _index(recorded[-1]).is_file():
+        return recorded[-1]
+    found = prefixes_in(directory)
+    if not found:
+        raise InputError.at(directory, None, "holds no checkpoint (*.index)")
+    if len(found) > 1:
+        held = [prefix.name for prefix in found]
+        raise InputError.at(
+            directory,
+            None,
+            f"holds {len(found)} checkpoints: {base.some(held)}; give one of them",
+        )
+    return found[0]
+
+
+def _recorded(directory: Path) -> list[Path]:
+    """Returns the prefixes that the file `checkpoint` names, the newest last.
+
+    Without such a file, or with a damaged one, there are none.
+    """
+    try:
+        state = tf.train.get_checkpoint_state(str(directory))
+    except UnicodeDecodeError:
+        state = None
+    if state is None:
+        return []
+    # By name only: the recorded path is often that of another computer.
+    return [
+        directory / Path(path).name
+        for path in (*state.all_model_checkpoint_paths, state.model_checkpoint_path)
+        if path
+    ]
+
+
+def read(path: Path) -> base.Checkpoint:
+    """Reads the BERT weights of a TF1 checkpoint.
+
+    Everything else in it is left unread and named in `ignored`: the optimizer's
+    `adam_m`, `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
+
+    Args:
+        path: As for `find`.
+
+    Raises:
+        InputError: No such checkpoint, it is damaged, or it holds no BERT weight.
+    """
+    prefix = find(path)
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        stored = sorted(reader.get_variable_to_shape_map())
+        weights = {
+            name: np.asarray(reader.get_tensor(name), np.float32)
+            for name in stored
+            if names.lookup("tf1", name)
+        }
+    except _DAMAGE as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError.at(
+            prefix, None, f"damaged checkpoint: {reason}; copy or download it again"
+        ) from None
+    ignored = tuple(name for name in stored if name not in weights)
+    if not weights:
+        raise InputError.at(
+            prefix,
+            None,
+            f"holds no variable with a BERT name, but {base.some(ignored)}; "
+            "want a TF1 checkpoint with names like bert/embeddings/word_embeddings",
+        )
+    return base.Checkpoint(weights=weights, ignored=ignored, source=prefix)
+
+
+def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
+    """Writes a checkpoint that the original programs load, whole or not at all.
+
+    The format is that of TF1's `Saver`. The file `checkpoint` of the directory
+    comes to name this checkpoint as the newest, after those it named before.
+
+    Args:
+        weights: TF1 name to float32 array in TF1 layout.
+        prefix: Where to; for example `output/model.ckpt-40`.
+        global_step: Training steps taken, stored as int64 `global_step`.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    # Saver sorts by name; so do we, and the files are the same byte for byte.
+    tensors = dict(sorted({**weights, "global_step": np.int64(global_step)}.items()))
+    with base.staged(prefix.parent, key=_index(prefix).name) as staging:
+        try:
+            with tf.device("cpu:0"):
+                tf.raw_ops.SaveV2(
+                    prefix=str(staging / prefix.name),
+                    tensor_names=list(tensors),
+                    shape_and_slices=[""] * len(tensors),
+                    tensors=list(tensors.values()),
+                )
+        except tf.errors.OpError as error:
+            raise InputError.at(
+                prefix, None, f"cannot be written: {error.message}"
+            ) from None
+    _record(prefix)
+
+
+def _record(prefix: Path) -> None:
+    """Makes the directory's file `checkpoint` name `prefix` as the newest."""
+    directory = prefix.parent.resolve()
+    # The newest stands in the list too; a dict drops the repetition.
+    earlier = dict.fromkeys(
+        path.name
+        for path in _recorded(directory)
+        if path.name != prefix.name and _index(path).is_file()
+    )
+    # Relative names, as TF1's Saver with save_relative_paths: the folder can move.
+    proto = tf.compat.v1.train.generate_checkpoint_state_proto(
+        str(directory), prefix.name, [*earlier, prefix.name]
+    )
+    files.write_text(directory / "checkpoint", str(proto))

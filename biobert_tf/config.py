@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Typed settings: checked once at the edge of the program, then only read.
+
+Every number that can change a result is a field here, with its unit in its text.
+A module receives the smallest config it needs; none looks at the command line,
+the environment or a global. `flags.py` makes the command line from these classes:
+a field is a flag of the same name, its text is the help.
+
+Names and defaults are those of the original scripts (run_ner.py:30-106 of
+dmis-lab/biobert) unless a text says otherwise.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+
+Compat = Literal["fixed", "master", "paper"]
+StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
+MixedPrecision = Literal["off", "bfloat16", "float16"]
+Xla = Literal["auto", "on", "off"]
+
+
+def setting(default: Any, doc: str) -> Any:
+    """Returns a dataclass field; `doc` is both its documentation and its `--help`."""
+    return dataclasses.field(default=default, metadata={"help": doc})
+
+
+def required(doc: str) -> Any:
+    """Returns a dataclass field without a default: a flag that must be given."""
+    return dataclasses.field(metadata={"help": doc})
+
+
+def _at_least(config: Any, **minimum: float) -> None:
+    """Rejects fields of `config` below their minimum, naming the flag."""
+    for name, least in minimum.items():
+        value = getattr(config, name)
+        if value < least:
+            raise InputError(f"--{name}={value}: must be at least {least}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Size of the BERT encoder; fields are the keys of `bert_config.json`."""
+
+    vocab_size: int = required("Number of WordPieces.")
+    hidden_size: int = setting(768, "Width of every token representation.")
+    num_hidden_layers: int = setting(12, "Transformer blocks.")
+    num_attention_heads: int = setting(12, "Heads; must divide hidden_size.")
+    intermediate_size: int = setting(3072, "Width of the feed-forward layer.")
+    hidden_act: str = setting("gelu", "gelu (exact), gelu_new (tanh), relu, ...")
+    hidden_dropout_prob: float = setting(0.1, "Dropout of every dense output.")
+    attention_probs_dropout_prob: float = setting(0.1, "Dropout of attention.")
+    max_position_embeddings: int = setting(512, "Longest input, in WordPieces.")
+    # The original's default is 16 and every released file says 2.
+    type_vocab_size: int = setting(2, "Number of segment types.")
+    initializer_range: float = setting(0.02, "Std of the truncated normal.")
+
+    def __post_init__(self) -> None:
+        """Rejects sizes that cannot be built."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and (not isinstance(value, int) or value < 1):
+                raise InputError(f"{field.name} is {value!r}: want a positive integer")
+            if field.type is float and not (
+                isinstance(value, int | float) and 0 <= value < 1
+            ):
+                raise InputError(f"{field.name} is {value!r}: want a number in [0, 1)")
+        if self.hidden_size % self.num_attention_heads:
+            raise InputError(
+                f"hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        if self.hidden_act not in HIDDEN_ACTIVATIONS:
+            raise InputError(
+                f"hidden_act {self.hidden_act!r} is none of "
+                f"{', '.join(HIDDEN_ACTIVATIONS)}"
+            )
+
+    @classmethod
+    def from_json(cls, path: Path) -> "EncoderConfig":
+        """Reads the `bert_config.json` (or `config.json`) released with weights.
+
+        Keys that size nothing are named in a warning: a misspelt key must not be
+        silently replaced by a default, as in the original's `from_dict`
+        (modeling.py:78).
+
+        Raises:
+            InputError: No such file, not JSON, a size is missing or impossible.
+        """
+        return cls.from_dict(files.read_json(path), source=path)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: Path) -> "EncoderConfig":
+        """Builds a config from `values`, which were read from `source`."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known - _HARMLESS_KEYS):
+            logging.getLogger(__name__).warning(
+                "%s: unknown keys ignored: %s", source, ", ".join(unknown)
+            )
+        try:
+            return cls(**{key: values[key] for key in known & set(values)})
+        except TypeError:
+            raise InputError.at(source, None, "vocab_size is missing") from None
+        except InputError as error:
+            raise InputError.at(source, None, str(error)) from None
+
+
+HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
+# Keys that Google's and Hugging Face's BERT files carry and that size nothing here.
+_HARMLESS_KEYS = frozenset(
+    "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers "
+    "pooler_size_per_head pooler_type architectures attention_probs_dropout "
+    "classifier_dropout gradient_checkpointing id2label label2id layer_norm_eps "
+    "model_type pad_token_id position_embedding_type torch_dtype dtype "
+    "transformers_version use_cache _name_or_path is_decoder add_cross_attention".split()
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """What to read, where to write, and which stages to run."""
+
+    data_dir: Path = required("Directory of the input files.")
+    output_dir: Path = required("Directory of everything the run writes.")
+    do_train: bool = setting(True, "Train on the training files.")
+    do_eval: bool = setting(False, "Evaluate on the development file.")
+    do_predict: bool = setting(True, "Predict, and score if labelled, the test file.")
+
+    def __post_init__(self) -> None:
+        """Rejects a run with nothing to do."""
+        if not (self.do_train or self.do_eval or self.do_predict):
+            raise InputError(
+                "nothing to do: set --do_train, --do_eval or --do_predict to true"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The weights and the vocabulary that belongs to them."""
+
+    vocab_file: Path | None = setting(
+        None, "WordPiece vocabulary; default: vocab.txt beside the checkpoint."
+    )
+    bert_config_file: Path | None = setting(
+        None, "Sizes of the encoder; default: the file beside the checkpoint."
+    )
+    init_checkpoint: Path | None = setting(
+        None,
+        "Weights to start from: TF1 prefix, .index, directory, .tar.gz, or a "
+        "Hugging Face directory. Without it training starts from random weights.",
+    )
+    # The original's default depends on the script; here it is BioBERT's everywhere.
+    do_lower_case: bool = setting(
+        False, "Lower-case the text; must match the vocabulary."
+    )
+    max_seq_length: int = setting(128, "Longest input, in WordPieces.")
+
+    def __post_init__(self) -> None:
+        """Rejects a length with no room for [CLS], a piece and [SEP]."""
+        _at_least(self, max_seq_length=3)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The original AdamWeightDecay with linear warm-up and decay."""
+
+    learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
+    warmup_proportion: float = setting(0.1, "Share of the steps that warm up, [0, 1].")
+
+    def __post_init__(self) -> None:
+        """Rejects rates that cannot train."""
+        if not self.learning_rate > 0:
+            raise InputError(f"--learning_rate={self.learning_rate}: must be positive")
+        if not 0 <= self.warmup_proportion <= 1:
+            raise InputError(
+                f"--warmup_proportion={self.warmup_proportion}: must be in [0, 1]"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How the Estimator steps, saves and reports."""
+
+    train_batch_size: int = setting(32, "Examples per step, over all devices.")
+    eval_batch_size: int = setting(8, "Examples per evaluation step, all devices.")
+    predict_batch_size: int = setting(8, "Examples per prediction step, all devices.")
+    num_train_epochs: float = setting(3.0, "Passes over the training examples.")
+    max_steps: int = setting(
+        0, "Stop after this many steps, keeping the schedule; 0: no limit."
+    )
+    gradient_accumulation_steps: int = setting(
+        1, "Split every train batch into this many passes to save memory."
+    )
+    save_checkpoints_steps: int = setting(1000, "Steps between two checkpoints.")
+    keep_checkpoint_max: int = setting(5, "Checkpoints kept, newest first.")
+    iterations_per_loop: int = setting(
+        1000, "Most steps per compiled call; progress is reported between calls."
+    )
+    seed: int = setting(12345, "Seeds initialisation, dropout and shuffling.")
+
+    def __post_init__(self) -> None:
+        """Rejects counts that cannot be stepped."""
+        _at_least(
+            self,
+            train_batch_size=1,
+            eval_batch_size=1,
+            predict_batch_size=1,
+            num_train_epochs=0,
+            max_steps=0,
+            gradient_accumulation_steps=1,
+            save_checkpoints_steps=1,
+            keep_checkpoint_max=1,
+            iterations_per_loop=1,
+            seed=0,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """Where the numbers are computed."""
+
+    strategy: StrategyName = setting(
+        "auto", "auto (all local GPUs, else CPU), cpu, gpu, multi_worker or tpu."
+    )
+    mixed_precision: MixedPrecision = setting(
+        "off", "off, bfloat16, or float16 (with loss scaling)."
+    )
+    xla: Xla = setting("auto", "Compile the step with XLA: auto (GPU, TPU), on, off.")
+    use_tpu: bool = setting(False, "Same as --strategy=tpu.")
+    tpu_name: str = setting("", "Cloud TPU name or grpc:// address; empty: local.")
+    tpu_zone: str = setting("", "Zone of the Cloud TPU; empty: ask the metadata.")
+    gcp_project: str = setting("", "Project of the Cloud TPU; empty: the default.")
+    master: str = setting("", "Address of a TPU worker; an older name of tpu_name.")
+    num_tpu_cores: int = setting(8, "TPU cores expected; a difference is an error.")
+
+    def __post_init__(self) -> None:
+        """Rejects two different devices in one command."""
+        if self.use_tpu and self.strategy not in ("auto", "tpu"):
+            raise InputError(f"--use_tpu contradicts --strategy={self.strategy}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NerConfig:
+    """Everything `run_ner.py` can be told."""
+
+    stages: StageConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    run: RunConfig
+    device: DeviceConfig
+    train_on: Literal["train_dev", "train"] = setting(
+        "train_dev",
+        "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",
+    )
+    compat: Compat = setting(
+        "fixed",
+        "fixed (repaired), master (dmis-lab/biobert e283eaa) or paper (v20200409).",
+    )
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Returns the settings as one flat JSON-ready mapping, flag name to value."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            flat.update(to_dict(value))
+        else:
+            flat[field.name] = str(value) if isinstance(value, Path) else value
+    return flat

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The BERT encoder: token ids in, one vector per token and per sequence out.
+
+The network is tf-models-official's `BertEncoderV2` with BERT's own settings (its
+defaults are not BERT's: tanh GELU, 16 segment types). Two things are ours: the
+activation table and dropout that depends on a seed instead of hidden state, so that
+a step can be repeated, resumed and compiled.
+
+Shape suffixes: B batch, L sequence length, D hidden size.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import tensorflow as tf
+import tf_keras
+from official.nlp.modeling.networks import bert_encoder
+
+from biobert_tf.config import EncoderConfig
+
+
+def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    """Returns google-research/bert's GELU, the tanh approximation."""
+    return tf_keras.activations.gelu(x, approximate=True)
+
+
+# dmis-lab/biobert modeling.py:263 computes GELU with erf; google-research/bert
+# (modeling.py:264 at eedf571) with tanh, which Hugging Face names gelu_new.
+_ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
+    "gelu": tf_keras.activations.gelu,
+    "gelu_new": _gelu_tanh,
+    "relu": tf_keras.activations.relu,
+    "tanh": tf_keras.activations.tanh,
+    "linear": tf_keras.activations.linear,
+}
+
+
+def activation(hidden_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the feed-forward activation that `bert_config.json` names."""
+    return _ACTIVATIONS[hidden_act]
+
+
+def initializer(config: EncoderConfig, seed: int) -> tf_keras.initializers.Initializer:
+    """Returns BERT's truncated normal (modeling.py:380), repeatable for a seed."""
+    return tf_keras.initializers.TruncatedNormal(config.initializer_range, seed=seed)
+
+
+def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEncoderV2:
+    """Returns an encoder with its variables made, under the current strategy.
+
+    Args:
+        config: Sizes, from `bert_config.json`.
+        seed: Seeds the random weights; each weight gets its own stream.
+
+    Returns:
+        The network; call it through `encode`.
+    """
+    encoder = bert_encoder.BertEncoderV2(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        max_sequence_length=config.max_position_embeddings,
+        type_vocab_size=config.type_vocab_size,
+        inner_dim=config.intermediate_size,
+        inner_activation=activation(config.hidden_act),
+        output_dropout=config.hidden_dropout_prob,
+        attention_dropout=config.attention_probs_dropout_prob,
+        initializer=initializer(config, seed),
+        name="bert",
+    )
+    encode(encoder, {"input_ids": tf.zeros([1, 2], tf.int32)})
+    _reseed(encoder, config, seed)
+    make_dropout_stateless(encoder)
+    return encoder
+
+
+def encode(
+    encoder: bert_encoder.BertEncoderV2,
+    batch: Mapping[str, tf.Tensor],
+    training: bool = False,
+) -> dict[str, tf.Tensor]:
+    """Runs the encoder on a batch.
+
+    PARITY(modeling.py:143): without `input_mask` every position is real, without
+    `segment_ids` every position is of segment 0.
+
+    Args:
+        encoder: From `build_encoder`.
+        batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
+            `[batch, length]`. Other entries are left alone.
+        training: True applies dropout; needs an enclosing `dropout_seed`.
+
+    Returns:
+        `sequence_output` float `[batch, length, hidden]`, `pooled_output` float
+        `[batch, hidden]` (tanh of a dense layer on the first token) and
+        `encoder_outputs`, the outputs of every layer.
+
+        A row that is padding only attends evenly to all positions; the original
+        adds -10000 to every score instead, which differs by up to 1e-3.
+    """
+    input_ids = batch["input_ids"]
+    inputs = {
+        "input_word_ids": input_ids,
+        "input_mask": batch.get("input_mask", tf.ones_like(input_ids)),
+        "input_type_ids": batch.get("segment_ids", tf.zeros_like(input_ids)),
+    }
+    return encoder(inputs, training=training)
+
+
+def _reseed(
+    encoder: bert_encoder.BertEncoderV2, config: EncoderConfig, seed: int
+) -> None:
+    """Draws every random weight again, each from a stream of its own.
+
+    Keras clones one seeded initializer for all layers, which would give equal
+    weights to all variables of one shape.
+    """
+    for index, variable in enumerate(encoder.trainable_variables):
+        if _is_random(variable.name):
+            draw = initializer(config, seed + 1 + index)
+            variable.assign(draw(variable.shape, variable.dtype))
+
+
+def _is_random(name: str) -> bool:
+    """Says whether BERT draws this variable; biases and layer norms are fixed."""
+    return "kernel" in name or "embedding" in name and "layer_norm" not in name
+
+
+# --- dropout that depends on a seed ----------------------------------------------
+
+_dropout_seed: contextvars.ContextVar[tf.Tensor] = contextvars.ContextVar("seed")
+
+
+@contextlib.contextmanager
+def dropout_seed(seed_2: tf.Tensor) -> Iterator[None]:
+    """Sets the seed of all dropout inside the block.
+
+    Args:
+        seed_2: int32 `[2]`; may be a symbolic tensor, so that one traced step
+            serves all steps.
+    """
+    token = _dropout_seed.set(seed_2)
+    try:
+        yield
+    finally:
+        _dropout_seed.reset(token)
+
+
+@dataclasses.dataclass(frozen=True)
+class SeededDropout:
+    """Stands in for the generator of one Keras `Dropout` layer."""
+
+    index: int
+
+    def dropout(
+        self,
+        inputs: tf.Tensor,
+        rate: float,
+        noise_shape: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns `inputs` with a share `rate` zeroed and the rest scaled up.
+
+        Raises:
+            LookupError: Not inside `dropout_seed`.
+        """
+        seed_2 = tf.random.experimental.stateless_fold_in(
+            _dropout_seed.get(), self.index
+        )
+        return tf.nn.experimental.stateless_dropout(
+            inputs, rate, seed=seed_2, noise_shape=noise_shape
+        )
+
+
+def make_dropout_stateless(module: tf.Module, first_index: int = 0) -> int:
+    """Makes every `Dropout` inside `module` draw from `dropout_seed`.
+
+    Args:
+        module: A built layer or model.
+        first_index: Stream of its first dropout layer.
+
+    Returns:
+        The next free stream.
+    """
+    index = first_index
+    for layer in module.submodules:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            # Keras offers no way to give a Dropout its seed at call time, and
+            # would set up a generator of its own in a later build.
+            if not layer.built:
+                layer.build(None)
+            layer._random_generator = SeededDropout(index)
+            index += 1
+    return index

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text files: read as UTF-8 or refused by line, written whole or not at all."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from biobert_tf.errors import InputError
+
+
+def read_text(path: Path) -> str:
+    r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
+
+    Raises:
+        InputError: The file is missing, unreadable or not UTF-8; the latter names
+            the line of the first bad byte.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError.at(path, None, "no such file") from None
+    except OSError as error:
+        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        bad = data[error.start]
+        raise InputError.at(
+            path, line, f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the JSON object stored in `path`.
+
+    Raises:
+        InputError: The file is missing, is not JSON, or is not an object.
+    """
+    try:
+        values = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError.at(path, error.lineno, f"not JSON: {error.msg}") from None
+    if not isinstance(values, dict):
+        raise InputError.at(path, 1, "expected a JSON object")
+    return values
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path that takes the place of `path` if the block succeeds.
+
+    A reader sees the old file or the whole new one, also after a kill at any
+    moment. The parent directory is made where it is missing.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError.at(
+            path, None, f"cannot be written: {error.strerror}; choose another directory"
+        ) from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; give what open() would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes `values` to `path` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command line to settings: one absl flag per field of a config class.
+
+This is the only code that knows about flags. `--flagfile=FILE` reads flags from a
+file, `--help` lists them by group; both work without TensorFlow.
+"""
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from absl import flags as absl_flags
+
+from biobert_tf import __version__
+from biobert_tf.errors import InputError
+
+ConfigT = TypeVar("ConfigT")
+Defaults = Mapping[str, Any]
+
+
+def parse(
+    config_type: type[ConfigT], argv: Sequence[str], defaults: Defaults | None = None
+) -> ConfigT:
+    """Parses `--name=value` flags into a config.
+
+    Booleans take `--do_train`, `--nodo_train` and `--do_train=false`. A field without
+    a default is a required flag. Fields that are config classes themselves are groups
+    whose fields are flags like all others.
+
+    Args:
+        config_type: A dataclass from `config`.
+        argv: The program's name and its arguments.
+        defaults: Defaults of this script that differ from the class's.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        InputError: An unknown flag, a value that does not parse, a missing flag, or
+            values that contradict each other.
+        SystemExit: After `--help` or `--version`.
+    """
+    values = absl_flags.FlagValues()
+    _define(config_type, defaults or {}, values)
+    absl_flags.DEFINE_string(
+        "flagfile", None, "Insert flags from this file.", flag_values=values
+    )
+    if set(argv[1:]) & {"--help", "-h", "-help"}:
+        _print_help(config_type, argv[0], defaults or {})
+    if "--version" in argv[1:]:
+        print(__version__)
+        sys.exit(0)
+    try:
+        rest = values(list(argv))
+    except absl_flags.Error as error:
+        raise InputError(f"{error}; see --help") from None
+    if rest[1:]:
+        raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
+    return _build(config_type, values)
+
+
+def _groups(config_type: type) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:
+    """Yields the config class and its groups, each with its own fields."""
+    hints = typing.get_type_hints(config_type)
+    own = []
+    for field in dataclasses.fields(config_type):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _groups(hints[field.name])
+        else:
+            own.append(field)
+    yield config_type, own
+
+
+def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
+    if field.name in defaults:
+        return defaults[field.name]
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _define(
+    config_type: type, defaults: Defaults, values: absl_flags.FlagValues
+) -> None:
+    for group, fields in _groups(config_type):
+        hints = typing.get_type_hints(group)
+        for field in fields:
+            define = _definer(hints[field.name])
+            default = _default(field, defaults)
+            define(
+                field.name,
+                str(default) if isinstance(default, Path) else default,
+                field.metadata["help"],
+                flag_values=values,
+            )
+            if field.default is dataclasses.MISSING:
+                absl_flags.mark_flag_as_required(field.name, flag_values=values)
+
+
+def _definer(hint: Any) -> Callable[..., Any]:
+    """Returns the absl function that defines a flag of a Python type."""
+    if typing.get_origin(hint) is Literal:
+        choices = list(typing.get_args(hint))
+
+        def define_enum(name: str, default: Any, text: str, **kwargs: Any) -> None:
+            absl_flags.DEFINE_enum(name, default, choices, text, **kwargs)
+
+        return define_enum
+    by_type: dict[Any, Callable[..., Any]] = {
+        bool: absl_flags.DEFINE_boolean,
+        int: absl_flags.DEFINE_integer,
+        float: absl_flags.DEFINE_float,
+        str: absl_flags.DEFINE_string,
+        Path: absl_flags.DEFINE_string,
+    }
+    return by_type[_without_none(hint)]
+
+
+def _without_none(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
+    return hint
+
+
+def _build(config_type: type[ConfigT], values: absl_flags.FlagValues) -> ConfigT:
+    hints = typing.get_type_hints(config_type)
+    arguments = {}
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
+        hint = _without_none(hints[field.name])
+        if dataclasses.is_dataclass(hint):
+            arguments[field.name] = _build(hint, values)  # type: ignore[type-var]
+        else:
+            value = values[field.name].value
+            is_path = hint is Path and value is not None
+            arguments[field.name] = Path(value).expanduser() if is_path else value
+    return config_type(**arguments)
+
+
+def _print_help(config_type: type, program: str, defaults: Defaults) -> NoReturn:
+    print(f"usage: {Path(program).name} --name=value ...\n")
+    for group, fields in _groups(config_type):
+        if fields:
+            print(f"{(group.__doc__ or '').splitlines()[0]}")
+        for field in fields:
+            default = _default(field, defaults)
+            shown = "required" if field.default is dataclasses.MISSING else default
+            print(f"  --{field.name}: {field.metadata['help']} [{_shown(shown)}]")
+        print()
+    print("  --flagfile: Read flags from this file, one per line.")
+    print("  --version: Print the version.")
+    sys.exit(0)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "none" if default is None or default == "" else str(default)

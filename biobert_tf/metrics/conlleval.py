@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts and reports phrases exactly as `conlleval.pl` (2004-01-26) does.
+
+The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
+"""
+
+import collections
+import dataclasses
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+
+Sentence = tuple[Sequence[str], Sequence[str]]
+"""The gold and the predicted label of every word."""
+
+_BOUNDARY: Final = "-X-"
+_ENDING_TAGS: Final = frozenset(
+    [("B", "B"), ("B", "O"), ("I", "B"), ("I", "O"), ("E", "E"), ("E", "I"), ("E", "O")]
+)
+_STARTING_TAGS: Final = frozenset(
+    [("B", "B"), ("I", "B"), ("O", "B"), ("O", "I"), ("E", "E"), ("E", "I"), ("O", "E")]
+)
+
+
+class Chunk(NamedTuple):
+    """One phrase: its type ("" if untyped) and its words `[start, end)`, from 0."""
+
+    type: str
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a report is made from; the mappings go from a type to its phrases.
+
+    Attributes:
+        num_tokens: Words, sentence boundaries not counted.
+        num_correct_tags: Words whose predicted label is the gold one.
+        gold: Phrases in the gold labels, by type.
+        found: Phrases in the predicted labels, by type.
+        correct: Phrases in both, same type and same words, by type.
+    """
+
+    num_tokens: int
+    num_correct_tags: int
+    gold: Mapping[str, int]
+    found: Mapping[str, int]
+    correct: Mapping[str, int]
+
+    @property
+    def num_gold(self) -> int:
+        """Gold phrases of all types."""
+        return sum(self.gold.values())
+
+    @property
+    def num_found(self) -> int:
+        """Predicted phrases of all types."""
+        return sum(self.found.values())
+
+    @property
+    def num_correct(self) -> int:
+        """Correctly predicted phrases of all types."""
+        return sum(self.correct.values())
+
+
+class _Label(NamedTuple):
+    tag: str
+    type: str
+
+
+class _Step(NamedTuple):
+    """A label, and what happens between it and the label before it."""
+
+    label: _Label
+    ends: bool
+    starts: bool
+
+
+_OUTSIDE: Final = _Label("O", "")
+
+
+def _parse(label: str) -> _Label:
+    tag, _, chunk_type = label.partition("-")
+    # PARITY(conlleval.pl:125): Perl takes "0" for false, so that B-0 is untyped.
+    return _Label(tag, "" if chunk_type == "0" else chunk_type)
+
+
+def _steps(labels: Iterable[_Label]) -> Iterator[_Step]:
+    """Yields a step per label (conlleval.pl:255-314, endOfChunk and startOfChunk)."""
+    before = _OUTSIDE
+    for label in labels:
+        tags = (before.tag, label.tag)
+        new_type = before.type != label.type
+        yield _Step(
+            label,
+            ends=tags in _ENDING_TAGS
+            or (new_type and before.tag not in ("O", "."))
+            or before.tag in ("[", "]"),
+            starts=tags in _STARTING_TAGS
+            or (new_type and label.tag not in ("O", "."))
+            or label.tag in ("[", "]"),
+        )
+        before = label
+
+
+def chunks(labels: Sequence[str]) -> list[Chunk]:
+    """Returns the phrases of one sentence, in order.
+
+    A label is `tag-type` or only `tag`. The rules are lenient: an `I` or `E` after
+    `O` opens a phrase, and so does a label of another type; `[` and `]` are phrases
+    of one word. Any other tag (`S`, `X`, `b`) counts as inside.
+
+    Args:
+        labels: One label per word, such as `B-Disease`.
+
+    Returns:
+        Phrases that do not overlap. One that nothing closes (an untyped `X` before
+        `O` does not) reaches to the next one or to the end of the sentence.
+    """
+    found: list[Chunk] = []
+    opened: Chunk | None = None
+    for i, step in enumerate(_steps(map(_parse, labels))):
+        if opened and (step.ends or step.starts):
+            found.append(opened._replace(end=i))
+            opened = None
+        if step.starts:
+            opened = Chunk(step.label.type, i, len(labels))
+    return [*found, opened] if opened else found
+
+
+def _correct_types(gold: Iterable[_Step], found: Iterable[_Step]) -> Iterator[str]:
+    """Yields the type of every phrase that is found exactly (conlleval.pl:132-178)."""
+    # PARITY(conlleval.pl:132): walks both columns at once instead of comparing their
+    # `chunks`. The two differ where a phrase opens and none has closed, as at an
+    # untyped `B X O B`: the program then credits the second phrase only.
+    inside: str | None = None
+    for gold_step, found_step in zip(gold, found, strict=True):
+        chunk_type = gold_step.label.type
+        same_type = chunk_type == found_step.label.type
+        if inside is not None and gold_step.ends and found_step.ends:
+            yield inside
+            inside = None
+        elif inside is not None:
+            goes_on = same_type and not (gold_step.ends or found_step.ends)
+            inside = chunk_type if goes_on else None
+        if same_type and gold_step.starts and found_step.starts:
+            inside = chunk_type
+    if inside is not None:
+        yield inside
+
+
+def _count_starts(steps: Iterable[_Step]) -> Mapping[str, int]:
+    return collections.Counter(step.label.type for step in steps if step.starts)
+
+
+def evaluate(sentences: Iterable[Sentence]) -> Counts:
+    """Counts the phrases of sentences, as if they stood in one file.
+
+    Args:
+        sentences: Gold and predicted labels, equally many, of each sentence. An
+            empty sentence counts nothing.
+
+    Raises:
+        ValueError: A sentence has more labels of one kind than of the other.
+    """
+    gold_column: list[_Label] = []
+    found_column: list[_Label] = []
+    num_boundaries = 0
+    for number, (gold, predicted) in enumerate(sentences):
+        # The program takes a blank line for a word outside every phrase. None
+        # follows the last sentence: whether a phrase is open there can matter.
+        if number:
+            gold_column.append(_OUTSIDE)
+            found_column.append(_OUTSIDE)
+            num_boundaries += 1
+        for gold_label, label in zip(gold, predicted, strict=True):
+            gold_column.append(_parse(gold_label))
+            found_column.append(_parse(label))
+    num_equal = sum(map(operator.eq, gold_column, found_column))
+    gold_steps = list(_steps(gold_column))
+    found_steps = list(_steps(found_column))
+    return Counts(
+        num_tokens=len(gold_column) - num_boundaries,
+        num_correct_tags=num_equal - num_boundaries,
+        gold=_count_starts(gold_steps),
+        found=_count_starts(found_steps),
+        correct=collections.Counter(_correct_types(gold_steps, found_steps)),
+    )
+
+
+def _format_scores(num_gold: int, num_found: int, num_correct: int) -> str:
+    """Formats precision, recall and F1 in percent (conlleval.pl:182-194, 211-220)."""
+    # The order of operations decides the last printed digit: 100 comes first.
+    precision = 100 * num_correct / num_found if num_found else 0.0
+    recall = 100 * num_correct / num_gold if num_gold else 0.0
+    total = precision + recall
+    f1 = 2 * precision * recall / total if total else 0.0
+    return f"precision: {precision:6.2f}%; recall: {recall:6.2f}%; FB1: {f1:6.2f}"
+
+
+def _listed_types(counts: Counts) -> list[str]:
+    """Returns the types in the order, and as often, as the program lists them."""
+    listed = sorted(set(counts.gold) | set(counts.found))
+    # PARITY(conlleval.pl:202): the test for a repeated type takes "" for "none yet",
+    # so that untyped phrases are listed twice where both columns have some.
+    if "" in counts.gold and "" in counts.found:
+        return ["", *listed]
+    return listed
+
+
+def format_report(counts: Counts) -> str:
+    """Returns the text that `conlleval.pl` prints, with its final line feed.
+
+    Values are in percent, with two digits; a ratio of nothing is 0.
+    """
+    lines = [
+        f"processed {counts.num_tokens} tokens with {counts.num_gold} phrases; "
+        f"found: {counts.num_found} phrases; correct: {counts.num_correct}."
+    ]
+    if counts.num_tokens:
+        accuracy = 100 * counts.num_correct_tags / counts.num_tokens
+        scores = _format_scores(counts.num_gold, counts.num_found, counts.num_correct)
+        lines.append(f"accuracy: {accuracy:6.2f}%; {scores}")
+    for chunk_type in _listed_types(counts):
+        num_found = counts.found.get(chunk_type, 0)
+        scores = _format_scores(
+            counts.gold.get(chunk_type, 0), num_found, counts.correct.get(chunk_type, 0)
+        )
+        # PARITY(conlleval.pl:217): %17s counts bytes; Perl was not told of UTF-8.
+        padding = " " * (17 - len(chunk_type.encode("utf-8")))
+        lines.append(f"{padding}{chunk_type}: {scores}  {num_found}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    """Splits as Perl does: empty columns at the end are dropped."""
+    columns = line.split(delimiter)
+    while columns and not columns[-1]:
+        columns.pop()
+    return columns
+
+
+def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """Yields the columns of every line, checked; none for a blank line."""
+    lines = files.read_text(path).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    num_columns = 0
+    for number, line in enumerate(lines, start=1):
+        columns = _split(line, delimiter)
+        num_columns = num_columns or len(columns)
+        if columns and len(columns) != num_columns:
+            raise InputError.at(
+                path,
+                number,
+                f"unexpected number of features: {len(columns)} ({num_columns}); "
+                "give every line as many columns as the first",
+            )
+        if len(columns) == 1 and columns[0] != _BOUNDARY:
+            raise InputError.at(
+                path,
+                number,
+                f"unexpected number of features in line {line}; give at least two "
+                f"columns, separated by the delimiter {delimiter!r}",
+            )
+        yield columns
+
+
+def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
+    r"""Reads the labels of a results file: `word ... gold predicted` on each line.
+
+    A blank line, or a line whose first column is `-X-`, ends a sentence; two in a
+    row, or one at the start or end of the file, give an empty sentence. `\r\n` ends
+    a line as `\n` does, where the Perl program takes `\r` into the label.
+
+    Args:
+        path: A UTF-8 file such as `NER_result_conll.txt`.
+        delimiter: What separates columns, literally; `\t` spelt with a backslash,
+            as users of the Perl program type it in a shell, is a tab too.
+
+    Raises:
+        InputError: The file cannot be read, the delimiter is empty, or a line has
+            fewer than two columns or not as many as the first.
+    """
+    if not delimiter:
+        raise InputError("the delimiter is empty; give what stands between columns")
+    sentences: list[tuple[list[str], list[str]]] = [([], [])]
+    for columns in _read_rows(path, "\t" if delimiter == r"\t" else delimiter):
+        if not columns or columns[0] == _BOUNDARY:
+            sentences.append(([], []))
+        else:
+            sentences[-1][0].append(columns[-2])
+            sentences[-1][1].append(columns[-1])
+    return list(sentences)
+
+
+def report_file(path: Path, delimiter: str = " ") -> str:
+    """Returns what `conlleval.pl -d delimiter < path` prints.
+
+    Raises:
+        InputError: As `read_sentences`.
+    """
+    return format_report(evaluate(read_sentences(path, delimiter)))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The original optimizer: Adam with weight decay, its schedule and its clipping.
+
+tf-models-official's `AdamWeightDecay` is not it: that one corrects the bias of the
+moments, which changes the first update by a factor of three.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import tensorflow as tf
+import tf_keras
+
+# optimization.py:59-65 of google-research/bert; never settings there, so not here.
+WEIGHT_DECAY_RATE: Final = 0.01
+BETA_1: Final = 0.9
+BETA_2: Final = 0.999
+EPSILON: Final = 1e-6
+CLIP_NORM: Final = 1.0
+# PARITY(optimization.py:65): "bias" also matches `output_bias`.
+_NOT_DECAYED: Final = re.compile("LayerNorm|layer_norm|bias")
+
+
+class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """Warm-up from zero, then linear decay to zero (optimization.py:29-57).
+
+    PARITY(optimization.py:46): the decay counts all steps, also those of the
+    warm-up, so that the rate drops a little where the warm-up ends; step 0 of a
+    warm-up has rate 0.
+    """
+
+    def __init__(
+        self, learning_rate: float, num_train_steps: int, num_warmup_steps: int
+    ) -> None:
+        """Keeps the settings.
+
+        Args:
+            learning_rate: Peak rate.
+            num_train_steps: Step at which the rate reaches zero.
+            num_warmup_steps: Steps of the warm-up; 0 for none.
+        """
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.num_train_steps = num_train_steps
+        self.num_warmup_steps = num_warmup_steps
+
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
+        """Returns the rate of zero-based `step`, a float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        total = float(self.num_train_steps)
+        decayed = self.learning_rate * (1.0 - tf.minimum(step, total) / total)
+        if self.num_warmup_steps == 0:
+            return decayed
+        warmup = float(self.num_warmup_steps)
+        return tf.where(step < warmup, self.learning_rate * (step / warmup), decayed)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {
+            "learning_rate": self.learning_rate,
+            "num_train_steps": self.num_train_steps,
+            "num_warmup_steps": self.num_warmup_steps,
+        }
+
+
+class AdamWeightDecay(tf_keras.optimizers.Optimizer):
+    """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-156), per parameter:
+
+        m <- 0.9 m + 0.1 g,    v <- 0.999 v + 0.001 g^2
+        w <- w - lr (m / (sqrt(v) + 1e-6) + 0.01 w)
+
+    without bias correction; layer norms and biases are not decayed. Decay touches
+    every row of an embedding, also rows without gradient.
+    """
+
+    def __init__(
+        self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule | float
+    ) -> None:
+        """Keeps the schedule; `build` makes the moments.
+
+        Args:
+            schedule: Rate of every zero-based step, or one rate for all.
+        """
+        # Compiling single updates fights with a strategy; the step is compiled.
+        super().__init__(name="AdamWeightDecay", weight_decay=None, jit_compile=False)
+        self._learning_rate = self._build_learning_rate(schedule)
+
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        """Makes `adam_m` and `adam_v`, zero, for every variable."""
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self._built = True
+        self._adam_m = [
+            self.add_variable_from_reference(variable, "adam_m")
+            for variable in var_list
+        ]
+        self._adam_v = [
+            self.add_variable_from_reference(variable, "adam_v")
+            for variable in var_list
+        ]
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """Applies the update above to one variable.
+
+        Args:
+            gradient: Dense, of the variable's shape, clipped and the same on all
+                replicas.
+            variable: The parameter.
+        """
+        index = self._index_dict[self._var_key(variable)]
+        m, v = self._adam_m[index], self._adam_v[index]
+        m.assign(BETA_1 * m + (1.0 - BETA_1) * gradient)
+        v.assign(BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient))
+        update = m / (tf.sqrt(v) + EPSILON)
+        if is_decayed(variable.name):
+            update += WEIGHT_DECAY_RATE * variable
+        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {"schedule": self._serialize_hyperparameter(self._learning_rate)}
+
+
+def is_decayed(name: str) -> bool:
+    """Says whether weight decay applies to the variable `name`."""
+    return _NOT_DECAYED.search(name) is None
+
+
+def clip(
+    gradients: Sequence[tf.Tensor], norm: tf.Tensor, clip_norm: float = CLIP_NORM
+) -> list[tf.Tensor]:
+    """Scales `gradients` down so that `norm` becomes at most `clip_norm`.
+
+    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: one bad
+    gradient makes all of them NaN, which the caller notices.
+    """
+    clipped, _ = tf.clip_by_global_norm(list(gradients), clip_norm, use_norm=norm)
+    return clipped

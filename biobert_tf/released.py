@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that are released together: sizes, vocabulary, weights, labels.
+
+Finds what the flags leave out beside the checkpoint, and checks that the parts
+belong together before anything is computed.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import checkpoints, files
+from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints.convert import (
+    CONFIG_NAMES,
+    LABELS_NAME,
+    VOCAB_NAMES,
+    read_labels,
+)
+from biobert_tf.config import EncoderConfig, ModelConfig
+from biobert_tf.errors import InputError
+from biobert_tf.tokenization import FullTokenizer, check_case
+
+_LOG = logging.getLogger(__name__)
+_OUTPUT_PREFIX: Final = "model.ckpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Released:
+    """What a run starts from.
+
+    Attributes:
+        encoder_config: Sizes of the encoder.
+        tokenizer: Of the vocabulary.
+        init_checkpoint: The weights, or None for random ones.
+    """
+
+    encoder_config: EncoderConfig
+    tokenizer: FullTokenizer
+    init_checkpoint: Path | None
+
+
+def load(model: ModelConfig, output_dir: Path) -> Released:
+    """Reads the configuration and the vocabulary of a run.
+
+    A file that no flag names is looked for beside `--init_checkpoint`, then in the
+    output directory, where a finished run left its own.
+
+    Raises:
+        InputError: A file is missing or malformed, the vocabulary's case is not what
+            `--do_lower_case` says, or the sizes do not fit the vocabulary or the
+            sequence length.
+    """
+    places = [path for path in (model.init_checkpoint, output_dir) if path]
+    config_file = _find(
+        model.bert_config_file, places, CONFIG_NAMES, "bert_config_file"
+    )
+    vocab_file = _find(model.vocab_file, places, VOCAB_NAMES, "vocab_file")
+    config = EncoderConfig.from_json(config_file)
+    tokenizer = FullTokenizer(vocab_file, model.do_lower_case)
+    check_case(tokenizer.vocab, model.do_lower_case, vocab_file)
+    most = config.max_position_embeddings
+    if model.max_seq_length > most:
+        raise InputError(
+            f"--max_seq_length={model.max_seq_length} is above the "
+            f"max_position_embeddings of {config_file}, {most}; lower it"
+        )
+    if (largest := max(tokenizer.vocab.values())) >= config.vocab_size:
+        raise InputError.at(
+            vocab_file,
+            largest + 1,
+            f"more entries than the vocab_size of {config_file}, {config.vocab_size}; "
+            "give the vocabulary that belongs to the model",
+        )
+    return Released(config, tokenizer, model.init_checkpoint)
+
+
+def _find(
+    given: Path | None, places: Sequence[Path], names: Sequence[str], flag: str
+) -> Path:
+    if given is not None:
+        return given
+    for place in places:
+        if found := checkpoints.companion(place, names):
+            return found
+    raise InputError(
+        f"--{flag} is not given, and there is no {' or '.join(names)} beside the "
+        "checkpoint"
+    )
+
+
+def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
+    """Returns the labels a model was trained with, from the first place that has them.
+
+    Args:
+        places: Checkpoints or directories.
+    """
+    for place in places:
+        if place and (labels := read_labels(place)):
+            return tuple(labels)
+    return None
+
+
+def save(
+    released: Released,
+    weights: checkpoints.Weights,
+    labels: Sequence[str],
+    output_dir: Path,
+    global_step: int,
+) -> Path:
+    """Writes a model as it would be released: a TF1 checkpoint and its companions.
+
+    Returns:
+        The checkpoint's prefix, `model.ckpt-<step>`.
+    """
+    files.write_json(
+        output_dir / CONFIG_NAMES[0], dataclasses.asdict(released.encoder_config)
+    )
+    vocab_file = Path(released.tokenizer.vocab_file)
+    if vocab_file.resolve() != (output_dir / VOCAB_NAMES[0]).resolve():
+        with files.replacing(output_dir / VOCAB_NAMES[0]) as temporary:
+            temporary.write_bytes(vocab_file.read_bytes())
+    files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
+    prefix = output_dir / f"{_OUTPUT_PREFIX}-{global_step}"
+    tf1.write(weights, prefix, global_step)
+    _LOG.info("wrote %s", prefix)
+    return prefix

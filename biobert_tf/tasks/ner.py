@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named entity recognition: mark every word as the beginning or inside of an entity.
+
+Reading order is data order:
+    tsv -> NerExample -> NerRecord -> logits -> NerPrediction -> precision, recall, F1
+The first arrow is `ner_reading`, the second `ner_features`, the rest is here.
+
+Shape suffixes: B batch, L sequence length, K labels.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.config import Compat, EncoderConfig
+from biobert_tf.metrics import conlleval, entities, pieces
+from biobert_tf.metrics.entities import UNTYPED
+from biobert_tf.records import FeatureSpec, Specs
+from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord
+from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample
+from biobert_tf.tokenization import FullTokenizer
+
+# PARITY(run_ner.py:323): the original draws the next example from 100; a file sorted
+# by document stays nearly sorted.
+_ORIGINAL_SHUFFLE_BUFFER: Final = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Entity:
+    """A predicted entity: words `[start, end)`, and how sure the model is, in [0, 1]."""
+
+    type: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class NerPrediction:
+    """What the model says of one sentence: a label per word, and the entities."""
+
+    labels: tuple[str, ...]
+    entities: tuple[Entity, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NerTask:
+    """Everything that makes a run a NER run; holds no mutable state.
+
+    Attributes:
+        tokenizer: Words to pieces.
+        labels: What can be predicted; the position is the id.
+        max_seq_length: Pieces per record.
+        compat: Which behaviour; see `config.Compat`.
+    """
+
+    tokenizer: FullTokenizer
+    labels: tuple[str, ...]
+    max_seq_length: int
+    compat: Compat
+
+    @property
+    def name(self) -> str:
+        """Returns the name in the results."""
+        return "ner"
+
+    @property
+    def new_head(self) -> tuple[str, ...]:
+        """Returns the variables a pre-trained checkpoint does not have."""
+        return ("output_weights", "output_bias")
+
+    # --- text to records -------------------------------------------------------------
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (run_ner.py:277-281)."""
+        # A padding row must count in no loss; masked rows of the original's loss do.
+        padding = {"label_ids": UNLABELLED}
+        return {
+            name: FeatureSpec(self.max_seq_length, padding=padding.get(name, 0))
+            for name in ("input_ids", "input_mask", "segment_ids", "label_ids")
+        }
+
+    def featurize(self, examples: Sequence[NerExample]) -> list[NerRecord]:
+        """Returns the records of all sentences, in order."""
+        featurizer = Featurizer(
+            self.tokenizer, self.labels, self.max_seq_length, self.compat
+        )
+        return [
+            record
+            for index, example in enumerate(examples)
+            for record in featurizer.featurize(index, example)
+        ]
+
+    def shuffle_buffer(self, num_records: int) -> int:
+        """Returns among how many records the next of a training is drawn."""
+        return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
+
+    # --- records to numbers, on the device -------------------------------------------
+
+    def build_model(self, config: EncoderConfig, seed: int) -> heads.TokenClassifier:
+        """Returns the encoder with a label scorer on every token.
+
+        The head's dropout is 0.1 in run_ner.py:374, whatever the config says; every
+        released config says 0.1 too.
+        """
+        return heads.TokenClassifier(
+            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
+        )
+
+    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the number of labelled words."""
+        return {"words": tf.reduce_sum(self._is_counted(batch))}
+
+    def loss(self, batch: Batch, outputs: Outputs, totals: Batch) -> tf.Tensor:
+        """Returns the cross-entropy in nats: `fixed` the mean over labelled words.
+
+        PARITY(run_ner.py:382): `master` and `paper` sum over all positions of all
+        rows, padding too, so that the loss grows with the batch and the length.
+        """
+        total = tf.reduce_sum(self._row_losses(batch, outputs))
+        if self.compat != "fixed":
+            return total
+        return total / tf.maximum(totals["words"], 1.0)
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns per row: `log_probs`, `label_ids`, `loss` (a sum) and `words`."""
+        return {
+            "log_probs": tf.nn.log_softmax(outputs["logits"]),
+            "label_ids": batch["label_ids"],
+            "loss": self._row_losses(batch, outputs),
+            "words": tf.reduce_sum(self._is_counted(batch), axis=1),
+        }
+
+    def _is_counted(self, batch: Batch) -> tf.Tensor:
+        """Returns 1.0 where a position counts in the loss, `[batch, length]`."""
+        return tf.cast(batch["label_ids"] != UNLABELLED, tf.float32)
+
+    def _row_losses(self, batch: Batch, outputs: Outputs) -> tf.Tensor:
+        """Returns the summed cross-entropy of every row, `[batch]`."""
+        nats_BL = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=tf.maximum(batch["label_ids"], 0), logits=outputs["logits"]
+        )
+        return tf.reduce_sum(nats_BL * self._is_counted(batch), axis=1)
+
+    # --- numbers to text and scores --------------------------------------------------
+
+    def metrics(
+        self, predictions: Mapping[str, np.ndarray], batch_size: int
+    ) -> dict[str, float]:
+        """Returns `loss`, and for the original its word-piece scores.
+
+        PARITY(run_ner.py:397-404): `eval_precision`, `eval_recall` and `eval_f` are
+        the mean over B and I of scores over pieces, padding included: not the entity
+        scores of the paper. The loss is the mean over batches of their sums.
+        """
+        losses = predictions["loss"].astype(np.float64)
+        if self.compat == "fixed":
+            words = predictions["words"].sum(dtype=np.float64)
+            return {"loss": float(losses.sum() / max(words, 1.0))}
+        batches = [
+            losses[i : i + batch_size].sum() for i in range(0, len(losses), batch_size)
+        ]
+        scores = pieces.macro_piece_scores(
+            predictions["label_ids"], predictions["log_probs"].argmax(-1)
+        )
+        return {
+            "eval_precision": scores.precision,
+            "eval_recall": scores.recall,
+            "eval_f": scores.f,
+            "loss": float(np.mean(batches)),
+        }
+
+    def decode(
+        self,
+        examples: Sequence[NerExample],
+        records: Sequence[NerRecord],
+        predictions: Mapping[str, np.ndarray],
+    ) -> list[NerPrediction]:
+        """Returns a prediction for every word of every sentence.
+
+        A word that no record decides (only `master` and `paper` lose words) is
+        outside with probability 1.
+        """
+        outside = np.zeros(len(self.labels), np.float32)
+        outside[self.labels.index(OUTSIDE)] = 1.0
+        probs = [np.tile(outside, (len(example.words), 1)) for example in examples]
+        for record, log_probs_LK in zip(records, predictions["log_probs"], strict=True):
+            for word, position in record.words:
+                probs[record.example][word] = np.exp(log_probs_LK[position])
+        return [self._decode_sentence(probs_WK) for probs_WK in probs]
+
+    def _decode_sentence(self, probs_WK: np.ndarray) -> NerPrediction:
+        ids = probs_WK.argmax(-1)
+        # PARITY(ner_detokenize.py:54): X, [CLS], [SEP] and [PAD] on a word mean O.
+        labels = tuple(
+            label if label[0] in "BI" else OUTSIDE
+            for label in (self.labels[i] for i in ids)
+        )
+        found = [
+            Entity(c.type, c.start, c.end, self._probability(probs_WK, ids, c))
+            for c in conlleval.chunks(labels)
+        ]
+        return NerPrediction(labels, tuple(found))
+
+    def _probability(
+        self, probs_WK: np.ndarray, ids: np.ndarray, chunk: conlleval.Chunk
+    ) -> float:
+        """Returns the probability of exactly this entity, in [0, 1].
+
+        The labels of words are independent given the text, as the model has them: the
+        product of the probabilities of its labels, times that of the next word not
+        going on with it.
+        """
+        words = np.arange(chunk.start, chunk.end)
+        probability = probs_WK[words, ids[words]].prod(dtype=np.float64)
+        if chunk.end < len(probs_WK):
+            inside = f"I-{chunk.type}" if chunk.type else "I"
+            probability *= 1.0 - probs_WK[chunk.end, self.labels.index(inside)]
+        return float(probability)
+
+    def score(
+        self,
+        examples: Sequence[NerExample],
+        predictions: Sequence[NerPrediction],
+        seed: int,
+    ) -> entities.EntityScores:
+        """Returns entity-level precision, recall and F1 of labelled examples."""
+        pairs = [
+            (example.labels or (), prediction.labels)
+            for example, prediction in zip(examples, predictions, strict=True)
+        ]
+        return entities.score(pairs, seed=seed)
+
+    def is_labelled(self, examples: Sequence[NerExample]) -> bool:
+        """Says whether predictions for `examples` can be scored."""
+        return all(example.labels is not None for example in examples)
+
+    def report(
+        self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
+    ) -> str:
+        """Returns what conlleval.pl prints of labelled examples, in percent."""
+        pairs = [
+            [list(map(self._printed, labels)) for labels in (e.labels or (), p.labels)]
+            for e, p in zip(examples, predictions, strict=True)
+        ]
+        counts = conlleval.evaluate((gold, found) for gold, found in pairs)
+        return conlleval.format_report(counts).rstrip("\n")
+
+    def prediction_files(
+        self,
+        examples: Sequence[NerExample],
+        records: Sequence[NerRecord],
+        predictions: Sequence[NerPrediction],
+        arrays: Mapping[str, np.ndarray],
+    ) -> dict[str, str]:
+        """Returns the text of every file a prediction writes, by file name."""
+        texts = {"predictions.jsonl": predictions_jsonl(examples, predictions)}
+        if self.is_labelled(examples):
+            texts["NER_result_conll.txt"] = self._conll(examples, predictions)
+        if self.compat != "fixed":
+            texts.update(self._original_files(records, arrays["log_probs"]))
+        return texts
+
+    def _conll(
+        self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
+    ) -> str:
+        """Returns `word gold predicted` lines, as conlleval reads them.
+
+        PARITY(ner_detokenize.py:91): labels without a type get `-MISC`, `O` included
+        where the original writes the file.
+        """
+        lines = []
+        for example, prediction in zip(examples, predictions, strict=True):
+            for word, *labels in zip(
+                example.words, example.labels or (), prediction.labels, strict=True
+            ):
+                lines.append(" ".join([word, *map(self._printed, labels)]))
+            lines.append("")
+        return "\n".join(lines) + "\n"
+
+    def _printed(self, label: str) -> str:
+        if self.compat != "fixed":
+            return f"{label}-{UNTYPED}"
+        return label if label == OUTSIDE or "-" in label else f"{label}-{UNTYPED}"
+
+    def _original_files(
+        self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
+    ) -> dict[str, str]:
+        """Returns the files of run_ner.py:604-637, one line per piece."""
+        tokens, labels, logits = [], [], []
+        for record, log_probs_LK in zip(records, log_probs_NLK, strict=True):
+            tokens += record.pieces
+            for row_K in log_probs_LK[: len(record.pieces)]:
+                label = self.labels[row_K.argmax()]
+                # PARITY(run_ner.py:629): a predicted [PAD] is written as O.
+                labels.append(OUTSIDE if label == "[PAD]" else label)
+                logits.append("\t".join(str(value) for value in row_K))
+        texts = {"token_test.txt": tokens, "label_test.txt": labels}
+        if self.compat == "paper":
+            texts["logits_test.txt"] = logits
+        return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
+
+
+def predictions_jsonl(
+    examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
+) -> str:
+    """Returns one JSON object per sentence: words, labels, entities, gold if known."""
+    lines = []
+    for example, prediction in zip(examples, predictions, strict=True):
+        row: dict[str, Any] = {"words": example.words, "labels": prediction.labels}
+        if example.labels is not None:
+            row["gold"] = example.labels
+        row["entities"] = [
+            {
+                "type": entity.type or UNTYPED,
+                "start": entity.start,
+                "end": entity.end,
+                "text": " ".join(example.words[entity.start : entity.end]),
+                "probability": round(entity.probability, 6),
+            }
+            for entity in prediction.entities
+        ]
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return "".join(lines)

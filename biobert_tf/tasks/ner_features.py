@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences into records: windows for `fixed`, cuts and losses for the original.
+
+Which piece stands for which word is kept as data beside the record; nothing is
+guessed from `##` afterwards.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from biobert_tf.config import Compat
+from biobert_tf.records import Features
+from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample, paper_chunks
+from biobert_tf.tokenization import FullTokenizer
+
+UNLABELLED: Final = -1
+"""Label id of a position that counts in no loss (`fixed` only)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NerRecord:
+    """One row of model input and what it says about which sentence.
+
+    Attributes:
+        features: `input_ids`, `input_mask`, `segment_ids`, `label_ids`, each
+            `max_seq_length` ints.
+        pieces: The word pieces of the row, `[CLS]` and `[SEP]` included.
+        example: Index of the sentence.
+        words: `(word, position)` of every word this row decides.
+    """
+
+    features: Features
+    pieces: tuple[str, ...]
+    example: int
+    words: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """The words `[start, end)` of a sentence, of which it decides some."""
+
+    start: int
+    end: int
+    decides: range
+
+
+@dataclasses.dataclass(frozen=True)
+class Featurizer:
+    """Turns sentences into records; holds no mutable state of its own."""
+
+    tokenizer: FullTokenizer
+    labels: tuple[str, ...]
+    max_seq_length: int
+    compat: Compat
+
+    def featurize(self, index: int, example: NerExample) -> list[NerRecord]:
+        """Returns the records of one sentence; `index` is its number.
+
+        `fixed` decides every word exactly once. `master` cuts at `max_seq_length`
+        and decides what is left; `paper` also cuts every 30 words.
+        """
+        if self.compat == "fixed":
+            return self._windows(index, example)
+        whole = range(len(example.words))
+        chunks = paper_chunks(example) if self.compat == "paper" else [whole]
+        return [self._truncated(index, example, chunk) for chunk in chunks]
+
+    # --- fixed -----------------------------------------------------------------------
+
+    def _windows(self, index: int, example: NerExample) -> list[NerRecord]:
+        room = self.max_seq_length - 2
+        unknown = ["[UNK]"]
+        # A word of control characters only has no piece; it still needs a label. A
+        # word longer than a window is shown by its beginning.
+        pieces = [
+            (self.tokenizer.tokenize(word) or unknown)[:room] for word in example.words
+        ]
+        label_ids = {label: i for i, label in enumerate(self.labels)}
+        records = []
+        for window in cut_windows([len(p) for p in pieces], room):
+            row, row_labels, words = ["[CLS]"], [UNLABELLED], []
+            for word in range(window.start, window.end):
+                is_decided = word in window.decides
+                if is_decided:
+                    words.append((word, len(row)))
+                # A label the training data does not have is learned as outside.
+                label = label_ids.get(example.labels[word], 0) if example.labels else 0
+                row += pieces[word]
+                row_labels += [label if is_decided else UNLABELLED]
+                row_labels += [UNLABELLED] * (len(pieces[word]) - 1)
+            row, row_labels = [*row, "[SEP]"], [*row_labels, UNLABELLED]
+            records.append(self._record(row, row_labels, UNLABELLED, index, words))
+        return records
+
+    # --- master, paper ---------------------------------------------------------------
+
+    def _truncated(self, index: int, example: NerExample, chunk: range) -> NerRecord:
+        """Makes the original's features (run_ner.py:205-268) of some words."""
+        row, labels, words = ["[CLS]"], ["[CLS]"], []
+        for word in chunk:
+            pieces = self.tokenizer.tokenize(example.words[word])
+            # PARITY(run_ner.py:222): a word without pieces vanishes.
+            if pieces and len(row) < self.max_seq_length - 1:
+                words.append((word, len(row)))
+            row += pieces
+            labels += [example.labels[word] if example.labels else OUTSIDE][
+                : len(pieces)
+            ]
+            # PARITY(run_ner.py:229): the further pieces of a word are a class, X.
+            labels += ["X"] * (len(pieces) - 1)
+        # PARITY(run_ner.py:233): what does not fit is dropped without a word.
+        keep = self.max_seq_length - 1
+        row, labels = [*row[:keep], "[SEP]"], [*labels[:keep], "[SEP]"]
+        label_ids = [self.labels.index(label) for label in labels]
+        return self._record(row, label_ids, 0, index, words)
+
+    def _record(
+        self,
+        pieces: Sequence[str],
+        label_ids: Sequence[int],
+        label_padding: int,
+        index: int,
+        words: Sequence[tuple[int, int]],
+    ) -> NerRecord:
+        padding = [0] * (self.max_seq_length - len(pieces))
+        features = {
+            "input_ids": [*self.tokenizer.convert_tokens_to_ids(pieces), *padding],
+            "input_mask": [1] * len(pieces) + padding,
+            "segment_ids": [0] * self.max_seq_length,
+            "label_ids": [*label_ids, *[label_padding] * len(padding)],
+        }
+        return NerRecord(features, tuple(pieces), index, tuple(words))
+
+
+def cut_windows(lengths: Sequence[int], room: int) -> list[_Window]:
+    """Cuts a sentence into windows of whole words that overlap by half.
+
+    Every word is decided by one window: the one in which it has most context on its
+    poorer side, the earlier one in a tie (BERT's maximum context,
+    run_squad.py:424-459, for words).
+
+    Args:
+        lengths: Pieces of every word, each from 1 to `room`.
+        room: Most pieces in a window.
+
+    Returns:
+        The windows, in order. Together they decide every word once.
+    """
+    starts = [0]
+    for length in lengths:
+        starts.append(starts[-1] + length)
+    spans = []
+    start = 0
+    while True:
+        end = start + 1
+        while end < len(lengths) and starts[end + 1] - starts[start] <= room:
+            end += 1
+        spans.append((start, end))
+        if end == len(lengths):
+            break
+        half = starts[start] + room // 2
+        start = next(
+            i for i in range(start + 1, end + 1) if starts[i] >= half or i == end
+        )
+
+    def context(word: int, span: tuple[int, int]) -> int:
+        left = starts[word] - starts[span[0]]
+        right = starts[span[1]] - starts[word + 1]
+        # The ends of the sentence take no context away.
+        left = left if span[0] else room
+        right = right if span[1] < len(lengths) else room
+        return min(left, right)
+
+    owners = [
+        max(
+            (k for k, (a, b) in enumerate(spans) if a <= word < b),
+            key=lambda k: (context(word, spans[k]), -k),
+        )
+        for word in range(len(lengths))
+    ]
+    return [_Window(a, b, _positions(owners, k)) for k, (a, b) in enumerate(spans)]
+
+
+def _positions(owners: Sequence[int], owner: int) -> range:
+    """Returns where `owner` stands in `owners`, a run of equal values."""
+    if owner not in owners:
+        return range(0)
+    first = owners.index(owner)
+    return range(first, first + owners.count(owner))

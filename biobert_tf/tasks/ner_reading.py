@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NER files: one word per line with its label last, a blank line after a sentence.
+
+Three readers, one per `--compat`: ours, and what the two versions of the original
+made of the same file.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.config import Compat
+from biobert_tf.errors import InputError
+from biobert_tf.metrics import conlleval
+
+OUTSIDE: Final = "O"
+_LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
+_ORIGINAL_LABELS: Final = ("B", "I", "O")
+_DOCUMENT_START: Final = "-DOCSTART-"
+# PARITY(run_ner.py:160 at tag v20200409): sentences are cut after this many words.
+_PAPER_MAX_WORDS: Final = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class NerExample:
+    """A sentence.
+
+    Attributes:
+        words: The words of the file, untouched.
+        labels: One per word; None where the file has none.
+        line: 1-based line of the first word.
+        ends_blank: Whether a blank line follows.
+    """
+
+    words: tuple[str, ...]
+    labels: tuple[str, ...] | None
+    line: int = 1
+    ends_blank: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    line: int
+    columns: tuple[str, ...]
+
+
+def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
+    """Reads the sentences of a file.
+
+    Columns are separated by any white space; the word is the first, the label the
+    last. A file whose rows all have one column is unlabelled. `fixed` skips
+    `-DOCSTART-` rows, checks every label, and turns IOB1 and IOBES labels into BIO
+    without changing an entity; `master` and `paper` know B, I and O.
+
+    Raises:
+        InputError: No such file, not UTF-8, no sentence in it, a row with one column
+            among labelled rows, a malformed label.
+    """
+    sentences = list(_sentences(path, skips_document_start=compat == "fixed"))
+    if not sentences:
+        raise InputError.at(path, 1, "holds no sentence; want `word label` lines")
+    is_unlabelled = all(len(row.columns) == 1 for rows, _ in sentences for row in rows)
+    if is_unlabelled and needs_labels:
+        first = sentences[0][0][0]
+        raise InputError.at(
+            path, first.line, "one column, no label; want `word label` lines"
+        )
+    examples = []
+    for rows, ends_blank in sentences:
+        words = tuple(row.columns[0] for row in rows)
+        labels = None if is_unlabelled else _labels(path, rows, compat)
+        examples.append(NerExample(words, labels, rows[0].line, ends_blank))
+    return examples
+
+
+def _sentences(
+    path: Path, skips_document_start: bool
+) -> Iterator[tuple[list[_Row], bool]]:
+    """Yields the rows of every sentence, and whether a blank line ends it."""
+    rows: list[_Row] = []
+    text = files.read_text(path)
+    for number, line in enumerate(text.split("\n"), start=1):
+        columns = tuple(line.split())
+        if skips_document_start and columns[:1] == (_DOCUMENT_START,):
+            columns = ()
+        if columns:
+            rows.append(_Row(number, columns))
+        elif rows:
+            # The empty string after a final newline is no line of the file.
+            is_blank_line = number <= text.count("\n") or not text.endswith("\n")
+            yield rows, is_blank_line
+            rows = []
+    if rows:
+        yield rows, False
+
+
+def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]:
+    for row in rows:
+        if len(row.columns) == 1:
+            raise InputError.at(
+                path,
+                row.line,
+                f"one column ({row.columns[0]!r}) where other rows have a label; "
+                "add the label, or remove all labels to predict only",
+            )
+        label = row.columns[-1]
+        if compat == "fixed" and not _LABEL.fullmatch(label):
+            raise InputError.at(
+                path, row.line, f"label {label!r} is not O, B-TYPE or I-TYPE"
+            )
+        if compat != "fixed" and label not in _ORIGINAL_LABELS:
+            raise InputError.at(
+                path,
+                row.line,
+                f"label {label!r}: --compat={compat} knows B, I and O only, as the "
+                "original; use --compat=fixed",
+            )
+    labels = [row.columns[-1] for row in rows]
+    return to_bio(labels) if compat == "fixed" else tuple(labels)
+
+
+def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the same entities in BIO: every entity begins with B, goes on with I.
+
+    Which words form an entity is conlleval's reading (`I` after `O` begins one).
+    """
+    bio = [OUTSIDE] * len(labels)
+    for chunk in conlleval.chunks(labels):
+        for i in range(chunk.start, chunk.end):
+            bio[i] = _label("B" if i == chunk.start else "I", chunk.type)
+    return tuple(bio)
+
+
+def _label(tag: str, entity_type: str) -> str:
+    return f"{tag}-{entity_type}" if entity_type else tag
+
+
+def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...]:
+    """Returns the labels a model predicts; the position is the id.
+
+    `fixed`: O, then B and I of every type in the data, types sorted. Otherwise the
+    original's seven (run_ner.py:192-193), which other programs' checkpoints expect.
+    """
+    if compat != "fixed":
+        # PARITY(run_ner.py:216): ids count from 1 and padding is a class of its own.
+        return ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
+    types = sorted(
+        {
+            chunk.type
+            for example in examples
+            for chunk in conlleval.chunks(example.labels or ())
+        }
+    )
+    return (
+        OUTSIDE,
+        *(_label(tag, entity_type) for entity_type in types for tag in "BI"),
+    )
+
+
+def paper_chunks(example: NerExample) -> list[range]:
+    """Returns the word ranges the tag v20200409 makes of a sentence.
+
+    PARITY(run_ner.py:150-190 at tag v20200409): while more than 30 words are left,
+    the sentence is cut after the last gold `O` among the next 30, or after one word
+    if there is none. The cut looks at the gold labels, on the test file too, so that
+    no entity is ever cut: scores of this mode are flattered by it. A last sentence
+    without a blank line behind it is lost.
+    """
+    if not example.ends_blank:
+        return []
+    labels = example.labels or (OUTSIDE,) * len(example.words)
+    start, end = 0, len(labels)
+    ranges = []
+    while end - start > _PAPER_MAX_WORDS:
+        window = labels[start : start + _PAPER_MAX_WORDS]
+        outside = [i for i, label in enumerate(window) if label == OUTSIDE]
+        cut = start + (outside[-1] if outside else 0) + 1
+        ranges.append(range(start, cut))
+        start = cut
+    return [*ranges, range(start, end)]

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text to WordPieces: tokens, ids and where in the text each piece came from.
+
+The pieces are exactly those of dmis-lab/biobert's `FullTokenizer`
+(tokenization.py:149), which depend on the Unicode tables of the interpreter:
+a character that its tables do not know counts as a control character.
+
+Reading order is data order:
+    text -> cleaned text -> words (no white space) -> chunks (lower-cased, cut at
+    punctuation) -> pieces
+"""
+
+import codecs
+import functools
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from biobert_tf.errors import InputError
+
+UNKNOWN: Final = "[UNK]"
+_REQUIRED: Final = (UNKNOWN, "[CLS]", "[SEP]")
+
+# Words of running text repeat. Without a limit a pass over PubMed would remember tens
+# of millions of them; emptying at the limit is cheaper per word than keeping an order
+# of use, and the frequent words are back within a few sentences.
+_MAX_CACHED_WORDS: Final = 2**16
+
+
+class Piece(NamedTuple):
+    """A WordPiece and the characters `text[start:end]` it came from.
+
+    The span covers everything between the piece's first and last character: also
+    control characters that were dropped inside it and, when lower-casing, the
+    combining marks that follow and were stripped. `[UNK]` covers all it replaces.
+    """
+
+    token: str
+    id: int
+    start: int
+    end: int
+
+
+class _Chunk(NamedTuple):
+    """A stretch of a word to cut into pieces; spans are one per character."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+class _Word(NamedTuple):
+    """What is remembered of a word; spans of `pieces` are relative to the word."""
+
+    tokens: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+
+
+def load_vocab(vocab_file: Path | str) -> dict[str, int]:
+    r"""Reads a vocabulary: one token per line, its id is the 0-based line number.
+
+    As the original (tokenization.py:109): white space around a token is removed, a
+    blank line is the token "", a repeated token keeps its first place and takes its
+    last id, and `\r` is dropped wherever it stands. Unlike it, a byte order mark is
+    not part of the first token.
+
+    Raises:
+        InputError: The file cannot be read or is not UTF-8; the latter names the line.
+    """
+    path = Path(vocab_file)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+    # files.read_text would break lines at a lone \r and so shift the ids after it;
+    # TensorFlow's reader, which the original uses, drops it.
+    lines = data.removeprefix(codecs.BOM_UTF8).replace(b"\r", b"").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    vocab = {}
+    for i, line in enumerate(lines):
+        try:
+            vocab[line.decode("utf-8").strip()] = i
+        except UnicodeDecodeError as error:
+            bad = f"byte 0x{line[error.start]:02x} is not UTF-8"
+            raise InputError.at(path, i + 1, f"{bad}; give a BERT vocabulary") from None
+    return vocab
+
+
+def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
+    """Refuses lower-casing for a cased vocabulary, and none for an uncased one.
+
+    Only letters that have two cases count, and bracketed tokens such as `[CLS]` do
+    not. The original looks at the name of the checkpoint instead
+    (tokenization.py:28), which no BioBERT checkpoint matches.
+
+    Args:
+        vocab: Tokens and their ids.
+        do_lower_case: Whether text will be lower-cased.
+        vocab_file: Where `vocab` was read, for the message.
+
+    Raises:
+        InputError: The two disagree.
+    """
+    words = [token for token in vocab if not re.fullmatch(r"\[.*\]", token)]
+    cased = next((token for token in words if token != token.lower()), None)
+    if do_lower_case and cased is not None:
+        raise InputError.at(
+            vocab_file,
+            vocab[cased] + 1,
+            f"the vocabulary is cased ({cased!r} has an upper-case letter) but "
+            "do_lower_case is true; set it to false",
+        )
+    if not do_lower_case and cased is None and any(w != w.upper() for w in words):
+        raise InputError.at(
+            vocab_file,
+            None,
+            "the vocabulary is lower-cased (no token has an upper-case letter) but "
+            "do_lower_case is false; set it to true",
+        )
+
+
+class BasicTokenizer:
+    """Cuts text at white space, punctuation and CJK characters."""
+
+    def __init__(self, do_lower_case: bool) -> None:
+        """Keeps whether to lower-case the chunks and strip their accents."""
+        self.do_lower_case = do_lower_case
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the chunks of `text`; bytes are UTF-8, invalid ones are dropped."""
+        words = _clean(_as_str(text)).split()
+        return [chunk.text for word in words for chunk in self.chunks(word)]
+
+    def chunks(self, word: str) -> Iterator[_Chunk]:
+        """Yields the chunks of a cleaned word, with spans relative to the word."""
+        text, starts, ends = (
+            _lower_without_accents(word)
+            if self.do_lower_case
+            else _Chunk(word, range(len(word)), range(1, len(word) + 1))
+        )
+        for a, b in _punctuation_cuts(text):
+            yield _Chunk(text[a:b], starts[a:b], ends[a:b])
+
+
+class WordpieceTokenizer:
+    """Cuts words into the longest pieces of a vocabulary, from left to right."""
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        unk_token: str = UNKNOWN,
+        max_input_chars_per_word: int = 200,
+    ) -> None:
+        """Keeps its arguments.
+
+        Args:
+            vocab: Tokens; those that begin with `##` continue a word.
+            unk_token: Stands for a word that cannot be cut into tokens of `vocab`.
+            max_input_chars_per_word: A longer word becomes `unk_token`.
+        """
+        self.vocab = vocab
+        self.unk_token = unk_token
+        self.max_input_chars_per_word = max_input_chars_per_word
+        self._max_token_chars = max(map(len, vocab), default=0)
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the pieces of the words of `text`, which white space separates."""
+        words = _as_str(text).split()
+        return [token for word in words for token, _, _ in self.cut(word)]
+
+    def cut(self, word: str) -> list[tuple[str, int, int]]:
+        """Returns `(token, start, end)` for each piece `word[start:end]`."""
+        if len(word) > self.max_input_chars_per_word:
+            return [(self.unk_token, 0, len(word))]
+        pieces = []
+        start = 0
+        while start < len(word):
+            # No longer piece can be found than the vocabulary has.
+            end = min(len(word), start + self._max_token_chars)
+            prefix = "##" if start else ""
+            while end > start and prefix + word[start:end] not in self.vocab:
+                end -= 1
+            if end == start:
+                return [(self.unk_token, 0, len(word))]
+            pieces.append((prefix + word[start:end], start, end))
+            start = end
+        return pieces
+
+
+class FullTokenizer:
+    """Cuts text into WordPieces, as the released models expect it."""
+
+    def __init__(self, vocab_file: Path | str, do_lower_case: bool = False) -> None:
+        """Reads the vocabulary.
+
+        Args:
+            vocab_file: One token per line.
+            do_lower_case: Whether to lower-case and to strip accents; False for all
+                released BioBERT models.
+
+        Raises:
+            InputError: The file cannot be read, is not UTF-8, is empty, or lacks
+                `[UNK]`, `[CLS]` or `[SEP]`.
+        """
+        self.vocab_file = Path(vocab_file)
+        self.vocab = load_vocab(vocab_file)
+        if missing := [token for token in _REQUIRED if token not in self.vocab]:
+            problem = f"lacks {', '.join(missing)}" if self.vocab else "is empty"
+            raise InputError.at(
+                self.vocab_file, None, f"{problem}; give a BERT vocabulary"
+            )
+        self.inv_vocab = {id_: token for token, id_ in self.vocab.items()}
+        self.basic_tokenizer = BasicTokenizer(do_lower_case)
+        self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
+        self._cache: dict[str, _Word] = {}
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the pieces of `text`; bytes are UTF-8, invalid ones are dropped."""
+        tokens: list[str] = []
+        for word in _clean(_as_str(text)).split():
+            tokens += self._look_up(word).tokens
+        return tokens
+
+    def tokenize_with_offsets(self, text: str) -> list[Piece]:
+        """Returns the pieces of `text` with their ids and spans in it.
+
+        The tokens are those of `tokenize`. Spans are never empty; their starts and
+        their ends never decrease. Spans overlap only where lower-casing makes
+        several pieces of one character (Hangul syllables, two-part vowel signs) or
+        puts combining characters in canonical order: such pieces share the
+        characters.
+        """
+        origin = _origins(text)
+        pieces = []
+        # \S+ is what str.split() keeps: both ask str.isspace.
+        for match in re.finditer(r"\S+", _clean(text)):
+            first = match.start()
+            for token, id_, start, end in self._look_up(match.group()).pieces:
+                begin, last = origin[first + start], origin[first + end - 1]
+                pieces.append(Piece(token, id_, begin, last + 1))
+        return pieces
+
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Returns the id of each token.
+
+        Raises:
+            InputError: A token is not in the vocabulary.
+        """
+        try:
+            return [self.vocab[token] for token in tokens]
+        except KeyError as error:
+            raise InputError.at(
+                self.vocab_file, None, f"has no token {error.args[0]!r}"
+            ) from None
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Returns the token of each id.
+
+        Raises:
+            InputError: No token has that id.
+        """
+        try:
+            return [self.inv_vocab[id_] for id_ in ids]
+        except KeyError as error:
+            raise InputError.at(
+                self.vocab_file, None, f"has no token with id {error.args[0]}"
+            ) from None
+
+    def _look_up(self, word: str) -> _Word:
+        found = self._cache.get(word)
+        if found is None:
+            found = self._cut_word(word)
+            if len(self._cache) >= _MAX_CACHED_WORDS:
+                self._cache.clear()
+            self._cache[word] = found
+        return found
+
+    def _cut_word(self, word: str) -> _Word:
+        pieces = tuple(
+            Piece(token, self.vocab[token], chunk.starts[start], chunk.ends[end - 1])
+            for chunk in self.basic_tokenizer.chunks(word)
+            for token, start, end in self.wordpiece_tokenizer.cut(chunk.text)
+        )
+        return _Word(tuple(piece.token for piece in pieces), pieces)
+
+
+def _as_str(text: str | bytes) -> str:
+    # PARITY(tokenization.py:78): invalid bytes vanish, also inside a word.
+    return text if isinstance(text, str) else text.decode("utf-8", "ignore")
+
+
+# PARITY(tokenization.py:252): kana, hangul and newer ideographs are not set apart.
+_CJK: Final = re.compile(
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
+)
+
+
+class _CleanedCharacters(dict[int, str]):
+    """A table for `str.translate`, filled with the characters that are met."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _cleaned_character(code)
+        return self[code]
+
+
+def _cleaned_character(code: int) -> str:
+    """Returns what takes the place of a character (tokenization.py:239, 274)."""
+    char = chr(code)
+    category = unicodedata.category(char)
+    if char in "\t\n\r" or category == "Zs":
+        return " "
+    # PARITY(tokenization.py:362): all of C*, so also private-use, unassigned and
+    # surrogate characters vanish (Google's BERT drops only Cc and Cf).
+    if char == "\ufffd" or category.startswith("C"):
+        return ""
+    return f" {char} " if _CJK.match(char) else char
+
+
+_CLEANED: Final = _CleanedCharacters()
+# Everything else in ASCII is a control character. Most text needs no cleaning.
+_UNCLEAN: Final = re.compile(r"[^\t\n\r -~]")
+
+
+def _clean(text: str) -> str:
+    """Drops control characters, sets CJK characters apart, makes spaces plain."""
+    return text.translate(_CLEANED) if _UNCLEAN.search(text) else text
+
+
+def _origins(text: str) -> Sequence[int]:
+    """Returns for each character of `_clean(text)` its index in `text`."""
+    if not _UNCLEAN.search(text):
+        return range(len(text))
+    return [i for i, char in enumerate(text) for _ in _CLEANED[ord(char)]]
+
+
+def _lower_without_accents(word: str) -> _Chunk:
+    """Lower-cases `word` and strips its accents, keeping track of the characters.
+
+    The text is `word.lower()` in canonical decomposition (NFD) without its
+    non-spacing marks (tokenization.py:208).
+    """
+    lowered = word.lower()
+    if word.isascii():
+        return _Chunk(lowered, range(len(word)), range(1, len(word) + 1))
+    # The case of a letter may depend on its neighbours (final sigma), the number of
+    # letters it becomes does not.
+    sources = (i for i, char in enumerate(word) for _ in char.lower())
+    kept = [
+        (char, i)
+        for char, i in _decomposed(zip(lowered, sources, strict=True))
+        if unicodedata.category(char) != "Mn"
+    ]
+    # A character reaches to the next one kept: over the marks it has lost.
+    bases = sorted({i for _, i in kept})
+    end_of = dict(itertools.pairwise([*bases, len(word)]))
+    # Where canonical order has swapped characters, each takes the span of all.
+    starts = list(itertools.accumulate((i for _, i in reversed(kept)), min))[::-1]
+    ends = list(itertools.accumulate((end_of[i] for _, i in kept), max))
+    return _Chunk("".join(char for char, _ in kept), starts, ends)
+
+
+def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Yields the canonical decomposition (NFD) of characters with their indices."""
+    parts = ((part, i) for c, i in chars for part in unicodedata.normalize("NFD", c))
+    for is_marks, run in itertools.groupby(
+        parts, key=lambda part: unicodedata.combining(part[0]) > 0
+    ):
+        # Canonical order: stable, by combining class, within a run of marks.
+        if is_marks:
+            yield from sorted(run, key=lambda part: unicodedata.combining(part[0]))
+        else:
+            yield from run
+
+
+@functools.cache
+def _is_punctuation(char: str) -> bool:
+    """Tells whether a character is a chunk of its own."""
+    # PARITY(tokenization.py:374): in ASCII also the symbols $+<=>^`|~, not in P*.
+    is_ascii_symbol = "!" <= char <= "~" and not char.isalnum()
+    return is_ascii_symbol or unicodedata.category(char).startswith("P")
+
+
+def _punctuation_cuts(chars: str) -> Iterator[tuple[int, int]]:
+    """Yields the half-open ranges of the chunks of a word."""
+    start = 0
+    for i, char in enumerate(chars):
+        if _is_punctuation(char):
+            if start < i:
+                yield start, i
+            yield i, i + 1
+            start = i + 1
+    if start < len(chars):
+        yield start, len(chars)

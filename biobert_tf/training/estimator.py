@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Estimator: train, evaluate and predict one task on any strategy.
+
+TPUEstimator's idea on today's API. What to start from is decided here, in this order:
+1. the newest training state in the model directory, which also says where in the data
+   to go on;
+2. the weights given to `initialize`;
+3. random weights.
+"""
+
+import dataclasses
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from biobert_tf import checkpoints, optimizer, records
+from biobert_tf.checkpoints import native
+from biobert_tf.config import DeviceConfig, EncoderConfig, OptimizerConfig, RunConfig
+from biobert_tf.errors import InputError
+from biobert_tf.tasks.base import Task
+from biobert_tf.training import progress
+from biobert_tf.training import strategy as strategies
+from biobert_tf.training.trainer import RowNorm, Trainer
+
+_LOG = logging.getLogger(__name__)
+
+# A loop is cut so that it reports about this often, however slow the device.
+_SECONDS_BETWEEN_REPORTS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long to train, in steps of one global batch."""
+
+    num_train_steps: int
+    num_warmup_steps: int
+
+    @classmethod
+    def of(
+        cls, num_examples: int, run: RunConfig, optimizer: OptimizerConfig
+    ) -> "Schedule":
+        """Returns the original's counts (run_ner.py:527-529), both rounded down.
+
+        Raises:
+            InputError: Less than one step.
+        """
+        steps = int(num_examples / run.train_batch_size * run.num_train_epochs)
+        if steps < 1:
+            raise InputError(
+                f"{num_examples} training examples, --train_batch_size="
+                f"{run.train_batch_size} and --num_train_epochs={run.num_train_epochs} "
+                "make no whole step; lower the batch size or add epochs"
+            )
+        return cls(steps, int(steps * optimizer.warmup_proportion))
+
+
+class Estimator:
+    """One model of one task, in one directory.
+
+    Attributes:
+        model: The encoder with the task's head.
+        strategy: Where it is computed.
+        model_dir: Where training states go; the caller's other files too.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        encoder_config: EncoderConfig,
+        *,
+        strategy: tf.distribute.Strategy,
+        device: DeviceConfig,
+        run: RunConfig,
+        model_dir: Path,
+    ) -> None:
+        """Builds the model, randomly initialised from `run.seed`.
+
+        Args:
+            task: What is learned.
+            encoder_config: Sizes of the encoder.
+            strategy: From `build_strategy(device)`.
+            device: Precision and compilation.
+            run: Steps, batches and seed.
+            model_dir: Directory of the training states, made when needed.
+
+        Raises:
+            InputError: A batch size cannot be cut as the settings ask.
+        """
+        self.strategy = strategy
+        self.model_dir = model_dir
+        self._task = task
+        self._device = device
+        self._run = run
+        self._check_batches()
+        with strategy.scope(), strategies.precision(device):
+            self.model = task.build_model(encoder_config, run.seed)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the results."""
+        return strategies.is_chief(self.strategy)
+
+    # --- weights -------------------------------------------------------------------
+
+    def initialize(
+        self, checkpoint: checkpoints.Checkpoint, new_head: Collection[str] = ()
+    ) -> native.LoadReport:
+        """Starts from the weights of `checkpoint`.
+
+        Args:
+            checkpoint: From `checkpoints.read`.
+            new_head: Names that may be missing and stay random.
+
+        Raises:
+            InputError: Weights are missing or of other shapes.
+        """
+        with self.strategy.scope():
+            return native.assign(
+                self.model.variables,
+                checkpoint.weights,
+                source=checkpoint.source,
+                new_head=new_head,
+            )
+
+    def restore(self) -> int | None:
+        """Loads the newest training state's weights; returns its step, if any."""
+        path = tf.train.latest_checkpoint(str(self._state_dir))
+        if path is None:
+            return None
+        with self.strategy.scope():
+            saved = tf.train.Checkpoint(model=self.model)
+            saved.restore(path).expect_partial()
+        return int(path.rsplit("-", 1)[1])
+
+    def weights(self) -> checkpoints.Weights:
+        """Returns the model's weights under their TF1 names."""
+        return native.extract(self.model.variables)
+
+    # --- train -----------------------------------------------------------------------
+
+    def train(
+        self,
+        paths: Sequence[Path],
+        schedule: Schedule,
+        learning_rate: float,
+        *,
+        shuffle_buffer: int,
+        row_norm: RowNorm = "summed",
+    ) -> int:
+        """Trains up to the schedule's end, or to `max_steps`.
+
+        A state is saved every `save_checkpoints_steps` steps and at the end. A run
+        that starts with a state goes on from it with the batches, the dropout and
+        the rates that would have followed.
+
+        Args:
+            paths: TFRecord files.
+            schedule: From `Schedule.of`.
+            learning_rate: Peak rate.
+            shuffle_buffer: Records among which the next is drawn.
+            row_norm: See `Trainer`.
+
+        Returns:
+            The step reached.
+
+        Raises:
+            TrainingDivergedError: The training diverged.
+        """
+        run = self._run
+        last_step = min(
+            schedule.num_train_steps, run.max_steps or schedule.num_train_steps
+        )
+        with self.strategy.scope(), strategies.precision(self._device):
+            adam = self._build_optimizer(schedule, learning_rate)
+            state = tf.train.Checkpoint(model=self.model, optimizer=adam)
+            if path := tf.train.latest_checkpoint(str(self._state_dir)):
+                state.restore(path).assert_consumed()
+            step = int(adam.iterations)
+            batches = self._distribute(
+                lambda pipeline: records.train_batches(
+                    paths,
+                    self._task.specs,
+                    pipeline,
+                    shuffle_buffer=shuffle_buffer,
+                    seed=run.seed,
+                    num_skipped=step * run.train_batch_size,
+                ),
+                run.train_batch_size,
+            )
+            trainer = Trainer(
+                self._task,
+                self.model,
+                adam,
+                batches,
+                seed=run.seed,
+                max_loop_steps=run.iterations_per_loop,
+                accumulation_steps=run.gradient_accumulation_steps,
+                xla=strategies.uses_xla(self._device, self.strategy),
+                row_norm=row_norm,
+            )
+            manager = tf.train.CheckpointManager(
+                state, str(self._save_dir), max_to_keep=run.keep_checkpoint_max
+            )
+            self._loop(trainer, manager, step, last_step, schedule)
+        return max(step, last_step)
+
+    def _build_optimizer(
+        self, schedule: Schedule, learning_rate: float
+    ) -> tf_keras.optimizers.Optimizer:
+        """Returns the optimizer with its moments made, ready to be restored."""
+        rates = optimizer.LinearWarmupDecay(
+            learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
+        )
+        adam: tf_keras.optimizers.Optimizer = optimizer.AdamWeightDecay(rates)
+        if self._device.mixed_precision == "float16":
+            adam = tf_keras.mixed_precision.LossScaleOptimizer(adam)
+        adam.build(self.model.trainable_variables)
+        return adam
+
+    def _loop(
+        self,
+        trainer: Trainer,
+        manager: tf.train.CheckpointManager,
+        step: int,
+        last_step: int,
+        schedule: Schedule,
+    ) -> None:
+        """Calls the compiled loop until `last_step`, saving and reporting between."""
+        run = self._run
+        reporter = None
+        if self.is_chief:
+            reporter = progress.Progress(
+                schedule.num_train_steps,
+                run.train_batch_size,
+                self.model_dir / "tensorboard",
+            )
+        loop_steps = 1
+        while step < last_step:
+            to_save = run.save_checkpoints_steps - step % run.save_checkpoints_steps
+            num_steps = min(loop_steps, to_save, last_step - step)
+            start = time.monotonic()
+            history = trainer.train(tf.constant(num_steps))
+            seconds = time.monotonic() - start
+            progress.check_finite(history, step)
+            if reporter is not None:
+                reporter.report(history, step)
+            step += num_steps
+            if step % run.save_checkpoints_steps == 0 or step == last_step:
+                manager.save(checkpoint_number=step)
+            loop_steps = self._next_loop(num_steps, seconds)
+
+    def _next_loop(self, num_steps: int, seconds: float) -> int:
+        """Returns how many steps the next compiled call should run.
+
+        At most `iterations_per_loop`, and fewer on a device where that would take
+        long; workers must agree, so several take the setting as it is.
+        """
+        most = self._run.iterations_per_loop
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return most
+        fitting = int(num_steps / max(seconds, 1e-9) * _SECONDS_BETWEEN_REPORTS)
+        return max(1, min(most, fitting))
+
+    # --- evaluate, predict -------------------------------------------------------------
+
+    def evaluate(self, paths: Sequence[Path], batch_size: int) -> dict[str, float]:
+        """Returns the task's scores that need no text, over all records of `paths`."""
+        return self._task.metrics(self.predict(paths, batch_size), batch_size)
+
+    def predict(self, paths: Sequence[Path], batch_size: int) -> dict[str, np.ndarray]:
+        """Returns the task's predictions for every record, in file order.
+
+        Args:
+            paths: TFRecord files.
+            batch_size: Examples per step over all replicas; the last batch is
+                padded, and its padding does not come back.
+
+        Returns:
+            `[records, ...]` per name.
+        """
+        num_examples = records.count(paths)
+        num_steps = math.ceil(num_examples / batch_size)
+        replicas = self.strategy.num_replicas_in_sync
+        batches = self._distribute(
+            lambda pipeline: records.eval_batches(
+                paths, self._task.specs, pipeline, num_steps * replicas
+            ),
+            batch_size,
+        )
+        results: dict[str, np.ndarray] = {}
+        for outputs in self._predicted(batches, num_steps):
+            index = outputs.pop(records.EXAMPLE_INDEX)
+            is_real = index >= 0
+            for name, values in outputs.items():
+                if name not in results:
+                    shape = (num_examples, *values.shape[1:])
+                    results[name] = np.zeros(shape, values.dtype)
+                results[name][index[is_real]] = values[is_real]
+        return results
+
+    def _predicted(
+        self, batches: Any, num_steps: int
+    ) -> Iterator[dict[str, np.ndarray]]:
+        step = tf.function(self.predict_step, jit_compile=self._jit)
+        run = tf.function(lambda batch: self.strategy.run(step, args=(batch,)))
+        iterator = iter(batches)
+        for _ in range(num_steps):
+            outputs = run(next(iterator))
+            yield {
+                name: self.strategy.gather(values, axis=0).numpy()
+                for name, values in outputs.items()
+            }
+
+    def predict_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Runs the model on one replica's batch; returns predictions and index."""
+        outputs = self._task.predictions(batch, self.model(batch, training=False))
+        return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
+
+    # --- plumbing ----------------------------------------------------------------------
+
+    @property
+    def _jit(self) -> bool | None:
+        return strategies.uses_xla(self._device, self.strategy) or None
+
+    @property
+    def _state_dir(self) -> Path:
+        """Where training states are read from, by every worker."""
+        return self.model_dir / "training"
+
+    @property
+    def _save_dir(self) -> Path:
+        """Where this worker saves; all must save, and only the chief's is kept."""
+        if self.is_chief:
+            return self._state_dir
+        return Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
+
+    def _check_batches(self) -> None:
+        run, replicas = self._run, self.strategy.num_replicas_in_sync
+        parts = replicas * run.gradient_accumulation_steps
+        if run.train_batch_size % parts:
+            raise InputError(
+                f"--train_batch_size={run.train_batch_size} is not a multiple of "
+                f"{replicas} devices x --gradient_accumulation_steps="
+                f"{run.gradient_accumulation_steps}"
+            )
+        for name in ("eval_batch_size", "predict_batch_size"):
+            if getattr(run, name) % replicas:
+                raise InputError(
+                    f"--{name}={getattr(run, name)} is not a multiple of {replicas} "
+                    "devices"
+                )
+
+    def _distribute(self, make: Any, batch_size: int) -> Any:
+        """Gives every worker its part of every global batch."""
+        replicas = self.strategy.num_replicas_in_sync
+
+        def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            return make(
+                records.InputPipeline(
+                    batch_size=batch_size // replicas,
+                    num_workers=context.num_input_pipelines,
+                    worker=context.input_pipeline_id,
+                )
+            )
+
+        return self.strategy.distribute_datasets_from_function(dataset_fn)

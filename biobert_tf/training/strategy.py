@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which devices compute: settings in, a `tf.distribute.Strategy` out."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import tensorflow as tf
+import tf_keras
+
+from biobert_tf.config import DeviceConfig
+from biobert_tf.errors import InputError
+
+_KERAS_POLICIES: Final = {
+    "off": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
+
+def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
+    """Returns the strategy that `--strategy` names.
+
+    `auto` is every local GPU, or the CPU where there is none. One device gets a
+    `OneDeviceStrategy`, several a `MirroredStrategy`. `multi_worker` reads the
+    cluster from the environment variable TF_CONFIG, as TensorFlow defines it.
+
+    Raises:
+        InputError: The devices asked for are not there.
+    """
+    name = "tpu" if config.use_tpu else config.strategy
+    if name == "tpu":
+        return _tpu(config)
+    if name == "multi_worker":
+        if "cluster" not in json.loads(os.environ.get("TF_CONFIG") or "{}"):
+            raise InputError(
+                "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
+                "worker as TensorFlow's guide to distributed training says"
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if name == "gpu" and not gpus:
+        raise InputError("--strategy=gpu: TensorFlow sees no GPU; try --strategy=auto")
+    if name == "cpu" or not gpus:
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    if len(gpus) == 1:
+        return tf.distribute.OneDeviceStrategy(gpus[0])
+    return tf.distribute.MirroredStrategy(gpus)
+
+
+def make_repeatable() -> None:
+    """Makes every op of this process give the same bits for the same input."""
+    tf.config.experimental.enable_op_determinism()
+
+
+def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
+    """Connects to a Cloud TPU; `local` is the TPU of the VM this runs on."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=config.tpu_name or config.master or "local",
+            zone=config.tpu_zone or None,
+            project=config.gcp_project or None,
+        )
+        if config.tpu_name or config.master:
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        strategy = tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        first_line = str(error).splitlines()[0]
+        raise InputError(
+            f"no TPU: {first_line}; run on a TPU VM with tensorflow-tpu, or name one "
+            "with --tpu_name"
+        ) from None
+    if strategy.num_replicas_in_sync != config.num_tpu_cores:
+        raise InputError(
+            f"--num_tpu_cores={config.num_tpu_cores}, but the TPU has "
+            f"{strategy.num_replicas_in_sync}"
+        )
+    return strategy
+
+
+def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Says whether to compile the inner step with XLA.
+
+    A TPU compiles whole steps by itself, so nothing is left to compile inside.
+    """
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    if config.xla == "auto":
+        return bool(tf.config.list_logical_devices("GPU"))
+    return config.xla == "on"
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Says whether this process writes the results of the run."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return True
+    if resolver is None or resolver.task_type is None:
+        return True
+    if "chief" in resolver.cluster_spec().jobs:
+        return bool(resolver.task_type == "chief")
+    return bool(resolver.task_type == "worker" and resolver.task_id == 0)
+
+
+@contextlib.contextmanager
+def precision(config: DeviceConfig) -> Iterator[None]:
+    """Builds the models of the block under `--mixed_precision`.
+
+    Keras takes the policy from a global; this gives it back as it was.
+    """
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(_KERAS_POLICIES[config.mixed_precision])
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)

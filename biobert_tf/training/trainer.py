@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training step on every replica, and many of them in one compiled call."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import orbit
+import tensorflow as tf
+import tf_keras
+
+from biobert_tf import encoder, heads, optimizer
+from biobert_tf.tasks.base import Task
+
+Batch = Mapping[str, tf.Tensor]
+RowNorm = Literal["summed", "unsummed"]
+
+
+class Trainer(orbit.StandardTrainer):
+    """Orbit's inner loop around BERT's step.
+
+    The loss and the gradient are those of the global batch, however it is cut: the
+    totals a loss divides by are summed over all replicas first, then every part
+    adds its share. The gradient is clipped after the all-reduce. (On a TPU the
+    original clips each core's gradient before it: optimization.py:73 runs inside
+    CrossShardOptimizer; its result depends on the number of cores.)
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: heads.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+        dataset: tf.distribute.DistributedDataset | tf.data.Dataset,
+        *,
+        seed: int,
+        max_loop_steps: int,
+        accumulation_steps: int = 1,
+        xla: bool = False,
+        row_norm: RowNorm = "summed",
+    ) -> None:
+        """Makes the trainer under the current strategy's scope.
+
+        Args:
+            task: Says what the loss is.
+            model: What is trained.
+            optimizer: `AdamWeightDecay`, or it in a `LossScaleOptimizer`, built; its
+                `iterations` is the global step.
+            dataset: Endless batches of static shape.
+            seed: Seeds the dropout of every step.
+            max_loop_steps: Most steps in one call of `train`.
+            accumulation_steps: Parts of a replica's batch, one after the other.
+            xla: Compiles forward and backward pass with XLA.
+            row_norm: `unsummed` takes the norm of word-embedding rows before equal
+                rows are summed, as the original does with a gathered embedding.
+                PARITY(optimization.py:73): tf.clip_by_global_norm of IndexedSlices.
+        """
+        super().__init__(
+            dataset,
+            orbit.StandardTrainerOptions(use_tf_function=True, use_tf_while_loop=True),
+        )
+        self.optimizer = optimizer
+        self._task = task
+        self._model = model
+        self._variables = model.trainable_variables
+        self._seed = seed
+        self._accumulation_steps = accumulation_steps
+        self._row_norm = row_norm
+        self._forward_backward: Callable[..., Any] = tf.function(
+            self._forward_backward_eagerly, jit_compile=xla or None
+        )
+        self._loop_start = _replicated(tf.zeros([], tf.int64))
+        # Loss, learning rate and gradient norm of every step of a loop.
+        self._history = _replicated(tf.zeros([max_loop_steps, 3], tf.float32))
+
+    def train_loop_begin(self) -> None:
+        """Remembers the step at which the loop starts."""
+        self._loop_start.assign(self.optimizer.iterations)
+
+    def train_step(self, iterator: Any) -> None:
+        """Runs `replica_step` on every replica's next batch."""
+        strategy = tf.distribute.get_strategy()
+        strategy.run(self.replica_step, args=(next(iterator),))
+
+    def train_loop_end(self) -> dict[str, np.ndarray]:
+        """Returns `loss`, `learning_rate`, `gradient_norm`, float `[steps]` each."""
+        num_steps = int(self.optimizer.iterations) - int(self._loop_start)
+        history = self._history.numpy()[:num_steps]
+        names = ("loss", "learning_rate", "gradient_norm")
+        return dict(zip(names, history.T, strict=True))
+
+    def replica_step(self, batch: Batch) -> None:
+        """Updates the weights once; called in replica context.
+
+        Args:
+            batch: This replica's part, int or float `[batch, ...]` per name.
+        """
+        context = tf.distribute.get_replica_context()
+        step = self.optimizer.iterations
+        seed_2 = tf.stack([tf.cast(step, tf.int32), self._seed])
+        seed_2 = tf.random.experimental.stateless_fold_in(
+            seed_2, tf.cast(context.replica_id_in_sync_group, tf.int32)
+        )
+        totals = _sum_over_replicas(self._task.loss_totals(batch))
+        sums = _sum_over_replicas(self._accumulate(batch, totals, seed_2))
+        loss, row_square, gradients = self._unscale(*sums)
+        norm = self._global_norm(gradients, row_square)
+        clipped = optimizer.clip(gradients, norm)
+        rate = _learning_rate(self.optimizer, step)
+        row = tf.cast(step - self._loop_start, tf.int32)
+        self._history.assign(
+            tf.tensor_scatter_nd_update(
+                self._history, [[row]], [tf.stack([loss, rate, norm])]
+            )
+        )
+        self.optimizer.apply_gradients(
+            zip(clipped, self._variables, strict=True), skip_gradients_aggregation=True
+        )
+
+    def _accumulate(self, batch: Batch, totals: Batch, seed_2: tf.Tensor) -> Any:
+        """Returns the sums of `_forward_backward` over the parts of a batch."""
+        num_parts = self._accumulation_steps
+        if num_parts == 1:
+            return self._forward_backward(batch, totals, seed_2)
+        parts = {
+            name: tf.reshape(values, [num_parts, -1, *values.shape[1:]])
+            for name, values in batch.items()
+        }
+
+        def add_part(index: tf.Tensor, sums: Any) -> tuple[tf.Tensor, Any]:
+            part = {name: values[index] for name, values in parts.items()}
+            part_seed_2 = tf.random.experimental.stateless_fold_in(seed_2, index)
+            more = self._forward_backward(part, totals, part_seed_2)
+            return index + 1, tf.nest.map_structure(tf.add, sums, more)
+
+        zeros = (
+            tf.zeros([]),
+            tf.zeros([]),
+            [tf.zeros(variable.shape) for variable in self._variables],
+        )
+        # One part at a time: parallel parts would need the memory this saves.
+        _, sums = tf.while_loop(
+            lambda index, _: index < num_parts,
+            add_part,
+            (tf.constant(0), zeros),
+            parallel_iterations=1,
+            maximum_iterations=num_parts,
+        )
+        return sums
+
+    def _forward_backward_eagerly(
+        self, batch: Batch, totals: Batch, seed_2: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Returns loss, squared norm of unsummed rows, and dense gradients.
+
+        All three are scaled where the optimizer scales the loss.
+        """
+        with tf.GradientTape() as tape, encoder.dropout_seed(seed_2):
+            outputs = self._model(batch, training=True)
+            loss = self._task.loss(batch, outputs, totals)
+            if self._scales_loss:
+                loss = self.optimizer.get_scaled_loss(loss)
+        gradients = tape.gradient(loss, self._variables)
+        row_square = tf.zeros([])
+        for gradient in gradients:
+            if isinstance(gradient, tf.IndexedSlices):
+                row_square += tf.reduce_sum(tf.square(gradient.values))
+        dense = [
+            tf.cast(tf.convert_to_tensor(gradient), tf.float32)
+            for gradient in gradients
+        ]
+        self._is_sparse = [isinstance(g, tf.IndexedSlices) for g in gradients]
+        return loss, row_square, dense
+
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+
+    def _unscale(
+        self, loss: tf.Tensor, row_square: tf.Tensor, gradients: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        if not self._scales_loss:
+            return loss, row_square, gradients
+        scale = self.optimizer.loss_scale
+        gradients = self.optimizer.get_unscaled_gradients(gradients)
+        return loss / scale, row_square / tf.square(scale), gradients
+
+    def _global_norm(
+        self, gradients: list[tf.Tensor], row_square: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the norm the clipping uses."""
+        if self._row_norm == "summed":
+            return tf.linalg.global_norm(gradients)
+        dense = [
+            gradient
+            for gradient, is_sparse in zip(gradients, self._is_sparse, strict=True)
+            if not is_sparse
+        ]
+        return tf.sqrt(tf.square(tf.linalg.global_norm(dense)) + row_square)
+
+
+def _sum_over_replicas(values: Any) -> Any:
+    """Adds a structure of tensors over all replicas of all workers."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return values
+    flat = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.flatten(values))
+    return tf.nest.pack_sequence_as(values, flat)
+
+
+def _learning_rate(
+    optimizer: tf_keras.optimizers.Optimizer, step: tf.Tensor
+) -> tf.Tensor:
+    """Returns the rate that `step` uses, a float32 scalar."""
+    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return tf.cast(optimizer._learning_rate(step), tf.float32)
+
+
+def _replicated(initial: tf.Tensor) -> tf.Variable:
+    """Returns a variable that every replica sets to the same value."""
+    return tf.Variable(
+        initial,
+        trainable=False,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )

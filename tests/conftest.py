@@ -1,0 +1,27 @@
+"""Where tests find recorded outputs and real data; skips with a reason elsewhere."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def _folder(variable: str, default: str) -> Path:
+    folder = Path(os.environ.get(variable, ROOT / default)).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent; set {variable} to run this test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of outputs recorded from the original programs."""
+    return _folder("BIOBERT_GOLDEN", "../shared/golden")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real data sets."""
+    return _folder("BIOBERT_DATA", "../shared/data")

