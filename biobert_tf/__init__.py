@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BioBERT in TensorFlow 2: faithful to Lee et al. 2020, repaired where it was broken."""
+"""BioBERT in TensorFlow 2: faithful to Lee et al. 2020, mended where it broke."""
 
 __version__ = "0.1.0"

@@ -113,11 +113,14 @@ class EncoderConfig:
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
 # Keys that Google's and Hugging Face's BERT files carry and that size nothing here.
 _HARMLESS_KEYS = frozenset(
-    "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers "
-    "pooler_size_per_head pooler_type architectures attention_probs_dropout "
-    "classifier_dropout gradient_checkpointing id2label label2id layer_norm_eps "
-    "model_type pad_token_id position_embedding_type torch_dtype dtype "
-    "transformers_version use_cache _name_or_path is_decoder add_cross_attention".split()
+    """
+    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    pooler_size_per_head pooler_type architectures classifier_dropout
+    gradient_checkpointing id2label label2id layer_norm_eps model_type pad_token_id
+    position_embedding_type torch_dtype dtype transformers_version use_cache
+    _name_or_path is_decoder add_cross_attention bos_token_id eos_token_id
+    tie_word_embeddings
+    """.split()  # noqa: SIM905  Twenty quoted words read worse.
 )
 
 

@@ -127,7 +127,7 @@ def _reseed(
 
 def _is_random(name: str) -> bool:
     """Says whether BERT draws this variable; biases and layer norms are fixed."""
-    return "kernel" in name or "embedding" in name and "layer_norm" not in name
+    return "kernel" in name or ("embedding" in name and "layer_norm" not in name)
 
 
 # --- dropout that depends on a seed ----------------------------------------------

@@ -30,10 +30,12 @@ _LOG = logging.getLogger(__name__)
 _SETTINGS_FILE = "settings.json"
 # A run may go on with other values of these; every other setting shapes its result.
 _FREE_ON_RESUME = frozenset(
-    "data_dir output_dir do_train do_eval do_predict init_checkpoint eval_batch_size "
-    "predict_batch_size max_steps save_checkpoints_steps keep_checkpoint_max "
-    "iterations_per_loop strategy use_tpu tpu_name tpu_zone gcp_project master "
-    "num_tpu_cores xla vocab_file bert_config_file".split()
+    """
+    data_dir output_dir do_train do_eval do_predict init_checkpoint vocab_file
+    bert_config_file eval_batch_size predict_batch_size max_steps iterations_per_loop
+    save_checkpoints_steps keep_checkpoint_max strategy use_tpu tpu_name tpu_zone
+    gcp_project master num_tpu_cores xla
+    """.split()  # noqa: SIM905  Twenty quoted words read worse.
 )
 
 
@@ -138,12 +140,14 @@ class Run:
             TrainingDivergedError: The loss became NaN or infinite.
         """
         start = time.monotonic()
-        self._record_settings()
+        strategy = strategies.build_strategy(self.device)
+        if strategies.is_chief(strategy):
+            self._record_settings()
         strategies.make_repeatable()
         estimator = Estimator(
             self.task,
             self.parts.encoder_config,
-            strategy=strategies.build_strategy(self.device),
+            strategy=strategy,
             device=self.device,
             run=self.run,
             model_dir=self.stages.output_dir,
@@ -270,7 +274,8 @@ class Run:
             results["metrics"] = self.task.metrics(arrays, batch_size)
             scores = self.task.score(examples, predictions, self.run.seed)
             results["scores"] = scores.to_dict()
-            print(f"\n{stage}\n{self.task.report(examples, predictions)}")
+            if estimator.is_chief:
+                print(f"\n{stage}\n{self.task.report(examples, predictions)}")
         if stage == "test" and estimator.is_chief:
             texts = self.task.prediction_files(examples, rows, predictions, arrays)
             for file_name, text in texts.items():

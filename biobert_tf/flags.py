@@ -60,7 +60,8 @@ def parse(
         raise InputError(f"{error}; see --help") from None
     if rest[1:]:
         raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
-    return _build(config_type, values)
+    config: ConfigT = _build(config_type, values)
+    return config
 
 
 def _groups(config_type: type) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:
@@ -124,17 +125,17 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _build(config_type: type[ConfigT], values: absl_flags.FlagValues) -> ConfigT:
+def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
     hints = typing.get_type_hints(config_type)
-    arguments = {}
-    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):
         hint = _without_none(hints[field.name])
         if dataclasses.is_dataclass(hint):
-            arguments[field.name] = _build(hint, values)  # type: ignore[type-var]
-        else:
-            value = values[field.name].value
-            is_path = hint is Path and value is not None
-            arguments[field.name] = Path(value).expanduser() if is_path else value
+            arguments[field.name] = _build(hint, values)
+            continue
+        value = values[field.name].value
+        is_path = hint is Path and value is not None
+        arguments[field.name] = Path(value).expanduser() if is_path else value
     return config_type(**arguments)
 
 

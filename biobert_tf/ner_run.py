@@ -3,6 +3,7 @@
 
 import dataclasses
 import logging
+import re
 import shlex
 import shutil
 import tempfile
@@ -10,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import checkpoints, config, files, finetune, records, released
+from biobert_tf import config, files, finetune, flags, records, released
 from biobert_tf import demo as demo_corpus
 from biobert_tf.config import NerConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_reading import NerExample
-from biobert_tf.tokenization import BasicTokenizer
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
@@ -60,12 +60,12 @@ def _announce(settings: NerConfig) -> None:
             "--compat=paper: sentences of more than 30 words are cut at gold O labels, "
             "on the test file too, as in the paper's code; its scores are flattered"
         )
-    if settings.stages.do_train and settings.stages.do_eval:
-        if settings.train_on == "train_dev":
-            _LOG.warning(
-                "the development file is part of the training data; use "
-                "--train_on=train to choose settings on it"
-            )
+    sees_devel = settings.stages.do_train and settings.train_on == "train_dev"
+    if sees_devel and settings.stages.do_eval:
+        _LOG.warning(
+            "the development file is part of the training data; use "
+            "--train_on=train to choose settings on it"
+        )
 
 
 # --- files -------------------------------------------------------------------------
@@ -171,13 +171,16 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
 # --- annotating and the demo -------------------------------------------------------
 
 
+_WORD: Final = re.compile(r"\w+(?:[-'./]\w+)*|[^\w\s]")
+
+
 def annotate(
     task: ner.NerTask, estimator: Estimator, sentences: Sequence[str], batch_size: int
 ) -> list[tuple[NerExample, ner.NerPrediction]]:
     """Finds the entities of raw sentences.
 
-    Words are what BERT's basic tokenizer makes of a sentence without changing case:
-    runs of letters and digits, and single punctuation marks.
+    A word is a run of letters and digits, also with a hyphen, apostrophe, dot or
+    slash inside; any other sign is a word of its own.
 
     Args:
         task: That the estimator was built from.
@@ -185,8 +188,7 @@ def annotate(
         sentences: Plain text, one sentence each.
         batch_size: Sentences per step.
     """
-    split = BasicTokenizer(do_lower_case=False)
-    examples = [NerExample(tuple(split.tokenize(text)), None) for text in sentences]
+    examples = [NerExample(tuple(_WORD.findall(text)), None) for text in sentences]
     rows = task.featurize(examples)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "annotate.tf_record"
@@ -227,8 +229,6 @@ def demo(output_dir: Path) -> None:
     }
     words = ["python", "run_ner.py", *(f"--{k}={v}" for k, v in arguments.items())]
     print("The demo is this command:\n\n  " + shlex.join(words) + "\n")
-    from biobert_tf import flags
-
     task, estimator = run(flags.parse(NerConfig, words[1:]))
     print(f"\nraw sentence\n{demo_corpus.RAW_SENTENCE}\nentities found in it")
     [(example, prediction)] = annotate(task, estimator, [demo_corpus.RAW_SENTENCE], 8)

@@ -65,7 +65,9 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 class AdamWeightDecay(tf_keras.optimizers.Optimizer):
-    """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-156), per parameter:
+    """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-156).
+
+    For every parameter:
 
         m <- 0.9 m + 0.1 g,    v <- 0.999 v + 0.001 g^2
         w <- w - lr (m / (sqrt(v) + 1e-6) + 0.01 w)

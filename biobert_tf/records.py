@@ -103,18 +103,21 @@ def count(paths: Sequence[Path]) -> int:
     for path in paths:
         if not path.is_file():
             raise InputError.at(path, None, "no such file")
-        num_rows = 0
+        dataset = tf.data.TFRecordDataset(str(path))
         try:
-            for _ in tf.data.TFRecordDataset(str(path)):
-                num_rows += 1
+            total += _length(dataset)
         except tf.errors.DataLossError:
+            num_rows = _length(dataset.ignore_errors())
             raise InputError.at(
                 path,
                 None,
                 f"truncated or damaged after {num_rows} whole records; write it again",
             ) from None
-        total += num_rows
     return total
+
+
+def _length(dataset: tf.data.Dataset) -> int:
+    return int(dataset.reduce(np.int64(0), lambda total, _: total + 1))
 
 
 def train_batches(
@@ -200,4 +203,4 @@ def _padding_row(specs: Specs) -> dict[str, np.ndarray]:
         )
         for name, spec in specs.items()
     }
-    return {**row, EXAMPLE_INDEX: np.int32(-1)}
+    return {**row, EXAMPLE_INDEX: np.array(-1, np.int32)}

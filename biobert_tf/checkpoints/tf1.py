@@ -91,7 +91,7 @@ def _recorded(directory: Path) -> list[Path]:
     """
     try:
         state = tf.train.get_checkpoint_state(str(directory))
-    except UnicodeDecodeError:
+    except ValueError:  # nothing in it, or not UTF-8
         state = None
     if state is None:
         return []

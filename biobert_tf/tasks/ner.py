@@ -33,7 +33,7 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """A predicted entity: words `[start, end)`, and how sure the model is, in [0, 1]."""
+    """A predicted entity: words `[start, end)`, and its probability, in [0, 1]."""
 
     type: str
     start: int
@@ -294,7 +294,9 @@ class NerTask:
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
     ) -> dict[str, str]:
         """Returns the files of run_ner.py:604-637, one line per piece."""
-        tokens, labels, logits = [], [], []
+        tokens: list[str] = []
+        labels: list[str] = []
+        logits: list[str] = []
         for record, log_probs_LK in zip(records, log_probs_NLK, strict=True):
             tokens += record.pieces
             for row_K in log_probs_LK[: len(record.pieces)]:

@@ -9,11 +9,12 @@ TPUEstimator's idea on today's API. What to start from is decided here, in this 
 """
 
 import dataclasses
+import functools
 import logging
 import math
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class Estimator:
         """Whether this process writes the results."""
         return strategies.is_chief(self.strategy)
 
-    # --- weights -------------------------------------------------------------------
+    # --- weights --------------------------------------------------------------
 
     def initialize(
         self, checkpoint: checkpoints.Checkpoint, new_head: Collection[str] = ()
@@ -144,7 +145,7 @@ class Estimator:
         """Returns the model's weights under their TF1 names."""
         return native.extract(self.model.variables)
 
-    # --- train -----------------------------------------------------------------------
+    # --- train ----------------------------------------------------------------
 
     def train(
         self,
@@ -269,7 +270,7 @@ class Estimator:
         fitting = int(num_steps / max(seconds, 1e-9) * _SECONDS_BETWEEN_REPORTS)
         return max(1, min(most, fitting))
 
-    # --- evaluate, predict -------------------------------------------------------------
+    # --- evaluate, predict ----------------------------------------------------
 
     def evaluate(self, paths: Sequence[Path], batch_size: int) -> dict[str, float]:
         """Returns the task's scores that need no text, over all records of `paths`."""
@@ -309,11 +310,9 @@ class Estimator:
     def _predicted(
         self, batches: Any, num_steps: int
     ) -> Iterator[dict[str, np.ndarray]]:
-        step = tf.function(self.predict_step, jit_compile=self._jit)
-        run = tf.function(lambda batch: self.strategy.run(step, args=(batch,)))
         iterator = iter(batches)
         for _ in range(num_steps):
-            outputs = run(next(iterator))
+            outputs = self._run_predict_step(next(iterator))
             yield {
                 name: self.strategy.gather(values, axis=0).numpy()
                 for name, values in outputs.items()
@@ -324,11 +323,14 @@ class Estimator:
         outputs = self._task.predictions(batch, self.model(batch, training=False))
         return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
 
-    # --- plumbing ----------------------------------------------------------------------
+    # --- plumbing -------------------------------------------------------------
 
-    @property
-    def _jit(self) -> bool | None:
-        return strategies.uses_xla(self._device, self.strategy) or None
+    @functools.cached_property
+    def _run_predict_step(self) -> Callable[[Any], dict[str, Any]]:
+        """`predict_step` on every replica; traced once per batch size."""
+        xla = strategies.uses_xla(self._device, self.strategy)
+        step = tf.function(self.predict_step, jit_compile=xla or None)
+        return tf.function(lambda batch: self.strategy.run(step, args=(batch,)))
 
     @property
     def _state_dir(self) -> Path:

@@ -34,7 +34,7 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu(config)
     if name == "multi_worker":
-        if "cluster" not in json.loads(os.environ.get("TF_CONFIG") or "{}"):
+        if not _has_cluster(os.environ.get("TF_CONFIG", "")):
             raise InputError(
                 "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
                 "worker as TensorFlow's guide to distributed training says"
@@ -48,6 +48,13 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     if len(gpus) == 1:
         return tf.distribute.OneDeviceStrategy(gpus[0])
     return tf.distribute.MirroredStrategy(gpus)
+
+
+def _has_cluster(tf_config: str) -> bool:
+    try:
+        return "cluster" in json.loads(tf_config)
+    except (json.JSONDecodeError, TypeError):
+        return False
 
 
 def make_repeatable() -> None:

@@ -66,6 +66,8 @@ class Trainer(orbit.StandardTrainer):
         self._seed = seed
         self._accumulation_steps = accumulation_steps
         self._row_norm = row_norm
+        # Which gradients are IndexedSlices; known once the step has been traced.
+        self._is_sparse: list[bool] = []
         self._forward_backward: Callable[..., Any] = tf.function(
             self._forward_backward_eagerly, jit_compile=xla or None
         )

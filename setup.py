@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs biobert_tf: what it needs, pinned, and the `biobert` command."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (ROOT / "biobert_tf" / "__init__.py").read_text("utf-8").splitlines()
+    if line.startswith("__version__")
+)
+
+# These four move together: one minor version of TensorFlow.
+TENSORFLOW = "2.20"
+HUGGINGFACE = ["safetensors>=0.4,<1"]
+
+setup(
+    name="biobert_tf",
+    version=VERSION,
+    description="BioBERT in TensorFlow 2: NER, relation extraction, QA, pre-training",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    # The demo vocabulary stands at the top of the repository, as BERT's do, and is
+    # installed inside the package.
+    packages=[*find_packages(include=["biobert_tf", "biobert_tf.*"]), "biobert_tf.vocab"],
+    package_dir={"biobert_tf.vocab": "vocab"},
+    package_data={"biobert_tf.vocab": ["*.txt", "*.md"]},
+    install_requires=[
+        f"tensorflow=={TENSORFLOW}.0",
+        f"tensorflow-text=={TENSORFLOW}.1",
+        f"tf-models-official=={TENSORFLOW}.0",
+        f"tf-keras=={TENSORFLOW}.1",
+        # tensorflow_hub, which tf-models-official imports, needs pkg_resources.
+        "setuptools<82",
+        "sentencepiece>=0.2,<0.3",
+        "absl-py>=1.4,<2",
+        "numpy>=1.26,<3",
+    ],
+    extras_require={
+        "huggingface": HUGGINGFACE,
+        "test": [*HUGGINGFACE, "pytest>=8,<9", "ruff==0.14.6", "mypy==1.18.2"],
+        "benchmark": [
+            *HUGGINGFACE,
+            # The wheel on the registry is a CPU build at exactly this version.
+            "torch==2.13.0",
+            "transformers>=5,<6",
+        ],
+    },
+    entry_points={"console_scripts": ["biobert = biobert_tf.cli:console"]},
+)
