@@ -26,7 +26,10 @@ setup(
     python_requires=">=3.11,<3.13",
     # The demo vocabulary stands at the top of the repository, as BERT's do, and is
     # installed inside the package.
-    packages=[*find_packages(include=["biobert_tf", "biobert_tf.*"]), "biobert_tf.vocab"],
+    packages=[
+        "biobert_tf.vocab",
+        *find_packages(include=["biobert_tf", "biobert_tf.*"]),
+    ],
     package_dir={"biobert_tf.vocab": "vocab"},
     package_data={"biobert_tf.vocab": ["*.txt", "*.md"]},
     install_requires=[
@@ -42,7 +45,7 @@ setup(
     ],
     extras_require={
         "huggingface": HUGGINGFACE,
-        "test": [*HUGGINGFACE, "pytest>=8,<9", "ruff==0.14.6", "mypy==1.18.2"],
+        "test": [*HUGGINGFACE, "pytest==9.2.0", "ruff==0.17.6", "mypy==2.4.1"],
         "benchmark": [
             *HUGGINGFACE,
             # The wheel on the registry is a CPU build at exactly this version.

@@ -13,13 +13,13 @@ from pathlib import Path
 from biobert_tf import __version__, config, flags, program
 from biobert_tf.errors import InputError
 
-# run_ner.py:90: 10 epochs; the other tasks of the original train for 3.
-_NER_DEFAULTS = {"num_train_epochs": 10.0}
+# run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
+NER_DEFAULTS = {"num_train_epochs": 10.0}
 
 
 def ner(argv: Sequence[str]) -> None:
     """Fine-tune, evaluate and predict named entities."""
-    settings = flags.parse(config.NerConfig, argv, _NER_DEFAULTS)
+    settings = flags.parse(config.NerConfig, argv, NER_DEFAULTS)
     from biobert_tf import ner_run
 
     ner_run.run(settings)
@@ -43,12 +43,28 @@ def convert(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--to_format", choices=("auto", "tf1", "huggingface"), default="auto"
     )
+    parser.add_argument("--bert_config_file", type=Path)
+    parser.add_argument("--vocab_file", type=Path)
+    parser.add_argument("--do_lower_case", choices=("true", "false"))
+    parser.add_argument(
+        "--classifier",
+        choices=("auto", "token", "sequence"),
+        default="auto",
+        help="what output_weights label, for Transformers",
+    )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.checkpoints import convert as conversion
 
+    spoken = {"true": True, "false": False, None: None}
     print(
         conversion.convert(
-            arguments.source, arguments.target, to_format=arguments.to_format
+            arguments.source,
+            arguments.target,
+            to_format=arguments.to_format,
+            bert_config_file=arguments.bert_config_file,
+            vocab_file=arguments.vocab_file,
+            do_lower_case=spoken[arguments.do_lower_case],
+            classifier=arguments.classifier,
         )
     )
 

@@ -12,6 +12,7 @@ dmis-lab/biobert) unless a text says otherwise.
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -36,11 +37,12 @@ def required(doc: str) -> Any:
 
 
 def _at_least(config: Any, **minimum: float) -> None:
-    """Rejects fields of `config` below their minimum, naming the flag."""
+    """Rejects fields of `config` below their minimum or endless, naming the flag."""
     for name, least in minimum.items():
         value = getattr(config, name)
-        if value < least:
-            raise InputError(f"--{name}={value}: must be at least {least}")
+        # Written so that NaN, which compares with nothing, is rejected too.
+        if not least <= value < math.inf:
+            raise InputError(f"--{name}={value}: must be at least {least}, and finite")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,8 +179,10 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Rejects rates that cannot train."""
-        if not self.learning_rate > 0:
-            raise InputError(f"--learning_rate={self.learning_rate}: must be positive")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(
+                f"--learning_rate={self.learning_rate}: must be positive and finite"
+            )
         if not 0 <= self.warmup_proportion <= 1:
             raise InputError(
                 f"--warmup_proportion={self.warmup_proportion}: must be in [0, 1]"

@@ -12,7 +12,7 @@ Shape suffixes: B batch, L sequence length, D hidden size.
 import contextlib
 import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import tensorflow as tf
@@ -43,9 +43,24 @@ def activation(hidden_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return _ACTIVATIONS[hidden_act]
 
 
-def initializer(config: EncoderConfig, seed: int) -> tf_keras.initializers.Initializer:
-    """Returns BERT's truncated normal (modeling.py:380), repeatable for a seed."""
-    return tf_keras.initializers.TruncatedNormal(config.initializer_range, seed=seed)
+# Random streams of a model: the heads have those below.
+_FIRST_STREAM: Final = 2
+
+
+def random_weights(
+    config: EncoderConfig, shape: Sequence[int], seed: int, stream: int
+) -> tf.Tensor:
+    """Returns BERT's truncated normal (modeling.py:380), float32 of `shape`.
+
+    Args:
+        config: Says the standard deviation, before values beyond two are redrawn.
+        shape: Of the variable.
+        seed: Of the model.
+        stream: Another number for every variable of one model.
+    """
+    return tf.random.stateless_truncated_normal(
+        shape, seed=[seed, stream], stddev=config.initializer_range
+    )
 
 
 def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEncoderV2:
@@ -69,11 +84,15 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEnco
         inner_activation=activation(config.hidden_act),
         output_dropout=config.hidden_dropout_prob,
         attention_dropout=config.attention_probs_dropout_prob,
-        initializer=initializer(config, seed),
+        initializer="zeros",
         name="bert",
     )
     encode(encoder, {"input_ids": tf.zeros([1, 2], tf.int32)})
-    _reseed(encoder, config, seed)
+    # Keras would clone one seeded initializer, and so give equal weights to all
+    # variables of one shape.
+    for stream, variable in enumerate(encoder.trainable_variables, _FIRST_STREAM):
+        if _is_random(variable.name):
+            variable.assign(random_weights(config, variable.shape, seed, stream))
     make_dropout_stateless(encoder)
     return encoder
 
@@ -109,20 +128,6 @@ def encode(
         "input_type_ids": batch.get("segment_ids", tf.zeros_like(input_ids)),
     }
     return encoder(inputs, training=training)
-
-
-def _reseed(
-    encoder: bert_encoder.BertEncoderV2, config: EncoderConfig, seed: int
-) -> None:
-    """Draws every random weight again, each from a stream of its own.
-
-    Keras clones one seeded initializer for all layers, which would give equal
-    weights to all variables of one shape.
-    """
-    for index, variable in enumerate(encoder.trainable_variables):
-        if _is_random(variable.name):
-            draw = initializer(config, seed + 1 + index)
-            variable.assign(draw(variable.shape, variable.dtype))
 
 
 def _is_random(name: str) -> bool:

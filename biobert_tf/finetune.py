@@ -9,11 +9,10 @@ last file to be written, says that the run is whole.
 
 import dataclasses
 import logging
-import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +26,9 @@ from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
-_SETTINGS_FILE = "settings.json"
+_SETTINGS_FILE: Final = "settings.json"
+_EVALUATION_FILE: Final = "eval_results.txt"
+_RESULTS_FILE: Final = "results.json"
 # A run may go on with other values of these; every other setting shapes its result.
 _FREE_ON_RESUME = frozenset(
     """
@@ -141,8 +142,6 @@ class Run:
         """
         start = time.monotonic()
         strategy = strategies.build_strategy(self.device)
-        if strategies.is_chief(strategy):
-            self._record_settings()
         strategies.make_repeatable()
         estimator = Estimator(
             self.task,
@@ -153,6 +152,8 @@ class Run:
             model_dir=self.stages.output_dir,
         )
         step = self._start(estimator)
+        if estimator.is_chief:
+            self._record_settings(is_resumed=step > 0)
         results: dict[str, Any] = {}
         seconds: dict[str, float] = {}
         if self.data.train is not None:
@@ -171,10 +172,14 @@ class Run:
 
     # --- before --------------------------------------------------------------------
 
-    def _record_settings(self) -> None:
-        """Refuses to mix two runs in one directory; keeps this one's settings."""
+    def _record_settings(self, is_resumed: bool) -> None:
+        """Refuses to mix two trainings in one directory; keeps this one's settings.
+
+        From here on the directory belongs to this run: the results of an earlier one
+        go, so that they cannot be taken for those of a run that fails.
+        """
         path = self.stages.output_dir / _SETTINGS_FILE
-        if self.data.train is not None and path.exists():
+        if self.data.train is not None and is_resumed and path.exists():
             before = files.read_json(path)
             changed = [
                 f"--{name} {before.get(name)} -> {value}"
@@ -190,10 +195,21 @@ class Run:
                 )
         if self.data.train is not None or not path.exists():
             files.write_json(path, dict(self.settings))
+        for name in (_EVALUATION_FILE, _RESULTS_FILE):
+            (self.stages.output_dir / name).unlink(missing_ok=True)
 
     def _start(self, estimator: Estimator) -> int:
         """Gives the model its first weights; returns their step."""
-        step = estimator.restore()
+        try:
+            step = estimator.restore()
+        except ValueError as error:
+            # What TensorFlow says of a variable of another shape.
+            raise InputError.at(
+                estimator.model_dir,
+                None,
+                f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
+                "another --output_dir or delete this one",
+            ) from None
         if step is not None:
             _LOG.info("going on from step %d in %s", step, estimator.model_dir)
             return step
@@ -212,6 +228,9 @@ class Run:
         )
         for line in report.summary():
             _LOG.info(line)
+        if estimator.is_chief:
+            path = self.stages.output_dir / "weights.json"
+            files.write_json(path, report.to_dict())
         return 0
 
     # --- stages --------------------------------------------------------------------
@@ -286,9 +305,7 @@ class Run:
         self, estimator: Estimator, name: str, rows: Sequence[Any]
     ) -> Path:
         """Writes `<name>.tf_record`; every worker reads its own copy."""
-        directory = self.stages.output_dir
-        if not estimator.is_chief:
-            directory = Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
+        directory = strategies.own_dir(estimator.strategy, self.stages.output_dir)
         path = directory / f"{name}.tf_record"
         records.write(path, (row.features for row in rows), self.task.specs)
         return path
@@ -300,11 +317,11 @@ class Run:
     ) -> None:
         lines = evaluation_lines(results, step)
         if lines:
-            path = self.stages.output_dir / "eval_results.txt"
+            path = self.stages.output_dir / _EVALUATION_FILE
             files.write_text(path, "\n".join(lines) + "\n")
             print("\n".join(lines))
         files.write_json(
-            self.stages.output_dir / "results.json",
+            self.stages.output_dir / _RESULTS_FILE,
             {
                 "task": self.task.name,
                 "version": __version__,

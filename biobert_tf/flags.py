@@ -58,6 +58,14 @@ def parse(
         rest = values(list(argv))
     except absl_flags.Error as error:
         raise InputError(f"{error}; see --help") from None
+    missing = [
+        f"--{field.name}"
+        for _, fields in _groups(config_type)
+        for field in fields
+        if field.default is dataclasses.MISSING and values[field.name].value is None
+    ]
+    if missing:
+        raise InputError(f"{' and '.join(missing)} must be given; see --help")
     if rest[1:]:
         raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
     config: ConfigT = _build(config_type, values)
@@ -96,8 +104,6 @@ def _define(
                 field.metadata["help"],
                 flag_values=values,
             )
-            if field.default is dataclasses.MISSING:
-                absl_flags.mark_flag_as_required(field.name, flag_values=values)
 
 
 def _definer(hint: Any) -> Callable[..., Any]:

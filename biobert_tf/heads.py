@@ -9,11 +9,10 @@ Shape suffixes:
     V vocabulary
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
-from official.nlp.modeling.layers import masked_lm
 
 from biobert_tf import encoder as encoders
 from biobert_tf.config import EncoderConfig
@@ -45,11 +44,21 @@ class Model(tf_keras.Model):
         self.encoder.pooler_layer.trainable = self.has_pooler
         self._seed = seed
 
+    def _draw(self, stream: int) -> Callable[..., tf.Tensor]:
+        """Returns an initializer of random weights; `stream` is one of our two."""
+
+        def draw(shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
+            weights = encoders.random_weights(self.config, shape, self._seed, stream)
+            return tf.cast(weights, dtype)
+
+        return draw
+
     def _weights(self, name: str, num_rows: int) -> tf.Variable:
         """Returns a new `[num_rows, hidden]` projection, truncated normal."""
-        draw = encoders.initializer(self.config, self._seed)
         return self.add_weight(
-            name=name, shape=(num_rows, self.config.hidden_size), initializer=draw
+            name=name,
+            shape=(num_rows, self.config.hidden_size),
+            initializer=self._draw(stream=0),
         )
 
     def _bias(self, name: str, size: int) -> tf.Variable:
@@ -61,7 +70,7 @@ class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output, in float32.
 
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
-    as in run_ner.py:367 and run_squad.py:560. Float32 also under mixed precision:
+    as in run_ner.py:361 and run_squad.py:560. Float32 also under mixed precision:
     a softmax over rounded logits loses what the confidence of a prediction needs.
     """
 
@@ -93,7 +102,7 @@ class _Linear(Model):
 
 
 class TokenClassifier(_Linear):
-    """Scores every label for every token; the NER model (run_ner.py:353-388)."""
+    """Scores every label for every token; the NER model (run_ner.py:346-386)."""
 
     has_pooler = False
 
@@ -136,19 +145,22 @@ class PretrainingModel(Model):
     def __init__(self, config: EncoderConfig, seed: int) -> None:
         """Builds both heads; the masked LM shares the word embeddings."""
         super().__init__(config, seed)
-        self.masked_lm = masked_lm.MaskedLM(
-            embedding_table=self.encoder.get_embedding_table(),
-            activation=encoders.activation(config.hidden_act),
-            initializer=encoders.initializer(config, seed),
-            name="cls/predictions",
-        )
-        self.masked_lm.build((None, None, config.hidden_size))
-        self.masked_lm.dense.build((None, config.hidden_size))
-        self.masked_lm.layer_norm.build((None, config.hidden_size))
         self.seq_relationship_weights = self._weights(
             "cls/seq_relationship/output_weights", 2
         )
         self.seq_relationship_bias = self._bias("cls/seq_relationship/output_bias", 2)
+        self.transform = tf_keras.layers.Dense(
+            config.hidden_size,
+            activation=encoders.activation(config.hidden_act),
+            kernel_initializer=self._draw(stream=1),
+            name="cls/predictions/transform/dense",
+        )
+        self.layer_norm = tf_keras.layers.LayerNormalization(
+            epsilon=1e-12, dtype=tf.float32, name="cls/predictions/transform/LayerNorm"
+        )
+        # The first call makes the variables; here they get these names and no more.
+        self.layer_norm(self.transform(tf.zeros([1, 1, config.hidden_size])))
+        self.output_bias = self._bias("cls/predictions/output_bias", config.vocab_size)
 
     def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Scores the masked positions and the sentence pair.
@@ -162,14 +174,25 @@ class PretrainingModel(Model):
             `next_sentence_logits` float32 `[batch, 2]` (class 1: random pair).
         """
         outputs = encoders.encode(self.encoder, batch, training)
-        logits_BPV = self.masked_lm(
-            outputs["sequence_output"], masked_positions=batch["masked_lm_positions"]
-        )
         pooled_BD = tf.cast(outputs["pooled_output"], tf.float32)
         weights = tf.cast(self.seq_relationship_weights, tf.float32)
         bias = tf.cast(self.seq_relationship_bias, tf.float32)
-        next_sentence_logits = tf.matmul(pooled_BD, weights, transpose_b=True) + bias
         return {
-            "masked_lm_logits": tf.cast(logits_BPV, tf.float32),
-            "next_sentence_logits": next_sentence_logits,
+            "masked_lm_logits": self._masked_lm_logits(
+                outputs["sequence_output"], batch["masked_lm_positions"]
+            ),
+            "next_sentence_logits": tf.matmul(pooled_BD, weights, transpose_b=True)
+            + bias,
         }
+
+    def _masked_lm_logits(
+        self, sequence_BLD: tf.Tensor, positions_BP: tf.Tensor
+    ) -> tf.Tensor:
+        """Scores every word piece at the given positions, `[batch, P, vocabulary]`."""
+        masked_BPD = tf.gather(sequence_BLD, positions_BP, batch_dims=1)
+        masked_BPD = self.layer_norm(self.transform(masked_BPD))
+        # The largest product of the model: in the precision of the policy.
+        dtype = sequence_BLD.dtype
+        embeddings_VD = tf.cast(self.encoder.get_embedding_table(), dtype)
+        logits_BPV = tf.einsum("bpd,vd->bpv", tf.cast(masked_BPD, dtype), embeddings_VD)
+        return tf.cast(logits_BPV, tf.float32) + tf.cast(self.output_bias, tf.float32)

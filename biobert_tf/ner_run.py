@@ -47,7 +47,7 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
         run=settings.run,
         rates=settings.optimizer,
         device=settings.device,
-        # PARITY(run_ner.py): GPU runs of the original gather the word embeddings.
+        # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
         settings=config.to_dict(settings),
     ).execute()
@@ -120,17 +120,29 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
 
 def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
     """Returns the labels of the training data, or of the model that is given."""
+    output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
-        return ner_reading.label_list(data.train or (), settings.compat)
-    places = (settings.stages.output_dir, settings.model.init_checkpoint)
-    labels = released.load_labels(places)
-    if labels is None:
+        labels = ner_reading.label_list(data.train or (), settings.compat)
+        if released.load_labels([output_dir]) not in (None, labels):
+            raise InputError(
+                f"--output_dir={output_dir} holds a model with other labels than the "
+                f"{' '.join(labels)} of this run; choose another, or delete this one"
+            )
+        return labels
+    known = released.load_labels([output_dir, checkpoint])
+    if known is None and checkpoint is None:
+        raise InputError(
+            f"--output_dir={output_dir} holds no trained model, and there is no "
+            "--init_checkpoint to predict with; set --do_train=true"
+        )
+    if known is None:
         raise InputError(
             "the model's labels are unknown: there is no labels.json beside the "
             'checkpoint; add one, {"labels": ["O", "B", "I"]} in the order of '
             "the ids, or set --do_train=true"
         )
-    return labels
+    ner_reading.require_bio(known)
+    return known
 
 
 def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -> None:
@@ -142,16 +154,15 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
     for name, examples in (("devel.tsv", data.devel), ("test.tsv", data.test)):
         path = settings.stages.data_dir / name
         unknown = [
-            (example, label)
+            (example.line + offset, label)
             for example in examples or ()
-            for label in example.labels or ()
+            for offset, label in enumerate(example.labels or ())
             if label not in task.labels
         ]
         if not unknown:
             continue
-        example, label = unknown[0]
+        line, label = unknown[0]
         if data.train is None:
-            line = example.line + (example.labels or ()).index(label)
             raise InputError.at(
                 path,
                 line,
@@ -164,7 +175,7 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
             path,
             len(unknown),
             ", ".join(sorted({label for _, label in unknown})),
-            example.line,
+            line,
         )
 
 

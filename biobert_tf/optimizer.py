@@ -25,7 +25,7 @@ _NOT_DECAYED: Final = re.compile("LayerNorm|layer_norm|bias")
 class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
     """Warm-up from zero, then linear decay to zero (optimization.py:29-57).
 
-    PARITY(optimization.py:46): the decay counts all steps, also those of the
+    PARITY(optimization.py:32): the decay counts all steps, also those of the
     warm-up, so that the rate drops a little where the warm-up ends; step 0 of a
     warm-up has rate 0.
     """
@@ -49,7 +49,10 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         """Returns the rate of zero-based `step`, a float32 scalar."""
         step = tf.cast(step, tf.float32)
         total = float(self.num_train_steps)
-        decayed = self.learning_rate * (1.0 - tf.minimum(step, total) / total)
+        # PARITY(optimization.py:32): TF 1 compiles the division by a constant into this
+        # product; near the end, rounding makes 6e-5 of the rate of it.
+        done = tf.minimum(step, total) * (1.0 / total)
+        decayed = self.learning_rate * (1.0 - done)
         if self.num_warmup_steps == 0:
             return decayed
         warmup = float(self.num_warmup_steps)
@@ -77,15 +80,16 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
     """
 
     def __init__(
-        self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule | float
+        self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule
     ) -> None:
         """Keeps the schedule; `build` makes the moments.
 
         Args:
-            schedule: Rate of every zero-based step, or one rate for all.
+            schedule: Rate of every zero-based step.
         """
         # Compiling single updates fights with a strategy; the step is compiled.
         super().__init__(name="AdamWeightDecay", weight_decay=None, jit_compile=False)
+        self.schedule = schedule
         self._learning_rate = self._build_learning_rate(schedule)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
@@ -122,7 +126,7 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {"schedule": self._serialize_hyperparameter(self._learning_rate)}
+        return {"schedule": self.schedule}
 
 
 def is_decayed(name: str) -> bool:

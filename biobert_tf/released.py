@@ -86,8 +86,8 @@ def _find(
         if found := checkpoints.companion(place, names):
             return found
     raise InputError(
-        f"--{flag} is not given, and there is no {' or '.join(names)} beside the "
-        "checkpoint"
+        f"--{flag} is not given, and there is no {' or '.join(names)} at "
+        f"{' or '.join(map(str, places))}"
     )
 
 

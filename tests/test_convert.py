@@ -71,6 +71,8 @@ def test_labels_of_another_model_are_not(released, tmp_path):
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
     convert.convert(folder, tmp_path / "hf")
     assert huggingface_labels(tmp_path / "hf") is None
+    convert.convert(folder, tmp_path / "to" / "model.ckpt")
+    assert not (tmp_path / "to" / "labels.json").exists()
 
 
 @pytest.mark.parametrize("text", ['{"labels": "BIO"}', '{"labels": [1]}', "{}"])

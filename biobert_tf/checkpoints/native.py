@@ -4,6 +4,7 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,10 @@ class LoadReport:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     source: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every name, ready for JSON."""
+        return {**dataclasses.asdict(self), "source": str(self.source)}
 
     def summary(self) -> list[str]:
         """Returns what happened as lines for the log."""

@@ -26,7 +26,7 @@ from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample
 from biobert_tf.tokenization import FullTokenizer
 
-# PARITY(run_ner.py:323): the original draws the next example from 100; a file sorted
+# PARITY(run_ner.py:336): the original draws the next example from 100; a file sorted
 # by document stays nearly sorted.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
@@ -72,14 +72,17 @@ class NerTask:
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a pre-trained checkpoint does not have."""
-        return ("output_weights", "output_bias")
+        """Returns the variables a checkpoint to start from may lack.
+
+        NER does not read the pooler, and some exports come without it.
+        """
+        return ("output_weights", "output_bias", "bert/pooler")
 
     # --- text to records -------------------------------------------------------------
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (run_ner.py:277-281)."""
+        """Returns the original's features (run_ner.py, `file_based_input_fn_builder`)."""
         # A padding row must count in no loss; masked rows of the original's loss do.
         padding = {"label_ids": UNLABELLED}
         return {
@@ -107,7 +110,7 @@ class NerTask:
     def build_model(self, config: EncoderConfig, seed: int) -> heads.TokenClassifier:
         """Returns the encoder with a label scorer on every token.
 
-        The head's dropout is 0.1 in run_ner.py:374, whatever the config says; every
+        The head's dropout is 0.1 in run_ner.py:370, whatever the config says; every
         released config says 0.1 too.
         """
         return heads.TokenClassifier(
@@ -156,7 +159,7 @@ class NerTask:
     ) -> dict[str, float]:
         """Returns `loss`, and for the original its word-piece scores.
 
-        PARITY(run_ner.py:397-404): `eval_precision`, `eval_recall` and `eval_f` are
+        PARITY(run_ner.py:435): `eval_precision`, `eval_recall` and `eval_f` are
         the mean over B and I of scores over pieces, padding included: not the entity
         scores of the paper. The loss is the mean over batches of their sums.
         """
@@ -198,7 +201,7 @@ class NerTask:
 
     def _decode_sentence(self, probs_WK: np.ndarray) -> NerPrediction:
         ids = probs_WK.argmax(-1)
-        # PARITY(ner_detokenize.py:54): X, [CLS], [SEP] and [PAD] on a word mean O.
+        # PARITY(ner_detokenize.py:45): X, [CLS], [SEP] and [PAD] on a word mean O.
         labels = tuple(
             label if label[0] in "BI" else OUTSIDE
             for label in (self.labels[i] for i in ids)
@@ -220,8 +223,8 @@ class NerTask:
         """
         words = np.arange(chunk.start, chunk.end)
         probability = probs_WK[words, ids[words]].prod(dtype=np.float64)
-        if chunk.end < len(probs_WK):
-            inside = f"I-{chunk.type}" if chunk.type else "I"
+        inside = f"I-{chunk.type}" if chunk.type else "I"
+        if chunk.end < len(probs_WK) and inside in self.labels:
             probability *= 1.0 - probs_WK[chunk.end, self.labels.index(inside)]
         return float(probability)
 
@@ -273,7 +276,7 @@ class NerTask:
     ) -> str:
         """Returns `word gold predicted` lines, as conlleval reads them.
 
-        PARITY(ner_detokenize.py:91): labels without a type get `-MISC`, `O` included
+        PARITY(ner_detokenize.py:152): labels without a type get `-MISC`, `O` included
         where the original writes the file.
         """
         lines = []
@@ -293,7 +296,7 @@ class NerTask:
     def _original_files(
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
     ) -> dict[str, str]:
-        """Returns the files of run_ner.py:604-637, one line per piece."""
+        """Returns the files of run_ner.py (`main`), one line per piece."""
         tokens: list[str] = []
         labels: list[str] = []
         logits: list[str] = []
@@ -301,7 +304,7 @@ class NerTask:
             tokens += record.pieces
             for row_K in log_probs_LK[: len(record.pieces)]:
                 label = self.labels[row_K.argmax()]
-                # PARITY(run_ner.py:629): a predicted [PAD] is written as O.
+                # PARITY(run_ner.py:main): a predicted [PAD] is written as O.
                 labels.append(OUTSIDE if label == "[PAD]" else label)
                 logits.append("\t".join(str(value) for value in row_K))
         texts = {"token_test.txt": tokens, "label_test.txt": labels}

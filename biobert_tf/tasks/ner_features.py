@@ -96,18 +96,18 @@ class Featurizer:
     # --- master, paper ---------------------------------------------------------------
 
     def _truncated(self, index: int, example: NerExample, chunk: range) -> NerRecord:
-        """Makes the original's features (run_ner.py:205-268) of some words."""
+        """Makes the original's features (run_ner.py:213-300) of some words."""
         row, labels, words = ["[CLS]"], ["[CLS]"], []
         for word in chunk:
             pieces = self.tokenizer.tokenize(example.words[word])
-            # PARITY(run_ner.py:222): a word without pieces vanishes.
+            # PARITY(run_ner.py:225): a word without pieces vanishes.
             if pieces and len(row) < self.max_seq_length - 1:
                 words.append((word, len(row)))
             row += pieces
             labels += [example.labels[word] if example.labels else OUTSIDE][
                 : len(pieces)
             ]
-            # PARITY(run_ner.py:229): the further pieces of a word are a class, X.
+            # PARITY(run_ner.py:231): the further pieces of a word are a class, X.
             labels += ["X"] * (len(pieces) - 1)
         # PARITY(run_ner.py:233): what does not fit is dropped without a word.
         keep = self.max_seq_length - 1
@@ -150,9 +150,9 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[_Window]:
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)
-    spans = []
+    spans: list[tuple[int, int]] = []
     start = 0
-    while True:
+    while lengths:
         end = start + 1
         while end < len(lengths) and starts[end + 1] - starts[start] <= room:
             end += 1

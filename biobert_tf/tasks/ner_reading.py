@@ -18,9 +18,13 @@ from biobert_tf.metrics import conlleval
 
 OUTSIDE: Final = "O"
 _LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
+_BIO: Final = re.compile(r"O|[BI](-\S+)?")
+_AS_IOB: Final = {"S": "B", "E": "I"}
 _ORIGINAL_LABELS: Final = ("B", "I", "O")
+# PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
+_ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
 _DOCUMENT_START: Final = "-DOCSTART-"
-# PARITY(run_ner.py:160 at tag v20200409): sentences are cut after this many words.
+# PARITY(run_ner.py:_read_data at v20200409): sentences are cut after this many words.
 _PAPER_MAX_WORDS: Final = 30
 
 
@@ -80,18 +84,18 @@ def _sentences(
     path: Path, skips_document_start: bool
 ) -> Iterator[tuple[list[_Row], bool]]:
     """Yields the rows of every sentence, and whether a blank line ends it."""
+    lines = files.read_text(path).split("\n")
+    if not lines[-1]:
+        lines.pop()  # What follows a final newline is no line.
     rows: list[_Row] = []
-    text = files.read_text(path)
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         columns = tuple(line.split())
         if skips_document_start and columns[:1] == (_DOCUMENT_START,):
             columns = ()
         if columns:
             rows.append(_Row(number, columns))
         elif rows:
-            # The empty string after a final newline is no line of the file.
-            is_blank_line = number <= text.count("\n") or not text.endswith("\n")
-            yield rows, is_blank_line
+            yield rows, True
             rows = []
     if rows:
         yield rows, False
@@ -127,8 +131,10 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 
     Which words form an entity is conlleval's reading (`I` after `O` begins one).
     """
+    # conlleval takes an `S` for inside, and lets an `E` go on after the next `B`.
+    iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     bio = [OUTSIDE] * len(labels)
-    for chunk in conlleval.chunks(labels):
+    for chunk in conlleval.chunks(iob):
         for i in range(chunk.start, chunk.end):
             bio[i] = _label("B" if i == chunk.start else "I", chunk.type)
     return tuple(bio)
@@ -145,8 +151,7 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     original's seven (run_ner.py:192-193), which other programs' checkpoints expect.
     """
     if compat != "fixed":
-        # PARITY(run_ner.py:216): ids count from 1 and padding is a class of its own.
-        return ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
+        return _ORIGINAL_LABEL_LIST
     types = sorted(
         {
             chunk.type
@@ -160,10 +165,28 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     )
 
 
+def require_bio(labels: Sequence[str]) -> None:
+    """Rejects the labels of a model whose predictions could not be read.
+
+    Args:
+        labels: Of a model trained here or elsewhere.
+
+    Raises:
+        InputError: `O` is missing, or a label is neither `B` nor `I`, with or without
+            a type, nor one of the original's.
+    """
+    bad = [x for x in labels if not _BIO.fullmatch(x) and x not in _ORIGINAL_LABEL_LIST]
+    if OUTSIDE not in labels or bad:
+        raise InputError(
+            f"the labels of the model are {' '.join(labels)}: want O, and B and I with "
+            "or without a type; rename them in labels.json beside the checkpoint"
+        )
+
+
 def paper_chunks(example: NerExample) -> list[range]:
     """Returns the word ranges the tag v20200409 makes of a sentence.
 
-    PARITY(run_ner.py:150-190 at tag v20200409): while more than 30 words are left,
+    PARITY(run_ner.py:_read_data at v20200409): while more than 30 words are left,
     the sentence is cut after the last gold `O` among the next 30, or after one word
     if there is none. The cut looks at the gold labels, on the test file too, so that
     no entity is ever cut: scores of this mode are flattered by it. A last sentence

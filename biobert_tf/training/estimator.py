@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import logging
 import math
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -48,7 +47,7 @@ class Schedule:
     def of(
         cls, num_examples: int, run: RunConfig, optimizer: OptimizerConfig
     ) -> "Schedule":
-        """Returns the original's counts (run_ner.py:527-529), both rounded down.
+        """Returns the original's counts (run_ner.py, `main`), both rounded down.
 
         Raises:
             InputError: Less than one step.
@@ -207,10 +206,16 @@ class Estimator:
                 xla=strategies.uses_xla(self._device, self.strategy),
                 row_norm=row_norm,
             )
+            # All workers must save, and only the chief's states are kept.
+            save_dir = strategies.own_dir(self.strategy, self._state_dir)
             manager = tf.train.CheckpointManager(
-                state, str(self._save_dir), max_to_keep=run.keep_checkpoint_max
+                state, str(save_dir), max_to_keep=run.keep_checkpoint_max
             )
-            self._loop(trainer, manager, step, last_step, schedule)
+            try:
+                self._loop(trainer, manager, step, last_step, schedule)
+            except tf.errors.DataLossError:
+                records.count(paths)  # Says which file is damaged.
+                raise
         return max(step, last_step)
 
     def _build_optimizer(
@@ -250,7 +255,11 @@ class Estimator:
             start = time.monotonic()
             history = trainer.train(tf.constant(num_steps))
             seconds = time.monotonic() - start
-            progress.check_finite(history, step)
+            progress.check_finite(
+                history,
+                step,
+                skips_steps=self._device.mixed_precision == "float16",
+            )
             if reporter is not None:
                 reporter.report(history, step)
             step += num_steps
@@ -336,13 +345,6 @@ class Estimator:
     def _state_dir(self) -> Path:
         """Where training states are read from, by every worker."""
         return self.model_dir / "training"
-
-    @property
-    def _save_dir(self) -> Path:
-        """Where this worker saves; all must save, and only the chief's is kept."""
-        if self.is_chief:
-            return self._state_dir
-        return Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
 
     def _check_batches(self) -> None:
         run, replicas = self._run, self.strategy.num_replicas_in_sync

@@ -18,23 +18,32 @@ _LOG = logging.getLogger(__name__)
 History = Mapping[str, np.ndarray]
 
 
-def check_finite(history: History, first_step: int) -> None:
+def check_finite(
+    history: History, first_step: int, *, skips_steps: bool = False
+) -> None:
     """Stops a training that has diverged.
 
+    A gradient is looked at too: it spoils the weights one step before the loss shows
+    it, and they could be saved in between.
+
     Args:
-        history: `loss` float `[steps]` of one compiled call.
+        history: `loss` and `gradient_norm`, float `[steps]`, of one compiled call.
         first_step: Zero-based step of the first entry.
+        skips_steps: The optimizer drops gradients that are not finite.
 
     Raises:
-        TrainingDivergedError: Some loss is NaN or infinite.
+        TrainingDivergedError: Some value is NaN or infinite.
     """
-    bad = np.flatnonzero(~np.isfinite(history["loss"]))
-    if bad.size:
-        raise TrainingDivergedError(
-            f"the loss is {history['loss'][bad[0]]} at step {first_step + bad[0]}; "
-            "training stopped and this state is not saved; lower --learning_rate, or "
-            "use --mixed_precision=bfloat16 or off"
-        )
+    names = ("loss",) if skips_steps else ("loss", "gradient_norm")
+    rows = zip(*(history[name] for name in names), strict=True)
+    for step, values in enumerate(rows, first_step):
+        for name, value in zip(names, values, strict=True):
+            if not np.isfinite(value):
+                raise TrainingDivergedError(
+                    f"the {name.replace('_', ' ')} is {value} at step {step}; training "
+                    "stopped and this state is not saved; lower --learning_rate, or "
+                    "use --mixed_precision=bfloat16 or off"
+                )
 
 
 @dataclasses.dataclass

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which devices compute: settings in, a `tf.distribute.Strategy` out."""
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
@@ -18,6 +23,7 @@ _KERAS_POLICIES: Final = {
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
+_CONNECT_SECONDS: Final = 10.0
 
 
 def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
@@ -34,12 +40,7 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu(config)
     if name == "multi_worker":
-        if not _has_cluster(os.environ.get("TF_CONFIG", "")):
-            raise InputError(
-                "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
-                "worker as TensorFlow's guide to distributed training says"
-            )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multi_worker()
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "gpu" and not gpus:
         raise InputError("--strategy=gpu: TensorFlow sees no GPU; try --strategy=auto")
@@ -50,11 +51,30 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(gpus)
 
 
+def _multi_worker() -> tf.distribute.Strategy:
+    """Joins the cluster of TF_CONFIG."""
+    if not _has_cluster(os.environ.get("TF_CONFIG", "")):
+        raise InputError(
+            "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
+            "worker as TensorFlow's guide to distributed training says"
+        )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(
+            f"--strategy=multi_worker: TF_CONFIG cannot be used: {_first_line(error)}"
+        ) from None
+
+
 def _has_cluster(tf_config: str) -> bool:
     try:
-        return "cluster" in json.loads(tf_config)
-    except (json.JSONDecodeError, TypeError):
+        return bool(json.loads(tf_config)["cluster"])
+    except (json.JSONDecodeError, KeyError, TypeError):
         return False
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def make_repeatable() -> None:
@@ -71,14 +91,15 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
             project=config.gcp_project or None,
         )
         if config.tpu_name or config.master:
+            _require_reachable(resolver.master())
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         strategy = tf.distribute.TPUStrategy(resolver)
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        first_line = str(error).splitlines()[0]
+    # The resolver asks the cloud through libraries that have errors of their own.
+    except Exception as error:
         raise InputError(
-            f"no TPU: {first_line}; run on a TPU VM with tensorflow-tpu, or name one "
-            "with --tpu_name"
+            f"no TPU: {_first_line(error)}; run on a TPU VM with tensorflow-tpu, or "
+            "name one with --tpu_name"
         ) from None
     if strategy.num_replicas_in_sync != config.num_tpu_cores:
         raise InputError(
@@ -86,6 +107,16 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
             f"{strategy.num_replicas_in_sync}"
         )
     return strategy
+
+
+def _require_reachable(address: str) -> None:
+    """Raises OSError where nobody answers; TensorFlow would wait for ever.
+
+    Args:
+        address: `grpc://host:port`.
+    """
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
@@ -110,6 +141,23 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     if "chief" in resolver.cluster_spec().jobs:
         return bool(resolver.task_type == "chief")
     return bool(resolver.task_type == "worker" and resolver.task_id == 0)
+
+
+def own_dir(strategy: tf.distribute.Strategy, shared: Path) -> Path:
+    """Returns where this process writes what every worker must write.
+
+    Args:
+        strategy: Of the run.
+        shared: A directory that all workers see; the chief's.
+
+    Returns:
+        `shared` for the chief; for others a temporary directory, removed at exit.
+    """
+    if is_chief(strategy):
+        return shared
+    directory = Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 @contextlib.contextmanager

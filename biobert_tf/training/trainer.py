@@ -22,7 +22,7 @@ class Trainer(orbit.StandardTrainer):
     The loss and the gradient are those of the global batch, however it is cut: the
     totals a loss divides by are summed over all replicas first, then every part
     adds its share. The gradient is clipped after the all-reduce. (On a TPU the
-    original clips each core's gradient before it: optimization.py:73 runs inside
+    original clips each core's gradient before it: optimization.py:74 runs inside
     CrossShardOptimizer; its result depends on the number of cores.)
     """
 
@@ -53,7 +53,7 @@ class Trainer(orbit.StandardTrainer):
             xla: Compiles forward and backward pass with XLA.
             row_norm: `unsummed` takes the norm of word-embedding rows before equal
                 rows are summed, as the original does with a gathered embedding.
-                PARITY(optimization.py:73): tf.clip_by_global_norm of IndexedSlices.
+                PARITY(optimization.py:74): tf.clip_by_global_norm of IndexedSlices.
         """
         super().__init__(
             dataset,
@@ -216,7 +216,7 @@ def _learning_rate(
     """Returns the rate that `step` uses, a float32 scalar."""
     if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
-    return tf.cast(optimizer._learning_rate(step), tf.float32)
+    return tf.cast(optimizer.schedule(step), tf.float32)
 
 
 def _replicated(initial: tf.Tensor) -> tf.Variable:

@@ -1,0 +1,92 @@
+"""A BERT, a task and batches so small that a training takes a second.
+
+Import it before TensorFlow computes anything: it makes two CPU devices, so that a
+strategy of two replicas can run anywhere.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import optimizer, records
+from biobert_tf.config import EncoderConfig
+from biobert_tf.tasks.ner import NerTask
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+LENGTH = 8
+CONFIG = EncoderConfig(
+    vocab_size=30,
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=12,
+    # Weights large enough that every part of the model shows in the loss.
+    initializer_range=0.2,
+)
+
+
+def without_dropout(config=CONFIG):
+    return dataclasses.replace(
+        config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+
+
+# The tokenizer is for text, of which there is none here.
+TASK = NerTask(
+    tokenizer=None, labels=("O", "B", "I"), max_seq_length=LENGTH, compat="fixed"
+)
+
+
+def rows(num_rows, seed=0):
+    """Random rows; row i begins with piece i + 1, so that it can be recognised.
+
+    From 1 to all of its positions are real, and some of these have no label, so that
+    parts of a batch hold different numbers of labelled words.
+    """
+    rng = np.random.default_rng(seed)
+    made = []
+    for row in range(num_rows):
+        input_ids = rng.integers(1, CONFIG.vocab_size, LENGTH)
+        input_ids[0] = row % (CONFIG.vocab_size - 1) + 1
+        is_real = np.arange(LENGTH) < rng.integers(1, LENGTH + 1)
+        label_ids = np.where(is_real, rng.integers(-1, 3, LENGTH), -1)
+        made.append(
+            {
+                "input_ids": input_ids * is_real,
+                "input_mask": is_real.astype(int),
+                "segment_ids": rng.integers(0, 2, LENGTH) * is_real,
+                "label_ids": label_ids,
+            }
+        )
+    return made
+
+
+def batches(num_batches, batch_size, seed=0):
+    """Random int32 `[batches, batch, length]` per name."""
+    made = rows(num_batches * batch_size, seed)
+    return {
+        name: np.stack([row[name] for row in made])
+        .astype(np.int32)
+        .reshape(num_batches, batch_size, LENGTH)
+        for name in made[0]
+    }
+
+
+def write_rows(path, num_rows, seed=0):
+    """Writes the rows as a file of records; returns its path in a list."""
+    records.write(path, rows(num_rows, seed), TASK.specs)
+    return [path]
+
+
+def adam(model, num_steps, learning_rate=1e-2):
+    """The optimizer of a training of `num_steps` steps, the first two warm-up."""
+    rates = optimizer.LinearWarmupDecay(learning_rate, num_steps, 2)
+    made = optimizer.AdamWeightDecay(rates)
+    made.build(model.trainable_variables)
+    return made

@@ -1,0 +1,109 @@
+"""A NER world small enough to write down: fifteen pieces, two types, a BERT of width 8.
+
+Nothing here imports TensorFlow before it is called for.
+"""
+
+import dataclasses
+
+from biobert_tf import files
+from biobert_tf.config import EncoderConfig
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = "Liver cancer nephr ##itis ##s severe aspirin helps with ."
+VOCAB = [*SPECIAL, *WORDS.split()]
+ID = {piece: i for i, piece in enumerate(VOCAB)}
+CONFIG = EncoderConfig(
+    vocab_size=len(VOCAB),
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=16,
+)
+LABELS = ("O", "B-Chem", "I-Chem", "B-Dis", "I-Dis")
+ORIGINAL_LABELS = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
+
+TRAIN = [
+    [("aspirin", "B-Chem"), ("helps", "O"), ("with", "O"), ("nephritis", "B-Dis")],
+    [("severe", "O"), ("Liver", "B-Dis"), ("cancer", "I-Dis"), (".", "O")],
+    [("Liver", "O"), ("helps", "O"), ("with", "O"), ("aspirins", "B-Chem")],
+    [("severe", "B-Chem"), ("aspirin", "I-Chem"), ("helps", "O"), (".", "O")],
+]
+DEVEL = [[("nephritis", "B-Dis"), ("with", "O"), ("aspirin", "B-Chem"), (".", "O")]]
+TEST = [
+    [("Liver", "B-Dis"), ("cancer", "I-Dis"), ("helps", "O")],
+    [("aspirin", "B-Chem"), ("aspirin", "B-Chem"), ("zebra", "O"), (".", "O")],
+]
+
+
+def tsv(sentences):
+    """The text of a file of `(word, label)` sentences."""
+    return "".join(
+        "".join(f"{word}\t{label}\n" for word, label in sentence) + "\n"
+        for sentence in sentences
+    )
+
+
+def untyped(sentences):
+    """The same sentences with the labels the original knows."""
+    return [[(word, label[0]) for word, label in sentence] for sentence in sentences]
+
+
+def write_data(folder, **sentences):
+    """Writes `train=...` as `train.tsv` and so on; returns the folder."""
+    for name, value in sentences.items():
+        files.write_text(folder / f"{name}.tsv", tsv(value))
+    return folder
+
+
+def write_vocab(path):
+    files.write_text(path, "".join(f"{piece}\n" for piece in VOCAB))
+    return path
+
+
+def write_released(folder, config=CONFIG):
+    """Writes what comes with weights: the vocabulary and the sizes."""
+    write_vocab(folder / "vocab.txt")
+    files.write_json(folder / "bert_config.json", dataclasses.asdict(config))
+    return folder
+
+
+def write_model(folder, labels=LABELS, config=CONFIG):
+    """Writes a model with random weights, as a finished training leaves it."""
+    from biobert_tf import heads, released
+    from biobert_tf.checkpoints import native
+    from biobert_tf.tokenization import FullTokenizer
+
+    tokenizer = FullTokenizer(write_vocab(folder / "vocab.txt"))
+    model = heads.TokenClassifier(config, len(labels), seed=1)
+    weights = native.extract(model.variables)
+    parts = released.Released(config, tokenizer, None)
+    released.save(parts, weights, labels, folder, global_step=7)
+    return folder
+
+
+class Toy:
+    """The inputs of a run that takes seconds, in one folder."""
+
+    def __init__(self, folder):
+        self.data = write_data(folder / "data", train=TRAIN, devel=DEVEL, test=TEST)
+        self.released = write_released(folder / "released")
+        self.output = folder / "output"
+
+    def argv(self, **flags):
+        """A training from random weights; `flags` add, replace, or with None remove."""
+        values = {
+            "data_dir": self.data,
+            "output_dir": self.output,
+            "max_seq_length": 12,
+            "train_batch_size": 2,
+            "num_train_epochs": 2,
+            "learning_rate": 1e-2,
+            "strategy": "cpu",
+        }
+        if "init_checkpoint" not in flags:
+            values["vocab_file"] = self.released / "vocab.txt"
+            values["bert_config_file"] = self.released / "bert_config.json"
+        given = {**values, **flags}.items()
+        words = [f"--{name}={value}" for name, value in given if value is not None]
+        return ["run_ner.py", *words]

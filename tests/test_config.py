@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from biobert_tf import config
+from biobert_tf.errors import InputError
+
+# The bert_config.json of BioBERT-Base v1.1, as released.
+RELEASED = {
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 768,
+    "initializer_range": 0.02,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "type_vocab_size": 2,
+    "vocab_size": 28996,
+}
+
+
+def write(tmp_path, values):
+    path = tmp_path / "bert_config.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_released_file(tmp_path, caplog):
+    path = write(tmp_path, RELEASED)
+    assert dataclasses.asdict(config.EncoderConfig.from_json(path)) == RELEASED
+    assert not caplog.records
+
+
+def test_defaults_are_those_of_base(tmp_path):
+    read = config.EncoderConfig.from_json(write(tmp_path, {"vocab_size": 28996}))
+    assert dataclasses.asdict(read) == RELEASED
+
+
+def test_unknown_keys_are_named(tmp_path, caplog):
+    values = RELEASED | {"hiden_size": 8, "num_layers": 3, "pooler_type": "x"}
+    path = write(tmp_path, values)
+    read = config.EncoderConfig.from_json(path)
+    assert read.hidden_size == 768
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert (
+        record.getMessage() == f"{path}: unknown keys ignored: hiden_size, num_layers"
+    )
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"vocab_size": 0}, "vocab_size is 0: want a positive integer"),
+        ({"vocab_size": "28996"}, "vocab_size is '28996': want a positive integer"),
+        ({"hidden_size": -8}, "hidden_size is -8: want a positive integer"),
+        ({"hidden_size": 768.0}, "hidden_size is 768.0: want a positive integer"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0: want a positive"),
+        ({"num_hidden_layers": None}, "num_hidden_layers is None: want a positive"),
+        ({"hidden_dropout_prob": 1.0}, "hidden_dropout_prob is 1.0: want a number in"),
+        ({"hidden_dropout_prob": None}, "hidden_dropout_prob is None: want a number"),
+        (
+            {"attention_probs_dropout_prob": -0.1},
+            "attention_probs_dropout_prob is -0.1",
+        ),
+        (
+            {"num_attention_heads": 7},
+            "hidden_size 768 is not a multiple of num_attention_heads 7",
+        ),
+        ({"hidden_act": "gelu_fast"}, "hidden_act 'gelu_fast' is none of gelu, "),
+    ],
+)
+def test_impossible_sizes(tmp_path, values, problem):
+    path = write(tmp_path, RELEASED | values)
+    with pytest.raises(InputError) as caught:
+        config.EncoderConfig.from_json(path)
+    assert str(caught.value).startswith(f"{path}: {problem}")
+    assert "\n" not in str(caught.value)
+
+
+def test_size_of_the_vocabulary_is_required(tmp_path):
+    path = write(tmp_path, {"hidden_size": 768})
+    with pytest.raises(InputError, match=r"bert_config\.json: vocab_size is missing$"):
+        config.EncoderConfig.from_json(path)
+
+
+def stages(**values):
+    return config.StageConfig(data_dir=Path("d"), output_dir=Path("o"), **values)
+
+
+def test_a_run_needs_a_stage():
+    assert stages(do_train=False, do_predict=False, do_eval=True).do_eval
+    with pytest.raises(InputError, match=r"^nothing to do: "):
+        stages(do_train=False, do_predict=False)
+
+
+@pytest.mark.parametrize(
+    "name, least",
+    [
+        ("train_batch_size", 1),
+        ("eval_batch_size", 1),
+        ("predict_batch_size", 1),
+        ("num_train_epochs", 0),
+        ("max_steps", 0),
+        ("gradient_accumulation_steps", 1),
+        ("save_checkpoints_steps", 1),
+        ("keep_checkpoint_max", 1),
+        ("iterations_per_loop", 1),
+        ("seed", 0),
+    ],
+)
+def test_least_values(name, least):
+    assert getattr(config.RunConfig(**{name: least}), name) == least
+    with pytest.raises(InputError, match=f"^--{name}={least - 1}: must be at least"):
+        config.RunConfig(**{name: least - 1})
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_endless_numbers_are_rejected(value):
+    with pytest.raises(InputError, match=r"^--num_train_epochs="):
+        config.RunConfig(num_train_epochs=float(value))
+    with pytest.raises(InputError, match=r"^--learning_rate="):
+        config.OptimizerConfig(learning_rate=float(value))
+    with pytest.raises(InputError, match=r"^--warmup_proportion="):
+        config.OptimizerConfig(warmup_proportion=float(value))
+
+
+def test_a_row_needs_room_for_a_piece():
+    assert config.ModelConfig(max_seq_length=3).max_seq_length == 3
+    with pytest.raises(InputError, match=r"^--max_seq_length=2: "):
+        config.ModelConfig(max_seq_length=2)
+
+
+def test_warmup_is_a_share():
+    assert config.OptimizerConfig(warmup_proportion=1.0).warmup_proportion == 1.0
+    for value in (-0.1, 1.1):
+        with pytest.raises(InputError, match=r"^--warmup_proportion="):
+            config.OptimizerConfig(warmup_proportion=value)
+
+
+def test_learning_rate_is_positive():
+    with pytest.raises(InputError, match=r"^--learning_rate=0\.0: must be positive"):
+        config.OptimizerConfig(learning_rate=0.0)
+
+
+def test_one_device():
+    assert config.DeviceConfig(use_tpu=True, strategy="tpu").use_tpu
+    with pytest.raises(InputError, match=r"^--use_tpu contradicts --strategy=gpu$"):
+        config.DeviceConfig(use_tpu=True, strategy="gpu")
+
+
+def ner_config():
+    return config.NerConfig(
+        stages=stages(),
+        model=config.ModelConfig(vocab_file=Path("v.txt")),
+        optimizer=config.OptimizerConfig(),
+        run=config.RunConfig(),
+        device=config.DeviceConfig(),
+    )
+
+
+def test_to_dict_is_flat_and_ready_for_json():
+    flat = config.to_dict(ner_config())
+    assert flat["vocab_file"] == "v.txt"
+    assert flat["init_checkpoint"] is None
+    assert flat["compat"] == "fixed"
+    assert json.loads(json.dumps(flat)) == flat
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ner_config().run.seed = 1

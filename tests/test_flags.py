@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+
+from biobert_tf import __version__, cli, config, flags
+from biobert_tf.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+REQUIRED = ("--data_dir=in", "--output_dir=out")
+
+# run_ner.py:30-106 of dmis-lab/biobert. It lacks tpu_name, tpu_zone and gcp_project,
+# which its --use_tpu reads; they are as in its run_re.py.
+ORIGINAL = {
+    "bert_config_file": None,
+    "vocab_file": None,
+    "init_checkpoint": None,
+    "do_lower_case": False,
+    "max_seq_length": 128,
+    "do_train": True,
+    "do_eval": False,
+    "do_predict": True,
+    "train_batch_size": 32,
+    "eval_batch_size": 8,
+    "predict_batch_size": 8,
+    "learning_rate": 5e-5,
+    "num_train_epochs": 10.0,
+    "warmup_proportion": 0.1,
+    "save_checkpoints_steps": 1000,
+    "iterations_per_loop": 1000,
+    "use_tpu": False,
+    "tpu_name": "",
+    "tpu_zone": "",
+    "gcp_project": "",
+    "master": "",
+    "num_tpu_cores": 8,
+}
+OURS = {
+    "max_steps": 0,
+    "gradient_accumulation_steps": 1,
+    "keep_checkpoint_max": 5,
+    "seed": 12345,
+    "strategy": "auto",
+    "mixed_precision": "off",
+    "xla": "auto",
+    "train_on": "train_dev",
+    "compat": "fixed",
+}
+
+
+def parse(*words):
+    return flags.parse(config.NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
+
+
+def parsed(*words):
+    return config.to_dict(parse(*REQUIRED, *words))
+
+
+def test_names_and_defaults():
+    paths = {"data_dir": "in", "output_dir": "out"}
+    assert parsed() == paths | ORIGINAL | OURS
+
+
+def test_defaults_of_the_class_where_the_script_has_none():
+    settings = flags.parse(config.NerConfig, ["x", *REQUIRED])
+    assert settings.run.num_train_epochs == 3.0
+
+
+def test_values_have_the_types_of_the_fields():
+    words = (
+        "--vocab_file=~/v.txt",
+        "--max_seq_length=64",
+        "--learning_rate=1e-4",
+        "--num_train_epochs=3",
+        "--compat=paper",
+        "--train_on=train",
+        "--tpu_name=tpu-1",
+    )
+    settings = parse(*REQUIRED, *words)
+    assert settings.model.vocab_file == Path.home() / "v.txt"
+    assert settings.stages.data_dir == Path("in")
+    assert settings.model.init_checkpoint is None
+    assert settings.model.max_seq_length == 64
+    assert settings.optimizer.learning_rate == 1e-4
+    assert settings.run.num_train_epochs == 3.0
+    assert settings.compat == "paper"
+    assert settings.train_on == "train"
+    assert settings.device.tpu_name == "tpu-1"
+
+
+@pytest.mark.parametrize(
+    "words, value",
+    [
+        (["--do_eval"], True),
+        (["--do_eval=true"], True),
+        (["--do_eval=True"], True),
+        (["--do_eval=TRUE"], True),
+        (["--do_eval=t"], True),
+        (["--do_eval=1"], True),
+        (["-do_eval"], True),
+        (["--nodo_eval"], False),
+        (["--do_eval=false"], False),
+        (["--do_eval=False"], False),
+        (["--do_eval=f"], False),
+        (["--do_eval=0"], False),
+        (["--do_eval", "--nodo_eval"], False),  # the last one counts
+    ],
+)
+def test_booleans(words, value):
+    assert parsed(*words)["do_eval"] is value
+
+
+def test_a_value_may_follow_as_a_word_of_its_own():
+    assert parsed("--seed", "7")["seed"] == 7
+
+
+def test_flagfile(tmp_path):
+    path = tmp_path / "ncbi.flags"
+    path.write_text(
+        "# the NCBI run\n--data_dir=here\n--output_dir=there\n\n--seed=7\n--do_eval\n"
+    )
+    flat = config.to_dict(parse(f"--flagfile={path}", "--seed=8"))
+    assert (flat["data_dir"], flat["output_dir"]) == ("here", "there")
+    assert flat["do_eval"] is True
+    assert flat["seed"] == 8
+
+
+@pytest.mark.parametrize(
+    "words, named",
+    [
+        (["--do_trian=true"], "'do_trian'. Did you mean: do_train"),
+        (["--label_file=x"], "'label_file'"),
+        (["--compat=new"], "--compat=new: value should be one of <fixed|master|paper>"),
+        (["--strategy=TPU"], "--strategy=TPU: "),
+        (["--xla=maybe"], "--xla=maybe: "),
+        (["--mixed_precision=float64"], "--mixed_precision=float64: "),
+        (["--max_seq_length=abc"], "--max_seq_length=abc: "),
+        (["--train_batch_size=3.5"], "--train_batch_size=3.5: "),
+        (["--learning_rate=fast"], "--learning_rate=fast: "),
+        (["--do_eval=maybe"], "--do_eval=maybe: "),
+        (["--do_eval="], "--do_eval=: "),
+        (["--seed"], "--seed"),
+        (["--flagfile=absent.flags"], "absent.flags"),
+        (["NCBI-disease"], "unexpected argument 'NCBI-disease'"),
+        (["--train_batch_size=0"], "--train_batch_size=0: must be at least 1"),
+        (["--nodo_train", "--nodo_predict"], "nothing to do: "),
+    ],
+)
+def test_bad_flags_are_one_line(words, named):
+    with pytest.raises(InputError) as caught:
+        parse(*REQUIRED, *words)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words, missing",
+    [
+        ([], "--data_dir and --output_dir"),
+        (["--data_dir=in"], "--output_dir"),
+        (["--output_dir=out", "--seed=1"], "--data_dir"),
+    ],
+)
+def test_required_flags(words, missing):
+    with pytest.raises(InputError) as caught:
+        parse(*words)
+    assert str(caught.value) == f"{missing} must be given; see --help"
+
+
+def leaves(config_type):
+    """All fields that are flags."""
+    hints = typing.get_type_hints(config_type)
+    for field in dataclasses.fields(config_type):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from leaves(hints[field.name])
+        else:
+            yield field
+
+
+def test_every_flag_is_documented():
+    names = [field.name for field in leaves(config.NerConfig)]
+    assert len(names) == len(set(names))
+    for field in leaves(config.NerConfig):
+        assert field.metadata["help"].strip().endswith("."), field.name
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "-help"])
+def test_help_lists_every_flag_with_its_default(word, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(word)
+    assert caught.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: run_ner.py --name=value ..."
+    shown = {
+        name: value
+        for name, value in (ORIGINAL | OURS).items()
+        if value is not None and value != ""
+    }
+    for field in leaves(config.NerConfig):
+        [line] = [line for line in lines if line.startswith(f"  --{field.name}: ")]
+        assert field.metadata["help"] in line
+        default = shown.get(field.name, "none")
+        if field.name in ("data_dir", "output_dir"):
+            default = "required"
+        assert line.endswith(f" [{str(default).lower()}]")
+    assert any(line.startswith("  --flagfile: ") for line in lines)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse("--version")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_help_of_the_script_does_not_import_tensorflow():
+    code = """
+import runpy, sys
+sys.argv = ["run_ner.py", "--help"]
+try:
+    runpy.run_path("run_ner.py", run_name="__main__")
+except SystemExit as stop:
+    print("status", stop.code)
+print("tensorflow", "tensorflow" in sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "--init_checkpoint: " in result.stdout
+    assert result.stdout.splitlines()[-2:] == ["status 0", "tensorflow False"]
+    assert result.stderr == ""

@@ -1,0 +1,321 @@
+import math
+import re
+
+import engine
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from biobert_tf import checkpoints, encoder, heads
+from biobert_tf.checkpoints import native
+from biobert_tf.config import EncoderConfig
+
+# What golden/model/README.md calls fair.
+ATOL = RTOL = 1e-5
+
+
+# --- parity ---------------------------------------------------------------------------
+
+
+def load(model, checkpoint):
+    found = checkpoints.read(checkpoint)
+    native.assign(model.variables, found.weights, source=found.source)
+    return model
+
+
+def close(actual, expected, name):
+    assert np.shape(actual) == np.shape(expected), name
+    np.testing.assert_allclose(actual, expected, RTOL, ATOL, err_msg=name)
+
+
+def read_inputs(folder, prefix):
+    """The arrays `<prefix>_<name>`, and which rows have a real position.
+
+    The others are padding only: the original adds -10000 to all their scores, which
+    rounds them; we attend evenly. What they say is left out.
+    """
+    arrays = np.load(folder / "inputs.npz")
+    found = {
+        name.removeprefix(f"{prefix}_"): tf.constant(arrays[name])
+        for name in arrays
+        if name.startswith(f"{prefix}_")
+    }
+    return found, found["input_mask"].numpy().any(axis=1)
+
+
+def cross_entropy(logits, ids):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits).numpy()
+
+
+def pretraining_outputs(model, inputs):
+    """What the original records of the two losses, by name, batch by batch."""
+    outputs = model(inputs)
+    masked, pair = outputs["masked_lm_logits"], outputs["next_sentence_logits"]
+    labels = tf.reshape(inputs["next_sentence_labels"], [-1])
+    return {
+        "masked_lm_log_probs": tf.nn.log_softmax(masked).numpy(),
+        "masked_lm_example_loss": cross_entropy(masked, inputs["masked_lm_ids"]),
+        "next_sentence_log_probs": tf.nn.log_softmax(pair).numpy(),
+        "next_sentence_example_loss": cross_entropy(pair, labels),
+    }
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    "file_name, hidden_act",
+    [("outputs_erf.npz", "gelu"), ("outputs_tanh_gelu.npz", "gelu_new")],
+)
+def test_recorded_pretraining(golden, file_name, hidden_act):
+    """Every tensor of both heads; `test_encoder` has the others.
+
+    The recorded mean losses count padding rows, so their recorded values stand in
+    for ours there: a mean over the others and these must be the recorded mean.
+    """
+    folder = golden / "model"
+    values = {**EncoderConfig.from_json(folder / "bert_config.json").__dict__}
+    config = EncoderConfig(**{**values, "hidden_act": hidden_act})
+    model = load(heads.PretrainingModel(config, seed=0), folder / "pretrain")
+    expected = np.load(folder / file_name)
+    keys = [key for key in expected if re.search("masked_lm|next_sentence", key)]
+    assert keys
+    for prefix in sorted({key[0] for key in keys}):
+        inputs, is_real = read_inputs(folder, prefix)
+        outputs = pretraining_outputs(model, inputs)
+        for name, actual in outputs.items():
+            key = f"{prefix}_{name}"
+            if key not in keys:
+                continue
+            keys.remove(key)
+            recorded = expected[key].reshape(actual.shape)
+            close(actual[is_real], recorded[is_real], key)
+            actual[~is_real] = recorded[~is_real]
+        weights = inputs["masked_lm_weights"].numpy()
+        losses = outputs["masked_lm_example_loss"]
+        mean = (losses * weights).sum() / (weights.sum() + 1e-5)
+        for key, actual in (
+            (f"{prefix}_masked_lm_loss", mean),
+            (
+                f"{prefix}_next_sentence_loss",
+                outputs["next_sentence_example_loss"].mean(),
+            ),
+        ):
+            keys.remove(key)
+            close(actual, expected[key], key)
+    assert not keys, f"no test for {keys}"
+
+
+def classifier_outputs(logits, labels):
+    losses = cross_entropy(logits, labels)
+    log_probs = tf.nn.log_softmax(logits).numpy()
+    return {
+        "logits": logits.numpy(),
+        "log_probs": log_probs,
+        "probabilities": np.exp(log_probs),
+        "per_example_loss": losses,
+        "predict": log_probs.argmax(-1),
+    }
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    "file_name, head, mean_loss",
+    [
+        ("outputs_ner.npz", heads.TokenClassifier, np.sum),
+        ("outputs_re.npz", heads.SequenceClassifier, np.mean),
+    ],
+)
+def test_recorded_classifiers(golden, file_name, head, mean_loss):
+    folder = golden / "model"
+    config = EncoderConfig.from_json(folder / "bert_config.json")
+    expected = dict(np.load(folder / file_name))
+    tasks = {tuple(key.split("_")[:2]) for key in expected}
+    for task, prefix in sorted(tasks):
+        inputs, is_real = read_inputs(folder, prefix)
+        labels = expected.pop(f"{task}_{prefix}_labels")
+        num_labels = expected[f"{task}_{prefix}_logits"].shape[-1]
+        model = load(head(config, num_labels, seed=0), folder / task)
+        outputs = classifier_outputs(model(inputs)["logits"], labels)
+        for name, actual in outputs.items():
+            key = f"{task}_{prefix}_{name}"
+            if key in expected:
+                recorded = expected.pop(key)
+                close(actual[is_real], recorded[is_real], key)
+                actual[~is_real] = recorded[~is_real]
+        key = f"{task}_{prefix}_loss"
+        close(mean_loss(outputs["per_example_loss"]), expected.pop(key), key)
+    assert not expected, f"no test for {sorted(expected)}"
+
+
+@pytest.mark.golden
+def test_recorded_spans(golden):
+    folder = golden / "model"
+    config = EncoderConfig.from_json(folder / "bert_config.json")
+    model = load(heads.SpanClassifier(config, seed=0), folder / "qa")
+    expected = np.load(folder / "outputs_qa.npz")
+    assert expected.files
+    for key in expected:
+        task, prefix, name = key.split("_", 2)
+        assert task == "qa"
+        inputs, is_real = read_inputs(folder, prefix)
+        close(model(inputs)[name][is_real], expected[key][is_real], key)
+
+
+# --- the formulas ---------------------------------------------------------------------
+
+INPUTS = {
+    "input_ids": tf.constant([[2, 9, 29, 3], [4, 5, 0, 0]]),
+    "input_mask": tf.constant([[1, 1, 1, 1], [1, 1, 0, 0]]),
+    "segment_ids": tf.constant([[0, 0, 1, 1], [0, 0, 0, 0]]),
+    "masked_lm_positions": tf.constant([[1, 3, 3], [0, 1, 0]]),
+}
+
+
+def shaken(model):
+    """The model with no zero left in it, and its weights by their TF1 names."""
+    rng = np.random.default_rng(1)
+    for variable in model.variables:
+        variable.assign_add(rng.normal(size=variable.shape, scale=0.1))
+    weights = native.extract(model.variables)
+    return weights, encoder.encode(model.encoder, INPUTS)
+
+
+def test_token_classifier_is_linear():
+    model = heads.TokenClassifier(engine.CONFIG, 3, seed=1)
+    weights, encoded = shaken(model)
+    expected = encoded["sequence_output"] @ weights["output_weights"].T
+    logits = model(INPUTS)["logits"]
+    assert logits.shape == (2, 4, 3)
+    np.testing.assert_allclose(logits, expected + weights["output_bias"], 1e-5, 1e-5)
+
+
+def test_sequence_classifier_reads_the_pooler():
+    model = heads.SequenceClassifier(engine.CONFIG, 3, seed=1)
+    weights, encoded = shaken(model)
+    expected = encoded["pooled_output"] @ weights["output_weights"].T
+    logits = model(INPUTS)["logits"]
+    assert logits.shape == (2, 3)
+    np.testing.assert_allclose(logits, expected + weights["output_bias"], 1e-5, 1e-5)
+
+
+def test_span_classifier_has_start_and_end():
+    model = heads.SpanClassifier(engine.CONFIG, seed=1)
+    weights, encoded = shaken(model)
+    outputs = model(INPUTS)
+    for row, name in enumerate(("start_logits", "end_logits")):
+        kernel = weights["cls/squad/output_weights"][row]
+        expected = encoded["sequence_output"] @ kernel[:, None]
+        expected = expected[..., 0] + weights["cls/squad/output_bias"][row]
+        np.testing.assert_allclose(outputs[name], expected, 1e-5, 1e-5)
+
+
+def test_pretraining_model():
+    model = heads.PretrainingModel(engine.CONFIG, seed=1)
+    weights, encoded = shaken(model)
+    outputs = model(INPUTS)
+    scope = "cls/seq_relationship"
+    expected = encoded["pooled_output"] @ weights[f"{scope}/output_weights"].T
+    np.testing.assert_allclose(
+        outputs["next_sentence_logits"],
+        expected + weights[f"{scope}/output_bias"],
+        1e-5,
+        1e-5,
+    )
+    # Position 3 of row 0 and position 1 of row 1.
+    scope = "cls/predictions"
+    for row, slot, position in ((0, 1, 3), (0, 2, 3), (1, 1, 1)):
+        x = encoded["sequence_output"].numpy()[row, position]
+        x = x @ weights[f"{scope}/transform/dense/kernel"]
+        x = x + weights[f"{scope}/transform/dense/bias"]
+        x = x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+        x = (x - x.mean()) / np.sqrt(x.var() + 1e-12)
+        x = x * weights[f"{scope}/transform/LayerNorm/gamma"]
+        x = x + weights[f"{scope}/transform/LayerNorm/beta"]
+        expected = weights["bert/embeddings/word_embeddings"] @ x
+        np.testing.assert_allclose(
+            outputs["masked_lm_logits"][row, slot],
+            expected + weights[f"{scope}/output_bias"],
+            1e-4,
+            1e-5,
+        )
+
+
+# --- what all heads share -------------------------------------------------------------
+
+MODELS = {
+    "token": lambda seed: heads.TokenClassifier(engine.CONFIG, 3, seed, dropout=0.5),
+    "sequence": lambda seed: heads.SequenceClassifier(engine.CONFIG, 3, seed),
+    "span": lambda seed: heads.SpanClassifier(engine.CONFIG, seed),
+    "pretraining": lambda seed: heads.PretrainingModel(engine.CONFIG, seed),
+}
+HEAD_NAMES = {
+    "token": {"output_weights", "output_bias"},
+    "sequence": {"output_weights", "output_bias"},
+    "span": {"cls/squad/output_weights", "cls/squad/output_bias"},
+    "pretraining": {
+        "cls/predictions/transform/dense/kernel",
+        "cls/predictions/transform/dense/bias",
+        "cls/predictions/transform/LayerNorm/gamma",
+        "cls/predictions/transform/LayerNorm/beta",
+        "cls/predictions/output_bias",
+        "cls/seq_relationship/output_weights",
+        "cls/seq_relationship/output_bias",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_variables_have_their_tf1_names(kind):
+    weights = native.extract(MODELS[kind](1).variables)
+    assert {n for n in weights if not n.startswith("bert/")} == HEAD_NAMES[kind]
+    assert len(weights) == len(HEAD_NAMES[kind]) + 5 + 16 + 2
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_pooler_is_trained_where_it_is_read(kind):
+    names = {variable.name for variable in MODELS[kind](1).trainable_variables}
+    pooler = {"bert/pooler_transform/kernel:0", "bert/pooler_transform/bias:0"}
+    assert names & pooler == (pooler if kind in ("sequence", "pretraining") else set())
+    assert len(names) == len(HEAD_NAMES[kind]) + 5 + 16 + len(names & pooler)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_random_weights(kind):
+    first, second = (native.extract(MODELS[kind](1).variables) for _ in range(2))
+    other = native.extract(MODELS[kind](2).variables)
+    drawn = []
+    for name, array in first.items():
+        assert np.array_equal(array, second[name]), name
+        if np.ptp(array):
+            assert not np.array_equal(array, other[name]), name
+            drawn += [tuple(weights[name].ravel()[:8]) for weights in (first, other)]
+        else:
+            assert array.flat[0] == ("gamma" in name), name
+    assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_dropout_of_a_model_needs_its_seed(kind):
+    model = MODELS[kind](1)
+
+    def run(seed_2):
+        with encoder.dropout_seed(tf.constant(seed_2)):
+            outputs = model(INPUTS, training=True)
+        return np.concatenate([np.ravel(value) for value in outputs.values()])
+
+    first = run([1, 2])
+    assert np.array_equal(run([1, 2]), first)
+    assert not np.allclose(run([1, 3]), first)
+    with pytest.raises(LookupError):
+        model(INPUTS, training=True)
+
+
+def test_dropout_of_the_head():
+    """With no other dropout, a rate of 0.5 shows in the logits."""
+    config = engine.without_dropout()
+    still = heads.TokenClassifier(config, 3, seed=1)
+    moving = heads.TokenClassifier(config, 3, seed=1, dropout=0.5)
+    plain = still(INPUTS)["logits"]
+    assert np.array_equal(moving(INPUTS)["logits"], plain)
+    with encoder.dropout_seed(tf.constant([1, 2])):
+        assert np.array_equal(still(INPUTS, training=True)["logits"], plain)
+        assert not np.allclose(moving(INPUTS, training=True)["logits"], plain)

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import random
+
+import ner_toys as toys
+import numpy as np
+import pytest
+
+from biobert_tf.tasks import ner_reading
+from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, cut_windows
+from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.tokenization import FullTokenizer
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    return FullTokenizer(toys.write_vocab(tmp_path / "vocab.txt"))
+
+
+def example(text, labels=None, ends_blank=True):
+    words, labels = tuple(text.split()), labels and tuple(labels.split())
+    return NerExample(words, labels, ends_blank=ends_blank)
+
+
+def ids(text):
+    return [toys.ID[piece] for piece in text.split()]
+
+
+# --- fixed ----------------------------------------------------------------------------
+
+
+def featurize(tokenizer, sentence, max_seq_length, labels=toys.LABELS):
+    featurizer = Featurizer(tokenizer, labels, max_seq_length, "fixed")
+    return featurizer.featurize(4, sentence)
+
+
+def test_a_small_sentence(tokenizer):
+    sentence = example("severe nephritis .", "O B-Dis O")
+    [record] = featurize(tokenizer, sentence, max_seq_length=8)
+    assert record.pieces == ("[CLS]", "severe", "nephr", "##itis", ".", "[SEP]")
+    assert record.features == {
+        "input_ids": ids("[CLS] severe nephr ##itis . [SEP] [PAD] [PAD]"),
+        "input_mask": [1, 1, 1, 1, 1, 1, 0, 0],
+        "segment_ids": [0] * 8,
+        # Only the first piece of a word has its label.
+        "label_ids": [-1, 0, 3, -1, 0, -1, -1, -1],
+    }
+    assert record.example == 4
+    assert record.words == ((0, 1), (1, 2), (2, 4))
+
+
+def test_words_split_at_punctuation_stay_one_word(tokenizer):
+    [record] = featurize(tokenizer, example("aspirin.nephritis helps"), 10)
+    assert record.pieces[1:-1] == ("aspirin", ".", "nephr", "##itis", "helps")
+    assert record.words == ((0, 1), (1, 5))
+
+
+def test_words_without_pieces_are_unknown(tokenizer):
+    sentence = example("Liver \u200b helps", "O B-Dis I-Dis")
+    [record] = featurize(tokenizer, sentence, 6)
+    assert record.pieces == ("[CLS]", "Liver", "[UNK]", "helps", "[SEP]")
+    assert record.features["label_ids"] == [-1, 0, 3, 4, -1, -1]
+
+
+def test_a_word_longer_than_a_window_is_cut(tokenizer):
+    sentence = example("aspirins.nephritis helps", "B-Chem O")
+    records = featurize(tokenizer, sentence, max_seq_length=5)
+    assert [record.pieces for record in records] == [
+        ("[CLS]", "aspirin", "##s", ".", "[SEP]"),
+        ("[CLS]", "helps", "[SEP]"),
+    ]
+    assert [record.words for record in records] == [((0, 1),), ((1, 1),)]
+
+
+def test_a_label_that_is_not_known_is_learned_as_outside(tokenizer):
+    [record] = featurize(tokenizer, example("Liver", "B-Gene"), 4)
+    assert record.features["label_ids"] == [-1, 0, -1, -1]
+
+
+def test_windows_by_hand(tokenizer):
+    """Four pieces fit; windows overlap by half; a tie goes to the earlier one."""
+    text = "Liver cancer severe aspirin helps with ."
+    labels = "B-Dis I-Dis O B-Chem O O O"
+    records = featurize(tokenizer, example(text, labels), max_seq_length=6)
+    assert [" ".join(record.pieces[1:-1]) for record in records] == [
+        "Liver cancer severe aspirin",
+        "severe aspirin helps with",
+        "helps with .",
+    ]
+    # cancer has 2 words to its right; severe 1 there and 0 to its left in the next.
+    assert [[word for word, _ in record.words] for record in records] == [
+        [0, 1, 2],
+        [3, 4],
+        [5, 6],
+    ]
+    assert [record.features["label_ids"] for record in records] == [
+        [-1, 3, 4, 0, -1, -1],
+        [-1, -1, 1, 0, -1, -1],
+        [-1, -1, 0, 0, -1, -1],
+    ]
+
+
+def random_sentence(rng):
+    room = rng.randint(1, 20)
+    lengths = [rng.randint(1, room) for _ in range(rng.randint(1, 60))]
+    if rng.random() < 0.5:
+        lengths = [min(length, 3) for length in lengths]
+    return lengths, room
+
+
+def context(lengths, word, window, room):
+    """Pieces on the poorer side of `word`; the end of a sentence is not poor."""
+    left = sum(lengths[window.start : word]) if window.start else room
+    right = sum(lengths[word + 1 : window.end])
+    if window.end == len(lengths):
+        right = room
+    return min(left, right)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_windows_of_random_sentences(seed):
+    rng = random.Random(seed)
+    for _ in range(200):
+        lengths, room = random_sentence(rng)
+        windows = cut_windows(lengths, room)
+        assert [i for w in windows for i in w.decides] == list(range(len(lengths)))
+        assert windows[0].start == 0
+        assert windows[-1].end == len(lengths)
+        for window in windows:
+            assert sum(lengths[window.start : window.end]) <= room
+            for word in window.decides:
+                best = max(
+                    context(lengths, word, other, room)
+                    for other in windows
+                    if other.start <= word < other.end
+                )
+                assert context(lengths, word, window, room) == best
+
+
+def test_windows_of_one_piece_words_overlap_by_half():
+    windows = cut_windows([1] * 40, room=10)
+    assert [w.start for w in windows] == [0, 5, 10, 15, 20, 25, 30]
+    assert [w.end for w in windows] == [10, 15, 20, 25, 30, 35, 40]
+
+
+def test_a_sentence_that_fits_is_one_window():
+    [window] = cut_windows([2, 3, 5], room=10)
+    assert (window.start, window.end, window.decides) == (0, 3, range(3))
+
+
+def test_no_words_no_windows():
+    assert cut_windows([], room=10) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_word_is_labelled_and_decided_once(tokenizer, seed):
+    rng = random.Random(seed)
+    for _ in range(30):
+        words = rng.choices(["Liver", "nephritis", "aspirins", "\u200b"], k=40)
+        labels = rng.choices(toys.LABELS, k=40)
+        sentence = NerExample(tuple(words), tuple(labels))
+        records = featurize(tokenizer, sentence, rng.randint(3, 30))
+        decided = {}
+        for record in records:
+            row = record.features["label_ids"]
+            for word, position in record.words:
+                assert word not in decided
+                decided[word] = toys.LABELS[row[position]]
+            assert sum(id_ != UNLABELLED for id_ in row) == len(record.words)
+        assert [decided[i] for i in range(40)] == labels
+
+
+# --- the original ---------------------------------------------------------------------
+
+
+def label_ids(labels):
+    return [toys.ORIGINAL_LABELS.index(label) for label in labels.split()]
+
+
+def test_master_by_hand(tokenizer):
+    featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 8, "master")
+    sentence = example("severe \u200b nephritis .", "O B B O")
+    [record] = featurizer.featurize(0, sentence)
+    assert record.pieces == ("[CLS]", "severe", "nephr", "##itis", ".", "[SEP]")
+    expected = label_ids("[CLS] O B X O [SEP] [PAD] [PAD]")
+    assert record.features["label_ids"] == expected
+    assert record.words == ((0, 1), (2, 2), (3, 4))  # the second word has vanished
+
+
+def test_master_drops_what_does_not_fit(tokenizer):
+    featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 5, "master")
+    [record] = featurizer.featurize(0, example("severe Liver nephritis .", "O O B O"))
+    assert record.pieces == ("[CLS]", "severe", "Liver", "nephr", "[SEP]")
+    assert record.words == ((0, 1), (1, 2), (2, 3))
+    [record] = featurizer.featurize(0, example("severe nephritis nephritis", "O B B"))
+    assert record.pieces == ("[CLS]", "severe", "nephr", "##itis", "[SEP]")
+    assert record.words == ((0, 1), (1, 2))
+
+
+def test_master_without_labels(tokenizer):
+    featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 6, "master")
+    [record] = featurizer.featurize(0, example("severe nephritis"))
+    assert record.features["label_ids"] == label_ids("[CLS] O O X [SEP] [PAD]")
+
+
+def test_paper_cuts_after_30_words(tokenizer):
+    featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 64, "paper")
+    sentence = NerExample(("Liver",) * 33, ("O",) * 28 + ("B",) + ("I",) * 4)
+    records = featurizer.featurize(2, sentence)
+    assert [len(record.pieces) - 2 for record in records] == [28, 5]
+    assert [record.example for record in records] == [2, 2]
+    assert records[1].words == tuple((28 + i, 1 + i) for i in range(5))
+
+
+# --- recorded outputs -----------------------------------------------------------------
+
+SPLITS = {"train": "train_dev.tsv", "eval": "devel.tsv", "predict": "test.tsv"}
+
+
+def flags_of(run):
+    """The flags of a recorded run, by name, as text."""
+    return dict(flag.removeprefix("--").split("=", 1) for flag in run["flags"])
+
+
+@pytest.mark.golden
+def test_features_are_the_originals(golden):
+    tokenizers = {}
+    num_runs = 0
+    for file in sorted(golden.glob("ner/*/*/run.json")):
+        folder, run = file.parent, json.loads(file.read_text("utf-8"))
+        if run["status"] != "ok":
+            continue
+        flags = flags_of(run)
+        lower = flags.get("do_lower_case") == "true"
+        if lower not in tokenizers:
+            name = "vocab_uncased.txt" if lower else "vocab_cased.txt"
+            vocab_file = golden / "tokenization" / name
+            tokenizers[lower] = FullTokenizer(vocab_file, lower)
+        compat = "paper" if folder.name.startswith("tag_") else "master"
+        labels = sorted(run["label2id"], key=run["label2id"].get)
+        ours = ner_reading.label_list([], compat)
+        assert [ours[run["label2id"][label]] for label in labels] == labels
+        featurizer = Featurizer(
+            tokenizers[lower], ours, int(flags["max_seq_length"]), compat
+        )
+        for split, name in SPLITS.items():
+            path = folder.parent / "data" / name
+            examples = ner_reading.read_examples(path, compat, needs_labels=True)
+            records = [
+                record
+                for i, sentence in enumerate(examples)
+                for record in featurizer.featurize(i, sentence)
+            ]
+            with np.load(folder / f"features_{split}.npz") as expected:
+                for key in expected.files:
+                    actual = [record.features[key] for record in records]
+                    where = f"{folder} {split} {key}"
+                    np.testing.assert_array_equal(actual, expected[key], where)
+                assert sorted(expected.files) == sorted(records[0].features)
+        # The records left over are those of the test file.
+        tokens = (folder / "token_test.txt").read_text("utf-8")
+        pieces = [piece for record in records for piece in record.pieces]
+        assert tokens == "".join(f"{piece}\n" for piece in pieces), folder
+        num_runs += 1
+    assert num_runs
+
+
+@pytest.mark.golden
+def test_fixed_loses_no_word_of_the_recorded_inputs(golden):
+    tokenizer = FullTokenizer(golden / "tokenization" / "vocab_cased.txt")
+    for path in sorted(golden.glob("ner/*/data/test.tsv")):
+        examples = ner_reading.read_examples(path, "fixed", needs_labels=True)
+        labels = ner_reading.label_list(examples, "fixed")
+        for max_seq_length in (16, 128):
+            featurizer = Featurizer(tokenizer, labels, max_seq_length, "fixed")
+            for i, sentence in enumerate(examples):
+                records = featurizer.featurize(i, sentence)
+                decided = [word for record in records for word, _ in record.words]
+                assert decided == list(range(len(sentence.words))), path
+                assert all(len(r.pieces) <= max_seq_length for r in records)

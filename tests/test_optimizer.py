@@ -1,0 +1,192 @@
+import json
+import math
+
+import engine
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from biobert_tf import heads, optimizer
+
+# --- schedule -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "step, expected",
+    [
+        (0, 0.0),
+        (1, 0.5 / 3),
+        (2, 1.0 / 3),  # The last step of the warm-up.
+        (3, 0.5 * 0.7),  # It drops: the decay has counted three steps already.
+        (4, 0.5 * 0.6),
+        (9, 0.5 * 0.1),
+        (10, 0.0),
+        (11, 0.0),
+    ],
+)
+def test_schedule(step, expected):
+    schedule = optimizer.LinearWarmupDecay(0.5, 10, 3)
+    for given in (step, tf.constant(step, tf.int64)):
+        rate = schedule(given)
+        assert (rate.dtype, rate.shape) == (tf.float32, ())
+        assert float(rate) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("step, expected", [(0, 0.5), (1, 0.45), (10, 0.0)])
+def test_schedule_without_warmup(step, expected):
+    schedule = optimizer.LinearWarmupDecay(0.5, 10, 0)
+    assert float(schedule(step)) == pytest.approx(expected)
+
+
+def test_schedule_inside_a_graph():
+    schedule = optimizer.LinearWarmupDecay(0.5, 10, 3)
+    steps = tf.range(12, dtype=tf.int64)
+    mapped = tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))()
+    assert np.allclose(mapped, [schedule(step) for step in range(12)], atol=1e-8)
+
+
+@pytest.mark.golden
+def test_recorded_learning_rates(golden):
+    settings = json.loads((golden / "training" / "learning_rates.json").read_text())
+    assert settings
+    for setting in settings:
+        schedule = optimizer.LinearWarmupDecay(
+            setting["init_lr"], setting["num_train_steps"], setting["num_warmup_steps"]
+        )
+        steps, expected = zip(*setting["step_lr"], strict=True)
+        actual = [float(schedule(step)) for step in steps]
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=0)
+
+
+# --- update ---------------------------------------------------------------------------
+
+
+def adam(variables, *schedule):
+    made = optimizer.AdamWeightDecay(optimizer.LinearWarmupDecay(*schedule))
+    made.build(variables)
+    return made
+
+
+def test_first_step_has_no_bias_correction():
+    """m = 0.2, v = 0.004, so that m / sqrt(v) is sqrt(10) and not 1."""
+    kernel, bias = tf.Variable(1.0, name="kernel"), tf.Variable(1.0, name="bias")
+    made = adam([kernel, bias], 0.1, 10, 0)
+    made.apply_gradients([(tf.constant(2.0), kernel), (tf.constant(2.0), bias)])
+    step = 0.2 / (math.sqrt(0.004) + 1e-6)
+    assert step == pytest.approx(math.sqrt(10), rel=1e-4)
+    assert float(kernel) == pytest.approx(1 - 0.1 * (step + 0.01), abs=1e-7)
+    assert float(bias) == pytest.approx(1 - 0.1 * step, abs=1e-7)
+
+
+def test_epsilon_is_outside_the_root():
+    """A gradient of 1e-6: the root is 3.2e-8 of it, epsilon thirty times as much."""
+    bias = tf.Variable(0.0, name="bias")
+    adam([bias], 1.0, 10, 0).apply_gradients([(tf.constant(1e-6), bias)])
+    expected = -1e-7 / (math.sqrt(0.001) * 1e-6 + 1e-6)
+    assert float(bias) == pytest.approx(expected, rel=1e-5)
+
+
+def test_three_steps():
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(2, 3))
+    gradients = rng.normal(size=(3, 2, 3))
+    names = {"layer/kernel": 0.01, "layer/bias": 0.0, "output_layer_norm/gamma": 0.0}
+    variables = [tf.Variable(start.astype(np.float32), name=name) for name in names]
+    made = adam(variables, 0.1, 5, 1)
+    for gradient in gradients:
+        dense = tf.constant(gradient, tf.float32)
+        made.apply_gradients([(dense, variable) for variable in variables])
+    for variable, decay in zip(variables, names.values(), strict=True):
+        w, m, v = start, 0.0, 0.0
+        for rate, g in zip((0.0, 0.1 * 4 / 5, 0.1 * 3 / 5), gradients, strict=True):
+            m = 0.9 * m + 0.1 * g
+            v = 0.999 * v + 0.001 * g * g
+            w = w - rate * (m / (np.sqrt(v) + 1e-6) + decay * w)
+        np.testing.assert_allclose(variable, w, atol=1e-6, err_msg=variable.name)
+    assert int(made.iterations) == 3
+
+
+def test_step_of_rate_zero_moves_the_moments_alone():
+    kernel = tf.Variable([1.0, 2.0], name="kernel")
+    made = adam([kernel], 0.1, 10, 2)
+    made.apply_gradients([(tf.constant([3.0, 0.0]), kernel)])
+    assert kernel.numpy().tolist() == [1.0, 2.0]
+    slots = {
+        v.name.split("/")[-2]: v.numpy() for v in made.variables if "adam" in v.name
+    }
+    np.testing.assert_allclose(slots["adam_m"], [0.3, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(slots["adam_v"], [0.009, 0.0], rtol=1e-6)
+
+
+def test_rows_without_gradient_are_decayed():
+    table = tf.Variable(tf.ones([3, 2]), name="word_embeddings/embeddings")
+    made = adam([table], 0.1, 10, 0)
+    made.apply_gradients([(tf.constant([[1.0, 1.0], [0, 0], [0, 0]]), table)])
+    np.testing.assert_allclose(table[1:], np.full([2, 2], 1 - 0.1 * 0.01), rtol=1e-6)
+    assert (table[0].numpy() < 0.9).all()
+
+
+def test_what_is_decayed():
+    model = heads.PretrainingModel(engine.CONFIG, seed=0)
+    decayed = {v.name for v in model.variables if optimizer.is_decayed(v.name)}
+    layer = "bert/transformer/layer_0"
+    assert decayed == {
+        "bert/word_embeddings/embeddings:0",
+        "bert/position_embedding/embeddings:0",
+        "bert/type_embeddings/embeddings:0",
+        f"{layer}/self_attention/query/kernel:0",
+        f"{layer}/self_attention/key/kernel:0",
+        f"{layer}/self_attention/value/kernel:0",
+        f"{layer}/self_attention/attention_output/kernel:0",
+        f"{layer}/intermediate/kernel:0",
+        f"{layer}/output/kernel:0",
+        "bert/pooler_transform/kernel:0",
+        "cls/predictions/transform/dense/kernel:0",
+        "cls/seq_relationship/output_weights:0",
+    }
+    assert len(model.variables) - len(decayed) == 2 + 10 + 1 + 4 + 1
+
+
+@pytest.mark.parametrize("name", ["output_bias", "a/LayerNorm/gamma", "x/layer_norm/b"])
+def test_what_is_not_decayed(name):
+    assert not optimizer.is_decayed(name)
+
+
+def test_settings_can_be_written_down():
+    schedule = optimizer.LinearWarmupDecay(0.5, 10, 3)
+    copy = optimizer.LinearWarmupDecay(**schedule.get_config())
+    assert [float(copy(step)) for step in range(11)] == [
+        float(schedule(step)) for step in range(11)
+    ]
+    made = optimizer.AdamWeightDecay(schedule)
+    assert optimizer.AdamWeightDecay(**made.get_config()).schedule is schedule
+
+
+# --- clipping -------------------------------------------------------------------------
+
+
+def clipped(gradients, norm):
+    tensors = [tf.constant(gradient) for gradient in gradients]
+    return [g.numpy().tolist() for g in optimizer.clip(tensors, tf.constant(norm))]
+
+
+def test_small_gradients_are_left_alone():
+    assert clipped([[0.6], [0.5]], 1.0) == [
+        [pytest.approx(0.6)],
+        [pytest.approx(0.5)],
+    ]
+    assert clipped([[0.3], [0.4]], 0.5) == [
+        [pytest.approx(0.3)],
+        [pytest.approx(0.4)],
+    ]
+
+
+def test_large_gradients_are_scaled_by_the_given_norm():
+    """The norm of (3, 4) is 5; the caller says 10, as with unsummed rows."""
+    assert clipped([[3.0], [4.0]], 5.0) == [[pytest.approx(0.6)], [pytest.approx(0.8)]]
+    assert clipped([[3.0], [4.0]], 10.0) == [[pytest.approx(0.3)], [pytest.approx(0.4)]]
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf])
+def test_one_bad_gradient_spoils_all(norm):
+    assert np.isnan(clipped([[3.0], [4.0]], norm)).all()

@@ -1,0 +1,233 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from biobert_tf import records
+from biobert_tf.errors import InputError
+from biobert_tf.records import EXAMPLE_INDEX, FeatureSpec, InputPipeline
+
+SPECS = {
+    "input_ids": FeatureSpec(2),
+    "label_ids": FeatureSpec(1, padding=-1),
+    "weights": FeatureSpec(3, dtype="float32", padding=0.5),
+}
+
+
+def row(number):
+    """A row that can be recognised by its first id."""
+    return {
+        "input_ids": [number, 100 + number],
+        "label_ids": [number % 2],
+        "weights": [number / 2, 0.25, -1.0],
+    }
+
+
+def write(path, numbers):
+    assert records.write(path, map(row, numbers), SPECS) == len(numbers)
+    return path
+
+
+def materialize(dataset):
+    return [{name: values.numpy() for name, values in b.items()} for b in dataset]
+
+
+def firsts(dataset, num_batches=None):
+    """The first ids, batch by batch."""
+    taken = dataset if num_batches is None else dataset.take(num_batches)
+    return [batch["input_ids"][:, 0].tolist() for batch in materialize(taken)]
+
+
+def order_of(dataset, num_batches):
+    """The first ids of the first batches, one after the other."""
+    return list(chain(*firsts(dataset, num_batches)))
+
+
+def train(paths, pipeline, **changed):
+    settings = {"shuffle_buffer": 100, "seed": 1, **changed}
+    return records.train_batches(paths, SPECS, pipeline, **settings)
+
+
+# --- files ----------------------------------------------------------------------------
+
+
+def test_round_trip(tmp_path):
+    path = write(tmp_path / "new" / "x.tf_record", [3, 4])
+    (batch,) = materialize(records.eval_batches([path], SPECS, InputPipeline(2), 1))
+    assert {name: (v.dtype, v.tolist()) for name, v in batch.items()} == {
+        "input_ids": (np.int32, [[3, 103], [4, 104]]),
+        "label_ids": (np.int32, [[1], [0]]),
+        "weights": (np.float32, [[1.5, 0.25, -1.0], [2.0, 0.25, -1.0]]),
+        EXAMPLE_INDEX: (np.int32, [0, 1]),
+    }
+
+
+def test_stored_as_the_original_stores(tmp_path):
+    """`tf.train.Example`s with lists of int64 and float, under the feature's name."""
+    path = write(tmp_path / "x.tf_record", [3])
+    (serialized,) = tf.data.TFRecordDataset(str(path))
+    features = tf.train.Example.FromString(serialized.numpy()).features.feature
+    assert sorted(features) == sorted(SPECS)
+    assert list(features["input_ids"].int64_list.value) == [3, 103]
+    assert list(features["weights"].float_list.value) == [1.5, 0.25, -1.0]
+
+
+def test_same_rows_same_bytes(tmp_path):
+    first, second = (write(tmp_path / name, range(5)) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_row_of_another_length_is_a_bug(tmp_path):
+    path = tmp_path / "x.tf_record"
+    with pytest.raises(AssertionError, match="input_ids"):
+        records.write(path, [row(1), {**row(2), "input_ids": [1, 2, 3]}], SPECS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_count(tmp_path):
+    paths = [write(tmp_path / "a", range(3)), write(tmp_path / "b", range(2))]
+    paths.append(write(tmp_path / "c", []))
+    assert records.count(paths) == 5
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.tf_record: no such file"):
+        records.count([tmp_path / "absent.tf_record"])
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_truncated_file(tmp_path, cut):
+    path = write(tmp_path / "x.tf_record", range(4))
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(InputError, match=r"x\.tf_record: .* after 3 whole records"):
+        records.count([path])
+
+
+def test_damaged_file(tmp_path):
+    path = write(tmp_path / "x.tf_record", range(4))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 + 20] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"damaged after 2 whole records"):
+        records.count([path])
+
+
+# --- training -------------------------------------------------------------------------
+
+
+def test_training_batches_are_parsed(tmp_path):
+    path = write(tmp_path / "x", [3])
+    (batch,) = materialize(train([path], InputPipeline(1)).take(1))
+    assert {name: (v.dtype, v.tolist()) for name, v in batch.items()} == {
+        "input_ids": (np.int32, [[3, 103]]),
+        "label_ids": (np.int32, [[1]]),
+        "weights": (np.float32, [[1.5, 0.25, -1.0]]),
+    }
+
+
+def test_training_batches_have_static_shapes(tmp_path):
+    dataset = train([write(tmp_path / "x", range(3))], InputPipeline(2))
+    assert {n: s.shape.as_list() for n, s in dataset.element_spec.items()} == {
+        "input_ids": [2, 2],
+        "label_ids": [2, 1],
+        "weights": [2, 3],
+    }
+
+
+def test_every_epoch_holds_every_record_once(tmp_path):
+    """Five records in batches of two: the border of the epochs is inside a batch."""
+    path = write(tmp_path / "x", range(5))
+    order = order_of(train([path], InputPipeline(2)), 10)
+    epochs = [order[i : i + 5] for i in range(0, 20, 5)]
+    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_order_depends_on_the_seed_alone(tmp_path):
+    path = write(tmp_path / "x", range(20))
+    first = firsts(train([path], InputPipeline(4)), 10)
+    assert firsts(train([path], InputPipeline(4)), 10) == first
+    assert firsts(train([path], InputPipeline(4), seed=2), 10) != first
+
+
+def test_a_small_buffer_keeps_the_neighbourhood(tmp_path):
+    path = write(tmp_path / "x", range(20))
+    order = order_of(train([path], InputPipeline(4), shuffle_buffer=3), 5)
+    assert order != sorted(order)
+    # What comes at position i was among the first i + 3 records.
+    assert all(number < i + 3 for i, number in enumerate(order))
+    order = order_of(train([path], InputPipeline(4), shuffle_buffer=1), 5)
+    assert order == list(range(20))
+
+
+def test_several_files_are_one(tmp_path):
+    paths = [write(tmp_path / "a", range(3)), write(tmp_path / "b", range(3, 7))]
+    order = order_of(train(paths, InputPipeline(7)), 1)
+    assert sorted(order) == list(range(7))
+
+
+@pytest.mark.parametrize("num_batches", [1, 2, 3, 7])
+def test_going_on_where_it_stopped(tmp_path, num_batches):
+    """Also beyond the first epoch, which has two and a half batches."""
+    path = write(tmp_path / "x", range(5))
+    whole = firsts(train([path], InputPipeline(2)), 12)
+    rest = train([path], InputPipeline(2), num_skipped=2 * num_batches)
+    assert firsts(rest, 12 - num_batches) == whole[num_batches:]
+
+
+def test_workers_share_every_global_batch(tmp_path):
+    path = write(tmp_path / "x", range(10))
+    whole = firsts(train([path], InputPipeline(4)), 6)
+    parts = [
+        firsts(train([path], InputPipeline(2, num_workers=2, worker=worker)), 6)
+        for worker in (0, 1)
+    ]
+    assert [a + b for a, b in zip(*parts, strict=True)] == whole
+    resumed = [
+        firsts(
+            train([path], InputPipeline(2, 2, worker), num_skipped=2 * 4),
+            4,
+        )
+        for worker in (0, 1)
+    ]
+    assert [a + b for a, b in zip(*resumed, strict=True)] == whole[2:]
+
+
+# --- evaluation -----------------------------------------------------------------------
+
+
+def test_last_batch_is_padded(tmp_path):
+    paths = [write(tmp_path / "a", [5, 6]), write(tmp_path / "b", [7])]
+    first, last, more = materialize(
+        records.eval_batches(paths, SPECS, InputPipeline(2), 3)
+    )
+    assert first["input_ids"].tolist() == [[5, 105], [6, 106]]
+    assert first[EXAMPLE_INDEX].tolist() == [0, 1]
+    assert {name: values.tolist() for name, values in last.items()} == {
+        "input_ids": [[7, 107], [0, 0]],
+        "label_ids": [[1], [-1]],
+        "weights": [[3.5, 0.25, -1.0], [0.5, 0.5, 0.5]],
+        EXAMPLE_INDEX: [2, -1],
+    }
+    assert more[EXAMPLE_INDEX].tolist() == [-1, -1]
+
+
+def test_evaluation_batches_have_static_shapes(tmp_path):
+    path = write(tmp_path / "x", range(3))
+    dataset = records.eval_batches([path], SPECS, InputPipeline(2), 2)
+    assert {n: s.shape.as_list() for n, s in dataset.element_spec.items()} == {
+        "input_ids": [2, 2],
+        "label_ids": [2, 1],
+        "weights": [2, 3],
+        EXAMPLE_INDEX: [2],
+    }
+
+
+def test_workers_share_an_evaluation(tmp_path):
+    path = write(tmp_path / "x", range(5))
+    parts = [
+        firsts(records.eval_batches([path], SPECS, InputPipeline(2, 2, worker), 4))
+        for worker in (0, 1)
+    ]
+    assert parts == [[[0, 1], [4, 0]], [[2, 3], [0, 0]]]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+
+import ner_toys as toys
+import numpy as np
+import pytest
+
+from biobert_tf import checkpoints, config, files, released
+from biobert_tf.errors import InputError
+from biobert_tf.tokenization import FullTokenizer
+
+
+def load(tmp_path, **settings):
+    settings = {"max_seq_length": 12, **settings}
+    return released.load(config.ModelConfig(**settings), tmp_path / "output")
+
+
+def write_other(folder, **changes):
+    """A model that can be told from the toy by its sizes."""
+    return toys.write_released(folder, dataclasses.replace(toys.CONFIG, **changes))
+
+
+def test_files_that_are_given(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    write_other(tmp_path / "output", num_hidden_layers=3)
+    parts = load(
+        tmp_path,
+        vocab_file=folder / "vocab.txt",
+        bert_config_file=folder / "bert_config.json",
+    )
+    assert parts.encoder_config == toys.CONFIG
+    assert parts.tokenizer.tokenize("nephritis") == ["nephr", "##itis"]
+    assert parts.tokenizer.vocab_file == folder / "vocab.txt"
+    assert parts.init_checkpoint is None
+
+
+@pytest.mark.parametrize("name", [".", "model.ckpt-7", "model.ckpt-7.index"])
+def test_files_beside_the_checkpoint(tmp_path, name):
+    folder = toys.write_released(tmp_path / "released")
+    write_other(tmp_path / "output", num_hidden_layers=3)
+    parts = load(tmp_path, init_checkpoint=folder / name)
+    assert parts.encoder_config == toys.CONFIG
+    assert parts.init_checkpoint == folder / name
+
+
+def test_a_flag_goes_before_the_checkpoint(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    other = write_other(tmp_path / "other", num_hidden_layers=3)
+    parts = load(
+        tmp_path, init_checkpoint=folder, bert_config_file=other / "bert_config.json"
+    )
+    assert parts.encoder_config.num_hidden_layers == 3
+    assert parts.tokenizer.vocab_file == folder / "vocab.txt"
+
+
+def test_files_of_a_finished_run(tmp_path):
+    toys.write_released(tmp_path / "output")
+    assert load(tmp_path).encoder_config == toys.CONFIG
+
+
+def test_lower_casing(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    pieces = [piece.lower() if piece[0] != "[" else piece for piece in toys.VOCAB]
+    files.write_text(folder / "vocab.txt", "\n".join(pieces))
+    parts = load(tmp_path, init_checkpoint=folder, do_lower_case=True)
+    assert parts.tokenizer.tokenize("LIVER") == ["liver"]
+
+
+def refused(tmp_path, **settings):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_nothing_is_found(tmp_path):
+    checkpoint = tmp_path / "absent" / "model.ckpt"
+    message = refused(tmp_path, init_checkpoint=checkpoint)
+    assert message.startswith("--bert_config_file is not given, and there is no ")
+    assert str(checkpoint) in message
+    folder = toys.write_released(tmp_path / "released")
+    (folder / "vocab.txt").unlink()
+    message = refused(tmp_path, init_checkpoint=folder)
+    assert message.startswith("--vocab_file is not given, and there is no vocab.txt")
+
+
+def test_a_file_that_is_given_must_exist(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    message = refused(tmp_path, init_checkpoint=folder, vocab_file=tmp_path / "no.txt")
+    assert message.startswith(f"{tmp_path / 'no.txt'}: ")
+
+
+def test_sequence_longer_than_the_positions(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    most = toys.CONFIG.max_position_embeddings
+    assert load(tmp_path, init_checkpoint=folder, max_seq_length=most)
+    message = refused(tmp_path, init_checkpoint=folder, max_seq_length=most + 1)
+    assert message.startswith(f"--max_seq_length={most + 1} is above the max_position")
+
+
+def test_vocabulary_larger_than_the_model(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    size = len(toys.VOCAB)
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("one\ntwo\n")
+    message = refused(tmp_path, init_checkpoint=folder)
+    assert message.startswith(f"{folder / 'vocab.txt'}:{size + 2}: more entries than")
+
+
+def test_case(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    message = refused(tmp_path, init_checkpoint=folder, do_lower_case=True)
+    line = toys.ID["Liver"] + 1
+    assert message.startswith(f"{folder / 'vocab.txt'}:{line}: the vocabulary is cased")
+    files.write_text(folder / "vocab.txt", "[UNK]\n[CLS]\n[SEP]\nliver\n")
+    message = refused(tmp_path, init_checkpoint=folder)
+    assert "the vocabulary is lower-cased" in message
+
+
+def test_labels_come_from_the_first_place_that_has_them(tmp_path):
+    for name in ("a", "b"):
+        files.write_json(tmp_path / name / "labels.json", {"labels": ["O", name]})
+    (tmp_path / "none").mkdir()
+    places = [None, tmp_path / "none", tmp_path / "a", tmp_path / "b"]
+    assert released.load_labels(places) == ("O", "a")
+    assert released.load_labels([tmp_path / "none", None]) is None
+
+
+def test_save_writes_what_load_reads(tmp_path):
+    folder = toys.write_released(tmp_path / "released")
+    tokenizer = FullTokenizer(folder / "vocab.txt")
+    parts = released.Released(toys.CONFIG, tokenizer, None)
+    weights = {"output_bias": np.arange(3, dtype=np.float32)}
+    output = tmp_path / "output"
+    prefix = released.save(parts, weights, ("O", "B", "I"), output, global_step=40)
+    assert prefix == output / "model.ckpt-40"
+    stored = checkpoints.read(output).weights
+    np.testing.assert_array_equal(stored["output_bias"], [0, 1, 2])
+    again = load(tmp_path)
+    assert again.encoder_config == toys.CONFIG
+    assert again.tokenizer.vocab == tokenizer.vocab
+    assert released.load_labels([output]) == ("O", "B", "I")
+    assert json.loads((output / "labels.json").read_text()) == {
+        "labels": ["O", "B", "I"]
+    }
+
+
+def test_save_beside_its_own_vocabulary(tmp_path):
+    folder = toys.write_released(tmp_path / "output")
+    text = (folder / "vocab.txt").read_bytes()
+    parts = load(tmp_path)
+    released.save(parts, {"output_bias": np.zeros(1, np.float32)}, (), folder, 1)
+    assert (folder / "vocab.txt").read_bytes() == text
