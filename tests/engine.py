@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import optimizer, records
-from biobert_tf.config import EncoderConfig
+from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.ner import NerTask
+from biobert_tf.training.estimator import Estimator, Schedule
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -90,3 +91,36 @@ def adam(model, num_steps, learning_rate=1e-2):
     made = optimizer.AdamWeightDecay(rates)
     made.build(model.trainable_variables)
     return made
+
+
+def read_scalars(folder):
+    """Tag -> the `(step, value)` of all its events."""
+    found = {}
+    for path in sorted(folder.glob("events.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                number = float(tf.make_ndarray(value.tensor))
+                found.setdefault(value.tag, []).append((event.step, number))
+    return found
+
+
+def estimator(
+    model_dir, *, task=TASK, config=CONFIG, strategy=None, device=None, **run
+):
+    """An estimator of the toy, for trainings of 7 steps of 4 rows that save every 3."""
+    settings = {"train_batch_size": 4, "save_checkpoints_steps": 3, "seed": 1, **run}
+    return Estimator(
+        task,
+        config,
+        strategy=strategy or tf.distribute.OneDeviceStrategy("/cpu:0"),
+        device=device or DeviceConfig(),
+        run=RunConfig(**settings),
+        model_dir=model_dir,
+    )
+
+
+def train(made, paths, **settings):
+    """Trains for 7 steps, or up to `max_steps`; returns the step reached."""
+    return made.train(
+        paths, Schedule(7, 2), learning_rate=1e-2, **{"shuffle_buffer": 10, **settings}
+    )

@@ -315,7 +315,10 @@ def test_flags(run, monkeypatch, flags, problem):
     assert run(**flags).startswith(problem)
 
 
-def test_truncated_records(run, model, monkeypatch):
+@pytest.mark.parametrize(
+    "do_train, name, whole", [(False, "predict", 1), (True, "train", 4)]
+)
+def test_truncated_records(run, model, monkeypatch, do_train, name, whole):
     write = records.write
 
     def write_half(path, rows, specs):
@@ -323,8 +326,9 @@ def test_truncated_records(run, model, monkeypatch):
         path.write_bytes(path.read_bytes()[:-10])
 
     monkeypatch.setattr(records, "write", write_half)
-    message = run(init_checkpoint=model, do_train=False)
-    assert "predict.tf_record: truncated or damaged after 1 whole records" in message
+    message = run(init_checkpoint=model, do_train=do_train)
+    problem = f"truncated or damaged after {whole} whole records"
+    assert f"{name}.tf_record: {problem}" in message
 
 
 def test_training_that_diverges(toy, capsys):

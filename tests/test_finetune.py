@@ -3,6 +3,7 @@ import dataclasses
 import json
 
 import ner_toys as toys
+import numpy as np
 import pytest
 
 from biobert_tf import checkpoints, cli, config, files, finetune, flags, ner_run
@@ -199,8 +200,12 @@ def test_prediction_leaves_the_settings_of_the_training(toy, straight):
 def test_pretrained_weights_are_the_start(toy, tmp_path):
     """Zero steps cannot be trained, so a rate of almost nothing shows the start."""
     folder = toys.write_model(tmp_path / "model")
-    run(toy, tmp_path / "output", init_checkpoint=folder, learning_rate=1e-30)
-    assert_same_weights(tmp_path / "output", folder)
+    output = tmp_path / "output"
+    run(toy, output, init_checkpoint=folder, learning_rate=1e-30)
+    ours, start = weights(output), weights(folder)
+    assert sorted(ours) == sorted(start)
+    for name, array in start.items():
+        np.testing.assert_allclose(ours[name], array, rtol=0, atol=1e-20, err_msg=name)
 
 
 def test_a_new_head_is_drawn_for_pretrained_weights(toy, tmp_path):
@@ -225,8 +230,8 @@ def test_the_original_in_small(toy, tmp_path):
     results = run(toy, output, data_dir=data, compat="paper", do_eval=True)
     assert results["labels"] == list(toys.ORIGINAL_LABELS)
     tokens = (output / "token_test.txt").read_text().split()
-    assert tokens == (
-        "[CLS] Liver cancer helps [SEP] [CLS] aspirin aspirin [UNK] . [SEP]".split()
+    assert " ".join(tokens) == (
+        "[CLS] Liver cancer helps [SEP] [CLS] aspirin aspirin [UNK] . [SEP]"
     )
     assert len((output / "label_test.txt").read_text().split()) == len(tokens)
     assert len((output / "logits_test.txt").read_text().splitlines()) == len(tokens)

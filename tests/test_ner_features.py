@@ -141,6 +141,10 @@ def test_windows_of_one_piece_words_overlap_by_half():
     windows = cut_windows([1] * 40, room=10)
     assert [w.start for w in windows] == [0, 5, 10, 15, 20, 25, 30]
     assert [w.end for w in windows] == [10, 15, 20, 25, 30, 35, 40]
+    # Word 7 has two words on its poorer side in both: the earlier window decides.
+    assert windows[0].decides == range(0, 8)
+    assert windows[1].decides == range(8, 13)
+    assert windows[-1].decides == range(33, 40)
 
 
 def test_a_sentence_that_fits_is_one_window():

@@ -1,9 +1,8 @@
 import logging
 
-import engine  # noqa: F401  Makes the devices before anything is computed.
+import engine
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from biobert_tf.errors import TrainingDivergedError
 from biobert_tf.training import progress
@@ -78,17 +77,6 @@ def clock(monkeypatch):
     return made
 
 
-def read_scalars(folder):
-    """Tag -> the `(step, value)` of all its events."""
-    found = {}
-    for path in sorted(folder.glob("events.*")):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                number = float(tf.make_ndarray(value.tensor))
-                found.setdefault(value.tag, []).append((event.step, number))
-    return found
-
-
 def test_a_line_per_call(tmp_path, clock, caplog):
     reporter = progress.Progress(100, 32, tmp_path)
     with caplog.at_level(logging.INFO, progress.__name__):
@@ -110,7 +98,7 @@ def test_scalars_of_every_step(tmp_path, clock):
     reporter.report(history([4.0, 2.0], [0.5, 0.25]), 6)
     clock.now += 4
     reporter.report(history([3.0], [1.5]), 8)
-    scalars = read_scalars(tmp_path / "tensorboard")
+    scalars = engine.read_scalars(tmp_path / "tensorboard")
     assert scalars == {
         "train/loss": [(6, 4.0), (7, 2.0), (8, 3.0)],
         "train/learning_rate": [

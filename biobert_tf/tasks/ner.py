@@ -82,7 +82,7 @@ class NerTask:
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (run_ner.py, `file_based_input_fn_builder`)."""
+        """Returns the original's features (`file_based_input_fn_builder`)."""
         # A padding row must count in no loss; masked rows of the original's loss do.
         padding = {"label_ids": UNLABELLED}
         return {

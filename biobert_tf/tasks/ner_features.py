@@ -166,11 +166,7 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[_Window]:
 
     def context(word: int, span: tuple[int, int]) -> int:
         left = starts[word] - starts[span[0]]
-        right = starts[span[1]] - starts[word + 1]
-        # The ends of the sentence take no context away.
-        left = left if span[0] else room
-        right = right if span[1] < len(lengths) else room
-        return min(left, right)
+        return min(left, starts[span[1]] - starts[word + 1])
 
     owners = [
         max(

@@ -183,7 +183,7 @@ class Estimator:
             state = tf.train.Checkpoint(model=self.model, optimizer=adam)
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
-            step = int(adam.iterations)
+            step = int(adam.iterations.numpy())
             batches = self._distribute(
                 lambda pipeline: records.train_batches(
                     paths,

@@ -86,7 +86,7 @@ class Trainer(orbit.StandardTrainer):
 
     def train_loop_end(self) -> dict[str, np.ndarray]:
         """Returns `loss`, `learning_rate`, `gradient_norm`, float `[steps]` each."""
-        num_steps = int(self.optimizer.iterations) - int(self._loop_start)
+        num_steps = self.optimizer.iterations.numpy() - self._loop_start.numpy()
         history = self._history.numpy()[:num_steps]
         names = ("loss", "learning_rate", "gradient_norm")
         return dict(zip(names, history.T, strict=True))

@@ -1,0 +1,459 @@
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import engine
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config as framework_config
+
+from biobert_tf import heads
+from biobert_tf.checkpoints import Checkpoint, native
+from biobert_tf.config import DeviceConfig, OptimizerConfig, RunConfig
+from biobert_tf.errors import InputError, TrainingDivergedError
+from biobert_tf.tasks.ner import NerTask
+from biobert_tf.training import progress
+from biobert_tf.training import strategy as strategies
+from biobert_tf.training.estimator import Schedule
+
+# Two and a half epochs of the seven steps of four.
+NUM_ROWS = 11
+
+
+@pytest.fixture(autouse=True, scope="module")
+def repeatable():
+    """As every run of the scripts; other tests go on as they were."""
+    strategies.make_repeatable()
+    yield
+    # TensorFlow offers no public way back.
+    framework_config.disable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    return engine.write_rows(tmp_path_factory.mktemp("data") / "x", NUM_ROWS)
+
+
+@pytest.fixture
+def reports(monkeypatch):
+    """Step -> loss, learning rate and gradient norm, of all trainings of a test."""
+    seen = {}
+
+    class Recorder:
+        def __init__(self, num_train_steps, batch_size, summary_dir):
+            pass
+
+        def report(self, history, first_step):
+            for offset, row in enumerate(zip(*history.values(), strict=True)):
+                assert first_step + offset not in seen
+                seen[first_step + offset] = row
+
+    monkeypatch.setattr(progress, "Progress", Recorder)
+    return seen
+
+
+def saved_steps(model_dir):
+    return sorted(int(p.stem.split("-")[1]) for p in model_dir.glob("training/*.index"))
+
+
+def state(model_dir, step):
+    """Every tensor of a saved state: weights, moments, step, loss scale.
+
+    Not how often was saved, and how the objects hang together.
+    """
+    reader = tf.train.load_checkpoint(str(model_dir / "training" / f"ckpt-{step}"))
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith(("save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH"))
+    }
+
+
+def assert_equal(actual, expected):
+    """Bit for bit."""
+    assert sorted(actual) == sorted(expected)
+    for name, array in expected.items():
+        assert np.array_equal(actual[name], array), name
+
+
+# --- how long -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "num_examples, epochs, proportion, expected",
+    [
+        (100, 3.0, 0.1, (9, 0)),  # 9.375 steps, 0.9 of warm-up.
+        (1000, 3.0, 0.1, (93, 9)),
+        (32, 1.0, 1.0, (1, 1)),
+        (100, 0.5, 0.0, (1, 0)),
+    ],
+)
+def test_schedule(num_examples, epochs, proportion, expected):
+    schedule = Schedule.of(
+        num_examples,
+        RunConfig(train_batch_size=32, num_train_epochs=epochs),
+        OptimizerConfig(warmup_proportion=proportion),
+    )
+    assert dataclasses.astuple(schedule) == expected
+
+
+def test_schedule_without_a_step():
+    run = RunConfig(train_batch_size=32, num_train_epochs=1.0)
+    with pytest.raises(
+        InputError, match=r"^31 training examples, --train_batch_size=32"
+    ):
+        Schedule.of(31, run, OptimizerConfig())
+
+
+@pytest.mark.parametrize(
+    "settings, flag",
+    [
+        ({"train_batch_size": 6}, "--train_batch_size=6"),
+        ({"train_batch_size": 4, "gradient_accumulation_steps": 4}, "--train_batch"),
+        ({"eval_batch_size": 3}, "--eval_batch_size=3"),
+        ({"predict_batch_size": 5}, "--predict_batch_size=5"),
+    ],
+)
+def test_batches_that_cannot_be_cut(tmp_path, settings, flag):
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    accumulated = {"gradient_accumulation_steps": 2, **settings}
+    with pytest.raises(InputError, match=f"^{flag}.* not a multiple of 2 devices"):
+        engine.estimator(tmp_path, strategy=strategy, **accumulated)
+
+
+# --- resume ---------------------------------------------------------------------------
+
+
+class KilledError(Exception):
+    """Stands for a signal that ends the process."""
+
+
+def train_and_kill(monkeypatch, made, paths, step):
+    """Trains until `step` has been made, and leaves what is on disk then."""
+    check = progress.check_finite
+
+    def check_or_die(history, first_step, **settings):
+        if first_step + len(history["loss"]) > step:
+            raise KilledError
+        check(history, first_step, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "check_finite", check_or_die)
+        with pytest.raises(KilledError):
+            engine.train(made, paths)
+
+
+@pytest.mark.parametrize("precision", ["off", "float16"])
+def test_resume_equals_uninterrupted(tmp_path, monkeypatch, reports, paths, precision):
+    """Stopped at step 4 as planned, and killed after step 5, where 4 is saved.
+
+    Losses, rates, norms and every tensor of the last state are the same bits.
+    """
+    settings = {
+        "device": DeviceConfig(mixed_precision=precision),
+        "iterations_per_loop": 2,
+    }
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert engine.train(engine.estimator(whole, **settings), paths) == 7
+    expected = dict(reports)
+    assert sorted(expected) == list(range(7))
+    assert saved_steps(whole) == [3, 6, 7]
+
+    reports.clear()
+    stopped = engine.estimator(parts, max_steps=4, **settings)
+    assert engine.train(stopped, paths) == 4
+    assert saved_steps(parts) == [3, 4]
+    train_and_kill(monkeypatch, engine.estimator(parts, **settings), paths, 5)
+    assert saved_steps(parts) == [3, 4]
+    # Made once, but not saved.
+    assert max(reports) == 4
+    reports.pop(4)
+    resumed = engine.estimator(parts, **settings)
+    assert engine.train(resumed, paths) == 7
+    assert reports == expected
+    assert_equal(state(parts, 7), state(whole, 7))
+    assert saved_steps(parts) == [3, 4, 6, 7]
+
+
+def test_a_finished_training_is_left_alone(tmp_path, reports, paths):
+    made = engine.estimator(tmp_path)
+    engine.train(made, paths)
+    before = made.weights()
+    reports.clear()
+    again = engine.estimator(tmp_path)
+    assert again.restore() == 7
+    assert_equal(again.weights(), before)
+    assert engine.train(again, paths) == 7
+    assert not reports
+    assert_equal(again.weights(), before)
+
+
+def test_nothing_to_restore(tmp_path):
+    made = engine.estimator(tmp_path)
+    before = made.weights()
+    assert made.restore() is None
+    assert_equal(made.weights(), before)
+
+
+def test_old_states_go(tmp_path, paths):
+    settings = {"save_checkpoints_steps": 2, "keep_checkpoint_max": 2}
+    engine.train(engine.estimator(tmp_path, max_steps=5, **settings), paths)
+    assert saved_steps(tmp_path) == [4, 5]
+    engine.train(engine.estimator(tmp_path, **settings), paths)
+    assert saved_steps(tmp_path) == [6, 7]
+    left = {path.name.split(".")[0] for path in (tmp_path / "training").iterdir()}
+    assert left == {"checkpoint", "ckpt-6", "ckpt-7"}
+
+
+# --- seeds and schedule ---------------------------------------------------------------
+
+
+def test_seeds_and_max_steps(tmp_path, reports, paths):
+    """Same seed same losses; `max_steps` cuts the schedule and does not squeeze it."""
+
+    def losses(name, **settings):
+        reports.clear()
+        engine.train(engine.estimator(tmp_path / name, **settings), paths)
+        return [tuple(float(value) for value in reports[step]) for step in reports]
+
+    whole = losses("a")
+    assert losses("b", max_steps=3) == whole[:3]
+    assert [rate for _, rate, _ in whole] == pytest.approx(
+        [0, 0.005, *(0.01 * (7 - step) / 7 for step in range(2, 7))]
+    )
+    other = losses("c", max_steps=3, seed=2)
+    assert all(a[0] != b[0] for a, b in zip(other, whole, strict=False))
+
+
+def test_order_depends_on_the_seed(tmp_path, reports, paths):
+    """With one model, no dropout and no shuffling, seeds make no difference."""
+
+    def first_losses(name, seed, **settings):
+        reports.clear()
+        made = engine.estimator(
+            tmp_path / name, config=engine.without_dropout(), seed=seed, max_steps=2
+        )
+        weights = heads.TokenClassifier(engine.CONFIG, 3, seed=9)
+        start = Checkpoint(native.extract(weights.variables), (), Path("start"))
+        made.initialize(start)
+        engine.train(made, paths, **settings)
+        return [float(reports[step][0]) for step in (0, 1)]
+
+    in_order = first_losses("a", 1, shuffle_buffer=1)
+    assert first_losses("b", 2, shuffle_buffer=1) == in_order
+    assert first_losses("c", 1) != in_order
+
+
+# --- divergence and damage ------------------------------------------------------------
+
+
+def is_bad(batch):
+    """Says whether a batch holds row 7 of the file: in file order, that of step 1."""
+    return tf.reduce_any(batch["input_ids"][:, 0] == 8)
+
+
+class BadLoss(NerTask):
+    def loss(self, batch, outputs, totals):
+        nothing = tf.where(is_bad(batch), float("nan"), 0.0)
+        return super().loss(batch, outputs, totals) + nothing
+
+
+class BadGradient(NerTask):
+    def loss(self, batch, outputs, totals):
+        # The root of zero has no slope.
+        zero = 0.0 * tf.reduce_sum(outputs["logits"])
+        nothing = tf.sqrt(tf.where(is_bad(batch), 0.0, 1.0) + zero)
+        return super().loss(batch, outputs, totals) + nothing
+
+
+@pytest.mark.parametrize(
+    "task_type, what",
+    [(BadLoss, "the loss is nan"), (BadGradient, "the gradient norm is nan")],
+)
+def test_divergence_stops_before_saving(tmp_path, paths, task_type, what):
+    made = engine.estimator(
+        tmp_path,
+        task=task_type(**vars(engine.TASK)),
+        save_checkpoints_steps=1,
+        iterations_per_loop=1,
+    )
+    with pytest.raises(TrainingDivergedError, match=f"{what} at step 1; "):
+        engine.train(made, paths, shuffle_buffer=1)
+    assert saved_steps(tmp_path) == [1]
+    assert all(np.isfinite(array).all() for array in state(tmp_path, 1).values())
+
+
+def test_truncated_records(tmp_path):
+    (path,) = engine.write_rows(tmp_path / "x.tf_record", NUM_ROWS)
+    path.write_bytes(path.read_bytes()[:-9])
+    made = engine.estimator(tmp_path / "model")
+    with pytest.raises(InputError, match=r"x\.tf_record: .* after 10 whole records"):
+        engine.train(made, [path])
+    with pytest.raises(InputError, match=r"x\.tf_record: .* after 10 whole records"):
+        made.predict([path], batch_size=4)
+
+
+# --- weights --------------------------------------------------------------------------
+
+
+def test_initialize_with_a_new_head(tmp_path):
+    other = heads.PretrainingModel(engine.CONFIG, seed=9)
+    given = Checkpoint(native.extract(other.variables), (), Path("model.ckpt"))
+    made = engine.estimator(tmp_path)
+    before = made.weights()
+    with pytest.raises(InputError, match=r"model\.ckpt: lacks 2 of the 25 variables"):
+        made.initialize(given)
+    assert_equal(made.weights(), before)
+    report = made.initialize(given, new_head=("output_weights", "output_bias"))
+    assert report.missing == ("output_weights", "output_bias")
+    after = made.weights()
+    head = {name: after.pop(name) for name in report.missing}
+    assert_equal(head, {name: before[name] for name in head})
+    assert_equal(after, {name: given.weights[name] for name in after})
+
+
+# --- predictions ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def predicted(paths, tmp_path_factory):
+    """What the toy says of the rows, one at a time."""
+    made = engine.estimator(tmp_path_factory.mktemp("model"))
+    return made, made.predict(paths, batch_size=1)
+
+
+def test_predictions_are_those_of_the_model(predicted):
+    made, arrays = predicted
+    batches = engine.batches(1, NUM_ROWS)
+    batch = {name: tf.constant(values[0]) for name, values in batches.items()}
+    logits = made.model(batch)["logits"]
+    assert set(arrays) == {"log_probs", "label_ids", "loss", "words"}
+    assert arrays["log_probs"].shape == (NUM_ROWS, engine.LENGTH, 3)
+    np.testing.assert_allclose(
+        arrays["log_probs"], tf.nn.log_softmax(logits), atol=1e-5
+    )
+    assert np.array_equal(arrays["label_ids"], batch["label_ids"])
+
+
+@pytest.mark.parametrize("batch_size", [4, 11, 16])
+def test_partial_batch_is_padded(predicted, paths, batch_size):
+    made, expected = predicted
+    arrays = made.predict(paths, batch_size)
+    assert sorted(arrays) == sorted(expected)
+    for name, values in expected.items():
+        assert arrays[name].dtype == values.dtype
+        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_predictions_of_two_replicas(tmp_path, predicted, paths):
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    arrays = engine.estimator(tmp_path, strategy=strategy).predict(paths, batch_size=4)
+    for name, values in predicted[1].items():
+        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_predictions_with_xla(tmp_path, predicted, paths):
+    device = DeviceConfig(xla="on")
+    arrays = engine.estimator(tmp_path, device=device).predict(paths, batch_size=4)
+    for name, values in predicted[1].items():
+        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_evaluate(predicted, paths):
+    """The mean over labelled words, whatever the batch size."""
+    made, arrays = predicted
+    label_ids = arrays["label_ids"]
+    rows, positions = np.nonzero(label_ids >= 0)
+    chosen = arrays["log_probs"][rows, positions, label_ids[rows, positions]]
+    for batch_size in (1, 4):
+        scores = made.evaluate(paths, batch_size)
+        assert scores == {"loss": pytest.approx(-chosen.mean(), rel=1e-5)}
+
+
+# --- several processes ----------------------------------------------------------------
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def start_worker(index, ports, arguments, temporary):
+    tf_config = {
+        "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+        "task": {"type": "worker", "index": index},
+    }
+    here = Path(__file__).parent
+    temporary.mkdir()
+    return subprocess.Popen(
+        [sys.executable, here / "multi_worker.py", *arguments],
+        env={
+            **os.environ,
+            "TF_CONFIG": json.dumps(tf_config),
+            "PYTHONPATH": f"{here.parent}{os.pathsep}{here}",
+            "TMPDIR": str(temporary),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_two_workers_equal_one(tmp_path, paths):
+    """Two processes share every global batch; both know the result, one writes it."""
+    ports, shared = free_ports(2), tmp_path / "shared"
+    workers = [
+        start_worker(
+            index,
+            ports,
+            [paths[0], shared, tmp_path / f"{index}.npz"],
+            tmp_path / f"temporary-{index}",
+        )
+        for index in (0, 1)
+    ]
+    alone = tmp_path / "alone"
+    made = engine.estimator(alone, config=engine.without_dropout())
+    engine.train(made, paths)
+    expected = {
+        **made.weights(),
+        **{f"predicted:{k}": v for k, v in made.predict(paths, batch_size=4).items()},
+    }
+    for index, worker in enumerate(workers):
+        output, _ = worker.communicate(timeout=300)
+        assert worker.returncode == 0, output[-3000:]
+        results = dict(np.load(tmp_path / f"{index}.npz"))
+        assert results.pop("is_chief") == (index == 0)
+        assert results.pop("steps").tolist() == [4, 7]
+        assert sorted(results) == sorted(expected)
+        for name, array in expected.items():
+            np.testing.assert_allclose(
+                results[name], array, rtol=1e-5, atol=1e-5, err_msg=name
+            )
+    check_files(shared, alone)
+    assert not list((tmp_path / "temporary-1").iterdir())
+
+
+def check_files(shared, alone):
+    """The chief's states and losses are there, and nothing else."""
+    assert saved_steps(shared) == [3, 4, 6, 7]
+    assert sorted(path.name for path in shared.iterdir()) == ["tensorboard", "training"]
+    kinds = {path.name.split(".")[0] for path in (shared / "training").iterdir()}
+    assert kinds == {"checkpoint", "ckpt-3", "ckpt-4", "ckpt-6", "ckpt-7"}
+    # One file of events for each of the two trainings of the chief.
+    assert len(list((shared / "tensorboard").iterdir())) == 2
+    scalars, wanted = (engine.read_scalars(f / "tensorboard") for f in (shared, alone))
+    for name in ("loss", "learning_rate", "gradient_norm"):
+        found, expected = (dict(s[f"train/{name}"]) for s in (scalars, wanted))
+        assert sorted(found) == list(range(7))
+        for step, value in expected.items():
+            assert found[step] == pytest.approx(value, rel=1e-5, abs=1e-6), (name, step)
