@@ -93,8 +93,11 @@ class FinetuningTask(Task, Protocol):
         records: Sequence[Any],
         predictions: Sequence[Any],
         arrays: Mapping[str, np.ndarray],
-    ) -> dict[str, str]:
-        """Returns the text of every file a prediction writes, by file name."""
+    ) -> dict[str, str | None]:
+        """Returns the text of every file a prediction writes, by file name.
+
+        None stands for a file that must not stay from an earlier prediction.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -298,7 +301,10 @@ class Run:
         if stage == "test" and estimator.is_chief:
             texts = self.task.prediction_files(examples, rows, predictions, arrays)
             for file_name, text in texts.items():
-                files.write_text(self.stages.output_dir / file_name, text)
+                if text is None:
+                    (self.stages.output_dir / file_name).unlink(missing_ok=True)
+                else:
+                    files.write_text(self.stages.output_dir / file_name, text)
         return results
 
     def _write_records(

@@ -24,10 +24,11 @@ LAYERS = [
     "cli",
 ]
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
-WITHOUT_TENSORFLOW = set(
-    "errors files config tokenization metrics.conlleval metrics.pieces "
-    "metrics.entities flags program demo tasks.ner_reading cli checkpoints.names".split()
-)
+WITHOUT_TENSORFLOW = {
+    *("errors", "files", "config", "flags", "program", "cli", "tokenization", "demo"),
+    *("metrics.conlleval", "metrics.pieces", "metrics.entities"),
+    *("checkpoints.names", "tasks.ner_reading"),
+}
 
 
 def name_of(path: Path) -> str:

@@ -11,6 +11,12 @@ from biobert_tf import cli, files, ner_run, program, records
 from biobert_tf.config import EncoderConfig
 
 
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    toys.forget_determinism()
+
+
 @pytest.fixture
 def toy(tmp_path):
     return toys.Toy(tmp_path)

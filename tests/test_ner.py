@@ -19,6 +19,12 @@ from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.tokenization import FullTokenizer
 
 
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    toys.forget_determinism()
+
+
 @pytest.fixture
 def tokenizer(tmp_path):
     return FullTokenizer(toys.write_vocab(tmp_path / "vocab.txt"))
@@ -354,6 +360,7 @@ def test_predictions_file(task):
 
 def test_predictions_without_gold_labels(task):
     texts = files_of(task, [example("severe Liver")], [predict("B-Dis I-Dis")])
+    assert texts.pop("NER_result_conll.txt") is None
     assert sorted(texts) == ["predictions.jsonl"]
     [row] = map(json.loads, texts["predictions.jsonl"].splitlines())
     assert "gold" not in row

@@ -38,6 +38,12 @@ FEATURES = {"input_ids", "input_mask", "segment_ids", "label_ids"}
 MAX_SEQ_LENGTH = 32
 
 
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    toys.forget_determinism()
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """The first sentences of the demo corpus."""
@@ -247,6 +253,7 @@ def test_an_unlabelled_file(trained, corpus, tmp_path):
     text = "\n".join("".join(f"{word}\n" for word in s.words) for s in sentences)
     files.write_text(tmp_path / "data" / "test.tsv", text)
     output = tmp_path / "output"
+    files.write_text(output / "NER_result_conll.txt", "of an earlier prediction\n")
     cli.ner(predict_argv(trained, tmp_path / "data", output))
     expected = predictions_of(trained)
     for row in expected:

@@ -92,17 +92,19 @@ def test_multi_worker_with_half_a_cluster(monkeypatch, values):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "settings, cause",
     [
-        {"strategy": "tpu"},
-        {"use_tpu": True},
+        ({"strategy": "tpu"}, "TPU"),
+        ({"use_tpu": True}, "TPU"),
         # Nobody listens at port 1; TensorFlow alone would wait for ever.
-        {"use_tpu": True, "tpu_name": "grpc://127.0.0.1:1"},
-        {"use_tpu": True, "master": "grpc://127.0.0.1:1"},
+        ({"use_tpu": True, "tpu_name": "grpc://127.0.0.1:1"}, "refused"),
+        ({"use_tpu": True, "master": "grpc://127.0.0.1:1"}, "refused"),
     ],
 )
-def test_tpu_without_a_tpu(settings):
-    with pytest.raises(InputError, match=r"^no TPU: .*tensorflow-tpu") as error:
+def test_tpu_without_a_tpu(settings, cause):
+    with pytest.raises(
+        InputError, match=f"^no TPU: .*{cause}.*tensorflow-tpu"
+    ) as error:
         build(**settings)
     assert "\n" not in str(error.value)
 

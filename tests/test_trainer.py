@@ -334,15 +334,11 @@ def test_accumulated_gradients(plain, accumulation_steps):
     same(train(accumulation_steps=accumulation_steps), plain)
 
 
-def two_replicas():
-    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-
-
 def test_two_replicas(plain):
     """The halves of a batch hold different numbers of labelled words."""
     words = (BATCHES["label_ids"] >= 0).reshape(NUM_STEPS, 2, -1).sum(-1)
     assert (words[:, 0] != words[:, 1]).all()
-    same(train(strategy=two_replicas()), plain)
+    same(train(strategy=engine.two_replicas()), plain)
 
 
 def test_unsummed_rows(plain):
@@ -351,7 +347,7 @@ def test_unsummed_rows(plain):
     Of two rows that point the same way, the sum is longer than both apart.
     """
     whole = train(row_norm="unsummed")
-    parts = {"strategy": two_replicas(), "accumulation_steps": 2}
+    parts = {"strategy": engine.two_replicas(), "accumulation_steps": 2}
     same(train(**parts, row_norm="unsummed"), whole)
     ratio = whole[0]["gradient_norm"] / plain[0]["gradient_norm"]
     assert (np.abs(ratio - 1) > 1e-3).sum() >= 3
@@ -383,7 +379,7 @@ def test_parts_of_a_batch_draw_apart():
     half = {name: values[:1, :4] for name, values in BATCHES.items()}
     both = {name: np.concatenate([v, v], axis=1) for name, v in half.items()}
     alone = losses(half)[0]
-    for settings in ({"strategy": two_replicas()}, {"accumulation_steps": 2}):
+    for settings in ({"strategy": engine.two_replicas()}, {"accumulation_steps": 2}):
         assert losses(both, **settings)[0] != pytest.approx(alone, rel=1e-4)
 
 
@@ -391,15 +387,18 @@ def test_parts_of_a_batch_draw_apart():
 
 
 @pytest.mark.parametrize(
-    "precision, loss_scale, accumulation_steps",
-    [("bfloat16", None, 1), ("float16", 2.0**10, 2)],
+    "precision, settings",
+    [
+        ("bfloat16", {}),
+        (
+            "float16",
+            {"loss_scale": 2.0**10, "accumulation_steps": 2, "row_norm": "unsummed"},
+        ),
+    ],
 )
-def test_mixed_precision(plain, precision, loss_scale, accumulation_steps):
-    history, weights = train(
-        device=DeviceConfig(mixed_precision=precision),
-        loss_scale=loss_scale,
-        accumulation_steps=accumulation_steps,
-    )
+def test_mixed_precision(plain, precision, settings):
+    device = DeviceConfig(mixed_precision=precision)
+    history, weights = train(device=device, **settings)
     np.testing.assert_allclose(history["loss"], plain[0]["loss"], rtol=0.02)
     np.testing.assert_allclose(
         history["gradient_norm"], plain[0]["gradient_norm"], rtol=0.1

@@ -262,11 +262,18 @@ class NerTask:
         records: Sequence[NerRecord],
         predictions: Sequence[NerPrediction],
         arrays: Mapping[str, np.ndarray],
-    ) -> dict[str, str]:
-        """Returns the text of every file a prediction writes, by file name."""
-        texts = {"predictions.jsonl": predictions_jsonl(examples, predictions)}
-        if self.is_labelled(examples):
-            texts["NER_result_conll.txt"] = self._conll(examples, predictions)
+    ) -> dict[str, str | None]:
+        """Returns the text of every file a prediction writes, by file name.
+
+        Without gold labels there is no `NER_result_conll.txt`.
+        """
+        is_labelled = self.is_labelled(examples)
+        texts = {
+            "predictions.jsonl": predictions_jsonl(examples, predictions),
+            "NER_result_conll.txt": self._conll(examples, predictions)
+            if is_labelled
+            else None,
+        }
         if self.compat != "fixed":
             texts.update(self._original_files(records, arrays["log_probs"]))
         return texts
