@@ -225,6 +225,8 @@ class RunConfig:
             iterations_per_loop=1,
             seed=0,
         )
+        if self.seed >= 2**31:
+            raise InputError(f"--seed={self.seed}: must be below 2147483648")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

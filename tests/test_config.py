@@ -121,6 +121,12 @@ def test_least_values(name, least):
         config.RunConfig(**{name: least - 1})
 
 
+def test_a_seed_is_an_int32():
+    assert config.RunConfig(seed=2**31 - 1).seed == 2**31 - 1
+    with pytest.raises(InputError, match="^--seed=2147483648: must be below"):
+        config.RunConfig(seed=2**31)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_endless_numbers_are_rejected(value):
     with pytest.raises(InputError, match=r"^--num_train_epochs="):
