@@ -123,7 +123,7 @@ def test_least_values(name, least):
 
 def test_a_seed_is_an_int32():
     assert config.RunConfig(seed=2**31 - 1).seed == 2**31 - 1
-    with pytest.raises(InputError, match="^--seed=2147483648: must be below"):
+    with pytest.raises(InputError, match=r"^--seed=2147483648: must be below"):
         config.RunConfig(seed=2**31)
 
 
