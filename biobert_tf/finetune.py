@@ -249,27 +249,17 @@ class Run:
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
         }
-        if step >= schedule.num_train_steps:
+        if step >= schedule.last_step(self.run):
             _LOG.warning(
                 "%s is already trained to its last step, %d: not training again; "
                 "delete it or choose another --output_dir to start anew",
                 estimator.model_dir,
                 step,
             )
-            return step, numbers
-        _LOG.info(
-            "training on %d examples in %d records for %d steps",
-            *(numbers[key] for key in ("examples", "records", "steps")),
-        )
-        path = self._write_records(estimator, "train", rows)
-        step = estimator.train(
-            [path],
-            schedule,
-            self.rates.learning_rate,
-            shuffle_buffer=self.task.shuffle_buffer(len(rows)),
-            row_norm=self.row_norm,
-        )
-        if estimator.is_chief:
+        else:
+            step = self._train_on(estimator, rows, schedule)
+        # Also where nothing was trained: the last run may have died before this.
+        if estimator.is_chief and not released.is_saved(self.stages.output_dir, step):
             released.save(
                 self.parts,
                 estimator.weights(),
@@ -278,6 +268,22 @@ class Run:
                 step,
             )
         return step, numbers
+
+    def _train_on(
+        self, estimator: Estimator, rows: Sequence[Any], schedule: Schedule
+    ) -> int:
+        """Trains on the records; returns the step reached."""
+        _LOG.info(
+            "training on %d records for %d steps", len(rows), schedule.num_train_steps
+        )
+        path = self._write_records(estimator, "train", rows)
+        return estimator.train(
+            [path],
+            schedule,
+            self.rates.learning_rate,
+            shuffle_buffer=self.task.shuffle_buffer(len(rows)),
+            row_norm=self.row_norm,
+        )
 
     def _predict(
         self, estimator: Estimator, stage: str, examples: Sequence[Any]

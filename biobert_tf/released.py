@@ -103,6 +103,16 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
     return None
 
 
+def is_saved(output_dir: Path, global_step: int) -> bool:
+    """Says whether `save` has written the model of this step, whole."""
+    prefix = _prefix(output_dir, global_step)
+    return prefix.with_name(f"{prefix.name}.index").exists()
+
+
+def _prefix(output_dir: Path, global_step: int) -> Path:
+    return output_dir / f"{_OUTPUT_PREFIX}-{global_step}"
+
+
 def save(
     released: Released,
     weights: checkpoints.Weights,
@@ -123,7 +133,7 @@ def save(
         with files.replacing(output_dir / VOCAB_NAMES[0]) as temporary:
             temporary.write_bytes(vocab_file.read_bytes())
     files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
-    prefix = output_dir / f"{_OUTPUT_PREFIX}-{global_step}"
+    prefix = _prefix(output_dir, global_step)
     tf1.write(weights, prefix, global_step)
     _LOG.info("wrote %s", prefix)
     return prefix

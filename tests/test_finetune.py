@@ -135,6 +135,20 @@ def test_a_finished_run_is_not_trained_again(toy, straight, caplog):
     files.write_json(output / "results.json", results)
 
 
+def test_a_run_that_died_before_writing_its_model_writes_it(toy, tmp_path, caplog):
+    output = tmp_path / "output"
+    run(toy, output, max_steps=2, save_checkpoints_steps=1)
+    before = checkpoints.read(output / "model.ckpt-2").weights
+    for path in output.glob("model.ckpt-2*"):
+        path.unlink()
+    run(toy, output, max_steps=2, save_checkpoints_steps=1)
+    after = checkpoints.read(output / "model.ckpt-2").weights
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+    assert "is already trained to its last step, 2" in caplog.text
+
+
 @pytest.mark.parametrize(
     "values, named",
     [

@@ -61,6 +61,10 @@ class Schedule:
             )
         return cls(steps, int(steps * optimizer.warmup_proportion))
 
+    def last_step(self, run: RunConfig) -> int:
+        """Returns where a training stops: at the schedule's end or at `max_steps`."""
+        return min(self.num_train_steps, run.max_steps or self.num_train_steps)
+
 
 class Estimator:
     """One model of one task, in one directory.
@@ -175,9 +179,7 @@ class Estimator:
             TrainingDivergedError: The training diverged.
         """
         run = self._run
-        last_step = min(
-            schedule.num_train_steps, run.max_steps or schedule.num_train_steps
-        )
+        last_step = schedule.last_step(run)
         with self.strategy.scope(), strategies.precision(self._device):
             adam = self._build_optimizer(schedule, learning_rate)
             state = tf.train.Checkpoint(model=self.model, optimizer=adam)
