@@ -1,7 +1,10 @@
 # Two commands for a machine with Python 3.11 or 3.12 and make:
 #   make demo   installs into .venv and runs the main job on the built-in corpus
 #   make test   installs what the tests need and runs them all
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,$(shell command -v $(name) 2>/dev/null)))
+# The first interpreter that runs and has a version TensorFlow is pinned for.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' \
+	2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 
 .PHONY: demo test lint clean
@@ -19,6 +22,7 @@ lint: .venv/installed-test
 
 # The stamps keep a second run off the network.
 .venv/installed: setup.py constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	touch $@
