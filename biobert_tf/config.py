@@ -36,8 +36,16 @@ def required(doc: str) -> Any:
     return dataclasses.field(metadata={"help": doc})
 
 
-def _at_least(config: Any, **minimum: float) -> None:
-    """Rejects fields of `config` below their minimum or endless, naming the flag."""
+def at_least(config: Any, **minimum: float) -> None:
+    """Rejects fields of `config` below their minimum or endless, naming the flag.
+
+    Args:
+        config: A config class's instance.
+        minimum: Least value by field name.
+
+    Raises:
+        InputError: A field is too small, infinite or not a number.
+    """
     for name, least in minimum.items():
         value = getattr(config, name)
         # Written so that NaN, which compares with nothing, is rejected too.
@@ -145,19 +153,11 @@ class StageConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The weights and the vocabulary that belongs to them."""
+class TextConfig:
+    """How text becomes WordPieces."""
 
     vocab_file: Path | None = setting(
         None, "WordPiece vocabulary; default: vocab.txt beside the checkpoint."
-    )
-    bert_config_file: Path | None = setting(
-        None, "Sizes of the encoder; default: the file beside the checkpoint."
-    )
-    init_checkpoint: Path | None = setting(
-        None,
-        "Weights to start from: TF1 prefix, .index, directory, .tar.gz, or a "
-        "Hugging Face directory. Without it training starts from random weights.",
     )
     # The original's default depends on the script; here it is BioBERT's everywhere.
     do_lower_case: bool = setting(
@@ -167,26 +167,52 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Rejects a length with no room for [CLS], a piece and [SEP]."""
-        _at_least(self, max_seq_length=3)
+        at_least(self, max_seq_length=3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """The original AdamWeightDecay with linear warm-up and decay."""
+class ModelConfig:
+    """The network and the weights to start from."""
+
+    bert_config_file: Path | None = setting(
+        None, "Sizes of the encoder; default: the file beside the checkpoint."
+    )
+    init_checkpoint: Path | None = setting(
+        None,
+        "Weights to start from: TF1 prefix, .index, directory, .tar.gz, or a "
+        "Hugging Face directory. Without it training starts from random weights.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuningConfig:
+    """How a fine-tuning learns, and predicts: rates with linear warm-up and decay."""
 
     learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
+    num_train_epochs: float = setting(3.0, "Passes over the training examples.")
     warmup_proportion: float = setting(0.1, "Share of the steps that warm up, [0, 1].")
+    predict_batch_size: int = setting(8, "Examples per prediction step, all devices.")
 
     def __post_init__(self) -> None:
-        """Rejects rates that cannot train."""
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(
-                f"--learning_rate={self.learning_rate}: must be positive and finite"
-            )
+        """Rejects rates that cannot train and counts that cannot be stepped."""
+        require_rate(self.learning_rate)
+        at_least(self, num_train_epochs=0, predict_batch_size=1)
         if not 0 <= self.warmup_proportion <= 1:
             raise InputError(
                 f"--warmup_proportion={self.warmup_proportion}: must be in [0, 1]"
             )
+
+
+def require_rate(learning_rate: float) -> None:
+    """Rejects a learning rate that cannot train.
+
+    Raises:
+        InputError: It is not positive and finite.
+    """
+    if not 0 < learning_rate < math.inf:
+        raise InputError(
+            f"--learning_rate={learning_rate}: must be positive and finite"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -195,8 +221,6 @@ class RunConfig:
 
     train_batch_size: int = setting(32, "Examples per step, over all devices.")
     eval_batch_size: int = setting(8, "Examples per evaluation step, all devices.")
-    predict_batch_size: int = setting(8, "Examples per prediction step, all devices.")
-    num_train_epochs: float = setting(3.0, "Passes over the training examples.")
     max_steps: int = setting(
         0, "Stop after this many steps, keeping the schedule; 0: no limit."
     )
@@ -212,12 +236,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Rejects counts that cannot be stepped."""
-        _at_least(
+        at_least(
             self,
             train_batch_size=1,
             eval_batch_size=1,
-            predict_batch_size=1,
-            num_train_epochs=0,
             max_steps=0,
             gradient_accumulation_steps=1,
             save_checkpoints_steps=1,
@@ -258,8 +280,9 @@ class NerConfig:
     """Everything `run_ner.py` can be told."""
 
     stages: StageConfig
+    text: TextConfig
     model: ModelConfig
-    optimizer: OptimizerConfig
+    finetuning: FinetuningConfig
     run: RunConfig
     device: DeviceConfig
     train_on: Literal["train_dev", "train"] = setting(

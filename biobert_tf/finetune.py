@@ -119,7 +119,7 @@ class Run:
         parts: Sizes, vocabulary, weights to start from.
         stages: Where to write.
         run: Steps, batches, seed.
-        rates: The optimizer's settings.
+        finetuning: How long and at which rates to learn.
         device: Where it is computed.
         row_norm: See `Trainer`.
         settings: All settings, flat, for the record.
@@ -130,7 +130,7 @@ class Run:
     parts: released.Released
     stages: config.StageConfig
     run: config.RunConfig
-    rates: config.OptimizerConfig
+    finetuning: config.FinetuningConfig
     device: config.DeviceConfig
     row_norm: RowNorm
     settings: Mapping[str, Any]
@@ -153,6 +153,9 @@ class Run:
             device=self.device,
             run=self.run,
             model_dir=self.stages.output_dir,
+        )
+        estimator.check_batch_size(
+            "predict_batch_size", self.finetuning.predict_batch_size
         )
         step = self._start(estimator)
         if estimator.is_chief:
@@ -242,7 +245,7 @@ class Run:
         self, estimator: Estimator, examples: Sequence[Any], step: int
     ) -> tuple[int, dict[str, Any]]:
         rows = self.task.featurize(examples)
-        schedule = Schedule.of(len(rows), self.run, self.rates)
+        schedule = Schedule.of(len(rows), self.run, self.finetuning)
         numbers = {
             "examples": len(examples),
             "records": len(rows),
@@ -280,7 +283,7 @@ class Run:
         return estimator.train(
             [path],
             schedule,
-            self.rates.learning_rate,
+            self.finetuning.learning_rate,
             shuffle_buffer=self.task.shuffle_buffer(len(rows)),
             row_norm=self.row_norm,
         )
@@ -289,7 +292,7 @@ class Run:
         self, estimator: Estimator, stage: str, examples: Sequence[Any]
     ) -> dict[str, Any]:
         """Predicts and scores the examples; writes the files of the test stage."""
-        name, batch_size = ("predict", self.run.predict_batch_size)
+        name, batch_size = ("predict", self.finetuning.predict_batch_size)
         if stage == "devel":
             name, batch_size = ("eval", self.run.eval_batch_size)
         rows = self.task.featurize(examples)

@@ -29,12 +29,12 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
         InputError: Something given cannot be used.
         TrainingDivergedError: The loss became NaN or infinite.
     """
-    parts = released.load(settings.model, settings.stages.output_dir)
+    parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     data = read_data(settings)
     task = ner.NerTask(
         tokenizer=parts.tokenizer,
         labels=_labels(settings, data),
-        max_seq_length=settings.model.max_seq_length,
+        max_seq_length=settings.text.max_seq_length,
         compat=settings.compat,
     )
     _check_labels(task, settings, data)
@@ -45,7 +45,7 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
         parts=parts,
         stages=settings.stages,
         run=settings.run,
-        rates=settings.optimizer,
+        finetuning=settings.finetuning,
         device=settings.device,
         # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",

@@ -19,7 +19,7 @@ from biobert_tf.checkpoints.convert import (
     VOCAB_NAMES,
     read_labels,
 )
-from biobert_tf.config import EncoderConfig, ModelConfig
+from biobert_tf.config import EncoderConfig, ModelConfig, TextConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tokenization import FullTokenizer, check_case
 
@@ -42,29 +42,31 @@ class Released:
     init_checkpoint: Path | None
 
 
-def load(model: ModelConfig, output_dir: Path) -> Released:
+def load(text: TextConfig, model: ModelConfig, output_dir: Path) -> Released:
     """Reads the configuration and the vocabulary of a run.
 
     A file that no flag names is looked for beside `--init_checkpoint`, then in the
     output directory, where a finished run left its own.
 
     Raises:
-        InputError: A file is missing or malformed, the vocabulary's case is not what
+        InputError: The checkpoint or a file is missing or malformed, the vocabulary's case is not what
             `--do_lower_case` says, or the sizes do not fit the vocabulary or the
             sequence length.
     """
+    if model.init_checkpoint:
+        checkpoints.require(model.init_checkpoint)
     places = [path for path in (model.init_checkpoint, output_dir) if path]
     config_file = _find(
         model.bert_config_file, places, CONFIG_NAMES, "bert_config_file"
     )
-    vocab_file = _find(model.vocab_file, places, VOCAB_NAMES, "vocab_file")
+    vocab_file = _find(text.vocab_file, places, VOCAB_NAMES, "vocab_file")
     config = EncoderConfig.from_json(config_file)
-    tokenizer = FullTokenizer(vocab_file, model.do_lower_case)
-    check_case(tokenizer.vocab, model.do_lower_case, vocab_file)
+    tokenizer = FullTokenizer(vocab_file, text.do_lower_case)
+    check_case(tokenizer.vocab, text.do_lower_case, vocab_file)
     most = config.max_position_embeddings
-    if model.max_seq_length > most:
+    if text.max_seq_length > most:
         raise InputError(
-            f"--max_seq_length={model.max_seq_length} is above the "
+            f"--max_seq_length={text.max_seq_length} is above the "
             f"max_position_embeddings of {config_file}, {most}; lower it"
         )
     if (largest := max(tokenizer.vocab.values())) >= config.vocab_size:

@@ -11,14 +11,20 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 LAYERS = [
     "errors",
     "files",
-    "config tokenization metrics.conlleval metrics.pieces",
-    "flags program demo metrics.entities checkpoints.names",
-    "checkpoints.base encoder optimizer records tasks.ner_reading",
-    "checkpoints.archive checkpoints.native heads tasks.ner_features",
-    "checkpoints.huggingface checkpoints.tf1 tasks.base",
-    "checkpoints tasks.ner training.strategy training.progress",
-    "checkpoints.convert training.trainer",
-    "released training.estimator",
+    "config tokenization corpora.document metrics.conlleval metrics.pieces",
+    "flags program demo metrics.entities checkpoints.names pretraining_config "
+    "corpora.plain corpora.pubmed corpora.jats corpora.sentences",
+    "checkpoints.base encoder optimizer records tasks.ner_reading corpora.reading "
+    "pretraining_data.documents pretraining_data.tf_examples",
+    "checkpoints.archive checkpoints.native heads tasks.ner_features corpora.corpus "
+    "pretraining_data.pairs pretraining_data.masking pretraining_data.exact",
+    "checkpoints.huggingface checkpoints.tf1 tasks.base pretraining_data.shards "
+    "vocabulary",
+    "checkpoints tasks.ner training.strategy training.progress "
+    "pretraining_data.spool",
+    "checkpoints.convert training.trainer pretraining_data.conversion "
+    "pretraining_data.inspection",
+    "released training.estimator pretraining_data.beam_pipeline",
     "finetune",
     "ner_run",
     "cli",
@@ -27,7 +33,7 @@ LAYER = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
 WITHOUT_TENSORFLOW = {
     *("errors", "files", "config", "flags", "program", "cli", "tokenization", "demo"),
     *("metrics.conlleval", "metrics.pieces", "metrics.entities"),
-    *("checkpoints.names", "tasks.ner_reading"),
+    *("checkpoints.names", "tasks.ner_reading", "pretraining_config"),
 }
 
 

@@ -41,7 +41,7 @@ def test_ner(calls):
     assert name == "run"
     assert settings.stages.data_dir == Path("in")
     assert settings.run.seed == 3
-    assert settings.run.num_train_epochs == 10.0  # as in the original
+    assert settings.finetuning.num_train_epochs == 10.0  # as in the original
 
 
 def test_the_script_and_the_command_are_one(calls):

@@ -105,8 +105,6 @@ def test_a_run_needs_a_stage():
     [
         ("train_batch_size", 1),
         ("eval_batch_size", 1),
-        ("predict_batch_size", 1),
-        ("num_train_epochs", 0),
         ("max_steps", 0),
         ("gradient_accumulation_steps", 1),
         ("save_checkpoints_steps", 1),
@@ -121,6 +119,15 @@ def test_least_values(name, least):
         config.RunConfig(**{name: least - 1})
 
 
+@pytest.mark.parametrize(
+    "name, least", [("predict_batch_size", 1), ("num_train_epochs", 0)]
+)
+def test_least_values_of_a_finetuning(name, least):
+    assert getattr(config.FinetuningConfig(**{name: least}), name) == least
+    with pytest.raises(InputError, match=f"^--{name}={least - 1}: must be at least"):
+        config.FinetuningConfig(**{name: least - 1})
+
+
 def test_a_seed_is_an_int32():
     assert config.RunConfig(seed=2**31 - 1).seed == 2**31 - 1
     with pytest.raises(InputError, match=r"^--seed=2147483648: must be below"):
@@ -130,29 +137,29 @@ def test_a_seed_is_an_int32():
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_endless_numbers_are_rejected(value):
     with pytest.raises(InputError, match=r"^--num_train_epochs="):
-        config.RunConfig(num_train_epochs=float(value))
+        config.FinetuningConfig(num_train_epochs=float(value))
     with pytest.raises(InputError, match=r"^--learning_rate="):
-        config.OptimizerConfig(learning_rate=float(value))
+        config.FinetuningConfig(learning_rate=float(value))
     with pytest.raises(InputError, match=r"^--warmup_proportion="):
-        config.OptimizerConfig(warmup_proportion=float(value))
+        config.FinetuningConfig(warmup_proportion=float(value))
 
 
 def test_a_row_needs_room_for_a_piece():
-    assert config.ModelConfig(max_seq_length=3).max_seq_length == 3
+    assert config.TextConfig(max_seq_length=3).max_seq_length == 3
     with pytest.raises(InputError, match=r"^--max_seq_length=2: "):
-        config.ModelConfig(max_seq_length=2)
+        config.TextConfig(max_seq_length=2)
 
 
 def test_warmup_is_a_share():
-    assert config.OptimizerConfig(warmup_proportion=1.0).warmup_proportion == 1.0
+    assert config.FinetuningConfig(warmup_proportion=1.0).warmup_proportion == 1.0
     for value in (-0.1, 1.1):
         with pytest.raises(InputError, match=r"^--warmup_proportion="):
-            config.OptimizerConfig(warmup_proportion=value)
+            config.FinetuningConfig(warmup_proportion=value)
 
 
 def test_learning_rate_is_positive():
     with pytest.raises(InputError, match=r"^--learning_rate=0\.0: must be positive"):
-        config.OptimizerConfig(learning_rate=0.0)
+        config.FinetuningConfig(learning_rate=0.0)
 
 
 def test_one_device():
@@ -164,8 +171,9 @@ def test_one_device():
 def ner_config():
     return config.NerConfig(
         stages=stages(),
-        model=config.ModelConfig(vocab_file=Path("v.txt")),
-        optimizer=config.OptimizerConfig(),
+        text=config.TextConfig(vocab_file=Path("v.txt")),
+        model=config.ModelConfig(),
+        finetuning=config.FinetuningConfig(),
         run=config.RunConfig(),
         device=config.DeviceConfig(),
     )

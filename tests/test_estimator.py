@@ -14,7 +14,7 @@ from tensorflow.python.framework import config as framework_config
 
 from biobert_tf import heads
 from biobert_tf.checkpoints import Checkpoint, native
-from biobert_tf.config import DeviceConfig, OptimizerConfig, RunConfig
+from biobert_tf.config import DeviceConfig, FinetuningConfig, RunConfig
 from biobert_tf.errors import InputError, TrainingDivergedError
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.training import progress
@@ -96,18 +96,18 @@ def assert_equal(actual, expected):
 def test_schedule(num_examples, epochs, proportion, expected):
     schedule = Schedule.of(
         num_examples,
-        RunConfig(train_batch_size=32, num_train_epochs=epochs),
-        OptimizerConfig(warmup_proportion=proportion),
+        RunConfig(train_batch_size=32),
+        FinetuningConfig(num_train_epochs=epochs, warmup_proportion=proportion),
     )
     assert dataclasses.astuple(schedule) == expected
 
 
 def test_schedule_without_a_step():
-    run = RunConfig(train_batch_size=32, num_train_epochs=1.0)
+    run = RunConfig(train_batch_size=32)
     with pytest.raises(
         InputError, match=r"^31 training examples, --train_batch_size=32"
     ):
-        Schedule.of(31, run, OptimizerConfig())
+        Schedule.of(31, run, FinetuningConfig(num_train_epochs=1.0))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,6 @@ def test_schedule_without_a_step():
         ({"train_batch_size": 6}, "--train_batch_size=6"),
         ({"train_batch_size": 4, "gradient_accumulation_steps": 4}, "--train_batch"),
         ({"eval_batch_size": 3}, "--eval_batch_size=3"),
-        ({"predict_batch_size": 5}, "--predict_batch_size=5"),
     ],
 )
 def test_batches_that_cannot_be_cut(tmp_path, settings, flag):

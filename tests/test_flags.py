@@ -67,7 +67,7 @@ def test_names_and_defaults():
 
 def test_defaults_of_the_class_where_the_script_has_none():
     settings = flags.parse(config.NerConfig, ["x", *REQUIRED])
-    assert settings.run.num_train_epochs == 3.0
+    assert settings.finetuning.num_train_epochs == 3.0
 
 
 def test_values_have_the_types_of_the_fields():
@@ -81,12 +81,12 @@ def test_values_have_the_types_of_the_fields():
         "--tpu_name=tpu-1",
     )
     settings = parse(*REQUIRED, *words)
-    assert settings.model.vocab_file == Path.home() / "v.txt"
+    assert settings.text.vocab_file == Path.home() / "v.txt"
     assert settings.stages.data_dir == Path("in")
     assert settings.model.init_checkpoint is None
-    assert settings.model.max_seq_length == 64
-    assert settings.optimizer.learning_rate == 1e-4
-    assert settings.run.num_train_epochs == 3.0
+    assert settings.text.max_seq_length == 64
+    assert settings.finetuning.learning_rate == 1e-4
+    assert settings.finetuning.num_train_epochs == 3.0
     assert settings.compat == "paper"
     assert settings.train_on == "train"
     assert settings.device.tpu_name == "tpu-1"

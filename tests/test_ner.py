@@ -473,7 +473,7 @@ def replays(golden, tmp_path_factory):
         ]
         settings = flags.parse(config.NerConfig, argv)
         task, estimator = ner_run.run(settings)
-        batch_size = settings.run.predict_batch_size
+        batch_size = settings.finetuning.predict_batch_size
         arrays = estimator.predict([output / "predict.tf_record"], batch_size)
         found.append(Replay(folder, run, task, arrays, output))
     assert found

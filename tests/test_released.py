@@ -12,17 +12,29 @@ from biobert_tf.tokenization import FullTokenizer
 
 
 def load(tmp_path, **settings):
-    settings = {"max_seq_length": 12, **settings}
-    return released.load(config.ModelConfig(**settings), tmp_path / "output")
+    names = {field.name for field in dataclasses.fields(config.ModelConfig)}
+    model = {name: settings.pop(name) for name in names & set(settings)}
+    return released.load(
+        config.TextConfig(**{"max_seq_length": 12, **settings}),
+        config.ModelConfig(**model),
+        tmp_path / "output",
+    )
+
+
+def write_released(folder, config=toys.CONFIG):
+    """Everything that comes with weights; of these, only what says they are there."""
+    toys.write_released(folder, config)
+    files.write_text(folder / "model.ckpt-7.index", "")
+    return folder
 
 
 def write_other(folder, **changes):
     """A model that can be told from the toy by its sizes."""
-    return toys.write_released(folder, dataclasses.replace(toys.CONFIG, **changes))
+    return write_released(folder, dataclasses.replace(toys.CONFIG, **changes))
 
 
 def test_files_that_are_given(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     write_other(tmp_path / "output", num_hidden_layers=3)
     parts = load(
         tmp_path,
@@ -37,7 +49,7 @@ def test_files_that_are_given(tmp_path):
 
 @pytest.mark.parametrize("name", [".", "model.ckpt-7", "model.ckpt-7.index"])
 def test_files_beside_the_checkpoint(tmp_path, name):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     write_other(tmp_path / "output", num_hidden_layers=3)
     parts = load(tmp_path, init_checkpoint=folder / name)
     assert parts.encoder_config == toys.CONFIG
@@ -45,7 +57,7 @@ def test_files_beside_the_checkpoint(tmp_path, name):
 
 
 def test_a_flag_goes_before_the_checkpoint(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     other = write_other(tmp_path / "other", num_hidden_layers=3)
     parts = load(
         tmp_path, init_checkpoint=folder, bert_config_file=other / "bert_config.json"
@@ -55,12 +67,12 @@ def test_a_flag_goes_before_the_checkpoint(tmp_path):
 
 
 def test_files_of_a_finished_run(tmp_path):
-    toys.write_released(tmp_path / "output")
+    write_released(tmp_path / "output")
     assert load(tmp_path).encoder_config == toys.CONFIG
 
 
 def test_lower_casing(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     pieces = [piece.lower() if piece[0] != "[" else piece for piece in toys.VOCAB]
     files.write_text(folder / "vocab.txt", "\n".join(pieces))
     parts = load(tmp_path, init_checkpoint=folder, do_lower_case=True)
@@ -75,24 +87,38 @@ def refused(tmp_path, **settings):
 
 
 def test_nothing_is_found(tmp_path):
-    checkpoint = tmp_path / "absent" / "model.ckpt"
-    message = refused(tmp_path, init_checkpoint=checkpoint)
+    message = refused(tmp_path)
     assert message.startswith("--bert_config_file is not given, and there is no ")
-    assert str(checkpoint) in message
-    folder = toys.write_released(tmp_path / "released")
+    assert str(tmp_path / "output") in message
+    folder = write_released(tmp_path / "released")
     (folder / "vocab.txt").unlink()
     message = refused(tmp_path, init_checkpoint=folder)
     assert message.startswith("--vocab_file is not given, and there is no vocab.txt")
 
 
+@pytest.mark.parametrize(
+    "name, problem",
+    [
+        ("absent/model.ckpt", "no such checkpoint; "),
+        ("absent.tar.gz", "no such file"),
+        ("empty", "holds no checkpoint (*.index)"),
+    ],
+)
+def test_a_checkpoint_that_is_given_must_exist(tmp_path, name, problem):
+    (tmp_path / "empty").mkdir()
+    path = tmp_path / name
+    message = refused(tmp_path, init_checkpoint=path)
+    assert message.startswith(f"{path}: {problem}")
+
+
 def test_a_file_that_is_given_must_exist(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     message = refused(tmp_path, init_checkpoint=folder, vocab_file=tmp_path / "no.txt")
     assert message.startswith(f"{tmp_path / 'no.txt'}: ")
 
 
 def test_sequence_longer_than_the_positions(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     most = toys.CONFIG.max_position_embeddings
     assert load(tmp_path, init_checkpoint=folder, max_seq_length=most)
     message = refused(tmp_path, init_checkpoint=folder, max_seq_length=most + 1)
@@ -100,7 +126,7 @@ def test_sequence_longer_than_the_positions(tmp_path):
 
 
 def test_vocabulary_larger_than_the_model(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     size = len(toys.VOCAB)
     with (folder / "vocab.txt").open("a") as file:
         file.write("one\n")
@@ -109,7 +135,7 @@ def test_vocabulary_larger_than_the_model(tmp_path):
 
 
 def test_case(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     message = refused(tmp_path, init_checkpoint=folder, do_lower_case=True)
     line = toys.ID["Liver"] + 1
     assert message.startswith(f"{folder / 'vocab.txt'}:{line}: the vocabulary is cased")
@@ -128,7 +154,7 @@ def test_labels_come_from_the_first_place_that_has_them(tmp_path):
 
 
 def test_save_writes_what_load_reads(tmp_path):
-    folder = toys.write_released(tmp_path / "released")
+    folder = write_released(tmp_path / "released")
     tokenizer = FullTokenizer(folder / "vocab.txt")
     parts = released.Released(toys.CONFIG, tokenizer, None)
     weights = {"output_bias": np.arange(3, dtype=np.float32)}
@@ -147,7 +173,7 @@ def test_save_writes_what_load_reads(tmp_path):
 
 
 def test_save_beside_its_own_vocabulary(tmp_path):
-    folder = toys.write_released(tmp_path / "output")
+    folder = write_released(tmp_path / "output")
     text = (folder / "vocab.txt").read_bytes()
     parts = load(tmp_path)
     released.save(parts, {"output_bias": np.zeros(1, np.float32)}, (), folder, 1)

@@ -8,7 +8,7 @@ from typing import Literal
 from biobert_tf.checkpoints import archive, huggingface, tf1
 from biobert_tf.checkpoints.base import Checkpoint, Weights
 
-__all__ = ["Checkpoint", "Weights", "companion", "folder", "form", "read"]
+__all__ = ["Checkpoint", "Weights", "companion", "folder", "form", "read", "require"]
 
 
 def form(path: Path) -> Literal["tf1", "huggingface"]:
@@ -51,6 +51,19 @@ def read(path: Path) -> Checkpoint:
     if form(path) == "huggingface":
         return huggingface.read(folder(path))
     return tf1.read(path)
+
+
+def require(path: Path) -> None:
+    """Checks that there is a checkpoint, without reading its weights.
+
+    Args:
+        path: As for `read`.
+
+    Raises:
+        InputError: There is none, or several.
+    """
+    if form(path) == "tf1":
+        tf1.find(path)
 
 
 def companion(path: Path, names: Sequence[str]) -> Path | None:

@@ -23,7 +23,7 @@ import tf_keras
 
 from biobert_tf import checkpoints, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig, OptimizerConfig, RunConfig
+from biobert_tf.config import DeviceConfig, EncoderConfig, FinetuningConfig, RunConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import progress
@@ -45,21 +45,21 @@ class Schedule:
 
     @classmethod
     def of(
-        cls, num_examples: int, run: RunConfig, optimizer: OptimizerConfig
+        cls, num_examples: int, run: RunConfig, finetuning: FinetuningConfig
     ) -> "Schedule":
         """Returns the original's counts (run_ner.py, `main`), both rounded down.
 
         Raises:
             InputError: Less than one step.
         """
-        steps = int(num_examples / run.train_batch_size * run.num_train_epochs)
+        steps = int(num_examples / run.train_batch_size * finetuning.num_train_epochs)
         if steps < 1:
             raise InputError(
                 f"{num_examples} training examples, --train_batch_size="
-                f"{run.train_batch_size} and --num_train_epochs={run.num_train_epochs} "
+                f"{run.train_batch_size} and --num_train_epochs={finetuning.num_train_epochs} "
                 "make no whole step; lower the batch size or add epochs"
             )
-        return cls(steps, int(steps * optimizer.warmup_proportion))
+        return cls(steps, int(steps * finetuning.warmup_proportion))
 
     def last_step(self, run: RunConfig) -> int:
         """Returns where a training stops: at the schedule's end or at `max_steps`."""
@@ -111,6 +111,22 @@ class Estimator:
     def is_chief(self) -> bool:
         """Whether this process writes the results."""
         return strategies.is_chief(self.strategy)
+
+    def check_batch_size(self, name: str, batch_size: int) -> None:
+        """Refuses a batch that the devices cannot share, before it is needed.
+
+        Args:
+            name: Of its flag.
+            batch_size: Examples per step, over all devices.
+
+        Raises:
+            InputError: It is no multiple of the number of devices.
+        """
+        replicas = self.strategy.num_replicas_in_sync
+        if batch_size % replicas:
+            raise InputError(
+                f"--{name}={batch_size} is not a multiple of {replicas} devices"
+            )
 
     # --- weights --------------------------------------------------------------
 
@@ -357,12 +373,7 @@ class Estimator:
                 f"{replicas} devices x --gradient_accumulation_steps="
                 f"{run.gradient_accumulation_steps}"
             )
-        for name in ("eval_batch_size", "predict_batch_size"):
-            if getattr(run, name) % replicas:
-                raise InputError(
-                    f"--{name}={getattr(run, name)} is not a multiple of {replicas} "
-                    "devices"
-                )
+        self.check_batch_size("eval_batch_size", run.eval_batch_size)
 
     def _distribute(self, make: Any, batch_size: int) -> Any:
         """Gives every worker its part of every global batch."""

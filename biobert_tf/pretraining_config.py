@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of pre-training: of the corpus, of its conversion and of the training.
+
+Names and defaults are those of create_pretraining_data.py:27-66 and
+run_pretraining.py:27-107 of dmis-lab/biobert unless a text says otherwise.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from biobert_tf.config import (
+    DeviceConfig,
+    ModelConfig,
+    RunConfig,
+    TextConfig,
+    at_least,
+    require_rate,
+    required,
+    setting,
+)
+from biobert_tf.errors import InputError
+
+Masking = Literal["static", "dynamic"]
+OptimizerName = Literal["adamw", "lamb"]
+Runner = Literal[
+    "local",
+    "DirectRunner",
+    "DaskRunner",
+    "DataflowRunner",
+    "FlinkRunner",
+    "SparkRunner",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """How documents become masked sentence pairs (create_pretraining_data.py)."""
+
+    max_predictions_per_seq: int = setting(20, "Most masked pieces of a pair.")
+    dupe_factor: int = setting(
+        10, "Passes over the corpus, each cut and masked anew; dynamic masking: one."
+    )
+    masked_lm_prob: float = setting(0.15, "Share of the pieces that are masked.")
+    short_seq_prob: float = setting(
+        0.1, "Share of documents cut into pairs of a random, shorter length."
+    )
+    do_whole_word_mask: bool = setting(
+        False, "Mask all pieces of a word or none, as google-research/bert can."
+    )
+    random_seed: int = setting(12345, "Seeds cutting, pairing and static masking.")
+    masking: Masking = setting(
+        "static", "static (stored), or dynamic (anew in every epoch of a training)."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects settings that mask nothing or cannot be drawn."""
+        at_least(self, max_predictions_per_seq=1, dupe_factor=1, random_seed=0)
+        if not 0 < self.masked_lm_prob <= 1:
+            raise InputError(
+                f"--masked_lm_prob={self.masked_lm_prob}: must be in (0, 1]"
+            )
+        if not 0 <= self.short_seq_prob <= 1:
+            raise InputError(
+                f"--short_seq_prob={self.short_seq_prob}: must be in [0, 1]"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """How corpus files are read."""
+
+    strict: bool = setting(
+        False, "Stop at the first damaged record instead of skipping it."
+    )
+    other_abstracts: bool = setting(
+        False, "Also take OtherAbstract of PubMed: other languages, plain summaries."
+    )
+    allow_single_document: bool = setting(
+        False, "Accept a text file without blank lines: one document, NSP means little."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConversionConfig:
+    """How a conversion is spread over files, processes or a cluster."""
+
+    exact: bool = setting(
+        False,
+        "The records of the original scripts, one by one; whole corpus in memory.",
+    )
+    num_shards: int = setting(
+        0, "TFRecord files to write where --output_file names one; 0: by corpus size."
+    )
+    num_workers: int = setting(0, "Processes; 0: one per processor.")
+    runner: Runner = setting(
+        "local", "local (processes of this machine), or an Apache Beam runner."
+    )
+    pipeline_options: str = setting(
+        "", "Options of the Beam runner, as one shell-quoted string."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects counts below zero and an exact conversion on a cluster."""
+        at_least(self, num_shards=0, num_workers=0)
+        if self.exact and self.runner != "local":
+            raise InputError(f"--exact contradicts --runner={self.runner}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CreatePretrainingDataConfig:
+    """Everything `biobert create-pretraining-data` can be told."""
+
+    input_file: str = required(
+        "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
+    )
+    output_file: str = required("TFRecord files to write, comma-separated.")
+    text: TextConfig
+    pairs: PairConfig
+    corpus: CorpusConfig
+    conversion: ConversionConfig
+
+    def __post_init__(self) -> None:
+        """Rejects what only a training could fill in."""
+        if self.text.vocab_file is None:
+            raise InputError("--vocab_file must be given; see --help")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingStageConfig:
+    """What to read, where to write, and which stages to run."""
+
+    output_dir: Path = required("Directory of everything the run writes.")
+    input_file: str = setting(
+        "",
+        "TFRecords to train and evaluate on, comma-separated globs; default: those "
+        "that --do_convert writes.",
+    )
+    corpus_file: str = setting(
+        "",
+        "Corpus to convert: comma-separated globs of text, PubMed XML, PMC JATS or "
+        ".tar.gz.",
+    )
+    do_convert: bool = setting(False, "Convert --corpus_file to TFRecords.")
+    do_train: bool = setting(False, "Train on the TFRecords.")
+    do_eval: bool = setting(False, "Evaluate on the TFRecords.")
+
+    def __post_init__(self) -> None:
+        """Rejects a run with nothing to do or nothing to do it on."""
+        if not (self.do_convert or self.do_train or self.do_eval):
+            raise InputError(
+                "nothing to do: set --do_convert, --do_train or --do_eval to true"
+            )
+        if self.do_convert != bool(self.corpus_file):
+            raise InputError("--do_convert and --corpus_file go together; give both")
+        if not self.do_convert and not self.input_file:
+            raise InputError("--input_file must be given; see --help")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingOptimizerConfig:
+    """How a pre-training learns: rates with linear warm-up and decay."""
+
+    learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
+    num_train_steps: int = setting(100000, "Steps of the training.")
+    num_warmup_steps: int = setting(10000, "Of them, steps that warm up.")
+    optimizer: OptimizerName = setting(
+        "adamw", "adamw (BERT's AdamWeightDecay), or lamb for very large batches."
+    )
+    recompute: bool = setting(
+        False, "Recompute activations in the backward pass: less memory, more time."
+    )
+    max_eval_steps: int = setting(100, "Most batches of an evaluation; 0: all.")
+
+    def __post_init__(self) -> None:
+        """Rejects rates that cannot train and counts that cannot be stepped."""
+        require_rate(self.learning_rate)
+        at_least(self, num_train_steps=1, num_warmup_steps=0, max_eval_steps=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingConfig:
+    """Everything `run_pretraining.py` can be told."""
+
+    stages: PretrainingStageConfig
+    text: TextConfig
+    model: ModelConfig
+    pretraining: PretrainingOptimizerConfig
+    run: RunConfig
+    device: DeviceConfig
+    pairs: PairConfig
+    corpus: CorpusConfig
+    conversion: ConversionConfig
