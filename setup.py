@@ -42,6 +42,11 @@ setup(
         "sentencepiece>=0.2,<0.3",
         "absl-py>=1.4,<2",
         "numpy>=1.26,<3",
+        # Corpora: XML, sentences, checksums of records; learning curves.
+        "lxml>=6.1,<7",
+        "sentencex>=1.0.32,<1.1",
+        "google-crc32c>=1.5,<2",
+        "matplotlib>=3.8,<4",
     ],
     extras_require={
         "huggingface": HUGGINGFACE,

@@ -82,6 +82,19 @@ class CorpusConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class WriteCorpusConfig:
+    """Everything `biobert corpus` can be told."""
+
+    input: str = required(
+        "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
+    )
+    output: Path = required(
+        "Text file: one sentence per line, a blank line between documents."
+    )
+    corpus: CorpusConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ConversionConfig:
     """How a conversion is spread over files, processes or a cluster."""
 

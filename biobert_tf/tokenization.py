@@ -56,6 +56,7 @@ class _Word(NamedTuple):
     """What is remembered of a word; spans of `pieces` are relative to the word."""
 
     tokens: tuple[str, ...]
+    ids: tuple[int, ...]
     pieces: tuple[Piece, ...]
 
 
@@ -169,8 +170,7 @@ class WordpieceTokenizer:
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the pieces of the words of `text`, which white space separates."""
-        words = _as_str(text).split()
-        return [token for word in words for token, _, _ in self.cut(word)]
+        return [token for word in _as_str(text).split() for token, *_ in self.cut(word)]
 
     def cut(self, word: str) -> list[tuple[str, int, int]]:
         """Returns `(token, start, end)` for each piece `word[start:end]`."""
@@ -210,9 +210,7 @@ class FullTokenizer:
         self.vocab = load_vocab(vocab_file)
         if missing := [token for token in _REQUIRED if token not in self.vocab]:
             problem = f"lacks {', '.join(missing)}" if self.vocab else "is empty"
-            raise InputError.at(
-                self.vocab_file, None, f"{problem}; give a BERT vocabulary"
-            )
+            raise InputError.at(vocab_file, None, f"{problem}; give a BERT vocabulary")
         self.inv_vocab = {id_: token for token, id_ in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
@@ -224,6 +222,13 @@ class FullTokenizer:
         for word in _clean(_as_str(text)).split():
             tokens += self._look_up(word).tokens
         return tokens
+
+    def ids(self, text: str | bytes) -> list[int]:
+        """Returns the ids of the pieces that `tokenize` returns."""
+        ids: list[int] = []
+        for word in _clean(_as_str(text)).split():
+            ids += self._look_up(word).ids
+        return ids
 
     def tokenize_with_offsets(self, text: str) -> list[Piece]:
         """Returns the pieces of `text` with their ids and spans in it.
@@ -253,9 +258,8 @@ class FullTokenizer:
         try:
             return [self.vocab[token] for token in tokens]
         except KeyError as error:
-            raise InputError.at(
-                self.vocab_file, None, f"has no token {error.args[0]!r}"
-            ) from None
+            problem = f"has no token {error.args[0]!r}"
+            raise InputError.at(self.vocab_file, None, problem) from None
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the token of each id.
@@ -266,17 +270,14 @@ class FullTokenizer:
         try:
             return [self.inv_vocab[id_] for id_ in ids]
         except KeyError as error:
-            raise InputError.at(
-                self.vocab_file, None, f"has no token with id {error.args[0]}"
-            ) from None
+            problem = f"has no token with id {error.args[0]}"
+            raise InputError.at(self.vocab_file, None, problem) from None
 
     def _look_up(self, word: str) -> _Word:
-        found = self._cache.get(word)
-        if found is None:
-            found = self._cut_word(word)
+        if (found := self._cache.get(word)) is None:
             if len(self._cache) >= _MAX_CACHED_WORDS:
                 self._cache.clear()
-            self._cache[word] = found
+            self._cache[word] = found = self._cut_word(word)
         return found
 
     def _cut_word(self, word: str) -> _Word:
@@ -285,7 +286,8 @@ class FullTokenizer:
             for chunk in self.basic_tokenizer.chunks(word)
             for token, start, end in self.wordpiece_tokenizer.cut(chunk.text)
         )
-        return _Word(tuple(piece.token for piece in pieces), pieces)
+        ids = tuple(piece.id for piece in pieces)
+        return _Word(tuple(piece.token for piece in pieces), ids, pieces)
 
 
 def _as_str(text: str | bytes) -> str:

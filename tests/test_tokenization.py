@@ -58,6 +58,9 @@ def test_pieces_and_ids_by_hand(toy):
     pieces = toy.tokenize("UNwant\u00e9d,running")
     assert pieces == ["un", "##want", "##ed", ",", "runn", "##ing"]
     assert toy.convert_tokens_to_ids(pieces) == [4, 6, 7, 11, 9, 10]
+    assert toy.ids("UNwant\u00e9d,running") == [4, 6, 7, 11, 9, 10]
+    assert toy.ids(b"UNwant\xff\xc3\xa9d") == [4, 6, 7]
+    assert toy.ids(" ") == []
     assert toy.convert_ids_to_tokens([1, 4, 10]) == ["[UNK]", "un", "##ing"]
     assert toy.inv_vocab[6] == "##want"
 
@@ -214,6 +217,7 @@ def check_offsets(tokenizer, text):
     assert [p.id for p in pieces] == tokenizer.convert_tokens_to_ids(
         p.token for p in pieces
     )
+    assert tokenizer.ids(text) == [p.id for p in pieces]
     for piece in pieces:
         assert 0 <= piece.start < piece.end <= len(text)
         span = text[piece.start : piece.end]

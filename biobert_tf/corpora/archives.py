@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The XML members of a tar stream, one after the other; damage costs a member."""
+
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple, Self, cast
+
+from biobert_tf.corpora import streams
+
+XML_NAMES: Final = (".xml", ".nxml")
+
+
+class Member(NamedTuple):
+    """A file of an archive; `stream` is None where something could not be read."""
+
+    name: str
+    stream: BinaryIO | None
+    problem: str = ""
+
+
+class _ReadOnce:
+    """Hands out what there is; tarfile's whole blocks would be lost to an error."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = getattr(stream, "read1", stream.read)
+
+
+def members(stream: BinaryIO) -> Iterator[Member]:
+    """Yields the XML files of an archive, each to be read before the next.
+
+    Args:
+        stream: An uncompressed tar; read once, from start to end.
+
+    Raises:
+        UnreadableError: The rest cannot be read.
+    """
+    num_bad_blocks = 0
+
+    class Header(tarfile.TarInfo):
+        """Counts the blocks that should be headers and are none.
+
+        Without it `tarfile` takes a damaged header for the end of the archive, or
+        with `ignore_zeros` looks for the next one and does not say so.
+        """
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal num_bad_blocks
+            try:
+                return super().frombuf(buf, encoding, errors)
+            except tarfile.HeaderError:
+                num_bad_blocks += bool(buf.strip(b"\0"))
+                raise
+
+    with (
+        streams.telling_damage(),
+        tarfile.open(
+            fileobj=cast(BinaryIO, _ReadOnce(stream)),
+            mode="r|",
+            tarinfo=Header,
+            ignore_zeros=True,
+        ) as archive,
+    ):
+        last = "the start"
+        while True:
+            info = archive.next()
+            if num_bad_blocks:
+                problem = f"damaged header: {num_bad_blocks} blocks of 512 bytes lost"
+                yield Member(f"after {last}", None, problem)
+                num_bad_blocks = 0
+            if info is None:
+                return
+            # tarfile keeps every header it has seen; this stream has no end in sight.
+            archive.members.clear()  # type: ignore[attr-defined]
+            last = info.name
+            if info.isreg() and info.name.lower().endswith(XML_NAMES):
+                yield Member(info.name, cast(BinaryIO, archive.extractfile(info)))

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert corpus`: corpus files to one text file in the original format.
+
+One sentence per line, a blank line between documents, UTF-8. Beside `FILE` lie
+`FILE.ids.tsv`, which document stands at which line, and `FILE.report.json`, what was
+read, dropped and skipped. All three are written whole or not at all, the report last.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import gzip
+import importlib.metadata
+import io
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final, TextIO
+
+from biobert_tf import files
+from biobert_tf.corpora import reading, sentences, streams
+from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import CorpusConfig
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_REPORTS: Final = 10.0
+_MOST_SKIPS_LISTED: Final = 1000
+_MOST_REASONS: Final = 100
+_OTHER_REASONS: Final = "other reasons"
+_MOST_REASONS_SHOWN: Final = 10
+
+
+@dataclasses.dataclass(kw_only=True)
+class CorpusReport:
+    """What became of a corpus.
+
+    Attributes:
+        splitter: Name and version of what finds the sentences.
+        num_files: Files read.
+        num_documents: Documents written.
+        num_sentences: Lines written, but for blank ones.
+        num_words: Words of the sentences, between white space.
+        num_characters: Characters of the sentences.
+        num_duplicates: Records left out because a later one replaces or deletes them.
+        num_skipped: Records that could not be used.
+        skipped_by_reason: Their number for each reason, the most frequent first.
+        skipped: The first thousand of them.
+        documents_by_file: Documents written of each file, in order.
+    """
+
+    splitter: str
+    num_files: int = 0
+    num_documents: int = 0
+    num_sentences: int = 0
+    num_words: int = 0
+    num_characters: int = 0
+    num_duplicates: int = 0
+    num_skipped: int = 0
+    skipped_by_reason: dict[str, int] = dataclasses.field(default_factory=dict)
+    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    documents_by_file: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Returns a few lines for people to read."""
+        lines = [
+            f"files       {self.num_files:15,}",
+            f"documents   {self.num_documents:15,}",
+            f"sentences   {self.num_sentences:15,}",
+            f"words       {self.num_words:15,}",
+            f"characters  {self.num_characters:15,}",
+            f"duplicates  {self.num_duplicates:15,}  dropped",
+            f"skipped     {self.num_skipped:15,}",
+        ]
+        reasons = list(self.skipped_by_reason.items())
+        for reason, count in reasons[:_MOST_REASONS_SHOWN]:
+            lines.append(f"  {count:,} x {reason}")
+        if len(reasons) > _MOST_REASONS_SHOWN:
+            lines.append(f"  and {len(reasons) - _MOST_REASONS_SHOWN} more reasons")
+        return "\n".join(lines)
+
+
+def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusReport:
+    """Writes the sentences of corpus files in the original text format.
+
+    Memory stays the same whatever the size of the corpus, but for a few bytes for
+    each XML record (`reading.find_current`) and each file.
+
+    Args:
+        patterns: Comma-separated globs of PubMed XML, PMC JATS, `.tar.gz` or text.
+        output: The text file to write; gzip if its name ends in `.gz`.
+        config: How the files are read.
+
+    Returns:
+        What `output` + `.report.json` says.
+
+    Raises:
+        InputError: A file cannot be read; damage, if strict; there is no document; the
+            output is one of the inputs or cannot be written.
+    """
+    paths = reading.expand(patterns)
+    _require_new(output, paths)
+    options = reading.ReadOptions(config, reading.find_current(paths, config))
+    report_path = Path(f"{output}.report.json")
+    with (
+        files.replacing(output) as text_path,
+        files.replacing(Path(f"{output}.ids.tsv")) as ids_path,
+    ):
+        is_compressed = streams.is_compressed(output.name)
+        with (
+            _open_text(text_path, is_compressed) as text,
+            _open_text(ids_path, False) as ids,
+        ):
+            report = _Writer(text, ids).write(paths, options)
+        # A report says that the files beside it are whole and belong together.
+        report_path.unlink(missing_ok=True)
+    files.write_json(report_path, dataclasses.asdict(report))
+    return report
+
+
+def _require_new(output: Path, paths: Sequence[Path]) -> None:
+    for path in paths:
+        if output.exists() and path.samefile(output):
+            raise InputError.at(
+                output, None, "is one of the inputs; choose another name"
+            )
+
+
+@contextlib.contextmanager
+def _open_text(path: Path, is_compressed: bool) -> Iterator[TextIO]:
+    with contextlib.ExitStack() as stack:
+        stream: BinaryIO = stack.enter_context(path.open("wb"))
+        if is_compressed:
+            # Neither name nor time, so that the same text gives the same bytes.
+            packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0)
+            stream = stack.enter_context(io.BufferedWriter(packed))  # type: ignore
+        yield stack.enter_context(io.TextIOWrapper(stream, "utf-8", newline=""))
+
+
+class _Writer:
+    """Writes documents and counts them."""
+
+    def __init__(self, text: TextIO, ids: TextIO) -> None:
+        self._text = text
+        self._ids = ids
+        self._line = 1
+        version = importlib.metadata.version("sentencex")
+        self._report = CorpusReport(splitter=f"sentencex {version}")
+        ids.write("document\tid\tfirst_line\tsentences\n")
+
+    def write(
+        self, paths: Sequence[Path], options: reading.ReadOptions
+    ) -> CorpusReport:
+        """Writes the documents of all files and returns what there was.
+
+        Raises:
+            InputError: As `write_corpus`.
+        """
+        report = self._report
+        progress = _Progress([path.stat().st_size for path in paths])
+        for path in paths:
+            before = report.num_documents
+            with streams.open_file(path) as stream:
+                for document in reading.read(
+                    stream, str(path), options, self._skip, self._drop
+                ):
+                    self._add(document)
+                    progress.tell(stream.tell(), report)
+            progress.next_file()
+            report.num_files += 1
+            report.documents_by_file[str(path)] = report.num_documents - before
+        if not report.num_documents:
+            raise reading.no_documents(paths)
+        by_reason = collections.Counter(report.skipped_by_reason)
+        report.skipped_by_reason = dict(by_reason.most_common())
+        return report
+
+    def _add(self, document: Document) -> None:
+        lines = sentences.sentences(document)
+        text = "\n".join(lines)
+        assert len(text.splitlines()) == len(lines), "a line break in a sentence"
+        report = self._report
+        report.num_documents += 1
+        report.num_sentences += len(lines)
+        report.num_words += len(text.split())
+        report.num_characters += len(text) - len(lines) + 1
+        if self._line > 1:
+            self._text.write("\n")
+            self._line += 1
+        self._text.write(f"{text}\n")
+        id_ = " ".join(document.id.split())
+        self._ids.write(f"{report.num_documents}\t{id_}\t{self._line}\t{len(lines)}\n")
+        self._line += len(lines)
+
+    def _drop(self, id_: str) -> None:
+        del id_
+        self._report.num_duplicates += 1
+
+    def _skip(self, skipped: Skipped) -> None:
+        report = self._report
+        report.num_skipped += 1
+        if len(report.skipped) < _MOST_SKIPS_LISTED:
+            report.skipped.append(
+                {
+                    "path": skipped.path,
+                    "position": skipped.position,
+                    "reason": skipped.reason,
+                }
+            )
+        by_reason = report.skipped_by_reason
+        # Some reasons quote the file: their number must not grow with the corpus.
+        is_known = skipped.reason in by_reason or len(by_reason) < _MOST_REASONS
+        reason = skipped.reason if is_known else _OTHER_REASONS
+        by_reason[reason] = by_reason.get(reason, 0) + 1
+
+
+class _Progress:
+    """Logs how far the reading has come and how long the rest will take."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        self._num_files = 0
+        self._start = self._last = time.monotonic()
+
+    def next_file(self) -> None:
+        """Counts a file that is read."""
+        self._num_files += 1
+
+    def tell(self, position: int, report: CorpusReport) -> None:
+        """Logs, if the last time is a while ago, that a file is read to `position`."""
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_REPORTS:
+            return
+        self._last = now
+        num_bytes = sum(self._sizes[: self._num_files]) + position
+        share = num_bytes / max(sum(self._sizes), 1)
+        seconds = now - self._start
+        _LOG.info(
+            "file %d of %d: %s documents, %s sentences, %.0f sentences/s | "
+            "%.1f %% of the bytes, %s left",
+            self._num_files + 1,
+            len(self._sizes),
+            f"{report.num_documents:,}",
+            f"{report.num_sentences:,}",
+            report.num_sentences / seconds,
+            100 * share,
+            datetime.timedelta(seconds=math.ceil(seconds * (1 - share) / share)),
+        )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PMC articles (JATS) as documents: title, abstracts, paragraphs of the body.
+
+Decisions, with their reasons:
+- A heading inside the body is left out unless it is a sentence: a heading between two
+  sentences would break what next-sentence prediction learns. The heading of a part of
+  an abstract is read as its label, "Methods: We ...", as in PubMed.
+- Captions are left out with their floats: they stand anywhere in the reading order.
+- Everything in `back` (references, acknowledgements, appendices, notes) is left out;
+  so are sections of the body that say such things (funding, competing interests ...).
+- Sub-articles (translations, reviews, letters) and translated abstracts are left out;
+  so are abstracts that are a picture or repeat the article in one line.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from biobert_tf.corpora import markup, versions
+from biobert_tf.corpora.document import Document
+from biobert_tf.corpora.versions import Entry
+from biobert_tf.corpora.xml_records import XmlRecord
+
+_NO_ABSTRACT: Final = frozenset(
+    ["graphical", "teaser", "toc", "short", "precis", "stereochemical", "video"]
+)
+_APPARATUS: Final = frozenset(
+    [
+        "abbreviations",
+        "accession numbers",
+        "acknowledgement",
+        "acknowledgements",
+        "acknowledgment",
+        "acknowledgments",
+        "additional file",
+        "additional files",
+        "author contribution",
+        "author contributions",
+        "authors contribution",
+        "authors contributions",
+        "availability of data and materials",
+        "competing interest",
+        "competing interests",
+        "conflict of interest",
+        "conflict of interest statement",
+        "conflicts of interest",
+        "consent for publication",
+        "data availability",
+        "data availability statement",
+        "declaration of competing interest",
+        "declaration of interest",
+        "declaration of interests",
+        "disclosure",
+        "disclosures",
+        "electronic supplementary material",
+        "financial disclosure",
+        "financial support",
+        "footnote",
+        "footnotes",
+        "funding",
+        "list of abbreviations",
+        "prepublication history",
+        "references",
+        "supplemental data",
+        "supplemental information",
+        "supplemental material",
+        "supplementary data",
+        "supplementary information",
+        "supplementary material",
+        "supplementary materials",
+        "supporting information",
+    ]
+)
+
+
+def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
+    """Yields the one article of a record.
+
+    Args:
+        record: An `article`.
+        name: Of the file, for articles without identifier.
+    """
+    meta = _child(_child(record.element, "front"), "article-meta")
+    ids = {} if meta is None else _identifiers(meta)
+    number = ids.get("pmcid", ids.get("pmc", "")).removeprefix("PMC")
+    if number:
+        # Since 2024 PMC writes "PMC123.2" beside "PMC123".
+        version = ids.get("pmcid-ver", "").rpartition(".")[2]
+        key = versions.key(versions.ARTICLE_BY_PMCID, number, version)
+        id_ = f"PMCID:PMC{number}"
+    elif pmid := ids.get("pmid", ""):
+        key = versions.key(versions.ARTICLE_BY_PMID, pmid)
+        id_ = f"PMID:{pmid}"
+    else:
+        key = None
+        id_ = f"DOI:{ids['doi']}" if "doi" in ids else f"{name}:record {record.number}"
+    yield Entry(key, id_, lambda: _document(record.element, meta, id_))
+
+
+def _identifiers(meta: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for element in meta.iterchildren("{*}article-id"):
+        text = (element.text or "").strip()
+        if text:
+            found.setdefault(element.get("pub-id-type", ""), text)
+    return found
+
+
+def _child(element: Any | None, tag: str) -> Any | None:
+    return None if element is None else element.find(f"{{*}}{tag}")
+
+
+def _document(article: Any, meta: Any | None, id_: str) -> Document | None:
+    paragraphs = []
+    if meta is not None:
+        paragraphs.append(_title(_child(meta, "title-group")))
+        for abstract in meta.iterfind("{*}abstract"):
+            if abstract.get("abstract-type") not in _NO_ABSTRACT:
+                paragraphs += _abstract(abstract)
+    body = _child(article, "body")
+    if body is not None:
+        _drop_apparatus(body)
+        paragraphs += markup.paragraphs(body)
+    found = tuple(text for text in paragraphs if text)
+    return Document(id_, found) if found else None
+
+
+def _title(group: Any | None) -> str:
+    title = markup.line(_child(group, "article-title"))
+    subtitle = markup.line(_child(group, "subtitle"))
+    return f"{title}: {subtitle}" if title and subtitle else title
+
+
+def _abstract(abstract: Any) -> Iterator[str]:
+    """Yields the paragraphs of an abstract, each section's first with its heading."""
+    if abstract.find("{*}sec") is None:
+        yield from markup.paragraphs(abstract)
+        return
+    for part in abstract.iterchildren("{*}sec", "{*}p"):
+        label = _heading(part).rstrip(" :.")
+        for text in markup.paragraphs(part):
+            yield f"{label}: {text}" if label else text
+            label = ""
+
+
+def _heading(section: Any) -> str:
+    return markup.line(_child(section, "title"))
+
+
+def _drop_apparatus(body: Any) -> None:
+    for section in list(body.iter("{*}sec")):
+        words = re.sub(r"[^a-z ]", "", _heading(section).lower()).strip()
+        is_supplement = section.get("sec-type") == "supplementary-material"
+        if words in _APPARATUS or is_supplement:
+            section.clear()

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Corpus files of any kind as one stream of documents.
+
+The name of a file says what it is: `.xml`, `.nxml` (PubMed or JATS: the root element
+says which), `.tar` of them, each also as `.gz` (or `.tgz`); anything else is text.
+"""
+
+import dataclasses
+import functools
+import glob
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from biobert_tf.corpora import (
+    archives,
+    jats,
+    markup,
+    plain,
+    pubmed,
+    streams,
+    versions,
+    xml_records,
+)
+from biobert_tf.corpora.document import Document, OnSkip, Skipped
+from biobert_tf.corpora.versions import Current, Entry, FileIndex
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import CorpusConfig
+
+Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]
+"""`map`, or the same of a process pool: results in the order of the paths."""
+
+OnDuplicate = Callable[[str], None]
+"""Called with `Document.id` of a record that a later one replaces or deletes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How to read a corpus.
+
+    Attributes:
+        config: What the user asked for.
+        current: Which records are live; None: all of them.
+    """
+
+    config: CorpusConfig
+    current: Current | None = None
+
+
+def expand(patterns: str) -> list[Path]:
+    """Returns the files of comma-separated globs, each once, in order of the globs.
+
+    The files of one glob are sorted by name: PubMed's names are in order of
+    publication. `**` matches folders of any depth.
+
+    Raises:
+        InputError: A glob matches no file.
+    """
+    found: dict[Path, None] = {}
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        names = (
+            [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
+        )
+        paths = [Path(name) for name in sorted(names) if Path(name).is_file()]
+        if not paths:
+            raise InputError(f"{pattern}: no file matches; check the path")
+        found |= dict.fromkeys(paths)
+    if not found:
+        raise InputError(f"{patterns!r} names no file")
+    return list(found)
+
+
+def is_text(path: Path | str) -> bool:
+    """Returns whether a file of this name is text, not XML and not an archive."""
+    return _form(path) == "text"
+
+
+def _form(path: Path | str) -> str:
+    name = str(path).lower().removesuffix(".gz")
+    if name.endswith((".tar", ".tgz")):
+        return "tar"
+    return "xml" if name.endswith(archives.XML_NAMES) else "text"
+
+
+def documents(
+    path: Path,
+    options: ReadOptions,
+    on_skip: OnSkip,
+    on_duplicate: OnDuplicate | None = None,
+    block: tuple[int, int] | None = None,
+) -> Iterator[Document]:
+    """Yields the documents of a file, whatever its kind and size.
+
+    Args:
+        path: The file.
+        options: Of the corpus.
+        on_skip: Told of every record that cannot be used; where the options are
+            strict, damage raises instead.
+        on_duplicate: Told of every record that is not live.
+        block: Byte range of an uncompressed text file, from `plain.blocks`.
+
+    Raises:
+        InputError: The file cannot be opened; damage, if strict; a text of one
+            document, unless allowed.
+    """
+    start, end = block or (0, None)
+    with streams.open_file(path) as stream:
+        stream.seek(start)
+        yield from _read(stream, str(path), options, on_skip, on_duplicate, start, end)
+
+
+def read(
+    stream: BinaryIO,
+    name: str,
+    options: ReadOptions,
+    on_skip: OnSkip,
+    on_duplicate: OnDuplicate | None = None,
+) -> Iterator[Document]:
+    """Yields the documents of a stream, as `documents` those of a file.
+
+    Args:
+        stream: The file's bytes, compressed or not, from any file system.
+        name: Its name: says what it is, and what messages call it.
+        options: Of the corpus.
+        on_skip: As in `documents`.
+        on_duplicate: As in `documents`.
+    """
+    return _read(stream, name, options, on_skip, on_duplicate, 0, None)
+
+
+def corpus(
+    paths: Sequence[Path],
+    options: ReadOptions,
+    on_skip: OnSkip,
+    on_duplicate: OnDuplicate | None = None,
+) -> Iterator[Document]:
+    """Yields the documents of many files, in order.
+
+    Raises:
+        InputError: There is none; else as `documents`.
+    """
+    num_documents = 0
+    for path in paths:
+        for document in documents(path, options, on_skip, on_duplicate):
+            num_documents += 1
+            yield document
+    if not num_documents:
+        raise no_documents(paths)
+
+
+def no_documents(paths: Sequence[Path]) -> InputError:
+    """Returns the error that says that a corpus is empty."""
+    names = ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
+    return InputError(f"{names}: no document with text in {len(paths)} file(s)")
+
+
+def find_current(
+    paths: Sequence[Path], config: CorpusConfig, mapper: Map = map
+) -> Current:
+    """Reads the identifiers of all XML files to find which records are live.
+
+    Args:
+        paths: Files in order of publication; text files are left out.
+        config: If strict, damage raises.
+        mapper: `map` of a process pool, to index files in parallel.
+
+    Returns:
+        What `ReadOptions.current` takes; a few bytes for each record.
+    """
+    xml_paths = [path for path in paths if not is_text(path)]
+    index = functools.partial(index_file, config=config)
+    return versions.resolve(list(mapper(index, xml_paths)))
+
+
+def index_file(path: Path, config: CorpusConfig) -> FileIndex:
+    """Returns the identifiers of the records of an XML file or archive, in order."""
+    report = functools.partial(_report, config, _ignore)
+    with streams.open_file(path) as stream:
+        return versions.index(str(path), _entries(stream, str(path), config, report))
+
+
+def _ignore(skipped: Skipped) -> None:
+    """Leaves it to the second pass to tell what was skipped."""
+
+
+def _report(config: CorpusConfig, on_skip: OnSkip, skipped: Skipped) -> None:
+    if config.strict and skipped.is_damage:
+        raise InputError.at(
+            skipped.path, None, f"{skipped.position}: {skipped.reason} (--strict)"
+        )
+    on_skip(skipped)
+
+
+def _read(
+    stream: BinaryIO,
+    name: str,
+    options: ReadOptions,
+    on_skip: OnSkip,
+    on_duplicate: OnDuplicate | None,
+    start: int,
+    end: int | None,
+) -> Iterator[Document]:
+    report = functools.partial(_report, options.config, on_skip)
+    if is_text(name):
+        unpacked = streams.decompressed(stream, name)
+        lines = plain.Lines(unpacked, name, start, end)
+        yield from plain.read(lines, options.config.allow_single_document, report)
+        return
+    entries = _entries(stream, name, options.config, report)
+    for ordinal, entry in enumerate(entries):
+        if entry.read is None:
+            continue
+        if options.current is None or options.current.includes(name, ordinal):
+            document = _document(entry, name, report)
+            if document is not None:
+                yield document
+        elif on_duplicate is not None:
+            on_duplicate(entry.id)
+
+
+def _document(entry: Entry, name: str, report: OnSkip) -> Document | None:
+    assert entry.read is not None
+    try:
+        document = entry.read()
+    except markup.UndefinedEntityError as error:
+        report(Skipped(name, entry.position, str(error)))
+        return None
+    if document is None:
+        report(Skipped(name, entry.position, "no text", is_damage=False))
+    return document
+
+
+def _entries(
+    stream: BinaryIO, name: str, config: CorpusConfig, report: OnSkip
+) -> Iterator[Entry]:
+    """Yields the entries of an XML file or archive."""
+    unpacked = streams.decompressed(stream, name)
+    if _form(name) == "xml":
+        yield from _xml_entries(unpacked, name, "", config, report)
+        return
+    place = "start of the archive"
+    try:
+        for member in archives.members(unpacked):
+            place = f"member {member.name}"
+            if member.stream is None:
+                report(Skipped(name, place, member.problem))
+                continue
+            yield from _xml_entries(member.stream, name, member.name, config, report)
+    except streams.UnreadableError as error:
+        report(Skipped(name, f"after {place}", f"{error}; the rest is lost"))
+
+
+def _xml_entries(
+    stream: BinaryIO, name: str, member: str, config: CorpusConfig, report: OnSkip
+) -> Iterator[Entry]:
+    """Yields the entries of an XML stream, a file or a member of an archive."""
+    before = f"member {member}, " if member else ""
+    source = f"{name}:{member}" if member else name
+
+    def lose(position: str, reason: str) -> None:
+        report(Skipped(name, before + position, reason))
+
+    for record in xml_records.records(stream, lose):
+        if record.kind == "PubMed":
+            found = pubmed.entries(record, source, config.other_abstracts)
+        else:
+            found = jats.entries(record, source)
+        for entry in found:
+            position = (
+                f"{before}record {record.number} ({entry.id}), line {record.line}"
+            )
+            yield entry._replace(position=position)

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New pieces for a vocabulary and its trained model: `biobert vocab extend`.
+
+A new piece takes over what the model knows of it: its embedding, and its bias in the
+masked language model, are the means of those of the pieces it was cut into before.
+Every other number stays what it was, bit for bit.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf import checkpoints, files, released
+from biobert_tf.checkpoints import base, tf1
+from biobert_tf.checkpoints.convert import (
+    CONFIG_NAMES,
+    LABELS_NAME,
+    VOCAB_NAMES,
+    read_labels,
+)
+from biobert_tf.config import ModelConfig, TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.tokenization import FullTokenizer, WordpieceTokenizer
+from biobert_tf.vocabularies import case
+from biobert_tf.vocabularies.settings import ExtendConfig, Place
+
+PREFIX: Final = "bert_model.ckpt"
+# The weights with one row per entry of the vocabulary.
+_BY_ENTRY: Final = ("bert/embeddings/word_embeddings", "cls/predictions/output_bias")
+_CONTINUATION: Final = "##"
+_UNUSED: Final = re.compile(r"\[unused[0-9]+\]")
+# The least length that settings accept: no sequence is built here.
+_NO_LENGTH: Final = 3
+
+
+class NewPiece(NamedTuple):
+    """A piece, its id, and what it was cut into before it was one."""
+
+    piece: str
+    id: int
+    old_pieces: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Extended:
+    """What `extend` did.
+
+    Attributes:
+        output_dir: Where the extended vocabulary and model are.
+        placed: The new pieces, in the order given.
+        present: Pieces that were there before, and repetitions.
+        num_entries: Lines of the extended vocabulary.
+        source: The checkpoint that was read; None where none was given.
+    """
+
+    output_dir: Path
+    placed: tuple[NewPiece, ...]
+    present: tuple[str, ...]
+    num_entries: int
+    source: Path | None
+
+    def summary(self) -> str:
+        """Returns what was done, a line for each new piece."""
+        lines = [
+            f"{new.piece}: {new.id}, was {' '.join(new.old_pieces)}"
+            for new in self.placed
+        ]
+        if self.present:
+            lines.append(f"there already: {' '.join(self.present)}")
+        model = "" if self.source is None else f"the model of {self.source}, "
+        lines.append(
+            f"wrote {self.output_dir}: {model}{self.num_entries:,} entries, "
+            f"{len(self.placed):,} of them new"
+        )
+        return "\n".join(lines)
+
+
+def extend(config: ExtendConfig) -> Extended:
+    """Gives new pieces to a vocabulary and, where one is given, to its model.
+
+    The extended model is a folder of `vocab.txt`, `bert_config.json`, a TF1
+    checkpoint and, if the source has labels, `labels.json`. Optimizer state is left
+    out: it belongs to the weights as they were.
+
+    Raises:
+        InputError: A file cannot be read, a new piece can never occur, there are
+            fewer `[unusedN]` entries than new pieces, the vocabulary does not belong
+            to the model, or the directory is not empty.
+    """
+    _require_empty(config.output_dir)
+    tokenizer = case.load(_vocab_file(config))
+    pieces, present = _new_pieces(config.add, tokenizer)
+    lines, placed = place(pieces, tokenizer, config.place)
+    text = "".join(f"{line}\n" for line in lines)
+    if config.init_checkpoint is None:
+        files.write_text(config.output_dir / VOCAB_NAMES[0], text)
+    else:
+        _write_model(config, tokenizer, placed, text)
+    return Extended(
+        output_dir=config.output_dir,
+        placed=tuple(placed),
+        present=tuple(present),
+        num_entries=len(lines),
+        source=config.init_checkpoint,
+    )
+
+
+def _require_empty(output_dir: Path) -> None:
+    # Hidden files may be what a killed run has left.
+    if output_dir.exists() and (
+        not output_dir.is_dir()
+        or any(not path.name.startswith(".") for path in output_dir.iterdir())
+    ):
+        raise InputError.at(output_dir, None, "exists; give a new or empty directory")
+
+
+def _vocab_file(config: ExtendConfig) -> Path:
+    """Returns the vocabulary that was given, or the one beside the checkpoint."""
+    if config.vocab_file is not None:
+        return config.vocab_file
+    assert config.init_checkpoint is not None, "ExtendConfig requires one of the two"
+    found = checkpoints.companion(config.init_checkpoint, VOCAB_NAMES)
+    if found is None:
+        raise InputError.at(
+            config.init_checkpoint, None, "no vocab.txt beside it; give --vocab_file"
+        )
+    return found
+
+
+def _new_pieces(add: str, tokenizer: FullTokenizer) -> tuple[list[str], list[str]]:
+    """Returns the pieces to add, and those that are in the vocabulary already."""
+    pieces: dict[str, None] = {}
+    present = []
+    for line, piece in _read_pieces(add):
+        if piece in tokenizer.vocab or piece in pieces:
+            present.append(piece)
+        elif problem := _impossible(piece, tokenizer):
+            raise InputError.at("--add" if line is None else add, line, problem)
+        else:
+            pieces[piece] = None
+    return list(pieces), present
+
+
+def _read_pieces(add: str) -> Iterator[tuple[int | None, str]]:
+    """Yields the pieces of a file with their lines, or those of the flag itself."""
+    path = Path(add).expanduser()
+    # No piece has a slash or a full stop inside. Path.is_file raises where os.path
+    # says no: a long list of words is too long for a name.
+    is_file = os.path.isfile(path) or "/" in add or bool(path.suffix)
+    texts = files.read_text(path).split("\n") if is_file else add.split(",")
+    pieces = [
+        (i + 1 if is_file else None, text.strip()) for i, text in enumerate(texts)
+    ]
+    if not any(piece for _, piece in pieces):
+        raise InputError(f"--add={add}: holds no piece")
+    yield from ((line, piece) for line, piece in pieces if piece)
+
+
+def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
+    """Says why the tokenizer can never produce `piece`; empty where it can."""
+    word = piece.removeprefix(_CONTINUATION)
+    if not word:
+        return f"{piece!r} has no characters after the {_CONTINUATION}"
+    if piece.startswith(_CONTINUATION):
+        word = f"x{word}"
+    chunks = tokenizer.basic_tokenizer.tokenize(word)
+    if chunks != [word]:
+        made = " ".join(map(repr, chunks)) or "nothing"
+        return f"{piece!r} can never occur: the tokenizer makes {made} of {word!r}"
+    longest = tokenizer.wordpiece_tokenizer.max_input_chars_per_word
+    if len(word) > longest:
+        return f"{piece[:20]}... can never occur: longer than {longest} characters"
+    return ""
+
+
+def place(
+    pieces: Sequence[str], tokenizer: FullTokenizer, where: Place
+) -> tuple[list[str], list[NewPiece]]:
+    """Gives every new piece an id.
+
+    Args:
+        pieces: Pieces that the vocabulary lacks.
+        tokenizer: Of the vocabulary.
+        where: "unused" takes the `[unusedN]` entries, those with the lowest ids
+            first; "append" the ids after the last.
+
+    Returns:
+        The lines of the extended vocabulary, and the new pieces.
+
+    Raises:
+        InputError: There are fewer `[unusedN]` entries than new pieces.
+    """
+    lines = _lines(tokenizer.vocab_file)
+    if where == "append":
+        ids = list(range(len(lines), len(lines) + len(pieces)))
+        lines += pieces
+    else:
+        ids = [i for i, line in enumerate(lines) if _UNUSED.fullmatch(line.strip())]
+        if len(ids) < len(pieces):
+            raise InputError.at(
+                tokenizer.vocab_file,
+                None,
+                f"{len(ids)} [unusedN] entries for {len(pieces)} new pieces; give "
+                "--place=append",
+            )
+        ids = ids[: len(pieces)]
+        for id_, piece in zip(ids, pieces, strict=True):
+            lines[id_] = piece
+    cut = _Cutter(tokenizer)
+    return lines, [
+        NewPiece(piece, id_, cut(piece)) for piece, id_ in zip(pieces, ids, strict=True)
+    ]
+
+
+def _lines(vocab_file: Path) -> list[str]:
+    """Returns the lines as they are, counted as `tokenization.load_vocab` does."""
+    return vocab_file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+
+
+class _Cutter:
+    """Cuts new pieces into the pieces of the old vocabulary."""
+
+    def __init__(self, tokenizer: FullTokenizer) -> None:
+        self._start = tokenizer.wordpiece_tokenizer
+        inner = [piece for piece in tokenizer.vocab if piece.startswith(_CONTINUATION)]
+        # A tokenizer that finds a `##` piece also where a word starts.
+        bare = {piece.removeprefix(_CONTINUATION): 0 for piece in inner}
+        self._inside = WordpieceTokenizer({**bare, **dict.fromkeys(inner, 0)})
+
+    def __call__(self, piece: str) -> tuple[str, ...]:
+        """Returns the pieces that `piece` was cut into; `[UNK]` where it was not."""
+        if not piece.startswith(_CONTINUATION):
+            return tuple(token for token, _, _ in self._start.cut(piece))
+        word = piece.removeprefix(_CONTINUATION)
+        first, *rest = (token for token, _, _ in self._inside.cut(word))
+        is_known = first != self._inside.unk_token
+        return (_CONTINUATION + first if is_known else first, *rest)
+
+
+def _write_model(
+    config: ExtendConfig,
+    tokenizer: FullTokenizer,
+    placed: Sequence[NewPiece],
+    vocab_text: str,
+) -> None:
+    """Writes the folder of the extended model, whole or not at all."""
+    assert config.init_checkpoint is not None, "the caller has looked"
+    text = TextConfig(
+        vocab_file=tokenizer.vocab_file,
+        do_lower_case=tokenizer.basic_tokenizer.do_lower_case,
+        max_seq_length=_NO_LENGTH,
+    )
+    model = ModelConfig(
+        bert_config_file=config.bert_config_file, init_checkpoint=config.init_checkpoint
+    )
+    encoder_config = released.load(text, model, config.output_dir).encoder_config
+    checkpoint = checkpoints.read(config.init_checkpoint)
+    base.require_fit(checkpoint.weights, encoder_config, checkpoint.source)
+    weights = extend_weights(checkpoint.weights, placed, tokenizer.vocab)
+    encoder_config = dataclasses.replace(
+        encoder_config, vocab_size=len(weights[_BY_ENTRY[0]])
+    )
+    with base.staged(config.output_dir, key=f"{PREFIX}.index") as staging:
+        files.write_text(staging / VOCAB_NAMES[0], vocab_text)
+        files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(encoder_config))
+        if "output_weights" in weights and (labels := read_labels(checkpoint.source)):
+            files.write_json(staging / LABELS_NAME, {"labels": labels})
+        tf1.write(weights, staging / PREFIX, global_step=0)
+
+
+def extend_weights(
+    weights: base.Weights, placed: Sequence[NewPiece], vocab: Mapping[str, int]
+) -> base.Weights:
+    """Returns the weights of a model whose vocabulary has new pieces.
+
+    Args:
+        weights: TF1 name to float32 array in TF1 layout; they stay as they are.
+        placed: The new pieces. Ids may lie beyond the rows of the weights.
+        vocab: The old vocabulary.
+
+    Returns:
+        The same weights, except that the word embeddings `[vocab_size, hidden]` and,
+        where there is one, the bias of the masked language model `[vocab_size]` have
+        at each new id the mean of their rows of the old pieces.
+    """
+    extended = dict(weights)
+    for name in _BY_ENTRY:
+        if name not in weights:
+            continue
+        old = weights[name]
+        num_rows = max(len(old), *(new.id + 1 for new in placed), 0)
+        table = np.zeros((num_rows, *old.shape[1:]), np.float32)
+        table[: len(old)] = old
+        for new in placed:
+            rows = old[[vocab[piece] for piece in new.old_pieces]]
+            table[new.id] = rows.mean(axis=0, dtype=np.float64)
+        extended[name] = table
+    return extended

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the three `biobert vocab` commands: learn, report, extend."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from biobert_tf.config import at_least, required, setting
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import CorpusConfig
+
+Place = Literal["unused", "append"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """The text that is looked at."""
+
+    input: str = required(
+        "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
+    )
+    # Two million sentences are some 50 million words and half a gigabyte.
+    max_sentences: int = setting(
+        2_000_000, "Most sentences looked at: of a larger corpus a random sample."
+    )
+    seed: int = setting(12345, "Seeds that sample.")
+    strict: bool = setting(False, "Stop at the first damaged record.")
+    other_abstracts: bool = setting(False, "Also take OtherAbstract of PubMed.")
+
+    def __post_init__(self) -> None:
+        """Rejects a sample of nothing."""
+        at_least(self, max_sentences=1, seed=0)
+
+    @property
+    def corpus(self) -> CorpusConfig:
+        """How the files are read: where documents end is of no consequence here."""
+        return CorpusConfig(
+            strict=self.strict,
+            other_abstracts=self.other_abstracts,
+            allow_single_document=True,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearnConfig:
+    """Everything `biobert vocab learn` can be told."""
+
+    output: Path = required("The vocabulary to write: vocab.txt.")
+    vocab_size: int = setting(28996, "Entries, special ones included.")
+    do_lower_case: bool = setting(
+        False, "Lower-case the text and strip its accents: an uncased vocabulary."
+    )
+    character_coverage: float = setting(
+        0.999999,
+        "Share of the characters of the text, rarest left out, with pieces of their "
+        "own; words with others are [UNK].",
+    )
+    sample: SampleConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a size or a share that means nothing."""
+        at_least(self, vocab_size=1)
+        if not 0 < self.character_coverage <= 1:
+            raise InputError(
+                f"--character_coverage={self.character_coverage}: must be in (0, 1]"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Everything `biobert vocab report` can be told."""
+
+    vocab_file: str = required(
+        "Vocabularies, comma-separated; several are compared side by side."
+    )
+    top: int = setting(20, "Words listed of each kind.")
+    output: Path | None = setting(None, "Also write the report here, as JSON.")
+    suggest: int = setting(
+        0, "Words to suggest for `vocab extend` of the first vocabulary."
+    )
+    suggestions_file: Path | None = setting(
+        None, "Where to write them, one per line; --add of `vocab extend` reads it."
+    )
+    sample: SampleConfig
+
+    def __post_init__(self) -> None:
+        """Rejects counts below zero and suggestions that have nowhere to go."""
+        at_least(self, top=0, suggest=0)
+        if bool(self.suggest) != (self.suggestions_file is not None):
+            raise InputError("--suggest and --suggestions_file go together; give both")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtendConfig:
+    """Everything `biobert vocab extend` can be told."""
+
+    add: str = required(
+        "New pieces: a file with one per line, or the pieces, comma-separated."
+    )
+    output_dir: Path = required("New or empty directory of the extended model.")
+    place: Place = setting(
+        "unused",
+        "unused: in the [unusedN] entries, all sizes stay; append: after the last.",
+    )
+    init_checkpoint: Path | None = setting(
+        None,
+        "Model to extend: TF1 prefix, .index, directory, .tar.gz, or a Hugging Face "
+        "directory. Without it only the vocabulary is extended.",
+    )
+    vocab_file: Path | None = setting(
+        None, "Vocabulary to extend; default: vocab.txt beside the checkpoint."
+    )
+    bert_config_file: Path | None = setting(
+        None, "Sizes of the encoder; default: the file beside the checkpoint."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects a command that says nothing to extend."""
+        if self.vocab_file is None and self.init_checkpoint is None:
+            raise InputError("--vocab_file or --init_checkpoint must be given")
