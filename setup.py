@@ -15,6 +15,7 @@ VERSION = next(
 # These four move together: one minor version of TensorFlow.
 TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1"]
+BEAM = ["apache-beam[dask]==2.77.0"]
 
 setup(
     name="biobert_tf",
@@ -50,7 +51,14 @@ setup(
     ],
     extras_require={
         "huggingface": HUGGINGFACE,
-        "test": [*HUGGINGFACE, "pytest==9.2.0", "ruff==0.17.6", "mypy==2.4.1"],
+        "beam": BEAM,
+        "test": [
+            *HUGGINGFACE,
+            *BEAM,
+            "pytest==9.2.0",
+            "ruff==0.17.6",
+            "mypy==2.4.1",
+        ],
         "benchmark": [
             *HUGGINGFACE,
             # The wheel on the registry is a CPU build at exactly this version.

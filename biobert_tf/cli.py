@@ -6,12 +6,16 @@ TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
 import argparse
+import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from biobert_tf import __version__, config, flags, program
+from biobert_tf import __version__, config, flags, pretraining_config, program
 from biobert_tf.errors import InputError
+
+Command = Callable[[Sequence[str]], None]
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
 NER_DEFAULTS = {"num_train_epochs": 10.0}
@@ -23,6 +27,102 @@ def ner(argv: Sequence[str]) -> None:
     from biobert_tf import ner_run
 
     ner_run.run(settings)
+
+
+def pretraining(argv: Sequence[str]) -> None:
+    """Convert a corpus to TFRecords, pre-train on them, evaluate."""
+    settings = flags.parse(pretraining_config.PretrainingConfig, argv)
+    from biobert_tf import pretrain_run
+
+    pretrain_run.run(settings)
+
+
+def create_pretraining_data(argv: Sequence[str]) -> None:
+    """Convert a corpus to the TFRecords of masked sentence pairs."""
+    settings = flags.parse(pretraining_config.CreatePretrainingDataConfig, argv)
+    from biobert_tf.pretraining_data import runners
+
+    manifest = runners.convert(
+        settings.input_file,
+        settings.output_file.split(","),
+        settings.text,
+        settings.pairs,
+        settings.corpus,
+        settings.conversion,
+    )
+    print(manifest.summary())
+
+
+def inspect_tfrecord(argv: Sequence[str]) -> None:
+    """Show records of pre-training decoded, and measure them."""
+    parser = argparse.ArgumentParser(prog=argv[0], description=inspect_tfrecord.__doc__)
+    parser.add_argument("files", nargs="+", help="TFRecord files or globs")
+    parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
+    parser.add_argument("--examples", type=int, default=3, help="records to show")
+    parser.add_argument(
+        "--max_records", type=int, default=0, help="records to measure; 0: all"
+    )
+    parser.add_argument("--json", type=Path, help="also write the measures here")
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf import files
+    from biobert_tf.corpora import reading
+    from biobert_tf.pretraining_data import inspection
+
+    found = inspection.inspect(
+        reading.expand(",".join(arguments.files)),
+        arguments.vocab_file,
+        num_examples=arguments.examples,
+        max_records=arguments.max_records,
+    )
+    print(inspection.report(found), end="")
+    if arguments.json is not None:
+        files.write_json(arguments.json, dataclasses.asdict(found))
+
+
+def corpus(argv: Sequence[str]) -> None:
+    """Write PubMed and PMC files as text: one sentence per line."""
+    settings = flags.parse(pretraining_config.WriteCorpusConfig, argv)
+    from biobert_tf.corpora import corpus as corpora
+
+    report = corpora.write_corpus(settings.input, settings.output, settings.corpus)
+    print(report.summary())
+
+
+def vocab(argv: Sequence[str]) -> None:
+    """Learn, extend or report on a vocabulary."""
+    _call_subcommand(
+        argv, {"learn": vocab_learn, "extend": vocab_extend, "report": vocab_report}
+    )
+
+
+def vocab_learn(argv: Sequence[str]) -> None:
+    """Learn a WordPiece vocabulary from a corpus."""
+    from biobert_tf.vocabularies import settings
+
+    learn_config = flags.parse(settings.LearnConfig, argv)
+    from biobert_tf.vocabularies import learning
+
+    print(learning.learn(learn_config).summary())
+
+
+def vocab_extend(argv: Sequence[str]) -> None:
+    """Give new pieces to a vocabulary and to its model."""
+    from biobert_tf.vocabularies import settings
+
+    extend_config = flags.parse(settings.ExtendConfig, argv)
+    from biobert_tf.vocabularies import extension
+
+    print(extension.extend(extend_config).summary())
+
+
+def vocab_report(argv: Sequence[str]) -> None:
+    """Say how well vocabularies fit a corpus."""
+    from biobert_tf.vocabularies import settings
+
+    report_config = flags.parse(settings.ReportConfig, argv)
+    from biobert_tf.vocabularies import report
+
+    print(report.report(report_config), end="")
 
 
 def demo(argv: Sequence[str]) -> None:
@@ -80,22 +180,42 @@ def conlleval(argv: Sequence[str]) -> None:
     print(metric.report_file(arguments.file, arguments.delimiter), end="")
 
 
-_COMMANDS = {"ner": ner, "demo": demo, "convert": convert, "conlleval": conlleval}
+_COMMANDS: Final[Mapping[str, Command]] = {
+    "ner": ner,
+    "pretraining": pretraining,
+    "corpus": corpus,
+    "create-pretraining-data": create_pretraining_data,
+    "inspect-tfrecord": inspect_tfrecord,
+    "vocab": vocab,
+    "convert": convert,
+    "conlleval": conlleval,
+    "demo": demo,
+}
 
 
 def main(argv: Sequence[str]) -> None:
     """Calls the function of a subcommand, or lists them."""
-    name = argv[1] if len(argv) > 1 else "--help"
-    if name == "--version":
+    if argv[1:2] == ["--version"]:
         print(__version__)
-    elif name in ("--help", "-h"):
-        print("usage: biobert COMMAND ...; biobert COMMAND --help tells more\n")
-        for command, function in _COMMANDS.items():
-            print(f"  {command:10} {(function.__doc__ or '').splitlines()[0]}")
-    elif name in _COMMANDS:
-        _COMMANDS[name]([f"biobert {name}", *argv[2:]])
     else:
-        raise InputError(f"no command {name!r}; known: {', '.join(_COMMANDS)}")
+        _call_subcommand(["biobert", *argv[1:]], _COMMANDS)
+
+
+def _call_subcommand(argv: Sequence[str], commands: Mapping[str, Command]) -> None:
+    """Calls the command that the first argument names, or lists them."""
+    program_name, *words = argv
+    name = words[0] if words else "--help"
+    if name in ("--help", "-h"):
+        print(
+            f"usage: {program_name} COMMAND ...; {program_name} COMMAND --help tells "
+            "more\n"
+        )
+        for command, function in commands.items():
+            print(f"  {command:24} {(function.__doc__ or '').splitlines()[0]}")
+    elif name in commands:
+        commands[name]([f"{program_name} {name}", *words[1:]])
+    else:
+        raise InputError(f"no command {name!r}; known: {', '.join(commands)}")
 
 
 def console() -> int:

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -22,16 +24,18 @@ def calls(monkeypatch):
 
         return function
 
-    ner_run = types.ModuleType("biobert_tf.ner_run")
-    ner_run.run, ner_run.demo = record("run"), record("demo")
-    monkeypatch.setitem(sys.modules, "biobert_tf.ner_run", ner_run)
-    monkeypatch.setattr(biobert_tf, "ner_run", ner_run, raising=False)
+    def stand_in(package, name, **functions):
+        module = types.ModuleType(f"{package.__name__}.{name}")
+        for function, made in functions.items():
+            setattr(module, function, made)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(package, name, module, raising=False)
+
     from biobert_tf import checkpoints
 
-    convert = types.ModuleType("biobert_tf.checkpoints.convert")
-    convert.convert = record("convert", "out: written")
-    monkeypatch.setitem(sys.modules, "biobert_tf.checkpoints.convert", convert)
-    monkeypatch.setattr(checkpoints, "convert", convert, raising=False)
+    stand_in(biobert_tf, "ner_run", run=record("run"), demo=record("demo"))
+    stand_in(biobert_tf, "pretrain_run", run=record("pretrain"))
+    stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
     return calls
 
 
@@ -49,6 +53,71 @@ def test_the_script_and_the_command_are_one(calls):
     cli.ner(["run_ner.py", *flags])
     cli.main(["biobert", "ner", *flags])
     assert calls[0] == calls[1]
+
+
+def test_pretraining(calls):
+    flags = ["--output_dir=out", "--do_train", "--input_file=r*", "--optimizer=lamb"]
+    cli.pretraining(["run_pretraining.py", *flags])
+    cli.main(["biobert", "pretraining", *flags])
+    assert calls[0] == calls[1]
+    [settings] = calls[0][1]
+    assert settings.stages.input_file == "r*"
+    assert settings.pretraining.optimizer == "lamb"
+
+
+@pytest.fixture
+def text(tmp_path):
+    """A corpus of twenty documents in the original's format."""
+    documents = (f"Patient {i} had a fever.\nGene {i} was normal.\n" for i in range(20))
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(documents))
+    return path
+
+
+def test_corpus(text, tmp_path, capsys):
+    output = tmp_path / "corpus.txt"
+    cli.main(["biobert", "corpus", f"--input={text}", f"--output={output}"])
+    assert output.read_text().split() == text.read_text().split()
+    assert re.search(r"^documents +20$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_from_text_to_an_inspection(text, tmp_path, capsys):
+    vocab, records = tmp_path / "vocab.txt", tmp_path / "pairs.tfrecord"
+    words = ["--vocab_size=270", f"--input={text}", f"--output={vocab}"]
+    cli.main(["biobert", "vocab", "learn", *words])
+    assert capsys.readouterr().out.startswith("looked at 220 words, ")
+    words = [f"--vocab_file={vocab}", f"--input={text}"]
+    cli.main(["biobert", "vocab", "report", *words])
+    assert "pieces per word" in capsys.readouterr().out
+    words = [f"--input_file={text}", f"--output_file={records}", "--exact"]
+    words += [f"--vocab_file={vocab}", "--max_seq_length=32", "--dupe_factor=2"]
+    cli.main(["biobert", "create-pretraining-data", *words])
+    [said] = re.findall(r"(\d+) records", capsys.readouterr().out)
+    report = tmp_path / "report.json"
+    words = [str(records), f"--vocab_file={vocab}", "--examples=1", f"--json={report}"]
+    cli.main(["biobert", "inspect-tfrecord", *words])
+    shown = capsys.readouterr().out
+    assert f"{said} records in 1 files, static masking" in shown
+    assert "[CLS]" in shown
+    assert json.loads(report.read_text())["num_records"] == int(said)
+
+
+def test_vocab_extend(text, tmp_path, capsys):
+    vocab = tmp_path / "vocab.txt"
+    vocab.write_text("[PAD]\n[unused1]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nG\n##e\n##n\n")
+    words = [f"--vocab_file={vocab}", "--add=Gene", f"--output_dir={tmp_path / 'new'}"]
+    cli.main(["biobert", "vocab", "extend", *words])
+    assert capsys.readouterr().out.startswith("Gene: 1, was G ##e ##n ##e\n")
+    assert (tmp_path / "new" / "vocab.txt").read_text().split()[1] == "Gene"
+
+
+def test_vocab_lists_its_commands(capsys):
+    cli.main(["biobert", "vocab"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("usage: biobert vocab COMMAND")
+    assert [line.split()[0] for line in lines[2:]] == ["learn", "extend", "report"]
+    with pytest.raises(InputError, match=r"^no command 'lern'; known: learn, extend"):
+        cli.main(["biobert", "vocab", "lern"])
 
 
 def test_demo(calls):
@@ -84,20 +153,30 @@ def test_conlleval(tmp_path, capsys):
     assert capsys.readouterr().out == spaces
 
 
+COMMANDS = {
+    *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
+    *("create-pretraining-data", "inspect-tfrecord"),
+}
+
+
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
 def test_help_lists_the_commands(words, capsys):
     cli.main(["biobert", *words])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("usage: biobert COMMAND")
-    for command in ("ner", "demo", "convert", "conlleval"):
+    assert len(lines) == 2 + len(COMMANDS)
+    for command in COMMANDS:
         [line] = [line for line in lines if line.split()[:1] == [command]]
         assert len(line.split()) > 2
 
 
-@pytest.mark.parametrize("command", ["ner", "demo", "convert", "conlleval"])
+@pytest.mark.parametrize(
+    "command",
+    [*sorted(COMMANDS - {"vocab"}), "vocab learn", "vocab extend", "vocab report"],
+)
 def test_help_of_a_command(command, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.main(["biobert", command, "--help"])
+        cli.main(["biobert", *command.split(), "--help"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: biobert {command} ")
 

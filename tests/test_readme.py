@@ -1,37 +1,77 @@
-"""What the README says is so: its flags, its files, its counts."""
+"""What the README and the pages of docs/ say is so: flags, files, counts."""
 
 import dataclasses
 import re
 from pathlib import Path
 
-from biobert_tf import cli, config, flags
+import pytest
+
+from biobert_tf import cli, config, flags, pretraining_config
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = {
+    "run_ner.py": (config.NerConfig, cli.NER_DEFAULTS),
+    "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),
+    "biobert create-pretraining-data": (
+        pretraining_config.CreatePretrainingDataConfig,
+        {},
+    ),
+    "biobert corpus": (pretraining_config.WriteCorpusConfig, {}),
+}
 
 
-def flag_rows() -> list[str]:
-    rows = []
-    for _, fields in flags._groups(config.NerConfig):
+def flag_table(config_type, defaults):
+    """The rows of a command's table; rewrite docs/flags.md with them."""
+    rows = ["| flag | default | meaning |", "|---|---|---|"]
+    for _, fields in flags._groups(config_type):
         for field in fields:
             is_required = field.default is dataclasses.MISSING
-            default = flags._shown(flags._default(field, cli.NER_DEFAULTS))
+            default = flags._shown(flags._default(field, defaults))
             shown = "required" if is_required else default
             rows.append(f"| `--{field.name}` | {shown} | {field.metadata['help']} |")
-    return rows
+    return "\n".join(rows) + "\n"
 
 
-def test_every_flag_stands_in_the_table_with_its_default():
-    table = re.findall(r"^\| `--\w+` .*$", README, re.MULTILINE)
-    assert table == flag_rows()
+def flags_page():
+    """The whole of docs/flags.md."""
+    parts = [
+        "# Flags\n",
+        "`--flagfile=FILE` reads flags from a file, one per line. Booleans take\n"
+        "`--name`, `--noname` and `--name=false`.\n",
+    ]
+    for name, (config_type, defaults) in COMMANDS.items():
+        parts += [f"## {name}\n", flag_table(config_type, defaults)]
+    return "\n".join(parts)
 
 
-def test_every_source_file_named_exists():
-    named = set(re.findall(r"`([\w/]+\.(?:py|txt))`", README))
-    sources = {path for path in named if path.endswith(".py")}
-    assert sources
-    for path in sources:
-        assert (ROOT / path).exists() or (ROOT / "biobert_tf" / path).exists(), path
+def test_the_page_of_flags_is_the_code():
+    assert (ROOT / "docs" / "flags.md").read_text("utf-8") == flags_page()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_named_exists(page):
+    text = page.read_text("utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|flags))`", text))
+    places = [ROOT, ROOT / "biobert_tf", page.parent]
+    for path in named:
+        assert any((place / path).exists() for place in places), path
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+
+
+def test_files_are_named():
+    assert re.findall(r"`([\w/]+\.py)`", README)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_flag_named_exists(page):
+    known = {name.removeprefix("--") for name in re.findall(r"--\w+", flags_page())}
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    for command in re.findall(r"^(?:python )?run_\w+\.py .*$", text, re.MULTILINE):
+        for flag in re.findall(r"--(\w+)", command):
+            assert flag in known | {"flagfile", "help"}, flag
 
 
 def test_the_number_of_parity_marks_is_the_one_said():
@@ -43,5 +83,6 @@ def test_the_number_of_parity_marks_is_the_one_said():
     assert int(said) == marks
 
 
-def test_nothing_is_left_to_fill_in():
-    assert "@@" not in README
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_nothing_is_left_to_fill_in(page):
+    assert "@@" not in page.read_text("utf-8")

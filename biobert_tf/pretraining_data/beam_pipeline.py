@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conversion of a corpus as Apache Beam pipelines, for more than one machine.
+
+The records are those of `conversion.convert`, byte for byte: the same documents get
+the same keys, and the same function writes the file of a range of keys. What differs
+is who does it, and that all is read and written through Beam's file systems. Three
+pipelines run one after the other, made of `beam_steps`:
+
+    index   XML file -> its identifiers; the launcher then finds, from those of all
+            files, which records are live (not for a corpus of text)
+    read    file, or block of a text -> documents -> token ids; grouped by ranges of
+            keys, each range becomes a sorted part of the spool
+    write   number of a TFRecord file -> the file, from the parts that it needs
+
+Between them only files pass, in `<first output file>.beam-<random>/`:
+
+    vocab.txt            the vocabulary: workers need not have it
+    index/00007          of an XML file: its identifiers
+    live/00007           of an XML file: which of its records are live
+    units/00007          of a unit of the input: its counts
+    parts/00007/         the documents of a range of keys
+    files/00007          a TFRecord file, moved to its place at the very end
+    files/00007.json     its entry of the manifest
+    error.json           the first thing that is wrong with the input
+"""
+
+import dataclasses
+import functools
+import itertools
+import logging
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf.config import TextConfig
+from biobert_tf.corpora import reading
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.pretraining_data import (
+    beam_steps,
+    beam_storage,
+    manifest,
+    outputs,
+    shards,
+    units,
+)
+from biobert_tf.pretraining_data.beam_runner import Runner
+from biobert_tf.pretraining_data.beam_steps import Job, Unit
+from biobert_tf.pretraining_data.manifest import CorpusCounts, FileEntry, Manifest
+
+_LOG = logging.getLogger(__name__)
+
+# Text files are cut into units of this size. A part of the spool holds the documents
+# of about so many bytes of files: up to some million tokens.
+_UNIT_BYTES: Final = 2**24
+_FILE_BYTES_PER_PART: Final = 2**22
+_MAX_PARTS: Final = 2**13
+
+
+def convert(
+    input_patterns: str,
+    output_files: Sequence[str],
+    text: TextConfig,
+    pairs: PairConfig,
+    corpus: CorpusConfig,
+    conversion: ConversionConfig,
+) -> Manifest:
+    """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
+
+    Args:
+        input_patterns: Comma-separated globs of corpus files: paths that all workers
+            have, or URLs such as `gs://bucket/pubmed*.xml.gz`.
+        output_files: The TFRecord files, or one name for all; paths or URLs.
+        text: Vocabulary, which must be given, case and length.
+        pairs: How to pair and to mask.
+        corpus: How to read.
+        conversion: The runner, its options, and the number of files.
+
+    Returns:
+        What was written: the manifest that `conversion.convert` returns.
+
+    Raises:
+        InputError: The corpus, the vocabulary, the output or the options of the
+            runner cannot be used, or Beam is not installed. Nothing is left behind.
+    """
+    runner = Runner.of(conversion.runner, conversion.pipeline_options)
+    shards.check(text, pairs)
+    outputs.load_pieces(text)
+    target = _Target.of(output_files, conversion.num_shards)
+    inputs = _expand(input_patterns)
+    settings = manifest.settings_of(text, pairs, corpus, [], target.settings())
+    settings["inputs"] = [
+        [beam_storage.split(file.place)[1], file.num_bytes, file.changed_ns]
+        for file in inputs
+    ]
+    if (before := target.manifest_before(settings)) is not None:
+        _LOG.info("%s: this corpus is converted already", target.manifest_place)
+        return before
+    num_parts = 1 + sum(file.num_bytes for file in inputs) // _FILE_BYTES_PER_PART
+    work = f"{target.files[0]}.beam-{uuid.uuid4().hex[:8]}"
+    job = Job(work, text, pairs, corpus, min(num_parts, _MAX_PARTS))
+    try:
+        assert text.vocab_file is not None
+        beam_storage.put(text.vocab_file, job.vocab_place)
+        counts = _read(runner, job, [file.place for file in inputs])
+        if not counts.num_tokens:
+            raise reading.no_documents([Path(file.place) for file in inputs])
+        entries = _write(runner, job, target, counts.num_tokens)
+        result = Manifest(settings=settings, corpus=counts, files=tuple(entries))
+        target.publish(job, result)
+    finally:
+        beam_storage.delete(work)
+    return result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """Where the records go.
+
+    Attributes:
+        files: As the user gave them: paths or URLs.
+        num_shards: As the user gave it.
+    """
+
+    files: tuple[str, ...]
+    num_shards: int
+
+    @classmethod
+    def of(cls, files: Sequence[str], num_shards: int) -> "_Target":
+        """Returns the target; raises InputError where it contradicts itself."""
+        if len(set(files)) < len(files):
+            raise InputError("--output_file names a file twice")
+        if len(files) > 1 and num_shards not in (0, len(files)):
+            raise InputError(
+                f"--num_shards={num_shards} contradicts the {len(files)} names of "
+                "--output_file"
+            )
+        places = [f if beam_storage.is_remote(f) else os.path.abspath(f) for f in files]
+        return cls(tuple(places), num_shards)
+
+    @property
+    def names(self) -> list[str]:
+        """The files without their folders."""
+        return [beam_storage.split(file)[1] for file in self.files]
+
+    @property
+    def manifest_place(self) -> str:
+        """Where the manifest goes."""
+        return self.files[0] + manifest.SUFFIX
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what `conversion.convert` notes of the output."""
+        return {
+            "output_file": ",".join(self.names),
+            "num_shards": self.num_shards,
+            "exact": False,
+        }
+
+    def places(self, num_tokens: int) -> list[str]:
+        """Returns the places of all files for a corpus of this size."""
+        if len(self.files) > 1:
+            return list(self.files)
+        plan = outputs.Plan.of([Path(self.names[0])], self.num_shards, num_tokens)
+        folder = beam_storage.split(self.files[0])[0]
+        return [beam_storage.join(folder, path.name) for path in plan.paths]
+
+    def manifest_before(self, settings: manifest.Settings) -> Manifest | None:
+        """Returns the manifest of the same conversion if all files are there.
+
+        Their sizes are compared, not their contents: a cluster is for terabytes.
+
+        Raises:
+            InputError: There is the manifest of another conversion.
+        """
+        if not beam_storage.find(self.manifest_place):
+            return None
+        with beam_storage.local_copy(self.manifest_place) as path:
+            before = Manifest.load(path)
+            manifest.refuse_other(path, before.settings, settings, "it and its files")
+        found = [
+            file.num_bytes
+            for place in self.places(before.corpus.num_tokens)
+            for file in beam_storage.find(place)
+        ]
+        return before if found == [entry.num_bytes for entry in before.files] else None
+
+    def publish(self, job: Job, result: Manifest) -> None:
+        """Moves the finished files to their places, then writes the manifest."""
+        places = self.places(result.corpus.num_tokens)
+        beam_storage.move(
+            {job.place("files", i): place for i, place in enumerate(places)}
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "manifest.json"
+            result.save(path)
+            beam_storage.put(path, self.manifest_place)
+
+
+def _expand(patterns: str) -> list[beam_storage.FoundFile]:
+    """Returns the files of comma-separated globs; see `reading.expand`."""
+    found: dict[beam_storage.FoundFile, None] = {}
+    for pattern in patterns.split(","):
+        if beam_storage.is_remote(pattern):
+            files = beam_storage.find(pattern.strip())
+            if not files:
+                raise InputError(f"{pattern.strip()}: no file matches; check the URL")
+        else:
+            files = [
+                file
+                for path in reading.expand(pattern)
+                for file in beam_storage.find(os.path.abspath(path))
+            ]
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def _find_units(places: Sequence[str]) -> Iterator[Unit]:
+    """Yields the units of all files, numbered; files at URLs are not cut."""
+    number = itertools.count()
+    for file_number, place in enumerate(places):
+        blocks: list[tuple[int, int] | None] = [None]
+        if not beam_storage.is_remote(place):
+            blocks = [u.block for u in units.find_units([Path(place)], _UNIT_BYTES)]
+        for block in blocks:
+            yield Unit(next(number), file_number, place, block)
+
+
+def _read(runner: Runner, job: Job, places: Sequence[str]) -> CorpusCounts:
+    """Puts the documents into the parts of the spool; returns what there is."""
+    found = list(_find_units(places))
+    xml_files = [unit for unit in found if not reading.is_text(unit.place)]
+    if xml_files:
+        _LOG.info("indexing %d files", len(xml_files))
+        runner.run(job, xml_files, beam_steps.index_file)
+        beam_steps.resolve(job, xml_files)
+    _LOG.info("reading %d files in %d units", len(places), len(found))
+    runner.run(job, found, beam_steps.read_unit, beam_steps.write_part)
+    total = CorpusCounts()
+    for unit in found:
+        note = beam_storage.get_json(job.place("units", unit.number))
+        total += CorpusCounts(**note["counts"])
+        for skip in note["skips"]:
+            _LOG.warning("skipped: %s", skip)
+    return total
+
+
+def _write(
+    runner: Runner, job: Job, target: _Target, num_tokens: int
+) -> Iterator[FileEntry]:
+    """Writes the TFRecord files to the folder of the job; yields their entries."""
+    places = target.places(num_tokens)
+    local = [Path(place) for place in places if not beam_storage.is_remote(place)]
+    for path in local:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    outputs.refuse_others(local)
+    _LOG.info("writing %d files of %d WordPieces", len(places), num_tokens)
+    step = functools.partial(
+        beam_steps.write_file,
+        names=target.names,
+        num_shards=target.num_shards,
+        num_tokens=num_tokens,
+    )
+    runner.run(job, range(len(places)), step)
+    for number in range(len(places)):
+        note = job.place("files", f"{number:05d}.json")
+        yield FileEntry(**beam_storage.get_json(note))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A runner of Apache Beam: its options checked, pipelines run to their end.
+
+Neither metrics nor side inputs nor several outputs of a step are used, and a pipeline
+has one end: Beam's Dask runner supports no more.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_data import beam_steps, beam_storage
+from biobert_tf.pretraining_data.beam_steps import Job
+
+_RUNNER_CLASSES: Final = {
+    # What Beam calls DirectRunner downloads a Go program and runs that, if it can.
+    "DirectRunner": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner",
+}
+
+Step = Callable[[Job, Any], Iterator[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Runner:
+    """A runner of Beam.
+
+    Attributes:
+        name: As in `--runner`.
+        options: Beam's `PipelineOptions`.
+    """
+
+    name: str
+    options: Any
+
+    @classmethod
+    def of(cls, name: str, pipeline_options: str) -> "Runner":
+        """Returns a runner with its options.
+
+        Args:
+            name: As in `--runner`.
+            pipeline_options: The runner's own options, as a shell would take them.
+
+        Raises:
+            InputError: Beam is not installed or does not know an option.
+        """
+        try:
+            with _quiet_import():
+                from apache_beam.options.pipeline_options import PipelineOptions
+                from apache_beam.runners import create_runner
+
+                # The runner brings its options; Beam knows them once it is imported.
+                create_runner(_RUNNER_CLASSES.get(name, name))
+        except ImportError as error:
+            raise InputError(
+                f"--runner={name} needs Apache Beam: pip install '.[beam]' ({error})"
+            ) from None
+        arguments = _arguments(name, pipeline_options)
+        options = PipelineOptions(arguments)
+        options.get_all_options(
+            add_extra_args_fn=functools.partial(_check_arguments, arguments)
+        )
+        return cls(name, options)
+
+    def run(
+        self,
+        job: Job,
+        elements: Iterable[Any],
+        step: Step,
+        step_of_groups: Step | None = None,
+    ) -> None:
+        """Runs a pipeline to its end.
+
+        Args:
+            job: What the steps have to know.
+            elements: What the first step gets, one by one.
+            step: Done to each element; yields pairs where there is a second step.
+            step_of_groups: Done to each key and all its values.
+
+        Raises:
+            InputError: A step has found the input wrong, or the runner cannot work.
+        """
+        import apache_beam as beam
+
+        try:
+            pipeline = beam.Pipeline(
+                runner=_RUNNER_CLASSES.get(self.name, self.name), options=self.options
+            )
+        except ValueError as error:
+            lines = str(error).splitlines()
+            problem = " ".join(lines[1:] or lines)
+            raise InputError(f"--pipeline_options: {problem}") from None
+        found = (
+            pipeline
+            | beam.Create(list(elements))
+            # Else a runner may do all the steps of all elements in one place.
+            | beam.Reshuffle()
+            | "First" >> beam.FlatMap(functools.partial(beam_steps.guarded, job, step))
+        )
+        if step_of_groups is not None:
+            second = functools.partial(beam_steps.guarded, job, step_of_groups)
+            _ = found | beam.GroupByKey() | "Second" >> beam.FlatMap(second)
+        try:
+            self._wait(pipeline.run())
+        except OSError as error:
+            raise InputError(f"--runner={self.name}: {error}") from None
+        if beam_storage.find(job.error_place):
+            raise InputError(beam_storage.get_json(job.error_place)["message"])
+
+    def _wait(self, result: Any) -> None:
+        try:
+            state = result.wait_until_finish()
+        finally:
+            # Dask's result holds a client, and where no address was given a cluster.
+            if hasattr(result, "client"):
+                result.client.close()
+        if state not in (None, "DONE"):
+            raise InputError(f"--runner={self.name}: the pipeline ended as {state}")
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Keeps to itself which clouds' packages are missing, and each worker's start."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+    for name in ("apache_beam.runners.worker", "distributed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _arguments(name: str, pipeline_options: str) -> list[str]:
+    try:
+        arguments = shlex.split(pipeline_options)
+    except ValueError as error:
+        raise InputError(
+            f"--pipeline_options={pipeline_options!r}: {str(error).lower()}"
+        ) from None
+    sized = ("--dask_partition_size", "--dask_npartitions")
+    if name == "DaskRunner" and not any(a.startswith(sized) for a in arguments):
+        # By default 128 elements, each a whole file here, go to one worker.
+        arguments.append("--dask_partition_size=1")
+    return arguments
+
+
+def _check_arguments(arguments: Sequence[str], parser: Any) -> None:
+    """Refuses arguments that Beam would leave out with a warning, or die of."""
+
+    def refuse(problem: str) -> None:
+        raise InputError(f"--pipeline_options: {problem}")
+
+    parser.error = refuse
+    _, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        refuse(f"Beam has no option {unknown[0]}")

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the workers of `beam_pipeline` do: each step a function of a job and an element.
+
+Nothing here needs Beam. What a step has to tell the launcher it writes to the job's
+folder; what is wrong with the input too, for an exception is repeated by some runners
+and wrapped in pages of traceback by all.
+"""
+
+import atexit
+import collections
+import contextlib
+import dataclasses
+import functools
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf.config import TextConfig
+from biobert_tf.corpora import reading, sentences, versions
+from biobert_tf.corpora.document import Skipped
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import CorpusConfig, PairConfig
+from biobert_tf.pretraining_data import beam_storage, outputs, spool, units
+from biobert_tf.pretraining_data.documents import (
+    DocumentsBuilder,
+    TokenizedDocuments,
+    id_dtype,
+)
+from biobert_tf.pretraining_data.manifest import CorpusCounts
+
+_MAX_SKIPS_SHOWN: Final = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What every step has to know; small, for it is sent with each of them.
+
+    Attributes:
+        work: The folder of all that passes between steps, as path or URL.
+        text: Case and length; workers find the vocabulary in `work`.
+        pairs: How to pair and to mask.
+        corpus: How to read.
+        num_parts: Ranges of keys that become parts of the spool.
+    """
+
+    work: str
+    text: TextConfig
+    pairs: PairConfig
+    corpus: CorpusConfig
+    num_parts: int
+
+    def place(self, *names: str | int) -> str:
+        """Returns the place of something in `work`; numbers become five digits."""
+        return beam_storage.join(
+            self.work, *(n if isinstance(n, str) else f"{n:05d}" for n in names)
+        )
+
+    @property
+    def vocab_place(self) -> str:
+        """The copy of the vocabulary."""
+        return self.place("vocab.txt")
+
+    @property
+    def error_place(self) -> str:
+        """A JSON object whose `message` says what is wrong, if anything is."""
+        return self.place("error.json")
+
+
+class Unit(NamedTuple):
+    """A part of the input that one worker reads at a time; see `units.Unit`."""
+
+    number: int
+    file_number: int
+    place: str
+    block: tuple[int, int] | None
+
+
+class Row(NamedTuple):
+    """A document; sorted, rows do not depend on the order in which they came.
+
+    Attributes:
+        key: Of the spool.
+        unit: Number of the unit.
+        ordinal: Number of the document in the unit.
+        sentence_lengths: int64 `[sentences]`, tokens of each, as bytes.
+        token_ids: uint16 or uint32 `[tokens]`, as bytes.
+    """
+
+    key: int
+    unit: int
+    ordinal: int
+    sentence_lengths: bytes
+    token_ids: bytes
+
+
+def guarded(
+    job: Job, step: Callable[[Job, Any], Iterator[Any]], element: Any
+) -> Iterator[Any]:
+    """Yields what a step yields; notes what is wrong with the input, once.
+
+    After that, nothing more is done: the elements that are left pass quickly.
+    """
+    if beam_storage.find(job.error_place):
+        return
+    try:
+        yield from step(job, element)
+    except InputError as error:
+        beam_storage.put_json({"message": str(error)}, job.error_place)
+
+
+def index_file(job: Job, unit: Unit) -> Iterator[int]:
+    """Stores the identifiers of an XML file.
+
+    Yields:
+        The number of the file.
+    """
+    with beam_storage.local_copy(unit.place) as path:
+        index = reading.index_file(path, job.corpus)
+    columns = {
+        field.name: getattr(index, field.name)
+        for field in dataclasses.fields(index)
+        if field.name != "path"
+    }
+    _put_arrays(columns, job.place("index", unit.file_number))
+    yield unit.file_number
+
+
+def resolve(job: Job, xml_files: Sequence[Unit]) -> None:
+    """Finds the live records of files that have been indexed, and stores which."""
+    indexes = [
+        versions.FileIndex(
+            unit.place, **_get_arrays(job.place("index", unit.file_number))
+        )
+        for unit in xml_files
+    ]
+    is_live = versions.resolve(indexes).is_live
+    for unit in xml_files:
+        live_place = job.place("live", unit.file_number)
+        _put_arrays({"is_live": is_live[unit.place]}, live_place)
+
+
+def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
+    """Tokenizes the documents of a unit, and stores its counts.
+
+    Yields:
+        The part of the spool that a document belongs to, and the document. The
+        first unit gives None to every part: so there is each, if without documents.
+    """
+    if unit.number == 0:
+        yield from zip(range(job.num_parts), itertools.repeat(None))
+    builder = DocumentsBuilder(units.load_tokenizer(_text(job)))
+    skipped: list[Skipped] = []
+    duplicates: list[str] = []
+    num_documents = num_sentences = num_tokens = 0
+    with beam_storage.local_copy(unit.place) as path:
+        options = reading.ReadOptions(job.corpus, _current(job, unit, path))
+        for ordinal, document in enumerate(
+            reading.documents(
+                path, options, skipped.append, duplicates.append, unit.block
+            )
+        ):
+            if not builder.add(sentences.sentences(document)):
+                continue
+            tokenized = builder.build()
+            num_documents += 1
+            num_sentences += tokenized.num_sentences
+            num_tokens += tokenized.num_tokens
+            # Without the directory, so that a corpus may be moved.
+            name = document.id.removeprefix(f"{path}:")
+            key = spool.key_of(job.pairs.random_seed, unit.file_number, name)
+            yield (
+                key * job.num_parts // spool.NUM_KEYS,
+                Row(
+                    key,
+                    unit.number,
+                    ordinal,
+                    np.diff(tokenized.sentence_starts).tobytes(),
+                    tokenized.token_ids.tobytes(),
+                ),
+            )
+    counts = CorpusCounts(
+        num_documents=num_documents,
+        num_sentences=num_sentences,
+        num_tokens=num_tokens,
+        num_duplicates=len(duplicates),
+        num_skipped=dict(collections.Counter(skip.reason for skip in skipped)),
+    )
+    shown = [f"{unit.place}: {s.position}: {s.reason}" for s in skipped if s.is_damage]
+    beam_storage.put_json(
+        {"counts": dataclasses.asdict(counts), "skips": shown[:_MAX_SKIPS_SHOWN]},
+        job.place("units", unit.number),
+    )
+
+
+def write_part(job: Job, part: tuple[int, Iterable[Row | None]]) -> Iterator[int]:
+    """Stores the documents of a part of the spool, in the order of their keys.
+
+    Yields:
+        The number of the part.
+    """
+    number, found = part
+    rows = sorted(row for row in found if row is not None)
+    lengths = [np.frombuffer(row.sentence_lengths, np.int64) for row in rows]
+    dtype = id_dtype(units.load_tokenizer(_text(job)).vocab)
+    documents = TokenizedDocuments(
+        np.frombuffer(b"".join(row.token_ids for row in rows), dtype),
+        _starts(np.concatenate([np.zeros(0, np.int64), *lengths])),
+        _starts(np.array([len(of_document) for of_document in lengths], np.int64)),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "part"
+        spool.save(folder, np.array([row.key for row in rows], np.int64), documents)
+        for path in folder.iterdir():
+            beam_storage.put(path, job.place("parts", number, path.name))
+    yield number
+
+
+def write_file(
+    job: Job, number: int, *, names: Sequence[str], num_shards: int, num_tokens: int
+) -> Iterator[int]:
+    """Stores a TFRecord file and its entry of the manifest.
+
+    Args:
+        job: The conversion.
+        number: Of the file.
+        names: Of the output files, without folders, as the user gave them.
+        num_shards: How many files to make of one name; 0: by the size of the corpus.
+        num_tokens: Of the corpus.
+
+    Yields:
+        The number of the file.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        plan = outputs.Plan.of([folder / n for n in names], num_shards, num_tokens)
+        with contextlib.ExitStack() as stack:
+            parts = [
+                _local_part(job, part, folder, stack)
+                for part in parts_needed(plan, number, job.num_parts)
+            ]
+            writer = outputs.FileWriter(
+                folder / "notes", tuple(parts), plan, _text(job), job.pairs
+            )
+            entry = writer.write(number)
+        beam_storage.put(plan.paths[number], job.place("files", number))
+    note = job.place("files", f"{number:05d}.json")
+    beam_storage.put_json(dataclasses.asdict(entry), note)
+    yield number
+
+
+def parts_needed(plan: outputs.Plan, number: int, num_parts: int) -> list[int]:
+    """Returns the parts of the spool that hold what a TFRecord file is made of.
+
+    Args:
+        plan: Which ranges of keys that is: the file's portions and their banks.
+        number: Of the file.
+        num_parts: Parts, equal ranges of keys as well.
+    """
+    first = number * plan.portions_per_file
+    last = first + min(
+        plan.portions_per_file + plan.num_bank_portions, plan.num_portions
+    )
+    return sorted(
+        {
+            part % num_parts
+            for part in range(
+                first * num_parts // plan.num_portions,
+                -(-last * num_parts // plan.num_portions),
+            )
+        }
+    )
+
+
+def _local_part(
+    job: Job, number: int, scratch: Path, stack: contextlib.ExitStack
+) -> Path:
+    place = job.place("parts", number)
+    if not beam_storage.is_remote(place):
+        return Path(place)
+    folder = scratch / "parts" / f"{number:05d}"
+    folder.mkdir(parents=True)
+    for file in beam_storage.find(beam_storage.join(place, "*")):
+        path = stack.enter_context(beam_storage.local_copy(file.place))
+        path.rename(folder / path.name)
+    return folder
+
+
+@functools.lru_cache(maxsize=1)
+def _text(job: Job) -> TextConfig:
+    """Returns the settings of the text with a vocabulary that this process can read."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    path = stack.enter_context(beam_storage.local_copy(job.vocab_place))
+    return dataclasses.replace(job.text, vocab_file=path)
+
+
+def _current(job: Job, unit: Unit, path: Path) -> reading.Current | None:
+    """Returns which records of a unit are live, by the path it is read from."""
+    if reading.is_text(unit.place):
+        return None
+    is_live = _get_arrays(job.place("live", unit.file_number))["is_live"]
+    return reading.Current({str(path): is_live})
+
+
+def _put_arrays(arrays: dict[str, Any], place: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "arrays.npz"
+        np.savez(path, **arrays)
+        beam_storage.put(path, place)
+
+
+def _get_arrays(place: str) -> dict[str, np.ndarray]:
+    with beam_storage.local_copy(place) as path, np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files by their place: a path, or a URL that one of Apache Beam's file systems knows.
+
+Places are strings: a `Path` would make `gs:/bucket` of `gs://bucket`. What is written
+appears whole or not at all: a local file by renaming, an object of a store when its
+last byte is there.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+
+
+class FoundFile(NamedTuple):
+    """A file as it was found.
+
+    Attributes:
+        place: Path or URL.
+        num_bytes: Its size.
+        changed_ns: Time of its last change, in nanoseconds since 1970.
+    """
+
+    place: str
+    num_bytes: int
+    changed_ns: int
+
+
+def is_remote(place: str) -> bool:
+    """Tells a URL from a path."""
+    return "://" in place
+
+
+def join(folder: str, *names: str) -> str:
+    """Returns the place of something in a folder."""
+    return "/".join([folder, *names])
+
+
+def split(place: str) -> tuple[str, str]:
+    """Returns the folder, "." where none is named, and the name in it."""
+    folder, _, name = place.rpartition("/")
+    return folder or ("/" if place.startswith("/") else "."), name
+
+
+def find(pattern: str) -> list[FoundFile]:
+    """Returns the files that match a path or a URL with wild cards, sorted by name.
+
+    A path has no wild cards here.
+
+    Raises:
+        InputError: Beam has no such file system here, or it does not answer.
+    """
+    if is_remote(pattern):
+        try:
+            found = _file_systems().match([pattern])[0].metadata_list
+        except (OSError, ValueError) as error:
+            raise InputError.at(pattern, None, f"cannot be listed: {error}") from None
+        return sorted(
+            FoundFile(f.path, f.size_in_bytes, int(f.last_updated_in_seconds * 1e9))
+            for f in found
+        )
+    path = Path(pattern)
+    if not path.is_file():
+        return []
+    stat = path.stat()
+    return [FoundFile(pattern, stat.st_size, stat.st_mtime_ns)]
+
+
+@contextlib.contextmanager
+def local_copy(place: str) -> Iterator[Path]:
+    """Gives a path to read a file from: itself, or a copy for as long as the block.
+
+    The copy has the name of the file. An `InputError` in the block that names the
+    copy is made to name the place.
+
+    Raises:
+        InputError: The file cannot be copied.
+    """
+    if not is_remote(place):
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / split(place)[1]
+        try:
+            source = _file_systems().open(place, **_as_it_is())
+            with source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise InputError.at(place, None, f"cannot be read: {error}") from None
+        try:
+            yield path
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), place)) from None
+
+
+def put(path: Path, place: str) -> None:
+    """Copies a local file to a place.
+
+    Raises:
+        InputError: It cannot be written there.
+    """
+    if not is_remote(place):
+        with files.replacing(Path(place)) as temporary:
+            shutil.copyfile(path, temporary)
+        return
+    try:
+        target = _file_systems().create(place, **_as_it_is())
+        with target, path.open("rb") as source:
+            shutil.copyfileobj(source, target)
+    except OSError as error:
+        raise InputError.at(place, None, f"cannot be written: {error}") from None
+
+
+def put_json(values: Any, place: str) -> None:
+    """Writes JSON to a place; raises as `put` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "values.json"
+        files.write_json(path, values)
+        put(path, place)
+
+
+def get_json(place: str) -> dict[str, Any]:
+    """Reads the JSON object at a place; raises as `local_copy` does."""
+    with local_copy(place) as path:
+        return files.read_json(path)
+
+
+def move(destinations: Mapping[str, str]) -> None:
+    """Moves files from the keys to the values, which they replace.
+
+    Raises:
+        InputError: One cannot be moved.
+    """
+    remote = {a: b for a, b in destinations.items() if is_remote(a) or is_remote(b)}
+    try:
+        for source, destination in destinations.items():
+            if source not in remote:
+                Path(source).replace(destination)
+        if remote:
+            _file_systems().rename(list(remote), list(remote.values()))
+    except OSError as error:
+        raise InputError(f"the TFRecord files cannot be moved: {error}") from None
+
+
+def delete(folder: str) -> None:
+    """Deletes a folder and what is in it, as far as that is possible."""
+    if not is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        _file_systems().delete([file.place for file in find(join(folder, "**"))])
+
+
+def _file_systems() -> Any:
+    # Only those who have Beam have URLs.
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def _as_it_is() -> dict[str, str]:
+    """Returns the options that keep a file system from unpacking `.gz`."""
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return {"compression_type": CompressionTypes.UNCOMPRESSED}

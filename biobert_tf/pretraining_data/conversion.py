@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conversion of a corpus to TFRecords: parallel, resumable, in flat memory.
+
+Two passes. The first reads units of the input and spools the token ids of each
+document under a key: a hash of the seed and of where the document comes from. The
+second writes the TFRecord files: each holds the documents of a range of keys, with
+random next sentences from the whole corpus or, where that is large, from the
+documents of the ranges that follow, which are a random sample of it.
+
+The records depend on the inputs and the settings, never on the number of workers,
+the cut into units, or a kill in between. What is finished is under its final name;
+everything else is hidden, and is not read:
+
+    <output_file>.work/plan.json        the settings, to compare on a second start
+    <output_file>.work/units/00007/     a finished unit of the first pass
+    <output_file>.work/files/00007.json what is known of a finished TFRecord file
+    <output_file>.manifest.json         written last; then the work directory goes
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from biobert_tf import files
+from biobert_tf.config import TextConfig
+from biobert_tf.corpora import reading, streams
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.pretraining_data import (
+    exact,
+    manifest,
+    outputs,
+    shards,
+    units,
+    workers,
+)
+from biobert_tf.pretraining_data.manifest import (
+    CorpusCounts,
+    FileEntry,
+    Manifest,
+    Settings,
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+def convert(
+    input_patterns: str,
+    output_files: Sequence[Path],
+    text: TextConfig,
+    pairs: PairConfig,
+    corpus: CorpusConfig,
+    conversion: ConversionConfig,
+) -> Manifest:
+    """Writes the masked sentence pairs of a corpus, or goes on after a kill.
+
+    Where `output_files` names one file and there are several to write, they are
+    called `name-00000-of-00012.suffix` and so on.
+
+    Args:
+        input_patterns: Comma-separated globs of corpus files.
+        output_files: The TFRecord files, or one name for all.
+        text: Vocabulary, which must be given, case and length.
+        pairs: How to pair and to mask.
+        corpus: How to read.
+        conversion: Number of files and of workers.
+
+    Returns:
+        What was written; it is also in `<first output file>.manifest.json`. If that
+        is there already, of the same conversion, and the files are as it says,
+        nothing is done.
+
+    Raises:
+        InputError: The corpus or the vocabulary cannot be used, the output cannot be
+            written or is of another conversion, or a worker was killed.
+    """
+    _check_outputs(output_files, conversion.num_shards)
+    inputs = reading.expand(input_patterns)
+    _check_settings(inputs, text, pairs, conversion.exact)
+    outputs.load_pieces(text)
+    how = {
+        "output_file": ",".join(path.name for path in output_files),
+        "num_shards": conversion.num_shards,
+        "exact": conversion.exact,
+    }
+    settings = manifest.settings_of(text, pairs, corpus, inputs, how)
+    job = _Job(tuple(inputs), tuple(output_files), settings, text, pairs, corpus)
+    before = job.manifest_before()
+    if before is not None and job.is_intact(before):
+        _LOG.info("%s: this corpus is converted already", job.manifest_path)
+        shutil.rmtree(job.work_dir, ignore_errors=True)
+        return before
+    with job.owned_work_dir():
+        if conversion.exact:
+            result = job.run_exact()
+        else:
+            with workers.pool(conversion.num_workers) as executor:
+                result = job.run(executor, before)
+        result.save(job.manifest_path)
+        shutil.rmtree(job.work_dir)
+    return result
+
+
+def _check_settings(
+    inputs: Sequence[Path], text: TextConfig, pairs: PairConfig, exact: bool
+) -> None:
+    if not exact:
+        shards.check(text, pairs)
+        return
+    if pairs.masking == "dynamic":
+        raise InputError("--exact contradicts --masking=dynamic")
+    for path in inputs:
+        if not reading.is_text(path) or streams.is_compressed(path.name):
+            raise InputError.at(
+                path,
+                None,
+                "--exact reads plain text, as the original does; write it with "
+                "`biobert corpus`",
+            )
+
+
+def _check_outputs(output_files: Sequence[Path], num_shards: int) -> None:
+    for path in output_files:
+        if path.is_dir():
+            raise InputError.at(path, None, "is a directory; give the name of a file")
+    if len(set(output_files)) < len(output_files):
+        raise InputError("--output_file names a file twice")
+    if len(output_files) > 1 and num_shards not in (0, len(output_files)):
+        raise InputError(
+            f"--num_shards={num_shards} contradicts --output_file, which names "
+            f"{len(output_files)} files"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """One conversion: its settings, its places, its steps."""
+
+    inputs: tuple[Path, ...]
+    output_files: tuple[Path, ...]
+    settings: Settings
+    text: TextConfig
+    pairs: PairConfig
+    corpus: CorpusConfig
+
+    @property
+    def manifest_path(self) -> Path:
+        first = self.output_files[0]
+        return first.with_name(first.name + manifest.SUFFIX)
+
+    @property
+    def work_dir(self) -> Path:
+        return self.output_files[0].with_name(self.output_files[0].name + ".work")
+
+    def manifest_before(self) -> Manifest | None:
+        """Returns the manifest of the same conversion; refuses one of another."""
+        if not self.manifest_path.exists():
+            return None
+        before = Manifest.load(self.manifest_path)
+        manifest.refuse_other(
+            self.manifest_path, before.settings, self.settings, "it and its files"
+        )
+        return before
+
+    def is_intact(self, before: Manifest) -> bool:
+        """Tells whether the files are as the manifest says."""
+        paths = self._plan(before.corpus.num_tokens).paths
+        pairs = zip(before.files, paths, strict=True)
+        return all(entry.is_intact(path) for entry, path in pairs)
+
+    @contextlib.contextmanager
+    def owned_work_dir(self) -> Iterator[None]:
+        """Makes the work directory, or takes over that of the same conversion.
+
+        Raises:
+            InputError: It cannot be written, is in use, or holds finished work of
+                another conversion.
+        """
+        try:
+            for name in ("units", "files"):
+                (self.work_dir / name).mkdir(parents=True, exist_ok=True)
+            lock = (self.work_dir / "lock").open("w")
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror}; choose another directory"
+            raise InputError.at(self.work_dir, None, problem) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                problem = "in use by another conversion to the same --output_file"
+                raise InputError.at(self.work_dir, None, problem) from None
+            self._adopt_work()
+            try:
+                yield
+            finally:
+                self._sweep()
+
+    def _adopt_work(self) -> None:
+        plan = self.work_dir / "plan.json"
+        if plan.exists() and any(self.work_dir.glob("*/[0-9]*")):
+            _LOG.info("%s: resuming", self.work_dir)
+            manifest.refuse_other(
+                plan, files.read_json(plan), self.settings, str(self.work_dir)
+            )
+        files.write_json(plan, self.settings)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Deletes what is not finished, of this start or one that was killed."""
+        outputs.sweep([*self.output_files, self.manifest_path])
+        for unit in self.work_dir.glob("units/.*"):
+            shutil.rmtree(unit)
+
+    def run(self, executor: workers.Pool, before: Manifest | None) -> Manifest:
+        """Does what is not done yet of both passes."""
+        reader = units.UnitReader(
+            self.work_dir / "units", self.text, self.corpus, self.pairs.random_seed
+        )
+        corpus_units = units.find_units(self.inputs)
+        counts = self._read(executor, reader, corpus_units)
+        if not counts.num_tokens:
+            shutil.rmtree(self.work_dir)
+            raise reading.no_documents(self.inputs)
+        writer = outputs.FileWriter(
+            self.work_dir / "files",
+            tuple(reader.parts(corpus_units)),
+            self._plan(counts.num_tokens),
+            self.text,
+            self.pairs,
+        )
+        if before is not None:
+            for number, entry in enumerate(before.files):
+                writer.note(number, entry)
+        return Manifest(
+            settings=self.settings,
+            corpus=counts,
+            files=tuple(_write(executor, writer)),
+        )
+
+    def run_exact(self) -> Manifest:
+        """Does what the original does, in one go."""
+        tokenizer = units.load_tokenizer(self.text)
+        documents = exact.read_documents(self.inputs, tokenizer)
+        plan = self._plan(0)
+        counts = exact.convert(
+            documents, tokenizer.vocab, self.text, self.pairs, plan.paths
+        )
+        return Manifest(
+            settings=self.settings,
+            corpus=CorpusCounts(
+                num_documents=documents.num_documents,
+                num_sentences=documents.num_sentences,
+                num_tokens=documents.num_tokens,
+            ),
+            files=tuple(
+                FileEntry.of(path, file_counts)
+                for path, file_counts in zip(plan.paths, counts, strict=True)
+            ),
+        )
+
+    def _read(
+        self,
+        executor: workers.Pool,
+        reader: units.UnitReader,
+        corpus_units: Sequence[units.Unit],
+    ) -> CorpusCounts:
+        """Reads the units that are not finished; returns the counts of all."""
+        known = [reader.counts(unit) for unit in corpus_units]
+        pending = units.with_current(
+            [u for u, c in zip(corpus_units, known, strict=True) if c is None],
+            self.inputs,
+            self.corpus,
+            executor.map,
+        )
+        total = sum(filter(None, known), CorpusCounts())
+        sizes = [unit.num_bytes for unit in pending]
+        for _, result in workers.run(executor, reader.read, pending, sizes, "reading"):
+            total += result.counts
+            for skip in result.skips:
+                _LOG.warning("skipped: %s", skip)
+        _LOG.info(
+            "%d documents, %d sentences, %d WordPieces",
+            total.num_documents,
+            total.num_sentences,
+            total.num_tokens,
+        )
+        return total
+
+    def _plan(self, num_tokens: int) -> outputs.Plan:
+        # The original writes the files that are named.
+        num_shards = self.settings["num_shards"] or int(self.settings["exact"])
+        return outputs.Plan.of(self.output_files, num_shards, num_tokens)
+
+
+def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry]:
+    """Writes the files that are not finished; returns what is known of all."""
+    outputs.refuse_others(writer.plan.paths)
+    numbers = range(len(writer.plan.paths))
+    known = {number: writer.entry(number) for number in numbers}
+    pending = [number for number, entry in known.items() if entry is None]
+    if len(pending) < len(known):
+        _LOG.info("%d files are finished already", len(known) - len(pending))
+    sizes = [1] * len(pending)
+    known |= workers.run(executor, writer.write, pending, sizes, "writing")
+    return [entry for entry in known.values() if entry is not None]

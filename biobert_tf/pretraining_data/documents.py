@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents as token ids, many of them in three flat arrays."""
+
+import array
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf.errors import InputError
+from biobert_tf.tokenization import FullTokenizer
+
+_SPECIAL: Final = frozenset({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenizedDocuments:
+    """Token ids of documents, which have sentences, which have tokens; none empty.
+
+    Attributes:
+        token_ids: uint16 or uint32 `[tokens]`; see `id_dtype`.
+        sentence_starts: int64 `[sentences + 1]`: where each sentence begins in
+            `token_ids`; the last entry is the number of tokens.
+        document_starts: int64 `[documents + 1]`: number of the first sentence of
+            each document; the last entry is the number of sentences.
+    """
+
+    token_ids: np.ndarray
+    sentence_starts: np.ndarray
+    document_starts: np.ndarray
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents."""
+        return len(self.document_starts) - 1
+
+    @property
+    def num_sentences(self) -> int:
+        """Number of sentences."""
+        return len(self.sentence_starts) - 1
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens."""
+        return len(self.token_ids)
+
+    @classmethod
+    def concatenated(
+        cls, parts: Sequence["TokenizedDocuments"]
+    ) -> "TokenizedDocuments":
+        """Returns the documents of `parts`, at least one, in order."""
+        return cls(
+            np.concatenate([part.token_ids for part in parts]),
+            _joined([part.sentence_starts for part in parts]),
+            _joined([part.document_starts for part in parts]),
+        )
+
+    def take(self, indices: np.ndarray) -> "TokenizedDocuments":
+        """Returns the documents at `indices`, int `[n]`, in that order."""
+        sentences, document_starts = _gathered(self.document_starts, indices)
+        tokens, sentence_starts = _gathered(self.sentence_starts, sentences)
+        return TokenizedDocuments(
+            self.token_ids[tokens], sentence_starts, document_starts
+        )
+
+
+class DocumentsBuilder:
+    """Collects documents one by one, at two or four bytes a token."""
+
+    def __init__(self, tokenizer: FullTokenizer) -> None:
+        """Starts without documents; `tokenizer` cuts their sentences."""
+        self._tokenizer = tokenizer
+        self._dtype = id_dtype(tokenizer.vocab)
+        self._start()
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents added since the last `build`."""
+        return len(self._document_ends)
+
+    @property
+    def num_sentences(self) -> int:
+        """Number of sentences added since the last `build`."""
+        return len(self._sentence_ends)
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens added since the last `build`."""
+        return len(self._token_ids)
+
+    def add(self, sentences: Iterable[str]) -> bool:
+        """Adds a document, without the sentences that have no pieces.
+
+        Returns:
+            False where nothing was left of it, and nothing was added.
+        """
+        before = len(self._sentence_ends)
+        for sentence in sentences:
+            ids = self._tokenizer.ids(sentence)
+            if ids:
+                self._token_ids.fromlist(ids)
+                self._sentence_ends.append(len(self._token_ids))
+        if len(self._sentence_ends) == before:
+            return False
+        self._document_ends.append(len(self._sentence_ends))
+        return True
+
+    def build(self) -> TokenizedDocuments:
+        """Returns what was added since the last `build`, and starts anew."""
+        documents = TokenizedDocuments(
+            np.array(self._token_ids, self._dtype),
+            np.array([0, *self._sentence_ends], np.int64),
+            np.array([0, *self._document_ends], np.int64),
+        )
+        self._start()
+        return documents
+
+    def _start(self) -> None:
+        self._token_ids = array.array(self._dtype.char)
+        self._sentence_ends = array.array("q")
+        self._document_ends = array.array("q")
+
+
+class PieceTable(NamedTuple):
+    """What masking has to know of a vocabulary.
+
+    Attributes:
+        cls_id: Id of `[CLS]`.
+        sep_id: Id of `[SEP]`.
+        mask_id: Id of `[MASK]`.
+        replacement_ids: int32 `[n]`: what a random replacement may be: no special
+            token, no `[unusedN]`, no blank line of the vocabulary.
+        is_continuation: bool `[vocabulary]`, true for pieces that begin with `##`.
+    """
+
+    cls_id: int
+    sep_id: int
+    mask_id: int
+    replacement_ids: np.ndarray
+    is_continuation: np.ndarray
+
+    @classmethod
+    def of(cls, vocab: Mapping[str, int]) -> "PieceTable":
+        """Returns the table of a vocabulary, a mapping of tokens to their ids.
+
+        Raises:
+            InputError: The vocabulary lacks `[CLS]`, `[SEP]` or `[MASK]`, or has
+                nothing else.
+        """
+        for token in ("[CLS]", "[SEP]", "[MASK]"):
+            if token not in vocab:
+                raise InputError(
+                    f"the vocabulary lacks {token}; give a BERT vocabulary"
+                )
+        ordinary = [
+            id_
+            for token, id_ in vocab.items()
+            if token not in _SPECIAL and not re.fullmatch(r"(\[unused\d+\])?", token)
+        ]
+        if not ordinary:
+            raise InputError(
+                "the vocabulary has special tokens only; give a BERT vocabulary"
+            )
+        is_continuation = np.zeros(max(vocab.values()) + 1, np.bool_)
+        is_continuation[[i for t, i in vocab.items() if t.startswith("##")]] = True
+        return cls(
+            vocab["[CLS]"],
+            vocab["[SEP]"],
+            vocab["[MASK]"],
+            np.array(ordinary, np.int32),
+            is_continuation,
+        )
+
+
+def id_dtype(vocab: Mapping[str, int]) -> np.dtype:
+    """Returns uint16 where it holds every id of the vocabulary, else uint32."""
+    return np.dtype(np.uint16 if max(vocab.values()) < 2**16 else np.uint32)
+
+
+def tokenize(
+    documents: Iterable[Iterable[str]], tokenizer: FullTokenizer
+) -> TokenizedDocuments:
+    """Returns the token ids of documents, each given as its sentences.
+
+    A sentence without pieces is left out, a document without sentences too.
+    """
+    builder = DocumentsBuilder(tokenizer)
+    for sentences in documents:
+        builder.add(sentences)
+    return builder.build()
+
+
+def _joined(starts: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the starts of things that follow each other, from those of parts."""
+    lengths = [np.diff(part) for part in starts]
+    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+
+
+def _gathered(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the members of chosen groups, and where each group begins among them.
+
+    Args:
+        starts: int64 `[groups + 1]`, the members of group g are
+            `starts[g], ..., starts[g + 1] - 1`.
+        indices: int `[n]`, the groups to choose.
+    """
+    firsts = starts[indices]
+    lengths = starts[np.add(indices, 1)] - firsts
+    new_starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    shifts = np.repeat(firsts - new_starts[:-1], lengths)
+    return shifts + np.arange(new_starts[-1]), new_starts

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create_pretraining_data.py of dmis-lab and google-research, draw by draw.
+
+Same text, same flags, same seed: the same records in the same files. The corpus and
+all instances are in memory, as there, though as token ids. Lines are those of the
+older script, of dmis-lab; google-research/bert adds whole-word masking.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf import files
+from biobert_tf.config import TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import PairConfig
+from biobert_tf.pretraining_data import tf_examples
+from biobert_tf.pretraining_data.documents import (
+    DocumentsBuilder,
+    PieceTable,
+    TokenizedDocuments,
+)
+from biobert_tf.pretraining_data.pairs import max_num_tokens
+from biobert_tf.pretraining_data.shards import ShardCounts
+from biobert_tf.tokenization import FullTokenizer
+
+_INSTANCES_PER_BATCH: Final = 2048
+
+
+class Instance(NamedTuple):
+    """A masked sentence pair; the arrays are int32 and of any length.
+
+    Attributes:
+        input_ids: `[CLS]`, A, `[SEP]`, B, `[SEP]`, masked.
+        b_start: Position where B begins.
+        masked_lm_positions: Positions to predict, ascending.
+        masked_lm_ids: What stood there.
+        is_random_next: Whether B was drawn from a random document.
+    """
+
+    input_ids: np.ndarray
+    b_start: int
+    masked_lm_positions: np.ndarray
+    masked_lm_ids: np.ndarray
+    is_random_next: bool
+
+
+def read_documents(
+    paths: Sequence[Path], tokenizer: FullTokenizer
+) -> TokenizedDocuments:
+    r"""Reads text files as the original does: every character reaches the tokenizer.
+
+    A line, ended by `\n` only, is a sentence; one of white space ends a document.
+
+    Raises:
+        InputError: A file cannot be read or is not UTF-8, or no text is in any.
+    """
+    builder = DocumentsBuilder(tokenizer)
+    sentences: list[str] = []
+    for line in _lines(paths):
+        if line:
+            sentences.append(line)
+        else:
+            builder.add(sentences)
+            sentences.clear()
+    # PARITY(create_pretraining_data.py:187): the end of a file ends no document.
+    builder.add(sentences)
+    if not builder.num_documents:
+        names = ", ".join(map(str, paths))
+        raise InputError(f"{names}: no text; give one sentence per line")
+    return builder.build()
+
+
+def _lines(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                for number, line in enumerate(stream, start=1):
+                    yield _decoded(line, path, number).strip()
+        except OSError as error:
+            raise InputError.at(
+                path, None, f"cannot be read: {error.strerror}"
+            ) from None
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError.at(
+            path,
+            number,
+            f"byte 0x{line[error.start]:02x} is not UTF-8; convert the file to UTF-8",
+        ) from None
+
+
+def convert(
+    documents: TokenizedDocuments,
+    vocab: Mapping[str, int],
+    text: TextConfig,
+    pairs: PairConfig,
+    output_files: Sequence[Path],
+) -> list[ShardCounts]:
+    """Writes the original's records of a corpus to files, in turn one to each.
+
+    All files appear at the end, or none.
+
+    Args:
+        documents: The corpus, in order.
+        vocab: The vocabulary, in the order of its file.
+        text: The length of a sequence.
+        pairs: How to pair and to mask.
+        output_files: TFRecord files to write.
+
+    Returns:
+        The counts of each file.
+
+    Raises:
+        InputError: A file cannot be written, the vocabulary lacks `[MASK]`, or
+            sequences are too short for two tokens.
+    """
+    instances = make_instances(documents, vocab, text, pairs)
+    shares = [instances[i :: len(output_files)] for i in range(len(output_files))]
+    with contextlib.ExitStack() as stack:
+        temporaries = [stack.enter_context(files.replacing(p)) for p in output_files]
+        for temporary, share in zip(temporaries, shares, strict=True):
+            with temporary.open("wb") as stream:
+                for start in range(0, len(share), _INSTANCES_PER_BATCH):
+                    batch = share[start : start + _INSTANCES_PER_BATCH]
+                    records = tf_examples.serialize(_features(batch, text, pairs))
+                    tf_examples.write_records(stream, records)
+    return [_counts(share) for share in shares]
+
+
+def make_instances(
+    documents: TokenizedDocuments,
+    vocab: Mapping[str, int],
+    text: TextConfig,
+    pairs: PairConfig,
+) -> list[Instance]:
+    """Returns the original's instances of a corpus, in its order (line 175).
+
+    Args:
+        documents: The corpus, in order.
+        vocab: The vocabulary, in the order of its file.
+        text: The length of a sequence.
+        pairs: How to pair and to mask.
+
+    Raises:
+        InputError: The vocabulary lacks `[MASK]`, or sequences are too short.
+    """
+    rng = random.Random(pairs.random_seed)
+    order = list(range(documents.num_documents))
+    rng.shuffle(order)
+    original = _Original(
+        documents=documents.take(np.array(order, np.int64)),
+        pieces=PieceTable.of(vocab),
+        vocab_ids=list(vocab.values()),
+        max_num_tokens=max_num_tokens(text.max_seq_length),
+        settings=pairs,
+        rng=rng,
+    )
+    instances = [
+        instance
+        for _ in range(pairs.dupe_factor)
+        for document in range(len(order))
+        for instance in original.instances(document)
+    ]
+    rng.shuffle(instances)
+    return instances
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Original:
+    """The functions of the original, with its order of draws."""
+
+    documents: TokenizedDocuments
+    pieces: PieceTable
+    vocab_ids: list[int]
+    max_num_tokens: int
+    settings: PairConfig
+    rng: random.Random
+
+    def instances(self, document: int) -> Iterator[Instance]:
+        """Yields the instances of one pass over a document (line 219)."""
+        target_length = self.max_num_tokens
+        if self.rng.random() < self.settings.short_seq_prob:
+            target_length = self.rng.randint(2, self.max_num_tokens)
+        chunk: list[list[int]] = []
+        sentence, end = self.documents.document_starts[document : document + 2].tolist()
+        while sentence < end:
+            chunk.append(self._tokens(sentence))
+            sentence += 1
+            if sentence == end or sum(map(len, chunk)) >= target_length:
+                a_end = self.rng.randint(1, len(chunk) - 1) if len(chunk) >= 2 else 1
+                tokens_a = list(itertools.chain(*chunk[:a_end]))
+                is_random_next = len(chunk) == 1 or self.rng.random() < 0.5
+                if is_random_next:
+                    tokens_b = self._random_next(
+                        document, target_length - len(tokens_a)
+                    )
+                    # The sentences that were not used are used later.
+                    sentence -= len(chunk) - a_end
+                else:
+                    tokens_b = list(itertools.chain(*chunk[a_end:]))
+                self._truncate(tokens_a, tokens_b)
+                yield self._masked(tokens_a, tokens_b, is_random_next)
+                chunk = []
+
+    def _tokens(self, sentence: int) -> list[int]:
+        start, end = self.documents.sentence_starts[sentence : sentence + 2]
+        return self.documents.token_ids[start:end].tolist()
+
+    def _random_next(self, unwanted: int, num_tokens: int) -> list[int]:
+        """Returns sentences of a random document (line 269)."""
+        # PARITY(create_pretraining_data.py:275): after ten tries, the same document.
+        for _ in range(10):
+            chosen = self.rng.randint(0, self.documents.num_documents - 1)
+            if chosen != unwanted:
+                break
+        first, end = self.documents.document_starts[chosen : chosen + 2].tolist()
+        tokens: list[int] = []
+        for sentence in range(self.rng.randint(first, end - 1), end):
+            tokens += self._tokens(sentence)
+            if len(tokens) >= num_tokens:
+                break
+        return tokens
+
+    def _truncate(self, tokens_a: list[int], tokens_b: list[int]) -> None:
+        """Shortens the longer, B if they are equal, until both fit (line 392)."""
+        while len(tokens_a) + len(tokens_b) > self.max_num_tokens:
+            longer = tokens_a if len(tokens_a) > len(tokens_b) else tokens_b
+            del longer[0 if self.rng.random() < 0.5 else -1]
+
+    def _masked(
+        self, tokens_a: list[int], tokens_b: list[int], is_random_next: bool
+    ) -> Instance:
+        """Returns the instance of a pair (line 339)."""
+        sep = [self.pieces.sep_id]
+        ids = [self.pieces.cls_id, *tokens_a, *sep, *tokens_b, *sep]
+        b_start = len(tokens_a) + 2
+        candidates = self._candidates(ids, b_start)
+        self.rng.shuffle(candidates)
+        # PARITY(create_pretraining_data.py:353): half-way cases go to the even number.
+        num_wanted = min(
+            self.settings.max_predictions_per_seq,
+            max(1, round(len(ids) * self.settings.masked_lm_prob)),
+        )
+        masked = ids.copy()
+        positions: list[int] = []
+        for word in candidates:
+            if len(positions) + len(word) <= num_wanted:
+                positions += word
+                for position in word:
+                    masked[position] = self._replacement(ids[position])
+        positions.sort()
+        return Instance(
+            np.array(masked, np.int32),
+            b_start,
+            np.array(positions, np.int32),
+            np.array(ids, np.int32)[positions],
+            is_random_next,
+        )
+
+    def _candidates(self, ids: list[int], b_start: int) -> list[list[int]]:
+        """Returns the positions of each word, or of each piece alone."""
+        words: list[list[int]] = []
+        for position, id_ in enumerate(ids[:-1]):
+            if position in (0, b_start - 1):
+                continue
+            # PARITY(create_pretraining_data.py, google-research/bert): a piece that
+            # continues a word and begins B belongs to the last word of A.
+            continues = self.settings.do_whole_word_mask and words
+            if continues and self.pieces.is_continuation[id_]:
+                words[-1].append(position)
+            else:
+                words.append([position])
+        return words
+
+    def _replacement(self, id_: int) -> int:
+        # PARITY(create_pretraining_data.py:367): each piece of a word draws anew.
+        if self.rng.random() < 0.8:
+            return self.pieces.mask_id
+        if self.rng.random() < 0.5:
+            return id_
+        # PARITY(create_pretraining_data.py:375): also [PAD], [unused1] and the like.
+        return self.vocab_ids[self.rng.randint(0, len(self.vocab_ids) - 1)]
+
+
+def _features(
+    instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
+) -> dict[str, np.ndarray]:
+    """Returns the features of instances, padded with zeros (line 102)."""
+    num_tokens = [len(instance.input_ids) for instance in instances]
+    positions = np.arange(text.max_seq_length)
+    input_mask = positions < np.array(num_tokens)[:, None]
+    starts = np.array([instance.b_start for instance in instances])
+    num_masked = [len(instance.masked_lm_ids) for instance in instances]
+    slots = np.arange(pairs.max_predictions_per_seq)
+    weights = slots < np.array(num_masked)[:, None]
+    return {
+        "input_ids": _padded([i.input_ids for i in instances], input_mask),
+        "input_mask": input_mask.astype(np.int32),
+        "segment_ids": (input_mask & (positions >= starts[:, None])).astype(np.int32),
+        "masked_lm_positions": _padded(
+            [i.masked_lm_positions for i in instances], weights
+        ),
+        "masked_lm_ids": _padded([i.masked_lm_ids for i in instances], weights),
+        "masked_lm_weights": weights.astype(np.float32),
+        "next_sentence_labels": np.array([[int(i.is_random_next)] for i in instances]),
+    }
+
+
+def _padded(rows: Sequence[np.ndarray], is_used: np.ndarray) -> np.ndarray:
+    values = np.zeros(is_used.shape, np.int32)
+    values[is_used] = np.concatenate(rows)
+    return values
+
+
+def _counts(instances: Sequence[Instance]) -> ShardCounts:
+    return ShardCounts(
+        num_records=len(instances),
+        num_random_next=sum(instance.is_random_next for instance in instances),
+        num_masked=sum(len(instance.masked_lm_ids) for instance in instances),
+        num_tokens=sum(len(instance.input_ids) for instance in instances),
+    )

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second pass of a conversion: documents on disk to TFRecord files.
+
+A file holds the documents of a range of keys. It is made in portions, narrower ranges
+of at most some millions of tokens, so that memory does not depend on its size. The
+documents of as many of the following portions as fit are read along with each: random
+next sentences come from all of them. Where all fit, that is the whole corpus.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from biobert_tf import files
+from biobert_tf.config import TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import PairConfig
+from biobert_tf.pretraining_data import shards, spool
+from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining_data.manifest import FileEntry
+from biobert_tf.pretraining_data.units import load_tokenizer
+
+# Files of a small corpus are small, so that several workers end at about the same
+# time; those of a large one are some hundred MB at the default dupe factor.
+_FILES_PER_CORPUS: Final = 16
+_MIN_TOKENS_PER_FILE: Final = 2**17
+_MAX_TOKENS_PER_PORTION: Final = 2**21
+_MAX_BANK_TOKENS: Final = 2**23
+
+_NUMBER: Final = re.compile(r"-\d{5}-of-\d{5}(?=(\.[^.]*)?$)")
+# What files.replacing calls a file that is not finished.
+_TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How the documents are spread over the TFRecord files.
+
+    Attributes:
+        paths: The files.
+        portions_per_file: Portions in which each is made.
+        num_bank_portions: Portions that are read along with each, cyclically.
+    """
+
+    paths: tuple[Path, ...]
+    portions_per_file: int
+    num_bank_portions: int
+
+    @classmethod
+    def of(
+        cls, output_files: Sequence[Path], num_shards: int, num_tokens: int
+    ) -> "Plan":
+        """Returns the plan for a corpus.
+
+        Args:
+            output_files: All files, or one name to number.
+            num_shards: How many files to make of one name; 0: by the size of the
+                corpus.
+            num_tokens: The size of the corpus.
+        """
+        if len(output_files) == 1:
+            paths = numbered(output_files[0], num_shards or _num_files(num_tokens))
+        else:
+            paths = tuple(output_files)
+        tokens_per_round = len(paths) * _MAX_TOKENS_PER_PORTION
+        portions_per_file = max(1, -(-num_tokens // tokens_per_round))
+        num_portions = len(paths) * portions_per_file
+        fitting = _MAX_BANK_TOKENS * num_portions // max(1, num_tokens)
+        return cls(paths, portions_per_file, min(fitting, num_portions - 1))
+
+    @property
+    def num_portions(self) -> int:
+        """Portions of all files."""
+        return len(self.paths) * self.portions_per_file
+
+
+def _num_files(num_tokens: int) -> int:
+    by_size = min(
+        max(-(-num_tokens // _FILES_PER_CORPUS), _MIN_TOKENS_PER_FILE),
+        2 * _MAX_TOKENS_PER_PORTION,
+    )
+    return -(-num_tokens // by_size)
+
+
+def numbered(output_file: Path, num_files: int) -> tuple[Path, ...]:
+    """Returns `name-00000-of-00012.suffix` and so on; one file keeps its name."""
+    if num_files == 1:
+        return (output_file,)
+    stem, suffix = output_file.stem, output_file.suffix
+    return tuple(
+        output_file.with_name(f"{stem}-{i:05d}-of-{num_files:05d}{suffix}")
+        for i in range(num_files)
+    )
+
+
+def _stem(name: str) -> str:
+    """Returns the name of a file without its number."""
+    return _NUMBER.sub("", name)
+
+
+def sweep(output_files: Sequence[Path]) -> None:
+    """Deletes what a kill has left unfinished of files of these names, or numbered.
+
+    Folders that are not there yet hold nothing.
+    """
+    ours = {path.name for path in output_files}
+    for folder in {path.parent for path in output_files}:
+        for path in folder.glob("*"):
+            temporary = _TEMPORARY.fullmatch(path.name)
+            if temporary and _stem(temporary["name"]) in ours:
+                path.unlink()
+
+
+def refuse_others(paths: Sequence[Path]) -> None:
+    """Refuses to add files to those of an earlier conversion.
+
+    Raises:
+        InputError: There is a file that is numbered as `paths` are and not one of
+            them: a training told to read `name-*` would read it too.
+    """
+    ours = {path.name for path in paths}
+    stems = {_stem(name) for name in ours}
+    for folder in {path.parent for path in paths}:
+        for path in folder.glob("*"):
+            if _stem(path.name) in stems and path.name not in ours:
+                raise InputError.at(
+                    path, None, "is of an earlier conversion; delete it"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class FileWriter:
+    """Writes TFRecord files; small enough to be sent to a worker with each of them.
+
+    Attributes:
+        directory: Gets a JSON file for each finished TFRecord file.
+        parts: The spool.
+        plan: What goes where.
+        text: Vocabulary and length.
+        pairs: How to pair and to mask.
+    """
+
+    directory: Path
+    parts: tuple[Path, ...]
+    plan: Plan
+    text: TextConfig
+    pairs: PairConfig
+
+    def entry(self, number: int) -> FileEntry | None:
+        """Returns what is known of a finished file; None if it is not intact."""
+        path = self._note(number)
+        if not path.is_file():
+            return None
+        entry = FileEntry(**files.read_json(path))
+        return entry if entry.is_intact(self.plan.paths[number]) else None
+
+    def write(self, number: int) -> FileEntry:
+        """Writes a file, all or nothing.
+
+        Raises:
+            InputError: The spool cannot be read or the file not be written.
+        """
+        path = self.plan.paths[number]
+        try:
+            with files.replacing(path) as temporary:
+                with temporary.open("wb") as stream:
+                    counts = self._write_portions(number, stream)
+                entry = FileEntry.of(temporary, counts, path.name)
+            self.note(number, entry)
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror}"
+            raise InputError.at(path, None, problem) from None
+        return entry
+
+    def note(self, number: int, entry: FileEntry) -> None:
+        """Remembers that a file is finished."""
+        files.write_json(self._note(number), dataclasses.asdict(entry))
+
+    def _write_portions(self, number: int, stream: BinaryIO) -> shards.ShardCounts:
+        counts = shards.ShardCounts()
+        first = number * self.plan.portions_per_file
+        for portion in range(first, first + self.plan.portions_per_file):
+            counts += self._write_portion(portion, stream)
+        return counts
+
+    def _note(self, number: int) -> Path:
+        return self.directory / f"{number:05d}.json"
+
+    def _write_portion(self, portion: int, stream: BinaryIO) -> shards.ShardCounts:
+        num_portions = self.plan.num_portions
+        last = portion + 1 + self.plan.num_bank_portions
+        ranges = [
+            (portion, portion + 1),
+            (portion + 1, min(last, num_portions)),
+            (0, max(0, last - num_portions)),
+        ]
+        keys = [
+            (a * spool.NUM_KEYS // num_portions, b * spool.NUM_KEYS // num_portions)
+            for a, b in ranges
+        ]
+        own, *bank = spool.read(self.parts, keys)
+        return shards.build_shard(
+            TokenizedDocuments.concatenated([own, *bank]),
+            own.num_documents,
+            portion,
+            self.text,
+            self.pairs,
+            load_pieces(self.text),
+            stream,
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def load_pieces(text: TextConfig) -> PieceTable:
+    """Returns what masking needs of the vocabulary, which a worker loads once.
+
+    Raises:
+        InputError: The vocabulary cannot be used, or is of the other case.
+    """
+    vocab = load_tokenizer(text).vocab
+    try:
+        return PieceTable.of(vocab)
+    except InputError as error:
+        raise InputError.at(str(text.vocab_file), None, f"{error}") from None

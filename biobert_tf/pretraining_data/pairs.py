@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents to sentence pairs: each pair is two slices of the token ids.
+
+The pairs are those of create_instances_from_document
+(create_pretraining_data.py:219) in distribution, not draw by draw. Documents are
+cut in lock-step: one step of `make_pairs` gives the next pair of every document
+that is not used up, in every pass over it. A stretch of sentences that becomes a
+pair is called a chunk, as there.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_data.documents import TokenizedDocuments
+
+# [CLS], and [SEP] after A and after B.
+_NUM_SPECIAL: Final = 3
+
+
+class Pairs(NamedTuple):
+    """Sentence pairs; all fields are `[pairs]`.
+
+    Attributes:
+        a_starts: int64, where A begins in the token ids.
+        a_ends: int64, where A ends (exclusive).
+        b_starts: int64, where B begins.
+        b_ends: int64, where B ends (exclusive).
+        is_random_next: bool, whether B was drawn from another document.
+    """
+
+    a_starts: np.ndarray
+    a_ends: np.ndarray
+    b_starts: np.ndarray
+    b_ends: np.ndarray
+    is_random_next: np.ndarray
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs (`len` is the number of fields)."""
+        return len(self.is_random_next)
+
+    def take(self, chosen: slice | np.ndarray) -> "Pairs":
+        """Returns some of the pairs, chosen as elements of an array are."""
+        return Pairs(*(field[chosen] for field in self))
+
+
+class _Cuts(NamedTuple):
+    """Documents that are being cut; all fields are int64 `[documents]`."""
+
+    documents: np.ndarray
+    positions: np.ndarray  # the first sentence that is not used yet
+    ends: np.ndarray  # the last sentence of the document, exclusive
+    targets: np.ndarray  # tokens that a chunk should reach
+
+    def take(self, chosen: np.ndarray) -> "_Cuts":
+        return _Cuts(*(field[chosen] for field in self))
+
+
+def make_pairs(
+    documents: TokenizedDocuments,
+    num_own: int,
+    *,
+    max_seq_length: int,
+    short_seq_prob: float,
+    dupe_factor: int,
+    rng: np.random.Generator,
+) -> Pairs:
+    """Cuts documents into sentence pairs.
+
+    B follows A in half of the cases; else it begins at any sentence of any other
+    document. Where there is only one document, it is taken from that, as the
+    original does.
+
+    Args:
+        documents: Documents to cut, and documents only to draw B from.
+        num_own: How many to cut: the first ones.
+        max_seq_length: Tokens of the longest pair with `[CLS]` and twice `[SEP]`.
+        short_seq_prob: Share of documents cut into pairs of a random, shorter length.
+        dupe_factor: Passes over the documents, each cut anew.
+        rng: Source of all draws.
+
+    Returns:
+        The pairs in the order of the steps: shuffle them.
+
+    Raises:
+        InputError: `max_seq_length` leaves no room for two tokens.
+    """
+    room = max_num_tokens(max_seq_length)
+    own = np.tile(np.arange(num_own), dupe_factor)
+    targets = np.full(len(own), room)
+    is_short = rng.random(len(own)) < short_seq_prob
+    targets[is_short] = rng.integers(2, room + 1, is_short.sum())
+    firsts, ends = documents.document_starts[own], documents.document_starts[own + 1]
+    cuts = _Cuts(own, firsts, ends, targets)
+    nothing = np.zeros(0, np.int64)
+    steps = [Pairs(nothing, nothing, nothing, nothing, np.zeros(0, np.bool_))]
+    while len(cuts.documents):
+        pairs, positions = _next_pairs(documents, cuts, rng)
+        steps.append(_truncated(pairs, room, rng))
+        cuts = cuts._replace(positions=positions).take(positions < cuts.ends)
+    return Pairs(*map(np.concatenate, zip(*steps, strict=True)))
+
+
+def max_num_tokens(max_seq_length: int) -> int:
+    """Returns how many tokens A and B may have together.
+
+    Raises:
+        InputError: Fewer than two.
+    """
+    if max_seq_length < _NUM_SPECIAL + 2:
+        raise InputError(f"--max_seq_length={max_seq_length}: must be at least 5")
+    return max_seq_length - _NUM_SPECIAL
+
+
+def shuffled(pairs: Pairs, rng: np.random.Generator) -> Pairs:
+    """Returns the pairs in random order."""
+    return pairs.take(rng.permutation(pairs.num_pairs))
+
+
+def _next_pairs(
+    documents: TokenizedDocuments, cuts: _Cuts, rng: np.random.Generator
+) -> tuple[Pairs, np.ndarray]:
+    """Returns the next pair of each document, and where to go on after it."""
+    offsets = documents.sentence_starts
+    ends = _reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
+    num_sentences = ends - cuts.positions
+    a_ends = cuts.positions + rng.integers(1, np.maximum(num_sentences, 2))
+    is_random_next = (num_sentences == 1) | (rng.random(len(ends)) < 0.5)
+
+    b_firsts, b_ends = a_ends.copy(), ends.copy()
+    a_lengths = offsets[a_ends] - offsets[cuts.positions]
+    b_firsts[is_random_next], b_ends[is_random_next] = _random_sentences(
+        documents,
+        cuts.documents[is_random_next],
+        (cuts.targets - a_lengths)[is_random_next],
+        rng,
+    )
+    pairs = Pairs(
+        offsets[cuts.positions],
+        offsets[a_ends],
+        offsets[b_firsts],
+        offsets[b_ends],
+        is_random_next,
+    )
+    # The sentences of a chunk that were not used as B are used later.
+    return pairs, np.where(is_random_next, a_ends, ends)
+
+
+def _random_sentences(
+    documents: TokenizedDocuments,
+    unwanted: np.ndarray,
+    num_tokens: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws stretches of sentences from documents other than `unwanted`.
+
+    Args:
+        documents: Documents to draw from.
+        unwanted: int64 `[n]`, one document for each draw.
+        num_tokens: int64 `[n]`, tokens wanted; less where the document ends before.
+        rng: Source of the draws.
+
+    Returns:
+        First sentence and end (exclusive) of each stretch, int64 `[n]`.
+    """
+    if documents.num_documents == 1:
+        chosen = unwanted
+    else:
+        chosen = rng.integers(0, documents.num_documents - 1, len(unwanted))
+        chosen += chosen >= unwanted
+    document_ends = documents.document_starts[chosen + 1]
+    firsts = rng.integers(documents.document_starts[chosen], document_ends)
+    return firsts, _reaching(
+        documents.sentence_starts, firsts, num_tokens, document_ends
+    )
+
+
+def _reaching(
+    offsets: np.ndarray, firsts: np.ndarray, num_tokens: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """Returns the ends of the shortest stretches that have enough tokens.
+
+    A stretch has one sentence at least, also where no token is wanted, and does
+    not go beyond `ends`.
+    """
+    wanted = offsets[firsts] + np.maximum(num_tokens, 1)
+    return np.minimum(np.searchsorted(offsets, wanted), ends)
+
+
+def _truncated(pairs: Pairs, room: int, rng: np.random.Generator) -> Pairs:
+    """Shortens pairs to `room` tokens (create_pretraining_data.py:392).
+
+    The original takes one token at a time from the longer part, from B if they are
+    equal, and from its front or its back with equal chances.
+    """
+    a_lengths = pairs.a_ends - pairs.a_starts
+    b_lengths = pairs.b_ends - pairs.b_starts
+    excess = np.maximum(a_lengths + b_lengths - room, 0)
+    # First the longer one loses what it has more, then both in turn, B first.
+    levelling = np.minimum(excess, np.abs(a_lengths - b_lengths))
+    in_turn = excess - levelling
+    is_a_longer = a_lengths > b_lengths
+    a_losses = in_turn // 2 + np.where(is_a_longer, levelling, 0)
+    b_losses = excess - a_losses
+    a_starts, a_ends = _cropped(pairs.a_starts, pairs.a_ends, a_losses, rng)
+    b_starts, b_ends = _cropped(pairs.b_starts, pairs.b_ends, b_losses, rng)
+    return Pairs(a_starts, a_ends, b_starts, b_ends, pairs.is_random_next)
+
+
+def _cropped(
+    starts: np.ndarray, ends: np.ndarray, losses: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes tokens from slices, each from the front or the back by chance."""
+    from_front = rng.binomial(losses, 0.5)
+    return starts + from_front, ends - (losses - from_front)

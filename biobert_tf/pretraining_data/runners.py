@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine converts a corpus: processes of this machine, or a Beam runner."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from biobert_tf.config import TextConfig
+from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.pretraining_data import conversion
+from biobert_tf.pretraining_data.manifest import Manifest
+
+
+def convert(
+    input_patterns: str,
+    output_files: Sequence[str],
+    text: TextConfig,
+    pairs: PairConfig,
+    corpus: CorpusConfig,
+    settings: ConversionConfig,
+) -> Manifest:
+    """Writes the masked sentence pairs of a corpus where `--runner` says.
+
+    Args:
+        input_patterns: Comma-separated globs of corpus files.
+        output_files: The TFRecord files, or one name for all; URLs for some runners.
+        text: Vocabulary, which must be given, case and length.
+        pairs: How to pair and to mask.
+        corpus: How to read.
+        settings: The engine, number of files and of workers.
+
+    Raises:
+        InputError: As `conversion.convert` and `beam_pipeline.convert`.
+    """
+    if settings.runner == "local":
+        paths = [Path(name).expanduser() for name in output_files]
+        return conversion.convert(input_patterns, paths, text, pairs, corpus, settings)
+    # Imports Apache Beam, which not everybody has.
+    from biobert_tf.pretraining_data import beam_pipeline
+
+    return beam_pipeline.convert(
+        input_patterns, output_files, text, pairs, corpus, settings
+    )

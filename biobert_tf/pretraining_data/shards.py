@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents of a shard to its records, the same whoever runs it.
+
+All randomness comes from the seed and the number of the shard, so that a shard is
+the same bytes on one process, on several, and on a cluster.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from biobert_tf.config import TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import PairConfig
+from biobert_tf.pretraining_data import masking, tf_examples
+from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining_data.pairs import make_pairs, shuffled
+
+# Pairs whose features are in memory at once: a few MB at length 512.
+_PAIRS_PER_BATCH: Final = 2048
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardCounts:
+    """What is in a shard.
+
+    Attributes:
+        num_records: Records, one per sentence pair.
+        num_random_next: Records whose second part is of another document.
+        num_masked: Pieces to predict; none where masking is dynamic.
+        num_tokens: Pieces that are not padding.
+    """
+
+    num_records: int = 0
+    num_random_next: int = 0
+    num_masked: int = 0
+    num_tokens: int = 0
+
+    def __add__(self, other: "ShardCounts") -> "ShardCounts":
+        """Returns the counts of both."""
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return ShardCounts(**{name: mine[name] + theirs[name] for name in mine})
+
+
+def check(text: TextConfig, pairs: PairConfig) -> None:
+    """Refuses lengths that no record can have.
+
+    Raises:
+        InputError: Two pieces do not fit into `max_seq_length`, or more predictions
+            are wanted than a sequence has pieces.
+    """
+    if text.max_seq_length < 5:
+        raise InputError(
+            f"--max_seq_length={text.max_seq_length}: a pair needs at least 5: [CLS], "
+            "a piece, [SEP], a piece, [SEP]"
+        )
+    if pairs.max_predictions_per_seq > text.max_seq_length:
+        raise InputError(
+            f"--max_predictions_per_seq={pairs.max_predictions_per_seq}: a sequence "
+            f"has only --max_seq_length={text.max_seq_length} pieces"
+        )
+
+
+def build_shard(
+    documents: TokenizedDocuments,
+    num_own: int,
+    shard: int,
+    text: TextConfig,
+    pairs: PairConfig,
+    pieces: PieceTable,
+    stream: BinaryIO,
+) -> ShardCounts:
+    """Writes the records of a shard as a TFRecord stream; see `records`.
+
+    Returns:
+        The counts of what was written.
+    """
+    counts = ShardCounts()
+    for batch, batch_counts in records(documents, num_own, shard, text, pairs, pieces):
+        tf_examples.write_records(stream, batch)
+        counts += batch_counts
+    return counts
+
+
+def records(
+    documents: TokenizedDocuments,
+    num_own: int,
+    shard: int,
+    text: TextConfig,
+    pairs: PairConfig,
+    pieces: PieceTable,
+) -> Iterator[tuple[list[bytes], ShardCounts]]:
+    """Yields the records of a shard, in random order, in batches.
+
+    Args:
+        documents: The documents of the shard, then others: random next sentences
+            come from both.
+        num_own: How many documents of the shard there are.
+        shard: Its number: with the seed, what all draws depend on.
+        text: The length of a sequence.
+        pairs: How to pair and to mask.
+        pieces: What is special in the vocabulary.
+
+    Yields:
+        Serialized `tf.train.Example`s, and their counts.
+    """
+    cutting, order, masks = (
+        np.random.default_rng([pairs.random_seed, shard, purpose])
+        for purpose in range(3)
+    )
+    if not num_own:
+        return
+    drawn = shuffled(
+        make_pairs(
+            documents,
+            num_own,
+            max_seq_length=text.max_seq_length,
+            short_seq_prob=pairs.short_seq_prob,
+            # One epoch is stored; every epoch of the training masks it anew.
+            dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
+            rng=cutting,
+        ),
+        order,
+    )
+    for start in range(0, drawn.num_pairs, _PAIRS_PER_BATCH):
+        batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))
+        if pairs.masking == "dynamic":
+            features = masking.unmasked_features(
+                documents, batch, pieces, max_seq_length=text.max_seq_length
+            )
+        else:
+            features = masking.static_features(
+                documents,
+                batch,
+                pieces,
+                max_seq_length=text.max_seq_length,
+                max_predictions_per_seq=pairs.max_predictions_per_seq,
+                masked_lm_prob=pairs.masked_lm_prob,
+                do_whole_word_mask=pairs.do_whole_word_mask,
+                rng=masks,
+            )
+        yield tf_examples.serialize(features), _counts(features)
+
+
+def _counts(features: masking.Features) -> ShardCounts:
+    weights = features.get("masked_lm_weights", np.zeros(0))
+    return ShardCounts(
+        num_records=len(features["input_ids"]),
+        num_random_next=int(features["next_sentence_labels"].sum()),
+        num_masked=int(weights.sum()),
+        num_tokens=int(features["input_mask"].sum()),
+    )

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first pass of a conversion: units of the input to documents on disk.
+
+A unit is a file, or a block of an uncompressed text file, which begins and ends at
+the border of a document. How a corpus is cut into units leaves no trace in what is
+read from the spool.
+"""
+
+import collections
+import dataclasses
+import functools
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files, tokenization
+from biobert_tf.config import TextConfig
+from biobert_tf.corpora import plain, reading, sentences, streams
+from biobert_tf.corpora.document import Skipped
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.pretraining_data import spool
+from biobert_tf.pretraining_data.manifest import CorpusCounts
+
+# Small corpora are cut finely enough for several workers to end at about the same
+# time; units of large ones fill whole parts of the spool.
+_UNITS_PER_CORPUS: Final = 32
+_MAX_UNIT_BYTES: Final = 2**24
+# Text files are cut at the same borders however many blocks make a unit.
+_BLOCK_BYTES: Final = 2**18
+
+_COUNTS: Final = "counts.json"
+_MAX_SKIPS_SHOWN: Final = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """A part of the input that one worker reads at a time.
+
+    Attributes:
+        number: Its place among the units.
+        file_number: The place of the file among the inputs.
+        path: The file.
+        block: First byte and end (exclusive) of a text block; None: the whole file.
+        num_bytes: Bytes of the file to read.
+        current: Which records of an XML file are live; None: all of them.
+    """
+
+    number: int
+    file_number: int
+    path: Path
+    block: tuple[int, int] | None
+    num_bytes: int
+    current: reading.Current | None = None
+
+
+def find_units(paths: Sequence[Path], unit_bytes: int = 0) -> list[Unit]:
+    """Returns the units of a corpus, in order.
+
+    Args:
+        paths: The files.
+        unit_bytes: Size of a unit of text to aim at; 0: by the size of the corpus.
+    """
+    sizes = [path.stat().st_size for path in paths]
+    wanted = unit_bytes or min(sum(sizes) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
+    found: list[Unit] = []
+    for file_number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+        for block in _blocks(path, wanted) if _is_splittable(path) else [None]:
+            num_bytes = size if block is None else block[1] - block[0]
+            found.append(Unit(len(found), file_number, path, block, num_bytes))
+    return found
+
+
+def _is_splittable(path: Path) -> bool:
+    return reading.is_text(path) and not streams.is_compressed(path.name)
+
+
+def _blocks(path: Path, wanted: int) -> Iterator[tuple[int, int]]:
+    """Yields byte ranges of a text file, of about `wanted` bytes.
+
+    The first one is always the same: there documents are identified by their lines,
+    behind it by their first bytes.
+    """
+    first, *others = plain.blocks(path, _BLOCK_BYTES) or [(0, 0)]
+    yield first
+    start = first[1]
+    for number, (_, end) in enumerate(others, 1):
+        if end - start >= wanted or number == len(others):
+            yield start, end
+            start = end
+
+
+def with_current(
+    units: Sequence[Unit],
+    paths: Sequence[Path],
+    config: CorpusConfig,
+    mapper: reading.Map,
+) -> list[Unit]:
+    """Returns units that know which of their records later ones replace.
+
+    Args:
+        units: Some units of the corpus.
+        paths: All files of the corpus.
+        config: How to read them.
+        mapper: `map`, or that of a process pool.
+
+    Raises:
+        InputError: A file is damaged and the reading strict.
+    """
+    if all(reading.is_text(unit.path) for unit in units):
+        return [*units]
+    is_live = reading.find_current(paths, config, mapper).is_live
+    # Only what the unit needs: all of PubMed's would be sent to a worker each time.
+    return [
+        unit
+        if reading.is_text(unit.path)
+        else dataclasses.replace(
+            unit, current=reading.Current({str(unit.path): is_live[str(unit.path)]})
+        )
+        for unit in units
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitResult:
+    """What reading a unit gave.
+
+    Attributes:
+        counts: What is in the spool, and what is not.
+        skips: The first of the records that were skipped, for the log.
+    """
+
+    counts: CorpusCounts
+    skips: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitReader:
+    """Reads units; small enough to be sent to a worker with each of them.
+
+    Attributes:
+        directory: Where every unit gets a directory, once it is whole.
+        text: How text becomes WordPieces.
+        corpus: How files are read.
+        seed: Shuffles the documents.
+    """
+
+    directory: Path
+    text: TextConfig
+    corpus: CorpusConfig
+    seed: int
+
+    def place(self, unit: Unit) -> Path:
+        """Returns the directory of a finished unit."""
+        return self.directory / f"{unit.number:05d}"
+
+    def counts(self, unit: Unit) -> CorpusCounts | None:
+        """Returns what a finished unit holds; None if it is not finished."""
+        path = self.place(unit) / _COUNTS
+        return CorpusCounts(**files.read_json(path)) if path.is_file() else None
+
+    def parts(self, units: Sequence[Unit]) -> list[Path]:
+        """Returns the parts of the spool, in the order of the finished units."""
+        return [part for u in units for part in spool.find_parts(self.place(u))]
+
+    def read(self, unit: Unit) -> UnitResult:
+        """Spools the documents of a unit: all or nothing.
+
+        Raises:
+            InputError: The file cannot be read, or the spool not be written.
+        """
+        temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix="."))
+        try:
+            result = self._spool(unit, temporary)
+            files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
+            temporary.replace(self.place(unit))
+        except OSError as error:
+            raise InputError.at(
+                error.filename or self.directory, None, f"{error.strerror}"
+            ) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return result
+
+    def _spool(self, unit: Unit, directory: Path) -> UnitResult:
+        writer = spool.SpoolWriter(directory, load_tokenizer(self.text))
+        skipped: list[Skipped] = []
+        duplicates: list[str] = []
+        options = reading.ReadOptions(self.corpus, unit.current)
+        for document in reading.documents(
+            unit.path, options, skipped.append, duplicates.append, unit.block
+        ):
+            # Without the directory, so that a corpus may be moved.
+            name = document.id.removeprefix(f"{unit.path}:")
+            key = spool.key_of(self.seed, unit.file_number, name)
+            writer.add(key, sentences.sentences(document))
+        writer.flush()
+        reasons = collections.Counter(skip.reason for skip in skipped)
+        counts = CorpusCounts(
+            num_documents=writer.num_documents,
+            num_sentences=writer.num_sentences,
+            num_tokens=writer.num_tokens,
+            num_duplicates=len(duplicates),
+            num_skipped=dict(reasons),
+        )
+        shown = (f"{s.path}: {s.position}: {s.reason}" for s in skipped if s.is_damage)
+        return UnitResult(counts, tuple(shown)[:_MAX_SKIPS_SHOWN])
+
+
+@functools.lru_cache(maxsize=1)
+def load_tokenizer(text: TextConfig) -> tokenization.FullTokenizer:
+    """Returns the tokenizer, which a worker loads once.
+
+    Raises:
+        InputError: The vocabulary cannot be used, or is of the other case.
+    """
+    assert text.vocab_file is not None
+    tokenizer = tokenization.FullTokenizer(text.vocab_file, text.do_lower_case)
+    tokenization.check_case(tokenizer.vocab, text.do_lower_case, text.vocab_file)
+    return tokenizer

@@ -1,0 +1,116 @@
+"""Runs one conversion in a process of its own and dies at a given moment of it.
+
+    python killed_conversion.py MOMENT INPUT OUTPUT VOCAB NUM_SHARDS
+
+Moments are where a worker or the parent has come to, not times, so that every run
+dies at the same place. `worker_...` kills the worker itself, `stop_...` only stops
+there for a signal from outside; the others kill the parent, whose workers then have to
+end by themselves.
+"""
+
+import functools
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from biobert_tf import program
+from biobert_tf.config import TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.pretraining_data import conversion, outputs, units, workers
+from biobert_tf.pretraining_data.manifest import Manifest
+
+IN_WORKER = {
+    # A unit is spooled, but not under its name.
+    "in_unit": (units.files, "write_json", 2),
+    # A TFRecord file is written, but not under its name.
+    "in_file": (outputs.FileEntry, "of", 2),
+    # A TFRecord file is under its name, but nothing says that it is finished.
+    "before_note": (outputs.FileWriter, "note", 2),
+    "worker_in_unit": (units.files, "write_json", 2),
+    "worker_in_file": (outputs.FileEntry, "of", 2),
+    "stop_in_unit": (units.files, "write_json", 2),
+    "stop_in_file": (outputs.FileEntry, "of", 2),
+}
+IN_PARENT = {
+    "between_passes": (outputs, "refuse_others", 1),
+    "before_manifest": (Manifest, "save", 1),
+    "after_manifest": (shutil, "rmtree", 1),
+}
+MOMENTS = sorted(m for m in IN_WORKER | IN_PARENT if not m.startswith("stop"))
+NEVER = "never"
+
+
+def die_at(owner, name, call, pid):
+    """Makes the given call of a function not return, and kill a process if any."""
+    original = getattr(owner, name)
+    calls = 0
+
+    @functools.wraps(original)
+    def dying(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            # A worker whose parent is dead must not get any further.
+            while True:
+                signal.pause()
+        return original(*args, **kwargs)
+
+    setattr(owner, name, dying)
+
+
+@functools.cache
+def arm(moment):
+    pids = {"worker": os.getpid(), "stop": None}
+    pid = pids.get(moment.partition("_")[0], os.getppid())
+    die_at(*IN_WORKER[moment], pid)
+
+
+def armed(moment, function, task):
+    """Does a task in a worker that dies, or kills, on the way."""
+    arm(moment)
+    return function(task)
+
+
+def loaded_modules(_):
+    """What a worker has imported."""
+    return set(sys.modules)
+
+
+def fail(message):
+    """A task that meets an error of the user's."""
+    raise InputError(message)
+
+
+def main(argv):
+    _, moment, input_patterns, output_file, vocab_file, num_shards = argv
+    if moment in IN_PARENT:
+        die_at(*IN_PARENT[moment], os.getpid())
+    elif moment in IN_WORKER:
+        run = workers.run
+        workers.run = lambda executor, function, *rest: run(
+            executor, functools.partial(armed, moment, function), *rest
+        )
+    convert(input_patterns, Path(output_file), Path(vocab_file), int(num_shards))
+
+
+def convert(
+    input_patterns, output_file, vocab_file, num_shards, num_workers=1, **pairs
+):
+    """The conversion that all the tests of kills share."""
+    return conversion.convert(
+        input_patterns,
+        [output_file],
+        TextConfig(vocab_file=vocab_file, max_seq_length=32),
+        PairConfig(**{"dupe_factor": 2, "max_predictions_per_seq": 5, **pairs}),
+        CorpusConfig(),
+        ConversionConfig(num_shards=num_shards, num_workers=num_workers),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(program.run(main, sys.argv))
