@@ -15,29 +15,19 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-import tensorflow as tf
 
-from biobert_tf import __version__, checkpoints, config, files, records, released
-from biobert_tf.errors import InputError
+from biobert_tf import config, files, records, released, run_directory
+from biobert_tf.run_directory import RunDirectory
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import strategy as strategies
-from biobert_tf.training.estimator import Estimator, Schedule
+from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
-_SETTINGS_FILE: Final = "settings.json"
-_EVALUATION_FILE: Final = "eval_results.txt"
-_RESULTS_FILE: Final = "results.json"
-# A run may go on with other values of these; every other setting shapes its result.
-_FREE_ON_RESUME = frozenset(
-    """
-    data_dir output_dir do_train do_eval do_predict init_checkpoint vocab_file
-    bert_config_file eval_batch_size predict_batch_size max_steps iterations_per_loop
-    save_checkpoints_steps keep_checkpoint_max strategy use_tpu tpu_name tpu_zone
-    gcp_project master num_tpu_cores xla
-    """.split()  # noqa: SIM905  Twenty quoted words read worse.
-)
+# Beside what every run may change when it goes on.
+_FREE_ON_RESUME: Final = ("data_dir", "do_predict", "predict_batch_size")
 
 
 class Score(Protocol):
@@ -157,9 +147,15 @@ class Run:
         estimator.check_batch_size(
             "predict_batch_size", self.finetuning.predict_batch_size
         )
-        step = self._start(estimator)
-        if estimator.is_chief:
-            self._record_settings(is_resumed=step > 0)
+        directory = RunDirectory(
+            path=self.stages.output_dir,
+            settings=self.settings,
+            free=_FREE_ON_RESUME,
+            is_training=self.data.train is not None,
+        )
+        step = directory.start(
+            estimator, self.parts.init_checkpoint, self.task.new_head
+        )
         results: dict[str, Any] = {}
         seconds: dict[str, float] = {}
         if self.data.train is not None:
@@ -173,71 +169,14 @@ class Run:
                 seconds[stage] = time.monotonic() - begin
         seconds["total"] = time.monotonic() - start
         if estimator.is_chief:
-            self._write_results(results, step, seconds)
+            directory.write_results(
+                self.task.name,
+                step,
+                evaluation_lines(results, step),
+                {"labels": list(self.task.labels), **results},
+                seconds,
+            )
         return estimator
-
-    # --- before --------------------------------------------------------------------
-
-    def _record_settings(self, is_resumed: bool) -> None:
-        """Refuses to mix two trainings in one directory; keeps this one's settings.
-
-        From here on the directory belongs to this run: the results of an earlier one
-        go, so that they cannot be taken for those of a run that fails.
-        """
-        path = self.stages.output_dir / _SETTINGS_FILE
-        if self.data.train is not None and is_resumed and path.exists():
-            before = files.read_json(path)
-            changed = [
-                f"--{name} {before.get(name)} -> {value}"
-                for name, value in self.settings.items()
-                if name not in _FREE_ON_RESUME and before.get(name) != value
-            ]
-            if changed:
-                raise InputError.at(
-                    path,
-                    None,
-                    f"holds a run with other settings ({', '.join(changed)}); choose "
-                    "another --output_dir or delete this one",
-                )
-        if self.data.train is not None or not path.exists():
-            files.write_json(path, dict(self.settings))
-        for name in (_EVALUATION_FILE, _RESULTS_FILE):
-            (self.stages.output_dir / name).unlink(missing_ok=True)
-
-    def _start(self, estimator: Estimator) -> int:
-        """Gives the model its first weights; returns their step."""
-        try:
-            step = estimator.restore()
-        except ValueError as error:
-            # What TensorFlow says of a variable of another shape.
-            raise InputError.at(
-                estimator.model_dir,
-                None,
-                f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
-                "another --output_dir or delete this one",
-            ) from None
-        if step is not None:
-            _LOG.info("going on from step %d in %s", step, estimator.model_dir)
-            return step
-        is_training = self.data.train is not None
-        if self.parts.init_checkpoint is None:
-            if not is_training:
-                raise InputError(
-                    f"{estimator.model_dir} holds no trained model, and there is no "
-                    "--init_checkpoint to predict with; set --do_train=true"
-                )
-            _LOG.warning("no --init_checkpoint: training starts from random weights")
-            return 0
-        report = estimator.initialize(
-            checkpoints.read(self.parts.init_checkpoint),
-            new_head=self.task.new_head if is_training else (),
-        )
-        for line in report.summary():
-            _LOG.info(line)
-        if estimator.is_chief:
-            path = self.stages.output_dir / "weights.json"
-            files.write_json(path, report.to_dict())
-        return 0
 
     # --- stages --------------------------------------------------------------------
 
@@ -253,12 +192,7 @@ class Run:
             "warmup_steps": schedule.num_warmup_steps,
         }
         if step >= schedule.last_step(self.run):
-            _LOG.warning(
-                "%s is already trained to its last step, %d: not training again; "
-                "delete it or choose another --output_dir to start anew",
-                estimator.model_dir,
-                step,
-            )
+            run_directory.already_trained(estimator, step)
         else:
             step = self._train_on(estimator, rows, schedule)
         # Also where nothing was trained: the last run may have died before this.
@@ -280,12 +214,14 @@ class Run:
             "training on %d records for %d steps", len(rows), schedule.num_train_steps
         )
         path = self._write_records(estimator, "train", rows)
-        return estimator.train(
+        data = records.shuffled(
             [path],
-            schedule,
-            self.finetuning.learning_rate,
+            self.task.specs,
             shuffle_buffer=self.task.shuffle_buffer(len(rows)),
-            row_norm=self.row_norm,
+            seed=self.run.seed,
+        )
+        return estimator.train(
+            data, schedule, self.finetuning.learning_rate, row_norm=self.row_norm
         )
 
     def _predict(
@@ -325,31 +261,6 @@ class Run:
         records.write(path, (row.features for row in rows), self.task.specs)
         return path
 
-    # --- after ---------------------------------------------------------------------
-
-    def _write_results(
-        self, results: Mapping[str, Any], step: int, seconds: Mapping[str, float]
-    ) -> None:
-        lines = evaluation_lines(results, step)
-        if lines:
-            path = self.stages.output_dir / _EVALUATION_FILE
-            files.write_text(path, "\n".join(lines) + "\n")
-            print("\n".join(lines))
-        files.write_json(
-            self.stages.output_dir / _RESULTS_FILE,
-            {
-                "task": self.task.name,
-                "version": __version__,
-                "tensorflow": tf.__version__,
-                "seed": self.run.seed,
-                "global_step": step,
-                "labels": list(self.task.labels),
-                **results,
-                "seconds": {name: round(value, 2) for name, value in seconds.items()},
-                "settings": dict(self.settings),
-            },
-        )
-
 
 def evaluation_lines(results: Mapping[str, Any], step: int) -> list[str]:
     """Returns `key = value` lines, sorted, as the original's `eval_results.txt`.
@@ -366,7 +277,4 @@ def evaluation_lines(results: Mapping[str, Any], step: int) -> list[str]:
         for name, value in found.get("scores", {}).items():
             if isinstance(value, float):
                 values[f"{stage}_{name}"] = value
-    if not values:
-        return []
-    values["global_step"] = step
-    return [f"{name} = {values[name]}" for name in sorted(values)]
+    return run_directory.value_lines(values, step) if values else []

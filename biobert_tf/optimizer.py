@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The original optimizer: Adam with weight decay, its schedule and its clipping.
+"""The original optimizer, its schedule and its clipping; and LAMB beside it.
 
 tf-models-official's `AdamWeightDecay` is not it: that one corrects the bias of the
 moments, which changes the first update by a factor of three.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import tensorflow as tf
 import tf_keras
+
+from biobert_tf.pretraining_config import OptimizerName
 
 # optimization.py:59-65 of google-research/bert; never settings there, so not here.
 WEIGHT_DECAY_RATE: Final = 0.01
@@ -88,7 +91,7 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
             schedule: Rate of every zero-based step.
         """
         # Compiling single updates fights with a strategy; the step is compiled.
-        super().__init__(name="AdamWeightDecay", weight_decay=None, jit_compile=False)
+        super().__init__(name=type(self).__name__, weight_decay=None, jit_compile=False)
         self.schedule = schedule
         self._learning_rate = self._build_learning_rate(schedule)
 
@@ -119,14 +122,59 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
         m, v = self._adam_m[index], self._adam_v[index]
         m.assign(BETA_1 * m + (1.0 - BETA_1) * gradient)
         v.assign(BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient))
+        update = self._direction(m, v, variable)
+        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+
+    def _direction(
+        self, m: tf.Tensor, v: tf.Tensor, variable: tf.Variable
+    ) -> tf.Tensor:
+        """Returns what is subtracted at a rate of 1."""
         update = m / (tf.sqrt(v) + EPSILON)
         if is_decayed(variable.name):
             update += WEIGHT_DECAY_RATE * variable
-        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+        return update
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
         return {"schedule": self.schedule}
+
+
+class Lamb(AdamWeightDecay):
+    """LAMB (You et al. 2020, algorithm 2), for batches of thousands.
+
+    `AdamWeightDecay` with the bias of the moments corrected, and with the update u of
+    every decayed parameter scaled to the parameter's own length:
+
+        w <- w - lr |w| / |u| u
+
+    Layer norms and biases are neither decayed nor scaled, as in
+    tf-models-official's LAMB.
+    """
+
+    def _direction(
+        self, m: tf.Tensor, v: tf.Tensor, variable: tf.Variable
+    ) -> tf.Tensor:
+        """Returns what is subtracted at a rate of 1."""
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        # 1 - beta^t; in float32 the plain difference would lose half of its digits.
+        m_part, v_part = (
+            -tf.math.expm1(step * math.log(beta)) for beta in (BETA_1, BETA_2)
+        )
+        update = super()._direction(m / m_part, v / v_part, variable)
+        if not is_decayed(variable.name):
+            return update
+        length, update_length = tf.norm(variable), tf.norm(update)
+        both = (length > 0) & (update_length > 0)
+        return update * tf.where(both, length / update_length, 1.0)
+
+
+def build(
+    name: OptimizerName, schedule: LinearWarmupDecay, variables: Sequence[tf.Variable]
+) -> AdamWeightDecay:
+    """Returns an optimizer with its moments made, ready to be restored."""
+    made = {"adamw": AdamWeightDecay, "lamb": Lamb}[name](schedule)
+    made.build(variables)
+    return made
 
 
 def is_decayed(name: str) -> bool:

@@ -2,12 +2,13 @@
 """Features on disk and back: TFRecord files in, batches of static shape out.
 
 A task declares its features once, as `FeatureSpec`s; the same declaration writes,
-parses and pads. Everything here is a function of (files, seed, position), so that a
-run can stop after any step and go on with the next batch.
+checks, parses and pads. Everything here is a function of (files, seed, position), so
+that a run can stop after any step and go on with the next batch. Training on files
+too large to be read twice is `record_streams`.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -31,14 +32,21 @@ class FeatureSpec:
         length: Number of values, always the same (a TPU needs static shapes).
         dtype: How the values are stored; int64 becomes int32 in a batch.
         padding: Value of a padding row.
+        below: Values are checked to be in `[0, below)`; None checks nothing.
+        flag: Of the script, that says `length`; for messages.
     """
 
     length: int
     dtype: Literal["int64", "float32"] = "int64"
     padding: int | float = 0
+    below: int | None = None
+    flag: str | None = None
 
 
 Specs = Mapping[str, FeatureSpec]
+Batch = dict[str, tf.Tensor]
+Prepare = Callable[[Batch, tf.Tensor], Batch]
+"""Makes a model's inputs of parsed records and their numbers, int64 `[batch]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +62,40 @@ class InputPipeline:
     batch_size: int
     num_workers: int = 1
     worker: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """Where the batches of a training come from.
+
+    Attributes:
+        paths: TFRecord files.
+        specs: What a record holds.
+        batches: `(pipeline, num_skipped)` to the endless batches that follow after
+            `num_skipped` records, counted over all workers.
+    """
+
+    paths: Sequence[Path]
+    specs: Specs
+    batches: Callable[[InputPipeline, int], tf.data.Dataset]
+
+
+def shuffled(
+    paths: Sequence[Path], specs: Specs, *, shuffle_buffer: int, seed: int
+) -> TrainingData:
+    """Returns the data of a training on few records; see `train_batches`."""
+
+    def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
+        return train_batches(
+            paths,
+            specs,
+            pipeline,
+            shuffle_buffer=shuffle_buffer,
+            seed=seed,
+            num_skipped=num_skipped,
+        )
+
+    return TrainingData(paths, specs, batches)
 
 
 def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
@@ -120,6 +162,84 @@ def _length(dataset: tf.data.Dataset) -> int:
     return int(dataset.reduce(np.int64(0), lambda total, _: total + 1))
 
 
+def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
+    """Checks that records are what `specs` says, one by one.
+
+    Args:
+        paths: TFRecord files.
+        specs: What a record holds.
+        most: Records to check of every file; None for all, which is slow.
+
+    Raises:
+        InputError: A file is missing or damaged, or a record is of another kind,
+            of another length, or has values out of range; names file and record.
+    """
+    for path in paths:
+        if most is None or not path.is_file():
+            count([path])
+        dataset = tf.data.TFRecordDataset(str(path)).take(-1 if most is None else most)
+        try:
+            for number, record in enumerate(dataset, 1):
+                if problem := problem_of(record.numpy(), specs):
+                    raise InputError.at(path, None, f"record {number} {problem}")
+        except tf.errors.DataLossError:
+            count([path])
+            raise
+
+
+def features_of(path: Path) -> dict[str, int] | None:
+    """Returns name and length of every feature of a file's first record.
+
+    None if the file has no records.
+
+    Raises:
+        InputError: The file is missing, damaged, or no TFRecord of examples.
+    """
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).take(1):
+            features = _features(record.numpy())
+            return {name: len(_values(value)) for name, value in features.items()}
+    except (tf.errors.DataLossError, tf.errors.NotFoundError):
+        count([path])
+        raise
+    except ValueError:
+        raise InputError.at(path, None, "record 1 is no tf.train.Example") from None
+    return None
+
+
+def problem_of(record: bytes, specs: Specs) -> str | None:
+    """Says what makes a record unfit for `specs`, or None."""
+    try:
+        features = _features(record)
+    except ValueError:
+        return "is no tf.train.Example"
+    if missing := sorted(set(specs) - set(features)):
+        return f"lacks {', '.join(missing)}; it has {', '.join(sorted(features))}"
+    for name, spec in specs.items():
+        values = _values(features[name])
+        if len(values) != spec.length:
+            wanted = f"{spec.flag}={spec.length}" if spec.flag else str(spec.length)
+            return f"has {name} of length {len(values)}, want {wanted}"
+        if spec.below is not None:
+            for value in (min(values), max(values)):
+                if not 0 <= value < spec.below:
+                    return f"has {value} in {name}, want 0 to {spec.below - 1}"
+    return None
+
+
+def _features(record: bytes) -> Mapping[str, tf.train.Feature]:
+    """Returns the features of a serialized example; ValueError if it is none."""
+    try:
+        return tf.train.Example.FromString(record).features.feature
+    # protobuf's DecodeError, which belongs to a package that is not ours.
+    except Exception as error:
+        raise ValueError(str(error)) from None
+
+
+def _values(feature: tf.train.Feature) -> Sequence[int] | Sequence[float]:
+    return getattr(feature, feature.WhichOneof("kind") or "int64_list").value
+
+
 def train_batches(
     paths: Sequence[Path],
     specs: Specs,
@@ -151,13 +271,17 @@ def train_batches(
     dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
     dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
     dataset = dataset.map(
-        lambda records: _parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
+        lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
     )
     return dataset.prefetch(2)
 
 
 def eval_batches(
-    paths: Sequence[Path], specs: Specs, pipeline: InputPipeline, num_batches: int
+    paths: Sequence[Path],
+    specs: Specs,
+    pipeline: InputPipeline,
+    num_batches: int,
+    prepare: Prepare | None = None,
 ) -> tf.data.Dataset:
     """Returns every record once, in order, padded to `num_batches` whole batches.
 
@@ -165,29 +289,49 @@ def eval_batches(
         paths: TFRecord files, read in this order.
         specs: What a record holds.
         pipeline: Rows per batch, and the part of this worker.
-        num_batches: Batches over all workers; a multiple of their number.
+        num_batches: Batches over all workers; a multiple of their number. Records
+            beyond them are left out.
+        prepare: Is given parsed batches and the entry `EXAMPLE_INDEX`.
 
     Returns:
         As `train_batches`, and `EXAMPLE_INDEX`.
     """
     dataset = tf.data.TFRecordDataset([str(path) for path in paths])
-    dataset = dataset.map(lambda record: _parse(record, specs)).enumerate()
+    dataset = dataset.map(lambda record: parse(record, specs)).enumerate()
     dataset = dataset.map(
         lambda index, row: {**row, EXAMPLE_INDEX: tf.cast(index, tf.int32)}
     )
     padding = tf.data.Dataset.from_tensors(_padding_row(specs)).repeat()
     dataset = dataset.concatenate(padding).take(num_batches * pipeline.batch_size)
     dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
-    return dataset.shard(pipeline.num_workers, pipeline.worker).prefetch(2)
+    dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
+    if prepare is not None:
+        dataset = dataset.map(lambda batch: _prepared(batch, prepare))
+    return dataset.prefetch(2)
 
 
-def _parse(records: tf.Tensor, specs: Specs) -> dict[str, tf.Tensor]:
-    """Parses one serialized record or a vector of them."""
+def _prepared(batch: Batch, prepare: Prepare) -> Batch:
+    index = batch.pop(EXAMPLE_INDEX)
+    return {**prepare(batch, tf.cast(index, tf.int64)), EXAMPLE_INDEX: index}
+
+
+def parse(records: tf.Tensor, specs: Specs) -> Batch:
+    """Parses one serialized record or a vector of them, inside a pipeline.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When the pipeline runs: a record does not
+            fit `specs`; `check` says which.
+    """
     layout = {
         name: tf.io.FixedLenFeature([spec.length], spec.dtype)
         for name, spec in specs.items()
     }
     parsed = tf.io.parse_example(records, layout)
+    for name, spec in specs.items():
+        if spec.below is not None:
+            # On the host this fails out of range; an assertion has a side effect,
+            # for which TensorFlow would give up parsing in parallel.
+            parsed[name] = tf.gather(tf.range(spec.below), parsed[name])
     return {
         name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values
         for name, values in parsed.items()

@@ -49,26 +49,59 @@ def load(text: TextConfig, model: ModelConfig, output_dir: Path) -> Released:
     output directory, where a finished run left its own.
 
     Raises:
-        InputError: The checkpoint or a file is missing or malformed, the vocabulary's case is not what
-            `--do_lower_case` says, or the sizes do not fit the vocabulary or the
-            sequence length.
+        InputError: The checkpoint or a file is missing or malformed, the vocabulary's
+            case is not what `--do_lower_case` says, or the sizes do not fit the
+            vocabulary or the sequence length.
+    """
+    config, config_file = load_config(text, model, output_dir)
+    vocab_file = find_vocab(text, model, output_dir)
+    if vocab_file is None:
+        raise _not_found("vocab_file", _places(model, output_dir), VOCAB_NAMES)
+    tokenizer = load_tokenizer(vocab_file, text, config, config_file)
+    return Released(config, tokenizer, model.init_checkpoint)
+
+
+def load_config(
+    text: TextConfig, model: ModelConfig, output_dir: Path
+) -> tuple[EncoderConfig, Path]:
+    """Returns the sizes of a run's model, and their file; see `load`.
+
+    Raises:
+        InputError: There is no checkpoint or no such file, or the sequence length is
+            beyond the positions.
     """
     if model.init_checkpoint:
         checkpoints.require(model.init_checkpoint)
-    places = [path for path in (model.init_checkpoint, output_dir) if path]
-    config_file = _find(
-        model.bert_config_file, places, CONFIG_NAMES, "bert_config_file"
-    )
-    vocab_file = _find(text.vocab_file, places, VOCAB_NAMES, "vocab_file")
+    places = _places(model, output_dir)
+    config_file = model.bert_config_file or _find(places, CONFIG_NAMES)
+    if config_file is None:
+        raise _not_found("bert_config_file", places, CONFIG_NAMES)
     config = EncoderConfig.from_json(config_file)
-    tokenizer = FullTokenizer(vocab_file, text.do_lower_case)
-    check_case(tokenizer.vocab, text.do_lower_case, vocab_file)
     most = config.max_position_embeddings
     if text.max_seq_length > most:
         raise InputError(
             f"--max_seq_length={text.max_seq_length} is above the "
             f"max_position_embeddings of {config_file}, {most}; lower it"
         )
+    return config, config_file
+
+
+def find_vocab(text: TextConfig, model: ModelConfig, output_dir: Path) -> Path | None:
+    """Returns the vocabulary of a run, if there is one; see `load`."""
+    return text.vocab_file or _find(_places(model, output_dir), VOCAB_NAMES)
+
+
+def load_tokenizer(
+    vocab_file: Path, text: TextConfig, config: EncoderConfig, config_file: Path
+) -> FullTokenizer:
+    """Reads a vocabulary and checks that it belongs to a model.
+
+    Raises:
+        InputError: It has another case than `--do_lower_case` says, or more entries
+            than the model.
+    """
+    tokenizer = FullTokenizer(vocab_file, text.do_lower_case)
+    check_case(tokenizer.vocab, text.do_lower_case, vocab_file)
     if (largest := max(tokenizer.vocab.values())) >= config.vocab_size:
         raise InputError.at(
             vocab_file,
@@ -76,18 +109,20 @@ def load(text: TextConfig, model: ModelConfig, output_dir: Path) -> Released:
             f"more entries than the vocab_size of {config_file}, {config.vocab_size}; "
             "give the vocabulary that belongs to the model",
         )
-    return Released(config, tokenizer, model.init_checkpoint)
+    return tokenizer
 
 
-def _find(
-    given: Path | None, places: Sequence[Path], names: Sequence[str], flag: str
-) -> Path:
-    if given is not None:
-        return given
-    for place in places:
-        if found := checkpoints.companion(place, names):
-            return found
-    raise InputError(
+def _places(model: ModelConfig, output_dir: Path) -> list[Path]:
+    return [path for path in (model.init_checkpoint, output_dir) if path]
+
+
+def _find(places: Sequence[Path], names: Sequence[str]) -> Path | None:
+    found = (checkpoints.companion(place, names) for place in places)
+    return next((path for path in found if path), None)
+
+
+def _not_found(flag: str, places: Sequence[Path], names: Sequence[str]) -> InputError:
+    return InputError(
         f"--{flag} is not given, and there is no {' or '.join(names)} at "
         f"{' or '.join(map(str, places))}"
     )
@@ -122,19 +157,38 @@ def save(
     output_dir: Path,
     global_step: int,
 ) -> Path:
-    """Writes a model as it would be released: a TF1 checkpoint and its companions.
+    """Writes a fine-tuned model as it would be released: see `save_model`, and labels.
 
     Returns:
         The checkpoint's prefix, `model.ckpt-<step>`.
     """
-    files.write_json(
-        output_dir / CONFIG_NAMES[0], dataclasses.asdict(released.encoder_config)
-    )
-    vocab_file = Path(released.tokenizer.vocab_file)
-    if vocab_file.resolve() != (output_dir / VOCAB_NAMES[0]).resolve():
-        with files.replacing(output_dir / VOCAB_NAMES[0]) as temporary:
-            temporary.write_bytes(vocab_file.read_bytes())
     files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
+    return save_model(
+        released.encoder_config,
+        Path(released.tokenizer.vocab_file),
+        weights,
+        output_dir,
+        global_step,
+    )
+
+
+def save_model(
+    config: EncoderConfig,
+    vocab_file: Path | None,
+    weights: checkpoints.Weights,
+    output_dir: Path,
+    global_step: int,
+) -> Path:
+    """Writes a TF1 checkpoint, its sizes and, where it is known, its vocabulary.
+
+    Returns:
+        The checkpoint's prefix, `model.ckpt-<step>`.
+    """
+    files.write_json(output_dir / CONFIG_NAMES[0], dataclasses.asdict(config))
+    copy = output_dir / VOCAB_NAMES[0]
+    if vocab_file is not None and vocab_file.resolve() != copy.resolve():
+        with files.replacing(copy) as temporary:
+            temporary.write_bytes(vocab_file.read_bytes())
     prefix = _prefix(output_dir, global_step)
     tf1.write(weights, prefix, global_step)
     _LOG.info("wrote %s", prefix)

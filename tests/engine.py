@@ -6,6 +6,7 @@ strategy of two replicas can run anywhere.
 
 import dataclasses
 import functools
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,8 @@ import tensorflow as tf
 from biobert_tf import optimizer, records
 from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.ner import NerTask
-from biobert_tf.training.estimator import Estimator, Schedule
+from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.schedule import Schedule
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -126,8 +128,21 @@ def estimator(
     )
 
 
-def train(made, paths, **settings):
+def train(made, paths, *, shuffle_buffer=10, seed=1, **settings):
     """Trains for 7 steps, or up to `max_steps`; returns the step reached."""
-    return made.train(
-        paths, Schedule(7, 2), learning_rate=1e-2, **{"shuffle_buffer": 10, **settings}
-    )
+    data = records.shuffled(paths, TASK.specs, shuffle_buffer=shuffle_buffer, seed=seed)
+    return made.train(data, Schedule(7, 2), learning_rate=1e-2, **settings)
+
+
+def hlo(function, batch):
+    """What XLA is given of a function of a batch."""
+    compiled = tf.function(function, jit_compile=True)
+    return compiled.experimental_get_compiler_ir(batch)(stage="hlo")
+
+
+def check_hlo(text):
+    """No dynamic dimension, and nothing that leaves the device."""
+    assert "ENTRY" in text
+    assert "<=" not in text
+    for operation in ("custom-call", "infeed", "outfeed", "send", "recv"):
+        assert not re.search(rf"\b{operation}(-done)?\(", text), operation

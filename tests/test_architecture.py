@@ -37,7 +37,7 @@ HEAVY = [
     "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading",
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.pretraining_masking",
-    "tasks.base checkpoints.huggingface checkpoints.tf1",
+    "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.pretraining training.strategy training.progress",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",

@@ -171,7 +171,7 @@ def nats(logits, label):
 def loss(task, label_ids):
     batch = {"label_ids": tf.constant(label_ids)}
     totals = task.loss_totals(batch)
-    return float(task.loss(batch, {"logits": tf.constant(LOGITS)}, totals))
+    return float(task.losses(batch, {"logits": tf.constant(LOGITS)}, totals)["loss"])
 
 
 def test_loss_of_fixed_is_the_mean_over_labelled_words(untyped):
@@ -209,11 +209,11 @@ def test_parts_of_a_batch_add_up(untyped):
     totals = untyped.loss_totals({"label_ids": label_ids})
     parts = [
         float(
-            untyped.loss(
+            untyped.losses(
                 {"label_ids": label_ids[i : i + 1]},
                 {"logits": tf.constant(LOGITS[i : i + 1])},
                 totals,
-            )
+            )["loss"]
         )
         for i in range(2)
     ]

@@ -126,6 +126,73 @@ def test_rows_without_gradient_are_decayed():
     assert (table[0].numpy() < 0.9).all()
 
 
+# --- LAMB -----------------------------------------------------------------------------
+
+
+def test_first_step_of_lamb():
+    """Bias corrected, m / sqrt(v) is 1; the update gets the length of the weights."""
+    kernel, bias = (tf.Variable([3.0, 4.0], name=n) for n in ("kernel", "bias"))
+    schedule = optimizer.LinearWarmupDecay(0.1, 10, 0)
+    made = optimizer.build("lamb", schedule, [kernel, bias])
+    gradient = tf.constant([2.0, -2.0])
+    made.apply_gradients([(gradient, kernel), (gradient, bias)])
+    update = np.array([1 + 0.03, -1 + 0.04])
+    length = np.hypot(*update)
+    np.testing.assert_allclose(kernel, [3, 4] - 0.1 * 5 / length * update, rtol=1e-5)
+    np.testing.assert_allclose(bias, [2.9, 4.1], rtol=1e-5)
+
+
+def test_lamb_of_weights_or_gradients_of_zero():
+    empty, still = (tf.Variable(v, name="kernel") for v in ([0.0, 0.0], [3.0, 4.0]))
+    schedule = optimizer.LinearWarmupDecay(0.1, 10, 0)
+    made = optimizer.build("lamb", schedule, [empty, still])
+    made.apply_gradients([(tf.constant([2.0, 2.0]), empty), (tf.zeros([2]), still)])
+    np.testing.assert_allclose(empty, [-0.1, -0.1], rtol=1e-5)
+    # Decay alone: 0.01 w scaled to the length of w.
+    np.testing.assert_allclose(still, [2.7, 3.6], rtol=1e-5)
+
+
+def test_lamb_is_that_of_the_model_garden():
+    """Six steps with the schedule, some with a rate of zero."""
+    from official.modeling.optimization import lamb
+
+    names = ("layer/kernel", "layer/bias", "output_layer_norm/gamma", "table")
+    rng = np.random.default_rng(0)
+    starts = [rng.normal(size=(4, 3)).astype(np.float32) for _ in names]
+    schedule = optimizer.LinearWarmupDecay(0.1, 8, 2)
+    mine, theirs = (
+        [
+            tf.Variable(start, name=name)
+            for start, name in zip(starts, names, strict=True)
+        ]
+        for _ in range(2)
+    )
+    made = optimizer.build("lamb", schedule, mine)
+    reference = lamb.LAMB(
+        schedule,
+        weight_decay_rate=0.01,
+        exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"],
+    )
+    for _ in range(6):
+        gradients = [tf.constant(rng.normal(size=(4, 3)), tf.float32) for _ in names]
+        made.apply_gradients(zip(gradients, mine, strict=True))
+        reference.apply_gradients(zip(gradients, theirs, strict=True))
+        for ours, wanted in zip(mine, theirs, strict=True):
+            np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-6)
+    assert not np.allclose(mine[0], starts[0], atol=0.1)
+
+
+def test_optimizers_by_name():
+    schedule = optimizer.LinearWarmupDecay(0.1, 8, 2)
+    variables = [tf.Variable([1.0], name="kernel")]
+    adam = optimizer.build("adamw", schedule, variables)
+    assert type(adam) is optimizer.AdamWeightDecay
+    assert type(optimizer.build("lamb", schedule, variables)) is optimizer.Lamb
+
+
+# --- decay ----------------------------------------------------------------------------
+
+
 def test_what_is_decayed():
     model = heads.PretrainingModel(engine.CONFIG, seed=0)
     decayed = {v.name for v in model.variables if optimizer.is_decayed(v.name)}

@@ -231,3 +231,91 @@ def test_workers_share_an_evaluation(tmp_path):
         for worker in (0, 1)
     ]
     assert parts == [[[0, 1], [4, 0]], [[2, 3], [0, 0]]]
+
+
+# --- records that do not fit ----------------------------------------------------------
+
+CHECKED = {"input_ids": FeatureSpec(2, below=110, flag="--max_seq_length")}
+
+
+def test_records_that_fit(tmp_path):
+    records.check([write(tmp_path / "x", range(5))], CHECKED)
+    batches = train([tmp_path / "x"], InputPipeline(5)).take(1)
+    assert len(materialize(batches)) == 1
+
+
+@pytest.mark.parametrize(
+    "specs, problem",
+    [
+        ({"mask": FeatureSpec(1)}, "lacks mask; it has input_ids, label_ids, weights"),
+        (
+            {"input_ids": FeatureSpec(3, flag="--max_seq_length")},
+            "has input_ids of length 2, want --max_seq_length=3",
+        ),
+        ({"weights": FeatureSpec(1)}, "has weights of length 3, want 1"),
+        (
+            {"input_ids": FeatureSpec(2, below=100)},
+            "has 100 in input_ids, want 0 to 99",
+        ),
+    ],
+)
+def test_records_that_do_not_fit(tmp_path, specs, problem):
+    path = write(tmp_path / "x", range(5))
+    with pytest.raises(InputError) as raised:
+        records.check([path], specs)
+    assert str(raised.value) == f"{path}: record 1 {problem}"
+
+
+def test_values_out_of_range(tmp_path):
+    """Also below zero; the pipeline stops there, and the check says where."""
+    path = tmp_path / "x"
+    for values in ([0, 110], [-1, 3]):
+        records.write(path, [{"input_ids": v} for v in ([0, 109], values)], CHECKED)
+        batches = records.train_batches(
+            [path], CHECKED, InputPipeline(2), shuffle_buffer=1, seed=1
+        )
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            materialize(batches.take(1))
+        bad = next(v for v in values if not 0 <= v < 110)
+        with pytest.raises(InputError, match=f"record 2 has {bad} in input_ids"):
+            records.check([path], CHECKED)
+        records.check([path], CHECKED, most=1)
+
+
+def test_check_names_the_file_that_is_damaged(tmp_path):
+    paths = [write(tmp_path / name, range(4)) for name in "ab"]
+    paths[1].write_bytes(paths[1].read_bytes()[:-5])
+    with pytest.raises(InputError, match="b: truncated or damaged after 3 whole"):
+        records.check(paths, CHECKED)
+    with pytest.raises(InputError, match="absent: no such file"):
+        records.check([tmp_path / "absent"], CHECKED, most=1)
+
+
+def test_features_of(tmp_path):
+    path = write(tmp_path / "x", [3])
+    assert records.features_of(path) == {"input_ids": 2, "label_ids": 1, "weights": 3}
+    assert records.features_of(write(tmp_path / "empty", [])) is None
+    with tf.io.TFRecordWriter(str(tmp_path / "other")) as writer:
+        writer.write(b"\xff\xff")
+    for look in (
+        lambda: records.features_of(tmp_path / "other"),
+        lambda: records.check([tmp_path / "other"], CHECKED),
+    ):
+        with pytest.raises(InputError, match=r"other: record 1 is no tf\.train\.Examp"):
+            look()
+
+
+def test_evaluation_batches_are_prepared(tmp_path):
+    """With the numbers of the records; those of padding are negative."""
+    path = write(tmp_path / "x", range(5, 8))
+
+    def prepare(batch, numbers):
+        assert numbers.dtype == tf.int64
+        return {"sum": batch["input_ids"][:, 0] + 10 * tf.cast(numbers, tf.int32)}
+
+    batches = records.eval_batches([path], SPECS, InputPipeline(2), 2, prepare)
+    first, last = materialize(batches)
+    assert sorted(first) == [EXAMPLE_INDEX, "sum"]
+    assert first["sum"].tolist() == [5, 16]
+    assert last["sum"].tolist() == [27, -10]
+    assert last[EXAMPLE_INDEX].tolist() == [2, -1]

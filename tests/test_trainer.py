@@ -1,5 +1,4 @@
 import json
-import re
 
 import engine
 import numpy as np
@@ -10,6 +9,7 @@ import tf_keras
 from biobert_tf import checkpoints, heads, optimizer, records
 from biobert_tf.checkpoints import native
 from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
+from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer
@@ -28,6 +28,8 @@ def num_rows(batch):
 class Ner:
     """The sum over all positions of all rows."""
 
+    loss_names = ("loss",)
+
     def build_model(self, config, weights):
         num_labels = len(weights["output_bias"])
         return heads.TokenClassifier(config, num_labels, seed=0)
@@ -35,70 +37,57 @@ class Ner:
     def loss_totals(self, batch):
         return {}
 
-    def loss(self, batch, outputs, totals):
-        return tf.reduce_sum(cross_entropy(batch["label_ids"], outputs["logits"]))
+    def losses(self, batch, outputs, totals):
+        nats = cross_entropy(batch["label_ids"], outputs["logits"])
+        return {"loss": tf.reduce_sum(nats)}
 
 
 class Relations:
     """The mean over rows."""
 
+    loss_names = ("loss",)
     loss_totals = staticmethod(num_rows)
 
     def build_model(self, config, weights):
         num_labels = len(weights["output_bias"])
         return heads.SequenceClassifier(config, num_labels, seed=0)
 
-    def loss(self, batch, outputs, totals):
+    def losses(self, batch, outputs, totals):
         nats = cross_entropy(batch["label_ids"], outputs["logits"])
-        return tf.reduce_sum(nats) / totals["rows"]
+        return {"loss": tf.reduce_sum(nats) / totals["rows"]}
 
 
 class Answers:
     """The mean of start and end over rows."""
 
+    loss_names = ("loss",)
     loss_totals = staticmethod(num_rows)
 
     def build_model(self, config, weights):
         return heads.SpanClassifier(config, seed=0)
 
-    def loss(self, batch, outputs, totals):
+    def losses(self, batch, outputs, totals):
         nats = sum(
             tf.reduce_sum(
                 cross_entropy(batch[f"{end}_positions"], outputs[f"{end}_logits"])
             )
             for end in ("start", "end")
         )
-        return nats / 2 / totals["rows"]
+        return {"loss": nats / 2 / totals["rows"]}
 
 
-class Pretraining:
-    """The weighted mean over masked pieces, plus the mean over pairs."""
+class Pretraining(PretrainingTask):
+    """The task itself."""
 
     def build_model(self, config, weights):
-        return heads.PretrainingModel(config, seed=0)
-
-    def loss_totals(self, batch):
-        return {"masked": tf.reduce_sum(batch["masked_lm_weights"]), **num_rows(batch)}
-
-    def losses(self, batch, outputs, totals):
-        masked = cross_entropy(batch["masked_lm_ids"], outputs["masked_lm_logits"])
-        masked = tf.reduce_sum(masked * batch["masked_lm_weights"])
-        labels = tf.reshape(batch["next_sentence_labels"], [-1])
-        pairs = cross_entropy(labels, outputs["next_sentence_logits"])
-        return {
-            "masked_lm_loss": masked / (totals["masked"] + 1e-5),
-            "next_sentence_loss": tf.reduce_sum(pairs) / totals["rows"],
-        }
-
-    def loss(self, batch, outputs, totals):
-        return sum(self.losses(batch, outputs, totals).values())
+        return super().build_model(config, seed=0)
 
 
 RECORDED_TASKS = {
     "ner": Ner(),
     "re": Relations(),
     "qa": Answers(),
-    "pretrain": Pretraining(),
+    "pretrain": Pretraining(max_seq_length=0, max_predictions_per_seq=0, vocab_size=0),
 }
 
 
@@ -145,7 +134,6 @@ class Recording:
         log = {name: [] for name in logged}
         before = self.slots("adam_m")
         for step in range(self.settings["steps"]):
-            parts = self._losses(step) if "masked_lm_loss" in logged else {}
             history = self.trainer.train(tf.constant(1))
             after = self.slots("adam_m")
             clipped = {name: (after[name] - 0.9 * before[name]) / 0.1 for name in after}
@@ -156,23 +144,17 @@ class Recording:
                 np.sum(np.square(g, dtype=np.float64)) for g in clipped.values()
             )
             row = {
-                "loss": history["loss"].item(),
+                **{name: history[name].item() for name in self.task.loss_names},
                 "lr": history["learning_rate"].item(),
                 "global_norm_reported": norm,
                 # What the moments took in, before it was scaled.
                 "global_norm_dense": np.sqrt(square) * max(norm, 1.0),
-                **parts,
                 **native.extract(self.model.variables),
             }
             for name, values in log.items():
                 values.append(row[name])
             before = after
         return log
-
-    def _losses(self, step):
-        batch = {name: tf.constant(v[step]) for name, v in self.batches.items()}
-        outputs = self.model(batch)
-        return self.task.losses(batch, outputs, self.task.loss_totals(batch))
 
 
 # What golden/training/README.md calls fair; it says nothing of moments and gradients.
@@ -423,19 +405,6 @@ def test_overflow_skips_the_step(plain):
 # --- what a TPU needs -----------------------------------------------------------------
 
 
-def hlo(function, batch):
-    compiled = tf.function(function, jit_compile=True)
-    return compiled.experimental_get_compiler_ir(batch)(stage="hlo")
-
-
-def check_hlo(text):
-    """No dynamic dimension, and nothing that leaves the device."""
-    assert "ENTRY" in text
-    assert "<=" not in text
-    for operation in ("custom-call", "infeed", "outfeed", "send", "recv"):
-        assert not re.search(rf"\b{operation}(-done)?\(", text), operation
-
-
 def first(batches):
     return {name: tf.constant(values[0]) for name, values in batches.items()}
 
@@ -445,7 +414,7 @@ def lowered_step(task, model, batches, loss_scale=None, **settings):
     if loss_scale:
         adam = tf_keras.mixed_precision.LossScaleOptimizer(adam)
     trainer = Trainer(task, model, adam, None, seed=1, max_loop_steps=10, **settings)
-    return hlo(trainer.replica_step, first(batches))
+    return engine.hlo(trainer.replica_step, first(batches))
 
 
 @pytest.mark.parametrize(
@@ -460,21 +429,9 @@ def test_training_step_lowers(config, precision, settings):
     with strategies.precision(DeviceConfig(mixed_precision=precision)):
         model = engine.TASK.build_model(config, seed=1)
         text = lowered_step(engine.TASK, model, BATCHES, **settings)
-    check_hlo(text)
+    engine.check_hlo(text)
     assert ("bf16[" in text) == (precision == "bfloat16")
     assert ("rng-bit-generator" in text or "xor(" in text) == (config is engine.CONFIG)
-
-
-def test_pretraining_step_lowers():
-    rng = np.random.default_rng(0)
-    extra = {
-        "masked_lm_positions": rng.integers(0, engine.LENGTH, (1, 8, 3)),
-        "masked_lm_ids": rng.integers(0, engine.CONFIG.vocab_size, (1, 8, 3)),
-        "masked_lm_weights": np.ones((1, 8, 3), np.float32),
-        "next_sentence_labels": rng.integers(0, 2, (1, 8, 1)),
-    }
-    model = heads.PretrainingModel(engine.CONFIG, seed=1)
-    check_hlo(lowered_step(Pretraining(), model, {**BATCHES, **extra}))
 
 
 @pytest.mark.parametrize("precision", ["off", "bfloat16"])
@@ -488,15 +445,15 @@ def test_prediction_step_lowers(tmp_path, precision):
         model_dir=tmp_path,
     )
     index = {records.EXAMPLE_INDEX: tf.range(8)}
-    text = hlo(estimator.predict_step, {**first(BATCHES), **index})
-    check_hlo(text)
+    text = engine.hlo(estimator.predict_step, {**first(BATCHES), **index})
+    engine.check_hlo(text)
     assert ("bf16[" in text) == (precision == "bfloat16")
 
 
 def test_a_bad_lowering_is_seen():
     """The check itself: a shape that data decide, and a call of the host."""
-    text = hlo(lambda batch: tf.where(batch["label_ids"] > 0), first(BATCHES))
+    text = engine.hlo(lambda batch: tf.where(batch["label_ids"] > 0), first(BATCHES))
     with pytest.raises(AssertionError):
-        check_hlo(text)
+        engine.check_hlo(text)
     with pytest.raises(AssertionError, match="outfeed"):
-        check_hlo("ENTRY main { ROOT x = token[] outfeed(y, z) }")
+        engine.check_hlo("ENTRY main { ROOT x = token[] outfeed(y, z) }")

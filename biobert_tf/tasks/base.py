@@ -31,11 +31,20 @@ class Task(Protocol):
     def build_model(self, config: EncoderConfig, seed: int) -> heads.Model:
         """Returns the encoder with this task's head, randomly initialised."""
 
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns the entries of `losses`; the first is `loss`, which is minimised."""
+
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the totals the loss divides by, float scalars, summed over rows."""
 
-    def loss(self, batch: Batch, outputs: Outputs, totals: Batch) -> tf.Tensor:
-        """Returns this batch's share of the loss, a float32 scalar, in nats.
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Returns this batch's share of the loss and of what is reported beside it.
+
+        Float32 scalars in the order of `loss_names`, losses in nats; the shares of
+        all parts of a global batch are summed.
 
         Args:
             batch: A part of the global batch.

@@ -121,7 +121,14 @@ class NerTask:
         """Returns the number of labelled words."""
         return {"words": tf.reduce_sum(self._is_counted(batch))}
 
-    def loss(self, batch: Batch, outputs: Outputs, totals: Batch) -> tf.Tensor:
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns what is minimised; nothing is reported beside it."""
+        return ("loss",)
+
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
         """Returns the cross-entropy in nats: `fixed` the mean over labelled words.
 
         PARITY(run_ner.py:382): `master` and `paper` sum over all positions of all
@@ -129,8 +136,8 @@ class NerTask:
         """
         total = tf.reduce_sum(self._row_losses(batch, outputs))
         if self.compat != "fixed":
-            return total
-        return total / tf.maximum(totals["words"], 1.0)
+            return {"loss": total}
+        return {"loss": total / tf.maximum(totals["words"], 1.0)}
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
         """Returns per row: `log_probs`, `label_ids`, `loss` (a sum) and `words`."""

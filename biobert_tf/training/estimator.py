@@ -8,7 +8,7 @@ TPUEstimator's idea on today's API. What to start from is decided here, in this 
 3. random weights.
 """
 
-import dataclasses
+import contextlib
 import functools
 import logging
 import math
@@ -23,11 +23,13 @@ import tf_keras
 
 from biobert_tf import checkpoints, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig, FinetuningConfig, RunConfig
+from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import OptimizerName
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import progress
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.trainer import RowNorm, Trainer
 
 _LOG = logging.getLogger(__name__)
@@ -36,40 +38,11 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS = 10.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How long to train, in steps of one global batch."""
-
-    num_train_steps: int
-    num_warmup_steps: int
-
-    @classmethod
-    def of(
-        cls, num_examples: int, run: RunConfig, finetuning: FinetuningConfig
-    ) -> "Schedule":
-        """Returns the original's counts (run_ner.py, `main`), both rounded down.
-
-        Raises:
-            InputError: Less than one step.
-        """
-        steps = int(num_examples / run.train_batch_size * finetuning.num_train_epochs)
-        if steps < 1:
-            raise InputError(
-                f"{num_examples} training examples, --train_batch_size="
-                f"{run.train_batch_size} and --num_train_epochs={finetuning.num_train_epochs} "
-                "make no whole step; lower the batch size or add epochs"
-            )
-        return cls(steps, int(steps * finetuning.warmup_proportion))
-
-    def last_step(self, run: RunConfig) -> int:
-        """Returns where a training stops: at the schedule's end or at `max_steps`."""
-        return min(self.num_train_steps, run.max_steps or self.num_train_steps)
-
-
 class Estimator:
     """One model of one task, in one directory.
 
     Attributes:
+        task: What is learned.
         model: The encoder with the task's head.
         strategy: Where it is computed.
         model_dir: Where training states go; the caller's other files too.
@@ -100,7 +73,7 @@ class Estimator:
         """
         self.strategy = strategy
         self.model_dir = model_dir
-        self._task = task
+        self.task = task
         self._device = device
         self._run = run
         self._check_batches()
@@ -156,8 +129,7 @@ class Estimator:
         if path is None:
             return None
         with self.strategy.scope():
-            saved = tf.train.Checkpoint(model=self.model)
-            saved.restore(path).expect_partial()
+            tf.train.Checkpoint(model=self.model).restore(path).expect_partial()
         return int(path.rsplit("-", 1)[1])
 
     def weights(self) -> checkpoints.Weights:
@@ -168,12 +140,13 @@ class Estimator:
 
     def train(
         self,
-        paths: Sequence[Path],
+        data: records.TrainingData,
         schedule: Schedule,
         learning_rate: float,
         *,
-        shuffle_buffer: int,
+        optimizer_name: OptimizerName = "adamw",
         row_norm: RowNorm = "summed",
+        recorder: progress.Recorder | None = None,
     ) -> int:
         """Trains up to the schedule's end, or to `max_steps`.
 
@@ -182,72 +155,77 @@ class Estimator:
         the rates that would have followed.
 
         Args:
-            paths: TFRecord files.
-            schedule: From `Schedule.of`.
+            data: Where the batches come from.
+            schedule: Length of the training and of its warm-up.
             learning_rate: Peak rate.
-            shuffle_buffer: Records among which the next is drawn.
+            optimizer_name: See `optimizer.build`.
             row_norm: See `Trainer`.
+            recorder: Sees all steps, and is saved with the state.
 
         Returns:
             The step reached.
 
         Raises:
+            InputError: A file is damaged, or a record does not fit the task.
             TrainingDivergedError: The training diverged.
         """
         run = self._run
         last_step = schedule.last_step(run)
         with self.strategy.scope(), strategies.precision(self._device):
-            adam = self._build_optimizer(schedule, learning_rate)
-            state = tf.train.Checkpoint(model=self.model, optimizer=adam)
+            adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
+            more = {} if recorder is None else {"recorder": recorder}
+            state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
-            batches = self._distribute(
-                lambda pipeline: records.train_batches(
-                    paths,
-                    self._task.specs,
-                    pipeline,
-                    shuffle_buffer=shuffle_buffer,
-                    seed=run.seed,
-                    num_skipped=step * run.train_batch_size,
-                ),
-                run.train_batch_size,
-            )
-            trainer = Trainer(
-                self._task,
-                self.model,
-                adam,
-                batches,
-                seed=run.seed,
-                max_loop_steps=run.iterations_per_loop,
-                accumulation_steps=run.gradient_accumulation_steps,
-                xla=strategies.uses_xla(self._device, self.strategy),
-                row_norm=row_norm,
-            )
+            trainer = self._trainer(adam, data, step, row_norm)
             # All workers must save, and only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
             manager = tf.train.CheckpointManager(
                 state, str(save_dir), max_to_keep=run.keep_checkpoint_max
             )
-            try:
-                self._loop(trainer, manager, step, last_step, schedule)
-            except tf.errors.DataLossError:
-                records.count(paths)  # Says which file is damaged.
-                raise
+            with _explained(data.paths, data.specs):
+                self._loop(trainer, manager, step, last_step, schedule, recorder)
         return max(step, last_step)
 
+    def _trainer(
+        self,
+        adam: tf_keras.optimizers.Optimizer,
+        data: records.TrainingData,
+        step: int,
+        row_norm: RowNorm,
+    ) -> Trainer:
+        """Returns the trainer that goes on from a step."""
+        run = self._run
+        batches = self._distribute(
+            lambda pipeline: data.batches(pipeline, step * run.train_batch_size),
+            run.train_batch_size,
+        )
+        return Trainer(
+            self.task,
+            self.model,
+            adam,
+            batches,
+            seed=run.seed,
+            max_loop_steps=run.iterations_per_loop,
+            accumulation_steps=run.gradient_accumulation_steps,
+            xla=strategies.uses_xla(self._device, self.strategy),
+            row_norm=row_norm,
+        )
+
     def _build_optimizer(
-        self, schedule: Schedule, learning_rate: float
+        self, name: OptimizerName, schedule: Schedule, learning_rate: float
     ) -> tf_keras.optimizers.Optimizer:
-        """Returns the optimizer with its moments made, ready to be restored."""
+        """Returns the optimizer, ready to be restored."""
         rates = optimizer.LinearWarmupDecay(
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )
-        adam: tf_keras.optimizers.Optimizer = optimizer.AdamWeightDecay(rates)
+        variables = self.model.trainable_variables
+        built = optimizer.build(name, rates, variables)
         if self._device.mixed_precision == "float16":
-            adam = tf_keras.mixed_precision.LossScaleOptimizer(adam)
-        adam.build(self.model.trainable_variables)
-        return adam
+            built = tf_keras.mixed_precision.LossScaleOptimizer(built)
+            built.build(variables)
+        return built
 
     def _loop(
         self,
@@ -256,6 +234,7 @@ class Estimator:
         step: int,
         last_step: int,
         schedule: Schedule,
+        recorder: progress.Recorder | None,
     ) -> None:
         """Calls the compiled loop until `last_step`, saving and reporting between."""
         run = self._run
@@ -273,16 +252,17 @@ class Estimator:
             start = time.monotonic()
             history = trainer.train(tf.constant(num_steps))
             seconds = time.monotonic() - start
-            progress.check_finite(
-                history,
-                step,
-                skips_steps=self._device.mixed_precision == "float16",
-            )
+            skips_steps = self._device.mixed_precision == "float16"
+            progress.check_finite(history, step, skips_steps=skips_steps)
             if reporter is not None:
                 reporter.report(history, step)
+            if recorder is not None:
+                recorder.add(history, step)
             step += num_steps
             if step % run.save_checkpoints_steps == 0 or step == last_step:
                 manager.save(checkpoint_number=step)
+                if recorder is not None and self.is_chief:
+                    recorder.write()
             loop_steps = self._next_loop(num_steps, seconds)
 
     def _next_loop(self, num_steps: int, seconds: float) -> int:
@@ -301,37 +281,51 @@ class Estimator:
 
     def evaluate(self, paths: Sequence[Path], batch_size: int) -> dict[str, float]:
         """Returns the task's scores that need no text, over all records of `paths`."""
-        return self._task.metrics(self.predict(paths, batch_size), batch_size)
+        return self.task.metrics(self.predict(paths, batch_size), batch_size)
 
-    def predict(self, paths: Sequence[Path], batch_size: int) -> dict[str, np.ndarray]:
+    def predict(
+        self,
+        paths: Sequence[Path],
+        batch_size: int,
+        *,
+        num_records: int | None = None,
+        prepare: records.Prepare | None = None,
+    ) -> dict[str, np.ndarray]:
         """Returns the task's predictions for every record, in file order.
 
         Args:
             paths: TFRecord files.
             batch_size: Examples per step over all replicas; the last batch is
                 padded, and its padding does not come back.
+            num_records: Predict the first records only, which must be there; None
+                counts the records and takes all.
+            prepare: See `records.eval_batches`.
 
         Returns:
             `[records, ...]` per name.
+
+        Raises:
+            InputError: A file is damaged, or a record does not fit the task.
         """
-        num_examples = records.count(paths)
+        num_examples = records.count(paths) if num_records is None else num_records
         num_steps = math.ceil(num_examples / batch_size)
         replicas = self.strategy.num_replicas_in_sync
         batches = self._distribute(
             lambda pipeline: records.eval_batches(
-                paths, self._task.specs, pipeline, num_steps * replicas
+                paths, self.task.specs, pipeline, num_steps * replicas, prepare
             ),
             batch_size,
         )
         results: dict[str, np.ndarray] = {}
-        for outputs in self._predicted(batches, num_steps):
-            index = outputs.pop(records.EXAMPLE_INDEX)
-            is_real = index >= 0
-            for name, values in outputs.items():
-                if name not in results:
-                    shape = (num_examples, *values.shape[1:])
-                    results[name] = np.zeros(shape, values.dtype)
-                results[name][index[is_real]] = values[is_real]
+        with _explained(paths, self.task.specs):
+            for outputs in self._predicted(batches, num_steps):
+                index = outputs.pop(records.EXAMPLE_INDEX)
+                is_real = (index >= 0) & (index < num_examples)
+                for name, values in outputs.items():
+                    if name not in results:
+                        shape = (num_examples, *values.shape[1:])
+                        results[name] = np.zeros(shape, values.dtype)
+                    results[name][index[is_real]] = values[is_real]
         return results
 
     def _predicted(
@@ -347,7 +341,7 @@ class Estimator:
 
     def predict_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Runs the model on one replica's batch; returns predictions and index."""
-        outputs = self._task.predictions(batch, self.model(batch, training=False))
+        outputs = self.task.predictions(batch, self.model(batch, training=False))
         return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
 
     # --- plumbing -------------------------------------------------------------
@@ -389,3 +383,17 @@ class Estimator:
             )
 
         return self.strategy.distribute_datasets_from_function(dataset_fn)
+
+
+@contextlib.contextmanager
+def _explained(paths: Sequence[Path], specs: records.Specs) -> Iterator[None]:
+    """Finds the record that made TensorFlow stop inside the block.
+
+    Raises:
+        InputError: Names its file.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        records.check(paths, specs)
+        raise

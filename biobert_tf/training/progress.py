@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,20 @@ from biobert_tf.errors import TrainingDivergedError
 _LOG = logging.getLogger(__name__)
 
 History = Mapping[str, np.ndarray]
+
+
+class Recorder(Protocol):
+    """Something that is told of all steps and saved with the state of a training.
+
+    A `tf.train.experimental.PythonState`, so that after a resume it knows the steps
+    up to the state and no others.
+    """
+
+    def add(self, history: History, first_step: int) -> None:
+        """Takes what was reported of the steps from zero-based `first_step` on."""
+
+    def write(self) -> None:
+        """Writes its files; called after every save, by the chief only."""
 
 
 def check_finite(
@@ -69,7 +84,8 @@ class Progress:
         """Logs one line and writes every step's scalars.
 
         Args:
-            history: `loss`, `learning_rate`, `gradient_norm`, float `[steps]`.
+            history: `loss`, `learning_rate`, `gradient_norm` and what else the task
+                reports, float `[steps]`.
             first_step: Zero-based step of the first entry.
         """
         now = time.monotonic()

@@ -44,8 +44,8 @@ class Trainer(orbit.StandardTrainer):
         Args:
             task: Says what the loss is.
             model: What is trained.
-            optimizer: `AdamWeightDecay`, or it in a `LossScaleOptimizer`, built; its
-                `iterations` is the global step.
+            optimizer: From `optimizer.build`, or it in a `LossScaleOptimizer`, built;
+                its `iterations` is the global step.
             dataset: Endless batches of static shape.
             seed: Seeds the dropout of every step.
             max_loop_steps: Most steps in one call of `train`.
@@ -72,8 +72,11 @@ class Trainer(orbit.StandardTrainer):
             self._forward_backward_eagerly, jit_compile=xla or None
         )
         self._loop_start = _replicated(tf.zeros([], tf.int64))
-        # Loss, learning rate and gradient norm of every step of a loop.
-        self._history = _replicated(tf.zeros([max_loop_steps, 3], tf.float32))
+        # What is reported of every step of a loop.
+        self._names = (*task.loss_names, "learning_rate", "gradient_norm")
+        self._history = _replicated(
+            tf.zeros([max_loop_steps, len(self._names)], tf.float32)
+        )
 
     def train_loop_begin(self) -> None:
         """Remembers the step at which the loop starts."""
@@ -85,11 +88,13 @@ class Trainer(orbit.StandardTrainer):
         strategy.run(self.replica_step, args=(next(iterator),))
 
     def train_loop_end(self) -> dict[str, np.ndarray]:
-        """Returns `loss`, `learning_rate`, `gradient_norm`, float `[steps]` each."""
+        """Returns what the loop's steps report, float `[steps]` per name.
+
+        The names are the task's `loss_names`, `learning_rate` and `gradient_norm`.
+        """
         num_steps = self.optimizer.iterations.numpy() - self._loop_start.numpy()
         history = self._history.numpy()[:num_steps]
-        names = ("loss", "learning_rate", "gradient_norm")
-        return dict(zip(names, history.T, strict=True))
+        return dict(zip(self._names, history.T, strict=True))
 
     def replica_step(self, batch: Batch) -> None:
         """Updates the weights once; called in replica context.
@@ -105,14 +110,14 @@ class Trainer(orbit.StandardTrainer):
         )
         totals = _sum_over_replicas(self._task.loss_totals(batch))
         sums = _sum_over_replicas(self._accumulate(batch, totals, seed_2))
-        loss, row_square, gradients = self._unscale(*sums)
+        losses, row_square, gradients = self._unscale(*sums)
         norm = self._global_norm(gradients, row_square)
         clipped = optimizer.clip(gradients, norm)
         rate = _learning_rate(self.optimizer, step)
         row = tf.cast(step - self._loop_start, tf.int32)
         self._history.assign(
             tf.tensor_scatter_nd_update(
-                self._history, [[row]], [tf.stack([loss, rate, norm])]
+                self._history, [[row]], [tf.stack([*losses, rate, norm])]
             )
         )
         self.optimizer.apply_gradients(
@@ -136,7 +141,7 @@ class Trainer(orbit.StandardTrainer):
             return index + 1, tf.nest.map_structure(tf.add, sums, more)
 
         zeros = (
-            tf.zeros([]),
+            [tf.zeros([]) for _ in self._task.loss_names],
             tf.zeros([]),
             [tf.zeros(variable.shape) for variable in self._variables],
         )
@@ -152,14 +157,15 @@ class Trainer(orbit.StandardTrainer):
 
     def _forward_backward_eagerly(
         self, batch: Batch, totals: Batch, seed_2: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """Returns loss, squared norm of unsummed rows, and dense gradients.
+    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+        """Returns losses, squared norm of unsummed rows, and dense gradients.
 
-        All three are scaled where the optimizer scales the loss.
+        The latter two are scaled where the optimizer scales the loss.
         """
         with tf.GradientTape() as tape, encoder.dropout_seed(seed_2):
             outputs = self._model(batch, training=True)
-            loss = self._task.loss(batch, outputs, totals)
+            losses = self._task.losses(batch, outputs, totals)
+            loss = losses["loss"]
             if self._scales_loss:
                 loss = self.optimizer.get_scaled_loss(loss)
         gradients = tape.gradient(loss, self._variables)
@@ -172,20 +178,22 @@ class Trainer(orbit.StandardTrainer):
             for gradient in gradients
         ]
         self._is_sparse = [isinstance(g, tf.IndexedSlices) for g in gradients]
-        return loss, row_square, dense
+        return [losses[name] for name in self._task.loss_names], row_square, dense
 
     @property
     def _scales_loss(self) -> bool:
         return isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
     def _unscale(
-        self, loss: tf.Tensor, row_square: tf.Tensor, gradients: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        self,
+        losses: list[tf.Tensor],
+        row_square: tf.Tensor,
+        gradients: list[tf.Tensor],
+    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
         if not self._scales_loss:
-            return loss, row_square, gradients
-        scale = self.optimizer.loss_scale
+            return losses, row_square, gradients
         gradients = self.optimizer.get_unscaled_gradients(gradients)
-        return loss / scale, row_square / tf.square(scale), gradients
+        return losses, row_square / tf.square(self.optimizer.loss_scale), gradients
 
     def _global_norm(
         self, gradients: list[tf.Tensor], row_square: tf.Tensor

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The course of a pre-training: a table and a picture of its losses and accuracies."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CSV_FILE: Final = "learning_curve.csv"
+PNG_FILE: Final = "learning_curve.png"
+_MOST_ROWS: Final = 200
+
+Row = dict[str, float]
+
+
+class LearningCurve(tf.train.experimental.PythonState):
+    """Means of what a training reports, over windows of steps of equal length.
+
+    It is saved with the state of the training, so that a resumed training goes on with
+    the curve of the steps it has made, without gaps and without doubles.
+    """
+
+    def __init__(self, output_dir: Path, num_train_steps: int) -> None:
+        """Starts an empty curve of at most some hundreds of rows.
+
+        Args:
+            output_dir: Where the table and the picture go.
+            num_train_steps: Length of the schedule; says the length of a window.
+        """
+        self._output_dir = output_dir
+        self._window = -(-num_train_steps // _MOST_ROWS)
+        # Per window: the number of its steps so far, and sums by name.
+        self._sums: list[Row] = []
+
+    def add(self, history: Mapping[str, np.ndarray], first_step: int) -> None:
+        """Takes what was reported of the steps from zero-based `first_step` on.
+
+        Args:
+            history: float `[steps]` per name.
+            first_step: Must follow what was added before.
+        """
+        for offset, values in enumerate(zip(*history.values(), strict=True)):
+            index = (first_step + offset) // self._window
+            if index == len(self._sums):
+                self._sums.append({"steps": 0, **dict.fromkeys(history, 0.0)})
+            sums = self._sums[index]
+            sums["steps"] += 1
+            for name, value in zip(history, values, strict=True):
+                sums[name] += float(value)
+
+    def rows(self) -> list[Row]:
+        """Returns one row per window: `step`, its last one, and means by name.
+
+        Steps are counted from 1, as `global_step` is.
+        """
+        made = []
+        for index, sums in enumerate(self._sums):
+            means = {k: v / sums["steps"] for k, v in sums.items() if k != "steps"}
+            made.append({"step": index * self._window + sums["steps"], **means})
+        return made
+
+    def write(self) -> None:
+        """Writes table and picture of the training and of earlier evaluations."""
+        evaluations = read(self._output_dir / CSV_FILE)[1]
+        _write(self._output_dir, self.rows(), evaluations)
+
+    # --- what PythonState asks for ---------------------------------------------------
+
+    def serialize(self) -> str:
+        """Returns the curve as text, exactly."""
+        return json.dumps(self._sums)
+
+    def deserialize(self, string_value: str | bytes) -> None:
+        """Takes the place of what `serialize` returned."""
+        self._sums = json.loads(string_value)
+
+
+def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> None:
+    """Adds an evaluation to the table and the picture in `output_dir`.
+
+    One of the same step is replaced.
+
+    Args:
+        output_dir: Where a training may have left its curve.
+        step: Steps that the model was trained.
+        scores: By the names of the training's curve.
+    """
+    training, evaluations = read(output_dir / CSV_FILE)
+    others = [row for row in evaluations if row["step"] != step]
+    evaluations = sorted(
+        [*others, {"step": step, **scores}], key=lambda row: row["step"]
+    )
+    _write(output_dir, training, evaluations)
+
+
+def read(path: Path) -> tuple[list[Row], list[Row]]:
+    """Reads a table; returns the rows of training and those of evaluation.
+
+    Both are empty where there is no file.
+    """
+    found: dict[str, list[Row]] = {"train": [], "eval": []}
+    if path.exists():
+        for row in csv.DictReader(io.StringIO(files.read_text(path))):
+            kind = row.pop("kind")
+            found[kind].append({k: float(v) for k, v in row.items() if v})
+    return found["train"], found["eval"]
+
+
+def _write(
+    output_dir: Path, training: Sequence[Row], evaluations: Sequence[Row]
+) -> None:
+    text = io.StringIO()
+    names = list(dict.fromkeys(n for row in [*training, *evaluations] for n in row))
+    table = csv.DictWriter(text, ["kind", *names], lineterminator="\n")
+    table.writeheader()
+    for kind, rows in (("train", training), ("eval", evaluations)):
+        for row in rows:
+            table.writerow({"kind": kind, **row, "step": int(row["step"])})
+    files.write_text(output_dir / CSV_FILE, text.getvalue())
+    _draw(output_dir / PNG_FILE, training, evaluations)
+
+
+# --- the picture ---------------------------------------------------------------------
+
+# Okabe and Ito's blue and vermilion, which colour-blind people tell apart; the dashes
+# tell them apart in print.
+_LINES: Final = (
+    ("masked_lm", "masked LM", "#0072B2", "-"),
+    ("next_sentence", "next sentence", "#D55E00", "--"),
+)
+
+
+def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> None:
+    """Draws losses and accuracies side by side."""
+    # Takes a second to import, and only the picture needs it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(1, 2)
+    _draw_panel(losses, "loss", 1.0, training, evaluations)
+    losses.set_ylabel("loss (nats)")
+    losses.set_ylim(bottom=0)
+    _draw_panel(accuracies, "accuracy", 100.0, training, evaluations)
+    accuracies.set_ylabel("accuracy (%)")
+    accuracies.set_ylim(0, 100)
+    handles, labels = accuracies.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    with files.replacing(path) as temporary:
+        canvas.print_figure(temporary, format="png", dpi=120)
+
+
+def _draw_panel(
+    axes: "Axes",
+    what: str,
+    scale: float,
+    training: Sequence[Row],
+    evaluations: Sequence[Row],
+) -> None:
+    for prefix, label, colour, line in _LINES:
+        name = f"{prefix}_{what}"
+        for kind, rows in (("training", training), ("evaluation", evaluations)):
+            points = [(row["step"], scale * row[name]) for row in rows if name in row]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=colour,
+                    linestyle=line if kind == "training" else "",
+                    marker="" if kind == "training" and len(points) > 1 else "o",
+                    label=f"{label}, {kind}",
+                )
+    axes.set_xlabel("training steps")
+    axes.grid(alpha=0.3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

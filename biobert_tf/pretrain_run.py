@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `run_pretraining.py` does: corpus -> TFRecords -> training -> evaluation.
+
+Everything is checked before anything is computed, and `results.json`, the last file
+to be written, says that the run is whole.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+
+from biobert_tf import (
+    config,
+    learning_curves,
+    pretraining_input,
+    record_streams,
+    records,
+    released,
+    run_directory,
+)
+from biobert_tf.config import EncoderConfig
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_config import PretrainingConfig
+from biobert_tf.pretraining_data import runners
+from biobert_tf.pretraining_data.documents import PieceTable
+from biobert_tf.record_streams import RecordStream
+from biobert_tf.run_directory import RunDirectory
+from biobert_tf.tasks.pretraining import MASKED_LM_FEATURES, PretrainingTask
+from biobert_tf.tasks.pretraining_masking import DynamicMasking
+from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.training import strategy as strategies
+from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.schedule import Schedule
+
+_LOG = logging.getLogger(__name__)
+
+_RECORDS_NAME: Final = "pretraining.tfrecord"
+# The records are known by their files and the model by its sizes, so that what made
+# the records may be left out or changed when a training goes on.
+_FREE_ON_RESUME: Final = frozenset(
+    """
+    input_file corpus_file do_convert max_eval_steps dupe_factor short_seq_prob
+    random_seed masking do_lower_case strict other_abstracts allow_single_document
+    exact num_shards num_workers runner pipeline_options
+    """.split()  # noqa: SIM905  Twenty quoted words read worse.
+)
+_FREE_WITH_STATIC_MASKS: Final = frozenset({"masked_lm_prob", "do_whole_word_mask"})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """What a training starts from; a vocabulary is needed for dynamic masking only."""
+
+    encoder_config: EncoderConfig
+    tokenizer: FullTokenizer | None
+
+    @property
+    def vocab_file(self) -> Path | None:
+        return None if self.tokenizer is None else Path(self.tokenizer.vocab_file)
+
+
+def run(settings: PretrainingConfig) -> Estimator | None:
+    """Runs the stages that are asked for; returns what was trained or evaluated.
+
+    Raises:
+        InputError: Something given cannot be used.
+        TrainingDivergedError: The loss became NaN or infinite.
+    """
+    stages, start = settings.stages, time.monotonic()
+    needs_model = stages.do_train or stages.do_eval
+    parts = _load_parts(settings) if needs_model else None
+    seconds: dict[str, float] = {}
+    paths = []
+    if stages.do_convert:
+        paths = _convert(settings)
+        seconds["convert"] = time.monotonic() - start
+    if stages.input_file:
+        paths = pretraining_input.expand(stages.input_file)
+    if parts is None:
+        return None
+    # A cluster must be joined before TensorFlow computes or reads anything.
+    strategy = strategies.build_strategy(settings.device)
+    task = _task(settings, parts, paths)
+    return _Pretraining(settings, parts, paths, task, strategy).execute(start, seconds)
+
+
+# --- before anything is computed -----------------------------------------------------
+
+
+def _load_parts(settings: PretrainingConfig) -> _Parts:
+    output_dir = settings.stages.output_dir
+    given = (settings.text, settings.model, output_dir)
+    encoder_config, config_file = released.load_config(*given)
+    vocab_file = released.find_vocab(*given)
+    if vocab_file is None:
+        _LOG.warning(
+            "no vocabulary is known: the checkpoint will lack its vocab.txt, which "
+            "fine-tuning needs; give --vocab_file"
+        )
+        return _Parts(encoder_config, None)
+    return _Parts(
+        encoder_config,
+        released.load_tokenizer(vocab_file, settings.text, encoder_config, config_file),
+    )
+
+
+def _convert(settings: PretrainingConfig) -> list[Path]:
+    """Converts the corpus; returns the TFRecord files."""
+    if settings.device.strategy == "multi_worker":
+        raise InputError(
+            "--do_convert contradicts --strategy=multi_worker: convert on one machine, "
+            "then train with --input_file"
+        )
+    text = settings.text
+    if text.vocab_file is None:
+        found = released.find_vocab(text, settings.model, settings.stages.output_dir)
+        text = dataclasses.replace(text, vocab_file=found)
+    directory = settings.stages.output_dir / "records"
+    given = (text, settings.pairs, settings.corpus, settings.conversion)
+    corpus, target = settings.stages.corpus_file, directory / _RECORDS_NAME
+    written = runners.convert(corpus, [str(target)], *given)
+    return [directory / entry.file for entry in written.files]
+
+
+def _task(
+    settings: PretrainingConfig, parts: _Parts, paths: Sequence[Path]
+) -> PretrainingTask:
+    """Returns the task that fits the records, of which it looks at the first ones.
+
+    Raises:
+        InputError: Records are no pre-training data, or made for other settings.
+    """
+    if parts.vocab_file is not None:
+        pretraining_input.check_manifest(
+            paths, parts.vocab_file, settings.text.do_lower_case
+        )
+    found = (records.features_of(path) for path in paths)
+    features = next((names for names in found if names is not None), None)
+    if features is None:
+        raise InputError.at(paths[0], None, "there is no record in any file")
+    is_static = bool(set(MASKED_LM_FEATURES) & set(features))
+    if is_static and settings.pairs.masking == "dynamic":
+        raise InputError.at(
+            paths[0],
+            None,
+            "holds masked records, which contradicts --masking=dynamic; convert with "
+            "that flag, or train without it",
+        )
+    task = PretrainingTask(
+        max_seq_length=settings.text.max_seq_length,
+        max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
+        vocab_size=parts.encoder_config.vocab_size,
+        masking=None if is_static else _masking(settings, parts, paths),
+        recompute=settings.pretraining.recompute,
+    )
+    records.check(paths, task.specs, most=1)
+    return task
+
+
+def _masking(
+    settings: PretrainingConfig, parts: _Parts, paths: Sequence[Path]
+) -> DynamicMasking:
+    if parts.tokenizer is None:
+        raise InputError.at(
+            paths[0],
+            None,
+            "holds records without masks, which --vocab_file is needed to make",
+        )
+    return DynamicMasking(
+        pieces=PieceTable.of(parts.tokenizer.vocab),
+        max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
+        masked_lm_prob=settings.pairs.masked_lm_prob,
+        do_whole_word_mask=settings.pairs.do_whole_word_mask,
+        seed=settings.run.seed,
+    )
+
+
+# --- training and evaluation ---------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pretraining:
+    """One pre-training, wired together."""
+
+    settings: PretrainingConfig
+    parts: _Parts
+    paths: Sequence[Path]
+    task: PretrainingTask
+    strategy: tf.distribute.Strategy
+
+    def execute(self, start: float, seconds: dict[str, float]) -> Estimator:
+        """Trains and evaluates as asked for.
+
+        Args:
+            start: When the run began, of `time.monotonic`.
+            seconds: What has been done took how long; is added to.
+        """
+        stages = self.settings.stages
+        estimator = self._estimator()
+        free = _FREE_ON_RESUME
+        if self.task.masking is None:
+            free |= _FREE_WITH_STATIC_MASKS
+        directory = RunDirectory(
+            path=stages.output_dir,
+            settings=config.to_dict(self.settings),
+            free=free,
+            is_training=stages.do_train,
+        )
+        step = directory.start(
+            estimator, self.settings.model.init_checkpoint, self.task.new_head
+        )
+        results: dict[str, Any] = {
+            "masking": "static" if self.task.masking is None else "dynamic"
+        }
+        scores: dict[str, float] = {}
+        if stages.do_train:
+            begin = time.monotonic()
+            step, results["train"] = self._train(estimator, step)
+            seconds["train"] = time.monotonic() - begin
+        if stages.do_eval:
+            begin = time.monotonic()
+            results["eval"] = self._evaluate(estimator, step)
+            scores = results["eval"]["metrics"]
+            seconds["eval"] = time.monotonic() - begin
+        seconds["total"] = time.monotonic() - start
+        if estimator.is_chief:
+            lines = run_directory.value_lines(scores, step) if scores else []
+            directory.write_results("pretraining", step, lines, results, seconds)
+        return estimator
+
+    def _estimator(self) -> Estimator:
+        strategies.make_repeatable()
+        return Estimator(
+            self.task,
+            self.parts.encoder_config,
+            strategy=self.strategy,
+            device=self.settings.device,
+            run=self.settings.run,
+            model_dir=self.settings.stages.output_dir,
+        )
+
+    def _train(self, estimator: Estimator, step: int) -> tuple[int, Mapping[str, Any]]:
+        given, run = self.settings.pretraining, self.settings.run
+        schedule = Schedule(given.num_train_steps, given.num_warmup_steps)
+        shards = pretraining_input.training_shards(
+            self.paths, self.settings.stages.output_dir, step, estimator.is_chief
+        )
+        stream = RecordStream(shards=shards, seed=run.seed)
+        _check_length(stream.num_records, len(self.paths), run.train_batch_size)
+        epochs = schedule.num_train_steps * run.train_batch_size / stream.num_records
+        if step >= schedule.last_step(run):
+            run_directory.already_trained(estimator, step)
+        else:
+            _announce(schedule, stream, epochs)
+            step = self._train_on(estimator, schedule, stream)
+        # Also where nothing was trained: the last run may have died before this.
+        output_dir = self.settings.stages.output_dir
+        if estimator.is_chief and not released.is_saved(output_dir, step):
+            released.save_model(
+                self.parts.encoder_config,
+                self.parts.vocab_file,
+                estimator.weights(),
+                output_dir,
+                step,
+            )
+        return step, {
+            "files": len(self.paths),
+            "records": stream.num_records,
+            "steps": schedule.num_train_steps,
+            "warmup_steps": schedule.num_warmup_steps,
+            "epochs": round(epochs, 3),
+        }
+
+    def _train_on(
+        self, estimator: Estimator, schedule: Schedule, stream: RecordStream
+    ) -> int:
+        return estimator.train(
+            record_streams.training_data(
+                stream, self.task.specs, self.task.prepare_training
+            ),
+            schedule,
+            self.settings.pretraining.learning_rate,
+            optimizer_name=self.settings.pretraining.optimizer,
+            recorder=learning_curves.LearningCurve(
+                self.settings.stages.output_dir, schedule.num_train_steps
+            ),
+        )
+
+    def _evaluate(self, estimator: Estimator, step: int) -> dict[str, Any]:
+        batch_size = self.settings.run.eval_batch_size
+        most = self.settings.pretraining.max_eval_steps * batch_size
+        paths, num_records = pretraining_input.first_records(self.paths, most)
+        _LOG.info("evaluating on %d records", num_records)
+        predictions = estimator.predict(
+            paths,
+            batch_size,
+            num_records=num_records,
+            prepare=self.task.prepare_evaluation,
+        )
+        metrics = self.task.metrics(predictions, batch_size)
+        if estimator.is_chief:
+            learning_curves.add_evaluation(
+                self.settings.stages.output_dir, step, metrics
+            )
+        return {"records": num_records, "metrics": metrics}
+
+
+def _check_length(num_records: int, num_files: int, batch_size: int) -> None:
+    if num_records < batch_size:
+        raise InputError(
+            f"{num_records} records in {num_files} files are fewer than "
+            f"--train_batch_size={batch_size}; lower it or give more data"
+        )
+
+
+def _announce(schedule: Schedule, stream: RecordStream, epochs: float) -> None:
+    _LOG.info(
+        "training on %d records of %d files for %d steps: %.2f epochs",
+        stream.num_records,
+        len(stream.shards),
+        schedule.num_train_steps,
+        epochs,
+    )
+    if schedule.num_warmup_steps >= schedule.num_train_steps:
+        _LOG.warning(
+            "--num_warmup_steps=%d of --num_train_steps=%d: the rate never reaches "
+            "--learning_rate",
+            schedule.num_warmup_steps,
+            schedule.num_train_steps,
+        )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The TFRecord files of a pre-training: which, and how many records they hold."""
+
+import glob
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+from biobert_tf.pretraining_data import manifest
+from biobert_tf.record_streams import Shard
+
+_LOG = logging.getLogger(__name__)
+
+_INPUT_FILE: Final = "input_files.json"
+
+
+def expand(patterns: str) -> list[Path]:
+    """Returns the TFRecord files of comma-separated globs, in their order, once each.
+
+    Raises:
+        InputError: A glob matches no file.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns.split(","):
+        matches = [
+            Path(name)
+            for name in sorted(glob.glob(pattern.strip(), recursive=True))
+            if not name.endswith(manifest.SUFFIX) and Path(name).is_file()
+        ]
+        if not matches:
+            raise InputError(f"--input_file={pattern}: no TFRecord file matches")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def check_manifest(
+    paths: Sequence[Path], vocab_file: Path, do_lower_case: bool
+) -> None:
+    """Compares the vocabulary with the one of the records, where that is known.
+
+    Args:
+        paths: TFRecord files.
+        vocab_file: That the flags say.
+        do_lower_case: That the flags say.
+
+    Raises:
+        InputError: The records were made with another vocabulary or another case.
+    """
+    found = manifest.find_manifest(paths)
+    if found is None:
+        return
+    made_with = found.settings["vocab_sha256"]
+    if made_with != manifest.sha256_of(vocab_file):
+        raise InputError.at(
+            paths[0],
+            None,
+            f"was made with another vocabulary than {vocab_file}; give "
+            "--vocab_file and --init_checkpoint that belong to it",
+        )
+    lower = found.settings["do_lower_case"]
+    if lower != do_lower_case:
+        raise InputError.at(
+            paths[0],
+            None,
+            f"was made with --do_lower_case={str(lower).lower()}; give the same flag",
+        )
+
+
+def shards(paths: Sequence[Path]) -> Iterator[Shard]:
+    """Yields files with the numbers of their records: from a manifest, or counted.
+
+    Raises:
+        InputError: A file is missing, damaged, or not as its manifest says.
+    """
+    known: dict[Path, manifest.FileEntry] = {}
+    for path in paths:
+        if path not in known and (found := manifest.find_manifest([path])):
+            known.update({path.parent / entry.file: entry for entry in found.files})
+        if path not in known:
+            _LOG.info("%s: no manifest; counting its records", path)
+            yield Shard.counted(path)
+            continue
+        entry, size = known[path], path.stat().st_size
+        if size != entry.num_bytes:
+            raise InputError.at(
+                path,
+                None,
+                f"has {size} bytes and its manifest says {entry.num_bytes}; convert "
+                "again",
+            )
+        yield Shard(path, entry.num_records)
+
+
+def training_shards(
+    paths: Sequence[Path], output_dir: Path, step: int, is_chief: bool
+) -> list[Shard]:
+    """Returns the files of a training with the numbers of their records.
+
+    These are kept in the output directory: a training that goes on must read the same
+    records, and need not count them again.
+
+    Args:
+        paths: The files, in order.
+        output_dir: Of the run.
+        step: From which the training goes on; 0 where it begins.
+        is_chief: Whether this process writes there.
+
+    Raises:
+        InputError: The training began with other files, or one is damaged.
+    """
+    path = output_dir / _INPUT_FILE
+    sizes = [[file.name, file.stat().st_size] for file in paths]
+    if step and path.exists():
+        entries = files.read_json(path)["files"]
+        if [[entry["name"], entry["size"]] for entry in entries] != sizes:
+            raise InputError.at(
+                path,
+                None,
+                "names other records than --input_file; a training goes on with the "
+                "files it began with, in the same order",
+            )
+        pairs = zip(paths, entries, strict=True)
+        return [Shard(file, entry["records"]) for file, entry in pairs]
+    counted = list(shards(paths))
+    if is_chief:
+        rows = zip(sizes, counted, strict=True)
+        entries = [
+            {"name": name, "size": size, "records": shard.num_records}
+            for (name, size), shard in rows
+        ]
+        files.write_json(path, {"files": entries})
+    return counted
+
+
+def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
+    """Returns the first files that hold `most` records, and how many to read of them.
+
+    Args:
+        paths: All files.
+        most: Records wanted; 0 for all.
+
+    Raises:
+        InputError: A file is missing or damaged.
+    """
+    taken: list[Path] = []
+    num_records = 0
+    for shard in shards(paths):
+        taken.append(shard.path)
+        num_records += shard.num_records
+        if most and num_records >= most:
+            return taken, most
+    return taken, num_records

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that every run leaves beside its model, and where it starts from.
+
+settings.json      all settings; a run is not resumed with others
+weights.json       which variables came from `--init_checkpoint`
+eval_results.txt   scores, as the original writes them
+results.json       everything; written last, it says that the run is whole
+"""
+
+import dataclasses
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+
+from biobert_tf import __version__, checkpoints, files
+from biobert_tf.errors import InputError
+from biobert_tf.training.estimator import Estimator
+
+_LOG = logging.getLogger(__name__)
+
+_SETTINGS_FILE: Final = "settings.json"
+_WEIGHTS_FILE: Final = "weights.json"
+_EVALUATION_FILE: Final = "eval_results.txt"
+_RESULTS_FILE: Final = "results.json"
+# A run may go on with other values of these; every other setting shapes its result.
+_FREE_ON_RESUME = frozenset(
+    """
+    output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
+    eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
+    keep_checkpoint_max strategy use_tpu tpu_name tpu_zone gcp_project master
+    num_tpu_cores xla
+    """.split()  # noqa: SIM905  Twenty quoted words read worse.
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunDirectory:
+    """The output directory of one run.
+
+    Attributes:
+        path: The directory.
+        settings: All settings, flat, for the record.
+        free: Names of settings that may change on a resume, beside those of all runs.
+        is_training: Whether the run trains.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    free: Collection[str]
+    is_training: bool
+
+    def start(
+        self,
+        estimator: Estimator,
+        init_checkpoint: Path | None,
+        new_head: Collection[str],
+    ) -> int:
+        """Gives the model its first weights, and the directory to this run.
+
+        Args:
+            estimator: Of the run.
+            init_checkpoint: Where weights come from if the directory has none.
+            new_head: Variables that a training may start at random.
+
+        Returns:
+            The step of the weights.
+
+        Raises:
+            InputError: The directory cannot be written, belongs to a run with other
+                settings, or there are no weights to predict with.
+        """
+        step = self._first_weights(estimator, init_checkpoint, new_head)
+        if estimator.is_chief:
+            self._record_settings(is_resumed=step > 0)
+        return step
+
+    def _first_weights(
+        self,
+        estimator: Estimator,
+        init_checkpoint: Path | None,
+        new_head: Collection[str],
+    ) -> int:
+        try:
+            step = estimator.restore()
+        except ValueError as error:
+            # What TensorFlow says of a variable of another shape.
+            raise InputError.at(
+                estimator.model_dir,
+                None,
+                f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
+                "another --output_dir or delete this one",
+            ) from None
+        if step is not None:
+            _LOG.info("going on from step %d in %s", step, estimator.model_dir)
+            return step
+        if init_checkpoint is None:
+            if not self.is_training:
+                raise InputError(
+                    f"{estimator.model_dir} holds no trained model, and there is no "
+                    "--init_checkpoint to predict with; set --do_train=true"
+                )
+            _LOG.warning("no --init_checkpoint: training starts from random weights")
+            return 0
+        report = estimator.initialize(
+            checkpoints.read(init_checkpoint),
+            new_head=new_head if self.is_training else (),
+        )
+        for line in report.summary():
+            _LOG.info(line)
+        if estimator.is_chief:
+            files.write_json(self.path / _WEIGHTS_FILE, report.to_dict())
+        return 0
+
+    def _record_settings(self, is_resumed: bool) -> None:
+        """Refuses to mix two trainings in one directory; keeps this one's settings.
+
+        From here on the directory belongs to this run: the results of an earlier one
+        go, so that they cannot be taken for those of a run that fails.
+        """
+        path = self.path / _SETTINGS_FILE
+        if self.is_training and is_resumed and path.exists():
+            before = files.read_json(path)
+            changed = [
+                f"--{name} {before.get(name)} -> {value}"
+                for name, value in self.settings.items()
+                if name not in {*_FREE_ON_RESUME, *self.free}
+                and before.get(name) != value
+            ]
+            if changed:
+                raise InputError.at(
+                    path,
+                    None,
+                    f"holds a run with other settings ({', '.join(changed)}); choose "
+                    "another --output_dir or delete this one",
+                )
+        if self.is_training or not path.exists():
+            files.write_json(path, dict(self.settings))
+        for name in (_EVALUATION_FILE, _RESULTS_FILE):
+            (self.path / name).unlink(missing_ok=True)
+
+    def write_results(
+        self,
+        task: str,
+        step: int,
+        lines: Sequence[str],
+        results: Mapping[str, Any],
+        seconds: Mapping[str, float],
+    ) -> None:
+        """Writes the scores, also to the screen, and everything; ends the run.
+
+        Args:
+            task: Name of the task.
+            step: Of the weights.
+            lines: `key = value`, sorted; none where nothing was scored.
+            results: What else is known, ready for JSON.
+            seconds: What took how long.
+        """
+        if lines:
+            files.write_text(self.path / _EVALUATION_FILE, "\n".join(lines) + "\n")
+            print("\n".join(lines))
+        files.write_json(
+            self.path / _RESULTS_FILE,
+            {
+                "task": task,
+                "version": __version__,
+                "tensorflow": tf.__version__,
+                "seed": self.settings["seed"],
+                "global_step": step,
+                **results,
+                "seconds": {name: round(value, 2) for name, value in seconds.items()},
+                "settings": dict(self.settings),
+            },
+        )
+
+
+def value_lines(values: Mapping[str, float], step: int) -> list[str]:
+    """Returns sorted `key = value` lines as in the original's `eval_results.txt`."""
+    everything = {**values, "global_step": step}
+    return [f"{name} = {everything[name]}" for name in sorted(everything)]
+
+
+def already_trained(estimator: Estimator, step: int) -> None:
+    """Says that a directory's training is over."""
+    _LOG.warning(
+        "%s is already trained to its last step, %d: not training again; delete it or "
+        "choose another --output_dir to start anew",
+        estimator.model_dir,
+        step,
+    )

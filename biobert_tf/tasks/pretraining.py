@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pre-training: guess masked pieces, and whether B follows A.
+
+Shape suffixes: B batch, P masked positions, V vocabulary.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import encoder, heads, records
+from biobert_tf.config import EncoderConfig
+from biobert_tf.records import FeatureSpec, Specs
+from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.pretraining_masking import DynamicMasking
+
+# run_pretraining.py, `get_masked_lm_output`: a batch may have no masked pieces.
+_EPSILON: Final = 1e-5
+MASKED_LM_FEATURES: Final = (
+    "masked_lm_positions",
+    "masked_lm_ids",
+    "masked_lm_weights",
+)
+"""Features that a record has if it was masked when it was made."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingTask:
+    """Everything that makes a run a pre-training; holds no mutable state.
+
+    Attributes:
+        max_seq_length: Pieces of a record.
+        max_predictions_per_seq: Masked pieces of a record, P.
+        vocab_size: Ids of pieces are below it.
+        masking: Masks records that hold none; None where they do.
+        recompute: Compute activations again in the backward pass, to save memory.
+    """
+
+    max_seq_length: int
+    max_predictions_per_seq: int
+    vocab_size: int
+    masking: DynamicMasking | None = None
+    recompute: bool = False
+
+    @property
+    def new_head(self) -> tuple[str, ...]:
+        """Returns the variables a checkpoint to start from may lack."""
+        return ("cls/predictions", "cls/seq_relationship", "bert/pooler")
+
+    # --- records ---------------------------------------------------------------------
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (run_pretraining.py, `input_fn_builder`).
+
+        With dynamic masking those that do not depend on it.
+        """
+        pieces = functools.partial(
+            FeatureSpec, self.max_seq_length, flag="--max_seq_length"
+        )
+        specs = {
+            "input_ids": pieces(below=self.vocab_size),
+            "input_mask": pieces(below=2),
+            "segment_ids": pieces(below=2),
+            "next_sentence_labels": FeatureSpec(1, below=2),
+        }
+        if self.masking is not None:
+            return specs
+        masked = functools.partial(
+            FeatureSpec, self.max_predictions_per_seq, flag="--max_predictions_per_seq"
+        )
+        return specs | {
+            "masked_lm_positions": masked(below=self.max_seq_length),
+            "masked_lm_ids": masked(below=self.vocab_size),
+            "masked_lm_weights": masked(dtype="float32"),
+        }
+
+    def prepare_training(
+        self, batch: records.Batch, numbers: tf.Tensor
+    ) -> records.Batch:
+        """Masks parsed records anew; records with masks stay as they are.
+
+        Args:
+            batch: As `specs` says, `[batch, ...]` per name.
+            numbers: int64 `[batch]`, numbers of the records in the training.
+        """
+        return self._prepare(batch, numbers, training=True)
+
+    def prepare_evaluation(
+        self, batch: records.Batch, numbers: tf.Tensor
+    ) -> records.Batch:
+        """Masks parsed records, every record of the files always in the same way."""
+        return self._prepare(batch, numbers, training=False)
+
+    def _prepare(
+        self, batch: records.Batch, numbers: tf.Tensor, training: bool
+    ) -> records.Batch:
+        if self.masking is None:
+            return batch
+        return self.masking.mask(batch, numbers, training=training)
+
+    # --- records to numbers, on the device -------------------------------------------
+
+    def build_model(self, config: EncoderConfig, seed: int) -> heads.PretrainingModel:
+        """Returns the encoder with both heads."""
+        model = heads.PretrainingModel(config, seed)
+        if self.recompute:
+            encoder.recompute_blocks(model.encoder)
+        return model
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns the loss, what it is the sum of, and how often the model is right."""
+        return (
+            "loss",
+            "masked_lm_loss",
+            "masked_lm_accuracy",
+            "next_sentence_loss",
+            "next_sentence_accuracy",
+        )
+
+    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the weight of the masked pieces and the number of pairs."""
+        return {
+            "masked": tf.reduce_sum(batch["masked_lm_weights"]),
+            "rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32),
+        }
+
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Returns this batch's share of everything in `loss_names`; losses in nats.
+
+        The mean over masked pieces (run_pretraining.py, `get_masked_lm_output`), plus
+        the mean over pairs (`get_next_sentence_output`).
+        """
+        sums = {
+            name: tf.reduce_sum(values)
+            for name, values in self.predictions(batch, outputs).items()
+        }
+        masked = sums["masked_lm_loss"] / (totals["masked"] + _EPSILON)
+        pairs = sums["next_sentence_loss"] / totals["rows"]
+        return {
+            "loss": masked + pairs,
+            "masked_lm_loss": masked,
+            "masked_lm_accuracy": tf.math.divide_no_nan(
+                sums["masked_lm_correct"], totals["masked"]
+            ),
+            "next_sentence_loss": pairs,
+            "next_sentence_accuracy": sums["next_sentence_correct"] / totals["rows"],
+        }
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns sums over the masked pieces of every row, and the row's pair.
+
+        All float32 `[batch]`: `masked_lm_loss`, `masked_lm_correct`,
+        `masked_lm_weight`, `next_sentence_loss`, `next_sentence_correct`.
+        """
+        weights_BP = batch["masked_lm_weights"]
+        masked_BP = _judged(outputs["masked_lm_logits"], batch["masked_lm_ids"])
+        labels_B = tf.reshape(batch["next_sentence_labels"], [-1])
+        pair_B = _judged(outputs["next_sentence_logits"], labels_B)
+        return {
+            "masked_lm_loss": tf.reduce_sum(masked_BP[0] * weights_BP, axis=1),
+            "masked_lm_correct": tf.reduce_sum(masked_BP[1] * weights_BP, axis=1),
+            "masked_lm_weight": tf.reduce_sum(weights_BP, axis=1),
+            "next_sentence_loss": pair_B[0],
+            "next_sentence_correct": pair_B[1],
+        }
+
+    # --- numbers to scores -----------------------------------------------------------
+
+    def metrics(
+        self, predictions: Mapping[str, np.ndarray], batch_size: int
+    ) -> dict[str, float]:
+        """Returns the original's scores (run_pretraining.py, `metric_fn`).
+
+        PARITY(run_pretraining.py:model_fn): `loss` is the mean over batches of their
+        losses, so that it depends a little on the batch size and is not quite the sum
+        of the other two. A last batch that is not full counts by its rows.
+        """
+        values = {k: v.astype(np.float64) for k, v in predictions.items()}
+        masked = max(values["masked_lm_weight"].sum(), _EPSILON)
+        return {
+            "loss": _batch_loss(values, batch_size),
+            "masked_lm_accuracy": float(values["masked_lm_correct"].sum() / masked),
+            "masked_lm_loss": float(values["masked_lm_loss"].sum() / masked),
+            "next_sentence_accuracy": float(values["next_sentence_correct"].mean()),
+            "next_sentence_loss": float(values["next_sentence_loss"].mean()),
+        }
+
+
+def _judged(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns cross-entropy in nats and 1.0 where the best class is the label."""
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return nats, tf.cast(best == labels, tf.float32)
+
+
+def _batch_loss(values: Mapping[str, np.ndarray], batch_size: int) -> float:
+    """Returns the mean loss of batches, float64 `[rows]` per name, weighted by rows."""
+    num_rows = len(values["masked_lm_loss"])
+    starts = np.arange(0, num_rows, batch_size)
+    sums = {name: np.add.reduceat(array, starts) for name, array in values.items()}
+    rows = np.minimum(starts + batch_size, num_rows) - starts
+    masked = sums["masked_lm_loss"] / (sums["masked_lm_weight"] + _EPSILON)
+    pairs = sums["next_sentence_loss"] / rows
+    return float(np.average(masked + pairs, weights=rows))

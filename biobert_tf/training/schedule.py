@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a training is."""
+
+import dataclasses
+
+from biobert_tf.config import FinetuningConfig, RunConfig
+from biobert_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long to train, in steps of one global batch."""
+
+    num_train_steps: int
+    num_warmup_steps: int
+
+    @classmethod
+    def of(
+        cls, num_examples: int, run: RunConfig, finetuning: FinetuningConfig
+    ) -> "Schedule":
+        """Returns the original's counts (run_ner.py, `main`), both rounded down.
+
+        Raises:
+            InputError: Less than one step.
+        """
+        steps = int(num_examples / run.train_batch_size * finetuning.num_train_epochs)
+        if steps < 1:
+            raise InputError(
+                f"{num_examples} training examples, --train_batch_size="
+                f"{run.train_batch_size} and --num_train_epochs="
+                f"{finetuning.num_train_epochs} make no whole step; lower the batch "
+                "size or add epochs"
+            )
+        return cls(steps, int(steps * finetuning.warmup_proportion))
+
+    def last_step(self, run: RunConfig) -> int:
+        """Returns where a training stops: at the schedule's end or at `max_steps`."""
+        return min(self.num_train_steps, run.max_steps or self.num_train_steps)
