@@ -162,9 +162,10 @@ def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> Train
         dataset = stream.records(num_skipped)
         dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
         dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
+        # Not in parallel: the shuffles within the stream count as state, so that under
+        # determinism TensorFlow would refuse, with a warning in every run.
         dataset = dataset.map(
-            lambda numbers, records: prepare(parse(records, specs), numbers),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            lambda numbers, records: prepare(parse(records, specs), numbers)
         )
         return dataset.prefetch(2)
 
