@@ -124,6 +124,7 @@ def _convert(settings: PretrainingConfig) -> list[Path]:
     given = (text, settings.pairs, settings.corpus, settings.conversion)
     corpus, target = settings.stages.corpus_file, directory / _RECORDS_NAME
     written = runners.convert(corpus, [str(target)], *given)
+    print(written.summary())
     return [directory / entry.file for entry in written.files]
 
 

@@ -410,6 +410,17 @@ def test_a_vocabulary_that_cannot_be_used(beam, convert, tmp_path):
     assert not contents(tmp_path / "DirectRunner")
 
 
+def test_a_runner_that_cannot_be_started(beam, convert, corpus, tmp_path, monkeypatch):
+    def run(pipeline):
+        raise RuntimeError("no job server\nnor anything else")
+
+    monkeypatch.setattr("apache_beam.Pipeline.run", run)
+    problem = "^--runner=FlinkRunner cannot be started: no job server$"
+    with pytest.raises(InputError, match=problem):
+        convert("FlinkRunner", inputs=f"{corpus}/5.txt")
+    assert not contents(tmp_path / "FlinkRunner")
+
+
 def test_without_beam(convert, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(

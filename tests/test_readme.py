@@ -80,7 +80,9 @@ def test_the_number_of_parity_marks_is_the_one_said():
         for path in (ROOT / "biobert_tf").rglob("*.py")
     )
     differences = (ROOT / "docs" / "differences.md").read_text("utf-8")
-    [said] = re.findall(r"`PARITY\(file:line\)` in the code, (\d+) of them", differences)
+    [said] = re.findall(
+        r"`PARITY\(file:line\)` in the code, (\d+) of them", differences
+    )
     assert int(said) == marks
 
 

@@ -106,11 +106,23 @@ class Runner:
             second = functools.partial(beam_steps.guarded, job, step_of_groups)
             _ = found | beam.GroupByKey() | "Second" >> beam.FlatMap(second)
         try:
-            self._wait(pipeline.run())
+            self._wait(self._start(pipeline))
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
         if beam_storage.find(job.error_place):
             raise InputError(beam_storage.get_json(job.error_place)["message"])
+
+    def _start(self, pipeline: Any) -> Any:
+        """Starts a pipeline; returns Beam's result, which may be to come."""
+        try:
+            return pipeline.run()
+        except RuntimeError as error:
+            # Ours run the steps here, where such an error is a bug of a step.
+            if self.name in _RUNNER_CLASSES:
+                raise
+            raise InputError(
+                f"--runner={self.name} cannot be started: {str(error).splitlines()[0]}"
+            ) from None
 
     def _wait(self, result: Any) -> None:
         try:
