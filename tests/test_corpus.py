@@ -231,9 +231,10 @@ def test_one_document_of_text_is_refused_unless_allowed(folder):
 
 
 def test_lists_of_skips_and_reasons_do_not_grow_without_end(
-    folder, monkeypatch, tmp_path
+    folder, monkeypatch, tmp_path, caplog
 ):
     monkeypatch.setattr(corpus, "_MOST_SKIPS_LISTED", 3)
+    monkeypatch.setattr(corpus, "_MOST_SKIPS_LOGGED", 2)
     monkeypatch.setattr(corpus, "_MOST_REASONS", 2)
 
     def skipping(stream, name, options, on_skip, on_duplicate):
@@ -257,6 +258,15 @@ def test_lists_of_skips_and_reasons_do_not_grow_without_end(
         "record 2",
     ]
     assert report.num_duplicates == 1
+    assert caplog.messages == [f"{folder}/d.txt: record 1: reason 1; skipped"] * 2
+
+
+def test_why_nothing_is_left_is_told(folder, caplog):
+    (folder / "bad.xml").write_text("junk")
+    with pytest.raises(InputError, match=r"bad\.xml: no document with text"):
+        write_corpus(f"{folder}/bad.xml", folder / "corpus.txt", CorpusConfig())
+    [message] = caplog.messages
+    assert message.startswith(f"{folder}/bad.xml: from the start: not XML")
 
 
 def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):

@@ -29,6 +29,7 @@ from biobert_tf.pretraining_config import CorpusConfig
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS: Final = 10.0
 _MOST_SKIPS_LISTED: Final = 1000
+_MOST_SKIPS_LOGGED: Final = 20
 _MOST_REASONS: Final = 100
 _OTHER_REASONS: Final = "other reasons"
 _MOST_REASONS_SHOWN: Final = 10
@@ -147,6 +148,7 @@ class _Writer:
         self._text = text
         self._ids = ids
         self._line = 1
+        self._num_logged = 0
         version = importlib.metadata.version("sentencex")
         self._report = CorpusReport(splitter=f"sentencex {version}")
         ids.write("document\tid\tfirst_line\tsentences\n")
@@ -202,6 +204,11 @@ class _Writer:
     def _skip(self, skipped: Skipped) -> None:
         report = self._report
         report.num_skipped += 1
+        if skipped.is_damage and self._num_logged < _MOST_SKIPS_LOGGED:
+            self._num_logged += 1
+            _LOG.warning(
+                "%s: %s: %s; skipped", skipped.path, skipped.position, skipped.reason
+            )
         if len(report.skipped) < _MOST_SKIPS_LISTED:
             report.skipped.append(
                 {
