@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document",
-    "files corpora.sentences corpora.streams corpora.versions",
+    "errors corpora.document metrics.counts",
+    "files corpora.sentences corpora.streams corpora.versions metrics.relations",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
@@ -36,9 +36,11 @@ LIGHT = [
 HEAVY = [
     "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading",
     "heads record_streams checkpoints.archive checkpoints.native "
-    "pretraining_data.inspection tasks.ner_features tasks.pretraining_masking",
+    "pretraining_data.inspection tasks.ner_features "
+    "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
-    "checkpoints tasks.ner tasks.pretraining training.strategy training.progress",
+    "checkpoints tasks.ner tasks.pretraining training.strategy "
+    "training.progress",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
