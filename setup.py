@@ -16,6 +16,7 @@ VERSION = next(
 TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1"]
 BEAM = ["apache-beam[dask]==2.77.0"]
+FORMATS = ["bioc>=2.1,<3"]
 
 setup(
     name="biobert_tf",
@@ -52,9 +53,11 @@ setup(
     extras_require={
         "huggingface": HUGGINGFACE,
         "beam": BEAM,
+        "formats": FORMATS,
         "test": [
             *HUGGINGFACE,
             *BEAM,
+            *FORMATS,
             "pytest==9.2.0",
             "ruff==0.17.6",
             "mypy==2.4.1",

@@ -11,11 +11,15 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
     "errors corpora.document metrics.counts",
-    "files corpora.sentences corpora.streams corpora.versions metrics.relations",
+    "files corpora.sentences corpora.streams corpora.versions metrics.relations "
+    "annotate.document",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
-    "corpora.archives corpora.plain",
+    "corpora.archives corpora.plain annotate.storage",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
-    "corpora.mathml",
+    "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
+    "annotate.bioc_format",
+    "annotate.bioc_xml annotate.bioc_json",
+    "annotate.formats",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
     "corpora.reading",

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What BioC and `AnnotatedDocument` have in common, in XML as in JSON.
+
+The library `bioc` decodes what a document says and encodes new relations. All else is
+kept by the readers as the tree that was read, for `bioc` itself drops what it has no
+class for: the DOCTYPE, unknown keys and elements, the difference between an empty infon
+and "None", text behind a comment.
+
+The type of a mention is the infon `type`, its concepts are the infon `identifier` or
+`MESH`. An annotation without a location is kept and is no mention. A relation has two
+nodes that are mentions; or no node, and two concepts in its infons: `entity1` and
+`entity2` of BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task.
+All others are kept only. Its type is the infon `type` or `relation`. New relations
+stand at the end of their document; the infon `probability` is theirs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lxml import etree
+
+from biobert_tf.annotate import storage
+from biobert_tf.annotate.document import (
+    AnnotatedDocument,
+    Mention,
+    Passage,
+    Relation,
+    split_concepts,
+)
+from biobert_tf.errors import InputError
+
+# What bioc raises where a document is not as it expects.
+_NOT_BIOC: Final = (
+    etree.XMLSyntaxError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_CONCEPT_KEYS: Final = ("identifier", "MESH")
+_CONCEPT_ROLES: Final = (("entity1", "entity2"), ("Chemical", "Disease"))
+
+
+def library() -> Any:
+    """Returns the package bioc, which is optional.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import bioc
+        import bioc.biocjson
+        import bioc.biocxml
+        import bioc.biocxml.encoder
+    except ImportError:
+        raise InputError(
+            "BioC files need the package bioc: pip install 'biobert_tf[formats]'"
+        ) from None
+    return bioc
+
+
+def decoded(
+    path: Path, line: int | None, number: int, decode: Callable[[Any], Any], raw: Any
+) -> tuple[AnnotatedDocument, frozenset[str]]:
+    """Returns a document and the ids of its annotations and relations.
+
+    Args:
+        path: Named in errors.
+        line: Where the document begins, if it is known.
+        number: Of the document in its file, from 1; names one without id.
+        decode: Makes a `bioc.BioCDocument` of `raw`.
+        raw: The document as the file has it.
+
+    Raises:
+        InputError: The document is not BioC, or a mention is not what the text has.
+    """
+    try:
+        found = decode(raw)
+        parts = list(_parts(found))
+        document = _annotated(found, parts, str(number))
+        items = (
+            item for part in parts for item in [*part.annotations, *part.relations]
+        )
+        taken = frozenset(str(item.id) for item in items)
+    except _NOT_BIOC as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise storage.error_at(
+            path, line, f"document number {number} is not as BioC has it: {reason}"
+        ) from None
+    return storage.checked(document, path, line), taken
+
+
+def _parts(found: Any) -> Iterator[Any]:
+    """Yields all that can hold annotations: passages, their sentences, the document."""
+    for passage in found.passages:
+        yield passage
+        yield from passage.sentences
+    yield found
+
+
+def _annotated(found: Any, parts: Sequence[Any], number: str) -> AnnotatedDocument:
+    passages = tuple(
+        Passage(storage.integer(part.offset, "an offset"), part.text)
+        for passage in found.passages
+        for part in ([passage] if passage.text else passage.sentences)
+        if part.text
+    )
+    bare = AnnotatedDocument(str(found.id or number), passages, (), ())
+    mentions = tuple(
+        _mention(bare, annotation)
+        for part in parts
+        for annotation in part.annotations
+        if annotation.locations
+    )
+    known = {mention.id for mention in mentions}
+    relations = (_relation(item, known) for part in parts for item in part.relations)
+    return AnnotatedDocument(
+        bare.id, passages, mentions, tuple(item for item in relations if item)
+    )
+
+
+def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
+    if annotation.id in ("", None):
+        raise InputError("an annotation has no id, so that no relation could name it")
+    spans = tuple(
+        (
+            storage.integer(place.offset, "an offset"),
+            place.offset + storage.integer(place.length, "a length"),
+        )
+        for place in annotation.locations
+    )
+    text = annotation.text
+    if text is None:
+        text = " ".join(document.slice(start, end) for start, end in spans)
+    if not isinstance(text, str):
+        raise InputError(f"the text of annotation {annotation.id} is no string")
+    infons = annotation.infons or {}
+    concepts = (infons.get(key) for key in _CONCEPT_KEYS)
+    return Mention(
+        str(annotation.id),
+        str(infons.get("type") or ""),
+        spans,
+        text,
+        split_concepts(str(next((c for c in concepts if c), ""))),
+    )
+
+
+def _relation(item: Any, known: set[str]) -> Relation | None:
+    infons = item.infons or {}
+    names = [str(node.refid) for node in item.nodes]
+    if not names:
+        concepts = ([infons.get(key) for key in keys] for keys in _CONCEPT_ROLES)
+        names = next((list(map(str, pair)) for pair in concepts if all(pair)), [])
+    elif not known.issuperset(names):
+        return None
+    if len(names) != 2:
+        return None
+    return Relation(
+        str(infons.get("type") or infons.get("relation") or ""),
+        names[0],
+        names[1],
+        storage.probability(infons.get("probability")),
+        str(item.id or ""),
+    )
+
+
+def encoded(relations: Sequence[Relation], taken: frozenset[str]) -> list[Any]:
+    """Returns `bioc.BioCRelation`s under ids that are free."""
+    package = library()
+    items = []
+    for i, relation in enumerate(relations, start=storage.next_number("R", taken)):
+        item = package.BioCRelation()
+        item.id = f"R{i}"
+        item.infons["type"] = relation.type
+        if relation.probability is not None:
+            item.infons["probability"] = f"{relation.probability:.6f}"
+        item.add_node(package.BioCNode(relation.first, "Arg1"))
+        item.add_node(package.BioCNode(relation.second, "Arg2"))
+        items.append(item)
+    return items

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BRAT folders: what they say, and the same folder with relations added."""
+
+import pytest
+
+from biobert_tf.annotate import brat
+from biobert_tf.annotate.document import Mention, Passage, Relation
+from biobert_tf.errors import InputError
+
+TEXT = "Aspirin\nand \U0001f48a ibu-\r\nprofen: COX-1\x85 and 2.\r\n"
+ANN = (
+    "T1\tCHEMICAL 0 7\tAspirin\n"
+    "T2\tCHEMICAL 14 24\tibu-  profen\n"
+    "T3\tGENE-Y 26 29;30 31\tCOX 1\n"
+    "E1\tBinding:T3 Theme:T1 Theme:T2\n"
+    "R2\tCPR:4 Arg1:T1 Arg2:T3\n"
+    "R7\tCPR:3 Arg2:T3 Arg1:T2\t\n"
+    "R3\tINHIBITOR Interactor:T2 Target:T3\n"
+    "R4\tCause Arg1:E1 Arg2:T3\n"
+    "A1\tNegation E1\n"
+    "M2 odd\n"
+    "N1\tReference T1 MESH:D001241\tAspirin \n"
+    "*\tEquiv T1 T2\n"
+    "#5\tAnnotatorNotes R2\tprobability 0.75\n"
+    "#2\tAnnotatorNotes T1\tprobability of nothing\n"
+    "#3\tAnnotatorNotes R3\tprobability 7\n"
+    "#4\tAnnotatorNotes R7\tprobability nan\n"
+    "\n"
+)
+
+
+def folder(tmp_path, **files):
+    path = tmp_path / "in"
+    path.mkdir(exist_ok=True)
+    for name, content in files.items():
+        stem, _, suffix = name.rpartition("_")
+        (path / f"{stem}.{suffix}").write_bytes(content.encode())
+    return path
+
+
+def contents(path):
+    return {file.name: file.read_bytes().decode() for file in path.iterdir()}
+
+
+def fixed(ann):
+    # "ibu-\r\nprofen" is 12 characters: a line end of two counts twice.
+    return ann.replace("14 24", "14 26").replace("26 29;30 31", "28 31;32 33")
+
+
+def test_reads_all(tmp_path):
+    path = folder(tmp_path, b_txt=TEXT, b_ann=fixed(ANN), a_txt="Nothing.")
+    first, second = (loaded.document for loaded in brat.read(path))
+    assert (first.id, first.passages, first.mentions) == (
+        *("a", (Passage(0, "Nothing."),)),
+        (),
+    )
+    assert second.id == "b"
+    assert second.passages == (Passage(0, TEXT),)
+    assert second.mentions == (
+        Mention("T1", "CHEMICAL", ((0, 7),), "Aspirin"),
+        Mention("T2", "CHEMICAL", ((14, 26),), "ibu-  profen"),
+        Mention("T3", "GENE-Y", ((28, 31), (32, 33)), "COX 1"),
+    )
+    assert second.relations == (
+        Relation("CPR:4", "T1", "T3", 0.75, "R2"),
+        Relation("CPR:3", "T2", "T3", None, "R7"),
+        Relation("INHIBITOR", "T2", "T3", None, "R3"),
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_same_bytes_come_back(tmp_path, end):
+    ann = fixed(ANN).replace("\n", end)
+    path = folder(tmp_path, b_txt=TEXT, b_ann=ann, a_txt="", a_ann="")
+    documents = [(loaded, []) for loaded in brat.read(path)]
+    assert brat.write(tmp_path / "out" / "deep", documents) == 2
+    assert contents(tmp_path / "out" / "deep") == contents(path)
+
+
+NEW = [
+    Relation("CPR:9", "T2", "T3", 0.98765432),
+    Relation("two words", "T1", "T3"),
+    Relation("CPR:4", "T1", "T3", 1.0),
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_relations_are_added(tmp_path, end):
+    ann = fixed(ANN).rstrip("\n").replace("\n", end)
+    path = folder(tmp_path, b_txt=TEXT, b_ann=ann)
+    (loaded,) = brat.read(path)
+    brat.write(tmp_path / "out", [(loaded, NEW)])
+    lines = [
+        ann,
+        "R8\tCPR:9 Arg1:T2 Arg2:T3",
+        "#6\tAnnotatorNotes R8\tprobability 0.987654",
+        "R9\ttwo_words Arg1:T1 Arg2:T3",
+        "R10\tCPR:4 Arg1:T1 Arg2:T3",
+        "#7\tAnnotatorNotes R10\tprobability 1.000000",
+        "",
+    ]
+    out = {"b.txt": TEXT, "b.ann": end.join(lines)}
+    assert contents(tmp_path / "out") == out
+    (again,) = brat.read(tmp_path / "out")
+    assert again.document.relations[3:] == (
+        Relation("CPR:9", "T2", "T3", 0.987654, "R8"),
+        Relation("two_words", "T1", "T3", None, "R9"),
+        Relation("CPR:4", "T1", "T3", 1.0, "R10"),
+    )
+
+
+def test_a_folder_may_be_written_in_place(tmp_path):
+    path = folder(tmp_path, a_txt="a b", a_ann="T1\tX 0 1\ta\nT2\tX 2 3\tb", b_txt="c")
+    new = {"a": [Relation("r", "T1", "T2")], "b": []}
+    brat.write(path, ((one, new[one.document.id]) for one in brat.read(path)))
+    assert contents(path) == {
+        "a.txt": "a b",
+        "a.ann": "T1\tX 0 1\ta\nT2\tX 2 3\tb\nR1\tr Arg1:T1 Arg2:T2\n",
+        "b.txt": "c",
+        "b.ann": "",
+    }
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_byte_order_mark_may_be_counted(tmp_path, start):
+    ann = f"\ufeffT1\tX {start} {start + 7}\tAspirin\n"
+    path = folder(tmp_path, a_txt="\ufeffAspirin", a_ann=ann)
+    (loaded,) = brat.read(path)
+    assert loaded.document.passages == (Passage(start, "Aspirin"),)
+    brat.write(tmp_path / "out", [(loaded, [])])
+    assert contents(tmp_path / "out") == contents(path)
+
+
+def test_a_byte_order_mark_hides_no_error(tmp_path):
+    path = folder(tmp_path, a_txt="\ufeffAspirin", a_ann="T1\tX 2 9\tAspirin\n")
+    with pytest.raises(InputError, match="not inside the text, which is 0-7"):
+        list(brat.read(path))
+
+
+@pytest.mark.parametrize(
+    ("ann", "line", "problem"),
+    [
+        ("T1\tX 0 1\ta\nT2\tX 0 1\n", 2, "cannot be read"),
+        ("T1\tX 0\ta\n", 1, "cannot be read"),
+        ("T1\tX 0 1;\ta\n", 1, "cannot be read"),
+        ("hello\n", 1, "cannot be read: 'hello'"),
+        ("T1\tX 0 1\ta\n\nR1\tr Arg1:T1\n", 3, "cannot be read"),
+        ("R1\tr Arg1:T1 Arg2:T1 Arg3:T1\n", 1, "cannot be read"),
+        ("R1\tr Arg1:T1 Arg2:T2\nT1\tX 0 1\ta\n", 1, "R1 relates T2, which is not"),
+        ("T1\tX 0 1\ta\nT1\tX 1 2\tb\n", 2, "a second mention has the id T1"),
+        ("T1\tX 0 1\ta\nT2\tX 1 2\tB\n", 2, "document a: mention T2 ('B' at 1-2)"),
+        ("T1\tX 0 9\ta\n", 1, "not inside the text"),
+        ("T1\tX 0 " + "9" * 5000 + "\ta\n", 1, "cannot be read"),
+        ("T1\tX 0 \u0661\ta\n", 1, "cannot be read"),
+    ],
+)
+def test_broken_files(tmp_path, ann, line, problem):
+    path = folder(tmp_path, a_txt="abc", a_ann=ann)
+    with pytest.raises(InputError) as caught:
+        list(brat.read(path))
+    assert str(caught.value).startswith(f"{path / 'a.ann'}:{line}: ")
+    assert problem in str(caught.value)
+
+
+def test_broken_folders(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        list(brat.read(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"holds no \.txt"):
+        list(brat.read(folder(tmp_path)))
+    with pytest.raises(InputError, match=r"b\.ann: no b\.txt beside it"):
+        list(brat.read(folder(tmp_path, a_txt="a", b_ann="")))
+    (tmp_path / "in" / "a.txt").write_bytes(b"a\n\xe9")
+    (tmp_path / "in" / "b.ann").unlink()
+    with pytest.raises(InputError, match=r"a\.txt:2: byte 0xe9"):
+        list(brat.read(tmp_path / "in"))
+
+
+def test_a_file_is_no_folder_to_write_to(tmp_path):
+    (loaded,) = brat.read(folder(tmp_path, a_txt="a"))
+    with pytest.raises(InputError, match="cannot be written"):
+        brat.write(tmp_path / "in" / "a.txt", [(loaded, [])])
