@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 LIGHT = [
     "errors corpora.document metrics.counts",
     "files corpora.sentences corpora.streams corpora.versions metrics.relations "
-    "annotate.document",
+    "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format",
+    "annotate.bioc_format tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json",
     "annotate.formats",
     "corpora.markup",
@@ -40,7 +40,7 @@ LIGHT = [
 HEAVY = [
     "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading",
     "heads record_streams checkpoints.archive checkpoints.native "
-    "pretraining_data.inspection tasks.ner_features "
+    "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.pretraining training.strategy "

@@ -187,6 +187,30 @@ def test_to_dict_is_flat_and_ready_for_json():
     assert json.loads(json.dumps(flat)) == flat
 
 
+def relation_config(**values):
+    return config.RelationConfig(
+        stages=stages(),
+        text=config.TextConfig(),
+        model=config.ModelConfig(),
+        finetuning=config.FinetuningConfig(),
+        run=config.RunConfig(),
+        device=config.DeviceConfig(),
+        **values,
+    )
+
+
+@pytest.mark.parametrize("name", ["labels", "negative_label"])
+def test_named_relation_sets_have_their_own_labels(name):
+    custom = relation_config(task_name="custom", **{name: "0"})
+    assert getattr(custom, name) == "0"
+    for task_name in ("gad", "chemprot", "ddi13"):
+        with pytest.raises(InputError) as caught:
+            relation_config(task_name=task_name, **{name: "0"})
+        assert str(caught.value) == (
+            f"--{name} is for --task_name=custom; {task_name} has its own"
+        )
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ner_config().run.seed = 1

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences with entities into records; what is too long is cut around the entities."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from biobert_tf.errors import InputError
+from biobert_tf.records import Features
+from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.tokenization import FullTokenizer
+
+# Pieces that BERT's vocabularies keep free: before and after the entity of each role.
+MARKERS: Final = (("[unused1]", "[unused2]"), ("[unused3]", "[unused4]"))
+
+
+@dataclasses.dataclass(frozen=True)
+class RelationRecord:
+    """One row of model input.
+
+    Attributes:
+        features: `input_ids`, `input_mask`, `segment_ids`, each `max_seq_length` ints,
+            `label_ids` and `is_real_example`, one int each.
+        pieces: The word pieces of the row, `[CLS]` and `[SEP]` included.
+        is_cut: Whether the sentence was too long.
+        is_windowed: Whether it was cut around the entities, because its beginning
+            does not hold them.
+    """
+
+    features: Features
+    pieces: tuple[str, ...]
+    is_cut: bool
+    is_windowed: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Featurizer:
+    """Turns sentences into records; holds no mutable state of its own.
+
+    Attributes:
+        tokenizer: Text to pieces.
+        relation_set: The labels.
+        max_seq_length: Pieces per record.
+        entity_markers: Whether entities are set between `MARKERS`.
+        compat: `master` cuts off the end of a long sentence, entities or not.
+    """
+
+    tokenizer: FullTokenizer
+    relation_set: RelationSet
+    max_seq_length: int
+    entity_markers: bool
+    compat: Literal["fixed", "master"]
+
+    def featurize(self, example: RelationExample) -> RelationRecord:
+        """Returns the record of one sentence.
+
+        Raises:
+            InputError: The entities alone are longer than a record; names the line.
+        """
+        room = self.max_seq_length - 2
+        pieces, entities = (
+            self._marked(example) if self.entity_markers else self._plain(example)
+        )
+        if self.compat == "master":
+            # PARITY(run_re.py:convert_single_example): an entity may be cut off.
+            entities = []
+        kept = view(len(pieces), entities, room)
+        if kept is None:
+            raise InputError(
+                f"line {example.line} (id {example.id}): its entities are "
+                f"{sum(map(len, entities))} pieces long, --max_seq_length="
+                f"{self.max_seq_length} leaves {room}; raise it"
+            )
+        row = ["[CLS]", *(pieces[i] for i in kept), "[SEP]"]
+        padding = [0] * (self.max_seq_length - len(row))
+        features = {
+            "input_ids": [*self.tokenizer.convert_tokens_to_ids(row), *padding],
+            "input_mask": [1] * len(row) + padding,
+            "segment_ids": [0] * self.max_seq_length,
+            "label_ids": [self._label_id(example.label)],
+            "is_real_example": [1],
+        }
+        is_windowed = kept != list(range(len(kept)))
+        return RelationRecord(
+            features, tuple(row), len(kept) < len(pieces), is_windowed
+        )
+
+    def _label_id(self, label: str | None) -> int:
+        # PARITY(run_re.py:_create_examples): an unknown label is written as "no".
+        labels, negative = self.relation_set.labels, self.relation_set.negative
+        if label is None:
+            return labels.index(negative) if negative else 0
+        return labels.index(label)
+
+    def _plain(self, example: RelationExample) -> tuple[list[str], list[range]]:
+        """Returns the pieces of the sentence as it is, and where its entities are."""
+        found = self.tokenizer.tokenize_with_offsets(example.text)
+        entities = []
+        for entity in example.entities:
+            inside = [
+                i
+                for i, piece in enumerate(found)
+                if piece.start < entity.end and entity.start < piece.end
+            ]
+            if inside:
+                entities.append(range(inside[0], inside[-1] + 1))
+        return [piece.token for piece in found], entities
+
+    def _marked(self, example: RelationExample) -> tuple[list[str], list[range]]:
+        """Returns the pieces with every entity between its markers."""
+        pieces: list[str] = []
+        entities = []
+        end = 0
+        for entity in example.entities:
+            pieces += self.tokenizer.tokenize(example.text[end : entity.start])
+            before, after = MARKERS[entity.role]
+            inner = example.text[entity.inner_start : entity.inner_end]
+            marked = [before, *self.tokenizer.tokenize(inner), after]
+            entities.append(range(len(pieces), len(pieces) + len(marked)))
+            pieces += marked
+            end = entity.end
+        return pieces + self.tokenizer.tokenize(example.text[end:]), entities
+
+
+def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | None:
+    """Chooses the pieces of a sentence that a record shows.
+
+    The beginning of the sentence, as the original, if that holds all entities; else a
+    window with the entities in its middle; else, where they are too far apart, the
+    pieces nearest to any of them.
+
+    Args:
+        num_pieces: Pieces of the sentence.
+        entities: Where the entities stand, in order.
+        room: Most pieces in a record.
+
+    Returns:
+        The indices of the pieces, in order; None if the entities do not fit.
+    """
+    last = entities[-1].stop if entities else 0
+    if num_pieces <= room or last <= room:
+        return list(range(min(num_pieces, room)))
+    first = entities[0].start
+    if last - first <= room:
+        # Not negative: the beginning of the sentence does not reach to `last`.
+        start = min((first + last - room) // 2, num_pieces - room)
+        return list(range(start, start + room))
+    if sum(map(len, entities)) > room:
+        return None
+    nearest = sorted(range(num_pieces), key=lambda i: (_distance(i, entities), i))
+    return sorted(nearest[:room])
+
+
+def _distance(piece: int, entities: Sequence[range]) -> int:
+    """Returns how many pieces away the nearest entity is; 0 inside one."""
+    return min(
+        max(entity.start - piece, piece - (entity.stop - 1), 0) for entity in entities
+    )

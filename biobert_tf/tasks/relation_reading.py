@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relation files: a sentence and a label per row, in the three forms of the field.
+
+biobert   train and dev `sentence<TAB>label` without a header; test with the header
+          `index<TAB>sentence<TAB>label`. There is no quoting: a `"` is a character.
+blue      every file with a header that names `sentence` and, if there, `label`; the
+          first column is an index, if it is not the sentence; CSV quoting. BLUE, BLURB
+          and `biobert re-data`.
+scibert   one JSON object per line, with `text` and `label`; the entities stand in
+          `<< >>` and `[[ ]]`.
+
+Other forms say which entities are meant by placeholders such as `@GENE$`. A file of a
+form is read alike wherever it is read: in training, prediction and evaluation.
+"""
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.config import RelationFormat
+from biobert_tf.errors import InputError
+from biobert_tf.tasks.relation_sets import RelationSet
+
+SPLITS: Final = ("train", "dev", "test")
+_SUFFIXES: Final = (".tsv", ".jsonl", ".json", ".txt")
+PLACEHOLDER: Final = re.compile(r"@[A-Za-z][\w-]*\$")
+# The marks of each role, set apart by spaces as they are published, or not: names of
+# chemicals hold brackets of their own, `2-[[4-methyl]amino]phenol`.
+_MARKED: Final = (
+    (r"<< (.+?) >>", r"<<(.+?)>>(?!>)"),
+    (r"\[\[ (.+?) \]\]", r"\[\[(.+?)\]\](?!\])"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a file, nothing interpreted.
+
+    Attributes:
+        line: 1-based line where the row begins.
+        id: Its index column; its number, from 0, where it has none.
+        text: The sentence.
+        label: As written; None where the file has no labels.
+    """
+
+    line: int
+    id: str
+    text: str
+    label: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class EntitySpan:
+    """Where an entity stands in a sentence, in characters, half-open.
+
+    Attributes:
+        start: Of what must stay in view: the placeholder, or the marks.
+        end: Likewise.
+        inner_start: Of the entity itself, without marks; the same as `start` for a
+            placeholder.
+        inner_end: Likewise.
+        role: Which of the two it is: 0 for `<< >>`, 1 for `[[ ]]`; by order for
+            placeholders, which carry their type themselves.
+    """
+
+    start: int
+    end: int
+    inner_start: int
+    inner_end: int
+    role: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RelationExample:
+    """A sentence with its entities.
+
+    Attributes:
+        id: Of the row.
+        text: The sentence as the file has it.
+        label: One of the set's, or None if unknown.
+        entities: In the order of the text; published sets hold sentences with one
+            (for two that overlap, `@CHEM-GENE$`), with more, and with none.
+        line: 1-based, of the file.
+    """
+
+    id: str
+    text: str
+    label: str | None
+    entities: tuple[EntitySpan, ...]
+    line: int = 1
+
+
+# --- which file, which form ---------------------------------------------------------
+
+
+def find(data_dir: Path, split: str) -> Path | None:
+    """Returns the file of a split: `train.tsv`, else `.jsonl`, `.json` or `.txt`."""
+    paths = (data_dir / f"{split}{suffix}" for suffix in _SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def detect(data_dir: Path) -> RelationFormat:
+    """Returns the form of a directory's files.
+
+    `blue` if the train or the dev file begins with a header, which BioBERT's do not.
+    With a test file only, see `detect_file`.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    found = {split: find(data_dir, split) for split in SPLITS}
+    for split, path in found.items():
+        if path is None or not (first := _first_line(path)):
+            continue
+        if first.startswith("{"):
+            return "scibert"
+        if split != "test":
+            return "blue" if _is_header(first) else "biobert"
+    return detect_file(found["test"]) if found["test"] else "biobert"
+
+
+def detect_file(path: Path) -> RelationFormat:
+    r"""Returns the form of one file alone.
+
+    The test files of BioBERT and BLUE have the same header; it is BLUE's if its line
+    ends in `\r\n`, as they are published, or has quotes.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    first = _first_line(path)
+    if first.startswith("{"):
+        return "scibert"
+    is_blue = _is_header(first) and ('"' in first or first.endswith("\r\n"))
+    return "blue" if is_blue else "biobert"
+
+
+def _first_line(path: Path) -> str:
+    """Returns the first line that is not blank, with its end; empty if all are."""
+    try:
+        with path.open("rb") as stream:
+            first = next((line for line in stream if line.strip()), b"")
+            return first.decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+
+
+def _is_header(line: str) -> bool:
+    return bool(_header(line.rstrip("\r\n").split("\t")))
+
+
+def _header(columns: list[str]) -> list[str]:
+    """Returns the names of the columns; none if `columns` is not a header."""
+    names = [column.strip('"').lower() for column in columns]
+    return names if "sentence" in names else []
+
+
+# --- rows ---------------------------------------------------------------------------
+
+
+def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
+    """Reads the rows of a file.
+
+    Args:
+        path: The file.
+        data_format: Its form; `auto` is `detect_file`.
+
+    Raises:
+        InputError: No such file, not UTF-8, a row with other columns than the first,
+            bad quoting, no JSON object. It names the line.
+    """
+    if data_format == "auto":
+        data_format = detect_file(path)
+    text = files.read_text(path)
+    if data_format == "scibert":
+        return list(_json_rows(path, text))
+    is_quoted = data_format == "blue"
+    return list(_table_rows(path, _table(path, text, is_quoted), is_quoted))
+
+
+def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yields line and columns of every row that is not blank."""
+    if not is_quoted:
+        # PARITY(run_re.py:_read_tsv): quotes are characters like all others.
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line:
+                yield number, line.split("\t")
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    begin = 1
+    try:
+        for columns in reader:
+            if columns:
+                yield begin, columns
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError.at(
+            path,
+            begin,
+            f"bad CSV quoting ({error}); use --data_format=biobert where quotes are "
+            "characters",
+        ) from None
+
+
+def _table_rows(
+    path: Path, table: Iterator[tuple[int, list[str]]], is_quoted: bool
+) -> Iterator[Row]:
+    first = next(table, None)
+    if first is None:
+        return
+    line, columns = first
+    header = _header(columns)
+    if is_quoted and not header:
+        raise InputError.at(
+            path,
+            line,
+            f"no header ({columns[0][:40]!r}); want index, sentence and label "
+            "columns, or use --data_format=biobert",
+        )
+    wanted = header or ["sentence", "label"]
+    rows = table if header else itertools.chain([first], table)
+    for number, (line, columns) in enumerate(rows):
+        if len(columns) != len(wanted):
+            raise InputError.at(
+                path,
+                line,
+                f"{len(columns)} columns instead of {len(wanted)}; want "
+                f"{'<TAB>'.join(wanted)}",
+            )
+        values = dict(zip(wanted, columns, strict=True))
+        index = str(number) if wanted[0] == "sentence" else columns[0]
+        yield Row(line, index, values["sentence"], values.get("label"))
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Row]:
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for number, (line, content) in enumerate(lines):
+        try:
+            values = json.loads(content)
+        except json.JSONDecodeError as error:
+            raise InputError.at(path, line, f"not JSON: {error.msg}") from None
+        sentence = values.get("text") if isinstance(values, dict) else None
+        if not isinstance(sentence, str):
+            raise InputError.at(path, line, 'no "text"; want {"text": ..., "label"}')
+        label, index = values.get("label"), values.get("id")
+        yield Row(
+            line,
+            str(number if index is None else index),
+            # JSON can hold a lone surrogate, UTF-8 and so our output cannot.
+            sentence.encode("utf-8", "replace").decode("utf-8"),
+            None if label is None else str(label),
+        )
+
+
+# --- examples -----------------------------------------------------------------------
+
+
+def entity_spans(text: str, data_format: RelationFormat) -> tuple[EntitySpan, ...]:
+    """Returns where the entities of a sentence stand, in the order of the text.
+
+    Args:
+        text: The sentence.
+        data_format: `scibert` looks for `<< >>` and `[[ ]]`, all others for
+            placeholders.
+    """
+    if data_format != "scibert":
+        return tuple(
+            EntitySpan(*match.span(), *match.span(), role=min(i, 1))
+            for i, match in enumerate(PLACEHOLDER.finditer(text))
+        )
+    pattern = "|".join(
+        spaced if re.search(spaced, text, re.DOTALL) else tight
+        for spaced, tight in _MARKED
+    )
+    spans = []
+    for match in re.finditer(pattern, text, re.DOTALL):
+        group = match.lastindex or 0
+        inner = match[group].strip()
+        start = match.start(group) + match[group].index(inner)
+        spans.append(EntitySpan(*match.span(), start, start + len(inner), group - 1))
+    return tuple(spans)
+
+
+def read_examples(
+    path: Path,
+    data_format: RelationFormat,
+    relation_set: RelationSet | None,
+    needs_labels: bool,
+) -> list[RelationExample]:
+    """Reads the examples of a file.
+
+    Args:
+        path: The file.
+        data_format: Its form; `auto` is `detect_file`.
+        relation_set: Its labels; None takes them as they are.
+        needs_labels: Whether an unlabelled file is an error.
+
+    Raises:
+        InputError: As `read_rows`; or the file is empty, labels are missing, or one
+            is not in the set.
+    """
+    if data_format == "auto":
+        data_format = detect_file(path)
+    rows = read_rows(path, data_format)
+    if not rows:
+        raise InputError.at(path, 1, "holds no sentence; want rows of sentence, label")
+    # A file without any label is for prediction; a gap among labels is a mistake.
+    is_labelled = needs_labels or any(row.label for row in rows)
+    return [
+        RelationExample(
+            row.id,
+            row.text,
+            _label(path, row, relation_set) if is_labelled else None,
+            entity_spans(row.text, data_format),
+            row.line,
+        )
+        for row in rows
+    ]
+
+
+def _label(path: Path, row: Row, relation_set: RelationSet | None) -> str:
+    if not row.label:
+        raise InputError.at(
+            path,
+            row.line,
+            "no label; training and scoring need one in every row",
+        )
+    if relation_set is None:
+        return row.label
+    known = relation_set.canonical(row.label)
+    if known is None:
+        raise InputError.at(
+            path,
+            row.line,
+            f"label {row.label!r} is none of {' '.join(relation_set.labels)}, the "
+            f"labels of {relation_set.name}",
+        )
+    return known
