@@ -17,9 +17,11 @@ LIGHT = [
     "corpora.archives corpora.plain annotate.storage",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format tasks.relation_reading",
+    "annotate.bioc_format relations.settings tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json",
-    "annotate.formats",
+    "annotate.formats relations.candidates",
+    "relations.tsv",
+    "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
     "corpora.reading",

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of mentions that share a sentence, with the two hidden behind placeholders.
+
+A pair is asked for by the types of its mentions, in any case. `Gene` also means what
+begins with `Gene-`, as ChemProt's `GENE-Y` and `GENE-N` do; it does not mean
+`GeneFamily`.
+
+A mention is replaced by the type that was asked for, in capitals: `@CHEMICAL$`,
+`@GENE$` (also where `GENE-Y` was asked for); what is no letter, digit, dash or
+underscore becomes an underscore. Two mentions that share a character become one
+placeholder over both: `@CHEM-GENE$` for a chemical with a gene, else
+`@FIRST-SECOND$`, as in the sets that BLUE and BLURB publish.
+
+In the ChemProt that BLUE publishes the placeholders say nothing about types: whichever
+mention comes first is `@CHEMICAL$`, in all of its rows, since its converter swaps the
+places of the two without their types. A model trained on it expects that of new text:
+`placeholders="order"`. In SciBERT's JSON lines the mentions themselves stand between
+marks, `<< first >>` and `[[ second ]]`: `placeholders="marks"`.
+
+All else in the sentence stays as it is: other mentions, the same name somewhere else,
+white space. Only text that looks like a placeholder itself gets a space behind its
+`@`, and with marks, brackets such as `[[` get one between them: BERT reads the same
+pieces, and exactly the pair can be found again (`relation_reading.entity_spans`).
+
+Of a discontinuous mention the first fragment is replaced and the others stay, since
+what lies between them is often the other entity ("breast and ovarian cancer").
+Fragments with nothing but white space between them are one: some tools cut a mention
+at the end of a line.
+"""
+
+import bisect
+import dataclasses
+import functools
+import itertools
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from biobert_tf.annotate.document import AnnotatedDocument, Mention
+from biobert_tf.corpora import sentences
+from biobert_tf.errors import InputError
+from biobert_tf.relations.settings import Placeholders
+from biobert_tf.tasks.relation_reading import PLACEHOLDER
+
+Span = tuple[int, int]
+
+_MARKS: Final = (("<<", ">>"), ("[[", "]]"))
+# The first of two brackets that could be taken for a mark, or for half of one.
+_LIKE_A_MARK: Final = re.compile(r"<(?=<)|>(?=>)|\[(?=\[)|\](?=\])")
+_CHEMPROT_GENES: Final = ("GENE-Y", "GENE-N")
+_NOT_IN_PLACEHOLDER: Final = re.compile(r"[^\w-]")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairType:
+    """Which two types of mentions make a pair, in either order in the sentence.
+
+    Attributes:
+        first: Type of `Candidate.first`; begins with a letter.
+        second: Type of `Candidate.second`; may be the same.
+    """
+
+    first: str
+    second: str
+
+    def __post_init__(self) -> None:
+        """Rejects types of which no placeholder can be made.
+
+        Raises:
+            InputError: A type does not begin with a letter from A to Z.
+        """
+        for name in (self.first, self.second):
+            if not re.match("[A-Za-z]", name):
+                raise InputError(
+                    f"entity type {name!r} must begin with a letter from A to Z, as "
+                    "its placeholder does"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """Two mentions in one sentence.
+
+    Attributes:
+        document: Id of the document.
+        first: The mention of the pair's first type; of two of one type, the one that
+            begins earlier.
+        second: The other one.
+        start: Of the sentence, as offset in the document.
+        end: Likewise, half-open.
+        text: The sentence with placeholders for the two; it may hold line breaks.
+        label: Type of the relation between the two, or the label for none; None where
+            it is to be predicted.
+        is_overlapping: Whether one placeholder stands for both.
+    """
+
+    document: str
+    first: Mention
+    second: Mention
+    start: int
+    end: int
+    text: str
+    label: str | None
+    is_overlapping: bool
+
+    @property
+    def id(self) -> str:
+        """Document and mentions, as in BLUE: `10064839.T49.T56`."""
+        return f"{self.document}.{self.first.id}.{self.second.id}"
+
+
+def parse_pairs(text: str) -> tuple[PairType, ...]:
+    """Reads pairs of types as they are given on the command line.
+
+    Args:
+        text: `Chemical-Gene`, several after commas; `CHEMICAL:GENE-Y` where a type
+            holds a dash.
+
+    Raises:
+        InputError: A pair is not two types.
+    """
+    pairs = []
+    for item in text.split(","):
+        parts = [part.strip() for part in item.split(":" if ":" in item else "-")]
+        if len(parts) != 2 or not all(parts):
+            raise InputError(
+                f"{item.strip()!r} is no pair of entity types; want Chemical-Gene, or "
+                "CHEMICAL:GENE-Y where a type holds a dash"
+            )
+        pairs.append(PairType(*parts))
+    return tuple(dict.fromkeys(pairs))
+
+
+def candidates(
+    document: AnnotatedDocument,
+    pairs: Sequence[PairType],
+    placeholders: Placeholders = "type",
+) -> Iterator[Candidate]:
+    """Yields every pair of mentions that one sentence holds, in the order of the text.
+
+    Each unordered pair comes once, for the first of `pairs` that it fits. A mention is
+    not paired with one of the same type at the same place. Two sentences that a
+    mention of a wanted type crosses are one, since such cuts are wrong; a mention that
+    crosses passages has no sentence.
+
+    Args:
+        document: Its mentions must be inside its text (`AnnotatedDocument.check`).
+        pairs: What to look for.
+        placeholders: "type": a mention's placeholder is its type. "order": what comes
+            first in the sentence gets the pair's first type, as in BLUE's ChemProt.
+            "marks": the mentions stay, between marks; of two that overlap the union.
+    """
+    wanted = tuple(pairs)
+    mentions = sorted(_wanted_mentions(document, wanted), key=_extent)
+    starts = [_extent(mention)[0] for mention in mentions]
+    for start, end in _sentences(document, mentions):
+        low, high = (bisect.bisect_left(starts, offset) for offset in (start, end))
+        inside = [m for m in mentions[low:high] if _extent(m)[1] <= end]
+        for couple in itertools.combinations(inside, 2):
+            oriented = _oriented(*couple, wanted)
+            if oriented is not None:
+                pair, first, second = oriented
+                hidden = _hidden(document, pair, (first, second), placeholders)
+                text = _anonymised(document, (start, end), hidden, placeholders)
+                is_overlapping = len(hidden) == 1
+                yield Candidate(
+                    document.id, first, second, start, end, text, None, is_overlapping
+                )
+
+
+def labelled(
+    document: AnnotatedDocument,
+    pairs: Sequence[PairType],
+    negative_label: str,
+    placeholders: Placeholders = "type",
+) -> Iterator[Candidate]:
+    """Yields the candidates of a document with the labels that its relations give.
+
+    A relation holds for two mentions if it names their ids or concepts, in any order:
+    which is which is said by their types, and for two of one type there is one row for
+    both directions. A pair with several relations comes once for each type, in the
+    order of the relations, as in the published ChemProt.
+
+    Args:
+        document: With relations.
+        pairs: What to look for.
+        negative_label: The label of a pair without a relation.
+        placeholders: As for `candidates`.
+    """
+    types: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    for i, relation in enumerate(document.relations):
+        types[relation.first, relation.second][i] = relation.type
+        types[relation.second, relation.first][i] = relation.type
+    for candidate in candidates(document, pairs, placeholders):
+        found: dict[int, str] = {}
+        for key in itertools.product(names(candidate.first), names(candidate.second)):
+            found.update(types.get(key, {}))
+        labels = dict.fromkeys(found[i] for i in sorted(found))
+        for label in labels or (negative_label,):
+            yield dataclasses.replace(candidate, label=label)
+
+
+def names(mention: Mention) -> tuple[str, ...]:
+    """Returns what a relation may call a mention: its id and its concepts."""
+    return (mention.id, *mention.concepts)
+
+
+def fits(first: Mention, second: Mention, pairs: Sequence[PairType]) -> bool:
+    """Tells whether two mentions are a pair, wherever they are."""
+    return _oriented(first, second, tuple(pairs)) is not None
+
+
+def num_pairs(document: AnnotatedDocument, pairs: Sequence[PairType]) -> int:
+    """Returns how many pairs the document would hold if it were one sentence."""
+    wanted = tuple(pairs)
+    by_type: Counter[str] = Counter()
+    by_place: Counter[tuple[str, tuple[Span, ...]]] = Counter()
+    for mention in _wanted_mentions(document, wanted):
+        by_type[mention.type.casefold()] += 1
+        by_place[mention.type.casefold(), tuple(sorted(mention.spans))] += 1
+    total = 0
+    for (a, num_a), (b, num_b) in itertools.combinations_with_replacement(
+        by_type.items(), 2
+    ):
+        if _orientation(a, b, wanted) is not None:
+            total += num_a * num_b if a != b else num_a * (num_a - 1) // 2
+    return total - sum(
+        count * (count - 1) // 2
+        for (a, _), count in by_place.items()
+        if _orientation(a, a, wanted) is not None
+    )
+
+
+def _wanted_mentions(
+    document: AnnotatedDocument, pairs: tuple[PairType, ...]
+) -> list[Mention]:
+    types = {name for pair in pairs for name in (pair.first, pair.second)}
+    return [
+        mention
+        for mention in document.mentions
+        if any(_matches(name, mention.type) for name in types)
+    ]
+
+
+@functools.lru_cache
+def _matches(wanted: str, found: str) -> bool:
+    wanted, found = wanted.casefold(), found.casefold()
+    return found == wanted or found.startswith(f"{wanted}-")
+
+
+@functools.lru_cache
+def _orientation(
+    a: str, b: str, pairs: tuple[PairType, ...]
+) -> tuple[PairType, bool] | None:
+    """Returns the pair that two types fit, and whether the second comes first in it."""
+    for pair in pairs:
+        for is_swapped, (x, y) in enumerate(((a, b), (b, a))):
+            if _matches(pair.first, x) and _matches(pair.second, y):
+                return pair, bool(is_swapped)
+    return None
+
+
+def _oriented(
+    a: Mention, b: Mention, pairs: tuple[PairType, ...]
+) -> tuple[PairType, Mention, Mention] | None:
+    orientation = _orientation(a.type, b.type, pairs)
+    is_same_type = a.type.casefold() == b.type.casefold()
+    if orientation is None or (is_same_type and sorted(a.spans) == sorted(b.spans)):
+        return None
+    pair, is_swapped = orientation
+    return (pair, b, a) if is_swapped else (pair, a, b)
+
+
+def _extent(mention: Mention) -> Span:
+    starts, ends = zip(*mention.spans, strict=True)
+    return min(starts), max(ends)
+
+
+def _sentences(
+    document: AnnotatedDocument, mentions: Sequence[Mention]
+) -> Iterator[Span]:
+    """Yields the sentences of passages that hold two mentions, in document offsets."""
+    for passage in document.passages:
+        inside = [
+            (start, end)
+            for start, end in map(_extent, mentions)
+            if passage.offset <= start and end <= passage.end
+        ]
+        if len(inside) > 1:
+            cut = sentences.spans(passage.text)
+            moved = [
+                (passage.offset + start, passage.offset + end) for start, end in cut
+            ]
+            yield from _joined(moved + inside)
+
+
+def _joined(intervals: Iterable[Span]) -> Iterator[Span]:
+    """Yields the unions of intervals that share a character, in order."""
+    current: Span | None = None
+    for start, end in sorted(intervals):
+        if current is not None and start < current[1]:
+            current = current[0], max(current[1], end)
+            continue
+        if current is not None:
+            yield current
+        current = start, end
+    if current is not None:
+        yield current
+
+
+def _hidden(
+    document: AnnotatedDocument,
+    pair: PairType,
+    mentions: tuple[Mention, Mention],
+    placeholders: Placeholders,
+) -> list[tuple[Span, str]]:
+    """Returns what is replaced by what: two places in order, or one for both."""
+    places = [_place(document, mention) for mention in mentions]
+    (start, end), (other_start, other_end) = sorted(places)
+    is_overlapping = other_start < end
+    if is_overlapping:
+        places = [(start, max(end, other_end))]
+    if placeholders == "marks":
+        texts = [
+            f"{before} {_shown(document.slice(*place), placeholders)} {after}"
+            for place, (before, after) in zip(places, _MARKS, strict=False)
+        ]
+        return sorted(zip(places, texts, strict=True))
+    types = _name(pair.first), _name(pair.second)
+    if is_overlapping:
+        is_chemprot = {*types} == {"CHEMICAL", "GENE"}
+        joint = "CHEM-GENE" if is_chemprot else "-".join(types)
+        return [(places[0], f"@{joint}$")]
+    if placeholders == "order":
+        # PARITY(blue/bert/create_chemprot_bert.py:50): see the module.
+        places.sort()
+    return sorted(zip(places, (f"@{name}$" for name in types), strict=True))
+
+
+def _place(document: AnnotatedDocument, mention: Mention) -> Span:
+    """Returns what the placeholder of a mention replaces."""
+    (start, end), *others = sorted(mention.spans)
+    for next_start, next_end in others:
+        if next_start > end and document.slice(end, next_start).strip():
+            break
+        end = max(end, next_end)
+    return start, end
+
+
+def _name(wanted: str) -> str:
+    name = _NOT_IN_PLACEHOLDER.sub("_", wanted.upper())
+    return "GENE" if name in _CHEMPROT_GENES else name
+
+
+def _anonymised(
+    document: AnnotatedDocument,
+    sentence: Span,
+    hidden: Sequence[tuple[Span, str]],
+    placeholders: Placeholders,
+) -> str:
+    """Returns the sentence with placeholders; `hidden` is in order and disjoint."""
+    at, stop = sentence
+    pieces = []
+    for (start, end), replacement in hidden:
+        pieces += [_shown(document.slice(at, start), placeholders), replacement]
+        at = end
+    return "".join([*pieces, _shown(document.slice(at, stop), placeholders)])
+
+
+def _shown(text: str, placeholders: Placeholders) -> str:
+    """Returns text in which nothing can be taken for an entity of the pair."""
+    if placeholders == "marks":
+        return _LIKE_A_MARK.sub(r"\g<0> ", text)
+    return PLACEHOLDER.sub(lambda match: f"@ {match[0][1:]}", text)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The official ChemProt releases (BioCreative VI, track 5) as training files.
+
+A part of a release is a folder `chemprot_training`, `chemprot_development` or
+`chemprot_test_gs` with tables without header or quoting:
+
+    *_abstracts.tsv      PMID, title, abstract
+    *_entities.tsv       PMID, T1, CHEMICAL or GENE-Y or GENE-N, start, end, text
+    *_relations.tsv      PMID, CPR:3, Y or N, ACTIVATOR, Arg1:T1, Arg2:T2
+    *_gold_standard.tsv  PMID, CPR:3, Arg1:T1, Arg2:T2
+
+The names of the test part end in `_gs.tsv`. Offsets count characters of the title, one
+character, and the abstract. The gold standard is what the track evaluates: groups 3,
+4, 5, 6 and 9. Where it is missing, those groups are taken from the relations.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.annotate.document import (
+    AnnotatedDocument,
+    Mention,
+    Passage,
+    Relation,
+)
+from biobert_tf.errors import InputError
+from biobert_tf.relations import tsv
+from biobert_tf.relations.candidates import PairType
+from biobert_tf.relations.settings import Placeholders
+
+EVALUATED_GROUPS: Final = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
+NEGATIVE: Final = "false"
+PAIRS: Final = (PairType("CHEMICAL", "GENE"),)
+ENTITY_TYPES: Final = ("CHEMICAL", "GENE", "GENE-N", "GENE-Y")
+# What is in the name of a part's files, and the file that is made of it.
+_SPLITS: Final = {"training": "train", "development": "dev", "test": "test"}
+
+_ABSTRACT_COLUMNS: Final = "PMID<TAB>title<TAB>abstract"
+_ENTITY_COLUMNS: Final = "PMID<TAB>T1<TAB>CHEMICAL<TAB>start<TAB>end<TAB>text"
+_RELATION_COLUMNS: Final = (
+    "PMID<TAB>CPR:3<TAB>Arg1:T1<TAB>Arg2:T2 (gold standard) or "
+    "PMID<TAB>CPR:3<TAB>Y<TAB>ACTIVATOR<TAB>Arg1:T1<TAB>Arg2:T2"
+)
+_GROUP: Final = re.compile(r"CPR:\d+")
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The files of one part of a release.
+
+    Attributes:
+        abstracts: The texts.
+        entities: Their mentions.
+        relations: The gold standard, or all relations.
+    """
+
+    abstracts: Path
+    entities: Path
+    relations: Path
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        counts: By file name, in the order of writing.
+    """
+
+    counts: Mapping[str, tsv.Counts]
+
+    def summary(self) -> str:
+        """Returns the counts as lines to print, without a final line break."""
+        return "\n".join(
+            line
+            for name, counts in self.counts.items()
+            for line in (name, *(f"  {line}" for line in counts.summary().split("\n")))
+        )
+
+
+def convert(source: Path, target: Path, placeholders: Placeholders = "type") -> Report:
+    """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts that are there.
+
+    Args:
+        source: The folder of one part, or any folder above the folders of parts.
+        target: Folder for the files, in the form of BLUE (`tsv.write_pairs`).
+        placeholders: "order" gives placeholders as in the set that BLUE publishes.
+
+    Raises:
+        InputError: No part, or two for one file; a file is missing; a row cannot be
+            used (it is named).
+    """
+    counts = {}
+    for split, part in find_parts(source).items():
+        path = target / f"{split}.tsv"
+        counts[path.name] = tsv.write_pairs(
+            read(part), PAIRS, NEGATIVE, path, placeholders
+        )
+    return Report(counts)
+
+
+def find_parts(source: Path) -> dict[str, Part]:
+    """Returns the parts of a release by split, in the order train, dev, test.
+
+    A folder of samples is passed over, and so are abstracts without relations where
+    there is another file of the same split: the test set once came out without.
+
+    Raises:
+        InputError: `source` is no folder, holds no part, two parts for one split, or
+            one whose entities or relations are missing.
+    """
+    if not source.is_dir():
+        raise InputError.at(source, None, "no such folder")
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(source.rglob("*abstracts*.tsv")):
+        for word, split in _SPLITS.items():
+            if word in path.name and not path.name.startswith("."):
+                found[split].append(path)
+    if not found:
+        raise InputError.at(
+            source,
+            None,
+            "no chemprot_training_abstracts.tsv, chemprot_development_abstracts.tsv "
+            "or chemprot_test_abstracts_gs.tsv in it; unpack the release there",
+        )
+    return {split: _part(found[split]) for split in _SPLITS.values() if split in found}
+
+
+def _part(candidates: Sequence[Path]) -> Part:
+    """Returns the part of the one file of abstracts that has relations."""
+    complete = [path for path in candidates if _relations(path) is not None]
+    if len(complete) > 1:
+        raise InputError.at(
+            complete[1], None, f"the same split as {complete[0]}; remove one of them"
+        )
+    abstracts = (complete or candidates)[0]
+    relations = _relations(abstracts)
+    if relations is None:
+        raise InputError.at(
+            _sibling(abstracts, "gold_standard"), None, "no such file, nor relations"
+        )
+    return Part(abstracts, _sibling(abstracts, "entities"), relations)
+
+
+def _relations(abstracts: Path) -> Path | None:
+    gold = _sibling(abstracts, "gold_standard")
+    paths = (
+        gold.with_name(gold.name.replace("_gs.tsv", ".tsv")),
+        gold,
+        _sibling(abstracts, "relations"),
+    )
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _sibling(abstracts: Path, kind: str) -> Path:
+    return abstracts.with_name(abstracts.name.replace("abstracts", kind))
+
+
+def read(part: Part) -> Iterator[AnnotatedDocument]:
+    """Yields the documents of a part, in the order of the abstracts.
+
+    Title and abstract are a passage each; relations are those of the evaluated groups.
+
+    Raises:
+        InputError: A file is missing; a row has other columns; an id comes twice, an
+            entity or relation names a document that has no abstract or an entity that
+            is unknown; offsets do not give the entity's text. It names the line.
+    """
+    texts = _read_abstracts(part.abstracts)
+    mentions = _read_entities(part.entities, texts)
+    relations = _read_relations(part.relations, mentions)
+    for pmid, passages in texts.items():
+        document = AnnotatedDocument(
+            pmid,
+            passages,
+            tuple(mention for _, mention in mentions[pmid].values()),
+            tuple(relations[pmid]),
+        )
+        for mention_id, problem in document.problems():
+            line, _ = mentions[pmid][mention_id]
+            raise InputError.at(part.entities, line, f"document {pmid}: {problem}")
+        yield document
+
+
+def _rows(path: Path, columns: str, *widths: int) -> Iterator[Row]:
+    """Yields line and columns of the rows of a table."""
+    for number, line in enumerate(files.read_text(path).split("\n"), start=1):
+        values = line.split("\t")
+        if line and len(values) not in widths:
+            raise InputError.at(path, number, f"{len(values)} columns; want {columns}")
+        if line:
+            yield number, values
+
+
+def _read_abstracts(path: Path) -> dict[str, tuple[Passage, ...]]:
+    texts: dict[str, tuple[Passage, ...]] = {}
+    for line, (pmid, title, abstract) in _rows(path, _ABSTRACT_COLUMNS, 3):
+        if pmid in texts:
+            raise InputError.at(path, line, f"a second abstract of document {pmid}")
+        texts[pmid] = Passage(0, title), Passage(len(title) + 1, abstract)
+    return texts
+
+
+def _read_entities(
+    path: Path, texts: Mapping[str, object]
+) -> dict[str, dict[str, tuple[int, Mention]]]:
+    """Returns line and mention by document and id."""
+    found: dict[str, dict[str, tuple[int, Mention]]] = {pmid: {} for pmid in texts}
+    for line, values in _rows(path, _ENTITY_COLUMNS, 6):
+        pmid, mention_id, entity_type, start, end, text = values
+        _check_document(path, line, pmid, found)
+        if mention_id in found[pmid]:
+            raise InputError.at(
+                path, line, f"a second entity {mention_id} of document {pmid}"
+            )
+        if entity_type not in ENTITY_TYPES:
+            raise InputError.at(
+                path,
+                line,
+                f"entity type {entity_type!r} is none of {' '.join(ENTITY_TYPES)}",
+            )
+        if not (start.isdecimal() and end.isdecimal()):
+            raise InputError.at(path, line, f"{start!r}, {end!r} are no offsets")
+        span = int(start), int(end)
+        found[pmid][mention_id] = line, Mention(mention_id, entity_type, (span,), text)
+    return found
+
+
+def _read_relations(
+    path: Path, mentions: Mapping[str, Mapping[str, object]]
+) -> dict[str, list[Relation]]:
+    """Returns the relations of evaluated groups by document."""
+    found: dict[str, list[Relation]] = {pmid: [] for pmid in mentions}
+    for line, values in _rows(path, _RELATION_COLUMNS, 4, 6):
+        pmid, group = values[0], values[1]
+        _check_document(path, line, pmid, mentions)
+        if not _GROUP.fullmatch(group):
+            raise InputError.at(path, line, f"{group!r} is no group such as CPR:3")
+        ids = [
+            argument.removeprefix(f"Arg{i}:")
+            for i, argument in enumerate(values[-2:], start=1)
+        ]
+        for mention_id in ids:
+            if mention_id not in mentions[pmid]:
+                raise InputError.at(
+                    path, line, f"document {pmid} has no entity {mention_id!r}"
+                )
+        if group in EVALUATED_GROUPS:
+            first, second = ids
+            found[pmid].append(Relation(group, first, second))
+    return found
+
+
+def _check_document(
+    path: Path, line: int, pmid: str, known: Mapping[str, object]
+) -> None:
+    if pmid not in known:
+        raise InputError.at(path, line, f"document {pmid!r} has no abstract")

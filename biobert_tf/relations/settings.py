@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the commands around relation extraction: re-eval, re-data, re-predict."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from biobert_tf.config import DeviceConfig, RelationFormat, at_least, required, setting
+from biobert_tf.errors import InputError
+
+DocumentFormat = Literal["auto", "pubtator", "bioc_xml", "bioc_json", "brat", "jsonl"]
+Placeholders = Literal["type", "order", "marks"]
+# Those of a TSV: with marks the entities are found in SciBERT's JSON lines only.
+TsvPlaceholders = Literal["type", "order"]
+
+_PLACEHOLDERS = (
+    "What a sentence shows of a pair: type (@CHEMICAL$, @GENE$) or order (the first of "
+    "the two is @CHEMICAL$, as in BLUE's ChemProt)"
+)
+_DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReEvalConfig:
+    """Everything `biobert re-eval` can be told (biocodes/re_eval.py)."""
+
+    output_path: Path = required("test_results.tsv: a row of probabilities a sentence.")
+    answer_path: Path = required("The test file, with labels.")
+    task: Literal["binary", "chemprot"] = setting(
+        "binary", "binary (labels 0 and 1) or chemprot."
+    )
+    data_format: RelationFormat = setting(
+        "auto", "Form of the test file: biobert, blue, scibert or auto."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChemProtConfig:
+    """Everything `biobert re-data chemprot` can be told."""
+
+    input: Path = required("Directory of the official release, or of one part of it.")
+    output: Path = required("Directory for train.tsv, dev.tsv and test.tsv.")
+    placeholders: TsvPlaceholders = setting("type", f"{_PLACEHOLDERS}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairsConfig:
+    """Everything `biobert re-data pairs` can be told."""
+
+    input: Path = required("Documents with entities and relations.")
+    output: Path = required("The TSV to write, in the form of BLUE.")
+    pair: str = required("Entity types to pair: Chemical-Gene, more after commas.")
+    input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
+    negative_label: str = setting("false", "Label of pairs without a relation.")
+    placeholders: TsvPlaceholders = setting("type", f"{_PLACEHOLDERS}.")
+
+    def __post_init__(self) -> None:
+        """Rejects an output that is the input."""
+        _require_different(self, "output", "input")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RePredictConfig:
+    """Everything `biobert re-predict` can be told."""
+
+    model: Path = required("Directory that run_re.py has trained.")
+    input: Path = required("Documents with entities.")
+    output: Path = required("Where the documents go, with relations, in their format.")
+    pair: str = required("Entity types to pair: Chemical-Gene, more after commas.")
+    input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
+    placeholders: Placeholders = setting(
+        "type",
+        f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as SciBERT).",
+    )
+    min_probability: float = setting(
+        0.0, "Leave out relations less probable than this, [0, 1]."
+    )
+    relation_names: str = setting(
+        "", "What to call labels in the output, as in 1=Association."
+    )
+    candidates: Path | None = setting(
+        None, "Also write every pair with all its probabilities here, as JSON lines."
+    )
+    predict_batch_size: int = setting(8, "Pairs per prediction step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a probability that is none, and two uses of one file."""
+        at_least(self, predict_batch_size=1, min_probability=0)
+        if self.min_probability > 1:
+            raise InputError(
+                f"--min_probability={self.min_probability}: must be at most 1"
+            )
+        _require_different(self, "output", "input")
+        if self.candidates is not None:
+            _require_different(self, "candidates", "input")
+            _require_different(self, "candidates", "output")
+
+
+def _require_different(config: Any, name: str, other: str) -> None:
+    """Rejects one file for two fields of `config`.
+
+    Raises:
+        InputError: It is one; names the flag of `name`.
+    """
+    path = getattr(config, name)
+    if path.resolve() == getattr(config, other).resolve():
+        raise InputError(f"--{name}={path} is the {other}; choose another")

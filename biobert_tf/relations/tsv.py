@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training files of annotated documents: candidate pairs as TSV, and what was lost."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.annotate.document import AnnotatedDocument, Relation
+from biobert_tf.relations import candidates
+from biobert_tf.relations.candidates import Candidate, PairType
+from biobert_tf.relations.settings import Placeholders
+
+# What ends a line or a column somewhere: for CSV, for str.splitlines, in editors.
+_BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
+@dataclass
+class Counts:
+    """What was found in documents, and what was not.
+
+    Attributes:
+        documents: How many were read.
+        types: Mentions by type, as the documents spell it.
+        sentences: Those that hold a pair.
+        pairs: Pairs of mentions that share a sentence.
+        overlapping: Those of them that one placeholder stands for.
+        several: Those of them with relations of more than one type, which are written
+            once for each.
+        pairs_across: Pairs of the wanted types that share a document but no sentence.
+        labels: Rows by label; their sum is the number of rows.
+        relations: Relations that hold for a pair in a sentence.
+        relations_across: Relations between wanted types that no sentence holds.
+        relations_other: Relations between other types, or of unknown mentions.
+    """
+
+    documents: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    sentences: int = 0
+    pairs: int = 0
+    overlapping: int = 0
+    several: int = 0
+    pairs_across: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    relations: int = 0
+    relations_across: int = 0
+    relations_other: int = 0
+
+    def summary(self) -> str:
+        """Returns the counts as lines to print, without a final line break."""
+        return "\n".join(
+            [
+                f"documents: {self.documents} with mentions: {_by_name(self.types)}",
+                f"sentences with a pair: {self.sentences}",
+                f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
+                f"{self.several} with several labels; {self.pairs_across} more are in "
+                "no common sentence",
+                f"rows: {self.labels.total()}: {_by_name(self.labels)}",
+                f"relations: {self.relations} found; lost: {self.relations_across} in "
+                f"no common sentence, {self.relations_other} of other types",
+            ]
+        )
+
+
+def write_pairs(
+    documents: Iterable[AnnotatedDocument],
+    pairs: Sequence[PairType],
+    negative_label: str,
+    path: Path,
+    placeholders: Placeholders = "type",
+) -> Counts:
+    """Writes a row `index sentence label` for each pair of mentions in a sentence.
+
+    The file has the form of BLUE: a header, tabs, CSV quoting, CRLF. It is read back as
+    `blue` by `tasks.relation_reading`. White space that ends lines or columns becomes
+    a space. It is written whole or not at all; memory does not grow with the number of
+    documents.
+
+    Args:
+        documents: With mentions and relations.
+        pairs: Which types to pair.
+        negative_label: The label of pairs without a relation.
+        path: Where to write.
+        placeholders: As for `candidates.candidates`.
+
+    Raises:
+        InputError: The file cannot be written, or a document cannot be read.
+    """
+    counts = Counts()
+    # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark.
+    with (
+        files.replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream,
+    ):
+        writer = csv.writer(stream, delimiter="\t")
+        writer.writerow(["index", "sentence", "label"])
+        for document in documents:
+            found = list(
+                candidates.labelled(document, pairs, negative_label, placeholders)
+            )
+            _count(counts, document, found, pairs)
+            writer.writerows(_rows(found))
+    return counts
+
+
+def _rows(found: Iterable[Candidate]) -> Iterator[list[str]]:
+    for candidate in found:
+        columns = (candidate.id, candidate.text, candidate.label or "")
+        yield [_BREAKS.sub(" ", column) for column in columns]
+
+
+def _count(
+    counts: Counts,
+    document: AnnotatedDocument,
+    found: Sequence[Candidate],
+    pairs: Sequence[PairType],
+) -> None:
+    """Adds a document and its candidates to `counts`."""
+    rows_of = Counter((candidate.first, candidate.second) for candidate in found)
+    overlapping = {
+        (candidate.first, candidate.second)
+        for candidate in found
+        if candidate.is_overlapping
+    }
+    counts.documents += 1
+    counts.types.update(mention.type for mention in document.mentions)
+    counts.sentences += len({(candidate.start, candidate.end) for candidate in found})
+    counts.pairs += len(rows_of)
+    counts.overlapping += len(overlapping)
+    counts.several += sum(number > 1 for number in rows_of.values())
+    counts.pairs_across += candidates.num_pairs(document, pairs) - len(rows_of)
+    counts.labels.update(candidate.label or "" for candidate in found)
+    together = {
+        key
+        for first, second in rows_of
+        for a in candidates.names(first)
+        for b in candidates.names(second)
+        for key in ((a, b), (b, a))
+    }
+    for relation in document.relations:
+        if (relation.first, relation.second) in together:
+            counts.relations += 1
+        elif _is_wanted(document, relation, pairs):
+            counts.relations_across += 1
+        else:
+            counts.relations_other += 1
+
+
+def _is_wanted(
+    document: AnnotatedDocument, relation: Relation, pairs: Sequence[PairType]
+) -> bool:
+    """Tells whether a relation is between mentions of wanted types."""
+    firsts, seconds = (
+        [m for m in document.mentions if name in candidates.names(m)]
+        for name in (relation.first, relation.second)
+    )
+    return any(
+        candidates.fits(first, second, pairs) for first in firsts for second in seconds
+    )
+
+
+def _by_name(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {counter[name]}" for name in sorted(counter)) or "none"
