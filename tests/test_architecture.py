@@ -19,7 +19,7 @@ LIGHT = [
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json",
-    "annotate.formats relations.candidates",
+    "annotate.formats relations.candidates re_eval",
     "relations.tsv",
     "relations.chemprot",
     "corpora.markup",

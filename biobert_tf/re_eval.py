@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores files of predicted relations as `re_eval.py` does, repaired.
+
+The answer file is read as `run_re.py` reads it, quotes included, and a label has the
+same id whichever labels occur in the file. The original's reader takes quotes for CSV
+and so joins rows that the training keeps apart, and it numbers the labels of ChemProt
+by those that occur, so that without one of them, or with `False` for `false`, others
+are scored than were predicted; without a positive label in binary data it crashes.
+"""
+
+import math
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.config import RelationFormat
+from biobert_tf.errors import InputError
+from biobert_tf.metrics import relations
+from biobert_tf.tasks import relation_reading, relation_sets
+
+TASKS: Final = {
+    "binary": relation_sets.SETS["gad"],
+    "chemprot": relation_sets.SETS["chemprot"],
+}
+"""What `--task` can be: the labels, in the order of the probabilities."""
+
+_SEED: Final = 0
+
+
+def evaluate(
+    output_path: Path,
+    answer_path: Path,
+    task: str,
+    data_format: RelationFormat = "auto",
+) -> relations.RelationScores:
+    """Scores predicted probabilities against the labels of a test file.
+
+    The prediction is the most probable label, the first of those that tie. For
+    ChemProt the last column, `false`, may be missing, as in the original.
+
+    Args:
+        output_path: `test_results.tsv`: a row of tab-separated probabilities per
+            sentence, one per label, no header.
+        answer_path: The test file, with labels; their case does not matter.
+        task: One of `TASKS`.
+        data_format: The form of the test file; see `relation_reading`.
+
+    Raises:
+        InputError: The task is unknown, a file is missing, empty or malformed, has
+            values that are no finite numbers or labels not of the task, or the two
+            have not equally many rows. It names the line.
+    """
+    if task not in TASKS:
+        raise InputError(f"--task={task}: want {' or '.join(TASKS)}")
+    relation_set = TASKS[task]
+    rows = _read_probabilities(output_path, relation_set)
+    examples = relation_reading.read_examples(
+        answer_path, data_format, relation_set, needs_labels=True
+    )
+    if len(rows) != len(examples):
+        raise InputError.at(
+            output_path,
+            None,
+            f"{len(rows)} rows of probabilities for the {len(examples)} sentences of "
+            f"{answer_path}; want the test file that was predicted",
+        )
+    return relations.score(
+        [example.label or "" for example in examples],
+        [relation_set.labels[row.index(max(row))] for row in rows],
+        relation_set.labels,
+        relation_set.negative,
+        seed=_SEED,
+    )
+
+
+def _read_probabilities(
+    path: Path, relation_set: relation_sets.RelationSet
+) -> list[list[float]]:
+    """Returns the values of each line that is not blank."""
+    widths = [len(relation_set.labels)]
+    if not relation_set.is_binary:
+        # PARITY(re_eval.py:argmax): ChemProt is accepted without the column of `false`.
+        widths.append(len(relation_set.positives))
+    rows: list[list[float]] = []
+    for number, line in enumerate(files.read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        columns = line.split("\t")
+        if len(columns) not in widths:
+            raise InputError.at(
+                path,
+                number,
+                f"{len(columns)} columns instead of {widths[0]}; want tab-separated "
+                f"probabilities of {' '.join(relation_set.labels)}",
+            )
+        widths = [len(columns)]
+        rows.append([_number(path, number, column) for column in columns])
+    if not rows:
+        raise InputError.at(path, 1, "empty; want a row of probabilities per sentence")
+    return rows
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError.at(path, line, f"{text[:40]!r} is no finite number")
+    return value
