@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from absl import flags as absl_flags
 
 from biobert_tf import __version__
+from biobert_tf.config import to_dict
 from biobert_tf.errors import InputError
 
 ConfigT = TypeVar("ConfigT")
@@ -70,6 +71,26 @@ def parse(
         raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
     config: ConfigT = _build(config_type, values)
     return config
+
+
+def to_argv(config: Any) -> list[str]:
+    """Returns the flags that make `parse` give this config again.
+
+    Every setting is named, so that the defaults of a script play no part; one that is
+    None has no flag and must not have a default.
+
+    Args:
+        config: An instance of a dataclass from `config`.
+
+    Returns:
+        `--name=value`, without the program's name that `parse` expects before them.
+    """
+    words = []
+    for name, value in to_dict(config).items():
+        if value is not None:
+            shown = str(value).lower() if isinstance(value, bool) else value
+            words.append(f"--{name}={shown}")
+    return words
 
 
 def _groups(config_type: type) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts",
+    "errors corpora.document metrics.counts processes",
     "files corpora.sentences corpora.streams corpora.versions metrics.relations "
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "

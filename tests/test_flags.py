@@ -51,6 +51,23 @@ OURS = {
     "compat": "fixed",
 }
 
+# run_re.py of dmis-lab/biobert, where every stage must be asked for. There
+# do_lower_case is true, which does not fit BioBERT's vocabulary.
+RELATION = {
+    **ORIGINAL,
+    "do_train": False,
+    "do_predict": False,
+    "num_train_epochs": 3.0,
+    "task_name": "gad",
+    **{name: value for name, value in OURS.items() if name != "train_on"},
+    "labels": "",
+    "negative_label": "",
+    "data_format": "auto",
+    "folds": "",
+    "entity_markers": False,
+    "class_weights": "",
+}
+
 
 def parse(*words):
     return flags.parse(config.NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
@@ -63,6 +80,13 @@ def parsed(*words):
 def test_names_and_defaults():
     paths = {"data_dir": "in", "output_dir": "out"}
     assert parsed() == paths | ORIGINAL | OURS
+
+
+def test_names_and_defaults_of_relation_extraction():
+    argv = ["run_re.py", *REQUIRED, "--task_name=gad", "--do_eval"]
+    settings = flags.parse(config.RelationConfig, argv, cli.RE_DEFAULTS)
+    paths = {"data_dir": "in", "output_dir": "out"}
+    assert config.to_dict(settings) == paths | RELATION | {"do_eval": True}
 
 
 def test_defaults_of_the_class_where_the_script_has_none():
@@ -129,6 +153,58 @@ def test_flagfile(tmp_path):
     assert flat["seed"] == 8
 
 
+# Flags of a class, all others at the defaults.
+CONFIGS = [
+    (config.NerConfig, REQUIRED),
+    (
+        config.NerConfig,
+        (
+            "--data_dir=NER/a b",
+            "--output_dir=~/out=put",
+            "--init_checkpoint=model.ckpt-10",
+            "--do_lower_case",
+            "--nodo_train",
+            "--do_eval",
+            "--learning_rate=1.2345678901234567e-05",
+            "--num_train_epochs=0.1",
+            "--seed=2147483647",
+            "--tpu_name=grpc://10.0.0.2:8470",
+            "--compat=paper",
+        ),
+    ),
+    (
+        config.RelationConfig,
+        (
+            *REQUIRED,
+            "--task_name=custom",
+            '--labels=no, "yes",--maybe ',
+            "--negative_label=no",
+            "--folds=1-10,12",
+            "--class_weights=no:1,yes:2.5",
+            "--entity_markers",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("config_type, words", CONFIGS)
+@pytest.mark.parametrize("defaults", [{}, cli.NER_DEFAULTS | {"do_predict": False}])
+def test_the_flags_of_a_config_give_it_again(config_type, words, defaults):
+    settings = flags.parse(config_type, ["x.py", *words])
+    again = ["x.py", *flags.to_argv(settings)]
+    # Whatever the defaults are.
+    assert flags.parse(config_type, again, defaults) == settings
+
+
+def test_the_flags_of_a_config_are_all_but_what_is_none():
+    argv = flags.to_argv(parse(*REQUIRED, "--do_lower_case", "--seed=7"))
+    assert {"--data_dir=in", "--do_lower_case=true", "--do_eval=false"} <= set(argv)
+    assert {"--seed=7", "--learning_rate=5e-05", "--tpu_name="} <= set(argv)
+    names = [word.split("=")[0].removeprefix("--") for word in argv]
+    given = {name for name, value in (ORIGINAL | OURS).items() if value is not None}
+    assert sorted(names) == sorted([*given, "data_dir", "output_dir"])
+
+
 @pytest.mark.parametrize(
     "words, named",
     [
@@ -181,10 +257,11 @@ def leaves(config_type):
             yield field
 
 
-def test_every_flag_is_documented():
-    names = [field.name for field in leaves(config.NerConfig)]
+@pytest.mark.parametrize("config_type", [config.NerConfig, config.RelationConfig])
+def test_every_flag_is_documented(config_type):
+    names = [field.name for field in leaves(config_type)]
     assert len(names) == len(set(names))
-    for field in leaves(config.NerConfig):
+    for field in leaves(config_type):
         assert field.metadata["help"].strip().endswith("."), field.name
 
 
@@ -217,18 +294,19 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"{__version__}\n"
 
 
-def test_help_of_the_script_does_not_import_tensorflow():
+@pytest.mark.parametrize("script", ["run_ner.py", "run_re.py"])
+def test_help_of_the_script_does_not_import_tensorflow(script):
     code = """
 import runpy, sys
-sys.argv = ["run_ner.py", "--help"]
+script, sys.argv[1:] = sys.argv[1], ["--help"]
 try:
-    runpy.run_path("run_ner.py", run_name="__main__")
+    runpy.run_path(script, run_name="__main__")
 except SystemExit as stop:
     print("status", stop.code)
 print("tensorflow", "tensorflow" in sys.modules)
 """
     result = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, script],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,

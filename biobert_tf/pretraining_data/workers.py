@@ -8,15 +8,12 @@ import logging
 import math
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
-from types import FrameType
 from typing import Final, TypeVar
 
+from biobert_tf import processes
 from biobert_tf.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -49,11 +46,11 @@ def pool(num_workers: int) -> Iterator[Pool]:
     executor = Pool(
         num_workers or len(os.sched_getaffinity(0)),
         mp_context=context,
-        initializer=_start_worker,
+        initializer=processes.end_with,
         initargs=(child,),
     )
     try:
-        with _sigterm_raises():
+        with processes.sigterm_raises():
             yield executor
     except BrokenProcessPool:
         raise InputError(
@@ -68,37 +65,6 @@ def pool(num_workers: int) -> Iterator[Pool]:
         executor.shutdown(cancel_futures=True)
         parent.close()
         child.close()
-
-
-def _start_worker(parent: Connection) -> None:
-    # Ctrl-C reaches the whole process group; the parent speaks for all.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _exit_with(parent: Connection) -> None:
-    # Nothing is ever sent: this returns when the other end is closed.
-    parent.poll(None)
-    os._exit(1)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Lets SIGTERM end the block as Ctrl-C does: with the files cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    del frame
-    _LOG.warning("terminated; the same command resumes this conversion")
-    raise SystemExit(128 + signum)
 
 
 def run(
