@@ -8,6 +8,7 @@ TensorFlow is imported where it is needed, so that `--help` answers at once.
 import argparse
 import dataclasses
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ Command = Callable[[Sequence[str]], None]
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
 NER_DEFAULTS = {"num_train_epochs": 10.0}
+# run_re.py: every stage must be asked for.
+RE_DEFAULTS = {"do_train": False, "do_predict": False}
 
 
 def ner(argv: Sequence[str]) -> None:
@@ -27,6 +30,120 @@ def ner(argv: Sequence[str]) -> None:
     from biobert_tf import ner_run
 
     ner_run.run(settings)
+
+
+def re(argv: Sequence[str]) -> None:
+    """Fine-tune, evaluate and predict relations, of one set or of folds."""
+    settings = flags.parse(config.RelationConfig, argv, RE_DEFAULTS)
+    from biobert_tf import re_folds, re_run
+
+    names = re_folds.fold_names(settings.stages.data_dir, settings.folds)
+    if names:
+        re_folds.run(settings, names, re)
+    else:
+        re_run.run(settings)
+
+
+def re_eval(argv: Sequence[str]) -> None:
+    """Score a file of relation probabilities as re_eval.py does."""
+    from biobert_tf.relations import settings
+
+    eval_config = flags.parse(settings.ReEvalConfig, argv)
+    from biobert_tf import re_eval
+    from biobert_tf.metrics import relations
+
+    scores = re_eval.evaluate(
+        eval_config.output_path,
+        eval_config.answer_path,
+        eval_config.task,
+        eval_config.data_format,
+    )
+    print(relations.report(scores), end="")
+
+
+def re_data(argv: Sequence[str]) -> None:
+    """Make relation data of annotated documents, or check it."""
+    _call_subcommand(
+        argv,
+        {"chemprot": re_data_chemprot, "pairs": re_data_pairs, "check": re_data_check},
+    )
+
+
+def re_data_chemprot(argv: Sequence[str]) -> None:
+    """Make train, dev and test files of the official ChemProt release."""
+    from biobert_tf.relations import settings
+
+    chemprot_config = flags.parse(settings.ChemProtConfig, argv)
+    from biobert_tf.relations import chemprot
+
+    report = chemprot.convert(
+        chemprot_config.input, chemprot_config.output, chemprot_config.placeholders
+    )
+    print(report.summary())
+
+
+def re_data_pairs(argv: Sequence[str]) -> None:
+    """Make a training file of documents with entities and relations."""
+    from biobert_tf.relations import settings
+
+    pairs_config = flags.parse(settings.PairsConfig, argv)
+    from biobert_tf.annotate import formats
+    from biobert_tf.relations import candidates, tsv
+
+    read = formats.read(pairs_config.input, pairs_config.input_format)
+    counts = tsv.write_pairs(
+        (loaded.document for loaded in read),
+        candidates.parse_pairs(pairs_config.pair),
+        pairs_config.negative_label,
+        pairs_config.output,
+        pairs_config.placeholders,
+    )
+    print(counts.summary())
+
+
+def re_data_check(argv: Sequence[str]) -> None:
+    """Look for leaks, contradictions and broken rows in relation data."""
+    parser = argparse.ArgumentParser(prog=argv[0], description=re_data_check.__doc__)
+    parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
+    parser.add_argument("--task_name", help="also check the labels, as run_re.py does")
+    parser.add_argument(
+        "--data_format",
+        choices=typing.get_args(config.RelationFormat),
+        default="auto",
+        help="as in run_re.py",
+    )
+    parser.add_argument("--json", type=Path, help="also write everything found here")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with status 1 if anything is found"
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf import files
+    from biobert_tf.relations import check
+    from biobert_tf.tasks import relation_sets
+
+    known = relation_sets.SETS
+    if arguments.task_name not in (None, *known):
+        raise InputError(
+            f"--task_name={arguments.task_name}: want one of {', '.join(known)}"
+        )
+    report = check.check(
+        arguments.data_dir, arguments.data_format, known.get(arguments.task_name)
+    )
+    print(report.summary(), end="")
+    if arguments.json is not None:
+        files.write_json(arguments.json, report.to_dict())
+    if arguments.strict and report.num_problems:
+        sys.exit(1)
+
+
+def re_predict(argv: Sequence[str]) -> None:
+    """Find the relations of documents with entities."""
+    from biobert_tf.relations import settings
+
+    predict_config = flags.parse(settings.RePredictConfig, argv)
+    from biobert_tf import re_predict
+
+    print(re_predict.predict(predict_config).text())
 
 
 def pretraining(argv: Sequence[str]) -> None:
@@ -126,13 +243,15 @@ def vocab_report(argv: Sequence[str]) -> None:
 
 
 def demo(argv: Sequence[str]) -> None:
-    """Fine-tune a tiny model on the built-in corpus, score it, annotate a sentence."""
+    """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = argparse.ArgumentParser(prog=argv[0], description=demo.__doc__)
     parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--task", choices=("ner", "re"), default="ner")
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf import ner_run
+    from biobert_tf import demos
 
-    ner_run.demo(arguments.output_dir)
+    run = {"ner": demos.ner, "re": demos.relations}[arguments.task]
+    run(arguments.output_dir)
 
 
 def convert(argv: Sequence[str]) -> None:
@@ -182,6 +301,10 @@ def conlleval(argv: Sequence[str]) -> None:
 
 _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
+    "re": re,
+    "re-eval": re_eval,
+    "re-data": re_data,
+    "re-predict": re_predict,
     "pretraining": pretraining,
     "corpus": corpus,
     "create-pretraining-data": create_pretraining_data,

@@ -16,13 +16,12 @@ read like abstracts and mean nothing. What makes them worth learning from:
 import collections
 import itertools
 import random
-import re
 import string
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import config, files, tokenization
+from biobert_tf import config, files, grammar, tokenization
 from biobert_tf.errors import InputError
 
 # Words and their labels, one label per word: B-Disease, I-Disease, B-Chemical, ...
@@ -52,11 +51,7 @@ RAW_SENTENCE: Final = (
     "nephritis (stage 3) and diabetes developed severe hyperkalemia."
 )
 
-# `name: a b | c` is a rule with two alternatives, `name = a b` one with two words.
-# `$name` stands for any alternative of that rule, `#` for a digit from 2 to 9, and
-# `[Disease ...]` labels what is inside. An alternative given twice is twice as
-# likely. Words are separated as in the BioBERT files: punctuation stands alone,
-# except inside a word.
+# In the notation of `grammar`.
 _GRAMMAR: Final = """
 sentence: $opening $treated | $opening $treated | $clinical | $clinical | $adverse
   | $adverse | $adverse | $cohort | $cohort | $laboratory | $laboratory | $negative
@@ -246,32 +241,6 @@ care: acupuncture | hemodialysis
 device = prostheses
 """
 
-_TOKEN = re.compile(r"\[(\w+) ([^]]+)\]|(\S+)")
-
-
-def _rules(text: str) -> dict[str, tuple[str, ...]]:
-    """Parses a grammar; a line that begins with a space continues the rule."""
-    rules = {}
-    for rule in re.split(r"\n+(?=\S)", text.strip()):
-        name, sign, body = re.split(r"\s*([:=])\s", rule, maxsplit=1)
-        alternatives = body.split("|") if sign == ":" else body.split()
-        rules[name] = tuple(" ".join(each.split()) for each in alternatives)
-    return rules
-
-
-def _expand(
-    text: str, rules: dict[str, tuple[str, ...]], rng: random.Random
-) -> Iterable[tuple[str, str]]:
-    """Yields the `(word, label)` pairs of one expansion of `text`."""
-    for kind, inside, token in _TOKEN.findall(text):
-        if kind:
-            for i, (word, _) in enumerate(_expand(inside, rules, rng)):
-                yield word, f"{'I' if i else 'B'}-{kind}"
-        elif token.startswith("$"):
-            yield from _expand(rng.choice(rules[token[1:]]), rules, rng)
-        else:
-            yield re.sub("#", lambda _: rng.choice("23456789"), token), "O"
-
 
 def sentences(
     num: int,
@@ -290,15 +259,15 @@ def sentences(
     Returns:
         One `(words, labels)` per sentence, as many labels as words, in BIO.
     """
-    rules = _rules(_GRAMMAR)
+    rules = grammar.parse(_GRAMMAR)
     if held_out:
-        for name, alternatives in _rules(_HELD_OUT).items():
+        for name, alternatives in grammar.parse(_HELD_OUT).items():
             # Twice, so that one entity in four is new.
             rules[name] += 2 * alternatives
     # A dict keeps the order of insertion, which a set does not.
     found: dict[Sentence, None] = {}
     while len(found) < num:
-        words, labels = zip(*_expand("$sentence", rules, rng), strict=True)
+        words, labels = zip(*grammar.expand("$sentence", rules, rng), strict=True)
         # Not str.upper for all: a sentence may begin with `β-carotene`.
         if words[0][0] in string.ascii_lowercase:
             words = (words[0][0].upper() + words[0][1:], *words[1:])

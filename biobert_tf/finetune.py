@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from biobert_tf import config, files, records, released, run_directory
+from biobert_tf.errors import InputError
 from biobert_tf.run_directory import RunDirectory
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import strategy as strategies
@@ -27,7 +28,7 @@ from biobert_tf.training.trainer import RowNorm
 _LOG = logging.getLogger(__name__)
 
 # Beside what every run may change when it goes on.
-_FREE_ON_RESUME: Final = ("data_dir", "do_predict", "predict_batch_size")
+FREE_ON_RESUME: Final = ("data_dir", "do_predict", "predict_batch_size")
 
 
 class Score(Protocol):
@@ -54,6 +55,9 @@ class FinetuningTask(Task, Protocol):
 
     def featurize(self, examples: Sequence[Any]) -> list[Any]:
         """Returns the records of all examples; each has `features`."""
+
+    def counts(self, records: Sequence[Any]) -> dict[str, int]:
+        """Returns what else than their number is worth knowing of records."""
 
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns among how many records the next of a training is drawn."""
@@ -107,50 +111,46 @@ class Run:
         task: What is learned.
         data: On what.
         parts: Sizes, vocabulary, weights to start from.
-        stages: Where to write.
-        run: Steps, batches, seed.
-        finetuning: How long and at which rates to learn.
-        device: Where it is computed.
+        settings: Of the script.
         row_norm: See `Trainer`.
-        settings: All settings, flat, for the record.
     """
 
     task: FinetuningTask
     data: Data
     parts: released.Released
-    stages: config.StageConfig
-    run: config.RunConfig
-    finetuning: config.FinetuningConfig
-    device: config.DeviceConfig
+    settings: config.ScriptConfig
     row_norm: RowNorm
-    settings: Mapping[str, Any]
 
     def execute(self) -> Estimator:
         """Runs the stages that have data; returns the estimator for more.
 
         Raises:
-            InputError: The output directory cannot be written, belongs to a run with
-                other settings, or holds no weights where some are needed.
+            InputError: An example makes no record; the output directory cannot be
+                written, belongs to a run with other settings, or holds no weights
+                where some are needed.
             TrainingDivergedError: The loss became NaN or infinite.
         """
         start = time.monotonic()
-        strategy = strategies.build_strategy(self.device)
+        examples = {k: v for k, v in vars(self.data).items() if v is not None}
+        # Of all stages before the first: what makes no record is known at once.
+        rows = {stage: self._featurize(stage, examples[stage]) for stage in examples}
+        strategy = strategies.build_strategy(self.settings.device)
         strategies.make_repeatable()
         estimator = Estimator(
             self.task,
             self.parts.encoder_config,
             strategy=strategy,
-            device=self.device,
-            run=self.run,
-            model_dir=self.stages.output_dir,
+            device=self.settings.device,
+            run=self.settings.run,
+            model_dir=self.settings.stages.output_dir,
         )
         estimator.check_batch_size(
-            "predict_batch_size", self.finetuning.predict_batch_size
+            "predict_batch_size", self.settings.finetuning.predict_batch_size
         )
         directory = RunDirectory(
-            path=self.stages.output_dir,
-            settings=self.settings,
-            free=_FREE_ON_RESUME,
+            path=self.settings.stages.output_dir,
+            settings=config.to_dict(self.settings),
+            free=FREE_ON_RESUME,
             is_training=self.data.train is not None,
         )
         step = directory.start(
@@ -158,15 +158,15 @@ class Run:
         )
         results: dict[str, Any] = {}
         seconds: dict[str, float] = {}
-        if self.data.train is not None:
+        for stage in examples:
             begin = time.monotonic()
-            step, results["train"] = self._train(estimator, self.data.train, step)
-            seconds["train"] = time.monotonic() - begin
-        for stage, examples in (("devel", self.data.devel), ("test", self.data.test)):
-            if examples is not None:
-                begin = time.monotonic()
-                results[stage] = self._predict(estimator, stage, examples)
-                seconds[stage] = time.monotonic() - begin
+            results[stage] = self._numbers(examples[stage], rows[stage])
+            if stage == "train":
+                step, more = self._train(estimator, rows[stage], step)
+            else:
+                more = self._predict(estimator, stage, examples[stage], rows[stage])
+            results[stage] |= more
+            seconds[stage] = time.monotonic() - begin
         seconds["total"] = time.monotonic() - start
         if estimator.is_chief:
             directory.write_results(
@@ -181,27 +181,27 @@ class Run:
     # --- stages --------------------------------------------------------------------
 
     def _train(
-        self, estimator: Estimator, examples: Sequence[Any], step: int
+        self, estimator: Estimator, rows: Sequence[Any], step: int
     ) -> tuple[int, dict[str, Any]]:
-        rows = self.task.featurize(examples)
-        schedule = Schedule.of(len(rows), self.run, self.finetuning)
+        """Trains what is left to train; returns the step reached, and the schedule."""
+        schedule = Schedule.of(len(rows), self.settings.run, self.settings.finetuning)
         numbers = {
-            "examples": len(examples),
-            "records": len(rows),
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
         }
-        if step >= schedule.last_step(self.run):
+        if step >= schedule.last_step(self.settings.run):
             run_directory.already_trained(estimator, step)
         else:
             step = self._train_on(estimator, rows, schedule)
         # Also where nothing was trained: the last run may have died before this.
-        if estimator.is_chief and not released.is_saved(self.stages.output_dir, step):
+        if estimator.is_chief and not released.is_saved(
+            self.settings.stages.output_dir, step
+        ):
             released.save(
                 self.parts,
                 estimator.weights(),
                 self.task.labels,
-                self.stages.output_dir,
+                self.settings.stages.output_dir,
                 step,
             )
         return step, numbers
@@ -218,28 +218,34 @@ class Run:
             [path],
             self.task.specs,
             shuffle_buffer=self.task.shuffle_buffer(len(rows)),
-            seed=self.run.seed,
+            seed=self.settings.run.seed,
         )
         return estimator.train(
-            data, schedule, self.finetuning.learning_rate, row_norm=self.row_norm
+            data,
+            schedule,
+            self.settings.finetuning.learning_rate,
+            row_norm=self.row_norm,
         )
 
     def _predict(
-        self, estimator: Estimator, stage: str, examples: Sequence[Any]
+        self,
+        estimator: Estimator,
+        stage: str,
+        examples: Sequence[Any],
+        rows: Sequence[Any],
     ) -> dict[str, Any]:
         """Predicts and scores the examples; writes the files of the test stage."""
-        name, batch_size = ("predict", self.finetuning.predict_batch_size)
+        name, batch_size = ("predict", self.settings.finetuning.predict_batch_size)
         if stage == "devel":
-            name, batch_size = ("eval", self.run.eval_batch_size)
-        rows = self.task.featurize(examples)
+            name, batch_size = ("eval", self.settings.run.eval_batch_size)
         _LOG.info("predicting %s: %d examples", stage, len(examples))
         path = self._write_records(estimator, name, rows)
         arrays = estimator.predict([path], batch_size)
         predictions = self.task.decode(examples, rows, arrays)
-        results: dict[str, Any] = {"examples": len(examples), "records": len(rows)}
+        results: dict[str, Any] = {}
         if self.task.is_labelled(examples):
             results["metrics"] = self.task.metrics(arrays, batch_size)
-            scores = self.task.score(examples, predictions, self.run.seed)
+            scores = self.task.score(examples, predictions, self.settings.run.seed)
             results["scores"] = scores.to_dict()
             if estimator.is_chief:
                 print(f"\n{stage}\n{self.task.report(examples, predictions)}")
@@ -247,19 +253,78 @@ class Run:
             texts = self.task.prediction_files(examples, rows, predictions, arrays)
             for file_name, text in texts.items():
                 if text is None:
-                    (self.stages.output_dir / file_name).unlink(missing_ok=True)
+                    (self.settings.stages.output_dir / file_name).unlink(
+                        missing_ok=True
+                    )
                 else:
-                    files.write_text(self.stages.output_dir / file_name, text)
+                    files.write_text(self.settings.stages.output_dir / file_name, text)
         return results
+
+    def _featurize(self, stage: str, examples: Sequence[Any]) -> list[Any]:
+        """Returns the records of a stage; reports what is worth knowing of them."""
+        try:
+            rows = self.task.featurize(examples)
+        except InputError as error:
+            # Examples know their line, but not their file.
+            raise InputError(f"{stage} file, {error}") from None
+        counts = self.task.counts(rows)
+        if any(counts.values()):
+            shown = ", ".join(f"{value} {name}" for name, value in counts.items())
+            _LOG.info("%s: of %d records %s", stage, len(rows), shown)
+        return rows
+
+    def _numbers(self, examples: Sequence[Any], rows: Sequence[Any]) -> dict[str, Any]:
+        """Returns how many examples and records there are, for the results."""
+        counts = self.task.counts(rows)
+        return {"examples": len(examples), "records": len(rows), **counts}
 
     def _write_records(
         self, estimator: Estimator, name: str, rows: Sequence[Any]
     ) -> Path:
         """Writes `<name>.tf_record`; every worker reads its own copy."""
-        directory = strategies.own_dir(estimator.strategy, self.stages.output_dir)
+        directory = strategies.own_dir(
+            estimator.strategy, self.settings.stages.output_dir
+        )
         path = directory / f"{name}.tf_record"
         records.write(path, (row.features for row in rows), self.task.specs)
         return path
+
+
+def missing_file(path: Path) -> InputError:
+    """Returns the error for a file that is not there: it names those that are."""
+    held = sorted(other.name for other in path.parent.glob(f"*{path.suffix}"))
+    held_text = ", ".join(held) or f"no {path.suffix} file"
+    return InputError.at(path, None, f"no such file; {path.parent} holds {held_text}")
+
+
+def check_labels(output_dir: Path, labels: Sequence[str]) -> None:
+    """Refuses to train labels in a directory whose model has others.
+
+    Raises:
+        InputError: It has.
+    """
+    if released.load_labels([output_dir]) not in (None, tuple(labels)):
+        raise InputError(
+            f"--output_dir={output_dir} holds a model with other labels than the "
+            f"{' '.join(labels)} of this run; choose another, or delete this one"
+        )
+
+
+def trained_labels(
+    output_dir: Path, init_checkpoint: Path | None
+) -> tuple[str, ...] | None:
+    """Returns the labels of the model to predict with; None if they are unknown.
+
+    Raises:
+        InputError: There is no model.
+    """
+    known = released.load_labels([output_dir, init_checkpoint])
+    if known is None and init_checkpoint is None:
+        raise InputError(
+            f"--output_dir={output_dir} holds no trained model, and there is no "
+            "--init_checkpoint to predict with; set --do_train=true"
+        )
+    return known
 
 
 def evaluation_lines(results: Mapping[str, Any], step: int) -> list[str]:

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `run_ner.py` does: NER settings and files into a `finetune.Run`."""
 
-import dataclasses
 import logging
 import re
-import shlex
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import config, files, finetune, flags, records, released
-from biobert_tf import demo as demo_corpus
+from biobert_tf import finetune, records, released
 from biobert_tf.config import NerConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tasks import ner, ner_reading
@@ -43,13 +39,9 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
         task=task,
         data=data,
         parts=parts,
-        stages=settings.stages,
-        run=settings.run,
-        finetuning=settings.finetuning,
-        device=settings.device,
+        settings=settings,
         # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
-        settings=config.to_dict(settings),
     ).execute()
     return task, estimator
 
@@ -84,7 +76,7 @@ def read_data(settings: NerConfig) -> finetune.Data:
     def read(name: str, needs_labels: bool) -> list[NerExample]:
         path = stages.data_dir / name
         if not path.is_file():
-            raise InputError.at(path, None, _missing(stages.data_dir))
+            raise finetune.missing_file(path)
         return ner_reading.read_examples(path, settings.compat, needs_labels)
 
     return finetune.Data(
@@ -92,11 +84,6 @@ def read_data(settings: NerConfig) -> finetune.Data:
         devel=read("devel.tsv", needs_labels=True) if stages.do_eval else None,
         test=read("test.tsv", needs_labels=False) if stages.do_predict else None,
     )
-
-
-def _missing(data_dir: Path) -> str:
-    held = sorted(path.name for path in data_dir.glob("*.tsv"))
-    return f"no such file; {data_dir} holds {', '.join(held) or 'no .tsv file'}"
 
 
 def _read_train(settings: NerConfig) -> list[NerExample]:
@@ -108,7 +95,7 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
     examples = []
     for name in names:
         if not (directory / name).is_file():
-            raise InputError.at(directory / name, None, _missing(directory))
+            raise finetune.missing_file(directory / name)
         examples += ner_reading.read_examples(
             directory / name, settings.compat, needs_labels=True
         )
@@ -123,18 +110,9 @@ def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
     output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
         labels = ner_reading.label_list(data.train or (), settings.compat)
-        if released.load_labels([output_dir]) not in (None, labels):
-            raise InputError(
-                f"--output_dir={output_dir} holds a model with other labels than the "
-                f"{' '.join(labels)} of this run; choose another, or delete this one"
-            )
+        finetune.check_labels(output_dir, labels)
         return labels
-    known = released.load_labels([output_dir, checkpoint])
-    if known is None and checkpoint is None:
-        raise InputError(
-            f"--output_dir={output_dir} holds no trained model, and there is no "
-            "--init_checkpoint to predict with; set --do_train=true"
-        )
+    known = finetune.trained_labels(output_dir, checkpoint)
     if known is None:
         raise InputError(
             "the model's labels are unknown: there is no labels.json beside the "
@@ -179,7 +157,7 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
         )
 
 
-# --- annotating and the demo -------------------------------------------------------
+# --- annotating ---------------------------------------------------------------------
 
 
 _WORD: Final = re.compile(r"\w+(?:[-'./]\w+)*|[^\w\s]")
@@ -207,42 +185,3 @@ def annotate(
         arrays = estimator.predict([path], batch_size)
     predictions = task.decode(examples, rows, arrays)
     return list(zip(examples, predictions, strict=True))
-
-
-_DEMO_MARK: Final = "made-by-biobert-demo"
-
-
-def demo(output_dir: Path) -> None:
-    """Fine-tunes a tiny BERT on the built-in corpus, scores and uses it.
-
-    Args:
-        output_dir: Made anew: a demo that was here before is deleted.
-
-    Raises:
-        InputError: The directory exists and is not a demo's.
-    """
-    if output_dir.exists():
-        if not (output_dir / _DEMO_MARK).exists():
-            raise InputError(f"{output_dir} exists and is no demo; choose another")
-        shutil.rmtree(output_dir)
-    files.write_text(output_dir / _DEMO_MARK, "")
-    data_dir, config_file = output_dir / "data", output_dir / "bert_config.json"
-    demo_corpus.write_corpus(data_dir, demo_corpus.SEED)
-    files.write_json(config_file, dataclasses.asdict(demo_corpus.ENCODER))
-    arguments = {
-        "data_dir": data_dir,
-        "output_dir": output_dir / "model",
-        "bert_config_file": config_file,
-        "vocab_file": demo_corpus.vocab_file(),
-        "max_seq_length": 48,
-        "learning_rate": 3e-3,
-        "num_train_epochs": 12,
-    }
-    words = ["python", "run_ner.py", *(f"--{k}={v}" for k, v in arguments.items())]
-    print("The demo is this command:\n\n  " + shlex.join(words) + "\n")
-    task, estimator = run(flags.parse(NerConfig, words[1:]))
-    print(f"\nraw sentence\n{demo_corpus.RAW_SENTENCE}\nentities found in it")
-    [(example, prediction)] = annotate(task, estimator, [demo_corpus.RAW_SENTENCE], 8)
-    for entity in prediction.entities:
-        text = " ".join(example.words[entity.start : entity.end])
-        print(f"  {entity.type:10} {entity.probability:.3f}  {text}")

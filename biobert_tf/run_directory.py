@@ -26,7 +26,7 @@ _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
 _RESULTS_FILE: Final = "results.json"
 # A run may go on with other values of these; every other setting shapes its result.
-_FREE_ON_RESUME = frozenset(
+FREE_ON_RESUME: Final = frozenset(
     """
     output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
     eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
@@ -121,21 +121,8 @@ class RunDirectory:
         go, so that they cannot be taken for those of a run that fails.
         """
         path = self.path / _SETTINGS_FILE
-        if self.is_training and is_resumed and path.exists():
-            before = files.read_json(path)
-            changed = [
-                f"--{name} {before.get(name)} -> {value}"
-                for name, value in self.settings.items()
-                if name not in {*_FREE_ON_RESUME, *self.free}
-                and before.get(name) != value
-            ]
-            if changed:
-                raise InputError.at(
-                    path,
-                    None,
-                    f"holds a run with other settings ({', '.join(changed)}); choose "
-                    "another --output_dir or delete this one",
-                )
+        if self.is_training and is_resumed:
+            require_same_settings(self.path, self.settings, self.free)
         if self.is_training or not path.exists():
             files.write_json(path, dict(self.settings))
         for name in (_EVALUATION_FILE, _RESULTS_FILE):
@@ -173,6 +160,37 @@ class RunDirectory:
                 "seconds": {name: round(value, 2) for name, value in seconds.items()},
                 "settings": dict(self.settings),
             },
+        )
+
+
+def require_same_settings(
+    path: Path, settings: Mapping[str, Any], free: Collection[str]
+) -> None:
+    """Refuses to go on with a training that began with other settings.
+
+    Args:
+        path: The directory of the run.
+        settings: All settings it is to go on with, flat.
+        free: Names of settings that may differ, beside those of all runs.
+
+    Raises:
+        InputError: Some differ; it names them.
+    """
+    path = path / _SETTINGS_FILE
+    if not path.exists():
+        return
+    before = files.read_json(path)
+    changed = [
+        f"--{name} {before.get(name)} -> {value}"
+        for name, value in settings.items()
+        if name not in {*FREE_ON_RESUME, *free} and before.get(name) != value
+    ]
+    if changed:
+        raise InputError.at(
+            path,
+            None,
+            f"holds a run with other settings ({', '.join(changed)}); choose another "
+            "--output_dir or delete this one",
         )
 
 

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow before it is called for.
 """
 
 import dataclasses
+from typing import ClassVar
 
 from biobert_tf import files
 from biobert_tf.config import EncoderConfig
@@ -56,29 +57,37 @@ def write_data(folder, **sentences):
     return folder
 
 
-def write_vocab(path):
-    files.write_text(path, "".join(f"{piece}\n" for piece in VOCAB))
+def write_vocab(path, vocab=VOCAB):
+    files.write_text(path, "".join(f"{piece}\n" for piece in vocab))
     return path
 
 
-def write_released(folder, config=CONFIG):
+def write_released(folder, config=CONFIG, vocab=VOCAB):
     """Writes what comes with weights: the vocabulary and the sizes."""
-    write_vocab(folder / "vocab.txt")
+    write_vocab(folder / "vocab.txt", vocab)
     files.write_json(folder / "bert_config.json", dataclasses.asdict(config))
     return folder
 
 
 def write_model(folder, labels=LABELS, config=CONFIG):
     """Writes a model with random weights, as a finished training leaves it."""
-    from biobert_tf import heads, released
+    from biobert_tf import heads
+
+    write_vocab(folder / "vocab.txt")
+    return save_model(
+        heads.TokenClassifier(config, len(labels), seed=1), labels, folder
+    )
+
+
+def save_model(model, labels, folder):
+    """Writes a model beside its vocabulary; returns the folder."""
+    from biobert_tf import released
     from biobert_tf.checkpoints import native
     from biobert_tf.tokenization import FullTokenizer
 
-    tokenizer = FullTokenizer(write_vocab(folder / "vocab.txt"))
-    model = heads.TokenClassifier(config, len(labels), seed=1)
-    weights = native.extract(model.variables)
-    parts = released.Released(config, tokenizer, None)
-    released.save(parts, weights, labels, folder, global_step=7)
+    tokenizer = FullTokenizer(folder / "vocab.txt")
+    parts = released.Released(model.config, tokenizer, None)
+    released.save(parts, native.extract(model.variables), labels, folder, global_step=7)
     return folder
 
 
@@ -95,10 +104,19 @@ def forget_determinism():
 class Toy:
     """The inputs of a run that takes seconds, in one folder."""
 
+    SCRIPT = "run_ner.py"
+    # Those of the task; what all toys have is below.
+    FLAGS: ClassVar = {}
+
     def __init__(self, folder):
-        self.data = write_data(folder / "data", train=TRAIN, devel=DEVEL, test=TEST)
-        self.released = write_released(folder / "released")
+        self.data = folder / "data"
+        self.released = folder / "released"
         self.output = folder / "output"
+        self.write()
+
+    def write(self):
+        write_data(self.data, train=TRAIN, devel=DEVEL, test=TEST)
+        write_released(self.released)
 
     def argv(self, **flags):
         """A training from random weights; `flags` add, replace, or with None remove."""
@@ -110,10 +128,11 @@ class Toy:
             "num_train_epochs": 2,
             "learning_rate": 1e-2,
             "strategy": "cpu",
+            **self.FLAGS,
         }
         if "init_checkpoint" not in flags:
             values["vocab_file"] = self.released / "vocab.txt"
             values["bert_config_file"] = self.released / "bert_config.json"
         given = {**values, **flags}.items()
         words = [f"--{name}={value}" for name, value in given if value is not None]
-        return ["run_ner.py", *words]
+        return [self.SCRIPT, *words]

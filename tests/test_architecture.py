@@ -10,17 +10,17 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts processes",
+    "errors corpora.document metrics.counts grammar processes",
     "files corpora.sentences corpora.streams corpora.versions metrics.relations "
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
-    "corpora.archives corpora.plain annotate.storage",
+    "corpora.archives corpora.plain annotate.storage relation_demo",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json",
-    "annotate.formats relations.candidates re_eval",
-    "relations.tsv",
+    "annotate.formats relations.candidates relations.check_report re_eval",
+    "relations.tsv relations.check",
     "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
@@ -45,13 +45,15 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
-    "checkpoints tasks.ner tasks.pretraining training.strategy "
+    "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
     "training.progress",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
     "finetune pretrain_run",
-    "ner_run",
+    "ner_run re_run",
+    "re_folds re_predict",
+    "demos",
     "cli",
 ]
 LAYERS = [*LIGHT, *HEAVY]

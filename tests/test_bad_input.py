@@ -2,8 +2,10 @@
 """What users get wrong: one line that says so, a status, and nothing half-written."""
 
 import dataclasses
+import functools
 import json
 
+import bad_input
 import ner_toys as toys
 import pytest
 
@@ -32,18 +34,7 @@ def model(tmp_path_factory):
 def run(toy, capsys):
     """Runs `run_ner.py` on the toy, changed by flags; returns its error."""
 
-    def run(**flags):
-        status = program.run(cli.ner, toy.argv(**flags))
-        lines = capsys.readouterr().err.splitlines()
-        assert status == 2
-        assert len(lines) == 1
-        assert lines[0].startswith("error: ")
-        for name in ("results.json", "eval_results.txt", "predictions.jsonl"):
-            assert not (toy.output / name).exists()
-        assert not list(toy.output.glob("model.ckpt-*"))
-        return lines[0].removeprefix("error: ")
-
-    return run
+    return functools.partial(bad_input.refusal, cli.ner, toy, capsys)
 
 
 # --- data -----------------------------------------------------------------------------

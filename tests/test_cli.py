@@ -33,7 +33,8 @@ def calls(monkeypatch):
 
     from biobert_tf import checkpoints
 
-    stand_in(biobert_tf, "ner_run", run=record("run"), demo=record("demo"))
+    stand_in(biobert_tf, "ner_run", run=record("run"))
+    stand_in(biobert_tf, "demos", ner=record("ner"), relations=record("relations"))
     stand_in(biobert_tf, "pretrain_run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
     return calls
@@ -122,10 +123,10 @@ def test_vocab_lists_its_commands(capsys):
 
 def test_demo(calls):
     cli.main(["biobert", "demo"])
-    cli.main(["biobert", "demo", "--output_dir=elsewhere"])
-    assert [args for _, args, _ in calls] == [
-        (Path("runs/demo"),),
-        (Path("elsewhere"),),
+    cli.main(["biobert", "demo", "--task=re", "--output_dir=elsewhere"])
+    assert calls == [
+        ("ner", (Path("runs/demo"),), {}),
+        ("relations", (Path("elsewhere"),), {}),
     ]
 
 
@@ -156,7 +157,9 @@ def test_conlleval(tmp_path, capsys):
 COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord"),
+    *("re", "re-eval", "re-data", "re-predict"),
 }
+GROUPS = {"vocab", "re-data"}
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
@@ -172,7 +175,11 @@ def test_help_lists_the_commands(words, capsys):
 
 @pytest.mark.parametrize(
     "command",
-    [*sorted(COMMANDS - {"vocab"}), "vocab learn", "vocab extend", "vocab report"],
+    [
+        *sorted(COMMANDS - GROUPS),
+        *("vocab learn", "vocab extend", "vocab report"),
+        *("re-data chemprot", "re-data pairs", "re-data check"),
+    ],
 )
 def test_help_of_a_command(command, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -5,7 +5,7 @@ from itertools import chain, pairwise
 
 import pytest
 
-from biobert_tf import demo, tokenization
+from biobert_tf import demo, grammar, tokenization
 from biobert_tf.errors import InputError
 
 LABELS = {"O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical"}
@@ -131,7 +131,7 @@ def test_a_quarter_of_the_test_entities_is_new(seed):
 
 
 def test_held_out_words_stay_out_of_training(corpus):
-    lists = demo._rules(demo._HELD_OUT)
+    lists = grammar.parse(demo._HELD_OUT)
     assert {"nephritis", "hyperkalemia"} <= set(lists["illness"])
     held_out = set(chain(*lists.values()))
     assert not held_out & all_words(corpus["train"])

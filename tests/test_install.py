@@ -36,5 +36,5 @@ def test_the_installed_package_answers_outside_the_clone(tmp_path):
     package, vocab = result.stdout.splitlines()[0].split()
     assert Path(package).is_relative_to(site)
     assert Path(vocab) == site / "biobert_tf" / "vocab" / "demo-vocab.txt"
-    for command_name in ("ner", "demo", "corpus", "pretraining", "vocab"):
+    for command_name in ("ner", "re", "demo", "corpus", "pretraining", "vocab"):
         assert f"  {command_name} " in result.stdout

@@ -7,18 +7,24 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli, config, flags, pretraining_config
+from biobert_tf.relations import settings as relation_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = {
     "run_ner.py": (config.NerConfig, cli.NER_DEFAULTS),
+    "run_re.py": (config.RelationConfig, cli.RE_DEFAULTS),
     "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),
     "biobert create-pretraining-data": (
         pretraining_config.CreatePretrainingDataConfig,
         {},
     ),
     "biobert corpus": (pretraining_config.WriteCorpusConfig, {}),
+    "biobert re-predict": (relation_settings.RePredictConfig, {}),
+    "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
+    "biobert re-data pairs": (relation_settings.PairsConfig, {}),
+    "biobert re-eval": (relation_settings.ReEvalConfig, {}),
 }
 
 

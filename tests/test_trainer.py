@@ -10,6 +10,8 @@ from biobert_tf import checkpoints, heads, optimizer, records
 from biobert_tf.checkpoints import native
 from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
+from biobert_tf.tasks.relation import RelationTask
+from biobert_tf.tasks.relation_sets import SETS
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer
@@ -42,19 +44,11 @@ class Ner:
         return {"loss": tf.reduce_sum(nats)}
 
 
-class Relations:
-    """The mean over rows."""
-
-    loss_names = ("loss",)
-    loss_totals = staticmethod(num_rows)
+class Relations(RelationTask):
+    """The task itself."""
 
     def build_model(self, config, weights):
-        num_labels = len(weights["output_bias"])
-        return heads.SequenceClassifier(config, num_labels, seed=0)
-
-    def losses(self, batch, outputs, totals):
-        nats = cross_entropy(batch["label_ids"], outputs["logits"])
-        return {"loss": tf.reduce_sum(nats) / totals["rows"]}
+        return super().build_model(config, seed=0)
 
 
 class Answers:
@@ -85,7 +79,14 @@ class Pretraining(PretrainingTask):
 
 RECORDED_TASKS = {
     "ner": Ner(),
-    "re": Relations(),
+    "re": Relations(
+        tokenizer=None,
+        relation_set=SETS["gad"],
+        max_seq_length=0,
+        entity_markers=False,
+        class_weights=(1.0, 1.0),
+        compat="master",
+    ),
     "qa": Answers(),
     "pretrain": Pretraining(max_seq_length=0, max_predictions_per_seq=0, vocab_size=0),
 }
@@ -100,6 +101,11 @@ class Recording:
         objective = name.split("_")[0]
         self.task = RECORDED_TASKS[objective]
         self.batches = dict(np.load(folder / f"batches_{objective}.npz"))
+        if objective == "re":
+            # As records of RE hold it: a row of one value.
+            label_ids = self.batches["label_ids"][..., None]
+            self.batches["label_ids"] = label_ids
+            self.batches["is_real_example"] = np.ones_like(label_ids)
         config = EncoderConfig.from_json(golden / "model" / "bert_config.json")
         found = checkpoints.read(golden / self.settings["init_checkpoint"])
         self.model = self.task.build_model(

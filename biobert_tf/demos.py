@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert demo`: a tiny BERT trained, scored and used, on a built-in corpus."""
+
+import dataclasses
+import json
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import demo, files, flags, ner_run, re_predict, re_run, relation_demo
+from biobert_tf.config import DeviceConfig, NerConfig, RelationConfig
+from biobert_tf.errors import InputError
+from biobert_tf.relations.settings import RePredictConfig
+
+_MARK: Final = "made-by-biobert-demo"
+
+
+def ner(output_dir: Path) -> None:
+    """Learns diseases and chemicals, and finds those of a new sentence.
+
+    Args:
+        output_dir: Made anew: a demo that was here before is deleted.
+
+    Raises:
+        InputError: The directory exists and is not a demo's.
+    """
+    arguments = {
+        **_begin(output_dir),
+        "max_seq_length": 48,
+        "learning_rate": 3e-3,
+        "num_train_epochs": 12,
+    }
+    demo.write_corpus(output_dir / "data", demo.SEED)
+    words = _command("run_ner.py", arguments)
+    task, estimator = ner_run.run(flags.parse(NerConfig, words))
+    print(f"\nraw sentence\n{demo.RAW_SENTENCE}\nentities found in it")
+    [(example, prediction)] = ner_run.annotate(
+        task, estimator, [demo.RAW_SENTENCE], batch_size=8
+    )
+    for entity in prediction.entities:
+        text = " ".join(example.words[entity.start : entity.end])
+        print(f"  {entity.type:10} {entity.probability:.3f}  {text}")
+
+
+def relations(output_dir: Path) -> None:
+    """Learns which chemical caused which disease, and finds so in a new document.
+
+    Args:
+        output_dir: Made anew: a demo that was here before is deleted.
+
+    Raises:
+        InputError: The directory exists and is not a demo's.
+    """
+    arguments = {
+        "task_name": "custom",
+        "do_train": "true",
+        "do_predict": "true",
+        **_begin(output_dir),
+        "max_seq_length": 48,
+        "train_batch_size": 16,
+        "learning_rate": 1e-3,
+        "num_train_epochs": 12,
+    }
+    relation_demo.write_corpus(output_dir / "data", demo.SEED)
+    words = _command("run_re.py", arguments)
+    re_run.run(flags.parse(RelationConfig, words))
+    source, target = output_dir / "document.jsonl", output_dir / "relations.jsonl"
+    relation_demo.write_documents(source)
+    re_predict.predict(
+        RePredictConfig(
+            model=output_dir / "model",
+            input=source,
+            output=target,
+            pair="Chemical-Disease",
+            relation_names="1=Causes",
+            # A second strategy over the same GPUs would disturb the first.
+            device=DeviceConfig(strategy="cpu"),
+        )
+    )
+    [document] = map(json.loads, files.read_text(target).splitlines())
+    print(f"\ndocument with entities\n{document['text']}\nrelations found in it")
+    names = {
+        entity["id"]: document["text"][entity["start"] : entity["end"]]
+        for entity in document["entities"]
+    }
+    for found in document.get("relations", ()):
+        first, second = names[found["first"]], names[found["second"]]
+        print(f"  {found['type']} {found['probability']:.3f}  {first} -> {second}")
+
+
+def _begin(output_dir: Path) -> dict[str, Any]:
+    """Makes the directory of a demo anew; returns the flags that all demos share."""
+    if output_dir.exists():
+        if not (output_dir / _MARK).exists():
+            raise InputError(f"{output_dir} exists and is no demo; choose another")
+        shutil.rmtree(output_dir)
+    files.write_text(output_dir / _MARK, "")
+    config_file = output_dir / "bert_config.json"
+    files.write_json(config_file, dataclasses.asdict(demo.ENCODER))
+    return {
+        "data_dir": output_dir / "data",
+        "output_dir": output_dir / "model",
+        "bert_config_file": config_file,
+        "vocab_file": demo.vocab_file(),
+    }
+
+
+def _command(script: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Prints the command that a demo is; returns its words, the script's name first."""
+    words = [script, *(f"--{name}={value}" for name, value in arguments.items())]
+    print("The demo is this command:\n\n  " + shlex.join(["python", *words]) + "\n")
+    return words

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--folds`: one relation run per fold, and the mean of their scores.
+
+Every fold is a process of its own: the trainings share no state and no memory, and
+one that dies takes no other along. What is under `<output_dir>/<fold>` is what a run
+of that fold alone writes; beside the folds stand
+
+eval_results.txt   mean and standard deviation of the scores
+results.json       the scores of every fold too; written last
+
+TensorFlow is imported where it is needed, so that a fold's process, which begins by
+importing this module, minds its parent from its first moment.
+"""
+
+import dataclasses
+import logging
+import re
+import signal
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import __version__, config, files, flags, processes, program
+from biobert_tf.config import RelationConfig
+from biobert_tf.errors import InputError
+from biobert_tf.tasks import relation_reading
+
+_LOG = logging.getLogger(__name__)
+
+Command = Callable[[Sequence[str]], None]
+# Stage -> score -> value in [0, 1].
+Scores = Mapping[str, Mapping[str, float]]
+
+# Four digits: nobody has more folds, and a slip such as 1-1000000000 stays harmless.
+_RANGE: Final = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
+_EVALUATION_FILE: Final = "eval_results.txt"
+_RESULTS_FILE: Final = "results.json"
+# A training may go on with other values of these, but what it gives may be another:
+# the fold is run again, which costs a trained one its prediction only.
+_NOT_THE_SAME: Final = frozenset(
+    {"data_dir", "init_checkpoint", "vocab_file", "bert_config_file", "max_steps"}
+)
+# Score -> head of its column, in the order of re_eval.py:56-59, 77-79.
+_COLUMNS: Final = {
+    "f1": "f1 score",
+    "recall": "recall",
+    "precision": "precision",
+    "specificity": "specificity",
+}
+
+
+# --- which folds --------------------------------------------------------------------
+
+
+def fold_names(data_dir: Path, folds: str) -> list[str]:
+    """Returns the names of the folds to run: folders of `data_dir` with a number.
+
+    Args:
+        data_dir: A folder of folds, or a single set.
+        folds: `1-10`, `1,3,5-7`: in this order, each once. Empty: all there are, in
+            the order of their numbers.
+
+    Returns:
+        Nothing where `folds` is empty and `data_dir` is a single set: it holds a
+        train, dev or test file, or no folder with a number.
+
+    Raises:
+        InputError: `folds` cannot be understood, or some are not there.
+    """
+    numbered = _numbered(data_dir)
+    if not folds:
+        splits = relation_reading.SPLITS
+        is_set = any(relation_reading.find(data_dir, split) for split in splits)
+        return [] if is_set else [numbered[number] for number in sorted(numbered)]
+    wanted = _parse(folds)
+    missing = [str(number) for number in wanted if number not in numbered]
+    if missing:
+        shown = ", ".join(missing[:10]) + (", ..." if missing[10:] else "")
+        held = ", ".join(numbered[number] for number in sorted(numbered))
+        raise InputError(
+            f"--folds={folds}: {data_dir} has no folder {shown}; it has "
+            f"{held or 'no folder with a number'}"
+        )
+    return [numbered[number] for number in wanted]
+
+
+def _numbered(data_dir: Path) -> dict[int, str]:
+    """Returns number -> name of the folders that are called by a number."""
+    if not data_dir.is_dir():
+        return {}
+    return {
+        int(path.name): path.name
+        for path in sorted(data_dir.iterdir())
+        if re.fullmatch("[0-9]+", path.name) and path.is_dir()
+    }
+
+
+def _parse(folds: str) -> list[int]:
+    """Returns the numbers that `1,3,5-7` means, each once."""
+    numbers: list[int] = []
+    for part in folds.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        first, last = match.groups() if match else ("1", "0")
+        last = last or first
+        if int(last) < int(first):
+            raise InputError(
+                f"--folds={folds}: {part.strip()!r} is no fold and no range of folds; "
+                "write them as 1-10 or 1,3,5-7"
+            )
+        numbers += range(int(first), int(last) + 1)
+    return list(dict.fromkeys(numbers))
+
+
+# --- running them -------------------------------------------------------------------
+
+
+def run(settings: RelationConfig, names: Sequence[str], command: Command) -> None:
+    """Runs every fold that is not done yet, then writes the mean of their scores.
+
+    Args:
+        settings: Of all folds; `data_dir` and `output_dir` are the folders that hold
+            one folder per fold.
+        names: Of the folds, as from `fold_names`; at least one.
+        command: Runs one fold, given the program's name and its flags. At the top
+            level of a module.
+
+    Raises:
+        InputError: Something given cannot be used; seen before any fold is run.
+        SystemExit: A fold failed, and has said why; the status is that of the fold.
+    """
+    folds = {name: _fold_settings(settings, name) for name in names}
+    _check_directory(settings)
+    for fold in folds.values():
+        _check_settings(fold)
+    _check_data(folds)
+    output_dir = settings.stages.output_dir
+    # As of here they are those of this run: none may be taken for its results.
+    for file_name in (_EVALUATION_FILE, _RESULTS_FILE):
+        (output_dir / file_name).unlink(missing_ok=True)
+    for i, (name, fold) in enumerate(folds.items(), start=1):
+        place = f"fold {name} ({i} of {len(folds)})"
+        if _is_done(fold):
+            _LOG.info("%s is done, in %s", place, fold.stages.output_dir)
+        else:
+            _LOG.info("%s: %s", place, fold.stages.output_dir)
+            _run_fold(place, fold, command)
+    _write_summary(settings, {name: _results(fold) for name, fold in folds.items()})
+
+
+def _fold_settings(settings: RelationConfig, name: str) -> RelationConfig:
+    """Returns the settings of a run of one fold alone."""
+    stages = dataclasses.replace(
+        settings.stages,
+        data_dir=settings.stages.data_dir / name,
+        output_dir=settings.stages.output_dir / name,
+    )
+    return dataclasses.replace(settings, stages=stages, folds="")
+
+
+def _run_fold(place: str, fold: RelationConfig, command: Command) -> None:
+    argv = ["run_re.py", *flags.to_argv(fold)]
+    try:
+        status = processes.call(program.run, command, argv)
+    except KeyboardInterrupt:
+        _LOG.warning("%s stopped; the same command goes on there", place)
+        raise
+    if status:
+        how = "failed, see above"
+        if status < 0:
+            name = signal.Signals(-status).name
+            how = f"was killed by {name}, perhaps because memory ran out"
+        _LOG.error("%s %s; the same command goes on there", place, how)
+        raise SystemExit(status if status > 0 else 128 - status)
+
+
+# --- what is there already ----------------------------------------------------------
+
+
+def _check_directory(settings: RelationConfig) -> None:
+    stages = settings.stages
+    if (stages.output_dir / "settings.json").exists():
+        raise InputError(
+            f"--output_dir={stages.output_dir} holds a run of its own, which is no "
+            "fold; choose another"
+        )
+    if settings.device.strategy == "multi_worker":
+        raise InputError(
+            "--strategy=multi_worker works on one fold only; run every fold by a "
+            "command of its own, with its --data_dir and --output_dir"
+        )
+
+
+def _check_settings(fold: RelationConfig) -> None:
+    """Refuses a fold whose training began with other settings, as the fold would."""
+    from biobert_tf import finetune, run_directory
+
+    output_dir = fold.stages.output_dir
+    if fold.stages.do_train and (output_dir / "training" / "checkpoint").exists():
+        run_directory.require_same_settings(
+            output_dir, config.to_dict(fold), finetune.FREE_ON_RESUME
+        )
+
+
+def _is_done(fold: RelationConfig) -> bool:
+    """Whether a fold holds the results of all stages, computed with these settings."""
+    from biobert_tf import finetune, run_directory
+
+    if not (fold.stages.output_dir / _RESULTS_FILE).exists():
+        return False
+    results = _results(fold)
+    stages = {"train": fold.stages.do_train, **_scored_stages(fold)}
+    has_stages = all(name in results for name, is_run in stages.items() if is_run)
+    may_differ = {*run_directory.FREE_ON_RESUME, *finetune.FREE_ON_RESUME}
+    return has_stages and all(
+        results["settings"].get(name) == value
+        for name, value in config.to_dict(fold).items()
+        if name in _NOT_THE_SAME or name not in may_differ
+    )
+
+
+def _results(fold: RelationConfig) -> dict[str, Any]:
+    return files.read_json(fold.stages.output_dir / _RESULTS_FILE)
+
+
+def _check_data(folds: Mapping[str, RelationConfig]) -> None:
+    """Reads all files of all folds, so that a bad one is told of before a training."""
+    found = {name: _labels(fold) for name, fold in folds.items()}
+    first, (labels, has_test_labels) = next(iter(found.items()))
+    for name, (own_labels, has_own_test_labels) in found.items():
+        data_dir = folds[name].stages.data_dir
+        if own_labels != labels:
+            raise InputError.at(
+                data_dir,
+                None,
+                f"has the labels {' '.join(own_labels)}, fold {first} has "
+                f"{' '.join(labels)}; name all by --labels",
+            )
+        if has_own_test_labels != has_test_labels:
+            raise InputError.at(
+                data_dir,
+                None,
+                f"of its test file and that of fold {first} one has labels, the other "
+                "has none; run those that have labels alone, by --folds",
+            )
+
+
+def _labels(fold: RelationConfig) -> tuple[tuple[str, ...], bool]:
+    """Returns the labels of a fold, and whether its test file has labels."""
+    from biobert_tf import re_run
+
+    relation_set = re_run.find_set(fold)
+    test = re_run.read_data(fold, relation_set).test or ()
+    return relation_set.labels, any(example.label is not None for example in test)
+
+
+# --- the mean -----------------------------------------------------------------------
+
+
+def _scored_stages(settings: RelationConfig) -> dict[str, bool]:
+    stages = settings.stages
+    return {"devel": stages.do_eval, "test": stages.do_predict}
+
+
+def _write_summary(
+    settings: RelationConfig, results: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Prints and writes the scores of all folds.
+
+    Args:
+        settings: Of all folds.
+        results: What every fold wrote, by name.
+    """
+    stages = [name for name, is_run in _scored_stages(settings).items() if is_run]
+    scores = {name: _scores(found, stages) for name, found in results.items()}
+    mean = _over_folds(scores, statistics.fmean)
+    # Of a sample: the squares are divided by the number of folds less one. A single
+    # fold has none.
+    std = _over_folds(scores, statistics.stdev) if len(scores) > 1 else {}
+    for stage in stages:
+        print(f"\n{stage}, {len(scores)} folds\n{_table(stage, scores, mean, std)}")
+    output_dir = settings.stages.output_dir
+    if lines := _lines(mean, "") + _lines(std, "_std"):
+        text = "".join(f"{line}\n" for line in sorted(lines))
+        files.write_text(output_dir / _EVALUATION_FILE, text)
+    files.write_json(
+        output_dir / _RESULTS_FILE,
+        {
+            "task": next(iter(results.values()))["task"],
+            "task_name": settings.task_name,
+            "version": __version__,
+            "seed": settings.run.seed,
+            "folds": {
+                name: {**scores[name], "seconds": found["seconds"]["total"]}
+                for name, found in results.items()
+            },
+            "mean": mean,
+            "std": std,
+            "std_ddof": 1,
+            "settings": config.to_dict(settings),
+        },
+    )
+
+
+def _scores(results: Mapping[str, Any], stages: Sequence[str]) -> Scores:
+    """Returns the scores of the stages; nothing for a stage without labels."""
+    return {
+        stage: {
+            name: value
+            for name, value in results[stage].get("scores", {}).items()
+            if isinstance(value, float)
+        }
+        for stage in stages
+    }
+
+
+def _over_folds(
+    scores: Mapping[str, Scores], function: Callable[[Sequence[float]], float]
+) -> Scores:
+    """Returns a function's value over the folds, for every score of every stage."""
+    folds = list(scores.values())
+    return {
+        stage: {
+            name: function([fold[stage][name] for fold in folds]) for name in values
+        }
+        for stage, values in folds[0].items()
+    }
+
+
+def _lines(scores: Scores, suffix: str) -> list[str]:
+    return [
+        f"{stage}_{name}{suffix} = {value}"
+        for stage, values in scores.items()
+        for name, value in values.items()
+    ]
+
+
+def _table(stage: str, scores: Mapping[str, Scores], mean: Scores, std: Scores) -> str:
+    """Returns a line of percentages per fold, then mean and standard deviation."""
+    columns = [name for name in _COLUMNS if name in mean[stage]]
+    if not columns:
+        return "no labels: nothing is scored"
+    lines = ["fold  " + "".join(f"{_COLUMNS[name]:>13}" for name in columns)]
+    for title, row in {**scores, "mean": mean, "std": std}.items():
+        if row:
+            values = "".join(f"{row[stage][name]:13.2%}" for name in columns)
+            lines.append(f"{title:6}{values}")
+    return "\n".join(lines)

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert re-predict`: documents with entities in, the same with relations out.
+
+    documents -> candidate pairs -> records -> probabilities -> relations -> documents
+
+The documents are read twice, once to predict and once to write, so that only the
+probabilities are held in memory.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+import numpy as np
+
+from biobert_tf import checkpoints, files, records, released
+from biobert_tf.annotate import formats
+from biobert_tf.annotate.document import Relation
+from biobert_tf.config import DeviceConfig, ModelConfig, RunConfig, TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.relations import candidates
+from biobert_tf.relations.candidates import Candidate, PairType
+from biobert_tf.relations.settings import (
+    DocumentFormat,
+    Placeholders,
+    RePredictConfig,
+)
+from biobert_tf.tasks import relation, relation_reading
+from biobert_tf.tasks.relation_features import RelationRecord
+from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
+from biobert_tf.training import strategy as strategies
+from biobert_tf.training.estimator import Estimator
+
+_LOG = logging.getLogger(__name__)
+
+_SETTINGS_FILE: Final = "settings.json"
+# What a model's settings must say.
+_NEEDED: Final = frozenset(
+    ("task_name", "negative_label", "entity_markers", "do_lower_case", "max_seq_length")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a prediction found.
+
+    Attributes:
+        documents: How many were read and written.
+        pairs: Candidate pairs in them.
+        relations: Relations written, by type.
+    """
+
+    documents: int
+    pairs: int
+    relations: Mapping[str, int]
+
+    def text(self) -> str:
+        """Returns one line to print."""
+        by_type = ", ".join(f"{name} {n}" for name, n in sorted(self.relations.items()))
+        total = sum(self.relations.values())
+        return f"{self.documents} documents, {self.pairs} pairs, {total} relations" + (
+            f": {by_type}" if by_type else ""
+        )
+
+
+def predict(settings: RePredictConfig) -> Summary:
+    """Finds the relations of documents.
+
+    A pair has a relation if the most probable label is not the negative one.
+
+    Raises:
+        InputError: The model or the documents cannot be used.
+    """
+    pairs = candidates.parse_pairs(settings.pair)
+    if settings.input.is_fifo():
+        raise InputError.at(
+            settings.input, None, "a pipe; want a file, to read it twice"
+        )
+    document_format = settings.input_format
+    if document_format == "auto":
+        document_format = formats.detect(settings.input)
+    _require_places(settings, document_format)
+    task, estimator = load(settings.model, settings.device)
+    estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
+    names = _names(settings.relation_names, task.relation_set)
+    source = _Source(settings.input, document_format, pairs, settings.placeholders)
+    # The whole input is read, and so checked, before anything is written.
+    probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
+    with contextlib.ExitStack() as stack:
+        stream = None
+        if settings.candidates is not None:
+            temporary = stack.enter_context(files.replacing(settings.candidates))
+            stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
+        finder = _Finder(task, names, settings.min_probability, stream)
+        num_documents = formats.write(
+            settings.output,
+            document_format,
+            finder.with_relations(source, probabilities),
+        )
+    return Summary(num_documents, len(probabilities), finder.counts)
+
+
+def _require_places(settings: RePredictConfig, document_format: DocumentFormat) -> None:
+    """Refuses at once what would fail when all is predicted.
+
+    Raises:
+        InputError: The output is a file where a folder is to be written, or the other
+            way round.
+    """
+    wanted = {settings.output: document_format == "brat"}
+    if settings.candidates is not None:
+        wanted[settings.candidates] = False
+    for path, is_folder in wanted.items():
+        if path.exists() and path.is_dir() != is_folder:
+            kinds = ("a file", "a folder")
+            raise InputError.at(
+                path, None, f"is {kinds[not is_folder]}; want {kinds[is_folder]}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """Documents and the pairs in them; the same whenever they are read."""
+
+    path: Path
+    format: DocumentFormat
+    types: Sequence[PairType]
+    placeholders: Placeholders
+
+    def documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+        for loaded in formats.read(self.path, self.format):
+            found = candidates.candidates(
+                loaded.document, self.types, self.placeholders
+            )
+            yield loaded, list(found)
+
+    def examples(self) -> Iterator[RelationExample]:
+        for _, found in self.documents():
+            yield from map(self.example, found)
+
+    def example(self, pair: Candidate) -> RelationExample:
+        is_marked = self.placeholders == "marks"
+        spans = relation_reading.entity_spans(
+            pair.text, "scibert" if is_marked else "biobert"
+        )
+        return RelationExample(pair.id, pair.text, None, spans)
+
+
+@dataclasses.dataclass
+class _Finder:
+    """Turns probabilities into relations, and counts them by type."""
+
+    task: relation.RelationTask
+    names: Mapping[str, str]
+    min_probability: float
+    stream: TextIO | None
+    counts: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+
+    def with_relations(
+        self, source: _Source, probabilities: np.ndarray
+    ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
+        rows = iter(probabilities)
+        for loaded, pairs in source.documents():
+            found = [self._relation(source, pair, next(rows)) for pair in pairs]
+            relations = [relation for relation in found if relation is not None]
+            self.counts.update(relation.type for relation in relations)
+            yield loaded, relations
+
+    def _relation(
+        self, source: _Source, pair: Candidate, probabilities: np.ndarray
+    ) -> Relation | None:
+        [prediction] = self.task.decode((), (), {"probabilities": probabilities[None]})
+        if self.stream is not None:
+            self.stream.write(self.task.jsonl_row(source.example(pair), prediction))
+        probability = float(probabilities.max())
+        is_negative = prediction.label == self.task.relation_set.negative
+        if is_negative or probability < self.min_probability:
+            return None
+        name = self.names[prediction.label]
+        return Relation(name, pair.first.id, pair.second.id, probability)
+
+
+def _probabilities(
+    task: relation.RelationTask,
+    estimator: Estimator,
+    source: _Source,
+    batch_size: int,
+) -> np.ndarray:
+    """Returns the probability of every label, float32 `[pairs, labels]`."""
+    counts: collections.Counter[str] = collections.Counter()
+
+    def rows() -> Iterator[records.Features]:
+        for example in source.examples():
+            record = _record(task, example, source.path)
+            counts.update(task.counts([record]))
+            yield record.features
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "predict.tf_record"
+        num_pairs = records.write(path, rows(), task.specs)
+        shown = "".join(f", {number} {name}" for name, number in counts.items())
+        _LOG.info("%s: %d pairs%s", source.path, num_pairs, shown)
+        if not num_pairs:
+            return np.zeros((0, len(task.labels)), np.float32)
+        return estimator.predict([path], batch_size)["probabilities"]
+
+
+def _record(
+    task: relation.RelationTask, example: RelationExample, path: Path
+) -> RelationRecord:
+    try:
+        [record] = task.featurize([example])
+    except InputError:
+        raise InputError.at(
+            path,
+            None,
+            f"the entities of the pair {example.id} are too long for a model with "
+            f"max_seq_length {task.max_seq_length}; take one of them out",
+        ) from None
+    return record
+
+
+def _names(text: str, relation_set: RelationSet) -> dict[str, str]:
+    """Returns what to call every label in the output.
+
+    Args:
+        text: `1=Association`, several after commas.
+        relation_set: Of the model.
+
+    Raises:
+        InputError: A part is no such pair, or names no label.
+    """
+    names = {label: label for label in relation_set.labels}
+    for part in filter(None, text.split(",")):
+        label, _, name = (each.strip() for each in part.partition("="))
+        known = relation_set.canonical(label)
+        if known is None or not name:
+            raise InputError(
+                f"--relation_names: {part.strip()!r} is not LABEL=NAME with a label of "
+                f"{' '.join(relation_set.labels)}"
+            )
+        names[known] = name
+    return names
+
+
+def load(
+    model_dir: Path, device: DeviceConfig
+) -> tuple[relation.RelationTask, Estimator]:
+    """Returns a model that `run_re.py` has trained, ready to predict.
+
+    Args:
+        model_dir: Its output directory.
+        device: Where to compute.
+
+    Raises:
+        InputError: The directory holds no such model.
+    """
+    path = model_dir / _SETTINGS_FILE
+    settings = files.read_json(path) if path.is_file() else {}
+    labels = released.load_labels([model_dir])
+    if not settings.keys() >= _NEEDED or labels is None:
+        raise InputError.at(
+            model_dir, None, "holds no model of run_re.py; give its --output_dir"
+        )
+    text = TextConfig(
+        do_lower_case=settings["do_lower_case"],
+        max_seq_length=settings["max_seq_length"],
+    )
+    parts = released.load(text, ModelConfig(init_checkpoint=model_dir), model_dir)
+    name = settings["task_name"]
+    task = relation.RelationTask(
+        tokenizer=parts.tokenizer,
+        relation_set=SETS.get(name) or custom(labels, settings["negative_label"]),
+        max_seq_length=text.max_seq_length,
+        entity_markers=settings["entity_markers"],
+        class_weights=(1.0,) * len(labels),
+        compat="fixed",
+    )
+    estimator = Estimator(
+        task,
+        parts.encoder_config,
+        strategy=strategies.build_strategy(device),
+        device=device,
+        run=RunConfig(),
+        model_dir=model_dir,
+    )
+    estimator.initialize(checkpoints.read(model_dir))
+    return task, estimator

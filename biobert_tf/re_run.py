@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `run_re.py` does for one set: RE settings and files into a `finetune.Run`."""
+
+import collections
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import checkpoints, config, files, finetune, released
+from biobert_tf.config import RelationConfig
+from biobert_tf.errors import InputError
+from biobert_tf.tasks import relation, relation_features, relation_reading
+from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
+from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.training.estimator import Estimator
+
+_LOG = logging.getLogger(__name__)
+
+_SETTINGS_FILE: Final = "settings.json"
+
+
+def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
+    """Runs one RE experiment; returns its parts for more predictions.
+
+    Raises:
+        InputError: Something given cannot be used.
+        TrainingDivergedError: The loss became NaN or infinite.
+    """
+    parts = released.load(settings.text, settings.model, settings.stages.output_dir)
+    if settings.entity_markers:
+        _require_markers(parts.tokenizer)
+    if not settings.stages.do_train:
+        _require_same_markers(settings)
+    relation_set = find_set(settings)
+    data = read_data(settings, relation_set)
+    task = relation.RelationTask(
+        tokenizer=parts.tokenizer,
+        relation_set=relation_set,
+        max_seq_length=settings.text.max_seq_length,
+        entity_markers=settings.entity_markers,
+        class_weights=_class_weights(settings, relation_set, data.train),
+        compat=settings.compat,
+    )
+    estimator = finetune.Run(
+        task=task,
+        data=data,
+        parts=parts,
+        settings=settings,
+        # PARITY(run_re.py:main): GPU runs of the original gather the word embeddings.
+        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+    ).execute()
+    return task, estimator
+
+
+def _require_markers(tokenizer: FullTokenizer) -> None:
+    pieces = [piece for pair in relation_features.MARKERS for piece in pair]
+    if missing := [piece for piece in pieces if piece not in tokenizer.vocab]:
+        raise InputError.at(
+            tokenizer.vocab_file,
+            None,
+            f"lacks {', '.join(missing)}, which --entity_markers needs",
+        )
+
+
+def _require_same_markers(settings: RelationConfig) -> None:
+    """Refuses entities in another form than a model knows; if its settings are there.
+
+    Raises:
+        InputError: The model was trained with markers, and this run has none, or the
+            other way round.
+    """
+    for place in (settings.stages.output_dir, settings.model.init_checkpoint):
+        # An output directory without labels holds no model, but may hold settings.
+        if place is None or released.load_labels([place]) is None:
+            continue
+        path = checkpoints.companion(place, [_SETTINGS_FILE])
+        had = files.read_json(path).get("entity_markers") if path else None
+        if path and had not in (None, settings.entity_markers):
+            raise InputError.at(
+                path,
+                None,
+                f"the model was trained with --entity_markers={str(had).lower()}; give "
+                "the same",
+            )
+        return
+
+
+# --- files -------------------------------------------------------------------------
+
+
+def read_data(settings: RelationConfig, relation_set: RelationSet) -> finetune.Data:
+    """Reads the files of the stages to run: `train`, `dev` and `test`.
+
+    Raises:
+        InputError: A file is missing or malformed, or has a label not in the set.
+    """
+    stages = settings.stages
+    data_format = _format(settings)
+
+    def read(split: str, needs_labels: bool) -> list[RelationExample]:
+        return relation_reading.read_examples(
+            _require(stages.data_dir, split), data_format, relation_set, needs_labels
+        )
+
+    return finetune.Data(
+        train=read("train", needs_labels=True) if stages.do_train else None,
+        devel=read("dev", needs_labels=True) if stages.do_eval else None,
+        test=read("test", needs_labels=False) if stages.do_predict else None,
+    )
+
+
+def _format(settings: RelationConfig) -> config.RelationFormat:
+    """Returns the form of the files; one directory holds one form."""
+    data_dir = settings.stages.data_dir
+    if not data_dir.is_dir():
+        raise InputError(f"--data_dir={data_dir}: no such directory")
+    if settings.data_format == "auto":
+        return relation_reading.detect(data_dir)
+    return settings.data_format
+
+
+def _require(data_dir: Path, split: str) -> Path:
+    path = relation_reading.find(data_dir, split)
+    if path is None:
+        raise finetune.missing_file(data_dir / f"{split}.tsv")
+    return path
+
+
+# --- labels ------------------------------------------------------------------------
+
+
+def find_set(settings: RelationConfig) -> RelationSet:
+    """Returns the labels of a run: the named set's, the flag's, or those of the data.
+
+    Raises:
+        InputError: They cannot be found, or are not those of the model given.
+    """
+    stages, checkpoint = settings.stages, settings.model.init_checkpoint
+    trained = (
+        None
+        if stages.do_train
+        else finetune.trained_labels(stages.output_dir, checkpoint)
+    )
+    if settings.task_name != "custom":
+        relation_set = SETS[settings.task_name]
+    elif settings.labels:
+        labels = [label.strip() for label in settings.labels.split(",")]
+        relation_set = custom(labels, settings.negative_label)
+    elif trained is not None:
+        relation_set = custom(trained, settings.negative_label)
+    else:
+        relation_set = custom(_labels_of_data(settings), settings.negative_label)
+    if stages.do_train:
+        finetune.check_labels(stages.output_dir, relation_set.labels)
+    elif trained not in (None, relation_set.labels):
+        raise InputError(
+            f"the labels of the model are {' '.join(trained or ())}, those of this run "
+            f"{' '.join(relation_set.labels)}; give the --task_name it was trained for"
+        )
+    return relation_set
+
+
+def _labels_of_data(settings: RelationConfig) -> list[str]:
+    """Returns the labels of the training file, sorted: the ids of a new model."""
+    if not settings.stages.do_train:
+        raise InputError(
+            "the model's labels are unknown: there is no labels.json beside the "
+            "checkpoint; give --labels in the order of the ids"
+        )
+    data_format = _format(settings)
+    path = _require(settings.stages.data_dir, "train")
+    examples = relation_reading.read_examples(
+        path, data_format, None, needs_labels=True
+    )
+    labels = sorted({example.label for example in examples if example.label})
+    if len(labels) < 2:
+        raise InputError.at(
+            path, None, f"has one label only, {labels[0]}; want two or more"
+        )
+    return labels
+
+
+def _class_weights(
+    settings: RelationConfig,
+    relation_set: RelationSet,
+    examples: Sequence[RelationExample] | None,
+) -> tuple[float, ...]:
+    """Returns the weight of every label in the loss.
+
+    `balanced` weighs a label by N / (K n): N examples, K labels, n examples with the
+    label, as scikit-learn's `class_weight="balanced"`. A label without an example
+    keeps weight 1, which nothing uses.
+
+    Raises:
+        InputError: The flag names an unknown label or a weight that is not positive.
+    """
+    weights = dict.fromkeys(relation_set.labels, 1.0)
+    if settings.class_weights == "balanced":
+        counts = collections.Counter(example.label for example in examples or ())
+        for label, count in counts.items():
+            if label is not None:
+                weights[label] = counts.total() / (len(weights) * count)
+    elif settings.class_weights:
+        for part in settings.class_weights.split(","):
+            label, weight = _weight(part, relation_set)
+            weights[label] = weight
+    if settings.class_weights:
+        shown = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
+        _LOG.info("class weights: %s", shown)
+    return tuple(weights.values())
+
+
+def _weight(part: str, relation_set: RelationSet) -> tuple[str, float]:
+    """Parses `label:weight`; a label may hold a colon itself (`cpr:3:2.5`)."""
+    label, _, number = part.strip().rpartition(":")
+    known = relation_set.canonical(label)
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = -1.0
+    if known is None or not 0 < weight < float("inf"):
+        raise InputError(
+            f"--class_weights: {part.strip()!r} is not LABEL:WEIGHT with a label of "
+            f"{' '.join(relation_set.labels)} and a positive weight; or say balanced"
+        )
+    return known, weight

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert re-data check`: looks for what is wrong in a relation set.
+
+Published sets have sentences with two labels, and test sentences that are trained on
+too; a score is worth less by each of them. Two sentences are the same if all their
+characters are.
+"""
+
+import dataclasses
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from biobert_tf.config import RelationFormat
+from biobert_tf.errors import InputError
+from biobert_tf.relations.check_report import (
+    KINDS,
+    Example,
+    FileReport,
+    Place,
+    Problem,
+    Report,
+    SetReport,
+)
+from biobert_tf.tasks import relation_reading
+from biobert_tf.tasks.relation_reading import SPLITS
+from biobert_tf.tasks.relation_sets import RelationSet
+
+_NUM_EXAMPLES: Final = 3
+_NUM_PLACES: Final = 4  # Of an example.
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A row with what the checks look at; `kinds` of its placeholders, in order."""
+
+    file: str
+    line: int
+    text: str
+    label: str | None
+    kinds: tuple[str, ...]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.file, self.line, self.label)
+
+
+# The rows of each file; the rows of each sentence.
+_Files = Mapping[str, Sequence[_Row]]
+_Groups = Mapping[str, Sequence[_Row]]
+
+
+def check(
+    data_dir: Path,
+    data_format: RelationFormat = "auto",
+    labels: RelationSet | None = None,
+) -> Report:
+    """Checks a set, or a folder of folds.
+
+    Args:
+        data_dir: With at least one of train, dev and test files; else with folders
+            that are called by a number and hold them.
+        data_format: Of the files; `auto` is found anew for each fold.
+        labels: What the labels must be; None takes any.
+
+    Raises:
+        InputError: There is nothing to check, or a file cannot be read; the latter
+            names the line.
+    """
+    sets = []
+    folds: dict[str, _Files] = {}
+    for folder in _folders(data_dir):
+        name = folder.relative_to(data_dir).as_posix()
+        form = relation_reading.detect(folder) if data_format == "auto" else data_format
+        paths = [relation_reading.find(folder, split) for split in SPLITS]
+        folds[name] = {
+            path.relative_to(data_dir).as_posix(): _read(path, data_dir, form, labels)
+            for path in paths
+            if path
+        }
+        reports = [_balance(*item, labels) for item in folds[name].items()]
+        problems = _problems(folds[name], labels)
+        sets.append(SetReport(name, form, tuple(reports), tuple(problems)))
+    across = tuple(_across(folds)) if len(folds) > 1 else ()
+    return Report(data_dir, tuple(sets), across)
+
+
+def _folders(data_dir: Path) -> list[Path]:
+    """Returns `data_dir` if it holds a set, else its folds by number."""
+    if not data_dir.is_dir():
+        raise InputError.at(data_dir, None, "no such directory")
+    if _is_set(data_dir):
+        return [data_dir]
+    numbered = [path for path in data_dir.iterdir() if path.name.isdecimal()]
+    folds = sorted(filter(_is_set, numbered), key=lambda path: int(path.name))
+    if not folds:
+        raise InputError.at(
+            data_dir,
+            None,
+            "holds no train.tsv, dev.tsv or test.tsv, nor folders 1, 2, ... of them",
+        )
+    return folds
+
+
+def _is_set(folder: Path) -> bool:
+    return any(relation_reading.find(folder, split) for split in SPLITS)
+
+
+def _read(
+    path: Path, data_dir: Path, data_format: RelationFormat, labels: RelationSet | None
+) -> list[_Row]:
+    """Returns the rows of a file, labels spelt as the set does where it has them."""
+    rows = []
+    for row in relation_reading.read_rows(path, data_format):
+        spans = relation_reading.entity_spans(row.text, data_format)
+        shown = [row.text[span.start : span.end] for span in spans]
+        # `<<` or `[[` of a marked entity, else the placeholder.
+        kinds = [text[:2] if data_format == "scibert" else text for text in shown]
+        label = row.label or None
+        if labels and label:
+            label = labels.canonical(label) or label
+        name = path.relative_to(data_dir).as_posix()
+        rows.append(_Row(name, row.line, row.text, label, tuple(kinds)))
+    return rows
+
+
+def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> FileReport:
+    found = Counter(row.label for row in rows if row.label)
+    known = labels.labels if labels and found else ()
+    by_label = {**dict.fromkeys(known, 0), **found}
+    ranked = sorted(by_label.items(), key=lambda item: (-item[1], item[0]))
+    return FileReport(name, len(rows), dict(ranked))
+
+
+# --- within a set -------------------------------------------------------------------
+
+
+def _problems(files: _Files, labels: RelationSet | None) -> list[Problem]:
+    """Returns what is wrong within a set, or within a fold."""
+    found = [
+        *_leaks(files),
+        *_contradictions(files),
+        *_repetitions(files),
+        *_bad_rows(files, labels),
+    ]
+    order = list(KINDS)
+    return sorted(found, key=lambda problem: order.index(problem.kind))
+
+
+def _problem(
+    kind: str, files: tuple[str, ...], found: Sequence[Sequence[_Row]]
+) -> Iterator[Problem]:
+    """Yields a problem if there is one; each item of `found` is rows of a sentence."""
+    if found:
+        examples = tuple(
+            Example(rows[0].text, tuple(row.place for row in rows[:_NUM_PLACES]))
+            for rows in found[:_NUM_EXAMPLES]
+        )
+        yield Problem(kind, files, len(found), examples)
+
+
+def _by_text(rows: Iterable[_Row]) -> _Groups:
+    groups: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        if row.text.strip():
+            groups[row.text].append(row)
+    return groups
+
+
+def _leaks(files: _Files) -> Iterator[Problem]:
+    for earlier, later in itertools.combinations(files, 2):
+        there = _by_text(files[earlier])
+        found = [(row, there[row.text][0]) for row in files[later] if row.text in there]
+        yield from _problem("leak", (later, earlier), found)
+
+
+def _contradictions(files: _Files) -> Iterator[Problem]:
+    grouped = {
+        name: _by_text(row for row in rows if row.label) for name, rows in files.items()
+    }
+    for name, groups in grouped.items():
+        each = map(_one_per_label, groups.values())
+        found = [rows for rows in each if len(rows) > 1]
+        yield from _problem("contradiction", (name,), found)
+    for earlier, later in itertools.combinations(grouped, 2):
+        found = []
+        for text in grouped[later].keys() & grouped[earlier].keys():
+            here = _one_per_label(grouped[later][text])
+            there = _one_per_label(grouped[earlier][text])
+            if len({row.label for row in here + there}) > 1:
+                found.append(here + there)
+        found.sort(key=lambda rows: rows[0].line)
+        yield from _problem("contradiction_between", (later, earlier), found)
+
+
+def _one_per_label(rows: Sequence[_Row]) -> list[_Row]:
+    """Returns the first row of each label."""
+    firsts: dict[str | None, _Row] = {}
+    for row in rows:
+        firsts.setdefault(row.label, row)
+    return list(firsts.values())
+
+
+def _repetitions(files: _Files) -> Iterator[Problem]:
+    """Yields duplicates within a file, and near duplicates within the set."""
+    spellings: dict[str, dict[str, _Row]] = defaultdict(dict)
+    for name, rows in files.items():
+        groups = _by_text(rows).values()
+        same = [(row, first) for first, *more in groups for row in more]
+        same.sort(key=lambda pair: pair[0].line)
+        yield from _problem("duplicate", (name,), same)
+        similar = []
+        for row in rows:
+            known = spellings["".join(row.text.casefold().split())]
+            if known and row.text not in known and row.text.strip():
+                similar.append((row, next(iter(known.values()))))
+            known.setdefault(row.text, row)
+        yield from _problem("near_duplicate", (name,), similar)
+
+
+def _bad_rows(files: _Files, labels: RelationSet | None) -> Iterator[Problem]:
+    """Yields what can be seen of a row alone."""
+    kinds = {kind for rows in files.values() for row in rows for kind in row.kinds}
+    # Sets of drugs with drugs, or proteins with proteins, know one kind only.
+    is_of_one_kind = sum("-" not in kind for kind in kinds) == 1
+    for name, rows in files.items():
+        found: dict[str, list[tuple[_Row]]] = defaultdict(list)
+        is_labelled = any(row.label for row in rows)
+        for row in rows:
+            if is_labelled and not row.label:
+                found["no_label"].append((row,))
+            if labels and row.label and row.label not in labels.labels:
+                found["unknown_label"].append((row,))
+            if kind := _text_problem(row, is_of_one_kind):
+                found[kind].append((row,))
+        for kind, bad in found.items():
+            yield from _problem(kind, (name,), bad)
+
+
+def _text_problem(row: _Row, is_of_one_kind: bool) -> str | None:
+    """Returns what kind of problem there is with a sentence."""
+    if not row.text.strip():
+        return "empty"
+    if not row.kinds:
+        return "no_placeholder"
+    if len(row.kinds) == 1:
+        # One that stands for both, where they overlap, names both: `@CHEM-GENE$`.
+        return None if "-" in row.kinds[0] else "one_placeholder"
+    if len(row.kinds) > 2:
+        return "many_placeholders"
+    is_doubled = row.kinds[0] == row.kinds[1] and not is_of_one_kind
+    return "doubled_placeholder" if is_doubled else None
+
+
+# --- across folds -------------------------------------------------------------------
+
+
+def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
+    """Yields where the test files do not part one set between the folds.
+
+    The set is all that any fold holds. A sentence that a fold holds twice may be
+    tested twice.
+    """
+    held = {
+        name: _by_text(itertools.chain(*files.values()))
+        for name, files in folds.items()
+    }
+    whole: dict[str, Sequence[_Row]] = {}
+    for groups in held.values():
+        for text, rows in groups.items():
+            whole[text] = max(whole.get(text, ()), rows, key=len)
+    for name, groups in held.items():
+        yield from _problem("missing_in_fold", (name,), _surplus(whole, groups))
+    tests = [
+        rows
+        for files in folds.values()
+        for name, rows in files.items()
+        if Path(name).stem == "test"
+    ]
+    tested = _by_text(itertools.chain(*tests))
+    yield from _problem("never_tested", (), _surplus(whole, tested))
+    yield from _problem("tested_again", (), _surplus(tested, whole))
+
+
+def _surplus(groups: _Groups, others: _Groups) -> list[Sequence[_Row]]:
+    """Returns the rows of a sentence once for each that `others` has too few."""
+    return [
+        rows
+        for text, rows in groups.items()
+        for _ in range(len(rows) - len(others.get(text, ())))
+    ]

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `biobert re-data check` has found, as text and as JSON."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf.config import RelationFormat
+
+# What can be wrong -> what is counted, in the files or fold concerned.
+KINDS: Final = {
+    "leak": "rows of {0} that are in {1} too",
+    "contradiction": "sentences of {0} with more than one label",
+    "contradiction_between": "sentences of {0} with another label in {1}",
+    "duplicate": "rows of {0} that it holds already",
+    "near_duplicate": "rows of {0} that differ from an earlier one of the set in case "
+    "or white space only",
+    "empty": "rows of {0} without a sentence",
+    "no_label": "rows of {0} without a label",
+    "unknown_label": "rows of {0} with a label that is not in the set",
+    "no_placeholder": "rows of {0} without placeholders",
+    "one_placeholder": "rows of {0} with a placeholder for one entity only",
+    "doubled_placeholder": "rows of {0} with the same placeholder twice",
+    "many_placeholders": "rows of {0} with more than two placeholders",
+    "missing_in_fold": "rows of other folds that are not in fold {0}",
+    "never_tested": "rows that are in the test file of no fold",
+    "tested_again": "rows that are in a test file although they are in another's",
+}
+_SHOWN: Final = 90  # Characters of an example's sentence.
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a sentence stands.
+
+    Attributes:
+        file: Path from the checked directory.
+        line: 1-based.
+        label: Its label there; None if it has none.
+    """
+
+    file: str
+    line: int
+    label: str | None
+
+    def __str__(self) -> str:
+        """Returns `train.tsv:12 (1)`."""
+        return f"{self.file}:{self.line}" + (f" ({self.label})" if self.label else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A sentence that shows a problem.
+
+    Attributes:
+        text: The sentence.
+        places: Where it stands: the row at fault, then what it disagrees with.
+    """
+
+    text: str
+    places: tuple[Place, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What is wrong, how often, and where for example.
+
+    Attributes:
+        kind: One of `KINDS`.
+        files: The file (or fold) at fault, and the one it disagrees with, if any.
+        num: Rows; of contradictions, sentences.
+        examples: The first few.
+    """
+
+    kind: str
+    files: tuple[str, ...]
+    num: int
+    examples: tuple[Example, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yields it in words, then its examples, indented."""
+        yield f"{self.kind}, {self.num}: {KINDS[self.kind].format(*self.files)}"
+        for example in self.examples:
+            text = example.text
+            shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+            yield f"  {', '.join(map(str, example.places))}: {shown}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FileReport:
+    """The size and class balance of a file.
+
+    Attributes:
+        file: Path from the checked directory.
+        num_rows: Its sentences.
+        by_label: Rows of every label, the most frequent first; also of those the set
+            has and the file has not.
+    """
+
+    file: str
+    num_rows: int
+    by_label: Mapping[str, int]
+
+    def line(self) -> str:
+        """Returns `train.tsv: 1000 rows, 500 (50.0%) 0, 500 (50.0%) 1`."""
+        shares = (
+            f"{num} ({num / self.num_rows:.1%}) {label}"
+            for label, num in self.by_label.items()
+        )
+        return ", ".join([f"{self.file}: {self.num_rows} rows", *shares])
+
+
+@dataclasses.dataclass(frozen=True)
+class SetReport:
+    """What there is to say of one set, or one fold.
+
+    Attributes:
+        name: Of the fold; `.` if the checked directory is a set.
+        data_format: Of its files.
+        files: Train, dev, test.
+        problems: In the order of `KINDS`.
+    """
+
+    name: str
+    data_format: RelationFormat
+    files: tuple[FileReport, ...]
+    problems: tuple[Problem, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yields all of it in words."""
+        name = "set" if self.name == "." else f"fold {self.name}"
+        yield f"{name}, form {self.data_format}"
+        for file in self.files:
+            yield f"  {file.line()}"
+        for problem in self.problems:
+            yield from (f"  {line}" for line in problem.lines())
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What the check of a directory has found.
+
+    Attributes:
+        data_dir: The directory.
+        sets: One, or one per fold.
+        across: The problems of the folds taken together.
+    """
+
+    data_dir: Path
+    sets: tuple[SetReport, ...]
+    across: tuple[Problem, ...]
+
+    @property
+    def num_problems(self) -> int:
+        """How often anything is wrong; a row counts once for each kind of problem."""
+        return sum(self.totals().values())
+
+    def totals(self) -> dict[str, int]:
+        """Returns how often each kind of problem occurs, where it does."""
+        totals: Counter[str] = Counter()
+        for problems in (*(each.problems for each in self.sets), self.across):
+            for problem in problems:
+                totals[problem.kind] += problem.num
+        return {kind: totals[kind] for kind in KINDS if totals[kind]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all of it, JSON-ready."""
+        return {
+            "data_dir": str(self.data_dir),
+            "num_problems": self.num_problems,
+            "totals": self.totals(),
+            "sets": [dataclasses.asdict(each) for each in self.sets],
+            "across": [dataclasses.asdict(each) for each in self.across],
+        }
+
+    def summary(self) -> str:
+        """Returns all of it in words, line by line, totals last."""
+        lines = [str(self.data_dir)]
+        for each in self.sets:
+            lines += each.lines()
+        if len(self.sets) > 1:
+            lines += ["across folds"]
+            for problem in self.across:
+                lines += [f"  {line}" for line in problem.lines()]
+            if not self.across:
+                lines += ["  every row is in the test file of exactly one fold"]
+        lines += [f"problems: {self.num_problems}"]
+        lines += [f"  {kind:<22}{num:>8,}" for kind, num in self.totals().items()]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relation extraction: say which relation, if any, a sentence states of two entities.
+
+Reading order is data order:
+    file -> RelationExample -> RelationRecord -> logits -> RelationPrediction -> scores
+The first arrow is `relation_reading`, the second `relation_features`, the rest is here.
+
+Shape suffixes: B batch, N examples, K labels.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.config import EncoderConfig
+from biobert_tf.metrics import relations
+from biobert_tf.records import FeatureSpec, Specs
+from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.relation_features import Featurizer, RelationRecord
+from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.tokenization import FullTokenizer
+
+# PARITY(run_re.py:file_based_input_fn_builder): the original draws the next from 100.
+_ORIGINAL_SHUFFLE_BUFFER: Final = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class RelationPrediction:
+    """What the model says of one sentence.
+
+    Attributes:
+        label: The most probable one; the first of equals.
+        probabilities: Float32 `[labels]`, in the order of the set.
+    """
+
+    label: str
+    probabilities: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RelationTask:
+    """Everything that makes a run an RE run; holds no mutable state.
+
+    Attributes:
+        tokenizer: Text to pieces.
+        relation_set: The labels.
+        max_seq_length: Pieces per record.
+        entity_markers: See `relation_features.Featurizer`.
+        class_weights: Weight of every label in the loss of a training.
+        compat: `fixed` or `master`; see `config.RelationConfig`.
+    """
+
+    tokenizer: FullTokenizer
+    relation_set: RelationSet
+    max_seq_length: int
+    entity_markers: bool
+    class_weights: tuple[float, ...]
+    compat: Literal["fixed", "master"]
+
+    @property
+    def name(self) -> str:
+        """Returns the name in the results."""
+        return "re"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns what can be predicted; the position is the id."""
+        return self.relation_set.labels
+
+    @property
+    def new_head(self) -> tuple[str, ...]:
+        """Returns the variables a checkpoint to start from may lack."""
+        return ("output_weights", "output_bias")
+
+    # --- text to records -------------------------------------------------------------
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (`file_based_input_fn_builder`)."""
+        names = ("input_ids", "input_mask", "segment_ids")
+        return {
+            **{name: FeatureSpec(self.max_seq_length) for name in names},
+            "label_ids": FeatureSpec(1),
+            "is_real_example": FeatureSpec(1),
+        }
+
+    def featurize(self, examples: Sequence[RelationExample]) -> list[RelationRecord]:
+        """Returns one record per sentence, in order."""
+        featurizer = Featurizer(
+            tokenizer=self.tokenizer,
+            relation_set=self.relation_set,
+            max_seq_length=self.max_seq_length,
+            entity_markers=self.entity_markers,
+            compat=self.compat,
+        )
+        return [featurizer.featurize(example) for example in examples]
+
+    def counts(self, records: Sequence[RelationRecord]) -> dict[str, int]:
+        """Returns how many sentences were too long, and cut around their entities."""
+        return {
+            "cut": sum(record.is_cut for record in records),
+            "windowed": sum(record.is_windowed for record in records),
+        }
+
+    def shuffle_buffer(self, num_records: int) -> int:
+        """Returns among how many records the next of a training is drawn."""
+        return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
+
+    # --- records to numbers, on the device -------------------------------------------
+
+    def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
+        """Returns the encoder with a scorer of labels on its pooled output.
+
+        The head's dropout is 0.1 in run_re.py:create_model, whatever the config says;
+        every released config says 0.1 too.
+        """
+        return heads.SequenceClassifier(
+            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
+        )
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns what is minimised; nothing is reported beside it."""
+        return ("loss",)
+
+    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the summed weight of the examples, which is their number if all 1."""
+        return {"weight": tf.reduce_sum(self._weights(batch))}
+
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Returns the mean cross-entropy in nats, weighted by `class_weights`.
+
+        Equal weights give the mean of run_re.py:create_model.
+        """
+        weighted_B = self._example_losses(batch, outputs) * self._weights(batch)
+        weight = tf.maximum(totals["weight"], 1e-12)
+        return {"loss": tf.reduce_sum(weighted_B) / weight}
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns per example: `probabilities`, `label_ids` and `loss`."""
+        return {
+            "probabilities": tf.nn.softmax(outputs["logits"]),
+            "label_ids": batch["label_ids"][:, 0],
+            "loss": self._example_losses(batch, outputs),
+        }
+
+    def _weights(self, batch: Batch) -> tf.Tensor:
+        """Returns the weight of every example, 0 for padding rows, `[batch]`."""
+        is_real_B = tf.cast(batch["is_real_example"][:, 0], tf.float32)
+        weights_K = tf.constant(self.class_weights, tf.float32)
+        return tf.gather(weights_K, batch["label_ids"][:, 0]) * is_real_B
+
+    def _example_losses(self, batch: Batch, outputs: Outputs) -> tf.Tensor:
+        """Returns the cross-entropy of every example in nats, `[batch]`."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=batch["label_ids"][:, 0], logits=outputs["logits"]
+        )
+
+    # --- numbers to text and scores --------------------------------------------------
+
+    def metrics(
+        self, predictions: Mapping[str, np.ndarray], batch_size: int
+    ) -> dict[str, float]:
+        """Returns what run_re.py:model_fn evaluates.
+
+        `eval_accuracy` and `eval_loss` are means over examples.
+
+        PARITY(run_re.py:model_fn): `loss` is the mean over batches of their means, so
+        that the examples of a last, smaller batch weigh more.
+        """
+        losses_N = predictions["loss"].astype(np.float64)
+        is_right_N = predictions["probabilities"].argmax(-1) == predictions["label_ids"]
+        starts = range(0, len(losses_N), batch_size)
+        batches = [losses_N[start : start + batch_size].mean() for start in starts]
+        return {
+            "eval_accuracy": float(is_right_N.mean()),
+            "eval_loss": float(losses_N.mean()),
+            "loss": float(np.mean(batches)),
+        }
+
+    def decode(
+        self,
+        examples: Sequence[RelationExample],
+        records: Sequence[RelationRecord],
+        predictions: Mapping[str, np.ndarray],
+    ) -> list[RelationPrediction]:
+        """Returns the most probable label of every sentence."""
+        return [
+            RelationPrediction(self.labels[probabilities_K.argmax()], probabilities_K)
+            for probabilities_K in predictions["probabilities"]
+        ]
+
+    def is_labelled(self, examples: Sequence[RelationExample]) -> bool:
+        """Says whether predictions for `examples` can be scored."""
+        return all(example.label is not None for example in examples)
+
+    def score(
+        self,
+        examples: Sequence[RelationExample],
+        predictions: Sequence[RelationPrediction],
+        seed: int,
+    ) -> relations.RelationScores:
+        """Returns precision, recall and F1 over the relations of labelled examples."""
+        return relations.score(
+            [example.label or "" for example in examples],
+            [prediction.label for prediction in predictions],
+            self.labels,
+            self.relation_set.negative,
+            seed=seed,
+        )
+
+    def report(
+        self,
+        examples: Sequence[RelationExample],
+        predictions: Sequence[RelationPrediction],
+    ) -> str:
+        """Returns what re_eval.py prints of labelled examples, in percent."""
+        scores = self.score(examples, predictions, seed=0)
+        return relations.report(scores).rstrip("\n")
+
+    def prediction_files(
+        self,
+        examples: Sequence[RelationExample],
+        records: Sequence[RelationRecord],
+        predictions: Sequence[RelationPrediction],
+        arrays: Mapping[str, np.ndarray],
+    ) -> dict[str, str | None]:
+        """Returns the text of every file a prediction writes, by file name."""
+        # PARITY(run_re.py:main): one line per example, str(float32), no header.
+        lines = ("\t".join(map(str, p.probabilities)) + "\n" for p in predictions)
+        return {
+            "test_results.tsv": "".join(lines),
+            "predictions.jsonl": "".join(map(self.jsonl_row, examples, predictions)),
+        }
+
+    def jsonl_row(
+        self, example: RelationExample, prediction: RelationPrediction
+    ) -> str:
+        """Returns a sentence and its prediction as a line of JSON.
+
+        `gold` is there where the label is known; probabilities have six digits.
+        """
+        row: dict[str, Any] = {
+            "id": example.id,
+            "text": example.text,
+            "label": prediction.label,
+        }
+        if example.label is not None:
+            row["gold"] = example.label
+        pairs = zip(self.labels, prediction.probabilities, strict=True)
+        row["probabilities"] = {label: round(float(p), 6) for label, p in pairs}
+        return json.dumps(row, ensure_ascii=False) + "\n"

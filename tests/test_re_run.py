@@ -1,0 +1,509 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relation runs from end to end, on sentences written down in `re_toys`."""
+
+import json
+import logging
+
+import ner_toys
+import pytest
+import re_toys as toys
+import tensorflow as tf
+
+from biobert_tf import checkpoints, cli, config, files, flags, re_eval, re_run
+from biobert_tf.errors import InputError
+from biobert_tf.tasks import relation_features
+from biobert_tf.tasks.relation_sets import SETS
+
+# Long enough that something is learned.
+LEARN = {"num_train_epochs": 20, "do_eval": True, "predict_batch_size": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    ner_toys.forget_determinism()
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return toys.Toy(tmp_path_factory.mktemp("toy"))
+
+
+def parsed(toy, **values):
+    argv = toy.argv(**values)
+    return flags.parse(config.RelationConfig, argv, cli.RE_DEFAULTS)
+
+
+def run(toy, output, **values):
+    """Runs `run_re.py` into `output`; returns what stands in results.json."""
+    cli.re(toy.argv(output_dir=output, **values))
+    return files.read_json(output / "results.json")
+
+
+def predict(toy, model, output, **values):
+    """Predicts with a trained model, from nothing but its folder."""
+    return run(toy, output, init_checkpoint=model, do_train=None, **values)
+
+
+@pytest.fixture(scope="module")
+def trained(toy, tmp_path_factory):
+    """The one binary training of this file; tests only read it."""
+    output = tmp_path_factory.mktemp("trained") / "output"
+    run(toy, output, **LEARN)
+    return output
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """Marks, labels of the data, balanced weights: the data and the model."""
+    folder = tmp_path_factory.mktemp("marked")
+    data = toys.write_marked(
+        folder / "data", train=toys.MARKED * 2, dev=toys.MARKED, test=toys.MARKED
+    )
+    cli.re(
+        toys.Toy(folder / "toy").argv(
+            data_dir=data,
+            output_dir=folder / "output",
+            task_name="custom",
+            entity_markers=True,
+            class_weights="balanced",
+            do_eval=True,
+        )
+    )
+    return data, folder / "output"
+
+
+@pytest.fixture
+def dry(monkeypatch):
+    """Everything is read and checked, and nothing is run."""
+    monkeypatch.setattr(re_run.finetune.Run, "execute", lambda self: None)
+
+
+def results_of(output):
+    return files.read_json(output / "results.json")
+
+
+def predictions_of(output):
+    lines = (output / "predictions.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+# --- one run --------------------------------------------------------------------------
+
+
+def test_files(trained):
+    step = results_of(trained)["global_step"]
+    assert {path.name for path in trained.iterdir()} == {
+        "train.tf_record",
+        "eval.tf_record",
+        "predict.tf_record",
+        "training",
+        "tensorboard",
+        "checkpoint",
+        f"model.ckpt-{step}.index",
+        f"model.ckpt-{step}.data-00000-of-00001",
+        "bert_config.json",
+        "vocab.txt",
+        "labels.json",
+        "settings.json",
+        "test_results.tsv",
+        "predictions.jsonl",
+        "eval_results.txt",
+        "results.json",
+    }
+
+
+def test_something_was_learned(trained):
+    """So that what follows is not a comparison of models that know nothing."""
+    assert results_of(trained)["test"]["scores"]["f1"] == 1.0
+
+
+def test_results_say_what_was_run(toy, trained):
+    results = results_of(trained)
+    assert results["task"] == "re"
+    assert results["labels"] == ["0", "1"]
+    # 5 sentences, 20 times, in batches of 2; 10 % of 50 steps.
+    assert results["train"] == {
+        "examples": 5,
+        "records": 5,
+        "cut": 2,
+        "windowed": 1,
+        "steps": 50,
+        "warmup_steps": 5,
+    }
+    assert results["global_step"] == 50
+    counts = {"examples": 2, "records": 2, "cut": 0, "windowed": 0}
+    assert counts.items() <= results["devel"].items()
+    counts = {"examples": 3, "records": 3, "cut": 1, "windowed": 1}
+    assert counts.items() <= results["test"].items()
+    assert sorted(results["seconds"]) == ["devel", "test", "total", "train"]
+    settings = config.to_dict(parsed(toy, output_dir=trained, **LEARN))
+    assert results["settings"] == settings
+    assert files.read_json(trained / "settings.json") == settings
+
+
+def test_eval_results_are_those_of_results(trained):
+    lines = (trained / "eval_results.txt").read_text("utf-8").splitlines()
+    assert lines == sorted(lines)
+    results = results_of(trained)
+    expected = {"global_step": 50.0}
+    for stage, prefix in (("devel", ""), ("test", "test_")):
+        for name in ("eval_accuracy", "eval_loss", "loss"):
+            expected[f"{prefix}{name}"] = results[stage]["metrics"][name]
+        for name in (
+            *("precision", "recall", "f1", "specificity"),
+            *("accuracy", "macro_f1"),
+        ):
+            expected[f"{stage}_{name}"] = results[stage]["scores"][name]
+    values = {name: float(value) for name, value in (x.split(" = ") for x in lines)}
+    assert values == expected
+
+
+def test_probabilities_and_predictions_agree(trained):
+    text = (trained / "test_results.tsv").read_text("utf-8")
+    assert text.endswith("\n")
+    table = [list(map(float, line.split("\t"))) for line in text.splitlines()]
+    rows = predictions_of(trained)
+    assert len(table) == len(rows) == len(toys.TEST)
+    for i, (values, row) in enumerate(zip(table, rows, strict=True)):
+        assert sum(values) == pytest.approx(1)
+        assert row["id"] == str(i)
+        assert (row["text"], row["gold"]) == toys.TEST[i]
+        assert row["label"] == "01"[values[1] > values[0]]
+        assert list(row["probabilities"]) == ["0", "1"]
+        assert list(row["probabilities"].values()) == pytest.approx(values, abs=1e-6)
+
+
+def test_written_files_score_as_the_run_did(toy, trained):
+    scores = re_eval.evaluate(
+        trained / "test_results.tsv", toy.data / "test.tsv", "binary"
+    )
+    expected = results_of(trained)["test"]["scores"]
+    assert scores.confusion == expected["confusion"]
+    assert scores.f1 == expected["f1"]
+
+
+def test_the_model_is_one_that_could_be_released(trained):
+    weights = checkpoints.read(trained).weights
+    assert files.read_json(trained / "labels.json") == {"labels": ["0", "1"]}
+    assert weights["output_weights"].shape == (2, toys.CONFIG.hidden_size)
+    assert "bert/pooler/dense/kernel" in weights
+
+
+def test_screen(toy, trained, tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO)
+    predict(toy, trained, tmp_path, do_eval=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("\ndevel\nf1 score    : ")
+    assert (
+        "\ntest\nf1 score    : 100.00%\nrecall      : 100.00%\n"
+        "precision   : 100.00%\nspecificity : 100.00%\n"
+    ) in printed
+    assert printed.endswith((tmp_path / "eval_results.txt").read_text("utf-8"))
+    assert "test: of 3 records 1 cut, 1 windowed" in caplog.messages
+    # What is as expected is not worth a line.
+    assert not [m for m in caplog.messages if m.startswith("devel: of")]
+
+
+# --- one run after another ------------------------------------------------------------
+
+
+def test_stop_and_go_on(toy, trained, tmp_path):
+    output = tmp_path / "output"
+    stopped = run(toy, output, **LEARN, max_steps=20, save_checkpoints_steps=10)
+    assert stopped["global_step"] == 20
+    resumed = run(toy, output, **LEARN)
+    assert resumed["test"] == results_of(trained)["test"]
+    names = [path.name for path in trained.glob("model.ckpt-50.*")]
+    assert len(names) == 2
+    for name in [*names, "predictions.jsonl", "test_results.tsv"]:
+        assert (output / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_prediction_from_the_written_model(toy, trained, tmp_path):
+    results = predict(toy, trained, tmp_path, predict_batch_size=2)
+    for name in ("predictions.jsonl", "test_results.tsv"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+    assert results["test"] == results_of(trained)["test"]
+    assert "train" not in results
+    assert "devel" not in results
+    assert not list(tmp_path.glob("model.ckpt*"))
+
+
+def test_an_unlabelled_file(toy, trained, tmp_path):
+    lines = "".join(f"{i}\t{text}\n" for i, (text, _) in enumerate(toys.TEST))
+    files.write_text(tmp_path / "data" / "test.tsv", f"index\tsentence\n{lines}")
+    output = tmp_path / "output"
+    results = predict(toy, trained, output, data_dir=tmp_path / "data")
+    expected = predictions_of(trained)
+    for row in expected:
+        del row["gold"]
+    assert predictions_of(output) == expected
+    assert sorted(results["test"]) == ["cut", "examples", "records", "windowed"]
+    assert (output / "test_results.tsv").exists()
+    assert not (output / "eval_results.txt").exists()
+
+
+def test_other_labels_in_a_directory_are_refused(toy, trained):
+    with pytest.raises(InputError) as caught:
+        run(toy, trained, task_name="chemprot")
+    assert str(caught.value).startswith(
+        f"--output_dir={trained} holds a model with other labels than the cpr:3 "
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"entity_markers": True}, "--entity_markers False -> True"),
+        ({"class_weights": "1:2"}, "--class_weights  -> 1:2"),
+        ({"compat": "master"}, "--compat fixed -> master"),
+        ({"task_name": "euadr"}, "--task_name gad -> euadr"),
+    ],
+)
+def test_other_settings_are_refused(toy, trained, values, named):
+    before = results_of(trained)
+    with pytest.raises(InputError) as caught:
+        run(toy, trained, **LEARN, **values)
+    assert f"holds a run with other settings ({named}); " in str(caught.value)
+    assert results_of(trained) == before
+
+
+@pytest.mark.usefixtures("dry")
+def test_weights_of_another_task_are_a_start(toy, marked):
+    """Whatever its labels and its markers."""
+    task, _ = re_run.run(parsed(toy, init_checkpoint=marked[1]))
+    assert task.labels == ("0", "1")
+    assert not task.entity_markers
+
+
+# --- labels ---------------------------------------------------------------------------
+
+
+def find_set(toy, **values):
+    return re_run.find_set(parsed(toy, **values))
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_named_sets(toy, name):
+    assert find_set(toy, task_name=name) is SETS[name]
+
+
+def test_labels_of_the_flag(toy):
+    found = find_set(toy, task_name="custom", labels="b, none ,a")
+    assert found.labels == ("b", "none", "a")
+    assert found.negative == "none"
+    found = find_set(toy, task_name="custom", labels="b,none,a", negative_label="a")
+    assert found.negative == "a"
+
+
+def test_labels_of_the_data(toy, tmp_path):
+    found = find_set(toy, task_name="custom")
+    assert (found.labels, found.negative) == (("0", "1"), "0")
+    rows = [("@GENE$", "b"), ("@GENE$", "c"), ("@GENE$", "B"), ("@GENE$", "b")]
+    # The other files do not say what there is to learn.
+    toys.write_data(tmp_path, train=rows, dev=[("@GENE$", "x")], test=toys.TEST)
+    found = find_set(toy, task_name="custom", data_dir=tmp_path)
+    assert (found.labels, found.negative) == (("B", "b", "c"), None)
+
+
+def test_labels_of_the_model(toy, marked, tmp_path):
+    given = {"task_name": "custom", "init_checkpoint": marked[1], "do_train": None}
+    for output in (tmp_path, marked[1]):
+        found = find_set(toy, **given, output_dir=output)
+        assert found.labels == ("cure", "harm", "none")
+        assert found.negative == "none"
+    # Training from that model, the data say.
+    again = find_set(toy, task_name="custom", init_checkpoint=marked[1])
+    assert again.labels == ("0", "1")
+
+
+def test_the_model_of_the_output_directory_goes_before(toy, trained, marked):
+    given = {"init_checkpoint": marked[1], "do_train": None, "output_dir": trained}
+    assert find_set(toy, **given, task_name="custom").labels == ("0", "1")
+
+
+def test_a_model_whose_labels_are_nowhere(toy, trained, tmp_path):
+    """As of the original's checkpoints: what the flags say counts."""
+    for path in trained.glob("model.ckpt-50.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    given = {"init_checkpoint": tmp_path / "model.ckpt-50", "do_train": None}
+    assert find_set(toy, **given) is SETS["gad"]
+    found = find_set(toy, **given, task_name="custom", labels="no,yes")
+    assert found.labels == ("no", "yes")
+
+
+# --- other sets, end to end -----------------------------------------------------------
+
+
+def test_a_set_of_its_own(marked):
+    _, output = marked
+    results = results_of(output)
+    assert results["labels"] == ["cure", "harm", "none"]
+    assert files.read_json(output / "labels.json")["labels"] == results["labels"]
+    scores = results["test"]["scores"]
+    assert sorted(scores["by_label"]) == ["cure", "harm", "none"]
+    assert scores["num_gold"] == 2  # none is no relation
+    assert "specificity" not in scores
+    text = (output / "test_results.tsv").read_text()
+    assert [len(line.split("\t")) for line in text.splitlines()] == [3, 3, 3]
+    assert [row["gold"] for row in predictions_of(output)] == ["harm", "none", "cure"]
+    assert [row["text"] for row in predictions_of(output)] == [
+        text for text, _ in toys.MARKED
+    ]
+
+
+def test_entity_markers_reach_the_model(marked):
+    _, output = marked
+    path = output / "predict.tf_record"
+    [first, *_] = tf.data.TFRecordDataset(str(path))
+    features = tf.train.Example.FromString(first.numpy()).features.feature
+    ids = list(features["input_ids"].int64_list.value)
+    (a, b), (c, d) = relation_features.MARKERS
+    pieces = ["[CLS]", a, "aspirin", b, "causes", c, "cancer", d, ".", "[SEP]"]
+    assert ids == [*(toys.ID[piece] for piece in pieces), 0, 0]
+
+
+def test_prediction_with_entity_markers(toy, marked, tmp_path):
+    data, model = marked
+    given = {"task_name": "custom", "data_dir": data, "entity_markers": True}
+    unlabelled = [(text, None) for text, _ in toys.MARKED]
+    predict(toy, model, tmp_path / "one", **given)
+    expected = (model / "test_results.tsv").read_bytes()
+    assert (tmp_path / "one" / "test_results.tsv").read_bytes() == expected
+    toys.write_marked(tmp_path / "data", test=unlabelled)
+    given["data_dir"] = tmp_path / "data"
+    results = predict(toy, model, tmp_path / "two", **given)
+    assert (tmp_path / "two" / "test_results.tsv").read_bytes() == expected
+    assert "scores" not in results["test"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "rows"),
+    [
+        ("ddi13", toys.DDI, ["DDI-effect", "DDI-false", "ddi-INT"]),
+        ("chemprot", toys.CHEMPROT, ["CPR:3", "False", "cpr:9"]),
+    ],
+)
+def test_sets_of_several_labels(toy, tmp_path, name, labels, rows):
+    """And labels in another case than the set has them."""
+    model = toys.write_model(tmp_path / "model", labels)
+    data = toys.write_data(tmp_path / "data", test=[("@GENE$", row) for row in rows])
+    results = predict(toy, model, tmp_path / "out", task_name=name, data_dir=data)
+    assert results["labels"] == list(labels)
+    scores = results["test"]["scores"]
+    assert list(scores["by_label"]) == list(labels)
+    assert scores["num_gold"] == 2
+    gold = [row["gold"] for row in predictions_of(tmp_path / "out")]
+    assert all(label in labels for label in gold)
+    assert [label.lower() for label in gold] == [row.lower() for row in rows]
+    [line, *_] = (tmp_path / "out" / "test_results.tsv").read_text().splitlines()
+    assert len(line.split("\t")) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("compat", "row_norm"), [("fixed", "summed"), ("master", "unsummed")]
+)
+def test_how_the_gradient_is_measured(toy, monkeypatch, compat, row_norm):
+    seen = []
+    monkeypatch.setattr(re_run.finetune.Run, "execute", lambda run: seen.append(run))
+    task, _ = re_run.run(parsed(toy, compat=compat))
+    assert seen[0].row_norm == row_norm
+    assert seen[0].task is task
+    assert task.compat == compat
+
+
+# --- class weights --------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights_of(toy, dry, tmp_path):
+    """The weights that a training would have."""
+
+    def weights_of(data=toys.TRAIN, **values):
+        folder = toys.write_data(tmp_path, train=data)
+        task, _ = re_run.run(parsed(toy, data_dir=folder, do_predict=None, **values))
+        return dict(zip(task.labels, task.class_weights, strict=True))
+
+    return weights_of
+
+
+def test_weights_are_one_unless_asked_for(weights_of):
+    assert weights_of() == {"0": 1.0, "1": 1.0}
+
+
+def test_balanced_weights(weights_of, caplog):
+    caplog.set_level(logging.INFO)
+    # N / (K n) with N = 5, K = 2.
+    assert weights_of(class_weights="balanced") == {"0": 5 / 6, "1": 5 / 4}
+    assert "class weights: 0 0.8333, 1 1.25" in caplog.messages
+
+
+def test_balanced_weights_where_a_label_is_missing(weights_of):
+    rows = [("@GENE$", "CPR:3")] * 3 + [("@GENE$", "false")]
+    found = weights_of(rows, task_name="chemprot", class_weights="balanced")
+    assert found == {
+        **dict.fromkeys(toys.CHEMPROT, 1.0),
+        "cpr:3": 4 / 18,
+        "false": 4 / 6,
+    }
+
+
+def test_explicit_weights(weights_of):
+    rows = [("@GENE$", "false")]
+    found = weights_of(rows, task_name="chemprot", class_weights="cpr:3:2.5, FALSE:.5")
+    assert found == {
+        **dict.fromkeys(toys.CHEMPROT, 1.0),
+        "cpr:3": 2.5,
+        "false": 0.5,
+    }
+
+
+# --- which files are read -------------------------------------------------------------
+
+
+def read_data(toy, **values):
+    settings = parsed(toy, **values)
+    return re_run.read_data(settings, re_run.find_set(settings))
+
+
+def texts_of(examples):
+    return [(example.text, example.label) for example in examples]
+
+
+def test_files_of_the_stages(toy):
+    data = read_data(toy, do_eval=True)
+    assert texts_of(data.train) == toys.TRAIN
+    assert texts_of(data.devel) == toys.DEV
+    assert texts_of(data.test) == toys.TEST
+    data = read_data(toy, do_predict=None)
+    assert data.devel is None
+    assert data.test is None
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_a_development_file_is_not_needed(tmp_path, text):
+    toy = toys.Toy(tmp_path)
+    (toy.data / "dev.tsv").unlink()
+    if text is not None:
+        (toy.data / "dev.tsv").write_text(text)
+    assert texts_of(read_data(toy).test) == toys.TEST
+
+
+def test_one_form_for_all_files_of_a_directory(toy, tmp_path):
+    """The test file alone could be of either form."""
+    quoted = 'index\tsentence\tlabel\n0\t"@GENE$ ""x"" @DISEASE$"\t1\n'
+    for split in ("train", "test"):
+        files.write_text(tmp_path / f"{split}.tsv", quoted)
+    data = read_data(toy, data_dir=tmp_path)
+    assert data.test[0].text == data.train[0].text == '@GENE$ "x" @DISEASE$'
+    as_said = read_data(toy, data_dir=tmp_path, data_format="biobert")
+    assert as_said.test[0].text == '"@GENE$ ""x"" @DISEASE$"'
+
+
+# --- defaults -------------------------------------------------------------------------
+
+
+def test_every_stage_must_be_asked_for(toy):
+    with pytest.raises(InputError, match=r"^nothing to do: set --do_train, "):
+        cli.re(toy.argv(do_train=None, do_predict=None))
