@@ -299,6 +299,54 @@ def conlleval(argv: Sequence[str]) -> None:
     print(metric.report_file(arguments.file, arguments.delimiter), end="")
 
 
+def squad_eval(argv: Sequence[str]) -> None:
+    """Score answers to SQuAD as its official script does."""
+    parser = argparse.ArgumentParser(prog=argv[0], description=squad_eval.__doc__)
+    parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
+    parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
+    parser.add_argument("--null_odds", type=Path, help="question id -> odds, for v2")
+    parser.add_argument(
+        "--threshold", type=float, default=1.0, help="odds above it leave blank"
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf.metrics import squad
+
+    print(squad.report(squad.evaluate_files(**vars(arguments))), end="")
+
+
+def bioasq_eval(argv: Sequence[str]) -> None:
+    """Score answers to BioASQ task b, phase B, as its official program does."""
+    from biobert_tf.metrics import bioasq, bioasq_answers
+
+    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_eval.__doc__)
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="GOLDEN SUBMISSION",
+        help="of one batch, or of several, which are averaged over all questions",
+    )
+    parser.add_argument(
+        "--edition", type=int, choices=bioasq_answers.EDITIONS, default=5
+    )
+    parser.add_argument(
+        "--types",
+        nargs="+",
+        choices=bioasq_answers.TYPES,
+        default=bioasq_answers.TYPES,
+        help="questions to score",
+    )
+    arguments = parser.parse_args(argv[1:])
+    golden, submissions = arguments.files[::2], arguments.files[1::2]
+    if len(golden) != len(submissions):
+        raise InputError(
+            f"{len(arguments.files)} files; want GOLDEN SUBMISSION of every batch"
+        )
+    batches = zip(golden, submissions, strict=True)
+    scores = bioasq.pooled_files(batches, arguments.edition, types=arguments.types)
+    print(bioasq.report(scores), end="")
+
+
 _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
     "re": re,
@@ -312,6 +360,8 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "vocab": vocab,
     "convert": convert,
     "conlleval": conlleval,
+    "squad-eval": squad_eval,
+    "bioasq-eval": bioasq_eval,
     "demo": demo,
 }
 

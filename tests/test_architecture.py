@@ -15,10 +15,12 @@ LIGHT = [
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo",
+    "metrics.squad metrics.bioasq_answers bioasq_form tasks.qa_reading",
+    "metrics.bioasq tasks.qa_features",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings tasks.relation_reading",
-    "annotate.bioc_xml annotate.bioc_json",
+    "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
     "annotate.formats relations.candidates relations.check_report re_eval",
     "relations.tsv relations.check",
     "relations.chemprot",

@@ -154,10 +154,39 @@ def test_conlleval(tmp_path, capsys):
     assert capsys.readouterr().out == spaces
 
 
+def test_squad_eval(tmp_path, capsys):
+    questions = [{"id": "q", "question": "Who?", "answers": [{"text": "the man"}]}]
+    data = {"data": [{"paragraphs": [{"context": "the man", "qas": questions}]}]}
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    (tmp_path / "found.json").write_text('{"q": "A man"}')
+    words = [str(tmp_path / "data.json"), str(tmp_path / "found.json")]
+    cli.main(["biobert", "squad-eval", *words])
+    assert capsys.readouterr().out.split(":")[1] == (
+        " exact match 100.0000%, F1 100.0000%, 1 questions\n"
+    )
+
+
+def test_bioasq_eval(tmp_path, capsys):
+    def write(name, **question):
+        path = tmp_path / name
+        path.write_text(json.dumps({"questions": [{"id": "1", **question}]}))
+        return str(path)
+
+    golden = write("golden.json", type="factoid", exact_answer=[["p53", "TP53"]])
+    right = write("right.json", type="factoid", exact_answer=[["tp53"]])
+    wrong = write("wrong.json", type="factoid", exact_answer=[["BRCA1"]])
+    cli.main(["biobert", "bioasq-eval", golden, right])
+    assert "strict accuracy 1.0000" in capsys.readouterr().out
+    cli.main(["biobert", "bioasq-eval", golden, right, golden, wrong])
+    assert "strict accuracy 0.5000" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"^3 files; want GOLDEN SUBMISSION"):
+        cli.main(["biobert", "bioasq-eval", golden, right, golden])
+
+
 COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord"),
-    *("re", "re-eval", "re-data", "re-predict"),
+    *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
 }
 GROUPS = {"vocab", "re-data"}
 

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Times windows for question answering, against the original's way of making them.
+
+    python benchmarks/qa_features.py --data=DIR --vocab_file=VOCAB
+
+DIR holds `qa/squad/dev-v1.1.json`. The original's way is said once more here: every
+word is cut into pieces anew for every question, and every piece of every window is
+looked up in all windows. Both ways must give the same rows. Three shapes of work:
+
+    paragraphs  the questions in the order of the file, many on each short paragraph
+    shuffled    the same questions in random order, as in training
+    articles    one question on each article, its paragraphs joined: long contexts
+
+All ways take turns in one run, each time from an empty cache; the seconds are those of
+one core, the medians over the runs.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from biobert_tf.tasks import qa_reading
+from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tokenization import FullTokenizer
+
+MAX_SEQ_LENGTH = 384
+DOC_STRIDE = 128
+MAX_QUERY_LENGTH = 64
+SEED = 12345
+NUM_CHECKED = 20
+PARAGRAPHS = 43  # Of an article, on average.
+
+
+@dataclasses.dataclass
+class PlainRow:
+    """A row as lists, padding included; maps hold the pieces of the context alone."""
+
+    input_ids: list[int]
+    input_mask: list[int]
+    segment_ids: list[int]
+    token_to_orig_map: dict[int, int]
+    token_is_max_context: dict[int, bool]
+
+
+def plain(
+    tokenizer: FullTokenizer, examples: Iterable[QaExample]
+) -> Iterator[PlainRow]:
+    """Yields the rows of questions to predict, made as the original makes them."""
+
+    def cut(text: str) -> list[str]:
+        return [
+            piece
+            for chunk in tokenizer.basic_tokenizer.tokenize(text)
+            for piece in tokenizer.wordpiece_tokenizer.tokenize(chunk)
+        ]
+
+    for example in examples:
+        query = cut(example.question_text)[:MAX_QUERY_LENGTH]
+        pieces = [
+            (p, i) for i, word in enumerate(example.doc_tokens) for p in cut(word)
+        ]
+        windows = plain_windows(len(pieces), MAX_SEQ_LENGTH - len(query) - 3)
+        for number, (start, length) in enumerate(windows):
+            row = ["[CLS]", *query, "[SEP]"]
+            words, is_max = {}, {}
+            for i in range(start, start + length):
+                words[len(row)] = pieces[i][1]
+                is_max[len(row)] = plain_owner(windows, i) == number
+                row.append(pieces[i][0])
+            row.append("[SEP]")
+            ids = tokenizer.convert_tokens_to_ids(row)
+            mask = [1] * len(ids)
+            segments = [0] * (len(query) + 2) + [1] * (length + 1)
+            for values in (ids, mask, segments):
+                while len(values) < MAX_SEQ_LENGTH:
+                    values.append(0)
+            yield PlainRow(ids, mask, segments, words, is_max)
+
+
+def plain_windows(num_pieces: int, room: int) -> list[tuple[int, int]]:
+    """Returns start and length of every window."""
+    windows = []
+    start = 0
+    while start < num_pieces:
+        length = min(room, num_pieces - start)
+        windows.append((start, length))
+        if start + length == num_pieces:
+            break
+        start += min(length, DOC_STRIDE)
+    return windows
+
+
+def plain_owner(windows: Sequence[tuple[int, int]], piece: int) -> int | None:
+    """Returns the window with most context around a piece, after a look at all."""
+    best, owner = None, None
+    for number, (start, length) in enumerate(windows):
+        end = start + length - 1
+        if start <= piece <= end:
+            context = min(piece - start, end - piece) + 0.01 * length
+            if best is None or context > best:
+                best, owner = context, number
+    return owner
+
+
+def ours(
+    tokenizer: FullTokenizer, examples: Iterable[QaExample]
+) -> Iterator[QaFeatures]:
+    """Returns the rows of the package."""
+    featurizer = Featurizer(
+        tokenizer=tokenizer,
+        max_seq_length=MAX_SEQ_LENGTH,
+        doc_stride=DOC_STRIDE,
+        max_query_length=MAX_QUERY_LENGTH,
+    )
+    return featurizer.featurize(examples)
+
+
+def as_plain(row: QaFeatures) -> PlainRow:
+    """Returns one of our rows as lists."""
+    words = {i: w for i, w in enumerate(row.token_to_orig_map.tolist()) if w >= 0}
+    is_max = row.token_is_max_context.tolist()
+    return PlainRow(
+        row.input_ids.tolist(),
+        row.input_mask.tolist(),
+        row.segment_ids.tolist(),
+        words,
+        {i: is_max[i] for i in words},
+    )
+
+
+def check(vocab_file: Path, examples: Sequence[QaExample]) -> None:
+    """Stops the program if the two ways give different rows of some questions."""
+    tokenizer = FullTokenizer(vocab_file)
+    some = examples[:NUM_CHECKED]
+    rows = zip(ours(tokenizer, some), plain(tokenizer, some), strict=True)
+    for number, (mine, theirs) in enumerate(rows):
+        if as_plain(mine) != theirs:
+            raise SystemExit(f"row {number} differs: {as_plain(mine)} is not {theirs}")
+
+
+def seconds(
+    way: Callable[[FullTokenizer, Iterable[QaExample]], Iterator],
+    vocab_file: Path,
+    examples: Sequence[QaExample],
+) -> float:
+    """Returns the seconds one core needs for all rows, with an empty cache."""
+    tokenizer = FullTokenizer(vocab_file)
+    start = time.process_time()
+    for _ in way(tokenizer, examples):
+        pass
+    return time.process_time() - start
+
+
+def articles(examples: Iterable[QaExample]) -> list[QaExample]:
+    """Returns the first question of some paragraphs in a row, asked about them all."""
+    grouped = itertools.groupby(examples, lambda example: example.doc_tokens)
+    paragraphs = [next(group) for _, group in grouped]
+    starts = range(0, len(paragraphs), PARAGRAPHS)
+    return [joined(paragraphs[start : start + PARAGRAPHS]) for start in starts]
+
+
+def joined(paragraphs: Sequence[QaExample]) -> QaExample:
+    """Returns the first question, with the contexts of all as its context."""
+    return dataclasses.replace(
+        paragraphs[0],
+        context=" ".join(example.context for example in paragraphs),
+        doc_tokens=tuple(w for example in paragraphs for w in example.doc_tokens),
+    )
+
+
+def main() -> None:
+    """Prints one line per shape of work and way."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = os.environ.get("BIOBERT_DATA")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default,
+        required=default is None,
+        help="folder of data sets (default: $BIOBERT_DATA)",
+    )
+    parser.add_argument("--vocab_file", type=Path, required=True, help="cased")
+    parser.add_argument("--questions", type=int, help="how many (default: all)")
+    parser.add_argument("--repeats", type=int, default=3)
+    flags = parser.parse_args()
+
+    path = flags.data / "qa/squad/dev-v1.1.json"
+    examples = qa_reading.read_examples(path, is_training=False).examples
+    examples = examples[: flags.questions]
+    shapes = {
+        "paragraphs": examples,
+        "shuffled": qa_reading.training_order(examples, SEED),
+        "articles": articles(examples),
+    }
+    for shape, questions in shapes.items():
+        check(flags.vocab_file, questions)
+        times: dict[str, list[float]] = {}
+        for _ in range(flags.repeats):
+            for way in (plain, ours):
+                took = seconds(way, flags.vocab_file, questions)
+                times.setdefault(way.__name__, []).append(took)
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        words = statistics.mean(len(example.doc_tokens) for example in questions)
+        print(f"{shape}: {len(questions)} questions, {words:,.0f} words on average")
+        for name, value in medians.items():
+            speed, ratio = len(questions) / value, medians["plain"] / value
+            print(
+                f"  {name:6} {value:8.2f} s {speed:10,.1f} questions/s "
+                f"{ratio:6.1f} x plain"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoded answers into the form of a BioASQ submission.
+
+    {"questions": [{"type": "factoid", "id": "...", "ideal_answer": "Dummy",
+                    "exact_answer": [["best answer"], ["second best"]]}]}
+
+A question of BioASQ comes with several passages. Each was answered on its own, under
+the question's id and a number: `<id>_001`, `<id>_002`. Here they become one answer.
+"""
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+
+SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
+WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
+
+# What the original writes (transform_nbset2bioasqform.py).
+MAX_FACTOID_ANSWERS: Final = 5
+MAX_SHOWN_ANSWERS: Final = 20
+# BioASQ's rules: an exact answer has at most so many characters, a list so many items.
+MAX_ANSWER_CHARS: Final = 100
+MAX_LIST_ITEMS: Final = 100
+
+Entry = dict[str, Any]
+"""One question of a submission; its keys are in the order of the original."""
+
+NBest = Mapping[str, Sequence[Mapping[str, Any]]]
+"""What `nbest_predictions.json` holds: by id, objects with `text`, `probability`."""
+
+_SUB_ID: Final = re.compile(r"(.+)_[0-9]{3}", re.DOTALL)
+
+
+def question_id(passage_id: str, known: Collection[str] = ()) -> str:
+    """Returns the id of the question that a passage's id belongs to.
+
+    An id that ends in `_` and three digits is that of a passage, whatever stands
+    before; any other is a question with one passage. The original demands 24
+    characters before and drops the last 4 whatever they are.
+
+    Args:
+        passage_id: Id under which the passage was answered.
+        known: Ids of questions; one of these is taken whole, so that `trial_001` can
+            be the id of a question.
+    """
+    match = None if passage_id in known else _SUB_ID.fullmatch(passage_id)
+    return match[1] if match else passage_id
+
+
+def by_question(
+    nbest: Mapping[str, Any], known: Collection[str] = ()
+) -> dict[str, list[Any]]:
+    """Returns what is stored for the passages of each question, in the given order.
+
+    Args:
+        nbest: Anything by passage id: answers, yes/no scores.
+        known: As for `question_id`.
+    """
+    grouped: dict[str, list[Any]] = {}
+    for passage_id, values in nbest.items():
+        grouped.setdefault(question_id(passage_id, known), []).append(values)
+    return grouped
+
+
+def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, float]]:
+    """Returns the answers of a question with their scores, best first.
+
+    Probabilities of equal texts are summed over all passages. Each passage has its own
+    softmax, so that a sum can exceed 1.
+
+    Args:
+        passages: The n-best list of every passage.
+
+    Returns:
+        Answers that differ in more than case, written as their most probable form.
+        The empty and those of more than 100 characters are dropped.
+    """
+    answers = [answer for nbest in passages for answer in nbest]
+    # The order of the sums decides their last digit. Equal ones stay in the given
+    # order (pandas' sort, which the original uses, has none for more than 16).
+    answers.sort(key=lambda answer: answer["probability"], reverse=True)
+    forms: dict[str, str] = {}
+    scores: dict[str, float] = {}
+    for answer in answers:
+        # PARITY(transform_nbset2bioasqform.py): white space is not trimmed, and
+        # "empty", written where no span is valid, counts as an answer.
+        if not 0 < len(answer["text"]) <= MAX_ANSWER_CHARS:
+            continue
+        form = forms.setdefault(answer["text"].lower(), answer["text"])
+        scores[form] = scores.get(form, 0.0) + answer["probability"]
+    return sorted(scores.items(), key=lambda item: item[1], reverse=True)
+
+
+# --- questions ----------------------------------------------------------------------
+
+
+def factoid(id_: str, answers: Iterable[str]) -> Entry:
+    """Returns the entry of a factoid question: at most 5 answers, best first."""
+    return _entry("factoid", id_, [[text] for text in answers][:MAX_FACTOID_ANSWERS])
+
+
+def list_question(id_: str, answers: Iterable[str]) -> Entry:
+    """Returns the entry of a list question.
+
+    Args:
+        id_: Id of the question.
+        answers: The items decided for. Those that are empty, longer than 100 characters
+            or differ from one before in case alone are dropped; 100 are kept.
+    """
+    items: dict[str, str] = {}
+    for text in answers:
+        if 0 < len(text) <= MAX_ANSWER_CHARS:
+            items.setdefault(text.lower(), text)
+    return _entry("list", id_, [[text] for text in items.values()][:MAX_LIST_ITEMS])
+
+
+def yes_no(id_: str, is_yes: bool) -> Entry:
+    """Returns the entry of a yes/no question."""
+    return _entry("yesno", id_, "yes" if is_yes else "no")
+
+
+def submission(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Returns a submission, of questions of any types."""
+    return {"questions": list(entries)}
+
+
+def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
+    # The evaluator needs an ideal answer of every question, and does not score it.
+    return {
+        "type": type_,
+        "id": id_,
+        "ideal_answer": "Dummy",
+        "exact_answer": exact_answer,
+    }
+
+
+# --- files --------------------------------------------------------------------------
+
+
+def transform(
+    nbest: NBest, known: Collection[str] = ()
+) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
+    """Returns the submission of factoid questions, and the same with scores.
+
+    Args:
+        nbest: Answers by passage.
+        known: As for `question_id`.
+
+    Returns:
+        The submission: 5 answers per question. The other: 20, as `[text, score]`.
+    """
+    pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
+    return (
+        submission(factoid(id_, (t for t, _ in pooled[id_])) for id_ in pooled),
+        submission(
+            _entry("factoid", id_, [list(pair) for pair in answers[:MAX_SHOWN_ANSWERS]])
+            for id_, answers in pooled.items()
+        ),
+    )
+
+
+def transform_file(
+    nbest_file: Path, output_dir: Path, known: Collection[str] = ()
+) -> None:
+    """Writes the two files that BioASQ's factoid answers are read from.
+
+    Args:
+        nbest_file: `nbest_predictions.json`.
+        output_dir: Where the two files go.
+        known: As for `question_id`.
+
+    Raises:
+        InputError: The file is missing or is none of n-best answers, or the directory
+            cannot be written.
+    """
+    shown, with_probabilities = transform(read_nbest(nbest_file), known)
+    write(output_dir / SUBMISSION, shown)
+    write(output_dir / WITH_PROBABILITIES, with_probabilities)
+
+
+def write(path: Path, document: dict[str, list[Entry]]) -> None:
+    """Writes a submission as the original writes it, whole or not at all.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    files.write_text(path, json.dumps(document, indent=2))
+
+
+def read_nbest(path: Path) -> NBest:
+    """Reads the n-best answers of every passage.
+
+    Raises:
+        InputError: The file is missing or not JSON, or an entry is no list of answers
+            with a text and a probability; it names the question.
+    """
+    nbest = files.read_json(path)
+    for id_, answers in nbest.items():
+        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
+            raise InputError.at(
+                path,
+                None,
+                f'question {id_!r} has no list of {{"text", "probability"}}; give the '
+                "nbest_predictions.json that run_qa.py wrote",
+            )
+    return nbest
+
+
+def _is_answer(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        return False
+    probability = value.get("probability")
+    return isinstance(probability, int | float) and 0 <= probability < math.inf

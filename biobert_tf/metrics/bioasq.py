@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ten official BioASQ scores of exact answers (task b, phase B).
+
+They are those of `evaluation.EvaluatorTask1b -phaseB -e <edition>` of
+BioASQ/Evaluation-Measures at commit 8c8e689, the Java program that is named in the
+PARITY comments here:
+
+* yes/no: the accuracy, and the F1 of each of the two answers;
+* factoid: whether the first answer is right (strict accuracy), whether any is
+  (lenient accuracy), and the mean of 1 / rank of the first that is right (MRR);
+* list: the mean over questions of precision, recall and F1 of the items.
+
+Two answers are the same if they are equal after lower-casing, spaces included.
+Neither the answers to a factoid question nor the items of a list are cut at some
+number: a right answer at rank 6 counts for the lenient accuracy, and 1/6 for the MRR.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf.metrics.bioasq_answers import (
+    FLAT,
+    TOLERANT,
+    TYPES,
+    Answer,
+    Gold,
+    Names,
+    parsed,
+    read_gold,
+    read_submission,
+)
+
+MEASURES: Final = (
+    "yesno_accuracy",
+    "factoid_strict_accuracy",
+    "factoid_lenient_accuracy",
+    "factoid_mrr",
+    "list_precision",
+    "list_recall",
+    "list_f1",
+    "yesno_macro_f1",
+    "yesno_f1_yes",
+    "yesno_f1_no",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BioAsqScores:
+    """The ten official numbers, what they are averages of, what went unanswered.
+
+    The score of a type of which there is no question is 0, as in the official
+    program.
+
+    Attributes:
+        yesno_accuracy: Share of the yes/no questions answered rightly, in [0, 1].
+        factoid_strict_accuracy: Share of the factoid questions whose first answer is
+            right, in [0, 1].
+        factoid_lenient_accuracy: Share of those with a right answer, in [0, 1].
+        factoid_mrr: Mean reciprocal rank of the first right answer, in [0, 1].
+        list_precision: Mean share of the submitted items that are right, in [0, 1].
+        list_recall: Mean share of the gold items that are found, in [0, 1].
+        list_f1: Mean F1 of the items of a question, in [0, 1].
+        yesno_macro_f1: Mean of the two F1s that follow, in [0, 1].
+        yesno_f1_yes: F1 of the answer yes, in [0, 1].
+        yesno_f1_no: F1 of the answer no, in [0, 1].
+        num_yesno: Yes/no questions averaged over.
+        num_factoid: Factoid questions averaged over.
+        num_list: List questions averaged over.
+        missing: Ids of gold questions that are not in the submission.
+        unanswered: Ids of questions in the submission that have nothing to score:
+            no item, or neither yes nor no. They count as wrong.
+        left_out: Ids of gold questions that are in no average; see `evaluate`.
+        unknown: Submitted ids that the gold does not have. They are ignored.
+    """
+
+    yesno_accuracy: float
+    factoid_strict_accuracy: float
+    factoid_lenient_accuracy: float
+    factoid_mrr: float
+    list_precision: float
+    list_recall: float
+    list_f1: float
+    yesno_macro_f1: float
+    yesno_f1_yes: float
+    yesno_f1_no: float
+    num_yesno: int
+    num_factoid: int
+    num_list: int
+    missing: Names
+    unanswered: Names
+    left_out: Names
+    unknown: Names
+
+    def measures(self) -> tuple[float, ...]:
+        """Returns the ten numbers in the order the official program prints them."""
+        return tuple(getattr(self, name) for name in MEASURES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything by name, ready for JSON."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
+
+    @property
+    def warnings(self) -> Names:
+        """What a reader of the scores should know, one line each."""
+        missing, left_out = set(self.missing), set(self.left_out)
+        wrong = [name for name in self.missing if name not in left_out]
+        skipped = [name for name in self.missing if name in left_out]
+        no_gold = [name for name in self.left_out if name not in missing]
+        facts: dict[str, Sequence[str]] = {
+            "not in the submission, counted as wrong": wrong,
+            "not in the submission, left out": skipped,
+            "without an answer in the gold, left out": no_gold,
+            "submitted without an answer, counted as wrong": self.unanswered,
+            "not in the gold, ignored": self.unknown,
+        }
+        return tuple(
+            f"{len(ids)} question(s) {fact}; the first is {ids[0]}"
+            for fact, ids in facts.items()
+            if ids
+        )
+
+
+class _Tally:
+    """Collects the scores of questions one by one.
+
+    Attributes:
+        yesno: Whether the gold is yes, and whether the answer is right.
+        factoid: Strict, lenient, reciprocal rank.
+        list: Precision, recall, F1.
+        ids: The ids of `BioAsqScores`, by the name of the field.
+    """
+
+    def __init__(self) -> None:
+        self.yesno: list[tuple[bool, bool]] = []
+        self.factoid: list[tuple[float, float, float]] = []
+        self.list: list[tuple[float, float, float]] = []
+        self.ids: dict[str, list[str]] = {
+            name: [] for name in ("missing", "unanswered", "left_out", "unknown")
+        }
+
+    def add(self, gold: Gold, answer: Answer, edition: int) -> None:
+        """Adds a question of one of `TYPES`."""
+        assert gold.answer is not None
+        if gold.type == "yesno":
+            is_right = answer.word == gold.answer.word
+            self.yesno.append((gold.answer.word == "yes", is_right))
+        elif gold.type == "factoid":
+            self.factoid.append(_score_factoid(gold.answer, answer, edition))
+        else:
+            self.list.append(_score_list(gold.answer.items, answer.items))
+
+    def scores(self) -> BioAsqScores:
+        """Returns the means."""
+        strict, lenient, mrr = _means(self.factoid)
+        precision, recall, f1 = _means(self.list)
+        f1_yes, f1_no = _f1_of(self.yesno, True), _f1_of(self.yesno, False)
+        num_right = sum(is_right for _, is_right in self.yesno)
+        return BioAsqScores(
+            yesno_accuracy=num_right / len(self.yesno) if self.yesno else 0.0,
+            factoid_strict_accuracy=strict,
+            factoid_lenient_accuracy=lenient,
+            factoid_mrr=mrr,
+            list_precision=precision,
+            list_recall=recall,
+            list_f1=f1,
+            yesno_macro_f1=(f1_yes + f1_no) / 2,
+            yesno_f1_yes=f1_yes,
+            yesno_f1_no=f1_no,
+            num_yesno=len(self.yesno),
+            num_factoid=len(self.factoid),
+            num_list=len(self.list),
+            **{name: tuple(ids) for name, ids in self.ids.items()},
+        )
+
+
+def evaluate(
+    golden: Mapping[str, Any],
+    submission: Mapping[str, Any],
+    edition: int = 5,
+    *,
+    types: Collection[str] = TYPES,
+    skip_missing: bool | None = None,
+) -> BioAsqScores:
+    """Scores a submission as the official program does, and where it dies.
+
+    A gold question that is not in the submission, on which the official program dies
+    up to edition 8, counts as wrong, so that nothing is gained by leaving questions
+    out. From edition 9 it is left out of the averages, as is a gold question without
+    an exact answer. Of two submitted answers to a question the first counts.
+
+    Args:
+        golden: Questions in BioASQ's form: `{"questions": [{"id", "type",
+            "exact_answer"}, ...]}`. Questions of the type summary are passed over.
+        submission: The answers, in the same form; their type is not looked at.
+        edition: Whose rules to score by, one of `bioasq_answers.EDITIONS`. 5, which
+            BioBERT is evaluated with, 8 and 9 differ only in what is said above; 3
+            also lets a submitted answer have synonyms, and 2 reads the answers to a
+            factoid question from a flat list.
+        types: Score only gold questions of these types and pass over the others.
+        skip_missing: Whether to leave missing questions out of the averages, as a
+            second official program does for every edition; None: from edition 9.
+
+    Raises:
+        InputError: The questions are not in BioASQ's form, or there is no such
+            edition.
+    """
+    return pooled(
+        [(golden, submission)], edition, types=types, skip_missing=skip_missing
+    )
+
+
+def evaluate_files(
+    golden: Path,
+    submission: Path,
+    edition: int = 5,
+    *,
+    types: Collection[str] = TYPES,
+    skip_missing: bool | None = None,
+) -> BioAsqScores:
+    """Scores the files that `evaluate` is given the contents of.
+
+    Raises:
+        InputError: A file cannot be read or is not in BioASQ's form; it is named.
+    """
+    return pooled_files(
+        [(golden, submission)], edition, types=types, skip_missing=skip_missing
+    )
+
+
+def pooled(
+    batches: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    edition: int = 5,
+    *,
+    types: Collection[str] = TYPES,
+    skip_missing: bool | None = None,
+) -> BioAsqScores:
+    """Scores several batches, such as the five of a year, as if they were one.
+
+    Questions are pooled, not scores: every number is the mean over the questions of
+    all batches together, so that a batch weighs as much as it has questions; the
+    F1s of yes/no questions are those of all of them together. It is what the table of
+    the paper has (its scores are whole numbers of the 161 factoid questions of 4b and
+    of the 150 of 5b); the mean of the scores of the batches is another number.
+
+    Args:
+        batches: Gold and submission of each, as `evaluate` takes them.
+        edition: See `evaluate`.
+        types: See `evaluate`.
+        skip_missing: See `evaluate`.
+
+    Raises:
+        InputError: As `evaluate`.
+    """
+    read = [
+        (read_gold(golden, edition), read_submission(submission, edition))
+        for golden, submission in batches
+    ]
+    return _pooled(read, edition, types, skip_missing)
+
+
+def pooled_files(
+    batches: Iterable[tuple[Path, Path]],
+    edition: int = 5,
+    *,
+    types: Collection[str] = TYPES,
+    skip_missing: bool | None = None,
+) -> BioAsqScores:
+    """Scores several batches, given as files of gold and submission; see `pooled`.
+
+    Raises:
+        InputError: A file cannot be read or is not in BioASQ's form; it is named.
+    """
+    read = [
+        (
+            parsed(golden, read_gold, edition),
+            parsed(submission, read_submission, edition),
+        )
+        for golden, submission in batches
+    ]
+    return _pooled(read, edition, types, skip_missing)
+
+
+def report(scores: BioAsqScores) -> str:
+    """Returns a line for people per type of question, and the warnings."""
+    lines = []
+    for question_type in TYPES:
+        if number := getattr(scores, f"num_{question_type}"):
+            texts = [
+                f"{name.removeprefix(question_type + '_').replace('_', ' ')} "
+                f"{getattr(scores, name):.4f}"
+                for name in MEASURES
+                if name.startswith(question_type)
+            ]
+            lines.append(f"{question_type:7} : {', '.join(texts)}; {number} questions")
+    lines = lines or ["nothing to score"]
+    lines += [f"warning: {warning}" for warning in scores.warnings]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _pooled(
+    batches: Sequence[tuple[Sequence[Gold], Mapping[str, Answer]]],
+    edition: int,
+    types: Collection[str],
+    skip_missing: bool | None,
+) -> BioAsqScores:
+    if skip_missing is None:
+        skip_missing = edition >= TOLERANT
+    tally = _Tally()
+    for golds, answers in batches:
+        known = {gold.id for gold in golds}
+        tally.ids["unknown"] += [name for name in answers if name not in known]
+        for gold in golds:
+            if gold.type not in types or gold.type not in TYPES:
+                continue
+            answer = answers.get(gold.id)
+            if answer is None:
+                tally.ids["missing"].append(gold.id)
+            elif not answer.has_content(gold.type, edition):
+                tally.ids["unanswered"].append(gold.id)
+            if gold.answer is None or (answer is None and skip_missing):
+                tally.ids["left_out"].append(gold.id)
+            else:
+                tally.add(gold, answer or Answer(), edition)
+    return tally.scores()
+
+
+def _score_factoid(
+    gold: Answer, answer: Answer, edition: int
+) -> tuple[float, float, float]:
+    """Returns strict and lenient accuracy and the reciprocal rank of a question."""
+    right, answers = gold.items, answer.items
+    if edition <= FLAT:
+        right, answers = (gold.flat,), tuple((name,) for name in answer.flat)
+    for i, names in enumerate(answers):
+        if _first_match(names, right) is not None:
+            is_strict = i == 0
+            if edition <= FLAT:
+                # PARITY(QuestionAnswerEvaluator.java:strictAccuracy): it had to be
+                # the first of the gold names, though any other will do for the rest.
+                is_strict = answer.flat[0] == gold.flat[0]
+            return float(is_strict), 1.0, 1 / (i + 1)
+    return 0.0, 0.0, 0.0
+
+
+def _score_list(
+    gold: Sequence[Names], submitted: Sequence[Names]
+) -> tuple[float, float, float]:
+    """Returns precision, recall and F1 of the items of a question."""
+    if not gold or not submitted:
+        return 0.0, 0.0, 0.0
+    not_found = list(gold)
+    for names in submitted:
+        if (match := _first_match(names, not_found)) is not None:
+            del not_found[match]
+    num_right = len(gold) - len(not_found)
+    # PARITY(QuestionAnswerEvaluator.java:calculatePRFforListQuestions): what was not
+    # found is looked for once more among all items, so that a gold item listed twice,
+    # or under a name of another one, is not missed; but it is not counted as found.
+    unused = list(submitted)
+    num_missed = 0
+    for names in not_found:
+        if (match := _first_match(names, unused)) is None:
+            num_missed += 1
+        else:
+            del unused[match]
+    if not num_right:
+        return 0.0, 0.0, 0.0
+    precision = num_right / len(submitted)
+    recall = num_right / (num_right + num_missed)
+    return precision, recall, 2 * precision * recall / (precision + recall)
+
+
+def _first_match(names: Names, items: Sequence[Names]) -> int | None:
+    """Returns the index of the first item that shares a name; None: there is none."""
+    matches = (i for i, item in enumerate(items) if not set(item).isdisjoint(names))
+    return next(matches, None)
+
+
+def _f1_of(questions: Sequence[tuple[bool, bool]], label: bool) -> float:
+    """Returns the F1 of yes (`label` True) or no, from gold and rightness."""
+    num_right = sum(is_yes == label and is_right for is_yes, is_right in questions)
+    # PARITY(EvaluatorTask1b.java:F1ExactAnswersYesNo): whatever is not right counts
+    # as the other answer, also where it is neither yes nor no.
+    num_wrong = sum(not is_right for _, is_right in questions)
+    return 2 * num_right / (2 * num_right + num_wrong) if num_right else 0.0
+
+
+def _means(rows: Sequence[tuple[float, float, float]]) -> list[float]:
+    """Returns the mean of each of the three columns; 0 where there is no row."""
+    columns = zip(*rows, strict=True) if rows else ([0.0],) * 3
+    return [sum(column) / (len(rows) or 1) for column in columns]

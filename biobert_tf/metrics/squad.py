@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The official SQuAD scores, exact match and F1, for versions 1.1 and 2.0.
+
+The definition is that of Rajpurkar et al. (2016, section 6.1; 2018, section 5): an
+answer and a gold answer are compared after lower-casing and after punctuation,
+articles and extra white space are removed; a question has the score of the gold
+answer that suits it best, and a set has the mean over its questions.
+"""
+
+import collections
+import dataclasses
+import math
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+
+_ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
+
+ParsedT = TypeVar("ParsedT")
+
+
+class Threshold(NamedTuple):
+    """The best score that leaving questions unanswered can give, and where.
+
+    Attributes:
+        score: Mean exact match or F1, in [0, 1].
+        threshold: Questions with greater null odds than this are left unanswered;
+            in the unit of the odds given.
+    """
+
+    score: float
+    threshold: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SquadPart:
+    """The scores of some of the questions.
+
+    Attributes:
+        exact_match: Share of questions whose answer is a gold answer, in [0, 1].
+        f1: Mean F1 of the words of answer and gold answer, in [0, 1].
+        total: Questions that are averaged over.
+    """
+
+    exact_match: float
+    f1: float
+    total: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns scores and count by name, ready for JSON."""
+        return {"exact_match": self.exact_match, "f1": self.f1, "total": self.total}
+
+
+@dataclasses.dataclass(frozen=True)
+class SquadScores(SquadPart):
+    """The scores of a data set, and for version 2.0 what they are made of.
+
+    Attributes:
+        missing: Ids of the questions that have no prediction; each counts 0.
+        has_answer: Version 2.0: the questions with an answer; None if there is none.
+        no_answer: Version 2.0: the questions without; None if there is none.
+        best_exact_match: Version 2.0 with null odds: the threshold that is best for
+            the exact match.
+        best_f1: The same for F1.
+    """
+
+    missing: tuple[str, ...] = ()
+    has_answer: SquadPart | None = None
+    no_answer: SquadPart | None = None
+    best_exact_match: Threshold | None = None
+    best_f1: Threshold | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the scores should know, one line each."""
+        if not self.missing:
+            return ()
+        return (
+            f"{len(self.missing)} of {self.total} questions have no prediction "
+            f"and count 0; the first is {self.missing[0]}",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything by name, ready for JSON; without what is None."""
+        values = {**super().to_dict(), "missing": list(self.missing)}
+        for name in ("has_answer", "no_answer"):
+            if (part := getattr(self, name)) is not None:
+                values[name] = part.to_dict()
+        for name in ("best_exact_match", "best_f1"):
+            if (best := getattr(self, name)) is not None:
+                values[name] = best._asdict()
+        return values
+
+
+class _Question(NamedTuple):
+    """A question: its gold answers, none if there is no answer, and its version."""
+
+    id: str
+    answers: tuple[str, ...]
+    is_version_2: bool
+
+
+class _Scored(NamedTuple):
+    """One question and its score; `prediction` is None where it is missing."""
+
+    question: _Question
+    prediction: str | None
+    exact_match: float
+    f1: float
+
+
+def evaluate(
+    dataset: Mapping[str, Any],
+    predictions: Mapping[str, str],
+    null_odds: Mapping[str, float] | None = None,
+    threshold: float = 1.0,
+) -> SquadScores:
+    """Scores predicted answers as the official evaluation programs do.
+
+    A set in which some question has the key `is_impossible`, or has no answer, is
+    scored by the rules of version 2.0: the right prediction for a question without
+    an answer is the empty text, and it alone. A question that is missing from the
+    predictions counts 0 in both versions.
+
+    Args:
+        dataset: The data in SQuAD's form.
+        predictions: Predicted text by question id; other ids are ignored.
+        null_odds: How likely it is that a question has no answer, by question id,
+            as probabilities or as differences of scores. Version 2.0 only.
+        threshold: A question with greater null odds than this counts as left
+            unanswered. The official default, 1, suits probabilities; for differences
+            of scores give the threshold that the predictions were made with.
+
+    Raises:
+        InputError: The data, the predictions or the odds are not of their form.
+    """
+    questions = _questions(dataset)
+    odds = None if null_odds is None else _odds(questions, null_odds)
+    return _evaluate(questions, _texts(predictions), odds, threshold)
+
+
+def evaluate_files(
+    data: Path,
+    predictions: Path,
+    null_odds: Path | None = None,
+    threshold: float = 1.0,
+) -> SquadScores:
+    """Scores the files that `evaluate` is given the contents of.
+
+    Raises:
+        InputError: A file cannot be read or is not of its form; it is named.
+    """
+    questions = _parsed(data, _questions)
+    texts = _parsed(predictions, _texts)
+    odds = None
+    if null_odds is not None:
+        odds = _parsed(null_odds, lambda values: _odds(questions, values))
+    return _evaluate(questions, texts, odds, threshold)
+
+
+def report(scores: SquadScores) -> str:
+    """Returns a few lines for people: percentages, counts, warnings."""
+    parts = {
+        "all": scores,
+        "has answer": scores.has_answer,
+        "no answer": scores.no_answer,
+    }
+    lines = [
+        f"{name:10} : exact match {part.exact_match:8.4%}, F1 {part.f1:8.4%}, "
+        f"{part.total} questions"
+        for name, part in parts.items()
+        if part is not None
+    ]
+    best = {"best exact": scores.best_exact_match, "best F1": scores.best_f1}
+    lines += [
+        f"{name:10} : {found.score:.4%} at threshold {found.threshold:g}"
+        for name, found in best.items()
+        if found is not None
+    ]
+    lines += [f"warning: {warning}" for warning in scores.warnings]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def normalized(text: str) -> str:
+    """Returns `text` as answers are compared.
+
+    Lower case, without ASCII punctuation, without the words a, an and the, and with
+    single spaces; in this order, so that "a.m." becomes "am" and stays.
+    """
+    text = text.lower().translate(_NO_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", text).split())
+
+
+def _evaluate(
+    questions: Sequence[_Question],
+    texts: Mapping[str, str],
+    odds: Mapping[str, float] | None,
+    threshold: float,
+) -> SquadScores:
+    is_version_2 = any(question.is_version_2 for question in questions)
+    if odds is not None and not is_version_2:
+        raise InputError("null odds given, but every question has an answer (SQuAD 1)")
+    raw = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
+    final = raw
+    if odds is not None:
+        final = [
+            _left_blank(one) if odds[one.question.id] > threshold else one
+            for one in raw
+        ]
+    missing = tuple(one.question.id for one in raw if one.prediction is None)
+    scores = SquadScores(**vars(_part(final)), missing=missing)
+    if is_version_2:
+        answered = [one for one in final if one.question.answers]
+        unanswerable = [one for one in final if not one.question.answers]
+        scores = dataclasses.replace(
+            scores,
+            has_answer=_part(answered) if answered else None,
+            no_answer=_part(unanswerable) if unanswerable else None,
+        )
+    if odds is not None:
+        # Equal odds keep the order they are listed in, as in the official program.
+        names = sorted(odds, key=lambda name: odds[name])
+        place = {name: i for i, name in enumerate(names)}
+        ordered = sorted(raw, key=lambda one: place[one.question.id])
+        scores = dataclasses.replace(
+            scores,
+            best_exact_match=_best(ordered, [s.exact_match for s in ordered], odds),
+            best_f1=_best(ordered, [s.f1 for s in ordered], odds),
+        )
+    return scores
+
+
+def _part(scored: Sequence[_Scored]) -> SquadPart:
+    return SquadPart(
+        exact_match=sum(one.exact_match for one in scored) / len(scored),
+        f1=sum(one.f1 for one in scored) / len(scored),
+        total=len(scored),
+    )
+
+
+def _scored(question: _Question, prediction: str | None, is_version_2: bool) -> _Scored:
+    """Returns a question with its score, the best over its gold answers."""
+    if prediction is None:
+        return _Scored(question, None, 0.0, 0.0)
+    predicted = normalized(prediction)
+    gold = [normalized(answer) for answer in question.answers]
+    if is_version_2:
+        # A gold answer of which nothing is left, as of "the", is none since 2.0.
+        gold = [answer for answer in gold if answer] or [""]
+    return _Scored(
+        question,
+        prediction,
+        exact_match=float(predicted in gold),
+        f1=max(_f1(answer.split(), predicted.split(), is_version_2) for answer in gold),
+    )
+
+
+def _f1(gold: Sequence[str], predicted: Sequence[str], is_version_2: bool) -> float:
+    """Returns the F1 of two bags of words, in [0, 1]."""
+    if not gold or not predicted:
+        # PARITY(evaluate-v1.1.py:f1_score): two answers of which nothing is left, as
+        # "the" and "a", match exactly, and have an F1 of 0; since 2.0 it is 1.
+        return float(is_version_2 and gold == predicted)
+    common = collections.Counter(gold) & collections.Counter(predicted)
+    return 2 * common.total() / (len(gold) + len(predicted))
+
+
+def _left_blank(one: _Scored) -> _Scored:
+    """Returns the question scored as if it had been left unanswered."""
+    right = float(one.prediction is not None and not one.question.answers)
+    return one._replace(exact_match=right, f1=right)
+
+
+def _best(
+    ordered: Sequence[_Scored], values: Sequence[float], odds: Mapping[str, float]
+) -> Threshold:
+    """Returns the best mean score there is when the least certain are left blank.
+
+    Args:
+        ordered: Scored questions, least null odds first.
+        values: The score of each if its prediction stands.
+        odds: Null odds by question id.
+    """
+    total = sum(_left_blank(one).f1 for one in ordered)
+    best = Threshold(total, 0.0)
+    for one, value in zip(ordered, values, strict=True):
+        # PARITY(evaluate-v2.0.py:find_best_thresh): sums are compared after every
+        # question, also between two of equal odds that no threshold can tell apart;
+        # and an answer to a question without one costs a point by being there, even
+        # where nothing is left of it, as of "the".
+        if one.question.answers:
+            total += value
+        elif one.prediction:
+            total -= 1
+        if total > best.score:
+            best = Threshold(total, odds[one.question.id])
+    return best._replace(score=best.score / len(ordered))
+
+
+def _parsed(path: Path, parse: Callable[[Mapping[str, Any]], ParsedT]) -> ParsedT:
+    """Returns what `parse` makes of a JSON file; its errors name the file."""
+    values = files.read_json(path)
+    try:
+        return parse(values)
+    except InputError as error:
+        raise InputError.at(path, None, str(error)) from None
+
+
+def _questions(dataset: Mapping[str, Any]) -> list[_Question]:
+    """Returns the questions of data in SQuAD's form.
+
+    Raises:
+        InputError: The data are not of that form; the message says where.
+    """
+    found = []
+    for article, article_at in _members(dataset, "data", ""):
+        for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
+            for entry, entry_at in _members(paragraph, "qas", paragraph_at):
+                found.append(_question(entry, entry_at))
+    if not found:
+        raise InputError("no questions in it")
+    return found
+
+
+def _question(entry: Mapping[str, Any], at: str) -> _Question:
+    answers = tuple(
+        _text_of(answer, "text", answer_at)
+        for answer, answer_at in _members(entry, "answers", at)
+    )
+    is_version_2 = "is_impossible" in entry or not answers
+    return _Question(_text_of(entry, "id", at), answers, is_version_2)
+
+
+def _members(
+    values: Mapping[str, Any], key: str, at: str
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yields the objects in the list `values[key]`, and the place of each."""
+    members = values.get(key)
+    at = f"{at}.{key}" if at else key
+    if not isinstance(members, list):
+        raise InputError(f"not in SQuAD's form: {at} is missing or not a list")
+    for i, member in enumerate(members):
+        if not isinstance(member, dict):
+            raise InputError(f"not in SQuAD's form: {at}[{i}] is not an object")
+        yield member, f"{at}[{i}]"
+
+
+def _text_of(values: Mapping[str, Any], key: str, at: str) -> str:
+    text = values.get(key)
+    if not isinstance(text, str):
+        raise InputError(f"not in SQuAD's form: {at}.{key} is missing or not a text")
+    return text
+
+
+def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
+    """Returns `predictions` if every value is a text."""
+    for name, text in predictions.items():
+        if not isinstance(text, str):
+            raise InputError(
+                f"the prediction of question {name} is not a text; "
+                "give predictions.json, not the n-best file"
+            )
+    return predictions
+
+
+def _odds(
+    questions: Sequence[_Question], null_odds: Mapping[str, Any]
+) -> Mapping[str, float]:
+    """Returns the null odds of the questions, finite numbers, in the order given."""
+    for question in questions:
+        value: Any = null_odds.get(question.id)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise InputError(f"no finite null odds of question {question.id}")
+    asked = {question.id for question in questions}
+    return {name: value for name, value in null_odds.items() if name in asked}

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start and end scores of windows into ranked answers, in the words of the context.
+
+Reading order is data order:
+    scores of a question's windows -> spans, best first -> texts -> n-best -> files
+
+Everything is as in dmis-lab/biobert's `write_predictions` (run_qa.py), to the last
+digit. Questions come one by one from an iterator: memory holds the windows of one.
+
+Shape suffixes: W windows of a question, L length, S best starts, E best ends.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+from biobert_tf.tasks.qa_features import QaFeatures
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tokenization import BasicTokenizer
+
+PREDICTIONS: Final = "predictions.json"
+NBEST: Final = "nbest_predictions.json"
+NULL_ODDS: Final = "null_odds.json"
+_ENTRY: Final = ("text", "probability", "start_logit", "end_logit")
+
+NO_SPAN_ODDS: Final = 1_000_000.0
+"""Null odds of a question without any valid span: above every sensible threshold.
+
+The original ends with an AttributeError there. The number is what its search for the
+lowest null score begins with; infinity is no JSON.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodingSettings:
+    """What decides which spans are answers.
+
+    Attributes:
+        do_lower_case: As for the tokenizer that made the windows.
+        n_best_size: Starts and ends considered per window; answers kept per question.
+        max_answer_length: Longest answer, in WordPieces.
+        version_2_with_negative: Whether a question may have no answer (SQuAD 2).
+        null_score_diff_threshold: A question has none if its null score exceeds the
+            best answer's by more than this, in logits.
+
+    """
+
+    do_lower_case: bool
+    n_best_size: int = 20
+    max_answer_length: int = 30
+    version_2_with_negative: bool = False
+    null_score_diff_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses sizes with which no answer can be found."""
+        for name in ("n_best_size", "max_answer_length"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name}={getattr(self, name)} must be at least 1")
+
+
+class WindowScores(NamedTuple):
+    """A window and the model's scores for it.
+
+    Attributes:
+        features: The window.
+        start_logits: Score of each position as an answer's first, float `[length]`.
+        end_logits: Likewise as its last.
+    """
+
+    features: QaFeatures
+    start_logits: np.ndarray
+    end_logits: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One entry of an n-best list.
+
+    Attributes:
+        text: The answer; "" says that there is none, "empty" that no span is valid.
+        probability: Softmax over the sums of the scores in the list, in [0, 1].
+        start_logit: Score of the first WordPiece.
+        end_logit: Score of the last one.
+        span: `context[start:end]` is the answer, but that `text` has one space
+            wherever white space is; None if `text` is not from the context.
+    """
+
+    text: str
+    probability: float
+    start_logit: float
+    end_logit: float
+    span: tuple[int, int] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What is known of a question.
+
+    Attributes:
+        qas_id: Id of the question.
+        text: The answer chosen; "" if there is none (v2 only).
+        nbest: Answers, best first; at least one, no text twice.
+        null_odds: Null score minus that of the best answer, in logits; None unless v2.
+    """
+
+    qas_id: str
+    text: str
+    nbest: tuple[Answer, ...]
+    null_odds: float | None
+
+
+class _Span(NamedTuple):
+    """Pieces `[start, end]` of a window; (0, 0) is the null answer."""
+
+    window: int = 0
+    start: int = 0
+    end: int = 0
+    start_logit: float = 0.0
+    end_logit: float = 0.0
+
+    @property
+    def score(self) -> float:
+        return self.start_logit + self.end_logit
+
+
+# --- questions ----------------------------------------------------------------------
+
+
+def decode(
+    examples: Iterable[QaExample],
+    windows: Iterable[WindowScores],
+    settings: DecodingSettings,
+) -> Iterator[Prediction]:
+    """Yields the prediction of every example.
+
+    Args:
+        examples: The questions; `example_index` of a window counts them from 0.
+        windows: Those of the first question, of the second and so on; an empty
+            context has none.
+        settings: What counts as an answer.
+
+    Raises:
+        InputError: A score is not finite; it names the question.
+        ValueError: Windows are out of order, or of no example.
+    """
+    groups = itertools.groupby(windows, key=lambda w: w.features.example_index)
+    nothing: tuple[None, Iterator[WindowScores]] = (None, iter(()))
+    index, own = next(groups, nothing)
+    for i, example in enumerate(examples):
+        if index != i:
+            yield decode_question(example, (), settings)
+            continue
+        yield decode_question(example, list(own), settings)
+        index, own = next(groups, nothing)
+    if index is not None:
+        raise ValueError(f"a window of example {index} is out of order")
+
+
+def decode_question(
+    example: QaExample, windows: Sequence[WindowScores], settings: DecodingSettings
+) -> Prediction:
+    """Returns the prediction of one question from all of its windows.
+
+    Raises:
+        InputError: As `decode`.
+    """
+    null = _null_span(windows) if settings.version_2_with_negative else None
+    spans = _ranked(_valid_spans(example.qas_id, windows, settings), null)
+    nbest = _nbest(example, windows, spans, null, settings)
+    if null is None:
+        return Prediction(example.qas_id, nbest[0].text, nbest, None)
+    best = next((answer for answer in nbest if answer.text), None)
+    if best is None:
+        return Prediction(example.qas_id, "", nbest, NO_SPAN_ODDS)
+    null_odds = null.score - best.start_logit - best.end_logit
+    has_none = null_odds > settings.null_score_diff_threshold
+    return Prediction(example.qas_id, "" if has_none else best.text, nbest, null_odds)
+
+
+# --- scores to spans ----------------------------------------------------------------
+
+
+def _null_span(windows: Sequence[WindowScores]) -> _Span:
+    """Returns the null answer of the window that is the least sure of it."""
+    nulls = (
+        _Span(i, 0, 0, float(window.start_logits[0]), float(window.end_logits[0]))
+        for i, window in enumerate(windows)
+    )
+    return min(nulls, key=lambda null: null.score, default=_Span())
+
+
+def _valid_spans(
+    qas_id: str, windows: Sequence[WindowScores], settings: DecodingSettings
+) -> np.ndarray:
+    """Returns the spans that can be answers, in the order of the original's loops.
+
+    Returns:
+        Float64 `[spans, 5]`, with the columns of `_Span`.
+    """
+    if not windows:
+        return np.empty((0, len(_Span._fields)))
+    start_WL = np.stack([window.start_logits for window in windows])
+    end_WL = np.stack([window.end_logits for window in windows])
+    if not (np.isfinite(start_WL).all() and np.isfinite(end_WL).all()):
+        raise InputError(
+            f"question {qas_id!r}: the model's scores are not finite; its training "
+            "went wrong, give another checkpoint"
+        )
+    can_start_WL = np.stack([w.features.token_is_max_context for w in windows])
+    can_end_WL = np.stack([w.features.token_to_orig_map for w in windows]) >= 0
+    # PARITY(run_qa.py:_get_best_indexes): the best of all positions, so that those of
+    # the question and of the padding take places from those of the context. The sort
+    # is stable, as `sorted`: of equal scores the first.
+    start_WS = np.argsort(-start_WL, kind="stable")[:, : settings.n_best_size]
+    end_WE = np.argsort(-end_WL, kind="stable")[:, : settings.n_best_size]
+    length_WSE = end_WE[:, None, :] - start_WS[:, :, None] + 1
+    is_valid_WSE = (length_WSE >= 1) & (length_WSE <= settings.max_answer_length)
+    is_valid_WSE &= np.take_along_axis(can_start_WL, start_WS, 1)[:, :, None]
+    is_valid_WSE &= np.take_along_axis(can_end_WL, end_WE, 1)[:, None, :]
+    w, s, e = np.nonzero(is_valid_WSE)
+    start, end = start_WS[w, s], end_WE[w, e]
+    columns = [w, start, end, start_WL[w, start], end_WL[w, end]]
+    # The original adds Python floats: sums of float32 would tie where these do not.
+    return np.stack(columns, axis=1, dtype=np.float64)
+
+
+def _ranked(spans: np.ndarray, null: _Span | None) -> Iterator[_Span]:
+    """Yields the spans and the null answer, the highest sum of scores first."""
+    if null is not None:
+        spans = np.concatenate([spans, [null]])
+    # Of equal sums the first, and the null answer last.
+    for i in np.argsort(-(spans[:, 3] + spans[:, 4]), kind="stable"):
+        window, start, end, start_logit, end_logit = spans[i].tolist()
+        yield _Span(int(window), int(start), int(end), start_logit, end_logit)
+
+
+# --- spans to texts -----------------------------------------------------------------
+
+
+def _nbest(
+    example: QaExample,
+    windows: Sequence[WindowScores],
+    spans: Iterable[_Span],
+    null: _Span | None,
+    settings: DecodingSettings,
+) -> tuple[Answer, ...]:
+    """Returns the first answers of different text, with their probabilities."""
+    reader = _Reader(example, settings.do_lower_case)
+    found: dict[str, tuple[_Span, tuple[int, int] | None]] = {}
+    for span in spans:
+        if len(found) == settings.n_best_size:
+            break
+        if span == null:
+            found[""] = span, None
+            continue
+        text, place = reader.read(windows[span.window].features, span)
+        found.setdefault(text, (span, place))
+    if null is not None:
+        found.setdefault("", (null, None))
+    if not found:
+        found["empty"] = _Span(), None
+    probabilities = _softmax([span.score for span, _ in found.values()])
+    entries = zip(found.items(), probabilities, strict=True)
+    return tuple(
+        Answer(text, probability, span.start_logit, span.end_logit, place)
+        for (text, (span, place)), probability in entries
+    )
+
+
+class _Reader:
+    """Reads the texts of spans out of one context."""
+
+    def __init__(self, example: QaExample, do_lower_case: bool) -> None:
+        self._words = example.doc_tokens
+        self._offsets = example.doc_offsets
+        self._tokenizer = BasicTokenizer(do_lower_case)
+
+    def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
+        """Returns the text of a span, and where in the context it stands."""
+        pieces = " ".join(features.tokens[span.start : span.end + 1])
+        pieces = pieces.replace(" ##", "").replace("##", "")
+        first = features.token_to_orig_map[span.start]
+        last = features.token_to_orig_map[span.end]
+        original = " ".join(self._words[first : last + 1])
+        start, end = _project(" ".join(pieces.split()), original, self._tokenizer)
+        place = self._offset(first, start), self._offset(first, end - 1) + 1
+        return original[start:end], place
+
+    def _offset(self, word: int, position: int) -> int:
+        """Returns where in the context a character of `" ".join(words[word:])` is."""
+        while position >= len(self._words[word]):
+            position -= len(self._words[word]) + 1
+            word += 1
+        return self._offsets[word][0] + position
+
+
+def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
+    """Returns the part of the original words that the predicted pieces stand for.
+
+    The pieces `steve smith` out of `Steve Smith's` give `Steve Smith`. Where
+    characters cannot be aligned one to one, the answer is `original` as a whole.
+
+    Args:
+        predicted: Pieces put together to words, with single spaces.
+        original: The words of the context that they come from.
+        tokenizer: With the case of the one that made the pieces.
+    """
+    start, end = _project(predicted, original, tokenizer)
+    return original[start:end]
+
+
+def _project(
+    predicted: str, original: str, tokenizer: BasicTokenizer
+) -> tuple[int, int]:
+    """Returns `[start, end)` of the predicted text in `original` (run_qa.py)."""
+    tokenized = " ".join(tokenizer.tokenize(original))
+    found = tokenized.find(predicted)
+    # PARITY(run_qa.py:get_final_text): spaces are " " alone, the tokenizer's are more;
+    # and equal numbers of characters are taken for the same characters.
+    places = [i for i, char in enumerate(original) if char != " "]
+    is_aligned = len(places) == len(tokenized) - tokenized.count(" ")
+    has_ends = predicted != "" and predicted == predicted.strip(" ")
+    if found == -1 or not is_aligned or not has_ends:
+        return 0, len(original)
+    first = found - tokenized.count(" ", 0, found)
+    last = first + len(predicted) - predicted.count(" ") - 1
+    return places[first], places[last] + 1
+
+
+def _softmax(scores: Sequence[float]) -> list[float]:
+    """Returns the probabilities; summed one by one, as the original does."""
+    highest = max(scores)
+    weights = [math.exp(score - highest) for score in scores]
+    *_, total = itertools.accumulate(weights)
+    return [weight / total for weight in weights]
+
+
+# --- files --------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def prediction_files(
+    output_dir: Path, version_2_with_negative: bool
+) -> Iterator[Callable[[Prediction], None]]:
+    """Gives a function that writes one prediction, each question once.
+
+    The files are `predictions.json`, `nbest_predictions.json` and, for v2,
+    `null_odds.json`. They are there once the block has succeeded, and none of them
+    otherwise. What is written is not kept in memory.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    names = [PREDICTIONS, NBEST, *([NULL_ODDS] if version_2_with_negative else [])]
+    with contextlib.ExitStack() as stack:
+        texts, nbests, *odds = [
+            stack.enter_context(_json_object(output_dir / name)) for name in names
+        ]
+
+        def write(prediction: Prediction) -> None:
+            texts(prediction.qas_id, prediction.text)
+            entries = [
+                {name: getattr(answer, name) for name in _ENTRY}
+                for answer in prediction.nbest
+            ]
+            nbests(prediction.qas_id, entries)
+            for add in odds:
+                add(prediction.qas_id, prediction.null_odds)
+
+        yield write
+
+
+@contextlib.contextmanager
+def _json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
+    """Gives a function that adds one member to the object stored in `path`."""
+    with (
+        files.replacing(path) as temporary,
+        temporary.open("w", encoding="ascii", newline="") as stream,
+    ):
+        separators = itertools.chain(["{"], itertools.repeat(","))
+
+        def add(key: str, value: Any) -> None:
+            # Between its braces, the object of one member is a line of the whole.
+            member = json.dumps({key: value}, indent=4)[1:-2]
+            stream.write(next(separators) + member)
+
+        yield add
+        stream.write("{}\n" if next(separators) == "{" else "\n}\n")
