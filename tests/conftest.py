@@ -1,11 +1,16 @@
 """Where tests find recorded outputs and real data; skips with a reason elsewhere."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# A shell that starts the suite in the background lets it ignore Ctrl-C, and a child
+# would inherit that from it: also one that a test sends Ctrl-C to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder(variable: str, default: str) -> Path:
