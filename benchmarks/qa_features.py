@@ -4,8 +4,9 @@ r"""Times windows for question answering, against the original's way of making t
     python benchmarks/qa_features.py --data=DIR --vocab_file=VOCAB
 
 DIR holds `qa/squad/dev-v1.1.json`. The original's way is said once more here: every
-word is cut into pieces anew for every question, and every piece of every window is
-looked up in all windows. Both ways must give the same rows. Three shapes of work:
+word is cut into pieces anew for every question (by our tokenizer without its memory,
+which is faster than the original's), and every piece of every window is looked up in
+all windows. Both ways must give the same rows. Three shapes of work:
 
     paragraphs  the questions in the order of the file, many on each short paragraph
     shuffled    the same questions in random order, as in training

@@ -2,6 +2,7 @@
 """What `run_re.py` does for one set: RE settings and files into a `finetune.Run`."""
 
 import collections
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
     if settings.entity_markers:
         _require_markers(parts.tokenizer)
     if not settings.stages.do_train:
-        _require_same_markers(settings)
+        _require_same_form(settings)
     relation_set = find_set(settings)
     data = read_data(settings, relation_set)
     task = relation.RelationTask(
@@ -64,26 +65,29 @@ def _require_markers(tokenizer: FullTokenizer) -> None:
         )
 
 
-def _require_same_markers(settings: RelationConfig) -> None:
-    """Refuses entities in another form than a model knows; if its settings are there.
+def _require_same_form(settings: RelationConfig) -> None:
+    """Refuses to read a model's predictions otherwise than it was trained.
+
+    What shows neither in its weights nor in its labels is looked up in its settings,
+    if they are there.
 
     Raises:
-        InputError: The model was trained with markers, and this run has none, or the
-            other way round.
+        InputError: It was trained with other `--entity_markers` or `--negative_label`.
     """
     for place in (settings.stages.output_dir, settings.model.init_checkpoint):
         # An output directory without labels holds no model, but may hold settings.
         if place is None or released.load_labels([place]) is None:
             continue
         path = checkpoints.companion(place, [_SETTINGS_FILE])
-        had = files.read_json(path).get("entity_markers") if path else None
-        if path and had not in (None, settings.entity_markers):
-            raise InputError.at(
-                path,
-                None,
-                f"the model was trained with --entity_markers={str(had).lower()}; give "
-                "the same",
-            )
+        had = files.read_json(path) if path else {}
+        for name in ("entity_markers", "negative_label"):
+            if path and had.get(name) not in (None, getattr(settings, name)):
+                shown = json.dumps(had[name])
+                raise InputError.at(
+                    path,
+                    None,
+                    f"the model was trained with --{name}={shown}; give the same",
+                )
         return
 
 

@@ -96,6 +96,17 @@ def test_malformed_file(toy, run, split, text, line, problem):
     assert not toy.output.exists()
 
 
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_no_labels_at_all(toy, run, split):
+    path = toy.data / f"{split}.jsonl"
+    for other in toy.data.glob("*.tsv"):
+        rows = [("<< a >> [[ b ]]", "1")]
+        toys.write_marked(toy.data, **{other.stem: rows})
+        other.unlink()
+    toys.write_marked(toy.data, **{split: [("<< a >> [[ b ]]", None)] * 2})
+    assert run(do_eval=True).startswith(f"{path}:1: no label; ")
+
+
 def test_malformed_file_with_a_header(toy, run):
     path = toy.data / "test.tsv"
     path.write_text("index\tsentence\tlabel\n0\t@GENE$\t1\n1\t@GENE$ no label\n")
@@ -252,6 +263,16 @@ def test_a_model_that_learned_entities_in_another_form(
     assert run(**given) == (
         f"{folder / 'settings.json'}: the model was trained with --entity_markers="
         f"{str(had).lower()}; give the same"
+    )
+
+
+def test_a_model_with_another_label_for_none(toy, run, tmp_path):
+    folder = toys.write_model(tmp_path / "model", ("a", "b"))
+    write_settings(folder, entity_markers=False, negative_label="b")
+    given = {"task_name": "custom", "init_checkpoint": folder, **PREDICT}
+    assert run(**given) == (
+        f"{folder / 'settings.json'}: the model was trained with --negative_label="
+        '"b"; give the same'
     )
 
 

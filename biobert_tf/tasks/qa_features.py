@@ -126,8 +126,7 @@ class Featurizer:
         Nothing but one context is held at a time. Questions about the same context cost
         less where they follow each other. A context without pieces has no rows.
         """
-        # The tokenizer remembers words too, but has to clean a text first.
-        cut_word = functools.lru_cache(_MAX_CACHED_WORDS)(self.tokenizer.tokenize)
+        cut_word = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_word)
         unique_ids = itertools.count(FIRST_UNIQUE_ID)
         numbered = enumerate(examples)
         for words, group in itertools.groupby(numbered, lambda x: x[1].doc_tokens):
@@ -135,8 +134,18 @@ class Featurizer:
             for index, example in group:
                 yield from self._rows(index, example, pieces, unique_ids)
 
+    def _cut_word(self, word: str) -> tuple[str, ...]:
+        """Returns the pieces of a word, by the two stages of the tokenizer.
+
+        What the tokenizer itself remembers of a word has offsets too, which take half
+        as long again to make, and to find it, it has to clean the word first.
+        """
+        chunks = self.tokenizer.basic_tokenizer.tokenize(word)
+        cut = self.tokenizer.wordpiece_tokenizer.tokenize
+        return tuple(piece for chunk in chunks for piece in cut(chunk))
+
     def _cut(
-        self, words: Sequence[str], cut_word: Callable[[str], list[str]]
+        self, words: Sequence[str], cut_word: Callable[[str], tuple[str, ...]]
     ) -> _Pieces:
         cut_words = list(map(cut_word, words))
         lengths = list(map(len, cut_words))
