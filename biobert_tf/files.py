@@ -59,15 +59,13 @@ def replacing(path: Path) -> Iterator[Path]:
     moment. The parent directory is made where it is missing.
 
     Raises:
-        InputError: The directory cannot be written.
+        InputError: The directory cannot be written, or the path is a directory.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise InputError.at(
-            path, None, f"cannot be written: {error.strerror}; choose another directory"
-        ) from None
+        raise _not_written(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -76,9 +74,18 @@ def replacing(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _not_written(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> InputError:
+    return InputError.at(
+        path, None, f"cannot be written: {error.strerror}; choose another directory"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -114,3 +114,10 @@ def test_unwritable(tmp_path):
     with pytest.raises(InputError) as caught:
         files.write_text(path, "")
     assert str(caught.value).startswith(f"{path}: cannot be written: ")
+
+
+def test_a_directory_where_a_file_is_to_be(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder: cannot be written: Is a directory"):
+        files.write_text(tmp_path / "folder", "")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]

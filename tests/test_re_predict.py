@@ -591,7 +591,9 @@ def test_places_that_cannot_be_written(predict, tmp_path, given, message):
     assert not list((tmp_path / "folder").iterdir())
 
 
-def test_a_pipe_is_refused(predict, tmp_path):
+def test_a_pipe_is_refused(predict, tmp_path, monkeypatch):
+    # To open one that nobody writes to would wait for ever.
+    monkeypatch.setattr(formats, "detect", None)
     os.mkfifo(tmp_path / "in")
     with pytest.raises(InputError, match="in: a pipe; want a file, to read it twice"):
         predict(tmp_path / "in")
