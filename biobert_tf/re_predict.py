@@ -18,7 +18,7 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from biobert_tf import checkpoints, files, records, released
+from biobert_tf import checkpoints, files, records, released, run_directory
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import Relation
 from biobert_tf.config import DeviceConfig, ModelConfig, RunConfig, TextConfig
@@ -39,7 +39,6 @@ from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
 
-_SETTINGS_FILE: Final = "settings.json"
 # What a model's settings must say.
 _NEEDED: Final = frozenset(
     ("task_name", "negative_label", "entity_markers", "do_lower_case", "max_seq_length")
@@ -263,7 +262,7 @@ def load(
     Raises:
         InputError: The directory holds no such model.
     """
-    path = model_dir / _SETTINGS_FILE
+    path = model_dir / run_directory.SETTINGS_FILE
     settings = files.read_json(path) if path.is_file() else {}
     labels = released.load_labels([model_dir])
     if not settings.keys() >= _NEEDED or labels is None:

@@ -6,9 +6,8 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
-from biobert_tf import checkpoints, config, files, finetune, released
+from biobert_tf import checkpoints, config, files, finetune, released, run_directory
 from biobert_tf.config import RelationConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tasks import relation, relation_features, relation_reading
@@ -18,8 +17,6 @@ from biobert_tf.tokenization import FullTokenizer
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
-
-_SETTINGS_FILE: Final = "settings.json"
 
 
 def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
@@ -78,7 +75,7 @@ def _require_same_form(settings: RelationConfig) -> None:
         # An output directory without labels holds no model, but may hold settings.
         if place is None or released.load_labels([place]) is None:
             continue
-        path = checkpoints.companion(place, [_SETTINGS_FILE])
+        path = checkpoints.companion(place, [run_directory.SETTINGS_FILE])
         had = files.read_json(path) if path else {}
         for name in ("entity_markers", "negative_label"):
             if path and had.get(name) not in (None, getattr(settings, name)):

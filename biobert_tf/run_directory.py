@@ -21,7 +21,7 @@ from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
 
-_SETTINGS_FILE: Final = "settings.json"
+SETTINGS_FILE: Final = "settings.json"
 _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
 _RESULTS_FILE: Final = "results.json"
@@ -120,7 +120,7 @@ class RunDirectory:
         From here on the directory belongs to this run: the results of an earlier one
         go, so that they cannot be taken for those of a run that fails.
         """
-        path = self.path / _SETTINGS_FILE
+        path = self.path / SETTINGS_FILE
         if self.is_training and is_resumed:
             require_same_settings(self.path, self.settings, self.free)
         if self.is_training or not path.exists():
@@ -176,7 +176,7 @@ def require_same_settings(
     Raises:
         InputError: Some differ; it names them.
     """
-    path = path / _SETTINGS_FILE
+    path = path / SETTINGS_FILE
     if not path.exists():
         return
     before = files.read_json(path)
