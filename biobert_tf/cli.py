@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import __version__, config, flags, pretraining_config, program
+from biobert_tf import (
+    __version__,
+    config,
+    flags,
+    pretraining_config,
+    program,
+    qa_config,
+)
 from biobert_tf.errors import InputError
 
 Command = Callable[[Sequence[str]], None]
@@ -22,6 +29,8 @@ Command = Callable[[Sequence[str]], None]
 NER_DEFAULTS = {"num_train_epochs": 10.0}
 # run_re.py: every stage must be asked for.
 RE_DEFAULTS = {"do_train": False, "do_predict": False}
+# run_qa.py: likewise, and longer texts.
+QA_DEFAULTS = {**RE_DEFAULTS, "max_seq_length": 384}
 
 
 def ner(argv: Sequence[str]) -> None:
@@ -42,6 +51,14 @@ def re(argv: Sequence[str]) -> None:
         re_folds.run(settings, names, re)
     else:
         re_run.run(settings)
+
+
+def qa(argv: Sequence[str]) -> None:
+    """Fine-tune, predict and score answers to questions."""
+    settings = flags.parse(qa_config.QaConfig, argv, QA_DEFAULTS)
+    from biobert_tf import qa_run
+
+    qa_run.run(settings)
 
 
 def re_eval(argv: Sequence[str]) -> None:
@@ -350,6 +367,7 @@ def bioasq_eval(argv: Sequence[str]) -> None:
 _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
     "re": re,
+    "qa": qa,
     "re-eval": re_eval,
     "re-data": re_data,
     "re-predict": re_predict,

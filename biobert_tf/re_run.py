@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_re.py` does for one set: RE settings and files into a `finetune.Run`."""
+"""What `run_re.py` does for one set: its settings and files into a `TextRun`."""
 
 import collections
 import json
@@ -41,9 +41,9 @@ def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
         class_weights=_class_weights(settings, relation_set, data.train),
         compat=settings.compat,
     )
-    estimator = finetune.Run(
+    estimator = finetune.TextRun(
         task=task,
-        data=data,
+        examples=data.stages(),
         parts=parts,
         settings=settings,
         # PARITY(run_re.py:main): GPU runs of the original gather the word embeddings.

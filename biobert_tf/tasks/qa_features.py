@@ -65,6 +65,21 @@ class QaFeatures:
     end_position: int | None
     is_impossible: bool
 
+    @property
+    def features(self) -> dict[str, Sequence[int]]:
+        """Returns the features of a record, with the original's names.
+
+        One that is not for training has the positions too; they are 0.
+        """
+        return {
+            "unique_ids": [self.unique_id],
+            "input_ids": self.input_ids.tolist(),
+            "input_mask": self.input_mask.tolist(),
+            "segment_ids": self.segment_ids.tolist(),
+            "start_positions": [self.start_position or 0],
+            "end_positions": [self.end_position or 0],
+        }
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Pieces:
@@ -244,6 +259,37 @@ class Featurizer:
             shift = offset - span.start
             return answer.start + shift, answer.stop - 1 + shift
         return _NO_ANSWER if is_kept else None
+
+
+class Windows:
+    """The rows of questions, made anew whenever they are read: none is kept."""
+
+    def __init__(self, featurizer: Featurizer, examples: Sequence[QaExample]) -> None:
+        """Makes nothing yet.
+
+        Args:
+            featurizer: Says how long a row is, and much more.
+            examples: The questions.
+        """
+        self._featurizer = featurizer
+        self._examples = examples
+        self._num_rows: int | None = None
+
+    def __iter__(self) -> Iterator[QaFeatures]:
+        """Yields the rows of all questions, in order."""
+        num_rows = 0
+        for row in self._featurizer.featurize(self._examples):
+            num_rows += 1
+            yield row
+        self._num_rows = num_rows
+
+    def __len__(self) -> int:
+        """Returns the number of rows; makes them if nobody has read them yet."""
+        if self._num_rows is None:
+            for _ in self:
+                pass
+        assert self._num_rows is not None
+        return self._num_rows
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
