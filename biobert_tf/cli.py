@@ -163,6 +163,16 @@ def re_predict(argv: Sequence[str]) -> None:
     print(re_predict.predict(predict_config).text())
 
 
+def bioasq_data(argv: Sequence[str]) -> None:
+    """Make training and test files of BioASQ's questions."""
+    from biobert_tf.questions import settings
+
+    data_config = flags.parse(settings.BioAsqDataConfig, argv)
+    from biobert_tf.questions import conversion
+
+    print(conversion.convert(data_config).summary())
+
+
 def pretraining(argv: Sequence[str]) -> None:
     """Convert a corpus to TFRecords, pre-train on them, evaluate."""
     settings = flags.parse(pretraining_config.PretrainingConfig, argv)
@@ -371,6 +381,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "re-eval": re_eval,
     "re-data": re_data,
     "re-predict": re_predict,
+    "bioasq-data": bioasq_data,
     "pretraining": pretraining,
     "corpus": corpus,
     "create-pretraining-data": create_pretraining_data,

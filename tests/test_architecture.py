@@ -10,16 +10,18 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes",
+    "errors corpora.document metrics.counts grammar processes questions.answer_spans",
     "files corpora.sentences corpora.streams corpora.versions metrics.relations "
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
-    "corpora.archives corpora.plain annotate.storage relation_demo",
+    "corpora.archives corpora.plain annotate.storage relation_demo "
+    "questions.bioasq_reading",
     "metrics.squad metrics.bioasq_answers bioasq_form tasks.qa_reading",
     "metrics.bioasq tasks.qa_features",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format relations.settings tasks.relation_reading",
+    "annotate.bioc_format relations.settings questions.settings "
+    "tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
     "annotate.formats relations.candidates relations.check_report re_eval",
     "relations.tsv relations.check",
@@ -28,9 +30,12 @@ LIGHT = [
     "corpora.pubmed corpora.jats",
     "corpora.reading",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
-    "pretraining_data.workers vocabularies.settings vocabularies.case",
-    "pretraining_data.pairs pretraining_data.spool vocabularies.words",
-    "pretraining_data.masking vocabularies.learning vocabularies.report",
+    "pretraining_data.workers vocabularies.settings vocabularies.case "
+    "questions.abstracts",
+    "pretraining_data.pairs pretraining_data.spool vocabularies.words "
+    "questions.passages",
+    "pretraining_data.masking vocabularies.learning vocabularies.report "
+    "questions.conversion",
     "pretraining_data.shards",
     "pretraining_data.exact pretraining_data.manifest",
     "pretraining_data.units",
