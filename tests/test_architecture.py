@@ -15,7 +15,7 @@ LIGHT = [
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo",
-    "metrics.squad metrics.bioasq_answers bioasq_form tasks.qa_reading",
+    "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
