@@ -94,7 +94,7 @@ _NO_COUNT: Final = _words(
 class ListSettings:
     """What decides how many answers to a list question are submitted."""
 
-    threshold: float = setting(
+    list_threshold: float = setting(
         0.42,
         "Submit the answers to a list question whose scores, summed over its passages, "
         "are above this.",
@@ -106,7 +106,7 @@ class ListSettings:
 
     def __post_init__(self) -> None:
         """Refuses a threshold that is no score."""
-        at_least(self, threshold=0)
+        at_least(self, list_threshold=0)
 
 
 def list_answers(
@@ -127,7 +127,7 @@ def list_answers(
     texts = [text for text, _ in whole]
     number = number_named(question) if settings.use_number else None
     if number is None:
-        num_good = sum(score > settings.threshold for _, score in whole)
+        num_good = sum(score > settings.list_threshold for _, score in whole)
         return _without_joint(texts[: max(1, num_good)])
     for end in range(number, len(texts)):
         chosen = _without_joint(texts[:end])

@@ -127,8 +127,8 @@ def chosen(answers, question="List drugs.", **settings):
 def test_answers_above_the_threshold():
     answers = {"a": 1.5, "b": 0.43, "c": 0.42, "d": 0.1}
     assert chosen(answers) == ["a", "b"]
-    assert chosen(answers, threshold=0.05) == ["a", "b", "c", "d"]
-    assert chosen(answers, threshold=1.5) == ["a"]
+    assert chosen(answers, list_threshold=0.05) == ["a", "b", "c", "d"]
+    assert chosen(answers, list_threshold=1.5) == ["a"]
     assert chosen({}) == []
 
 
@@ -198,10 +198,10 @@ def test_joints_within_a_name():
 
 
 def test_settings():
-    assert ListSettings() == ListSettings(threshold=0.42, use_number=True)
+    assert ListSettings() == ListSettings(list_threshold=0.42, use_number=True)
     for threshold in (-0.1, float("nan")):
-        with pytest.raises(InputError, match="--threshold"):
-            ListSettings(threshold=threshold)
+        with pytest.raises(InputError, match="--list_threshold"):
+            ListSettings(list_threshold=threshold)
 
 
 @pytest.mark.data
