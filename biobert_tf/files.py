@@ -16,6 +16,15 @@ def read_text(path: Path) -> str:
     r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
 
     Raises:
+        InputError: As `read_verbatim`.
+    """
+    return read_verbatim(path).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_verbatim(path: Path) -> str:
+    """Returns the text of a UTF-8 file, every character but a mark of byte order.
+
+    Raises:
         InputError: The file is missing, unreadable or not UTF-8; the latter names
             the line of the first bad byte.
     """
@@ -26,14 +35,13 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         bad = data[error.start]
         raise InputError.at(
             path, line, f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
         ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -69,6 +69,9 @@ class QaExample:
         return word_offsets(self.context)
 
 
+ExampleT = TypeVar("ExampleT", bound=QaExample)
+
+
 @dataclasses.dataclass(frozen=True)
 class QaReading:
     """What a file holds.
@@ -84,24 +87,48 @@ class QaReading:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Context:
-    """A context, cut into words once for all its questions."""
+class Context:
+    """A context, cut into words once for all its questions.
+
+    Attributes:
+        text: As the file has it.
+        words: Its words.
+        starts: The place in `text` of the first character of each.
+    """
 
     text: str
     words: tuple[str, ...]
     starts: list[int]
 
+    @classmethod
+    def of(cls, text: str) -> "Context":
+        """Returns a text in words."""
+        offsets = word_offsets(text)
+        return cls(
+            text,
+            # Words repeat: one string for all occurrences.
+            tuple(sys.intern(text[start:end]) for start, end in offsets),
+            [start for start, _ in offsets],
+        )
+
 
 @dataclasses.dataclass(frozen=True)
-class _Object:
-    """A JSON object, and what to call it when it is at fault."""
+class JsonObject:
+    """A JSON object, and what to call it when it is at fault.
+
+    Attributes:
+        path: The file.
+        name: What the object is, or where in the file.
+        values: What it holds.
+    """
 
     path: Path
     name: str
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, path: Path, name: str, values: Any) -> "_Object":
+    def of(cls, path: Path, name: str, values: Any) -> "JsonObject":
+        """Returns `values` with its name, or refuses what is no object."""
         if not isinstance(values, dict):
             raise InputError.at(path, None, f"{name} is {_short(values)}, no object")
         return cls(path, name, values)
@@ -112,19 +139,25 @@ class _Object:
             raise self.error(f"lacks {key!r}")
         value = self.values[key]
         if not isinstance(value, kind):
-            raise self.error(f"has {key!r} {_short(value)}, want {_KINDS[kind]}")
+            raise self.wrong(key, _KINDS[kind])
         return value
 
-    def objects(self, key: str) -> "Iterator[_Object]":
+    def objects(self, key: str) -> "Iterator[JsonObject]":
         """Yields the objects of a list."""
         for i, values in enumerate(self.get(key, list)):
             prefix = f"{self.name}.{key}" if self.name else key
-            yield _Object.of(self.path, f"{prefix}[{i}]", values)
+            yield JsonObject.of(self.path, f"{prefix}[{i}]", values)
 
-    def renamed(self, name: str) -> "_Object":
+    def renamed(self, name: str) -> "JsonObject":
+        """Returns the object under another name."""
         return dataclasses.replace(self, name=name)
 
+    def wrong(self, key: str, wanted: str) -> InputError:
+        """Returns an error about a value that is not what is wanted."""
+        return self.error(f"has {key!r} {_short(self.values[key])}, want {wanted}")
+
     def error(self, problem: str) -> InputError:
+        """Returns an error that says where the problem is."""
         return InputError.at(self.path, None, f"{self.name} {problem}".lstrip())
 
 
@@ -150,18 +183,10 @@ def read_examples(
             questions to predict have the same id, or there is no question at all.
             It names the file and the question.
     """
-    values = files.read_json(path)
-    if "data" not in values and "questions" in values:
-        raise InputError.at(
-            path,
-            None,
-            "has 'questions' but no 'data', as BioASQ's own files; make SQuAD's form "
-            "of it with `biobert bioasq-data`",
-        )
     examples: list[QaExample] = []
     unrecoverable = []
-    for context, question in _questions(_Object(path, "", values)):
-        example = _example(context, question)
+    for context, question in read_questions(path):
+        example = unlabelled(context, question)
         if is_training:
             labelled = _with_answer(example, context, question, version_2_with_negative)
             if labelled is None:
@@ -169,14 +194,12 @@ def read_examples(
                 continue
             example = labelled
         examples.append(example)
-    if not examples and not unrecoverable:
-        raise InputError.at(path, None, "holds no question")
     if not is_training:
-        _require_distinct_ids(path, examples)
+        require_distinct_ids(path, examples)
     return QaReading(examples, tuple(unrecoverable))
 
 
-def training_order(examples: Sequence[QaExample], seed: int) -> list[QaExample]:
+def training_order(examples: Sequence[ExampleT], seed: int) -> list[ExampleT]:
     """Returns the examples shuffled; the original does so with seed 12345.
 
     It shuffles before it cuts windows (run_qa.py:main), which numbers them.
@@ -186,29 +209,40 @@ def training_order(examples: Sequence[QaExample], seed: int) -> list[QaExample]:
     return shuffled
 
 
-def _questions(file: _Object) -> Iterator[tuple[_Context, _Object]]:
-    for entry in file.objects("data"):
+def read_questions(path: Path) -> Iterator[tuple[Context, JsonObject]]:
+    """Yields the questions of a file with their contexts, in the order of the file.
+
+    Raises:
+        InputError: No such file, not JSON, not in SQuAD's form, or without a question.
+    """
+    values = files.read_json(path)
+    if "data" not in values and "questions" in values:
+        raise InputError.at(
+            path,
+            None,
+            "has 'questions' but no 'data', as BioASQ's own files; make SQuAD's form "
+            "of it with `biobert bioasq-data`",
+        )
+    is_empty = True
+    for entry in JsonObject(path, "", values).objects("data"):
         for paragraph in entry.objects("paragraphs"):
-            text = paragraph.get("context", str)
-            offsets = word_offsets(text)
-            context = _Context(
-                text,
-                # Words repeat: one string for all occurrences.
-                tuple(sys.intern(text[start:end]) for start, end in offsets),
-                [start for start, _ in offsets],
-            )
+            context = Context.of(paragraph.get("context", str))
             for question in paragraph.objects("qas"):
+                is_empty = False
                 yield context, question.renamed(f"question {_id(question)!r}")
+    if is_empty:
+        raise InputError.at(path, None, "holds no question")
 
 
-def _id(question: _Object) -> str:
+def _id(question: JsonObject) -> str:
     """Returns the id; numbers are good too, since JSON keys are made of them."""
     if isinstance(id_ := question.values.get("id"), int):
         return str(id_)
     return question.get("id", str)
 
 
-def _example(context: _Context, question: _Object) -> QaExample:
+def unlabelled(context: Context, question: JsonObject) -> QaExample:
+    """Returns a question about a context, whatever its answer."""
     return QaExample(
         qas_id=_id(question),
         question_text=question.get("question", str),
@@ -218,7 +252,7 @@ def _example(context: _Context, question: _Object) -> QaExample:
 
 
 def _with_answer(
-    example: QaExample, context: _Context, question: _Object, allows_impossible: bool
+    example: QaExample, context: Context, question: JsonObject, allows_impossible: bool
 ) -> QaExample | None:
     """Returns the example with its answer; None if the context does not hold it."""
     if allows_impossible and question.get("is_impossible", bool):
@@ -247,7 +281,7 @@ def _with_answer(
     )
 
 
-def _answer_words(context: _Context, text: str, start: int) -> range | None:
+def _answer_words(context: Context, text: str, start: int) -> range | None:
     """Returns the words that an answer touches, or None if they do not hold it.
 
     Nor does it hold an answer without a word, or one that begins before the first
@@ -266,8 +300,12 @@ def _answer_words(context: _Context, text: str, start: int) -> range | None:
     return range(first, last + 1) if cleaned in actual else None
 
 
-def _require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
-    """Refuses ids that repeat: the predictions of one would replace the other's."""
+def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
+    """Refuses ids that repeat: the predictions of one would replace the other's.
+
+    Raises:
+        InputError: One does; names the first.
+    """
     seen: set[str] = set()
     for example in examples:
         if example.qas_id in seen:
