@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
     "errors corpora.document metrics.counts grammar processes questions.answer_spans",
-    "files corpora.sentences corpora.streams corpora.versions metrics.relations "
-    "annotate.document tasks.relation_sets",
+    "class_weights files corpora.sentences corpora.streams corpora.versions "
+    "metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo "
     "questions.bioasq_reading",
@@ -52,8 +52,9 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
-    "checkpoints tasks.ner tasks.relation tasks.qa tasks.pretraining "
+    "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
     "training.strategy training.progress",
+    "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",

@@ -11,7 +11,7 @@ Shape suffixes: B batch, L sequence length.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +20,8 @@ from biobert_tf import heads
 from biobert_tf.config import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
-from biobert_tf.tasks.qa_features import Featurizer, Windows
+from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer
 from biobert_tf.tasks.qa_reading import QaExample
-
-# The windows of a training are many and large, so that not all of them are held for a
-# shuffle; the questions are in random order already.
-_SHUFFLE_BUFFER: Final = 10_000
-# PARITY(run_qa.py:input_fn_builder): the original draws the next from 100.
-_ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,9 +82,7 @@ class SpanTask:
 
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns among how many records the next of a training is drawn."""
-        if self.compat == "master":
-            return _ORIGINAL_SHUFFLE_BUFFER
-        return min(num_records, _SHUFFLE_BUFFER)
+        return shuffle_buffer(num_records, self.compat)
 
     # --- records to numbers, on the device -------------------------------------------
 

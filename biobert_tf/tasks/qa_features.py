@@ -22,6 +22,11 @@ FIRST_UNIQUE_ID: Final = 1_000_000_000
 """PARITY(run_qa.py:convert_examples_to_features): windows are numbered from here."""
 
 _MAX_CACHED_WORDS: Final = 2**16
+# The windows of a training are many and large, so that not all of them are held for a
+# shuffle; the questions are in random order already.
+_SHUFFLE_BUFFER: Final = 10_000
+# PARITY(run_qa.py:input_fn_builder): the original draws the next from 100.
+_ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # [CLS] stands for it.
 
@@ -290,6 +295,13 @@ class Windows:
                 pass
         assert self._num_rows is not None
         return self._num_rows
+
+
+def shuffle_buffer(num_rows: int, compat: Literal["fixed", "master"]) -> int:
+    """Returns among how many rows the next of a training is drawn."""
+    if compat == "master":
+        return _ORIGINAL_SHUFFLE_BUFFER
+    return min(num_rows, _SHUFFLE_BUFFER)
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
