@@ -2,10 +2,11 @@
 """Text files: read as UTF-8 or refused by line, written whole or not at all."""
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,28 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Writes `values` to `path` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
+    """Gives a function that adds one member to the object stored in `path`.
+
+    The object is there, indented by 4, once the block has succeeded. Its members are
+    not kept in memory; that their keys differ is up to the caller.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="ascii", newline="") as stream,
+    ):
+        separators = itertools.chain(["{"], itertools.repeat(","))
+
+        def add(key: str, value: Any) -> None:
+            # Between its braces, the object of one member is a line of the whole.
+            member = json.dumps({key: value}, indent=4)[1:-2]
+            stream.write(next(separators) + member)
+
+        yield add
+        stream.write("{}\n" if next(separators) == "{" else "\n}\n")

@@ -12,18 +12,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import bioasq_form, files, finetune, qa_answers, released
+from biobert_tf import (
+    bioasq_form,
+    bioasq_yesno,
+    class_weights,
+    files,
+    finetune,
+    qa_answers,
+    released,
+)
 from biobert_tf.corpora import reading
 from biobert_tf.errors import InputError
 from biobert_tf.metrics import bioasq, squad
 from biobert_tf.qa_config import QaConfig
-from biobert_tf.tasks import qa, qa_decoding, qa_reading
+from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno, yesno_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tasks.yesno_reading import YesNoExample
 from biobert_tf.tokenization import FullTokenizer
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
+
+QaTask = qa.SpanTask | yesno.YesNoTask
 
 _TRAIN: Final = "train"
 _TEST: Final = "test"
@@ -47,16 +58,13 @@ def run(settings: QaConfig) -> Estimator:
     parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     predict_files = _predict_files(settings)
     golden_files = _golden_files(settings, predict_files)
-    task = qa.SpanTask(
-        featurizer=_featurizer(settings, parts.tokenizer), compat=settings.compat
-    )
     examples: dict[str, Sequence[QaExample]] = {}
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
-        examples[stage] = qa_reading.read_examples(path, is_training=False).examples
+        examples[stage] = _read_test(settings, path)
     return QaRun(
-        task=task,
+        task=_task(settings, parts.tokenizer, examples.get(_TRAIN, ())),
         examples=examples,
         parts=parts,
         settings=settings,
@@ -108,20 +116,10 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     """Returns the questions to train on, in random order."""
     examples: list[QaExample] = []
     for path in reading.expand(settings.stages.train_file):
-        found = qa_reading.read_examples(
-            path,
-            is_training=True,
-            version_2_with_negative=settings.version_2_with_negative,
-        )
-        if found.unrecoverable:
-            _LOG.warning(
-                "%s: %d questions are left out, their answers are not where the file "
-                "says; the first is %s",
-                path,
-                len(found.unrecoverable),
-                found.unrecoverable[0],
-            )
-        examples += found.examples
+        if settings.question_type == "yesno":
+            examples += yesno_reading.read_examples(path, needs_labels=True)
+        else:
+            examples += _read_spans(settings, path)
     if not examples:
         raise InputError(
             f"--train_file={settings.stages.train_file}: no question has an answer "
@@ -132,15 +130,62 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     return qa_reading.training_order(examples, seed)
 
 
-def _featurizer(settings: QaConfig, tokenizer: FullTokenizer) -> Featurizer:
+def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
+    found = qa_reading.read_examples(
+        path,
+        is_training=True,
+        version_2_with_negative=settings.version_2_with_negative,
+    )
+    if found.unrecoverable:
+        _LOG.warning(
+            "%s: %d questions are left out, their answers are not where the file "
+            "says; the first is %s",
+            path,
+            len(found.unrecoverable),
+            found.unrecoverable[0],
+        )
+    return found.examples
+
+
+def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
+    if settings.question_type == "yesno":
+        return yesno_reading.read_examples(path, needs_labels=False)
+    return qa_reading.read_examples(path, is_training=False).examples
+
+
+def _task(
+    settings: QaConfig, tokenizer: FullTokenizer, examples: Sequence[QaExample]
+) -> QaTask:
+    """Returns the task of a type of question, for training on some examples."""
     is_master = settings.compat == "master"
-    return Featurizer(
+    featurizer = Featurizer(
         tokenizer=tokenizer,
         max_seq_length=settings.text.max_seq_length,
         doc_stride=settings.doc_stride,
         max_query_length=settings.max_query_length,
         windows_without_answer="keep" if is_master else settings.windows_without_answer,
     )
+    if settings.question_type != "yesno":
+        return qa.SpanTask(featurizer=featurizer, compat=settings.compat)
+    labels = yesno_reading.LABELS
+    weights = class_weights.parse(
+        settings.class_weights,
+        labels,
+        [labels[bool(example.is_yes)] for example in _labelled(examples)],
+        lambda label: label if label in labels else None,
+    )
+    return yesno.YesNoTask(
+        featurizer=featurizer, class_weights=weights, compat=settings.compat
+    )
+
+
+def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
+    """Returns the yes/no questions of which the answer is known."""
+    return [
+        example
+        for example in examples
+        if isinstance(example, YesNoExample) and example.is_yes is not None
+    ]
 
 
 # --- the run ------------------------------------------------------------------------
@@ -155,7 +200,7 @@ class QaRun(finetune.Run):
         golden_files: BioASQ's answers: none, one for all stages, or one for each.
     """
 
-    task: qa.SpanTask
+    task: QaTask
     settings: QaConfig
     predict_files: Mapping[str, Path]
     golden_files: Sequence[Path]
@@ -189,24 +234,10 @@ class QaRun(finetune.Run):
             # Workers compute together; one of them writes.
             collections.deque(batches, maxlen=0)
             return {}
-        answers = qa_answers.SpanAnswers(
-            question_type=self.settings.question_type,
-            decoding=self._decoding,
-            lists=self.settings.lists,
-            known=self._known,
+        qa_answers.of(self.settings, self._known).write(
+            directory, examples, self.task.windows(rows), batches
         )
-        answers.write(directory, examples, rows, batches)
-        return self._scores(stage)
-
-    @property
-    def _decoding(self) -> qa_decoding.DecodingSettings:
-        return qa_decoding.DecodingSettings(
-            do_lower_case=self.settings.text.do_lower_case,
-            n_best_size=self.settings.n_best_size,
-            max_answer_length=self.settings.max_answer_length,
-            version_2_with_negative=self.settings.version_2_with_negative,
-            null_score_diff_threshold=self.settings.null_score_diff_threshold,
-        )
+        return self._scores(stage, examples)
 
     @property
     def _known(self) -> frozenset[str]:
@@ -222,16 +253,20 @@ class QaRun(finetune.Run):
 
     # --- scores ----------------------------------------------------------------------
 
-    def _scores(self, stage: str) -> dict[str, Any]:
+    def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
         """Prints and returns the scores of a file, if there are answers to it."""
         directory = self._directory(stage)
         if self.settings.question_type == "squad":
             return self._squad_scores(stage, self.predict_files[stage], directory)
-        if len(self.golden_files) != len(self.predict_files):
+        if len(self.golden_files) == len(self.predict_files):
+            path = self.golden_files[list(self.predict_files).index(stage)]
+            golden = files.read_json(path)
+        elif not self.golden_files and len(_labelled(examples)) == len(examples):
+            golden = bioasq_yesno.gold(_labelled(examples), self._known)
+        else:
             return {}
-        golden = self.golden_files[list(self.predict_files).index(stage)]
         submission = files.read_json(directory / bioasq_form.SUBMISSION)
-        return self._bioasq_scores(stage, [(files.read_json(golden), submission)])
+        return self._bioasq_scores(stage, [(golden, submission)])
 
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]

@@ -26,8 +26,8 @@ TRAIN = [
 TEST = {
     "q1": ("what is cured ?", ["in men cancer is cured by aspirin .", "Liver helps ."]),
     "q2": (
-        "who has nephritis ?",
-        ["nephritis is cured by aspirin in men .", "1 2 3 men " * 5],
+        "who has cancer ?",
+        ["in 2 men Liver cancer is cured .", "1 2 3 men " * 5],
     ),
 }
 GOLDEN = {"q1": [["cancer", "Liver cancer"]], "q2": [["men"]]}

@@ -19,11 +19,12 @@ LIGHT = [
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
-    "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
+    "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings questions.settings "
     "tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
-    "annotate.formats relations.candidates relations.check_report re_eval qa_answers",
+    "annotate.formats relations.candidates relations.check_report re_eval bioasq_yesno",
+    "qa_answers",
     "relations.tsv relations.check",
     "relations.chemprot",
     "corpora.markup",

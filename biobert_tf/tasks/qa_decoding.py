@@ -13,16 +13,16 @@ Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 import contextlib
 import dataclasses
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from biobert_tf import files
 from biobert_tf.errors import InputError
+from biobert_tf.tasks import qa_scores
 from biobert_tf.tasks.qa_features import QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tokenization import BasicTokenizer
@@ -152,17 +152,8 @@ def decode(
         InputError: A score is not finite; it names the question.
         ValueError: Windows are out of order, or of no example.
     """
-    groups = itertools.groupby(windows, key=lambda w: w.features.example_index)
-    nothing: tuple[None, Iterator[WindowScores]] = (None, iter(()))
-    index, own = next(groups, nothing)
-    for i, example in enumerate(examples):
-        if index != i:
-            yield decode_question(example, (), settings)
-            continue
-        yield decode_question(example, list(own), settings)
-        index, own = next(groups, nothing)
-    if index is not None:
-        raise ValueError(f"a window of example {index} is out of order")
+    for example, own in qa_scores.by_example(examples, windows):
+        yield decode_question(example, own, settings)
 
 
 def decode_question(
@@ -210,11 +201,7 @@ def _valid_spans(
         return np.empty((0, len(_Span._fields)))
     start_WL = np.stack([window.start_logits for window in windows])
     end_WL = np.stack([window.end_logits for window in windows])
-    if not (np.isfinite(start_WL).all() and np.isfinite(end_WL).all()):
-        raise InputError(
-            f"question {qas_id!r}: the model's scores are not finite; its training "
-            "went wrong, give another checkpoint"
-        )
+    qa_scores.require_finite(qas_id, start_WL, end_WL)
     can_start_WL = np.stack([w.features.token_is_max_context for w in windows])
     can_end_WL = np.stack([w.features.token_to_orig_map for w in windows]) >= 0
     # PARITY(run_qa.py:_get_best_indexes): the best of all positions, so that those of
@@ -363,7 +350,7 @@ def prediction_files(
     names = [PREDICTIONS, NBEST, *([NULL_ODDS] if version_2_with_negative else [])]
     with contextlib.ExitStack() as stack:
         texts, nbests, *odds = [
-            stack.enter_context(_json_object(output_dir / name)) for name in names
+            stack.enter_context(files.json_object(output_dir / name)) for name in names
         ]
 
         def write(prediction: Prediction) -> None:
@@ -377,21 +364,3 @@ def prediction_files(
                 add(prediction.qas_id, prediction.null_odds)
 
         yield write
-
-
-@contextlib.contextmanager
-def _json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
-    """Gives a function that adds one member to the object stored in `path`."""
-    with (
-        files.replacing(path) as temporary,
-        temporary.open("w", encoding="ascii", newline="") as stream,
-    ):
-        separators = itertools.chain(["{"], itertools.repeat(","))
-
-        def add(key: str, value: Any) -> None:
-            # Between its braces, the object of one member is a line of the whole.
-            member = json.dumps({key: value}, indent=4)[1:-2]
-            stream.write(next(separators) + member)
-
-        yield add
-        stream.write("{}\n" if next(separators) == "{" else "\n}\n")

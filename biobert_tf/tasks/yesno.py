@@ -51,24 +51,28 @@ class YesNoRow:
 
 
 class YesNoRows:
-    """The rows of questions, made anew whenever they are read: none is kept."""
+    """The rows of questions, made anew whenever they are read: none is kept.
+
+    Attributes:
+        windows: What they show.
+    """
 
     def __init__(
         self, featurizer: Featurizer, examples: Sequence[YesNoExample]
     ) -> None:
         """Makes nothing yet; see `Windows`."""
-        self._windows = Windows(featurizer, examples)
+        self.windows = Windows(featurizer, examples)
         self._examples = examples
 
     def __iter__(self) -> Iterator[YesNoRow]:
         """Yields the rows of all questions, in order."""
-        for window in self._windows:
+        for window in self.windows:
             is_yes = self._examples[window.example_index].is_yes
             yield YesNoRow(window, LABELS.index("yes" if is_yes else "no"))
 
     def __len__(self) -> int:
         """Returns the number of rows."""
-        return len(self._windows)
+        return len(self.windows)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +111,11 @@ class YesNoTask(SequenceClassification):
     def featurize(self, examples: Sequence[YesNoExample]) -> YesNoRows:
         """Returns the rows of all questions, which are made when they are read."""
         return YesNoRows(self.featurizer, examples)
+
+    def windows(self, records: Any) -> Windows:
+        """Returns what the rows show."""
+        windows: Windows = records.windows
+        return windows
 
     def counts(self, records: Any) -> dict[str, int]:
         """Returns nothing: the numbers of questions and rows say it all."""

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of windows for no and yes into one answer per question.
+
+The evidence of a window is its score for yes less that for no, in logits. A passage has
+the mean of its windows, a question the mean of its passages, however long they are.
+"""
+
+import contextlib
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from biobert_tf import bioasq_form, files
+from biobert_tf.bioasq_form import Entry
+from biobert_tf.errors import InputError
+from biobert_tf.tasks import qa_decoding, qa_scores
+from biobert_tf.tasks.qa_features import QaFeatures
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tasks.yesno_reading import YesNoExample
+
+
+class YesNoScores(NamedTuple):
+    """A window and the model's scores for it.
+
+    Attributes:
+        features: The window.
+        logits: Scores for no and for yes, float `[2]`.
+    """
+
+    features: QaFeatures
+    logits: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class YesNoAnswer:
+    """What is known of a passage, or of a question.
+
+    Attributes:
+        id: Its id.
+        evidence: How much speaks for yes, in logits; 0 if nothing was read.
+    """
+
+    id: str
+    evidence: float
+
+    @property
+    def is_yes(self) -> bool:
+        """Whether the answer is yes."""
+        return self.evidence > 0
+
+    @property
+    def text(self) -> str:
+        """The answer, yes or no."""
+        return "yes" if self.is_yes else "no"
+
+    @property
+    def probability(self) -> float:
+        """Probability of yes, in [0, 1]."""
+        weight = math.exp(-abs(self.evidence))
+        return (1 if self.evidence > 0 else weight) / (1 + weight)
+
+
+def decode(
+    examples: Iterable[QaExample], windows: Iterable[YesNoScores]
+) -> Iterator[YesNoAnswer]:
+    """Yields the answer of every passage.
+
+    Args:
+        examples: The passages; `example_index` of a window counts them from 0.
+        windows: Those of the first passage, of the second and so on; an empty passage
+            has none.
+
+    Raises:
+        InputError: A score is not finite; it names the passage.
+        ValueError: Windows are out of order, or of no example.
+    """
+    for example, own in qa_scores.by_example(examples, windows):
+        scores = np.array([window.logits for window in own], np.float64).reshape(-1, 2)
+        qa_scores.require_finite(example.qas_id, scores)
+        differences = (scores[:, 1] - scores[:, 0]).tolist()
+        yield YesNoAnswer(example.qas_id, statistics.fmean(differences or [0.0]))
+
+
+def pool(
+    passages: Iterable[YesNoAnswer], known: Collection[str] = ()
+) -> list[YesNoAnswer]:
+    """Returns the answer of every question from those of its passages.
+
+    Args:
+        passages: As `decode` yields them.
+        known: As for `bioasq_form.question_id`.
+    """
+    evidence = {passage.id: passage.evidence for passage in passages}
+    return [
+        YesNoAnswer(id_, statistics.fmean(values))
+        for id_, values in bioasq_form.by_question(evidence, known).items()
+    ]
+
+
+def gold(
+    examples: Iterable[YesNoExample], known: Collection[str] = ()
+) -> dict[str, list[Entry]]:
+    """Returns the answers that examples are labelled with, in BioASQ's form.
+
+    Args:
+        examples: Passages; those without a label are passed over.
+        known: As for `bioasq_form.question_id`.
+
+    Raises:
+        InputError: Two passages of a question are labelled differently; names it.
+    """
+    labels = {e.qas_id: e.is_yes for e in examples if e.is_yes is not None}
+    entries = []
+    for id_, answers in bioasq_form.by_question(labels, known).items():
+        if len(set(answers)) > 1:
+            raise InputError(
+                f"question {id_!r} is answered yes for one passage and no for another; "
+                "it can be scored against one answer alone"
+            )
+        entries.append(bioasq_form.yes_no(id_, answers[0]))
+    return bioasq_form.submission(entries)
+
+
+# --- files --------------------------------------------------------------------------
+
+
+def transform(
+    questions: Iterable[YesNoAnswer],
+) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
+    """Returns the submission of yes/no questions, and the same with probabilities.
+
+    Args:
+        questions: As `pool` returns them.
+
+    Returns:
+        The submission. The other: both answers, best first, as `[text, probability]`.
+    """
+    entries, with_probabilities = [], []
+    for answer in questions:
+        entry = bioasq_form.yes_no(answer.id, answer.is_yes)
+        pairs = [[text, value] for text, value in _probabilities(answer).items()]
+        pairs.sort(key=lambda pair: pair[0] != answer.text)
+        entries.append(entry)
+        with_probabilities.append(entry | {"exact_answer": pairs})
+    return bioasq_form.submission(entries), bioasq_form.submission(with_probabilities)
+
+
+@contextlib.contextmanager
+def prediction_files(output_dir: Path) -> Iterator[Callable[[YesNoAnswer], None]]:
+    """Gives a function that writes the answer of one passage, each passage once.
+
+    The files are `predictions.json` with yes or no, and `nbest_predictions.json` with
+    the probabilities of both. They are there once the block has succeeded, and neither
+    otherwise. What is written is not kept in memory.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    with (
+        files.json_object(output_dir / qa_decoding.PREDICTIONS) as texts,
+        files.json_object(output_dir / qa_decoding.NBEST) as probabilities,
+    ):
+
+        def write(answer: YesNoAnswer) -> None:
+            texts(answer.id, answer.text)
+            probabilities(answer.id, _probabilities(answer))
+
+        yield write
+
+
+def _probabilities(answer: YesNoAnswer) -> dict[str, float]:
+    return {"yes": answer.probability, "no": 1 - answer.probability}

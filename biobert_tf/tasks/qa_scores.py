@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model's scores of windows, brought back to the questions they are about."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from biobert_tf.errors import InputError
+from biobert_tf.tasks.qa_features import QaFeatures
+from biobert_tf.tasks.qa_reading import QaExample
+
+
+class Window(Protocol):
+    """A window with anything that was found of it."""
+
+    @property
+    def features(self) -> QaFeatures:
+        """Returns the window."""
+
+
+WindowT = TypeVar("WindowT", bound=Window)
+
+
+def by_example(
+    examples: Iterable[QaExample], windows: Iterable[WindowT]
+) -> Iterator[tuple[QaExample, list[WindowT]]]:
+    """Yields every example with its windows; one of an empty context has none.
+
+    Args:
+        examples: The questions; `example_index` of a window counts them from 0.
+        windows: Those of the first question, of the second and so on.
+
+    Raises:
+        ValueError: Windows are out of order, or of no example.
+    """
+    groups = itertools.groupby(windows, key=lambda w: w.features.example_index)
+    nothing: tuple[None, Iterator[WindowT]] = (None, iter(()))
+    index, own = next(groups, nothing)
+    for i, example in enumerate(examples):
+        if index != i:
+            yield example, []
+            continue
+        yield example, list(own)
+        index, own = next(groups, nothing)
+    if index is not None:
+        raise ValueError(f"a window of example {index} is out of order")
+
+
+def require_finite(qas_id: str, *scores: np.ndarray) -> None:
+    """Refuses scores that are infinite or not numbers.
+
+    Raises:
+        InputError: One is; it names the question.
+    """
+    if not all(np.isfinite(values).all() for values in scores):
+        raise InputError(
+            f"question {qas_id!r}: the model's scores are not finite; its training "
+            "went wrong, give another checkpoint"
+        )
