@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import os
 import stat
 
@@ -18,6 +19,12 @@ def test_read_text_drops_a_byte_order_mark(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"\xef\xbb\xbfa\xef\xbb\xbf\n")
     assert files.read_text(path) == "a\ufeff\n"
+
+
+def test_read_verbatim_keeps_every_line_end(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n\n")
+    assert files.read_verbatim(path) == "a\r\nb\rc\n\n"
 
 
 def test_read_text_names_the_line_of_a_bad_byte(tmp_path):
@@ -121,3 +128,20 @@ def test_a_directory_where_a_file_is_to_be(tmp_path):
     with pytest.raises(InputError, match="folder: cannot be written: Is a directory"):
         files.write_text(tmp_path / "folder", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_json_objects_are_written_member_by_member(tmp_path):
+    path = tmp_path / "new" / "a.json"
+    with files.json_object(path) as add:
+        add("\u03b2", [1])
+        add('"', {"a": {}})
+        assert not path.exists()
+    values = {"\u03b2": [1], '"': {"a": {}}}
+    assert path.read_text("ascii") == json.dumps(values, indent=4) + "\n"
+    with files.json_object(path):
+        pass
+    assert path.read_text("ascii") == "{}\n"
+    with pytest.raises(TypeError), files.json_object(path) as add:
+        add("a", object())
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+    assert path.read_text("ascii") == "{}\n"

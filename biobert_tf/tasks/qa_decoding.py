@@ -12,6 +12,7 @@ Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -269,7 +270,8 @@ class _Reader:
     def __init__(self, example: QaExample, do_lower_case: bool) -> None:
         self._words = example.doc_tokens
         self._offsets = example.doc_offsets
-        self._tokenizer = BasicTokenizer(do_lower_case)
+        # The answers to a question share most of their words.
+        self._cut = functools.cache(BasicTokenizer(do_lower_case).tokenize)
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
         """Returns the text of a span, and where in the context it stands."""
@@ -277,8 +279,10 @@ class _Reader:
         pieces = pieces.replace(" ##", "").replace("##", "")
         first = features.token_to_orig_map[span.start]
         last = features.token_to_orig_map[span.end]
-        original = " ".join(self._words[first : last + 1])
-        start, end = _project(" ".join(pieces.split()), original, self._tokenizer)
+        words = self._words[first : last + 1]
+        original = " ".join(words)
+        tokenized = " ".join(itertools.chain.from_iterable(map(self._cut, words)))
+        start, end = _project(" ".join(pieces.split()), original, tokenized)
         place = self._offset(first, start), self._offset(first, end - 1) + 1
         return original[start:end], place
 
@@ -301,15 +305,13 @@ def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> 
         original: The words of the context that they come from.
         tokenizer: With the case of the one that made the pieces.
     """
-    start, end = _project(predicted, original, tokenizer)
+    tokenized = " ".join(tokenizer.tokenize(original))
+    start, end = _project(predicted, original, tokenized)
     return original[start:end]
 
 
-def _project(
-    predicted: str, original: str, tokenizer: BasicTokenizer
-) -> tuple[int, int]:
+def _project(predicted: str, original: str, tokenized: str) -> tuple[int, int]:
     """Returns `[start, end)` of the predicted text in `original` (run_qa.py)."""
-    tokenized = " ".join(tokenizer.tokenize(original))
     found = tokenized.find(predicted)
     # PARITY(run_qa.py:get_final_text): spaces are " " alone, the tokenizer's are more;
     # and equal numbers of characters are taken for the same characters.
