@@ -7,16 +7,16 @@ the files, not with their text.
 
 import bisect
 import dataclasses
+import functools
 import re
 from collections.abc import Collection
 from typing import Final
 
 from biobert_tf.corpora import reading, sentences
 from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.corpora.sentences import Span
 from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
-
-Span = tuple[int, int]
 
 # At the end of http://www.ncbi.nlm.nih.gov/pubmed/123, or the number alone.
 _PMID: Final = re.compile(r"(?:^|[/:])0*([1-9][0-9]{0,8})/?$")
@@ -51,18 +51,17 @@ class Abstract:
             is_title: Whether it is in the title. If not, a place behind the title is
                 taken rather than one in it.
         """
-        # BioASQ leaves out the space between the parts of an abstract.
-        places = [i for i, letter in enumerate(self.text) if letter != " "]
+        # BioASQ has no space between the parts of an abstract.
         squeezed, wanted = self.text.replace(" ", ""), snippet.replace(" ", "")
-        behind = 0
+        start = -1
         if not is_title and len(self.starts) > 1:
-            behind = bisect.bisect_left(places, self.starts[1])
-        start = squeezed.find(wanted, behind)
+            behind = bisect.bisect_left(self._letters, self.starts[1])
+            start = squeezed.find(wanted, behind)
         if start < 0:
             start = squeezed.find(wanted)
         if start < 0:
             return None
-        return places[start], places[start + len(wanted) - 1] + 1
+        return self._letters[start], self._letters[start + len(wanted) - 1] + 1
 
     def widened(self, span: Span, num_sentences: int) -> Span:
         """Returns the sentences that a span touches, and some on either side of them.
@@ -71,16 +70,21 @@ class Abstract:
             span: A part of the text.
             num_sentences: How many more on either side, where there are as many.
         """
-        found = self._sentences()
         touched = [
             i
-            for i, (start, end) in enumerate(found)
+            for i, (start, end) in enumerate(self._sentences)
             if start < span[1] and span[0] < end
         ]
         first = max(touched[0] - num_sentences, 0)
-        last = min(touched[-1] + num_sentences, len(found) - 1)
-        return found[first][0], found[last][1]
+        last = min(touched[-1] + num_sentences, len(self._sentences) - 1)
+        return self._sentences[first][0], self._sentences[last][1]
 
+    @functools.cached_property
+    def _letters(self) -> list[int]:
+        """Returns the places of all characters that are no spaces."""
+        return [place for place, letter in enumerate(self.text) if letter != " "]
+
+    @functools.cached_property
     def _sentences(self) -> list[Span]:
         """Returns the sentences; the end of a title or of a part ends one."""
         ends = (*(start - 1 for start in self.starts[1:]), len(self.text))

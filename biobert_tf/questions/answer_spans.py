@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Finds an answer in a text, as a character span.
+"""Finds an answer in a text, as a character span.
 
 An answer is found as whole words: neither end of it cuts a word, and none cuts a
 number (`2` is not in `2.5`). The ways to look for it, in this order:
@@ -7,7 +7,9 @@ number (`2` is not in `2.5`). The ways to look for it, in this order:
 1. `exact`: as it is written,
 2. `case`: but for case,
 3. `form`: but for case, white space, hyphens, a final full stop, and Greek letters that
-   are written as names. `TNF alpha` is `TNF-\u03b1`, `IgG4` is `IgG-4`.
+   are written as names. `IL1 beta` is `IL-1β`, `IgG4` is `IgG-4`.
+
+A name of one or two characters is only found as it is written: `AS` is not `as`.
 
 docs/question_answering_data.md says what each adds on real questions, and what looser
 ones would.
@@ -48,6 +50,8 @@ _ATOM: Final = re.compile(
     rf"|[^{_GAPS}]|^[{_HYPHENS}]|[{_HYPHENS}]$"
 )
 _HYPHEN: Final = re.compile(f"[{_HYPHENS}]")
+# Of a name that may differ from the text.
+_LEAST_LENGTH: Final = 3
 
 
 class Found(NamedTuple):
@@ -109,7 +113,7 @@ class Answer:
                 `corpora.document.normalize` leaves them.
         """
         self._names = names
-        self._folded = [fold(name) for name in names]
+        self._folded = [fold(name) for name in names if len(name) >= _LEAST_LENGTH]
         patterns = [_pattern(name) for name in self._folded]
         self._patterns = [pattern for pattern in patterns if pattern is not None]
 

@@ -169,7 +169,7 @@ def _answers(value: Any, question_type: str) -> tuple[Names, ...]:
     A text is an answer; a list of texts holds the synonyms of one answer, but those
     of a list question are its items; a list of lists holds answers of synonyms.
     """
-    if value is None:
+    if value is None or question_type == "summary":
         return ()
     parts = value if isinstance(value, list) else [value]
     if not any(isinstance(part, list) for part in parts) and question_type != "list":
@@ -196,14 +196,21 @@ def _snippets(values: Any) -> Iterator[Snippet]:
     for number, snippet in enumerate(values, start=1):
         if not isinstance(snippet, dict):
             raise InputError(f"has snippet {number} {_short(snippet)}, want an object")
-        texts = {key: snippet.get(key, "") for key in ("document", "beginSection")}
-        texts["text"] = snippet.get("text")
-        for key, text in texts.items():
-            if not isinstance(text, str):
-                raise InputError(f"has no text as {key!r} of snippet {number}")
+        has_document = snippet.get("document") is not None
         yield Snippet(
-            clean(texts["text"]), texts["document"], texts["beginSection"] == "title"
+            clean(_text(snippet, "text", number)),
+            _encodable(_text(snippet, "document", number)) if has_document else "",
+            snippet.get("beginSection") == "title",
         )
+
+
+def _text(snippet: Mapping[str, Any], key: str, number: int) -> str:
+    value = snippet.get(key)
+    if not isinstance(value, str):
+        raise InputError(
+            f"has {key!r} {_short(value)} in snippet {number}, want a text"
+        )
+    return value
 
 
 def clean(text: str) -> str:

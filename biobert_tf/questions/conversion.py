@@ -16,7 +16,7 @@ from biobert_tf import files
 from biobert_tf.corpora import reading
 from biobert_tf.errors import InputError
 from biobert_tf.questions import abstracts, bioasq_reading
-from biobert_tf.questions.answer_spans import LEVELS, Answer, Found, Text
+from biobert_tf.questions.answer_spans import Answer, Level, Span, Text
 from biobert_tf.questions.bioasq_reading import Pool, Question
 from biobert_tf.questions.passages import Losses, Passage, PassageMaker
 from biobert_tf.questions.settings import BioAsqDataConfig
@@ -31,6 +31,11 @@ NO_ANSWER: Final = "no exact answer"
 NO_VERDICT: Final = "exact answer neither yes nor no"
 NOT_FOUND: Final = "no passage holds an answer"
 _MOST_NAMED: Final = 3
+_LEVEL_TEXTS: Final[dict[Level, str]] = {
+    "exact": "as written",
+    "case": "but for case",
+    "form": "in another form",
+}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -89,8 +94,10 @@ class Counts:
             ),
         ]
         if self.levels:
-            found = ", ".join(f"{self.levels[level]:,} {level}" for level in LEVELS)
-            lines.append(f"answers found: {found}")
+            found = (
+                f"{self.levels[level]:,} {text}" for level, text in _LEVEL_TEXTS.items()
+            )
+            lines.append(f"answers found: {', '.join(found)}")
         if self.num_items:
             lines.append(
                 f"items of lists: {self.num_items_found:,} of {self.num_items:,} found"
@@ -207,12 +214,12 @@ def _with_spans(
     for passage in passages:
         text = Text(passage.text, passage.evidence)
         # Of two items in the same place one is enough.
-        spans: dict[tuple[int, int], Found] = {}
+        spans: dict[Span, Level] = {}
         for i, answer in enumerate(answers):
             if (found := answer.find(text)) is not None:
                 found_items.add(i)
-                spans.setdefault(found[:2], found)
-        counts.levels.update(found.level for found in spans.values())
+                spans.setdefault((found.start, found.end), found.level)
+        counts.levels.update(spans.values())
         if spans:
             yield passage, [_span_entry(passage.text, span) for span in spans]
     if question.type == "list":
@@ -220,7 +227,7 @@ def _with_spans(
         counts.num_items_found += len(found_items)
 
 
-def _span_entry(text: str, span: tuple[int, int]) -> Entry:
+def _span_entry(text: str, span: Span) -> Entry:
     start, end = span
     return {"answers": [{"text": text[start:end], "answer_start": start}]}
 

@@ -8,7 +8,8 @@ around them, and the whole abstracts.
 
 import dataclasses
 
-from biobert_tf.questions.abstracts import Abstracts, Span
+from biobert_tf.corpora.sentences import Span
+from biobert_tf.questions.abstracts import Abstracts, pmid
 from biobert_tf.questions.bioasq_reading import Question, Snippet
 from biobert_tf.questions.settings import Strategy
 
@@ -34,8 +35,8 @@ class Losses:
         empty: Snippets without text.
         unlocated: Snippets that are not in the text of their document. For appended
             they are passages as they are; an abstract is one in any case.
-        missing: Documents that the files do not hold, each once. Their snippets are
-            passages as they are.
+        missing: Documents that the files do not hold, each once: PMID, URL or "". Their
+            snippets are passages as they are.
     """
 
     empty: int = 0
@@ -81,7 +82,7 @@ class PassageMaker:
             return snippet.text, None
         abstract = self.abstracts.of(snippet.document)
         if abstract is None:
-            losses.missing[snippet.document] = None
+            losses.missing[pmid(snippet.document) or snippet.document] = None
             return snippet.text, None
         place = abstract.locate(snippet.text, snippet.is_title)
         if place is None:
