@@ -61,6 +61,16 @@ def qa(argv: Sequence[str]) -> None:
     qa_run.run(settings)
 
 
+def ask(argv: Sequence[str]) -> None:
+    """Ask a trained model a question about texts."""
+    from biobert_tf.questions import settings
+
+    ask_config = flags.parse(settings.AskConfig, argv)
+    from biobert_tf import qa_ask
+
+    print(qa_ask.ask(ask_config), end="")
+
+
 def re_eval(argv: Sequence[str]) -> None:
     """Score a file of relation probabilities as re_eval.py does."""
     from biobert_tf.relations import settings
@@ -378,6 +388,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
     "re": re,
     "qa": qa,
+    "ask": ask,
     "re-eval": re_eval,
     "re-data": re_data,
     "re-predict": re_predict,

@@ -86,8 +86,8 @@ class SpanAnswers:
         is_version_2 = self.decoding.version_2_with_negative
         nbest: dict[str, list[dict[str, Any]]] = {}
         with qa_decoding.prediction_files(directory, is_version_2) as write:
-            scored = _scored(rows, batches, "start_logits", "end_logits")
-            windows = itertools.starmap(WindowScores, scored)
+            pairs = scored(rows, batches, "start_logits", "end_logits")
+            windows = itertools.starmap(WindowScores, pairs)
             for prediction in qa_decoding.decode(examples, windows, self.decoding):
                 write(prediction)
                 if self.question_type != "squad":
@@ -146,7 +146,7 @@ class YesNoAnswers:
         """
         answers = []
         with bioasq_yesno.prediction_files(directory) as write:
-            windows = itertools.starmap(YesNoScores, _scored(rows, batches, "logits"))
+            windows = itertools.starmap(YesNoScores, scored(rows, batches, "logits"))
             for answer in bioasq_yesno.decode(examples, windows):
                 write(answer)
                 answers.append(answer)
@@ -178,7 +178,7 @@ def of(settings: QaConfig, known: Collection[str]) -> Answers:
     )
 
 
-def _scored(
+def scored(
     rows: Iterable[QaFeatures], batches: Batches, *names: str
 ) -> Iterator[tuple[Any, ...]]:
     """Yields every window with those of its scores that are named."""

@@ -32,7 +32,7 @@ LIGHT = [
     "corpora.reading",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
     "pretraining_data.workers vocabularies.settings vocabularies.case "
-    "questions.abstracts",
+    "questions.abstracts questions.contexts",
     "pretraining_data.pairs pretraining_data.spool vocabularies.words "
     "questions.passages",
     "pretraining_data.masking vocabularies.learning vocabularies.report "
@@ -59,9 +59,9 @@ HEAVY = [
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
-    "finetune pretrain_run",
+    "finetune pretrain_run trained",
     "ner_run re_run qa_run",
-    "re_folds re_predict",
+    "re_folds re_predict qa_ask",
     "demos",
     "cli",
 ]
