@@ -264,6 +264,18 @@ def test_no_question_vanishes_with_its_documents(make, tmp_path):
     )
 
 
+def test_documents_that_are_not_of_pubmed(make, tmp_path):
+    pubmed = write_pubmed(tmp_path / "p.xml", {1: ("One.",)})
+    flags = {"split": "test", "strategy": "abstract", "abstracts": str(pubmed)}
+    asked = question("q", "list", snippet("Text.", "../pmc/articles/PMC1"))
+    counts, [paragraph] = make([asked], "list", **flags)
+    assert paragraph["context"] == "Text."
+    assert counts.summary().endswith(
+        "1 documents not in the files, their snippets used: "
+        "http://www.ncbi.nlm.nih.gov/pubmed/../pmc/articles/PMC1"
+    )
+
+
 # --- ids -----------------------------------------------------------------------------
 
 
