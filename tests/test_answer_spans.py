@@ -90,6 +90,7 @@ def test_offsets_hold_without_case(text, name, expected):
         ("IL 2R", "IL2", None),
         ("group 2. 5 of", "2.5", None),
         ("IL 2R, IL 2", "IL2", ("IL 2", 7, "form")),
+        ("xab ab ab", "ab-ab", ("ab ab", 4, "form")),
         ("alphabet", "\u03b1bet", ("alphabet", 0, "form")),
         # Nothing but signs is looked for as it is.
         ("a - b + c", "+-", None),

@@ -98,7 +98,8 @@ def test_factoid_training(make, output):
 
 
 def test_the_file_as_it_is_written(make, output):
-    make([question("q", "factoid", "An ä.", answer="ä")])
+    # Half of a surrogate pair, which JSON can hold, is not in UTF-8.
+    make([question("q\ud800", "factoid", "An ä.", answer="ä", body="\ud800?")])
     assert json.loads(output.read_text("utf-8")) == {
         "version": "BioASQ-factoid-train-snippet",
         "data": [
@@ -109,8 +110,8 @@ def test_the_file_as_it_is_written(make, output):
                         "context": "An ä.",
                         "qas": [
                             {
-                                "id": "q_000",
-                                "question": "Which gene?",
+                                "id": "q?_000",
+                                "question": "??",
                                 "answers": [{"text": "ä", "answer_start": 3}],
                             }
                         ],
@@ -260,6 +261,18 @@ def test_no_question_vanishes_with_its_documents(make, tmp_path):
         "abstracts: 1\n"
         "1 snippets not found in their abstract\n"
         "4 documents not in the files, their snippets used: 5, 6, 7, ..."
+    )
+
+
+def test_documents_that_are_not_of_pubmed(make, tmp_path):
+    pubmed = write_pubmed(tmp_path / "p.xml", {1: ("One.",)})
+    flags = {"split": "test", "strategy": "abstract", "abstracts": str(pubmed)}
+    asked = question("q", "list", snippet("Text.", "../pmc/articles/PMC1"))
+    counts, [paragraph] = make([asked], "list", **flags)
+    assert paragraph["context"] == "Text."
+    assert counts.summary().endswith(
+        "1 documents not in the files, their snippets used: "
+        "http://www.ncbi.nlm.nih.gov/pubmed/../pmc/articles/PMC1"
     )
 
 

@@ -124,13 +124,15 @@ def read_abstracts(patterns: str, wanted: Collection[str]) -> Abstracts:
     Args:
         patterns: Comma-separated globs of PubMed XML files. The files of a glob are
             taken as published in the order of their names, as PubMed's are.
-        wanted: PMIDs.
+        wanted: PMIDs; without any no file is read.
 
     Raises:
         InputError: A glob matches no file, a file cannot be opened, or no file holds
             any of the wanted citations.
     """
     paths = reading.expand(patterns)
+    if not wanted:
+        return Abstracts()
     config = CorpusConfig()
     options = reading.ReadOptions(config, reading.find_current(paths, config))
     num_damaged = 0
