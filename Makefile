@@ -18,7 +18,8 @@ test: lint
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_pretraining.py setup.py
+	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_qa.py run_pretraining.py \
+		setup.py
 
 # The stamps keep a second run off the network.
 .venv/installed: setup.py constraints.txt

@@ -15,6 +15,7 @@ from typing import Final
 
 from biobert_tf import (
     __version__,
+    cli_scores,
     config,
     flags,
     pretraining_config,
@@ -69,23 +70,6 @@ def ask(argv: Sequence[str]) -> None:
     from biobert_tf import qa_ask
 
     print(qa_ask.ask(ask_config), end="")
-
-
-def re_eval(argv: Sequence[str]) -> None:
-    """Score a file of relation probabilities as re_eval.py does."""
-    from biobert_tf.relations import settings
-
-    eval_config = flags.parse(settings.ReEvalConfig, argv)
-    from biobert_tf import re_eval
-    from biobert_tf.metrics import relations
-
-    scores = re_eval.evaluate(
-        eval_config.output_path,
-        eval_config.answer_path,
-        eval_config.task,
-        eval_config.data_format,
-    )
-    print(relations.report(scores), end="")
 
 
 def re_data(argv: Sequence[str]) -> None:
@@ -325,71 +309,12 @@ def convert(argv: Sequence[str]) -> None:
     )
 
 
-def conlleval(argv: Sequence[str]) -> None:
-    """Score a file of `word gold predicted` lines as conlleval.pl does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=conlleval.__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("-d", dest="delimiter", default=" ", help="column separator")
-    arguments = parser.parse_args(argv[1:])
-    from biobert_tf.metrics import conlleval as metric
-
-    print(metric.report_file(arguments.file, arguments.delimiter), end="")
-
-
-def squad_eval(argv: Sequence[str]) -> None:
-    """Score answers to SQuAD as its official script does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=squad_eval.__doc__)
-    parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
-    parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
-    parser.add_argument("--null_odds", type=Path, help="question id -> odds, for v2")
-    parser.add_argument(
-        "--threshold", type=float, default=1.0, help="odds above it leave blank"
-    )
-    arguments = parser.parse_args(argv[1:])
-    from biobert_tf.metrics import squad
-
-    print(squad.report(squad.evaluate_files(**vars(arguments))), end="")
-
-
-def bioasq_eval(argv: Sequence[str]) -> None:
-    """Score answers to BioASQ task b, phase B, as its official program does."""
-    from biobert_tf.metrics import bioasq, bioasq_answers
-
-    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_eval.__doc__)
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=Path,
-        metavar="GOLDEN SUBMISSION",
-        help="of one batch, or of several, which are averaged over all questions",
-    )
-    parser.add_argument(
-        "--edition", type=int, choices=bioasq_answers.EDITIONS, default=5
-    )
-    parser.add_argument(
-        "--types",
-        nargs="+",
-        choices=bioasq_answers.TYPES,
-        default=bioasq_answers.TYPES,
-        help="questions to score",
-    )
-    arguments = parser.parse_args(argv[1:])
-    golden, submissions = arguments.files[::2], arguments.files[1::2]
-    if len(golden) != len(submissions):
-        raise InputError(
-            f"{len(arguments.files)} files; want GOLDEN SUBMISSION of every batch"
-        )
-    batches = zip(golden, submissions, strict=True)
-    scores = bioasq.pooled_files(batches, arguments.edition, types=arguments.types)
-    print(bioasq.report(scores), end="")
-
-
 _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
     "re": re,
     "qa": qa,
     "ask": ask,
-    "re-eval": re_eval,
+    "re-eval": cli_scores.re_eval,
     "re-data": re_data,
     "re-predict": re_predict,
     "bioasq-data": bioasq_data,
@@ -399,9 +324,9 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "inspect-tfrecord": inspect_tfrecord,
     "vocab": vocab,
     "convert": convert,
-    "conlleval": conlleval,
-    "squad-eval": squad_eval,
-    "bioasq-eval": bioasq_eval,
+    "conlleval": cli_scores.conlleval,
+    "squad-eval": cli_scores.squad_eval,
+    "bioasq-eval": cli_scores.bioasq_eval,
     "demo": demo,
 }
 

@@ -24,7 +24,7 @@ LIGHT = [
     "tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
     "annotate.formats relations.candidates relations.check_report re_eval bioasq_yesno",
-    "qa_answers",
+    "qa_answers cli_scores",
     "relations.tsv relations.check",
     "relations.chemprot",
     "corpora.markup",

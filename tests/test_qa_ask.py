@@ -4,6 +4,7 @@
 import gzip
 import io
 import json
+import re
 from types import SimpleNamespace
 
 import ner_toys
@@ -12,7 +13,7 @@ import qa_toys as toys
 
 from biobert_tf import cli, files, program, qa_ask
 from biobert_tf.config import DeviceConfig
-from biobert_tf.questions.contexts import NamedText
+from biobert_tf.questions.contexts import NamedText, read_contexts
 from biobert_tf.tasks.qa_decoding import Answer, Prediction
 
 QUESTION, PASSAGE, _ = toys.TRAIN[0]
@@ -151,14 +152,18 @@ def test_articles(trained, tmp_path, capsys):
     path = tmp_path / "pubmed.xml"
     path.write_text(
         "<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>7</PMID><Article>"
-        "<ArticleTitle>3 2 1 .</ArticleTitle><Abstract><AbstractText>"
+        "<ArticleTitle>What .</ArticleTitle><Abstract><AbstractText>"
         f"{PASSAGE}</AbstractText></Abstract></Article></MedlineCitation>"
         "</PubmedArticle></PubmedArticleSet>"
     )
-    status, printed, _ = ask(trained, capsys, context=path, num_answers=1)
+    [text] = read_contexts(str(path))
+    assert text == NamedText("PMID:7", f"What . {PASSAGE}")
+    status, printed, _ = ask(trained, capsys, context=path)
     assert status == 0
-    # The title, a space, "in men ".
-    assert printed.splitlines()[0].endswith("  cancer  [PMID:7 15:21]")
+    places = re.findall(r"  (\S.*)  \[PMID:7 (\d+):(\d+)\]\n", printed)
+    assert places
+    for answer, start, end in places:
+        assert text.text[int(start) : int(end)] == answer
 
 
 def test_standard_input(trained, monkeypatch, capsys):
