@@ -58,6 +58,8 @@ def run(settings: QaConfig) -> Estimator:
     parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     predict_files = _predict_files(settings)
     golden_files = _golden_files(settings, predict_files)
+    # Read at once: what cannot be scored against is known before anything is computed.
+    known = frozenset(id_ for p in golden_files for id_ in bioasq.question_ids(p))
     examples: dict[str, Sequence[QaExample]] = {}
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
@@ -73,6 +75,7 @@ def run(settings: QaConfig) -> Estimator:
         free=_FREE_ON_RESUME,
         predict_files=predict_files,
         golden_files=golden_files,
+        known=known,
     ).execute()
 
 
@@ -198,12 +201,14 @@ class QaRun(finetune.Run):
     Attributes:
         predict_files: What is predicted, by stage.
         golden_files: BioASQ's answers: none, one for all stages, or one for each.
+        known: Ids of BioASQ's questions, as far as they are given.
     """
 
     task: QaTask
     settings: QaConfig
     predict_files: Mapping[str, Path]
     golden_files: Sequence[Path]
+    known: frozenset[str]
 
     def _num_scheduled(self, examples: Sequence[Any], rows: finetune.Rows) -> int:
         """Returns how many rows an epoch of the schedule has.
@@ -234,15 +239,10 @@ class QaRun(finetune.Run):
             # Workers compute together; one of them writes.
             collections.deque(batches, maxlen=0)
             return {}
-        qa_answers.of(self.settings, self._known).write(
+        qa_answers.of(self.settings, self.known).write(
             directory, examples, self.task.windows(rows), batches
         )
         return self._scores(stage, examples)
-
-    @property
-    def _known(self) -> frozenset[str]:
-        """Returns the ids of BioASQ's questions, as far as they are given."""
-        return frozenset().union(*map(bioasq.question_ids, self.golden_files))
 
     def _directory(self, stage: str) -> Path:
         """Returns where the answers to a file go."""
@@ -262,7 +262,7 @@ class QaRun(finetune.Run):
             path = self.golden_files[list(self.predict_files).index(stage)]
             golden = files.read_json(path)
         elif not self.golden_files and len(_labelled(examples)) == len(examples):
-            golden = bioasq_yesno.gold(_labelled(examples), self._known)
+            golden = bioasq_yesno.gold(_labelled(examples), self.known)
         else:
             return {}
         submission = files.read_json(directory / bioasq_form.SUBMISSION)

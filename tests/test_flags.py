@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import __version__, cli, config, flags
+from biobert_tf import __version__, cli, config, flags, qa_config
 from biobert_tf.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +68,31 @@ RELATION = {
     "class_weights": "",
 }
 
+# run_qa.py of dmis-lab/biobert; do_lower_case is true there too, and verbose_logging,
+# which prints answers that cannot be aligned, is none of ours.
+QA = {
+    **{name: value for name, value in ORIGINAL.items() if name != "do_eval"},
+    "do_train": False,
+    "do_predict": False,
+    "num_train_epochs": 3.0,
+    "max_seq_length": 384,
+    "train_file": "",
+    "predict_file": "",
+    "doc_stride": 128,
+    "max_query_length": 64,
+    "n_best_size": 20,
+    "max_answer_length": 30,
+    "version_2_with_negative": False,
+    "null_score_diff_threshold": 0.0,
+    **{name: value for name, value in OURS.items() if name != "train_on"},
+    "golden_file": "",
+    "question_type": "factoid",
+    "windows_without_answer": "skip",
+    "list_threshold": 0.42,
+    "use_number": True,
+    "class_weights": "",
+}
+
 
 def parse(*words):
     return flags.parse(config.NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
@@ -87,6 +112,13 @@ def test_names_and_defaults_of_relation_extraction():
     settings = flags.parse(config.RelationConfig, argv, cli.RE_DEFAULTS)
     paths = {"data_dir": "in", "output_dir": "out"}
     assert config.to_dict(settings) == paths | RELATION | {"do_eval": True}
+
+
+def test_names_and_defaults_of_question_answering():
+    argv = ["run_qa.py", "--output_dir=out", "--do_predict", "--predict_file=q.json"]
+    settings = flags.parse(qa_config.QaConfig, argv, cli.QA_DEFAULTS)
+    given = {"output_dir": "out", "do_predict": True, "predict_file": "q.json"}
+    assert config.to_dict(settings) == QA | given
 
 
 def test_defaults_of_the_class_where_the_script_has_none():
@@ -184,6 +216,19 @@ CONFIGS = [
             "--entity_markers",
         ),
     ),
+    (
+        qa_config.QaConfig,
+        (
+            "--output_dir=out",
+            "--do_train",
+            "--train_file=a b.json,c*.json",
+            "--nodo_predict",
+            "--question_type=yesno",
+            "--class_weights=balanced",
+            "--null_score_diff_threshold=-2.5",
+            "--nouse_number",
+        ),
+    ),
 ]
 
 
@@ -236,7 +281,7 @@ def test_bad_flags_are_one_line(words, named):
 @pytest.mark.parametrize(
     "words, missing",
     [
-        ([], "--data_dir and --output_dir"),
+        ([], "--output_dir and --data_dir"),
         (["--data_dir=in"], "--output_dir"),
         (["--output_dir=out", "--seed=1"], "--data_dir"),
     ],
@@ -257,7 +302,9 @@ def leaves(config_type):
             yield field
 
 
-@pytest.mark.parametrize("config_type", [config.NerConfig, config.RelationConfig])
+@pytest.mark.parametrize(
+    "config_type", [config.NerConfig, config.RelationConfig, qa_config.QaConfig]
+)
 def test_every_flag_is_documented(config_type):
     names = [field.name for field in leaves(config_type)]
     assert len(names) == len(set(names))
@@ -294,7 +341,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("script", ["run_ner.py", "run_re.py"])
+@pytest.mark.parametrize("script", ["run_ner.py", "run_re.py", "run_qa.py"])
 def test_help_of_the_script_does_not_import_tensorflow(script):
     code = """
 import runpy, sys

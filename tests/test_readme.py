@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, config, flags, pretraining_config
+from biobert_tf import cli, config, flags, pretraining_config, qa_config
 from biobert_tf.questions import settings as question_settings
 from biobert_tf.relations import settings as relation_settings
 
@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = {
     "run_ner.py": (config.NerConfig, cli.NER_DEFAULTS),
     "run_re.py": (config.RelationConfig, cli.RE_DEFAULTS),
+    "run_qa.py": (qa_config.QaConfig, cli.QA_DEFAULTS),
     "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),
     "biobert create-pretraining-data": (
         pretraining_config.CreatePretrainingDataConfig,
@@ -26,6 +27,7 @@ COMMANDS = {
     "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
+    "biobert ask": (question_settings.AskConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
 }
 

@@ -285,13 +285,13 @@ def pooled_files(
     return _pooled(read, edition, types, skip_missing)
 
 
-def question_ids(golden: Path) -> list[str]:
-    """Returns the ids of the questions in a file of gold.
+def question_ids(golden: Path, edition: int = 5) -> list[str]:
+    """Returns the ids of the questions in a file of gold, which can be scored against.
 
     Raises:
         InputError: The file cannot be read or is not in BioASQ's form; it is named.
     """
-    return [gold.id for gold in parsed(golden, read_gold, TOLERANT)]
+    return [gold.id for gold in parsed(golden, read_gold, edition)]
 
 
 def report(scores: BioAsqScores) -> str:
