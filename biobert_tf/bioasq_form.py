@@ -11,7 +11,7 @@ the question's id and a number: `<id>_001`, `<id>_002`. Here they become one ans
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ Entry = dict[str, Any]
 
 NBest = Mapping[str, Sequence[Mapping[str, Any]]]
 """What `nbest_predictions.json` holds: by id, objects with `text`, `probability`."""
+
+MakeEntry = Callable[[str, Sequence[tuple[str, float]]], Entry]
+"""Makes the entry of a question of its id and what `pool` returns."""
 
 _SUB_ID: Final = re.compile(r"(.+)_[0-9]{3}", re.DOTALL)
 
@@ -105,6 +108,11 @@ def factoid(id_: str, answers: Iterable[str]) -> Entry:
     return _entry("factoid", id_, [[text] for text in answers][:MAX_FACTOID_ANSWERS])
 
 
+def factoid_entry(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
+    """Returns the entry of a factoid question, of what `pool` returns."""
+    return factoid(id_, (text for text, _ in answers))
+
+
 def list_question(id_: str, answers: Iterable[str]) -> Entry:
     """Returns the entry of a list question.
 
@@ -144,25 +152,28 @@ def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
 
 
 def transform(
-    nbest: NBest, known: Collection[str] = ()
+    nbest: NBest, known: Collection[str] = (), make: MakeEntry = factoid_entry
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
-    """Returns the submission of factoid questions, and the same with scores.
+    """Returns the submission of questions answered by spans, and the same with scores.
 
     Args:
         nbest: Answers by passage.
         known: As for `question_id`.
+        make: Chooses from the pooled answers of a question.
 
     Returns:
-        The submission: 5 answers per question. The other: 20, as `[text, score]`.
+        The submission. The other: 20 answers a question, as `[text, score]`.
     """
     pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
-    return (
-        submission(factoid(id_, (t for t, _ in pooled[id_])) for id_ in pooled),
-        submission(
-            _entry("factoid", id_, [list(pair) for pair in answers[:MAX_SHOWN_ANSWERS]])
-            for id_, answers in pooled.items()
-        ),
+    entries = {id_: make(id_, answers) for id_, answers in pooled.items()}
+    with_scores = (
+        {
+            **entry,
+            "exact_answer": [list(pair) for pair in pooled[id_][:MAX_SHOWN_ANSWERS]],
+        }
+        for id_, entry in entries.items()
     )
+    return submission(entries.values()), submission(with_scores)
 
 
 def transform_file(

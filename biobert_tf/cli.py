@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import __version__, config, flags, pretraining_config, program
+from biobert_tf import (
+    __version__,
+    config,
+    flags,
+    pretraining_config,
+    program,
+    qa_config,
+)
 from biobert_tf.errors import InputError
 
 Command = Callable[[Sequence[str]], None]
@@ -22,6 +29,8 @@ Command = Callable[[Sequence[str]], None]
 NER_DEFAULTS = {"num_train_epochs": 10.0}
 # run_re.py: every stage must be asked for.
 RE_DEFAULTS = {"do_train": False, "do_predict": False}
+# run_qa.py: likewise, and longer texts.
+QA_DEFAULTS = {**RE_DEFAULTS, "max_seq_length": 384}
 
 
 def ner(argv: Sequence[str]) -> None:
@@ -42,6 +51,24 @@ def re(argv: Sequence[str]) -> None:
         re_folds.run(settings, names, re)
     else:
         re_run.run(settings)
+
+
+def qa(argv: Sequence[str]) -> None:
+    """Fine-tune, predict and score answers to questions."""
+    settings = flags.parse(qa_config.QaConfig, argv, QA_DEFAULTS)
+    from biobert_tf import qa_run
+
+    qa_run.run(settings)
+
+
+def ask(argv: Sequence[str]) -> None:
+    """Ask a trained model a question about texts."""
+    from biobert_tf.questions import settings
+
+    ask_config = flags.parse(settings.AskConfig, argv)
+    from biobert_tf import qa_ask
+
+    print(qa_ask.ask(ask_config), end="")
 
 
 def re_eval(argv: Sequence[str]) -> None:
@@ -144,6 +171,16 @@ def re_predict(argv: Sequence[str]) -> None:
     from biobert_tf import re_predict
 
     print(re_predict.predict(predict_config).text())
+
+
+def bioasq_data(argv: Sequence[str]) -> None:
+    """Make training and test files of BioASQ's questions."""
+    from biobert_tf.questions import settings
+
+    data_config = flags.parse(settings.BioAsqDataConfig, argv)
+    from biobert_tf.questions import conversion
+
+    print(conversion.convert(data_config).summary())
 
 
 def pretraining(argv: Sequence[str]) -> None:
@@ -350,9 +387,12 @@ def bioasq_eval(argv: Sequence[str]) -> None:
 _COMMANDS: Final[Mapping[str, Command]] = {
     "ner": ner,
     "re": re,
+    "qa": qa,
+    "ask": ask,
     "re-eval": re_eval,
     "re-data": re_data,
     "re-predict": re_predict,
+    "bioasq-data": bioasq_data,
     "pretraining": pretraining,
     "corpus": corpus,
     "create-pretraining-data": create_pretraining_data,

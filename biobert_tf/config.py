@@ -140,20 +140,32 @@ _HARMLESS_KEYS = frozenset(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """What to read, where to write, and which stages to run."""
+    """Where to write, and which stages to run; a subclass says what is read."""
 
-    data_dir: Path = required("Directory of the input files.")
     output_dir: Path = required("Directory of everything the run writes.")
     do_train: bool = setting(True, "Train on the training files.")
-    do_eval: bool = setting(False, "Evaluate on the development file.")
-    do_predict: bool = setting(True, "Predict, and score if labelled, the test file.")
+    do_predict: bool = setting(True, "Predict, and score if labelled, the test files.")
 
     def __post_init__(self) -> None:
         """Rejects a run with nothing to do."""
-        if not (self.do_train or self.do_eval or self.do_predict):
+        stages = [
+            field.name
+            for field in dataclasses.fields(self)
+            if field.name.startswith("do_")
+        ]
+        if not any(getattr(self, name) for name in stages):
+            *others, last = (f"--{name}" for name in stages)
             raise InputError(
-                "nothing to do: set --do_train, --do_eval or --do_predict to true"
+                f"nothing to do: set {', '.join(others)} or {last} to true"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectoryStageConfig(StageConfig):
+    """What to read, where to write, and which stages to run: a directory of a set."""
+
+    data_dir: Path = required("Directory of the input files.")
+    do_eval: bool = setting(False, "Evaluate on the development file.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -295,6 +307,7 @@ class ScriptConfig:
 class NerConfig(ScriptConfig):
     """Everything `run_ner.py` can be told."""
 
+    stages: DirectoryStageConfig
     train_on: Literal["train_dev", "train"] = setting(
         "train_dev",
         "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",
@@ -309,6 +322,7 @@ class NerConfig(ScriptConfig):
 class RelationConfig(ScriptConfig):
     """Everything `run_re.py` can be told."""
 
+    stages: DirectoryStageConfig
     task_name: RelationSetName = required(
         "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
         "custom: any other set of labels."

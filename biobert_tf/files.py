@@ -35,6 +35,19 @@ def read_verbatim(path: Path) -> str:
         raise InputError.at(path, None, "no such file") from None
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path | str) -> str:
+    """Returns the text that bytes of UTF-8 are, without a mark of byte order.
+
+    Args:
+        data: The contents of a file.
+        path: What messages call it.
+
+    Raises:
+        InputError: It is not UTF-8; names the line of the first bad byte.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

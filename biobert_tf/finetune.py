@@ -7,10 +7,11 @@ Everything is read and checked before anything is computed, and `results.json`, 
 last file to be written, says that the run is whole.
 """
 
+import abc
 import dataclasses
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,6 +28,8 @@ from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
+_TRAIN: Final = "train"
+
 # Beside what every run may change when it goes on.
 FREE_ON_RESUME: Final = ("data_dir", "do_predict", "predict_batch_size")
 
@@ -38,8 +41,15 @@ class Score(Protocol):
         """Returns everything by name, ready for JSON."""
 
 
+class Rows(Sized, Iterable[Any], Protocol):
+    """The records of a stage, each with `features`; read several times, and counted.
+
+    A list, or something that makes them anew whenever they are read.
+    """
+
+
 class FinetuningTask(Task, Protocol):
-    """A task whose predictions are text: what `Task` is and more."""
+    """A task that is fine-tuned on examples: what `Task` is and more."""
 
     @property
     def name(self) -> str:
@@ -53,19 +63,23 @@ class FinetuningTask(Task, Protocol):
     def new_head(self) -> Collection[str]:
         """Returns the variables a pre-trained checkpoint does not have."""
 
-    def featurize(self, examples: Sequence[Any]) -> list[Any]:
-        """Returns the records of all examples; each has `features`."""
+    def featurize(self, examples: Sequence[Any]) -> Rows:
+        """Returns the records of all examples."""
 
-    def counts(self, records: Sequence[Any]) -> dict[str, int]:
+    def counts(self, records: Any) -> dict[str, int]:
         """Returns what else than their number is worth knowing of records."""
 
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns among how many records the next of a training is drawn."""
 
+
+class TextTask(FinetuningTask, Protocol):
+    """A task whose predictions are held in memory, and decoded to text."""
+
     def decode(
         self,
         examples: Sequence[Any],
-        records: Sequence[Any],
+        records: Any,
         predictions: Mapping[str, np.ndarray],
     ) -> list[Any]:
         """Returns one prediction per example."""
@@ -84,7 +98,7 @@ class FinetuningTask(Task, Protocol):
     def prediction_files(
         self,
         examples: Sequence[Any],
-        records: Sequence[Any],
+        records: Any,
         predictions: Sequence[Any],
         arrays: Mapping[str, np.ndarray],
     ) -> dict[str, str | None]:
@@ -96,33 +110,40 @@ class FinetuningTask(Task, Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """The examples of a run; None where a stage is not run."""
+    """The examples of a set; None where a stage is not run."""
 
     train: Sequence[Any] | None
     devel: Sequence[Any] | None
     test: Sequence[Any] | None
 
+    def stages(self) -> dict[str, Sequence[Any]]:
+        """Returns the examples of the stages that are run, by name, in order."""
+        return {stage: held for stage, held in vars(self).items() if held is not None}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """One fine-tuning, wired together.
+class Run(abc.ABC):
+    """One fine-tuning, wired together; a subclass says how it predicts.
 
     Attributes:
         task: What is learned.
-        data: On what.
+        examples: On what, by stage; the one called `train` is trained on, all others
+            are predicted, in order.
         parts: Sizes, vocabulary, weights to start from.
         settings: Of the script.
         row_norm: See `Trainer`.
+        free: Settings that may change when the run goes on, beside those of all runs.
     """
 
     task: FinetuningTask
-    data: Data
+    examples: Mapping[str, Sequence[Any]]
     parts: released.Released
     settings: config.ScriptConfig
     row_norm: RowNorm
+    free: Collection[str] = FREE_ON_RESUME
 
     def execute(self) -> Estimator:
-        """Runs the stages that have data; returns the estimator for more.
+        """Runs the stages that have examples; returns the estimator for more.
 
         Raises:
             InputError: An example makes no record; the output directory cannot be
@@ -131,9 +152,11 @@ class Run:
             TrainingDivergedError: The loss became NaN or infinite.
         """
         start = time.monotonic()
-        examples = {k: v for k, v in vars(self.data).items() if v is not None}
         # Of all stages before the first: what makes no record is known at once.
-        rows = {stage: self._featurize(stage, examples[stage]) for stage in examples}
+        rows = {
+            stage: self._featurize(stage, examples)
+            for stage, examples in self.examples.items()
+        }
         strategy = strategies.build_strategy(self.settings.device)
         strategies.make_repeatable()
         estimator = Estimator(
@@ -150,23 +173,28 @@ class Run:
         directory = RunDirectory(
             path=self.settings.stages.output_dir,
             settings=config.to_dict(self.settings),
-            free=FREE_ON_RESUME,
-            is_training=self.data.train is not None,
+            free=self.free,
+            is_training=_TRAIN in self.examples,
         )
         step = directory.start(
             estimator, self.parts.init_checkpoint, self.task.new_head
         )
         results: dict[str, Any] = {}
         seconds: dict[str, float] = {}
-        for stage in examples:
+        for stage, examples in self.examples.items():
             begin = time.monotonic()
-            results[stage] = self._numbers(examples[stage], rows[stage])
-            if stage == "train":
-                step, more = self._train(estimator, rows[stage], step)
+            if stage == _TRAIN:
+                step, more = self._train(estimator, examples, rows[stage], step)
             else:
-                more = self._predict(estimator, stage, examples[stage], rows[stage])
-            results[stage] |= more
+                more = self._predict(estimator, stage, examples, rows[stage])
+            results[stage] = {
+                "examples": len(examples),
+                "records": len(rows[stage]),
+                **self.task.counts(rows[stage]),
+                **more,
+            }
             seconds[stage] = time.monotonic() - begin
+        results |= self._summary(estimator, results)
         seconds["total"] = time.monotonic() - start
         if estimator.is_chief:
             directory.write_results(
@@ -181,10 +209,15 @@ class Run:
     # --- stages --------------------------------------------------------------------
 
     def _train(
-        self, estimator: Estimator, rows: Sequence[Any], step: int
+        self, estimator: Estimator, examples: Sequence[Any], rows: Rows, step: int
     ) -> tuple[int, dict[str, Any]]:
         """Trains what is left to train; returns the step reached, and the schedule."""
-        schedule = Schedule.of(len(rows), self.settings.run, self.settings.finetuning)
+        path = self._write_records(estimator, _TRAIN, _TRAIN, rows)
+        schedule = Schedule.of(
+            self._num_scheduled(examples, rows),
+            self.settings.run,
+            self.settings.finetuning,
+        )
         numbers = {
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
@@ -192,7 +225,7 @@ class Run:
         if step >= schedule.last_step(self.settings.run):
             run_directory.already_trained(estimator, step)
         else:
-            step = self._train_on(estimator, rows, schedule)
+            step = self._train_on(estimator, path, len(rows), schedule)
         # Also where nothing was trained: the last run may have died before this.
         if estimator.is_chief and not released.is_saved(
             self.settings.stages.output_dir, step
@@ -206,18 +239,21 @@ class Run:
             )
         return step, numbers
 
+    def _num_scheduled(self, examples: Sequence[Any], rows: Rows) -> int:
+        """Returns how many rows an epoch of the schedule has."""
+        return len(rows)
+
     def _train_on(
-        self, estimator: Estimator, rows: Sequence[Any], schedule: Schedule
+        self, estimator: Estimator, path: Path, num_rows: int, schedule: Schedule
     ) -> int:
         """Trains on the records; returns the step reached."""
         _LOG.info(
-            "training on %d records for %d steps", len(rows), schedule.num_train_steps
+            "training on %d records for %d steps", num_rows, schedule.num_train_steps
         )
-        path = self._write_records(estimator, "train", rows)
         data = records.shuffled(
             [path],
             self.task.specs,
-            shuffle_buffer=self.task.shuffle_buffer(len(rows)),
+            shuffle_buffer=self.task.shuffle_buffer(num_rows),
             seed=self.settings.run.seed,
         )
         return estimator.train(
@@ -227,19 +263,60 @@ class Run:
             row_norm=self.row_norm,
         )
 
+    @abc.abstractmethod
     def _predict(
-        self,
-        estimator: Estimator,
-        stage: str,
-        examples: Sequence[Any],
-        rows: Sequence[Any],
+        self, estimator: Estimator, stage: str, examples: Sequence[Any], rows: Rows
+    ) -> dict[str, Any]:
+        """Predicts the examples of a stage, scores them and writes the files."""
+
+    def _summary(
+        self, estimator: Estimator, results: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns what is known of all stages together, in the form of one."""
+        return {}
+
+    def _featurize(self, stage: str, examples: Sequence[Any]) -> Rows:
+        """Returns the records of a stage."""
+        try:
+            return self.task.featurize(examples)
+        except InputError as error:
+            # Examples know their line, but not their file.
+            raise InputError(f"{stage} file, {error}") from None
+
+    def _write_records(
+        self, estimator: Estimator, stage: str, name: str, rows: Rows
+    ) -> Path:
+        """Writes `<name>.tf_record`; every worker reads its own copy.
+
+        Reports what is worth knowing of the records.
+        """
+        directory = strategies.own_dir(
+            estimator.strategy, self.settings.stages.output_dir
+        )
+        path = directory / f"{name}.tf_record"
+        records.write(path, (row.features for row in rows), self.task.specs)
+        counts = self.task.counts(rows)
+        if any(counts.values()):
+            shown = ", ".join(f"{value} {name}" for name, value in counts.items())
+            _LOG.info("%s: of %d records %s", stage, len(rows), shown)
+        return path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextRun(Run):
+    """A fine-tuning whose examples and predictions fit into memory."""
+
+    task: TextTask
+
+    def _predict(
+        self, estimator: Estimator, stage: str, examples: Sequence[Any], rows: Rows
     ) -> dict[str, Any]:
         """Predicts and scores the examples; writes the files of the test stage."""
         name, batch_size = ("predict", self.settings.finetuning.predict_batch_size)
         if stage == "devel":
             name, batch_size = ("eval", self.settings.run.eval_batch_size)
         _LOG.info("predicting %s: %d examples", stage, len(examples))
-        path = self._write_records(estimator, name, rows)
+        path = self._write_records(estimator, stage, name, rows)
         arrays = estimator.predict([path], batch_size)
         predictions = self.task.decode(examples, rows, arrays)
         results: dict[str, Any] = {}
@@ -259,35 +336,6 @@ class Run:
                 else:
                     files.write_text(self.settings.stages.output_dir / file_name, text)
         return results
-
-    def _featurize(self, stage: str, examples: Sequence[Any]) -> list[Any]:
-        """Returns the records of a stage; reports what is worth knowing of them."""
-        try:
-            rows = self.task.featurize(examples)
-        except InputError as error:
-            # Examples know their line, but not their file.
-            raise InputError(f"{stage} file, {error}") from None
-        counts = self.task.counts(rows)
-        if any(counts.values()):
-            shown = ", ".join(f"{value} {name}" for name, value in counts.items())
-            _LOG.info("%s: of %d records %s", stage, len(rows), shown)
-        return rows
-
-    def _numbers(self, examples: Sequence[Any], rows: Sequence[Any]) -> dict[str, Any]:
-        """Returns how many examples and records there are, for the results."""
-        counts = self.task.counts(rows)
-        return {"examples": len(examples), "records": len(rows), **counts}
-
-    def _write_records(
-        self, estimator: Estimator, name: str, rows: Sequence[Any]
-    ) -> Path:
-        """Writes `<name>.tf_record`; every worker reads its own copy."""
-        directory = strategies.own_dir(
-            estimator.strategy, self.settings.stages.output_dir
-        )
-        path = directory / f"{name}.tf_record"
-        records.write(path, (row.features for row in rows), self.task.specs)
-        return path
 
 
 def missing_file(path: Path) -> InputError:
@@ -334,8 +382,7 @@ def evaluation_lines(results: Mapping[str, Any], step: int) -> list[str]:
     scores are `devel_precision`, `test_f1` and so on, in [0, 1].
     """
     values: dict[str, float] = {}
-    for stage in ("devel", "test"):
-        found = results.get(stage, {})
+    for stage, found in results.items():
         prefix = "" if stage == "devel" else f"{stage}_"
         for name, value in found.get("metrics", {}).items():
             values[f"{prefix}{name}"] = value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_ner.py` does: NER settings and files into a `finetune.Run`."""
+"""What `run_ner.py` does: NER settings and files into a `finetune.TextRun`."""
 
 import logging
 import re
@@ -35,9 +35,9 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
     )
     _check_labels(task, settings, data)
     _announce(settings)
-    estimator = finetune.Run(
+    estimator = finetune.TextRun(
         task=task,
-        data=data,
+        examples=data.stages(),
         parts=parts,
         settings=settings,
         # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.

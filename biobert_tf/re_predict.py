@@ -18,10 +18,10 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from biobert_tf import checkpoints, files, records, released, run_directory
+from biobert_tf import files, records, released, trained
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import Relation
-from biobert_tf.config import DeviceConfig, ModelConfig, RunConfig, TextConfig
+from biobert_tf.config import DeviceConfig, TextConfig
 from biobert_tf.errors import InputError
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate, PairType
@@ -34,7 +34,6 @@ from biobert_tf.tasks import relation, relation_reading
 from biobert_tf.tasks.relation_features import RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
-from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
@@ -262,18 +261,13 @@ def load(
     Raises:
         InputError: The directory holds no such model.
     """
-    path = model_dir / run_directory.SETTINGS_FILE
-    settings = files.read_json(path) if path.is_file() else {}
-    labels = released.load_labels([model_dir])
-    if not settings.keys() >= _NEEDED or labels is None:
-        raise InputError.at(
-            model_dir, None, "holds no model of run_re.py; give its --output_dir"
-        )
+    settings = trained.read_settings(model_dir, _NEEDED, "run_re.py")
+    labels = released.load_labels([model_dir]) or ()
     text = TextConfig(
         do_lower_case=settings["do_lower_case"],
         max_seq_length=settings["max_seq_length"],
     )
-    parts = released.load(text, ModelConfig(init_checkpoint=model_dir), model_dir)
+    parts = trained.load_parts(model_dir, text)
     name = settings["task_name"]
     task = relation.RelationTask(
         tokenizer=parts.tokenizer,
@@ -283,13 +277,4 @@ def load(
         class_weights=(1.0,) * len(labels),
         compat="fixed",
     )
-    estimator = Estimator(
-        task,
-        parts.encoder_config,
-        strategy=strategies.build_strategy(device),
-        device=device,
-        run=RunConfig(),
-        model_dir=model_dir,
-    )
-    estimator.initialize(checkpoints.read(model_dir))
-    return task, estimator
+    return task, trained.estimator(task, parts, model_dir, device)

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_re.py` does for one set: RE settings and files into a `finetune.Run`."""
+"""What `run_re.py` does for one set: its settings and files into a `TextRun`."""
 
-import collections
 import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import checkpoints, config, files, finetune, released, run_directory
+from biobert_tf import (
+    checkpoints,
+    class_weights,
+    config,
+    files,
+    finetune,
+    released,
+    run_directory,
+)
 from biobert_tf.config import RelationConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tasks import relation, relation_features, relation_reading
@@ -38,12 +44,17 @@ def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
         relation_set=relation_set,
         max_seq_length=settings.text.max_seq_length,
         entity_markers=settings.entity_markers,
-        class_weights=_class_weights(settings, relation_set, data.train),
+        class_weights=class_weights.parse(
+            settings.class_weights,
+            relation_set.labels,
+            [example.label for example in data.train or ()],
+            relation_set.canonical,
+        ),
         compat=settings.compat,
     )
-    estimator = finetune.Run(
+    estimator = finetune.TextRun(
         task=task,
-        data=data,
+        examples=data.stages(),
         parts=parts,
         settings=settings,
         # PARITY(run_re.py:main): GPU runs of the original gather the word embeddings.
@@ -181,49 +192,3 @@ def _labels_of_data(settings: RelationConfig) -> list[str]:
             path, None, f"has one label only, {labels[0]}; want two or more"
         )
     return labels
-
-
-def _class_weights(
-    settings: RelationConfig,
-    relation_set: RelationSet,
-    examples: Sequence[RelationExample] | None,
-) -> tuple[float, ...]:
-    """Returns the weight of every label in the loss.
-
-    `balanced` weighs a label by N / (K n): N examples, K labels, n examples with the
-    label, as scikit-learn's `class_weight="balanced"`. A label without an example
-    keeps weight 1, which nothing uses.
-
-    Raises:
-        InputError: The flag names an unknown label or a weight that is not positive.
-    """
-    weights = dict.fromkeys(relation_set.labels, 1.0)
-    if settings.class_weights == "balanced":
-        counts = collections.Counter(example.label for example in examples or ())
-        for label, count in counts.items():
-            if label is not None:
-                weights[label] = counts.total() / (len(weights) * count)
-    elif settings.class_weights:
-        for part in settings.class_weights.split(","):
-            label, weight = _weight(part, relation_set)
-            weights[label] = weight
-    if settings.class_weights:
-        shown = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
-        _LOG.info("class weights: %s", shown)
-    return tuple(weights.values())
-
-
-def _weight(part: str, relation_set: RelationSet) -> tuple[str, float]:
-    """Parses `label:weight`; a label may hold a colon itself (`cpr:3:2.5`)."""
-    label, _, number = part.strip().rpartition(":")
-    known = relation_set.canonical(label)
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = -1.0
-    if known is None or not 0 < weight < float("inf"):
-        raise InputError(
-            f"--class_weights: {part.strip()!r} is not LABEL:WEIGHT with a label of "
-            f"{' '.join(relation_set.labels)} and a positive weight; or say balanced"
-        )
-    return known, weight

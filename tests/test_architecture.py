@@ -10,27 +10,33 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes",
-    "files corpora.sentences corpora.streams corpora.versions metrics.relations "
-    "annotate.document tasks.relation_sets",
+    "errors corpora.document metrics.counts grammar processes questions.answer_spans",
+    "class_weights files corpora.sentences corpora.streams corpora.versions "
+    "metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
-    "corpora.archives corpora.plain annotate.storage relation_demo",
+    "corpora.archives corpora.plain annotate.storage relation_demo "
+    "questions.bioasq_reading",
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
-    "metrics.bioasq tasks.qa_features tasks.yesno_reading",
+    "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format relations.settings tasks.relation_reading",
+    "annotate.bioc_format relations.settings questions.settings "
+    "tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
     "annotate.formats relations.candidates relations.check_report re_eval bioasq_yesno",
+    "qa_answers",
     "relations.tsv relations.check",
     "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
     "corpora.reading",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
-    "pretraining_data.workers vocabularies.settings vocabularies.case",
-    "pretraining_data.pairs pretraining_data.spool vocabularies.words",
-    "pretraining_data.masking vocabularies.learning vocabularies.report",
+    "pretraining_data.workers vocabularies.settings vocabularies.case "
+    "questions.abstracts questions.contexts",
+    "pretraining_data.pairs pretraining_data.spool vocabularies.words "
+    "questions.passages",
+    "pretraining_data.masking vocabularies.learning vocabularies.report "
+    "questions.conversion",
     "pretraining_data.shards",
     "pretraining_data.exact pretraining_data.manifest",
     "pretraining_data.units",
@@ -47,14 +53,15 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
-    "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
-    "training.progress",
+    "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
+    "training.strategy training.progress",
+    "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
-    "finetune pretrain_run",
-    "ner_run re_run",
-    "re_folds re_predict",
+    "finetune pretrain_run trained",
+    "ner_run re_run qa_run",
+    "re_folds re_predict qa_ask",
     "demos",
     "cli",
 ]

@@ -187,6 +187,7 @@ COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
+    "bioasq-data",
 }
 GROUPS = {"vocab", "re-data"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli, config, flags, pretraining_config
+from biobert_tf.questions import settings as question_settings
 from biobert_tf.relations import settings as relation_settings
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ COMMANDS = {
     "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
+    "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
 }
 
 

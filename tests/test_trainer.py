@@ -10,6 +10,7 @@ from biobert_tf import checkpoints, heads, optimizer, records
 from biobert_tf.checkpoints import native
 from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
+from biobert_tf.tasks.qa import SpanTask
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_sets import SETS
 from biobert_tf.training import strategy as strategies
@@ -21,10 +22,6 @@ from biobert_tf.training.trainer import Trainer
 
 def cross_entropy(labels, logits):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-
-
-def num_rows(batch):
-    return {"rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32)}
 
 
 class Ner:
@@ -51,23 +48,11 @@ class Relations(RelationTask):
         return super().build_model(config, seed=0)
 
 
-class Answers:
-    """The mean of start and end over rows."""
-
-    loss_names = ("loss",)
-    loss_totals = staticmethod(num_rows)
+class Answers(SpanTask):
+    """The task itself."""
 
     def build_model(self, config, weights):
-        return heads.SpanClassifier(config, seed=0)
-
-    def losses(self, batch, outputs, totals):
-        nats = sum(
-            tf.reduce_sum(
-                cross_entropy(batch[f"{end}_positions"], outputs[f"{end}_logits"])
-            )
-            for end in ("start", "end")
-        )
-        return {"loss": nats / 2 / totals["rows"]}
+        return super().build_model(config, seed=0)
 
 
 class Pretraining(PretrainingTask):
@@ -87,7 +72,7 @@ RECORDED_TASKS = {
         class_weights=(1.0, 1.0),
         compat="master",
     ),
-    "qa": Answers(),
+    "qa": Answers(featurizer=None, compat="master"),
     "pretrain": Pretraining(max_seq_length=0, max_predictions_per_seq=0, vocab_size=0),
 }
 
@@ -106,6 +91,9 @@ class Recording:
             label_ids = self.batches["label_ids"][..., None]
             self.batches["label_ids"] = label_ids
             self.batches["is_real_example"] = np.ones_like(label_ids)
+        for name in ("start_positions", "end_positions"):
+            if name in self.batches:
+                self.batches[name] = self.batches[name][..., None]
         config = EncoderConfig.from_json(golden / "model" / "bert_config.json")
         found = checkpoints.read(golden / self.settings["init_checkpoint"])
         self.model = self.task.build_model(

@@ -285,6 +285,15 @@ def pooled_files(
     return _pooled(read, edition, types, skip_missing)
 
 
+def question_ids(golden: Path) -> list[str]:
+    """Returns the ids of the questions in a file of gold.
+
+    Raises:
+        InputError: The file cannot be read or is not in BioASQ's form; it is named.
+    """
+    return [gold.id for gold in parsed(golden, read_gold, TOLERANT)]
+
+
 def report(scores: BioAsqScores) -> str:
     """Returns a line for people per type of question, and the warnings."""
     lines = []

@@ -164,6 +164,15 @@ def evaluate_files(
     return _evaluate(questions, texts, odds, threshold)
 
 
+def has_answers(dataset: Mapping[str, Any]) -> bool:
+    """Returns whether every question says what its answers are, if it has any.
+
+    Raises:
+        InputError: The data are not in SQuAD's form.
+    """
+    return all("answers" in entry for entry, _ in _entries(dataset))
+
+
 def report(scores: SquadScores) -> str:
     """Returns a few lines for people: percentages, counts, warnings."""
     parts = {
@@ -318,14 +327,17 @@ def _questions(dataset: Mapping[str, Any]) -> list[_Question]:
     Raises:
         InputError: The data are not of that form; the message says where.
     """
-    found = []
-    for article, article_at in _members(dataset, "data", ""):
-        for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
-            for entry, entry_at in _members(paragraph, "qas", paragraph_at):
-                found.append(_question(entry, entry_at))
+    found = [_question(entry, at) for entry, at in _entries(dataset)]
     if not found:
         raise InputError("no questions in it")
     return found
+
+
+def _entries(dataset: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yields the objects of all questions, and the place of each."""
+    for article, article_at in _members(dataset, "data", ""):
+        for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
+            yield from _members(paragraph, "qas", paragraph_at)
 
 
 def _question(entry: Mapping[str, Any], at: str) -> _Question:

@@ -22,6 +22,11 @@ FIRST_UNIQUE_ID: Final = 1_000_000_000
 """PARITY(run_qa.py:convert_examples_to_features): windows are numbered from here."""
 
 _MAX_CACHED_WORDS: Final = 2**16
+# The windows of a training are many and large, so that not all of them are held for a
+# shuffle; the questions are in random order already.
+_SHUFFLE_BUFFER: Final = 10_000
+# PARITY(run_qa.py:input_fn_builder): the original draws the next from 100.
+_ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # [CLS] stands for it.
 
@@ -64,6 +69,21 @@ class QaFeatures:
     start_position: int | None
     end_position: int | None
     is_impossible: bool
+
+    @property
+    def features(self) -> dict[str, Sequence[int]]:
+        """Returns the features of a record, with the original's names.
+
+        One that is not for training has the positions too; they are 0.
+        """
+        return {
+            "unique_ids": [self.unique_id],
+            "input_ids": self.input_ids.tolist(),
+            "input_mask": self.input_mask.tolist(),
+            "segment_ids": self.segment_ids.tolist(),
+            "start_positions": [self.start_position or 0],
+            "end_positions": [self.end_position or 0],
+        }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -244,6 +264,44 @@ class Featurizer:
             shift = offset - span.start
             return answer.start + shift, answer.stop - 1 + shift
         return _NO_ANSWER if is_kept else None
+
+
+class Windows:
+    """The rows of questions, made anew whenever they are read: none is kept."""
+
+    def __init__(self, featurizer: Featurizer, examples: Sequence[QaExample]) -> None:
+        """Makes nothing yet.
+
+        Args:
+            featurizer: Says how long a row is, and much more.
+            examples: The questions.
+        """
+        self._featurizer = featurizer
+        self._examples = examples
+        self._num_rows: int | None = None
+
+    def __iter__(self) -> Iterator[QaFeatures]:
+        """Yields the rows of all questions, in order."""
+        num_rows = 0
+        for row in self._featurizer.featurize(self._examples):
+            num_rows += 1
+            yield row
+        self._num_rows = num_rows
+
+    def __len__(self) -> int:
+        """Returns the number of rows; makes them if nobody has read them yet."""
+        if self._num_rows is None:
+            for _ in self:
+                pass
+        assert self._num_rows is not None
+        return self._num_rows
+
+
+def shuffle_buffer(num_rows: int, compat: Literal["fixed", "master"]) -> int:
+    """Returns among how many rows the next of a training is drawn."""
+    if compat == "master":
+        return _ORIGINAL_SHUFFLE_BUFFER
+    return min(num_rows, _SHUFFLE_BUFFER)
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:

@@ -5,7 +5,7 @@ Reading order is data order:
     file -> RelationExample -> RelationRecord -> logits -> RelationPrediction -> scores
 The first arrow is `relation_reading`, the second `relation_features`, the rest is here.
 
-Shape suffixes: B batch, N examples, K labels.
+Shape suffixes: N examples, K labels.
 """
 
 import dataclasses
@@ -14,13 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
-import tensorflow as tf
 
-from biobert_tf import heads
-from biobert_tf.config import EncoderConfig
 from biobert_tf.metrics import relations
 from biobert_tf.records import FeatureSpec, Specs
-from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.classification import SequenceClassification
 from biobert_tf.tasks.relation_features import Featurizer, RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import RelationSet
@@ -44,15 +41,16 @@ class RelationPrediction:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RelationTask:
+class RelationTask(SequenceClassification):
     """Everything that makes a run an RE run; holds no mutable state.
+
+    What the numbers are is said in `SequenceClassification`.
 
     Attributes:
         tokenizer: Text to pieces.
         relation_set: The labels.
         max_seq_length: Pieces per record.
         entity_markers: See `relation_features.Featurizer`.
-        class_weights: Weight of every label in the loss of a training.
         compat: `fixed` or `master`; see `config.RelationConfig`.
     """
 
@@ -60,7 +58,6 @@ class RelationTask:
     relation_set: RelationSet
     max_seq_length: int
     entity_markers: bool
-    class_weights: tuple[float, ...]
     compat: Literal["fixed", "master"]
 
     @property
@@ -72,11 +69,6 @@ class RelationTask:
     def labels(self) -> tuple[str, ...]:
         """Returns what can be predicted; the position is the id."""
         return self.relation_set.labels
-
-    @property
-    def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack."""
-        return ("output_weights", "output_bias")
 
     # --- text to records -------------------------------------------------------------
 
@@ -111,58 +103,6 @@ class RelationTask:
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns among how many records the next of a training is drawn."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
-
-    # --- records to numbers, on the device -------------------------------------------
-
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
-        """Returns the encoder with a scorer of labels on its pooled output.
-
-        The head's dropout is 0.1 in run_re.py:create_model, whatever the config says;
-        every released config says 0.1 too.
-        """
-        return heads.SequenceClassifier(
-            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
-        )
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """Returns what is minimised; nothing is reported beside it."""
-        return ("loss",)
-
-    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the summed weight of the examples, which is their number if all 1."""
-        return {"weight": tf.reduce_sum(self._weights(batch))}
-
-    def losses(
-        self, batch: Batch, outputs: Outputs, totals: Batch
-    ) -> dict[str, tf.Tensor]:
-        """Returns the mean cross-entropy in nats, weighted by `class_weights`.
-
-        Equal weights give the mean of run_re.py:create_model.
-        """
-        weighted_B = self._example_losses(batch, outputs) * self._weights(batch)
-        weight = tf.maximum(totals["weight"], 1e-12)
-        return {"loss": tf.reduce_sum(weighted_B) / weight}
-
-    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns per example: `probabilities`, `label_ids` and `loss`."""
-        return {
-            "probabilities": tf.nn.softmax(outputs["logits"]),
-            "label_ids": batch["label_ids"][:, 0],
-            "loss": self._example_losses(batch, outputs),
-        }
-
-    def _weights(self, batch: Batch) -> tf.Tensor:
-        """Returns the weight of every example, 0 for padding rows, `[batch]`."""
-        is_real_B = tf.cast(batch["is_real_example"][:, 0], tf.float32)
-        weights_K = tf.constant(self.class_weights, tf.float32)
-        return tf.gather(weights_K, batch["label_ids"][:, 0]) * is_real_B
-
-    def _example_losses(self, batch: Batch, outputs: Outputs) -> tf.Tensor:
-        """Returns the cross-entropy of every example in nats, `[batch]`."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=batch["label_ids"][:, 0], logits=outputs["logits"]
-        )
 
     # --- numbers to text and scores --------------------------------------------------
 

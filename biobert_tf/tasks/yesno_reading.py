@@ -18,7 +18,8 @@ from biobert_tf.errors import InputError
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_reading import Context, JsonObject, QaExample
 
-_ANSWERS: Final = {"yes": True, "no": False}
+LABELS: Final = ("no", "yes")
+_ANSWERS: Final = {"no": False, "yes": True}
 _COLUMNS: Final = ("id", "question", "context", "yes or no")
 
 

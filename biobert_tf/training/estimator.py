@@ -295,8 +295,7 @@ class Estimator:
 
         Args:
             paths: TFRecord files.
-            batch_size: Examples per step over all replicas; the last batch is
-                padded, and its padding does not come back.
+            batch_size: See `predict_batches`.
             num_records: Predict the first records only, which must be there; None
                 counts the records and takes all.
             prepare: See `records.eval_batches`.
@@ -308,7 +307,44 @@ class Estimator:
             InputError: A file is damaged, or a record does not fit the task.
         """
         num_examples = records.count(paths) if num_records is None else num_records
-        num_steps = math.ceil(num_examples / batch_size)
+        batches = self.predict_batches(
+            paths, batch_size, num_records=num_examples, prepare=prepare
+        )
+        results: dict[str, np.ndarray] = {}
+        start = 0
+        for outputs in batches:
+            for name, values in outputs.items():
+                if name not in results:
+                    shape = (num_examples, *values.shape[1:])
+                    results[name] = np.zeros(shape, values.dtype)
+                results[name][start : start + len(values)] = values
+            start += len(values)
+        return results
+
+    def predict_batches(
+        self,
+        paths: Sequence[Path],
+        batch_size: int,
+        *,
+        num_records: int,
+        prepare: records.Prepare | None = None,
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the task's predictions batch by batch, in file order.
+
+        Args:
+            paths: TFRecord files.
+            batch_size: Examples per step over all replicas; the last batch is
+                padded, and its padding does not come back.
+            num_records: Predict the first records only, which must be there.
+            prepare: See `records.eval_batches`.
+
+        Yields:
+            `[batch, ...]` per name.
+
+        Raises:
+            InputError: A file is damaged, or a record does not fit the task.
+        """
+        num_steps = math.ceil(num_records / batch_size)
         replicas = self.strategy.num_replicas_in_sync
         batches = self._distribute(
             lambda pipeline: records.eval_batches(
@@ -316,17 +352,21 @@ class Estimator:
             ),
             batch_size,
         )
-        results: dict[str, np.ndarray] = {}
+        last_report = time.monotonic()
         with _explained(paths, self.task.specs):
-            for outputs in self._predicted(batches, num_steps):
+            for step, outputs in enumerate(self._predicted(batches, num_steps)):
+                if time.monotonic() - last_report > _SECONDS_BETWEEN_REPORTS:
+                    last_report = time.monotonic()
+                    _LOG.info(
+                        "predicted %d of %d records", step * batch_size, num_records
+                    )
+                # All replicas together hold the records of one global batch, but
+                # several workers take its parts in turns.
                 index = outputs.pop(records.EXAMPLE_INDEX)
-                is_real = (index >= 0) & (index < num_examples)
-                for name, values in outputs.items():
-                    if name not in results:
-                        shape = (num_examples, *values.shape[1:])
-                        results[name] = np.zeros(shape, values.dtype)
-                    results[name][index[is_real]] = values[is_real]
-        return results
+                order = np.argsort(index, kind="stable")
+                is_real = (index[order] >= 0) & (index[order] < num_records)
+                order = order[is_real]
+                yield {name: values[order] for name, values in outputs.items()}
 
     def _predicted(
         self, batches: Any, num_steps: int

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of windows into the files of answers, whatever the type of question.
+
+predictions.json                         the answer to every passage
+nbest_predictions.json                   the best answers with their probabilities
+null_odds.json                           SQuAD 2: how sure it is that there is none
+BioASQform_BioASQ-answer.json            BioASQ: the submission, a question at a time
+WithProb_BioASQform_BioASQ-answer.json   the same with scores
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from biobert_tf import bioasq_form, bioasq_lists, bioasq_yesno
+from biobert_tf.bioasq_form import Entry
+from biobert_tf.bioasq_yesno import YesNoScores
+from biobert_tf.qa_config import QaConfig, QuestionType
+from biobert_tf.tasks import qa_decoding
+from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
+from biobert_tf.tasks.qa_features import QaFeatures
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tasks.yesno_reading import YesNoExample
+
+_BIOASQ: Final = (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES)
+
+
+Batches = Iterable[Mapping[str, np.ndarray]]
+"""Outputs of a model, `[batch, ...]` per name, batch by batch."""
+
+
+class Answers(Protocol):
+    """Writes the answers of a model."""
+
+    def write(
+        self, directory: Path, examples: Any, rows: Iterable[Any], batches: Batches
+    ) -> None:
+        """Writes the answers to the questions of a file, whole or not at all.
+
+        Args:
+            directory: Where the files go.
+            examples: The questions, a passage each.
+            rows: Their records.
+            batches: What the model says of the records, in order.
+
+        Raises:
+            InputError: The directory cannot be written, or a score is not finite.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpanAnswers:
+    """Writes the answers of a model of spans.
+
+    Attributes:
+        question_type: What the questions are.
+        decoding: What counts as an answer.
+        lists: How many answers to a list question are given.
+        known: Ids of questions; see `bioasq_form.question_id`.
+    """
+
+    question_type: QuestionType
+    decoding: DecodingSettings
+    lists: bioasq_lists.ListSettings
+    known: Collection[str]
+
+    def write(
+        self,
+        directory: Path,
+        examples: Sequence[QaExample],
+        rows: Iterable[QaFeatures],
+        batches: Batches,
+    ) -> None:
+        """Writes the answers; see `Answers`.
+
+        Args:
+            directory: Where the files go.
+            examples: The questions, a passage each.
+            rows: Their windows.
+            batches: `start_logits` and `end_logits` of the windows, in order.
+        """
+        is_version_2 = self.decoding.version_2_with_negative
+        nbest: dict[str, list[dict[str, Any]]] = {}
+        with qa_decoding.prediction_files(directory, is_version_2) as write:
+            pairs = scored(rows, batches, "start_logits", "end_logits")
+            windows = itertools.starmap(WindowScores, pairs)
+            for prediction in qa_decoding.decode(examples, windows, self.decoding):
+                write(prediction)
+                if self.question_type != "squad":
+                    nbest[prediction.qas_id] = [
+                        {"text": answer.text, "probability": answer.probability}
+                        for answer in prediction.nbest
+                    ]
+        if not is_version_2:
+            _forget(directory, qa_decoding.NULL_ODDS)
+        if self.question_type == "squad":
+            _forget(directory, *_BIOASQ)
+        else:
+            make = self._entry(examples)
+            _write(directory, bioasq_form.transform(nbest, self.known, make))
+
+    def _entry(self, examples: Sequence[QaExample]) -> bioasq_form.MakeEntry:
+        """Returns what chooses from the answers to a question."""
+        if self.question_type == "factoid":
+            return bioasq_form.factoid_entry
+        questions = {
+            bioasq_form.question_id(example.qas_id, self.known): example.question_text
+            for example in examples
+        }
+
+        def make(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
+            chosen = bioasq_lists.list_answers(answers, questions[id_], self.lists)
+            return bioasq_form.list_question(id_, chosen)
+
+        return make
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class YesNoAnswers:
+    """Writes the answers of a model of yes and no.
+
+    Attributes:
+        known: Ids of questions; see `bioasq_form.question_id`.
+    """
+
+    known: Collection[str]
+
+    def write(
+        self,
+        directory: Path,
+        examples: Sequence[YesNoExample],
+        rows: Iterable[QaFeatures],
+        batches: Batches,
+    ) -> None:
+        """Writes the answers; see `Answers`.
+
+        Args:
+            directory: Where the files go.
+            examples: The questions, a passage each.
+            rows: Their windows.
+            batches: `logits` of no and yes for the windows, in order.
+        """
+        answers = []
+        with bioasq_yesno.prediction_files(directory) as write:
+            windows = itertools.starmap(YesNoScores, scored(rows, batches, "logits"))
+            for answer in bioasq_yesno.decode(examples, windows):
+                write(answer)
+                answers.append(answer)
+        _forget(directory, qa_decoding.NULL_ODDS)
+        questions = bioasq_yesno.pool(answers, self.known)
+        _write(directory, bioasq_yesno.transform(questions))
+
+
+def of(settings: QaConfig, known: Collection[str]) -> Answers:
+    """Returns what writes the answers to questions of the type of a run.
+
+    Args:
+        settings: Of the run.
+        known: Ids of questions; see `bioasq_form.question_id`.
+    """
+    if settings.question_type == "yesno":
+        return YesNoAnswers(known=known)
+    return SpanAnswers(
+        question_type=settings.question_type,
+        decoding=DecodingSettings(
+            do_lower_case=settings.text.do_lower_case,
+            n_best_size=settings.n_best_size,
+            max_answer_length=settings.max_answer_length,
+            version_2_with_negative=settings.version_2_with_negative,
+            null_score_diff_threshold=settings.null_score_diff_threshold,
+        ),
+        lists=settings.lists,
+        known=known,
+    )
+
+
+def scored(
+    rows: Iterable[QaFeatures], batches: Batches, *names: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yields every window with those of its scores that are named."""
+    scores = (
+        row
+        for batch in batches
+        for row in zip(*(batch[name] for name in names), strict=True)
+    )
+    for features, values in zip(rows, scores, strict=True):
+        yield features, *values
+
+
+def _write(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
+    """Writes a submission, and the same with scores."""
+    for name, document in zip(_BIOASQ, documents, strict=True):
+        bioasq_form.write(directory / name, document)
+
+
+def _forget(directory: Path, *names: str) -> None:
+    """Removes what another prediction has left there and this one does not write."""
+    for name in names:
+        (directory / name).unlink(missing_ok=True)

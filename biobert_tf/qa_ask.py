@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert ask`: a question and texts in, answers and where they stand out.
+
+    model directory -> task, estimator; question, texts -> windows -> scores -> answers
+
+`run_qa.py` gives every passage a softmax of its own, as the original; probabilities of
+several passages cannot be compared. Here the answers in all texts share one.
+"""
+
+import dataclasses
+import itertools
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import (
+    bioasq_form,
+    bioasq_lists,
+    bioasq_yesno,
+    files,
+    qa_answers,
+    records,
+    trained,
+)
+from biobert_tf.bioasq_yesno import YesNoAnswer, YesNoScores
+from biobert_tf.config import DeviceConfig, TextConfig
+from biobert_tf.questions.contexts import NamedText, read_contexts
+from biobert_tf.questions.settings import AskConfig
+from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno
+from biobert_tf.tasks.qa_decoding import DecodingSettings, Prediction, WindowScores
+from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.training.estimator import Estimator
+
+# What a model's settings must say.
+_NEEDED: Final = frozenset(
+    """
+    question_type do_lower_case max_seq_length doc_stride max_query_length n_best_size
+    max_answer_length version_2_with_negative null_score_diff_threshold list_threshold
+    use_number
+    """.split()  # noqa: SIM905  Eleven quoted words read worse.
+)
+# Characters of the text that are shown on either side of an answer.
+_SHOWN_AROUND: Final = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundAnswer:
+    """An answer, and where it stands.
+
+    Attributes:
+        text: The answer; "yes" or "no" if the question is one of these; "" where a
+            model that may say so (SQuAD 2) says that there is none.
+        probability: In [0, 1].
+        source: The text that it stands in, or that speaks most for it; "" if none does.
+        start: Of the answer in that text, in characters; None if it is not in there.
+        end: Behind its last character; None likewise.
+        around: What stands around it in that text, with single spaces.
+    """
+
+    text: str
+    probability: float
+    source: str
+    start: int | None = None
+    end: int | None = None
+    around: str = ""
+
+    @classmethod
+    def at(cls, text: NamedText, start: int, end: int) -> "FoundAnswer":
+        """Returns a part of a text as an answer, with probability 0."""
+        begin = max(start - _SHOWN_AROUND, 0)
+        around = " ".join(text.text[begin : end + _SHOWN_AROUND].split())
+        return cls(text.text[start:end], 0.0, text.source, start, end, around)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answerer:
+    """A model that `run_qa.py` has trained, ready to be asked.
+
+    Attributes:
+        estimator: With its weights.
+        task: What it was trained for.
+        settings: How it was trained and answers, by the names of the flags.
+        batch_size: Windows per step.
+    """
+
+    estimator: Estimator
+    task: qa.SpanTask | yesno.YesNoTask
+    settings: dict[str, Any]
+    batch_size: int
+
+    @classmethod
+    def load(cls, model_dir: Path, device: DeviceConfig, batch_size: int) -> "Answerer":
+        """Returns the model of a directory.
+
+        Args:
+            model_dir: The output directory of `run_qa.py`.
+            device: Where to compute.
+            batch_size: Windows per prediction step, all devices.
+
+        Raises:
+            InputError: The directory holds no such model, or the devices cannot share
+                the batch.
+        """
+        settings = trained.read_settings(model_dir, _NEEDED, "run_qa.py")
+        text = TextConfig(
+            do_lower_case=settings["do_lower_case"],
+            max_seq_length=settings["max_seq_length"],
+        )
+        parts = trained.load_parts(model_dir, text)
+        featurizer = Featurizer(
+            tokenizer=parts.tokenizer,
+            max_seq_length=text.max_seq_length,
+            doc_stride=settings["doc_stride"],
+            max_query_length=settings["max_query_length"],
+        )
+        task: qa.SpanTask | yesno.YesNoTask
+        if settings["question_type"] == "yesno":
+            weights = (1.0,) * len(yesno.LABELS)
+            task = yesno.YesNoTask(
+                featurizer=featurizer, class_weights=weights, compat="fixed"
+            )
+        else:
+            task = qa.SpanTask(featurizer=featurizer, compat="fixed")
+        estimator = trained.estimator(task, parts, model_dir, device)
+        estimator.check_batch_size("predict_batch_size", batch_size)
+        return cls(
+            estimator=estimator, task=task, settings=settings, batch_size=batch_size
+        )
+
+    def answer(
+        self, question: str, texts: Sequence[NamedText], num_answers: int
+    ) -> list[FoundAnswer]:
+        """Returns the answers to a question, best first; none if no text has a word.
+
+        Args:
+            question: Its text.
+            texts: Where to look.
+            num_answers: How many to return at most. A question for a list has as many
+                as `bioasq_lists` decides for, one for yes or no has one.
+        """
+        examples = [
+            YesNoExample(
+                qas_id=text.source,
+                question_text=question,
+                context=text.text,
+                doc_tokens=qa_reading.Context.of(text.text).words,
+            )
+            for text in texts
+        ]
+        if not any(example.doc_tokens for example in examples):
+            return []
+        scored = self._scored(examples)
+        if isinstance(self.task, yesno.YesNoTask):
+            return [_decided(bioasq_yesno.decode(examples, scored))]
+        predictions = list(qa_decoding.decode(examples, scored, self._decoding))
+        found = _ranked(texts, predictions)
+        if self.settings["question_type"] == "list":
+            return self._chosen(question, predictions, found)
+        if self.settings["version_2_with_negative"]:
+            found = _with_none(predictions, found)
+        return found[:num_answers]
+
+    @property
+    def _decoding(self) -> DecodingSettings:
+        names = {field.name for field in dataclasses.fields(DecodingSettings)}
+        return DecodingSettings(**{name: self.settings[name] for name in names})
+
+    def _scored(self, examples: Sequence[YesNoExample]) -> Iterator[Any]:
+        """Yields the windows of all texts with the model's scores."""
+        rows = self.task.featurize(examples)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "predict.tf_record"
+            features = (row.features for row in rows)
+            num_rows = records.write(path, features, self.task.specs)
+            batches = self.estimator.predict_batches(
+                [path], self.batch_size, num_records=num_rows
+            )
+            windows = self.task.windows(rows)
+            if isinstance(self.task, yesno.YesNoTask):
+                scored = qa_answers.scored(windows, batches, "logits")
+                yield from itertools.starmap(YesNoScores, scored)
+            else:
+                names = ("start_logits", "end_logits")
+                scored = qa_answers.scored(windows, batches, *names)
+                yield from itertools.starmap(WindowScores, scored)
+
+    def _chosen(
+        self,
+        question: str,
+        predictions: Sequence[Prediction],
+        found: Sequence[FoundAnswer],
+    ) -> list[FoundAnswer]:
+        """Returns the items of a list, as `run_qa.py` would submit them."""
+        pooled = bioasq_form.pool(
+            [dataclasses.asdict(answer) for answer in prediction.nbest]
+            for prediction in predictions
+        )
+        names = ("list_threshold", "use_number")
+        settings = bioasq_lists.ListSettings(**{n: self.settings[n] for n in names})
+        chosen = bioasq_lists.list_answers(pooled, question, settings)
+        by_text = {_key(answer.text): answer for answer in found}
+        return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
+
+
+def _ranked(
+    texts: Sequence[NamedText], predictions: Sequence[Prediction]
+) -> list[FoundAnswer]:
+    """Returns the answers in all texts, with the probabilities of one softmax.
+
+    Those of answers that differ in case or white space alone are summed; the place is
+    that of the most probable one.
+    """
+    entries = [
+        (answer.start_logit + answer.end_logit, text, answer.span)
+        for text, prediction in zip(texts, predictions, strict=True)
+        for answer in prediction.nbest
+        if answer.span is not None
+    ]
+    entries.sort(key=lambda entry: entry[0], reverse=True)
+    weights = [math.exp(score - entries[0][0]) for score, _, _ in entries]
+    found: dict[str, FoundAnswer] = {}
+    for weight, (_, text, (start, end)) in zip(weights, entries, strict=True):
+        answer = FoundAnswer.at(text, start, end)
+        first = found.get(key := _key(answer.text), answer)
+        probability = first.probability + weight / sum(weights)
+        found[key] = dataclasses.replace(first, probability=probability)
+    return sorted(found.values(), key=lambda answer: answer.probability, reverse=True)
+
+
+def _key(text: str) -> str:
+    """Returns what answers are compared by."""
+    return " ".join(text.lower().split())
+
+
+def _with_none(
+    predictions: Sequence[Prediction], found: Sequence[FoundAnswer]
+) -> list[FoundAnswer]:
+    """Returns the answers of a model that may say that there is none.
+
+    There is one if any text has one: the text that is the surest of it decides.
+    """
+    none = min(
+        answer.probability
+        for prediction in predictions
+        for answer in prediction.nbest
+        if answer.text == ""
+    )
+    found = [
+        dataclasses.replace(answer, probability=answer.probability * (1 - none))
+        for answer in found
+    ]
+    if any(prediction.text for prediction in predictions):
+        return found
+    return [FoundAnswer("", none, ""), *found]
+
+
+def _decided(passages: Iterable[YesNoAnswer]) -> FoundAnswer:
+    """Returns yes or no, of what all texts say of it."""
+    passages = list(passages)
+    [answer] = bioasq_yesno.pool(
+        dataclasses.replace(passage, id=f"question_{i:03}")
+        for i, passage in enumerate(passages)
+    )
+    sign = 1 if answer.is_yes else -1
+    strongest = max(passages, key=lambda passage: sign * passage.evidence)
+    probability = answer.probability if answer.is_yes else 1 - answer.probability
+    return FoundAnswer(answer.text, probability, strongest.id)
+
+
+# --- the command --------------------------------------------------------------------
+
+
+def ask(settings: AskConfig) -> str:
+    """Returns lines to print: the answers to the question of a command line.
+
+    Raises:
+        InputError: The model or a text cannot be used, or the answers not be written.
+    """
+    texts = list(read_contexts(settings.context))
+    model = Answerer.load(settings.model, settings.device, settings.predict_batch_size)
+    answers = model.answer(settings.question, texts, settings.num_answers)
+    if settings.json is not None:
+        question = {"question": settings.question}
+        found = [answer.to_dict() for answer in answers]
+        files.write_json(settings.json, {**question, "answers": found})
+    lines = map(_line, answers)
+    return "".join(lines) or "no answer: the texts hold no word\n"
+
+
+def _line(answer: FoundAnswer) -> str:
+    """Returns an answer with its place and what stands around it."""
+    shown = " ".join(answer.text.split()) or "(no answer)"
+    place = answer.source
+    if answer.start is not None:
+        place += f" {answer.start}:{answer.end}"
+    line = f"{answer.probability:.3f}  {shown}" + (f"  [{place}]" if place else "")
+    return f"{line}\n" + (f"       {answer.around}\n" if answer.around else "")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of question answering; see `config`.
+
+Names and defaults are those of run_qa.py of dmis-lab/biobert unless a text says
+otherwise.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+from biobert_tf.bioasq_lists import ListSettings
+from biobert_tf.config import ScriptConfig, StageConfig, at_least, setting
+from biobert_tf.errors import InputError
+
+QuestionType = Literal["squad", "factoid", "list", "yesno"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileStageConfig(StageConfig):
+    """What to read, where to write, and which stages to run: files in SQuAD's form."""
+
+    train_file: str = setting(
+        "", "Questions to train on: SQuAD's JSON, comma-separated globs."
+    )
+    predict_file: str = setting(
+        "",
+        "Questions to predict: SQuAD's JSON, comma-separated globs; of several each "
+        "has a folder of its name in --output_dir.",
+    )
+    golden_file: str = setting(
+        "",
+        "BioASQ's answers to score against, comma-separated: one for every "
+        "--predict_file, in their order, or one for all.",
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects a run with nothing to do or nothing to do it on."""
+        super().__post_init__()
+        for stage, name in (("do_train", "train_file"), ("do_predict", "predict_file")):
+            if getattr(self, stage) and not getattr(self, name):
+                raise InputError(f"--{stage} needs --{name}; see --help")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QaConfig(ScriptConfig):
+    """Everything `run_qa.py` can be told."""
+
+    stages: FileStageConfig
+    lists: ListSettings
+    question_type: QuestionType = setting(
+        "factoid",
+        "squad (one passage a question), or of BioASQ: factoid, list or yesno.",
+    )
+    doc_stride: int = setting(128, "WordPieces from a window to the next.")
+    max_query_length: int = setting(64, "Most WordPieces of a question.")
+    n_best_size: int = setting(20, "Starts, ends and answers considered.")
+    max_answer_length: int = setting(30, "Longest answer, in WordPieces.")
+    version_2_with_negative: bool = setting(
+        False, "Questions may have no answer, as in SQuAD 2."
+    )
+    null_score_diff_threshold: float = setting(
+        0.0, "No answer if its score exceeds the best answer's by more, in logits."
+    )
+    windows_without_answer: Literal["skip", "keep"] = setting(
+        "skip",
+        "Training windows that do not show the answer: skip, or keep as without one "
+        "(--compat=master keeps).",
+    )
+    class_weights: str = setting(
+        "", "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1."
+    )
+    compat: Literal["fixed", "master"] = setting(
+        "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects windows and answers of no length, and settings of other types."""
+        at_least(
+            self,
+            doc_stride=1,
+            max_query_length=1,
+            n_best_size=1,
+            max_answer_length=1,
+        )
+        if not math.isfinite(self.null_score_diff_threshold):
+            raise InputError(
+                f"--null_score_diff_threshold={self.null_score_diff_threshold}: must "
+                "be finite"
+            )
+        if self.class_weights and self.question_type != "yesno":
+            raise InputError("--class_weights is for --question_type=yesno")
+        if self.version_2_with_negative and self.question_type != "squad":
+            raise InputError(
+                "--version_2_with_negative is for --question_type=squad; every "
+                "question of BioASQ has an answer"
+            )

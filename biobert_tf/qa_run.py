@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `run_qa.py` does: questions into a `finetune.Run`, its answers into files.
+
+Answers are decoded and written question by question: neither windows nor scores of more
+than one are held.
+"""
+
+import collections
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import (
+    bioasq_form,
+    bioasq_yesno,
+    class_weights,
+    files,
+    finetune,
+    qa_answers,
+    released,
+)
+from biobert_tf.corpora import reading
+from biobert_tf.errors import InputError
+from biobert_tf.metrics import bioasq, squad
+from biobert_tf.qa_config import QaConfig
+from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno, yesno_reading
+from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.training.estimator import Estimator
+
+_LOG = logging.getLogger(__name__)
+
+QaTask = qa.SpanTask | yesno.YesNoTask
+
+_TRAIN: Final = "train"
+_TEST: Final = "test"
+# The original shuffles its questions with this seed (run_qa.py:main).
+_ORIGINAL_SEED: Final = 12345
+# What decides how a trained model answers, not how it is trained.
+_FREE_ON_RESUME: Final = (
+    *finetune.FREE_ON_RESUME,
+    *("predict_file", "golden_file", "question_type", "n_best_size"),
+    *("max_answer_length", "null_score_diff_threshold", "list_threshold", "use_number"),
+)
+
+
+def run(settings: QaConfig) -> Estimator:
+    """Runs one experiment of question answering; returns its model for more.
+
+    Raises:
+        InputError: Something given cannot be used.
+        TrainingDivergedError: The loss became NaN or infinite.
+    """
+    parts = released.load(settings.text, settings.model, settings.stages.output_dir)
+    predict_files = _predict_files(settings)
+    golden_files = _golden_files(settings, predict_files)
+    examples: dict[str, Sequence[QaExample]] = {}
+    if settings.stages.do_train:
+        examples[_TRAIN] = _read_train(settings)
+    for stage, path in predict_files.items():
+        examples[stage] = _read_test(settings, path)
+    return QaRun(
+        task=_task(settings, parts.tokenizer, examples.get(_TRAIN, ())),
+        examples=examples,
+        parts=parts,
+        settings=settings,
+        # PARITY(run_qa.py:main): GPU runs of the original gather the word embeddings.
+        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+        free=_FREE_ON_RESUME,
+        predict_files=predict_files,
+        golden_files=golden_files,
+    ).execute()
+
+
+# --- files --------------------------------------------------------------------------
+
+
+def _predict_files(settings: QaConfig) -> dict[str, Path]:
+    """Returns the files to predict by stage: `test`, or `test_<name>` of several."""
+    if not settings.stages.do_predict:
+        return {}
+    paths = reading.expand(settings.stages.predict_file)
+    if len(paths) == 1:
+        return {_TEST: paths[0]}
+    names = collections.Counter(path.stem for path in paths)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"--predict_file: {names[twice[0]]} files are called {twice[0]}, and their "
+            "answers would be too; rename all but one"
+        )
+    return {f"{_TEST}_{path.stem}": path for path in paths}
+
+
+def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list[Path]:
+    """Returns the files of BioASQ's answers: none, one for all, or one for each."""
+    if not settings.stages.golden_file or not predict_files:
+        return []
+    if settings.question_type == "squad":
+        raise InputError(
+            "--golden_file is of BioASQ; SQuAD's answers are read from --predict_file"
+        )
+    paths = reading.expand(settings.stages.golden_file)
+    if len(paths) not in (1, len(predict_files)):
+        raise InputError(
+            f"--golden_file names {len(paths)} files and --predict_file "
+            f"{len(predict_files)}; give one for each, or one for all"
+        )
+    return paths
+
+
+def _read_train(settings: QaConfig) -> list[QaExample]:
+    """Returns the questions to train on, in random order."""
+    examples: list[QaExample] = []
+    for path in reading.expand(settings.stages.train_file):
+        if settings.question_type == "yesno":
+            examples += yesno_reading.read_examples(path, needs_labels=True)
+        else:
+            examples += _read_spans(settings, path)
+    if not examples:
+        raise InputError(
+            f"--train_file={settings.stages.train_file}: no question has an answer "
+            "that is where the file says"
+        )
+    is_master = settings.compat == "master"
+    seed = _ORIGINAL_SEED if is_master else settings.run.seed
+    return qa_reading.training_order(examples, seed)
+
+
+def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
+    found = qa_reading.read_examples(
+        path,
+        is_training=True,
+        version_2_with_negative=settings.version_2_with_negative,
+    )
+    if found.unrecoverable:
+        _LOG.warning(
+            "%s: %d questions are left out, their answers are not where the file "
+            "says; the first is %s",
+            path,
+            len(found.unrecoverable),
+            found.unrecoverable[0],
+        )
+    return found.examples
+
+
+def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
+    if settings.question_type == "yesno":
+        return yesno_reading.read_examples(path, needs_labels=False)
+    return qa_reading.read_examples(path, is_training=False).examples
+
+
+def _task(
+    settings: QaConfig, tokenizer: FullTokenizer, examples: Sequence[QaExample]
+) -> QaTask:
+    """Returns the task of a type of question, for training on some examples."""
+    is_master = settings.compat == "master"
+    featurizer = Featurizer(
+        tokenizer=tokenizer,
+        max_seq_length=settings.text.max_seq_length,
+        doc_stride=settings.doc_stride,
+        max_query_length=settings.max_query_length,
+        windows_without_answer="keep" if is_master else settings.windows_without_answer,
+    )
+    if settings.question_type != "yesno":
+        return qa.SpanTask(featurizer=featurizer, compat=settings.compat)
+    labels = yesno_reading.LABELS
+    weights = class_weights.parse(
+        settings.class_weights,
+        labels,
+        [labels[bool(example.is_yes)] for example in _labelled(examples)],
+        lambda label: label if label in labels else None,
+    )
+    return yesno.YesNoTask(
+        featurizer=featurizer, class_weights=weights, compat=settings.compat
+    )
+
+
+def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
+    """Returns the yes/no questions of which the answer is known."""
+    return [
+        example
+        for example in examples
+        if isinstance(example, YesNoExample) and example.is_yes is not None
+    ]
+
+
+# --- the run ------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QaRun(finetune.Run):
+    """A fine-tuning on questions.
+
+    Attributes:
+        predict_files: What is predicted, by stage.
+        golden_files: BioASQ's answers: none, one for all stages, or one for each.
+    """
+
+    task: QaTask
+    settings: QaConfig
+    predict_files: Mapping[str, Path]
+    golden_files: Sequence[Path]
+
+    def _num_scheduled(self, examples: Sequence[Any], rows: finetune.Rows) -> int:
+        """Returns how many rows an epoch of the schedule has.
+
+        PARITY(run_qa.py:main): the original counts questions, and so stops before it
+        has seen all windows as often as --num_train_epochs says.
+        """
+        return len(examples) if self.settings.compat == "master" else len(rows)
+
+    def _predict(
+        self,
+        estimator: Estimator,
+        stage: str,
+        examples: Sequence[Any],
+        rows: finetune.Rows,
+    ) -> dict[str, Any]:
+        """Predicts, writes and scores the questions of one file."""
+        _LOG.info(
+            "predicting %s: %d questions", self.predict_files[stage], len(examples)
+        )
+        directory = self._directory(stage)
+        name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
+        path = self._write_records(estimator, stage, name, rows)
+        batches = estimator.predict_batches(
+            [path], self.settings.finetuning.predict_batch_size, num_records=len(rows)
+        )
+        if not estimator.is_chief:
+            # Workers compute together; one of them writes.
+            collections.deque(batches, maxlen=0)
+            return {}
+        qa_answers.of(self.settings, self._known).write(
+            directory, examples, self.task.windows(rows), batches
+        )
+        return self._scores(stage, examples)
+
+    @property
+    def _known(self) -> frozenset[str]:
+        """Returns the ids of BioASQ's questions, as far as they are given."""
+        return frozenset().union(*map(bioasq.question_ids, self.golden_files))
+
+    def _directory(self, stage: str) -> Path:
+        """Returns where the answers to a file go."""
+        output_dir = self.settings.stages.output_dir
+        if len(self.predict_files) == 1:
+            return output_dir
+        return output_dir / "predictions" / self.predict_files[stage].stem
+
+    # --- scores ----------------------------------------------------------------------
+
+    def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
+        """Prints and returns the scores of a file, if there are answers to it."""
+        directory = self._directory(stage)
+        if self.settings.question_type == "squad":
+            return self._squad_scores(stage, self.predict_files[stage], directory)
+        if len(self.golden_files) == len(self.predict_files):
+            path = self.golden_files[list(self.predict_files).index(stage)]
+            golden = files.read_json(path)
+        elif not self.golden_files and len(_labelled(examples)) == len(examples):
+            golden = bioasq_yesno.gold(_labelled(examples), self._known)
+        else:
+            return {}
+        submission = files.read_json(directory / bioasq_form.SUBMISSION)
+        return self._bioasq_scores(stage, [(golden, submission)])
+
+    def _summary(
+        self, estimator: Estimator, results: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns the scores of all files together, as the paper's table has them."""
+        if not estimator.is_chief or not self.golden_files:
+            return {}
+        if _TEST in results and "scores" in results[_TEST]:
+            return {}
+        submissions = [
+            files.read_json(self._directory(stage) / bioasq_form.SUBMISSION)
+            for stage in self.predict_files
+        ]
+        if len(self.golden_files) == 1:
+            everything = [
+                entry for submission in submissions for entry in submission["questions"]
+            ]
+            submissions = [bioasq_form.submission(everything)]
+        golden = map(files.read_json, self.golden_files)
+        batches = list(zip(golden, submissions, strict=True))
+        return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
+
+    def _squad_scores(self, stage: str, data: Path, directory: Path) -> dict[str, Any]:
+        dataset = files.read_json(data)
+        if not squad.has_answers(dataset):
+            return {}
+        odds = None
+        if self.settings.version_2_with_negative:
+            odds = files.read_json(directory / qa_decoding.NULL_ODDS)
+        scores = squad.evaluate(
+            dataset,
+            files.read_json(directory / qa_decoding.PREDICTIONS),
+            odds,
+            self.settings.null_score_diff_threshold,
+        )
+        print(f"\n{stage}\n{squad.report(scores)}", end="")
+        return {"scores": scores.to_dict()}
+
+    def _bioasq_scores(
+        self, stage: str, batches: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> dict[str, Any]:
+        question_type = self.settings.question_type
+        scores = bioasq.pooled(batches, types=[question_type])
+        print(f"\n{stage}\n{bioasq.report(scores)}", end="")
+        # Those of other types are 0, for want of questions.
+        others = [
+            name for name in bioasq.MEASURES if not name.startswith(question_type)
+        ]
+        others += [f"num_{name}" for name in bioasq.TYPES if name != question_type]
+        values = scores.to_dict()
+        return {"scores": {k: v for k, v in values.items() if k not in others}}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the commands around question answering: bioasq-data and ask."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from biobert_tf.config import DeviceConfig, at_least, required, setting
+from biobert_tf.errors import InputError
+
+QuestionType = Literal["factoid", "list", "yesno"]
+Split = Literal["train", "test"]
+Strategy = Literal["snippet", "appended", "abstract"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BioAsqDataConfig:
+    """Everything `biobert bioasq-data` can be told."""
+
+    input: str = required(
+        "BioASQ's JSON files, training or golden: comma-separated paths or globs."
+    )
+    output: Path = required("The JSON file to write, in the form of SQuAD.")
+    question_type: QuestionType = required("Questions to take: factoid, list or yesno.")
+    split: Split = setting(
+        "train", "train (with answers, where they are found) or test (without)."
+    )
+    strategy: Strategy = setting(
+        "snippet",
+        "What is a passage: a snippet, a snippet with sentences around it (appended), "
+        "or the whole abstract.",
+    )
+    abstracts: str = setting(
+        "",
+        "PubMed XML files with the abstracts, comma-separated globs; for appended and "
+        "abstract.",
+    )
+    appended_sentences: int = setting(
+        1, "Sentences to append on either side of a snippet; for appended."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects a strategy without its abstracts, and abstracts without use."""
+        at_least(self, appended_sentences=1)
+        if self.strategy != "snippet" and not self.abstracts:
+            raise InputError(
+                f"--strategy={self.strategy} needs abstracts: give PubMed's XML files "
+                "with --abstracts='pubmed/*.xml.gz'"
+            )
+        if self.strategy == "snippet" and self.abstracts:
+            raise InputError(
+                "--abstracts is of no use with --strategy=snippet; leave it out, or "
+                "choose appended or abstract"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """Everything `biobert ask` can be told."""
+
+    model: Path = required("Directory that run_qa.py has trained.")
+    question: str = required("The question.")
+    context: str = required(
+        "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
+        "is text from standard input."
+    )
+    num_answers: int = setting(5, "Most answers to show; a list question has its own.")
+    json: Path | None = setting(None, "Also write the answers here, as JSON.")
+    predict_batch_size: int = setting(8, "Windows per prediction step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a question without a word, and counts that show nothing."""
+        at_least(self, num_answers=1, predict_batch_size=1)
+        if not self.question.strip():
+            raise InputError("--question is empty; ask something")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Classes of texts, on the device: what relations and yes/no questions share.
+
+A record has `label_ids` and `is_real_example`, one int each, beside its pieces.
+
+Shape suffixes: B batch, K labels.
+"""
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.config import EncoderConfig
+from biobert_tf.tasks.base import Batch, Outputs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequenceClassification(abc.ABC):
+    """A task that gives every text one of some labels.
+
+    Attributes:
+        class_weights: Weight of every label in the loss of a training.
+    """
+
+    class_weights: tuple[float, ...]
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """Returns what can be predicted; the position is the id."""
+
+    @property
+    def new_head(self) -> tuple[str, ...]:
+        """Returns the variables a checkpoint to start from may lack."""
+        return ("output_weights", "output_bias")
+
+    def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
+        """Returns the encoder with a scorer of labels on its pooled output.
+
+        The head's dropout is 0.1 in run_re.py:create_model, whatever the config says;
+        every released config says 0.1 too.
+        """
+        return heads.SequenceClassifier(
+            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
+        )
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns what is minimised; nothing is reported beside it."""
+        return ("loss",)
+
+    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the summed weight of the examples, which is their number if all 1."""
+        return {"weight": tf.reduce_sum(self._weights(batch))}
+
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Returns the mean cross-entropy in nats, weighted by `class_weights`.
+
+        Equal weights give the mean of run_re.py:create_model.
+        """
+        weighted_B = self._example_losses(batch, outputs) * self._weights(batch)
+        weight = tf.maximum(totals["weight"], 1e-12)
+        return {"loss": tf.reduce_sum(weighted_B) / weight}
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns per example: `probabilities`, `label_ids` and `loss`."""
+        return {
+            "probabilities": tf.nn.softmax(outputs["logits"]),
+            "label_ids": batch["label_ids"][:, 0],
+            "loss": self._example_losses(batch, outputs),
+        }
+
+    def _weights(self, batch: Batch) -> tf.Tensor:
+        """Returns the weight of every example, 0 for padding rows, `[batch]`."""
+        is_real_B = tf.cast(batch["is_real_example"][:, 0], tf.float32)
+        weights_K = tf.constant(self.class_weights, tf.float32)
+        return tf.gather(weights_K, batch["label_ids"][:, 0]) * is_real_B
+
+    def _example_losses(self, batch: Batch, outputs: Outputs) -> tf.Tensor:
+        """Returns the cross-entropy of every example in nats, `[batch]`."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=batch["label_ids"][:, 0], logits=outputs["logits"]
+        )

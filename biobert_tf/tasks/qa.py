@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Question answering: say where in a passage the answer begins, and where it ends.
+
+Reading order is data order:
+    file -> QaExample -> QaFeatures -> logits -> Prediction -> scores
+The first arrow is `qa_reading`, the second `qa_features`, the fourth `qa_decoding`; the
+numbers between are here.
+
+Shape suffixes: B batch, L sequence length.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.config import EncoderConfig
+from biobert_tf.records import FeatureSpec, Specs
+from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer
+from biobert_tf.tasks.qa_reading import QaExample
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpanTask:
+    """Everything that makes a run one of spans; holds no mutable state.
+
+    Attributes:
+        featurizer: Questions to rows.
+        compat: `fixed` or `master`; see `qa_config.QaConfig`.
+    """
+
+    featurizer: Featurizer
+    compat: Literal["fixed", "master"]
+
+    @property
+    def name(self) -> str:
+        """Returns the name in the results."""
+        return "qa"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns what the two outputs of the head score."""
+        return ("start", "end")
+
+    @property
+    def new_head(self) -> tuple[str, ...]:
+        """Returns the variables a checkpoint to start from may lack.
+
+        One that has been trained on questions before keeps them.
+        """
+        scope = heads.SpanClassifier.scope
+        return (f"{scope}output_weights", f"{scope}output_bias")
+
+    # --- questions to records ---------------------------------------------------------
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (`input_fn_builder`).
+
+        Records to predict have positions too, of which nothing is made.
+        """
+        length = self.featurizer.max_seq_length
+        names = ("input_ids", "input_mask", "segment_ids")
+        return {
+            "unique_ids": FeatureSpec(1),
+            **{name: FeatureSpec(length) for name in names},
+            "start_positions": FeatureSpec(1),
+            "end_positions": FeatureSpec(1),
+        }
+
+    def featurize(self, examples: Sequence[QaExample]) -> Windows:
+        """Returns the rows of all questions, which are made when they are read."""
+        return Windows(self.featurizer, examples)
+
+    def windows(self, records: Any) -> Windows:
+        """Returns what the rows show: they are that themselves."""
+        windows: Windows = records
+        return windows
+
+    def counts(self, records: Any) -> dict[str, int]:
+        """Returns nothing: the numbers of questions and rows say it all."""
+        return {}
+
+    def shuffle_buffer(self, num_records: int) -> int:
+        """Returns among how many records the next of a training is drawn."""
+        return shuffle_buffer(num_records, self.compat)
+
+    # --- records to numbers, on the device -------------------------------------------
+
+    def build_model(self, config: EncoderConfig, seed: int) -> heads.SpanClassifier:
+        """Returns the encoder with two scores for every token."""
+        return heads.SpanClassifier(config, seed)
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Returns what is minimised; nothing is reported beside it."""
+        return ("loss",)
+
+    def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the number of rows."""
+        return {"rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32)}
+
+    def losses(
+        self, batch: Batch, outputs: Outputs, totals: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Returns the mean cross-entropy of start and end, in nats.
+
+        PARITY(run_qa.py:model_fn_builder): the softmax is over all positions, those of
+        the question and of padding too; the released weights expect it.
+        """
+        nats = [
+            tf.reduce_sum(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    labels=batch[f"{end}_positions"][:, 0],
+                    logits=outputs[f"{end}_logits"],
+                )
+            )
+            for end in ("start", "end")
+        ]
+        return {"loss": tf.add_n(nats) / 2 / totals["rows"]}
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""
+        return {name: outputs[name] for name in ("start_logits", "end_logits")}
+
+    def metrics(
+        self, predictions: Mapping[str, np.ndarray], batch_size: int
+    ) -> dict[str, float]:
+        """Returns nothing: answers are scored as text."""
+        return {}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Yes/no questions: say whether a passage answers a question with yes.
+
+Reading order is data order:
+    file -> YesNoExample -> YesNoRow -> logits -> answers of questions -> scores
+The first arrow is `yesno_reading`, the fourth `bioasq_yesno`; the numbers between are
+`classification`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf.records import Features, FeatureSpec, Specs
+from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.tasks.classification import SequenceClassification
+from biobert_tf.tasks.qa_features import (
+    Featurizer,
+    QaFeatures,
+    Windows,
+    shuffle_buffer,
+)
+from biobert_tf.tasks.yesno_reading import LABELS, YesNoExample
+
+
+@dataclasses.dataclass(frozen=True)
+class YesNoRow:
+    """One row of model input: a window of a passage, and the answer to its question.
+
+    Attributes:
+        window: What the row shows.
+        label_id: Index in `LABELS`; 0 where the answer is not known.
+    """
+
+    window: QaFeatures
+    label_id: int
+
+    @property
+    def features(self) -> Features:
+        """Returns the features of a record, by name."""
+        window = self.window.features
+        names = ("unique_ids", "input_ids", "input_mask", "segment_ids")
+        return {
+            **{name: window[name] for name in names},
+            "label_ids": [self.label_id],
+            "is_real_example": [1],
+        }
+
+
+class YesNoRows:
+    """The rows of questions, made anew whenever they are read: none is kept.
+
+    Attributes:
+        windows: What they show.
+    """
+
+    def __init__(
+        self, featurizer: Featurizer, examples: Sequence[YesNoExample]
+    ) -> None:
+        """Makes nothing yet; see `Windows`."""
+        self.windows = Windows(featurizer, examples)
+        self._examples = examples
+
+    def __iter__(self) -> Iterator[YesNoRow]:
+        """Yields the rows of all questions, in order."""
+        for window in self.windows:
+            is_yes = self._examples[window.example_index].is_yes
+            yield YesNoRow(window, LABELS.index("yes" if is_yes else "no"))
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return len(self.windows)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class YesNoTask(SequenceClassification):
+    """Everything that makes a run one of yes/no questions; holds no mutable state.
+
+    Attributes:
+        featurizer: Questions to windows.
+        compat: `fixed` or `master`; see `qa_config.QaConfig`.
+    """
+
+    featurizer: Featurizer
+    compat: Literal["fixed", "master"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns the two answers; the position is the id."""
+        return LABELS
+
+    @property
+    def name(self) -> str:
+        """Returns the name in the results."""
+        return "qa"
+
+    @property
+    def specs(self) -> Specs:
+        """Returns what a record holds: a window and the answer."""
+        names = ("input_ids", "input_mask", "segment_ids")
+        return {
+            "unique_ids": FeatureSpec(1),
+            **{name: FeatureSpec(self.featurizer.max_seq_length) for name in names},
+            "label_ids": FeatureSpec(1),
+            "is_real_example": FeatureSpec(1),
+        }
+
+    def featurize(self, examples: Sequence[YesNoExample]) -> YesNoRows:
+        """Returns the rows of all questions, which are made when they are read."""
+        return YesNoRows(self.featurizer, examples)
+
+    def windows(self, records: Any) -> Windows:
+        """Returns what the rows show."""
+        windows: Windows = records.windows
+        return windows
+
+    def counts(self, records: Any) -> dict[str, int]:
+        """Returns nothing: the numbers of questions and rows say it all."""
+        return {}
+
+    def shuffle_buffer(self, num_records: int) -> int:
+        """Returns among how many records the next of a training is drawn."""
+        return shuffle_buffer(num_records, self.compat)
+
+    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """Returns `logits` of no and yes, float32 `[batch, 2]`."""
+        return {"logits": outputs["logits"]}
+
+    def metrics(
+        self, predictions: Mapping[str, np.ndarray], batch_size: int
+    ) -> dict[str, float]:
+        """Returns nothing: what is scored is the answer to a question."""
+        return {}

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers of question answering: records, losses; text is `test_qa_run`'s."""
+
+import math
+
+import ner_toys
+import numpy as np
+import pytest
+import qa_toys as toys
+import tensorflow as tf
+
+from biobert_tf import heads, records
+from biobert_tf.tasks import qa, qa_features, yesno
+from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.tokenization import FullTokenizer
+
+
+@pytest.fixture
+def featurizer(tmp_path):
+    vocab = ner_toys.write_vocab(tmp_path / "vocab.txt", toys.VOCAB)
+    return Featurizer(
+        tokenizer=FullTokenizer(vocab),
+        max_seq_length=12,
+        doc_stride=3,
+        max_query_length=4,
+    )
+
+
+@pytest.fixture
+def task(featurizer):
+    return qa.SpanTask(featurizer=featurizer, compat="fixed")
+
+
+def example(context, kind=QaExample, **more):
+    words = tuple(context.split())
+    return kind(
+        qas_id="q",
+        question_text="who has cancer ?",
+        context=context,
+        doc_tokens=words,
+        **more,
+    )
+
+
+def trained_on(context, answer):
+    word = context.split().index(answer)
+    place = {"start_position": word, "end_position": word}
+    return example(context, orig_answer_text=answer, **place)
+
+
+# --- spans ----------------------------------------------------------------------------
+
+
+def test_records_have_the_features_of_the_original(task, tmp_path):
+    rows = task.featurize([trained_on("in men Liver is cured", "men")])
+    path = tmp_path / "train.tf_record"
+    assert records.write(path, (row.features for row in rows), task.specs) == 1
+    assert records.features_of(path) == {
+        "unique_ids": 1,
+        "input_ids": 12,
+        "input_mask": 12,
+        "segment_ids": 12,
+        "start_positions": 1,
+        "end_positions": 1,
+    }
+    [batch] = (
+        tf.data.TFRecordDataset(str(path))
+        .batch(1)
+        .map(lambda raw: records.parse(raw, task.specs))
+    )
+    text = "[CLS] who has cancer ? [SEP] in men Liver is cured [SEP]"
+    assert batch["input_ids"].numpy().tolist() == [toys.ids(text)]
+    assert batch["segment_ids"].numpy().tolist() == [[0] * 6 + [1] * 6]
+    assert batch["start_positions"].numpy().tolist() == [[7]]
+    assert batch["end_positions"].numpy().tolist() == [[7]]
+    assert batch["unique_ids"].numpy().tolist() == [[10**9]]
+
+
+def test_rows_are_made_anew_and_counted(task, monkeypatch):
+    made = []
+    featurize = Featurizer.featurize
+
+    def counted(self, examples):
+        made.append(len(examples))
+        return featurize(self, examples)
+
+    monkeypatch.setattr(Featurizer, "featurize", counted)
+    rows = task.featurize([example("in men " * 5), example("Liver")])
+    assert made == []
+    # Not of the rows themselves: a list asks its source for its length first.
+    first, second = list(iter(rows)), list(iter(rows))
+    assert len(made) == 2
+    assert len(rows) == len(first) == len(second) == 4
+    assert len(made) == 2
+    assert [row.tokens for row in first] == [row.tokens for row in second]
+    # Who only asks how many there are pays for making them, once.
+    other = task.featurize([example("in men " * 5)])
+    assert len(other) == len(other) == 3
+    assert len(made) == 3
+
+
+def test_loss_by_hand(task):
+    start = [[0.5, 1.0, -1.0], [0.0, 2.0, 0.0]]
+    end = [[1.0, 1.0, 3.0], [0.0, 0.0, 0.0]]
+    outputs = {"start_logits": tf.constant(start), "end_logits": tf.constant(end)}
+    batch = {
+        "input_ids": tf.zeros([2, 3], tf.int32),
+        "start_positions": tf.constant([[1], [0]]),
+        "end_positions": tf.constant([[2], [0]]),
+    }
+    totals = task.loss_totals(batch)
+    assert float(totals["rows"]) == 2
+
+    def nats(logits, label):
+        return math.log(sum(map(math.exp, logits))) - logits[label]
+
+    expected = (
+        nats(start[0], 1) + nats(start[1], 0) + nats(end[0], 2) + nats(end[1], 0)
+    ) / 4
+    assert float(task.losses(batch, outputs, totals)["loss"]) == pytest.approx(expected)
+    # Half of a batch contributes its share of the whole.
+    half = {name: values[:1] for name, values in batch.items()}
+    first = {name: values[:1] for name, values in outputs.items()}
+    share = (nats(start[0], 1) + nats(end[0], 2)) / 4
+    assert float(task.losses(half, first, totals)["loss"]) == pytest.approx(share)
+
+
+def test_the_head_of_spans_may_be_new_and_has_no_pooler(task):
+    model = task.build_model(toys.CONFIG, seed=1)
+    names = {variable.name.split(":")[0] for variable in model.variables}
+    assert set(task.new_head) <= names
+    assert not any("pooler" in variable.name for variable in model.trainable_variables)
+    assert len(task.labels) == model.output_weights.shape[0]
+
+
+@pytest.mark.parametrize(
+    "compat, num_rows, expected",
+    [("fixed", 7, 7), ("fixed", 10**6, 10_000), ("master", 7, 100)],
+)
+def test_the_buffer_of_a_shuffle(compat, num_rows, expected):
+    assert qa_features.shuffle_buffer(num_rows, compat) == expected
+
+
+# --- yes/no ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def yes_no(featurizer):
+    return yesno.YesNoTask(
+        featurizer=featurizer, class_weights=(3.0, 1.0), compat="fixed"
+    )
+
+
+def test_every_window_has_the_answer_of_its_question(yes_no, tmp_path):
+    long = "in men " * 5
+    examples = [
+        example(long, YesNoExample, is_yes=True),
+        example("Liver", YesNoExample, is_yes=False),
+        example("Liver", YesNoExample),
+    ]
+    rows = yes_no.featurize(examples)
+    assert [row.label_id for row in rows] == [1, 1, 1, 0, 0]
+    assert len(rows) == 5
+    path = tmp_path / "train.tf_record"
+    records.write(path, (row.features for row in rows), yes_no.specs)
+    assert records.features_of(path) == {
+        "unique_ids": 1,
+        "input_ids": 12,
+        "input_mask": 12,
+        "segment_ids": 12,
+        "label_ids": 1,
+        "is_real_example": 1,
+    }
+
+
+def test_yes_no_loss_is_weighted(yes_no):
+    logits = tf.constant([[1.0, 2.0], [0.0, 0.5]])
+    batch = {
+        "label_ids": tf.constant([[1], [0]]),
+        "is_real_example": tf.constant([[1], [1]]),
+    }
+    totals = yes_no.loss_totals(batch)
+    assert float(totals["weight"]) == 4
+    first = math.log(math.exp(1) + math.exp(2)) - 2
+    second = math.log(1 + math.exp(0.5))
+    loss = yes_no.losses(batch, {"logits": logits}, totals)["loss"]
+    assert float(loss) == pytest.approx((first + 3 * second) / 4)
+    found = yes_no.predictions(batch, {"logits": logits})
+    np.testing.assert_array_equal(found["logits"], logits)
+
+
+def test_the_head_of_yes_and_no_reads_the_pooler(yes_no):
+    model = yes_no.build_model(toys.CONFIG, seed=1)
+    assert isinstance(model, heads.SequenceClassifier)
+    assert model.output_weights.shape == (2, toys.CONFIG.hidden_size)
+    assert yes_no.labels == ("no", "yes")
+    assert yes_no.shuffle_buffer(5) == 5
