@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import flags
+from biobert_tf import cli, flags, qa_config
 from biobert_tf import pretraining_config as pretraining
 
 ROOT = Path(__file__).parents[1]
@@ -51,8 +51,33 @@ def test_the_records_fit_the_trainings(monkeypatch):
     assert data.pairs.max_predictions_per_seq == settings.pairs.max_predictions_per_seq
 
 
+def qa_recipe(name, *words):
+    argv = ["x", f"--flagfile=recipes/{name}.flags", "--output_dir=out"]
+    argv += ["--train_file=train.json", "--predict_file=test.json", *words]
+    return flags.parse(qa_config.QaConfig, argv, cli.QA_DEFAULTS)
+
+
+def test_the_two_stages_of_question_answering(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    squad, bioasq = map(qa_recipe, ("squad", "bioasq_factoid"))
+    assert squad.question_type == "squad"
+    assert bioasq.question_type == "factoid"
+    # dmis-lab/biobert issue 57; its README.
+    learned = [
+        (stage.finetuning.learning_rate, stage.finetuning.num_train_epochs)
+        for stage in (squad, bioasq)
+    ]
+    assert learned == [(3e-5, 2), (5e-6, 5)]
+    for stage in (squad, bioasq):
+        assert stage.stages.do_train
+        assert stage.stages.do_predict
+        assert stage.run.train_batch_size == 12
+        assert (stage.text.max_seq_length, stage.doc_stride) == (384, 128)
+
+
 def test_the_readme_lists_every_recipe():
     text = (ROOT / "recipes" / "README.md").read_text("utf-8")
     named = set(re.findall(r"`([\w.]+\.flags)`", text))
     assert named == {path.name for path in RECIPES}
-    assert {*STEPS, "biobert_training", "pubmed_512"} == {p.stem for p in RECIPES}
+    others = {"biobert_training", "pubmed_512", "squad", "bioasq_factoid"}
+    assert {*STEPS, *others} == {path.stem for path in RECIPES}
