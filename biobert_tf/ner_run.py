@@ -2,16 +2,14 @@
 """What `run_ner.py` does: NER settings and files into a `finetune.TextRun`."""
 
 import logging
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from biobert_tf import finetune, records, released
 from biobert_tf.config import NerConfig
 from biobert_tf.errors import InputError
-from biobert_tf.tasks import ner, ner_reading
+from biobert_tf.tasks import ner, ner_reading, ner_words
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.training.estimator import Estimator
 
@@ -160,16 +158,12 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
 # --- annotating ---------------------------------------------------------------------
 
 
-_WORD: Final = re.compile(r"\w+(?:[-'./]\w+)*|[^\w\s]")
-
-
 def annotate(
     task: ner.NerTask, estimator: Estimator, sentences: Sequence[str], batch_size: int
 ) -> list[tuple[NerExample, ner.NerPrediction]]:
     """Finds the entities of raw sentences.
 
-    A word is a run of letters and digits, also with a hyphen, apostrophe, dot or
-    slash inside; any other sign is a word of its own.
+    What a word is says `ner_words`.
 
     Args:
         task: That the estimator was built from.
@@ -177,7 +171,7 @@ def annotate(
         sentences: Plain text, one sentence each.
         batch_size: Sentences per step.
     """
-    examples = [NerExample(tuple(_WORD.findall(text)), None) for text in sentences]
+    examples = [NerExample(tuple(ner_words.words(text)), None) for text in sentences]
     rows = task.featurize(examples)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "annotate.tf_record"

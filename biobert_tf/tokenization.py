@@ -28,6 +28,7 @@ _REQUIRED: Final = (UNKNOWN, "[CLS]", "[SEP]")
 # of millions of them; emptying at the limit is cheaper per word than keeping an order
 # of use, and the frequent words are back within a few sentences.
 _MAX_CACHED_WORDS: Final = 2**16
+_MAX_CACHED_CHARACTERS: Final = 2**16
 
 
 class Piece(NamedTuple):
@@ -139,7 +140,7 @@ class BasicTokenizer:
     def chunks(self, word: str) -> Iterator[_Chunk]:
         """Yields the chunks of a cleaned word, with spans relative to the word."""
         text, starts, ends = (
-            _lower_without_accents(word)
+            lower_without_accents(word)
             if self.do_lower_case
             else _Chunk(word, range(len(word)), range(1, len(word) + 1))
         )
@@ -306,11 +307,11 @@ class _CleanedCharacters(dict[int, str]):
     """A table for `str.translate`, filled with the characters that are met."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = _cleaned_character(code)
+        self[code] = cleaned_character(code)
         return self[code]
 
 
-def _cleaned_character(code: int) -> str:
+def cleaned_character(code: int) -> str:
     """Returns what takes the place of a character (tokenization.py:239, 274)."""
     char = chr(code)
     category = unicodedata.category(char)
@@ -340,7 +341,7 @@ def _origins(text: str) -> Sequence[int]:
     return [i for i, char in enumerate(text) for _ in _CLEANED[ord(char)]]
 
 
-def _lower_without_accents(word: str) -> _Chunk:
+def lower_without_accents(word: str) -> _Chunk:
     """Lower-cases `word` and strips its accents, keeping track of the characters.
 
     The text is `word.lower()` in canonical decomposition (NFD) without its
@@ -379,8 +380,8 @@ def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
             yield from run
 
 
-@functools.cache
-def _is_punctuation(char: str) -> bool:
+@functools.lru_cache(_MAX_CACHED_CHARACTERS)
+def is_punctuation(char: str) -> bool:
     """Tells whether a character is a chunk of its own."""
     # PARITY(tokenization.py:374): in ASCII also the symbols $+<=>^`|~, not in P*.
     is_ascii_symbol = "!" <= char <= "~" and not char.isalnum()
@@ -391,7 +392,7 @@ def _punctuation_cuts(chars: str) -> Iterator[tuple[int, int]]:
     """Yields the half-open ranges of the chunks of a word."""
     start = 0
     for i, char in enumerate(chars):
-        if _is_punctuation(char):
+        if is_punctuation(char):
             if start < i:
                 yield start, i
             yield i, i + 1

@@ -10,14 +10,15 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes questions.answer_spans",
+    "errors corpora.document metrics.counts grammar processes questions.answer_spans "
+    "tasks.ner_words",
     "class_weights files corpora.sentences corpora.streams corpora.versions "
     "metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo "
     "questions.bioasq_reading",
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
-    "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config",
+    "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config export.characters",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings questions.settings "
@@ -48,10 +49,11 @@ LIGHT = [
     "pretraining_data.runners",
 ]
 HEAVY = [
-    "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading",
+    "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading "
+    "export.graph_text",
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
-    "tasks.pretraining_masking",
+    "tasks.pretraining_masking export.graph_tokenizer",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
     "training.strategy training.progress",

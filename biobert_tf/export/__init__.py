@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained models as SavedModels: text in, entities, relations and answers out."""

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tokenizer of `tokenization` does with each character, as tables of numbers.
+
+The tables hold the Unicode of the interpreter that made them, so that a graph which
+looks them up cuts text as the tokenizer beside it does, wherever it runs.
+"""
+
+import enum
+import functools
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf import tokenization
+from biobert_tf.tasks import ner_words
+
+PAGE: Final = 256
+"""Characters that share a page of a table."""
+
+NUM_CODES: Final = sys.maxunicode + 1
+SIGMA: Final = ord("\N{GREEK CAPITAL LETTER SIGMA}")
+FINAL_SIGMA: Final = ord("\N{GREEK SMALL LETTER FINAL SIGMA}")
+
+
+class Trait(enum.IntFlag):
+    """What is true of a character; `Table` stores them as bits."""
+
+    DROPPED = enum.auto()
+    """Vanishes from the text."""
+    SPACE = enum.auto()
+    """Separates words of the tokenizer."""
+    ALONE = enum.auto()
+    """A word of its own: CJK."""
+    PUNCTUATION = enum.auto()
+    """A chunk of its own inside a word."""
+    CASED = enum.auto()
+    """A letter with upper or lower case."""
+    CASE_IGNORABLE = enum.auto()
+    """Does not end a run of letters, to tell a final sigma."""
+    NER_LETTER = enum.auto()
+    """Belongs to a word of `ner_words`."""
+    NER_JOINER = enum.auto()
+    """Joins two of them."""
+    NER_SPACE = enum.auto()
+    """Separates words of `ner_words`."""
+    QA_SPACE = enum.auto()
+    """Separates words of `qa_reading`."""
+
+
+class Table(NamedTuple):
+    """A number for every character, in pages that are stored once.
+
+    Attributes:
+        index: Page of the characters `PAGE * i` and following, int32.
+        pages: The numbers, int32 `[pages * PAGE]`.
+    """
+
+    index: np.ndarray
+    pages: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Table":
+        """Packs a number for every character, `[NUM_CODES]`."""
+        rows = values.astype(np.int32).reshape(-1, PAGE)
+        pages, index = np.unique(rows, axis=0, return_inverse=True)
+        return cls(index.astype(np.int32).ravel(), pages.ravel())
+
+
+@functools.cache
+def traits() -> Table:
+    """Returns the traits of every character."""
+    values = np.full(NUM_CODES, Trait.DROPPED, np.int32)
+    for code in _assigned():
+        values[code] = sum(t for t, holds in _TESTS.items() if holds(chr(code)))
+    return Table.of(values)
+
+
+@functools.cache
+def lower_case() -> tuple[Table, np.ndarray]:
+    """Returns what each character becomes, lower-cased and without accents.
+
+    Returns:
+        A row for every character, and the rows: int32 `[rows, most]`, characters,
+        filled up with -1. Row 0 stands for a character that stays as it is.
+    """
+    rows: dict[tuple[int, ...], int] = {(): 0}
+    values = np.zeros(NUM_CODES, np.int32)
+    for code in _assigned():
+        char = chr(code)
+        text = tokenization.lower_without_accents(char).text
+        if text != char:
+            # An empty text would take the row of those that stay.
+            key = tuple(map(ord, text)) or (-1,)
+            values[code] = rows.setdefault(key, len(rows))
+    return Table.of(values), _filled(rows)
+
+
+def _assigned() -> Iterator[int]:
+    """Yields the characters that are more than a number; all others are dropped.
+
+    Those that have no meaning, a private one or none alone are nine in ten.
+    """
+    for code in range(NUM_CODES):
+        if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"):
+            yield code
+
+
+def _filled(rows: Iterable[Sequence[int]]) -> np.ndarray:
+    listed = list(rows)
+    filled = np.full((len(listed), max(map(len, listed))), -1, np.int32)
+    for i, row in enumerate(listed):
+        filled[i, : len(row)] = row
+    return filled
+
+
+def _is_dropped(char: str) -> bool:
+    return tokenization.cleaned_character(ord(char)) == ""
+
+
+def _is_alone(char: str) -> bool:
+    return tokenization.cleaned_character(ord(char)) == f" {char} "
+
+
+def _is_space(char: str) -> bool:
+    cleaned = tokenization.cleaned_character(ord(char))
+    return cleaned != "" and cleaned.isspace()
+
+
+def _is_cased(char: str) -> bool:
+    # A sigma is final where the last letter before it that is not ignored has a case.
+    return f"{char}\N{GREEK CAPITAL LETTER SIGMA}".lower().endswith(chr(FINAL_SIGMA))
+
+
+def _is_case_ignorable(char: str) -> bool:
+    after_letter = f"A{char}\N{GREEK CAPITAL LETTER SIGMA}".lower()
+    return after_letter.endswith(chr(FINAL_SIGMA)) and not _is_cased(char)
+
+
+_TESTS: Final[dict[Trait, Callable[[str], bool]]] = {
+    Trait.DROPPED: _is_dropped,
+    Trait.SPACE: _is_space,
+    Trait.ALONE: _is_alone,
+    Trait.PUNCTUATION: tokenization.is_punctuation,
+    Trait.CASED: _is_cased,
+    Trait.CASE_IGNORABLE: _is_case_ignorable,
+    Trait.NER_LETTER: ner_words.is_letter,
+    Trait.NER_JOINER: ner_words.JOINERS.__contains__,
+    Trait.NER_SPACE: str.isspace,
+    Trait.QA_SPACE: " \t\r\n\u202f".__contains__,
+}
