@@ -24,7 +24,8 @@ LIGHT = [
     "annotate.bioc_format relations.settings questions.settings "
     "tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
-    "annotate.formats relations.candidates relations.check_report re_eval bioasq_yesno",
+    "annotate.raw_sentences annotate.formats relations.candidates "
+    "relations.check_report re_eval bioasq_yesno",
     "qa_answers cli_scores",
     "relations.tsv relations.check",
     "relations.chemprot",
@@ -59,11 +60,11 @@ HEAVY = [
     "training.strategy training.progress",
     "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
-    "released training.estimator pretraining_input",
+    "released training.estimator pretraining_input inference",
     "run_directory vocabularies.extension",
     "finetune pretrain_run trained",
     "ner_run re_run qa_run",
-    "re_folds re_predict qa_ask",
+    "re_folds re_predict qa_ask ner_annotator",
     "demos",
     "cli",
 ]

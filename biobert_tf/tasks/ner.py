@@ -195,9 +195,11 @@ class NerTask:
         self,
         examples: Sequence[NerExample],
         records: Sequence[NerRecord],
-        predictions: Mapping[str, np.ndarray],
+        predictions: Mapping[str, Any],
     ) -> list[NerPrediction]:
         """Returns a prediction for every word of every sentence.
+
+        `log_probs` are those of the records, `[length, labels]` each.
 
         A word that no record decides (only `master` and `paper` lose words) is
         outside with probability 1.

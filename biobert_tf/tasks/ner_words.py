@@ -19,6 +19,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def spans(text: str) -> list[tuple[int, int]]:
+    """Returns the half-open character range of every word of a text; see `words`."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 def is_letter(char: str) -> bool:
     r"""Says whether a character counts as a letter or digit: `\w`."""
     return char == "_" or char.isalnum()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of any length through a model, in batches of like length, on any strategy.
+
+Where `Estimator.predict` reads records of one length from files, this takes rows from
+memory as they come, and pads them to a few lengths.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf.config import DeviceConfig
+from biobert_tf.errors import InputError
+from biobert_tf.training import strategy as strategies
+
+Row = Mapping[str, np.ndarray]
+"""Model input of one row, int32 `[length]` per name; `input_ids` is one of them."""
+Outputs = dict[str, np.ndarray]
+Batch = Mapping[str, tf.Tensor]
+Step = Callable[[Batch], Mapping[str, tf.Tensor]]
+"""A replica's batch, int32 `[batch, length]` per name, to tensors `[batch, ...]`."""
+
+# A compiler makes a program for each, so they are few.
+_LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+
+
+class Inference:
+    """Runs steps on rows.
+
+    Attributes:
+        strategy: Where it is computed.
+        batch_size: Most rows of a batch, over all devices.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        strategy: tf.distribute.Strategy,
+        device: DeviceConfig,
+    ) -> None:
+        """Compiles nothing yet.
+
+        Args:
+            batch_size: Most rows of a batch, over all devices.
+            strategy: From `build_strategy(device)`.
+            device: Precision and compilation.
+
+        Raises:
+            InputError: The devices cannot share a batch.
+        """
+        replicas = strategy.num_replicas_in_sync
+        if batch_size % replicas:
+            raise InputError(
+                f"--batch_size={batch_size} is not a multiple of {replicas} devices"
+            )
+        self.strategy = strategy
+        self.batch_size = batch_size
+        self._xla = strategies.uses_xla(device, strategy)
+        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+        self._has_static_shapes = self._xla or is_tpu
+
+    def run(
+        self, step: Step, rows: Sequence[Row], max_seq_length: int
+    ) -> list[Outputs]:
+        """Returns what a step says of every row, in the order of the rows.
+
+        Args:
+            step: From `compiled`.
+            rows: As many as fit into memory with their outputs.
+            max_seq_length: Most pieces of a row of this model.
+
+        Returns:
+            For each row arrays by name; along an axis of positions they are as long as
+            the row was padded to, or longer than that.
+        """
+        # The longest first: what does not fit into memory fails at once.
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
+        found: list[Outputs] = [{}] * len(rows)
+        for start in range(0, len(order), self.batch_size):
+            numbers = order[start : start + self.batch_size]
+            outputs = self.run_batch(step, [rows[i] for i in numbers], max_seq_length)
+            for place, i in enumerate(numbers):
+                found[i] = {name: values[place] for name, values in outputs.items()}
+        return found
+
+    def run_batch(
+        self, step: Step, rows: Sequence[Row], max_seq_length: int
+    ) -> Outputs:
+        """Returns what a step says of at most `batch_size` rows, `[rows, ...]`."""
+        outputs = step(self._distributed(self._padded(rows, max_seq_length)))
+        return {
+            name: self.strategy.gather(values, axis=0).numpy()[: len(rows)]
+            for name, values in outputs.items()
+        }
+
+    def compiled(self, step: Step) -> Step:
+        """Returns `step` on every replica, compiled when it is run.
+
+        By XLA or for a TPU there is a program for every length; else one for all of
+        them, after the first.
+        """
+        if self._xla:
+            step = tf.function(step, jit_compile=True)
+        run = functools.partial(self.strategy.run, step)
+        return tf.function(
+            lambda batch: run(args=(batch,)),
+            reduce_retracing=not self._has_static_shapes,
+        )
+
+    def _padded(self, rows: Sequence[Row], most: int) -> dict[str, np.ndarray]:
+        """Returns a batch, int32 `[size, length]` per name, and its `input_mask`."""
+        longest = max(len(row["input_ids"]) for row in rows)
+        length = next((n for n in _LENGTHS if longest <= n < most), most)
+        size = len(rows) + -len(rows) % self.strategy.num_replicas_in_sync
+        if self._has_static_shapes:
+            size = self.batch_size
+        names = ("input_mask", *rows[0])
+        batch = {name: np.zeros([size, length], np.int32) for name in names}
+        for i, row in enumerate(rows):
+            for name, values in row.items():
+                batch[name][i, : len(values)] = values
+            batch["input_mask"][i, : len(row["input_ids"])] = 1
+        return batch
+
+    def _distributed(self, batch: Mapping[str, np.ndarray]) -> Any:
+        """Gives every replica its part of a batch."""
+        parts = {
+            name: np.split(values, self.strategy.num_replicas_in_sync)
+            for name, values in batch.items()
+        }
+
+        def part(context: Any) -> dict[str, tf.Tensor]:
+            number = context.replica_id_in_sync_group
+            return {name: tf.constant(split[number]) for name, split in parts.items()}
+
+        return self.strategy.experimental_distribute_values_from_function(part)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents to the entities in them, with models that `run_ner.py` has trained.
+
+    documents -> sentences of words -> windows -> label probabilities -> entities
+
+Documents of any length, in any number: a few thousand sentences are held at a time.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import checkpoints, released, trained
+from biobert_tf.annotate import raw_sentences
+from biobert_tf.annotate.document import Passage
+from biobert_tf.annotate.raw_sentences import RawSentence
+from biobert_tf.checkpoints import native
+from biobert_tf.config import DeviceConfig, TextConfig
+from biobert_tf.inference import Batch, Inference, Row
+from biobert_tf.tasks import ner, ner_reading
+from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.training import strategy as strategies
+
+# What a model's settings must say.
+_NEEDED: Final = frozenset(("compat", "do_lower_case", "max_seq_length"))
+# Sorted by length together; few enough that the first results come soon.
+_MAX_HELD_WORDS: Final = 50_000
+
+Document = Sequence[Passage]
+"""The text of a document: passages with their offsets in it."""
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class FoundEntity:
+    """An entity in a document.
+
+    Attributes:
+        start: Of its first character, where the document's offsets count from.
+        end: Behind its last character.
+        type: Of the entity; "MISC" of a model whose labels have no types.
+        probability: Of exactly this entity, in [0, 1]; see `tasks.ner`.
+    """
+
+    start: int
+    end: int
+    type: str
+    probability: float
+
+
+class Model:
+    """One NER model, ready to predict.
+
+    Attributes:
+        task: What it was trained for.
+    """
+
+    def __init__(
+        self, model_dir: Path, inference: Inference, device: DeviceConfig
+    ) -> None:
+        """Loads the weights.
+
+        Args:
+            model_dir: The output directory of `run_ner.py`.
+            inference: Where it is run.
+            device: Precision of the weights' products.
+
+        Raises:
+            InputError: The directory holds no such model.
+        """
+        settings = trained.read_settings(model_dir, _NEEDED, "run_ner.py")
+        labels = released.load_labels([model_dir]) or ()
+        if settings["compat"] == "fixed":
+            ner_reading.require_bio(labels)
+        text = TextConfig(
+            do_lower_case=settings["do_lower_case"],
+            max_seq_length=settings["max_seq_length"],
+        )
+        parts = trained.load_parts(model_dir, text)
+        # Windows as of `fixed`, whatever it was trained as: no word is lost.
+        self.task = ner.NerTask(
+            tokenizer=parts.tokenizer,
+            labels=labels,
+            max_seq_length=text.max_seq_length,
+            compat="fixed",
+        )
+        self._inference = inference
+        with inference.strategy.scope(), strategies.precision(device):
+            self._model = self.task.build_model(parts.encoder_config, seed=0)
+            found = checkpoints.read(model_dir)
+            native.assign(self._model.variables, found.weights, source=found.source)
+        self._step = inference.compiled(self.step)
+
+    def step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns `log_probs` of one replica's batch, float32 `[batch, length, K]`."""
+        outputs = self._model(batch, training=False)
+        return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
+
+    def entities(self, sentences: Sequence[RawSentence]) -> list[list[FoundEntity]]:
+        """Returns the entities of every sentence, in order."""
+        examples = [NerExample(sentence.words, None) for sentence in sentences]
+        records = self.task.featurize(examples)
+        rows = [self._row(record.pieces) for record in records]
+        outputs = self._inference.run(self._step, rows, self.task.max_seq_length)
+        log_probs = [output["log_probs"] for output in outputs]
+        predictions = self.task.decode(examples, records, {"log_probs": log_probs})
+        return [
+            [
+                FoundEntity(
+                    sentence.offsets[entity.start][0],
+                    sentence.offsets[entity.end - 1][1],
+                    entity.type or ner.UNTYPED,
+                    entity.probability,
+                )
+                for entity in prediction.entities
+            ]
+            for sentence, prediction in zip(sentences, predictions, strict=True)
+        ]
+
+    def _row(self, pieces: Sequence[str]) -> Row:
+        ids = self.task.tokenizer.convert_tokens_to_ids(pieces)
+        return {
+            "input_ids": np.array(ids, np.int32),
+            "segment_ids": np.zeros(len(ids), np.int32),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotator:
+    """Finds the entities of documents with one model or several.
+
+    Attributes:
+        models: Whose entities are put together.
+    """
+
+    models: Sequence[Model]
+
+    @classmethod
+    def load(
+        cls, model_dirs: Sequence[Path], device: DeviceConfig, batch_size: int
+    ) -> "Annotator":
+        """Returns an annotator of the models of some directories.
+
+        Args:
+            model_dirs: Output directories of `run_ner.py`.
+            device: Where to compute.
+            batch_size: Rows per step, over all devices.
+
+        Raises:
+            InputError: A directory holds no such model, or the devices cannot share a
+                batch.
+        """
+        strategy = strategies.build_strategy(device)
+        inference = Inference(batch_size=batch_size, strategy=strategy, device=device)
+        return cls([Model(path, inference, device) for path in model_dirs])
+
+    def annotate(self, documents: Iterable[Document]) -> Iterator[list[FoundEntity]]:
+        """Yields the entities of every document, in the order of their places.
+
+        Of the same characters and type the most probable is kept; others may overlap,
+        if they are of several models.
+
+        Args:
+            documents: Read as they are needed.
+        """
+        for held in _held(documents):
+            sentences = [sentence for own in held for sentence in own]
+            found = [model.entities(sentences) for model in self.models]
+            together = zip(*found, strict=True)
+            for own in held:
+                entities = itertools.islice(together, len(own))
+                yield merged(
+                    entity for models in entities for some in models for entity in some
+                )
+
+
+def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
+    """Yields runs of documents, in sentences, that are predicted together."""
+    held: list[list[RawSentence]] = []
+    num_words = 0
+    for document in documents:
+        sentences = [
+            sentence for passage in document for sentence in raw_sentences.cut(passage)
+        ]
+        held.append(sentences)
+        num_words += sum(len(sentence.words) for sentence in sentences)
+        if num_words >= _MAX_HELD_WORDS:
+            yield held
+            held, num_words = [], 0
+    if held:
+        yield held
+
+
+def merged(entities: Iterable[FoundEntity]) -> list[FoundEntity]:
+    """Returns entities in order, each once: the most probable of its place and type."""
+    best: dict[tuple[int, int, str], FoundEntity] = {}
+    for entity in entities:
+        key = entity.start, entity.end, entity.type
+        if key not in best or best[key].probability < entity.probability:
+            best[key] = entity
+    return sorted(best.values())
