@@ -15,18 +15,24 @@ LIGHT = [
     "annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo",
+    "annotate.conversion annotate.framed annotate.plain_text annotate.html_colors "
+    "annotate.html_marks annotate.conll_words",
     "metrics.squad metrics.bioasq_answers bioasq_form tasks.qa_reading",
     "metrics.bioasq tasks.qa_features",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format relations.settings tasks.relation_reading",
+    "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
+    "annotate.conll annotate.html_page "
+    "relations.settings tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
-    "annotate.formats relations.candidates relations.check_report re_eval",
+    "annotate.detection relations.candidates relations.check_report re_eval",
     "relations.tsv relations.check",
     "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
     "corpora.reading",
+    "annotate.articles",
+    "annotate.formats",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
     "pretraining_data.workers vocabularies.settings vocabularies.case",
     "pretraining_data.pairs pretraining_data.spool vocabularies.words",
