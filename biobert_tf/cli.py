@@ -101,7 +101,9 @@ def re_data_pairs(argv: Sequence[str]) -> None:
     from biobert_tf.annotate import formats
     from biobert_tf.relations import candidates, tsv
 
-    read = formats.read(pairs_config.input, pairs_config.input_format)
+    source = pairs_config.input
+    kind = formats.with_relations(source, pairs_config.input_format)
+    read = formats.read(source, kind)
     counts = tsv.write_pairs(
         (loaded.document for loaded in read),
         candidates.parse_pairs(pairs_config.pair),

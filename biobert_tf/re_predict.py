@@ -20,16 +20,13 @@ import numpy as np
 
 from biobert_tf import files, records, released, trained
 from biobert_tf.annotate import formats
+from biobert_tf.annotate.detection import Format
 from biobert_tf.annotate.document import Relation
 from biobert_tf.config import DeviceConfig, TextConfig
 from biobert_tf.errors import InputError
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate, PairType
-from biobert_tf.relations.settings import (
-    DocumentFormat,
-    Placeholders,
-    RePredictConfig,
-)
+from biobert_tf.relations.settings import Placeholders, RePredictConfig
 from biobert_tf.tasks import relation, relation_reading
 from biobert_tf.tasks.relation_features import RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
@@ -80,9 +77,7 @@ def predict(settings: RePredictConfig) -> Summary:
         raise InputError.at(
             settings.input, None, "a pipe; want a file, to read it twice"
         )
-    document_format = settings.input_format
-    if document_format == "auto":
-        document_format = formats.detect(settings.input)
+    document_format = formats.with_relations(settings.input, settings.input_format)
     _require_places(settings, document_format)
     task, estimator = load(settings.model, settings.device)
     estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
@@ -96,15 +91,15 @@ def predict(settings: RePredictConfig) -> Summary:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
         finder = _Finder(task, names, settings.min_probability, stream)
-        num_documents = formats.write(
+        written = formats.write(
             settings.output,
             document_format,
             finder.with_relations(source, probabilities),
         )
-    return Summary(num_documents, len(probabilities), finder.counts)
+    return Summary(written.documents, len(probabilities), finder.counts)
 
 
-def _require_places(settings: RePredictConfig, document_format: DocumentFormat) -> None:
+def _require_places(settings: RePredictConfig, document_format: Format) -> None:
     """Refuses at once what would fail when all is predicted.
 
     Raises:
@@ -127,7 +122,7 @@ class _Source:
     """Documents and the pairs in them; the same whenever they are read."""
 
     path: Path
-    format: DocumentFormat
+    format: Format
     types: Sequence[PairType]
     placeholders: Placeholders
 

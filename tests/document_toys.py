@@ -11,6 +11,7 @@ import ner_toys
 import re_toys
 
 from biobert_tf import cli, config, files, flags
+from biobert_tf.annotate import storage
 
 VOCAB = [*re_toys.VOCAB, "CHEMICAL", "zinc", "Severe", "<", ">", "[", "]", "-", "and"]
 # With weights this wide a model without training has an opinion on every sentence.
@@ -217,6 +218,12 @@ TEXT_OF = {
     "jsonl": jsonl,
 }
 FORMATS = (*TEXT_OF, "brat")
+
+
+def read(module, path, *args):
+    """Returns the documents of a file, read by the module of its format."""
+    with storage.reading(path) as stream:
+        return list(module.read(stream, *args))
 
 
 def write(path, kind, documents=DOCUMENTS):

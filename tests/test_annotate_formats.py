@@ -123,7 +123,8 @@ def test_all_formats_say_the_same(tmp_path, kind):
     assert [one.type for one in first.relations] == ["CPR:4"]
 
     out = tmp_path / "out"
-    assert formats.write(out, kind, zip(documents, [[NEW], []], strict=True)) == 2
+    written = formats.write(out, kind, zip(documents, [[NEW], []], strict=True))
+    assert (written.documents, written.relations) == (2, {"CPR:9": 1})
     again = list(formats.read(out, kind))
     new = again[0].document.relations[1]
     assert (new.type, new.probability) == ("CPR:9", 0.75)

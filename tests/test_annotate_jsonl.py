@@ -3,6 +3,7 @@
 
 import json
 
+import document_toys as toys
 import pytest
 
 from biobert_tf.annotate import jsonl
@@ -33,7 +34,7 @@ LINES = [
 def load(tmp_path, text):
     path = tmp_path / "in.jsonl"
     path.write_bytes(text.encode())
-    return list(jsonl.read(path))
+    return toys.read(jsonl, path)
 
 
 def written(tmp_path, documents):

@@ -17,14 +17,17 @@ LIGHT = [
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
     "corpora.archives corpora.plain annotate.storage relation_demo "
     "questions.bioasq_reading",
+    "annotate.conversion annotate.framed annotate.plain_text annotate.html_colors "
+    "annotate.html_marks annotate.conll_words",
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config export.characters",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format relations.settings questions.settings "
-    "tasks.relation_reading",
+    "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
+    "annotate.conll annotate.html_page "
+    "relations.settings questions.settings tasks.relation_reading",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
-    "annotate.raw_sentences annotate.formats relations.candidates "
+    "annotate.raw_sentences annotate.detection relations.candidates "
     "relations.check_report re_eval bioasq_yesno",
     "qa_answers cli_scores",
     "relations.tsv relations.check",
@@ -32,6 +35,8 @@ LIGHT = [
     "corpora.markup",
     "corpora.pubmed corpora.jats",
     "corpora.reading",
+    "annotate.articles",
+    "annotate.formats",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
     "pretraining_data.workers vocabularies.settings vocabularies.case "
     "questions.abstracts questions.contexts",

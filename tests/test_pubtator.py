@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """PubTator files: what they say, and the same file with relations added."""
 
+import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import pubtator
+from biobert_tf.annotate import pubtator, storage
 from biobert_tf.annotate.document import Mention, Passage, Relation
 from biobert_tf.errors import InputError
 
@@ -30,7 +31,7 @@ TEXT = (
 def load(tmp_path, text):
     path = tmp_path / "in.txt"
     path.write_bytes(text.encode())
-    return list(pubtator.read(path))
+    return toys.read(pubtator, path)
 
 
 def written(tmp_path, documents):
@@ -103,7 +104,7 @@ def test_relations_are_added_by_concept(tmp_path):
         f"{old[1]}\nx-12\tnew\tT9\tT8\n"
     )
     (tmp_path / "out.txt").write_text(text, encoding="utf-8")
-    again = next(pubtator.read(tmp_path / "out.txt")).document
+    again = toys.read(pubtator, tmp_path / "out.txt")[0].document
     assert again.relations[-1] == Relation("CID", "T3", "T4", 0.333333)
 
 
@@ -144,13 +145,14 @@ def test_bad_bytes_are_named_by_line(tmp_path):
     path = tmp_path / "in.txt"
     path.write_bytes(b"1|t|a\n1|a|\xff\n")
     with pytest.raises(InputError, match=r"in\.txt:2: byte 0xff is not UTF-8"):
-        list(pubtator.read(path))
+        toys.read(pubtator, path)
 
 
 def test_documents_are_read_one_by_one(tmp_path):
     path = tmp_path / "in.txt"
     path.write_text(TEXT + "\n\nbroken\n", encoding="utf-8")
-    documents = pubtator.read(path)
-    assert [next(documents).document.id for _ in range(3)] == ["10", "11", "x-12"]
-    with pytest.raises(InputError, match="17: a document must begin"):
-        next(documents)
+    with storage.reading(path) as stream:
+        documents = pubtator.read(stream)
+        assert [next(documents).document.id for _ in range(3)] == ["10", "11", "x-12"]
+        with pytest.raises(InputError, match="17: a document must begin"):
+            next(documents)

@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What BioC and `AnnotatedDocument` have in common, in XML as in JSON.
 
-The library `bioc` decodes what a document says and encodes new relations. All else is
-kept by the readers as the tree that was read, for `bioc` itself drops what it has no
+The library `bioc` decodes what a document says and encodes what is new in it. All else
+is kept by the readers as the text that was read, for `bioc` itself drops what it has no
 class for: the DOCTYPE, unknown keys and elements, the difference between an empty infon
 and "None", text behind a comment.
 
 The type of a mention is the infon `type`, its concepts are the infon `identifier` or
-`MESH`. An annotation without a location is kept and is no mention. A relation has two
+`MESH`, its probability is the infon `probability`. An annotation without a location is
+kept and is no mention. A new mention is an annotation of the passage or sentence that
+holds it, or of the document if none does. A relation has two
 nodes that are mentions; or no node, and two concepts in its infons: `entity1` and
 `entity2` of BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task.
 All others are kept only. Its type is the infon `type` or `relation`. New relations
 stand at the end of their document; the infon `probability` is theirs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lxml import etree
-
-from biobert_tf.annotate import storage
+from biobert_tf.annotate import conversion, storage
 from biobert_tf.annotate.document import (
     AnnotatedDocument,
     Mention,
@@ -32,7 +32,6 @@ from biobert_tf.errors import InputError
 
 # What bioc raises where a document is not as it expects.
 _NOT_BIOC: Final = (
-    etree.XMLSyntaxError,
     AttributeError,
     KeyError,
     RecursionError,
@@ -62,22 +61,21 @@ def library() -> Any:
 
 
 def decoded(
-    path: Path, line: int | None, number: int, decode: Callable[[Any], Any], raw: Any
+    path: Path, line: int, number: int, decode: Callable[[], Any]
 ) -> tuple[AnnotatedDocument, frozenset[str]]:
     """Returns a document and the ids of its annotations and relations.
 
     Args:
         path: Named in errors.
-        line: Where the document begins, if it is known.
+        line: Where the document begins.
         number: Of the document in its file, from 1; names one without id.
-        decode: Makes a `bioc.BioCDocument` of `raw`.
-        raw: The document as the file has it.
+        decode: Returns it as a `bioc.BioCDocument`.
 
     Raises:
         InputError: The document is not BioC, or a mention is not what the text has.
     """
     try:
-        found = decode(raw)
+        found = decode()
         parts = list(_parts(found))
         document = _annotated(found, parts, str(number))
         items = (
@@ -144,6 +142,7 @@ def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
         spans,
         text,
         split_concepts(str(next((c for c in concepts if c), ""))),
+        storage.probability(infons.get("probability")),
     )
 
 
@@ -166,17 +165,58 @@ def _relation(item: Any, known: set[str]) -> Relation | None:
     )
 
 
-def encoded(relations: Sequence[Relation], taken: frozenset[str]) -> list[Any]:
+def encoded_relations(
+    relations: Sequence[Relation], taken: frozenset[str]
+) -> list[Any]:
     """Returns `bioc.BioCRelation`s under ids that are free."""
     package = library()
     items = []
     for i, relation in enumerate(relations, start=storage.next_number("R", taken)):
         item = package.BioCRelation()
         item.id = f"R{i}"
-        item.infons["type"] = relation.type
-        if relation.probability is not None:
-            item.infons["probability"] = f"{relation.probability:.6f}"
+        item.infons = _infons(relation.type, relation.probability)
         item.add_node(package.BioCNode(relation.first, "Arg1"))
         item.add_node(package.BioCNode(relation.second, "Arg2"))
         items.append(item)
     return items
+
+
+def encoded_mention(mention: Mention) -> Any:
+    """Returns a mention as a `bioc.BioCAnnotation`."""
+    package = library()
+    item = package.BioCAnnotation()
+    item.id = mention.id
+    item.infons = _infons(mention.type, mention.probability)
+    if concepts := conversion.joined_concepts(mention.concepts):
+        item.infons["identifier"] = concepts
+    for start, end in mention.spans:
+        item.add_location(package.BioCLocation(start, end - start))
+    item.text = mention.text
+    return item
+
+
+def _infons(kind: str, probability: float | None) -> dict[str, str]:
+    infons = {"type": kind}
+    if probability is not None:
+        infons["probability"] = f"{probability:.6f}"
+    return infons
+
+
+def holder(parts: Iterable[tuple[int, str, Any]], mention: Mention) -> Any | None:
+    """Returns the passage or sentence that holds a mention, if one does.
+
+    Args:
+        parts: Offset, text and the thing itself.
+        mention: In the offsets of the document.
+    """
+    start, end = mention.extent
+    for offset, text, part in parts:
+        if offset <= start and end <= offset + len(text):
+            return part
+    return None
+
+
+def count_losses(document: AnnotatedDocument, notes: conversion.Notes) -> None:
+    """Counts what a document cannot say in BioC."""
+    for mention in document.mentions:
+        conversion.joined_concepts(mention.concepts, notes)

@@ -1,22 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BioC JSON files, read whole and written back with new relations.
+"""BioC JSON files, read document by document, written back with what is new in them.
 
 A file holds a collection, a list of collections or of documents, an object with such a
 list under "PubTator3", one document, or one document per line. What it says and what is
-kept: see `bioc_format`.
+kept: see `bioc_format`. A document to which nothing is added, and all around the
+documents, is written as it was.
 """
 
+import copy
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import bioc_format, storage
-from biobert_tf.annotate.document import Loaded, Relation
+from biobert_tf.annotate import (
+    bioc_format,
+    conversion,
+    framed,
+    json_pieces,
+    storage,
+)
+from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
+    Loaded,
+    mentions_in,
+    relations_in,
+)
 from biobert_tf.errors import InputError
 
-_Keys = tuple[str | int, ...]
+_HEAD: Final = (
+    '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
+)
+_TAIL: Final = "\n ]\n}\n"
 
 # What bioc's decoder of JSON wants to find; files leave out what is empty.
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -31,79 +48,58 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 
 
-class _Lines(list[Any]):
-    """Documents that stand one per line."""
-
-
 @dataclass(frozen=True)
-class JsonSource:
-    """The object of a document, where in the file it stands, and the ids it uses.
+class Source:
+    """A document's place in its file.
 
     Attributes:
-        root: The value of the whole file.
-        keys: Lead from `root` to the list that holds the document; None if the root is
-            the document.
-        values: The document.
+        frame: What stands around the documents.
+        number: Of the document, from 1.
+        text: Of the document in the file.
+        values: The object that it says.
         taken: Ids of its annotations and relations.
     """
 
-    root: Any
-    keys: _Keys | None
+    frame: framed.Frame
+    number: int
+    text: str
     values: dict[str, Any]
     taken: frozenset[str]
 
 
-def read(path: Path) -> Iterator[Loaded]:
-    """Yields the documents of a BioC JSON file, which is read whole.
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
+    """Yields the documents of a BioC JSON file as they are read.
+
+    Args:
+        stream: The file.
+        on_bad: Told of every document that cannot be read.
 
     Raises:
-        InputError: As `bioc_xml.read`; it names the number of the document.
+        InputError: `bioc` is missing. From `on_bad`: the file or a document is not
+            JSON or not BioC, or a mention is not what the text has at its offsets. It
+            names the line.
     """
     bioc_format.library()
-    root = _root(path)
-    number = 0
-    for keys, documents in _lists(path, root):
-        for values in documents:
-            number += 1
-            document, taken = bioc_format.decoded(
-                path,
-                None,
-                number,
-                _bioc_document,
-                values,
-            )
-            yield Loaded(document, JsonSource(root, keys, values, taken))
+    frame = framed.Frame(",")
+
+    def load(piece: json_pieces.Piece) -> Loaded:
+        return _load(stream.path, piece, frame)
+
+    return storage.readable(json_pieces.pieces(stream, frame), load, on_bad)
 
 
-def _root(path: Path) -> Any:
-    text = storage.whole(path)
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    bare = [line.removeprefix(storage.BOM).strip() for _, line in lines]
-    if len(lines) > 1 and all(line[0] + line[-1] == "{}" for line in bare if line):
-        return _Lines(storage.parsed_json(path, n, line) for n, line in lines)
-    return storage.parsed_json(path, None, text)
-
-
-def _lists(path: Path, root: Any) -> list[tuple[_Keys | None, list[Any]]]:
-    """Returns the lists of documents in a file, and the keys that lead to them."""
-    found: list[tuple[_Keys | None, Any]] = []
-    if isinstance(root, dict) and "passages" in root:
-        found = [(None, [root])]
-    elif isinstance(root, dict):
-        keys = [key for key in ("documents", "PubTator3") if key in root]
-        found = [((key,), root[key]) for key in keys]
-    elif isinstance(root, list):
-        collections = [isinstance(item, dict) and "documents" in item for item in root]
-        found = [((), root)]
-        if any(collections) and all(collections):
-            found = [
-                ((i, "documents"), item["documents"]) for i, item in enumerate(root)
-            ]
-    if not found or not all(isinstance(documents, list) for _, documents in found):
-        raise InputError.at(
-            path, 1, 'not BioC: want an object with "documents", or a list of documents'
-        )
-    return found
+def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
+    storage.require_utf8(path, piece.line, piece.text)
+    values = storage.parsed_json(path, piece.line, piece.text)
+    if piece.is_root and "passages" not in values:
+        raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
+    document, taken = bioc_format.decoded(
+        path, piece.line, piece.number, lambda: _bioc_document(values)
+    )
+    source = Source(frame, piece.number, piece.text, values, taken)
+    return Loaded(document, source, taken)
 
 
 def _bioc_document(values: Any) -> Any:
@@ -119,53 +115,63 @@ def _filled(value: Any) -> Any:
     return _DEFAULTS | {key: _filled(item) for key, item in value.items()}
 
 
-def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) -> int:
-    """Writes documents with relations added, and returns their number.
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes an object of a document of another format."""
+    bioc_format.library()
+    frame = _empty_frame()
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+        bioc_format.count_losses(whole, notes)
+        passages = [
+            {"offset": passage.offset, "infons": {}, "text": passage.text}
+            for passage in whole.passages
+        ]
+        values = {"id": whole.id, "infons": {}, "passages": passages, "relations": []}
+        text = json.dumps(values, ensure_ascii=False)
+        source = Source(frame, 1, text, values, frozenset())
+        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+
+    return convert
+
+
+def _empty_frame() -> framed.Frame:
+    return framed.Frame(",\n", [(1, _HEAD)], tail=_TAIL)
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with mentions and relations added, and returns their number.
 
     Args:
         path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave for one file, and new relations between the
-            mentions of each.
+        documents: What `read` gave for one file, or a converter, and what is new in
+            each.
 
     Raises:
         InputError: The directory cannot be written.
     """
-    root: Any = {"documents": []}
-    written: dict[_Keys | None, list[Any]] = {}
-    for loaded, relations in documents:
-        source = loaded.source
-        root = source.root
-        new = _with_objects(source, relations)
-        written.setdefault(source.keys, []).append(new)
-    result = root
-    for keys, _ in _lists(path, root):
-        found = written.get(keys, [])
-        result = found[0] if keys is None else _replaced(result, keys, found)
-    is_lines = isinstance(root, _Lines)
-    with storage.writing(path) as stream:
-        for value in result if is_lines else [result]:
-            text = json.dumps(value, ensure_ascii=False, indent=None if is_lines else 1)
-            stream.write(f"{text}\n".encode())
-    return sum(map(len, written.values()))
+    return framed.write(path, documents, _text, _empty_frame())
 
 
-def _with_objects(source: JsonSource, relations: Sequence[Relation]) -> dict[str, Any]:
-    if not relations:
-        return source.values
-    to_json = bioc_format.library().biocjson.toJSON
-    new = [
-        to_json(relation) for relation in bioc_format.encoded(relations, source.taken)
+def _text(source: Source, added: Added) -> str:
+    if not added:
+        return source.text
+    values = copy.deepcopy(source.values)
+    bioc = bioc_format.library()
+    parts = [
+        (part["offset"], part["text"], part)
+        for passage in values["passages"]
+        for part in ([passage] if passage.get("text") else passage["sentences"])
+        if part.get("text")
     ]
-    return {
-        **source.values,
-        "relations": [*(source.values.get("relations") or []), *new],
-    }
+    for mention in mentions_in(added):
+        item = bioc.biocjson.toJSON(bioc_format.encoded_mention(mention))
+        _append(bioc_format.holder(parts, mention) or values, "annotations", item)
+    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
+        _append(values, "relations", bioc.biocjson.toJSON(relation))
+    is_indented = "\n" in source.text
+    return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
 
 
-def _replaced(value: Any, keys: Sequence[str | int], new: Any) -> Any:
-    """Returns a copy of `value` with `new` in the place that `keys` lead to."""
-    if not keys:
-        return new
-    result = value.copy()
-    result[keys[0]] = _replaced(value[keys[0]], keys[1:], new)
-    return result
+def _append(values: dict[str, Any], key: str, item: Any) -> None:
+    values[key] = [*(values.get(key) or []), item]

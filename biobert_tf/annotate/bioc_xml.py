@@ -1,170 +1,240 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BioC XML files, read document by document and written back with new relations.
+"""BioC XML files, read document by document, written back with what is new in them.
 
-What it says and what is kept: see `bioc_format`. Comments between documents are lost;
-the output is UTF-8.
+What it says and what is kept: see `bioc_format`. A document to which nothing is added,
+and all around the documents, is written as it was, but in UTF-8.
 """
 
 import copy
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from lxml import etree
 
-from biobert_tf.annotate import bioc_format, storage
-from biobert_tf.annotate.document import Loaded, Relation
+from biobert_tf.annotate import (
+    bioc_format,
+    conversion,
+    framed,
+    storage,
+    xml_pieces,
+)
+from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
+    Loaded,
+    mentions_in,
+    relations_in,
+)
 from biobert_tf.errors import InputError
 
-# Nothing outside the file is read, and no entity expands.
-_SAFE: Final = {
-    "resolve_entities": False,
-    "load_dtd": False,
-    "no_network": True,
-    "huge_tree": False,
-}
+_HEAD: Final = (
+    "<?xml version='1.0' encoding='UTF-8'?>\n"
+    '<!DOCTYPE collection SYSTEM "BioC.dtd">\n'
+    "<collection><source></source><date></date><key></key>\n"
+)
+_TAIL: Final = "\n</collection>\n"
 
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
-@dataclass
-class _Collection:
-    """What an XML file holds besides documents; complete when all of it is read."""
-
-    attributes: dict[str, str] = field(default_factory=dict)
-    doctype: str | None = None
-    standalone: bool | None = None
-    before: list[Any] = field(default_factory=list)
-    after: list[Any] = field(default_factory=list)
+# What annotations stand behind, in a passage, a sentence or a document.
+_BEFORE: Final = frozenset(
+    ["id", "infon", "offset", "text", "sentence", "passage", "annotation"]
+)
 
 
 @dataclass(frozen=True)
-class XmlSource:
-    """The element of a document, its collection, and the ids that it uses."""
+class Source:
+    """A document's place in its file.
 
-    collection: _Collection
+    Attributes:
+        frame: What stands around the documents.
+        number: Of the document, from 1.
+        text: Of the document in the file.
+        element: What it says, parsed.
+        taken: Ids of its annotations and relations.
+    """
+
+    frame: framed.Frame
+    number: int
+    text: str
     element: Any
     taken: frozenset[str]
 
 
-def read(path: Path) -> Iterator[Loaded]:
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
     """Yields the documents of a BioC XML file as they are read.
 
+    Args:
+        stream: The file.
+        on_bad: Told of every document that cannot be read.
+
     Raises:
-        InputError: `bioc` is missing; the file cannot be read, is not XML or not BioC,
-            declares entities, or a mention is not what the text has at its offsets.
-            It names the line.
+        InputError: `bioc` is missing. From `on_bad`: the file is not XML or not BioC
+            or declares entities; a document is not well-formed or not BioC, or a
+            mention is not what the text has at its offsets. It names the line.
     """
     bioc_format.library()
-    collection = _Collection()
-    with storage.reading(path) as stream:
-        elements = _elements(path, stream, collection)
-        for number, element in enumerate(elements, start=1):
-            document, taken = bioc_format.decoded(
-                path,
-                element.sourceline,
-                number,
-                _bioc_document,
-                element,
-            )
-            yield Loaded(document, XmlSource(collection, element, taken))
+    frame = framed.Frame("\n")
+
+    def load(piece: xml_pieces.Piece) -> Loaded:
+        return _load(stream.path, piece, frame)
+
+    return storage.readable(xml_pieces.pieces(stream, frame), load, on_bad)
 
 
-def _elements(path: Path, stream: BinaryIO, collection: _Collection) -> Iterator[Any]:
-    """Yields the elements of the documents, and puts all others in `collection`."""
-    root, is_begun = None, False
-    try:
-        for event, element in etree.iterparse(stream, ("start", "end"), **_SAFE):
-            if root is None:
-                root = element
-                _begin(path, root, collection)
-            elif event == "end" and element.getparent() is root:
-                if element.tag == "document":
-                    is_begun = True
-                    yield element
-                else:
-                    others = collection.after if is_begun else collection.before
-                    others.append(element)
-                # The element itself must stay: what follows it is not yet parsed.
-                while root[0] is not element:
-                    del root[0]
-    except etree.XMLSyntaxError as error:
-        reason = f"not XML: {error.msg}"
-        raise storage.error_at(path, error.lineno or 1, reason) from None
-
-
-def _begin(path: Path, root: Any, collection: _Collection) -> None:
-    if root.tag != "collection":
-        raise InputError.at(
-            path,
-            root.sourceline,
-            f"not BioC: the root is <{root.tag}>, not <collection>",
-        )
-    info = root.getroottree().docinfo
-    if info.internalDTD is not None and any(info.internalDTD.iterentities()):
-        raise InputError.at(
-            path,
-            None,
-            "declares entities (<!ENTITY ...>); expand them and remove these",
-        )
-    collection.attributes = dict(root.attrib)
-    collection.doctype = info.doctype or None
-    collection.standalone = info.standalone
+def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
+    element = xml_pieces.element(piece, path)
+    document, taken = bioc_format.decoded(
+        path, piece.line, piece.number, lambda: _bioc_document(element)
+    )
+    source = Source(frame, piece.number, piece.text, element, taken)
+    return Loaded(document, source, taken)
 
 
 def _bioc_document(element: Any) -> Any:
     if element.xpath(".//text/node()[not(self::text())]"):
         raise InputError("markup or a comment inside <text>")
-    for item in element.iter("annotation"):
-        # bioc insists on the id; that it is missing is told in other words.
-        item.set("id", item.get("id", ""))
-    text = etree.tostring(element, encoding="unicode", with_tail=False)
-    biocxml = bioc_format.library().biocxml
-    return biocxml.loads(f"<collection>{text}</collection>").documents[0]
+    values = _part(element)
+    values["id"] = element.findtext("id")
+    values["passages"] = [_passage(child) for child in element.iterfind("passage")]
+    return bioc_format.library().biocjson.fromJSON(values, "BioCDocument")
 
 
-def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) -> int:
-    """Writes documents with relations added, and returns their number.
+def _passage(element: Any) -> dict[str, Any]:
+    values = _sentence(element)
+    values["sentences"] = [_sentence(child) for child in element.iterfind("sentence")]
+    return values
+
+
+def _sentence(element: Any) -> dict[str, Any]:
+    values = _part(element)
+    values["offset"] = int(element.findtext("offset"))
+    values["text"] = element.findtext("text")
+    return values
+
+
+def _part(element: Any) -> dict[str, Any]:
+    """Returns what documents, passages and sentences have in common, as JSON has it."""
+    return {
+        "infons": _infons(element),
+        "annotations": [_annotation(item) for item in element.iterfind("annotation")],
+        "relations": [_relation(item) for item in element.iterfind("relation")],
+    }
+
+
+def _infons(element: Any) -> dict[str, str]:
+    return {item.attrib["key"]: item.text for item in element.iterfind("infon")}
+
+
+def _annotation(element: Any) -> dict[str, Any]:
+    places = [
+        {"offset": int(place.attrib["offset"]), "length": int(place.attrib["length"])}
+        for place in element.iterfind("location")
+    ]
+    return {
+        "id": element.get("id", ""),
+        "infons": _infons(element),
+        "text": element.findtext("text"),
+        "locations": places,
+    }
+
+
+def _relation(element: Any) -> dict[str, Any]:
+    nodes = [
+        {"refid": node.attrib["refid"], "role": node.attrib["role"]}
+        for node in element.iterfind("node")
+    ]
+    return {"id": element.get("id"), "infons": _infons(element), "nodes": nodes}
+
+
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes an element of a document of another format.
+
+    It raises `InputError` for characters that XML does not have.
+    """
+    bioc_format.library()
+    frame = _empty_frame()
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+        for text in conversion.strings(whole):
+            if bad := _NOT_IN_XML.search(text):
+                raise InputError(
+                    f"document {conversion.shown(whole.id)}: XML cannot hold "
+                    f"U+{ord(bad[0]):04X}; write another format"
+                )
+        bioc_format.count_losses(whole, notes)
+        element = etree.Element("document")
+        _child(element, "id", whole.id)
+        for passage in whole.passages:
+            child = _child(element, "passage", None)
+            _child(child, "offset", str(passage.offset))
+            _child(child, "text", passage.text)
+        source = Source(frame, 1, _serialised(element), element, frozenset())
+        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+
+    return convert
+
+
+def _child(element: Any, tag: str, text: str | None) -> Any:
+    child = etree.SubElement(element, tag)
+    child.text = text
+    return child
+
+
+def _empty_frame() -> framed.Frame:
+    return framed.Frame("\n", [(1, _HEAD)], tail=_TAIL)
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with mentions and relations added, and returns their number.
 
     Args:
         path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave, and new relations between the mentions of each.
+        documents: What `read` gave for one file, or a converter, and what is new in
+            each.
 
     Raises:
         InputError: The directory cannot be written.
     """
-    remaining = iter(documents)
-    first = next(remaining, None)
-    collection = first[0].source.collection if first else _Collection()
-    num_documents = 0
-    with (
-        storage.writing(path) as stream,
-        etree.xmlfile(stream, encoding="UTF-8") as out,
-    ):
-        out.write_declaration(
-            standalone=collection.standalone, doctype=collection.doctype
-        )
-        with out.element("collection", collection.attributes):
-            for element in collection.before:
-                out.write(element, "\n", with_tail=False)
-            for loaded, relations in itertools.chain(
-                [first] if first else [], remaining
-            ):
-                out.write(_with_elements(loaded.source, relations), with_tail=False)
-                out.write("\n")
-                num_documents += 1
-            for element in collection.after:
-                out.write(element, "\n", with_tail=False)
-    return num_documents
+    return framed.write(path, documents, _text, _empty_frame())
 
 
-def _with_elements(source: XmlSource, relations: Sequence[Relation]) -> Any:
-    if not relations:
-        return source.element
+def _text(source: Source, added: Added) -> str:
+    if not added:
+        return source.text
+    encoder = bioc_format.library().biocxml.encoder
     element = copy.deepcopy(source.element)
+    parts = [
+        (int(part.findtext("offset")), part.findtext("text"), part)
+        for passage in element.iterfind("passage")
+        for part in ([passage] if passage.findtext("text") else passage)
+        if part.tag in ("passage", "sentence") and part.findtext("text")
+    ]
+    for mention in mentions_in(added):
+        holder = bioc_format.holder(parts, mention)
+        new = encoder.encode_annotation(bioc_format.encoded_mention(mention))
+        _insert(element if holder is None else holder, new)
     tail = element[-1].tail if len(element) else None
-    for relation in bioc_format.encoded(relations, source.taken):
-        new = bioc_format.library().biocxml.encoder.encode_relation(relation)
+    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
+        new = encoder.encode_relation(relation)
         new.tail = tail
         element.append(new)
-    return element
+    return _serialised(element)
+
+
+def _insert(holder: Any, new: Any) -> None:
+    """Puts an annotation behind those that are there and before the relations."""
+    before = [i for i, child in enumerate(holder) if child.tag in _BEFORE]
+    position = before[-1] + 1 if before else 0
+    new.tail = holder[position - 1].tail if position else None
+    holder.insert(position, new)
+
+
+def _serialised(element: Any) -> str:
+    return etree.tostring(element, encoding="unicode", with_tail=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""BRAT folders: `ID.txt` with `ID.ann` beside it, read and written file by file.
+r"""BRAT folders: `NAME.txt` with `NAME.ann` beside it, read and written file by file.
 
     T1<TAB>Disease 0 5;10 15<TAB>surface form     a mention, here in two parts
     R1<TAB>CPR:4 Arg1:T1 Arg2:T2                  a relation; its roles may be any two
@@ -9,28 +9,37 @@ Offsets count the characters of the .txt, `\r\n` as two. A byte order mark at it
 may be counted or not: whichever fits the mentions. A .txt without .ann has no mentions.
 Relations of events (`Arg1:E1`) are kept, and not among the document's relations.
 
-New relations are appended to the .ann under new ids; the probability is a note:
+New mentions and relations are appended to the .ann under new ids; the probability is a
+note. BRAT wants a mention that goes over a line break in parts, one for each line:
 
+    T4<TAB>Disease 20 26;27 33<TAB>breast cancer
+    #2<TAB>AnnotatorNotes T4<TAB>probability 0.912345
     R7<TAB>CPR:4 Arg1:T1 Arg2:T2
     #3<TAB>AnnotatorNotes R7<TAB>probability 0.987654
 
 Only .txt and .ann are written; the configuration of BRAT (annotation.conf) stays
-where it is, and there the types of new relations must be added to see them.
+where it is, and there the new types must be added to see them. A document of another
+format gets the name of its id, in which what a file name cannot hold is written `%2F`.
 """
 
+import dataclasses
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import storage
+from biobert_tf.annotate import conversion, storage
 from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
+    mentions_in,
+    relations_in,
 )
 from biobert_tf.errors import InputError
 
@@ -41,47 +50,65 @@ _MENTION: Final = re.compile(
 _RELATION: Final = re.compile(r"(R[^\t]*)\t(\S+)\s+(\S+?):(\S+)\s+(\S+?):(\S+)\s*")
 _NOTE: Final = re.compile(r"#[^\t]*\tAnnotatorNotes (\S+)\tprobability (\S+)\s*")
 _KEPT: Final = "EAMN#*"
+_LINE: Final = re.compile(r"[^\s](?:[^\r\n]*[^\s])?")
+_NAME_SAFE: Final = " ,;=@()[]"
+# File systems take 255 bytes, of which a suffix needs some.
+_LONGEST_NAME: Final = 200
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Source:
-    """The two files of a document, every character as it was."""
+    """The two files of a document, every character as it was, and their name."""
 
     text: str
     annotations: str
+    name: str
 
 
-def read(path: Path) -> Iterator[Loaded]:
+def read(path: Path, on_bad: storage.OnBad = storage.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
+    Args:
+        path: The folder.
+        on_bad: Told of every document that cannot be read.
+
     Raises:
-        InputError: No folder or nothing in it; an .ann without .txt; a line of another
-            form, an id twice, a relation of an unknown mention, a mention that is not
-            what the text has there. It names the line.
+        InputError: No folder or nothing in it. From `on_bad`: an .ann without .txt; a
+            line of another form, an id twice, a relation of an unknown mention, a
+            mention that is not what the text has there. It names the line.
     """
     if not path.is_dir():
         raise InputError.at(path, None, "no such folder; want one of .txt and .ann")
     names = sorted(file.stem for file in path.glob("*.txt"))
     for file in sorted(path.glob("*.ann")):
         if not file.with_suffix(".txt").is_file():
-            raise InputError.at(file, None, f"no {file.stem}.txt beside it")
+            on_bad(InputError.at(file, None, f"no {file.stem}.txt beside it"))
     if not names:
         raise InputError.at(path, None, "holds no .txt file")
-    for name in names:
-        yield _load(path / f"{name}.txt", path / f"{name}.ann")
+    paths = (path / f"{name}.txt" for name in names)
+    yield from storage.readable(paths, load, on_bad)
 
 
-def _load(text_path: Path, ann_path: Path) -> Loaded:
-    text = storage.whole(text_path)
-    annotations = storage.whole(ann_path) if ann_path.exists() else ""
+def load(text_path: Path) -> Loaded:
+    """Reads one document.
+
+    Args:
+        text_path: The .txt; the .ann, if there is one, is beside it.
+
+    Raises:
+        InputError: As `read`.
+    """
+    ann_path = text_path.with_suffix(".ann")
+    text = _whole(text_path)
+    annotations = _whole(ann_path) if ann_path.exists() else ""
     reader = _Reader(ann_path)
     content = annotations.removeprefix(storage.BOM)
     for number, line in enumerate(content.split("\n"), start=1):
         reader.add(number, line.removesuffix("\r"))
     document = AnnotatedDocument(
-        text_path.name.removesuffix(".txt"),
+        text_path.stem,
         (Passage(0, text.removeprefix(storage.BOM)),),
-        tuple(reader.mentions),
+        tuple(reader.read_mentions()),
         tuple(reader.read_relations()),
     )
     if text.startswith(storage.BOM) and any(document.problems()):
@@ -91,7 +118,12 @@ def _load(text_path: Path, ann_path: Path) -> Loaded:
         )
         document = document if any(moved.problems()) else moved
     storage.checked(document, ann_path, None, reader.lines_of)
-    return Loaded(document, Source(text, annotations))
+    return Loaded(document, Source(text, annotations, text_path.stem))
+
+
+def _whole(path: Path) -> str:
+    with storage.reading(path) as stream:
+        return stream.text()
 
 
 class _Reader:
@@ -99,10 +131,10 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.mentions: list[Mention] = []
         self.lines_of: dict[str, int] = {}
         self._relations: list[tuple[int, re.Match[str]]] = []
         self._probabilities: dict[str, float | None] = {}
+        self._mentions: list[Mention] = []
 
     def add(self, number: int, line: str) -> None:
         """Adds a line without its end."""
@@ -128,8 +160,14 @@ class _Reader:
             raise InputError.at(
                 self._path, number, f"a second mention has the id {name}"
             )
-        self.mentions.append(Mention(name, kind, spans, text))
+        self._mentions.append(Mention(name, kind, spans, text))
         self.lines_of[name] = number
+
+    def read_mentions(self) -> Iterator[Mention]:
+        """Yields the mentions, after all lines are added."""
+        for mention in self._mentions:
+            chance = self._probabilities.get(mention.id)
+            yield dataclasses.replace(mention, probability=chance)
 
     def read_relations(self) -> Iterator[Relation]:
         """Yields the relations of mentions, after all lines are added."""
@@ -149,43 +187,112 @@ class _Reader:
                 yield Relation(kind, first, second, chance, name)
 
 
-def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) -> int:
-    """Writes documents with relations added, and returns their number.
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes the two files of a document of another format.
+
+    A second document of the same name is written as `NAME+2`.
+    """
+    used: dict[str, int] = {}
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+        whole = conversion.renumbered(conversion.flat(whole))
+        if num_concepts := sum(bool(one.concepts) for one in whole.mentions):
+            notes["concepts left out"] += num_concepts
+        name = _file_name(whole.id)
+        used[name] = used.get(name, 0) + 1
+        if used[name] > 1:
+            name = f"{name}+{used[name]}"
+        source = Source(whole.passages[0].text, "", name)
+        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+
+    return convert
+
+
+def _file_name(name: str) -> str:
+    """Returns the name of a document's files; none is hidden or outside the folder."""
+    quoted = urllib.parse.quote(name, safe=_NAME_SAFE)
+    if quoted.startswith("."):
+        quoted = f"%2E{quoted[1:]}"
+    if not quoted or len(quoted) > _LONGEST_NAME:
+        raise InputError(
+            f"document {conversion.shown(repr(name))}: its id is no name for a file; "
+            "give a shorter one"
+        )
+    return quoted
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with mentions and relations added, and returns their number.
 
     Args:
         path: A folder, made where it is missing. It may be the one that was read:
-            each file is replaced whole.
-        documents: What `read` gave, and new relations between the mentions of each.
+            each file is replaced whole, the .ann last.
+        documents: What `read` or a converter gave, and what is new in each.
 
     Raises:
         InputError: The folder cannot be written.
     """
     num_documents = 0
-    for loaded, relations in documents:
+    for loaded, added in documents:
         source = loaded.source
-        added = _with_relations(source.annotations, relations)
-        for suffix, text in ((".txt", source.text), (".ann", added)):
-            with storage.writing(path / f"{loaded.document.id}{suffix}") as stream:
+        annotations = _with_added(loaded.document, source.annotations, added)
+        for suffix, text in ((".txt", source.text), (".ann", annotations)):
+            with storage.writing(path / f"{source.name}{suffix}") as stream:
                 stream.write(text.encode("utf-8"))
         num_documents += 1
     return num_documents
 
 
-def _with_relations(annotations: str, relations: Sequence[Relation]) -> str:
-    if not relations:
+def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> str:
+    if not added:
         return annotations
     end = "\r\n" if "\r\n" in annotations else "\n"
     taken = [line.split("\t")[0] for line in annotations.split("\n")]
-    relation_id = storage.next_number("R", taken)
     note_id = storage.next_number("#", taken)
     lines = [annotations]
     if annotations and not annotations.endswith("\n"):
         lines.append(end)
-    for i, relation in enumerate(relations, start=relation_id):
-        kind = re.sub(r"\s", "_", relation.type)
-        lines.append(f"R{i}\t{kind} Arg1:{relation.first} Arg2:{relation.second}{end}")
-        if relation.probability is not None:
-            note = f"probability {relation.probability:.6f}"
-            lines.append(f"#{note_id}\tAnnotatorNotes R{i}\t{note}{end}")
+    for name, line, probability in _new_lines(document, taken, added):
+        lines.append(f"{name}\t{line}{end}")
+        if probability is not None:
+            note = f"probability {probability:.6f}"
+            lines.append(f"#{note_id}\tAnnotatorNotes {name}\t{note}{end}")
             note_id += 1
     return "".join(lines)
+
+
+def _new_lines(
+    document: AnnotatedDocument, taken: Sequence[str], added: Added
+) -> Iterator[tuple[str, str, float | None]]:
+    """Yields id, line and probability of what is new."""
+    for mention in mentions_in(added):
+        spans = [span for part in mention.spans for span in _by_line(document, *part)]
+        places = ";".join(f"{start} {end}" for start, end in spans)
+        text = " ".join(document.slice(start, end) for start, end in spans)
+        text = re.sub(r"[\r\n]", " ", text)
+        line = f"{_type(mention.type)} {places}\t{text}"
+        yield mention.id, line, mention.probability
+    for i, relation in enumerate(
+        relations_in(added), start=storage.next_number("R", taken)
+    ):
+        line = f"{_type(relation.type)} Arg1:{relation.first} Arg2:{relation.second}"
+        yield f"R{i}", line, relation.probability
+
+
+def _by_line(
+    document: AnnotatedDocument, start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Yields the part of a span on each of its lines, or the whole of white space."""
+    text = document.slice(start, end)
+    if "\n" not in text and "\r" not in text:
+        yield start, end
+        return
+    found = [match.span() for match in _LINE.finditer(text)]
+    for first, last in found or [(0, len(text))]:
+        yield start + first, start + last
+
+
+def _type(name: str) -> str:
+    """Returns the name of a type without white space; BRAT wants one in any case."""
+    return re.sub(r"\s", "_", name) or "Entity"

@@ -6,7 +6,7 @@ strings do, and ranges are half-open.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Mention:
             than one where the mention is discontinuous.
         text: The surface form as the file gives it.
         concepts: Identifiers of the entity in databases ("MESH:D003000"), if any.
+        probability: In [0, 1]; None if the file gives none.
     """
 
     id: str
@@ -58,6 +59,13 @@ class Mention:
     spans: tuple[tuple[int, int], ...]
     text: str
     concepts: tuple[str, ...] = ()
+    probability: float | None = None
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Offsets of the first character and behind the last."""
+        starts, ends = zip(*self.spans, strict=True)
+        return min(starts), max(ends)
 
 
 @dataclass(frozen=True)
@@ -162,14 +170,10 @@ class AnnotatedDocument:
         except ValueError as error:
             return f"{name}: {error}{self._units(mention)}"
         if _same(mention.text, there) or (
-            len(there) > 1 and _same(mention.text, [self._covered(mention)])
+            len(there) > 1 and _same(mention.text, [self.slice(*mention.extent)])
         ):
             return None
         return f"{name}: the text there is {' '.join(there)!r}{self._units(mention)}"
-
-    def _covered(self, mention: Mention) -> str:
-        starts, ends = zip(*mention.spans, strict=True)
-        return self.slice(min(starts), max(ends))
 
     def _units(self, mention: Mention) -> str:
         """Returns a hint if the mention's offsets count something else."""
@@ -194,11 +198,31 @@ class Loaded:
 
     Attributes:
         document: What it says.
-        source: What its format needs to write it back with all else it held.
+        source: What its format needs to write it back with all else it held; None
+            where nothing could be.
+        taken: Ids that the file uses, beside those of the mentions.
     """
 
     document: AnnotatedDocument
-    source: Any
+    source: Any = None
+    taken: frozenset[str] = frozenset()
+
+
+Added = Sequence[Mention | Relation]
+"""What is added to a document: mentions, and relations of old or new mentions."""
+
+Annotated = tuple[Loaded, Added]
+"""A document as it was read, and what is added to it."""
+
+
+def mentions_in(added: Added) -> list[Mention]:
+    """Returns the mentions among what is added to a document, in their order."""
+    return [each for each in added if isinstance(each, Mention)]
+
+
+def relations_in(added: Added) -> list[Relation]:
+    """Returns the relations among what is added to a document, in their order."""
+    return [each for each in added if isinstance(each, Relation)]
 
 
 def _same(text: str, parts: list[str]) -> bool:

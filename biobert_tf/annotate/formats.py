@@ -1,56 +1,155 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotated documents of any format: which it is, reading, writing back."""
+"""Annotated documents of any format: which it is, reading, writing."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from biobert_tf.annotate import bioc_json, bioc_xml, brat, jsonl, pubtator, storage
-from biobert_tf.annotate.document import Loaded, Relation
+from biobert_tf.annotate import (
+    articles,
+    bioc_json,
+    bioc_xml,
+    brat,
+    conll,
+    conversion,
+    detection,
+    html_page,
+    jsonl,
+    plain_text,
+    pubtator,
+    storage,
+)
+from biobert_tf.annotate.detection import Format
+from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
+    Loaded,
+    mentions_in,
+    relations_in,
+)
+from biobert_tf.annotate.storage import STANDARD, OnBad, refuse
 from biobert_tf.errors import InputError
 
-__all__ = ["Format", "Loaded", "detect", "read", "write"]
+__all__ = [
+    "STANDARD",
+    "WITH_RELATIONS",
+    "WRITTEN",
+    "Format",
+    "Loaded",
+    "OnBad",
+    "Written",
+    "detect",
+    "read",
+    "refuse",
+    "with_relations",
+    "write",
+]
 
-Format = Literal["auto", "pubtator", "bioc_xml", "bioc_json", "brat", "jsonl"]
+Read = Callable[[storage.Stream, OnBad], Iterator[Loaded]]
 
-_BIOC_KEYS: Final = ("documents", "passages", "PubTator3")
-
-Documents = Iterable[tuple[Loaded, Sequence[Relation]]]
-
-
-class _Functions(NamedTuple):
-    read: Callable[[Path], Iterator[Loaded]]
-    write: Callable[[Path, Documents], int]
-
-
-_FORMATS: Final[dict[Format, _Functions]] = {
-    "pubtator": _Functions(pubtator.read, pubtator.write),
-    "bioc_xml": _Functions(bioc_xml.read, bioc_xml.write),
-    "bioc_json": _Functions(bioc_json.read, bioc_json.write),
-    "brat": _Functions(brat.read, brat.write),
-    "jsonl": _Functions(jsonl.read, jsonl.write),
+_READ: Final[dict[Format, Read]] = {
+    "text": plain_text.read,
+    "lines": plain_text.read_lines,
+    "jsonl": jsonl.read,
+    "pubtator": pubtator.read,
+    "bioc_xml": bioc_xml.read,
+    "bioc_json": bioc_json.read,
+    "pubmed_xml": articles.read,
+    "conll": conll.read,
 }
 
 
+class _Writer(NamedTuple):
+    """What writes a format.
+
+    Attributes:
+        write: Takes what `converter` or a reader of the format gave.
+        converter: Makes a document of any format one that can be written.
+        own: Class of `Loaded.source` where there is nothing to convert, if any.
+        is_framed: Documents of one file only can be written without conversion.
+    """
+
+    write: Callable[[Path, Iterable[Annotated]], int]
+    converter: Callable[[conversion.Notes], conversion.Converter]
+    own: Any
+    is_framed: bool = False
+
+
+_WRITERS: Final[dict[Format, _Writer]] = {
+    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source),
+    "pubtator": _Writer(pubtator.write, pubtator.converter, pubtator.Source),
+    "bioc_xml": _Writer(bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True),
+    "bioc_json": _Writer(bioc_json.write, bioc_json.converter, bioc_json.Source, True),
+    "brat": _Writer(brat.write, brat.converter, brat.Source),
+    "conll": _Writer(conll.write, conll.converter, ()),
+    "html": _Writer(html_page.write, html_page.converter, ()),
+}
+
+WRITTEN: Final = frozenset(_WRITERS)
+"""Formats that can be written."""
+
+WITH_RELATIONS: Final = WRITTEN - {"conll", "html"}
+"""Formats that are read and written with entities and relations."""
+
+
+@dataclasses.dataclass
+class Written:
+    """What was written.
+
+    Attributes:
+        documents: Their number.
+        mentions: New ones, by type.
+        relations: New ones, by type.
+        notes: What the format could not say as it was, and how often.
+    """
+
+    documents: int = 0
+    mentions: Counter[str] = dataclasses.field(default_factory=Counter)
+    relations: Counter[str] = dataclasses.field(default_factory=Counter)
+    notes: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def add(self, other: "Written") -> None:
+        """Adds what was written elsewhere."""
+        self.documents += other.documents
+        self.mentions.update(other.mentions)
+        self.relations.update(other.relations)
+        self.notes.update(other.notes)
+
+
 def detect(path: Path) -> Format:
-    """Returns the format of a file by how it begins; a folder is BRAT's.
+    """Returns the format of a file by how it begins, else by its name.
+
+    A folder is BRAT's.
 
     Raises:
         InputError: It cannot be read, or begins like none of them.
     """
     if path.is_dir():
         return "brat"
-    for _, line in storage.lines(path):
-        start = line.removeprefix(storage.BOM).strip()
-        if start.startswith("<"):
-            return "bioc_xml"
-        if start.startswith(("{", "[")):
-            return "jsonl" if _is_json_line(start) else "bioc_json"
-        if start:
-            if pubtator.is_text_line(line):
-                return "pubtator"
-            break
+    with storage.reading(path) as stream:
+        return detection.detect(stream)
+
+
+def with_relations(path: Path, format: Format) -> Format:
+    """Returns the format of documents that are to be written back with relations.
+
+    Args:
+        path: The file or folder.
+        format: What it is; `auto` is `detect`.
+
+    Raises:
+        InputError: It is none of those.
+    """
+    found: Format | None = format
+    if format == "auto":
+        found = "brat" if path.is_dir() else None
+    if found is None:
+        with storage.reading(path) as stream:
+            found = detection.of_content(stream)
+    if found in WITH_RELATIONS:
+        return found
     raise InputError.at(
         path,
         1,
@@ -59,59 +158,96 @@ def detect(path: Path) -> Format:
     )
 
 
-def _is_json_line(line: str) -> bool:
-    """Returns whether a line is a whole object, and none of BioC's."""
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(values, dict) and not any(key in values for key in _BIOC_KEYS)
-
-
-def read(path: Path, format: Format) -> Iterator[Loaded]:
-    """Yields the documents of a file or folder, in its order.
-
-    PubTator, BioC XML and JSON lines are read document by document, BRAT file by file,
-    BioC JSON whole.
+def read(
+    path: Path, format: Format, on_bad: OnBad = refuse, name: str = ""
+) -> Iterator[Loaded]:
+    """Yields the documents of a file or folder, in its order, one at a time.
 
     Args:
-        path: A file, unpacked if its name ends in `.gz`; for BRAT a folder.
+        path: A file, unpacked if its name ends in `.gz`; `-` for standard input; for
+            BRAT a folder.
         format: What it is; `auto` is `detect`.
+        on_bad: Told of every document that cannot be read, and of the rest of a file
+            if that cannot; by default that is raised.
+        name: Of documents that have no other; by default that of the file.
 
     Raises:
-        InputError: It cannot be read or is damaged; the message names the line, or the
-            document where lines say nothing.
+        InputError: It cannot be opened, or its format is not found out.
     """
-    return _FORMATS[detect(path) if format == "auto" else format].read(path)
+    if path.is_dir() and format in ("auto", "brat"):
+        yield from brat.read(path, on_bad)
+        return
+    if format in ("brat", "html"):
+        problem = "no such folder; want one of .txt and .ann"
+        if format == "html":
+            problem = "HTML pages are written, never read"
+        raise InputError.at(path, None, problem)
+    with storage.reading(path, name) as stream:
+        found = detection.detect(stream) if format == "auto" else format
+        yield from _READ[found](stream, on_bad)
 
 
-def write(path: Path, format: Format, documents: Documents) -> int:
-    """Writes the documents that were read with relations added to them.
+def write(
+    path: Path,
+    format: Format,
+    documents: Iterable[tuple[Loaded, Added]],
+    on_bad: OnBad = refuse,
+    is_merged: bool = False,
+) -> Written:
+    """Writes documents with new mentions and relations.
 
-    All else they held is kept. A file takes its place when it is complete, so `path`
-    may be the file (for BRAT the folder) being read.
+    A document read in the same format keeps all else it held; one of another format
+    keeps its text, mentions and relations. A file takes its place when it is complete,
+    so `path` may be the file (for BRAT the folder) being read.
 
     Args:
-        path: The file, packed if its name ends in `.gz`; for BRAT a folder.
-        format: That which they were read in; not `auto`.
-        documents: Each with its new relations, whose ids the writer chooses.
+        path: The file, packed if its name ends in `.gz`; `-` for standard output; for
+            BRAT a folder.
+        format: One of `WRITTEN`.
+        documents: Each with what is new in it. A mention without an id ("") gets one;
+            relations name mentions by their ids, and get their own here.
+        on_bad: Told of every document that the format cannot hold, which is left out;
+            by default that is raised.
+        is_merged: The documents are of several files.
 
     Returns:
-        The number of documents.
+        What was written.
 
     Raises:
         InputError: The place cannot be written.
-        ValueError: A relation names what is no mention of its document.
+        ValueError: A new mention is not what the text has at its offsets, or has the
+            id of another; a relation names what is no mention of its document.
     """
-    return _FORMATS[format].write(path, _known(documents))
+    writer = _WRITERS[format]
+    written = Written()
+    convert = writer.converter(written.notes)
+    own = () if writer.is_framed and is_merged else writer.own
+
+    def prepared() -> Iterator[Annotated]:
+        for loaded, added in documents:
+            new = conversion.numbered(loaded, added)
+            try:
+                ready: Annotated = (loaded, new)
+                if not isinstance(loaded.source, own):
+                    ready = convert(loaded, new)
+                    _check(ready)
+            except InputError as error:
+                on_bad(error)
+                continue
+            written.mentions.update(mention.type for mention in mentions_in(new))
+            written.relations.update(one.type for one in relations_in(new))
+            yield ready
+
+    written.documents = writer.write(path, prepared())
+    return written
 
 
-def _known(documents: Documents) -> Iterator[tuple[Loaded, Sequence[Relation]]]:
-    for loaded, relations in documents:
-        known = {mention.id for mention in loaded.document.mentions}
-        for relation in relations:
-            if unknown := {relation.first, relation.second} - known:
-                raise ValueError(
-                    f"document {loaded.document.id} has no mention {sorted(unknown)}"
-                )
-        yield loaded, relations
+def _check(annotated: Annotated) -> None:
+    """Checks that the mentions of a converted document are what its text has.
+
+    Raises:
+        InputError: One is not.
+    """
+    loaded, added = annotated
+    mentions = tuple(mentions_in(added))
+    dataclasses.replace(loaded.document, mentions=mentions).check()

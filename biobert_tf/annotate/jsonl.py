@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON lines: a document per line, written back with new relations.
+"""JSON lines: a document per line, written back with new entities and relations.
 
     {"id": "7", "text": "...",
-     "entities": [{"id": "T1", "start": 0, "end": 7, "type": "Chemical"}, ...],
+     "entities": [{"id": "T1", "start": 0, "end": 7, "type": "Chemical",
+                   "probability": 0.98}, ...],
      "relations": [{"type": "CPR:4", "first": "T1", "second": "T2",
                     "probability": 0.98}, ...]}
 
@@ -10,9 +11,10 @@
 an entity T1, T2, ... by its position. An entity has `start` and `end`, or `spans`
 ([[start, end], ...]) if it is discontinuous, in Unicode characters, half-open; `type`
 or `label`; if it has `text`, it must be what stands there; `concepts` is a list of
-identifiers. A relation names its entities `first` and `second`, or `head` and `tail`,
-and new relations do as the document's others. Other keys are kept. A line to which
-nothing is added is written back as it was; blank lines are dropped.
+identifiers, `probability` a number in [0, 1]. A relation names its entities `first` and
+`second`, or `head` and `tail`, and new relations do as the document's others. Other
+keys are kept. A line to which nothing is added is written back as it was; blank lines
+are dropped.
 """
 
 import json
@@ -21,13 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import storage
+from biobert_tf.annotate import conversion, storage
 from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
+    mentions_in,
+    relations_in,
 )
 from biobert_tf.errors import InputError
 
@@ -42,24 +48,37 @@ class Source:
     values: Mapping[str, Any]
 
 
-def read(path: Path) -> Iterator[Loaded]:
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
+    Args:
+        stream: The file.
+        on_bad: Told of every line that cannot be read.
+
     Raises:
-        InputError: The file cannot be read; a line is no JSON object, has no text, an
-            entity or relation of another form, an unknown or repeated id, or an entity
-            that is not what the text has there. It names the line.
+        InputError: From `on_bad`: a line is no JSON object, has no text, an entity or
+            relation of another form, an unknown or repeated id, or an entity that is
+            not what the text has there. It names the line.
     """
-    for number, line in storage.lines(path):
-        if not line.removeprefix(storage.BOM).strip():
-            continue
-        values = storage.parsed_json(path, number, line)
-        try:
-            document = _document(values, str(number))
-        except InputError as error:
-            raise storage.error_at(path, number, str(error)) from None
-        storage.checked(document, path, number)
-        yield Loaded(document, Source(line, values))
+    lines = (
+        (number, line)
+        for number, line in stream.lines()
+        if line.removeprefix(storage.BOM).strip()
+    )
+    return storage.readable(lines, lambda line: _load(stream.path, *line), on_bad)
+
+
+def _load(path: Path, number: int, line: str) -> Loaded:
+    storage.require_utf8(path, number, line)
+    values = storage.parsed_json(path, number, line)
+    try:
+        document = _document(values, str(number))
+    except InputError as error:
+        raise storage.error_at(path, number, str(error)) from None
+    storage.checked(document, path, number)
+    return Loaded(document, Source(line, values))
 
 
 def _document(values: Any, number: str) -> AnnotatedDocument:
@@ -115,7 +134,8 @@ def _mention(
             raise InputError(f"entity {name}: {error}") from None
     if not isinstance(text, str):
         raise InputError(f'"text" of entity {name} must be a string')
-    return Mention(name, kind, spans, text, tuple(map(str, concepts)))
+    found = storage.probability(entity.get("probability"))
+    return Mention(name, kind, spans, text, tuple(map(str, concepts)), found)
 
 
 def _spans(name: str, entity: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
@@ -151,22 +171,35 @@ def _roles(relations: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return _ROLES[1] if has_head else _ROLES[0]
 
 
-def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) -> int:
-    """Writes documents with relations added, and returns their number.
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes a line of a document of another format."""
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
+        values = {"id": whole.id, "text": whole.passages[0].text}
+        line = json.dumps(values, ensure_ascii=False)
+        source = Source(line, values)
+        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+
+    return convert
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with entities and relations added, and returns their number.
 
     Args:
         path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave, and new relations between the entities of each.
+        documents: What `read` or a converter gave, and what is new in each.
 
     Raises:
         InputError: The directory cannot be written.
     """
     num_documents = 0
     with storage.writing(path) as stream:
-        for loaded, relations in documents:
+        for loaded, added in documents:
             line = loaded.source.line
-            if relations:
-                values = _with_relations(loaded.source.values, relations)
+            if added:
+                values = _with_added(loaded.source.values, added)
                 line = json.dumps(values, ensure_ascii=False)
             line += "" if line.endswith("\n") else "\n"
             stream.write(line.encode("utf-8"))
@@ -174,23 +207,42 @@ def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) ->
     return num_documents
 
 
-def _with_relations(
-    values: Mapping[str, Any], relations: Sequence[Relation]
-) -> dict[str, Any]:
+def _with_added(values: Mapping[str, Any], added: Added) -> dict[str, Any]:
     # An entity's id is named as the file has it, which may be a number.
-    entities = enumerate(_objects(values, "entities"), start=1)
+    old_entities = _objects(values, "entities")
     names = {
-        _name(entity.get("id"), f"T{i}"): entity.get("id") for i, entity in entities
+        _name(entity.get("id"), f"T{i}"): entity.get("id")
+        for i, entity in enumerate(old_entities, start=1)
     }
     old = _objects(values, "relations")
-    first_role, second_role = _roles(old)
+    roles = _roles(old)
+    entities = [_entity(mention) for mention in mentions_in(added)]
     new = []
-    for relation in relations:
-        pair = [names.get(name) for name in (relation.first, relation.second)]
-        first = relation.first if pair[0] is None else pair[0]
-        second = relation.second if pair[1] is None else pair[1]
-        item = {"type": relation.type, first_role: first, second_role: second}
+    for relation in relations_in(added):
+        item: dict[str, Any] = {"type": relation.type}
+        pair = (relation.first, relation.second)
+        for role, name in zip(roles, pair, strict=True):
+            known = names.get(name)
+            item[role] = name if known is None else known
         if relation.probability is not None:
             item["probability"] = round(relation.probability, 6)
         new.append(item)
-    return {**values, "relations": [*old, *new]}
+    changed = {
+        "entities": [*old_entities, *entities] if entities else None,
+        "relations": [*old, *new] if new else None,
+    }
+    return {**values, **{key: value for key, value in changed.items() if value}}
+
+
+def _entity(mention: Mention) -> dict[str, Any]:
+    values: dict[str, Any] = {"id": mention.id}
+    if len(mention.spans) == 1:
+        values["start"], values["end"] = mention.spans[0]
+    else:
+        values["spans"] = [list(span) for span in mention.spans]
+    values |= {"type": mention.type, "text": mention.text}
+    if mention.probability is not None:
+        values["probability"] = round(mention.probability, 6)
+    if mention.concepts:
+        values["concepts"] = list(mention.concepts)
+    return values

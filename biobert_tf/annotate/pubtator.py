@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""PubTator files, read document by document and written back with new relations.
+r"""PubTator files, read document by document, written back with what is new in them.
 
     PMID|t|title
     PMID|a|abstract
-    PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts[<TAB>...]]
+    PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts[<TAB>probability]]
     PMID<TAB>type<TAB>id1<TAB>id2[<TAB>...]
     (blank line)
 
@@ -14,41 +14,57 @@ joined by `|`, `;` or `,`; none is empty, `-` or `-1`. A description of a varian
 where a mention has none. A further column that is a number in [0, 1] with a point is a
 probability; anything else there (BioRED's `Novel`) is kept and not interpreted.
 
-New relations become lines at the end of their document: one for each type and pair of
+New mentions become lines behind the others of their document; what has no concept has
+`-` for it. New relations become lines at its end: one for each type and pair of
 concepts, with the largest probability of its pairs of mentions. If either mention has
 no concept, both are named T1, T2, ...
+
+A line holds a title and another an abstract: in a document of another format the first
+line break ends the title, and all others become spaces. A discontinuous mention is
+written from its first to its last character.
 """
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import storage
+from biobert_tf.annotate import conversion, storage
 from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
+    mentions_in,
+    relations_in,
     split_concepts,
 )
 from biobert_tf.errors import InputError
 
 _TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z])\|(.*)", re.DOTALL)
+_BREAK: Final = re.compile(r"[\n\r]")
 _FORM: Final = (
     "want PMID|t|text, PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts] or "
     "PMID<TAB>type<TAB>id1<TAB>id2"
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Source:
-    """Lines of a document, with their ends and the blank lines around them."""
+    """Lines of a document, with their ends and the blank lines around them.
+
+    Attributes:
+        lines: The lines.
+        num_before: How many of them come before a new mention.
+    """
 
     lines: tuple[str, ...]
+    num_before: int
 
 
 def is_text_line(line: str) -> bool:
@@ -56,22 +72,29 @@ def is_text_line(line: str) -> bool:
     return _TEXT_LINE.match(line.removeprefix(storage.BOM)) is not None
 
 
-def read(path: Path) -> Iterator[Loaded]:
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
+    Args:
+        stream: The file.
+        on_bad: Told of every document that cannot be read.
+
     Raises:
-        InputError: The file cannot be read; a line has another form, belongs to
-            another document, or its mention is not what the text has there.
+        InputError: From `on_bad`: a line has another form, belongs to another
+            document, or its mention is not what the text has there.
     """
-    for block in _blocks(path):
-        yield _document(path, block)
+    return storage.readable(
+        _blocks(stream), lambda block: _document(stream.path, block), on_bad
+    )
 
 
-def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
+def _blocks(stream: storage.Stream) -> Iterator[list[tuple[int, str]]]:
     """Yields the numbered lines of each document; blank ones go with those before."""
     block: list[tuple[int, str]] = []
     begun: str | None = None  # id of the document, until a blank line
-    for number, line in storage.lines(path):
+    for number, line in stream.lines():
         match = _TEXT_LINE.match(line.removeprefix(storage.BOM))
         is_next = begun is None or (match is not None and match[1] != begun)
         if not line.strip():
@@ -88,10 +111,13 @@ def _blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
 
 def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
     reader = _Reader(path)
-    for number, line in block:
+    num_before = 0
+    for i, (number, line) in enumerate(block, start=1):
+        storage.require_utf8(path, number, line)
         content = line.removeprefix(storage.BOM).rstrip("\n").removesuffix("\r")
         if content.strip():
-            reader.add(number, content)
+            is_relation = reader.add(number, content)
+            num_before = num_before if is_relation else i
     document = AnnotatedDocument(
         reader.id,
         tuple(reader.passages),
@@ -99,7 +125,7 @@ def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
         tuple(reader.relations),
     )
     storage.checked(document, path, reader.first_line, reader.lines_of)
-    return Loaded(document, Source(tuple(line for _, line in block)))
+    return Loaded(document, Source(tuple(line for _, line in block), num_before))
 
 
 class _Reader:
@@ -114,8 +140,8 @@ class _Reader:
         self.relations: list[Relation] = []
         self.lines_of: dict[str, int] = {}
 
-    def add(self, number: int, line: str) -> None:
-        """Adds a line that is not blank."""
+    def add(self, number: int, line: str) -> bool:
+        """Adds a line that is not blank; returns whether it is a relation."""
         match = _TEXT_LINE.fullmatch(line)
         if self.first_line is None:
             if match is None:
@@ -136,22 +162,29 @@ class _Reader:
             self._add_mention(number, columns)
         elif len(columns) >= 4 and not _is_number(columns[1]):
             self._add_relation(columns)
+            return True
         else:
             raise InputError.at(self._path, number, f"{len(columns)} columns; {_FORM}")
+        return False
 
     def _add_mention(self, number: int, columns: list[str]) -> None:
         name = f"T{len(self.mentions) + 1}"
         span = (int(columns[1]), int(columns[2]))
         concepts = split_concepts(columns[5]) if len(columns) > 5 else ()
-        self.mentions.append(Mention(name, columns[4], (span,), columns[3], concepts))
+        found = _probability(columns[6:])
+        self.mentions.append(
+            Mention(name, columns[4], (span,), columns[3], concepts, found)
+        )
         self.lines_of[name] = number
 
     def _add_relation(self, columns: list[str]) -> None:
-        numbers = (
-            storage.probability(column) for column in columns[4:] if "." in column
-        )
-        found = next((number for number in numbers if number is not None), None)
+        found = _probability(columns[4:])
         self.relations.append(Relation(columns[1], columns[2], columns[3], found))
+
+
+def _probability(columns: Sequence[str]) -> float | None:
+    numbers = (storage.probability(column) for column in columns if "." in column)
+    return next((number for number in numbers if number is not None), None)
 
 
 def _is_number(text: str) -> bool:
@@ -159,51 +192,123 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def write(path: Path, documents: Iterable[tuple[Loaded, Sequence[Relation]]]) -> int:
-    """Writes documents with relations added, and returns their number.
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes the lines of a document of another format.
+
+    It raises `InputError` for an id that no line can begin with.
+    """
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        whole = conversion.united(loaded.document, added, notes, keeps_concepts=True)
+        whole = conversion.renumbered(conversion.flat(whole))
+        if not re.fullmatch(r"[^|\t\n\r]*[^|\s][^|\t\n\r]*", whole.id):
+            name = conversion.shown(repr(whole.id))
+            raise InputError(
+                f"document {name}: PubTator cannot hold this id; give one without |, "
+                "tabs and line breaks"
+            )
+        title, _, abstract = whole.passages[0].text.partition("\n")
+        passages = tuple(
+            Passage(offset, _BREAK.sub(" ", text))
+            for offset, text in ((0, title), (len(title) + 1, abstract))
+        )
+        num_breaks = sum(len(_BREAK.findall(text)) for text in (title, abstract))
+        if num_breaks:
+            notes["line breaks written as spaces"] += num_breaks
+        lines = [
+            f"{whole.id}|{kind}|{passage.text}\n"
+            for kind, passage in zip("ta", passages, strict=True)
+        ]
+        text = AnnotatedDocument(whole.id, passages, (), ())
+        mentions = [_continuous(text, mention, notes) for mention in whole.mentions]
+        return Loaded(text, Source((*lines, "\n"), 2)), [*mentions, *whole.relations]
+
+    return convert
+
+
+def _continuous(
+    document: AnnotatedDocument, mention: Mention, notes: conversion.Notes
+) -> Mention:
+    """Returns a mention as a line can say it."""
+    if len(mention.spans) > 1:
+        notes["discontinuous mentions written from end to end"] += 1
+    conversion.joined_concepts(mention.concepts, notes)
+    return dataclasses.replace(
+        mention, spans=(mention.extent,), text=document.slice(*mention.extent)
+    )
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with mentions and relations added, and returns their number.
 
     Args:
         path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave, and new relations between the mentions of each.
+        documents: What `read` or a converter gave, and what is new in each.
 
     Raises:
         InputError: The directory cannot be written.
     """
     num_documents = 0
     with storage.writing(path) as stream:
-        for loaded, relations in documents:
-            new = _relation_lines(loaded.document, relations)
-            stream.write(_with_lines(loaded.source.lines, new).encode("utf-8"))
+        for loaded, added in documents:
+            source = loaded.source
+            mentions = mentions_in(added)
+            lines = _with_lines(
+                source.lines, source.num_before, _mention_lines(loaded, mentions)
+            )
+            known = [*loaded.document.mentions, *mentions]
+            new = _relation_lines(loaded.document.id, known, relations_in(added))
+            end = max((i for i, line in enumerate(lines, 1) if line.strip()), default=0)
+            text = "".join(_with_lines(lines, end, new))
+            stream.write(text.encode("utf-8"))
             num_documents += 1
     return num_documents
 
 
+def _mention_lines(loaded: Loaded, mentions: Iterable[Mention]) -> Iterator[str]:
+    document = loaded.document
+    for mention in mentions:
+        start, end = mention.extent
+        yield "\t".join(
+            [
+                *(document.id, str(start), str(end)),
+                # The same length, and any white space equals any other.
+                re.sub(r"[\t\n\r]", " ", document.slice(start, end)),
+                re.sub(r"\s", " ", mention.type),
+                conversion.joined_concepts(mention.concepts) or "-",
+                *_shown(mention.probability),
+            ]
+        )
+
+
+def _shown(probability: float | None) -> list[str]:
+    return [] if probability is None else [f"{probability:.6f}"]
+
+
 def _relation_lines(
-    document: AnnotatedDocument, relations: Sequence[Relation]
+    name: str, mentions: Iterable[Mention], relations: Iterable[Relation]
 ) -> list[str]:
-    concepts = {mention.id: mention.concepts for mention in document.mentions}
+    concepts = {mention.id: mention.concepts for mention in mentions}
     best: dict[tuple[str, str, str], float | None] = {}
     for relation in relations:
         pair = (relation.first, relation.second)
-        names = [concepts.get(name, (name,)) for name in pair]
+        names = [concepts.get(one, (one,)) for one in pair]
         if not all(names):
-            names = [(name,) for name in pair]
+            names = [(one,) for one in pair]
         for first, second in itertools.product(*names):
             key = (relation.type, first, second)
             known = [p for p in (best.get(key), relation.probability) if p is not None]
             best[key] = max(known, default=None)
-    return [
-        "\t".join([document.id, *key, *([] if p is None else [f"{p:.6f}"])])
-        for key, p in best.items()
-    ]
+    return ["\t".join([name, *key, *_shown(p)]) for key, p in best.items()]
 
 
-def _with_lines(lines: Sequence[str], new: Sequence[str]) -> str:
-    """Returns the text of `lines` with `new` ones behind the last that is not blank."""
-    if not new:
-        return "".join(lines)
-    position = max(i for i, line in enumerate(lines) if line.strip()) + 1
+def _with_lines(
+    lines: Sequence[str], position: int, new: Iterable[str]
+) -> Sequence[str]:
+    """Returns `lines` with `new` ones, which have no ends, before one of them."""
     end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
-    before = "".join(lines[:position])
-    before += "" if before.endswith("\n") else end
-    return before + "".join(line + end for line in new) + "".join(lines[position:])
+    added = [line + end for line in new]
+    before = [*lines[:position]]
+    if added and before and not before[-1].endswith("\n"):
+        before[-1] += end
+    return [*before, *added, *lines[position:]]

@@ -128,6 +128,18 @@ def read(
     return _read(stream, name, options, on_skip, on_duplicate, 0, None)
 
 
+def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Document]:
+    """Yields the documents of a stream that is known to be XML and unpacked.
+
+    Args:
+        stream: PubMed or JATS.
+        name: For documents without identifier, and for messages.
+        on_skip: As in `documents`.
+    """
+    entries = _xml_entries(stream, name, "", CorpusConfig(), on_skip)
+    yield from _documents(entries, name, ReadOptions(CorpusConfig()), on_skip, None)
+
+
 def corpus(
     paths: Sequence[Path],
     options: ReadOptions,
@@ -207,6 +219,17 @@ def _read(
         yield from plain.read(lines, options.config.allow_single_document, report)
         return
     entries = _entries(stream, name, options.config, report)
+    yield from _documents(entries, name, options, report, on_duplicate)
+
+
+def _documents(
+    entries: Iterable[Entry],
+    name: str,
+    options: ReadOptions,
+    report: OnSkip,
+    on_duplicate: OnDuplicate | None,
+) -> Iterator[Document]:
+    """Yields the documents of the entries that are live."""
     for ordinal, entry in enumerate(entries):
         if entry.read is None:
             continue

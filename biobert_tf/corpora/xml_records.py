@@ -77,6 +77,8 @@ _LAYOUTS: Final = {
     **dict.fromkeys(["MedlineCitationSet", "MedlineCitation"], _CITATIONS),
     **dict.fromkeys(["pmc-articleset", "article"], _JATS),
 }
+ROOTS: Final = frozenset(_LAYOUTS)
+"""Tags of the root elements of all files that can be read."""
 
 
 class XmlRecord(NamedTuple):

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PubMed citations and PMC articles (XML) as documents, as `biobert_tf.corpora` reads.
+
+A passage is the title, a part of the abstract or a paragraph; the next begins one
+character behind its end. The text is the article's as a reader sees it, without markup:
+offsets are those of this text, which every output holds, not those of the XML.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from biobert_tf.annotate import storage
+from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Passage
+from biobert_tf.corpora import reading
+from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.errors import InputError
+
+
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
+    """Yields the citations or articles of a file; the id is the PMID or PMCID.
+
+    Args:
+        stream: The file.
+        on_bad: Told of every record that cannot be read or has no text.
+
+    Raises:
+        InputError: From `on_bad`: damage, or no text; it names the record.
+    """
+
+    def skip(skipped: Skipped) -> None:
+        problem = f"{skipped.position}: {skipped.reason}"
+        on_bad(storage.error_at(stream.path, None, problem))
+
+    try:
+        documents = reading.xml_documents(cast(BinaryIO, stream), stream.name, skip)
+        for document in documents:
+            yield Loaded(_annotated(document))
+    except InputError as error:
+        on_bad(error)
+
+
+def _annotated(document: Document) -> AnnotatedDocument:
+    passages = []
+    offset = 0
+    for paragraph in document.paragraphs:
+        passages.append(Passage(offset, paragraph))
+        offset = passages[-1].end + 1
+    name = document.id.removeprefix("PMID:").removeprefix("PMCID:")
+    return AnnotatedDocument(name, tuple(passages), (), ())

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""CoNLL files: a word per line with its label last, a blank line after each sentence.
+
+    -DOCSTART-<TAB>id<TAB>O
+    <blank line>
+    Breast<TAB>B-Disease
+    cancer<TAB>I-Disease
+    <blank line>
+
+Columns are separated by any white space; the word is the first. From a `-DOCSTART-` on,
+a document is what follows it up to the next; before the first, every sentence is one,
+named by the number of its first line. Its text is the words with a space between two,
+and a line break between sentences. If all its last columns are labels (BIO, IOB1 or
+IOBES, with or without types), they are its mentions.
+
+New mentions become one more column, all others stay: with `word gold predicted` a file
+can be scored by conlleval. A word that a mention covers in part is labelled whole. Of
+mentions that overlap, the longest is written, of two as long the more probable. There
+is no place for probabilities, concepts, ids of mentions and relations.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from biobert_tf.annotate import conll_words, conversion, storage
+from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
+    AnnotatedDocument,
+    Loaded,
+    Mention,
+    Passage,
+    mentions_in,
+)
+from biobert_tf.errors import InputError
+from biobert_tf.metrics import conlleval
+
+DOCUMENT_START: Final = "-DOCSTART-"
+LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
+_IS_LABELLED: Final = re.compile(r"O|[BIES]-\S+")
+_NO_ID: Final = frozenset(["O", "-X-", "_"])
+# conlleval takes an `S` for inside, and lets an `E` go on after the next `B`.
+_AS_IOB: Final = {"S": "B", "E": "I"}
+
+Block = list[tuple[int, str]]
+"""The numbered lines of a document."""
+
+
+class Word(NamedTuple):
+    """A row of the file, without its end, and the word's offsets in the document."""
+
+    row: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A document as rows.
+
+    Attributes:
+        head: The row that begins it; "" if none does.
+        sentences: The words.
+    """
+
+    head: str
+    sentences: tuple[tuple[Word, ...], ...]
+
+
+def read(
+    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+) -> Iterator[Loaded]:
+    """Yields the documents of a file.
+
+    Args:
+        stream: The file.
+        on_bad: Told of every document that cannot be read.
+
+    Raises:
+        InputError: From `on_bad`: a row has no label where others have one, or a
+            label of another form. It names the line.
+    """
+    return storage.readable(
+        _blocks(stream), lambda block: _document(stream.path, block), on_bad
+    )
+
+
+def _blocks(stream: storage.Stream) -> Iterator[Block]:
+    block: Block = []
+    is_marked = False
+    for number, line in stream.lines():
+        row = line.removeprefix(storage.BOM) if number == 1 else line
+        row = row.rstrip("\r\n")
+        is_start = row.split()[:1] == [DOCUMENT_START]
+        is_end = is_start or not (row.strip() or is_marked)
+        if is_end and block:
+            yield block
+            block = []
+        is_marked = is_marked or is_start
+        if row.strip() or is_marked:
+            block.append((number, row))
+    if any(row.strip() for _, row in block):
+        yield block
+
+
+def _document(path: Path, block: Block) -> Loaded:
+    for number, row in block:
+        storage.require_utf8(path, number, row)
+    first, head = block[0]
+    is_marked = head.split()[:1] == [DOCUMENT_START]
+    rows = block[1:] if is_marked else block
+    is_labelled = _is_labelled(path, [each for each in rows if each[1].strip()])
+    texts: list[str] = []
+    sentences: list[tuple[Word, ...]] = []
+    mentions: list[Mention] = []
+    offset = 0
+    for is_blank, run in itertools.groupby(rows, lambda each: not each[1].strip()):
+        if is_blank:
+            continue
+        words = tuple(_words([row for _, row in run], offset))
+        text = " ".join(word.row.split(maxsplit=1)[0] for word in words)
+        if is_labelled:
+            mentions += _mentions(words, text, len(mentions) + 1)
+        texts.append(text)
+        sentences.append(words)
+        offset += len(text) + 1
+    document = AnnotatedDocument(
+        (_id(head) if is_marked else "") or str(first),
+        (Passage(0, "\n".join(texts)),),
+        tuple(mentions),
+        (),
+    )
+    return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
+
+
+def _id(head: str) -> str:
+    """Returns the identifier in a row that begins a document; "" if it has none."""
+    columns = head.split("\t") if "\t" in head else head.split()
+    return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
+
+
+def _words(rows: Iterable[str], offset: int) -> Iterator[Word]:
+    for row in rows:
+        end = offset + len(row.split(maxsplit=1)[0])
+        yield Word(row, offset, end)
+        offset = end + 1
+
+
+def _is_labelled(path: Path, rows: Block) -> bool:
+    """Returns whether the last columns are labels.
+
+    Raises:
+        InputError: Those of some rows are.
+    """
+    columns = [(number, row.split()) for number, row in rows]
+    labels = [(number, row[-1] if len(row) > 1 else "") for number, row in columns]
+    if not any(_IS_LABELLED.fullmatch(label) for _, label in labels):
+        return False
+    for number, label in labels:
+        if not label:
+            raise InputError.at(
+                path, number, "one column where other rows have a label; add the label"
+            )
+        if not LABEL.fullmatch(label):
+            raise InputError.at(
+                path, number, f"label {label[:40]!r} is not O, B-TYPE or I-TYPE"
+            )
+    return True
+
+
+def _mentions(words: Sequence[Word], text: str, number: int) -> Iterator[Mention]:
+    """Yields the mentions of a sentence.
+
+    Args:
+        words: With labels last.
+        text: Of the sentence.
+        number: Of its first mention in the document.
+    """
+    labels = [word.row.split()[-1] for word in words]
+    iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
+    for i, chunk in enumerate(conlleval.chunks(iob), start=number):
+        start, end = words[chunk.start].start, words[chunk.end - 1].end
+        surface = text[start - words[0].start : end - words[0].start]
+        yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
+
+
+def converter(notes: conversion.Notes) -> conversion.Converter:
+    """Returns what makes rows of any document, and chooses among its mentions."""
+
+    def convert(loaded: Loaded, added: Added) -> Annotated:
+        if isinstance(loaded.source, Source):
+            mentions = mentions_in(added)
+            num_relations = len(added) - len(mentions)
+        else:
+            whole = conversion.united(loaded.document, added, notes, False)
+            mentions = list(whole.mentions)
+            num_relations = len(whole.relations)
+        kept = conll_words.disjoint(mentions)
+        losses = {
+            "relations left out": num_relations,
+            "overlapping mentions left out": len(mentions) - len(kept),
+            "discontinuous mentions written from end to end": sum(
+                len(mention.spans) > 1 for mention in kept
+            ),
+        }
+        notes.update({name: number for name, number in losses.items() if number})
+        if not isinstance(loaded.source, Source):
+            loaded = _new(conversion.flat(whole), kept)
+        return loaded, kept
+
+    return convert
+
+
+def _new(document: AnnotatedDocument, mentions: Sequence[Mention]) -> Loaded:
+    """Returns a document with a row of one column for each of its words."""
+    text = document.passages[0].text
+    sentences = tuple(
+        tuple(Word(text[start:end], start, end) for start, end in words)
+        for words in conll_words.sentences(text, mentions)
+    )
+    name = re.sub(r"\s", " ", document.id)
+    head = f"{DOCUMENT_START}\t{name}"
+    return Loaded(conversion.bare(document), Source(head, sentences))
+
+
+def write(path: Path, documents: Iterable[Annotated]) -> int:
+    """Writes documents with a column of labels added, and returns their number.
+
+    Args:
+        path: The file; packed if its name ends in `.gz`.
+        documents: What a converter gave.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    num_documents = 0
+    with storage.writing(path) as stream:
+        for loaded, added in documents:
+            rows = _rows(loaded.source, mentions_in(added))
+            stream.write("".join(rows).encode("utf-8"))
+            num_documents += 1
+    return num_documents
+
+
+def _rows(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
+    if source.head:
+        yield f"{source.head}{_separator(source.head)}O\n\n"
+    remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
+    for sentence in source.sentences:
+        before = None
+        for word in sentence:
+            while remaining and remaining[-1].extent[1] <= word.start:
+                remaining.pop()
+            mention = remaining[-1] if remaining else None
+            if mention is not None and mention.extent[0] >= word.end:
+                mention = None
+            label = "O" if mention is None else _label(mention, mention is before)
+            before = mention
+            yield f"{word.row}{_separator(word.row)}{label}\n"
+        yield "\n"
+
+
+def _separator(row: str) -> str:
+    return " " if " " in row and "\t" not in row else "\t"
+
+
+def _label(mention: Mention, goes_on: bool) -> str:
+    kind = re.sub(r"\s", "_", mention.type)
+    return ("I" if goes_on else "B") + (f"-{kind}" if kind else "")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text cut into the words of sentences, so that no mention is cut.
+
+A word is a run of letters, digits and marks, or any other character that is no white
+space; where a mention begins or ends, a word does too. A sentence ends where
+`corpora.sentences` ends one or a line is blank, but never inside a mention.
+"""
+
+import bisect
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from biobert_tf.annotate.document import Mention
+from biobert_tf.corpora import sentences as splitter
+
+Span = tuple[int, int]
+
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
+_PARAGRAPH: Final = re.compile(r"(?:(?!\n[^\S\n]*\n).)+", re.DOTALL)
+
+
+def disjoint(mentions: Sequence[Mention]) -> list[Mention]:
+    """Returns mentions of which no two overlap, in the order of the text.
+
+    The longest is kept, of two as long the more probable, then the first.
+    """
+    ranked = sorted(
+        mentions,
+        key=lambda one: (one.extent[0] - one.extent[1], -(one.probability or 0.0)),
+    )
+    kept: list[tuple[Span, Mention]] = []
+    for mention in ranked:
+        start, end = mention.extent
+        position = bisect.bisect(kept, ((start, end),), key=lambda one: (one[0],))
+        is_free = not any(
+            start < other_end and other_start < end
+            for (other_start, other_end), _ in kept[max(0, position - 1) : position + 1]
+        )
+        if is_free:
+            kept.insert(position, ((start, end), mention))
+    return [mention for _, mention in kept]
+
+
+def sentences(text: str, mentions: Sequence[Mention]) -> Iterator[list[Span]]:
+    """Yields the words of each sentence that has any.
+
+    Args:
+        text: Of a document.
+        mentions: In its offsets, in order, disjoint.
+    """
+    extents = [mention.extent for mention in mentions]
+    cuts = sorted({place for extent in extents for place in extent})
+    for start, end in _whole_sentences(text, extents):
+        words = list(_words(text, start, end, cuts))
+        if words:
+            yield words
+
+
+def _whole_sentences(text: str, extents: Sequence[Span]) -> Iterator[Span]:
+    """Yields ranges of the text that hold its sentences and cut no mention."""
+    begin = 0
+    for start in _proposed(text):
+        position = bisect.bisect_left(extents, (start,)) - 1
+        is_inside = position >= 0 and extents[position][1] > start
+        if begin < start and not is_inside:
+            yield begin, start
+            begin = start
+    yield begin, len(text)
+
+
+def _proposed(text: str) -> Iterator[int]:
+    """Yields where sentences begin."""
+    for paragraph in _PARAGRAPH.finditer(text):
+        for start, _ in splitter.spans(paragraph[0]):
+            yield paragraph.start() + start
+
+
+def _words(text: str, start: int, end: int, cuts: Sequence[int]) -> Iterator[Span]:
+    """Yields the words of a range, cut at `cuts` as well."""
+    first = bisect.bisect_right(cuts, start)
+    borders = [start, *cuts[first : bisect.bisect_left(cuts, end)], end]
+    for begin, stop in itertools.pairwise(borders):
+        word: Span | None = None
+        for match in _WORD.finditer(text, begin, stop):
+            is_mark = unicodedata.category(match[0][0])[0] == "M"
+            if word is not None and is_mark and word[1] == match.start():
+                word = word[0], match.end()
+                continue
+            if word is not None:
+                yield word
+            word = match.span()
+        if word is not None:
+            yield word

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a document becomes on its way from one format to another.
+
+A writer that is given a document of another format first makes a bare one of its own
+(`Loaded`) and then adds all that the document held, as it adds what was found new.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from biobert_tf.annotate import storage
+from biobert_tf.annotate.document import (
+    Added,
+    Annotated,
+    AnnotatedDocument,
+    Loaded,
+    Mention,
+    Passage,
+    Relation,
+    mentions_in,
+    relations_in,
+    split_concepts,
+)
+from biobert_tf.errors import InputError
+
+Notes = Counter[str]
+"""What a format could not say as it was, and how often."""
+
+Converter = Callable[[Loaded, Added], Annotated]
+"""Makes a document of another format ready for a writer.
+
+Raises `InputError` where the format cannot hold the document.
+"""
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+# White space that stands for a gap between passages; more is a mistake in offsets.
+_LONGEST_GAP: Final = 100_000
+
+
+def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
+    """Returns what is added, with an id for every mention that has none ("").
+
+    Raises:
+        ValueError: A mention has the id of another or is not what the text has at its
+            offsets; a relation names what is no mention.
+    """
+    document = loaded.document
+    known = {mention.id for mention in document.mentions}
+    new = mentions_in(added)
+    taken = known | loaded.taken | {mention.id for mention in new}
+    numbers = itertools.count(storage.next_number("T", taken))
+    mentions = [
+        mention if mention.id else dataclasses.replace(mention, id=f"T{next(numbers)}")
+        for mention in new
+    ]
+    names = [mention.id for mention in mentions]
+    if len({*names}) < len(names) or {*names} & (known | loaded.taken):
+        raise ValueError(f"document {document.id}: an id of a new mention is taken")
+    only_new = dataclasses.replace(document, mentions=tuple(mentions))
+    for _, problem in only_new.problems():
+        raise ValueError(f"document {document.id}: {problem}")
+    relations = relations_in(added)
+    for relation in relations:
+        if unknown := {relation.first, relation.second} - known - {*names}:
+            raise ValueError(f"document {document.id} has no mention {sorted(unknown)}")
+    return [*mentions, *relations]
+
+
+def united(
+    document: AnnotatedDocument, added: Added, notes: Notes, keeps_concepts: bool
+) -> AnnotatedDocument:
+    """Returns a document with all that is added to it.
+
+    Args:
+        document: As it was read.
+        added: Mentions with ids, and relations.
+        notes: Counts relations that are left out.
+        keeps_concepts: Whether a relation may name concepts instead of mentions.
+
+    Raises:
+        InputError: There is half of a surrogate pair in it.
+    """
+    mentions = (*document.mentions, *mentions_in(added))
+    known = {mention.id for mention in mentions}
+    relations = []
+    for relation in (*document.relations, *relations_in(added)):
+        if keeps_concepts or known >= {relation.first, relation.second}:
+            relations.append(relation)
+        else:
+            notes["relations of concepts left out"] += 1
+    whole = dataclasses.replace(document, mentions=mentions, relations=tuple(relations))
+    for text in strings(whole):
+        if not text.isascii() and (bad := _SURROGATES.search(text)):
+            raise InputError(
+                f"document {shown(document.id)}: U+{ord(bad[0]):04X} is half of a "
+                "surrogate pair, which is no character"
+            )
+    return whole
+
+
+def strings(document: AnnotatedDocument) -> Iterable[str]:
+    """Yields all text of a document: its own, ids, types, concepts."""
+    yield document.id
+    yield from (passage.text for passage in document.passages)
+    for mention in document.mentions:
+        yield from (mention.id, mention.type, mention.text, *mention.concepts)
+    for relation in document.relations:
+        yield from (relation.type, relation.first, relation.second)
+
+
+def shown(text: str) -> str:
+    """Returns text for one line of a message."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:80]
+
+
+def flat(document: AnnotatedDocument) -> AnnotatedDocument:
+    r"""Returns the same document in one passage that begins at 0.
+
+    Offsets stay. What is between two passages becomes white space, ending in `\n`.
+
+    Raises:
+        InputError: Passages overlap or are far apart, so that they are no text.
+    """
+    parts: list[str] = []
+    end = 0
+    for passage in sorted(document.passages, key=lambda passage: passage.offset):
+        gap = passage.offset - end
+        if gap < 0 or gap > _LONGEST_GAP:
+            raise InputError(
+                f"document {shown(document.id)}: a passage begins at "
+                f"{passage.offset}, the one before it ends at {end}; give the text "
+                "in one piece"
+            )
+        if gap:
+            parts.append(" " * (gap - 1) + ("\n" if parts else " "))
+        parts.append(passage.text)
+        end = passage.end
+    return dataclasses.replace(document, passages=(Passage(0, "".join(parts)),))
+
+
+def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
+    """Returns the same document whose mentions are T1, T2, ... in their order."""
+    names = {
+        mention.id: f"T{i}" for i, mention in enumerate(document.mentions, start=1)
+    }
+    mentions = [
+        dataclasses.replace(mention, id=names[mention.id])
+        for mention in document.mentions
+    ]
+    relations = [
+        dataclasses.replace(
+            relation,
+            first=names.get(relation.first, relation.first),
+            second=names.get(relation.second, relation.second),
+        )
+        for relation in document.relations
+    ]
+    return dataclasses.replace(
+        document, mentions=tuple(mentions), relations=tuple(relations)
+    )
+
+
+def bare(document: AnnotatedDocument) -> AnnotatedDocument:
+    """Returns the text alone."""
+    return dataclasses.replace(document, mentions=(), relations=())
+
+
+def contents(document: AnnotatedDocument) -> list[Mention | Relation]:
+    """Returns all that a document holds beside its text."""
+    return [*document.mentions, *document.relations]
+
+
+def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:
+    """Returns identifiers in the one field that PubTator and BioC have for them.
+
+    Args:
+        concepts: The identifiers.
+        notes: Counts the mentions whose identifiers the field cannot hold.
+
+    Returns:
+        What `split_concepts` takes apart again; "" if it could not.
+    """
+    field = ";".join(concepts)
+    if split_concepts(field) == tuple(concepts) and not re.search(r"[\t\n\r]", field):
+        return field
+    if notes is not None:
+        notes["concepts left out"] += 1
+    return ""

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What format a file is in: by how it begins, else by its name."""
+
+import json
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+from biobert_tf.annotate import conll, json_pieces, pubtator, storage
+from biobert_tf.corpora import xml_records
+from biobert_tf.errors import InputError
+
+Format = Literal[
+    "auto",
+    "text",
+    "lines",
+    "jsonl",
+    "pubtator",
+    "bioc_xml",
+    "bioc_json",
+    "pubmed_xml",
+    "brat",
+    "conll",
+    "html",
+]
+"""`auto` is found out; `html` is written, `text`, `lines`, `pubmed_xml` are read."""
+
+SUFFIXES: Final[dict[str, Format]] = {
+    ".txt": "text",
+    ".text": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".pubtator": "pubtator",
+    ".xml": "bioc_xml",
+    ".json": "bioc_json",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".tsv": "conll",
+    ".html": "html",
+    ".htm": "html",
+}
+
+_BIOC_KEYS: Final = (*json_pieces.LIST_KEYS, "passages")
+_ROOT: Final = re.compile(
+    r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\])?[^>]*>|\s)*<([\w:.-]+)",
+    re.DOTALL,
+)
+# The first key of an object that says what the object is.
+_KEY: Final = re.compile(r'"(documents|PubTator3|passages|text)"\s*:')
+_ROWS_LOOKED_AT: Final = 20
+_FEWEST_ROWS: Final = 3
+
+
+def suffix(path: Path) -> str:
+    """Returns what a file's name ends in, without `.gz`, in lower case."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def detect(stream: storage.Stream) -> Format:
+    """Returns the format of a file by how it begins, else by its name.
+
+    Args:
+        stream: Its head is looked at; nothing is read.
+
+    Raises:
+        InputError: It begins like none, and its name says nothing.
+    """
+    kind = SUFFIXES.get(suffix(stream.path))
+    found = of_content(stream, is_prose=kind == "text")
+    if found is not None:
+        return found
+    if kind == "html":
+        raise InputError.at(stream.path, 1, "HTML pages are written, never read")
+    if kind is not None:
+        return kind
+    if stream.path == storage.STANDARD_INPUT:
+        return "text"
+    raise InputError.at(
+        stream.path,
+        1,
+        "neither PubTator, BioC XML or JSON, JSON lines, PubMed XML, CoNLL, a .txt nor "
+        "a BRAT folder; name the format if it is one of them",
+    )
+
+
+def of_content(stream: storage.Stream, is_prose: bool = False) -> Format | None:
+    """Returns the format of a file by how it begins, if that tells.
+
+    Args:
+        stream: Its head is looked at; nothing is read.
+        is_prose: It may begin with "<" and be plain text.
+    """
+    head = stream.head.decode("utf-8", "replace").removeprefix(storage.BOM)
+    start = head.lstrip()
+    if start.startswith("<"):
+        return _of_xml(start, is_prose)
+    if re.match(r'\{\s*(?:["}]|$)', start):
+        return "jsonl" if _is_json_line(start) else "bioc_json"
+    if re.match(r"\[\s*(?:[{\]]|$)", start):
+        return "bioc_json"
+    lines = [line for line in head.splitlines() if line.strip()][:_ROWS_LOOKED_AT]
+    if lines and pubtator.is_text_line(lines[0]):
+        return "pubtator"
+    return "conll" if _is_conll(lines) else None
+
+
+def _of_xml(start: str, is_prose: bool) -> Format | None:
+    root = _ROOT.match(start)
+    name = root[1].rpartition(":")[2] if root else ""
+    if name in xml_records.ROOTS:
+        return "pubmed_xml"
+    if name.lower() == "html":
+        return None
+    return None if is_prose and name != "collection" else "bioc_xml"
+
+
+def _is_json_line(start: str) -> bool:
+    """Returns whether an object is a document of JSON lines, and none of BioC's."""
+    line = start.partition("\n")[0]
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        # Cut by the end of the head, damaged, or one of many lines.
+        key = _KEY.search(start)
+        return key is not None and key[1] == "text"
+    return isinstance(values, dict) and not any(key in values for key in _BIOC_KEYS)
+
+
+def _is_conll(lines: list[str]) -> bool:
+    rows = [line.split() for line in lines]
+    if rows and rows[0][0] == conll.DOCUMENT_START:
+        return True
+    return (
+        len(rows) >= _FEWEST_ROWS
+        and all(len(row) > 1 and conll.LABEL.fullmatch(row[-1]) for row in rows)
+        and any(row[-1] == "O" for row in rows)
+    )

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Colours of entity types: the same for a name on every page, and readable on both.
+
+Contrast is that of WCAG 2: text on the colour of a type has at least `TEXT_CONTRAST`,
+the name of a type on its colour at least `NAME_CONTRAST` (AA asks for 4.5 of both).
+"""
+
+import colorsys
+import hashlib
+from typing import Final, NamedTuple
+
+TEXT_CONTRAST: Final = 9.0
+NAME_CONTRAST: Final = 5.0
+
+_SATURATION: Final = 0.75
+# Hues of usual types, in degrees, far from each other; all others follow the name.
+_HUES: Final = {
+    "disease": 0,
+    "cellline": 30,
+    "cell_line": 30,
+    "species": 130,
+    "organism": 130,
+    "chemical": 205,
+    "drug": 205,
+    "gene": 265,
+    "protein": 265,
+    "mutation": 320,
+    "variant": 320,
+}
+
+
+class Theme(NamedTuple):
+    """The page: colours as `#rrggbb`."""
+
+    page: str
+    text: str
+
+
+class Shades(NamedTuple):
+    """A type: behind its text, and of its name and its line below."""
+
+    surface: str
+    name: str
+
+
+LIGHT: Final = Theme("#ffffff", "#1c1b22")
+DARK: Final = Theme("#17161c", "#ecebf2")
+
+
+def shades(kind: str, theme: Theme) -> Shades:
+    """Returns the colours of a type.
+
+    Args:
+        kind: Its name; capitals make no difference.
+        theme: `LIGHT` or `DARK`.
+    """
+    name = kind.lower()
+    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    hue = _HUES.get(name, int.from_bytes(digest[:4], "big") % 360) / 360
+    surface = _readable(hue, theme.text, TEXT_CONTRAST)
+    return Shades(surface, _readable(hue, surface, NAME_CONTRAST))
+
+
+def contrast(color: str, other: str) -> float:
+    """Returns the contrast of two colours, from 1 to 21."""
+    low, high = sorted(map(_luminance, (color, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in channels
+    ]
+    return sum(
+        weight * value
+        for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
+
+
+def _readable(hue: float, against: str, wanted: float) -> str:
+    """Returns the colour of a hue that is next to `against` and far enough from it."""
+    is_lighter = _luminance(against) < 0.18
+    steps = [i / 200 for i in range(201)]
+    for lightness in steps if is_lighter else reversed(steps):
+        rgb = colorsys.hls_to_rgb(hue, lightness, _SATURATION)
+        color = "#" + "".join(f"{round(255 * value):02x}" for value in rgb)
+        is_beyond = (_luminance(color) > _luminance(against)) == is_lighter
+        if is_beyond and contrast(color, against) >= wanted:
+            return color
+    raise AssertionError("white and black are far from every colour")

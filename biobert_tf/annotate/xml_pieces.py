@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A BioC XML file cut into its documents; damage costs the damaged document only.
+
+A document is what stands between its start and its end tag, whatever that is. All else
+becomes the `Frame`. Nothing outside the file is read, and no entity expands.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from xml.sax import saxutils
+
+from lxml import etree
+
+from biobert_tf.annotate import storage
+from biobert_tf.annotate.framed import Frame
+from biobert_tf.errors import InputError
+
+# No entity is declared (`_root` refuses them), so that size is all there is to fear,
+# and a text may be long.
+_SAFE: Final = {
+    "resolve_entities": False,
+    "load_dtd": False,
+    "no_network": True,
+    "huge_tree": True,
+}
+_TAG: Final = re.compile(r"<document(?=[\s/>])(?:[^>]*(/)>)?|(</document\s*>)")
+_LONGEST_TAG: Final = 64
+_DECLARATION: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?<\?xml[^>]*\sencoding\s*=\s*[\"']([\w.-]+)"
+)
+_ENCODING: Final = re.compile(r"(<\?xml[^>]*\sencoding\s*=\s*[\"'])[\w.-]+")
+_WIDE: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+class Piece(NamedTuple):
+    """A document.
+
+    Attributes:
+        number: From 1.
+        text: Its XML, if it is any.
+        line: Where it begins, from 1.
+        prefixes: The name spaces that the collection declares, as attributes.
+    """
+
+    number: int
+    text: str
+    line: int
+    prefixes: str
+
+
+def pieces(stream: storage.Stream, frame: Frame) -> Iterator[Piece]:
+    """Yields the documents of a file.
+
+    Args:
+        stream: The file.
+        frame: Empty; filled while the documents are read.
+
+    Raises:
+        InputError: The file cannot be read on from here.
+    """
+    return _Cutter(stream, frame).pieces()
+
+
+def element(piece: Piece, path: Path) -> Any:
+    """Returns a document as an lxml element.
+
+    Raises:
+        InputError: It is not well-formed; names the line.
+    """
+    storage.require_utf8(path, piece.line, piece.text)
+    text = f"<collection{piece.prefixes}>{piece.text}</collection>"
+    parser = etree.XMLParser(**_SAFE)
+    try:
+        # In bytes, for what stands in front of a text decides its encoding.
+        [found] = etree.fromstring(text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError as error:
+        raise _not_xml(path, piece.line, error) from None
+    return found
+
+
+def _not_xml(path: Path, line: int, error: etree.XMLSyntaxError) -> InputError:
+    number = line + max(error.lineno or 1, 1) - 1
+    return storage.error_at(path, number, f"not XML: {_reason(error)}")
+
+
+def _reason(error: etree.XMLSyntaxError) -> str:
+    """Returns what is wrong; the place that is told with it is not that in the file."""
+    return re.sub(r"( line \d+)?(, line \d+, column \d+)$", "", str(error.msg))
+
+
+class _Cutter:
+    """Looks for the tags of documents in the text of a file."""
+
+    def __init__(self, stream: storage.Stream, frame: Frame) -> None:
+        self._path = stream.path
+        self._chunks = stream.chunks()
+        self._decoder = _decoder(stream)
+        self._frame = frame
+        self._text = ""  # from the end of the last document on
+        self._line = 1  # of its first character
+        self._is_all = False  # whether nothing follows it
+        self._prefixes = ""
+
+    def pieces(self) -> Iterator[Piece]:
+        number = 0
+        tag = self._next(0)
+        self._begin(self._text if tag is None else self._text[: tag.start()])
+        while tag is not None:
+            number += 1
+            start, end = tag.start(), tag.end()
+            if not (tag[1] or tag[2]):
+                tag = self._next(end)
+                # Another start tag, or the end of the file, ends it as well.
+                is_ended = tag is not None and tag[2]
+                end = len(self._text) if tag is None else tag.start()
+                end = tag.end() if tag is not None and is_ended else end
+            yield self._piece(number, start, end)
+            tag = self._next(0)
+        self._frame.tail = self._text
+        filling = "<document/>" if number else ""
+        try:
+            text = _ENCODING.sub(r"\1UTF-8", self._frame.text(filling))
+            storage.require_utf8(self._path, 1, text)
+            etree.fromstring(text.encode("utf-8"), etree.XMLParser(**_SAFE))
+        except etree.XMLSyntaxError as error:
+            self._frame.tail = None
+            line = self._line + self._text.count("\n")
+            problem = f"not XML around the documents: {_reason(error)}"
+            raise storage.error_at(self._path, line, problem) from None
+
+    def _next(self, position: int) -> re.Match[str] | None:
+        """Returns the next tag; None if there is none."""
+        while True:
+            tag = _TAG.search(self._text, position)
+            # The end of a start tag may not be there yet.
+            is_cut = tag is None or (not tag[2] and tag[0][-1] != ">")
+            if self._is_all or not is_cut:
+                return tag
+            near_end = max(position, len(self._text) - _LONGEST_TAG)
+            position = near_end if tag is None else tag.start()
+            self._fill()
+
+    def _fill(self) -> None:
+        """Reads about as much again as there is."""
+        parts, size = [self._text], 0
+        try:
+            while size <= len(self._text) and not self._is_all:
+                data = next(self._chunks, b"")
+                self._is_all = not data
+                parts.append(self._decoder.decode(data, final=self._is_all))
+                size += len(parts[-1])
+        except UnicodeDecodeError as error:
+            raise InputError.at(
+                self._path, None, f"not {error.encoding}, as it says; convert it"
+            ) from None
+        self._text = "".join(parts)
+
+    def _begin(self, head: str) -> None:
+        """Looks at the root element and puts what is before the documents away.
+
+        Raises:
+            InputError: Not XML, or not BioC.
+        """
+        root = _root(self._path, head)
+        if root.tag != "collection":
+            raise InputError.at(
+                self._path,
+                root.sourceline,
+                f"not BioC: the root is <{root.tag}>, not <collection>",
+            )
+        self._prefixes = "".join(
+            f" xmlns:{prefix}={saxutils.quoteattr(uri)}"
+            for prefix, uri in root.nsmap.items()
+            if prefix
+        )
+
+    def _piece(self, number: int, start: int, end: int) -> Piece:
+        before, text = self._text[:start], self._text[start:end]
+        if number == 1:
+            head = _ENCODING.sub(r"\1UTF-8", before.removeprefix(storage.BOM))
+            self._frame.parts.append((number, head))
+            self._frame.closing = "\n</collection>\n"
+        elif before.strip():
+            self._frame.parts.append((number, before))
+        else:
+            self._frame.separator = before
+        self._line += before.count("\n")
+        piece = Piece(number, text, self._line, self._prefixes)
+        self._line += text.count("\n")
+        self._text = self._text[end:]
+        return piece
+
+
+def _decoder(stream: storage.Stream) -> codecs.IncrementalDecoder:
+    declared = _DECLARATION.match(stream.head)
+    name = declared[1].decode() if declared else "utf-8"
+    name = _WIDE.get(stream.head[:2], name)
+    try:
+        codec = codecs.lookup(name)
+    except LookupError:
+        raise InputError.at(
+            stream.path, 1, f"its encoding {name!r} is unknown; convert it to UTF-8"
+        ) from None
+    # A byte that is none of UTF-8 costs its document; other codecs cannot tell.
+    is_utf8 = codec.name == "utf-8"
+    return codec.incrementaldecoder("surrogateescape" if is_utf8 else "strict")
+
+
+def _root(path: Path, head: str) -> Any:
+    """Returns the root element.
+
+    Raises:
+        InputError: It is not XML, or declares entities.
+    """
+    storage.require_utf8(path, 1, head)
+    parser = etree.XMLPullParser(events=("start",), **_SAFE)
+    text = _ENCODING.sub(r"\1UTF-8", head.removeprefix(storage.BOM))
+    try:
+        parser.feed(text.encode("utf-8"))
+        root = next((element for _, element in parser.read_events()), None)
+        if root is None:
+            root = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _not_xml(path, 1, error) from None
+    info = root.getroottree().docinfo
+    if info.internalDTD is not None and any(info.internalDTD.iterentities()):
+        raise InputError.at(
+            path,
+            None,
+            "declares entities (<!ENTITY ...>); expand them and remove these",
+        )
+    return root
