@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes questions.answer_spans "
-    "tasks.ner_words",
+    "errors corpora.document metrics.counts grammar processes windows "
+    "questions.answer_spans tasks.ner_words",
     "class_weights files corpora.sentences corpora.streams corpora.versions "
     "metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
