@@ -22,12 +22,13 @@ LIGHT = [
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings questions.settings "
-    "tasks.relation_reading",
-    "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
+    "tasks.relation_reading features.settings features.reading",
+    "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding features.framing "
+    "features.jsonl",
     "annotate.raw_sentences annotate.formats relations.candidates "
-    "relations.check_report re_eval bioasq_yesno",
-    "qa_answers cli_scores",
-    "relations.tsv relations.check",
+    "relations.check_report re_eval bioasq_yesno features.words",
+    "qa_answers cli_scores features.tables",
+    "relations.tsv relations.check features.writing",
     "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
@@ -61,9 +62,9 @@ HEAVY = [
     "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input inference",
-    "run_directory vocabularies.extension",
-    "finetune pretrain_run trained",
-    "ner_run re_run qa_run",
+    "run_directory vocabularies.extension features.network",
+    "finetune pretrain_run trained features.extraction",
+    "ner_run re_run qa_run extract_features",
     "re_folds re_predict qa_ask ner_annotator",
     "demos",
     "cli",
