@@ -265,6 +265,16 @@ def vocab_report(argv: Sequence[str]) -> None:
     print(report.report(report_config), end="")
 
 
+def extract_features(argv: Sequence[str]) -> None:
+    """Write the vectors of texts: of every piece or word, or one of each text."""
+    from biobert_tf.features import settings
+
+    features_config = flags.parse(settings.ExtractFeaturesConfig, argv)
+    from biobert_tf import extract_features
+
+    print(extract_features.run(features_config).text())
+
+
 def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = argparse.ArgumentParser(prog=argv[0], description=demo.__doc__)
@@ -325,6 +335,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "create-pretraining-data": create_pretraining_data,
     "inspect-tfrecord": inspect_tfrecord,
     "vocab": vocab,
+    "extract-features": extract_features,
     "convert": convert,
     "conlleval": cli_scores.conlleval,
     "squad-eval": cli_scores.squad_eval,

@@ -91,7 +91,7 @@ class Inference:
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> Outputs:
         """Returns what a step says of at most `batch_size` rows, `[rows, ...]`."""
-        outputs = step(self._distributed(self._padded(rows, max_seq_length)))
+        outputs = step(self._distributed(self.padded(rows, max_seq_length)))
         return {
             name: self.strategy.gather(values, axis=0).numpy()[: len(rows)]
             for name, values in outputs.items()
@@ -111,8 +111,13 @@ class Inference:
             reduce_retracing=not self._has_static_shapes,
         )
 
-    def _padded(self, rows: Sequence[Row], most: int) -> dict[str, np.ndarray]:
-        """Returns a batch, int32 `[size, length]` per name, and its `input_mask`."""
+    def padded(self, rows: Sequence[Row], most: int) -> dict[str, np.ndarray]:
+        """Returns a batch, int32 `[size, length]` per name, and its `input_mask`.
+
+        Args:
+            rows: At most `batch_size`.
+            most: Most pieces of a row of the model.
+        """
         longest = max(len(row["input_ids"]) for row in rows)
         length = next((n for n in _LENGTHS if longest <= n < most), most)
         size = len(rows) + -len(rows) % self.strategy.num_replicas_in_sync

@@ -42,7 +42,7 @@ class Released:
     init_checkpoint: Path | None
 
 
-def load(text: TextConfig, model: ModelConfig, output_dir: Path) -> Released:
+def load(text: TextConfig, model: ModelConfig, output_dir: Path | None) -> Released:
     """Reads the configuration and the vocabulary of a run.
 
     A file that no flag names is looked for beside `--init_checkpoint`, then in the
@@ -62,7 +62,7 @@ def load(text: TextConfig, model: ModelConfig, output_dir: Path) -> Released:
 
 
 def load_config(
-    text: TextConfig, model: ModelConfig, output_dir: Path
+    text: TextConfig, model: ModelConfig, output_dir: Path | None
 ) -> tuple[EncoderConfig, Path]:
     """Returns the sizes of a run's model, and their file; see `load`.
 
@@ -86,7 +86,9 @@ def load_config(
     return config, config_file
 
 
-def find_vocab(text: TextConfig, model: ModelConfig, output_dir: Path) -> Path | None:
+def find_vocab(
+    text: TextConfig, model: ModelConfig, output_dir: Path | None
+) -> Path | None:
     """Returns the vocabulary of a run, if there is one; see `load`."""
     return text.vocab_file or _find(_places(model, output_dir), VOCAB_NAMES)
 
@@ -112,7 +114,7 @@ def load_tokenizer(
     return tokenizer
 
 
-def _places(model: ModelConfig, output_dir: Path) -> list[Path]:
+def _places(model: ModelConfig, output_dir: Path | None) -> list[Path]:
     return [path for path in (model.init_checkpoint, output_dir) if path]
 
 

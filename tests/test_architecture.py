@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes questions.answer_spans "
-    "tasks.ner_words",
+    "errors corpora.document metrics.counts grammar processes windows "
+    "questions.answer_spans tasks.ner_words",
     "class_weights files corpora.sentences corpora.streams corpora.versions "
     "metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
@@ -24,13 +24,14 @@ LIGHT = [
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
-    "annotate.conll annotate.html_page "
+    "annotate.conll annotate.html_page features.settings features.reading "
     "relations.settings questions.settings tasks.relation_reading",
-    "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
+    "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding features.framing "
+    "features.jsonl",
     "annotate.raw_sentences annotate.detection relations.candidates "
-    "relations.check_report re_eval bioasq_yesno",
-    "qa_answers cli_scores",
-    "relations.tsv relations.check",
+    "relations.check_report re_eval bioasq_yesno features.words",
+    "qa_answers cli_scores features.tables",
+    "relations.tsv relations.check features.writing",
     "relations.chemprot",
     "corpora.markup",
     "corpora.pubmed corpora.jats",
@@ -66,9 +67,9 @@ HEAVY = [
     "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input inference",
-    "run_directory vocabularies.extension",
-    "finetune pretrain_run trained",
-    "ner_run re_run qa_run",
+    "run_directory vocabularies.extension features.network",
+    "finetune pretrain_run trained features.extraction",
+    "ner_run re_run qa_run extract_features",
     "re_folds re_predict qa_ask ner_annotator",
     "demos",
     "cli",

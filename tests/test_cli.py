@@ -185,7 +185,7 @@ def test_bioasq_eval(tmp_path, capsys):
 
 COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
-    *("create-pretraining-data", "inspect-tfrecord"),
+    *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "ask", "bioasq-data"),
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from biobert_tf.tasks import ner_reading
-from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, cut_windows
+from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.tokenization import FullTokenizer
 
@@ -98,62 +98,6 @@ def test_windows_by_hand(tokenizer):
         [-1, -1, 1, 0, -1, -1],
         [-1, -1, 0, 0, -1, -1],
     ]
-
-
-def random_sentence(rng):
-    room = rng.randint(1, 20)
-    lengths = [rng.randint(1, room) for _ in range(rng.randint(1, 60))]
-    if rng.random() < 0.5:
-        lengths = [min(length, 3) for length in lengths]
-    return lengths, room
-
-
-def context(lengths, word, window, room):
-    """Pieces on the poorer side of `word`; the end of a sentence is not poor."""
-    left = sum(lengths[window.start : word]) if window.start else room
-    right = sum(lengths[word + 1 : window.end])
-    if window.end == len(lengths):
-        right = room
-    return min(left, right)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_windows_of_random_sentences(seed):
-    rng = random.Random(seed)
-    for _ in range(200):
-        lengths, room = random_sentence(rng)
-        windows = cut_windows(lengths, room)
-        assert [i for w in windows for i in w.decides] == list(range(len(lengths)))
-        assert windows[0].start == 0
-        assert windows[-1].end == len(lengths)
-        for window in windows:
-            assert sum(lengths[window.start : window.end]) <= room
-            for word in window.decides:
-                best = max(
-                    context(lengths, word, other, room)
-                    for other in windows
-                    if other.start <= word < other.end
-                )
-                assert context(lengths, word, window, room) == best
-
-
-def test_windows_of_one_piece_words_overlap_by_half():
-    windows = cut_windows([1] * 40, room=10)
-    assert [w.start for w in windows] == [0, 5, 10, 15, 20, 25, 30]
-    assert [w.end for w in windows] == [10, 15, 20, 25, 30, 35, 40]
-    # Word 7 has two words on its poorer side in both: the earlier window decides.
-    assert windows[0].decides == range(0, 8)
-    assert windows[1].decides == range(8, 13)
-    assert windows[-1].decides == range(33, 40)
-
-
-def test_a_sentence_that_fits_is_one_window():
-    [window] = cut_windows([2, 3, 5], room=10)
-    assert (window.start, window.end, window.decides) == (0, 3, range(3))
-
-
-def test_no_words_no_windows():
-    assert cut_windows([], room=10) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

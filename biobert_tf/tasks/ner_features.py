@@ -13,6 +13,7 @@ from biobert_tf.config import Compat
 from biobert_tf.records import Features
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample, paper_chunks
 from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.windows import cut_windows
 
 UNLABELLED: Final = -1
 """Label id of a position that counts in no loss (`fixed` only)."""
@@ -34,15 +35,6 @@ class NerRecord:
     pieces: tuple[str, ...]
     example: int
     words: tuple[tuple[int, int], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Window:
-    """The words `[start, end)` of a sentence, of which it decides some."""
-
-    start: int
-    end: int
-    decides: range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,56 +123,3 @@ class Featurizer:
             "label_ids": [*label_ids, *[label_padding] * len(padding)],
         }
         return NerRecord(features, tuple(pieces), index, tuple(words))
-
-
-def cut_windows(lengths: Sequence[int], room: int) -> list[_Window]:
-    """Cuts a sentence into windows of whole words that overlap by half.
-
-    Every word is decided by one window: the one in which it has most context on its
-    poorer side, the earlier one in a tie (BERT's maximum context,
-    run_squad.py:424-459, for words).
-
-    Args:
-        lengths: Pieces of every word, each from 1 to `room`.
-        room: Most pieces in a window.
-
-    Returns:
-        The windows, in order. Together they decide every word once.
-    """
-    starts = [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
-    spans: list[tuple[int, int]] = []
-    start = 0
-    while lengths:
-        end = start + 1
-        while end < len(lengths) and starts[end + 1] - starts[start] <= room:
-            end += 1
-        spans.append((start, end))
-        if end == len(lengths):
-            break
-        half = starts[start] + room // 2
-        start = next(
-            i for i in range(start + 1, end + 1) if starts[i] >= half or i == end
-        )
-
-    def context(word: int, span: tuple[int, int]) -> int:
-        left = starts[word] - starts[span[0]]
-        return min(left, starts[span[1]] - starts[word + 1])
-
-    owners = [
-        max(
-            (k for k, (a, b) in enumerate(spans) if a <= word < b),
-            key=lambda k: (context(word, spans[k]), -k),
-        )
-        for word in range(len(lengths))
-    ]
-    return [_Window(a, b, _positions(owners, k)) for k, (a, b) in enumerate(spans)]
-
-
-def _positions(owners: Sequence[int], owner: int) -> range:
-    """Returns where `owner` stands in `owners`, a run of equal values."""
-    if owner not in owners:
-        return range(0)
-    first = owners.index(owner)
-    return range(first, first + owners.count(owner))

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from biobert_tf import windows
 from biobert_tf.errors import InputError
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tokenization import FullTokenizer
@@ -323,8 +324,7 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
     """Returns for every piece the window that shows most context around it.
 
     That is the window with the largest `min(left, right) + 0.01 * length`, in pieces;
-    the earlier one in a tie (run_qa.py:_check_is_max_context). The original compares
-    every window with every piece of every window; this looks at each window once.
+    the earlier one in a tie (run_qa.py:_check_is_max_context).
 
     Args:
         spans: The pieces each window shows; together all pieces from 0.
@@ -333,15 +333,7 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
         Index of a window, int `[pieces]`.
     """
     num_pieces = spans[-1].stop if spans else 0
-    best = np.full(num_pieces, -1.0)
-    owners = np.zeros(num_pieces, np.int32)
-    for number, span in enumerate(spans):
-        left = np.arange(len(span))
-        context = np.minimum(left, left[::-1]) + 0.01 * len(span)
-        shown = slice(span.start, span.stop)
-        owners[shown][context > best[shown]] = number
-        np.maximum(best[shown], context, out=best[shown])
-    return owners
+    return windows.max_context(np.arange(num_pieces + 1), spans, per_piece=0.01)
 
 
 def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> range:

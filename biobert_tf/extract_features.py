@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert extract-features`: lines of text in, the vectors of a BERT encoder out.
+
+lines -> texts -> rows -> vectors -> JSON lines, or a table of pieces, words, texts
+"""
+
+import dataclasses
+import itertools
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from biobert_tf import files
+from biobert_tf.annotate import storage
+from biobert_tf.errors import InputError
+from biobert_tf.features import extraction, reading, tables, writing
+from biobert_tf.features.extraction import Extracted, Extractor
+from biobert_tf.features.jsonl import json_line
+from biobert_tf.features.settings import ExtractFeaturesConfig
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_REPORTS: Final = 10.0
+
+
+@dataclasses.dataclass
+class Summary:
+    """What was extracted.
+
+    Attributes:
+        path: The file.
+        texts: Lines of the input.
+        pieces: Vectors of pieces that were computed, also for words and texts.
+        windowed: Texts read in several windows.
+        cut: Texts that lost their end.
+    """
+
+    path: Path
+    texts: int = 0
+    pieces: int = 0
+    windowed: int = 0
+    cut: int = 0
+
+    def text(self) -> str:
+        """Returns one line to print."""
+        more = "".join(
+            f", {number} {what}"
+            for number, what in (
+                (self.windowed, "longer than --max_seq_length, read in windows"),
+                (self.cut, "cut at --max_seq_length"),
+            )
+            if number
+        )
+        return f"{self.path}: {self.texts} texts, {self.pieces} pieces{more}"
+
+    def counted(self, extracted: Iterable[Extracted]) -> Iterator[Extracted]:
+        """Yields what it is given, and keeps count."""
+        last_report = time.monotonic()
+        for one in extracted:
+            self.texts += 1
+            self.pieces += len(one.frame.tokens)
+            self.windowed += len(one.frame.rows) > 1
+            self.cut += one.frame.num_lost > 0
+            if time.monotonic() - last_report > _SECONDS_BETWEEN_REPORTS:
+                last_report = time.monotonic()
+                _LOG.info("%d texts", self.texts)
+            yield one
+
+
+def run(settings: ExtractFeaturesConfig) -> Summary:
+    """Writes the vectors of a file of texts.
+
+    Raises:
+        InputError: The input, the model or the output cannot be used.
+    """
+    output_format = settings.output_format
+    if settings.output_file.is_dir():
+        raise InputError.at(settings.output_file, None, "is a folder; want a file")
+    writing.require(output_format)
+    lines = reading.read_texts(settings.input_file)
+    # What is wrong with the input is mostly wrong with its first line.
+    texts = itertools.chain([next(lines)], lines)
+    extractor = extraction.load(
+        settings.text, settings.model, settings.device, settings.batch_size
+    )
+    settings.vectors.layer_indexes(extractor.network.config.num_hidden_layers)
+    summary = Summary(settings.output_file)
+    if output_format == "jsonl":
+        frames = map(extractor.framer.truncated, texts)
+    else:
+        frames = map(extractor.framer.windowed, texts)
+    extracted = summary.counted(extractor.extract(frames, settings.vectors))
+    if not extractor.is_chief:
+        # Of several workers all compute, and one writes.
+        for _ in extracted:
+            pass
+    elif output_format == "jsonl":
+        _write_jsonl(settings, extracted)
+    else:
+        _write_table(settings, extracted, extractor)
+    return summary
+
+
+def _write_jsonl(
+    settings: ExtractFeaturesConfig, extracted: Iterable[Extracted]
+) -> None:
+    layers = settings.vectors.layer_numbers()
+    with storage.writing(settings.output_file) as stream:
+        for index, (frame, vectors) in enumerate(extracted):
+            stream.write(json_line(index, frame.tokens, layers, vectors).encode())
+
+
+def _write_table(
+    settings: ExtractFeaturesConfig,
+    extracted: Iterable[Extracted],
+    extractor: Extractor,
+) -> None:
+    layout = tables.layout(settings, extractor.network.config.hidden_size)
+    blocks = (tables.rows_of(frame, vectors, settings) for frame, vectors in extracted)
+    with files.replacing(settings.output_file) as temporary:
+        writing.write(
+            temporary,
+            settings.output_format,
+            layout,
+            tables.merged(blocks, layout),
+        )

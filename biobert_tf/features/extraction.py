@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts to vectors: batches of rows of like length, vectors out in the order in.
+
+Whatever the number of texts, memory is bounded: a few thousand rows or a hundred
+megabytes of vectors wait for others of their length.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from biobert_tf import checkpoints, released
+from biobert_tf.config import DeviceConfig, ModelConfig, TextConfig
+from biobert_tf.features.framing import Frame, Framer
+from biobert_tf.features.network import Network
+from biobert_tf.features.reading import Text
+from biobert_tf.features.settings import Pooling, VectorConfig
+from biobert_tf.training import strategy as strategies
+
+_MAX_HELD_BYTES: Final = 2**27
+_MAX_HELD_ROWS: Final = 4096
+_FLOAT_BYTES: Final = 4
+
+
+class Extracted(NamedTuple):
+    """A text and its vectors.
+
+    Attributes:
+        frame: The text, with its pieces.
+        vectors: float32 `[pieces, layers, width]`, or `[layers, width]` of a pooled
+            text, zeros if it has no pieces. One layer if layers are mixed.
+    """
+
+    frame: Frame
+    vectors: np.ndarray
+
+
+class Extractor:
+    """Gives the vectors of texts.
+
+    Attributes:
+        framer: Texts to rows.
+        network: Rows to vectors.
+    """
+
+    def __init__(self, framer: Framer, network: Network) -> None:
+        """Keeps its arguments; `load` makes them."""
+        self.framer = framer
+        self.network = network
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the results."""
+        return strategies.is_chief(self.network.inference.strategy)
+
+    def embed(self, texts: Iterable[Text], wanted: VectorConfig) -> Iterator[Extracted]:
+        """Yields the vectors of texts, in order; long ones are read in windows.
+
+        Args:
+            texts: Read as they are needed.
+            wanted: Which vectors.
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        return self.extract(map(self.framer.windowed, texts), wanted)
+
+    def extract(
+        self, frames: Iterable[Frame], wanted: VectorConfig
+    ) -> Iterator[Extracted]:
+        """Yields the vectors of texts that are rows already; see `embed`.
+
+        Of a text of several rows `cls` is the mean of their `[CLS]`, while `mean` and
+        `max` are those of all its pieces.
+        """
+        width = self.network.config.hidden_size * len(wanted.layer_numbers())
+        for held in _held(frames, width * _FLOAT_BYTES, wanted.pooling):
+            yield from self._extract_held(held, wanted)
+
+    def _extract_held(
+        self, frames: Sequence[Frame], wanted: VectorConfig
+    ) -> Iterator[Extracted]:
+        rows = [row for frame in frames for row in frame.rows]
+        # The longest first: what does not fit into memory fails at once.
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
+        found: dict[int, np.ndarray] = {}
+        batch_size = self.network.inference.batch_size
+        for start in range(0, len(order), batch_size):
+            numbers = order[start : start + batch_size]
+            vectors = self.network.vectors([rows[i] for i in numbers], wanted)
+            for i, row_vectors in zip(numbers, vectors, strict=True):
+                # Copied, so that the padding beside it is not held.
+                is_wanted = np.flatnonzero(rows[i].is_wanted)
+                is_pooled = wanted.pooling != "none"
+                found[i] = row_vectors.copy() if is_pooled else row_vectors[is_wanted]
+        row_numbers = iter(range(len(rows)))
+        for frame in frames:
+            parts = [found.pop(next(row_numbers)) for _ in frame.rows]
+            yield Extracted(frame, _joined(parts, len(frame.tokens), wanted.pooling))
+
+
+def _held(
+    frames: Iterable[Frame], piece_bytes: int, pooling: Pooling
+) -> Iterator[list[Frame]]:
+    """Yields runs of texts that are sorted together.
+
+    Args:
+        frames: Of all texts.
+        piece_bytes: Of the vectors of one position.
+        pooling: Whether a row has one such, or every piece.
+    """
+    held: list[Frame] = []
+    num_rows = num_bytes = 0
+    for frame in frames:
+        held.append(frame)
+        num_rows += len(frame.rows)
+        num_vectors = len(frame.tokens) if pooling == "none" else len(frame.rows)
+        num_bytes += num_vectors * piece_bytes
+        if num_rows >= _MAX_HELD_ROWS or num_bytes >= _MAX_HELD_BYTES:
+            yield held
+            held, num_rows, num_bytes = [], 0, 0
+    if held:
+        yield held
+
+
+def _joined(
+    parts: Sequence[np.ndarray], num_pieces: int, pooling: Pooling
+) -> np.ndarray:
+    """Returns the vectors of a text from those of its rows; see `Network.vectors`."""
+    if pooling == "none":
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+    if pooling == "cls":
+        return np.mean(parts, axis=0)
+    if not num_pieces:
+        return np.zeros_like(parts[0])
+    if pooling == "mean":
+        return np.sum(parts, axis=0) / np.float32(num_pieces)
+    return np.max(parts, axis=0)
+
+
+def load(
+    text: TextConfig, model: ModelConfig, device: DeviceConfig, batch_size: int
+) -> Extractor:
+    """Returns an extractor for a checkpoint.
+
+    Args:
+        text: Vocabulary, case, most pieces of a row.
+        model: The weights, and their sizes.
+        device: Where to compute.
+        batch_size: Rows per step, over all devices.
+
+    Raises:
+        InputError: A file is missing or does not fit the others, the checkpoint holds
+            no encoder, or the devices cannot be used so.
+    """
+    assert model.init_checkpoint is not None
+    parts = released.load(text, model, None)
+    # Several workers must meet before TensorFlow does anything else.
+    strategy = strategies.build_strategy(device)
+    network = Network(
+        parts.encoder_config,
+        checkpoints.read(model.init_checkpoint),
+        batch_size=batch_size,
+        max_seq_length=text.max_seq_length,
+        strategy=strategy,
+        device=device,
+    )
+    return Extractor(Framer(parts.tokenizer, text.max_seq_length), network)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts into rows of the model: as the original cuts them, or in windows.
+
+Positions in a text are characters of its line.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from biobert_tf import windows
+from biobert_tf.features.reading import Part, Text
+from biobert_tf.tokenization import FullTokenizer, Piece
+
+# A word of more than a window's fourth may be cut by windows: whole, it would leave
+# them no room to overlap.
+_MOST_OF_WINDOW: Final = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """One row of model input, without padding.
+
+    Attributes:
+        input_ids: int32 `[length]`.
+        segment_ids: int32 `[length]`.
+        is_wanted: bool `[length]`; the positions whose vectors are wanted of this row.
+    """
+
+    input_ids: np.ndarray
+    segment_ids: np.ndarray
+    is_wanted: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """A text as the model sees it.
+
+    Attributes:
+        text: The text.
+        tokens: The pieces that have vectors.
+        starts: int32 `[pieces]`; where each begins.
+        ends: int32 `[pieces]`; where each ends. `[CLS]` and `[SEP]` cover nothing.
+        rows: What the model is given; their wanted positions are the pieces, in order.
+        num_lost: Pieces of the text that are in no row.
+    """
+
+    text: Text
+    tokens: tuple[str, ...]
+    starts: np.ndarray
+    ends: np.ndarray
+    rows: tuple[Row, ...]
+    num_lost: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Framer:
+    """Turns texts into rows; holds no mutable state of its own.
+
+    Attributes:
+        tokenizer: Text to pieces.
+        max_seq_length: Most pieces of a row, `[CLS]` and `[SEP]` among them.
+    """
+
+    tokenizer: FullTokenizer
+    max_seq_length: int
+
+    # --- as the original --------------------------------------------------------------
+
+    def truncated(self, text: Text) -> Frame:
+        """Returns one row, with all its positions wanted: `[CLS]` and `[SEP]` too.
+
+        What does not fit is lost: the end of a text, and of a pair the end of the
+        longer one.
+        """
+        first, *others = (self._pieces(part) for part in text.parts)
+        second = others[0] if others else []
+        # PARITY(extract_features.py:convert_examples_to_features): a second text
+        # without pieces is none.
+        room = self.max_seq_length - (3 if second else 2)
+        kept = truncated_lengths(len(first), len(second), room)
+        shown = [*self._row(first[: kept[0]], second[: kept[1]], text)]
+        return Frame(
+            text,
+            tuple(piece.token for piece in shown),
+            _array(piece.start for piece in shown),
+            _array(piece.end for piece in shown),
+            (self._model_row(shown, kept[0] + 2, np.ones(len(shown), bool)),),
+            num_lost=len(first) + len(second) - sum(kept),
+        )
+
+    # --- in windows -------------------------------------------------------------------
+
+    def windowed(self, text: Text) -> Frame:
+        """Returns as many rows as it takes to show every piece.
+
+        A vector is wanted for every piece once, of the row that shows most context
+        around it. A row that shows one text of a pair only is a row of that text.
+        """
+        parts = [self._pieces(part) for part in text.parts]
+        pieces = [*itertools.chain.from_iterable(parts)]
+        num_special = 1 + max(1, sum(map(bool, parts)))
+        whole = range(len(pieces))
+        if len(pieces) + num_special <= self.max_seq_length:
+            spans = [(whole, whole)]
+        else:
+            room = max(1, self.max_seq_length - num_special)
+            spans = [*self._spans(text, parts, room)]
+        num_first = len(parts[0])
+        rows = []
+        for shown, decided in spans:
+            first = pieces[shown.start : min(shown.stop, num_first)]
+            second = pieces[max(shown.start, num_first) : shown.stop]
+            if not first:
+                first, second = second, []
+            row = [*self._row(first, second, text)]
+            is_wanted = np.array([piece.end > piece.start for piece in row])
+            position = np.cumsum(is_wanted) - 1 + shown.start
+            is_wanted &= (position >= decided.start) & (position < decided.stop)
+            rows.append(self._model_row(row, len(first) + 2, is_wanted))
+        return Frame(
+            text,
+            tuple(piece.token for piece in pieces),
+            _array(piece.start for piece in pieces),
+            _array(piece.end for piece in pieces),
+            tuple(rows),
+        )
+
+    def _spans(
+        self, text: Text, parts: Sequence[Sequence[Piece]], room: int
+    ) -> Iterator[tuple[range, range]]:
+        """Yields which pieces every window shows, and which of them it decides."""
+        lengths = [
+            length
+            for part, pieces in zip(text.parts, parts, strict=True)
+            for length in _unit_lengths(part, pieces, room)
+        ]
+        starts = [*itertools.accumulate(lengths, initial=0)]
+        for window in windows.cut_windows(lengths, room):
+            if window.decides:
+                decided = range(
+                    starts[window.decides.start], starts[window.decides.stop]
+                )
+                yield range(starts[window.start], starts[window.end]), decided
+
+    # --- both -------------------------------------------------------------------------
+
+    def _pieces(self, part: Part) -> list[Piece]:
+        return [
+            piece._replace(start=piece.start + part.start, end=piece.end + part.start)
+            for piece in self.tokenizer.tokenize_with_offsets(part.text)
+        ]
+
+    def _row(
+        self, first: Sequence[Piece], second: Sequence[Piece], text: Text
+    ) -> Iterator[Piece]:
+        """Yields the pieces of a row."""
+        yield self._special("[CLS]", text.first.start)
+        yield from first
+        yield self._special("[SEP]", first[-1].end if first else text.first.start)
+        if second:
+            yield from second
+            yield self._special("[SEP]", second[-1].end)
+
+    def _special(self, token: str, place: int) -> Piece:
+        return Piece(token, self.tokenizer.vocab[token], place, place)
+
+    def _model_row(
+        self, pieces: Sequence[Piece], num_first: int, is_wanted: np.ndarray
+    ) -> Row:
+        """Returns model input; the first `num_first` positions are of segment 0."""
+        segment_ids = np.ones(len(pieces), np.int32)
+        segment_ids[:num_first] = 0
+        return Row(_array(piece.id for piece in pieces), segment_ids, is_wanted)
+
+
+def truncated_lengths(num_first: int, num_second: int, room: int) -> tuple[int, int]:
+    """Returns how many pieces are kept of the texts of a pair.
+
+    The longer one loses a piece at a time, the second in a tie
+    (extract_features.py:_truncate_seq_pair).
+
+    Args:
+        num_first: Pieces of the first.
+        num_second: Pieces of the second; 0 for a single text.
+        room: Most pieces of both.
+    """
+    if num_first + num_second <= room:
+        return num_first, num_second
+    kept_first = min(num_first, max(room - num_second, (room + 1) // 2))
+    return kept_first, room - kept_first
+
+
+def word_spans(part: Part) -> list[tuple[int, int]]:
+    """Returns beginning and end of every word, as white space separates them."""
+    matches = re.finditer(r"\S+", part.text)
+    return [(part.start + m.start(), part.start + m.end()) for m in matches]
+
+
+def _unit_lengths(part: Part, pieces: Sequence[Piece], room: int) -> Iterator[int]:
+    """Yields the pieces of what windows do not cut: of a word, or 1 of a long word."""
+    word_starts = [start for start, _ in word_spans(part)]
+    words = np.searchsorted(word_starts, [piece.start for piece in pieces], "right")
+    for length in np.unique(words, return_counts=True)[1].tolist():
+        is_long = length * _MOST_OF_WINDOW > room
+        yield from itertools.repeat(1, length) if is_long else [length]
+
+
+def _array(values: Iterable[int]) -> np.ndarray:
+    return np.fromiter(values, np.int32)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of rows to vectors of their pieces, or one of each row, on any strategy.
+
+Shape suffixes:
+    B batch   L sequence length   K layers, 1 if they are mixed   D width of a vector
+"""
+
+import functools
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import checkpoints
+from biobert_tf import encoder as encoders
+from biobert_tf.checkpoints import native
+from biobert_tf.config import DeviceConfig, EncoderConfig
+from biobert_tf.features.framing import Row
+from biobert_tf.features.settings import LayerMix, Pooling, VectorConfig
+from biobert_tf.inference import Batch, Inference, Step
+from biobert_tf.training import strategy as strategies
+
+_LOG = logging.getLogger(__name__)
+
+
+class Network:
+    """An encoder that is asked for vectors of its layers.
+
+    Attributes:
+        config: Sizes of the encoder.
+        encoder: The encoder.
+        inference: Where it is computed, and in what batches.
+        max_seq_length: Most pieces of a row.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        checkpoint: checkpoints.Checkpoint,
+        *,
+        batch_size: int,
+        max_seq_length: int,
+        strategy: tf.distribute.Strategy,
+        device: DeviceConfig,
+    ) -> None:
+        """Builds the encoder with the weights of a checkpoint.
+
+        Args:
+            config: Sizes of the encoder.
+            checkpoint: From `checkpoints.read`; weights of heads in it are left alone.
+            batch_size: Most rows of a batch, over all devices.
+            max_seq_length: Most pieces of a row.
+            strategy: From `build_strategy(device)`.
+            device: Precision and compilation.
+
+        Raises:
+            InputError: The checkpoint does not hold the encoder, or the devices cannot
+                share a batch.
+        """
+        self.inference = Inference(
+            batch_size=batch_size, strategy=strategy, device=device
+        )
+        self.config = config
+        self.max_seq_length = max_seq_length
+        self._programs: dict[tuple[Any, ...], Step] = {}
+        with strategy.scope(), strategies.precision(device):
+            self.encoder = encoders.build_encoder(config)
+            # Without the pooler, of which no vector is asked for.
+            report = native.assign(
+                self.encoder.variables,
+                checkpoint.weights,
+                source=checkpoint.source,
+                new_head=("bert/pooler",),
+            )
+        _LOG.info("%s", report.summary()[0])
+
+    def vectors(self, rows: Sequence[Row], wanted: VectorConfig) -> np.ndarray:
+        """Returns the vectors of some rows.
+
+        Args:
+            rows: At most `batch_size`.
+            wanted: Which vectors.
+
+        Returns:
+            float32; `[rows, length, layers, width]` without pooling, else
+            `[rows, layers, width]`: of wanted positions the sum (`mean`) or the
+            maximum (`max`, the least float if there is none), or of the first position
+            (`cls`).
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        program = self._program(
+            wanted.layer_indexes(self.config.num_hidden_layers),
+            wanted.layer_mix,
+            wanted.pooling,
+        )
+        outputs = self.inference.run_batch(program, inputs(rows), self.max_seq_length)
+        return outputs["vectors"]
+
+    def _program(
+        self, layers: tuple[int, ...], mix: LayerMix, pooling: Pooling
+    ) -> Step:
+        """Returns `step` for some vectors; see `Inference.compiled`."""
+        key = (layers, mix, pooling)
+        if key not in self._programs:
+            step = functools.partial(self.step, layers=layers, mix=mix, pooling=pooling)
+            self._programs[key] = self.inference.compiled(step)
+        return self._programs[key]
+
+    def step(
+        self, batch: Batch, layers: Sequence[int], mix: LayerMix, pooling: Pooling
+    ) -> dict[str, tf.Tensor]:
+        """Returns the `vectors` of one replica's batch; see `vectors`.
+
+        Args:
+            batch: int32 `[batch, length]` per name: the encoder's inputs, and
+                `is_wanted`.
+            layers: Counted from 0.
+            mix: Of them, before any pooling.
+            pooling: Of the positions of a row.
+        """
+        outputs = encoders.encode(self.encoder, batch)["encoder_outputs"]
+        x_BLKD = mixed([tf.cast(outputs[i], tf.float32) for i in layers], mix)
+        return {"vectors": pooled(x_BLKD, batch["is_wanted"], pooling)}
+
+
+def inputs(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
+    """Returns rows as `Inference` takes them."""
+    return [
+        {
+            "input_ids": row.input_ids,
+            "segment_ids": row.segment_ids,
+            "is_wanted": row.is_wanted,
+        }
+        for row in rows
+    ]
+
+
+def mixed(layers_BLD: Sequence[tf.Tensor], mix: LayerMix) -> tf.Tensor:
+    """Returns layers as one tensor, `[batch, length, layers or 1, width]`."""
+    if mix == "concat":
+        return tf.concat(layers_BLD, axis=-1)[:, :, None]
+    x_BLKD = tf.stack(layers_BLD, axis=2)
+    if mix == "each":
+        return x_BLKD
+    reduce = tf.reduce_mean if mix == "mean" else tf.reduce_sum
+    return reduce(x_BLKD, axis=2, keepdims=True)
+
+
+def pooled(x_BLKD: tf.Tensor, is_wanted_BL: tf.Tensor, pooling: Pooling) -> tf.Tensor:
+    """Returns what is asked for of every row; see `Network.vectors`.
+
+    Args:
+        x_BLKD: float32 `[batch, length, layers, width]`.
+        is_wanted_BL: `[batch, length]`; 1 or 0.
+        pooling: Of the wanted positions.
+    """
+    if pooling == "none":
+        return x_BLKD
+    if pooling == "cls":
+        return x_BLKD[:, 0]
+    if pooling == "mean":
+        weights_BL = tf.cast(is_wanted_BL, x_BLKD.dtype)
+        return tf.einsum("bl,blkd->bkd", weights_BL, x_BLKD)
+    hidden_BLKD = tf.where(is_wanted_BL[:, :, None, None] > 0, x_BLKD, x_BLKD.dtype.min)
+    return tf.reduce_max(hidden_BLKD, axis=1)

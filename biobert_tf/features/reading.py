@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of a file into texts, or pairs of texts, that know their place in the line."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from biobert_tf.annotate import storage
+from biobert_tf.errors import InputError
+
+# PARITY(extract_features.py:read_examples): of several separators the last one counts.
+_SEPARATOR: Final = " ||| "
+_PAIR: Final = re.compile(f"(.*){re.escape(_SEPARATOR)}(.*)")
+
+
+class Part(NamedTuple):
+    """One of the texts of a line, and the character of the line it begins at."""
+
+    text: str
+    start: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """What one row of the model sees: a text, or a pair of texts.
+
+    Attributes:
+        first: The text, or the first of the pair.
+        second: The second of the pair.
+    """
+
+    first: Part
+    second: Part | None = None
+
+    @classmethod
+    def of(cls, first: str, second: str | None = None) -> "Text":
+        """Returns a text, or a pair that stands in its line as `parse` wants it."""
+        if second is None:
+            return cls(Part(first, 0))
+        return cls(Part(first, 0), Part(second, len(first) + len(_SEPARATOR)))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The text, or both of the pair."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+
+def parse(line: str) -> Text:
+    """Returns the text of a line, or its pair `FIRST ||| SECOND`.
+
+    White space around the line is left out, as in the original.
+
+    Args:
+        line: Without its end.
+    """
+    stripped = line.strip()
+    start = line.index(stripped)
+    match = _PAIR.fullmatch(stripped)
+    if match is None:
+        return Text(Part(stripped, start))
+    first, second = (Part(match[i], start + match.start(i)) for i in (1, 2))
+    return Text(first, second)
+
+
+def read_texts(path: Path) -> Iterator[Text]:
+    r"""Yields the text of every line, also of a blank one.
+
+    A file whose name ends in `.gz` is unpacked. Only `\n` ends a line.
+
+    Raises:
+        InputError: The file cannot be read, holds no line, or one that is not UTF-8.
+    """
+    number = 0
+    with storage.reading(path) as stream:
+        for number, line in stream.lines():
+            storage.require_utf8(path, number, line)
+            text = line.removesuffix("\n")
+            if number == 1:
+                text = text.removeprefix(storage.BOM)
+            # PARITY(extract_features.py:read_examples): TensorFlow's reader of lines
+            # drops this character wherever it stands.
+            yield parse(text.replace("\r", ""))
+    if not number:
+        raise InputError.at(path, None, "is empty; want one text per line")

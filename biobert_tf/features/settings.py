@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of `biobert extract-features`: which vectors, and in which file."""
+
+import dataclasses
+from pathlib import Path
+from typing import Final, Literal
+
+from biobert_tf.config import (
+    DeviceConfig,
+    ModelConfig,
+    TextConfig,
+    at_least,
+    required,
+    setting,
+)
+from biobert_tf.errors import InputError
+
+LayerMix = Literal["each", "concat", "mean", "sum"]
+Pooling = Literal["none", "cls", "mean", "max"]
+WordPooling = Literal["mean", "first"]
+Dtype = Literal["float32", "float16"]
+Format = Literal["jsonl", "npz", "hdf5", "parquet"]
+
+# `--format=auto`; before a `.gz`, which only JSON lines may have.
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".npz": "npz",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".parquet": "parquet",
+}
+# What the original's JSON lines cannot hold: flag and only value.
+_JSONL_ONLY: Final = {
+    "pooling": "none",
+    "layer_mix": "each",
+    "words": False,
+    "dtype": "float32",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VectorConfig:
+    """Which vectors of a text are wanted."""
+
+    layers: str = setting(
+        "-1,-2,-3,-4", "Layers, comma-separated: 0 is the first, -1 the last."
+    )
+    layer_mix: LayerMix = setting(
+        "each", "each layer's vector, or one of all layers: concat, mean or sum."
+    )
+    pooling: Pooling = setting(
+        "none",
+        "none (a vector for every piece), or one for every text: cls, mean or max of "
+        "its pieces.",
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects layers that are no numbers."""
+        self.layer_numbers()
+
+    def layer_numbers(self) -> tuple[int, ...]:
+        """Returns the layers as they were given.
+
+        Raises:
+            InputError: They are not comma-separated whole numbers.
+        """
+        try:
+            return tuple(map(int, self.layers.split(",")))
+        except ValueError:
+            raise InputError(
+                f"--layers={self.layers}: want numbers with commas between, as -1,-2"
+            ) from None
+
+    def layer_indexes(self, num_layers: int) -> tuple[int, ...]:
+        """Returns the layers counted from 0.
+
+        Args:
+            num_layers: That the model has.
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        for number in self.layer_numbers():
+            if not -num_layers <= number < num_layers:
+                raise InputError(
+                    f"--layers={self.layers}: no layer {number}; the model has "
+                    f"{num_layers}: {-num_layers} to {num_layers - 1}"
+                )
+        return tuple(number % num_layers for number in self.layer_numbers())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractFeaturesConfig:
+    """Everything `biobert extract-features` can be told (extract_features.py)."""
+
+    input_file: Path = required(
+        "Text, UTF-8: one text per line, a pair as FIRST ||| SECOND."
+    )
+    output_file: Path = required("Where the vectors go.")
+    init_checkpoint: Path = required(
+        "The weights: TF1 prefix, .index, directory, .tar.gz, or a Hugging Face "
+        "directory."
+    )
+    bert_config_file: Path | None = setting(
+        None, "Sizes of the encoder; default: the file beside the checkpoint."
+    )
+    text: TextConfig
+    vectors: VectorConfig
+    words: bool = setting(
+        False, "One vector for every word, as white space separates them."
+    )
+    word_pooling: WordPooling = setting(
+        "mean", "The vector of a word: mean of its pieces, or its first piece's."
+    )
+    format: Literal["auto", "jsonl", "npz", "hdf5", "parquet"] = setting(
+        "auto",
+        "jsonl (as the original), npz, hdf5 or parquet; auto: by the suffix of "
+        "--output_file.",
+    )
+    dtype: Dtype = setting("float32", "Numbers in the file: float32 or float16.")
+    batch_size: int = setting(32, "Rows per prediction step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects forms that contradict each other."""
+        at_least(self, batch_size=1)
+        if self.words and self.vectors.pooling != "none":
+            raise InputError(
+                f"--words has vectors of words, --pooling={self.vectors.pooling} one "
+                "of a text; choose one"
+            )
+        if self.word_pooling != "mean" and not self.words:
+            raise InputError(f"--word_pooling={self.word_pooling} needs --words")
+        if self.output_format == "jsonl":
+            self._require_jsonl()
+        elif len(set(self.vectors.layer_numbers())) < len(self.vectors.layer_numbers()):
+            raise InputError(f"--layers={self.vectors.layers}: a layer is named twice")
+        if self.output_file.resolve() == self.input_file.resolve():
+            raise InputError(
+                f"--output_file={self.output_file} is the input; choose another"
+            )
+
+    def _require_jsonl(self) -> None:
+        values = {**vars(self), **vars(self.vectors)}
+        for flag, only in _JSONL_ONLY.items():
+            if values[flag] != only:
+                shown = str(values[flag]).lower()
+                raise InputError(
+                    f"--{flag}={shown}: JSON lines hold the layers of every piece, as "
+                    "the original's; name an --output_file that ends in .npz, .h5 or "
+                    ".parquet"
+                )
+
+    @property
+    def output_format(self) -> Format:
+        """The form of the output.
+
+        Raises:
+            InputError: `auto`, and the suffix says nothing.
+        """
+        if self.format != "auto":
+            return self.format
+        path = self.output_file
+        name = path.name.removesuffix(".gz")
+        found = _SUFFIXES.get(Path(name).suffix.lower())
+        if found is None or (found != "jsonl" and name != path.name):
+            raise InputError(
+                f"--output_file={path}: want a name that ends in "
+                f"{', '.join(_SUFFIXES)} or .jsonl.gz, or --format"
+            )
+        return found
+
+    @property
+    def model(self) -> ModelConfig:
+        """The network and its weights."""
+        return ModelConfig(
+            init_checkpoint=self.init_checkpoint, bert_config_file=self.bert_config_file
+        )

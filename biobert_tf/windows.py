@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text longer than a row: in overlapping windows, and which of them is to be believed.
+
+A text is a sequence of units (pieces, or words of several pieces) that no window cuts.
+"""
+
+import bisect
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """The units `[start, end)` of a text, of which it decides some."""
+
+    start: int
+    end: int
+    decides: range
+
+
+def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
+    """Cuts a text into windows of whole units that overlap by half.
+
+    Every unit is decided by one window: the one that `max_context` finds.
+
+    Args:
+        lengths: Pieces of every unit, each from 1 to `room`.
+        room: Most pieces in a window.
+
+    Returns:
+        The windows, in order. Together they decide every unit once.
+    """
+    starts = list(itertools.accumulate(lengths, initial=0))
+    spans: list[range] = []
+    start = end = 0
+    while end < len(lengths):
+        end = bisect.bisect_right(starts, starts[start] + room) - 1
+        spans.append(range(start, end))
+        half = starts[start] + room // 2
+        start = min(bisect.bisect_left(starts, half, lo=start + 1), end)
+    owners = max_context(starts, spans)
+    # A later window never owns an earlier unit.
+    borders = np.searchsorted(owners, np.arange(len(spans) + 1)).tolist()
+    return [
+        Window(span.start, span.stop, range(*decided))
+        for span, decided in zip(spans, itertools.pairwise(borders), strict=True)
+    ]
+
+
+def max_context(
+    starts: Sequence[int] | np.ndarray, spans: Sequence[range], per_piece: float = 0.0
+) -> np.ndarray:
+    """Returns for every unit the window that shows most context around it.
+
+    That is the window with most pieces on the poorer side of the unit, the earlier
+    one in a tie (BERT's maximum context, run_squad.py:424-459). The original compares
+    every window with every piece of every window; this looks at each window once.
+
+    Args:
+        starts: Pieces before every unit, and those of the whole text, in order.
+        spans: The units that each window shows; together all from 0.
+        per_piece: What a window counts more for each piece it shows.
+
+    Returns:
+        Index of a window, int32 `[units]`.
+    """
+    first_pieces = np.asarray(starts)
+    owners = np.zeros(len(starts) - 1, np.int32)
+    best = np.full(len(owners), -1.0)
+    for number, span in enumerate(spans):
+        shown = slice(span.start, span.stop)
+        borders = first_pieces[span.start : span.stop + 1]
+        poorer = np.minimum(borders[:-1] - borders[0], borders[-1] - borders[1:])
+        context = poorer + per_piece * (borders[-1] - borders[0])
+        owners[shown][context > best[shown]] = number
+        np.maximum(best[shown], context, out=best[shown])
+    return owners

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import feature_toys as toys
+import pytest
+
+from biobert_tf.errors import InputError
+from biobert_tf.features.settings import VectorConfig
+
+
+def test_the_defaults_of_the_original():
+    settings = toys.settings(output_file="out.jsonl")
+    assert settings.vectors.layer_numbers() == (-1, -2, -3, -4)
+    assert settings.text.max_seq_length == 128
+    assert settings.batch_size == 32
+    assert settings.output_format == "jsonl"
+    assert settings.model.init_checkpoint == Path("model")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("out.jsonl", "jsonl"),
+        ("out.json", "jsonl"),
+        ("out.jsonl.gz", "jsonl"),
+        ("OUT.NPZ", "npz"),
+        ("a.b/out.h5", "hdf5"),
+        ("out.hdf5", "hdf5"),
+        ("out.parquet", "parquet"),
+    ],
+)
+def test_format_by_suffix(name, expected):
+    assert toys.settings(output_file=name).output_format == expected
+
+
+def test_format_by_flag():
+    settings = toys.settings(output_file="out.txt", format="hdf5")
+    assert settings.output_format == "hdf5"
+
+
+@pytest.mark.parametrize("name", ["out", "out.txt", "npz", "out.npz.gz", "out.gz"])
+def test_a_suffix_that_says_nothing(name):
+    with pytest.raises(InputError, match=f"^--output_file={name}: want a name that"):
+        toys.settings(output_file=name)
+
+
+@pytest.mark.parametrize("layers", ["", "-1,", "last", "1.0", "-1 -2"])
+def test_layers_that_are_no_numbers(layers):
+    with pytest.raises(InputError, match=r"^--layers=.*: want numbers with commas"):
+        toys.settings(layers=layers)
+
+
+def test_layers_are_counted_from_both_ends():
+    assert VectorConfig(layers="-1, 0,-12,11").layer_indexes(12) == (11, 0, 0, 11)
+
+
+@pytest.mark.parametrize("layer", [-13, 12])
+def test_a_layer_the_model_does_not_have(layer):
+    with pytest.raises(InputError) as caught:
+        VectorConfig(layers=f"-1,{layer}").layer_indexes(12)
+    assert str(caught.value) == (
+        f"--layers=-1,{layer}: no layer {layer}; the model has 12: -12 to 11"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pooling": "mean"}, "--pooling=mean: JSON lines hold the layers of every"),
+        ({"layer_mix": "sum"}, "--layer_mix=sum: JSON lines hold"),
+        ({"words": True}, "--words=true: JSON lines hold"),
+        ({"dtype": "float16"}, "--dtype=float16: JSON lines hold"),
+    ],
+)
+def test_what_json_lines_do_not_hold(given, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        toys.settings(output_file="out.jsonl", **given)
+    toys.settings(output_file="out.npz", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"words": True, "pooling": "cls"}, "--words has vectors of words, --pooling="),
+        ({"word_pooling": "first"}, "--word_pooling=first needs --words"),
+        ({"layers": "-1,0,-1"}, "--layers=-1,0,-1: a layer is named twice"),
+        ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
+        ({"max_seq_length": 2}, "--max_seq_length=2: must be at least 3"),
+        ({"input_file": "./out.npz"}, "--output_file=out.npz is the input"),
+        ({"pooling": "median"}, "flag --pooling=median: value should be one of"),
+    ],
+)
+def test_contradictions(given, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        toys.settings(**given)
+
+
+def test_json_lines_may_name_a_layer_twice():
+    settings = toys.settings(output_file="out.jsonl", layers="-1,-1")
+    assert settings.vectors.layer_numbers() == (-1, -1)

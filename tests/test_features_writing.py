@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables into files and back, as docs/features.md reads them."""
+
+import dataclasses
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from biobert_tf.errors import InputError
+from biobert_tf.features import writing
+from biobert_tf.features.tables import Block, Layout
+
+WORDS = Layout(
+    labels="words",
+    columns=("starts", "ends", "num_pieces"),
+    layers=(-1, 0),
+    is_mixed=False,
+    width=3,
+    dtype=np.dtype(np.float32),
+)
+TEXTS = dataclasses.replace(WORDS, labels=None, columns=("num_pieces",))
+# Texts of 2, 0 and 1 words, in two blocks, and a block of a text without words.
+COUNTS = ([2, 0], [1], [0])
+LABELS = ("naïve", "\U0001f600", "β|c")
+OFFSETS = [0, 2, 2, 3, 3]
+
+
+def numbers(layout, num_rows):
+    shape = (num_rows, *layout.vector_shape)
+    return (
+        np.arange(np.prod(shape), dtype=np.float32).reshape(shape).astype(layout.dtype)
+    )
+
+
+def blocks(layout):
+    """The blocks of a table whose columns are 0, 1, 2 and so on."""
+    counts = COUNTS if layout.labels else ([1, 1], [1])
+    vectors = numbers(layout, 3)
+    start = 0
+    for some in counts:
+        end = start + sum(some)
+        column = np.arange(start, end, dtype=np.int32)
+        yield Block(
+            np.array(some),
+            LABELS[start:end] if layout.labels else (),
+            {name: column for name in layout.columns},
+            vectors[start:end],
+        )
+        start = end
+
+
+def variants(layout):
+    half = dataclasses.replace(layout, dtype=np.dtype(np.float16))
+    return [layout, half, dataclasses.replace(layout, is_mixed=True)]
+
+
+LAYOUTS = [*variants(WORDS), *variants(TEXTS)]
+
+
+def check(layout, table):
+    """Checks a mapping of arrays."""
+    assert table["layers"].tolist() == [-1, 0]
+    vectors = np.asarray(table["vectors"])
+    assert vectors.dtype == layout.dtype
+    np.testing.assert_array_equal(vectors, numbers(layout, 3))
+    for name in layout.columns:
+        assert table[name].dtype == np.int32
+        assert table[name].tolist() == [0, 1, 2]
+    assert ("offsets" in table) == (layout.labels is not None)
+    if layout.labels:
+        assert table["offsets"].tolist() == OFFSETS
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_npz(tmp_path, layout):
+    path = tmp_path / "out.npz"
+    writing.write(path, "npz", layout, blocks(layout))
+    with np.load(path) as table:
+        check(layout, table)
+        if layout.labels:
+            assert bytes(table["words"]).decode().split() == list(LABELS)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_hdf5(tmp_path, layout):
+    path = tmp_path / "out.h5"
+    writing.write(path, "hdf5", layout, blocks(layout))
+    with h5py.File(path) as file:
+        check(layout, {name: dataset[:] for name, dataset in file.items()})
+        if layout.labels:
+            assert file["words"].asstr()[:].tolist() == list(LABELS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_parquet(tmp_path, layout):
+    path = tmp_path / "out.parquet"
+    writing.write(path, "parquet", layout, blocks(layout))
+    table = parquet.read_table(path).to_pydict()
+    names = ["vectors"] if layout.is_mixed else ["layer_-1", "layer_0"]
+    labels = [layout.labels] if layout.labels else []
+    assert [*table] == ["line_index", *labels, *layout.columns, *names]
+    assert table["line_index"] == ([0, 0, 2] if layout.labels else [0, 1, 2])
+    for name in layout.columns:
+        assert table[name] == [0, 1, 2]
+    if layout.labels:
+        assert table["words"] == list(LABELS)
+    vectors = numbers(layout, 3).reshape(3, len(names), -1)
+    for k, name in enumerate(names):
+        assert table[name] == vectors[:, k].tolist()
+
+
+@pytest.mark.parametrize("output_format", ["npz", "hdf5", "parquet"])
+def test_nothing(tmp_path, output_format):
+    path = tmp_path / "out"
+    writing.write(path, output_format, WORDS, [])
+    if output_format == "npz":
+        with np.load(path) as table:
+            assert table["offsets"].tolist() == [0]
+            assert table["vectors"].shape == (0, 2, 3)
+            assert bytes(table["words"]) == b""
+    elif output_format == "hdf5":
+        with h5py.File(path) as file:
+            assert file["offsets"][:].tolist() == [0]
+            assert file["vectors"].shape == (0, 2, 3)
+    else:
+        assert parquet.read_table(path).num_rows == 0
+
+
+def test_pyarrow_is_needed_for_parquet_alone(monkeypatch):
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == "pyarrow":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for output_format in ("jsonl", "npz", "hdf5"):
+        writing.require(output_format)
+    with pytest.raises(InputError, match=r"pip install 'biobert_tf\[features\]'; or "):
+        writing.require("parquet")
