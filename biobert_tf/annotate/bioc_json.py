@@ -161,7 +161,9 @@ def _text(source: Source, added: Added) -> str:
     parts = [
         (part["offset"], part["text"], part)
         for passage in values["passages"]
-        for part in ([passage] if passage.get("text") else passage["sentences"])
+        for part in (
+            [passage] if passage.get("text") else passage.get("sentences") or []
+        )
         if part.get("text")
     ]
     for mention in mentions_in(added):
@@ -174,4 +176,6 @@ def _text(source: Source, added: Added) -> str:
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:
-    values[key] = [*(values.get(key) or []), item]
+    if not values.get(key):
+        values[key] = []
+    values[key].append(item)

@@ -216,10 +216,12 @@ def _text(source: Source, added: Added) -> str:
         for part in ([passage] if passage.findtext("text") else passage)
         if part.tag in ("passage", "sentence") and part.findtext("text")
     ]
+    last: dict[Any, Any] = {}  # of what a new annotation stands behind
     for mention in mentions_in(added):
         holder = bioc_format.holder(parts, mention)
+        holder = element if holder is None else holder
         new = encoder.encode_annotation(bioc_format.encoded_mention(mention))
-        _insert(element if holder is None else holder, new)
+        last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
     for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
         new = encoder.encode_relation(relation)
@@ -228,12 +230,23 @@ def _text(source: Source, added: Added) -> str:
     return _serialised(element)
 
 
-def _insert(holder: Any, new: Any) -> None:
-    """Puts an annotation behind those that are there and before the relations."""
-    before = [i for i, child in enumerate(holder) if child.tag in _BEFORE]
-    position = before[-1] + 1 if before else 0
-    new.tail = holder[position - 1].tail if position else None
-    holder.insert(position, new)
+def _insert(holder: Any, last: Any | None, new: Any) -> Any:
+    """Puts an annotation behind those that are there and before the relations.
+
+    Args:
+        holder: A passage, a sentence or a document.
+        last: The last annotation, if one was put there before.
+        new: The annotation, which is returned.
+    """
+    if last is None:
+        before = (child for child in reversed(holder) if child.tag in _BEFORE)
+        last = next(before, None)
+    if last is None:
+        holder.insert(0, new)
+    else:
+        new.tail = last.tail
+        last.addnext(new)
+    return new
 
 
 def _serialised(element: Any) -> str:

@@ -19,12 +19,12 @@ note. BRAT wants a mention that goes over a line break in parts, one for each li
 
 Only .txt and .ann are written; the configuration of BRAT (annotation.conf) stays
 where it is, and there the new types must be added to see them. A document of another
-format gets the name of its id, in which what a file name cannot hold is written `%2F`.
+format gets the name of its id, in which `/` and other characters that file systems
+refuse are written like `%2F`.
 """
 
 import dataclasses
 import re
-import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ _RELATION: Final = re.compile(r"(R[^\t]*)\t(\S+)\s+(\S+?):(\S+)\s+(\S+?):(\S+)\s
 _NOTE: Final = re.compile(r"#[^\t]*\tAnnotatorNotes (\S+)\tprobability (\S+)\s*")
 _KEPT: Final = "EAMN#*"
 _LINE: Final = re.compile(r"[^\s](?:[^\r\n]*[^\s])?")
-_NAME_SAFE: Final = " ,;=@()[]"
+_NOT_IN_NAME: Final = re.compile(r"""[\x00-\x1f\x7f/\\:*?"<>|%~]|^\.""")
 # File systems take 255 bytes, of which a suffix needs some.
 _LONGEST_NAME: Final = 200
 
@@ -82,11 +82,15 @@ def read(path: Path, on_bad: storage.OnBad = storage.refuse) -> Iterator[Loaded]
     names = sorted(file.stem for file in path.glob("*.txt"))
     for file in sorted(path.glob("*.ann")):
         if not file.with_suffix(".txt").is_file():
-            on_bad(InputError.at(file, None, f"no {file.stem}.txt beside it"))
+            on_bad(_without_text(file))
     if not names:
         raise InputError.at(path, None, "holds no .txt file")
     paths = (path / f"{name}.txt" for name in names)
     yield from storage.readable(paths, load, on_bad)
+
+
+def _without_text(path: Path) -> InputError:
+    return InputError.at(path, None, f"no {path.stem}.txt beside it")
 
 
 def load(text_path: Path) -> Loaded:
@@ -99,6 +103,8 @@ def load(text_path: Path) -> Loaded:
         InputError: As `read`.
     """
     ann_path = text_path.with_suffix(".ann")
+    if not text_path.is_file():
+        raise _without_text(ann_path)
     text = _whole(text_path)
     annotations = _whole(ann_path) if ann_path.exists() else ""
     reader = _Reader(ann_path)
@@ -190,7 +196,7 @@ class _Reader:
 def converter(notes: conversion.Notes) -> conversion.Converter:
     """Returns what makes the two files of a document of another format.
 
-    A second document of the same name is written as `NAME+2`.
+    A second document of the same name is written as `NAME~2`.
     """
     used: dict[str, int] = {}
 
@@ -199,22 +205,24 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         whole = conversion.renumbered(conversion.flat(whole))
         if num_concepts := sum(bool(one.concepts) for one in whole.mentions):
             notes["concepts left out"] += num_concepts
-        name = _file_name(whole.id)
+        name = file_name(whole.id)
         used[name] = used.get(name, 0) + 1
         if used[name] > 1:
-            name = f"{name}+{used[name]}"
+            name = f"{name}~{used[name]}"
         source = Source(whole.passages[0].text, "", name)
         return Loaded(conversion.bare(whole), source), conversion.contents(whole)
 
     return convert
 
 
-def _file_name(name: str) -> str:
-    """Returns the name of a document's files; none is hidden or outside the folder."""
-    quoted = urllib.parse.quote(name, safe=_NAME_SAFE)
-    if quoted.startswith("."):
-        quoted = f"%2E{quoted[1:]}"
-    if not quoted or len(quoted) > _LONGEST_NAME:
+def file_name(name: str) -> str:
+    """Returns what the files of a document are called; none is hidden.
+
+    Raises:
+        InputError: The name is empty or too long.
+    """
+    quoted = _NOT_IN_NAME.sub(lambda match: f"%{ord(match[0]):02X}", name)
+    if not quoted or len(quoted.encode("utf-8")) > _LONGEST_NAME:
         raise InputError(
             f"document {conversion.shown(repr(name))}: its id is no name for a file; "
             "give a shorter one"

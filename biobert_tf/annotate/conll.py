@@ -19,8 +19,10 @@ mentions that overlap, the longest is written, of two as long the more probable.
 is no place for probabilities, concepts, ids of mentions and relations.
 """
 
+import bisect
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +70,24 @@ class Source:
     """
 
     head: str
-    sentences: tuple[tuple[Word, ...], ...]
+    sentences: Iterable[Sequence[Word]]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The sentences of a text without rows, cut again whenever they are read.
+
+    Attributes:
+        text: Of the document.
+        mentions: In order, disjoint.
+    """
+
+    text: str
+    mentions: Sequence[Mention]
+
+    def __iter__(self) -> Iterator[Sequence[Word]]:
+        for sentence in conll_words.sentences(self.text, self.mentions):
+            yield [Word(self.text[start:end], start, end) for start, end in sentence]
 
 
 def read(
@@ -200,31 +219,45 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             mentions = list(whole.mentions)
             num_relations = len(whole.relations)
         kept = conll_words.disjoint(mentions)
-        losses = {
-            "relations left out": num_relations,
-            "overlapping mentions left out": len(mentions) - len(kept),
-            "discontinuous mentions written from end to end": sum(
-                len(mention.spans) > 1 for mention in kept
-            ),
-        }
-        notes.update({name: number for name, number in losses.items() if number})
-        if not isinstance(loaded.source, Source):
-            loaded = _new(conversion.flat(whole), kept)
-        return loaded, kept
+        counts = Counter({"relations left out": num_relations})
+        counts["overlapping mentions left out"] = len(mentions) - len(kept)
+        if isinstance(loaded.source, Source):
+            with_words, num_widened = _with_words(loaded.source, kept)
+            counts["mentions widened to whole words"] = num_widened
+        else:
+            text = conversion.flat(whole)
+            with_words = [one for one in kept if text.slice(*one.extent).strip()]
+            source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
+            loaded = Loaded(conversion.bare(text), source)
+        counts["mentions without a word left out"] = len(kept) - len(with_words)
+        counts["discontinuous mentions written from end to end"] = sum(
+            len(mention.spans) > 1 for mention in with_words
+        )
+        notes.update(+counts)
+        return loaded, with_words
 
     return convert
 
 
-def _new(document: AnnotatedDocument, mentions: Sequence[Mention]) -> Loaded:
-    """Returns a document with a row of one column for each of its words."""
-    text = document.passages[0].text
-    sentences = tuple(
-        tuple(Word(text[start:end], start, end) for start, end in words)
-        for words in conll_words.sentences(text, mentions)
-    )
-    name = re.sub(r"\s", " ", document.id)
-    head = f"{DOCUMENT_START}\t{name}"
-    return Loaded(conversion.bare(document), Source(head, sentences))
+def _head(name: str) -> str:
+    return "\t".join([DOCUMENT_START, re.sub(r"\s", " ", name)])
+
+
+def _with_words(
+    source: Source, mentions: Sequence[Mention]
+) -> tuple[list[Mention], int]:
+    """Returns the mentions that cover a word, and how many cover one in part."""
+    words = [word for sentence in source.sentences for word in sentence]
+    kept = []
+    num_widened = 0
+    for mention in mentions:
+        start, end = mention.extent
+        first = bisect.bisect_right(words, start, key=lambda word: word.end)
+        behind = bisect.bisect_left(words, end, key=lambda word: word.start)
+        if first < behind:
+            kept.append(mention)
+            num_widened += words[first].start < start or words[behind - 1].end > end
+    return kept, num_widened
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
@@ -240,17 +273,19 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     num_documents = 0
     with storage.writing(path) as stream:
         for loaded, added in documents:
-            rows = _rows(loaded.source, mentions_in(added))
-            stream.write("".join(rows).encode("utf-8"))
+            for rows in _sentences(loaded.source, mentions_in(added)):
+                stream.write(rows.encode("utf-8"))
             num_documents += 1
     return num_documents
 
 
-def _rows(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
+def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
+    """Yields the rows of each sentence with their labels, and the blank line."""
     if source.head:
         yield f"{source.head}{_separator(source.head)}O\n\n"
     remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
     for sentence in source.sentences:
+        rows = []
         before = None
         for word in sentence:
             while remaining and remaining[-1].extent[1] <= word.start:
@@ -260,8 +295,8 @@ def _rows(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
                 mention = None
             label = "O" if mention is None else _label(mention, mention is before)
             before = mention
-            yield f"{word.row}{_separator(word.row)}{label}\n"
-        yield "\n"
+            rows.append(f"{word.row}{_separator(word.row)}{label}\n")
+        yield "".join([*rows, "\n"])
 
 
 def _separator(row: str) -> str:

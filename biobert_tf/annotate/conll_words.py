@@ -19,7 +19,7 @@ from biobert_tf.corpora import sentences as splitter
 Span = tuple[int, int]
 
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
-_PARAGRAPH: Final = re.compile(r"(?:(?!\n[^\S\n]*\n).)+", re.DOTALL)
+_BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n")
 
 
 def disjoint(mentions: Sequence[Mention]) -> list[Mention]:
@@ -73,9 +73,10 @@ def _whole_sentences(text: str, extents: Sequence[Span]) -> Iterator[Span]:
 
 def _proposed(text: str) -> Iterator[int]:
     """Yields where sentences begin."""
-    for paragraph in _PARAGRAPH.finditer(text):
-        for start, _ in splitter.spans(paragraph[0]):
-            yield paragraph.start() + start
+    borders = [place for match in _BLANK_LINE.finditer(text) for place in match.span()]
+    for begin, end in zip([0, *borders[1::2]], [*borders[::2], len(text)], strict=True):
+        for start, _ in splitter.spans(text[begin:end]):
+            yield begin + start
 
 
 def _words(text: str, start: int, end: int, cuts: Sequence[int]) -> Iterator[Span]:

@@ -165,7 +165,7 @@ def read(
 
     Args:
         path: A file, unpacked if its name ends in `.gz`; `-` for standard input; for
-            BRAT a folder.
+            BRAT a folder, or the .txt of one document.
         format: What it is; `auto` is `detect`.
         on_bad: Told of every document that cannot be read, and of the rest of a file
             if that cannot; by default that is raised.
@@ -176,6 +176,9 @@ def read(
     """
     if path.is_dir() and format in ("auto", "brat"):
         yield from brat.read(path, on_bad)
+        return
+    if format == "brat" and path.suffix == ".txt":
+        yield from storage.readable([path], brat.load, on_bad)
         return
     if format in ("brat", "html"):
         problem = "no such folder; want one of .txt and .ann"

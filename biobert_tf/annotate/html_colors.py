@@ -9,21 +9,23 @@ import colorsys
 import hashlib
 from typing import Final, NamedTuple
 
-TEXT_CONTRAST: Final = 9.0
+TEXT_CONTRAST: Final = 11.0
 NAME_CONTRAST: Final = 5.0
 
-_SATURATION: Final = 0.75
+_SATURATION: Final = 0.7
 # Hues of usual types, in degrees, far from each other; all others follow the name.
 _HUES: Final = {
     "disease": 0,
     "cellline": 30,
     "cell_line": 30,
+    "celltype": 55,
+    "cell_type": 55,
     "species": 130,
     "organism": 130,
     "chemical": 205,
     "drug": 205,
-    "gene": 265,
-    "protein": 265,
+    "gene": 255,
+    "protein": 285,
     "mutation": 320,
     "variant": 320,
 }

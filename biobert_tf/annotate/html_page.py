@@ -32,7 +32,7 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --page: %(page)s; --text: %(text)s; --soft: #5b5967;
   --line: #d9d7e0; --panel: #f6f5f9; }
 * { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%%; }
+html { -webkit-text-size-adjust: 100%%; scroll-padding: 1rem 0 5rem; }
 body { margin: 0 auto; padding: 1rem; max-width: 52rem; background: var(--page);
   color: var(--text); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
@@ -58,7 +58,7 @@ mark { background: var(--surface); color: inherit; border-bottom: 2px solid var(
   -webkit-box-decoration-break: clone; box-decoration-break: clone; }
 mark mark { padding: 0 .1rem; }
 mark::after { content: attr(data-type); color: var(--name); font-size: .68em;
-  font-weight: 600; margin-left: .3em; letter-spacing: .01em; }
+  font-weight: 600; margin-inline: .25em .1em; letter-spacing: .01em; }
 mark.part::after { content: none; }
 mark:focus { outline: 2px solid var(--text); outline-offset: 1px; }
 mark:focus::before { content: attr(title); position: fixed; left: 0; right: 0;
@@ -168,9 +168,9 @@ def _colors(number: int, kind: str, theme: html_colors.Theme) -> str:
 
 def _foot() -> Iterator[str]:
     yield (
-        '</main>\n<footer>\n<p class="info">Names and probabilities are those of '
-        "models; none was checked by a person. Point at an entity, tap it or reach it "
-        "with the tab key to see its probability.</p>\n</footer>\n</body>\n</html>\n"
+        '</main>\n<footer>\n<p class="info">Point at an entity, tap it or reach it '
+        "with the tab key to see its probability. What has one was found by a model."
+        "</p>\n</footer>\n</body>\n</html>\n"
     )
 
 

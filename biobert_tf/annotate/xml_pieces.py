@@ -26,7 +26,7 @@ _SAFE: Final = {
     "no_network": True,
     "huge_tree": True,
 }
-_TAG: Final = re.compile(r"<document(?=[\s/>])(?:[^>]*(/)>)?|(</document\s*>)")
+_TAG: Final = re.compile(r"<document(?=[\s/>])[^>]*+>?|</document\s*+>")
 _LONGEST_TAG: Final = 64
 _DECLARATION: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?<\?xml[^>]*\sencoding\s*=\s*[\"']([\w.-]+)"
@@ -111,12 +111,12 @@ class _Cutter:
         while tag is not None:
             number += 1
             start, end = tag.start(), tag.end()
-            if not (tag[1] or tag[2]):
+            if not tag[0].endswith("/>") and tag[0][1] != "/":
                 tag = self._next(end)
                 # Another start tag, or the end of the file, ends it as well.
-                is_ended = tag is not None and tag[2]
                 end = len(self._text) if tag is None else tag.start()
-                end = tag.end() if tag is not None and is_ended else end
+                if tag is not None and tag[0][1] == "/":
+                    end = tag.end()
             yield self._piece(number, start, end)
             tag = self._next(0)
         self._frame.tail = self._text
@@ -136,7 +136,7 @@ class _Cutter:
         while True:
             tag = _TAG.search(self._text, position)
             # The end of a start tag may not be there yet.
-            is_cut = tag is None or (not tag[2] and tag[0][-1] != ">")
+            is_cut = tag is None or tag[0][-1] != ">"
             if self._is_all or not is_cut:
                 return tag
             near_end = max(position, len(self._text) - _LONGEST_TAG)

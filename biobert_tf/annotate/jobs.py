@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents of a `Plan` as one stream, and what is new in them in its place.
+
+Of a folder, what is written already is left as it is, so that the same command goes on
+where it was stopped: a file takes its place only when it is complete.
+"""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from biobert_tf import files
+from biobert_tf.annotate import formats
+from biobert_tf.annotate.document import Added, Loaded
+from biobert_tf.annotate.places import Place, Plan
+from biobert_tf.errors import InputError
+
+SETTINGS_FILE: Final = ".biobert-annotate.json"
+"""In a folder of outputs: what they were made with."""
+
+
+class Item(NamedTuple):
+    """A document of a job.
+
+    Attributes:
+        place: Number of its `Place`.
+        loaded: The document.
+    """
+
+    place: int
+    loaded: Loaded
+
+
+@dataclass
+class Totals:
+    """What a job wrote.
+
+    Attributes:
+        written: Documents, and what was new in them.
+        files: Outputs.
+        num_kept: Outputs that were whole already.
+    """
+
+    written: formats.Written = field(default_factory=formats.Written)
+    files: list[Path] = field(default_factory=list)
+    num_kept: int = 0
+
+
+class Job:
+    """Reads documents and writes them, a file after the other."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Mapping[str, Any],
+        on_bad: formats.OnBad = formats.refuse,
+    ) -> None:
+        """Looks at what is there, and writes nothing but the settings.
+
+        Args:
+            plan: What to read and write.
+            settings: All that decides what is written, as JSON has it.
+            on_bad: Told of every document that cannot be read or written.
+
+        Raises:
+            InputError: The folder of outputs was written with other settings, or
+                holds what is not of such a job.
+        """
+        self._places = plan.places
+        self._folder = plan.folder
+        self._on_bad = on_bad
+        if plan.folder is not None:
+            _claim(plan.folder, settings)
+        self.todo = [
+            i
+            for i, place in enumerate(plan.places)
+            if plan.folder is None or not _is_whole(place)
+        ]
+        self._unread: set[int] = set()
+        for error in plan.bad:
+            on_bad(error)
+
+    def documents(self) -> Iterator[Item]:
+        """Yields the documents that are to be written, one at a time."""
+        for i in self.todo:
+            place = self._places[i]
+            try:
+                for loaded in formats.read(
+                    place.source, place.format, self._on_bad, place.name
+                ):
+                    yield Item(i, loaded)
+            except InputError as error:
+                self._unread.add(i)
+                self._on_bad(error)
+
+    def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
+        """Writes documents with what is new in them.
+
+        Args:
+            annotated: What `documents` gave, in its order, with new mentions and
+                relations as `formats.write` takes them. Some may be missing.
+
+        Returns:
+            What was written.
+
+        Raises:
+            InputError: A place cannot be written.
+        """
+        totals = Totals(num_kept=len(self._places) - len(self.todo))
+        if self._folder is None:
+            self._write_all(annotated, totals)
+            return totals
+        remaining = iter(self.todo)
+        for i, group in itertools.groupby(annotated, lambda pair: pair[0].place):
+            for other in iter(remaining.__next__, i):
+                self._write_one(other, (), totals)
+            documents = ((item.loaded, added) for item, added in group)
+            self._write_one(i, documents, totals)
+        for other in remaining:
+            self._write_one(other, (), totals)
+        return totals
+
+    def _write_all(
+        self, annotated: Iterable[tuple[Item, Added]], totals: Totals
+    ) -> None:
+        """Writes all documents to one target."""
+        place = self._places[0]
+        written = formats.write(
+            place.target,
+            place.target_format,
+            ((item.loaded, added) for item, added in annotated),
+            self._on_bad,
+            is_merged=len(self._places) > 1,
+        )
+        totals.written.add(written)
+        totals.files.append(place.target)
+
+    def _write_one(
+        self, i: int, documents: Iterable[tuple[Loaded, Added]], totals: Totals
+    ) -> None:
+        """Writes the documents of one file, if it could be read."""
+        place = self._places[i]
+        if i in self._unread:
+            return
+        if place.target_format == "brat" and place.whole == place.target:
+            written = _write_folder(place, documents, self._on_bad)
+        else:
+            written = formats.write(
+                place.target, place.target_format, documents, self._on_bad
+            )
+        totals.written.add(written)
+        totals.files.append(place.whole)
+
+
+def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Makes a folder that of a job, or checks that it is.
+
+    Raises:
+        InputError: It is another's.
+    """
+    path = folder / SETTINGS_FILE
+    if path.is_file():
+        if files.read_json(path) != dict(settings):
+            raise InputError.at(
+                folder,
+                None,
+                "was written with other settings; choose another folder, or remove it "
+                "to begin again",
+            )
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError.at(
+            folder,
+            None,
+            "holds files that are not of this command; choose an empty or a new folder",
+        )
+    files.write_json(path, dict(settings))
+
+
+def _is_whole(place: Place) -> bool:
+    """Returns whether an output is there, and not older than its input."""
+    if not place.whole.exists():
+        return False
+    sources = [place.source]
+    if place.format == "brat":
+        sources.append(place.source.with_suffix(".ann"))
+    newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
+    return place.whole.stat().st_mtime >= newest
+
+
+def _write_folder(
+    place: Place, documents: Iterable[tuple[Loaded, Added]], on_bad: formats.OnBad
+) -> formats.Written:
+    """Writes a folder of BRAT, which takes its place when it is complete.
+
+    Raises:
+        InputError: It cannot be written, or is there and not empty.
+    """
+    target = place.target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise _not_written(target, error) from None
+    try:
+        written = formats.write(temporary, place.target_format, documents, on_bad)
+        temporary.chmod(target.parent.stat().st_mode)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            raise _not_written(target, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return written
+
+
+def _not_written(path: Path, error: OSError) -> InputError:
+    return InputError.at(
+        path, None, f"cannot be written: {error.strerror}; remove it to begin again"
+    )

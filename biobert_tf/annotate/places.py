@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files a command reads, and where the documents of each are written.
+
+    file, standard input       ->  file, standard output, BRAT folder
+    folder                     ->  a folder like it: a file for each file
+    folder                     ->  one file, if the name of the output is that of a file
+
+A folder is read with all that are in it, in the order of their paths; what is hidden,
+or in the output, is not. `NAME.txt` with `NAME.ann` beside it is a document of BRAT.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from biobert_tf.annotate import brat, detection, formats, storage
+from biobert_tf.annotate.detection import SUFFIXES, Format
+from biobert_tf.corpora import streams
+from biobert_tf.errors import InputError
+
+_SUFFIX_OF: Final[dict[Format, str]] = {
+    "jsonl": ".jsonl",
+    "pubtator": ".pubtator",
+    "bioc_xml": ".xml",
+    "bioc_json": ".json",
+    "conll": ".conll",
+    "html": ".html",
+    "brat": "",
+}
+# What BRAT keeps beside the documents.
+_CONFIGURATION: Final = ".conf"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file with documents, and where they go.
+
+    Attributes:
+        source: The file; the .txt of a document of BRAT.
+        format: Of the source; `auto` only for standard input.
+        name: Of documents that have no other.
+        target: The file; for BRAT the folder.
+        target_format: What is written there.
+        whole: Exists when all of the target is written.
+    """
+
+    source: Path
+    format: Format
+    name: str
+    target: Path
+    target_format: Format
+    whole: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read and written.
+
+    Attributes:
+        places: In the order of the output.
+        folder: Where a file is written for each that is read; None if all documents
+            go to one target.
+        bad: What cannot be read at all.
+    """
+
+    places: tuple[Place, ...]
+    folder: Path | None
+    bad: tuple[InputError, ...] = ()
+
+
+def plan(
+    source: Path, output: Path, input_format: Format, output_format: Format
+) -> Plan:
+    """Returns what is to be read and where it is to be written.
+
+    Args:
+        source: A file, a folder, or `-` for standard input.
+        output: A file, a folder, or `-` for standard output.
+        input_format: Of all files; `auto` is found out for each.
+        output_format: Of all files; `auto` is what the name of the output says, else
+            the format of the file that is read, else (text, PubMed) JSON lines.
+
+    Raises:
+        InputError: There is nothing to read, the output is the input, or its format
+            cannot be written or is not said.
+    """
+    if output_format not in ("auto", *formats.WRITTEN):
+        raise InputError(
+            f"--output_format={output_format} is read only; want one of "
+            f"{', '.join(sorted(formats.WRITTEN))}"
+        )
+    if source != formats.STANDARD and source.resolve() == output.resolve():
+        raise InputError.at(output, None, "is the input; choose another output")
+    if source.is_dir():
+        return _of_folder(source, output, input_format, output_format)
+    kind = input_format
+    if kind == "auto" and source != formats.STANDARD:
+        kind = formats.detect(source)
+    return Plan((_single(source, kind, output, output_format),), None)
+
+
+def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
+    name = "" if source == formats.STANDARD else storage.bare_name(source.name)
+    is_folder = output.is_dir()
+    target_format = _target_format(kind, output, output_format, is_folder)
+    if is_folder and target_format != "brat":
+        output /= _target_name(Path(source.name), kind, target_format)
+    return Place(source, kind, name, output, target_format, output)
+
+
+def _target_format(
+    kind: Format, output: Path, output_format: Format, is_folder: bool
+) -> Format:
+    if output_format != "auto":
+        return output_format
+    named = None if is_folder else SUFFIXES.get(detection.suffix(output))
+    if named in formats.WRITTEN:
+        return named
+    if kind in formats.WRITTEN and kind != "html":
+        return kind
+    if named is not None:
+        raise InputError.at(
+            output, None, "say what to write, as in --output_format=pubtator"
+        )
+    return "jsonl"
+
+
+def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
+    """Returns the name of a target for that of its source, both below a folder."""
+    if kind == target_format:
+        return source
+    is_packed = streams.is_compressed(source.name) and target_format != "html"
+    end = _SUFFIX_OF[target_format] + (".gz" if is_packed else "")
+    return source.with_name(storage.bare_name(source.name) + end)
+
+
+def _of_folder(
+    source: Path, output: Path, input_format: Format, output_format: Format
+) -> Plan:
+    found: list[tuple[Path, Format]] = []
+    bad: list[InputError] = []
+    for path in _files(source, output):
+        try:
+            kind = input_format
+            if kind == "auto":
+                kind = "brat" if _is_brat(path) else formats.detect(path)
+            found.append((path, kind))
+        except InputError as error:
+            bad.append(error)
+    if not found:
+        told = f"; the first: {bad[0]}" if bad else ""
+        raise InputError.at(source, None, f"holds no file that can be read{told}")
+    is_file = output == formats.STANDARD or (
+        not output.is_dir() and SUFFIXES.get(detection.suffix(output)) is not None
+    )
+    if is_file and output_format != "brat":
+        kinds = {kind for _, kind in found}
+        kind = kinds.pop() if len(kinds) == 1 else "text"
+        target_format = _target_format(kind, output, output_format, False)
+        places = [
+            Place(path, kind, _inner(source, path), output, target_format, output)
+            for path, kind in found
+        ]
+        return Plan(tuple(places), None, tuple(bad))
+    places = [
+        _inside(source, path, kind, output, output_format) for path, kind in found
+    ]
+    return Plan(tuple(_distinct(source, places)), output, tuple(bad))
+
+
+def _files(source: Path, output: Path) -> Iterator[Path]:
+    """Yields the files of a folder that may hold documents.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError.at(
+            str(error.filename), None, f"cannot be read: {error.strerror}"
+        )
+
+    avoided = output.resolve()
+    found = []
+    for folder, names, files in os.walk(source, onerror=refuse):
+        inside = Path(folder)
+        names[:] = [
+            name
+            for name in names
+            if name[0] != "." and (inside / name).resolve() != avoided
+        ]
+        has_brat = any(name.endswith(".ann") for name in files)
+        for name in files:
+            path = inside / name
+            is_known = (
+                name.endswith(".ann") and path.with_suffix(".txt").name in files
+            ) or (has_brat and name.endswith(_CONFIGURATION))
+            if name[0] != "." and not is_known and path.resolve() != avoided:
+                found.append(path)
+    yield from sorted(found, key=lambda path: path.parts)
+
+
+def _is_brat(path: Path) -> bool:
+    return path.suffix == ".ann" or (
+        path.suffix == ".txt" and path.with_suffix(".ann").is_file()
+    )
+
+
+def _inner(source: Path, path: Path) -> str:
+    """Returns the name of a document in a folder, with those of the folders inside."""
+    inner = path.relative_to(source)
+    return str(inner.with_name(storage.bare_name(inner.name)).as_posix())
+
+
+def _inside(
+    source: Path, path: Path, kind: Format, output: Path, output_format: Format
+) -> Place:
+    """Returns the place of one file of a folder, whose output is a folder."""
+    target_format = _target_format(kind, output, output_format, True)
+    inner = path.relative_to(source)
+    name = storage.bare_name(path.name)
+    if kind == "brat":
+        path = path.with_suffix(".txt")
+    if target_format == "brat" and kind in ("brat", "text"):
+        target = output / inner.parent
+        stem = name if kind == "brat" else brat.file_name(name)
+        return Place(path, kind, name, target, target_format, target / f"{stem}.ann")
+    target = output / _target_name(inner, kind, target_format)
+    return Place(path, kind, name, target, target_format, target)
+
+
+def _distinct(source: Path, places: list[Place]) -> Iterator[Place]:
+    """Yields places of which no two are written to the same file.
+
+    Two files that differ in their suffix only keep it: `a.xml.jsonl`, `a.json.jsonl`.
+    """
+    counts = Counter(place.whole for place in places)
+    seen: set[Path] = set()
+    for place in places:
+        if counts[place.whole] > 1 and place.whole == place.target:
+            inner = place.source.name + _SUFFIX_OF[place.target_format]
+            target = place.target.with_name(inner)
+            place = Place(
+                place.source,
+                place.format,
+                place.name,
+                target,
+                place.target_format,
+                target,
+            )
+        if place.whole in seen:
+            raise InputError.at(
+                place.source,
+                None,
+                f"its output, {place.whole}, is that of another file too; rename it",
+            )
+        seen.add(place.whole)
+        yield place
