@@ -62,6 +62,17 @@ def qa(argv: Sequence[str]) -> None:
     qa_run.run(settings)
 
 
+def annotate(argv: Sequence[str]) -> None:
+    """Find the entities of documents of any format."""
+    from biobert_tf.annotate import settings
+
+    annotate_config = flags.parse(settings.AnnotateConfig, argv)
+    from biobert_tf import annotate_run
+
+    # What is written to standard output must be nothing else.
+    print(annotate_run.annotate(annotate_config), file=sys.stderr)
+
+
 def ask(argv: Sequence[str]) -> None:
     """Ask a trained model a question about texts."""
     from biobert_tf.questions import settings
@@ -326,6 +337,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "re": re,
     "qa": qa,
     "ask": ask,
+    "annotate": annotate,
     "re-eval": cli_scores.re_eval,
     "re-data": re_data,
     "re-predict": re_predict,

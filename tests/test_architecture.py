@@ -37,7 +37,9 @@ LIGHT = [
     "corpora.pubmed corpora.jats",
     "corpora.reading",
     "annotate.articles",
-    "annotate.formats",
+    "annotate.formats annotate.settings",
+    "annotate.places",
+    "annotate.jobs",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
     "pretraining_data.workers vocabularies.settings vocabularies.case "
     "questions.abstracts questions.contexts",
@@ -71,6 +73,7 @@ HEAVY = [
     "finetune pretrain_run trained features.extraction",
     "ner_run re_run qa_run extract_features",
     "re_folds re_predict qa_ask ner_annotator",
+    "annotate_run api",
     "demos",
     "cli",
 ]

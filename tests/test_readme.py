@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli, config, flags, pretraining_config, qa_config
+from biobert_tf.annotate import settings as annotate_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.questions import settings as question_settings
 from biobert_tf.relations import settings as relation_settings
@@ -29,6 +30,7 @@ COMMANDS = {
     "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
+    "biobert annotate": (annotate_settings.AnnotateConfig, {}),
     "biobert ask": (question_settings.AskConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
 }

@@ -88,14 +88,24 @@ class Job:
         """Yields the documents that are to be written, one at a time."""
         for i in self.todo:
             place = self._places[i]
+            num_good = num_bad = 0
+
+            def on_bad(error: InputError) -> None:
+                nonlocal num_bad
+                num_bad += 1
+                self._on_bad(error)
+
             try:
                 for loaded in formats.read(
-                    place.source, place.format, self._on_bad, place.name
+                    place.source, place.format, on_bad, place.name
                 ):
+                    num_good += 1
                     yield Item(i, loaded)
             except InputError as error:
+                on_bad(error)
+            if num_bad and not num_good:
+                # An empty output would stand for it for ever.
                 self._unread.add(i)
-                self._on_bad(error)
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes documents with what is new in them.

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of `biobert annotate`."""
+
+import dataclasses
+from pathlib import Path
+
+from biobert_tf.annotate.detection import Format
+from biobert_tf.config import DeviceConfig, at_least, required, setting
+from biobert_tf.errors import InputError
+
+_FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll, brat"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AnnotateConfig:
+    """Everything `biobert annotate` can be told."""
+
+    model: str = required(
+        "Directories that run_ner.py has trained, comma-separated: the entities of all "
+        "are put together."
+    )
+    input: Path = required("Documents: a file, a folder, or - for standard input.")
+    output: Path = required(
+        "Where they go: a file, a folder, or - for standard output."
+    )
+    input_format: Format = setting(
+        "auto", f"{_FORMATS}, or auto, which looks into every file."
+    )
+    output_format: Format = setting(
+        "auto",
+        "jsonl, pubtator, bioc_xml, bioc_json, conll, brat, html, or auto: what the "
+        "name of the output says, else as the input, else jsonl.",
+    )
+    min_probability: float = setting(
+        0.0, "Leave out entities less probable than this, [0, 1]."
+    )
+    predict_batch_size: int = setting(32, "Sentences per step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a probability that is none, and a model that is not named."""
+        at_least(self, predict_batch_size=1, min_probability=0)
+        if self.min_probability > 1:
+            raise InputError(
+                f"--min_probability={self.min_probability}: must be at most 1"
+            )
+        if not self.models:
+            raise InputError("--model names no directory")
+
+    @property
+    def models(self) -> list[Path]:
+        """Returns the directories of the models."""
+        parts = (part.strip() for part in self.model.split(","))
+        return [Path(part).expanduser() for part in parts if part]

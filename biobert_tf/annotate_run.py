@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert annotate`: documents in, the same with entities out.
+
+    files -> documents -> entities of one model or several -> documents -> files
+
+Documents are read, annotated and written one after the other; a few thousand sentences
+are held at a time, whatever the number of documents.
+"""
+
+import collections
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from biobert_tf.annotate import jobs, places
+from biobert_tf.annotate.document import Added, Mention, Passage
+from biobert_tf.annotate.jobs import Item, Job
+from biobert_tf.annotate.settings import AnnotateConfig
+from biobert_tf.errors import InputError
+from biobert_tf.ner_annotator import Annotator, FoundEntity
+
+_LOG = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_REPORTS: Final = 10.0
+
+
+@dataclasses.dataclass
+class _Bad:
+    """Tells of documents that are left out, and counts them."""
+
+    count: int = 0
+
+    def __call__(self, error: InputError) -> None:
+        self.count += 1
+        _LOG.warning("left out: %s", error)
+
+
+def annotate(settings: AnnotateConfig) -> str:
+    """Finds the entities of documents; returns a line to print.
+
+    Raises:
+        InputError: A model cannot be used, there is nothing to read, or the output
+            cannot be written. A document that cannot be read is reported and left out.
+    """
+    plan = places.plan(
+        settings.input, settings.output, settings.input_format, settings.output_format
+    )
+    bad = _Bad()
+    job = Job(plan, _decisive(settings), bad)
+    if not job.todo:
+        return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
+    annotator = Annotator.load(
+        settings.models, settings.device, settings.predict_batch_size
+    )
+    totals = job.write(_annotated(job, annotator, settings.min_probability))
+    return summary(totals, bad.count)
+
+
+def summary(totals: jobs.Totals, num_bad: int) -> str:
+    """Returns in one line what was written.
+
+    Args:
+        totals: Of a job.
+        num_bad: Documents and files that were left out.
+    """
+    written = totals.written
+    by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
+    parts = [
+        f"{written.documents} documents, {written.mentions.total()} entities"
+        + (f" ({by_type})" if by_type else "")
+    ]
+    if totals.num_kept:
+        parts.append(f"{totals.num_kept} files were there already")
+    parts += [f"{number} x {note}" for note, number in sorted(written.notes.items())]
+    if num_bad:
+        parts.append(f"{num_bad} left out, see above")
+    return "; ".join(parts)
+
+
+def _decisive(settings: AnnotateConfig) -> dict[str, object]:
+    """Returns the settings that decide what is written, ready for JSON."""
+    return {
+        "models": [str(path.resolve()) for path in settings.models],
+        "input_format": settings.input_format,
+        "output_format": settings.output_format,
+        "min_probability": settings.min_probability,
+        "mixed_precision": settings.device.mixed_precision,
+    }
+
+
+def _annotated(
+    job: Job, annotator: Annotator, min_probability: float
+) -> Iterator[tuple[Item, Added]]:
+    """Yields the documents of a job with their entities; reports now and then."""
+    waiting: collections.deque[Item] = collections.deque()
+
+    def texts() -> Iterator[tuple[Passage, ...]]:
+        for item in job.documents():
+            waiting.append(item)
+            yield item.loaded.document.passages
+
+    begin = last = time.monotonic()
+    for number, found in enumerate(annotator.annotate(texts()), start=1):
+        item = waiting.popleft()
+        kept = (entity for entity in found if entity.probability >= min_probability)
+        yield item, [_mention(item, entity) for entity in kept]
+        if (now := time.monotonic()) - last > _SECONDS_BETWEEN_REPORTS:
+            last = now
+            rate = number / (now - begin)
+            _LOG.info("%d documents annotated, %.1f a second", number, rate)
+
+
+def _mention(item: Item, entity: FoundEntity) -> Mention:
+    """Returns an entity as a new mention of a document; its id is given later."""
+    return Mention(
+        id="",
+        type=entity.type,
+        spans=((entity.start, entity.end),),
+        text=item.loaded.document.slice(entity.start, entity.end),
+        probability=entity.probability,
+    )

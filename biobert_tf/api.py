@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert_tf.load(path)`: a trained model as an object of Python.
+
+What a model can do depends on what it was trained for:
+
+    run_ner.py   annotate       texts to entities
+    run_re.py    classify       texts with placeholders to relations
+    run_qa.py    answer         a question and texts to answers
+    any          embed          texts to vectors
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from biobert_tf import checkpoints, files, ner_annotator, qa_ask, re_predict
+from biobert_tf import run_directory as directories
+from biobert_tf.annotate.document import Passage
+from biobert_tf.config import DeviceConfig, MixedPrecision, ModelConfig, TextConfig
+from biobert_tf.errors import InputError
+from biobert_tf.features import extraction
+from biobert_tf.features.reading import Part, Text
+from biobert_tf.features.settings import Pooling, VectorConfig
+from biobert_tf.inference import Inference, Row
+from biobert_tf.ner_annotator import Annotator, FoundEntity
+from biobert_tf.qa_ask import Answerer, FoundAnswer
+from biobert_tf.questions.contexts import NamedText
+from biobert_tf.tasks import relation_reading
+from biobert_tf.tasks.relation_reading import RelationExample
+
+Kind = Literal["ner", "re", "qa", "encoder"]
+
+# What only the settings of one script have.
+_SIGNS: Mapping[str, Kind] = {
+    "question_type": "qa",
+    "task_name": "re",
+    "train_on": "ner",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entity:
+    """An entity in a text.
+
+    Attributes:
+        start: Of its first character in the text.
+        end: Behind its last character.
+        text: `text[start:end]`.
+        type: Of the entity.
+        probability: Of exactly this entity, in [0, 1].
+    """
+
+    start: int
+    end: int
+    text: str
+    type: str
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """What a text says of its two entities.
+
+    Attributes:
+        label: The most probable one.
+        probabilities: Of every label, in [0, 1].
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Returns the probability of the label, in [0, 1]."""
+        return self.probabilities[self.label]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model; made by `load`.
+
+    Attributes:
+        path: Its directory or checkpoint.
+        kind: What it was trained for.
+        settings: How it was trained, by the names of the flags; none of a checkpoint
+            that no run of ours has written.
+        batch_size: Rows per step, over all devices.
+        device: Where to compute.
+        text: Case, and most pieces of a row, for `embed`.
+    """
+
+    path: Path
+    kind: Kind
+    settings: Mapping[str, Any]
+    batch_size: int
+    device: DeviceConfig
+    text: TextConfig
+
+    def annotate(self, texts: Iterable[str]) -> list[list[Entity]]:
+        """Returns the entities of texts of any length, in the order of the texts.
+
+        Raises:
+            InputError: It is no model of run_ner.py.
+        """
+        self._require("ner", "annotate")
+        texts = _listed(texts)
+        documents = ([Passage(0, text)] for text in texts)
+        found = self._annotator.annotate(documents)
+        return [
+            [_entity(text, entity) for entity in entities]
+            for text, entities in zip(texts, found, strict=True)
+        ]
+
+    def classify(self, texts: Iterable[str]) -> list[Relation]:
+        """Returns what sentences say of two entities.
+
+        Args:
+            texts: With the placeholders that the model was trained on, as
+                "@GENE$ causes @DISEASE$."
+
+        Raises:
+            InputError: It is no model of run_re.py, or the entities of a sentence are
+                too far apart for it.
+        """
+        self._require("re", "classify")
+        task, estimator = self._classifier
+        examples = [
+            RelationExample(
+                str(i), text, None, relation_reading.entity_spans(text, "biobert")
+            )
+            for i, text in enumerate(_listed(texts))
+        ]
+        rows: list[Row] = []
+        for record in task.featurize(examples):
+            length = len(record.pieces)
+            names = ("input_ids", "segment_ids")
+            rows.append(
+                {
+                    name: np.array(record.features[name][:length], np.int32)
+                    for name in names
+                }
+            )
+        step = self._inference.compiled(
+            lambda batch: {"logits": estimator.model(batch, training=False)["logits"]}
+        )
+        outputs = self._inference.run(step, rows, task.max_seq_length)
+        return [_relation(task.labels, output["logits"]) for output in outputs]
+
+    def answer(
+        self,
+        question: str,
+        texts: str | Mapping[str, str] | Iterable[str],
+        num_answers: int = 5,
+    ) -> list[FoundAnswer]:
+        """Returns the answers to a question that texts give, best first.
+
+        Args:
+            question: Its text.
+            texts: One text, several, or several by name; the `source` of an answer is
+                the name, or the number of the text.
+            num_answers: Most answers to return.
+
+        Raises:
+            InputError: It is no model of run_qa.py.
+        """
+        self._require("qa", "answer")
+        if not isinstance(texts, Mapping):
+            several = [texts] if isinstance(texts, str) else texts
+            texts = {str(i): text for i, text in enumerate(several)}
+        named = [NamedText(name, text) for name, text in texts.items()]
+        return self._answerer.answer(question, named, num_answers)
+
+    def embed(
+        self,
+        texts: Iterable[str],
+        pooling: Pooling = "mean",
+        layers: Sequence[int] = (-1,),
+    ) -> np.ndarray | list[np.ndarray]:
+        """Returns vectors of texts of any length, float32.
+
+        Args:
+            texts: Any.
+            pooling: `mean` or `max` of the pieces of a text, `cls`, or `none`.
+            layers: Of the encoder, 0 is the first, -1 the last. Vectors of several
+                layers are put behind each other.
+
+        Returns:
+            `[texts, width]`; of `none`, for every text `[pieces, width]`.
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        wanted = VectorConfig(
+            layers=",".join(map(str, layers)), layer_mix="concat", pooling=pooling
+        )
+        parts = (Text(Part(text, 0)) for text in _listed(texts))
+        found = [each.vectors for each in self._extractor.embed(parts, wanted)]
+        if pooling == "none":
+            return [vectors[:, 0] for vectors in found]
+        width = self._extractor.network.config.hidden_size * len(layers)
+        return np.array([vectors[0] for vectors in found], np.float32).reshape(
+            len(found), width
+        )
+
+    # --- loaded when they are needed --------------------------------------------------
+
+    @functools.cached_property
+    def _annotator(self) -> Annotator:
+        return ner_annotator.Annotator.load([self.path], self.device, self.batch_size)
+
+    @functools.cached_property
+    def _classifier(self) -> tuple[Any, Any]:
+        return re_predict.load(self.path, self.device)
+
+    @functools.cached_property
+    def _answerer(self) -> Answerer:
+        return qa_ask.Answerer.load(self.path, self.device, self.batch_size)
+
+    @functools.cached_property
+    def _extractor(self) -> extraction.Extractor:
+        model = ModelConfig(init_checkpoint=self.path)
+        return extraction.load(self.text, model, self.device, self.batch_size)
+
+    @functools.cached_property
+    def _inference(self) -> Inference:
+        _, estimator = self._classifier
+        return Inference(
+            batch_size=self.batch_size, strategy=estimator.strategy, device=self.device
+        )
+
+    def _require(self, kind: Kind, method: str) -> None:
+        if self.kind != kind:
+            raise InputError.at(
+                self.path,
+                None,
+                f"cannot {method}: it is a model of kind {self.kind}, not {kind}",
+            )
+
+
+def load(
+    path: str | Path,
+    *,
+    device: DeviceConfig | None = None,
+    mixed_precision: MixedPrecision = "off",
+    batch_size: int = 32,
+    do_lower_case: bool | None = None,
+    max_seq_length: int | None = None,
+) -> Model:
+    """Returns a trained model; its weights are read when they are first needed.
+
+    Args:
+        path: The output directory of a run; for `embed` alone any checkpoint.
+        device: Where to compute; default: all local GPUs, else the CPU.
+        mixed_precision: `bfloat16` or `float16` computes faster where the device can.
+        batch_size: Rows per step, over all devices.
+        do_lower_case: Default: as the model was trained, or false.
+        max_seq_length: Most pieces of a row, for `embed`; default: as the model was
+            trained, or 128.
+
+    Raises:
+        InputError: There is no such checkpoint.
+    """
+    path = Path(path).expanduser()
+    checkpoints.require(path)
+    found = checkpoints.companion(path, [directories.SETTINGS_FILE])
+    settings = files.read_json(found) if found else {}
+    kind: Kind = next(
+        (kind for sign, kind in _SIGNS.items() if sign in settings), "encoder"
+    )
+    if do_lower_case is None:
+        do_lower_case = settings.get("do_lower_case", False)
+    if max_seq_length is None:
+        max_seq_length = settings.get("max_seq_length", 128)
+    if device is None:
+        device = DeviceConfig(mixed_precision=mixed_precision)
+    return Model(
+        path=path,
+        kind=kind,
+        settings=settings,
+        batch_size=batch_size,
+        device=device,
+        text=TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length),
+    )
+
+
+def _listed(texts: Iterable[str]) -> list[str]:
+    """Returns texts as a list; one alone is refused, since it would be its letters."""
+    if isinstance(texts, str):
+        raise TypeError("want a list of texts, not one text")
+    return list(texts)
+
+
+def _entity(text: str, found: FoundEntity) -> Entity:
+    shown = text[found.start : found.end]
+    return Entity(found.start, found.end, shown, found.type, found.probability)
+
+
+def _relation(labels: Sequence[str], logits: np.ndarray) -> Relation:
+    weights = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities = (weights / weights.sum()).tolist()
+    return Relation(
+        labels[int(logits.argmax())], dict(zip(labels, probabilities, strict=True))
+    )

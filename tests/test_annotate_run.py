@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert annotate`, with a model that has learned four sentences."""
+
+import gzip
+import io
+import json
+import re
+from types import SimpleNamespace
+
+import ner_toys as toys
+import pytest
+
+from biobert_tf import cli, program
+from biobert_tf.annotate import formats
+from biobert_tf.annotate.document import mentions_in
+
+TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    toys.forget_determinism()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    toy = toys.Toy(tmp_path_factory.mktemp("toy"))
+    cli.ner(toy.argv(num_train_epochs=60, do_predict=False))
+    return toy.output
+
+
+def annotate(model, capsys, source, output, **values):
+    """Runs `biobert annotate`; returns its status and the lines it says."""
+    flags = {"model": model, "input": source, "output": output, "strategy": "cpu"}
+    argv = [f"--{name}={value}" for name, value in {**flags, **values}.items()]
+    status = program.run(cli.annotate, ["biobert annotate", *argv])
+    return status, capsys.readouterr().err.splitlines()
+
+
+def entities(path, format="auto"):
+    """The entities of every document of a file: (text, type, place)."""
+    found = {}
+    for loaded in formats.read(path, format):
+        document = loaded.document
+        document.check()
+        found[document.id] = [
+            (mention.text, mention.type, mention.spans) for mention in document.mentions
+        ]
+    return found
+
+
+EXPECTED = [
+    ("aspirin", "Chem", ((0, 7),)),
+    ("nephritis", "Dis", ((19, 28),)),
+    ("Liver cancer", "Dis", ((39, 51),)),
+]
+
+
+def write(path, text=TEXT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["out.jsonl", "out.jsonl.gz", "out.xml", "out.json", "brat"]
+)
+def test_formats(model, tmp_path, capsys, name):
+    source, output = write(tmp_path / "a.txt"), tmp_path / name
+    more = {"out.xml": "bioc_xml", "out.json": "bioc_json", "brat": "brat"}
+    given = {"output_format": more[name]} if name in more else {}
+    status, said = annotate(model, capsys, source, output, **given)
+    assert status == 0
+    assert said[-1].startswith("1 documents, 3 entities (Chem 1, Dis 2)")
+    assert entities(output) == {"a": EXPECTED}
+
+
+def test_html(model, tmp_path, capsys):
+    source = write(tmp_path / "a.txt", TEXT + "<script>")
+    status, _ = annotate(model, capsys, source, tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text("utf-8")
+    assert status == 0
+    for text, _, _ in EXPECTED:
+        assert re.search(rf"<mark[^>]*>{text}<", page), text
+    assert "<script>" not in page
+
+
+def test_standard_input_and_output(model, tmp_path, capsysbinary, monkeypatch):
+    stdin = SimpleNamespace(buffer=io.BytesIO(TEXT.encode()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    argv = [f"--model={model}", "--input=-", "--output=-", "--strategy=cpu"]
+    argv += ["--input_format=text", "--output_format=jsonl"]
+    assert program.run(cli.annotate, ["biobert annotate", *argv]) == 0
+    [line] = capsysbinary.readouterr().out.splitlines()
+    document = json.loads(line)
+    assert document["text"] == TEXT
+    found = [document["text"][e["start"] : e["end"]] for e in document["entities"]]
+    assert found == [text for text, _, _ in EXPECTED]
+    assert all(0 < entity["probability"] <= 1 for entity in document["entities"])
+
+
+def test_several_models_and_a_least_probability(model, tmp_path, capsys):
+    source = write(tmp_path / "a.txt")
+    both = f"{model}, {model}"
+    status, said = annotate(both, capsys, source, tmp_path / "out.jsonl")
+    assert status == 0
+    assert entities(tmp_path / "out.jsonl") == {"a": EXPECTED}
+    given = {"min_probability": 1.0}
+    status, said = annotate(model, capsys, source, tmp_path / "none.jsonl", **given)
+    assert said[-1].startswith("1 documents, 0 entities")
+
+
+def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
+    source, output = tmp_path / "in", tmp_path / "out"
+    write(source / "b.txt")
+    write(source / "deep" / "c.txt", "Liver cancer")
+    (source / "a.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (source / "broken.txt").write_bytes(b"Sj\xf6gren")
+    status, said = annotate(model, capsys, source, output, output_format="jsonl")
+    assert status == 0
+    assert "3 documents" in said[-1]
+    assert said[-1].endswith("; 1 left out, see above")
+    names = sorted(
+        str(path.relative_to(output))
+        for path in output.rglob("*")
+        if path.is_file() and path.name[0] != "."
+    )
+    assert names == ["a.jsonl.gz", "b.jsonl", "deep/c.jsonl"]
+    before = (output / "b.jsonl").stat().st_mtime_ns
+    (output / "deep" / "c.jsonl").unlink()
+    status, said = annotate(model, capsys, source, output, output_format="jsonl")
+    assert "1 documents" in said[-1]
+    assert "2 files were there already" in said[-1]
+    assert (output / "b.jsonl").stat().st_mtime_ns == before
+    (source / "broken.txt").unlink()
+    status, said = annotate(model, capsys, source, output, output_format="jsonl")
+    assert (status, said[-1]) == (0, f"all 3 files are annotated already, in {output}")
+    # Other settings would give other files.
+    given = {"output_format": "jsonl", "min_probability": 0.5}
+    status, said = annotate(model, capsys, source, output, **given)
+    assert status == 2
+    assert said[-1].startswith(f"error: {output}: was written with other settings; ")
+
+
+def test_a_bad_document_loses_no_other(model, tmp_path, capsys):
+    lines = [{"id": str(i), "text": "Liver cancer", "entities": []} for i in range(3)]
+    text = "\n".join([json.dumps(lines[0]), "{", *map(json.dumps, lines[1:])])
+    source = write(tmp_path / "in.jsonl", text)
+    status, said = annotate(model, capsys, source, tmp_path / "out.jsonl")
+    assert status == 0
+    assert said[-1].endswith("; 1 left out, see above")
+    found = entities(tmp_path / "out.jsonl")
+    assert list(found) == ["0", "1", "2"]
+
+
+def test_entities_that_were_there_stay(model, tmp_path, capsys):
+    old = {"id": "T1", "start": 0, "end": 7, "type": "Drug"}
+    document = {"id": "d", "text": TEXT, "entities": [old]}
+    source = write(tmp_path / "in.jsonl", json.dumps(document))
+    annotate(model, capsys, source, tmp_path / "out.jsonl")
+    [loaded] = formats.read(tmp_path / "out.jsonl", "jsonl")
+    assert mentions_in(loaded.document.mentions)[0].type == "Drug"
+    assert len(loaded.document.mentions) == 4
+    assert len({mention.id for mention in loaded.document.mentions}) == 4
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"model": " , "}, "--model names no directory"),
+        ({"min_probability": 2}, "--min_probability=2.0: must be at most 1"),
+        ({"predict_batch_size": 0}, "--predict_batch_size=0: must be at least 1"),
+        ({"input": "absent.txt"}, "absent.txt: no such file"),
+        (
+            {"model": "absent"},
+            "absent: holds no model of run_ner.py; give its --output",
+        ),
+        ({"output_format": "text"}, "--output_format=text is read only; want one of"),
+        ({"output_format": "xml"}, "flag --output_format=xml: value should be one of"),
+    ],
+)
+def test_refusals(model, tmp_path, capsys, values, message):
+    flags = {"source": write(tmp_path / "a.txt"), **values}
+    source = flags.pop("input", flags.pop("source"))
+    flags.pop("source", None)
+    given = flags.pop("model", model)
+    status, said = annotate(given, capsys, source, tmp_path / "out.jsonl", **flags)
+    errors = [line for line in said if line.startswith("error: ")]
+    assert (status, len(errors)) == (2, 1)
+    assert errors[0].startswith(f"error: {message}")
+    assert not (tmp_path / "out.jsonl").exists()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert_tf.load`, with tiny models of every kind."""
+
+import subprocess
+import sys
+
+import ner_toys
+import numpy as np
+import pytest
+import qa_toys
+import re_toys
+
+import biobert_tf
+from biobert_tf import cli, files
+from biobert_tf.config import DeviceConfig
+from biobert_tf.errors import InputError
+
+CPU = DeviceConfig(strategy="cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_trace():
+    yield
+    ner_toys.forget_determinism()
+
+
+def load(path, **more):
+    return biobert_tf.load(path, device=CPU, batch_size=4, **more)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A trained model of every script."""
+    folder = tmp_path_factory.mktemp("models")
+    ner, re, qa = ner_toys.Toy, re_toys.Toy, qa_toys.Toy
+    runs = {"ner": (cli.ner, ner, 60), "re": (cli.re, re, 20), "qa": (cli.qa, qa, 30)}
+    for name, (command, toy, num_epochs) in runs.items():
+        made = toy(folder / name)
+        command(
+            made.argv(num_train_epochs=num_epochs, output_dir=folder / f"{name}-out")
+        )
+    return {name: load(folder / f"{name}-out") for name in runs}
+
+
+def test_kinds(models):
+    assert {name: model.kind for name, model in models.items()} == {
+        "ner": "ner",
+        "re": "re",
+        "qa": "qa",
+    }
+
+
+def test_annotate(models):
+    text = "severe\nLiver cancer ."
+    [none, some] = models["ner"].annotate(["", text])
+    assert none == []
+    [entity] = [entity for entity in some if entity.type == "Dis"]
+    assert entity.text == text[entity.start : entity.end] == "Liver cancer"
+    assert 0 < entity.probability <= 1
+
+
+def test_classify(models):
+    texts = [text for text, _ in re_toys.TEST]
+    found = models["re"].classify(texts)
+    path = models["re"].path / "predictions.jsonl"
+    expected = [line.split('"label": "')[1][0] for line in path.open(encoding="utf-8")]
+    assert [relation.label for relation in found] == expected
+    written = np.loadtxt(models["re"].path / "test_results.tsv")
+    ours = [list(relation.probabilities.values()) for relation in found]
+    np.testing.assert_allclose(ours, written, atol=1e-5)
+    for relation in found:
+        assert relation.probability == max(relation.probabilities.values())
+
+
+def test_answer(models):
+    question, passage, _ = qa_toys.TRAIN[0]
+    model = models["qa"]
+    [best, *_] = model.answer(question, passage)
+    assert (best.text, best.source) == ("cancer", "0")
+    assert passage[best.start : best.end] == "cancer"
+    [other] = model.answer(question, ["1 2 3 .", passage], num_answers=1)
+    named = model.answer(question, {"x": "1 2 3 .", "y": passage}, num_answers=1)
+    assert [answer.source for answer in named] == ["xy"[int(other.source)]]
+
+
+@pytest.mark.parametrize("kind", ["ner", "re", "qa"])
+def test_embed(models, kind):
+    model = models[kind]
+    texts = ["Liver cancer", "", "aspirin helps with nephritis " * 9]
+    mean = model.embed(texts)
+    assert mean.shape == (3, 8)
+    assert mean.dtype == np.float32
+    np.testing.assert_array_equal(mean[1], 0)
+    pieces = model.embed(texts, pooling="none")
+    assert [len(vectors) for vectors in pieces] == [2, 0, 5 * 9]
+    np.testing.assert_allclose(pieces[0].mean(axis=0), mean[0], atol=1e-6)
+    assert model.embed(texts, layers=(-1, 0)).shape == (3, 16)
+    # In any order, alone or with others.
+    np.testing.assert_allclose(model.embed(texts[::-1])[::-1], mean, atol=1e-5)
+    assert model.embed([]).shape == (0, 8)
+
+
+def test_a_checkpoint_of_no_run_gives_vectors(tmp_path):
+    folder = ner_toys.write_model(tmp_path / "model")
+    model = load(folder, max_seq_length=12)
+    assert model.kind == "encoder"
+    assert model.embed(["Liver"]).shape == (1, 8)
+    with pytest.raises(InputError, match="it is a model of kind encoder, not ner"):
+        model.annotate(["Liver"])
+
+
+@pytest.mark.parametrize(
+    "kind, method, arguments",
+    [
+        ("ner", "classify", [["x"]]),
+        ("ner", "answer", ["x", "y"]),
+        ("re", "annotate", [["x"]]),
+        ("qa", "classify", [["x"]]),
+    ],
+)
+def test_what_a_model_cannot_do(models, kind, method, arguments):
+    with pytest.raises(
+        InputError, match=f"cannot {method}: it is a model of kind {kind}"
+    ):
+        getattr(models[kind], method)(*arguments)
+
+
+def test_a_text_alone_is_refused(models):
+    for call in (models["ner"].annotate, models["re"].classify, models["qa"].embed):
+        with pytest.raises(TypeError, match="want a list of texts, not one text"):
+            call("Liver cancer")
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(InputError, match="no such checkpoint"):
+        load(tmp_path / "absent")
+
+
+def test_unknown_layer(models):
+    with pytest.raises(InputError, match="no layer 1; the model has 1"):
+        models["ner"].embed(["x"], layers=(1,))
+
+
+def test_the_package_imports_no_tensorflow_until_it_is_needed():
+    code = (
+        "import sys, biobert_tf; assert 'tensorflow' not in sys.modules; "
+        "biobert_tf.load; assert 'tensorflow' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    with pytest.raises(AttributeError, match="has no attribute 'unload'"):
+        _ = biobert_tf.unload
+
+
+def test_settings_are_those_of_the_run(models):
+    for model in models.values():
+        assert model.settings == files.read_json(model.path / "settings.json")
