@@ -33,6 +33,8 @@ LIGHT = [
     "corpora.reading",
     "annotate.articles",
     "annotate.formats",
+    "annotate.places",
+    "annotate.jobs",
     "corpora.corpus pretraining_data.documents pretraining_data.tf_examples "
     "pretraining_data.workers vocabularies.settings vocabularies.case",
     "pretraining_data.pairs pretraining_data.spool vocabularies.words",
