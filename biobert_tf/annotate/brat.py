@@ -93,11 +93,12 @@ def _without_text(path: Path) -> InputError:
     return InputError.at(path, None, f"no {path.stem}.txt beside it")
 
 
-def load(text_path: Path) -> Loaded:
+def load(text_path: Path, name: str = "") -> Loaded:
     """Reads one document.
 
     Args:
         text_path: The .txt; the .ann, if there is one, is beside it.
+        name: The document's id; by default the name of the file.
 
     Raises:
         InputError: As `read`.
@@ -112,7 +113,7 @@ def load(text_path: Path) -> Loaded:
     for number, line in enumerate(content.split("\n"), start=1):
         reader.add(number, line.removesuffix("\r"))
     document = AnnotatedDocument(
-        text_path.stem,
+        name or text_path.stem,
         (Passage(0, text.removeprefix(storage.BOM)),),
         tuple(reader.read_mentions()),
         tuple(reader.read_relations()),

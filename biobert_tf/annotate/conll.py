@@ -10,8 +10,8 @@ r"""CoNLL files: a word per line with its label last, a blank line after each se
 Columns are separated by any white space; the word is the first. From a `-DOCSTART-` on,
 a document is what follows it up to the next; before the first, every sentence is one,
 named by the number of its first line. Its text is the words with a space between two,
-and a line break between sentences. If all its last columns are labels (BIO, IOB1 or
-IOBES, with or without types), they are its mentions.
+and a line break between sentences. If the last column at the beginning of the file is
+one of labels (BIO, IOB1 or IOBES, with or without types), they are the mentions.
 
 New mentions become one more column, all others stay: with `word gold predicted` a file
 can be scored by conlleval. A word that a mention covers in part is labelled whole. Of
@@ -103,8 +103,11 @@ def read(
         InputError: From `on_bad`: a row has no label where others have one, or a
             label of another form. It names the line.
     """
+    is_labelled = _is_labelled(stream)
     return storage.readable(
-        _blocks(stream), lambda block: _document(stream.path, block), on_bad
+        _blocks(stream),
+        lambda block: _document(stream.path, block, is_labelled),
+        on_bad,
     )
 
 
@@ -126,13 +129,14 @@ def _blocks(stream: storage.Stream) -> Iterator[Block]:
         yield block
 
 
-def _document(path: Path, block: Block) -> Loaded:
+def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     for number, row in block:
         storage.require_utf8(path, number, row)
     first, head = block[0]
     is_marked = head.split()[:1] == [DOCUMENT_START]
     rows = block[1:] if is_marked else block
-    is_labelled = _is_labelled(path, [each for each in rows if each[1].strip()])
+    if is_labelled:
+        _require_labels(path, [each for each in rows if each[1].strip()])
     texts: list[str] = []
     sentences: list[tuple[Word, ...]] = []
     mentions: list[Mention] = []
@@ -169,26 +173,32 @@ def _words(rows: Iterable[str], offset: int) -> Iterator[Word]:
         offset = end + 1
 
 
-def _is_labelled(path: Path, rows: Block) -> bool:
-    """Returns whether the last columns are labels.
+def _is_labelled(stream: storage.Stream) -> bool:
+    """Returns whether a row of a file's head has a label last."""
+    lines = stream.head.decode("utf-8", "replace").splitlines()
+    rows = (line.split() for line in lines)
+    return any(
+        len(row) > 1 and row[0] != DOCUMENT_START and _IS_LABELLED.fullmatch(row[-1])
+        for row in rows
+    )
+
+
+def _require_labels(path: Path, rows: Block) -> None:
+    """Checks that the last column of every row is a label.
 
     Raises:
-        InputError: Those of some rows are.
+        InputError: One is not.
     """
-    columns = [(number, row.split()) for number, row in rows]
-    labels = [(number, row[-1] if len(row) > 1 else "") for number, row in columns]
-    if not any(_IS_LABELLED.fullmatch(label) for _, label in labels):
-        return False
-    for number, label in labels:
-        if not label:
+    for number, row in rows:
+        columns = row.split()
+        if len(columns) == 1:
             raise InputError.at(
                 path, number, "one column where other rows have a label; add the label"
             )
-        if not LABEL.fullmatch(label):
+        if not LABEL.fullmatch(columns[-1]):
             raise InputError.at(
-                path, number, f"label {label[:40]!r} is not O, B-TYPE or I-TYPE"
+                path, number, f"label {columns[-1][:40]!r} is not O, B-TYPE or I-TYPE"
             )
-    return True
 
 
 def _mentions(words: Sequence[Word], text: str, number: int) -> Iterator[Mention]:

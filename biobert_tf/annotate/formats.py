@@ -178,7 +178,7 @@ def read(
         yield from brat.read(path, on_bad)
         return
     if format == "brat" and path.suffix == ".txt":
-        yield from storage.readable([path], brat.load, on_bad)
+        yield from storage.readable([path], lambda one: brat.load(one, name), on_bad)
         return
     if format in ("brat", "html"):
         problem = "no such folder; want one of .txt and .ann"

@@ -5,6 +5,7 @@ Contrast is that of WCAG 2: text on the colour of a type has at least `TEXT_CONT
 the name of a type on its colour at least `NAME_CONTRAST` (AA asks for 4.5 of both).
 """
 
+import bisect
 import colorsys
 import hashlib
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ TEXT_CONTRAST: Final = 11.0
 NAME_CONTRAST: Final = 5.0
 
 _SATURATION: Final = 0.7
+_STEPS: Final = 200  # of lightness, from black to white
 # Hues of usual types, in degrees, far from each other; all others follow the name.
 _HUES: Final = {
     "disease": 0,
@@ -83,12 +85,17 @@ def _luminance(color: str) -> float:
 
 def _readable(hue: float, against: str, wanted: float) -> str:
     """Returns the colour of a hue that is next to `against` and far enough from it."""
-    is_lighter = _luminance(against) < 0.18
-    steps = [i / 200 for i in range(201)]
-    for lightness in steps if is_lighter else reversed(steps):
+    base = _luminance(against)
+    sign = 1 if base < 0.18 else -1
+
+    def color(step: int) -> str:
+        lightness = step / _STEPS if sign > 0 else 1 - step / _STEPS
         rgb = colorsys.hls_to_rgb(hue, lightness, _SATURATION)
-        color = "#" + "".join(f"{round(255 * value):02x}" for value in rgb)
-        is_beyond = (_luminance(color) > _luminance(against)) == is_lighter
-        if is_beyond and contrast(color, against) >= wanted:
-            return color
-    raise AssertionError("white and black are far from every colour")
+        return "#" + "".join(f"{round(255 * value):02x}" for value in rgb)
+
+    def is_far(step: int) -> bool:
+        found = color(step)
+        is_beyond = (_luminance(found) - base) * sign > 0
+        return is_beyond and contrast(found, against) >= wanted
+
+    return color(bisect.bisect_left(range(_STEPS), True, key=is_far))

@@ -58,7 +58,7 @@ mark { background: var(--surface); color: inherit; border-bottom: 2px solid var(
   -webkit-box-decoration-break: clone; box-decoration-break: clone; }
 mark mark { padding: 0 .1rem; }
 mark::after { content: attr(data-type); color: var(--name); font-size: .68em;
-  font-weight: 600; margin-inline: .25em .1em; letter-spacing: .01em; }
+  font-weight: 600; margin-inline: .25em .1em; white-space: normal; }
 mark.part::after { content: none; }
 mark:focus { outline: 2px solid var(--text); outline-offset: 1px; }
 mark:focus::before { content: attr(title); position: fixed; left: 0; right: 0;
@@ -66,7 +66,7 @@ mark:focus::before { content: attr(title); position: fixed; left: 0; right: 0;
   color: var(--page); font-size: 1rem; line-height: 1.4; text-align: center;
   white-space: normal; }
 .u { unicode-bidi: isolate; }
-.u::before { content: attr(data-u); font-size: .6em; color: var(--soft);
+.u::before { content: attr(data-u); font-size: .6em; color: inherit;
   border: 1px solid var(--line); border-radius: .2rem; padding: 0 .15rem; }
 details { font-size: .9rem; margin-top: .5rem; }
 summary { cursor: pointer; min-height: 1.5rem; }

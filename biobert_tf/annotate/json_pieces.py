@@ -114,10 +114,12 @@ class _Cutter:
         if self._levels:
             inside = "" if self._start is None else f" inside document {self._number}"
             raise self._error(position, f"not JSON: the file ends{inside}")
-        self._frame.tail = self._text
+        storage.require_utf8(self._path, self._line, self._text)
         if not is_root:
             line = self._line + self._text.count("\n", 0, position)
-            storage.parsed_json(self._path, line, self._frame.text("null"))
+            whole = Frame("", self._frame.parts, tail=self._text)
+            storage.parsed_json(self._path, line, whole.text("null"))
+        self._frame.tail = self._text
 
     def _next(self, position: int) -> re.Match[str] | None:
         """Returns the next token that is whole; None behind the last."""
@@ -197,6 +199,7 @@ class _Cutter:
         if before.strip() == "," and self._number > 1:
             self._frame.separator = before
         else:
+            storage.require_utf8(self._path, self._line, before)
             self._frame.parts.append((self._number, before))
             self._frame.closing = "".join(
                 _CLOSING[level.bracket] for level in reversed(self._levels)

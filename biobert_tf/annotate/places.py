@@ -30,6 +30,7 @@ _SUFFIX_OF: Final[dict[Format, str]] = {
     "html": ".html",
     "brat": "",
 }
+_NOT_PACKED: Final = frozenset(["html", "brat"])
 # What BRAT keeps beside the documents.
 _CONFIGURATION: Final = ".conf"
 
@@ -103,11 +104,12 @@ def plan(
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
-    name = "" if source == formats.STANDARD else storage.bare_name(source.name)
+    shown = storage.STANDARD_INPUT if source == formats.STANDARD else source
     is_folder = output.is_dir()
     target_format = _target_format(kind, output, output_format, is_folder)
     if is_folder and target_format != "brat":
-        output /= _target_name(Path(source.name), kind, target_format)
+        output /= _target_name(Path(shown.name), kind, target_format)
+    name = storage.bare_name(shown.name)
     return Place(source, kind, name, output, target_format, output)
 
 
@@ -132,7 +134,8 @@ def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
     """Returns the name of a target for that of its source, both below a folder."""
     if kind == target_format:
         return source
-    is_packed = streams.is_compressed(source.name) and target_format != "html"
+    # A page is to be opened, and a folder cannot be packed.
+    is_packed = streams.is_compressed(source.name) and target_format not in _NOT_PACKED
     end = _SUFFIX_OF[target_format] + (".gz" if is_packed else "")
     return source.with_name(storage.bare_name(source.name) + end)
 

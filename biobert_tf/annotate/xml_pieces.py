@@ -119,17 +119,7 @@ class _Cutter:
                     end = tag.end()
             yield self._piece(number, start, end)
             tag = self._next(0)
-        self._frame.tail = self._text
-        filling = "<document/>" if number else ""
-        try:
-            text = _ENCODING.sub(r"\1UTF-8", self._frame.text(filling))
-            storage.require_utf8(self._path, 1, text)
-            etree.fromstring(text.encode("utf-8"), etree.XMLParser(**_SAFE))
-        except etree.XMLSyntaxError as error:
-            self._frame.tail = None
-            line = self._line + self._text.count("\n")
-            problem = f"not XML around the documents: {_reason(error)}"
-            raise storage.error_at(self._path, line, problem) from None
+        self._end("<document/>" if number else "")
 
     def _next(self, position: int) -> re.Match[str] | None:
         """Returns the next tag; None if there is none."""
@@ -177,6 +167,26 @@ class _Cutter:
             if prefix
         )
 
+    def _end(self, filling: str) -> None:
+        """Looks at what is around the documents and puts the last of it away.
+
+        Args:
+            filling: For the documents.
+
+        Raises:
+            InputError: It is not XML.
+        """
+        storage.require_utf8(self._path, self._line, self._text)
+        whole = Frame("", self._frame.parts, tail=self._text).text(filling)
+        text = _ENCODING.sub(r"\1UTF-8", whole)
+        try:
+            etree.fromstring(text.encode("utf-8"), etree.XMLParser(**_SAFE))
+        except etree.XMLSyntaxError as error:
+            line = self._line + self._text.count("\n")
+            problem = f"not XML around the documents: {_reason(error)}"
+            raise storage.error_at(self._path, line, problem) from None
+        self._frame.tail = self._text
+
     def _piece(self, number: int, start: int, end: int) -> Piece:
         before, text = self._text[:start], self._text[start:end]
         if number == 1:
@@ -184,6 +194,7 @@ class _Cutter:
             self._frame.parts.append((number, head))
             self._frame.closing = "\n</collection>\n"
         elif before.strip():
+            storage.require_utf8(self._path, self._line, before)
             self._frame.parts.append((number, before))
         else:
             self._frame.separator = before
