@@ -19,7 +19,7 @@ LIGHT = [
     "metrics.bioasq tasks.qa_features export.characters",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format relations.settings tasks.relation_reading",
+    "annotate.bioc_format relations.settings tasks.relation_reading export.settings",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding",
     "annotate.formats relations.candidates relations.check_report re_eval",
     "relations.tsv relations.check",
@@ -46,16 +46,17 @@ HEAVY = [
     "export.graph_text",
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
-    "tasks.pretraining_masking export.graph_tokenizer",
+    "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
+    "export.window_rows export.served export.warmup",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
     "training.progress",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
-    "finetune pretrain_run",
-    "ner_run re_run",
-    "re_folds re_predict",
+    "finetune pretrain_run export.trained",
+    "ner_run re_run export.ner_graph export.model_card export.saved_model",
+    "re_folds re_predict export.exporting export.serving",
     "demos",
     "cli",
 ]

@@ -54,12 +54,12 @@ class Table(NamedTuple):
     """A number for every character, in pages that are stored once.
 
     Attributes:
-        index: Page of the characters `PAGE * i` and following, int32.
-        pages: The numbers, int32 `[pages * PAGE]`.
+        page_of: Page of the characters `PAGE * i` and following, int32.
+        numbers: The pages one after another, int32 `[pages * PAGE]`.
     """
 
-    index: np.ndarray
-    pages: np.ndarray
+    page_of: np.ndarray
+    numbers: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Table":

@@ -58,8 +58,8 @@ class Lookup:
 
     def __init__(self, table: Table) -> None:
         """Keeps the table as constants."""
-        self._index = tf.constant(table.index)
-        self._pages = tf.constant(table.pages)
+        self._index = tf.constant(table.page_of)
+        self._pages = tf.constant(table.numbers)
 
     def __call__(self, codes: tf.Tensor) -> tf.Tensor:
         """Returns the number of every character, int32."""
