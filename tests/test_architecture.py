@@ -48,6 +48,7 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
     "export.window_rows export.served export.warmup",
+    "export.piece_windows",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
     "training.progress",
@@ -55,7 +56,9 @@ HEAVY = [
     "released training.estimator pretraining_input",
     "run_directory vocabularies.extension",
     "finetune pretrain_run export.trained",
-    "ner_run re_run export.ner_graph export.model_card export.saved_model",
+    "ner_run re_run export.ner_graph export.model_card export.saved_model "
+    "export.qa_graph export.re_graph export.encoder_graph",
+    "export.masked_lm_graph",
     "re_folds re_predict export.exporting export.serving",
     "demos",
     "cli",

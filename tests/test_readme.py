@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli, config, flags, pretraining_config
+from biobert_tf.export import settings as export_settings
 from biobert_tf.relations import settings as relation_settings
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,7 @@ COMMANDS = {
         {},
     ),
     "biobert corpus": (pretraining_config.WriteCorpusConfig, {}),
+    "biobert export": (export_settings.ExportConfig, {}),
     "biobert re-predict": (relation_settings.RePredictConfig, {}),
     "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),

@@ -46,6 +46,8 @@ class Trait(enum.IntFlag):
     """Joins two of them."""
     NER_SPACE = enum.auto()
     """Separates words of `ner_words`."""
+    NAME_LETTER = enum.auto()
+    """May begin the name in a placeholder of `relation_reading`."""
     QA_SPACE = enum.auto()
     """Separates words of `qa_reading`."""
 
@@ -149,5 +151,6 @@ _TESTS: Final[dict[Trait, Callable[[str], bool]]] = {
     Trait.NER_LETTER: ner_words.is_letter,
     Trait.NER_JOINER: ner_words.JOINERS.__contains__,
     Trait.NER_SPACE: str.isspace,
+    Trait.NAME_LETTER: lambda char: char.isascii() and char.isalpha(),
     Trait.QA_SPACE: " \t\r\n\u202f".__contains__,
 }

@@ -15,19 +15,36 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from biobert_tf import files
+from biobert_tf.checkpoints import tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.errors import InputError
-from biobert_tf.export import model_card, ner_graph, saved_model, trained, warmup
+from biobert_tf.export import (
+    encoder_graph,
+    masked_lm_graph,
+    model_card,
+    ner_graph,
+    qa_graph,
+    re_graph,
+    saved_model,
+    trained,
+    warmup,
+)
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.export.trained import Trained
 
 _LOG = logging.getLogger(__name__)
 
-_SERVE: Final[Mapping[str, Callable[[Trained], Served]]] = {"ner": ner_graph.serve}
+_SERVE: Final[Mapping[str, Callable[[Trained], Served]]] = {
+    "encoder": encoder_graph.serve,
+    "masked_lm": masked_lm_graph.serve,
+    "ner": ner_graph.serve,
+    "qa": qa_graph.serve,
+    "re": re_graph.serve,
+}
 
 
 def export(config: ExportConfig) -> Path:
@@ -51,6 +68,31 @@ def export(config: ExportConfig) -> Path:
         files.write_text(directory / model_card.MARKDOWN, model_card.markdown(card))
     _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
     return config.output
+
+
+def export_run(settings: Any) -> Path:
+    """Exports the model of a run, from its own directory to `export` in it.
+
+    A run that has only predicted has no weights of its own; then those that it was
+    given are exported.
+
+    Args:
+        settings: Of a script; its groups `stages`, `text` and `model` are read.
+
+    Returns:
+        The directory.
+    """
+    output_dir = settings.stages.output_dir
+    init_checkpoint = settings.model.init_checkpoint
+    has_weights = bool(tf1.prefixes_in(output_dir)) or init_checkpoint is None
+    return export(
+        ExportConfig(
+            model=output_dir if has_weights else init_checkpoint,
+            output=output_dir / "export",
+            do_lower_case=settings.text.do_lower_case,
+            max_seq_length=settings.text.max_seq_length,
+        )
+    )
 
 
 def _write_assets(found: Trained, directory: Path) -> None:

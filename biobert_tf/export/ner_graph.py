@@ -128,8 +128,7 @@ class NerGraph:
         spec = tf.TensorSpec([None, self._num_labels], tf.float32)
         scored = window_rows.in_batches(
             lambda batch: {"probabilities": self.score(batch)["probabilities"]},
-            ids,
-            tf.zeros_like(ids),
+            window_rows.inputs(ids, tf.zeros_like(ids)),
             {"probabilities": spec},
         )
         # The first piece of a word stands behind [CLS].

@@ -69,10 +69,7 @@ def _text(served: Served) -> Function:
 
 
 def _tokens(served: Served) -> Function:
-    specs = {
-        name: tf.TensorSpec([None, None], tf.int32, name)
-        for name in served.specs
-    }
+    specs = {name: tf.TensorSpec([None, None], tf.int32, name) for name in served.specs}
     return _concrete(lambda **batch: served.score(batch), specs)
 
 

@@ -42,7 +42,7 @@ def input_specs(max_seq_length: int) -> dict[str, FeatureSpec]:
 
 
 def padded(rows: tf.Tensor, values: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Returns values of rows as a matrix, filled up with "", -1 or 0.
+    """Returns values of rows as a matrix or more, filled up with "", -1 or 0.
 
     Args:
         rows: Row of each value, int32; never decreases.

@@ -40,7 +40,8 @@ class ExportConfig:
         "as large again.",
     )
     do_lower_case: bool | None = setting(
-        None, "As the model was trained; default: what its settings.json says, or false."
+        None,
+        "As the model was trained; default: what its settings.json says, or false.",
     )
     max_seq_length: int | None = setting(
         None, "WordPieces of a window; default: as the model was trained."

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 Outputs = Mapping[str, tf.Tensor]
 Score = Callable[[dict[str, tf.Tensor]], Outputs]
-"""Maps `input_ids`, `input_mask` and `segment_ids`, int32 `[rows, length]`."""
+"""Maps the inputs of a model to tensors of as many rows."""
 
 MAX_ROWS: Final = 32
 """Rows computed at once: what a document of any length needs in memory."""
@@ -23,6 +23,21 @@ def between(ids: tf.RaggedTensor, first: int, last: int) -> tf.RaggedTensor:
     return tf.concat([tf.fill(shape, first), ids, tf.fill(shape, last)], axis=1)
 
 
+def by_unit(
+    values_P: tf.Tensor, units_P: tf.Tensor, num_units: tf.Tensor
+) -> tf.RaggedTensor:
+    """Returns rows of the values of each unit, a text or a word.
+
+    Args:
+        values_P: Of pieces.
+        units_P: Unit of each; never decreases.
+        num_units: Of rows.
+    """
+    rows = tf.RaggedTensor.from_value_rowids(values_P, units_P, num_units)
+    # What all other functions for ragged tensors make.
+    return rows.with_row_splits_dtype(tf.int64)
+
+
 def ranges(
     values_P: tf.Tensor, starts_R: tf.Tensor, ends_R: tf.Tensor
 ) -> tf.RaggedTensor:
@@ -32,35 +47,48 @@ def ranges(
     )
 
 
-def in_batches(
-    score: Score, ids: tf.RaggedTensor, segments: tf.RaggedTensor, dtypes: Outputs
+def inputs(
+    ids: tf.RaggedTensor, segments: tf.RaggedTensor, length: int | None = None
 ) -> dict[str, tf.Tensor]:
-    """Computes rows, `MAX_ROWS` at once, all padded to the longest.
+    """Returns the inputs of a model, int32 `[R, L]`.
+
+    Args:
+        ids: Pieces of every row, int32 `[R, (length)]`.
+        segments: Their segments, likewise.
+        length: To fill up to; None for the longest row.
+    """
+    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    to_fill = tf.reduce_max(tf.concat([[1], lengths], 0)) if length is None else length
+    return {
+        "input_ids": _dense(ids, to_fill),
+        "input_mask": tf.sequence_mask(lengths, to_fill, tf.int32),
+        "segment_ids": _dense(segments, to_fill),
+    }
+
+
+def in_batches(
+    score: Score,
+    rows: Mapping[str, tf.Tensor],
+    specs: Mapping[str, tf.TensorSpec],
+) -> dict[str, tf.Tensor]:
+    """Computes rows, `MAX_ROWS` at once.
 
     Args:
         score: The model.
-        ids: Pieces of every row, int32 `[R, (length)]`.
-        segments: Their segments, likewise.
-        dtypes: Spec of every output: its type, and its shape without the first axis.
+        rows: Its inputs; see `inputs`.
+        specs: Type of every output, and its shape without the first axis.
 
     Returns:
         What `score` returns, for all rows.
     """
-    lengths = tf.cast(ids.row_lengths(), tf.int32)
-    num_rows = tf.size(lengths)
-    length = tf.reduce_max(tf.concat([[1], lengths], 0))
-    inputs = {
-        "input_ids": _dense(ids, length),
-        "input_mask": tf.sequence_mask(lengths, length, tf.int32),
-        "segment_ids": _dense(segments, length),
-    }
+    num_rows = tf.shape(rows["input_ids"])[0]
     # Also of no rows one batch is computed: it is empty, but has the right shape.
     num_batches = tf.maximum(1, -(-num_rows // MAX_ROWS))
 
     def step(i: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
         part = slice(i * MAX_ROWS, tf.minimum((i + 1) * MAX_ROWS, num_rows))
-        outputs = score({name: values[part] for name, values in inputs.items()})
-        written = zip(arrays, dtypes, strict=True)
+        outputs = score({name: values[part] for name, values in rows.items()})
+        written = zip(arrays, specs, strict=True)
         return i + 1, *(array.write(i, outputs[name]) for array, name in written)
 
     arrays = [
@@ -70,7 +98,7 @@ def in_batches(
             infer_shape=False,
             element_shape=[None, *spec.shape],
         )
-        for spec in dtypes.values()
+        for spec in specs.values()
     ]
     _, *arrays = tf.while_loop(
         lambda i, *_: i < num_batches,
@@ -78,7 +106,7 @@ def in_batches(
         [tf.constant(0), *arrays],
         parallel_iterations=1,
     )
-    return {name: a.concat() for name, a in zip(dtypes, arrays, strict=True)}
+    return {name: a.concat() for name, a in zip(specs, arrays, strict=True)}
 
 
 def _dense(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
