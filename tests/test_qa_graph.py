@@ -163,7 +163,7 @@ def texts(seed, number, sizes):
 def test_equal_to_the_run(tokenizer, has_null):
     world = World(toy_model(), tokenizer, version_2_with_negative=has_null)
     questions, contexts = texts(1, 50, [0, 2, 9]), texts(2, 50, [0, 1, 7, 30])
-    assert world.compare(questions, contexts) > 30
+    assert world.compare(questions, contexts) > 15
 
 
 def test_a_threshold_above_every_score(tokenizer):
