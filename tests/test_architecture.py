@@ -47,9 +47,9 @@ HEAVY = [
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
-    "export.window_rows export.served export.warmup",
-    "export.piece_windows",
-    "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
+    "export.window_rows export.warmup",
+    "tasks.base export.served export.piece_windows checkpoints.huggingface "
+    "checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
     "training.progress",
     "checkpoints.convert training.trainer",
