@@ -48,8 +48,8 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
     "export.window_rows export.warmup",
-    "tasks.base export.served export.piece_windows checkpoints.huggingface "
-    "checkpoints.tf1 training.schedule",
+    "tasks.base export.served export.piece_windows export.qa_windows "
+    "checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.relation tasks.pretraining training.strategy "
     "training.progress",
     "checkpoints.convert training.trainer",

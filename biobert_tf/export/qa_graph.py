@@ -6,8 +6,8 @@ pieces, it is all words that they touch, as in training (`qa_decoding.get_final_
 A difference is left: that function takes the first place among these words where the
 same pieces stand.
 
-Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, K
-windows, L length, S best starts and ends, A answers of all questions, N best answers.
+Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts and
+ends, A answers of all questions, N best answers.
 """
 
 import dataclasses
@@ -16,9 +16,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.export import graph_text, window_rows
-from biobert_tf.export.graph_text import NOTHING, Words
-from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.export import window_rows
+from biobert_tf.export.graph_text import NOTHING
+from biobert_tf.export.qa_windows import (
+    Contexts,
+    QaReader,
+    QaSettings,
+    Windows,
+    is_owner,
+    is_shown,
+)
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
 from biobert_tf.qa_config import QaConfig
@@ -26,69 +33,6 @@ from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tokenization import UNKNOWN, FullTokenizer
 
 _SPACES = "[ \t\r\n\u202f]+"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class QaSettings:
-    """What decides which windows are read and which spans are answers.
-
-    Attributes:
-        max_seq_length: Pieces of a window, question included.
-        doc_stride: Pieces from the start of a window to that of the next.
-        max_query_length: Pieces of a question; what is longer is cut off.
-        n_best_size: Starts and ends considered per window; answers per question.
-        max_answer_length: Longest answer, in pieces.
-        version_2_with_negative: Whether a question may have no answer.
-        null_score_diff_threshold: See `qa_decoding.DecodingSettings`.
-    """
-
-    max_seq_length: int
-    doc_stride: int
-    max_query_length: int
-    n_best_size: int
-    max_answer_length: int
-    version_2_with_negative: bool
-    null_score_diff_threshold: float
-
-
-class _Contexts(NamedTuple):
-    """The pieces of contexts, vectors int32 `[P]`, and more.
-
-    Attributes:
-        ids: In the vocabulary.
-        starts: Byte where each begins.
-        ends: Byte behind each.
-        words: Word each is of.
-        of_words: The words.
-        surplus: Characters of the words before each word that are not letters for
-            the tokenizer, letters it adds counting against them; int32 `[W + 1]`.
-        splits: First piece of every context, and their
-            number, int32 `[B + 1]`.
-    """
-
-    ids: tf.Tensor
-    starts: tf.Tensor
-    ends: tf.Tensor
-    words: tf.Tensor
-    of_words: Words
-    surplus: tf.Tensor
-    splits: tf.Tensor
-
-
-class _Windows(NamedTuple):
-    """The windows of contexts, vectors int32 `[K]`.
-
-    Attributes:
-        rows: Question of each.
-        starts: First piece of the contexts that it shows.
-        ends: Piece behind the last.
-        offsets: Position in the window of the first.
-    """
-
-    rows: tf.Tensor
-    starts: tf.Tensor
-    ends: tf.Tensor
-    offsets: tf.Tensor
 
 
 class _Spans(NamedTuple):
@@ -122,7 +66,7 @@ class QaGraph:
     ) -> None:
         """Keeps its arguments as constants of a graph."""
         self._model = model
-        self._tokenizer = GraphTokenizer(tokenizer)
+        self._reader = QaReader(tokenizer, settings)
         self._vocab = tokenizer.vocab
         self._settings = settings
 
@@ -145,8 +89,8 @@ class QaGraph:
             questions without answer, `null_odds` `[batch]`, in logits; then "" with
             bytes of -1 among the best says that there is none.
         """
-        contexts = self._contexts(context)
-        windows, ids, segments = self._windows(question, contexts)
+        contexts = self._reader.contexts(context)
+        windows, ids, segments = self._reader.windows(question, contexts)
         scored = window_rows.in_batches(
             self.score,
             window_rows.inputs(ids, segments, self._settings.max_seq_length),
@@ -169,70 +113,17 @@ class QaGraph:
         best, texts_A = self._nbest(context, spans)
         return self._outputs(best, texts_A, num_rows, null_B)
 
-    # --- texts to windows ------------------------------------------------------------
-
-    def _contexts(self, context: tf.Tensor) -> _Contexts:
-        found = graph_text.characters(context)
-        words = graph_text.qa_words(found, self._tokenizer.traits(found.codes))
-        letters = self._tokenizer.letters(words.characters)
-        num_words = tf.size(words.rows)
-        surplus_W = _counts(words.characters.units, num_words) - _counts(
-            letters.units, num_words
-        )
-        pieces = self._tokenizer.cut(letters)
-        rows_P = tf.gather(words.rows, pieces.units)
-        return _Contexts(
-            pieces.ids,
-            pieces.starts,
-            pieces.ends,
-            pieces.units,
-            words,
-            tf.concat([[0], tf.cumsum(surplus_W)], 0),
-            tf.searchsorted(rows_P, tf.range(tf.size(context) + 1)),
-        )
-
-    def _windows(
-        self, question: tf.Tensor, contexts: _Contexts
-    ) -> tuple[_Windows, tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns the windows (`qa_features.doc_spans`), their pieces and segments."""
-        pieces = self._tokenizer(graph_text.characters(question))
-        query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
-        query = query[:, : self._settings.max_query_length]
-        heads_B = 2 + tf.cast(query.row_lengths(), tf.int32)
-        room_B = self._settings.max_seq_length - heads_B - 1
-        stride_B = tf.minimum(room_B, self._settings.doc_stride)
-        firsts_B, lasts_B = contexts.splits[:-1], contexts.splits[1:]
-        steps_B = tf.maximum(0, -((firsts_B + room_B - lasts_B) // stride_B))
-        limits_B = tf.where(
-            lasts_B > firsts_B, firsts_B + steps_B * stride_B + 1, firsts_B
-        )
-        starts = tf.ragged.range(firsts_B, limits_B, stride_B)
-        rows_K = tf.cast(starts.value_rowids(), tf.int32)
-        starts_K = starts.flat_values
-        ends_K = starts_K + tf.gather(room_B, rows_K)
-        ends_K = tf.minimum(ends_K, tf.gather(lasts_B, rows_K))
-        cls, sep = self._vocab["[CLS]"], self._vocab["[SEP]"]
-        head = tf.gather(window_rows.between(query, cls, sep), rows_K)
-        shown = window_rows.ranges(contexts.ids, starts_K, ends_K)
-        last = tf.fill([tf.size(rows_K), 1], sep)
-        ids = tf.concat([head, shown, last], axis=1)
-        segments = tf.concat(
-            [tf.zeros_like(head), tf.ones_like(shown), tf.ones_like(last)], axis=1
-        )
-        offsets_K = tf.gather(heads_B, rows_K)
-        return _Windows(rows_K, starts_K, ends_K, offsets_K), ids, segments
-
     # --- scores to spans -------------------------------------------------------------
 
-    def _spans(self, contexts: _Contexts, windows: _Windows, scored: Outputs) -> _Spans:
+    def _spans(self, contexts: Contexts, windows: Windows, scored: Outputs) -> _Spans:
         """Returns all spans that can be answers, in the order of the training."""
         size = min(self._settings.n_best_size, self._settings.max_seq_length)
         start_KS, starts_KS = tf.math.top_k(scored["start_logits"], size)
         end_KS, ends_KS = tf.math.top_k(scored["end_logits"], size)
         offsets_K1 = tf.expand_dims(windows.offsets - windows.starts, 1)
         first_KS, last_KS = starts_KS - offsets_K1, ends_KS - offsets_K1
-        can_start_KS = _is_owner(windows, first_KS, tf.size(contexts.ids))
-        can_end_KS = _is_shown(windows, last_KS)
+        can_start_KS = is_owner(windows, first_KS, tf.size(contexts.ids))
+        can_end_KS = is_shown(windows, last_KS)
         length_KSS = last_KS[:, tf.newaxis, :] - first_KS[:, :, tf.newaxis] + 1
         is_valid_KSS = (length_KSS >= 1) & can_start_KS[:, :, tf.newaxis]
         is_valid_KSS &= length_KSS <= self._settings.max_answer_length
@@ -248,7 +139,7 @@ class QaGraph:
         return _Spans(rows_A, starts_A, ends_A, scores_A)
 
     def _places(
-        self, contexts: _Contexts, first_A: tf.Tensor, last_A: tf.Tensor
+        self, contexts: Contexts, first_A: tf.Tensor, last_A: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the bytes of answers, given their pieces."""
         is_unknown_P = tf.cast(contexts.ids == self._vocab[UNKNOWN], tf.int32)
@@ -277,7 +168,7 @@ class QaGraph:
         )
 
     def _null_scores(
-        self, windows: _Windows, scored: Outputs, num_rows: tf.Tensor
+        self, windows: Windows, scored: Outputs, num_rows: tf.Tensor
     ) -> tf.Tensor:
         """Returns the score of no answer, the least of the windows, float64 `[B]`."""
         scores_K = tf.add_n(
@@ -356,43 +247,6 @@ def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
     """Returns the first value of every row, or the filling if no row has any."""
     filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[matrix_BN.dtype]
     return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
-
-
-def _counts(units: tf.Tensor, num_units: tf.Tensor) -> tf.Tensor:
-    """Returns how often each unit occurs, int32."""
-    return tf.math.unsorted_segment_sum(tf.ones_like(units), units, num_units)
-
-
-def _is_shown(windows: _Windows, pieces_KS: tf.Tensor) -> tf.Tensor:
-    """Says whether pieces are among those of their windows, `[K, S]`."""
-    starts_K1, ends_K1 = windows.starts[:, tf.newaxis], windows.ends[:, tf.newaxis]
-    return (pieces_KS >= starts_K1) & (pieces_KS < ends_K1)
-
-
-def _is_owner(
-    windows: _Windows, pieces_KS: tf.Tensor, num_pieces: tf.Tensor
-) -> tf.Tensor:
-    """Says whether no other window shows pieces with more context around them.
-
-    See `qa_features.max_context_spans`.
-    """
-    shown = tf.ragged.range(windows.starts, windows.ends)
-    pieces, own = shown.flat_values, tf.cast(shown.value_rowids(), tf.int32)
-    first, last = tf.gather(windows.starts, own), tf.gather(windows.ends, own) - 1
-    nearest = tf.cast(tf.minimum(pieces - first, last - pieces), tf.float64)
-    lengths = tf.cast(last - first + 1, tf.float64)
-    context = nearest + tf.constant(0.01, tf.float64) * lengths
-    best_P = tf.math.unsorted_segment_max(context, pieces, num_pieces)
-    is_best = context == tf.gather(best_P, pieces)
-    owners_P = tf.math.unsorted_segment_min(
-        tf.where(is_best, own, tf.size(windows.starts)), pieces, num_pieces
-    )
-    is_shown_KS = _is_shown(windows, pieces_KS)
-    owners_KS = tf.gather(
-        tf.concat([owners_P, [NOTHING]], 0),
-        tf.where(is_shown_KS, pieces_KS, num_pieces),
-    )
-    return owners_KS == tf.range(tf.size(windows.starts))[:, tf.newaxis]
 
 
 def serve(trained: Trained) -> Served:
