@@ -39,6 +39,8 @@ setup(
         f"tensorflow-text=={TENSORFLOW}.1",
         f"tf-models-official=={TENSORFLOW}.0",
         f"tf-keras=={TENSORFLOW}.1",
+        # The requests that warm a server up; generated code, it brings nothing else.
+        f"tensorflow-serving-api=={TENSORFLOW}.0",
         # tensorflow_hub, which tf-models-official imports, needs pkg_resources.
         "setuptools<82",
         "sentencepiece>=0.2,<0.3",

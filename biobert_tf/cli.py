@@ -11,7 +11,7 @@ import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from biobert_tf import (
     __version__,
@@ -39,7 +39,7 @@ def ner(argv: Sequence[str]) -> None:
     settings = flags.parse(config.NerConfig, argv, NER_DEFAULTS)
     from biobert_tf import ner_run
 
-    ner_run.run(settings)
+    _export(settings, ner_run.run(settings))
 
 
 def re(argv: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ def re(argv: Sequence[str]) -> None:
     if names:
         re_folds.run(settings, names, re)
     else:
-        re_run.run(settings)
+        _export(settings, re_run.run(settings))
 
 
 def qa(argv: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def qa(argv: Sequence[str]) -> None:
     settings = flags.parse(qa_config.QaConfig, argv, QA_DEFAULTS)
     from biobert_tf import qa_run
 
-    qa_run.run(settings)
+    _export(settings, qa_run.run(settings))
 
 
 def annotate(argv: Sequence[str]) -> None:
@@ -185,7 +185,7 @@ def pretraining(argv: Sequence[str]) -> None:
     settings = flags.parse(pretraining_config.PretrainingConfig, argv)
     from biobert_tf import pretrain_run
 
-    pretrain_run.run(settings)
+    _export(settings, pretrain_run.run(settings))
 
 
 def create_pretraining_data(argv: Sequence[str]) -> None:
@@ -298,6 +298,32 @@ def demo(argv: Sequence[str]) -> None:
     run(arguments.output_dir)
 
 
+def export(argv: Sequence[str]) -> None:
+    """Write a trained model as a SavedModel: text in, to be served."""
+    from biobert_tf.export import settings
+
+    export_config = flags.parse(settings.ExportConfig, argv)
+    from biobert_tf.export import exporting
+
+    print(f"wrote {exporting.export(export_config)}")
+
+
+def _export(settings: Any, outcome: Any) -> None:
+    """Exports the model of a run, if its settings say so; one worker writes.
+
+    Args:
+        settings: Of the script.
+        outcome: Of its run: the estimator, or a pair that ends with it.
+    """
+    if not settings.stages.do_export:
+        return
+    estimator = outcome[-1] if isinstance(outcome, tuple) else outcome
+    if estimator.is_chief:
+        from biobert_tf.export import exporting
+
+        print(f"wrote {exporting.export_run(settings)}")
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats."""
     parser = argparse.ArgumentParser(prog=argv[0], description=convert.__doc__)
@@ -348,6 +374,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "inspect-tfrecord": inspect_tfrecord,
     "vocab": vocab,
     "extract-features": extract_features,
+    "export": export,
     "convert": convert,
     "conlleval": cli_scores.conlleval,
     "squad-eval": cli_scores.squad_eval,

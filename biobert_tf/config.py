@@ -145,13 +145,17 @@ class StageConfig:
     output_dir: Path = required("Directory of everything the run writes.")
     do_train: bool = setting(True, "Train on the training files.")
     do_predict: bool = setting(True, "Predict, and score if labelled, the test files.")
+    do_export: bool = setting(
+        False, "At the end, write a SavedModel to <output_dir>/export."
+    )
 
     def __post_init__(self) -> None:
         """Rejects a run with nothing to do."""
         stages = [
             field.name
             for field in dataclasses.fields(self)
-            if field.name.startswith("do_")
+            # What is exported is what a stage has made; see `biobert export`.
+            if field.name.startswith("do_") and field.name != "do_export"
         ]
         if not any(getattr(self, name) for name in stages):
             *others, last = (f"--{name}" for name in stages)

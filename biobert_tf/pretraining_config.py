@@ -157,6 +157,9 @@ class PretrainingStageConfig:
     do_convert: bool = setting(False, "Convert --corpus_file to TFRecords.")
     do_train: bool = setting(False, "Train on the TFRecords.")
     do_eval: bool = setting(False, "Evaluate on the TFRecords.")
+    do_export: bool = setting(
+        False, "At the end, write a SavedModel to <output_dir>/export."
+    )
 
     def __post_init__(self) -> None:
         """Rejects a run with nothing to do or nothing to do it on."""
@@ -164,6 +167,8 @@ class PretrainingStageConfig:
             raise InputError(
                 "nothing to do: set --do_convert, --do_train or --do_eval to true"
             )
+        if self.do_export and not (self.do_train or self.do_eval):
+            raise InputError("--do_export needs --do_train or --do_eval; see --help")
         if self.do_convert != bool(self.corpus_file):
             raise InputError("--do_convert and --corpus_file go together; give both")
         if not self.do_convert and not self.input_file:

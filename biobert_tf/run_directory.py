@@ -24,13 +24,13 @@ _LOG = logging.getLogger(__name__)
 SETTINGS_FILE: Final = "settings.json"
 _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
-_RESULTS_FILE: Final = "results.json"
+RESULTS_FILE: Final = "results.json"
 # A run may go on with other values of these; every other setting shapes its result.
 FREE_ON_RESUME: Final = frozenset(
     """
     output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
     eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
-    keep_checkpoint_max strategy use_tpu tpu_name tpu_zone gcp_project master
+    keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
     num_tpu_cores xla
     """.split()  # noqa: SIM905  Twenty quoted words read worse.
 )
@@ -125,7 +125,7 @@ class RunDirectory:
             require_same_settings(self.path, self.settings, self.free)
         if self.is_training or not path.exists():
             files.write_json(path, dict(self.settings))
-        for name in (_EVALUATION_FILE, _RESULTS_FILE):
+        for name in (_EVALUATION_FILE, RESULTS_FILE):
             (self.path / name).unlink(missing_ok=True)
 
     def write_results(
@@ -149,7 +149,7 @@ class RunDirectory:
             files.write_text(self.path / _EVALUATION_FILE, "\n".join(lines) + "\n")
             print("\n".join(lines))
         files.write_json(
-            self.path / _RESULTS_FILE,
+            self.path / RESULTS_FILE,
             {
                 "task": task,
                 "version": __version__,

@@ -25,7 +25,7 @@ LIGHT = [
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
     "annotate.conll annotate.html_page features.settings features.reading "
-    "relations.settings questions.settings tasks.relation_reading",
+    "relations.settings questions.settings tasks.relation_reading export.settings",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding features.framing "
     "features.jsonl",
     "annotate.raw_sentences annotate.detection relations.candidates "
@@ -62,18 +62,21 @@ HEAVY = [
     "export.graph_text",
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
-    "tasks.pretraining_masking export.graph_tokenizer",
-    "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
+    "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
+    "export.window_rows export.warmup",
+    "tasks.base export.served export.piece_windows export.qa_windows "
+    "checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
     "training.strategy training.progress",
     "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input inference",
     "run_directory vocabularies.extension features.network",
-    "finetune pretrain_run trained features.extraction",
-    "ner_run re_run qa_run extract_features",
-    "re_folds re_predict qa_ask ner_annotator",
-    "annotate_run api",
+    "finetune pretrain_run trained features.extraction export.trained",
+    "ner_run re_run qa_run extract_features export.ner_graph export.model_card "
+    "export.saved_model export.qa_graph export.re_graph export.encoder_graph",
+    "re_folds re_predict qa_ask ner_annotator export.masked_lm_graph",
+    "annotate_run api export.exporting export.serving",
     "demos",
     "cli",
 ]

@@ -187,7 +187,7 @@ COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
-    *("qa", "ask", "bioasq-data", "annotate"),
+    *("qa", "ask", "bioasq-data", "annotate", "export"),
 }
 GROUPS = {"vocab", "re-data"}
 

@@ -40,6 +40,7 @@ ORIGINAL = {
     "num_tpu_cores": 8,
 }
 OURS = {
+    "do_export": False,
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
     "keep_checkpoint_max": 5,

@@ -8,6 +8,7 @@ import pytest
 
 from biobert_tf import cli, config, flags, pretraining_config, qa_config
 from biobert_tf.annotate import settings as annotate_settings
+from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.questions import settings as question_settings
 from biobert_tf.relations import settings as relation_settings
@@ -26,6 +27,7 @@ COMMANDS = {
     ),
     "biobert corpus": (pretraining_config.WriteCorpusConfig, {}),
     "biobert extract-features": (feature_settings.ExtractFeaturesConfig, {}),
+    "biobert export": (export_settings.ExportConfig, {}),
     "biobert re-predict": (relation_settings.RePredictConfig, {}),
     "biobert re-data chemprot": (relation_settings.ChemProtConfig, {}),
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),

@@ -46,6 +46,8 @@ class Trait(enum.IntFlag):
     """Joins two of them."""
     NER_SPACE = enum.auto()
     """Separates words of `ner_words`."""
+    NAME_LETTER = enum.auto()
+    """May begin the name in a placeholder of `relation_reading`."""
     QA_SPACE = enum.auto()
     """Separates words of `qa_reading`."""
 
@@ -54,12 +56,12 @@ class Table(NamedTuple):
     """A number for every character, in pages that are stored once.
 
     Attributes:
-        index: Page of the characters `PAGE * i` and following, int32.
-        pages: The numbers, int32 `[pages * PAGE]`.
+        page_of: Page of the characters `PAGE * i` and following, int32.
+        numbers: The pages one after another, int32 `[pages * PAGE]`.
     """
 
-    index: np.ndarray
-    pages: np.ndarray
+    page_of: np.ndarray
+    numbers: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Table":
@@ -149,5 +151,6 @@ _TESTS: Final[dict[Trait, Callable[[str], bool]]] = {
     Trait.NER_LETTER: ner_words.is_letter,
     Trait.NER_JOINER: ner_words.JOINERS.__contains__,
     Trait.NER_SPACE: str.isspace,
+    Trait.NAME_LETTER: lambda char: char.isascii() and char.isalpha(),
     Trait.QA_SPACE: " \t\r\n\u202f".__contains__,
 }

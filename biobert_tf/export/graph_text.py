@@ -58,8 +58,8 @@ class Lookup:
 
     def __init__(self, table: Table) -> None:
         """Keeps the table as constants."""
-        self._index = tf.constant(table.index)
-        self._pages = tf.constant(table.pages)
+        self._index = tf.constant(table.page_of)
+        self._pages = tf.constant(table.numbers)
 
     def __call__(self, codes: tf.Tensor) -> tf.Tensor:
         """Returns the number of every character, int32."""
@@ -151,3 +151,77 @@ def _words(found: Characters, is_first_N: tf.Tensor, is_space_N: tf.Tensor) -> W
         tf.boolean_mask(kept.ends, is_last_N),
         tf.boolean_mask(kept.units, is_first_N),
     )
+
+
+class Spans(NamedTuple):
+    """Stretches of texts, all vectors int32, in the order of the texts.
+
+    Attributes:
+        starts: Byte where each begins in its text.
+        ends: Byte behind each.
+        rows: Text that each is of.
+    """
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+    rows: tf.Tensor
+
+
+def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
+    """Finds placeholders such as `@GENE$` (`relation_reading.PLACEHOLDER`).
+
+    Args:
+        found: The characters of the texts.
+        traits_N: Theirs.
+    """
+    is_inner_N = has(traits_N, Trait.NER_LETTER) | (found.codes == ord("-"))
+    # Where the run of such signs behind each character ends; a last one never does.
+    ends = tf.where(tf.concat([~is_inner_N, [True]], 0))[:, 0]
+    number_N = tf.cumsum(tf.cast(~is_inner_N, tf.int32))
+    end_N = tf.cast(tf.gather(ends, number_N), tf.int32)
+    codes, rows = (
+        tf.concat([values, [NOTHING]], 0) for values in (found.codes, found.units)
+    )
+    begins_N = following(has(traits_N, Trait.NAME_LETTER), False)
+    is_first_N = (found.codes == ord("@")) & begins_N
+    is_first_N &= tf.gather(codes, end_N) == ord("$")
+    is_first_N &= tf.gather(rows, end_N) == found.units
+    lasts = tf.boolean_mask(end_N, is_first_N)
+    return Spans(
+        tf.boolean_mask(found.starts, is_first_N),
+        tf.gather(found.ends, lasts),
+        tf.boolean_mask(found.units, is_first_N),
+    )
+
+
+def occurrences(found: Characters, word: str) -> Spans:
+    """Finds a word, such as `[MASK]`, that cannot overlap itself.
+
+    Args:
+        found: The characters of the texts.
+        word: More than one character.
+    """
+    codes, ends, rows = found.codes, found.ends, found.units
+    is_first_N = codes == ord(word[0])
+    for char in word[1:]:
+        codes, ends = following(codes, NOTHING), following(ends, NOTHING)
+        rows = following(rows, NOTHING)
+        is_first_N &= (codes == ord(char)) & (rows == found.units)
+    return Spans(
+        tf.boolean_mask(found.starts, is_first_N),
+        tf.boolean_mask(ends, is_first_N),
+        tf.boolean_mask(found.units, is_first_N),
+    )
+
+
+def inside(found: Characters, spans: Spans) -> tf.Tensor:
+    """Says of every character whether it stands in one of some spans, bool `[N]`."""
+    places_N = text_places(found.units, found.starts)
+    first_N = tf.searchsorted(text_places(spans.rows, spans.starts), places_N, "right")
+    last_N = tf.searchsorted(text_places(spans.rows, spans.ends), places_N, "right")
+    return first_N > last_N
+
+
+def text_places(rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Returns numbers that order the bytes of all texts, int64."""
+    return tf.cast(rows, tf.int64) * 2**32 + tf.cast(places, tf.int64)

@@ -53,7 +53,7 @@ class Pieces(NamedTuple):
     units: tf.Tensor
 
 
-class _Letters(NamedTuple):
+class Letters(NamedTuple):
     """What chunks are made of, all vectors int32 `[M]`.
 
     Attributes:
@@ -107,15 +107,18 @@ class GraphTokenizer:
 
     def __call__(self, text: Characters) -> Pieces:
         """Returns the pieces of texts, or of words, each cut for itself."""
-        letters = self._letters(text)
+        return self.cut(self.letters(text))
+
+    def cut(self, letters: Letters) -> Pieces:
+        """Returns the pieces that letters make."""
         is_mark_M = has(self._traits(letters.codes), Trait.PUNCTUATION)
         is_first_M = previous(letters.words, NOTHING) != letters.words
         is_first_M |= is_mark_M | previous(is_mark_M, False)
-        return self._cut(letters, is_first_M)
+        return self._cut_chunks(letters, is_first_M)
 
     # --- characters to letters -------------------------------------------------------
 
-    def _letters(self, text: Characters) -> _Letters:
+    def letters(self, text: Characters) -> Letters:
         """Cleans the text and finds its words (`BasicTokenizer.tokenize`)."""
         kept = text.where(~has(self._traits(text.codes), Trait.DROPPED))
         traits_N = self._traits(kept.codes)
@@ -124,10 +127,10 @@ class GraphTokenizer:
         is_first_N |= previous(is_space_N, True)
         is_first_N |= is_alone_N | previous(is_alone_N, False)
         words_N = numbered(tf.boolean_mask(is_first_N, ~is_space_N))
-        letters = _Letters(*kept.where(~is_space_N), words=words_N)
+        letters = Letters(*kept.where(~is_space_N), words=words_N)
         return letters if self._lower is None else self._lower_cased(letters)
 
-    def _lower_cased(self, letters: _Letters) -> _Letters:
+    def _lower_cased(self, letters: Letters) -> Letters:
         """Returns the letters in lower case, without accents."""
         assert self._lower is not None
         codes_N = self._with_final_sigma(letters)
@@ -143,9 +146,9 @@ class GraphTokenizer:
             tf.gather(values, sources_M)
             for values in (letters.starts, ends_N, letters.units, letters.words)
         ]
-        return _Letters(tf.boolean_mask(codes_N3, is_there_N3), *spread)
+        return Letters(tf.boolean_mask(codes_N3, is_there_N3), *spread)
 
-    def _with_final_sigma(self, letters: _Letters) -> tf.Tensor:
+    def _with_final_sigma(self, letters: Letters) -> tf.Tensor:
         """Returns the characters with the capital sigmas at the ends of words final.
 
         One is final if a cased letter stands before it in its word and none behind it;
@@ -168,7 +171,7 @@ class GraphTokenizer:
 
     # --- letters to pieces -----------------------------------------------------------
 
-    def _cut(self, letters: _Letters, is_first_M: tf.Tensor) -> Pieces:
+    def _cut_chunks(self, letters: Letters, is_first_M: tf.Tensor) -> Pieces:
         """Cuts chunks, given where they begin, into pieces."""
         chunks_M = numbered(is_first_M)
         firsts_C = tf.cast(tf.where(is_first_M)[:, 0], tf.int32)
@@ -202,7 +205,7 @@ def _letter_at(places_M: tf.Tensor, bytes_P: tf.Tensor) -> tf.Tensor:
     return tf.searchsorted(places_M, bytes_P, side="right") - 1
 
 
-def _ends(letters: _Letters, is_kept_N: tf.Tensor) -> tf.Tensor:
+def _ends(letters: Letters, is_kept_N: tf.Tensor) -> tf.Tensor:
     """Returns the ends of letters that reach over those behind them which vanish."""
     is_last_N = following(letters.words, NOTHING) != letters.words
     # A letter that stays ends the reach of the one before it.

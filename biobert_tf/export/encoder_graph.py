@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vectors of raw text inside a graph: of its pieces, and of the whole.
+
+Shape suffixes: B texts, P pieces of all texts, D hidden size.
+"""
+
+import tensorflow as tf
+
+from biobert_tf import encoder as encoders
+from biobert_tf import heads
+from biobert_tf.export import graph_text, piece_windows, window_rows
+from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.trained import Trained
+from biobert_tf.tokenization import FullTokenizer
+
+
+class EncoderModel(heads.Model):
+    """The encoder without a head."""
+
+    def call(self, batch: heads.Batch, training: bool = False) -> dict[str, tf.Tensor]:
+        """Returns `sequence_output` and `pooled_output`, float32; see `encode`."""
+        outputs = encoders.encode(self.encoder, batch, training)
+        return {
+            name: tf.cast(outputs[name], tf.float32)
+            for name in ("sequence_output", "pooled_output")
+        }
+
+
+class EncoderGraph:
+    """Turns strings into vectors."""
+
+    def __init__(
+        self, model: EncoderModel, tokenizer: FullTokenizer, max_seq_length: int
+    ) -> None:
+        """Keeps its arguments as constants of a graph."""
+        self._model = model
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._vocab = tokenizer.vocab
+        self._names = names_of(tokenizer)
+        self._room = max_seq_length - 2
+        self._size = model.config.hidden_size
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns `sequence_output` and `pooled_output`, float32."""
+        return self._model(batch, training=False)
+
+    def answer(self, text: tf.Tensor) -> Outputs:
+        """Returns the vectors of texts.
+
+        Args:
+            text: Strings `[batch]`, UTF-8, of any length.
+
+        Returns:
+            Of the pieces, filled up with "", -1 and 0: `pieces`, `starts` and `ends`
+            (bytes), all `[batch, pieces]`, and `sequence_output`, float32 `[batch,
+            pieces, hidden]`. Of the text: `pooled_output` (of its first window) and
+            `mean_embedding` (of its pieces), float32 `[batch, hidden]`; zeros for a
+            text without pieces.
+        """
+        num_texts = tf.size(text)
+        pieces = self._tokenizer(graph_text.characters(text))
+        windows = piece_windows.cut(
+            pieces, num_texts, self._room, self._vocab["[CLS]"], self._vocab["[SEP]"]
+        )
+        specs = {
+            "sequence_output": tf.TensorSpec([None, self._size], tf.float32),
+            "pooled_output": tf.TensorSpec([self._size], tf.float32),
+        }
+        scored = window_rows.in_batches(
+            self.score,
+            window_rows.inputs(windows.ids, tf.zeros_like(windows.ids)),
+            specs,
+        )
+        vectors_PD = tf.gather_nd(
+            scored["sequence_output"], tf.stack([windows.owners, windows.positions], 1)
+        )
+        rows_P = pieces.units
+        counts_B1 = tf.math.unsorted_segment_sum(
+            tf.ones_like(rows_P, tf.float32)[:, tf.newaxis], rows_P, num_texts
+        )
+        sums_BD = tf.math.unsorted_segment_sum(vectors_PD, rows_P, num_texts)
+        is_first = graph_text.previous(windows.rows, -1) != windows.rows
+        return {
+            "pieces": padded(rows_P, tf.gather(self._names, pieces.ids), num_texts),
+            "starts": padded(rows_P, pieces.starts, num_texts),
+            "ends": padded(rows_P, pieces.ends, num_texts),
+            "sequence_output": padded(rows_P, vectors_PD, num_texts),
+            "pooled_output": tf.math.unsorted_segment_sum(
+                tf.boolean_mask(scored["pooled_output"], is_first),
+                tf.boolean_mask(windows.rows, is_first),
+                num_texts,
+            ),
+            "mean_embedding": tf.math.divide_no_nan(sums_BD, counts_B1),
+        }
+
+
+def names_of(tokenizer: FullTokenizer) -> tf.Tensor:
+    """Returns the piece of every id, strings; "" for an id that no piece has."""
+    names = [""] * (max(tokenizer.inv_vocab) + 1)
+    for id_, name in tokenizer.inv_vocab.items():
+        names[id_] = name
+    return tf.constant(names)
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained encoder, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit.
+    """
+    model = trained.build(lambda config: EncoderModel(config, seed=0))
+    graph = EncoderGraph(model, trained.tokenizer, trained.max_seq_length)
+    return Served(
+        kind="encoder",
+        model=model,
+        text_inputs=("text",),
+        answer=graph.answer,
+        score=graph.score,
+        specs=input_specs(trained.max_seq_length),
+        example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
+    )

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert export`: a trained model in, a directory to serve it from out.
+
+saved_model.pb, variables/, tokens/    see `saved_model`
+assets/                                vocab.txt, bert_config.json, labels.json
+assets.extra/                          see `warmup`
+model_card.json, model_card.md         see `model_card`
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf import files
+from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
+from biobert_tf.errors import InputError
+from biobert_tf.export import (
+    encoder_graph,
+    masked_lm_graph,
+    model_card,
+    ner_graph,
+    qa_graph,
+    re_graph,
+    saved_model,
+    trained,
+    warmup,
+)
+from biobert_tf.export.served import Served
+from biobert_tf.export.settings import ExportConfig
+from biobert_tf.export.trained import Trained
+
+_LOG = logging.getLogger(__name__)
+
+_SERVE: Final[Mapping[str, Callable[[Trained], Served]]] = {
+    "encoder": encoder_graph.serve,
+    "masked_lm": masked_lm_graph.serve,
+    "ner": ner_graph.serve,
+    "qa": qa_graph.serve,
+    "re": re_graph.serve,
+}
+
+
+def export(config: ExportConfig) -> Path:
+    """Exports a model; the directory is whole or as it was before.
+
+    Returns:
+        The directory.
+
+    Raises:
+        InputError: The model cannot be read, or the directory holds something else.
+    """
+    _require_free(config.output)
+    found = trained.load(config)
+    served = _SERVE[found.kind](found)
+    with _replacing_directory(config.output) as directory:
+        functions = saved_model.save(served, directory, config.tokens)
+        _write_assets(found, directory / "assets")
+        warmup.write(directory, served.example)
+        card = model_card.make(found, served, saved_model.shapes(functions))
+        files.write_json(directory / model_card.JSON, card)
+        files.write_text(directory / model_card.MARKDOWN, model_card.markdown(card))
+    _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
+    return config.output
+
+
+def export_run(settings: Any) -> Path:
+    """Exports the model of a run, from its own directory to `export` in it.
+
+    A run that has only predicted has no weights of its own; then those that it was
+    given are exported.
+
+    Args:
+        settings: Of a script; its groups `stages`, `text` and `model` are read.
+
+    Returns:
+        The directory.
+    """
+    output_dir = settings.stages.output_dir
+    init_checkpoint = settings.model.init_checkpoint
+    has_weights = bool(tf1.prefixes_in(output_dir)) or init_checkpoint is None
+    return export(
+        ExportConfig(
+            model=output_dir if has_weights else init_checkpoint,
+            output=output_dir / "export",
+            do_lower_case=settings.text.do_lower_case,
+            max_seq_length=settings.text.max_seq_length,
+        )
+    )
+
+
+def _write_assets(found: Trained, directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
+    shutil.copyfile(found.tokenizer.vocab_file, directory / VOCAB_NAMES[0])
+    files.write_json(
+        directory / CONFIG_NAMES[0], dataclasses.asdict(found.encoder_config)
+    )
+    if found.labels:
+        files.write_json(directory / LABELS_NAME, {"labels": list(found.labels)})
+
+
+def _require_free(output: Path) -> None:
+    """Refuses to replace anything but an export.
+
+    Raises:
+        InputError: The path is a file, or a directory of something else.
+    """
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists() and not (output / model_card.JSON).is_file():
+        raise InputError(
+            f"--output={output} exists and is no export; choose another directory"
+        )
+
+
+@contextlib.contextmanager
+def _replacing_directory(output: Path) -> Iterator[Path]:
+    """Gives a new directory that takes the place of `output` if the block succeeds.
+
+    Two directories cannot change places at one instant: a kill in between leaves
+    none, and the old one under another name beside it.
+
+    Raises:
+        InputError: The place cannot be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    except OSError as error:
+        raise InputError(
+            f"--output={output}: cannot be written: {error.strerror}; choose another"
+        ) from None
+    try:
+        # mkdtemp makes directories private; this one is made as all others.
+        new = work / "new"
+        new.mkdir()
+        yield new
+        if output.exists():
+            os.replace(output, work / "old")
+        os.replace(new, output)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

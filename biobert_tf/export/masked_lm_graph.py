@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masked words of raw text inside a graph: which pieces could stand there.
+
+Shape suffixes: B texts, P pieces of all texts, K windows, M masks of all texts, N
+most pieces.
+"""
+
+from typing import Final
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.errors import InputError
+from biobert_tf.export import graph_text, piece_windows, window_rows
+from biobert_tf.export.encoder_graph import names_of
+from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
+from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.trained import Trained
+from biobert_tf.records import FeatureSpec
+from biobert_tf.tokenization import FullTokenizer
+
+MASK: Final = "[MASK]"
+_NUM_BEST: Final = 10
+
+
+class MaskedLmGraph:
+    """Guesses the pieces that `[MASK]` stands for."""
+
+    def __init__(
+        self,
+        model: heads.PretrainingModel,
+        tokenizer: FullTokenizer,
+        max_seq_length: int,
+    ) -> None:
+        """Keeps its arguments as constants of a graph.
+
+        Raises:
+            InputError: The vocabulary has no `[MASK]`.
+        """
+        if MASK not in tokenizer.vocab:
+            raise InputError.at(tokenizer.vocab_file, None, f"lacks {MASK}")
+        self._model = model
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._vocab = tokenizer.vocab
+        self._names = names_of(tokenizer)
+        self._num_best = min(_NUM_BEST, len(self._names))
+        self._room = max_seq_length - 2
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns the best pieces at the masked positions.
+
+        Returns:
+            `pieces`, strings, and their `probabilities`, float32, best first, `[batch,
+            masked_lm_positions, best]`.
+        """
+        logits_BMV = self._model(batch, training=False)["masked_lm_logits"]
+        # A model may have more rows than the vocabulary has pieces.
+        probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(self._names)]
+        best, ids = tf.math.top_k(probabilities_BMV, self._num_best)
+        return {"pieces": tf.gather(self._names, ids), "probabilities": best}
+
+    def answer(self, text: tf.Tensor) -> Outputs:
+        """Returns what could stand for every `[MASK]` of texts.
+
+        Args:
+            text: Strings `[batch]`, UTF-8, of any length; `[MASK]` is one piece.
+
+        Returns:
+            `starts`, the byte where each mask begins, int32 `[batch, masks]`, filled up
+            with -1; `pieces` and `probabilities`, best first, `[batch, masks, best]`,
+            filled up with "" and 0.
+        """
+        num_texts = tf.size(text)
+        pieces = self._pieces(text)
+        windows = piece_windows.cut(
+            pieces, num_texts, self._room, self._vocab["[CLS]"], self._vocab["[SEP]"]
+        )
+        masks_M = tf.where(pieces.ids == self._vocab[MASK])[:, 0]
+        rows_M = tf.gather(pieces.units, masks_M)
+        # The windows of the masks never decrease: their positions are rows of windows.
+        owners_M = tf.gather(windows.owners, masks_M)
+        positions = window_rows.by_unit(
+            tf.gather(windows.positions, masks_M), owners_M, tf.size(windows.rows)
+        )
+        inputs = window_rows.inputs(windows.ids, tf.zeros_like(windows.ids))
+        # At least one, for a model without any mask to fill.
+        places_KN = tf.pad(positions.to_tensor(0), [[0, 0], [0, 1]])
+        scored = window_rows.in_batches(
+            self.score,
+            {**inputs, "masked_lm_positions": places_KN},
+            {
+                "pieces": tf.TensorSpec([None, self._num_best], tf.string),
+                "probabilities": tf.TensorSpec([None, self._num_best], tf.float32),
+            },
+        )
+        number_M = tf.range(tf.size(owners_M)) - tf.searchsorted(owners_M, owners_M)
+        where_M2 = tf.stack([owners_M, number_M], 1)
+        return {
+            "starts": padded(rows_M, tf.gather(pieces.starts, masks_M), num_texts),
+            **{
+                name: padded(rows_M, tf.gather_nd(values, where_M2), num_texts)
+                for name, values in scored.items()
+            },
+        }
+
+    def _pieces(self, text: tf.Tensor) -> Pieces:
+        """Returns the pieces of texts, each `[MASK]` one of them."""
+        found = graph_text.characters(text)
+        masks = graph_text.occurrences(found, MASK)
+        is_mask_N = graph_text.inside(found, masks)
+        # Spaces in their place: what stands beside them is cut as words.
+        codes_N = tf.where(is_mask_N, ord(" "), found.codes)
+        pieces = self._tokenizer(found._replace(codes=codes_N))
+        ids = tf.fill([tf.size(masks.rows)], self._vocab[MASK])
+        both = zip(pieces, (ids, masks.starts, masks.ends, masks.rows), strict=True)
+        merged = Pieces(*(tf.concat(pair, 0) for pair in both))
+        order = tf.argsort(
+            graph_text.text_places(merged.units, merged.starts), stable=True
+        )
+        return Pieces(*(tf.gather(values, order) for values in merged))
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained masked language model, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit.
+    """
+    # Neither of the two is read.
+    model = trained.build(
+        lambda config: heads.PretrainingModel(config, seed=0),
+        new_head=("cls/seq_relationship", "bert/pooler"),
+    )
+    graph = MaskedLmGraph(model, trained.tokenizer, trained.max_seq_length)
+    most = trained.settings.get("max_predictions_per_seq", 20)
+    return Served(
+        kind="masked_lm",
+        model=model,
+        text_inputs=("text",),
+        answer=graph.answer,
+        score=graph.score,
+        specs={
+            **input_specs(trained.max_seq_length),
+            "masked_lm_positions": FeatureSpec(most),
+        },
+        example={"text": ("Mutations of BRCA1 cause breast [MASK].",)},
+    )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user of an exported model must know: model_card.json and model_card.md."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import tensorflow as tf
+
+from biobert_tf import __version__
+from biobert_tf.checkpoints import native
+from biobert_tf.config import DeviceConfig
+from biobert_tf.export.served import Served
+from biobert_tf.export.settings import PRECISIONS
+from biobert_tf.export.trained import Trained
+
+JSON: Final = "model_card.json"
+MARKDOWN: Final = "model_card.md"
+
+_TITLES: Final[Mapping[str, str]] = {
+    "encoder": "Vectors of biomedical text",
+    "masked_lm": "Masked words of biomedical text",
+    "ner": "Named entities of biomedical text",
+    "re": "Relations between biomedical entities",
+    "qa": "Answers to biomedical questions",
+}
+# Settings that say on what a model was trained.
+_DATA: Final = ("data_dir", "train_file", "input_file", "corpus_file", "task_name")
+_LICENCE: Final = (
+    "The program that made this directory, biobert_tf, is under Apache-2.0. The "
+    "weights follow from the checkpoint and from the data they were trained on; their "
+    "licences say what may be done with them, and this program does not know them."
+)
+
+
+def make(trained: Trained, served: Served, signatures: Mapping[str, Any]) -> dict:
+    """Returns everything that is known of a model, ready for JSON.
+
+    Args:
+        trained: As it was read.
+        served: As it is exported.
+        signatures: Types and shapes; see `saved_model.shapes`.
+    """
+    settings, results = trained.settings, trained.results
+    return {
+        "title": _TITLES[served.kind],
+        "kind": served.kind,
+        "version": __version__,
+        "tensorflow": tf.__version__,
+        "dtype": _dtype(trained.precision),
+        "parameters": sum(
+            math.prod(weight.shape)
+            for weight in native.extract(served.model.variables).values()
+        ),
+        "labels": list(trained.labels),
+        "do_lower_case": trained.tokenizer.basic_tokenizer.do_lower_case,
+        "max_seq_length": trained.max_seq_length,
+        "checkpoint": trained.checkpoint.source.name,
+        "init_checkpoint": settings.get("init_checkpoint"),
+        "data": {name: settings[name] for name in _DATA if settings.get(name)},
+        "scores": {
+            stage: found.get("scores") or found["metrics"]
+            for stage, found in results.items()
+            if isinstance(found, dict) and ("scores" in found or "metrics" in found)
+        },
+        "global_step": results.get("global_step"),
+        "settings": dict(settings),
+        "signatures": dict(signatures),
+        "licence": _LICENCE,
+    }
+
+
+def _dtype(precision: DeviceConfig) -> str:
+    return next(
+        name for name, mixed in PRECISIONS.items() if mixed == precision.mixed_precision
+    )
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """Returns a card as a page."""
+    return "\n".join([*_facts(card), *_scores(card), *_signatures(card), *_rest(card)])
+
+
+def _facts(card: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {card['title']}"
+    yield ""
+    yield f"A SavedModel of biobert_tf {card['version']}, of kind `{card['kind']}`."
+    yield ""
+    shown = {
+        "Labels": ", ".join(card["labels"]),
+        "Parameters": f"{card['parameters']:,}",
+        "Longest window": f"{card['max_seq_length']} WordPieces",
+        "Case": "lower-cased" if card["do_lower_case"] else "kept",
+        "Computed in": card["dtype"],
+        "Made with": f"TensorFlow {card['tensorflow']}",
+        "Checkpoint": card["checkpoint"],
+        "Started from": card["init_checkpoint"],
+        **{f"Data ({name})": value for name, value in card["data"].items()},
+    }
+    yield "| | |"
+    yield "|---|---|"
+    for name, value in shown.items():
+        if value:
+            yield f"| {name} | {value} |"
+    yield ""
+
+
+def _scores(card: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Scores"
+    yield ""
+    if not card["scores"]:
+        yield "None are known: the training was not scored, or not by this program."
+        yield ""
+        return
+    yield "Shares are in [0, 1]."
+    yield ""
+    yield "| data | measure | value |"
+    yield "|---|---|---|"
+    for stage, scores in card["scores"].items():
+        for name, value in scores.items():
+            if isinstance(value, int | float):
+                yield f"| {stage} | {name} | {value:.6g} |"
+    yield ""
+
+
+def _signatures(card: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Signatures"
+    yield ""
+    yield "| signature | | name | type | shape |"
+    yield "|---|---|---|---|---|"
+    for name, sides in card["signatures"].items():
+        for side, entries in sides.items():
+            for key, entry in entries.items():
+                shape = ["any" if size is None else size for size in entry["shape"]]
+                shown = ", ".join(map(str, shape))
+                yield f"| {name} | {side[:-1]} | {key} | {entry['dtype']} | [{shown}] |"
+    yield ""
+
+
+def _rest(card: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Settings of the training"
+    yield ""
+    if card["settings"]:
+        for name, value in sorted(card["settings"].items()):
+            yield f"    --{name}={value}"
+    else:
+        yield "Not known."
+    yield ""
+    yield "## Licence"
+    yield ""
+    yield card["licence"]
+    yield ""

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entities of raw text inside a graph: what `ner_run.annotate` finds, with bytes.
+
+Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
+L length, E entities, C labels.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.export import graph_text, ner_windows, window_rows
+from biobert_tf.export.graph_text import NOTHING, Words, following, numbered, previous
+from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
+from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.trained import Trained
+from biobert_tf.metrics import conlleval
+from biobert_tf.metrics.entities import UNTYPED
+from biobert_tf.tasks import ner_reading
+from biobert_tf.tasks.ner_reading import OUTSIDE
+from biobert_tf.tokenization import UNKNOWN, FullTokenizer
+
+
+class _Labels(NamedTuple):
+    """What the labels of a model say, each `[C]`.
+
+    Attributes:
+        names: As they are shown: those of words alone, others are outside.
+        tags: 0 outside, 1 begin, 2 inside.
+        types: Number of the type, from 0; -1 outside.
+        insides: Label that goes on with an entity of the type, -1 if there is none.
+    """
+
+    names: tf.Tensor
+    tags: tf.Tensor
+    types: tf.Tensor
+    insides: tf.Tensor
+
+
+class NerGraph:
+    """Finds entities in strings."""
+
+    def __init__(
+        self,
+        model: heads.TokenClassifier,
+        tokenizer: FullTokenizer,
+        labels: Sequence[str],
+        max_seq_length: int,
+    ) -> None:
+        """Keeps its arguments as constants of a graph.
+
+        Args:
+            model: With its weights.
+            tokenizer: That the model was trained with.
+            labels: What the model predicts; the position is the id.
+            max_seq_length: Most pieces of a window.
+        """
+        self._model = model
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._vocab = tokenizer.vocab
+        self._num_labels = len(labels)
+        self._labels, self._types = _read_labels(labels)
+        self._room = max_seq_length - 2
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns the labels of pieces.
+
+        Returns:
+            `labels`, strings `[batch, length]`, the most probable, and `probabilities`,
+            float32 `[batch, length, labels]`, of all in the order of the labels.
+        """
+        probabilities_BLC = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        ids_BL = tf.argmax(probabilities_BLC, -1)
+        return {
+            "labels": tf.gather(self._labels.names, ids_BL),
+            "probabilities": probabilities_BLC,
+        }
+
+    def answer(self, text: tf.Tensor) -> Outputs:
+        """Returns the words and the entities of texts.
+
+        Args:
+            text: Strings `[batch]`, UTF-8, of any length.
+
+        Returns:
+            Matrices, a row for every text, filled up with "", -1 or 0. Of its words:
+            `words`, `starts` and `ends` (bytes), `labels`, `probabilities` (of the
+            label). Of its entities: `entities`, `entity_types`, `entity_starts`,
+            `entity_ends`, `entity_probabilities` (of exactly this entity).
+        """
+        found = graph_text.characters(text)
+        words = graph_text.ner_words(found, self._tokenizer.traits(found.codes))
+        probabilities_WC = self._of_words(words, tf.size(text))
+        ids_W = tf.argmax(probabilities_WC, -1, output_type=tf.int32)
+        chosen_W = tf.gather(probabilities_WC, ids_W, batch_dims=1)
+        num_rows = tf.size(text)
+
+        def rows_of_words(values: tf.Tensor) -> tf.Tensor:
+            return padded(words.rows, values, num_rows)
+
+        return {
+            "words": rows_of_words(
+                _cut_out(text, words.rows, words.starts, words.ends)
+            ),
+            "starts": rows_of_words(words.starts),
+            "ends": rows_of_words(words.ends),
+            "labels": rows_of_words(tf.gather(self._labels.names, ids_W)),
+            "probabilities": rows_of_words(chosen_W),
+            **self._entities(text, words, ids_W, chosen_W, probabilities_WC),
+        }
+
+    # --- words to probabilities ------------------------------------------------------
+
+    def _of_words(self, words: Words, num_texts: tf.Tensor) -> tf.Tensor:
+        """Returns the probabilities of the labels of every word, `[W, C]`."""
+        num_words = tf.size(words.rows)
+        pieces = self._whole(self._tokenizer(words.characters), num_words)
+        places_W1 = pieces.row_splits
+        splits_B1 = tf.searchsorted(words.rows, tf.range(num_texts + 1))
+        windows = ner_windows.cut(places_W1, splits_B1, self._room)
+        first_K = tf.gather(places_W1, windows.starts)
+        ids = window_rows.ranges(
+            pieces.flat_values, first_K, tf.gather(places_W1, windows.ends)
+        )
+        ids = window_rows.between(ids, self._vocab["[CLS]"], self._vocab["[SEP]"])
+        spec = tf.TensorSpec([None, self._num_labels], tf.float32)
+        scored = window_rows.in_batches(
+            lambda batch: {"probabilities": self.score(batch)["probabilities"]},
+            window_rows.inputs(ids, tf.zeros_like(ids)),
+            {"probabilities": spec},
+        )
+        # The first piece of a word stands behind [CLS].
+        position_W = 1 + places_W1[:-1] - tf.gather(first_K, windows.owners)
+        where_W2 = tf.stack([windows.owners, position_W], 1)
+        return tf.gather_nd(scored["probabilities"], where_W2)
+
+    def _whole(self, pieces: Pieces, num_words: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of the pieces of every word, at least one, at most a row."""
+        ids = tf.RaggedTensor.from_value_rowids(pieces.ids, pieces.units, num_words)
+        ids = ids.with_row_splits_dtype(tf.int32)
+        # A word of control characters only has no piece, and still has a label.
+        lengths = tf.cast(ids.row_lengths() == 0, tf.int32)
+        unknown = tf.fill([tf.reduce_sum(lengths)], self._vocab[UNKNOWN])
+        unknowns = tf.RaggedTensor.from_row_lengths(unknown, lengths)
+        return tf.concat([ids, unknowns], axis=1)[:, : self._room]
+
+    # --- labels to entities ----------------------------------------------------------
+
+    def _entities(
+        self,
+        text: tf.Tensor,
+        words: Words,
+        ids_W: tf.Tensor,
+        chosen_W: tf.Tensor,
+        probabilities_WC: tf.Tensor,
+    ) -> Outputs:
+        """Returns the entities that the labels mean (`conlleval.chunks`)."""
+        tags_W = tf.gather(self._labels.tags, ids_W)
+        types_W = tf.gather(self._labels.types, ids_W)
+        is_new_text_W = previous(words.rows, NOTHING) != words.rows
+        is_inside_W = tags_W > 0
+        # Also after a label of another type, and outside has one of its own.
+        is_first_W = (tags_W == 1) | is_new_text_W
+        is_first_W = is_inside_W & (
+            is_first_W | (previous(types_W, NOTHING) != types_W)
+        )
+        goes_on_W = is_inside_W & ~is_first_W
+        firsts_E = tf.cast(tf.where(is_first_W)[:, 0], tf.int32)
+        is_last_W = is_inside_W & ~following(goes_on_W, False)
+        lasts_E = tf.cast(tf.where(is_last_W)[:, 0], tf.int32)
+        rows_E = tf.gather(words.rows, firsts_E)
+        # Of the words of entities which one they belong to; others are of none.
+        entities_W = tf.where(is_inside_W, numbered(is_first_W), NOTHING)
+        product_E = tf.math.unsorted_segment_prod(
+            tf.cast(chosen_W, tf.float64), entities_W, tf.size(firsts_E)
+        )
+        types_E = tf.gather(types_W, firsts_E)
+        ends_E = self._ending(probabilities_WC, is_new_text_W, types_E, lasts_E + 1)
+        starts_E = tf.gather(words.starts, firsts_E)
+        stops_E = tf.gather(words.ends, lasts_E)
+        columns = {
+            "entities": _cut_out(text, rows_E, starts_E, stops_E),
+            "entity_types": tf.gather(self._types, types_E),
+            "entity_starts": starts_E,
+            "entity_ends": stops_E,
+            "entity_probabilities": tf.cast(product_E * ends_E, tf.float32),
+        }
+        return {
+            name: padded(rows_E, values, tf.size(text))
+            for name, values in columns.items()
+        }
+
+    def _ending(
+        self,
+        probabilities_WC: tf.Tensor,
+        is_new_text_W: tf.Tensor,
+        types_E: tf.Tensor,
+        next_E: tf.Tensor,
+    ) -> tf.Tensor:
+        """Returns how probable it is that entities do not go on, float64 `[E]`."""
+        inside_E = tf.gather(self._labels.insides, types_E)
+        is_end_E = tf.gather(tf.concat([is_new_text_W, [True]], 0), next_E)
+        is_sure_E = is_end_E | (inside_E == NOTHING)
+        where_E2 = tf.stack([next_E, inside_E], 1)
+        where_E2 = tf.boolean_mask(where_E2, ~is_sure_E)
+        goes_on = tf.gather_nd(tf.cast(probabilities_WC, tf.float64), where_E2)
+        places = tf.where(~is_sure_E)
+        number = tf.cast(tf.size(types_E), tf.int64)
+        return 1.0 - tf.scatter_nd(places, goes_on, [number])
+
+
+def _cut_out(
+    text_B: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+) -> tf.Tensor:
+    """Returns the strings that stand in rows of a batch, in bytes `[start, end)`."""
+    return tf.strings.substr(tf.gather(text_B, rows), starts, ends - starts)
+
+
+def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
+    """Returns what labels mean, and the names of their types."""
+    # PARITY(ner_detokenize.py:45): X, [CLS], [SEP] and [PAD] on a word mean outside.
+    shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
+    chunks = [conlleval.chunks([label]) for label in shown]
+    named = [chunk[0].type if chunk else None for chunk in chunks]
+    types = sorted({name for name in named if name is not None})
+    insides = [f"I-{name}" if name else "I" for name in types]
+    ids = [labels.index(name) if name in labels else NOTHING for name in insides]
+    return (
+        _Labels(
+            tf.constant(shown),
+            tf.constant(
+                [" BI".index(label[0]) if label != OUTSIDE else 0 for label in shown]
+            ),
+            tf.constant([NOTHING if n is None else types.index(n) for n in named]),
+            tf.constant(ids, tf.int32),
+        ),
+        tf.constant([name or UNTYPED for name in types], tf.string),
+    )
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained NER model, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit, or its labels are of another task.
+    """
+    ner_reading.require_bio(trained.labels)
+    # NER does not read the pooler, and some checkpoints come without it.
+    model = trained.build(
+        lambda config: heads.TokenClassifier(config, len(trained.labels), seed=0),
+        new_head=("bert/pooler",),
+    )
+    graph = NerGraph(model, trained.tokenizer, trained.labels, trained.max_seq_length)
+    return Served(
+        kind="ner",
+        model=model,
+        text_inputs=("text",),
+        answer=graph.answer,
+        score=graph.score,
+        specs=input_specs(trained.max_seq_length),
+        example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
+    )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of whole words inside a graph: those of `tasks.ner_features.cut_windows`.
+
+Shape suffixes: W words of all texts, W1 one more, B texts, K windows of all texts,
+S steps.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from biobert_tf.export.graph_text import NOTHING
+
+
+class Windows(NamedTuple):
+    """The windows of texts, vectors int32.
+
+    Attributes:
+        starts: First word of each, `[K]`.
+        ends: Word behind its last, `[K]`.
+        owners: The window that decides each word, `[W]`.
+    """
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+    owners: tf.Tensor
+
+
+def cut(places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int) -> Windows:
+    """Cuts texts into windows of whole words that overlap by half.
+
+    Args:
+        places_W1: Number of pieces before each word, and of all; a word has at least
+            one piece and at most `room`.
+        splits_B1: First word of every text, and the number of words.
+        room: Most pieces in a window.
+    """
+    starts_K, ends_K = _spans(places_W1, splits_B1, room)
+    pairs = tf.ragged.range(starts_K, ends_K)
+    words, windows = pairs.flat_values, tf.cast(pairs.value_rowids(), tf.int32)
+    left = tf.gather(places_W1, words) - tf.gather(
+        tf.gather(places_W1, starts_K), windows
+    )
+    right = tf.gather(tf.gather(places_W1, ends_K), windows) - tf.gather(
+        places_W1, words + 1
+    )
+    context = tf.minimum(left, right)
+    num_words = tf.size(places_W1) - 1
+    best_W = tf.math.unsorted_segment_max(context, words, num_words)
+    is_best = context == tf.gather(best_W, words)
+    # Of equals the earliest.
+    owners_W = tf.math.unsorted_segment_min(
+        tf.where(is_best, windows, tf.size(starts_K)), words, num_words
+    )
+    return Windows(starts_K, ends_K, owners_W)
+
+
+def _spans(
+    places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns first word and word behind the last of every window, in order."""
+    lasts_B = splits_B1[1:]
+
+    def step(
+        i: tf.Tensor,
+        start_B: tf.Tensor,
+        starts: tf.TensorArray,
+        ends: tf.TensorArray,
+    ) -> tuple:
+        place_B = tf.gather(places_W1, start_B)
+        end_B = tf.searchsorted(places_W1, place_B + room, side="right") - 1
+        end_B = tf.minimum(end_B, lasts_B)
+        half_B = tf.searchsorted(places_W1, place_B + room // 2)
+        next_B = tf.clip_by_value(half_B, start_B + 1, end_B)
+        is_over_B = start_B >= lasts_B
+        starts = starts.write(i, tf.where(is_over_B, NOTHING, start_B))
+        ends = ends.write(i, end_B)
+        is_last_B = is_over_B | (end_B == lasts_B)
+        return i + 1, tf.where(is_last_B, lasts_B, next_B), starts, ends
+
+    arrays = [
+        tf.TensorArray(tf.int32, size=0, dynamic_size=True, element_shape=[None])
+        for _ in range(2)
+    ]
+    _, _, starts, ends = tf.while_loop(
+        lambda _, start_B, *__: tf.reduce_any(start_B < lasts_B),
+        step,
+        [tf.constant(0), splits_B1[:-1], *arrays],
+    )
+    starts_BS, ends_BS = (
+        tf.transpose(_stacked(array, lasts_B)) for array in (starts, ends)
+    )
+    is_there_BS = starts_BS != NOTHING
+    return (
+        tf.boolean_mask(starts_BS, is_there_BS),
+        tf.boolean_mask(ends_BS, is_there_BS),
+    )
+
+
+def _stacked(array: tf.TensorArray, like_B: tf.Tensor) -> tf.Tensor:
+    """Returns the steps of a loop, `[S, B]`, also where there was none."""
+    nothing_1B = tf.fill([1, tf.size(like_B)], NOTHING)
+    array = array.write(array.size(), nothing_1B[0])
+    return array.stack()

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers to questions inside a graph: those of `tasks.qa_decoding`, with bytes.
+
+The answer is where the model found it. Where that place cannot be told from the
+pieces, it is all words that they touch, as in training (`qa_decoding.get_final_text`).
+A difference is left: that function takes the first place among these words where the
+same pieces stand.
+
+Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts and
+ends, A answers of all questions, N best answers.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.export import window_rows
+from biobert_tf.export.graph_text import NOTHING
+from biobert_tf.export.qa_windows import (
+    Contexts,
+    QaReader,
+    QaSettings,
+    Windows,
+    is_owner,
+    is_shown,
+)
+from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.trained import Trained
+from biobert_tf.qa_config import QaConfig
+from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.tokenization import UNKNOWN, FullTokenizer
+
+_SPACES = "[ \t\r\n\u202f]+"
+
+
+class _Spans(NamedTuple):
+    """Answers in the order of the questions, best first, vectors `[A]`.
+
+    Attributes:
+        rows: Question, int32.
+        starts: Byte of the context, int32; -1 for no answer.
+        ends: Byte behind it, likewise.
+        scores: Sums of logits, float64.
+    """
+
+    rows: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    scores: tf.Tensor
+
+    def take(self, places: tf.Tensor) -> "_Spans":
+        """Returns the spans at these places."""
+        return _Spans(*(tf.gather(values, places) for values in self))
+
+
+class QaGraph:
+    """Finds answers in strings."""
+
+    def __init__(
+        self,
+        model: heads.SpanClassifier,
+        tokenizer: FullTokenizer,
+        settings: QaSettings,
+    ) -> None:
+        """Keeps its arguments as constants of a graph."""
+        self._model = model
+        self._reader = QaReader(tokenizer, settings)
+        self._vocab = tokenizer.vocab
+        self._settings = settings
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""
+        return self._model(batch, training=False)
+
+    def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
+        """Returns where contexts answer questions.
+
+        Args:
+            question: Strings `[batch]`, UTF-8.
+            context: Likewise, of any length.
+
+        Returns:
+            `answer`, its bytes `start` and `end` in the context, and `probability`,
+            all `[batch]`; "", -1 and 0 where no span can be an answer. The best of
+            different text, best first: `answers`, `starts`, `ends` and
+            `probabilities`, `[batch, best]`, filled up likewise. If the model knows
+            questions without answer, `null_odds` `[batch]`, in logits; then "" with
+            bytes of -1 among the best says that there is none.
+        """
+        contexts = self._reader.contexts(context)
+        windows, ids, segments = self._reader.windows(question, contexts)
+        scored = window_rows.in_batches(
+            self.score,
+            window_rows.inputs(ids, segments, self._settings.max_seq_length),
+            {
+                name: tf.TensorSpec([None], tf.float32)
+                for name in ("start_logits", "end_logits")
+            },
+        )
+        spans = self._spans(contexts, windows, scored)
+        num_rows = tf.size(question)
+        null_B = None
+        if self._settings.version_2_with_negative:
+            null_B = self._null_scores(windows, scored, num_rows)
+            rows_B = tf.range(num_rows)
+            nothing_B = tf.fill([num_rows], NOTHING)
+            nulls = _Spans(rows_B, nothing_B, nothing_B, null_B)
+            spans = _Spans(
+                *(tf.concat(both, 0) for both in zip(spans, nulls, strict=True))
+            )
+        best, texts_A = self._nbest(context, spans)
+        return self._outputs(best, texts_A, num_rows, null_B)
+
+    # --- scores to spans -------------------------------------------------------------
+
+    def _spans(self, contexts: Contexts, windows: Windows, scored: Outputs) -> _Spans:
+        """Returns all spans that can be answers, in the order of the training."""
+        size = min(self._settings.n_best_size, self._settings.max_seq_length)
+        start_KS, starts_KS = tf.math.top_k(scored["start_logits"], size)
+        end_KS, ends_KS = tf.math.top_k(scored["end_logits"], size)
+        offsets_K1 = tf.expand_dims(windows.offsets - windows.starts, 1)
+        first_KS, last_KS = starts_KS - offsets_K1, ends_KS - offsets_K1
+        can_start_KS = is_owner(windows, first_KS, tf.size(contexts.ids))
+        can_end_KS = is_shown(windows, last_KS)
+        length_KSS = last_KS[:, tf.newaxis, :] - first_KS[:, :, tf.newaxis] + 1
+        is_valid_KSS = (length_KSS >= 1) & can_start_KS[:, :, tf.newaxis]
+        is_valid_KSS &= length_KSS <= self._settings.max_answer_length
+        is_valid_KSS &= can_end_KS[:, tf.newaxis, :]
+        where_A3 = tf.cast(tf.where(is_valid_KSS), tf.int32)
+        from_A2, to_A2 = where_A3[:, :2], tf.gather(where_A3, [0, 2], axis=1)
+        first_A, last_A = tf.gather_nd(first_KS, from_A2), tf.gather_nd(last_KS, to_A2)
+        starts_A, ends_A = self._places(contexts, first_A, last_A)
+        # Sums of float32 would tie where those of the training do not.
+        scores_A = tf.cast(tf.gather_nd(start_KS, from_A2), tf.float64)
+        scores_A += tf.cast(tf.gather_nd(end_KS, to_A2), tf.float64)
+        rows_A = tf.gather(windows.rows, where_A3[:, 0])
+        return _Spans(rows_A, starts_A, ends_A, scores_A)
+
+    def _places(
+        self, contexts: Contexts, first_A: tf.Tensor, last_A: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the bytes of answers, given their pieces."""
+        is_unknown_P = tf.cast(contexts.ids == self._vocab[UNKNOWN], tf.int32)
+        unknown_P1 = tf.concat([[0], tf.cumsum(is_unknown_P)], 0)
+        has_unknown_A = tf.gather(unknown_P1, first_A) != tf.gather(
+            unknown_P1, last_A + 1
+        )
+        word_A, last_word_A = (tf.gather(contexts.words, p) for p in (first_A, last_A))
+        # As many characters as letters: they are taken for the same.
+        is_aligned_A = tf.gather(contexts.surplus, word_A) == tf.gather(
+            contexts.surplus, last_word_A + 1
+        )
+        is_exact_A = is_aligned_A & ~has_unknown_A
+        words = contexts.of_words
+        return (
+            tf.where(
+                is_exact_A,
+                tf.gather(contexts.starts, first_A),
+                tf.gather(words.starts, word_A),
+            ),
+            tf.where(
+                is_exact_A,
+                tf.gather(contexts.ends, last_A),
+                tf.gather(words.ends, last_word_A),
+            ),
+        )
+
+    def _null_scores(
+        self, windows: Windows, scored: Outputs, num_rows: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the score of no answer, the least of the windows, float64 `[B]`."""
+        scores_K = tf.add_n(
+            [
+                tf.cast(scored[name][:, 0], tf.float64)
+                for name in ("start_logits", "end_logits")
+            ]
+        )
+        least_B = tf.math.unsorted_segment_min(scores_K, windows.rows, num_rows)
+        # A question without windows.
+        return tf.where(least_B == tf.float64.max, tf.zeros_like(least_B), least_B)
+
+    # --- spans to answers ------------------------------------------------------------
+
+    def _nbest(self, context: tf.Tensor, spans: _Spans) -> tuple[_Spans, tf.Tensor]:
+        """Returns the best spans of different text, and these texts."""
+        spans = spans.take(tf.argsort(-spans.scores, stable=True))
+        spans = spans.take(tf.argsort(spans.rows, stable=True))
+        sizes_A = tf.maximum(spans.ends - spans.starts, 0)
+        starts_A = tf.maximum(spans.starts, 0)
+        texts_A = tf.strings.substr(tf.gather(context, spans.rows), starts_A, sizes_A)
+        texts_A = tf.strings.regex_replace(texts_A, _SPACES, " ")
+        keys_A = tf.strings.join([tf.strings.as_string(spans.rows), texts_A], " ")
+        _, same_A = tf.unique(keys_A)
+        places_A = tf.range(tf.size(same_A))
+        firsts = tf.math.unsorted_segment_min(
+            places_A, same_A, tf.size(tf.unique(keys_A)[0])
+        )
+        spans, texts_A = spans.take(firsts), tf.gather(texts_A, firsts)
+        begins_A = tf.searchsorted(spans.rows, spans.rows)
+        is_best_A = tf.range(tf.size(firsts)) - begins_A < self._settings.n_best_size
+        # No answer is always among them.
+        kept = tf.where(is_best_A | (spans.starts == NOTHING))[:, 0]
+        return spans.take(kept), tf.gather(texts_A, kept)
+
+    def _outputs(
+        self,
+        best: _Spans,
+        texts_A: tf.Tensor,
+        num_rows: tf.Tensor,
+        null_B: tf.Tensor | None,
+    ) -> Outputs:
+        highest_B = tf.math.unsorted_segment_max(best.scores, best.rows, num_rows)
+        weights_A = tf.exp(best.scores - tf.gather(highest_B, best.rows))
+        sums_B = tf.math.unsorted_segment_sum(weights_A, best.rows, num_rows)
+        probabilities_A = tf.cast(weights_A / tf.gather(sums_B, best.rows), tf.float32)
+        columns = {
+            "answer": texts_A,
+            "start": best.starts,
+            "end": best.ends,
+            "probability": probabilities_A,
+        }
+        plurals = {"probability": "probabilities"}
+        outputs = {
+            plurals.get(name, f"{name}s"): padded(best.rows, values, num_rows)
+            for name, values in columns.items()
+        }
+        is_null_A = best.starts == NOTHING
+        chosen_A = ~is_null_A
+        if null_B is not None:
+            odds_B = null_B - tf.math.unsorted_segment_max(
+                tf.where(is_null_A, tf.float64.min, best.scores), best.rows, num_rows
+            )
+            outputs["null_odds"] = tf.cast(odds_B, tf.float32)
+            has_none_B = odds_B > self._settings.null_score_diff_threshold
+            chosen_A = is_null_A == tf.gather(has_none_B, best.rows)
+        # The best of those that are left stands first in its row.
+        rows = tf.boolean_mask(best.rows, chosen_A)
+        for name, values in columns.items():
+            matrix = padded(rows, tf.boolean_mask(values, chosen_A), num_rows)
+            outputs[name] = _first_column(matrix)
+        return outputs
+
+
+def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
+    """Returns the first value of every row, or the filling if no row has any."""
+    filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[matrix_BN.dtype]
+    return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained model of answers, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit.
+    """
+    model = trained.build(
+        lambda config: heads.SpanClassifier(config, seed=0), new_head=("bert/pooler",)
+    )
+    names = [field.name for field in dataclasses.fields(QaSettings)]
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(QaConfig)
+        if field.name in names
+    }
+    known = {
+        name: trained.settings[name] for name in defaults if name in trained.settings
+    }
+    values: dict[str, Any] = {**defaults, **known}
+    settings = QaSettings(**values, max_seq_length=trained.max_seq_length)
+    # Refuses lengths that leave no room.
+    Featurizer(
+        tokenizer=trained.tokenizer,
+        max_seq_length=settings.max_seq_length,
+        doc_stride=settings.doc_stride,
+        max_query_length=settings.max_query_length,
+    )
+    graph = QaGraph(model, trained.tokenizer, settings)
+    return Served(
+        kind="qa",
+        model=model,
+        text_inputs=("question", "context"),
+        answer=graph.answer,
+        score=graph.score,
+        specs=input_specs(trained.max_seq_length),
+        example={
+            "question": ("Which gene is mutated in cystic fibrosis?",),
+            "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),
+        },
+    )

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions and contexts as windows inside a graph: those of `tasks.qa_features`.
+
+Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, K
+windows, S best starts and ends.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from biobert_tf.export import graph_text, window_rows
+from biobert_tf.export.graph_text import NOTHING, Words
+from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.tokenization import FullTokenizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QaSettings:
+    """What decides which windows are read and which spans are answers.
+
+    Attributes:
+        max_seq_length: Pieces of a window, question included.
+        doc_stride: Pieces from the start of a window to that of the next.
+        max_query_length: Pieces of a question; what is longer is cut off.
+        n_best_size: Starts and ends considered per window; answers per question.
+        max_answer_length: Longest answer, in pieces.
+        version_2_with_negative: Whether a question may have no answer.
+        null_score_diff_threshold: See `qa_decoding.DecodingSettings`.
+    """
+
+    max_seq_length: int
+    doc_stride: int
+    max_query_length: int
+    n_best_size: int
+    max_answer_length: int
+    version_2_with_negative: bool
+    null_score_diff_threshold: float
+
+
+class Contexts(NamedTuple):
+    """The pieces of contexts, vectors int32 `[P]`, and more.
+
+    Attributes:
+        ids: In the vocabulary.
+        starts: Byte where each begins.
+        ends: Byte behind each.
+        words: Word each is of.
+        of_words: The words.
+        surplus: Characters of the words before each word that are not letters for
+            the tokenizer, letters it adds counting against them; int32 `[W + 1]`.
+        splits: First piece of every context, and their
+            number, int32 `[B + 1]`.
+    """
+
+    ids: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    words: tf.Tensor
+    of_words: Words
+    surplus: tf.Tensor
+    splits: tf.Tensor
+
+
+class Windows(NamedTuple):
+    """The windows of contexts, vectors int32 `[K]`.
+
+    Attributes:
+        rows: Question of each.
+        starts: First piece of the contexts that it shows.
+        ends: Piece behind the last.
+        offsets: Position in the window of the first.
+    """
+
+    rows: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    offsets: tf.Tensor
+
+
+class QaReader:
+    """Cuts questions and contexts."""
+
+    def __init__(self, tokenizer: FullTokenizer, settings: QaSettings) -> None:
+        """Keeps its arguments as constants of a graph."""
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._vocab = tokenizer.vocab
+        self._settings = settings
+
+    def contexts(self, context: tf.Tensor) -> Contexts:
+        """Returns the pieces of contexts, strings `[B]`."""
+        found = graph_text.characters(context)
+        words = graph_text.qa_words(found, self._tokenizer.traits(found.codes))
+        letters = self._tokenizer.letters(words.characters)
+        num_words = tf.size(words.rows)
+        surplus_W = _counts(words.characters.units, num_words) - _counts(
+            letters.units, num_words
+        )
+        pieces = self._tokenizer.cut(letters)
+        rows_P = tf.gather(words.rows, pieces.units)
+        return Contexts(
+            pieces.ids,
+            pieces.starts,
+            pieces.ends,
+            pieces.units,
+            words,
+            tf.concat([[0], tf.cumsum(surplus_W)], 0),
+            tf.searchsorted(rows_P, tf.range(tf.size(context) + 1)),
+        )
+
+    def windows(
+        self, question: tf.Tensor, contexts: Contexts
+    ) -> tuple[Windows, tf.RaggedTensor, tf.RaggedTensor]:
+        """Returns the windows (`qa_features.doc_spans`), their pieces and segments."""
+        pieces = self._tokenizer(graph_text.characters(question))
+        query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
+        query = query[:, : self._settings.max_query_length]
+        heads_B = 2 + tf.cast(query.row_lengths(), tf.int32)
+        room_B = self._settings.max_seq_length - heads_B - 1
+        stride_B = tf.minimum(room_B, self._settings.doc_stride)
+        firsts_B, lasts_B = contexts.splits[:-1], contexts.splits[1:]
+        steps_B = tf.maximum(0, -((firsts_B + room_B - lasts_B) // stride_B))
+        limits_B = tf.where(
+            lasts_B > firsts_B, firsts_B + steps_B * stride_B + 1, firsts_B
+        )
+        starts = tf.ragged.range(firsts_B, limits_B, stride_B)
+        rows_K = tf.cast(starts.value_rowids(), tf.int32)
+        starts_K = starts.flat_values
+        ends_K = starts_K + tf.gather(room_B, rows_K)
+        ends_K = tf.minimum(ends_K, tf.gather(lasts_B, rows_K))
+        cls, sep = self._vocab["[CLS]"], self._vocab["[SEP]"]
+        head = tf.gather(window_rows.between(query, cls, sep), rows_K)
+        shown = window_rows.ranges(contexts.ids, starts_K, ends_K)
+        last = tf.fill([tf.size(rows_K), 1], sep)
+        ids = tf.concat([head, shown, last], axis=1)
+        segments = tf.concat(
+            [tf.zeros_like(head), tf.ones_like(shown), tf.ones_like(last)], axis=1
+        )
+        offsets_K = tf.gather(heads_B, rows_K)
+        return Windows(rows_K, starts_K, ends_K, offsets_K), ids, segments
+
+
+def _counts(units: tf.Tensor, num_units: tf.Tensor) -> tf.Tensor:
+    """Returns how often each unit occurs, int32."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(units), units, num_units)
+
+
+def is_shown(windows: Windows, pieces_KS: tf.Tensor) -> tf.Tensor:
+    """Says whether pieces are among those of their windows, `[K, S]`."""
+    starts_K1, ends_K1 = windows.starts[:, tf.newaxis], windows.ends[:, tf.newaxis]
+    return (pieces_KS >= starts_K1) & (pieces_KS < ends_K1)
+
+
+def is_owner(
+    windows: Windows, pieces_KS: tf.Tensor, num_pieces: tf.Tensor
+) -> tf.Tensor:
+    """Says whether no other window shows pieces with more context around them.
+
+    See `qa_features.max_context_spans`.
+    """
+    shown = tf.ragged.range(windows.starts, windows.ends)
+    pieces, own = shown.flat_values, tf.cast(shown.value_rowids(), tf.int32)
+    first, last = tf.gather(windows.starts, own), tf.gather(windows.ends, own) - 1
+    nearest = tf.cast(tf.minimum(pieces - first, last - pieces), tf.float64)
+    lengths = tf.cast(last - first + 1, tf.float64)
+    context = nearest + tf.constant(0.01, tf.float64) * lengths
+    best_P = tf.math.unsorted_segment_max(context, pieces, num_pieces)
+    is_best = context == tf.gather(best_P, pieces)
+    owners_P = tf.math.unsorted_segment_min(
+        tf.where(is_best, own, tf.size(windows.starts)), pieces, num_pieces
+    )
+    is_shown_KS = is_shown(windows, pieces_KS)
+    owners_KS = tf.gather(
+        tf.concat([owners_P, [NOTHING]], 0),
+        tf.where(is_shown_KS, pieces_KS, num_pieces),
+    )
+    return owners_KS == tf.range(tf.size(windows.starts))[:, tf.newaxis]

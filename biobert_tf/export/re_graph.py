@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relations of raw text inside a graph: what `tasks.relation` says of it.
+
+A text holds its entities as placeholders (`@GENE$`). One that is too long is cut around
+them as in training (`relation_features.view`).
+
+Shape suffixes: B texts, N most pieces of a text, P pieces of all texts, E entities of
+all texts, M most entities of a text.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.errors import InputError
+from biobert_tf.export import graph_text, window_rows
+from biobert_tf.export.graph_text import Characters, Spans
+from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
+from biobert_tf.export.served import Outputs, Served, input_specs
+from biobert_tf.export.trained import Trained
+from biobert_tf.tasks.relation_features import MARKERS
+from biobert_tf.tokenization import FullTokenizer
+
+_FAR: Final = 2**30
+"""Further away than any piece."""
+
+
+class ReGraph:
+    """Classifies strings."""
+
+    def __init__(
+        self,
+        model: heads.SequenceClassifier,
+        tokenizer: FullTokenizer,
+        labels: Sequence[str],
+        max_seq_length: int,
+        entity_markers: bool,
+    ) -> None:
+        """Keeps its arguments as constants of a graph; see `relation.RelationTask`."""
+        self._model = model
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._vocab = tokenizer.vocab
+        self._labels = tf.constant(list(labels))
+        self._room = max_seq_length - 2
+        self._entity_markers = entity_markers
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
+        probabilities = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        best = tf.argmax(probabilities, -1)
+        return {
+            "label": tf.gather(self._labels, best),
+            "probabilities": probabilities,
+        }
+
+    def answer(self, text: tf.Tensor) -> Outputs:
+        """Returns which relation texts state.
+
+        Args:
+            text: Strings `[batch]`, UTF-8, with placeholders.
+
+        Returns:
+            `label`, strings `[batch]`; `probabilities`, float32 `[batch, labels]`, in
+            the order of `labels.json`; `is_cut`, bool `[batch]`, whether the text was
+            too long; `num_entities`, int32 `[batch]`.
+        """
+        num_texts = tf.size(text)
+        found = graph_text.characters(text)
+        entities = graph_text.placeholders(found, self._tokenizer.traits(found.codes))
+        pieces = self._pieces(found, entities)
+        ids = window_rows.by_unit(pieces.ids, pieces.units, num_texts)
+        kept = tf.ragged.boolean_mask(ids, self._view(pieces, entities, ids))
+        rows = window_rows.between(kept, self._vocab["[CLS]"], self._vocab["[SEP]"])
+        specs = {
+            "label": tf.TensorSpec([], tf.string),
+            "probabilities": tf.TensorSpec([self._labels.shape[0]], tf.float32),
+        }
+        scored = window_rows.in_batches(
+            self.score, window_rows.inputs(rows, tf.zeros_like(rows)), specs
+        )
+        return {
+            **scored,
+            "is_cut": kept.row_lengths() < ids.row_lengths(),
+            "num_entities": tf.math.bincount(
+                entities.rows, minlength=num_texts, maxlength=num_texts
+            ),
+        }
+
+    # --- pieces ----------------------------------------------------------------------
+
+    def _pieces(self, found: Characters, entities: Spans) -> Pieces:
+        """Returns the pieces of texts, with entities between markers if so trained."""
+        if not self._entity_markers:
+            return self._tokenizer(found)
+        # Entities, and what is between them, are cut each for itself.
+        places_N = graph_text.text_places(found.units, found.starts)
+        borders = [
+            graph_text.text_places(entities.rows, side)
+            for side in (entities.starts, entities.ends)
+        ]
+        cuts_N = tf.add_n(
+            [tf.searchsorted(border, places_N, side="right") for border in borders]
+        )
+        # A number of text and part that grows along all texts.
+        units_N = graph_text.numbered(
+            (graph_text.previous(found.units, -1) != found.units)
+            | (graph_text.previous(cuts_N, 0) != cuts_N)
+        )
+        pieces = self._tokenizer(found._replace(units=units_N))
+        rows_P = tf.gather(
+            tf.math.unsorted_segment_max(
+                found.units, units_N, tf.reduce_max(tf.concat([[-1], units_N], 0)) + 1
+            ),
+            pieces.units,
+        )
+        return self._with_markers(pieces._replace(units=rows_P), entities)
+
+    def _with_markers(self, pieces: Pieces, entities: Spans) -> Pieces:
+        """Puts the markers of its role before and behind every entity."""
+        first = tf.searchsorted(entities.rows, entities.rows)
+        number_E = tf.range(tf.size(entities.rows)) - first
+        roles_E = tf.minimum(number_E, len(MARKERS) - 1)
+        ids = tf.constant([[self._vocab[m] for m in pair] for pair in MARKERS])
+        before_E, behind_E = tf.unstack(tf.gather(ids, roles_E), axis=1)
+        # Before what begins where they stand, and behind what ends there.
+        orders = [
+            graph_text.text_places(pieces.units, pieces.starts * 4 + 1),
+            graph_text.text_places(entities.rows, entities.starts * 4),
+            graph_text.text_places(entities.rows, entities.ends * 4 - 1),
+        ]
+        order = tf.argsort(tf.concat(orders, 0), stable=True)
+        # A marker stands for the first or the last byte of its entity.
+        columns = [
+            [pieces.ids, before_E, behind_E],
+            [pieces.starts, entities.starts, entities.ends - 1],
+            [pieces.ends, entities.starts + 1, entities.ends],
+            [pieces.units, entities.rows, entities.rows],
+        ]
+        return Pieces(*(tf.gather(tf.concat(c, 0), order) for c in columns))
+
+    # --- what is kept ----------------------------------------------------------------
+
+    def _view(
+        self, pieces: Pieces, entities: Spans, ids: tf.RaggedTensor
+    ) -> tf.RaggedTensor:
+        """Says which pieces a row shows (`relation_features.view`), ragged bool."""
+        room = self._room
+        lengths_B = tf.cast(ids.row_lengths(), tf.int32)
+        first_BM, last_BM = _entity_pieces(pieces, entities, ids)
+        stop_B = tf.reduce_max(last_BM, 1, keepdims=True) + 1
+        start_B = tf.reduce_min(first_BM, 1, keepdims=True)
+        lengths_B1 = tf.expand_dims(lengths_B, 1)
+        piece_1N = tf.range(tf.reduce_max(tf.concat([[0], lengths_B], 0)))[tf.newaxis]
+        distance_BN = tf.reduce_min(
+            tf.maximum(
+                0,
+                tf.maximum(
+                    first_BM[:, :, tf.newaxis] - piece_1N[:, tf.newaxis],
+                    piece_1N[:, tf.newaxis] - last_BM[:, :, tf.newaxis],
+                ),
+            ),
+            1,
+        )
+        # Ranks of the pieces by distance, the first of equals first.
+        distance_BN = tf.where(piece_1N < lengths_B1, distance_BN, _FAR)
+        order_BN = tf.argsort(distance_BN, stable=True)
+        rank_BN = tf.argsort(order_BN, stable=True)
+        middle_B1 = tf.minimum((start_B + stop_B - room) // 2, lengths_B1 - room)
+        fits_B1 = (lengths_B1 <= room) | (stop_B <= room)
+        window_B1 = tf.where(fits_B1, 0, middle_B1)
+        is_near_BN = (piece_1N >= window_B1) & (piece_1N < window_B1 + room)
+        is_one_B1 = fits_B1 | (stop_B - start_B <= room)
+        is_kept_BN = tf.where(is_one_B1, is_near_BN, rank_BN < room)
+        return tf.RaggedTensor.from_tensor(is_kept_BN, lengths_B)
+
+
+def _entity_pieces(
+    pieces: Pieces, entities: Spans, ids: tf.RaggedTensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the first and the last piece of the entities of every text.
+
+    Returns:
+        Int32 `[B, M]`, M at least 1, filled up with `_FAR` and `-_FAR`.
+    """
+    starts_P = graph_text.text_places(pieces.units, pieces.starts)
+    ends_P = graph_text.text_places(pieces.units, pieces.ends)
+    # The first that ends behind its start, and the last that begins before its end.
+    first_E = tf.searchsorted(
+        ends_P, graph_text.text_places(entities.rows, entities.starts), side="right"
+    )
+    last_E = (
+        tf.searchsorted(starts_P, graph_text.text_places(entities.rows, entities.ends))
+        - 1
+    )
+    splits = tf.cast(ids.row_starts(), tf.int32)
+    row_starts_E = tf.gather(splits, entities.rows)
+    num_rows = tf.size(splits)
+
+    def filled(values_E: tf.Tensor, filling: int) -> tf.Tensor:
+        ragged = tf.RaggedTensor.from_value_rowids(values_E, entities.rows, num_rows)
+        matrix = ragged.to_tensor(filling)
+        return tf.pad(matrix, [[0, 0], [0, 1]], constant_values=filling)
+
+    return filled(first_E - row_starts_E, _FAR), filled(last_E - row_starts_E, -_FAR)
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained RE model, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit, or it reads entities in another form.
+    """
+    entity_markers = bool(trained.settings.get("entity_markers"))
+    if entity_markers and trained.settings.get("data_format") == "scibert":
+        raise InputError.at(
+            trained.checkpoint.source,
+            None,
+            "was trained on << >> and [[ ]] with --entity_markers; only models of "
+            "placeholders can be exported with them",
+        )
+    model = trained.build(
+        lambda config: heads.SequenceClassifier(config, len(trained.labels), seed=0)
+    )
+    graph = ReGraph(
+        model,
+        trained.tokenizer,
+        trained.labels,
+        trained.max_seq_length,
+        entity_markers,
+    )
+    return Served(
+        kind="re",
+        model=model,
+        text_inputs=("text",),
+        answer=graph.answer,
+        score=graph.score,
+        specs=input_specs(trained.max_seq_length),
+        example={"text": ("@GENE$ is associated with @DISEASE$ in adults.",)},
+    )

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A served model as a directory in TensorFlow's SavedModel format.
+
+saved_model.pb, variables/     text in, `serving_default`; ids in, `tokens`; records of
+                               a training in, `examples`
+tokens/                        the last two alone, for plain TensorFlow
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from biobert_tf import records
+from biobert_tf.export.served import Served
+
+Function = Any
+"""A concrete function of TensorFlow."""
+
+Shapes = dict[str, dict[str, dict[str, Any]]]
+
+
+def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Function]:
+    """Writes a model into a new directory.
+
+    Args:
+        served: The model.
+        directory: Must not exist.
+        also_tokens: Whether to write `tokens/` too.
+
+    Returns:
+        The functions that answer, by signature.
+    """
+    ids_in = {"tokens": _tokens(served), "examples": _examples(served)}
+    functions = {"serving_default": _text(served), **ids_in}
+    _save(served, functions, directory)
+    if also_tokens:
+        plain = {"serving_default": ids_in["tokens"], "examples": ids_in["examples"]}
+        _save(served, plain, directory / "tokens")
+    return functions
+
+
+def shapes(functions: Mapping[str, Function]) -> Shapes:
+    """Returns type and shape of all that goes in and comes out; ready for JSON."""
+    return {
+        name: {
+            "inputs": {
+                key: _shape(spec)
+                for key, spec in function.structured_input_signature[1].items()
+            },
+            "outputs": {
+                key: _shape(spec) for key, spec in function.structured_outputs.items()
+            },
+        }
+        for name, function in functions.items()
+    }
+
+
+def _shape(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+
+
+def _text(served: Served) -> Function:
+    specs = {
+        name: tf.TensorSpec([None], tf.string, name) for name in served.text_inputs
+    }
+    return _concrete(lambda **texts: served.answer(**texts), specs)
+
+
+def _tokens(served: Served) -> Function:
+    specs = {name: tf.TensorSpec([None, None], tf.int32, name) for name in served.specs}
+    return _concrete(lambda **batch: served.score(batch), specs)
+
+
+def _examples(served: Served) -> Function:
+    def score(**serialized: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        return served.score(records.parse(serialized["examples"], served.specs))
+
+    return _concrete(score, {"examples": tf.TensorSpec([None], tf.string, "examples")})
+
+
+def _concrete(
+    function: Callable[..., Mapping[str, tf.Tensor]], specs: Mapping[str, tf.TensorSpec]
+) -> Function:
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+
+def _save(served: Served, functions: Mapping[str, Function], directory: Path) -> None:
+    module = tf.Module()
+    # The variables alone: Keras would store its layers once more beside them.
+    module.weights = list(served.model.variables)
+    tf.saved_model.save(module, str(directory), signatures=dict(functions))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An exported model, loaded again: strings in, arrays and strings out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# Its operations must be known before a model that has them is read.
+import tensorflow_text  # noqa: F401
+
+from biobert_tf import files
+from biobert_tf.errors import InputError
+from biobert_tf.export import model_card
+
+
+class ExportedModel:
+    """A model that `biobert export` has written.
+
+    Attributes:
+        card: Everything known of it; see `model_card`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Loads the model.
+
+        Raises:
+            InputError: The directory holds no export, or a damaged one.
+        """
+        path = directory / model_card.JSON
+        if not path.is_file():
+            raise InputError.at(
+                directory, None, "is no export; give what `biobert export` wrote"
+            )
+        self.card = files.read_json(path)
+        try:
+            # The functions live as long as what they were loaded with.
+            self._loaded = tf.saved_model.load(str(directory))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            problem = f"cannot be loaded: {str(error).splitlines()[0]}"
+            raise InputError.at(directory, None, problem) from None
+
+    @property
+    def kind(self) -> str:
+        """Returns what the model does: `ner`, `re`, `qa`, `masked_lm` or `encoder`."""
+        return self.card["kind"]
+
+    def __call__(self, **texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Answers strings.
+
+        Args:
+            texts: By name of the input, all of equal number.
+
+        Returns:
+            By name of the output. Strings are `str` in arrays of objects.
+        """
+        return self._run("serving_default", tf.string, texts)
+
+    def score(self, **ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs the model on pieces.
+
+        Args:
+            ids: `input_ids`, `input_mask`, `segment_ids`, int `[batch, length]`.
+        """
+        return self._run("tokens", tf.int32, ids)
+
+    def _run(
+        self, signature: str, dtype: tf.DType, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        tensors = {name: tf.constant(v, dtype) for name, v in inputs.items()}
+        outputs = self._loaded.signatures[signature](**tensors)
+        return {name: _array(values.numpy()) for name, values in outputs.items()}
+
+
+def _array(values: np.ndarray) -> np.ndarray:
+    if values.dtype != object:
+        return values
+    texts = [value.decode("utf-8", "replace") for value in values.ravel()]
+    array = np.empty(values.size, object)
+    array[:] = texts
+    return array.reshape(values.shape)

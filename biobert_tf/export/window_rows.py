@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of pieces through a model, a few at a time, whatever their number.
+
+Shape suffixes: R rows, L length of the longest row, P pieces of all rows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import tensorflow as tf
+
+Outputs = Mapping[str, tf.Tensor]
+Score = Callable[[dict[str, tf.Tensor]], Outputs]
+"""Maps the inputs of a model to tensors of as many rows."""
+
+MAX_ROWS: Final = 32
+"""Rows computed at once: what a document of any length needs in memory."""
+
+
+def between(ids: tf.RaggedTensor, first: int, last: int) -> tf.RaggedTensor:
+    """Returns rows with a piece, such as `[CLS]`, before and one behind them."""
+    shape = tf.stack([ids.nrows(out_type=tf.int32), 1])
+    return tf.concat([tf.fill(shape, first), ids, tf.fill(shape, last)], axis=1)
+
+
+def by_unit(
+    values_P: tf.Tensor, units_P: tf.Tensor, num_units: tf.Tensor
+) -> tf.RaggedTensor:
+    """Returns rows of the values of each unit, a text or a word.
+
+    Args:
+        values_P: Of pieces.
+        units_P: Unit of each; never decreases.
+        num_units: Of rows.
+    """
+    rows = tf.RaggedTensor.from_value_rowids(values_P, units_P, num_units)
+    # What all other functions for ragged tensors make.
+    return rows.with_row_splits_dtype(tf.int64)
+
+
+def ranges(
+    values_P: tf.Tensor, starts_R: tf.Tensor, ends_R: tf.Tensor
+) -> tf.RaggedTensor:
+    """Returns rows of the values `[start, end)` of a vector."""
+    return tf.ragged.map_flat_values(
+        lambda places: tf.gather(values_P, places), tf.ragged.range(starts_R, ends_R)
+    )
+
+
+def inputs(
+    ids: tf.RaggedTensor, segments: tf.RaggedTensor, length: int | None = None
+) -> dict[str, tf.Tensor]:
+    """Returns the inputs of a model, int32 `[R, L]`.
+
+    Args:
+        ids: Pieces of every row, int32 `[R, (length)]`.
+        segments: Their segments, likewise.
+        length: To fill up to; None for the longest row.
+    """
+    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    to_fill = tf.reduce_max(tf.concat([[1], lengths], 0)) if length is None else length
+    return {
+        "input_ids": _dense(ids, to_fill),
+        "input_mask": tf.sequence_mask(lengths, to_fill, tf.int32),
+        "segment_ids": _dense(segments, to_fill),
+    }
+
+
+def in_batches(
+    score: Score,
+    rows: Mapping[str, tf.Tensor],
+    specs: Mapping[str, tf.TensorSpec],
+) -> dict[str, tf.Tensor]:
+    """Computes rows, `MAX_ROWS` at once.
+
+    Args:
+        score: The model.
+        rows: Its inputs; see `inputs`.
+        specs: Type of every output, and its shape without the first axis.
+
+    Returns:
+        What `score` returns, for all rows.
+    """
+    num_rows = tf.shape(rows["input_ids"])[0]
+    # Also of no rows one batch is computed: it is empty, but has the right shape.
+    num_batches = tf.maximum(1, -(-num_rows // MAX_ROWS))
+
+    def step(i: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
+        part = slice(i * MAX_ROWS, tf.minimum((i + 1) * MAX_ROWS, num_rows))
+        outputs = score({name: values[part] for name, values in rows.items()})
+        written = zip(arrays, specs, strict=True)
+        return i + 1, *(array.write(i, outputs[name]) for array, name in written)
+
+    arrays = [
+        tf.TensorArray(
+            spec.dtype,
+            size=num_batches,
+            infer_shape=False,
+            element_shape=[None, *spec.shape],
+        )
+        for spec in specs.values()
+    ]
+    _, *arrays = tf.while_loop(
+        lambda i, *_: i < num_batches,
+        step,
+        [tf.constant(0), *arrays],
+        parallel_iterations=1,
+    )
+    return {name: a.concat() for name, a in zip(specs, arrays, strict=True)}
+
+
+def _dense(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns rows as a matrix of a given width, filled up with 0."""
+    matrix = rows.to_tensor(0)
+    return tf.pad(matrix, [[0, 0], [0, length - tf.shape(matrix)[1]]])

@@ -1,0 +1,108 @@
+"""Vectors and masked pieces of raw text inside a graph."""
+
+import ner_toys
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from biobert_tf import encoder, heads
+from biobert_tf.export import encoder_graph, masked_lm_graph
+from biobert_tf.tasks import ner_features
+from biobert_tf.tokenization import FullTokenizer
+
+LENGTH = 12
+SHORT = "aspirin helps with nephritis ."
+LONG = "Liver cancer aspirin with . nephritis " * 9
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    return FullTokenizer(ner_toys.write_vocab(tmp_path / "vocab.txt"))
+
+
+def batch(ids):
+    """Rows of pieces as they are, without padding."""
+    return {"input_ids": tf.constant([[2, *ids, 3]])}
+
+
+def windows(ids):
+    """The windows of a text, and which decides what."""
+    return ner_features.cut_windows([1] * len(ids), LENGTH - 2)
+
+
+def compiled(graph):
+    return tf.function(
+        graph.answer,
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
+
+
+def test_vectors_are_those_of_the_encoder(tokenizer):
+    model = encoder_graph.EncoderModel(ner_toys.CONFIG, seed=1)
+    answer = compiled(encoder_graph.EncoderGraph(model, tokenizer, LENGTH))
+    given = [SHORT, "", LONG]
+    found = {name: values.numpy() for name, values in answer(given).items()}
+    for row, text in enumerate(given):
+        ids = tokenizer.ids(text)
+        names = [name.decode() for name in found["pieces"][row] if name]
+        assert names == tokenizer.tokenize(text)
+        for k, piece in enumerate(tokenizer.tokenize_with_offsets(text)):
+            span = found["starts"][row, k], found["ends"][row, k]
+            assert span == (piece.start, piece.end)
+        wanted = np.zeros((len(ids), ner_toys.CONFIG.hidden_size), np.float32)
+        for k, window in enumerate(windows(ids)):
+            outputs = encoder.encode(
+                model.encoder, batch(ids[window.start : window.end])
+            )
+            for piece in window.decides:
+                position = 1 + piece - window.start
+                wanted[piece] = outputs["sequence_output"][0, position]
+            if k == 0:
+                np.testing.assert_allclose(
+                    found["pooled_output"][row],
+                    outputs["pooled_output"][0],
+                    atol=1e-5,
+                )
+        vectors = found["sequence_output"][row]
+        np.testing.assert_allclose(vectors[: len(ids)], wanted, atol=1e-5)
+        assert not vectors[len(ids) :].any()
+        mean = wanted.mean(0) if ids else np.zeros_like(wanted.sum(0))
+        np.testing.assert_allclose(found["mean_embedding"][row], mean, atol=1e-5)
+    assert answer(tf.constant([], tf.string))["pooled_output"].shape == (0, 8)
+
+
+def test_masked_pieces(tokenizer):
+    model = heads.PretrainingModel(ner_toys.CONFIG, seed=1)
+    answer = compiled(masked_lm_graph.MaskedLmGraph(model, tokenizer, LENGTH))
+    given = [
+        f"\u00ad {SHORT} [MASK]",
+        "no mask [MASK [mask]",
+        f"[MASK]aspirin[MASK] {LONG}[MASK]",
+    ]
+    found = {name: values.numpy() for name, values in answer(given).items()}
+    assert found["starts"].tolist() == [
+        [given[0].encode().index(b"[MASK]"), -1, -1],
+        [-1, -1, -1],
+        [0, 13, given[2].rindex("[MASK]")],
+    ]
+    mask = ner_toys.ID["[MASK]"]
+    parts = [tokenizer.ids(SHORT), tokenizer.ids("aspirin"), tokenizer.ids(LONG)]
+    texts = {0: [*parts[0], mask], 2: [mask, *parts[1], mask, *parts[2], mask]}
+    for row, ids in texts.items():
+        masks = [i for i, id_ in enumerate(ids) if id_ == mask]
+        for k, place in enumerate(masks):
+            window = next(w for w in windows(ids) if place in w.decides)
+            position = tf.constant([[1 + place - window.start]])
+            inputs = batch(ids[window.start : window.end])
+            logits = model({**inputs, "masked_lm_positions": position})
+            probabilities = tf.nn.softmax(logits["masked_lm_logits"])[0, 0].numpy()
+            best = np.argsort(-probabilities, kind="stable")[:10]
+            names = [name.decode() for name in found["pieces"][row, k]]
+            assert names == tokenizer.convert_ids_to_tokens(best)
+            np.testing.assert_allclose(
+                found["probabilities"][row, k], probabilities[best], atol=1e-5
+            )
+    assert not found["probabilities"][1].any()
+    assert answer(tf.constant([], tf.string))["starts"].shape == (0, 0)
+    assert answer(["aspirin", ""])["starts"].shape == (2, 0)

@@ -1,0 +1,226 @@
+"""Answers found inside a graph are those of `qa_decoding`."""
+
+import json
+import random
+
+import ner_toys
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from biobert_tf import checkpoints, heads
+from biobert_tf.checkpoints import native
+from biobert_tf.config import EncoderConfig
+from biobert_tf.export import qa_graph
+from biobert_tf.tasks import qa_decoding, qa_reading
+from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
+from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.tokenization import FullTokenizer
+
+STRINGS = tf.TensorSpec([None], tf.string)
+
+
+class World:
+    """A model as a graph, and as a run decodes it."""
+
+    def __init__(self, model, tokenizer, **settings):
+        values = {
+            "max_seq_length": 16,
+            "doc_stride": 4,
+            "max_query_length": 5,
+            "n_best_size": 6,
+            "max_answer_length": 5,
+            "version_2_with_negative": False,
+            "null_score_diff_threshold": 0.0,
+            **settings,
+        }
+        self.settings = qa_graph.QaSettings(**values)
+        self.model = model
+        self.tokenizer = tokenizer
+        graph = qa_graph.QaGraph(model, tokenizer, self.settings)
+        self.answer = tf.function(
+            graph.answer, input_signature=[STRINGS, STRINGS], autograph=False
+        )
+
+    def wanted(self, question, context):
+        """The prediction of a run."""
+        example = QaExample(
+            qas_id="q",
+            question_text=question,
+            context=context,
+            doc_tokens=tuple(
+                context[start:end] for start, end in qa_reading.word_offsets(context)
+            ),
+        )
+        rows = list(
+            Featurizer(
+                tokenizer=self.tokenizer,
+                max_seq_length=self.settings.max_seq_length,
+                doc_stride=self.settings.doc_stride,
+                max_query_length=self.settings.max_query_length,
+            ).featurize([example])
+        )
+        names = ("input_ids", "input_mask", "segment_ids")
+        windows = []
+        if rows:
+            batch = {
+                name: tf.constant(np.stack([getattr(row, name) for row in rows]))
+                for name in names
+            }
+            outputs = self.model(batch)
+            logits = (outputs["start_logits"].numpy(), outputs["end_logits"].numpy())
+            windows = [WindowScores(*w) for w in zip(rows, *logits, strict=True)]
+        decoding = DecodingSettings(
+            do_lower_case=self.tokenizer.basic_tokenizer.do_lower_case,
+            **{
+                name: getattr(self.settings, name)
+                for name in (
+                    "n_best_size",
+                    "max_answer_length",
+                    "version_2_with_negative",
+                    "null_score_diff_threshold",
+                )
+            },
+        )
+        return qa_decoding.decode_question(example, windows, decoding)
+
+    def compare(self, questions, contexts):
+        """Checks all answers; returns how many questions have one."""
+        found = self.answer(questions, contexts)
+        found = {name: values.numpy() for name, values in found.items()}
+        num_answers = 0
+        for i, pair in enumerate(zip(questions, contexts, strict=True)):
+            wanted = self.wanted(*pair)
+            nbest = [answer for answer in wanted.nbest if answer.text != "empty"]
+            texts = [answer.text for answer in nbest]
+            assert [t.decode() for t in found["answers"][i, : len(nbest)]] == texts
+            np.testing.assert_allclose(
+                found["probabilities"][i, : len(nbest)],
+                [answer.probability for answer in nbest],
+                atol=1e-5,
+            )
+            assert not found["probabilities"][i, len(nbest) :].any()
+            for k, text in enumerate(texts):
+                span = found["starts"][i, k], found["ends"][i, k]
+                assert sliced(pair[1], *span) == text
+            assert found["answer"][i].decode() == (wanted.text if texts else "")
+            self._check_odds(found, i, wanted)
+            num_answers += bool(texts)
+        return num_answers
+
+    def _check_odds(self, found, i, wanted):
+        odds = wanted.null_odds
+        if odds is not None and odds != qa_decoding.NO_SPAN_ODDS:
+            np.testing.assert_allclose(found["null_odds"][i], odds, atol=1e-4)
+
+
+def sliced(context, start, end):
+    """What stands in a context, with one space for white space; "" for no place."""
+    if start < 0:
+        return ""
+    return " ".join(
+        word
+        for word in context.encode()[start:end]
+        .decode()
+        .translate(str.maketrans("\t\r\n\u202f", "    "))
+        .split(" ")
+        if word
+    )
+
+
+def toy_model(scale=60):
+    model = heads.SpanClassifier(ner_toys.CONFIG, seed=3)
+    model.output_weights.assign(model.output_weights * scale)
+    return model
+
+
+@pytest.fixture(params=[False, True], ids=["cased", "lower"])
+def tokenizer(request, tmp_path):
+    vocab = ner_toys.VOCAB
+    if request.param:
+        vocab = [piece if piece[0] == "[" else piece.lower() for piece in vocab]
+    return FullTokenizer(
+        ner_toys.write_vocab(tmp_path / "vocab.txt", vocab), request.param
+    )
+
+
+def texts(seed, number, sizes):
+    rng = random.Random(seed)
+    words = ["aspirin", "Liver", "cancer.", "nephritis", "nephritiss", "severe", "with"]
+    words += ["zebra", ".", "(aspirin", "Liver\u00ad", "helps\u00a0with", "\u00ad"]
+    words += ["cancer\n", "\u0301"]
+    return [
+        rng.choice(["", " "])
+        + rng.choice([" ", "  ", "\u202f"]).join(
+            rng.choices(words, k=rng.choice(sizes))
+        )
+        for _ in range(number)
+    ]
+
+
+@pytest.mark.parametrize("has_null", [False, True])
+def test_equal_to_the_run(tokenizer, has_null):
+    world = World(toy_model(), tokenizer, version_2_with_negative=has_null)
+    questions, contexts = texts(1, 50, [0, 2, 9]), texts(2, 50, [0, 1, 7, 30])
+    assert world.compare(questions, contexts) > 15
+
+
+def test_a_threshold_above_every_score(tokenizer):
+    world = World(
+        toy_model(),
+        tokenizer,
+        version_2_with_negative=True,
+        null_score_diff_threshold=-1e3,
+    )
+    found = world.answer(["with"], ["aspirin helps"])
+    assert found["answer"].numpy().tolist() == [b""]
+    assert found["start"].numpy().tolist() == [-1]
+
+
+def test_no_question(tokenizer):
+    found = World(toy_model(), tokenizer).answer(*[tf.constant([], tf.string)] * 2)
+    assert found["answer"].shape == (0,)
+    assert found["answers"].shape == (0, 0)
+
+
+def test_a_question_without_context_has_no_answer(tokenizer):
+    found = World(toy_model(), tokenizer).answer(["with"], [" "])
+    assert found["answer"].numpy().tolist() == [b""]
+    assert found["start"].numpy().tolist() == [-1]
+    assert found["probability"].numpy().tolist() == [0]
+
+
+@pytest.mark.golden
+def test_answers_of_the_recorded_run(golden):
+    run = json.loads((golden / "qa/end_to_end/run.json").read_text())
+    flags = dict(flag.removeprefix("--").split("=") for flag in run["flags"])
+    checkpoint = golden / run["checkpoint"]
+    config = EncoderConfig.from_json(golden / "model/bert_config.json")
+    model = heads.SpanClassifier(config, seed=0)
+    found = checkpoints.read(checkpoint)
+    native.assign(model.variables, found.weights, source=checkpoint)
+    world = World(
+        model,
+        FullTokenizer(golden / run["vocab"], flags["do_lower_case"] == "true"),
+        **{
+            name: int(flags[name])
+            for name in (
+                "max_seq_length",
+                "doc_stride",
+                "max_query_length",
+                "n_best_size",
+                "max_answer_length",
+            )
+        },
+    )
+    path = golden / run["predict_file"]
+    examples = qa_reading.read_examples(path, is_training=False).examples
+    answers = world.answer(
+        [example.question_text for example in examples],
+        [example.context for example in examples],
+    )["answer"]
+    recorded = json.loads((golden / "qa/end_to_end/predictions.json").read_text())
+    assert [answer.decode() for answer in answers.numpy()] == [
+        recorded[example.qas_id] for example in examples
+    ]
