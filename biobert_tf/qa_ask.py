@@ -57,7 +57,8 @@ class FoundAnswer:
         source: The text that it stands in, or that speaks most for it; "" if none does.
         start: Of the answer in that text, in characters; None if it is not in there.
         end: Behind its last character; None likewise.
-        around: What stands around it in that text, with single spaces.
+        around: It and the words around it in that text, with single spaces; `...` where
+            the text goes on.
     """
 
     text: str
@@ -70,9 +71,15 @@ class FoundAnswer:
     @classmethod
     def at(cls, text: NamedText, start: int, end: int) -> "FoundAnswer":
         """Returns a part of a text as an answer, with probability 0."""
-        begin = max(start - _SHOWN_AROUND, 0)
-        around = " ".join(text.text[begin : end + _SHOWN_AROUND].split())
-        return cls(text.text[start:end], 0.0, text.source, start, end, around)
+        before = text.text[max(start - _SHOWN_AROUND, 0) : start]
+        after = text.text[end : end + _SHOWN_AROUND]
+        if len(before) < start:
+            before = f"... {before.partition(' ')[2]}"
+        if end + len(after) < len(text.text):
+            after = f"{after.rpartition(' ')[0]} ..."
+        shown = text.text[start:end]
+        around = " ".join(f"{before}{shown}{after}".split())
+        return cls(shown, 0.0, text.source, start, end, around)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything by name, ready for JSON."""
