@@ -53,6 +53,7 @@ HEAVY = [
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking",
     "tasks.base checkpoints.huggingface checkpoints.tf1 training.schedule",
+    "checkpoints.saved_model",
     "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
     "training.strategy training.progress",
     "tasks.relation tasks.yesno",
