@@ -19,6 +19,7 @@ LIGHT = [
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
+    "checkpoints.tokenizer_files "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format relations.settings questions.settings "
     "tasks.relation_reading",
