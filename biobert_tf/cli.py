@@ -325,12 +325,15 @@ def _export(settings: Any, outcome: Any) -> None:
 
 
 def convert(argv: Sequence[str]) -> None:
-    """Convert weights between TF1 and Hugging Face formats."""
+    """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = argparse.ArgumentParser(prog=argv[0], description=convert.__doc__)
     parser.add_argument("--from", dest="source", type=Path, required=True)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument(
-        "--to_format", choices=("auto", "tf1", "huggingface"), default="auto"
+        "--to_format",
+        choices=("auto", "tf1", "huggingface", "saved_model"),
+        default="auto",
+        help="auto: tf1 if --to ends in .ckpt or .ckpt-N; saved_model: says how",
     )
     parser.add_argument("--bert_config_file", type=Path)
     parser.add_argument("--vocab_file", type=Path)

@@ -16,12 +16,13 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf import __version__, checkpoints, files
+from biobert_tf.checkpoints.convert import SETTINGS_NAME
 from biobert_tf.errors import InputError
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
 
-SETTINGS_FILE: Final = "settings.json"
+SETTINGS_FILE: Final = SETTINGS_NAME
 _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
 RESULTS_FILE: Final = "results.json"

@@ -22,6 +22,7 @@ LIGHT = [
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config export.characters",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
+    "checkpoints.tokenizer_files "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
     "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
     "annotate.conll annotate.html_page features.settings features.reading "
@@ -66,6 +67,7 @@ HEAVY = [
     "export.window_rows export.warmup",
     "tasks.base export.served export.piece_windows export.qa_windows "
     "checkpoints.huggingface checkpoints.tf1 training.schedule",
+    "checkpoints.saved_model",
     "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
     "training.strategy training.progress",
     "tasks.relation tasks.yesno",

@@ -67,7 +67,18 @@ def test_labels_are_carried_over(released, tmp_path):
 
 
 def test_labels_of_another_model_are_not(released, tmp_path):
+    """Those of the head of questions are known: a file cannot say others."""
     folder = released("squad")
+    (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
+    convert.convert(folder, tmp_path / "hf")
+    assert huggingface_labels(tmp_path / "hf") == ["start", "end"]
+    convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
+    assert convert.read_labels(tmp_path / "to") == ["start", "end"]
+
+
+@pytest.mark.parametrize("heads", [(), ("masked_lm", "next_sentence")])
+def test_no_labels_where_nothing_is_labelled(released, tmp_path, heads):
+    folder = released(*heads)
     (folder / "labels.json").write_text(json.dumps({"labels": LABELS}))
     convert.convert(folder, tmp_path / "hf")
     assert huggingface_labels(tmp_path / "hf") is None
@@ -132,10 +143,95 @@ def test_lower_case(released, tmp_path):
     assert stored("source says") is False
 
 
+def test_vocabulary_is_copied_byte_by_byte(released, tmp_path):
+    """A lone carriage return ends no line: after it the ids would be others."""
+    folder = released()
+    data = "\r\n".join(toys.VOCAB).replace("##a", "##\ra").encode()
+    (folder / "vocab.txt").write_bytes(data)
+    convert.convert(folder, tmp_path / "hf")
+    convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
+    for name in ("hf", "to"):
+        assert (tmp_path / name / "vocab.txt").read_bytes() == data
+
+
+def test_vocabulary_larger_than_the_model(released, tmp_path):
+    folder = released()
+    with (folder / "vocab.txt").open("a") as lines:
+        lines.write("e\n")
+    with pytest.raises(InputError, match=r"vocab\.txt: has 12 entries, .* model 11;"):
+        convert.convert(folder, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
+
+
+def test_vocabulary_of_a_tokenizer(released, tmp_path):
+    """All that Transformers 5 saves of one."""
+    convert.convert(released(), tmp_path / "hf", do_lower_case=True)
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (tmp_path / "hf" / name).unlink()
+    convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
+    assert (tmp_path / "to" / "vocab.txt").read_text().split("\n") == [*toys.VOCAB, ""]
+    convert.convert(tmp_path / "hf", tmp_path / "hf2")
+    config = json.loads((tmp_path / "hf2" / "tokenizer_config.json").read_text())
+    assert config["do_lower_case"] is True
+
+
+def test_settings_are_carried_over(released, tmp_path):
+    folder = released("classifier")
+    (folder / "labels.json").write_text(json.dumps({"labels": ["O", "no", "x"]}))
+    settings = {"task_name": "custom", "do_lower_case": True, "seed": 7}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    report = convert.convert(folder, tmp_path / "hf")
+    # They say that the label O is a relation's, and how text is cut.
+    assert "BertForSequenceClassification, do_lower_case=True" in report
+    report = convert.convert(tmp_path / "hf", tmp_path / "hf2")
+    assert "BertForSequenceClassification, do_lower_case=True" in report
+    convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
+    for name in ("hf", "hf2", "to"):
+        assert json.loads((tmp_path / name / "settings.json").read_text()) == settings
+    settings["seed"] = 8
+    (folder / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=r"settings\.json: belongs to another model"):
+        convert.convert(folder, tmp_path / "to" / "second.ckpt")
+
+
+def test_hugging_face_says_what_its_classifier_labels(released, tmp_path):
+    folder = released("classifier")
+    convert.convert(folder, tmp_path / "hf", classifier="token")
+    report = convert.convert(tmp_path / "hf", tmp_path / "hf2")
+    assert "BertForTokenClassification" in report
+    report = convert.convert(tmp_path / "hf", tmp_path / "hf3", classifier="sequence")
+    assert "BertForSequenceClassification" in report
+
+
+def test_pooler_that_transformers_has_no_place_for(released, tmp_path):
+    report = convert.convert(released("squad"), tmp_path / "hf")
+    assert report.splitlines()[-1].startswith(
+        "with bert/pooler/dense/bias, bert/pooler/dense/kernel, which "
+        "BertForQuestionAnswering does not have"
+    )
+
+
+def test_tokenizer_unlike_ours(released, tmp_path):
+    convert.convert(released(), tmp_path / "hf")
+    path = tmp_path / "hf" / "tokenizer_config.json"
+    config = json.loads(path.read_text()) | {"strip_accents": True}
+    path.write_text(json.dumps(config))
+    report = convert.convert(tmp_path / "hf", tmp_path / "hf2")
+    assert "left out of its tokenizer: strip_accents=True" in report
+
+
+def test_a_saved_model_is_not_written(released, tmp_path):
+    with pytest.raises(InputError, match=r"^--to_format=saved_model: .*biobert export"):
+        convert.convert(released(), tmp_path / "x", to_format="saved_model")
+    assert not (tmp_path / "x").exists()
+
+
 def test_what_belongs_to_it_is_missing(released, tmp_path):
     folder = released()
     vocab = (folder / "vocab.txt").rename(tmp_path / "pieces.txt")
-    with pytest.raises(InputError, match=r"no vocab\.txt beside it; give --vocab_file"):
+    with pytest.raises(
+        InputError, match=r"no vocab\.txt or tokenizer\.json beside .* --vocab_file"
+    ):
         convert.convert(folder, tmp_path / "hf")
     config = (folder / "bert_config.json").rename(tmp_path / "sizes.json")
     with pytest.raises(
@@ -219,11 +315,15 @@ def test_recorded_checkpoints_survive(golden, tmp_path):
         config = folder / "bert_config.json"
         if not config.exists():
             config = model / "bert_config.json"
+        # One vocabulary is recorded for models of several sizes.
+        pieces = (model / "vocab.txt").read_text().splitlines(keepends=True)
+        size = EncoderConfig.from_json(config).vocab_size
+        (tmp_path / "vocab.txt").write_text("".join(pieces[:size]))
         convert.convert(
             folder,
             tmp_path / folder.name,
             bert_config_file=config,
-            vocab_file=model / "vocab.txt",
+            vocab_file=tmp_path / "vocab.txt",
             classifier="token" if folder.name == "ner" else "sequence",
         )
         toys.assert_same(

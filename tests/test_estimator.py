@@ -319,6 +319,31 @@ def test_initialize_with_a_new_head(tmp_path):
     assert_equal(after, {name: given.weights[name] for name in after})
 
 
+class TextTask(NerTask):
+    """A task whose model reads the pooler."""
+
+    def build_model(self, config, seed):
+        return heads.SequenceClassifier(config, 3, seed)
+
+
+def test_the_pooler_may_be_missing_where_it_is_not_read(tmp_path):
+    """As in the models of tokens and spans that Transformers saves."""
+    weights = engine.estimator(tmp_path).weights()
+    pooler = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
+    for name in pooler:
+        del weights[name]
+    given = Checkpoint(weights, (), Path("model.ckpt"))
+    made = engine.estimator(tmp_path)
+    assert made.initialize(given).missing == pooler
+    assert_equal({name: made.weights()[name] for name in weights}, weights)
+    settings = {
+        f.name: getattr(engine.TASK, f.name) for f in dataclasses.fields(NerTask)
+    }
+    made = engine.estimator(tmp_path, task=TextTask(**settings))
+    with pytest.raises(InputError, match=r"lacks 2 of the 25 variables .*bert/pooler"):
+        made.initialize(given)
+
+
 # --- predictions ----------------------------------------------------------------------
 
 

@@ -7,10 +7,16 @@ import pytest
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import huggingface
+from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.config import EncoderConfig
 from biobert_tf.errors import InputError
 
 safetensors = pytest.importorskip("safetensors.numpy")
+
+VOCABULARY = Vocabulary(
+    "".join(f"{piece}\n" for piece in toys.VOCAB).encode(),
+    {piece: i for i, piece in enumerate(toys.VOCAB)},
+)
 
 
 @pytest.fixture
@@ -23,7 +29,7 @@ def write(tmp_path):
             toys.weights(*heads),
             directory,
             toys.CONFIG,
-            toys.write_vocab(tmp_path / "pieces.txt"),
+            VOCABULARY,
             options.pop("do_lower_case", False),
             **options,
         )
@@ -89,6 +95,7 @@ def test_files(write):
     assert sorted(path.name for path in directory.iterdir()) == [
         "config.json",
         "model.safetensors",
+        "tokenizer.json",
         "tokenizer_config.json",
         "vocab.txt",
     ]
@@ -99,12 +106,10 @@ def test_files(write):
     assert config["layer_norm_eps"] == 1e-12
     assert config["id2label"] == {"0": "B", "1": "I", "2": "O"}
     assert config["label2id"] == {"B": 0, "I": 1, "O": 2}
+    assert config["pad_token_id"] == 0
     tokenizer = json.loads((directory / "tokenizer_config.json").read_text())
-    assert tokenizer == {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": True,
-        "model_max_length": 8,
-    }
+    assert tokenizer["do_lower_case"] is True
+    assert tokenizer["model_max_length"] == 8
     assert (directory / "vocab.txt").read_text().split() == toys.VOCAB
     modes = {path.stat().st_mode & 0o777 for path in directory.iterdir()}
     assert len(modes) == 1
@@ -124,6 +129,8 @@ def test_files(write):
         (["classifier"], ["B", "I", "O"], "auto", "BertForTokenClassification"),
         (["classifier"], ["B", "I", "O"], "sequence", "BertForSequenceClassification"),
         (["classifier"], None, "token", "BertForTokenClassification"),
+        (["squad"], ["start", "end"], "auto", "BertForQuestionAnswering"),
+        (["classifier"], ["no", "yes", "x"], "auto", "BertForSequenceClassification"),
     ],
 )
 def test_architecture(heads, labels, classifier, expected):
@@ -134,6 +141,14 @@ def test_architecture(heads, labels, classifier, expected):
 def test_classifier_without_a_clue():
     with pytest.raises(InputError, match="--classifier=token or --classifier=sequence"):
         huggingface.architecture(toys.weights("classifier"))
+
+
+def test_labels_of_spans(write):
+    config = json.loads(
+        (write("squad", labels=["start", "end"]) / "config.json").read_text()
+    )
+    assert config["architectures"] == ["BertForQuestionAnswering"]
+    assert config["id2label"] == {"0": "start", "1": "end"}
 
 
 def test_labels(write, tmp_path):
@@ -168,12 +183,11 @@ def test_config_that_does_not_fit(tmp_path):
         ("type_vocab_size", 3),
     ]:
         config = EncoderConfig(**{**vars(toys.CONFIG), setting: value})
-        vocab = toys.write_vocab(tmp_path / "vocab.txt")
         with pytest.raises(InputError, match=f"{setting} is .* and {value} in"):
-            huggingface.write(weights, tmp_path / "x", config, vocab, False)
+            huggingface.write(weights, tmp_path / "x", config, VOCABULARY, False)
     del weights["bert/encoder/layer_1/output/dense/bias"]
     with pytest.raises(InputError, match=r"not a whole .* bert/encoder/layer_1/output"):
-        huggingface.write(weights, tmp_path / "x", toys.CONFIG, vocab, False)
+        huggingface.write(weights, tmp_path / "x", toys.CONFIG, VOCABULARY, False)
 
 
 def test_a_failed_write_leaves_the_old_files(write, monkeypatch):
@@ -188,15 +202,50 @@ def test_a_failed_write_leaves_the_old_files(write, monkeypatch):
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
-def test_missing_vocabulary(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.txt: no such file"):
-        huggingface.write(
-            toys.weights(),
-            tmp_path / "x",
-            toys.CONFIG,
-            tmp_path / "absent.txt",
-            do_lower_case=False,
-        )
+def test_padding_is_the_vocabulary_s(tmp_path):
+    pieces = [*toys.VOCAB[1:], toys.VOCAB[0]]
+    ids = {piece: i for i, piece in enumerate(pieces)}
+    huggingface.write(
+        toys.weights(), tmp_path, toys.CONFIG, VOCABULARY._replace(ids=ids), False
+    )
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["pad_token_id"] == 10
+
+
+def test_other_files_beside_it(write):
+    directory = write("squad", beside={"settings.json": {"seed": 1}})
+    assert json.loads((directory / "settings.json").read_text()) == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    "heads, model, pooler",
+    [
+        (["squad"], "BertForQuestionAnswering", 2),
+        (["masked_lm"], "BertForMaskedLM", 2),
+        (["classifier"], "BertForTokenClassification", 2),
+        (["classifier"], "BertForSequenceClassification", 0),
+        (["masked_lm", "next_sentence"], "BertForPreTraining", 0),
+    ],
+)
+def test_pooler_that_transformers_leaves_out(heads, model, pooler):
+    found = huggingface.leaves_out(model, toys.weights(*heads))
+    assert len(found) == pooler
+    assert all(name.startswith("bert/pooler/dense/") for name in found)
+    assert huggingface.leaves_out(model, {"output_bias": np.zeros(1)}) == []
+
+
+@pytest.mark.parametrize(
+    "architectures, expected",
+    [
+        (["BertForTokenClassification"], "token"),
+        (["BertForSequenceClassification"], "sequence"),
+        (["BertForMaskedLM"], "auto"),
+        (None, "auto"),
+    ],
+)
+def test_what_the_classifier_labels_is_stored(by_hand, architectures, expected):
+    directory = by_hand({DENSE: KERNEL}, architectures=architectures)
+    assert huggingface.stored_classifier(directory) == expected
 
 
 # --- reading ---------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biobert_tf import checkpoints, encoder, released
-from biobert_tf.checkpoints import huggingface, native, tf1
+from biobert_tf.checkpoints import huggingface, native, tf1, tokenizer_files
 from biobert_tf.config import EncoderConfig, ModelConfig, TextConfig
 from biobert_tf.errors import InputError
 from biobert_tf.vocabularies import extension
@@ -190,9 +190,8 @@ def test_text_without_new_pieces_is_encoded_as_before(model, place):
 def test_from_hugging_face(model, tmp_path):
     pytest.importorskip("safetensors")
     source = tmp_path / "hf"
-    huggingface.write(
-        WEIGHTS, source, toys.CONFIG, model / "vocab.txt", False, None, "auto"
-    )
+    vocabulary = tokenizer_files.read_vocabulary(model / "vocab.txt")
+    huggingface.write(WEIGHTS, source, toys.CONFIG, vocabulary, False, None, "auto")
     folder, done = extend(source, "abc")
     assert done.source == source
     weights = checkpoints.read(folder).weights

@@ -8,9 +8,12 @@ import tarfile
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Final
 
 from biobert_tf.checkpoints import base
 from biobert_tf.errors import InputError
+
+_SAVED_MODEL: Final = "saved_model.pb"
 
 
 def opened(path: Path) -> Path:
@@ -56,12 +59,15 @@ def _folder_with_checkpoint(root: Path, archive: Path) -> Path:
     folders = sorted(
         {
             found.parent
-            for pattern in ("*.index", "*.safetensors")
+            for pattern in ("*.index", "*.safetensors", _SAVED_MODEL)
             for found in root.rglob(pattern)
             # Archives made on a Mac carry a hidden twin "._name" of every file.
             if not found.name.startswith(".")
         }
     )
+    # A SavedModel is one checkpoint with all that lies in it.
+    whole = {folder for folder in folders if (folder / _SAVED_MODEL).is_file()}
+    folders = [folder for folder in folders if not whole.intersection(folder.parents)]
     if not folders:
         raise InputError.at(archive, None, "holds no checkpoint (*.index)")
     if len(folders) > 1:

@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint from one format to the other, with everything that belongs to it."""
+"""A checkpoint from one format to another, with everything that belongs to it."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from biobert_tf import checkpoints, files
-from biobert_tf.checkpoints import base, huggingface, tf1
+from biobert_tf.checkpoints import base, huggingface, tf1, tokenizer_files
+from biobert_tf.checkpoints.names import SPAN_LABELS
+from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.config import EncoderConfig
 from biobert_tf.errors import InputError
 
-ToFormat = Literal["auto", "tf1", "huggingface"]
+ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
 
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
-VOCAB_NAMES: Final = ("vocab.txt",)
+VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
 LABELS_NAME: Final = "labels.json"
+SETTINGS_NAME: Final = "settings.json"
+"""How a model was trained, by flag; every run leaves it beside its model."""
+
+# A vocabulary is also read out of the file that Transformers 5 saves instead.
+_VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
 _TF1_PREFIX: Final = re.compile(r"\.ckpt(-(?P<step>[0-9]+))?$")
 
 
@@ -32,8 +40,9 @@ def convert(
 ) -> str:
     """Reads the checkpoint `source` and writes it as `target`, bit for bit.
 
-    The configuration, the vocabulary and the labels beside the source are carried
-    over under the names of the target's format. Optimizer state is not.
+    The configuration, the vocabulary, the labels and the settings of the training
+    beside the source are carried over under the names of the target's format.
+    Optimizer state is not.
 
     Args:
         source: As for `checkpoints.read`.
@@ -41,11 +50,12 @@ def convert(
         to_format: "auto" takes a name that ends in `.ckpt` or `.ckpt-N` for a TF1
             prefix and anything else for a directory.
         bert_config_file: Default: the file beside the source.
-        vocab_file: Default: the file beside the source.
+        vocab_file: A `vocab.txt` or `tokenizer.json`. Default: the file beside the
+            source.
         do_lower_case: Written for Transformers. Default: what the source says, or
             else whether the vocabulary has no upper-case letter.
-        classifier: For Hugging Face, what a classifier labels; see
-            `huggingface.architecture`.
+        classifier: For Hugging Face, what a classifier labels. "auto" takes what the
+            source says, or else decides as `huggingface.architecture`.
 
     Returns:
         What was done, in a few lines.
@@ -54,32 +64,89 @@ def convert(
         InputError: The source cannot be read, something that belongs to it is
             missing or does not fit, or the target exists.
     """
+    if to_format == "saved_model":
+        raise InputError(
+            "--to_format=saved_model: convert reads a SavedModel and writes none; "
+            "`biobert export` does"
+        )
     config_file = _belonging(source, bert_config_file, CONFIG_NAMES, "bert_config_file")
-    vocabulary = _belonging(source, vocab_file, VOCAB_NAMES, "vocab_file")
-    config = EncoderConfig.from_json(config_file)
-    checkpoint = checkpoints.read(source)
-    base.require_fit(checkpoint.weights, config, checkpoint.source)
-    labels = read_labels(source) if "output_weights" in checkpoint.weights else None
+    vocab_file = _belonging(source, vocab_file, _VOCAB_SOURCES, "vocab_file")
+    model = _Model(
+        source=source,
+        config=EncoderConfig.from_json(config_file),
+        vocabulary=tokenizer_files.read_vocabulary(vocab_file),
+        checkpoint=checkpoints.read(source),
+    )
+    model.check(vocab_file)
     prefix = tf1.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
-        written = _write_tf1(checkpoint.weights, prefix, config, vocabulary, labels)
+        written = _write_tf1(model, prefix)
     else:
-        if do_lower_case is None:
-            do_lower_case = _lower_cases(source, vocabulary)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError.at(target, None, "exists; give a new or empty directory")
-        huggingface.write(
-            checkpoint.weights,
-            target,
-            config,
-            vocabulary,
-            do_lower_case,
-            labels,
-            classifier,
-        )
-        model = huggingface.architecture(checkpoint.weights, labels, classifier)
-        written = f"{target}: Hugging Face, {model}, do_lower_case={do_lower_case}"
-    return "\n".join([*_read_lines(checkpoint), f"wrote {written}"])
+        written = _write_huggingface(model, target, do_lower_case, classifier)
+    return "\n".join([*_read_lines(model), *written])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """What was read: the weights, and what belongs to them."""
+
+    source: Path
+    config: EncoderConfig
+    vocabulary: Vocabulary
+    checkpoint: base.Checkpoint
+
+    def check(self, vocab_file: Path) -> None:
+        """Rejects parts that are not of one model.
+
+        Raises:
+            InputError: They are not.
+        """
+        weights = self.checkpoint.weights
+        base.require_fit(weights, self.config, self.checkpoint.source)
+        num_tokens = max(self.vocabulary.ids.values()) + 1
+        if num_tokens > self.config.vocab_size:
+            raise InputError.at(
+                vocab_file,
+                None,
+                f"has {num_tokens} entries, and the model {self.config.vocab_size}; "
+                "give the vocabulary that belongs to it",
+            )
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Returns what the head scores, if it scores anything with a name."""
+        if "output_weights" in self.checkpoint.weights:
+            return read_labels(self.source)
+        if "cls/squad/output_weights" in self.checkpoint.weights:
+            return list(SPAN_LABELS)
+        return None
+
+    @functools.cached_property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Returns the file that says how the model was trained, if there is one."""
+        file = checkpoints.companion(self.source, [SETTINGS_NAME])
+        return {SETTINGS_NAME: files.read_json(file)} if file else {}
+
+    def classifier(self) -> huggingface.Classifier:
+        """Returns what the source says that its classifier labels."""
+        if checkpoints.form(self.source) == "huggingface":
+            return huggingface.stored_classifier(checkpoints.folder(self.source))
+        # Settings of relations and of yes/no questions; a relation may be called O.
+        settings = self.settings.get(SETTINGS_NAME, {})
+        is_of_texts = not {"task_name", "question_type"}.isdisjoint(settings)
+        return "sequence" if is_of_texts else "auto"
+
+    def lower_cases(self) -> bool:
+        """Says whether text is lower-cased before the vocabulary is used."""
+        stored = tokenizer_files.lower_cases(checkpoints.folder(self.source))
+        if stored is None:
+            stored = self.settings.get(SETTINGS_NAME, {}).get("do_lower_case")
+        if isinstance(stored, bool):
+            return stored
+        # TF1 checkpoints do not say; but a lower-casing tokenizer never produces a
+        # piece that lower-casing would change, apart from special ones such as [CLS].
+        pieces = self.vocabulary.ids
+        return all(x == x.lower() for x in pieces if not x.startswith("["))
 
 
 def read_labels(path: Path) -> list[str] | None:
@@ -118,25 +185,44 @@ def _belonging(
     return found
 
 
-def _lower_cases(source: Path, vocabulary: Path) -> bool:
-    """Says whether text is lower-cased before the vocabulary of `source` is used."""
-    file = checkpoints.companion(source, ["tokenizer_config.json"])
-    stored = files.read_json(file).get("do_lower_case") if file else None
-    if isinstance(stored, bool):
-        return stored
-    # TF1 checkpoints do not say; but a lower-casing tokenizer never produces a piece
-    # that lower-casing would change, apart from special ones such as [CLS].
-    pieces = files.read_text(vocabulary).split("\n")
-    return all(piece == piece.lower() for piece in pieces if not piece.startswith("["))
+def _write_huggingface(
+    model: _Model,
+    directory: Path,
+    do_lower_case: bool | None,
+    classifier: huggingface.Classifier,
+) -> list[str]:
+    """Writes a Hugging Face directory; returns what was written."""
+    if do_lower_case is None:
+        do_lower_case = model.lower_cases()
+    if classifier == "auto":
+        classifier = model.classifier()
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError.at(directory, None, "exists; give a new or empty directory")
+    weights, labels = model.checkpoint.weights, model.labels
+    architecture = huggingface.architecture(weights, labels, classifier)
+    huggingface.write(
+        weights,
+        directory,
+        model.config,
+        model.vocabulary,
+        do_lower_case,
+        labels,
+        classifier,
+        model.settings,
+    )
+    lines = [
+        f"wrote {directory}: Hugging Face, {architecture}, "
+        f"do_lower_case={do_lower_case}"
+    ]
+    if strangers := huggingface.leaves_out(architecture, weights):
+        lines.append(
+            f"with {', '.join(strangers)}, which {architecture} does not have: "
+            "Transformers calls them unexpected, and loses them when it saves the model"
+        )
+    return lines
 
 
-def _write_tf1(
-    weights: base.Weights,
-    prefix: Path,
-    config: EncoderConfig,
-    vocabulary: Path,
-    labels: Sequence[str] | None,
-) -> str:
+def _write_tf1(model: _Model, prefix: Path) -> list[str]:
     """Writes a TF1 checkpoint and its companions; returns what was written."""
     if prefix.is_dir():
         raise InputError.at(
@@ -144,25 +230,26 @@ def _write_tf1(
         )
     if prefix in tf1.prefixes_in(prefix.parent):
         raise InputError.at(prefix, None, "exists; give another name")
-    companions: dict[str, Any] = {CONFIG_NAMES[0]: dataclasses.asdict(config)}
-    if labels is not None:
-        companions[LABELS_NAME] = {"labels": list(labels)}
-    vocab_text = files.read_text(vocabulary)
+    companions: dict[str, Any] = {CONFIG_NAMES[0]: dataclasses.asdict(model.config)}
+    if (labels := model.labels) is not None:
+        companions[LABELS_NAME] = {"labels": labels}
+    companions |= model.settings
     for name, values in companions.items():
         file = prefix.parent / name
         _reject_other(file, file.exists() and files.read_json(file) != values)
     vocab_target = prefix.parent / VOCAB_NAMES[0]
+    data = model.vocabulary.data
     _reject_other(
-        vocab_target,
-        vocab_target.exists() and files.read_text(vocab_target) != vocab_text,
+        vocab_target, vocab_target.exists() and vocab_target.read_bytes() != data
     )
     for name, values in companions.items():
         files.write_json(prefix.parent / name, values)
-    files.write_text(vocab_target, vocab_text)
+    with files.replacing(vocab_target) as temporary:
+        temporary.write_bytes(data)
     found = _TF1_PREFIX.search(prefix.name)
     step = int(found["step"] or 0) if found else 0
-    tf1.write(weights, prefix, step)
-    return f"{prefix}: TF1, global_step={step}"
+    tf1.write(model.checkpoint.weights, prefix, step)
+    return [f"wrote {prefix}: TF1, global_step={step}"]
 
 
 def _reject_other(file: Path, is_other: bool) -> None:
@@ -173,10 +260,12 @@ def _reject_other(file: Path, is_other: bool) -> None:
         )
 
 
-def _read_lines(checkpoint: base.Checkpoint) -> list[str]:
-    """Returns what was read and what was left out."""
+def _read_lines(model: _Model) -> list[str]:
+    """Returns what was read, and what of it cannot be carried over."""
+    checkpoint = model.checkpoint
     lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
-    if checkpoint.ignored:
-        ignored = checkpoint.ignored
+    if ignored := checkpoint.ignored:
         lines.append(f"left out {len(ignored)} entries: {base.some(ignored)}")
+    if odd := tokenizer_files.peculiarities(checkpoints.folder(model.source)):
+        lines.append(f"left out of its tokenizer: {', '.join(odd)}")
     return lines

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model directories of Hugging Face Transformers, without Transformers.
 
-Read and written: `config.json`, `model.safetensors`, `vocab.txt`,
-`tokenizer_config.json`.
+Read and written: `config.json`, `model.safetensors`; `tokenizer_files` has the rest.
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from biobert_tf import files
-from biobert_tf.checkpoints import base, names
+from biobert_tf.checkpoints import base, names, tokenizer_files
 from biobert_tf.config import EncoderConfig
 from biobert_tf.errors import InputError
 
@@ -34,6 +33,12 @@ _TIED: Final[Mapping[str, str]] = {
     "cls.predictions.decoder.bias": "cls/predictions/output_bias",
 }
 _MASKED_LM: Final = "cls/predictions/"
+# Heads whose outputs have names, the one that counts first.
+_LABELLED: Final = ("output_weights", "cls/squad/output_weights")
+_CLASSIFIERS: Final[tuple[Classifier, ...]] = ("token", "sequence")
+_WITHOUT_POOLER: Final = frozenset(
+    {"BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM"}
+)
 
 
 def is_checkpoint(directory: Path) -> bool:
@@ -222,7 +227,7 @@ def architecture(
 
     Args:
         weights: TF1 names; the heads among them decide.
-        labels: Of `output_weights`, in the order of their ids.
+        labels: Of the head, in the order of their ids.
         classifier: What `output_weights` labels. "auto" takes the label O for a sign
             of labelled tokens.
 
@@ -251,14 +256,42 @@ def architecture(
     return present[0] if present else "BertModel"
 
 
+def leaves_out(model: str, weights: base.Weights) -> list[str]:
+    """Returns the weights that a Transformers class has no place for.
+
+    Transformers names them as unexpected when it loads the model, and loses them when
+    it saves it.
+
+    Args:
+        model: As `architecture` returns it.
+        weights: TF1 names.
+    """
+    strangers = [name for name in weights if name.startswith("bert/pooler/")]
+    return strangers if model in _WITHOUT_POOLER else []
+
+
+def stored_classifier(directory: Path) -> Classifier:
+    """Returns what the `config.json` of `directory` says that the classifier labels.
+
+    Raises:
+        InputError: No such file.
+    """
+    models = str(files.read_json(directory / "config.json").get("architectures"))
+    for kind in _CLASSIFIERS:
+        if f"For{kind.capitalize()}Classification" in models:
+            return kind
+    return "auto"
+
+
 def write(
     weights: base.Weights,
     directory: Path,
     config: EncoderConfig,
-    vocab_file: Path,
+    vocabulary: tokenizer_files.Vocabulary,
     do_lower_case: bool,
     labels: Sequence[str] | None = None,
     classifier: Classifier = "auto",
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Writes a directory that Transformers loads, whole or not at all.
 
@@ -266,30 +299,28 @@ def write(
         weights: TF1 name to float32 array in TF1 layout.
         directory: Made where it is missing; files of the same names are replaced.
         config: Sizes of the encoder.
-        vocab_file: Copied to `vocab.txt`.
+        vocabulary: Of the model.
         do_lower_case: Whether the tokenizer lower-cases.
-        labels: Of `output_weights`, in the order of their ids.
+        labels: Of the head, in the order of their ids.
         classifier: As for `architecture`.
+        beside: What else to write, ready for JSON, by the name of the file.
 
     Raises:
-        InputError: Sizes or labels do not fit the weights, the vocabulary is
-            missing, the directory cannot be written, no package safetensors.
+        InputError: Sizes or labels do not fit the weights, the directory cannot be
+            written, no package safetensors.
     """
     safetensors = _safetensors()
     base.require_fit(weights, config, directory)
     model = architecture(weights, labels, classifier)
-    values = _config_values(weights, config, model, labels)
-    tokenizer = {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": do_lower_case,
-        "model_max_length": config.max_position_embeddings,
-    }
-    if not vocab_file.is_file():
-        raise InputError.at(vocab_file, None, "no such file")
+    values = {"architectures": [model], **_REQUIRED, **dataclasses.asdict(config)}
+    values["pad_token_id"] = vocabulary.ids.get("[PAD]", 0)
+    values |= _label_values(weights, labels)
     with base.staged(directory, key=_WEIGHTS_FILE) as staging:
-        shutil.copyfile(vocab_file, staging / "vocab.txt")
-        files.write_json(staging / "config.json", values)
-        files.write_json(staging / "tokenizer_config.json", tokenizer)
+        for name, content in {**(beside or {}), "config.json": values}.items():
+            files.write_json(staging / name, content)
+        tokenizer_files.write(
+            staging, vocabulary, do_lower_case, config.max_position_embeddings
+        )
         # Transformers refuses a file that does not say for which library it is.
         safetensors.numpy.save_file(
             _renamed(weights, model), staging / _WEIGHTS_FILE, {"format": "pt"}
@@ -298,27 +329,24 @@ def write(
         shutil.copymode(staging / "config.json", staging / _WEIGHTS_FILE)
 
 
-def _config_values(
-    weights: base.Weights,
-    config: EncoderConfig,
-    model: str,
-    labels: Sequence[str] | None,
-) -> dict[str, Any]:
-    """Returns the content of `config.json`."""
-    values = {"architectures": [model], **_REQUIRED, "pad_token_id": 0}
-    values |= dataclasses.asdict(config)
-    if "output_weights" not in weights:
-        return values
-    num_labels = len(weights["output_weights"])
+def _label_values(
+    weights: base.Weights, labels: Sequence[str] | None
+) -> dict[str, dict[str, Any]]:
+    """Returns the entries of `config.json` that say what the head's outputs are."""
+    rows = [weights[name] for name in _LABELLED if name in weights]
+    if not rows:
+        return {}
+    num_labels = len(rows[0])
     named = _default_labels(num_labels) if labels is None else list(labels)
     if len(named) != num_labels or len(set(named)) != num_labels:
         raise InputError(
             f"the checkpoint has {num_labels} labels, but {len(set(named))} different "
             f"ones are named: {', '.join(named)}"
         )
-    values["id2label"] = {str(i): label for i, label in enumerate(named)}
-    values["label2id"] = {label: i for i, label in enumerate(named)}
-    return values
+    return {
+        "id2label": {str(i): label for i, label in enumerate(named)},
+        "label2id": {label: i for i, label in enumerate(named)},
+    }
 
 
 def _renamed(weights: base.Weights, model: str) -> base.Weights:

@@ -175,6 +175,9 @@ TABLE: Final[tuple[Name, ...]] = (
     *_output("", "classifier"),
 )
 
+SPAN_LABELS: Final = ("start", "end")
+"""What the two rows of the head of question answering score."""
+
 _LAYER: Final = re.compile(r"(?<=/layer_)[0-9]+(?=/)|(?<=\.layer\.)[0-9]+(?=\.)")
 _BY_FORM: Final[dict[Form, dict[str, Name]]] = {
     "tf1": {name.tf1: name for name in TABLE},

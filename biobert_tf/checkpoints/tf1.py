@@ -6,9 +6,11 @@ A checkpoint `model.ckpt-40` is the files `model.ckpt-40.index` and
 file `checkpoint` beside it names the newest prefix of its directory.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -103,6 +105,25 @@ def _recorded(directory: Path) -> list[Path]:
     ]
 
 
+@contextlib.contextmanager
+def opened(prefix: Path) -> Iterator[Any]:
+    """Gives TensorFlow's reader of a checkpoint, for a block that only reads.
+
+    Args:
+        prefix: Of the checkpoint, which exists.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        yield tf.train.load_checkpoint(str(prefix))
+    except _DAMAGE as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError.at(
+            prefix, None, f"damaged checkpoint: {reason}; copy or download it again"
+        ) from None
+
+
 def read(path: Path) -> base.Checkpoint:
     """Reads the BERT weights of a TF1 checkpoint.
 
@@ -116,19 +137,13 @@ def read(path: Path) -> base.Checkpoint:
         InputError: No such checkpoint, it is damaged, or it holds no BERT weight.
     """
     prefix = find(path)
-    try:
-        reader = tf.train.load_checkpoint(str(prefix))
+    with opened(prefix) as reader:
         stored = sorted(reader.get_variable_to_shape_map())
         weights = {
             name: np.asarray(reader.get_tensor(name), np.float32)
             for name in stored
             if names.lookup("tf1", name)
         }
-    except _DAMAGE as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError.at(
-            prefix, None, f"damaged checkpoint: {reason}; copy or download it again"
-        ) from None
     ignored = tuple(name for name in stored if name not in weights)
     if not weights:
         raise InputError.at(

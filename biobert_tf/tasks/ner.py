@@ -72,11 +72,8 @@ class NerTask:
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack.
-
-        NER does not read the pooler, and some exports come without it.
-        """
-        return ("output_weights", "output_bias", "bert/pooler")
+        """Returns the variables a checkpoint to start from may lack."""
+        return ("output_weights", "output_bias")
 
     # --- text to records -------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import heads
+from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.config import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
@@ -44,7 +45,7 @@ class SpanTask:
     @property
     def labels(self) -> tuple[str, ...]:
         """Returns what the two outputs of the head score."""
-        return ("start", "end")
+        return SPAN_LABELS
 
     @property
     def new_head(self) -> tuple[str, ...]:

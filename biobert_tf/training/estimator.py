@@ -110,17 +110,19 @@ class Estimator:
 
         Args:
             checkpoint: From `checkpoints.read`.
-            new_head: Names that may be missing and stay random.
+            new_head: Names that may be missing and stay random. The pooler may where
+                the model does not read it: Transformers saves such models without.
 
         Raises:
             InputError: Weights are missing or of other shapes.
         """
+        unread = () if self.model.has_pooler else ("bert/pooler",)
         with self.strategy.scope():
             return native.assign(
                 self.model.variables,
                 checkpoint.weights,
                 source=checkpoint.source,
-                new_head=new_head,
+                new_head=(*new_head, *unread),
             )
 
     def restore(self) -> int | None:

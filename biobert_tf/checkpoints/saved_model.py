@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that TensorFlow 2 saved: in a SavedModel, or in a state of a training.
+
+The entries of both are called by their place in an object, for example
+`weights/0/.ATTRIBUTES/VARIABLE_VALUE`. A graph of objects beside them gives the name
+that each variable had, and so its row of `names.TABLE`.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from biobert_tf.checkpoints import base, names, tf1
+from biobert_tf.errors import InputError
+
+ASSETS: Final = tf.saved_model.ASSETS_DIRECTORY
+"""Folder of a SavedModel with what else belongs to the model."""
+
+_GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def is_saved_model(directory: Path) -> bool:
+    """Says whether `directory` is a SavedModel."""
+    return (directory / tf.saved_model.SAVED_MODEL_FILENAME_PB).is_file()
+
+
+def prefix(directory: Path) -> Path:
+    """Returns the prefix of the variables of a SavedModel.
+
+    Raises:
+        InputError: It has none.
+    """
+    variables = directory / tf.saved_model.VARIABLES_DIRECTORY
+    found = variables / tf.saved_model.VARIABLES_FILENAME
+    if not found.with_name(f"{found.name}.index").is_file():
+        raise InputError.at(
+            directory, None, "has no variables/variables.index; copy all of it"
+        )
+    return found
+
+
+def has_objects(prefix: Path) -> bool:
+    """Says whether a checkpoint has a graph of objects; those of TF1 have none.
+
+    Args:
+        prefix: Of the checkpoint.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    with tf1.opened(prefix) as reader:
+        return reader.has_tensor(_GRAPH)
+
+
+def read(prefix: Path) -> base.Checkpoint:
+    """Reads the BERT weights of a checkpoint with a graph of objects.
+
+    Everything else in it is left unread and named in `ignored`: the optimizer's
+    variables, and whatever the model has beside its weights.
+
+    Args:
+        prefix: Of the checkpoint.
+
+    Raises:
+        InputError: It is damaged, or holds no BERT weight, or one of them twice.
+    """
+    with tf1.opened(prefix) as reader:
+        own_names = _own_names(reader)
+        found = {key: names.lookup("native", own) for key, own in own_names.items()}
+        read_weights = [
+            (name, reader.get_tensor(key)) for key, name in found.items() if name
+        ]
+    weights: base.Weights = {}
+    for name, array in read_weights:
+        if name.tf1 in weights:
+            raise InputError.at(
+                prefix, None, f"holds {name.native} twice; save one model alone"
+            )
+        layout = array.reshape(name.tf1_shape(array.shape))
+        weights[name.tf1] = np.asarray(layout, np.float32)
+    ignored = sorted(own_names[key] for key, name in found.items() if not name)
+    if not weights:
+        raise InputError.at(
+            prefix,
+            None,
+            f"holds no variable with a BERT name, but {base.some(ignored)}; "
+            "want a model of biobert_tf",
+        )
+    return base.Checkpoint(weights, tuple(ignored), prefix)
+
+
+def _own_names(reader: Any) -> dict[str, str]:
+    """Returns for the key of every variable the name that the variable had."""
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor(_GRAPH)
+    )
+    return {
+        attribute.checkpoint_key: attribute.full_name or attribute.checkpoint_key
+        for node in graph.nodes
+        for attribute in node.attributes
+    }

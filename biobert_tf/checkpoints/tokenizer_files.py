@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary of a model, and the files that make it a tokenizer of Hugging Face.
+
+Read and written: `vocab.txt`, `tokenizer.json`, `tokenizer_config.json`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from biobert_tf import files, tokenization
+from biobert_tf.errors import InputError
+
+VOCAB_NAME: Final = "vocab.txt"
+TOKENIZER_NAME: Final = "tokenizer.json"
+CONFIG_NAME: Final = "tokenizer_config.json"
+
+# The names Transformers gives to the tokens that BERT gives a meaning.
+_SPECIAL: Final[Mapping[str, str]] = {
+    "pad_token": "[PAD]",
+    "unk_token": tokenization.UNKNOWN,
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+_REQUIRED: Final = ("unk_token", "cls_token", "sep_token")
+# A longer word is unknown; Transformers' own BertTokenizer says 100.
+_MAX_WORD: Final = tokenization.WordpieceTokenizer({}).max_input_chars_per_word
+
+
+class Vocabulary(NamedTuple):
+    """A vocabulary as it is read.
+
+    Attributes:
+        data: What `vocab.txt` holds.
+        ids: Every token and its id.
+    """
+
+    data: bytes
+    ids: dict[str, int]
+
+
+# --- reading ---------------------------------------------------------------------
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Reads the vocabulary of a `vocab.txt`, or of a `tokenizer.json`.
+
+    The latter is all that Transformers 5 saves. Tokens that were added to its
+    vocabulary are part of it.
+
+    Raises:
+        InputError: The file cannot be read, or is no vocabulary of BERT.
+    """
+    if path.suffix == ".json":
+        vocabulary = _of_tokenizer(path)
+    else:
+        ids = tokenization.load_vocab(path)
+        vocabulary = Vocabulary(path.read_bytes(), ids)
+    needed = [_SPECIAL[name] for name in _REQUIRED]
+    if missing := [token for token in needed if token not in vocabulary.ids]:
+        raise InputError.at(
+            path, None, f"lacks {', '.join(missing)}; give a BERT vocabulary"
+        )
+    return vocabulary
+
+
+def _of_tokenizer(path: Path) -> Vocabulary:
+    """Reads the vocabulary of a `tokenizer.json`."""
+    values = files.read_json(path)
+    try:
+        model = values["model"]
+        added = {token["content"]: token["id"] for token in values["added_tokens"]}
+        ids: dict[str, int] = {**model["vocab"], **added}
+        prefix = model["continuing_subword_prefix"]
+    except (KeyError, TypeError):
+        prefix = None
+    if prefix != "##":
+        raise InputError.at(path, None, "is no WordPiece tokenizer as BERT's")
+    tokens = sorted(ids, key=ids.__getitem__)
+    if [ids[token] for token in tokens] != list(range(len(tokens))):
+        raise InputError.at(path, None, "the ids of its tokens are not 0, 1, 2, ...")
+    for token in tokens:
+        if token != token.strip() or {"\n", "\r"} & set(token):
+            raise InputError.at(
+                path, None, f"the token {token!r} cannot be a line of {VOCAB_NAME}"
+            )
+    return Vocabulary("".join(f"{token}\n" for token in tokens).encode(), ids)
+
+
+def lower_cases(directory: Path) -> bool | None:
+    """Says whether the tokenizer stored in a directory lower-cases.
+
+    Returns:
+        None where no file says so.
+
+    Raises:
+        InputError: A file is no JSON object.
+    """
+    config, normalizer = _stored(directory)
+    for stored in (config.get("do_lower_case"), normalizer.get("lowercase")):
+        if isinstance(stored, bool):
+            return stored
+    return None
+
+
+def peculiarities(directory: Path) -> list[str]:
+    """Returns the settings of a stored tokenizer that no tokenizer of ours has.
+
+    Raises:
+        InputError: A file is no JSON object.
+    """
+    config, normalizer = _stored(directory)
+    accents = config.get("strip_accents", normalizer.get("strip_accents"))
+    chinese = config.get(
+        "tokenize_chinese_chars", normalizer.get("handle_chinese_chars")
+    )
+    found = []
+    if isinstance(accents, bool) and accents != lower_cases(directory):
+        found.append(f"strip_accents={accents}")
+    if chinese is False:
+        found.append("tokenize_chinese_chars=False")
+    return found
+
+
+def _stored(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tokenizer's configuration and its normalizer, where there are any."""
+    found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
+    config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
+    return config, tokenizer.get("normalizer") or {}
+
+
+# --- writing ---------------------------------------------------------------------
+
+
+def write(
+    directory: Path, vocabulary: Vocabulary, do_lower_case: bool, max_length: int
+) -> None:
+    """Writes the files with which Transformers cuts text as our tokenizer does.
+
+    Its class BertTokenizer would do for most texts, but in Transformers 5 it makes
+    words of more than 100 characters unknown. So the class is the one that takes all
+    it does from `tokenizer.json`.
+
+    Args:
+        directory: Exists.
+        vocabulary: Of the model.
+        do_lower_case: Whether to lower-case, and to strip accents.
+        max_length: Most pieces of a text.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    special = {
+        name: token for name, token in _SPECIAL.items() if token in vocabulary.ids
+    }
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "do_lower_case": do_lower_case,
+        "strip_accents": do_lower_case,
+        "tokenize_chinese_chars": True,
+        "model_max_length": max_length,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        **special,
+    }
+    tokenizer = _tokenizer(vocabulary.ids, list(special.values()), do_lower_case)
+    (directory / VOCAB_NAME).write_bytes(vocabulary.data)
+    files.write_json(directory / TOKENIZER_NAME, tokenizer)
+    files.write_json(directory / CONFIG_NAME, config)
+
+
+def _tokenizer(
+    ids: Mapping[str, int], special: list[str], do_lower_case: bool
+) -> dict[str, Any]:
+    """Returns the content of `tokenizer.json`."""
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": ids[token],
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for token in sorted(special, key=ids.__getitem__)
+        ],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": do_lower_case,
+            "lowercase": do_lower_case,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": _template(ids),
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": tokenization.UNKNOWN,
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": _MAX_WORD,
+            "vocab": dict(ids),
+        },
+    }
+
+
+def _template(ids: Mapping[str, int]) -> dict[str, Any]:
+    """Returns where `[CLS]` and `[SEP]` stand around one text, or around two."""
+
+    def special(token: str, segment: int) -> dict[str, Any]:
+        return {"SpecialToken": {"id": token, "type_id": segment}}
+
+    def text(name: str, segment: int) -> dict[str, Any]:
+        return {"Sequence": {"id": name, "type_id": segment}}
+
+    single = [special("[CLS]", 0), text("A", 0), special("[SEP]", 0)]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [*single, text("B", 1), special("[SEP]", 1)],
+        "special_tokens": {
+            token: {"id": token, "ids": [ids[token]], "tokens": [token]}
+            for token in ("[CLS]", "[SEP]")
+        },
+    }

@@ -1,0 +1,151 @@
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import checkpoint_toys as toys
+import head_toys
+import pytest
+import tensorflow as tf
+
+from biobert_tf import checkpoints, heads, optimizer
+from biobert_tf.checkpoints import convert, native, saved_model, tf1
+from biobert_tf.config import DeviceConfig
+from biobert_tf.errors import InputError
+from biobert_tf.training import strategy
+
+safetensors = pytest.importorskip("safetensors.numpy")
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Exports a toy, with the files that belong to it among its assets."""
+
+    def inner(kind, labels=None):
+        model = head_toys.model(kind)
+        directory = head_toys.export(model.variables, tmp_path / "exported" / "1")
+        assets = directory / "assets"
+        assets.mkdir(exist_ok=True)
+        (assets / "bert_config.json").write_text(json.dumps(vars(toys.CONFIG)))
+        toys.write_vocab(assets / "vocab.txt")
+        if labels:
+            (assets / "labels.json").write_text(json.dumps({"labels": labels}))
+        return directory
+
+    return inner
+
+
+@pytest.mark.parametrize("kind", head_toys.HEADS)
+def test_every_weight_comes_back(exported, kind):
+    directory = exported(kind)
+    assert checkpoints.form(directory) == "saved_model"
+    checkpoint = checkpoints.read(directory)
+    toys.assert_same(checkpoint.weights, head_toys.weights(kind))
+    assert checkpoint.ignored == ()
+    assert checkpoint.source == directory / "variables" / "variables"
+    toys.assert_same(
+        checkpoints.read(checkpoint.source).weights, head_toys.weights(kind)
+    )
+
+
+def test_computing_in_bfloat16_stores_float32(tmp_path):
+    with strategy.precision(DeviceConfig(mixed_precision="bfloat16")):
+        model = heads.TokenClassifier(toys.CONFIG, 3, seed=5)
+    expected = native.extract(model.variables)
+    directory = head_toys.export(model.variables, tmp_path / "x")
+    toys.assert_same(checkpoints.read(directory).weights, expected)
+
+
+def test_what_belongs_to_it_is_among_its_assets(exported):
+    directory = exported("ner", ["O", "B", "I"])
+    assert checkpoints.companion(directory, ["vocab.txt"]) == (
+        directory / "assets" / "vocab.txt"
+    )
+    assert convert.read_labels(directory) == ["O", "B", "I"]
+    beside = directory / "vocab.txt"
+    toys.write_vocab(beside)
+    assert checkpoints.companion(directory, ["vocab.txt"]) == beside
+    assert checkpoints.companion(directory, ["none.txt"]) is None
+
+
+def test_convert(exported, tmp_path):
+    directory = exported("re", ["no", "yes", "maybe"])
+    report = convert.convert(directory, tmp_path / "hf")
+    assert "BertForSequenceClassification" in report
+    convert.convert(directory, tmp_path / "tf1" / "model.ckpt")
+    convert.convert(tmp_path / "hf", tmp_path / "back" / "model.ckpt")
+    for name in ("tf1", "hf", "back"):
+        path = tmp_path / name
+        toys.assert_same(checkpoints.read(path).weights, head_toys.weights("re"))
+        assert convert.read_labels(path) == ["no", "yes", "maybe"]
+
+
+def test_state_of_a_training(tmp_path):
+    """The optimizer's variables, whose names end as those of the weights, stay out."""
+    model = head_toys.model("ner")
+    rates = optimizer.LinearWarmupDecay(1e-3, 10, 0)
+    adam = optimizer.build("adamw", rates, model.trainable_variables)
+    state = tf.train.Checkpoint(model=model, optimizer=adam)
+    path = tf.train.CheckpointManager(state, str(tmp_path), 1).save(7)
+    for source in (path, f"{path}.index", tmp_path):
+        checkpoint = checkpoints.read(Path(source))
+        toys.assert_same(checkpoint.weights, head_toys.weights("ner"))
+        assert "adam_m/bert/word_embeddings/embeddings" in checkpoint.ignored
+        assert "iteration" in checkpoint.ignored
+
+
+def test_saved_model_of_tf1(exported):
+    """Its variables have names alone."""
+    directory = exported("qa")
+    shutil.rmtree(directory / "variables")
+    tf1.write(
+        head_toys.weights("qa"), directory / "variables" / "variables", global_step=3
+    )
+    checkpoint = checkpoints.read(directory)
+    toys.assert_same(checkpoint.weights, head_toys.weights("qa"))
+    assert checkpoint.ignored == ("global_step",)
+
+
+def test_archive(exported, tmp_path):
+    directory = exported("qa")
+    # An export may hold a second SavedModel.
+    shutil.copytree(directory, tmp_path / "copy")
+    shutil.copytree(tmp_path / "copy", directory / "tokens")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as out:
+        out.add(directory, "model")
+    for path in (tmp_path / "model.tar.gz", directory / "tokens"):
+        toys.assert_same(checkpoints.read(path).weights, head_toys.weights("qa"))
+        assert checkpoints.companion(path, ["vocab.txt"]).parent.name == "assets"
+
+
+# --- what cannot be read -----------------------------------------------------------
+
+
+def test_without_variables(exported):
+    directory = exported("encoder")
+    shutil.rmtree(directory / "variables")
+    for use in (checkpoints.read, checkpoints.require):
+        with pytest.raises(InputError, match=r"1: has no variables/variables\.index"):
+            use(directory)
+
+
+@pytest.mark.parametrize("ending", [".index", ".data-00000-of-00001"])
+def test_cut_files(exported, ending):
+    directory = exported("encoder")
+    path = directory / "variables" / f"variables{ending}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"variables/variables: damaged checkpoint"):
+        checkpoints.read(directory)
+
+
+def test_of_another_program(tmp_path):
+    head_toys.export([tf.Variable([1.0], name="dense/kernel")], tmp_path / "x")
+    with pytest.raises(InputError, match=r"no variable with a BERT name, but dense/"):
+        checkpoints.read(tmp_path / "x")
+
+
+def test_two_models_in_one(tmp_path):
+    both = [*head_toys.model("qa").variables, *head_toys.model("qa").variables]
+    head_toys.export(both, tmp_path / "x")
+    with pytest.raises(InputError, match=r"holds bert/word_embeddings/.* twice"):
+        saved_model.read(saved_model.prefix(tmp_path / "x"))
