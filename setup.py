@@ -17,6 +17,7 @@ TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FORMATS = ["bioc>=2.1,<3"]
+FEATURES = ["pyarrow>=15"]
 
 setup(
     name="biobert_tf",
@@ -46,6 +47,8 @@ setup(
         "sentencepiece>=0.2,<0.3",
         "absl-py>=1.4,<2",
         "numpy>=1.26,<3",
+        # Tables of features.
+        "h5py>=3.11,<4",
         # Corpora: XML, sentences, checksums of records; learning curves.
         "lxml>=6.1,<7",
         "sentencex>=1.0.32,<1.1",
@@ -56,10 +59,12 @@ setup(
         "huggingface": HUGGINGFACE,
         "beam": BEAM,
         "formats": FORMATS,
+        "features": FEATURES,
         "test": [
             *HUGGINGFACE,
             *BEAM,
             *FORMATS,
+            *FEATURES,
             "pytest==9.2.0",
             "ruff==0.17.6",
             "mypy==2.4.1",

@@ -283,7 +283,9 @@ def extract_features(argv: Sequence[str]) -> None:
     features_config = flags.parse(settings.ExtractFeaturesConfig, argv)
     from biobert_tf import extract_features
 
-    print(extract_features.run(features_config).text())
+    summary = extract_features.run(features_config)
+    is_printed = features_config.is_printed
+    print(summary.text(), file=sys.stderr if is_printed else sys.stdout)
 
 
 def demo(argv: Sequence[str]) -> None:

@@ -4,6 +4,7 @@
 lines -> texts -> rows -> vectors -> JSON lines, or a table of pieces, words, texts
 """
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -95,11 +96,27 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
         # Of several workers all compute, and one writes.
         for _ in extracted:
             pass
-    elif output_format == "jsonl":
-        _write_jsonl(settings, extracted)
     else:
-        _write_table(settings, extracted, extractor)
+        with _told(settings.output_file):
+            if output_format == "jsonl":
+                _write_jsonl(settings, extracted)
+            else:
+                _write_table(settings, extracted, extractor)
     return summary
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Says in one line what keeps a file from being written: a full disk, mostly.
+
+    Raises:
+        InputError: Something does.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = error.strerror or str(error).partition("\n")[0]
+        raise InputError.at(path, None, f"cannot be written: {problem}") from None
 
 
 def _write_jsonl(

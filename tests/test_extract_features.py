@@ -2,6 +2,7 @@
 """The command, from lines to files: the original's recordings, and our own forms."""
 
 import gzip
+import io
 import itertools
 import json
 
@@ -129,6 +130,18 @@ def test_json_lines(extract, capsys):
 
 def test_packed_json_lines(extract):
     assert rows_of(extract("out.jsonl.gz")) == rows_of(extract("out.json"))
+
+
+def test_standard_input_and_output(loaded, model, monkeypatch, extract, capfdbinary):
+    expected = extract("out.jsonl").read_bytes()
+    capfdbinary.readouterr()
+    lines = "".join(f"{line}\n" for line in toys.LINES).encode()
+    stream = io.TextIOWrapper(io.BytesIO(lines), encoding="latin-1")
+    monkeypatch.setattr("sys.stdin", stream)
+    toys.extract(model, "-", "-", format="jsonl")
+    said = capfdbinary.readouterr()
+    assert said.out == expected
+    assert said.err.startswith(b"-: 7 texts, ")
 
 
 # --- tables ---------------------------------------------------------------------------
@@ -296,6 +309,18 @@ def test_output_that_cannot_be_written(extract, tmp_path, name):
         ValueError, match=rf"^{tmp_path}/file/{name}: cannot be written"
     ):
         extract(f"file/{name}")
+
+
+def test_a_disk_that_fills_up(extract, tmp_path, monkeypatch):
+    def full(path, output_format, layout, blocks):
+        next(iter(blocks))
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(extract_features.writing, "write", full)
+    with pytest.raises(ValueError, match=r"out.npz: cannot be written: No space left"):
+        extract("out.npz")
+    assert not [*tmp_path.glob("*out*")]
 
 
 def test_layers_that_are_not_there(refusal):

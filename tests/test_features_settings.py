@@ -84,6 +84,8 @@ def test_what_json_lines_do_not_hold(given, message):
         ({"words": True, "pooling": "cls"}, "--words has vectors of words, --pooling="),
         ({"word_pooling": "first"}, "--word_pooling=first needs --words"),
         ({"layers": "-1,0,-1"}, "--layers=-1,0,-1: a layer is named twice"),
+        ({"output_file": "-", "format": "npz"}, "--format=npz: only JSON lines go to"),
+        ({"output_file": "-"}, "--output_file=-: want a name that ends in"),
         ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
         ({"max_seq_length": 2}, "--max_seq_length=2: must be at least 3"),
         ({"input_file": "./out.npz"}, "--output_file=out.npz is the input"),
@@ -93,6 +95,12 @@ def test_what_json_lines_do_not_hold(given, message):
 def test_contradictions(given, message):
     with pytest.raises(InputError, match=f"^{message}"):
         toys.settings(**given)
+
+
+def test_standard_input_and_output_are_not_one_file():
+    settings = toys.settings(input_file="-", output_file="-", format="jsonl")
+    assert settings.is_printed
+    assert not toys.settings(input_file="-").is_printed
 
 
 def test_json_lines_may_name_a_layer_twice():

@@ -2,7 +2,10 @@
 """Tables into files and back, as docs/features.md reads them."""
 
 import dataclasses
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,6 +16,7 @@ from biobert_tf.errors import InputError
 from biobert_tf.features import writing
 from biobert_tf.features.tables import Block, Layout
 
+PATHS = (Path(__file__).parent, Path(__file__).parents[1])
 WORDS = Layout(
     labels="words",
     columns=("starts", "ends", "num_pieces"),
@@ -128,6 +132,35 @@ def test_nothing(tmp_path, output_format):
             assert file["vectors"].shape == (0, 2, 3)
     else:
         assert parquet.read_table(path).num_rows == 0
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import test_features_writing as own
+from biobert_tf.features import writing
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
+for output_format in ("npz", "hdf5", "parquet"):
+    try:
+        blocks = (block for _ in range(2000) for block in own.blocks(own.WORDS))
+        writing.write(Path(sys.argv[1]) / "out", output_format, own.WORDS, blocks)
+    except OSError as error:
+        print(output_format, "File too large" in str(error))
+"""
+
+
+def test_a_full_disk_is_an_error_and_no_more(tmp_path):
+    """In a process of its own: HDF5 left to itself would end it when it ends."""
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
+    )
+    assert done.stdout == "npz True\nhdf5 True\nparquet True\n"
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_pyarrow_is_needed_for_parquet_alone(monkeypatch):

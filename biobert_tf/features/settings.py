@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Final, Literal
 
+from biobert_tf.annotate.storage import STANDARD
 from biobert_tf.config import (
     DeviceConfig,
     ModelConfig,
@@ -95,9 +96,12 @@ class ExtractFeaturesConfig:
     """Everything `biobert extract-features` can be told (extract_features.py)."""
 
     input_file: Path = required(
-        "Text, UTF-8: one text per line, a pair as FIRST ||| SECOND."
+        "Text, UTF-8: one text per line, or two with three vertical bars between; "
+        "-: standard input."
     )
-    output_file: Path = required("Where the vectors go.")
+    output_file: Path = required(
+        "Where the vectors go; - with --format=jsonl: standard output."
+    )
     init_checkpoint: Path = required(
         "The weights: TF1 prefix, .index, directory, .tar.gz, or a Hugging Face "
         "directory."
@@ -136,7 +140,13 @@ class ExtractFeaturesConfig:
             self._require_jsonl()
         elif len(set(self.vectors.layer_numbers())) < len(self.vectors.layer_numbers()):
             raise InputError(f"--layers={self.vectors.layers}: a layer is named twice")
-        if self.output_file.resolve() == self.input_file.resolve():
+        if self.is_printed and self.output_format != "jsonl":
+            raise InputError(
+                f"--format={self.format}: only JSON lines go to the standard output; "
+                "name an --output_file"
+            )
+        is_same = self.output_file.resolve() == self.input_file.resolve()
+        if is_same and not self.is_printed:
             raise InputError(
                 f"--output_file={self.output_file} is the input; choose another"
             )
@@ -151,6 +161,11 @@ class ExtractFeaturesConfig:
                     "the original's; name an --output_file that ends in .npz, .h5 or "
                     ".parquet"
                 )
+
+    @property
+    def is_printed(self) -> bool:
+        """Whether the vectors go to the standard output."""
+        return self.output_file == STANDARD
 
     @property
     def output_format(self) -> Format:

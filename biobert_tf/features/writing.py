@@ -5,6 +5,7 @@ All are written block by block, so that no table is ever whole in memory.
 """
 
 import contextlib
+import io
 import shutil
 import tempfile
 import zipfile
@@ -129,22 +130,69 @@ def _move(
 
 def _write_hdf5(path: Path, layout: Layout, blocks: Iterable[Block]) -> None:
     """Writes a file of data sets."""
-    with h5py.File(path, "w") as file:
-        file["layers"] = np.array(layout.layers, np.int32)
-        for name, (dtype, shape) in _numbers(layout).items():
-            _create(file, name, dtype, shape)
+    with _Stream(path, "w+") as stream:
+        with h5py.File(stream, "w") as file:
+            _fill_hdf5(file, stream, layout, blocks)
+        stream.require_written()
+
+
+class _Stream(io.FileIO):
+    """A file whose writing never fails at once, but is asked about.
+
+    A failure inside HDF5, as on a full disk, leaves data that it cannot write when it
+    is closed either; then it takes the whole process down.
+    """
+
+    _error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self._error = self._error or error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def require_written(self) -> None:
+        """Raises the first error, if there was one.
+
+        Raises:
+            OSError: There was.
+        """
+        if self._error is not None:
+            raise self._error
+
+
+def _fill_hdf5(
+    file: h5py.File, stream: _Stream, layout: Layout, blocks: Iterable[Block]
+) -> None:
+    """Writes data sets block by block."""
+    file["layers"] = np.array(layout.layers, np.int32)
+    for name, (dtype, shape) in _numbers(layout).items():
+        _create(file, name, dtype, shape)
+    if layout.labels:
+        _create(file, layout.labels, h5py.string_dtype(), ())
+        _create(file, "offsets", np.dtype(np.int64), ())
+        _append(file, {"offsets": np.zeros(1, np.int64)})
+    num_rows = 0
+    for block in blocks:
+        _append(file, _values(block))
         if layout.labels:
-            _create(file, layout.labels, h5py.string_dtype(), ())
-            _create(file, "offsets", np.dtype(np.int64), ())
-            _append(file, {"offsets": np.zeros(1, np.int64)})
-        num_rows = 0
-        for block in blocks:
-            _append(file, _values(block))
-            if layout.labels:
-                offsets = num_rows + np.cumsum(block.counts)
-                num_rows = int(offsets[-1])
-                labels = np.array(block.labels, object)
-                _append(file, {"offsets": offsets, layout.labels: labels})
+            offsets = num_rows + np.cumsum(block.counts)
+            num_rows = int(offsets[-1])
+            labels = np.array(block.labels, object)
+            _append(file, {"offsets": offsets, layout.labels: labels})
+        file.flush()
+        stream.require_written()
 
 
 def _create(
