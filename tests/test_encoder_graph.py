@@ -39,7 +39,7 @@ def compiled(graph):
 
 
 def test_vectors_are_those_of_the_encoder(tokenizer):
-    model = encoder_graph.EncoderModel(ner_toys.CONFIG, seed=1)
+    model = encoder_graph.EncoderModel(ner_toys.STRONG, seed=1)
     answer = compiled(encoder_graph.EncoderGraph(model, tokenizer, LENGTH))
     given = [SHORT, "", LONG]
     found = {name: values.numpy() for name, values in answer(given).items()}
@@ -73,7 +73,7 @@ def test_vectors_are_those_of_the_encoder(tokenizer):
 
 
 def test_masked_pieces(tokenizer):
-    model = heads.PretrainingModel(ner_toys.CONFIG, seed=1)
+    model = heads.PretrainingModel(ner_toys.STRONG, seed=1)
     answer = compiled(masked_lm_graph.MaskedLmGraph(model, tokenizer, LENGTH))
     given = [
         f"\u00ad {SHORT} [MASK]",

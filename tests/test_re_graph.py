@@ -1,5 +1,6 @@
 """Relations found inside a graph are those that a run predicts."""
 
+import dataclasses
 import random
 
 import ner_toys
@@ -35,10 +36,20 @@ def texts(seed, number):
     ]
 
 
+def in_the_middle():
+    """Texts too long on both sides of two entities that stand together."""
+    words = ["aspirin", "Liver", "cancer", "severe", "with", "."] * 6
+    return [
+        " ".join([*words[:before], "@GENE$ helps @DISEASE$", *words[:behind]])
+        for before in (14, 17, 30)
+        for behind in (1, 12, 33)
+    ]
+
+
 @pytest.mark.parametrize("entity_markers", [False, True])
 def test_equal_to_the_run(tokenizer, entity_markers):
-    model = heads.SequenceClassifier(re_toys.CONFIG, len(LABELS), seed=1)
-    model.output_weights.assign(model.output_weights * 100)
+    config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
+    model = heads.SequenceClassifier(config, len(LABELS), seed=1)
     task = RelationTask(
         tokenizer=tokenizer,
         relation_set=custom(LABELS, "false"),
@@ -55,7 +66,7 @@ def test_equal_to_the_run(tokenizer, entity_markers):
     )
     # A run refuses entities that do not fit.
     given, records, examples = [], [], []
-    for text in texts(1, 200):
+    for text in [*texts(1, 200), *in_the_middle()]:
         spans = relation_reading.entity_spans(text, "biobert")
         if len(spans) < 3:
             example = RelationExample("0", text, None, spans)
