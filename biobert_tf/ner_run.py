@@ -176,6 +176,7 @@ def annotate(
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "annotate.tf_record"
         records.write(path, (row.features for row in rows), task.specs)
-        arrays = estimator.predict([path], batch_size)
+        # Of no word at all nothing is predicted, not even by name.
+        arrays = {"log_probs": (), **estimator.predict([path], batch_size)}
     predictions = task.decode(examples, rows, arrays)
     return list(zip(examples, predictions, strict=True))

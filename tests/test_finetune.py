@@ -274,3 +274,5 @@ def test_the_estimator_comes_back_for_more(toy, straight, tmp_path):
     )
     assert example.words == ("Liver", "helps", "(", "IL-2", ")", ".")
     assert len(prediction.labels) == 6
+    [(example, prediction)] = ner_run.annotate(task, estimator, [" "], 8)
+    assert (example.words, prediction.entities) == ((), ())
