@@ -247,6 +247,16 @@ def test_one_format_is_said_for_all(tmp_path):
     assert Run(source, tmp_path / "out", kind="lines").seen == ["a-1", "a-2", "b-1"]
 
 
+def test_brat_is_said_for_all(folder, tmp_path):
+    put(folder / "sub", d_ann="", readme_md="# Read me")
+    run = Run(folder / "sub", tmp_path / "out", kind="brat")
+    assert run.seen == ["b", "pair"]
+    assert run.bad == [f"{folder / 'sub' / 'd.ann'}: no d.txt beside it"]
+    run = Run(folder, tmp_path / "out.jsonl")
+    assert run.bad[0].startswith(f"{folder / 'sub' / 'readme.md'}:1: neither PubTator")
+    assert run.bad[1:] == [f"{folder / 'sub' / 'd.ann'}: no d.txt beside it"]
+
+
 def test_a_bad_file_costs_no_other(folder, tmp_path):
     put(folder, a_pdf="%PDF", c_jsonl='{"text": "Aspirin."}\n{oops\n', d_ann="")
     (folder / "e.txt").write_bytes(b"\xff")
@@ -256,6 +266,17 @@ def test_a_bad_file_costs_no_other(folder, tmp_path):
     assert told == ["a.pdf:1:", "c.jsonl:2:", "d.ann:", "e.txt:1:", "f.xml.gz:"]
     assert run.seen == ["1", "2", "b", "1", "b", "1", "2", "pair"]
     assert "c.jsonl" in names(tmp_path / "out")
+
+
+def test_a_file_that_goes_away_has_no_output(folder, tmp_path):
+    plan = places.plan(folder, tmp_path / "out", "auto", "auto")
+    (folder / "b.txt").unlink()
+    told = []
+    job = jobs.Job(plan, {"model": "a"}, lambda error: told.append(str(error)))
+    totals = job.write(annotate(job.documents()))
+    assert told == [f"{folder / 'b.txt'}: no such file"]
+    assert totals.written.documents == 6
+    assert "b.jsonl" not in names(tmp_path / "out")
 
 
 def test_the_output_may_be_inside(folder):

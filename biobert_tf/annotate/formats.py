@@ -100,8 +100,8 @@ class Written:
 
     Attributes:
         documents: Their number.
-        mentions: New ones, by type.
-        relations: New ones, by type.
+        mentions: New ones, by type; what the format left out of them is in `notes`.
+        relations: The same.
         notes: What the format could not say as it was, and how often.
     """
 

@@ -33,6 +33,7 @@ _SUFFIX_OF: Final[dict[Format, str]] = {
 _NOT_PACKED: Final = frozenset(["html", "brat"])
 # What BRAT keeps beside the documents.
 _CONFIGURATION: Final = ".conf"
+_BRAT: Final = (".txt", ".ann")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,10 @@ def _of_folder(
             kind = input_format
             if kind == "auto":
                 kind = "brat" if _is_brat(path) else formats.detect(path)
-            found.append((path, kind))
+            if kind != "brat":
+                found.append((path, kind))
+            elif path.suffix in _BRAT:
+                found.append((path.with_suffix(".txt"), kind))
         except InputError as error:
             bad.append(error)
     if not found:
@@ -225,8 +229,6 @@ def _inside(
     target_format = _target_format(kind, output, output_format, True)
     inner = path.relative_to(source)
     name = storage.bare_name(path.name)
-    if kind == "brat":
-        path = path.with_suffix(".txt")
     if target_format == "brat" and kind in ("brat", "text"):
         target = output / inner.parent
         stem = name if kind == "brat" else brat.file_name(name)
