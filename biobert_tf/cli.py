@@ -6,25 +6,23 @@ TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
 import argparse
-import dataclasses
 import sys
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf import (
     __version__,
+    cli_data,
     cli_scores,
     config,
     flags,
     pretraining_config,
     program,
     qa_config,
+    subcommands,
 )
-from biobert_tf.errors import InputError
-
-Command = Callable[[Sequence[str]], None]
+from biobert_tf.subcommands import Command
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
 NER_DEFAULTS = {"num_train_epochs": 10.0}
@@ -83,83 +81,6 @@ def ask(argv: Sequence[str]) -> None:
     print(qa_ask.ask(ask_config), end="")
 
 
-def re_data(argv: Sequence[str]) -> None:
-    """Make relation data of annotated documents, or check it."""
-    _call_subcommand(
-        argv,
-        {"chemprot": re_data_chemprot, "pairs": re_data_pairs, "check": re_data_check},
-    )
-
-
-def re_data_chemprot(argv: Sequence[str]) -> None:
-    """Make train, dev and test files of the official ChemProt release."""
-    from biobert_tf.relations import settings
-
-    chemprot_config = flags.parse(settings.ChemProtConfig, argv)
-    from biobert_tf.relations import chemprot
-
-    report = chemprot.convert(
-        chemprot_config.input, chemprot_config.output, chemprot_config.placeholders
-    )
-    print(report.summary())
-
-
-def re_data_pairs(argv: Sequence[str]) -> None:
-    """Make a training file of documents with entities and relations."""
-    from biobert_tf.relations import settings
-
-    pairs_config = flags.parse(settings.PairsConfig, argv)
-    from biobert_tf.annotate import formats
-    from biobert_tf.relations import candidates, tsv
-
-    source = pairs_config.input
-    kind = formats.with_relations(source, pairs_config.input_format)
-    read = formats.read(source, kind)
-    counts = tsv.write_pairs(
-        (loaded.document for loaded in read),
-        candidates.parse_pairs(pairs_config.pair),
-        pairs_config.negative_label,
-        pairs_config.output,
-        pairs_config.placeholders,
-    )
-    print(counts.summary())
-
-
-def re_data_check(argv: Sequence[str]) -> None:
-    """Look for leaks, contradictions and broken rows in relation data."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=re_data_check.__doc__)
-    parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
-    parser.add_argument("--task_name", help="also check the labels, as run_re.py does")
-    parser.add_argument(
-        "--data_format",
-        choices=typing.get_args(config.RelationFormat),
-        default="auto",
-        help="as in run_re.py",
-    )
-    parser.add_argument("--json", type=Path, help="also write everything found here")
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with status 1 if anything is found"
-    )
-    arguments = parser.parse_args(argv[1:])
-    from biobert_tf import files
-    from biobert_tf.relations import check
-    from biobert_tf.tasks import relation_sets
-
-    known = relation_sets.SETS
-    if arguments.task_name not in (None, *known):
-        raise InputError(
-            f"--task_name={arguments.task_name}: want one of {', '.join(known)}"
-        )
-    report = check.check(
-        arguments.data_dir, arguments.data_format, known.get(arguments.task_name)
-    )
-    print(report.summary(), end="")
-    if arguments.json is not None:
-        files.write_json(arguments.json, report.to_dict())
-    if arguments.strict and report.num_problems:
-        sys.exit(1)
-
-
 def re_predict(argv: Sequence[str]) -> None:
     """Find the relations of documents with entities."""
     from biobert_tf.relations import settings
@@ -170,110 +91,12 @@ def re_predict(argv: Sequence[str]) -> None:
     print(re_predict.predict(predict_config).text())
 
 
-def bioasq_data(argv: Sequence[str]) -> None:
-    """Make training and test files of BioASQ's questions."""
-    from biobert_tf.questions import settings
-
-    data_config = flags.parse(settings.BioAsqDataConfig, argv)
-    from biobert_tf.questions import conversion
-
-    print(conversion.convert(data_config).summary())
-
-
 def pretraining(argv: Sequence[str]) -> None:
     """Convert a corpus to TFRecords, pre-train on them, evaluate."""
     settings = flags.parse(pretraining_config.PretrainingConfig, argv)
     from biobert_tf import pretrain_run
 
     _export(settings, pretrain_run.run(settings))
-
-
-def create_pretraining_data(argv: Sequence[str]) -> None:
-    """Convert a corpus to the TFRecords of masked sentence pairs."""
-    settings = flags.parse(pretraining_config.CreatePretrainingDataConfig, argv)
-    from biobert_tf.pretraining_data import runners
-
-    manifest = runners.convert(
-        settings.input_file,
-        settings.output_file.split(","),
-        settings.text,
-        settings.pairs,
-        settings.corpus,
-        settings.conversion,
-    )
-    print(manifest.summary())
-
-
-def inspect_tfrecord(argv: Sequence[str]) -> None:
-    """Show records of pre-training decoded, and measure them."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=inspect_tfrecord.__doc__)
-    parser.add_argument("files", nargs="+", help="TFRecord files or globs")
-    parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
-    parser.add_argument("--examples", type=int, default=3, help="records to show")
-    parser.add_argument(
-        "--max_records", type=int, default=0, help="records to measure; 0: all"
-    )
-    parser.add_argument("--json", type=Path, help="also write the measures here")
-    arguments = parser.parse_args(argv[1:])
-    from biobert_tf import files
-    from biobert_tf.corpora import reading
-    from biobert_tf.pretraining_data import inspection
-
-    found = inspection.inspect(
-        reading.expand(",".join(arguments.files)),
-        arguments.vocab_file,
-        num_examples=arguments.examples,
-        max_records=arguments.max_records,
-    )
-    print(inspection.report(found), end="")
-    if arguments.json is not None:
-        files.write_json(arguments.json, dataclasses.asdict(found))
-
-
-def corpus(argv: Sequence[str]) -> None:
-    """Write PubMed and PMC files as text: one sentence per line."""
-    settings = flags.parse(pretraining_config.WriteCorpusConfig, argv)
-    from biobert_tf.corpora import corpus as corpora
-
-    report = corpora.write_corpus(settings.input, settings.output, settings.corpus)
-    print(report.summary())
-
-
-def vocab(argv: Sequence[str]) -> None:
-    """Learn, extend or report on a vocabulary."""
-    _call_subcommand(
-        argv, {"learn": vocab_learn, "extend": vocab_extend, "report": vocab_report}
-    )
-
-
-def vocab_learn(argv: Sequence[str]) -> None:
-    """Learn a WordPiece vocabulary from a corpus."""
-    from biobert_tf.vocabularies import settings
-
-    learn_config = flags.parse(settings.LearnConfig, argv)
-    from biobert_tf.vocabularies import learning
-
-    print(learning.learn(learn_config).summary())
-
-
-def vocab_extend(argv: Sequence[str]) -> None:
-    """Give new pieces to a vocabulary and to its model."""
-    from biobert_tf.vocabularies import settings
-
-    extend_config = flags.parse(settings.ExtendConfig, argv)
-    from biobert_tf.vocabularies import extension
-
-    print(extension.extend(extend_config).summary())
-
-
-def vocab_report(argv: Sequence[str]) -> None:
-    """Say how well vocabularies fit a corpus."""
-    from biobert_tf.vocabularies import settings
-
-    report_config = flags.parse(settings.ReportConfig, argv)
-    from biobert_tf.vocabularies import report
-
-    print(report.report(report_config), end="")
 
 
 def extract_features(argv: Sequence[str]) -> None:
@@ -370,14 +193,14 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "ask": ask,
     "annotate": annotate,
     "re-eval": cli_scores.re_eval,
-    "re-data": re_data,
+    "re-data": cli_data.re_data,
     "re-predict": re_predict,
-    "bioasq-data": bioasq_data,
+    "bioasq-data": cli_data.bioasq_data,
     "pretraining": pretraining,
-    "corpus": corpus,
-    "create-pretraining-data": create_pretraining_data,
-    "inspect-tfrecord": inspect_tfrecord,
-    "vocab": vocab,
+    "corpus": cli_data.corpus,
+    "create-pretraining-data": cli_data.create_pretraining_data,
+    "inspect-tfrecord": cli_data.inspect_tfrecord,
+    "vocab": cli_data.vocab,
     "extract-features": extract_features,
     "export": export,
     "convert": convert,
@@ -393,24 +216,7 @@ def main(argv: Sequence[str]) -> None:
     if argv[1:2] == ["--version"]:
         print(__version__)
     else:
-        _call_subcommand(["biobert", *argv[1:]], _COMMANDS)
-
-
-def _call_subcommand(argv: Sequence[str], commands: Mapping[str, Command]) -> None:
-    """Calls the command that the first argument names, or lists them."""
-    program_name, *words = argv
-    name = words[0] if words else "--help"
-    if name in ("--help", "-h"):
-        print(
-            f"usage: {program_name} COMMAND ...; {program_name} COMMAND --help tells "
-            "more\n"
-        )
-        for command, function in commands.items():
-            print(f"  {command:24} {(function.__doc__ or '').splitlines()[0]}")
-    elif name in commands:
-        commands[name]([f"{program_name} {name}", *words[1:]])
-    else:
-        raise InputError(f"no command {name!r}; known: {', '.join(commands)}")
+        subcommands.call(["biobert", *argv[1:]], _COMMANDS)
 
 
 def console() -> int:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command that is a list of others."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from biobert_tf.errors import InputError
+
+Command = Callable[[Sequence[str]], None]
+"""Takes the program's name and its arguments."""
+
+
+def call(argv: Sequence[str], commands: Mapping[str, Command]) -> None:
+    """Calls the command that the first argument names, or lists them."""
+    program_name, *words = argv
+    name = words[0] if words else "--help"
+    if name in ("--help", "-h"):
+        print(
+            f"usage: {program_name} COMMAND ...; {program_name} COMMAND --help tells "
+            "more\n"
+        )
+        for command, function in commands.items():
+            print(f"  {command:24} {(function.__doc__ or '').splitlines()[0]}")
+    elif name in commands:
+        commands[name]([f"{program_name} {name}", *words[1:]])
+    else:
+        raise InputError(f"no command {name!r}; known: {', '.join(commands)}")
