@@ -33,6 +33,7 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
     Returns:
         The windows, in order. Together they decide every unit once.
     """
+    assert all(1 <= length <= room for length in lengths), (lengths, room)
     starts = list(itertools.accumulate(lengths, initial=0))
     spans: list[range] = []
     start = end = 0
