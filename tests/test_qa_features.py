@@ -9,7 +9,7 @@ import pytest
 
 from biobert_tf import files
 from biobert_tf.errors import InputError
-from biobert_tf.tasks import qa_reading
+from biobert_tf.tasks import qa_features, qa_reading
 from biobert_tf.tasks.qa_features import (
     FIRST_UNIQUE_ID,
     Featurizer,
@@ -150,16 +150,70 @@ def test_rows_are_made_one_by_one(tokenizer):
     assert read == [0, 1, 2]
 
 
-def test_a_context_is_cut_once_for_its_questions(tokenizer, monkeypatch):
+@pytest.fixture
+def joined(monkeypatch):
+    """The contexts that are made of their words, in order."""
+    contexts = []
+    join = qa_features._Words.join
+
+    def spy(self, words):
+        contexts.append(" ".join(words))
+        return join(self, words)
+
+    monkeypatch.setattr(qa_features._Words, "join", spy)
+    return contexts
+
+
+def test_a_context_is_cut_once_for_its_questions(tokenizer, joined):
+    contexts = ["ax", "ax", "b", "ax"]
+    rows = featurize(tokenizer, *map(example, contexts))
+    assert [shown(row) for row in rows] == ["a ##x", "a ##x", "b", "a ##x"]
+    assert joined == ["ax", "b"]
+
+
+def test_long_contexts_are_not_remembered(tokenizer, joined, monkeypatch):
+    monkeypatch.setattr(qa_features, "_MAX_WORDS_OF_CACHED", 2)
+    contexts = ["a b c", "a b c", "a b", "a b c", "a b"]
+    rows = featurize(tokenizer, *map(example, contexts))
+    assert [shown(row) for row in rows] == contexts
+    # They are cut once where their questions follow each other.
+    assert joined == ["a b c", "a b", "a b c"]
+
+
+def test_words_are_cut_once_for_all_contexts(tokenizer, monkeypatch):
     cut = []
-    look_up = tokenizer.convert_tokens_to_ids
+    tokenize = tokenizer.basic_tokenizer.tokenize
     monkeypatch.setattr(
-        tokenizer,
-        "convert_tokens_to_ids",
-        lambda tokens: cut.append(" ".join(tokens)) or look_up(tokens),
+        tokenizer.basic_tokenizer,
+        "tokenize",
+        lambda word: cut.append(word) or tokenize(word),
     )
-    featurize(tokenizer, *(example(context) for context in ("ax", "ax", "b", "ax")))
-    assert [text for text in cut if "[" not in text] == ["a ##x", "b", "a ##x"]
+    contexts = ["ax (b)", "(b) ax ax", "c (b)"]
+    rows = featurize(tokenizer, *(example(context, query="") for context in contexts))
+    assert [shown(row) for row in rows] == [
+        "a ##x ( b )",
+        "( b ) a ##x a ##x",
+        "c ( b )",
+    ]
+    assert cut == ["ax", "(b)", "c"]
+    # Unless there are too many words to remember.
+    cut.clear()
+    monkeypatch.setattr(qa_features, "_MAX_CACHED_WORDS", 1)
+    featurize(tokenizer, *(example(context, query="") for context in contexts))
+    assert cut == ["ax", "(b)", "ax", "c", "(b)"]
+
+
+def test_a_full_memory_changes_no_row(tokenizer, joined, monkeypatch):
+    contexts = ["ax b (c) d", "b ax", "(c) d", "ax b (c) d"]
+    expected = featurize(tokenizer, *map(example, contexts))
+    monkeypatch.setattr(qa_features, "_MAX_CACHED_WORDS", 2)
+    monkeypatch.setattr(qa_features, "_MAX_CACHED_CONTEXTS", 1)
+    rows = featurize(tokenizer, *map(example, contexts))
+    assert [row.tokens for row in rows] == [row.tokens for row in expected]
+    assert [row.input_ids.tolist() for row in rows] == [
+        row.input_ids.tolist() for row in expected
+    ]
+    assert joined == [*contexts[:3], *contexts]
 
 
 @pytest.mark.parametrize(

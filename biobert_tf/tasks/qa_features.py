@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -23,6 +23,9 @@ FIRST_UNIQUE_ID: Final = 1_000_000_000
 """PARITY(run_qa.py:convert_examples_to_features): windows are numbered from here."""
 
 _MAX_CACHED_WORDS: Final = 2**16
+# Questions on a context need not follow each other. These together are 55 MB at most.
+_MAX_CACHED_CONTEXTS: Final = 2**12
+_MAX_WORDS_OF_CACHED: Final = 2**9
 # The windows of a training are many and large, so that not all of them are held for a
 # shuffle; the questions are in random order already.
 _SHUFFLE_BUFFER: Final = 10_000
@@ -32,6 +35,7 @@ _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # [CLS] stands for it.
 
 Label = tuple[int, int] | tuple[None, None]
+_Cut = tuple[tuple[str, ...], tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,13 +99,58 @@ class _Pieces:
         tokens: The pieces, P of them.
         ids: Their ids, int32 `[P]`.
         words: Which word each is of, int32 `[P]`.
-        firsts: First piece of every word, and P.
+        ends: Pieces up to the end of every word, int32 `[words]`.
     """
 
     tokens: list[str]
     ids: np.ndarray
     words: np.ndarray
-    firsts: list[int]
+    ends: np.ndarray
+
+
+class _Words(dict[str, _Cut]):
+    """Words in pieces with their ids; one is cut when it is first met.
+
+    What the tokenizer itself remembers of a word has offsets too, which take half as
+    long again to make, and to find it, it has to clean the word first. Which words were
+    met last is not remembered: when the memory is full, it begins anew.
+    """
+
+    def __init__(self, tokenizer: FullTokenizer) -> None:
+        """Knows no word."""
+        super().__init__()
+        self._tokenizer = tokenizer
+        # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
+        self._cut_again = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_chunk)
+
+    def __missing__(self, word: str) -> _Cut:
+        """Cuts a word by the two stages of the tokenizer."""
+        if len(self) >= _MAX_CACHED_WORDS:
+            self.clear()
+        pieces: tuple[str, ...] = ()
+        ids: tuple[int, ...] = ()
+        for chunk in self._tokenizer.basic_tokenizer.tokenize(word):
+            more_pieces, more_ids = self._cut_again(chunk)
+            pieces += more_pieces
+            ids += more_ids
+        self[word] = pieces, ids
+        return pieces, ids
+
+    def _cut_chunk(self, chunk: str) -> _Cut:
+        pieces = self._tokenizer.wordpiece_tokenizer.tokenize(chunk)
+        return tuple(pieces), tuple(self._tokenizer.convert_tokens_to_ids(pieces))
+
+    def join(self, words: tuple[str, ...]) -> _Pieces:
+        """Returns a context in pieces."""
+        found = list(map(self.__getitem__, words))
+        pieces, ids = zip(*found, strict=True) if found else ((), ())
+        lengths = np.fromiter(map(len, pieces), np.int32, len(words))
+        return _Pieces(
+            list(itertools.chain.from_iterable(pieces)),
+            np.array(list(itertools.chain.from_iterable(ids)), np.int32),
+            np.repeat(np.arange(len(words), dtype=np.int32), lengths),
+            lengths.cumsum(dtype=np.int32),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,39 +193,19 @@ class Featurizer:
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
         """Yields the rows of all questions, in order.
 
-        Nothing but one context is held at a time. Questions about the same context cost
-        less where they follow each other. A context without pieces has no rows.
+        No row is held, and of the contexts, one, and some short ones. Questions about
+        the same context cost less where they follow each other, or not much stands
+        between them. A context without pieces has no rows.
         """
-        cut_word = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_word)
+        memory = _Words(self.tokenizer)
+        join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(memory.join)
         unique_ids = itertools.count(FIRST_UNIQUE_ID)
         numbered = enumerate(examples)
         for words, group in itertools.groupby(numbered, lambda x: x[1].doc_tokens):
-            pieces = self._cut(words, cut_word)
+            is_short = len(words) <= _MAX_WORDS_OF_CACHED
+            pieces = join_again(words) if is_short else memory.join(words)
             for index, example in group:
                 yield from self._rows(index, example, pieces, unique_ids)
-
-    def _cut_word(self, word: str) -> tuple[str, ...]:
-        """Returns the pieces of a word, by the two stages of the tokenizer.
-
-        What the tokenizer itself remembers of a word has offsets too, which take half
-        as long again to make, and to find it, it has to clean the word first.
-        """
-        chunks = self.tokenizer.basic_tokenizer.tokenize(word)
-        cut = self.tokenizer.wordpiece_tokenizer.tokenize
-        return tuple(piece for chunk in chunks for piece in cut(chunk))
-
-    def _cut(
-        self, words: Sequence[str], cut_word: Callable[[str], tuple[str, ...]]
-    ) -> _Pieces:
-        cut_words = list(map(cut_word, words))
-        lengths = list(map(len, cut_words))
-        tokens = list(itertools.chain.from_iterable(cut_words))
-        return _Pieces(
-            tokens,
-            self._ids(tokens),
-            np.repeat(np.arange(len(words), dtype=np.int32), lengths),
-            list(itertools.accumulate(lengths, initial=0)),
-        )
 
     def _ids(self, tokens: Sequence[str]) -> np.ndarray:
         return np.array(self.tokenizer.convert_tokens_to_ids(tokens), np.int32)
@@ -240,7 +269,8 @@ class Featurizer:
         first, last = example.start_position, example.end_position
         if first is None or last is None or example.is_impossible:
             return None
-        words = range(pieces.firsts[first], pieces.firsts[last + 1])
+        start = pieces.ends[first - 1] if first else 0
+        words = range(start, pieces.ends[last])
         answer = self.tokenizer.tokenize(example.orig_answer_text or "")
         return improved_answer_span(pieces.tokens, words, answer)
 
@@ -333,6 +363,8 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
         Index of a window, int `[pieces]`.
     """
     num_pieces = spans[-1].stop if spans else 0
+    if len(spans) == 1:
+        return np.zeros(num_pieces, np.int32)
     return windows.max_context(np.arange(num_pieces + 1), spans, per_piece=0.01)
 
 
