@@ -91,7 +91,8 @@ def test_size_of_the_vocabulary_is_required(tmp_path):
 
 
 def stages(**values):
-    return config.StageConfig(data_dir=Path("d"), output_dir=Path("o"), **values)
+    made = config.DirectoryStageConfig
+    return made(data_dir=Path("d"), output_dir=Path("o"), **values)
 
 
 def test_a_run_needs_a_stage():
