@@ -294,7 +294,8 @@ class QaRun(finetune.Run):
         if not squad.has_answers(dataset):
             return {}
         odds = None
-        if self.settings.version_2_with_negative:
+        # A model of version 2 may be tried on questions that all have an answer.
+        if self.settings.version_2_with_negative and squad.is_version_2(dataset):
             odds = files.read_json(directory / qa_decoding.NULL_ODDS)
         scores = squad.evaluate(
             dataset,

@@ -304,6 +304,11 @@ def test_questions_without_an_answer(toy, tmp_path):
     assert scores["no_answer"] == {"exact_match": 1.0, "f1": 1.0, "total": 1}
     assert scores["has_answer"]["f1"] == 1.0
     assert files.read_json(output / "predictions.json")["t_000"] == ""
+    # Such a model is scored on questions of version 1 too.
+    given = {"question_type": "squad", "version_2_with_negative": True}
+    results = predict(toy, output, tmp_path / "v1", predict_file=toy.train, **given)
+    assert results["test"]["scores"]["total"] == 4
+    assert (tmp_path / "v1" / "null_odds.json").exists()
     # Version 1 of the same leaves no odds behind.
     predict(toy, output, output, question_type="squad", predict_file=toy.train)
     assert not (output / "null_odds.json").exists()

@@ -173,6 +173,15 @@ def has_answers(dataset: Mapping[str, Any]) -> bool:
     return all("answers" in entry for entry, _ in _entries(dataset))
 
 
+def is_version_2(dataset: Mapping[str, Any]) -> bool:
+    """Returns whether some question may have no answer, or has none.
+
+    Raises:
+        InputError: The data are not in SQuAD's form.
+    """
+    return any(question.is_version_2 for question in _questions(dataset))
+
+
 def report(scores: SquadScores) -> str:
     """Returns a few lines for people: percentages, counts, warnings."""
     parts = {
