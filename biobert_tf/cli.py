@@ -115,12 +115,12 @@ def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = argparse.ArgumentParser(prog=argv[0], description=demo.__doc__)
     parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--task", choices=("ner", "re"), default="ner")
+    parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
     arguments = parser.parse_args(argv[1:])
     from biobert_tf import demos
 
-    run = {"ner": demos.ner, "re": demos.relations}[arguments.task]
-    run(arguments.output_dir)
+    runs = {"ner": demos.ner, "re": demos.relations, "qa": demos.qa}
+    runs[arguments.task](arguments.output_dir)
 
 
 def export(argv: Sequence[str]) -> None:

@@ -9,9 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import demo, files, flags, ner_run, re_predict, re_run, relation_demo
+from biobert_tf import (
+    demo,
+    files,
+    flags,
+    ner_run,
+    qa_ask,
+    qa_demo,
+    qa_run,
+    re_predict,
+    re_run,
+    relation_demo,
+)
 from biobert_tf.config import DeviceConfig, NerConfig, RelationConfig
 from biobert_tf.errors import InputError
+from biobert_tf.qa_config import QaConfig
+from biobert_tf.questions.contexts import NamedText
 from biobert_tf.relations.settings import RePredictConfig
 
 _MARK: Final = "made-by-biobert-demo"
@@ -88,6 +101,48 @@ def relations(output_dir: Path) -> None:
     for found in document.get("relations", ()):
         first, second = names[found["first"]], names[found["second"]]
         print(f"  {found['type']} {found['probability']:.3f}  {first} -> {second}")
+
+
+def qa(output_dir: Path) -> None:
+    """Learns to answer questions about short passages, and answers new ones.
+
+    Args:
+        output_dir: Made anew: a demo that was here before is deleted.
+
+    Raises:
+        InputError: The directory exists and is not a demo's.
+    """
+    arguments = _begin(output_dir)
+    data_dir = arguments.pop("data_dir")
+    # Without dropout so small a model learns to read the question in a minute.
+    encoder = dataclasses.replace(
+        demo.ENCODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    files.write_json(arguments["bert_config_file"], dataclasses.asdict(encoder))
+    arguments = {
+        "do_train": "true",
+        "do_predict": "true",
+        "train_file": data_dir / "train.json",
+        "predict_file": data_dir / "test.json",
+        "golden_file": data_dir / "golden.json",
+        **arguments,
+        "max_seq_length": 64,
+        "max_query_length": 20,
+        "train_batch_size": 16,
+        "learning_rate": 2e-3,
+        "num_train_epochs": 4,
+    }
+    qa_demo.write_corpus(data_dir, demo.SEED)
+    words = _command("run_qa.py", arguments)
+    qa_run.run(flags.parse(QaConfig, words))
+    # A second strategy over the same GPUs would disturb the first.
+    device = DeviceConfig(strategy="cpu")
+    answerer = qa_ask.Answerer.load(output_dir / "model", device, batch_size=8)
+    print(f"\nnew passage\n{qa_demo.PASSAGE}\nanswers found in it")
+    passage = NamedText("passage", qa_demo.PASSAGE)
+    for question in qa_demo.QUESTIONS:
+        [answer] = answerer.answer(question, [passage], num_answers=1)
+        print(f"  {answer.probability:.3f}  {question}  {answer.text}")
 
 
 def _begin(output_dir: Path) -> dict[str, Any]:

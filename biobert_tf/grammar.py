@@ -16,13 +16,16 @@ BioBERT: punctuation stands alone, except inside a word.
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 # The alternatives of every rule.
 Rules = Mapping[str, tuple[str, ...]]
 
 _TOKEN: Final = re.compile(r"\[(\w+) ([^]]+)\]|(\S+)")
+# What stands in prose without a space before it, or after it.
+_CLOSING: Final = (",", ".", "?", ")", "-")
+_OPENING: Final = ("(", "-")
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
@@ -54,3 +57,14 @@ def expand(text: str, rules: Rules, rng: random.Random) -> Iterator[tuple[str, s
             yield from expand(rng.choice(rules[token[1:]]), rules, rng)
         else:
             yield re.sub("#", lambda _: rng.choice("23456789"), token), "O"
+
+
+def prose(words: Sequence[str]) -> tuple[str, list[int]]:
+    """Returns words as running text, and where in it every word begins."""
+    text, starts = "", []
+    for word in words:
+        if text and word not in _CLOSING and not text.endswith(_OPENING):
+            text += " "
+        starts.append(len(text))
+        text += word
+    return text, starts

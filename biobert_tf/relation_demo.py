@@ -179,7 +179,7 @@ def write_documents(path: Path) -> None:
         InputError: The directory cannot be written.
     """
     labelled = list(grammar.expand(_DOCUMENT, {}, random.Random(0)))
-    text, starts = _joined([word for word, _ in labelled])
+    text, starts = grammar.prose([word for word, _ in labelled])
     marked = [
         {"start": start, "end": start + len(word), "type": label.removeprefix("B-")}
         for (word, label), start in zip(labelled, starts, strict=True)
@@ -196,18 +196,7 @@ def _anonymised(labelled: Iterable[tuple[str, str]]) -> str:
         word if label == "O" else f"@{label.removeprefix('B-').upper()}$"
         for word, label in labelled
     ]
-    return _joined(words)[0]
-
-
-def _joined(words: Sequence[str]) -> tuple[str, list[int]]:
-    """Returns running text, and where in it every word begins."""
-    text, starts = "", []
-    for word in words:
-        if text and word not in (",", ".", "-") and not text.endswith("-"):
-            text += " "
-        starts.append(len(text))
-        text += word
-    return text, starts
+    return grammar.prose(words)[0]
 
 
 def _table(rows: Iterable[Sequence[str]]) -> str:

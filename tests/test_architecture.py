@@ -15,7 +15,7 @@ LIGHT = [
     "class_weights files subcommands corpora.sentences corpora.streams "
     "corpora.versions metrics.relations annotate.document tasks.relation_sets",
     "config tokenization metrics.conlleval metrics.pieces corpora.xml_records "
-    "corpora.archives corpora.plain annotate.storage relation_demo "
+    "corpora.archives corpora.plain annotate.storage relation_demo qa_demo "
     "questions.bioasq_reading",
     "annotate.conversion annotate.framed annotate.plain_text annotate.html_colors "
     "annotate.html_marks annotate.conll_words",

@@ -34,7 +34,8 @@ def calls(monkeypatch):
     from biobert_tf import checkpoints
 
     stand_in(biobert_tf, "ner_run", run=record("run"))
-    stand_in(biobert_tf, "demos", ner=record("ner"), relations=record("relations"))
+    names = ("ner", "relations", "qa")
+    stand_in(biobert_tf, "demos", **{name: record(name) for name in names})
     stand_in(biobert_tf, "pretrain_run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
     return calls

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from biobert_tf import cli, demo, files, qa_demo, tokenization
+from biobert_tf.metrics import bioasq_answers
+from biobert_tf.tasks import qa_reading
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return qa_demo.corpus(demo.SEED)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    qa_demo.write_corpus(folder, demo.SEED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tokenization.FullTokenizer(demo.vocab_file(), do_lower_case=False)
+
+
+def everything(corpus):
+    return [story for stories in corpus.values() for story in stories]
+
+
+def test_sizes(corpus):
+    assert {name: len(stories) for name, stories in corpus.items()} == {
+        **{"train": 800, "test": 40}
+    }
+    assert {len(story.passages) for story in corpus["train"]} == {1}
+    assert {len(story.passages) for story in corpus["test"]} == {2}
+    assert {len(story.questions) for story in everything(corpus)} == {5}
+
+
+def test_the_seed_decides(corpus):
+    assert qa_demo.corpus(demo.SEED) == corpus
+    assert qa_demo.corpus(demo.SEED + 1)["train"] != corpus["train"]
+
+
+def test_answers_stand_where_the_story_says_and_nowhere_else(corpus):
+    for story in everything(corpus):
+        for passage in story.passages:
+            assert set(passage.starts) == set(qa_demo.ROLES)
+            for role, start in passage.starts.items():
+                name = story.names[role]
+                assert passage.text[start : start + len(name)] == name
+        assert len(set(story.names.values())) == len(qa_demo.ROLES)
+
+
+def test_no_passage_tells_two_stories(corpus):
+    texts = [p.text for story in everything(corpus) for p in story.passages]
+    assert len(set(texts)) == len(texts)
+
+
+def test_who_does_not_read_the_question_answers_one_in_five(corpus):
+    for story in everything(corpus):
+        answers = [story.names[question.role] for question in story.questions]
+        assert len(set(answers)) == 5
+
+
+def test_names_that_only_the_test_has(corpus):
+    names = {
+        split: {story.names[role] for story in stories for role in story.names}
+        for split, stories in corpus.items()
+    }
+    new = {"rosuvastatin", "oxacillin", "fibrosarcoma", "renal injury"}
+    assert not new & names["train"]
+    # The time and the dose have digits, so that they may be new too.
+    roles = ("drug1", "drug2", "disease1", "disease2")
+    asked = [story.names[role] for story in corpus["test"] for role in roles]
+    share = sum(name not in names["train"] for name in asked) / len(asked)
+    assert 0.15 < share < 0.35
+
+
+def test_stories_may_be_kept_out():
+    rng = random.Random(0)
+    [one] = qa_demo.stories(1, random.Random(0), num_passages=1, held_out=False)
+    text = one.passages[0].text
+    [other] = qa_demo.stories(1, rng, num_passages=1, held_out=False, exclude=[text])
+    assert other.passages[0].text != text
+
+
+def test_files_are_read_as_those_of_bioasq(folder, corpus):
+    train = qa_reading.read_examples(folder / "train.json", is_training=True)
+    assert len(train.examples) == 800 * 5
+    assert train.unrecoverable == ()
+    test = qa_reading.read_examples(folder / "test.json", is_training=False)
+    passages = Counter(example.qas_id[:-4] for example in test.examples)
+    golden = bioasq_answers.read_gold(files.read_json(folder / "golden.json"), 5)
+    assert list(passages.values()) == [2] * 200
+    assert {question.id for question in golden} == set(passages)
+    assert {len(question.id) for question in golden} == {24}
+    contexts = {example.context.lower() for example in test.examples}
+    for question in golden:
+        [name] = question.answer.items[0]
+        assert any(name in context for context in contexts)
+
+
+def test_all_is_in_the_vocabulary_and_fits(folder, tokenizer):
+    for name, is_training in (("train", True), ("test", False)):
+        path = folder / f"{name}.json"
+        for example in qa_reading.read_examples(path, is_training=is_training).examples:
+            question = tokenizer.tokenize(example.question_text)
+            context = tokenizer.tokenize(example.context)
+            assert "[UNK]" not in [*question, *context]
+            assert len(question) <= 20
+            assert len(question) + len(context) + 3 <= 96
+
+
+def test_the_new_passage_is_new_and_holds_the_answers(corpus, tmp_path):
+    texts = {p.text for story in everything(corpus) for p in story.passages}
+    assert qa_demo.PASSAGE not in texts
+    for answer in qa_demo.QUESTIONS.values():
+        assert qa_demo.PASSAGE.count(answer) == 1
+    qa_demo.write_questions(tmp_path / "questions.json")
+    found = qa_reading.read_examples(tmp_path / "questions.json", is_training=False)
+    assert [example.qas_id for example in found.examples] == list(qa_demo.QUESTIONS)
+
+
+def test_the_demo_from_end_to_end_on_few_stories(tmp_path, monkeypatch, capsys):
+    import ner_toys
+
+    monkeypatch.setitem(qa_demo.NUM_STORIES, "train", 20)
+    monkeypatch.setitem(qa_demo.NUM_STORIES, "test", 2)
+    output = tmp_path / "demo"
+    try:
+        cli.main(["biobert", "demo", "--task=qa", f"--output_dir={output}"])
+        cli.main(["biobert", "demo", "--task=qa", f"--output_dir={output}"])
+    finally:
+        ner_toys.forget_determinism()
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("factoid : strict accuracy") for line in lines) == 2
+    places = [i for i, line in enumerate(lines) if line == "answers found in it"]
+    for place in places:
+        shown = lines[place + 1 : place + 1 + len(qa_demo.QUESTIONS)]
+        for line, question in itertools.zip_longest(shown, qa_demo.QUESTIONS):
+            assert question in line
+    assert len(places) == 2
