@@ -29,7 +29,7 @@ from biobert_tf import (
 from biobert_tf.config import EncoderConfig
 from biobert_tf.errors import InputError
 from biobert_tf.metrics import conlleval
-from biobert_tf.tasks import ner_reading
+from biobert_tf.tasks import ner_reading, ner_words
 
 ROOT = Path(__file__).parents[1]
 NUM_SENTENCES = {"train": 240, "devel": 40, "test": 60}
@@ -410,9 +410,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
         entity_type, probability, text = line.split(maxsplit=2)
         assert entity_type in ("Chemical", "Disease")
         assert 0 < float(probability) <= 1
-        assert set(text.split()) <= set(
-            " ".join(ner_run._WORD.findall(printed)).split()
-        )
+        assert set(text.split()) <= set(" ".join(ner_words.words(printed)).split())
 
     # A second time, in a hurry.
     run = ner_run.run
