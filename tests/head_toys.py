@@ -40,6 +40,15 @@ def model(kind):
     return made
 
 
+def assert_loads(kind, given):
+    """Loaded into another model, every variable has the bits of the toy's."""
+    other = random_model(kind)
+    report = native.assign(other.variables, given, source=Path("given"))
+    assert not report.missing
+    assert not report.unexpected
+    toys.assert_same(native.extract(other.variables), weights(kind))
+
+
 def export(variables, directory):
     """A SavedModel of these variables and one function, as an export of a model has."""
     module = tf.Module()
@@ -49,3 +58,7 @@ def export(variables, directory):
     )
     tf.saved_model.save(module, str(directory))
     return directory
+
+
+def encode(model, batch):
+    return encoder.encode(model, batch)

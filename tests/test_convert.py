@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import checkpoint_toys as toys
+import head_toys
 import pytest
 
 from biobert_tf import checkpoints
@@ -51,6 +52,42 @@ def test_there_and_back(released, tmp_path):
     assert EncoderConfig.from_json(back / "bert_config.json") == toys.CONFIG
     assert (back / "vocab.txt").read_text() == (folder / "vocab.txt").read_text()
     assert not (back / "labels.json").exists()
+
+
+def same_files(one, other):
+    names = [path.name for path in one.glob("model.ckpt*")]
+    assert len(names) == 2
+    return all((one / x).read_bytes() == (other / x).read_bytes() for x in names)
+
+
+@pytest.mark.parametrize("kind", head_toys.HEADS)
+def test_every_model_by_every_way(released, tmp_path, kind):
+    """Ours to TF1 or a SavedModel, from there to Hugging Face, and back."""
+    labels = {"ner": ["O", "B-X", "I-X"], "re": ["no", "yes", "x"]}.get(kind)
+    labels = ["start", "end"] if kind == "qa" else labels
+    folder = released(*head_toys.HEADS[kind])
+    exported = head_toys.export(head_toys.model(kind).variables, tmp_path / "exported")
+    shutil.copytree(folder, exported / "assets", dirs_exist_ok=True)
+    for path in (exported / "assets").glob("model.ckpt*"):
+        path.unlink()
+    for place in (folder, exported / "assets"):
+        (place / "labels.json").write_text(json.dumps({"labels": labels or ["none"]}))
+    by = {
+        "released-hf": folder,
+        "released-hf-tf1/model.ckpt-40": tmp_path / "released-hf",
+        "exported-tf1/model.ckpt-40": exported,
+        "exported-hf": exported,
+        "exported-hf-tf1/model.ckpt-40": tmp_path / "exported-hf",
+    }
+    for name, source in by.items():
+        convert.convert(source, tmp_path / name)
+    for place in (folder, exported, *(tmp_path / name for name in by)):
+        head_toys.assert_loads(kind, checkpoints.read(place).weights)
+    for name in by:
+        place = (tmp_path / name).parent if "tf1" in name else tmp_path / name
+        assert convert.read_labels(place) == labels
+        if "tf1" in name:
+            assert same_files(place, folder)
 
 
 def test_labels_are_carried_over(released, tmp_path):

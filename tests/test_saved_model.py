@@ -68,18 +68,6 @@ def test_what_belongs_to_it_is_among_its_assets(exported):
     assert checkpoints.companion(directory, ["none.txt"]) is None
 
 
-def test_convert(exported, tmp_path):
-    directory = exported("re", ["no", "yes", "maybe"])
-    report = convert.convert(directory, tmp_path / "hf")
-    assert "BertForSequenceClassification" in report
-    convert.convert(directory, tmp_path / "tf1" / "model.ckpt")
-    convert.convert(tmp_path / "hf", tmp_path / "back" / "model.ckpt")
-    for name in ("tf1", "hf", "back"):
-        path = tmp_path / name
-        toys.assert_same(checkpoints.read(path).weights, head_toys.weights("re"))
-        assert convert.read_labels(path) == ["no", "yes", "maybe"]
-
-
 def test_state_of_a_training(tmp_path):
     """The optimizer's variables, whose names end as those of the weights, stay out."""
     model = head_toys.model("ner")
