@@ -327,7 +327,7 @@ def test_class_weights(toy, run, value):
         ({"compat": "paper"}, "--compat=paper: value should be one of <fixed|master>"),
         (
             {"do_train": None, "do_predict": None},
-            "nothing to do: set --do_train, --do_eval or --do_predict to true",
+            "nothing to do: set --do_train, --do_predict or --do_eval to true",
         ),
         ({"max_seq_length": 17}, "--max_seq_length=17 is above the max_position_emb"),
     ],
