@@ -199,8 +199,8 @@ class ModelConfig:
     )
     init_checkpoint: Path | None = setting(
         None,
-        "Weights to start from: TF1 prefix, .index, directory, .tar.gz, or a "
-        "Hugging Face directory. Without it training starts from random weights.",
+        "Weights to start from: TF1 prefix, .index, directory, .tar.gz, Hugging Face "
+        "directory or SavedModel. Without it training starts from random weights.",
     )
 
 
