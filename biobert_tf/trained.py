@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model in the directory of a finished run, made ready to predict."""
+"""A model in the directory of a finished run, or exported, made ready to predict."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -19,15 +19,15 @@ def read_settings(
     """Returns the settings that a model was trained with, by the names of the flags.
 
     Args:
-        model_dir: The output directory of a run.
+        model_dir: The output directory of a run, or an export of it.
         needed: Those that must be there.
         script: Whose model it has to be.
 
     Raises:
         InputError: The directory holds no such model.
     """
-    path = model_dir / run_directory.SETTINGS_FILE
-    settings = files.read_json(path) if path.is_file() else {}
+    path = checkpoints.companion(model_dir, [run_directory.SETTINGS_FILE])
+    settings = files.read_json(path) if path else {}
     if not settings.keys() >= set(needed) or not released.load_labels([model_dir]):
         raise InputError.at(
             model_dir, None, f"holds no model of {script}; give its --output_dir"

@@ -174,6 +174,19 @@ def test_standard_input(trained, monkeypatch, capsys):
     assert printed.splitlines()[0].endswith("  cancer  [standard input 7:13]")
 
 
+def test_an_exported_model(trained, tmp_path, capsys):
+    from biobert_tf.export import exporting
+    from biobert_tf.export.settings import ExportConfig
+
+    exported = tmp_path / "exported"
+    exporting.export(ExportConfig(model=trained, output=exported, tokens=False))
+    path = tmp_path / "a.txt"
+    path.write_text(PASSAGE)
+    ours, theirs = (ask(model, capsys, context=path) for model in (exported, trained))
+    assert ours[:2] == theirs[:2]
+    assert "  cancer  " in ours[1]
+
+
 def test_a_text_without_words(trained, tmp_path, capsys):
     path = tmp_path / "a.txt"
     path.write_text("\n")

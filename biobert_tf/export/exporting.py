@@ -2,7 +2,8 @@
 """`biobert export`: a trained model in, a directory to serve it from out.
 
 saved_model.pb, variables/, tokens/    see `saved_model`
-assets/                                vocab.txt, bert_config.json, labels.json
+assets/                                vocab.txt, bert_config.json, labels.json,
+                                       settings.json of the training
 assets.extra/                          see `warmup`
 model_card.json, model_card.md         see `model_card`
 """
@@ -13,11 +14,11 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import files
+from biobert_tf import files, released, run_directory
 from biobert_tf.checkpoints import tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.errors import InputError
@@ -61,7 +62,8 @@ def export(config: ExportConfig) -> Path:
     served = _SERVE[found.kind](found)
     with _replacing_directory(config.output) as directory:
         functions = saved_model.save(served, directory, config.tokens)
-        _write_assets(found, directory / "assets")
+        labels = released.load_labels([config.model]) if found.settings else None
+        _write_assets(found, labels or found.labels, directory / "assets")
         warmup.write(directory, served.example)
         card = model_card.make(found, served, saved_model.shapes(functions))
         files.write_json(directory / model_card.JSON, card)
@@ -95,14 +97,17 @@ def export_run(settings: Any) -> Path:
     )
 
 
-def _write_assets(found: Trained, directory: Path) -> None:
+def _write_assets(found: Trained, labels: Sequence[str], directory: Path) -> None:
+    """Writes what else our own commands need to use the model."""
     directory.mkdir(exist_ok=True)
     shutil.copyfile(found.tokenizer.vocab_file, directory / VOCAB_NAMES[0])
     files.write_json(
         directory / CONFIG_NAMES[0], dataclasses.asdict(found.encoder_config)
     )
-    if found.labels:
-        files.write_json(directory / LABELS_NAME, {"labels": list(found.labels)})
+    if labels:
+        files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
+    if found.settings:
+        files.write_json(directory / run_directory.SETTINGS_FILE, dict(found.settings))
 
 
 def _require_free(output: Path) -> None:

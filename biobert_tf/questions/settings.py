@@ -58,7 +58,7 @@ class BioAsqDataConfig:
 class AskConfig:
     """Everything `biobert ask` can be told."""
 
-    model: Path = required("Directory that run_qa.py has trained.")
+    model: Path = required("Directory that run_qa.py has trained, or an export of it.")
     question: str = required("The question.")
     context: str = required(
         "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
