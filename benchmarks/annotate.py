@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Times the annotation of documents beside Hugging Face Transformers on PyTorch.
+
+    python benchmarks/annotate.py --model=DIR --documents=FILE
+
+DIR is a NER model that `biobert convert` has written for Hugging Face; both sides start
+from its weights. FILE holds one text per line or, if it ends in `.jsonl`, one object
+per line with its text in `text`. Transformers' side is its pipeline for tokens,
+`aggregation_strategy="simple"`, in two settings: as it is by default (one document at a
+time, in the order given), and with the documents sorted by length and the batch size
+that was fastest on a part of them. It cuts every document at the model's positions,
+512 pieces. All sides take turns in one process and use all cores. Needs
+`pip install -e '.[benchmark]'`.
+"""
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+BATCH_SIZES = (1, 4, 8, 16, 32, 64)
+OURS, DEFAULT, BEST = "biobert_tf", "transformers, default", "transformers, best batch"
+
+Annotate = Callable[[Sequence[str]], int]
+"""Finds the entities of texts; returns their number."""
+
+
+# --- the two sides ----------------------------------------------------------------
+
+
+@functools.cache
+def load_ours(model_dir: Path) -> Any:
+    """Returns our annotator of a model; the warm-up pays for loading it."""
+    import biobert_tf.annotate.annotator
+
+    return biobert_tf.annotate.annotator.load(model_dir)
+
+
+def ours(model_dir: Path, texts: Sequence[str]) -> int:
+    """Annotates texts; returns the number of entities."""
+    return sum(len(found) for found in load_ours(model_dir).annotate(texts))
+
+
+def load_theirs(model_dir: Path) -> Any:
+    """Returns Transformers' pipeline of a model."""
+    import torch
+    import transformers
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    return transformers.pipeline(
+        "token-classification", model=str(model_dir), aggregation_strategy="simple"
+    )
+
+
+def theirs(pipeline: Any, texts: Sequence[str], batch_size: int) -> int:
+    """Annotates texts in the order given; returns the number of entities."""
+    return sum(map(len, pipeline(list(texts), batch_size=batch_size)))
+
+
+def theirs_sorted(pipeline: Any, texts: Sequence[str], batch_size: int) -> int:
+    """Annotates texts, the longest first; returns the number of entities."""
+    return theirs(pipeline, sorted(texts, key=len, reverse=True), batch_size)
+
+
+# --- measuring --------------------------------------------------------------------
+
+
+def seconds(annotate: Annotate, texts: Sequence[str]) -> tuple[float, int]:
+    """Returns the wall-clock seconds to annotate texts, and their entities."""
+    start = time.perf_counter()
+    num_entities = annotate(texts)
+    return time.perf_counter() - start, num_entities
+
+
+def best_batch_size(pipeline: Any, texts: Sequence[str], turns: int) -> int:
+    """Returns the batch size that is fastest on these texts, and prints all speeds."""
+    times: dict[int, list[float]] = {size: [] for size in BATCH_SIZES}
+    for _ in range(turns):
+        for size, values in times.items():
+            annotate = functools.partial(theirs_sorted, pipeline, batch_size=size)
+            values.append(seconds(annotate, texts)[0])
+    medians = {size: statistics.median(values) for size, values in times.items()}
+    speeds = (f"{size}: {len(texts) / value:.2f}" for size, value in medians.items())
+    print(f"documents/s of {len(texts)} by batch size: {', '.join(speeds)}")
+    return min(medians, key=medians.__getitem__)
+
+
+def take_turns(
+    sides: Mapping[str, Annotate], texts: Sequence[str], turns: int
+) -> dict[str, list[float]]:
+    """Returns the seconds of every side and turn; prints speeds and entities."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    counts: dict[str, int] = {}
+    for _ in range(turns):
+        for name, annotate in sides.items():
+            value, counts[name] = seconds(annotate, texts)
+            times[name].append(value)
+    for name, values in times.items():
+        speed = len(texts) / statistics.median(values)
+        print(f"{name:25} {speed:8.2f} documents/s {counts[name]:8,} entities")
+    return times
+
+
+def print_ratios(times: Mapping[str, Sequence[float]]) -> None:
+    """Prints how many times faster our side is, turn by turn."""
+    for name in (DEFAULT, BEST):
+        ratios = [b / a for a, b in zip(times[OURS], times[name], strict=True)]
+        print(
+            f"ratio {OURS} / {name}: {statistics.median(ratios):.2f} "
+            f"(min {min(ratios):.2f}, max {max(ratios):.2f}, {len(ratios)} turns)"
+        )
+
+
+# --- documents --------------------------------------------------------------------
+
+
+def read_texts(path: Path, most: int | None) -> list[str]:
+    """Returns the texts of a file, without empty ones."""
+    lines = path.read_text("utf-8").split("\n")
+    if path.suffix == ".jsonl":
+        lines = [json.loads(line)["text"] for line in lines if line.strip()]
+    return [line for line in lines if line.strip()][:most]
+
+
+def describe(pipeline: Any, texts: Sequence[str]) -> str:
+    """Returns how long texts are, in pieces, and how many Transformers cuts."""
+    limit = pipeline.tokenizer.model_max_length
+    encoded = pipeline.tokenizer(list(texts), truncation=False, verbose=False)
+    lengths = sorted(map(len, encoded["input_ids"]))
+    num_cut = sum(length > limit for length in lengths)
+    return (
+        f"{len(texts)} documents, {lengths[len(lengths) // 2]} pieces in the middle, "
+        f"{lengths[-1]} at most; transformers cuts {num_cut} of them at {limit}"
+    )
+
+
+def main() -> None:
+    """Prints documents per second of all sides and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--documents", type=Path, required=True)
+    parser.add_argument("--max_documents", type=int, help="default: all")
+    parser.add_argument("--turns", type=int, default=5, help="counted, of each side")
+    parser.add_argument("--tried", type=int, default=128, help="to find the batch size")
+    parser.add_argument(
+        "--only_transformers", action="store_true", help="leave our side out"
+    )
+    flags = parser.parse_args()
+    texts = read_texts(flags.documents, flags.max_documents)
+    pipeline = load_theirs(flags.model)
+    print(describe(pipeline, texts))
+    # A part with the lengths of the whole.
+    part = texts[:: max(1, len(texts) // flags.tried)]
+    theirs(pipeline, part[:8], batch_size=1)
+    size = best_batch_size(pipeline, part, flags.turns)
+    print(f"best batch size: {size}")
+    sides: dict[str, Annotate] = {
+        OURS: functools.partial(ours, flags.model),
+        DEFAULT: functools.partial(theirs, pipeline, batch_size=1),
+        BEST: functools.partial(theirs_sorted, pipeline, batch_size=size),
+    }
+    if flags.only_transformers:
+        del sides[OURS]
+    else:
+        ours(flags.model, texts)
+    times = take_turns(sides, texts, flags.turns)
+    if not flags.only_transformers:
+        print_ratios(times)
+
+
+if __name__ == "__main__":
+    main()
