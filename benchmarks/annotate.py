@@ -15,6 +15,7 @@ that was fastest on a part of them. It cuts every document at the model's positi
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import statistics
@@ -24,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 BATCH_SIZES = (1, 4, 8, 16, 32, 64)
-OURS, DEFAULT, BEST = "biobert_tf", "transformers, default", "transformers, best batch"
+OURS, OURS_BFLOAT16 = "biobert_tf", "biobert_tf, bfloat16"
+DEFAULT, BEST = "transformers, default", "transformers, best batch"
 
 Annotate = Callable[[Sequence[str]], int]
 """Finds the entities of texts; returns their number."""
@@ -34,16 +36,18 @@ Annotate = Callable[[Sequence[str]], int]
 
 
 @functools.cache
-def load_ours(model_dir: Path) -> Any:
-    """Returns our annotator of a model; the warm-up pays for loading it."""
-    import biobert_tf.annotate.annotator
+def load_ours(model_dir: Path, mixed_precision: Any) -> Any:
+    """Returns our model; the warm-up pays for loading its weights."""
+    import biobert_tf
 
-    return biobert_tf.annotate.annotator.load(model_dir)
+    return biobert_tf.load(model_dir, mixed_precision=mixed_precision)
 
 
-def ours(model_dir: Path, texts: Sequence[str]) -> int:
+def ours(model_dir: Path, mixed_precision: Any, texts: Sequence[str]) -> int:
     """Annotates texts; returns the number of entities."""
-    return sum(len(found) for found in load_ours(model_dir).annotate(texts))
+    return sum(
+        len(found) for found in load_ours(model_dir, mixed_precision).annotate(texts)
+    )
 
 
 def load_theirs(model_dir: Path) -> Any:
@@ -108,10 +112,10 @@ def take_turns(
 
 def print_ratios(times: Mapping[str, Sequence[float]]) -> None:
     """Prints how many times faster our side is, turn by turn."""
-    for name in (DEFAULT, BEST):
-        ratios = [b / a for a, b in zip(times[OURS], times[name], strict=True)]
+    for mine, name in itertools.product((OURS, OURS_BFLOAT16), (DEFAULT, BEST)):
+        ratios = [b / a for a, b in zip(times[mine], times[name], strict=True)]
         print(
-            f"ratio {OURS} / {name}: {statistics.median(ratios):.2f} "
+            f"ratio {mine} / {name}: {statistics.median(ratios):.2f} "
             f"(min {min(ratios):.2f}, max {max(ratios):.2f}, {len(ratios)} turns)"
         )
 
@@ -147,9 +151,6 @@ def main() -> None:
     parser.add_argument("--max_documents", type=int, help="default: all")
     parser.add_argument("--turns", type=int, default=5, help="counted, of each side")
     parser.add_argument("--tried", type=int, default=128, help="to find the batch size")
-    parser.add_argument(
-        "--only_transformers", action="store_true", help="leave our side out"
-    )
     flags = parser.parse_args()
     texts = read_texts(flags.documents, flags.max_documents)
     pipeline = load_theirs(flags.model)
@@ -160,17 +161,15 @@ def main() -> None:
     size = best_batch_size(pipeline, part, flags.turns)
     print(f"best batch size: {size}")
     sides: dict[str, Annotate] = {
-        OURS: functools.partial(ours, flags.model),
+        OURS: functools.partial(ours, flags.model, "off"),
+        OURS_BFLOAT16: functools.partial(ours, flags.model, "bfloat16"),
         DEFAULT: functools.partial(theirs, pipeline, batch_size=1),
         BEST: functools.partial(theirs_sorted, pipeline, batch_size=size),
     }
-    if flags.only_transformers:
-        del sides[OURS]
-    else:
-        ours(flags.model, texts)
+    for name in (OURS, OURS_BFLOAT16):
+        sides[name](texts)
     times = take_turns(sides, texts, flags.turns)
-    if not flags.only_transformers:
-        print_ratios(times)
+    print_ratios(times)
 
 
 if __name__ == "__main__":
