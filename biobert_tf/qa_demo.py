@@ -220,16 +220,6 @@ def write_corpus(directory: Path, seed: int) -> None:
     files.write_json(directory / "golden.json", {"questions": golden})
 
 
-def write_questions(path: Path) -> None:
-    """Writes `PASSAGE` and `QUESTIONS` in SQuAD's form; their ids are their texts.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    asked = [{"id": text, "question": text} for text in QUESTIONS]
-    files.write_json(path, _squad([{"context": PASSAGE, "qas": asked}]))
-
-
 def _story(
     kinds: Mapping[str, grammar.Rules], rng: random.Random, num_passages: int
 ) -> Story:

@@ -115,14 +115,11 @@ def test_all_is_in_the_vocabulary_and_fits(folder, tokenizer):
             assert len(question) + len(context) + 3 <= 96
 
 
-def test_the_new_passage_is_new_and_holds_the_answers(corpus, tmp_path):
+def test_the_new_passage_is_new_and_holds_the_answers(corpus):
     texts = {p.text for story in everything(corpus) for p in story.passages}
     assert qa_demo.PASSAGE not in texts
     for answer in qa_demo.QUESTIONS.values():
         assert qa_demo.PASSAGE.count(answer) == 1
-    qa_demo.write_questions(tmp_path / "questions.json")
-    found = qa_reading.read_examples(tmp_path / "questions.json", is_training=False)
-    assert [example.qas_id for example in found.examples] == list(qa_demo.QUESTIONS)
 
 
 def test_the_demo_from_end_to_end_on_few_stories(tmp_path, monkeypatch, capsys):
