@@ -17,7 +17,8 @@ runs. Windows and scores are made before, and none of them is timed.
 The memory is the most that Python holds (tracemalloc) beside the questions on the way
 to the files of their answers, for a quarter of the questions and for all of them:
 
-    streaming   makes and decodes window after window, as the package does
+    streaming   makes and decodes window after window, as the package does; what grows
+                are its memories of words and short contexts, which have a limit
     everything  holds all windows, all scores and all predictions, as the original
 """
 
