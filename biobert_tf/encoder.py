@@ -5,6 +5,7 @@ The network is tf-models-official's `BertEncoderV2` with BERT's own settings (it
 defaults are not BERT's: tanh GELU, 16 segment types). Two things are ours: the
 activation table and dropout that depends on a seed instead of hidden state, so that
 a step can be repeated, resumed, compiled and computed again in the backward pass.
+Without dropout its variables are read by `encoder_prediction`.
 
 Shape suffixes: B batch, L sequence length, D hidden size.
 """
@@ -19,6 +20,7 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling.networks import bert_encoder
 
+from biobert_tf import encoder_prediction
 from biobert_tf.config import EncoderConfig
 
 
@@ -87,7 +89,8 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEnco
         initializer="zeros",
         name="bert",
     )
-    encode(encoder, {"input_ids": tf.zeros([1, 2], tf.int32)})
+    zeros = tf.zeros([1, 2], tf.int32)
+    _run_network(encoder, zeros, zeros, zeros, training=False)
     # Keras would clone one seeded initializer, and so give equal weights to all
     # variables of one shape.
     for stream, variable in enumerate(encoder.trainable_variables, _FIRST_STREAM):
@@ -122,10 +125,25 @@ def encode(
         adds -10000 to every score instead, which differs by up to 1e-3.
     """
     input_ids = batch["input_ids"]
+    input_mask = batch.get("input_mask", tf.ones_like(input_ids))
+    segment_ids = batch.get("segment_ids", tf.zeros_like(input_ids))
+    if not training:
+        return encoder_prediction.encode(encoder, input_ids, input_mask, segment_ids)
+    return _run_network(encoder, input_ids, input_mask, segment_ids, training=True)
+
+
+def _run_network(
+    encoder: bert_encoder.BertEncoderV2,
+    input_ids: tf.Tensor,
+    input_mask: tf.Tensor,
+    segment_ids: tf.Tensor,
+    training: bool,
+) -> dict[str, tf.Tensor]:
+    """Runs the layers of the network themselves; returns what `encode` does."""
     inputs = {
         "input_word_ids": input_ids,
-        "input_mask": batch.get("input_mask", tf.ones_like(input_ids)),
-        "input_type_ids": batch.get("segment_ids", tf.zeros_like(input_ids)),
+        "input_mask": input_mask,
+        "input_type_ids": segment_ids,
     }
     return encoder(inputs, training=training)
 

@@ -5,8 +5,9 @@ Where `Estimator.predict` reads records of one length from files, this takes row
 memory as they come, and pads them to a few lengths.
 """
 
+import collections
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,8 @@ Step = Callable[[Batch], Mapping[str, tf.Tensor]]
 
 # A compiler makes a program for each, so they are few.
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+# Batches given to the device before the outputs of the first are waited for.
+_BATCHES_AHEAD: Final = 2
 
 
 class Inference:
@@ -79,10 +82,17 @@ class Inference:
         """
         # The longest first: what does not fit into memory fails at once.
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
+        batches = (
+            order[start : start + self.batch_size]
+            for start in range(0, len(order), self.batch_size)
+        )
+        started = (
+            (numbers, self._start(step, [rows[i] for i in numbers], max_seq_length))
+            for numbers in batches
+        )
         found: list[Outputs] = [{}] * len(rows)
-        for start in range(0, len(order), self.batch_size):
-            numbers = order[start : start + self.batch_size]
-            outputs = self.run_batch(step, [rows[i] for i in numbers], max_seq_length)
+        for numbers, running in _ahead(started):
+            outputs = self._finish(running, len(numbers))
             for place, i in enumerate(numbers):
                 found[i] = {name: values[place] for name, values in outputs.items()}
         return found
@@ -91,25 +101,37 @@ class Inference:
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> Outputs:
         """Returns what a step says of at most `batch_size` rows, `[rows, ...]`."""
-        outputs = step(self._distributed(self.padded(rows, max_seq_length)))
+        return self._finish(self._start(step, rows, max_seq_length), len(rows))
+
+    def _start(
+        self, step: Step, rows: Sequence[Row], max_seq_length: int
+    ) -> Mapping[str, Any]:
+        """Gives a batch to the devices; a GPU still computes when this returns."""
+        return step(self._distributed(self.padded(rows, max_seq_length)))
+
+    def _finish(self, running: Mapping[str, Any], num_rows: int) -> Outputs:
+        """Waits for the outputs of a batch."""
         return {
-            name: self.strategy.gather(values, axis=0).numpy()[: len(rows)]
-            for name, values in outputs.items()
+            name: self.strategy.gather(values, axis=0).numpy()[:num_rows]
+            for name, values in running.items()
         }
 
     def compiled(self, step: Step) -> Step:
         """Returns `step` on every replica, compiled when it is run.
 
-        By XLA or for a TPU there is a program for every length; else one for all of
-        them, after the first.
+        By XLA or for a TPU there is a program for every length; else one for all.
         """
         if self._xla:
             step = tf.function(step, jit_compile=True)
         run = functools.partial(self.strategy.run, step)
-        return tf.function(
-            lambda batch: run(args=(batch,)),
-            reduce_retracing=not self._has_static_shapes,
+        if self._has_static_shapes:
+            return tf.function(lambda batch: run(args=(batch,)))
+        # A signature has no word for the values of several devices.
+        has_signature = self.strategy.num_replicas_in_sync == 1
+        program = tf.function(
+            lambda batch: run(args=(batch,)), reduce_retracing=not has_signature
         )
+        return functools.partial(_of_any_shape, program) if has_signature else program
 
     def padded(self, rows: Sequence[Row], most: int) -> dict[str, np.ndarray]:
         """Returns a batch, int32 `[size, length]` per name, and its `input_mask`.
@@ -119,7 +141,9 @@ class Inference:
             most: Most pieces of a row of the model.
         """
         longest = max(len(row["input_ids"]) for row in rows)
-        length = next((n for n in _LENGTHS if longest <= n < most), most)
+        length = longest
+        if self._has_static_shapes:
+            length = next((n for n in _LENGTHS if longest <= n < most), most)
         size = len(rows) + -len(rows) % self.strategy.num_replicas_in_sync
         if self._has_static_shapes:
             size = self.batch_size
@@ -143,3 +167,23 @@ class Inference:
             return {name: tf.constant(split[number]) for name, split in parts.items()}
 
         return self.strategy.experimental_distribute_values_from_function(part)
+
+
+def _ahead(items: Iterable[Any]) -> Iterator[Any]:
+    """Yields items in order, each when a few more have been made."""
+    made: collections.deque[Any] = collections.deque()
+    for item in items:
+        made.append(item)
+        if len(made) > _BATCHES_AHEAD:
+            yield made.popleft()
+    yield from made
+
+
+def _of_any_shape(program: Any, batch: Batch) -> Mapping[str, tf.Tensor]:
+    """Runs a function as traced once for batches of any size and length."""
+    specs = {
+        name: tf.TensorSpec([None] * len(tensor.shape), tensor.dtype)
+        for name, tensor in batch.items()
+    }
+    outputs: Mapping[str, tf.Tensor] = program.get_concrete_function(specs)(batch)
+    return outputs

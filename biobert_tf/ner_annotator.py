@@ -3,19 +3,20 @@
 
     documents -> sentences of words -> windows -> label probabilities -> entities
 
-Documents of any length, in any number: a few thousand sentences are held at a time.
+Documents of any length, in any number: a few thousand sentences are held at a time. The
+first two arrows are a thread's, which prepares the next sentences in the meantime.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import checkpoints, released, trained
+from biobert_tf import background, checkpoints, released, trained
 from biobert_tf.annotate import raw_sentences
 from biobert_tf.annotate.document import Passage
 from biobert_tf.annotate.raw_sentences import RawSentence
@@ -23,6 +24,7 @@ from biobert_tf.checkpoints import native
 from biobert_tf.config import DeviceConfig, TextConfig
 from biobert_tf.inference import Batch, Inference, Row
 from biobert_tf.tasks import ner, ner_reading
+from biobert_tf.tasks.ner_features import NerRecord
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.training import strategy as strategies
 
@@ -50,6 +52,22 @@ class FoundEntity:
     end: int
     type: str
     probability: float
+
+
+class Prepared(NamedTuple):
+    """Sentences as a model reads them.
+
+    Attributes:
+        sentences: From documents.
+        examples: Their words.
+        records: Their windows.
+        rows: The windows' inputs.
+    """
+
+    sentences: Sequence[RawSentence]
+    examples: Sequence[NerExample]
+    records: Sequence[NerRecord]
+    rows: Sequence[Row]
 
 
 class Model:
@@ -100,14 +118,22 @@ class Model:
         outputs = self._model(batch, training=False)
         return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
 
-    def entities(self, sentences: Sequence[RawSentence]) -> list[list[FoundEntity]]:
-        """Returns the entities of every sentence, in order."""
+    def prepare(self, sentences: Sequence[RawSentence]) -> "Prepared":
+        """Returns what the model reads of sentences."""
         examples = [NerExample(sentence.words, None) for sentence in sentences]
         records = self.task.featurize(examples)
         rows = [self._row(record.pieces) for record in records]
-        outputs = self._inference.run(self._step, rows, self.task.max_seq_length)
+        return Prepared(sentences, examples, records, rows)
+
+    def entities(self, prepared: "Prepared") -> list[list[FoundEntity]]:
+        """Returns the entities of every sentence, in order."""
+        outputs = self._inference.run(
+            self._step, prepared.rows, self.task.max_seq_length
+        )
         log_probs = [output["log_probs"] for output in outputs]
-        predictions = self.task.decode(examples, records, {"log_probs": log_probs})
+        predictions = self.task.decode(
+            prepared.examples, prepared.records, {"log_probs": log_probs}
+        )
         return [
             [
                 FoundEntity(
@@ -118,7 +144,9 @@ class Model:
                 )
                 for entity in prediction.entities
             ]
-            for sentence, prediction in zip(sentences, predictions, strict=True)
+            for sentence, prediction in zip(
+                prepared.sentences, predictions, strict=True
+            )
         ]
 
     def _row(self, pieces: Sequence[str]) -> Row:
@@ -167,15 +195,25 @@ class Annotator:
         Args:
             documents: Read as they are needed.
         """
-        for held in _held(documents):
-            sentences = [sentence for own in held for sentence in own]
-            found = [model.entities(sentences) for model in self.models]
+        for held, prepared in background.one_ahead(self._prepared(documents)):
+            found = [
+                model.entities(own)
+                for model, own in zip(self.models, prepared, strict=True)
+            ]
             together = zip(*found, strict=True)
             for own in held:
                 entities = itertools.islice(together, len(own))
                 yield merged(
                     entity for models in entities for some in models for entity in some
                 )
+
+    def _prepared(
+        self, documents: Iterable[Document]
+    ) -> Iterator[tuple[list[list[RawSentence]], list[Prepared]]]:
+        """Yields what `_held` does, and the same as every model reads it."""
+        for held in _held(documents):
+            sentences = [sentence for own in held for sentence in own]
+            yield held, [model.prepare(sentences) for model in self.models]
 
 
 def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:

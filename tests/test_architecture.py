@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "biobert_tf"
 
 # These import no TensorFlow: they start fast, and in workers of a few megabytes.
 LIGHT = [
-    "errors corpora.document metrics.counts grammar processes windows "
+    "errors corpora.document metrics.counts grammar processes windows background "
     "questions.answer_spans tasks.ner_words",
     "class_weights files subcommands corpora.sentences corpora.streams "
     "corpora.versions metrics.relations annotate.document tasks.relation_sets",
@@ -59,6 +59,7 @@ LIGHT = [
     "pretraining_data.runners",
 ]
 HEAVY = [
+    "encoder_prediction",
     "records learning_curves encoder optimizer checkpoints.base tasks.ner_reading "
     "export.graph_text",
     "heads record_streams checkpoints.archive checkpoints.native "

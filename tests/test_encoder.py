@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import checkpoints, encoder
+from biobert_tf import checkpoints, encoder, encoder_prediction
 from biobert_tf.checkpoints import native
 from biobert_tf.config import HIDDEN_ACTIVATIONS, EncoderConfig
 
@@ -35,17 +35,39 @@ def load(config, checkpoint):
     return network
 
 
-def embed(network, inputs):
+def run_network(network, given):
+    """What training runs, without its dropout; `encode` does not run it."""
+    ids = given["input_ids"]
+    mask = given.get("input_mask", tf.ones_like(ids))
+    segments = given.get("segment_ids", tf.zeros_like(ids))
+    return encoder._run_network(network, ids, mask, segments, training=False)
+
+
+def network_embeddings(network, inputs):
     """What enters the first block: the network calls the layer norm with the sum."""
     seen = []
     norm = network._embedding_norm_layer
     call = norm.call
     norm.call = lambda x: seen.append(call(x)) or seen[-1]
     try:
-        encoder.encode(network, inputs)
+        run_network(network, inputs)
     finally:
         norm.call = call
     return seen[0]
+
+
+def embeddings(network, inputs):
+    ids = inputs["input_ids"]
+    segments = inputs.get("segment_ids", tf.zeros_like(ids))
+    return tf.reshape(
+        encoder_prediction.embed(network, ids, segments), [*ids.shape, -1]
+    )
+
+
+FORWARDS = [(encoder.encode, embeddings), (run_network, network_embeddings)]
+both_forwards = pytest.mark.parametrize(
+    "forward, embed", FORWARDS, ids=["prediction", "training"]
+)
 
 
 KEY = re.compile(
@@ -55,11 +77,12 @@ KEY = re.compile(
 
 
 @pytest.mark.golden
+@both_forwards
 @pytest.mark.parametrize(
     "file_name, hidden_act",
     [("outputs_erf.npz", "gelu"), ("outputs_tanh_gelu.npz", "gelu_new")],
 )
-def test_recorded_outputs(golden, file_name, hidden_act):
+def test_recorded_outputs(golden, file_name, hidden_act, forward, embed):
     """Every tensor of every input set; `test_heads` has those of the heads.
 
     Rows that are padding only are left out: the original adds -10000 to all their
@@ -89,7 +112,7 @@ def test_recorded_outputs(golden, file_name, hidden_act):
             given = {"input_ids": given["input_ids"]}
             is_real[:] = True
         model = network(match["act"] or hidden_act)
-        outputs = encoder.encode(model, given)
+        outputs = forward(model, given)
         if match["what"] == "embedding_output":
             actual = embed(model, given)
             is_real[:] = True
@@ -164,7 +187,8 @@ def reference(weights, config, input_ids, input_mask, segment_ids):
     return x, np.tanh(dense(x[0], weights, "bert/pooler/dense"))
 
 
-def test_numpy_reference():
+@both_forwards
+def test_numpy_reference(forward, embed):
     network = build(num_hidden_layers=2)
     rng = np.random.default_rng(1)
     for variable in network.variables:
@@ -173,9 +197,7 @@ def test_numpy_reference():
     row = ([2, 9, 29, 3, 0], [1, 1, 0, 1, 0], [0, 1, 1, 0, 0])
     sequence, pooled = reference(native.extract(network.variables), config, *row)
     ids, mask, segments = ([values] for values in row)
-    outputs = encoder.encode(
-        network, batch(*ids, input_mask=mask, segment_ids=segments)
-    )
+    outputs = forward(network, batch(*ids, input_mask=mask, segment_ids=segments))
     np.testing.assert_allclose(outputs["sequence_output"][0], sequence, 1e-4, 1e-5)
     np.testing.assert_allclose(outputs["pooled_output"][0], pooled, 1e-4, 1e-5)
 
@@ -409,5 +431,5 @@ def test_each_rate_is_used(changes):
 
 def test_no_dropout_where_the_rates_are_zero():
     network = build(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    plain = encoder.encode(network, batch([3, 4, 5]))["sequence_output"]
+    plain = run_network(network, batch([3, 4, 5]))["sequence_output"]
     assert np.array_equal(dropped(network, [1, 2]), plain)
