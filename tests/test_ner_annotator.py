@@ -117,7 +117,9 @@ def test_documents_are_read_as_they_are_needed(annotator, monkeypatch):
 
     found = annotator.annotate(endless())
     first = [next(found) for _ in range(3)]
-    assert len(read) == 3
+    # One more is prepared while the third is predicted.
+    assert len(read) in (3, 4)
+    found.close()
     assert first[0] == first[1] == first[2]
     assert len(first[0]) == 2
 
