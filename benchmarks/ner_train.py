@@ -24,7 +24,7 @@ from biobert_tf.checkpoints import native
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.tasks.ner_features import UNLABELLED
 from biobert_tf.tokenization import FullTokenizer
-from biobert_tf.training import strategy
+from biobert_tf.training import precision, strategy
 from biobert_tf.training.trainer import Trainer
 
 NUM_LABELS = 3
@@ -59,7 +59,7 @@ def ours(
     )
     strategy.make_repeatable()
     place = strategy.build_strategy(device)
-    with place.scope(), strategy.precision(device):
+    with place.scope(), precision.policy(device):
         model = task.build_model(encoder_config, seed=0)
         checkpoint = checkpoints.read(model_dir)
         native.assign(

@@ -29,7 +29,7 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     from biobert_tf import optimizer
     from biobert_tf.config import DeviceConfig, EncoderConfig
     from biobert_tf.tasks.pretraining import PretrainingTask
-    from biobert_tf.training import strategy
+    from biobert_tf.training import precision, strategy
     from biobert_tf.training.trainer import Trainer
 
     most_masked = round(arguments.length * 0.15)
@@ -55,7 +55,7 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     }
     device = DeviceConfig(mixed_precision=arguments.mixed_precision, xla=arguments.xla)
     place = strategy.build_strategy(device)
-    with place.scope(), strategy.precision(device):
+    with place.scope(), precision.policy(device):
         model = task.build_model(config, seed=0)
         rates = optimizer.LinearWarmupDecay(1e-4, 10**6, 0)
         trainer = Trainer(

@@ -20,6 +20,7 @@ from biobert_tf.annotate.jobs import Item, Job
 from biobert_tf.annotate.settings import AnnotateConfig
 from biobert_tf.errors import InputError
 from biobert_tf.ner_annotator import Annotator, FoundEntity
+from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def _decisive(settings: AnnotateConfig) -> dict[str, object]:
         "input_format": settings.input_format,
         "output_format": settings.output_format,
         "min_probability": settings.min_probability,
-        "mixed_precision": settings.device.mixed_precision,
+        "mixed_precision": precision.chosen(settings.device),
     }
 
 

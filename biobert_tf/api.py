@@ -255,7 +255,7 @@ def load(
     Args:
         path: The output directory of a run; for `embed` alone any checkpoint.
         device: Where to compute; default: all local GPUs, else the CPU.
-        mixed_precision: `bfloat16` or `float16` computes faster where the device can.
+        mixed_precision: `auto` computes in bfloat16 where the device multiplies it.
         batch_size: Rows per step, over all devices.
         do_lower_case: Default: as the model was trained, or false.
         max_seq_length: Most pieces of a row, for `embed`; default: as the model was

@@ -22,7 +22,7 @@ from biobert_tf.errors import InputError
 
 Compat = Literal["fixed", "master", "paper"]
 StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
-MixedPrecision = Literal["off", "bfloat16", "float16"]
+MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
 RelationSetName = Literal[
     "gad", "euadr", "polysearch", "mirnadisease", "chemprot", "ddi13", "custom"
@@ -279,7 +279,9 @@ class DeviceConfig:
         "auto", "auto (all local GPUs, else CPU), cpu, gpu, multi_worker or tpu."
     )
     mixed_precision: MixedPrecision = setting(
-        "off", "off, bfloat16, or float16 (with loss scaling)."
+        "off",
+        "off, bfloat16, float16 (with loss scaling), or auto: bfloat16 where the "
+        "devices multiply it, else off.",
     )
     xla: Xla = setting("auto", "Compile the step with XLA: auto (GPU, TPU), on, off.")
     use_tpu: bool = setting(False, "Same as --strategy=tpu.")

@@ -26,6 +26,7 @@ from biobert_tf.inference import Batch, Inference, Row
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_features import NerRecord
 from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.training import precision
 from biobert_tf.training import strategy as strategies
 
 # What a model's settings must say.
@@ -107,7 +108,7 @@ class Model:
             compat="fixed",
         )
         self._inference = inference
-        with inference.strategy.scope(), strategies.precision(device):
+        with inference.strategy.scope(), precision.policy(device):
             self._model = self.task.build_model(parts.encoder_config, seed=0)
             found = checkpoints.read(model_dir)
             native.assign(self._model.variables, found.weights, source=found.source)

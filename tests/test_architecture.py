@@ -70,7 +70,7 @@ HEAVY = [
     "checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints.saved_model",
     "checkpoints tasks.ner tasks.classification tasks.qa tasks.pretraining "
-    "training.strategy training.progress",
+    "training.strategy training.progress training.precision",
     "tasks.relation tasks.yesno",
     "checkpoints.convert training.trainer",
     "released training.estimator pretraining_input inference",

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from biobert_tf import encoder
 from biobert_tf.config import DeviceConfig
-from biobert_tf.training import strategy as strategies
+from biobert_tf.training import precision
 
 CONFIG = dataclasses.replace(
     engine.CONFIG,
@@ -20,7 +20,7 @@ NAMES = ("input_ids", "input_mask", "segment_ids")
 
 def build(mixed_precision="off"):
     """An encoder whose weights are large enough to make half precision err."""
-    with strategies.precision(DeviceConfig(mixed_precision=mixed_precision)):
+    with precision.policy(DeviceConfig(mixed_precision=mixed_precision)):
         network = encoder.build_encoder(CONFIG, seed=3)
     rng = np.random.default_rng(3)
     for variable in network.variables:

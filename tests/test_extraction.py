@@ -118,7 +118,8 @@ def test_memory_is_bounded_and_order_kept(extractor, monkeypatch, pooling, limit
         most_waiting = max(most_waiting, len(read) - number)
         assert one.frame.text == other.frame.text
         np.testing.assert_allclose(one.vectors, other.vectors, **CLOSE)
-    assert 1 <= most_waiting <= 3
+    # Three whose vectors are given, and three that are read in the meantime.
+    assert 1 <= most_waiting <= 6
 
 
 def test_batches_are_of_like_length(extractor, monkeypatch):

@@ -12,7 +12,7 @@ from biobert_tf import checkpoints, heads, optimizer
 from biobert_tf.checkpoints import convert, native, saved_model, tf1
 from biobert_tf.config import DeviceConfig
 from biobert_tf.errors import InputError
-from biobert_tf.training import strategy
+from biobert_tf.training import precision
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -49,7 +49,7 @@ def test_every_weight_comes_back(exported, kind):
 
 
 def test_computing_in_bfloat16_stores_float32(tmp_path):
-    with strategy.precision(DeviceConfig(mixed_precision="bfloat16")):
+    with precision.policy(DeviceConfig(mixed_precision="bfloat16")):
         model = heads.TokenClassifier(toys.CONFIG, 3, seed=5)
     expected = native.extract(model.variables)
     directory = head_toys.export(model.variables, tmp_path / "x")

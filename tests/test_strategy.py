@@ -3,7 +3,6 @@ import json
 import engine  # noqa: F401  Makes the devices before anything is computed.
 import pytest
 import tensorflow as tf
-import tf_keras
 
 from biobert_tf.config import DeviceConfig
 from biobert_tf.errors import InputError
@@ -195,23 +194,3 @@ def test_chief_of_a_cluster(jobs, task_type, task_id, expected):
 
 def test_chief_of_one_process():
     assert strategies.is_chief(build(strategy="cpu"))
-
-
-@pytest.mark.parametrize(
-    "name, compute",
-    [("off", "float32"), ("bfloat16", "bfloat16"), ("float16", "float16")],
-)
-def test_precision(name, compute):
-    with strategies.precision(DeviceConfig(mixed_precision=name)):
-        policy = tf_keras.mixed_precision.global_policy()
-        assert (policy.compute_dtype, policy.variable_dtype) == (compute, "float32")
-    assert tf_keras.mixed_precision.global_policy().name == "float32"
-
-
-def test_precision_is_given_back_after_an_error():
-    with (
-        pytest.raises(KeyError),
-        strategies.precision(DeviceConfig(mixed_precision="float16")),
-    ):
-        raise KeyError
-    assert tf_keras.mixed_precision.global_policy().name == "float32"

@@ -12,7 +12,7 @@ from biobert_tf.config import DeviceConfig, EncoderConfig, ModelConfig, TextConf
 from biobert_tf.errors import InputError
 from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
 from biobert_tf.tokenization import FullTokenizer
-from biobert_tf.training import strategy as strategies
+from biobert_tf.training import precision
 
 _LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384}
 """Where no settings say another; other kinds take what the model has positions for."""
@@ -54,7 +54,7 @@ class Trained:
         Raises:
             InputError: Weights are missing or of other shapes.
         """
-        with strategies.precision(self.precision):
+        with precision.policy(self.precision):
             model = build(self.encoder_config)
         native.assign(
             model.variables,

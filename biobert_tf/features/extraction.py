@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import checkpoints, released
+from biobert_tf import background, checkpoints, released
 from biobert_tf.config import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features.framing import Frame, Framer
 from biobert_tf.features.network import Network
@@ -75,7 +75,8 @@ class Extractor:
         `max` are those of all its pieces.
         """
         width = self.network.config.hidden_size * len(wanted.layer_numbers())
-        for held in _held(frames, width * _FLOAT_BYTES, wanted.pooling):
+        runs = _held(frames, width * _FLOAT_BYTES, wanted.pooling)
+        for held in background.one_ahead(runs):
             yield from self._extract_held(held, wanted)
 
     def _extract_held(

@@ -20,7 +20,7 @@ from biobert_tf.config import DeviceConfig, EncoderConfig
 from biobert_tf.features.framing import Row
 from biobert_tf.features.settings import LayerMix, Pooling, VectorConfig
 from biobert_tf.inference import Batch, Inference, Step
-from biobert_tf.training import strategy as strategies
+from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Network:
         self.config = config
         self.max_seq_length = max_seq_length
         self._programs: dict[tuple[Any, ...], Step] = {}
-        with strategy.scope(), strategies.precision(device):
+        with strategy.scope(), precision.policy(device):
             self.encoder = encoders.build_encoder(config)
             # Without the pooler, of which no vector is asked for.
             report = native.assign(

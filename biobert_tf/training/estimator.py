@@ -27,7 +27,7 @@ from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import OptimizerName
 from biobert_tf.tasks.base import Task
-from biobert_tf.training import progress
+from biobert_tf.training import precision, progress
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.trainer import RowNorm, Trainer
@@ -77,7 +77,7 @@ class Estimator:
         self._device = device
         self._run = run
         self._check_batches()
-        with strategy.scope(), strategies.precision(device):
+        with strategy.scope(), precision.policy(device):
             self.model = task.build_model(encoder_config, run.seed)
 
     @property
@@ -173,7 +173,7 @@ class Estimator:
         """
         run = self._run
         last_step = schedule.last_step(run)
-        with self.strategy.scope(), strategies.precision(self._device):
+        with self.strategy.scope(), precision.policy(self._device):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             more = {} if recorder is None else {"recorder": recorder}
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)

@@ -2,27 +2,19 @@
 """Which devices compute: settings in, a `tf.distribute.Strategy` out."""
 
 import atexit
-import contextlib
 import json
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
-import tf_keras
 
 from biobert_tf.config import DeviceConfig
 from biobert_tf.errors import InputError
 
-_KERAS_POLICIES: Final = {
-    "off": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
 _CONNECT_SECONDS: Final = 10.0
 
 
@@ -158,17 +150,3 @@ def own_dir(strategy: tf.distribute.Strategy, shared: Path) -> Path:
     directory = Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
-
-
-@contextlib.contextmanager
-def precision(config: DeviceConfig) -> Iterator[None]:
-    """Builds the models of the block under `--mixed_precision`.
-
-    Keras takes the policy from a global; this gives it back as it was.
-    """
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(_KERAS_POLICIES[config.mixed_precision])
-    try:
-        yield
-    finally:
-        tf_keras.mixed_precision.set_global_policy(before)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which type a model computes: `--mixed_precision`, and what `auto` means here."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import tensorflow as tf
+import tf_keras
+
+from biobert_tf.config import DeviceConfig, MixedPrecision
+
+_KERAS_POLICIES: Final = {
+    "off": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+# Of x86; of Arm.
+_CPU_FLAGS: Final = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
+# NVIDIA's Ampere.
+_COMPUTE_CAPABILITY: Final = (8, 0)
+_CPU_INFO: Final = Path("/proc/cpuinfo")
+
+
+def chosen(config: DeviceConfig) -> MixedPrecision:
+    """Returns `--mixed_precision`; of `auto` what these devices are good at.
+
+    That is `bfloat16` on TPUs, on GPUs that are all at least Ampere, and on CPUs with
+    instructions for it (as Linux lists them), else `off`.
+    """
+    if config.mixed_precision != "auto":
+        return config.mixed_precision
+    return "bfloat16" if _multiplies_bfloat16(config) else "off"
+
+
+def _multiplies_bfloat16(config: DeviceConfig) -> bool:
+    if config.use_tpu or config.strategy == "tpu":
+        return True
+    gpus = tf.config.list_physical_devices("GPU")
+    if config.strategy == "cpu" or not gpus:
+        return bool(_CPU_FLAGS & _cpu_flags())
+    details = map(tf.config.experimental.get_device_details, gpus)
+    return all(
+        each.get("compute_capability", (0, 0)) >= _COMPUTE_CAPABILITY
+        for each in details
+    )
+
+
+def _cpu_flags() -> set[str]:
+    """Returns what the processor says it can; nothing where no system tells."""
+    try:
+        lines = _CPU_INFO.read_text("utf-8").splitlines()
+    except OSError:
+        return set()
+    named = (line.partition(":") for line in lines)
+    return {
+        flag
+        for name, _, flags in named
+        if name.strip() in ("flags", "Features")
+        for flag in flags.split()
+    }
+
+
+@contextlib.contextmanager
+def policy(config: DeviceConfig) -> Iterator[None]:
+    """Builds the models of the block under `--mixed_precision`.
+
+    Keras takes the policy from a global; this gives it back as it was.
+    """
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(_KERAS_POLICIES[chosen(config)])
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
