@@ -9,8 +9,9 @@ per line with its text in `text`. Transformers' side is its pipeline for tokens,
 `aggregation_strategy="simple"`, in two settings: as it is by default (one document at a
 time, in the order given), and with the documents sorted by length and the batch size
 that was fastest on a part of them. It cuts every document at the model's positions,
-512 pieces. All sides take turns in one process and use all cores. Needs
-`pip install -e '.[benchmark]'`.
+512 pieces. All sides take turns in one process and use all cores. The start is timed in
+new processes, that take turns too: imports, weights and the entities of one sentence.
+Needs `pip install -e '.[benchmark]'`.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import itertools
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,14 +113,51 @@ def take_turns(
     return times
 
 
+def ratio(mine: Sequence[float], others: Sequence[float]) -> str:
+    """Returns how many times faster the first are, turn by turn."""
+    ratios = [b / a for a, b in zip(mine, others, strict=True)]
+    return (
+        f"{statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
+        f"max {max(ratios):.2f})"
+    )
+
+
 def print_ratios(times: Mapping[str, Sequence[float]]) -> None:
-    """Prints how many times faster our side is, turn by turn."""
+    """Prints how many times faster our sides are than Transformers'."""
     for mine, name in itertools.product((OURS, OURS_BFLOAT16), (DEFAULT, BEST)):
-        ratios = [b / a for a, b in zip(times[mine], times[name], strict=True)]
-        print(
-            f"ratio {mine} / {name}: {statistics.median(ratios):.2f} "
-            f"(min {min(ratios):.2f}, max {max(ratios):.2f}, {len(ratios)} turns)"
-        )
+        found = ratio(times[mine], times[name])
+        print(f"ratio {mine} / {name}: {found}, {len(times[mine])} turns")
+
+
+# --- start ------------------------------------------------------------------------
+
+SENTENCE = "Mutations of BRCA1 cause hereditary breast cancer."
+STARTS = {
+    OURS: """
+import sys, biobert_tf
+biobert_tf.load(sys.argv[1]).annotate([sys.argv[2]])
+""",
+    DEFAULT: """
+import sys, transformers
+transformers.pipeline(
+    "token-classification", model=sys.argv[1], aggregation_strategy="simple"
+)(sys.argv[2])
+""",
+}
+
+
+def time_starts(model_dir: Path, turns: int) -> None:
+    """Prints the seconds from nothing to the entities of a sentence."""
+    times: dict[str, list[float]] = {name: [] for name in STARTS}
+    for _ in range(turns):
+        for name, program in STARTS.items():
+            command = [sys.executable, "-c", program, str(model_dir), SENTENCE]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            times[name].append(time.perf_counter() - start)
+    for name, values in times.items():
+        print(f"{name:25} {statistics.median(values):8.2f} s to the first entities")
+    print(f"ratio of the starts, {ratio(times[OURS], times[DEFAULT])}, {turns} turns")
 
 
 # --- documents --------------------------------------------------------------------
@@ -170,6 +210,7 @@ def main() -> None:
         sides[name](texts)
     times = take_turns(sides, texts, flags.turns)
     print_ratios(times)
+    time_starts(flags.model, flags.turns)
 
 
 if __name__ == "__main__":

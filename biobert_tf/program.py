@@ -22,6 +22,8 @@ def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
     """
     # TensorFlow reads this when it is imported; its start-up notes tell users nothing.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Likewise: without it TensorFlow imports Keras 3, which nobody here uses; a second.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     logging.basicConfig(
         level=logging.INFO,
         format="%(levelname).1s %(asctime)s %(message)s",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -41,13 +43,19 @@ def test_a_bug_keeps_its_traceback():
         run(ValueError("a bug"))
 
 
-def test_tensorflow_is_told_to_be_quiet_unless_the_user_says_otherwise(monkeypatch):
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+@pytest.mark.parametrize(
+    "name, ours, users",
+    [("TF_CPP_MIN_LOG_LEVEL", "2", "0"), ("TF_USE_LEGACY_KERAS", "1", "0")],
+)
+def test_tensorflow_is_told_unless_the_user_says_otherwise(
+    monkeypatch, name, ours, users
+):
+    monkeypatch.delenv(name, raising=False)
     run()
-    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    assert os.environ[name] == ours
+    monkeypatch.setenv(name, users)
     run()
-    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert os.environ[name] == users
 
 
 def test_the_log_goes_to_the_screen(monkeypatch, capsys):
@@ -63,3 +71,19 @@ def test_the_log_goes_to_the_screen(monkeypatch, capsys):
     assert out == ""
     assert err.startswith("I ")
     assert err.endswith(" step 3\n")
+
+
+def test_a_command_imports_one_keras():
+    """Keras 3 would come with TensorFlow, and costs a second."""
+    code = (
+        "import sys\n"
+        "from biobert_tf import program\n"
+        "def main(argv):\n"
+        "    import biobert_tf.api, official.nlp.modeling.networks\n"
+        "    print('tf_keras' in sys.modules, 'keras' in sys.modules)\n"
+        "sys.exit(program.run(main, sys.argv))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "True False\n"
