@@ -3,6 +3,8 @@
 
 import typing
 
+from biobert_tf.errors import InputError as InputError
+
 if typing.TYPE_CHECKING:
     from biobert_tf.api import load as load
 

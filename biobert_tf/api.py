@@ -13,24 +13,28 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints, files, ner_annotator, qa_ask, re_predict
+from biobert_tf import checkpoints, files, ner_annotator, qa_ask, released
 from biobert_tf import run_directory as directories
 from biobert_tf.annotate.document import Passage
-from biobert_tf.config import DeviceConfig, MixedPrecision, ModelConfig, TextConfig
+from biobert_tf.config import (
+    DeviceConfig,
+    MixedPrecision,
+    ModelConfig,
+    StrategyName,
+    TextConfig,
+)
 from biobert_tf.errors import InputError
 from biobert_tf.features import extraction
 from biobert_tf.features.reading import Part, Text
 from biobert_tf.features.settings import Pooling, VectorConfig
-from biobert_tf.inference import Inference, Row
 from biobert_tf.ner_annotator import Annotator, FoundEntity
 from biobert_tf.qa_ask import Answerer, FoundAnswer
 from biobert_tf.questions.contexts import NamedText
-from biobert_tf.tasks import relation_reading
-from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.re_classifier import Classifier, Relation
 
 Kind = Literal["ner", "re", "qa", "encoder"]
 
@@ -60,23 +64,9 @@ class Entity:
     type: str
     probability: float
 
-
-@dataclasses.dataclass(frozen=True)
-class Relation:
-    """What a text says of its two entities.
-
-    Attributes:
-        label: The most probable one.
-        probabilities: Of every label, in [0, 1].
-    """
-
-    label: str
-    probabilities: Mapping[str, float]
-
-    @property
-    def probability(self) -> float:
-        """Returns the probability of the label, in [0, 1]."""
-        return self.probabilities[self.label]
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything by name, ready for JSON."""
+        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,10 +85,15 @@ class Model:
 
     path: Path
     kind: Kind
-    settings: Mapping[str, Any]
-    batch_size: int
-    device: DeviceConfig
-    text: TextConfig
+    settings: Mapping[str, Any] = dataclasses.field(repr=False)
+    batch_size: int = dataclasses.field(repr=False)
+    device: DeviceConfig = dataclasses.field(repr=False)
+    text: TextConfig = dataclasses.field(repr=False)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns what it predicts, in the order of the ids; none of an encoder."""
+        return released.load_labels([self.path]) or ()
 
     def annotate(self, texts: Iterable[str]) -> list[list[Entity]]:
         """Returns the entities of texts of any length, in the order of the texts.
@@ -119,36 +114,15 @@ class Model:
         """Returns what sentences say of two entities.
 
         Args:
-            texts: With the placeholders that the model was trained on, as
-                "@GENE$ causes @DISEASE$."
+            texts: With the entities as the model was trained on them, as
+                "@GENE$ causes @DISEASE$." or "<< aspirin >> helps [[ men ]]".
 
         Raises:
             InputError: It is no model of run_re.py, or the entities of a sentence are
-                too far apart for it.
+                too long for it.
         """
         self._require("re", "classify")
-        task, estimator = self._classifier
-        examples = [
-            RelationExample(
-                str(i), text, None, relation_reading.entity_spans(text, "biobert")
-            )
-            for i, text in enumerate(_listed(texts))
-        ]
-        rows: list[Row] = []
-        for record in task.featurize(examples):
-            length = len(record.pieces)
-            names = ("input_ids", "segment_ids")
-            rows.append(
-                {
-                    name: np.array(record.features[name][:length], np.int32)
-                    for name in names
-                }
-            )
-        step = self._inference.compiled(
-            lambda batch: {"logits": estimator.model(batch, training=False)["logits"]}
-        )
-        outputs = self._inference.run(step, rows, task.max_seq_length)
-        return [_relation(task.labels, output["logits"]) for output in outputs]
+        return self._classifier.classify(_listed(texts))
 
     def answer(
         self,
@@ -169,8 +143,9 @@ class Model:
         """
         self._require("qa", "answer")
         if not isinstance(texts, Mapping):
-            several = [texts] if isinstance(texts, str) else texts
+            several = [texts] if isinstance(texts, str) else _listed(texts)
             texts = {str(i): text for i, text in enumerate(several)}
+        [question], _ = _listed([question]), _listed(texts.values())
         named = [NamedText(name, text) for name, text in texts.items()]
         return self._answerer.answer(question, named, num_answers)
 
@@ -213,8 +188,8 @@ class Model:
         return ner_annotator.Annotator.load([self.path], self.device, self.batch_size)
 
     @functools.cached_property
-    def _classifier(self) -> tuple[Any, Any]:
-        return re_predict.load(self.path, self.device)
+    def _classifier(self) -> Classifier:
+        return Classifier(self.path, self.device, self.batch_size)
 
     @functools.cached_property
     def _answerer(self) -> Answerer:
@@ -224,13 +199,6 @@ class Model:
     def _extractor(self) -> extraction.Extractor:
         model = ModelConfig(init_checkpoint=self.path)
         return extraction.load(self.text, model, self.device, self.batch_size)
-
-    @functools.cached_property
-    def _inference(self) -> Inference:
-        _, estimator = self._classifier
-        return Inference(
-            batch_size=self.batch_size, strategy=estimator.strategy, device=self.device
-        )
 
     def _require(self, kind: Kind, method: str) -> None:
         if self.kind != kind:
@@ -244,8 +212,8 @@ class Model:
 def load(
     path: str | Path,
     *,
-    device: DeviceConfig | None = None,
-    mixed_precision: MixedPrecision = "off",
+    device: DeviceConfig | StrategyName = "auto",
+    mixed_precision: MixedPrecision | None = None,
     batch_size: int = 32,
     do_lower_case: bool | None = None,
     max_seq_length: int | None = None,
@@ -253,16 +221,20 @@ def load(
     """Returns a trained model; its weights are read when they are first needed.
 
     Args:
-        path: The output directory of a run; for `embed` alone any checkpoint.
-        device: Where to compute; default: all local GPUs, else the CPU.
-        mixed_precision: `auto` computes in bfloat16 where the device multiplies it.
+        path: The output directory of a run, or an export of it; for `embed` alone any
+            checkpoint.
+        device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
+            or all that there is to say of it.
+        mixed_precision: `auto` computes in bfloat16 where the device multiplies it;
+            default: what `device` says, or float32.
         batch_size: Rows per step, over all devices.
-        do_lower_case: Default: as the model was trained, or false.
+        do_lower_case: Default: as the model was trained, as its tokenizer's files say,
+            or as its vocabulary is.
         max_seq_length: Most pieces of a row, for `embed`; default: as the model was
             trained, or 128.
 
     Raises:
-        InputError: There is no such checkpoint.
+        InputError: There is no such checkpoint, or `device` is unknown.
     """
     path = Path(path).expanduser()
     checkpoints.require(path)
@@ -272,11 +244,15 @@ def load(
         (kind for sign, kind in _SIGNS.items() if sign in settings), "encoder"
     )
     if do_lower_case is None:
-        do_lower_case = settings.get("do_lower_case", False)
+        do_lower_case = settings.get("do_lower_case")
+    if do_lower_case is None:
+        do_lower_case = released.lower_cases(path)
     if max_seq_length is None:
         max_seq_length = settings.get("max_seq_length", 128)
-    if device is None:
-        device = DeviceConfig(mixed_precision=mixed_precision)
+    if not isinstance(device, DeviceConfig):
+        device = _device(device)
+    if mixed_precision is not None:
+        device = dataclasses.replace(device, mixed_precision=mixed_precision)
     return Model(
         path=path,
         kind=kind,
@@ -287,21 +263,33 @@ def load(
     )
 
 
+def _device(name: str) -> DeviceConfig:
+    """Returns the device of a name.
+
+    Raises:
+        InputError: There is no such name.
+    """
+    names = get_args(StrategyName)
+    if name not in names:
+        raise InputError(f"device {name!r} is none of {', '.join(names)}")
+    return DeviceConfig(strategy=cast(StrategyName, name))
+
+
 def _listed(texts: Iterable[str]) -> list[str]:
-    """Returns texts as a list; one alone is refused, since it would be its letters."""
+    """Returns texts as a list; one alone is refused, since it would be its letters.
+
+    Raises:
+        TypeError: One alone, or what is no text.
+    """
     if isinstance(texts, str):
         raise TypeError("want a list of texts, not one text")
-    return list(texts)
+    listed = list(texts)
+    for i, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise TypeError(f"text {i} is no str but {type(text).__name__}")
+    return listed
 
 
 def _entity(text: str, found: FoundEntity) -> Entity:
     shown = text[found.start : found.end]
     return Entity(found.start, found.end, shown, found.type, found.probability)
-
-
-def _relation(labels: Sequence[str], logits: np.ndarray) -> Relation:
-    weights = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = (weights / weights.sum()).tolist()
-    return Relation(
-        labels[int(logits.argmax())], dict(zip(labels, probabilities, strict=True))
-    )

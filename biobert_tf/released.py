@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf import checkpoints, files
-from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints import tf1, tokenizer_files
 from biobert_tf.checkpoints.convert import (
     CONFIG_NAMES,
     LABELS_NAME,
     VOCAB_NAMES,
+    VOCAB_SOURCES,
     read_labels,
 )
 from biobert_tf.config import EncoderConfig, ModelConfig, TextConfig
 from biobert_tf.errors import InputError
 from biobert_tf.tokenization import FullTokenizer, check_case
+from biobert_tf.vocabularies import case
 
 _LOG = logging.getLogger(__name__)
 _OUTPUT_PREFIX: Final = "model.ckpt"
@@ -56,7 +58,7 @@ def load(text: TextConfig, model: ModelConfig, output_dir: Path | None) -> Relea
     config, config_file = load_config(text, model, output_dir)
     vocab_file = find_vocab(text, model, output_dir)
     if vocab_file is None:
-        raise _not_found("vocab_file", _places(model, output_dir), VOCAB_NAMES)
+        raise _not_found("vocab_file", _places(model, output_dir), VOCAB_SOURCES)
     tokenizer = load_tokenizer(vocab_file, text, config, config_file)
     return Released(config, tokenizer, model.init_checkpoint)
 
@@ -89,8 +91,56 @@ def load_config(
 def find_vocab(
     text: TextConfig, model: ModelConfig, output_dir: Path | None
 ) -> Path | None:
-    """Returns the vocabulary of a run, if there is one; see `load`."""
-    return text.vocab_file or _find(_places(model, output_dir), VOCAB_NAMES)
+    """Returns the vocabulary of a run, if there is one; see `load`.
+
+    Of a `tokenizer.json`, which is all that Transformers 5 saves, it is a list of its
+    pieces that is removed when the process ends.
+
+    Raises:
+        InputError: A `tokenizer.json` is no tokenizer as BERT's, or lower-cases where
+            `--do_lower_case` does not.
+    """
+    found = text.vocab_file or _find(_places(model, output_dir), VOCAB_SOURCES)
+    if found is not None and found.suffix == ".json":
+        return _listed(found, text.do_lower_case)
+    return found
+
+
+def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
+    """Returns the list of the pieces of a tokenizer that cuts text as ours does."""
+    listed = tokenizer_files.as_list(tokenizer_file)
+    stored = tokenizer_files.lower_cases(tokenizer_file.parent)
+    if stored is not None and stored != do_lower_case:
+        raise InputError.at(
+            tokenizer_file,
+            None,
+            f"the tokenizer {'lower-cases' if stored else 'does not lower-case'} but "
+            f"do_lower_case is {str(do_lower_case).lower()}; set it to "
+            f"{str(stored).lower()}",
+        )
+    if odd := tokenizer_files.peculiarities(tokenizer_file.parent):
+        _LOG.warning("%s: not done as it says: %s", tokenizer_file, ", ".join(odd))
+    return listed
+
+
+def lower_cases(path: Path) -> bool:
+    """Says whether text is lower-cased for a checkpoint that no settings tell of.
+
+    Its tokenizer's files say so, or else its vocabulary shows it; false of none.
+
+    Args:
+        path: As for `checkpoints.read`.
+
+    Raises:
+        InputError: Such a file is damaged.
+    """
+    stored = tokenizer_files.lower_cases(checkpoints.folder(path))
+    if stored is not None:
+        return stored
+    vocab_file = checkpoints.companion(path, VOCAB_NAMES)
+    return vocab_file is not None and case.is_lower_cased(
+        FullTokenizer(vocab_file).vocab
+    )
 
 
 def load_tokenizer(

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert_tf.load`, with tiny models of every kind."""
 
+import doctest
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import ner_toys
 import numpy as np
@@ -12,9 +15,13 @@ import re_toys
 
 import biobert_tf
 from biobert_tf import cli, files
+from biobert_tf.checkpoints import convert
 from biobert_tf.config import DeviceConfig
 from biobert_tf.errors import InputError
+from biobert_tf.export import exporting
+from biobert_tf.export.settings import ExportConfig
 
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 CPU = DeviceConfig(strategy="cpu")
 
 
@@ -154,3 +161,119 @@ def test_the_package_imports_no_tensorflow_until_it_is_needed():
 def test_settings_are_those_of_the_run(models):
     for model in models.values():
         assert model.settings == files.read_json(model.path / "settings.json")
+
+
+# --- the page ------------------------------------------------------------------------
+
+
+def test_the_page(models, tmp_path, monkeypatch):
+    """Every example of docs/python.md gives what it shows."""
+    names = {"ner": "ncbi", "re": "gad", "qa": "factoid"}
+    (tmp_path / "runs").mkdir()
+    for kind, name in names.items():
+        (tmp_path / "runs" / name).symlink_to(models[kind].path)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    source = "\n".join(blocks)
+    test = doctest.DocTestParser().get_doctest(source, {}, PAGE.name, str(PAGE), 0)
+    told = []
+    found = doctest.DocTestRunner().run(test, out=told.append)
+    assert not found.failed, "".join(told)
+    assert found.attempted >= 40
+
+
+# --- other forms of a model ----------------------------------------------------------
+
+TEXTS = {
+    "ner": lambda model: model.annotate(["severe\nLiver cancer .", ""]),
+    "re": lambda model: model.classify([text for text, _ in re_toys.TEST]),
+    "qa": lambda model: model.answer(*qa_toys.TRAIN[0][:2]),
+}
+
+
+def same(found, wanted):
+    """Checks results of any kind: everything equal, numbers nearly."""
+    if isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for pair in zip(found, wanted, strict=True):
+            same(*pair)
+    elif hasattr(wanted, "to_dict"):
+        found, wanted = found.to_dict(), wanted.to_dict()
+        for name, value in wanted.items():
+            numbers = value if isinstance(value, dict | float) else None
+            assert found[name] == (value if numbers is None else pytest.approx(value))
+    else:
+        raise AssertionError(wanted)
+
+
+@pytest.mark.parametrize("kind", ["ner", "re", "qa"])
+def test_an_export_and_a_copy_give_the_same(models, tmp_path, kind):
+    wanted = TEXTS[kind](models[kind])
+    exported = exporting.export(
+        ExportConfig(model=models[kind].path, output=tmp_path / "out", tokens=False)
+    )
+    convert.convert(models[kind].path, tmp_path / "copy")
+    for path in (exported, tmp_path / "copy"):
+        model = load(path)
+        assert model.kind == kind
+        assert model.labels == models[kind].labels
+        same(TEXTS[kind](model), wanted)
+
+
+# --- what is told --------------------------------------------------------------------
+
+
+def test_devices_by_name(models):
+    path = models["ner"].path
+    model = biobert_tf.load(path, device="cpu", mixed_precision="bfloat16")
+    assert model.device == DeviceConfig(strategy="cpu", mixed_precision="bfloat16")
+    half = DeviceConfig(mixed_precision="float16")
+    assert biobert_tf.load(path, device=half).device == half
+    assert load(path, mixed_precision="float16").device.mixed_precision == "float16"
+    assert biobert_tf.load(path).device == DeviceConfig()
+    with pytest.raises(InputError, match="device 'cuda' is none of auto, cpu, gpu"):
+        biobert_tf.load(path, device="cuda")
+
+
+def test_what_is_no_text(models):
+    for texts in (["a", b"b"], {"x": "a", "y": None}):
+        with pytest.raises(TypeError, match=r"text 1 is no str but (bytes|NoneType)"):
+            models["qa"].answer("what ?", texts)
+    with pytest.raises(TypeError, match="text 0 is no str but NoneType"):
+        models["qa"].answer(None, ["a"])
+    for call in (models["ner"].annotate, models["re"].classify, models["qa"].embed):
+        with pytest.raises(TypeError, match="text 1 is no str but int"):
+            call(["a", 7])
+
+
+def test_a_sentence_whose_entities_are_too_long(models):
+    long = "@GENE$ causes " + "@DISEASE$ " * 9
+    with pytest.raises(InputError, match="text 1: its entities are too long for a mod"):
+        models["re"].classify(["@GENE$ causes @DISEASE$ .", long])
+
+
+def test_marks_are_entities_where_there_are_no_placeholders(models):
+    """Cut around them, as `run_re.py` cuts files of SciBERT's form."""
+    before = "severe " * 20
+    marked = "<< @ >> causes [[ $ ]]"
+    shown, whole = models["re"].classify([before + marked, before + "helps with"])
+    assert shown.probabilities != whole.probabilities
+    [plain] = models["re"].classify([before + "@ causes $"])
+    assert plain.probabilities == pytest.approx(whole.probabilities)
+
+
+def test_case_is_found_out(tmp_path):
+    folder = ner_toys.write_model(tmp_path / "model")
+    assert load(folder).text.do_lower_case is False
+    pieces = [piece if piece[0] == "[" else piece.lower() for piece in ner_toys.VOCAB]
+    ner_toys.write_vocab(folder / "vocab.txt", pieces)
+    model = load(folder, max_seq_length=12)
+    assert model.text.do_lower_case is True
+    np.testing.assert_array_equal(model.embed(["LIVER"]), model.embed(["liver"]))
+    # What a tokenizer's files say goes before what the vocabulary shows.
+    files.write_json(folder / "tokenizer_config.json", {"do_lower_case": False})
+    assert load(folder).text.do_lower_case is False
+    assert load(folder, do_lower_case=True).text.do_lower_case is True
+    (folder / "vocab.txt").unlink()
+    (folder / "tokenizer_config.json").unlink()
+    assert load(folder).text.do_lower_case is False

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from biobert_tf import checkpoints, config, files, released
+from biobert_tf.checkpoints import tokenizer_files
 from biobert_tf.errors import InputError
 from biobert_tf.tokenization import FullTokenizer
 
@@ -178,3 +179,70 @@ def test_save_beside_its_own_vocabulary(tmp_path):
     parts = load(tmp_path)
     released.save(parts, {"output_bias": np.zeros(1, np.float32)}, (), folder, 1)
     assert (folder / "vocab.txt").read_bytes() == text
+
+
+# --- tokenizer.json, all that Transformers 5 saves -----------------------------------
+
+
+def write_tokenizer(folder, do_lower_case=False):
+    """Writes a model whose vocabulary is in its `tokenizer.json` alone."""
+    write_released(folder)
+    vocabulary = tokenizer_files.read_vocabulary(folder / "vocab.txt")
+    tokenizer_files.write(folder, vocabulary, do_lower_case, max_length=16)
+    (folder / "vocab.txt").unlink()
+    (folder / "tokenizer_config.json").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+def test_the_vocabulary_of_a_tokenizer(tmp_path, is_given):
+    folder = write_tokenizer(tmp_path / "saved")
+    given = {"vocab_file": folder / "tokenizer.json"} if is_given else {}
+    parts = load(tmp_path, init_checkpoint=folder, **given)
+    assert parts.tokenizer.vocab == toys.ID
+    assert parts.tokenizer.tokenize("nephritis") == ["nephr", "##itis"]
+    # What a run writes has it as a list.
+    released.save_model(
+        parts.encoder_config,
+        parts.tokenizer.vocab_file,
+        {"a": np.zeros(1, np.float32)},
+        tmp_path / "output",
+        7,
+    )
+    assert FullTokenizer(tmp_path / "output" / "vocab.txt").vocab == toys.ID
+
+
+def test_a_list_goes_before_a_tokenizer(tmp_path):
+    folder = write_tokenizer(tmp_path / "saved", do_lower_case=True)
+    toys.write_vocab(folder / "vocab.txt")
+    parts = load(tmp_path, init_checkpoint=folder)
+    assert parts.tokenizer.vocab_file == folder / "vocab.txt"
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_tokenizer_of_the_other_case(tmp_path, stored):
+    folder = write_tokenizer(tmp_path / "saved", do_lower_case=stored)
+    message = refused(tmp_path, init_checkpoint=folder, do_lower_case=not stored)
+    says = "lower-cases" if stored else "does not lower-case"
+    assert message == (
+        f"{folder / 'tokenizer.json'}: the tokenizer {says} but do_lower_case is "
+        f"{str(not stored).lower()}; set it to {str(stored).lower()}"
+    )
+
+
+def test_a_tokenizer_that_is_none_of_bert(tmp_path):
+    folder = write_tokenizer(tmp_path / "saved")
+    files.write_json(folder / "tokenizer.json", {"model": {"type": "BPE"}})
+    message = refused(tmp_path, init_checkpoint=folder)
+    assert message.endswith("tokenizer.json: is no WordPiece tokenizer as BERT's")
+
+
+def test_what_a_tokenizer_does_otherwise_is_told(tmp_path, caplog):
+    folder = write_tokenizer(tmp_path / "saved")
+    path = folder / "tokenizer.json"
+    values = files.read_json(path)
+    values["normalizer"]["strip_accents"] = True
+    files.write_json(path, values)
+    load(tmp_path, init_checkpoint=folder)
+    [told] = caplog.messages
+    assert told == f"{path}: not done as it says: strip_accents=True"

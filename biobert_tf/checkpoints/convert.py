@@ -19,12 +19,12 @@ ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
 
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
 VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
+VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
+"""A vocabulary is also read out of the file that Transformers 5 saves instead."""
 LABELS_NAME: Final = "labels.json"
 SETTINGS_NAME: Final = "settings.json"
 """How a model was trained, by flag; every run leaves it beside its model."""
 
-# A vocabulary is also read out of the file that Transformers 5 saves instead.
-_VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
 _TF1_PREFIX: Final = re.compile(r"\.ckpt(-(?P<step>[0-9]+))?$")
 
 
@@ -70,7 +70,7 @@ def convert(
             "`biobert export` does"
         )
     config_file = _belonging(source, bert_config_file, CONFIG_NAMES, "bert_config_file")
-    vocab_file = _belonging(source, vocab_file, _VOCAB_SOURCES, "vocab_file")
+    vocab_file = _belonging(source, vocab_file, VOCAB_SOURCES, "vocab_file")
     model = _Model(
         source=source,
         config=EncoderConfig.from_json(config_file),

@@ -4,6 +4,10 @@
 Read and written: `vocab.txt`, `tokenizer.json`, `tokenizer_config.json`.
 """
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -86,6 +90,27 @@ def _of_tokenizer(path: Path) -> Vocabulary:
                 path, None, f"the token {token!r} cannot be a line of {VOCAB_NAME}"
             )
     return Vocabulary("".join(f"{token}\n" for token in tokens).encode(), ids)
+
+
+def as_list(path: Path) -> Path:
+    """Returns a `vocab.txt` with the vocabulary of a `tokenizer.json`.
+
+    It is written below the system's temporary directory (`TMPDIR`), and removed when
+    the process ends.
+
+    Raises:
+        InputError: As `read_vocabulary`.
+    """
+    return _as_list(path.resolve(), read_vocabulary(path).data)
+
+
+@functools.cache
+def _as_list(path: Path, data: bytes) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"biobert-{path.stem}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    listed = folder / VOCAB_NAME
+    listed.write_bytes(data)
+    return listed
 
 
 def lower_cases(directory: Path) -> bool | None:

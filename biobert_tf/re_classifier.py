@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences to relations, with a model that `run_re.py` has trained.
+
+sentences -> records -> rows of like length -> logits -> probabilities of labels
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf import re_predict
+from biobert_tf.config import DeviceConfig
+from biobert_tf.errors import InputError
+from biobert_tf.inference import Batch, Inference, Row
+from biobert_tf.tasks import relation_reading
+from biobert_tf.tasks.relation import RelationTask
+from biobert_tf.tasks.relation_features import RelationRecord
+from biobert_tf.tasks.relation_reading import RelationExample
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """What a text says of its two entities.
+
+    Attributes:
+        label: The most probable one.
+        probabilities: Of every label, in [0, 1].
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Returns the probability of the label, in [0, 1]."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything by name, ready for JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": dict(self.probabilities),
+        }
+
+
+class Classifier:
+    """Says what sentences tell of two entities.
+
+    Attributes:
+        task: What the model was trained for.
+    """
+
+    def __init__(self, path: Path, device: DeviceConfig, batch_size: int) -> None:
+        """Loads the weights.
+
+        Args:
+            path: The output directory of `run_re.py`.
+            device: Where to compute.
+            batch_size: Rows per step, over all devices.
+
+        Raises:
+            InputError: The directory holds no such model, or the devices cannot share
+                a batch.
+        """
+        self.task, estimator = re_predict.load(path, device)
+        self._model = estimator.model
+        self._inference = Inference(
+            batch_size=batch_size, strategy=estimator.strategy, device=device
+        )
+        self._step = self._inference.compiled(self.step)
+
+    def step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns `logits` of one replica's batch, float32 `[batch, labels]`."""
+        return {"logits": self._model(batch, training=False)["logits"]}
+
+    def classify(self, texts: Sequence[str]) -> list[Relation]:
+        """Returns what every text says, in order.
+
+        Args:
+            texts: With their entities as in the files of the training.
+
+        Raises:
+            InputError: Entities are too long for the model; names the number of the
+                text.
+        """
+        records = [_record(self.task, i, text) for i, text in enumerate(texts)]
+        outputs = self._inference.run(
+            self._step, list(map(_row, records)), self.task.max_seq_length
+        )
+        labels = self.task.labels
+        return [_relation(labels, output["logits"]) for output in outputs]
+
+
+def _record(task: RelationTask, number: int, text: str) -> RelationRecord:
+    spans = relation_reading.entity_spans(text, "biobert")
+    # A model that has learned SciBERT's form knows marks, not placeholders.
+    spans = spans or relation_reading.entity_spans(text, "scibert")
+    try:
+        [record] = task.featurize([RelationExample(str(number), text, None, spans)])
+    except InputError:
+        raise InputError(
+            f"text {number}: its entities are too long for a model with "
+            f"max_seq_length {task.max_seq_length}; shorten them"
+        ) from None
+    return record
+
+
+def _row(record: RelationRecord) -> Row:
+    length = len(record.pieces)
+    return {
+        name: np.array(record.features[name][:length], np.int32)
+        for name in ("input_ids", "segment_ids")
+    }
+
+
+def _relation(labels: Sequence[str], logits: np.ndarray) -> Relation:
+    weights = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities = (weights / weights.sum()).tolist()
+    return Relation(
+        labels[int(logits.argmax())], dict(zip(labels, probabilities, strict=True))
+    )
