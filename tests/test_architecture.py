@@ -18,15 +18,16 @@ LIGHT = [
     "corpora.archives corpora.plain annotate.storage relation_demo qa_demo "
     "questions.bioasq_reading",
     "annotate.conversion annotate.framed annotate.plain_text annotate.html_colors "
-    "annotate.html_marks annotate.conll_words",
+    "annotate.html_marks annotate.conll_words annotate.json_values",
     "metrics.squad metrics.bioasq_answers bioasq_form bioasq_lists tasks.qa_reading",
     "metrics.bioasq tasks.qa_features tasks.yesno_reading qa_config export.characters",
     "flags program demo metrics.entities checkpoints.names pretraining_config "
     "checkpoints.tokenizer_files "
     "tasks.qa_scores corpora.mathml annotate.pubtator annotate.brat annotate.jsonl "
-    "annotate.bioc_format annotate.xml_pieces annotate.json_pieces "
+    "annotate.bioc_format annotate.xml_pieces annotate.json_text "
     "annotate.conll annotate.html_page features.settings features.reading "
     "relations.settings questions.settings tasks.relation_reading export.settings",
+    "annotate.json_pieces",
     "annotate.bioc_xml annotate.bioc_json tasks.qa_decoding features.framing "
     "features.jsonl",
     "annotate.raw_sentences annotate.detection relations.candidates "

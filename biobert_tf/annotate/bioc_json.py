@@ -91,6 +91,8 @@ def read(
 
 
 def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
+    if piece.error is not None:
+        raise piece.error
     storage.require_utf8(path, piece.line, piece.text)
     values = storage.parsed_json(path, piece.line, piece.text)
     if piece.is_root and "passages" not in values:

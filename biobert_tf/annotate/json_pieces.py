@@ -5,31 +5,28 @@ The documents are the members of a list under "documents" (of a collection) or
 "PubTator3", or of a list that is the whole file, or of collections in such a list; or
 the file is one document, or one per line. All else becomes the `Frame`.
 
-Only brackets, strings and keys are looked at: what is wrong inside a document and
-closes all it opens is found by its parser, and costs no other document.
+What is wrong in a document costs no other. If it closes all it opens, its parser tells
+of it. Else all is left out up to the next object with a list of passages that is whole,
+and what follows is taken as if it stood in the same list.
 """
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from biobert_tf.annotate import storage
+from biobert_tf.annotate import json_values, storage
 from biobert_tf.annotate.framed import Frame
+from biobert_tf.annotate.json_text import LONGEST_HELD, Text
+from biobert_tf.annotate.json_values import CLOSING, Broken
 from biobert_tf.errors import InputError
 
 LIST_KEYS: Final = ("documents", "PubTator3")
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
 
-# A string; the quote of one that has no end yet; a bracket, colon or comma; a number
-# or word. White space is all that is left.
-_TOKEN: Final = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*+" | ["{}\[\]:,] | [^\s"{}\[\]:,]++',
-    re.VERBOSE | re.DOTALL,
-)
-_CLOSING: Final = {"{": "}", "[": "]"}
+# Stands for the beginning of a file that is broken.
+_HEAD: Final = '{"documents": ['
 
 
 class Piece(NamedTuple):
@@ -40,12 +37,14 @@ class Piece(NamedTuple):
         text: Its JSON, if it is any.
         line: Where it begins, from 1.
         is_root: The file is this document, or has one per line.
+        error: What is wrong, if the text is left out.
     """
 
     number: int
     text: str
     line: int
     is_root: bool
+    error: InputError | None = None
 
 
 @dataclass
@@ -77,79 +76,67 @@ def pieces(stream: storage.Stream, frame: Frame) -> Iterator[Piece]:
     Raises:
         InputError: The file cannot be read on from here.
     """
-    return _Cutter(stream, frame).pieces()
+    return _Cutter(Text(stream), frame).pieces()
 
 
 class _Cutter:
-    """Reads tokens and knows where in the file they stand."""
+    """Reads tokens around documents and knows where in the file they stand."""
 
-    def __init__(self, stream: storage.Stream, frame: Frame) -> None:
-        self._path = stream.path
-        self._chunks = stream.chunks()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    def __init__(self, text: Text, frame: Frame) -> None:
+        self._text = text  # from the end of the last document on
         self._frame = frame
-        self._text = ""  # from the end of the last document on
-        self._line = 1  # of its first character
-        self._is_all = False  # whether nothing follows it
+        self._position = 0  # of the next token
         self._levels: list[_Level] = []
+        self._around: list[_Level] = []  # those of the last document
         self._start: int | None = None  # of the document that is open
         self._depth = 0  # brackets around it
         self._number = 1  # of the next document
         self._members = ""  # what a list that is the whole file holds
+        self._is_begun = False
+        self._is_left_out = False  # whether the last document is
 
     def pieces(self) -> Iterator[Piece]:
-        position, is_begun, is_root = 0, False, False
-        while (token := self._next(position)) is not None:
-            if is_begun and not self._levels:
-                if not is_root:
-                    raise self._error(token.start(), "not JSON: more behind the end")
+        while True:
+            try:
+                piece = self._next_piece()
+            except InputError as error:
+                piece = self._recovered(error)
+            if piece is None:
+                return
+            yield piece
+            if piece.is_root and (piece.error or self._text.next(0)):
                 yield from self._lines()
                 return
-            is_begun = True
-            position = token.end()
+
+    def _next_piece(self) -> Piece | None:
+        while (token := self._text.next(self._position)) is not None:
+            if self._is_begun and not self._levels:
+                raise self._text.error(token.start(), "not JSON: more behind the end")
+            self._is_begun = True
+            self._position = token.end()
             if self._is_document_ended(token):
-                piece = self._piece(position)
-                yield piece
-                position, is_root = 0, piece.is_root
+                if token[0] in "}]":
+                    self._require_json(self._start or 0)
+                return self._piece(self._position)
+        if self._text.failure is not None:
+            raise self._text.failure
         if self._levels:
             inside = "" if self._start is None else f" inside document {self._number}"
-            raise self._error(position, f"not JSON: the file ends{inside}")
-        storage.require_utf8(self._path, self._line, self._text)
-        if not is_root:
-            line = self._line + self._text.count("\n", 0, position)
-            whole = Frame("", self._frame.parts, tail=self._text)
-            storage.parsed_json(self._path, line, whole.text("null"))
-        self._frame.tail = self._text
+            problem = f"not JSON: the file ends{inside}"
+            place = self._position if self._start is None else self._start
+            raise self._text.error(place, problem)
+        self._end()
+        return None
 
-    def _next(self, position: int) -> re.Match[str] | None:
-        """Returns the next token that is whole; None behind the last."""
-        while True:
-            token = _TOKEN.search(self._text, position)
-            # A string without end, or a number that may go on.
-            is_cut = token is None or (
-                token[0] == '"'
-                or (token.end() == len(self._text) and token[0][0] not in '{}[]:,"')
-            )
-            if not is_cut or (self._is_all and token is None):
-                return token
-            if self._is_all:
-                assert token is not None
-                if token[0] == '"':
-                    raise self._error(token.start(), "not JSON: a string has no end")
-                return token
-            self._fill()
-
-    def _fill(self) -> None:
-        """Reads about as much again as there is, that a long string costs no more."""
-        parts, size = [self._text], 0
-        while size <= len(self._text) and not self._is_all:
-            data = next(self._chunks, b"")
-            self._is_all = not data
-            parts.append(self._decoder.decode(data, final=self._is_all))
-            size += len(parts[-1])
-        self._text = "".join(parts)
-        if self._line == 1 and self._number == 1:
-            self._text = self._text.removeprefix(storage.BOM)
+    def _end(self) -> None:
+        """Looks at what is around the documents and puts the last of it away."""
+        text = self._text
+        storage.require_utf8(text.path, text.line, text.held)
+        if self._around or self._number == 1:
+            whole = Frame("", self._frame.parts, tail=text.held)
+            line = text.line_at(self._position)
+            storage.parsed_json(text.path, line, whole.text("null"))
+        self._frame.tail = text.held
 
     def _is_document_ended(self, token: re.Match[str]) -> bool:
         """Takes a token in; returns whether it ends a document."""
@@ -160,13 +147,17 @@ class _Cutter:
                 level.wants_key = mark == "," and level.bracket == "{"
             return False
         if mark in "}]":
-            if level is None or _CLOSING[level.bracket] != mark:
-                raise self._error(token.start(), f"not JSON: {mark} closes nothing")
+            if level is None or CLOSING[level.bracket] != mark:
+                problem = f"not JSON: {mark} closes nothing"
+                raise self._text.error(token.start(), problem)
             self._levels.pop()
             return self._start is not None and len(self._levels) == self._depth
-        if level is not None and level.wants_key and mark[0] == '"':
-            level.key = _string(mark)
-            return False
+        if level is not None and level.wants_key:
+            if mark[0] == '"':
+                level.key = _string(mark)
+                return False
+            if mark in CLOSING:
+                raise self._text.error(token.start(), "not JSON: want a key")
         return self._is_value_ended(token, level)
 
     def _is_value_ended(self, token: re.Match[str], level: _Level | None) -> bool:
@@ -181,51 +172,174 @@ class _Cutter:
             self._start = None
         elif self._start is None and is_outermost:
             self._start, self._depth = token.start(), len(self._levels)
-        if mark in "{[":
+            if mark in CLOSING and self._is_among_documents():
+                self._position = self._whole(token.start())
+                return True
+        if mark in CLOSING:
             is_whole = not self._levels or (
                 len(self._levels) == 1 and self._levels[0].bracket == "["
             )
             self._levels.append(_Level(mark, is_list, is_whole, wants_key=mark == "{"))
             return False
         if level is None:
-            raise self._error(token.start(), NOT_BIOC)
+            raise self._text.error(token.start(), NOT_BIOC)
         return self._start is not None and len(self._levels) == self._depth
+
+    def _is_among_documents(self) -> bool:
+        """Says whether the member of a list is no collection."""
+        return len(self._levels) > 1 or (
+            len(self._levels) == 1 and self._members == "documents"
+        )
+
+    def _whole(self, start: int) -> int:
+        """Returns where a document ends.
+
+        Raises:
+            InputError: It is not JSON, or others stand in it.
+        """
+        text = self._text
+        while isinstance(found := json_values.value_at(text.held, start), Broken):
+            if not found.is_cut:
+                raise text.error(found.place, f"not JSON: {found.problem}")
+            is_long = len(text.held) - start > LONGEST_HELD
+            if is_long and json_values.next_document(text.held, start + 1, False)[0]:
+                raise text.error(start, "not JSON: documents inside a document")
+            if text.is_all:
+                problem = f"the file ends inside document {self._number}"
+                if "string" in found.problem:
+                    problem = found.problem
+                raise text.error(start, f"not JSON: {problem}")
+            text.fill()
+        if len(self._levels) == 1 and _is_collection(found.value):
+            problem = f"collections beside documents in one list; {NOT_BIOC}"
+            raise text.error(start, problem)
+        if json_values.holds_documents(text.held, start, found):
+            raise text.error(start, "not JSON: documents inside a document")
+        return found.end
+
+    def _require_json(self, start: int) -> None:
+        """Checks what seems to be the first document of a file, or the only one.
+
+        Raises:
+            InputError: It is not JSON; its brackets may be closed by those of others.
+        """
+        found = json_values.value_at(self._text.held, start)
+        if isinstance(found, Broken):
+            raise self._text.error(found.place, f"not JSON: {found.problem}")
 
     def _piece(self, end: int) -> Piece:
         start = self._start
         assert start is not None
         self._require_alike(start, "documents")
-        before, text = self._text[:start], self._text[start:end]
+        self._put_away(start)
+        return self._cut(end - start)
+
+    def _put_away(self, start: int) -> None:
+        """Takes away what stands before a document, into the frame."""
+        text, before = self._text, self._text.held[:start]
         if before.strip() == "," and self._number > 1:
             self._frame.separator = before
-        else:
-            storage.require_utf8(self._path, self._line, before)
+        elif not self._is_left_out:
+            storage.require_utf8(text.path, text.line, before)
             self._frame.parts.append((self._number, before))
+            levels = self._levels[: self._depth]
             self._frame.closing = "".join(
-                _CLOSING[level.bracket] for level in reversed(self._levels)
+                CLOSING[level.bracket] for level in reversed(levels)
             )
-        line = self._line + before.count("\n")
-        piece = Piece(self._number, text, line, not self._levels)
-        self._line = line + text.count("\n")
-        self._text, self._start = self._text[end:], None
+        text.drop(start)
+
+    def _cut(self, end: int, error: InputError | None = None) -> Piece:
+        """Takes a document away, or what is left out in the place of one."""
+        line = self._text.line
+        text = self._text.drop(end)
+        self._start, self._position = None, 0
+        self._around = [*self._levels]
         self._number += 1
-        return piece
+        self._is_left_out = error is not None
+        shown = "" if error else text
+        return Piece(self._number - 1, shown, line, not self._levels, error)
+
+    def _recovered(self, error: InputError) -> Piece:
+        """Goes to the next document, or behind the broken one if that has an end.
+
+        Returns:
+            What is left out, or a document that its parser will tell of.
+
+        Raises:
+            InputError: The error, if neither is found.
+        """
+        if self._start is not None:
+            return self._behind_broken(self._start, error)
+        if self._number == 1:
+            raise self._text.failure or error
+        self._levels = [*self._around]
+        return self._left_out(self._text.next_document(0), error)
+
+    def _behind_broken(self, start: int, error: InputError) -> Piece:
+        text = self._text
+        self._levels = self._levels[: self._depth]
+        self._put_away(start)
+        found = json_values.value_at(text.held, 0)
+        num_dropped = text.num_dropped
+        place = text.next_document(1)
+        is_held = text.num_dropped == num_dropped
+        if isinstance(found, Broken) and is_held:
+            stop = len(text.held) if place is None else place
+            end = json_values.balanced_end(text.held, 0, stop)
+            if end is not None and (
+                place is None or text.held[end:place].strip() in ("", ",")
+            ):
+                return self._cut(end)
+            if not found.is_cut:
+                # What was seen of it, if it was looked at by token, is behind this.
+                error = text.error(found.place, f"not JSON: {found.problem}")
+        return self._left_out(place, error)
+
+    def _left_out(self, place: int | None, error: InputError) -> Piece:
+        """Takes away what is before the next document.
+
+        Raises:
+            InputError: There is none.
+        """
+        text = self._text
+        if place is None:
+            raise text.failure or error
+        if not self._levels:
+            self._take_for_a_list(place)
+        elif len(self._levels) == 1:
+            self._members = "documents"
+        line = text.line_at(place)
+        problem = f"{error}; left out up to the next document, line {line}"
+        return self._cut(place, InputError(problem))
+
+    def _take_for_a_list(self, place: int) -> None:
+        """Decides what a file is whose beginning is broken: a list, or lines."""
+        found = json_values.value_at(self._text.held, place)
+        assert isinstance(found, json_values.Whole)
+        token = self._text.next(found.end)
+        if token is not None and token[0] in ",]":
+            self._frame.parts = [(1, _HEAD)]
+            self._levels = [_Level("{"), _Level("[", is_list=True)]
+            self._frame.closing = "]}"
 
     def _lines(self) -> Iterator[Piece]:
         """Yields the documents that follow the first, one per line."""
+        text = self._text
         self._frame.separator = "\n"
-        while self._text:
-            line, end, self._text = self._text.partition("\n")
-            while not (end or self._is_all):
-                self._text = line
-                self._fill()
-                line, end, self._text = self._text.partition("\n")
-            if line.strip():
-                yield Piece(self._number, line.strip(), self._line, True)
+        while text.held or not text.is_all:
+            end = text.held.find("\n")
+            if end < 0 and not text.is_all:
+                text.fill()
+                continue
+            if end < 0 and text.failure is not None:
+                break
+            number = text.line
+            line = text.drop(end + 1 if end >= 0 else len(text.held)).strip()
+            if line:
+                yield Piece(self._number, line, number, True)
                 self._number += 1
-            self._line += 1
-            if not (self._text or self._is_all):
-                self._fill()
+        if text.failure is not None:
+            raise text.failure
         self._frame.tail = "\n"
 
     def _require_alike(self, position: int, kind: str) -> None:
@@ -238,12 +352,14 @@ class _Cutter:
         if is_member and self._levels[0].bracket == "[":
             if self._members not in ("", kind):
                 problem = f"{kind} beside {self._members} in one list; {NOT_BIOC}"
-                raise self._error(position, problem)
+                raise self._text.error(position, problem)
             self._members = kind
 
-    def _error(self, position: int, problem: str) -> InputError:
-        line = self._line + self._text.count("\n", 0, position)
-        return InputError.at(self._path, line, problem)
+
+def _is_collection(value: Any) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(value.get(key), list) for key in LIST_KEYS
+    )
 
 
 def _string(token: str) -> str:
