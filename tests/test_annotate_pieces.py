@@ -171,6 +171,9 @@ INSIDE = [
     "text &lt;document&gt;",
     "\u00e9\U0001f48a\n",
     "<!-- kept -->",
+    "<!-- <document> - </document> -->",
+    "<![CDATA[ </document> <!-- ]]>",
+    "<![CDATA[]]><!---->",
     "<document2>x</document2>",
 ]
 
@@ -209,8 +212,10 @@ def test_xml_damage_costs_one_document(cut):
         "<document>\udcff</document>",
         "<document><a x=1/></document>",
         "<document><!-- </document>",
+        "<document><![CDATA[ </document>",
+        "<document><!-- -- </document>",
     ]
-    good = "<document><id>1</id></document>"
+    good = "<document><id>1</id><!-- a --><![CDATA[ ]]></document>"
     for one in bad:
         text = f"<collection>\n{good}\n{one}\n{good}\n</collection>"
         pieces, _, told = cut(xml_pieces, text)
@@ -219,6 +224,34 @@ def test_xml_damage_costs_one_document(cut):
         assert [piece.line for piece in pieces] == [2, 3, 4]
         with pytest.raises(InputError, match=r"in:[34]: (not XML|byte 0xff)"):
             xml_pieces.element(pieces[1], Path("in"))
+
+
+def test_xml_tags_that_are_text(cut):
+    """Also in comments between documents, and where nothing ends them."""
+    good = "<document><id>1</id></document>"
+    for text, number in (
+        (f"<collection><!-- {good} -->{good}<!-- {good} -->\n{good}</collection>", 2),
+        (f"<!-- <document> --><collection>{good}</collection>", 1),
+        (f"<collection>{good}<!-- {good}{good}", 3),
+        (f"<collection>{good}<![CDATA[ {good}", 2),
+    ):
+        for size in (1, 2, 3, 1 << 16):
+            pieces, frame, _ = cut(xml_pieces, text, size)
+            assert [piece.text for piece in pieces] == [good] * number
+            if frame.tail is not None:
+                assert joined(pieces, frame) == text
+
+
+def test_a_comment_without_an_end_is_not_held(monkeypatch):
+    monkeypatch.setattr(xml_pieces, "_LONGEST_SKIPPED", 1000)
+    good = "<document><id>1</id></document>\n"
+    text = f"<collection><document><!-- </document>{good * 1000}</collection>"
+    monkeypatch.setattr(storage, "_HEAD_BYTES", 500)
+    stream = storage.Stream(Path("in"), raw := Dripping(text.encode(), 500))
+    pieces = xml_pieces.pieces(stream, Frame(""))
+    next(pieces)
+    assert raw.tell() < 5000
+    assert len([*pieces]) == 1000
 
 
 def test_xml_text_between_documents_is_kept(cut):

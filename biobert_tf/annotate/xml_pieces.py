@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A BioC XML file cut into its documents; damage costs the damaged document only.
 
-A document is what stands between its start and its end tag, whatever that is. All else
-becomes the `Frame`. Nothing outside the file is read, and no entity expands.
+A document is what stands between its start and its end tag, whatever that is; tags in
+comments and CDATA sections are text. All else becomes the `Frame`. Nothing outside the
+file is read, and no entity expands.
 """
 
 import codecs
@@ -26,7 +27,16 @@ _SAFE: Final = {
     "no_network": True,
     "huge_tree": True,
 }
-_TAG: Final = re.compile(r"<document(?=[\s/>])[^>]*+>?|</document\s*+>")
+_TAG: Final = re.compile(
+    r"<document(?=[\s/>])[^>]*+>?|</document\s*+>|<!--|<!\[CDATA\["
+)
+# What else ends a comment or section than its end: it is one without an end, and what
+# follows it are documents.
+_ENDS: Final = {
+    "<!--": re.compile(r"--(>?)"),
+    "<![CDATA[": re.compile(r"<!\[CDATA\[|\]\](>)"),
+}
+_LONGEST_SKIPPED: Final = 1 << 24
 _LONGEST_TAG: Final = 64
 _DECLARATION: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?<\?xml[^>]*\sencoding\s*=\s*[\"']([\w.-]+)"
@@ -125,12 +135,28 @@ class _Cutter:
         """Returns the next tag; None if there is none."""
         while True:
             tag = _TAG.search(self._text, position)
+            if tag is not None and tag[0] in _ENDS:
+                position = self._behind(tag)
+                continue
             # The end of a start tag may not be there yet.
             is_cut = tag is None or tag[0][-1] != ">"
             if self._is_all or not is_cut:
                 return tag
             near_end = max(position, len(self._text) - _LONGEST_TAG)
             position = near_end if tag is None else tag.start()
+            self._fill()
+
+    def _behind(self, start: re.Match[str]) -> int:
+        """Returns where to look on: behind a comment or section, if it has an end."""
+        position = start.end()
+        while True:
+            end = _ENDS[start[0]].search(self._text, position)
+            # Two dashes may be those of an end that is not there yet.
+            if end is not None and (self._is_all or end.end() < len(self._text)):
+                return end.end() if end[1] else start.end()
+            if self._is_all or len(self._text) - start.end() > _LONGEST_SKIPPED:
+                return start.end()
+            position = max(position, len(self._text) - _LONGEST_TAG)
             self._fill()
 
     def _fill(self) -> None:
