@@ -20,7 +20,7 @@ is no place for probabilities, concepts, ids of mentions and relations.
 """
 
 import bisect
-import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -117,13 +117,14 @@ def _blocks(stream: storage.Stream) -> Iterator[Block]:
     for number, line in stream.lines():
         row = line.removeprefix(storage.BOM) if number == 1 else line
         row = row.rstrip("\r\n")
-        is_start = row.split()[:1] == [DOCUMENT_START]
-        is_end = is_start or not (row.strip() or is_marked)
+        is_start = DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
+        is_blank = not row or row.isspace()
+        is_end = is_start or (is_blank and not is_marked)
         if is_end and block:
             yield block
             block = []
         is_marked = is_marked or is_start
-        if row.strip() or is_marked:
+        if is_marked or not is_blank:
             block.append((number, row))
     if any(row.strip() for _, row in block):
         yield block
@@ -134,20 +135,18 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
         storage.require_utf8(path, number, row)
     first, head = block[0]
     is_marked = head.split()[:1] == [DOCUMENT_START]
-    rows = block[1:] if is_marked else block
-    if is_labelled:
-        _require_labels(path, [each for each in rows if each[1].strip()])
     texts: list[str] = []
     sentences: list[tuple[Word, ...]] = []
     mentions: list[Mention] = []
     offset = 0
-    for is_blank, run in itertools.groupby(rows, lambda each: not each[1].strip()):
-        if is_blank:
-            continue
-        words = tuple(_words([row for _, row in run], offset))
-        text = " ".join(word.row.split(maxsplit=1)[0] for word in words)
+    for rows in _runs(block[1:] if is_marked else block):
         if is_labelled:
-            mentions += _mentions(words, text, len(mentions) + 1)
+            labels = [_label_of(path, *each) for each in rows]
+        surfaces = [row.split(maxsplit=1)[0] for _, row in rows]
+        words = tuple(_words(rows, surfaces, offset))
+        text = " ".join(surfaces)
+        if is_labelled:
+            mentions += _mentions(words, labels, text, len(mentions) + 1)
         texts.append(text)
         sentences.append(words)
         offset += len(text) + 1
@@ -160,15 +159,28 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
 
+def _runs(rows: Block) -> Iterator[Block]:
+    """Yields the rows of each sentence."""
+    run: Block = []
+    for number, row in rows:
+        if row and not row.isspace():
+            run.append((number, row))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
 def _id(head: str) -> str:
     """Returns the identifier in a row that begins a document; "" if it has none."""
     columns = head.split("\t") if "\t" in head else head.split()
     return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
 
 
-def _words(rows: Iterable[str], offset: int) -> Iterator[Word]:
-    for row in rows:
-        end = offset + len(row.split(maxsplit=1)[0])
+def _words(rows: Block, surfaces: Iterable[str], offset: int) -> Iterator[Word]:
+    for (_, row), surface in zip(rows, surfaces, strict=True):
+        end = offset + len(surface)
         yield Word(row, offset, end)
         offset = end + 1
 
@@ -183,33 +195,38 @@ def _is_labelled(stream: storage.Stream) -> bool:
     )
 
 
-def _require_labels(path: Path, rows: Block) -> None:
-    """Checks that the last column of every row is a label.
+def _label_of(path: Path, number: int, row: str) -> str:
+    """Returns the label of a row.
 
     Raises:
-        InputError: One is not.
+        InputError: Its last column is none.
     """
-    for number, row in rows:
-        columns = row.split()
-        if len(columns) == 1:
-            raise InputError.at(
-                path, number, "one column where other rows have a label; add the label"
-            )
-        if not LABEL.fullmatch(columns[-1]):
-            raise InputError.at(
-                path, number, f"label {columns[-1][:40]!r} is not O, B-TYPE or I-TYPE"
-            )
+    columns = row.rsplit(maxsplit=1)
+    if len(columns) == 1:
+        raise InputError.at(
+            path, number, "one column where other rows have a label; add the label"
+        )
+    label = columns[1]
+    if label != "O" and not LABEL.fullmatch(label):
+        raise InputError.at(
+            path, number, f"label {label[:40]!r} is not O, B-TYPE or I-TYPE"
+        )
+    return label
 
 
-def _mentions(words: Sequence[Word], text: str, number: int) -> Iterator[Mention]:
+def _mentions(
+    words: Sequence[Word], labels: Sequence[str], text: str, number: int
+) -> Iterator[Mention]:
     """Yields the mentions of a sentence.
 
     Args:
-        words: With labels last.
+        words: The words.
+        labels: Of the words.
         text: Of the sentence.
         number: Of its first mention in the document.
     """
-    labels = [word.row.split()[-1] for word in words]
+    if all(label == "O" for label in labels):
+        return
     iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     for i, chunk in enumerate(conlleval.chunks(iob), start=number):
         start, end = words[chunk.start].start, words[chunk.end - 1].end
@@ -257,16 +274,19 @@ def _with_words(
     source: Source, mentions: Sequence[Mention]
 ) -> tuple[list[Mention], int]:
     """Returns the mentions that cover a word, and how many cover one in part."""
-    words = [word for sentence in source.sentences for word in sentence]
+    if not mentions:
+        return [], 0
+    starts = [word.start for sentence in source.sentences for word in sentence]
+    ends = [word.end for sentence in source.sentences for word in sentence]
     kept = []
     num_widened = 0
     for mention in mentions:
         start, end = mention.extent
-        first = bisect.bisect_right(words, start, key=lambda word: word.end)
-        behind = bisect.bisect_left(words, end, key=lambda word: word.start)
+        first = bisect.bisect_right(ends, start)
+        behind = bisect.bisect_left(starts, end)
         if first < behind:
             kept.append(mention)
-            num_widened += words[first].start < start or words[behind - 1].end > end
+            num_widened += starts[first] < start or ends[behind - 1] > end
     return kept, num_widened
 
 
@@ -294,23 +314,31 @@ def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
     if source.head:
         yield f"{source.head}{_separator(source.head)}O\n\n"
     remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
+    start, end, mention = _next(remaining)
     for sentence in source.sentences:
         rows = []
         before = None
-        for word in sentence:
-            while remaining and remaining[-1].extent[1] <= word.start:
-                remaining.pop()
-            mention = remaining[-1] if remaining else None
-            if mention is not None and mention.extent[0] >= word.end:
-                mention = None
-            label = "O" if mention is None else _label(mention, mention is before)
-            before = mention
-            rows.append(f"{word.row}{_separator(word.row)}{label}\n")
-        yield "".join([*rows, "\n"])
+        for row, word_start, word_end in sentence:
+            while end <= word_start:
+                start, end, mention = _next(remaining)
+            inside = mention if start < word_end else None
+            label = "O" if inside is None else _label(inside, inside is before)
+            before = inside
+            rows.append(f"{row}{_separator(row)}{label}\n")
+        rows.append("\n")
+        yield "".join(rows)
+
+
+def _next(remaining: list[Mention]) -> tuple[float, float, Mention | None]:
+    """Takes the last mention and its extent; behind all others there is none."""
+    if not remaining:
+        return math.inf, math.inf, None
+    mention = remaining.pop()
+    return (*mention.extent, mention)
 
 
 def _separator(row: str) -> str:
-    return " " if " " in row and "\t" not in row else "\t"
+    return "\t" if "\t" in row or " " not in row else " "
 
 
 def _label(mention: Mention, goes_on: bool) -> str:

@@ -114,13 +114,14 @@ class Stream:
         number = 1
         begun: list[bytes] = []
         for chunk in self.chunks():
-            *whole, rest = chunk.split(b"\n")
-            for line in whole:
-                data = b"".join([*begun, line, b"\n"])
+            end = chunk.rfind(b"\n")
+            if end >= 0:
+                data = b"".join([*begun, chunk[:end]])
                 begun = []
-                yield number, data.decode("utf-8", "surrogateescape")
-                number += 1
-            begun.append(rest)
+                for line in data.decode("utf-8", "surrogateescape").split("\n"):
+                    yield number, f"{line}\n"
+                    number += 1
+            begun.append(chunk[end + 1 :])
         if data := b"".join(begun):
             yield number, data.decode("utf-8", "surrogateescape")
 
