@@ -185,6 +185,33 @@ def test_two_broken_documents(tmp_path):
         assert told
 
 
+@pytest.mark.parametrize("which", [0, 2, NUMBER - 1])
+def test_marks_between_documents(tmp_path, which):
+    """What is written is JSON, whatever stands where a comma should."""
+    text, places = file_of("collection", "plain")
+    start, end = places[which]
+    for broken in (
+        text[:start] + text[start + 1 :],
+        text[:end] + "," + text[end:],
+        text[:end] + "}" + text[end:],
+        text[:end] + "]" + text[end:],
+        text[:end] + ' "x": 1' + text[end:],
+        text[:end] + text[end:].lstrip(","),
+    ):
+        path = tmp_path / "in.json"
+        path.write_text(broken)
+        documents, told = read(path)
+        if broken == text[:end] + text[end:]:
+            assert not told
+            continue
+        assert told, broken
+        wanted = [str(i + 1) for i in range(NUMBER)]
+        if broken == text[:start] + text[start + 1 :]:
+            wanted.remove(str(which + 1))
+        assert [each for each in ids(documents) if each in wanted] == wanted
+        require_written(tmp_path / "out.json", documents, "collection", which, broken)
+
+
 def test_collections_in_a_list(tmp_path):
     """If the last document of one is broken, what begins the next is lost with it."""
     parts = [DOCUMENTS[:2], DOCUMENTS[2:]]

@@ -143,8 +143,7 @@ class _Cutter:
         mark = token[0]
         level = self._levels[-1] if self._levels else None
         if mark in ":,":
-            if level is not None:
-                level.wants_key = mark == "," and level.bracket == "{"
+            self._take_mark(token, level)
             return False
         if mark in "}]":
             if level is None or CLOSING[level.bracket] != mark:
@@ -160,6 +159,14 @@ class _Cutter:
                 raise self._text.error(token.start(), "not JSON: want a key")
         return self._is_value_ended(token, level)
 
+    def _take_mark(self, token: re.Match[str], level: _Level | None) -> None:
+        """Takes in a comma or colon."""
+        if level is None:
+            return
+        level.wants_key = token[0] == "," and level.bracket == "{"
+        if token[0] == ":" and level.is_list:
+            raise self._text.error(token.start(), "not JSON: : in a list")
+
     def _is_value_ended(self, token: re.Match[str], level: _Level | None) -> bool:
         """Takes in a token that begins a value; returns whether it is a document."""
         mark = token[0]
@@ -171,6 +178,7 @@ class _Cutter:
             self._require_alike(token.start(), "collections")
             self._start = None
         elif self._start is None and is_outermost:
+            self._require_comma(token.start())
             self._start, self._depth = token.start(), len(self._levels)
             if mark in CLOSING and self._is_among_documents():
                 self._position = self._whole(token.start())
@@ -184,6 +192,18 @@ class _Cutter:
         if level is None:
             raise self._text.error(token.start(), NOT_BIOC)
         return self._start is not None and len(self._levels) == self._depth
+
+    def _require_comma(self, start: int) -> None:
+        """Checks what stands between a document and the last one of the same list.
+
+        Raises:
+            InputError: It is no comma.
+        """
+        is_same = self._around and self._levels and self._around[-1] is self._levels[-1]
+        before = self._text.held[:start].strip()
+        if is_same and before != "," and not self._is_left_out:
+            problem = "Expecting value" if "," in before else "Expecting ',' delimiter"
+            raise self._text.error(start, f"not JSON: {problem}")
 
     def _is_among_documents(self) -> bool:
         """Says whether the member of a list is no collection."""
