@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Annotated documents of any format: which it is, reading, writing."""
 
+import codecs
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,11 @@ _READ: Final[dict[Format, Read]] = {
     "pubmed_xml": articles.read,
     "conll": conll.read,
 }
+
+
+# Others are UTF-8; of UTF-16 most bytes are that too, and no text.
+_SAY_THEIR_ENCODING: Final = frozenset(["bioc_xml", "pubmed_xml"])
+_UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 
 
 class _Writer(NamedTuple):
@@ -187,6 +193,9 @@ def read(
         raise InputError.at(path, None, problem)
     with storage.reading(path, name) as stream:
         found = detection.detect(stream) if format == "auto" else format
+        if found not in _SAY_THEIR_ENCODING and stream.head[:2] in _UTF16:
+            on_bad(InputError.at(stream.path, 1, "is UTF-16; convert it to UTF-8"))
+            return
         yield from _READ[found](stream, on_bad)
 
 

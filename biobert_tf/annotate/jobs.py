@@ -118,12 +118,29 @@ class Job:
             What was written.
 
         Raises:
-            InputError: A place cannot be written.
+            InputError: A place cannot be written, or there is no document that can be
+                read; nothing is written then.
         """
         totals = Totals(num_kept=len(self._places) - len(self.todo))
         if self._folder is None:
             self._write_all(annotated, totals)
-            return totals
+        else:
+            self._write_each(annotated, totals)
+            self._require_some()
+        return totals
+
+    def _require_some(self) -> None:
+        """Refuses an input of which nothing can be read."""
+        if self._unread and len(self._unread) == len(self._places):
+            path = self._places[0].target if self._folder is None else self._folder
+            raise InputError.at(
+                path, None, "nothing to write: no document can be read, see above"
+            )
+
+    def _write_each(
+        self, annotated: Iterable[tuple[Item, Added]], totals: Totals
+    ) -> None:
+        """Writes the documents of each file to its own target."""
         remaining = iter(self.todo)
         for i, group in itertools.groupby(annotated, lambda pair: pair[0].place):
             for other in iter(remaining.__next__, i):
@@ -132,17 +149,21 @@ class Job:
             self._write_one(i, documents, totals)
         for other in remaining:
             self._write_one(other, (), totals)
-        return totals
 
     def _write_all(
         self, annotated: Iterable[tuple[Item, Added]], totals: Totals
     ) -> None:
         """Writes all documents to one target."""
         place = self._places[0]
+
+        def documents() -> Iterator[tuple[Loaded, Added]]:
+            yield from ((item.loaded, added) for item, added in annotated)
+            self._require_some()
+
         written = formats.write(
             place.target,
             place.target_format,
-            ((item.loaded, added) for item, added in annotated),
+            documents(),
             self._on_bad,
             is_merged=len(self._places) > 1,
         )
