@@ -161,19 +161,18 @@ class AnnotatedDocument:
             raise InputError(f"document {self.id}: {problem}")
 
     def _problem(self, mention: Mention) -> str | None:
-        place = " ".join(f"{start}-{end}" for start, end in mention.spans)
-        name = f"mention {mention.id} ({mention.text!r} at {place})"
         if not mention.spans or any(start >= end for start, end in mention.spans):
-            return f"{name} has an empty or reversed span"
+            return f"{_name(mention)} has an empty or reversed span"
         try:
             there = [self.slice(start, end) for start, end in mention.spans]
         except ValueError as error:
-            return f"{name}: {error}{self._units(mention)}"
+            return f"{_name(mention)}: {error}{self._units(mention)}"
         if _same(mention.text, there) or (
             len(there) > 1 and _same(mention.text, [self.slice(*mention.extent)])
         ):
             return None
-        return f"{name}: the text there is {' '.join(there)!r}{self._units(mention)}"
+        shown = " ".join(there)
+        return f"{_name(mention)}: the text there is {shown!r}{self._units(mention)}"
 
     def _units(self, mention: Mention) -> str:
         """Returns a hint if the mention's offsets count something else."""
@@ -225,7 +224,15 @@ def relations_in(added: Added) -> list[Relation]:
     return [each for each in added if isinstance(each, Relation)]
 
 
+def _name(mention: Mention) -> str:
+    """Returns what a message calls a mention."""
+    place = " ".join(f"{start}-{end}" for start, end in mention.spans)
+    return f"mention {mention.id} ({mention.text!r} at {place})"
+
+
 def _same(text: str, parts: list[str]) -> bool:
+    if [text] == parts:
+        return True
     if len(parts) > 1:
         return re.sub(r"\s", "", text) == re.sub(r"\s", "", "".join(parts))
     return re.sub(r"\s", " ", text) == re.sub(r"\s", " ", parts[0])
