@@ -213,6 +213,8 @@ def test_an_export_and_a_copy_give_the_same(models, tmp_path, kind):
         ExportConfig(model=models[kind].path, output=tmp_path / "out", tokens=False)
     )
     convert.convert(models[kind].path, tmp_path / "copy")
+    # As Transformers 5 saves a model.
+    (tmp_path / "copy" / "vocab.txt").unlink()
     for path in (exported, tmp_path / "copy"):
         model = load(path)
         assert model.kind == kind

@@ -6,6 +6,7 @@ The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 
 import collections
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,8 @@ class _Step(NamedTuple):
 _OUTSIDE: Final = _Label("O", "")
 
 
+# A file has few labels, and a million of each.
+@functools.lru_cache(maxsize=1 << 12)
 def _parse(label: str) -> _Label:
     tag, _, chunk_type = label.partition("-")
     # PARITY(conlleval.pl:125): Perl takes "0" for false, so that B-0 is untyped.
@@ -91,21 +94,27 @@ def _parse(label: str) -> _Label:
 
 
 def _steps(labels: Iterable[_Label]) -> Iterator[_Step]:
-    """Yields a step per label (conlleval.pl:255-314, endOfChunk and startOfChunk)."""
+    """Yields a step per label."""
     before = _OUTSIDE
     for label in labels:
-        tags = (before.tag, label.tag)
-        new_type = before.type != label.type
-        yield _Step(
-            label,
-            ends=tags in _ENDING_TAGS
-            or (new_type and before.tag not in ("O", "."))
-            or before.tag in ("[", "]"),
-            starts=tags in _STARTING_TAGS
-            or (new_type and label.tag not in ("O", "."))
-            or label.tag in ("[", "]"),
-        )
+        yield _step(before, label)
         before = label
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _step(before: _Label, label: _Label) -> _Step:
+    """Returns a step (conlleval.pl:255-314, endOfChunk and startOfChunk)."""
+    tags = (before.tag, label.tag)
+    new_type = before.type != label.type
+    return _Step(
+        label,
+        ends=tags in _ENDING_TAGS
+        or (new_type and before.tag not in ("O", "."))
+        or before.tag in ("[", "]"),
+        starts=tags in _STARTING_TAGS
+        or (new_type and label.tag not in ("O", "."))
+        or label.tag in ("[", "]"),
+    )
 
 
 def chunks(labels: Sequence[str]) -> list[Chunk]:
