@@ -65,6 +65,8 @@ setup(
             *BEAM,
             *FORMATS,
             *FEATURES,
+            # tf-models-official brings it; the tests run files with it themselves.
+            "ai-edge-litert==2.3.0",
             "pytest==9.2.0",
             "ruff==0.17.6",
             "mypy==2.4.1",

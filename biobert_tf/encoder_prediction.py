@@ -54,7 +54,8 @@ def _scores_of_padding(mask_BL: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Returns what is added to attention scores, `[B, 1, 1, L]`: 0, or much less."""
     masked = tf.constant(_MASKED.get(dtype.name, _MASKED_ELSE), dtype)
     is_padding_BL = tf.cast(tf.equal(mask_BL, 0), dtype)
-    return (is_padding_BL * masked)[:, tf.newaxis, tf.newaxis]
+    # LiteRT has no slice that makes a matrix of two axes one of four.
+    return tf.expand_dims(tf.expand_dims(is_padding_BL * masked, 1), 1)
 
 
 def embed(encoder: Any, ids_BL: tf.Tensor, segments_BL: tf.Tensor) -> tf.Tensor:

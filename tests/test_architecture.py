@@ -80,7 +80,7 @@ HEAVY = [
     "ner_run re_run qa_run extract_features export.ner_graph export.model_card "
     "export.saved_model export.qa_graph export.re_graph export.encoder_graph",
     "re_folds re_predict qa_ask ner_annotator export.masked_lm_graph",
-    "re_classifier",
+    "re_classifier export.litert",
     "annotate_run api export.exporting export.serving",
     "demos cli_data",
     "cli",

@@ -2,6 +2,7 @@
 """`biobert export`: a trained model in, a directory to serve it from out.
 
 saved_model.pb, variables/, tokens/    see `saved_model`
+litert/                                see `litert`
 assets/                                vocab.txt, bert_config.json, labels.json,
                                        settings.json of the training
 assets.extra/                          see `warmup`
@@ -24,6 +25,7 @@ from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAME
 from biobert_tf.errors import InputError
 from biobert_tf.export import (
     encoder_graph,
+    litert,
     masked_lm_graph,
     model_card,
     ner_graph,
@@ -65,7 +67,8 @@ def export(config: ExportConfig) -> Path:
         labels = released.load_labels([config.model]) if found.settings else None
         _write_assets(found, labels or found.labels, directory / "assets")
         warmup.write(directory, served.example)
-        card = model_card.make(found, served, saved_model.shapes(functions))
+        lite = litert.save(found, served, directory, config.litert)
+        card = model_card.make(found, served, saved_model.shapes(functions), lite)
         files.write_json(directory / model_card.JSON, card)
         files.write_text(directory / model_card.MARKDOWN, model_card.markdown(card))
     _LOG.info("exported a model of kind %s to %s", served.kind, config.output)

@@ -50,14 +50,18 @@ class MaskedLmGraph:
         """Returns the best pieces at the masked positions.
 
         Returns:
-            `pieces`, strings, and their `probabilities`, float32, best first, `[batch,
-            masked_lm_positions, best]`.
+            `pieces`, strings, their `piece_ids`, int32, and `probabilities`, float32,
+            best first, `[batch, masked_lm_positions, best]`.
         """
         logits_BMV = self._model(batch, training=False)["masked_lm_logits"]
         # A model may have more rows than the vocabulary has pieces.
         probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(self._names)]
         best, ids = tf.math.top_k(probabilities_BMV, self._num_best)
-        return {"pieces": tf.gather(self._names, ids), "probabilities": best}
+        return {
+            "pieces": tf.gather(self._names, ids),
+            "piece_ids": ids,
+            "probabilities": best,
+        }
 
     def answer(self, text: tf.Tensor) -> Outputs:
         """Returns what could stand for every `[MASK]` of texts.

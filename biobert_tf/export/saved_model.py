@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from biobert_tf import records
-from biobert_tf.export.served import Served
+from biobert_tf.export.served import Outputs, Served
 
 Function = Any
 """A concrete function of TensorFlow."""
@@ -32,12 +32,13 @@ def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Functi
     Returns:
         The functions that answer, by signature.
     """
-    ids_in = {"tokens": _tokens(served), "examples": _examples(served)}
+    tokens = tokens_function(served, served.score)
+    ids_in = {"tokens": tokens, "examples": _examples(served)}
     functions = {"serving_default": _text(served), **ids_in}
-    _save(served, functions, directory)
+    write(served, functions, directory)
     if also_tokens:
         plain = {"serving_default": ids_in["tokens"], "examples": ids_in["examples"]}
-        _save(served, plain, directory / "tokens")
+        write(served, plain, directory / "tokens")
     return functions
 
 
@@ -68,9 +69,17 @@ def _text(served: Served) -> Function:
     return _concrete(lambda **texts: served.answer(**texts), specs)
 
 
-def _tokens(served: Served) -> Function:
+def tokens_function(
+    served: Served, score: Callable[[dict[str, tf.Tensor]], Outputs]
+) -> Function:
+    """Returns a function of ids, int32 `[batch, length]`, both of any size.
+
+    Args:
+        served: Says what the function takes.
+        score: What it computes; see `Served.score`.
+    """
     specs = {name: tf.TensorSpec([None, None], tf.int32, name) for name in served.specs}
-    return _concrete(lambda **batch: served.score(batch), specs)
+    return _concrete(lambda **batch: score(batch), specs)
 
 
 def _examples(served: Served) -> Function:
@@ -86,7 +95,8 @@ def _concrete(
     return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
-def _save(served: Served, functions: Mapping[str, Function], directory: Path) -> None:
+def write(served: Served, functions: Mapping[str, Function], directory: Path) -> None:
+    """Writes a SavedModel of these functions, by signature."""
     module = tf.Module()
     # The variables alone: Keras would store its layers once more beside them.
     module.weights = list(served.model.variables)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from biobert_tf.config import MixedPrecision, at_least, required, setting
+from biobert_tf.errors import InputError
 
 Kind = Literal["encoder", "masked_lm", "ner", "re", "qa"]
 KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+LiteRt = Literal["none", "float", "int8", "both"]
 
 PRECISIONS: dict[str, MixedPrecision] = {
     "float32": "off",
@@ -39,6 +41,11 @@ class ExportConfig:
         "Also write <output>/tokens, which takes ids and needs TensorFlow alone; it is "
         "as large again.",
     )
+    litert: LiteRt = setting(
+        "none",
+        "Also write <output>/litert/ for LiteRT (TensorFlow Lite), which takes ids: "
+        "float, int8 (weights of a quarter of the size) or both.",
+    )
     do_lower_case: bool | None = setting(
         None,
         "As the model was trained; default: what its settings.json says, or false.",
@@ -48,6 +55,11 @@ class ExportConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects a length with no room for [CLS], a piece and [SEP]."""
+        """Rejects lengths without room for a piece, and types LiteRT cannot compute."""
         if self.max_seq_length is not None:
             at_least(self, max_seq_length=3)
+        if self.litert != "none" and self.dtype != "float32":
+            raise InputError(
+                f"--litert={self.litert} needs --dtype=float32, not {self.dtype}; "
+                "LiteRT has no operations for that type"
+            )

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Compares the LiteRT files of a NER model with its SavedModel: size, scores, speed.
+
+    python benchmarks/litert.py --model=DIR --test_file=FILE
+
+DIR is a model that run_ner.py has trained, FILE a labelled file of its format. The
+model is exported with `--litert=both` into a temporary folder. All forms get the same
+rows, those of the training cut at the longest row of a batch; labels are those of the
+words, scored as run_ner.py scores them. Differences are of the probabilities of all
+labels of all words, from those of the SavedModel's signature `tokens`.
+
+For speed the forms take turns in one process, batch by batch, with as many threads as
+there are cores; a ratio is that of the sums of one turn. Every form has answered all
+batches before, for the scores.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from biobert_tf.export import exporting, litert, trained
+from biobert_tf.export.settings import ExportConfig
+from biobert_tf.tasks import ner, ner_reading
+from biobert_tf.tasks.ner_features import NerRecord
+
+SAVED_MODEL: Final = "tokens/"
+FORMS: Final = (SAVED_MODEL, litert.FLOAT, litert.INT8)
+
+Batch = Mapping[str, np.ndarray]
+Run = Callable[[Batch], np.ndarray]
+"""Probabilities of the labels of pieces, float32 `[batch, length, labels]`."""
+
+
+# --- the forms ----------------------------------------------------------------------
+
+
+def load_saved_model(directory: Path) -> Run:
+    """Returns the SavedModel that takes ids."""
+    loaded = tf.saved_model.load(str(directory))
+
+    def run(batch: Batch) -> np.ndarray:
+        tensors = {name: tf.constant(values) for name, values in batch.items()}
+        return loaded.signatures["serving_default"](**tensors)["probabilities"].numpy()
+
+    return run
+
+
+def load_litert(path: Path) -> Run:
+    """Returns a LiteRT file, on all cores."""
+    interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
+    runner = interpreter.get_signature_runner(litert.SIGNATURE)
+
+    def run(batch: Batch) -> np.ndarray:
+        return runner(**batch)["probabilities"]
+
+    return run
+
+
+def size(path: Path) -> int:
+    """Returns the bytes of a file, or of all files of a directory."""
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+# --- rows ---------------------------------------------------------------------------
+
+
+def batches(rows: Sequence[NerRecord], batch_size: int) -> list[Batch]:
+    """Returns rows as inputs of a model, each batch as long as its longest row."""
+    made: list[Batch] = []
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        length = max(len(row.pieces) for row in part)
+        made.append(
+            {
+                name: np.array([row.features[name][:length] for row in part], np.int32)
+                for name in ("input_ids", "input_mask", "segment_ids")
+            }
+        )
+    return made
+
+
+def probabilities(
+    rows: Sequence[NerRecord], made: Sequence[Batch], run: Run
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Runs all batches.
+
+    Returns:
+        The probabilities of the pieces of every row, and of all words, `[words,
+        labels]`.
+    """
+    of_rows = [values for batch in made for values in run(batch)]
+    of_words = [
+        values[position]
+        for row, values in zip(rows, of_rows, strict=True)
+        for _, position in row.words
+    ]
+    return of_rows, np.array(of_words)
+
+
+# --- what is printed ----------------------------------------------------------------
+
+
+def print_agreement(
+    task: ner.NerTask,
+    examples: Sequence[ner_reading.NerExample],
+    rows: Sequence[NerRecord],
+    made: Sequence[Batch],
+    runs: Mapping[str, Run],
+) -> None:
+    """Prints a line per form."""
+    wanted = None
+    print("form                        labels as   difference of probabilities      F1")
+    print("                            SavedModel       most          mean")
+    for name, run in runs.items():
+        of_rows, words = probabilities(rows, made, run)
+        wanted = words if wanted is None else wanted
+        same = float((words.argmax(-1) == wanted.argmax(-1)).mean())
+        difference = np.abs(words - wanted)
+        with np.errstate(divide="ignore"):
+            logs = [np.log(values) for values in of_rows]
+        predictions = task.decode(examples, rows, {"log_probs": logs})
+        f1 = task.score(examples, predictions, seed=0).f1
+        print(
+            f"{name:26} {100 * same:9.3f} % {difference.max():12.1e} "
+            f"{difference.mean():13.1e} {100 * f1:11.2f}",
+            flush=True,
+        )
+
+
+def seconds(run: Run, batch: Batch) -> float:
+    """Returns the wall-clock seconds of a batch."""
+    start = time.perf_counter()
+    run(batch)
+    return time.perf_counter() - start
+
+
+def print_speed(
+    made: Sequence[Batch], runs: Mapping[str, Run], turns: int, batch_size: int
+) -> None:
+    """Prints how many times faster LiteRT is, turn by turn."""
+    num_rows = sum(len(batch["input_ids"]) for batch in made)
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(turns):
+        sums = dict.fromkeys(runs, 0.0)
+        for batch in made:
+            for name, run in runs.items():
+                sums[name] += seconds(run, batch)
+        for name, value in sums.items():
+            times[name].append(value)
+    print(f"batch size {batch_size}")
+    for name, values in times.items():
+        ratios = [b / a for a, b in zip(values, times[SAVED_MODEL], strict=True)]
+        print(
+            f"{name:26} {num_rows / statistics.median(values):8.1f} rows/s, ratio to "
+            f"the SavedModel {statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
+            f"max {max(ratios):.2f}, {turns} turns)",
+            flush=True,
+        )
+
+
+def read(flags: Any) -> tuple[ner.NerTask, list[ner_reading.NerExample]]:
+    """Returns the task of the model and the sentences."""
+    found = trained.load(ExportConfig(model=flags.model, output=flags.model))
+    task = ner.NerTask(
+        tokenizer=found.tokenizer,
+        labels=found.labels,
+        max_seq_length=found.max_seq_length,
+        compat=found.settings.get("compat", "fixed"),
+    )
+    examples = ner_reading.read_examples(
+        flags.test_file, task.compat, needs_labels=True
+    )
+    return task, examples
+
+
+def main() -> None:
+    """Prints sizes, agreement and speed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--test_file", type=Path, required=True)
+    parser.add_argument("--batch_size", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--max_rows", type=int, help="to time (default: all)")
+    parser.add_argument("--turns", type=int, default=3)
+    flags = parser.parse_args()
+    task, examples = read(flags)
+    rows = task.featurize(examples)
+    num_words = sum(len(row.words) for row in rows)
+    print(f"{len(examples):,} sentences, {len(rows):,} rows, {num_words:,} words")
+    with tempfile.TemporaryDirectory() as folder:
+        directory = exporting.export(
+            ExportConfig(
+                model=flags.model, output=Path(folder) / "export", litert="both"
+            )
+        )
+        largest = size(directory / SAVED_MODEL)
+        for name in FORMS:
+            own = size(directory / name)
+            print(f"{name:26} {own / 2**20:8.1f} MiB {100 * own / largest:6.1f} %")
+        runs = {
+            SAVED_MODEL: load_saved_model(directory / SAVED_MODEL),
+            litert.FLOAT: load_litert(directory / litert.FLOAT),
+            litert.INT8: load_litert(directory / litert.INT8),
+        }
+        made = batches(rows, max(flags.batch_size))
+        print_agreement(task, examples, rows, made, runs)
+        for batch_size in flags.batch_size:
+            timed = batches(rows[: flags.max_rows], batch_size)
+            print_speed(timed, runs, flags.turns, batch_size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A served model as LiteRT (TensorFlow Lite) files: ids in, numbers out.
+
+litert/model.tflite            weights in float32
+litert/model_int8.tflite       the same, weights in int8 (dynamic range)
+
+Both have one signature, `tokens`, for rows of any number and length. What it gives is
+what the SavedModel's gives, without the strings. Only operations of LiteRT itself are
+in them: a model that would need others is not converted.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+
+from biobert_tf.export import saved_model
+from biobert_tf.export.served import Outputs, Served
+from biobert_tf.export.settings import LiteRt
+from biobert_tf.export.trained import Trained
+from biobert_tf.tokenization import FullTokenizer
+
+SIGNATURE: Final = "tokens"
+FLOAT: Final = "litert/model.tflite"
+INT8: Final = "litert/model_int8.tflite"
+
+_FILES: Final[Mapping[LiteRt, Mapping[str, str]]] = {
+    "none": {},
+    "float": {FLOAT: "float32"},
+    "int8": {INT8: "int8"},
+    "both": {FLOAT: "float32", INT8: "int8"},
+}
+"""Type of the weights by file, for what `--litert` says."""
+
+
+def save(
+    trained: Trained, served: Served, directory: Path, choice: LiteRt
+) -> dict[str, Any]:
+    """Writes the files of a model into the directory of its export.
+
+    Args:
+        trained: The model as it was read.
+        served: The model as it is exported, computing in float32.
+        directory: Of the export.
+        choice: Which files.
+
+    Returns:
+        What the model card says of them, ready for JSON: `files`, type of the weights
+        and size by name; `inputs` and `outputs` of the signature; and an `example`,
+        the values of the inputs for one row. Nothing if there are no files.
+    """
+    if choice == "none":
+        return {}
+
+    def score(batch: dict[str, tf.Tensor]) -> Outputs:
+        return {
+            name: values
+            for name, values in served.score(batch).items()
+            if values.dtype != tf.string
+        }
+
+    function = saved_model.tokens_function(served, score)
+    files = {}
+    with tempfile.TemporaryDirectory(dir=directory) as source:
+        saved_model.write(served, {SIGNATURE: function}, Path(source))
+        for name, weights in _FILES[choice].items():
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(_converted(source, weights))
+            files[name] = {"weights": weights, "bytes": path.stat().st_size}
+    return {
+        "files": files,
+        **saved_model.shapes({SIGNATURE: function})[SIGNATURE],
+        "example": _example(served, trained.tokenizer, trained.max_seq_length),
+    }
+
+
+def _converted(source: str, weights: str) -> bytes:
+    """Returns a SavedModel as a LiteRT model."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        source, signature_keys=[SIGNATURE]
+    )
+    if weights == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
+
+
+def _example(
+    served: Served, tokenizer: FullTokenizer, max_seq_length: int
+) -> dict[str, list[list[int]]]:
+    """Returns inputs of the signature, one row: the example that the model is given.
+
+    A masked LM has its first piece masked.
+    """
+    pieces, segments = ["[CLS]"], [0]
+    for segment, (text, *_) in enumerate(served.example.values()):
+        found = [*tokenizer.tokenize(text), "[SEP]"]
+        pieces += found
+        segments += [segment] * len(found)
+    row = {
+        "input_ids": tokenizer.convert_tokens_to_ids(pieces),
+        "input_mask": [1] * len(pieces),
+        "segment_ids": segments,
+    }
+    example = {name: [values[:max_seq_length]] for name, values in row.items()}
+    if "masked_lm_positions" in served.specs:
+        example["input_ids"][0][1] = tokenizer.vocab["[MASK]"]
+        example["masked_lm_positions"] = [[1]]
+    return example
