@@ -77,7 +77,8 @@ HEAVY = [
     "run_directory vocabularies.extension features.network",
     "finetune pretrain_run trained features.extraction export.trained",
     "ner_run re_run qa_run extract_features export.ner_graph export.model_card "
-    "export.saved_model export.qa_graph export.re_graph export.encoder_graph",
+    "export.saved_model export.qa_graph export.re_graph export.encoder_graph "
+    "export.yesno_graph",
     "re_folds re_predict qa_ask ner_annotator export.masked_lm_graph",
     "annotate_run api export.exporting export.serving",
     "demos cli_data",

@@ -32,6 +32,7 @@ from biobert_tf.export import (
     saved_model,
     trained,
     warmup,
+    yesno_graph,
 )
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import ExportConfig
@@ -45,6 +46,7 @@ _SERVE: Final[Mapping[str, Callable[[Trained], Served]]] = {
     "ner": ner_graph.serve,
     "qa": qa_graph.serve,
     "re": re_graph.serve,
+    "yesno": yesno_graph.serve,
 }
 
 

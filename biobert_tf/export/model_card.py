@@ -23,6 +23,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "ner": "Named entities of biomedical text",
     "re": "Relations between biomedical entities",
     "qa": "Answers to biomedical questions",
+    "yesno": "Yes or no to biomedical questions",
 }
 # Settings that say on what a model was trained.
 _DATA: Final = ("data_dir", "train_file", "input_file", "corpus_file", "task_name")

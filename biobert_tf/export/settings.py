@@ -7,8 +7,8 @@ from typing import Literal
 
 from biobert_tf.config import MixedPrecision, at_least, required, setting
 
-Kind = Literal["encoder", "masked_lm", "ner", "re", "qa"]
-KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa"]
+Kind = Literal["encoder", "masked_lm", "ner", "re", "qa", "yesno"]
+KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 PRECISIONS: dict[str, MixedPrecision] = {
@@ -29,7 +29,8 @@ class ExportConfig:
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: KindOrAuto = setting(
         "auto",
-        "encoder (vectors), masked_lm, ner, re, qa, or auto: what the weights are of.",
+        "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto: what the weights "
+        "are of.",
     )
     dtype: Dtype = setting(
         "float32", "Type to compute in: float32, bfloat16 or float16; weights stay."

@@ -14,7 +14,7 @@ from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
 from biobert_tf.tokenization import FullTokenizer
 from biobert_tf.training import precision
 
-_LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384}
+_LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384, "yesno": 384}
 """Where no settings say another; other kinds take what the model has positions for."""
 
 
@@ -100,7 +100,7 @@ def load(config: ExportConfig) -> Trained:
         encoder_config=parts.encoder_config,
         tokenizer=parts.tokenizer,
         max_seq_length=text.max_seq_length,
-        labels=labels if kind in ("ner", "re") else (),
+        labels=labels if kind in ("ner", "re", "yesno") else (),
         settings=settings,
         results=_beside(config.model, run_directory.RESULTS_FILE),
         precision=DeviceConfig(mixed_precision=PRECISIONS[config.dtype]),
@@ -144,9 +144,7 @@ def _kind(
             'one, {"labels": ["O", "B", "I"]} in the order of the ids',
         )
     if settings.get("question_type") == "yesno":
-        raise InputError.at(
-            checkpoint.source, None, "answers yes or no; such a model is not exported"
-        )
+        return "yesno"
     if "task_name" in settings or not any(label[0] in "BI" for label in labels):
         return "re"
     return "ner"
