@@ -65,7 +65,7 @@ HEAVY = [
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
-    "export.window_rows export.warmup",
+    "export.window_rows export.warmup export.graph_entities",
     "tasks.base export.served export.piece_windows export.qa_windows "
     "checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints.saved_model",
