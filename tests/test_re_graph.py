@@ -11,7 +11,9 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import files, heads
+from biobert_tf import checkpoints, files, heads
+from biobert_tf.checkpoints import native
+from biobert_tf.config import EncoderConfig
 from biobert_tf.errors import InputError
 from biobert_tf.export import (
     exporting,
@@ -28,7 +30,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.tasks import relation_features, relation_reading
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import custom
+from biobert_tf.tasks.relation_sets import SETS, custom
 from biobert_tf.tokenization import FullTokenizer
 
 LABELS = ("false", "helps", "harms")
@@ -250,3 +252,36 @@ def exported(folder, **settings):
     files.write_json(folder / "model/settings.json", known)
     config = ExportConfig(model=folder / "model", output=folder / "out", tokens=False)
     return serving.ExportedModel(exporting.export(config))
+
+
+# --- the original --------------------------------------------------------------------
+
+
+@pytest.mark.golden
+def test_probabilities_of_the_recorded_runs(golden):
+    """Texts in, what the original's run_re.py wrote out."""
+    runs = sorted(golden.glob("re/*/end_to_end/run.json"))
+    assert runs
+    for path in runs:
+        run = files.read_json(path)
+        flags = dict(flag.removeprefix("--").split("=") for flag in run["flags"])
+        assert flags["do_lower_case"] == "false"
+        config = EncoderConfig.from_json(golden / "model/bert_config.json")
+        labels = SETS[flags["task_name"]].labels
+        model = heads.SequenceClassifier(config, len(labels), seed=0)
+        checkpoint = golden / run["checkpoint"]
+        weights = checkpoints.read(checkpoint).weights
+        native.assign(model.variables, weights, source=checkpoint)
+        settings = ReSettings(
+            max_seq_length=int(flags.get("max_seq_length", 128)), compat="master"
+        )
+        tokenizer = FullTokenizer(golden / run["vocab"])
+        graph = re_graph.ReGraph(model, tokenizer, labels, settings)
+        test = path.parents[1] / "data/test.tsv"
+        rows = relation_reading.read_rows(test, "biobert")
+        found = graph.answer(tf.constant([row.text for row in rows]))
+        wanted = np.loadtxt(path.parent / "test_results.tsv", ndmin=2)
+        assert len(wanted) > 20
+        np.testing.assert_allclose(found["probabilities"], wanted, rtol=0, atol=1e-5)
+        best = [labels[i] for i in wanted.argmax(-1)]
+        assert [label.decode() for label in found["label"].numpy()] == best
