@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from biobert_tf import __version__
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig
 from biobert_tf.export.served import Served
-from biobert_tf.export.settings import PRECISIONS
+from biobert_tf.export.settings import DTYPES
 from biobert_tf.export.trained import Trained
 
 JSON: Final = "model_card.json"
@@ -48,7 +47,7 @@ def make(trained: Trained, served: Served, signatures: Mapping[str, Any]) -> dic
         "kind": served.kind,
         "version": __version__,
         "tensorflow": tf.__version__,
-        "dtype": _dtype(trained.precision),
+        "dtype": DTYPES[trained.precision.mixed_precision],
         "parameters": sum(
             math.prod(weight.shape)
             for weight in native.extract(served.model.variables).values()
@@ -69,12 +68,6 @@ def make(trained: Trained, served: Served, signatures: Mapping[str, Any]) -> dic
         "signatures": dict(signatures),
         "licence": _LICENCE,
     }
-
-
-def _dtype(precision: DeviceConfig) -> str:
-    return next(
-        name for name, mixed in PRECISIONS.items() if mixed == precision.mixed_precision
-    )
 
 
 def markdown(card: Mapping[str, Any]) -> str:

@@ -11,12 +11,17 @@ Kind = Literal["encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
-PRECISIONS: dict[str, MixedPrecision] = {
+PRECISIONS: dict[Dtype, MixedPrecision] = {
     "float32": "off",
     "bfloat16": "bfloat16",
     "float16": "float16",
 }
 """The `--mixed_precision` that computes in a type."""
+
+DTYPES: dict[MixedPrecision, Dtype] = {
+    precision: dtype for dtype, precision in PRECISIONS.items()
+}
+"""The type that a `--mixed_precision` computes in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,8 @@ class Trained:
         tokenizer: Of its vocabulary.
         max_seq_length: Most pieces of a row.
         labels: What it predicts; none for an encoder.
-        settings: Of its training, by flag; empty if they are not known.
+        settings: Of its training, or of a run that predicts with it, by flag; empty if
+            they are not known.
         results: Of its training, as in results.json; likewise.
         precision: What it is to compute in.
     """
@@ -65,15 +66,20 @@ class Trained:
         return model
 
 
-def load(config: ExportConfig) -> Trained:
+def load(config: ExportConfig, settings: Mapping[str, Any] | None = None) -> Trained:
     """Reads a trained model.
+
+    Args:
+        config: Where it is, and what is asked of it.
+        settings: How it predicts, by flag; default: those of its training.
 
     Raises:
         InputError: There is none, a file beside it is missing or malformed, or it is
             not of the kind that is asked for.
     """
     checkpoint = checkpoints.read(config.model)
-    settings = _beside(config.model, run_directory.SETTINGS_FILE)
+    if settings is None:
+        settings = _beside(config.model, run_directory.SETTINGS_FILE)
     labels = released.load_labels([config.model]) or ()
     found = _kind(checkpoint, settings, labels)
     kind: Kind = found if config.kind == "auto" else config.kind
