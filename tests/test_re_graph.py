@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, files, heads
 from biobert_tf.checkpoints import native
-from biobert_tf.config import EncoderConfig
+from biobert_tf.config import DeviceConfig, EncoderConfig
 from biobert_tf.errors import InputError
 from biobert_tf.export import (
     exporting,
@@ -32,6 +32,7 @@ from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, custom
 from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.training import precision
 
 LABELS = ("false", "helps", "harms")
 PLAIN = ReSettings(max_seq_length=16)
@@ -83,6 +84,28 @@ FORMS = {
 }
 
 
+def featurized(task, given, form):
+    """The texts that a run takes; it refuses entities that do not fit."""
+    taken, examples, records = [], [], []
+    for text in given:
+        spans = relation_reading.entity_spans(text, form)
+        example = RelationExample("0", text, None, spans)
+        with contextlib.suppress(InputError):
+            records += task.featurize([example])
+            taken.append(text)
+            examples.append(example)
+    return taken, examples, records
+
+
+def probabilities(model, records):
+    """What a model says of the rows of a run."""
+    batch = {
+        name: tf.constant([record.features[name] for record in records])
+        for name in ("input_ids", "input_mask", "segment_ids")
+    }
+    return tf.nn.softmax(model(batch)["logits"]).numpy()
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("entity_markers", [False, True])
 @pytest.mark.parametrize("compat", ["fixed", "master"])
@@ -103,23 +126,11 @@ def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    # A run refuses entities that do not fit.
-    given, records, examples = [], [], []
-    for text in FORMS[form]():
-        spans = relation_reading.entity_spans(text, form)
-        example = RelationExample("0", text, None, spans)
-        with contextlib.suppress(InputError):
-            records += task.featurize([example])
-            given.append(text)
-            examples.append(example)
+    given, examples, records = featurized(task, FORMS[form](), form)
     assert len(given) > 150
     assert (sum(record.is_windowed for record in records) > 5) == (compat == "fixed")
-    batch = {
-        name: tf.constant([record.features[name] for record in records])
-        for name in ("input_ids", "input_mask", "segment_ids")
-    }
     found = {name: values.numpy() for name, values in answer(given).items()}
-    wanted = tf.nn.softmax(model(batch)["logits"]).numpy()
+    wanted = probabilities(model, records)
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
     predictions = task.decode(examples, records, {"probabilities": wanted})
     assert [label.decode() for label in found["label"]] == [
@@ -128,6 +139,35 @@ def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
     assert found["is_cut"].tolist() == [record.is_cut for record in records]
     assert found["num_entities"].tolist() == [len(e.entities) for e in examples]
     assert answer(tf.constant([], tf.string))["label"].shape == (0,)
+
+
+@pytest.mark.parametrize(("mixed", "bound"), [("bfloat16", 2e-3), ("float16", 2e-4)])
+def test_another_type(tokenizer, mixed, bound):
+    """The run in this type, and nearly the run in float32."""
+    config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
+    exact = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    with precision.policy(DeviceConfig(mixed_precision=mixed)):
+        model = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    task = RelationTask(
+        tokenizer=tokenizer,
+        relation_set=custom(LABELS, "false"),
+        max_seq_length=16,
+        entity_markers=False,
+        class_weights=(1.0,) * 3,
+        compat="fixed",
+    )
+    given, _, records = featurized(task, FORMS["biobert"](), "biobert")
+    graph = re_graph.ReGraph(model, tokenizer, LABELS, PLAIN)
+    found = graph.answer(tf.constant(given))
+    assert found["probabilities"].dtype == tf.float32
+    # Measured against float32: 1.5e-3 and 1.1e-4.
+    for other, most in ((model, 1e-5), (exact, bound)):
+        wanted = probabilities(other, records)
+        np.testing.assert_allclose(found["probabilities"], wanted, rtol=0, atol=most)
+        labels = np.array(LABELS)[wanted.argmax(-1)]
+        assert (found["label"].numpy().astype(str) == labels).all()
+    # It is not computed in float32.
+    assert np.abs(found["probabilities"] - wanted).max() > 1e-5
 
 
 # --- entities ------------------------------------------------------------------------
