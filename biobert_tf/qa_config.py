@@ -88,10 +88,6 @@ class QaConfig(ScriptConfig):
                 f"--null_score_diff_threshold={self.null_score_diff_threshold}: must "
                 "be finite"
             )
-        if self.stages.do_export and self.question_type == "yesno":
-            raise InputError(
-                "--do_export: models of --question_type=yesno are not exported"
-            )
         if self.class_weights and self.question_type != "yesno":
             raise InputError("--class_weights is for --question_type=yesno")
         if self.version_2_with_negative and self.question_type != "squad":

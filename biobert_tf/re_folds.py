@@ -203,10 +203,14 @@ def _check_settings(fold: RelationConfig) -> None:
 
 
 def _is_done(fold: RelationConfig) -> bool:
-    """Whether a fold holds the results of all stages, computed with these settings."""
+    """Whether a fold holds the results of all stages, computed with these settings.
+
+    And the export, if there is to be one.
+    """
     from biobert_tf import finetune, run_directory
 
-    if not (fold.stages.output_dir / _RESULTS_FILE).exists():
+    wanted = [_RESULTS_FILE, *(["export"] if fold.stages.do_export else [])]
+    if not all((fold.stages.output_dir / name).exists() for name in wanted):
         return False
     results = _results(fold)
     stages = {"train": fold.stages.do_train, **_scored_stages(fold)}

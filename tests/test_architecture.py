@@ -66,7 +66,7 @@ HEAVY = [
     "heads record_streams checkpoints.archive checkpoints.native "
     "pretraining_data.inspection tasks.ner_features tasks.relation_features "
     "tasks.pretraining_masking export.graph_tokenizer export.ner_windows "
-    "export.window_rows export.warmup",
+    "export.window_rows export.warmup export.graph_entities",
     "tasks.base export.served export.piece_windows export.qa_windows "
     "checkpoints.huggingface checkpoints.tf1 training.schedule",
     "checkpoints.saved_model",
@@ -78,7 +78,8 @@ HEAVY = [
     "run_directory vocabularies.extension features.network",
     "finetune pretrain_run trained features.extraction export.trained",
     "ner_run re_run qa_run extract_features export.ner_graph export.model_card "
-    "export.saved_model export.qa_graph export.re_graph export.encoder_graph",
+    "export.saved_model export.qa_graph export.re_graph export.encoder_graph "
+    "export.yesno_graph",
     "re_folds re_predict qa_ask ner_annotator export.masked_lm_graph",
     "re_classifier export.litert",
     "annotate_run api export.exporting export.serving",

@@ -1,11 +1,16 @@
 """Vectors and masked pieces of raw text inside a graph."""
 
+import gzip
+import json
+
 import ner_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import encoder, heads
+from biobert_tf import checkpoints, encoder, heads
+from biobert_tf.checkpoints import native
+from biobert_tf.config import EncoderConfig
 from biobert_tf.export import encoder_graph, masked_lm_graph
 from biobert_tf.tasks import ner_features
 from biobert_tf.tokenization import FullTokenizer
@@ -106,3 +111,49 @@ def test_masked_pieces(tokenizer):
     assert not found["probabilities"][1].any()
     assert answer(tf.constant([], tf.string))["starts"].shape == (0, 0)
     assert answer(["aspirin", ""])["starts"].shape == (2, 0)
+
+
+@pytest.mark.golden
+def test_vectors_of_the_recorded_run(golden):
+    """Those of texts that the original takes as they are: alone and not too long."""
+    folder = golden / "extract_features"
+    settings = json.loads((folder / "settings.json").read_text())
+    config = EncoderConfig.from_json(golden / settings["config"])
+    model = encoder_graph.EncoderModel(config, seed=0)
+    weights = checkpoints.read(golden / settings["checkpoint"]).weights
+    native.assign(model.variables, weights, source=folder)
+    tokenizer = FullTokenizer(golden / settings["vocab"])
+    given = (folder / "input.txt").read_text("utf-8").split("\n")
+    num_compared = 0
+    for name, run in settings["runs"].items():
+        if run["returncode"]:
+            continue
+        flags = dict(flag.removeprefix("--").split("=") for flag in run["flags"])
+        assert flags["do_lower_case"] == "false"
+        length = int(flags["max_seq_length"])
+        graph = encoder_graph.EncoderGraph(model, tokenizer, length)
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt") as lines:
+            rows = [json.loads(line)["features"] for line in lines]
+        for text, features in zip(given, rows, strict=False):
+            if "|||" in text or len(tokenizer.tokenize(text)) > length - 2:
+                continue
+            found = {
+                k: v.numpy()[0] for k, v in graph.answer(tf.constant([text])).items()
+            }
+            # [CLS] and [SEP] have no place in the text.
+            inner = features[1:-1]
+            names = [piece.decode() for piece in found["pieces"]]
+            assert names == [feature["token"] for feature in inner]
+            wanted = [
+                next(x["values"] for x in feature["layers"] if x["index"] == -1)
+                for feature in inner
+            ]
+            np.testing.assert_allclose(
+                found["sequence_output"],
+                np.reshape(wanted, (len(inner), config.hidden_size)),
+                rtol=0,
+                # What its README calls fair: the recording has six digits.
+                atol=1.1e-5,
+            )
+            num_compared += len(inner)
+    assert num_compared > 50

@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import logging
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import ner_toys
 import numpy as np
@@ -125,6 +129,23 @@ def test_the_tool_of_tensorflow_runs_it(exported):
     command = ["run", f"--dir={exported}/tokens", *flags, f"--input_exprs={values}"]
     result = subprocess.run([tool, *command], capture_output=True, text=True)
     assert "Result for output key probabilities" in result.stdout, result.stderr
+
+
+def test_the_tool_of_tensorflow_takes_text(exported):
+    """As docs/serving.md calls it."""
+    page = (Path(__file__).parents[1] / "docs/serving.md").read_text("utf-8")
+    [block] = re.findall(r"^python -c .*?(?=\n```)", page, re.DOTALL | re.MULTILINE)
+    line = block.replace("\\\n", " ").replace("exported/ncbi", str(exported))
+    words = shlex.split(line)
+    command = [sys.executable, *words[1:]]
+    result = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    assert result.returncode == 0, result.stderr
+    shown = result.stdout.split("Result for output key ")
+    [words_shown] = [part for part in shown if part.startswith("words:")]
+    assert words_shown == (
+        "words:\n[[b'BRCA1' b'in' b'breast' b'cancer' b'.']\n"
+        " [b'aspirin' b'' b'' b'' b'']]\n"
+    )
 
 
 def test_the_folder_stands_alone(exported):
@@ -309,14 +330,44 @@ def test_what_is_no_export(tmp_path):
         serving.ExportedModel(tmp_path)
 
 
-def test_a_run_exports_its_model(tmp_path, capsys):
+def test_a_run_exports_its_model(tmp_path, capsys, caplog):
     toy = ner_toys.Toy(tmp_path)
     flags = {"do_export": True, "num_train_epochs": 1}
     try:
-        assert program.run(cli.ner, toy.argv(**flags)) == 0
+        with caplog.at_level(logging.INFO):
+            assert program.run(cli.ner, toy.argv(**flags)) == 0
     finally:
         ner_toys.forget_determinism()
     card = files.read_json(toy.output / "export" / model_card.JSON)
     assert card["kind"] == "ner"
     assert card["scores"]["test"]["f1"] is not None
-    assert "wrote" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "wrote" in said.out
+    # What TensorFlow tells of a write is for nobody.
+    assert "exported a model of kind ner" in caplog.text
+    for noise in ("Assets written", "will be renamed"):
+        assert noise not in caplog.text + said.err
+
+
+def test_a_run_exports_what_it_predicts_with(tmp_path):
+    """The settings are those of the run, not of the model that it was given."""
+    model = re_toys.write_model(tmp_path / "model", ("0", "1"))
+    known = {"task_name": "gad", "entity_markers": False, "max_seq_length": 12}
+    files.write_json(model / "settings.json", known)
+    toy = re_toys.Toy(tmp_path / "toy")
+    flags = {"init_checkpoint": model, "do_train": False, "do_export": True}
+    try:
+        assert (
+            program.run(
+                cli.re,
+                toy.argv(**flags, max_seq_length=10, compat="master"),
+            )
+            == 0
+        )
+    finally:
+        ner_toys.forget_determinism()
+    card = files.read_json(toy.output / "export" / model_card.JSON)
+    assert card["max_seq_length"] == 10
+    assert card["settings"]["compat"] == "master"
+    kept = files.read_json(toy.output / "export/assets/settings.json")
+    assert kept["compat"] == "master"

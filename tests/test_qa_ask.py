@@ -13,6 +13,8 @@ import qa_toys as toys
 
 from biobert_tf import cli, files, program, qa_ask
 from biobert_tf.config import DeviceConfig
+from biobert_tf.export import exporting
+from biobert_tf.export.settings import ExportConfig
 from biobert_tf.questions.contexts import NamedText, read_contexts
 from biobert_tf.tasks.qa_decoding import Answer, Prediction
 
@@ -175,9 +177,6 @@ def test_standard_input(trained, monkeypatch, capsys):
 
 
 def test_an_exported_model(trained, tmp_path, capsys):
-    from biobert_tf.export import exporting
-    from biobert_tf.export.settings import ExportConfig
-
     exported = tmp_path / "exported"
     exporting.export(ExportConfig(model=trained, output=exported, tokens=False))
     path = tmp_path / "a.txt"
@@ -223,6 +222,8 @@ def test_yes_or_no(toy, tmp_path, capsys):
         question_type="yesno",
         num_train_epochs=100,
     )
+    exported = tmp_path / "exported"
+    exporting.export(ExportConfig(model=model, output=exported, tokens=False))
     for i, (_, question, context, is_yes) in enumerate(rows):
         text = tmp_path / f"{i}.txt"
         text.write_text(context)
@@ -231,6 +232,8 @@ def test_yes_or_no(toy, tmp_path, capsys):
         probability, answer, place = printed.rstrip("\n").split("  ")
         assert (answer, place) == ("yes" if is_yes else "no", f"[{text}]")
         assert float(probability) > 0.5
+        again = ask(exported, capsys, question=question, context=text)
+        assert again[:2] == (0, printed)
 
 
 # --- bad input ------------------------------------------------------------------------

@@ -383,6 +383,15 @@ def test_a_stage_that_was_not_run_is_run(toy):
     assert toy.run() == []
 
 
+def test_a_fold_without_its_export_is_run(toy):
+    toy.run()
+    assert toy.run(do_export=True) == ["1", "2", "3"]
+    for name in "13":
+        (toy.output / name / "export").mkdir()
+    assert toy.run(do_export=True) == ["2"]
+    assert toy.run() == []
+
+
 def test_predicted_is_not_trained(toy, monkeypatch):
     from biobert_tf import finetune
 

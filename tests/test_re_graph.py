@@ -1,6 +1,8 @@
 """Relations found inside a graph are those that a run predicts."""
 
+import contextlib
 import dataclasses
+import itertools
 import random
 
 import ner_toys
@@ -9,15 +11,31 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import heads
-from biobert_tf.export import graph_text, re_graph
-from biobert_tf.tasks import relation_reading
+from biobert_tf import checkpoints, files, heads
+from biobert_tf.checkpoints import native
+from biobert_tf.config import DeviceConfig, EncoderConfig
+from biobert_tf.errors import InputError
+from biobert_tf.export import (
+    exporting,
+    graph_entities,
+    graph_text,
+    re_graph,
+    serving,
+    window_rows,
+)
+from biobert_tf.export.graph_entities import Entities
+from biobert_tf.export.graph_tokenizer import Pieces
+from biobert_tf.export.re_graph import ReSettings
+from biobert_tf.export.settings import ExportConfig
+from biobert_tf.tasks import relation_features, relation_reading
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import custom
+from biobert_tf.tasks.relation_sets import SETS, custom
 from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.training import precision
 
 LABELS = ("false", "helps", "harms")
+PLAIN = ReSettings(max_seq_length=16)
 
 
 @pytest.fixture
@@ -36,50 +54,83 @@ def texts(seed, number):
     ]
 
 
-def in_the_middle():
+def in_the_middle(first="@GENE$", second="@DISEASE$"):
     """Texts too long on both sides of two entities that stand together."""
     words = ["aspirin", "Liver", "cancer", "severe", "with", "."] * 6
     return [
-        " ".join([*words[:before], "@GENE$ helps @DISEASE$", *words[:behind]])
+        " ".join([*words[:before], first, "helps", second, *words[:behind]])
         for before in (14, 17, 30)
         for behind in (1, 12, 33)
     ]
 
 
+def marked_texts(seed, number):
+    """Texts with marks, spaced or not, whole or broken."""
+    rng = random.Random(seed)
+    words = ["aspirin", "Liver", "cancer", "nephritis", "@GENE$", ">", "]", "[", "<<"]
+    words += [">>", "[[", "]]", "<< aspirin >>", "[[ \u00a0cancer ]]", "<<aspirin>>"]
+    words += ["[[Liver]]", "<<\u00e9>>>", "[[2-[[4-x]y]]]", "<<  >>", "<<>>", "\u00ad"]
+    found = []
+    for _ in range(number):
+        picked = rng.choices(words, k=rng.choice([0, 1, 4, 9, 20]))
+        found.append(rng.choice([" ", ""]).join(picked))
+    pairs = [("<< aspirin >>", "[[ cancer ]]"), ("[[Liver]]", "<<nephritis>>")]
+    return [*found, *(text for pair in pairs for text in in_the_middle(*pair))]
+
+
+FORMS = {
+    "biobert": lambda: [*texts(1, 200), *in_the_middle()],
+    "scibert": lambda: marked_texts(1, 250),
+}
+
+
+def featurized(task, given, form):
+    """The texts that a run takes; it refuses entities that do not fit."""
+    taken, examples, records = [], [], []
+    for text in given:
+        spans = relation_reading.entity_spans(text, form)
+        example = RelationExample("0", text, None, spans)
+        with contextlib.suppress(InputError):
+            records += task.featurize([example])
+            taken.append(text)
+            examples.append(example)
+    return taken, examples, records
+
+
+def probabilities(model, records):
+    """What a model says of the rows of a run."""
+    batch = {
+        name: tf.constant([record.features[name] for record in records])
+        for name in ("input_ids", "input_mask", "segment_ids")
+    }
+    return tf.nn.softmax(model(batch)["logits"]).numpy()
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("entity_markers", [False, True])
-def test_equal_to_the_run(tokenizer, entity_markers):
+@pytest.mark.parametrize("compat", ["fixed", "master"])
+def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
     config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
     model = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    read = {"max_seq_length": 16, "entity_markers": entity_markers, "compat": compat}
     task = RelationTask(
         tokenizer=tokenizer,
         relation_set=custom(LABELS, "false"),
-        max_seq_length=16,
-        entity_markers=entity_markers,
         class_weights=(1.0,) * 3,
-        compat="fixed",
+        **read,
     )
-    graph = re_graph.ReGraph(model, tokenizer, LABELS, 16, entity_markers)
+    settings = ReSettings(**read, is_marked=form == "scibert")
+    graph = re_graph.ReGraph(model, tokenizer, LABELS, settings)
     answer = tf.function(
         graph.answer,
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    # A run refuses entities that do not fit.
-    given, records, examples = [], [], []
-    for text in [*texts(1, 200), *in_the_middle()]:
-        spans = relation_reading.entity_spans(text, "biobert")
-        if len(spans) < 3:
-            example = RelationExample("0", text, None, spans)
-            records += task.featurize([example])
-            given.append(text)
-            examples.append(example)
-    assert sum(record.is_windowed for record in records) > 5
-    batch = {
-        name: tf.constant([record.features[name] for record in records])
-        for name in ("input_ids", "input_mask", "segment_ids")
-    }
+    given, examples, records = featurized(task, FORMS[form](), form)
+    assert len(given) > 150
+    assert (sum(record.is_windowed for record in records) > 5) == (compat == "fixed")
     found = {name: values.numpy() for name, values in answer(given).items()}
-    wanted = tf.nn.softmax(model(batch)["logits"]).numpy()
+    wanted = probabilities(model, records)
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
     predictions = task.decode(examples, records, {"probabilities": wanted})
     assert [label.decode() for label in found["label"]] == [
@@ -90,18 +141,187 @@ def test_equal_to_the_run(tokenizer, entity_markers):
     assert answer(tf.constant([], tf.string))["label"].shape == (0,)
 
 
-def test_placeholders_are_those_of_the_readers(tokenizer):
-    given = [*texts(2, 300), "@GENE$", "@", "@A", "@A\n$", "$@A-_\u00e9$ @@A$", ""]
-    graph = re_graph.ReGraph(
-        heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1), tokenizer, "ab", 16, False
+@pytest.mark.parametrize(("mixed", "bound"), [("bfloat16", 2e-3), ("float16", 2e-4)])
+def test_another_type(tokenizer, mixed, bound):
+    """The run in this type, and nearly the run in float32."""
+    config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
+    exact = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    with precision.policy(DeviceConfig(mixed_precision=mixed)):
+        model = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    task = RelationTask(
+        tokenizer=tokenizer,
+        relation_set=custom(LABELS, "false"),
+        max_seq_length=16,
+        entity_markers=False,
+        class_weights=(1.0,) * 3,
+        compat="fixed",
     )
+    given, _, records = featurized(task, FORMS["biobert"](), "biobert")
+    graph = re_graph.ReGraph(model, tokenizer, LABELS, PLAIN)
+    found = graph.answer(tf.constant(given))
+    assert found["probabilities"].dtype == tf.float32
+    # Measured against float32: 1.5e-3 and 1.1e-4.
+    for other, most in ((model, 1e-5), (exact, bound)):
+        wanted = probabilities(other, records)
+        np.testing.assert_allclose(found["probabilities"], wanted, rtol=0, atol=most)
+        labels = np.array(LABELS)[wanted.argmax(-1)]
+        assert (found["label"].numpy().astype(str) == labels).all()
+    # It is not computed in float32.
+    assert np.abs(found["probabilities"] - wanted).max() > 1e-5
+
+
+# --- entities ------------------------------------------------------------------------
+
+
+def in_bytes(text, *places):
+    return [len(text[:place].encode()) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("form", "find", "given"),
+    [
+        (
+            "biobert",
+            graph_entities.placeholders,
+            [*texts(2, 300), "@GENE$", "@", "@A", "@A\n$", "$@A-_\u00e9$ @@A$", ""],
+        ),
+        (
+            "scibert",
+            graph_entities.marked,
+            [
+                *marked_texts(2, 400),
+                *("<<a>>", "<<a", "a>>", "<< a >>", "<<a>>>", "<< a >>>", "", "<<<a>>"),
+                *("<< a\n>>", "<<a >> << b>>", "<<a>> << b >>", "[[a]][[b]]<<c>>"),
+                *("[[[a]]]", "<<  >>", "<< \u2003 >>", "<<\u2003b\u00a0>> [[ ]]"),
+            ],
+        ),
+    ],
+)
+def test_entities_are_those_of_the_readers(tokenizer, form, find, given):
+    model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
+    graph = re_graph.ReGraph(model, tokenizer, "ab", PLAIN)
     found = graph_text.characters(tf.constant(given))
-    spans = graph_text.placeholders(found, graph._tokenizer.traits(found.codes))
-    columns = (values.numpy().tolist() for values in spans)
+    entities = find(found, graph._tokenizer.traits(found.codes))
+    found_columns = [values.numpy().tolist() for values in entities]
     wanted = [
-        (len(text[: span.start].encode()), len(text[: span.end].encode()), row)
+        (
+            *in_bytes(text, span.start, span.end),
+            row,
+            *in_bytes(text, span.inner_start, span.inner_end),
+            span.role,
+        )
         for row, text in enumerate(given)
-        for span in relation_reading.entity_spans(text, "biobert")
+        for span in relation_reading.entity_spans(text, form)
     ]
-    assert list(zip(*columns, strict=True)) == wanted
+    assert list(zip(*found_columns, strict=True)) == wanted
     assert len(wanted) > 100
+
+
+# --- what is kept --------------------------------------------------------------------
+
+
+def random_row(rng, room):
+    """The number of pieces of a row, and where its entities stand."""
+    long = rng.choices(range(1, 5 * room), k=9)
+    num_pieces = rng.choice([0, 1, room - 1, room, room + 1, *long])
+    # Entities of up to five pieces, anywhere.
+    starts = sorted(rng.sample(range(num_pieces), min(num_pieces, rng.randint(0, 3))))
+    stops = [*starts[1:], num_pieces]
+    return num_pieces, [
+        range(start, min(stop, start + rng.randint(1, 5)))
+        for start, stop in zip(starts, stops, strict=False)
+    ]
+
+
+def test_what_a_row_shows(tokenizer):
+    """`relation_features.view`, row by row; every piece is a byte."""
+    rng, room = random.Random(3), PLAIN.max_seq_length - 2
+    drawn = [random_row(rng, room) for _ in range(3000)]
+    rows = [row for row in drawn if relation_features.view(*row, room) is not None]
+    wanted = [relation_features.view(*row, room) for row in rows]
+    assert len(rows) > 2500
+    # Kept in one stretch that is not the beginning; in several.
+    gaps = [sum(b - a > 1 for a, b in itertools.pairwise(view)) for view in wanted]
+    first = [view[0] if view else 0 for view in wanted]
+    assert sum(gap == 0 and f > 0 for gap, f in zip(gaps, first, strict=True)) > 100
+    assert sum(gap > 0 for gap in gaps) > 100
+    starts, units = columns(
+        (i, row) for row, (size, _) in enumerate(rows) for i in range(size)
+    )
+    spans = columns(
+        (entity.start, entity.stop, row)
+        for row, (_, entities) in enumerate(rows)
+        for entity in entities
+    )
+    model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
+    graph = re_graph.ReGraph(model, tokenizer, "ab", PLAIN)
+    ids = window_rows.by_unit(starts, units, len(rows))
+    pieces = Pieces(starts, starts, starts + 1, units)
+    nothing = [tf.zeros_like(spans[0])] * 3
+    kept = graph._kept(pieces, Entities(*spans, *nothing), ids)
+    assert kept.to_list() == wanted
+
+
+def columns(rows):
+    return [tf.constant(column) for column in zip(*rows, strict=True)]
+
+
+# --- the form of the training --------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["auto", "scibert"])
+def test_a_model_of_marks(tmp_path, said):
+    """Its files tell the form that its settings leave open."""
+    re_toys.write_marked(tmp_path / "data", train=re_toys.MARKED)
+    loaded = exported(tmp_path, data_format=said, data_dir=str(tmp_path / "data"))
+    found = loaded(text=["<< aspirin >> causes [[ cancer ]] .", "@GENE$"])
+    assert found["num_entities"].tolist() == [2, 0]
+
+
+def test_a_form_that_nothing_tells(tmp_path, caplog):
+    loaded = exported(tmp_path, data_format="auto", data_dir="absent")
+    found = loaded(text=["<< aspirin >> causes [[ cancer ]] .", "@GENE$"])
+    assert found["num_entities"].tolist() == [0, 1]
+    assert "absent is not there to tell the form of its texts" in caplog.text
+
+
+def exported(folder, **settings):
+    """An export of a model with random weights, loaded."""
+    re_toys.write_model(folder / "model", ("0", "1"))
+    known = {"task_name": "custom", "max_seq_length": 16, **settings}
+    files.write_json(folder / "model/settings.json", known)
+    config = ExportConfig(model=folder / "model", output=folder / "out", tokens=False)
+    return serving.ExportedModel(exporting.export(config))
+
+
+# --- the original --------------------------------------------------------------------
+
+
+@pytest.mark.golden
+def test_probabilities_of_the_recorded_runs(golden):
+    """Texts in, what the original's run_re.py wrote out."""
+    runs = sorted(golden.glob("re/*/end_to_end/run.json"))
+    assert runs
+    for path in runs:
+        run = files.read_json(path)
+        flags = dict(flag.removeprefix("--").split("=") for flag in run["flags"])
+        assert flags["do_lower_case"] == "false"
+        config = EncoderConfig.from_json(golden / "model/bert_config.json")
+        labels = SETS[flags["task_name"]].labels
+        model = heads.SequenceClassifier(config, len(labels), seed=0)
+        checkpoint = golden / run["checkpoint"]
+        weights = checkpoints.read(checkpoint).weights
+        native.assign(model.variables, weights, source=checkpoint)
+        settings = ReSettings(
+            max_seq_length=int(flags.get("max_seq_length", 128)), compat="master"
+        )
+        tokenizer = FullTokenizer(golden / run["vocab"])
+        graph = re_graph.ReGraph(model, tokenizer, labels, settings)
+        test = path.parents[1] / "data/test.tsv"
+        rows = relation_reading.read_rows(test, "biobert")
+        found = graph.answer(tf.constant([row.text for row in rows]))
+        wanted = np.loadtxt(path.parent / "test_results.tsv", ndmin=2)
+        assert len(wanted) > 20
+        np.testing.assert_allclose(found["probabilities"], wanted, rtol=0, atol=1e-5)
+        best = [labels[i] for i in wanted.argmax(-1)]
+        assert [label.decode() for label in found["label"].numpy()] == best

@@ -22,6 +22,7 @@ from typing import Any, Final
 from biobert_tf import files, released, run_directory
 from biobert_tf.checkpoints import tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
+from biobert_tf.config import to_dict
 from biobert_tf.errors import InputError
 from biobert_tf.export import (
     encoder_graph,
@@ -34,10 +35,12 @@ from biobert_tf.export import (
     saved_model,
     trained,
     warmup,
+    yesno_graph,
 )
 from biobert_tf.export.served import Served
-from biobert_tf.export.settings import ExportConfig
+from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained
+from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,11 +50,16 @@ _SERVE: Final[Mapping[str, Callable[[Trained], Served]]] = {
     "ner": ner_graph.serve,
     "qa": qa_graph.serve,
     "re": re_graph.serve,
+    "yesno": yesno_graph.serve,
 }
 
 
-def export(config: ExportConfig) -> Path:
+def export(config: ExportConfig, settings: Mapping[str, Any] | None = None) -> Path:
     """Exports a model; the directory is whole or as it was before.
+
+    Args:
+        config: What to export, and where to.
+        settings: How it predicts, by flag; default: as it was trained.
 
     Returns:
         The directory.
@@ -60,7 +68,7 @@ def export(config: ExportConfig) -> Path:
         InputError: The model cannot be read, or the directory holds something else.
     """
     _require_free(config.output)
-    found = trained.load(config)
+    found = trained.load(config, settings)
     served = _SERVE[found.kind](found)
     with _replacing_directory(config.output) as directory:
         functions = saved_model.save(served, directory, config.tokens)
@@ -76,13 +84,13 @@ def export(config: ExportConfig) -> Path:
 
 
 def export_run(settings: Any) -> Path:
-    """Exports the model of a run, from its own directory to `export` in it.
+    """Exports the model of a run to `export` in its directory: as the run predicts.
 
     A run that has only predicted has no weights of its own; then those that it was
     given are exported.
 
     Args:
-        settings: Of a script; its groups `stages`, `text` and `model` are read.
+        settings: Of a script.
 
     Returns:
         The directory.
@@ -96,7 +104,9 @@ def export_run(settings: Any) -> Path:
             output=output_dir / "export",
             do_lower_case=settings.text.do_lower_case,
             max_seq_length=settings.text.max_seq_length,
-        )
+            dtype=DTYPES[precision.chosen(settings.device)],
+        ),
+        to_dict(settings),
     )
 
 

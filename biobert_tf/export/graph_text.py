@@ -201,17 +201,25 @@ def occurrences(found: Characters, word: str) -> Spans:
         found: The characters of the texts.
         word: More than one character.
     """
-    codes, ends, rows = found.codes, found.ends, found.units
-    is_first_N = codes == ord(word[0])
-    for char in word[1:]:
-        codes, ends = following(codes, NOTHING), following(ends, NOTHING)
-        rows = following(rows, NOTHING)
-        is_first_N &= (codes == ord(char)) & (rows == found.units)
+    is_first_N = begins(found, word)
+    ends = found.ends
+    for _ in word[1:]:
+        ends = following(ends, NOTHING)
     return Spans(
         tf.boolean_mask(found.starts, is_first_N),
         tf.boolean_mask(ends, is_first_N),
         tf.boolean_mask(found.units, is_first_N),
     )
+
+
+def begins(found: Characters, word: str) -> tf.Tensor:
+    """Says of every character whether a word begins with it, bool `[N]`."""
+    codes, rows = found.codes, found.units
+    is_first_N = codes == ord(word[0])
+    for char in word[1:]:
+        codes, rows = following(codes, NOTHING), following(rows, NOTHING)
+        is_first_N &= (codes == ord(char)) & (rows == found.units)
+    return is_first_N
 
 
 def inside(found: Characters, spans: Spans) -> tf.Tensor:

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from biobert_tf import __version__
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig
 from biobert_tf.export.served import Served
-from biobert_tf.export.settings import PRECISIONS
+from biobert_tf.export.settings import DTYPES
 from biobert_tf.export.trained import Trained
 
 JSON: Final = "model_card.json"
@@ -23,6 +22,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "ner": "Named entities of biomedical text",
     "re": "Relations between biomedical entities",
     "qa": "Answers to biomedical questions",
+    "yesno": "Yes or no to biomedical questions",
 }
 # Settings that say on what a model was trained.
 _DATA: Final = ("data_dir", "train_file", "input_file", "corpus_file", "task_name")
@@ -59,7 +59,7 @@ def make(
         "kind": served.kind,
         "version": __version__,
         "tensorflow": tf.__version__,
-        "dtype": _dtype(trained.precision),
+        "dtype": DTYPES[trained.precision.mixed_precision],
         "parameters": sum(
             math.prod(weight.shape)
             for weight in native.extract(served.model.variables).values()
@@ -81,12 +81,6 @@ def make(
         "litert": dict(litert),
         "licence": _LICENCE,
     }
-
-
-def _dtype(precision: DeviceConfig) -> str:
-    return next(
-        name for name, mixed in PRECISIONS.items() if mixed == precision.mixed_precision
-    )
 
 
 def markdown(card: Mapping[str, Any]) -> str:

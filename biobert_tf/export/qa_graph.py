@@ -10,8 +10,7 @@ Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts 
 ends, A answers of all questions, N best answers.
 """
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -28,8 +27,6 @@ from biobert_tf.export.qa_windows import (
 )
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
-from biobert_tf.qa_config import QaConfig
-from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tokenization import UNKNOWN, FullTokenizer
 
 _SPACES = "[ \t\r\n\u202f]+"
@@ -64,7 +61,11 @@ class QaGraph:
         tokenizer: FullTokenizer,
         settings: QaSettings,
     ) -> None:
-        """Keeps its arguments as constants of a graph."""
+        """Keeps its arguments as constants of a graph.
+
+        Raises:
+            InputError: The settings leave no room for a context.
+        """
         self._model = model
         self._reader = QaReader(tokenizer, settings)
         self._vocab = tokenizer.vocab
@@ -258,24 +259,7 @@ def serve(trained: Trained) -> Served:
     model = trained.build(
         lambda config: heads.SpanClassifier(config, seed=0), new_head=("bert/pooler",)
     )
-    names = [field.name for field in dataclasses.fields(QaSettings)]
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(QaConfig)
-        if field.name in names
-    }
-    known = {
-        name: trained.settings[name] for name in defaults if name in trained.settings
-    }
-    values: dict[str, Any] = {**defaults, **known}
-    settings = QaSettings(**values, max_seq_length=trained.max_seq_length)
-    # Refuses lengths that leave no room.
-    Featurizer(
-        tokenizer=trained.tokenizer,
-        max_seq_length=settings.max_seq_length,
-        doc_stride=settings.doc_stride,
-        max_query_length=settings.max_query_length,
-    )
+    settings = QaSettings.of(trained.settings, trained.max_seq_length)
     graph = QaGraph(model, trained.tokenizer, settings)
     return Served(
         kind="qa",

@@ -6,33 +6,64 @@ windows, S best starts and ends.
 """
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import tensorflow as tf
 
 from biobert_tf.export import graph_text, window_rows
 from biobert_tf.export.graph_text import NOTHING, Words
 from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.qa_config import QaConfig
+from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tokenization import FullTokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QaSettings:
-    """What decides which windows are read and which spans are answers.
+class WindowSettings:
+    """What decides which windows are read.
 
     Attributes:
         max_seq_length: Pieces of a window, question included.
         doc_stride: Pieces from the start of a window to that of the next.
         max_query_length: Pieces of a question; what is longer is cut off.
+    """
+
+    max_seq_length: int
+    doc_stride: int
+    max_query_length: int
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any], max_seq_length: int) -> Self:
+        """Returns the settings of a training.
+
+        Args:
+            known: By flag; those of run_qa.py stand for what is missing.
+            max_seq_length: Pieces of a window.
+        """
+        own = {field.name for field in dataclasses.fields(cls)} - {"max_seq_length"}
+        defaults = {
+            field.name: field.default
+            for field in dataclasses.fields(QaConfig)
+            if field.name in own
+        }
+        values: dict[str, Any] = {
+            name: known.get(name, default) for name, default in defaults.items()
+        }
+        return cls(**values, max_seq_length=max_seq_length)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QaSettings(WindowSettings):
+    """What decides which windows are read and which spans are answers.
+
+    Attributes:
         n_best_size: Starts and ends considered per window; answers per question.
         max_answer_length: Longest answer, in pieces.
         version_2_with_negative: Whether a question may have no answer.
         null_score_diff_threshold: See `qa_decoding.DecodingSettings`.
     """
 
-    max_seq_length: int
-    doc_stride: int
-    max_query_length: int
     n_best_size: int
     max_answer_length: int
     version_2_with_negative: bool
@@ -82,8 +113,19 @@ class Windows(NamedTuple):
 class QaReader:
     """Cuts questions and contexts."""
 
-    def __init__(self, tokenizer: FullTokenizer, settings: QaSettings) -> None:
-        """Keeps its arguments as constants of a graph."""
+    def __init__(self, tokenizer: FullTokenizer, settings: WindowSettings) -> None:
+        """Keeps its arguments as constants of a graph.
+
+        Raises:
+            InputError: The settings leave no room for a context.
+        """
+        # It is the one that refuses lengths.
+        Featurizer(
+            tokenizer=tokenizer,
+            max_seq_length=settings.max_seq_length,
+            doc_stride=settings.doc_stride,
+            max_query_length=settings.max_query_length,
+        )
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
         self._settings = settings

@@ -1,30 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relations of raw text inside a graph: what `tasks.relation` says of it.
 
-A text holds its entities as placeholders (`@GENE$`). One that is too long is cut around
-them as in training (`relation_features.view`).
+A text holds its entities as placeholders (`@GENE$`), or in `<< >>` and `[[ ]]` if the
+model was trained on these. One that is too long is cut around them as in training
+(`relation_features.view`).
 
 Shape suffixes: B texts, N most pieces of a text, P pieces of all texts, E entities of
 all texts, M most entities of a text.
 """
 
+import dataclasses
+import logging
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.errors import InputError
-from biobert_tf.export import graph_text, window_rows
+from biobert_tf.export import graph_entities, graph_text, window_rows
+from biobert_tf.export.graph_entities import Entities
 from biobert_tf.export.graph_text import Characters, Spans
 from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
+from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation_features import MARKERS
 from biobert_tf.tokenization import FullTokenizer
 
+_LOG = logging.getLogger(__name__)
+
 _FAR: Final = 2**30
 """Further away than any piece."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReSettings:
+    """What decides which pieces of a text are read.
+
+    Attributes:
+        max_seq_length: Pieces of a row.
+        entity_markers: Whether entities are set between `MARKERS`.
+        is_marked: Whether they stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
+        compat: `master` cuts off the end of a long text, entities or not.
+    """
+
+    max_seq_length: int
+    entity_markers: bool = False
+    is_marked: bool = False
+    compat: Literal["fixed", "master"] = "fixed"
 
 
 class ReGraph:
@@ -35,16 +59,18 @@ class ReGraph:
         model: heads.SequenceClassifier,
         tokenizer: FullTokenizer,
         labels: Sequence[str],
-        max_seq_length: int,
-        entity_markers: bool,
+        settings: ReSettings,
     ) -> None:
         """Keeps its arguments as constants of a graph; see `relation.RelationTask`."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
         self._labels = tf.constant(list(labels))
-        self._room = max_seq_length - 2
-        self._entity_markers = entity_markers
+        self._room = settings.max_seq_length - 2
+        self._settings = settings
+        self._find = (
+            graph_entities.marked if settings.is_marked else graph_entities.placeholders
+        )
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
@@ -59,7 +85,7 @@ class ReGraph:
         """Returns which relation texts state.
 
         Args:
-            text: Strings `[batch]`, UTF-8, with placeholders.
+            text: Strings `[batch]`, UTF-8, with placeholders or marks.
 
         Returns:
             `label`, strings `[batch]`; `probabilities`, float32 `[batch, labels]`, in
@@ -68,10 +94,10 @@ class ReGraph:
         """
         num_texts = tf.size(text)
         found = graph_text.characters(text)
-        entities = graph_text.placeholders(found, self._tokenizer.traits(found.codes))
+        entities = self._find(found, self._tokenizer.traits(found.codes))
         pieces = self._pieces(found, entities)
         ids = window_rows.by_unit(pieces.ids, pieces.units, num_texts)
-        kept = tf.ragged.boolean_mask(ids, self._view(pieces, entities, ids))
+        kept = self._kept(pieces, entities, ids)
         rows = window_rows.between(kept, self._vocab["[CLS]"], self._vocab["[SEP]"])
         specs = {
             "label": tf.TensorSpec([], tf.string),
@@ -90,10 +116,13 @@ class ReGraph:
 
     # --- pieces ----------------------------------------------------------------------
 
-    def _pieces(self, found: Characters, entities: Spans) -> Pieces:
+    def _pieces(self, found: Characters, entities: Entities) -> Pieces:
         """Returns the pieces of texts, with entities between markers if so trained."""
-        if not self._entity_markers:
+        if not self._settings.entity_markers:
             return self._tokenizer(found)
+        # Markers stand for the marks.
+        is_inner_N = graph_text.inside(found, entities.inner)
+        found = found.where(is_inner_N | ~graph_text.inside(found, entities.spans))
         # Entities, and what is between them, are cut each for itself.
         places_N = graph_text.text_places(found.units, found.starts)
         borders = [
@@ -117,13 +146,10 @@ class ReGraph:
         )
         return self._with_markers(pieces._replace(units=rows_P), entities)
 
-    def _with_markers(self, pieces: Pieces, entities: Spans) -> Pieces:
+    def _with_markers(self, pieces: Pieces, entities: Entities) -> Pieces:
         """Puts the markers of its role before and behind every entity."""
-        first = tf.searchsorted(entities.rows, entities.rows)
-        number_E = tf.range(tf.size(entities.rows)) - first
-        roles_E = tf.minimum(number_E, len(MARKERS) - 1)
         ids = tf.constant([[self._vocab[m] for m in pair] for pair in MARKERS])
-        before_E, behind_E = tf.unstack(tf.gather(ids, roles_E), axis=1)
+        before_E, behind_E = tf.unstack(tf.gather(ids, entities.roles), axis=1)
         # Before what begins where they stand, and behind what ends there.
         orders = [
             graph_text.text_places(pieces.units, pieces.starts * 4 + 1),
@@ -141,6 +167,15 @@ class ReGraph:
         return Pieces(*(tf.gather(tf.concat(c, 0), order) for c in columns))
 
     # --- what is kept ----------------------------------------------------------------
+
+    def _kept(
+        self, pieces: Pieces, entities: Entities, ids: tf.RaggedTensor
+    ) -> tf.RaggedTensor:
+        """Returns the ids of the pieces that a row shows."""
+        if self._settings.compat == "master":
+            # PARITY(run_re.py:convert_single_example): an entity may be cut off.
+            return ids[:, : self._room]
+        return tf.ragged.boolean_mask(ids, self._view(pieces, entities.spans, ids))
 
     def _view(
         self, pieces: Pieces, entities: Spans, ids: tf.RaggedTensor
@@ -210,26 +245,20 @@ def serve(trained: Trained) -> Served:
     """Returns a trained RE model, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit, or it reads entities in another form.
+        InputError: Its weights do not fit.
     """
-    entity_markers = bool(trained.settings.get("entity_markers"))
-    if entity_markers and trained.settings.get("data_format") == "scibert":
-        raise InputError.at(
-            trained.checkpoint.source,
-            None,
-            "was trained on << >> and [[ ]] with --entity_markers; only models of "
-            "placeholders can be exported with them",
-        )
     model = trained.build(
         lambda config: heads.SequenceClassifier(config, len(trained.labels), seed=0)
     )
-    graph = ReGraph(
-        model,
-        trained.tokenizer,
-        trained.labels,
-        trained.max_seq_length,
-        entity_markers,
+    settings = ReSettings(
+        max_seq_length=trained.max_seq_length,
+        entity_markers=trained.settings.get("entity_markers", False),
+        is_marked=_is_marked(trained),
+        compat=trained.settings.get("compat", "fixed"),
     )
+    graph = ReGraph(model, trained.tokenizer, trained.labels, settings)
+    shown = "<< BRCA1 >>", "[[ cancer ]]"
+    first, second = shown if settings.is_marked else ("@GENE$", "@DISEASE$")
     return Served(
         kind="re",
         model=model,
@@ -237,5 +266,24 @@ def serve(trained: Trained) -> Served:
         answer=graph.answer,
         score=graph.score,
         specs=input_specs(trained.max_seq_length),
-        example={"text": ("@GENE$ is associated with @DISEASE$ in adults.",)},
+        example={"text": (f"{first} is associated with {second} in adults.",)},
     )
+
+
+def _is_marked(trained: Trained) -> bool:
+    """Says whether a model was trained on SciBERT's files.
+
+    Settings of `auto` do not; then the files do, if they are still there.
+    """
+    form = trained.settings.get("data_format", "biobert")
+    if form != "auto":
+        return form == "scibert"
+    data_dir = Path(trained.settings["data_dir"])
+    if data_dir.is_dir():
+        return relation_reading.detect(data_dir) == "scibert"
+    _LOG.warning(
+        "%s is not there to tell the form of its texts: entities are taken for "
+        "placeholders such as @GENE$",
+        data_dir,
+    )
+    return False

@@ -6,7 +6,9 @@ saved_model.pb, variables/     text in, `serving_default`; ids in, `tokens`; rec
 tokens/                        the last two alone, for plain TensorFlow
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,4 +102,19 @@ def write(served: Served, functions: Mapping[str, Function], directory: Path) ->
     module = tf.Module()
     # The variables alone: Keras would store its layers once more beside them.
     module.weights = list(served.model.variables)
-    tf.saved_model.save(module, str(directory), signatures=dict(functions))
+    with _quiet():
+        tf.saved_model.save(module, str(directory), signatures=dict(functions))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leaves out what TensorFlow tells of the names that it gives to tensors."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

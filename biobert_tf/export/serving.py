@@ -44,7 +44,7 @@ class ExportedModel:
 
     @property
     def kind(self) -> str:
-        """Returns what the model does: `ner`, `re`, `qa`, `masked_lm` or `encoder`."""
+        """Returns what the model does: see `settings.Kind`."""
         return self.card["kind"]
 
     def __call__(self, **texts: Sequence[str]) -> dict[str, np.ndarray]:

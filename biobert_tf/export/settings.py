@@ -8,17 +8,22 @@ from typing import Literal
 from biobert_tf.config import MixedPrecision, at_least, required, setting
 from biobert_tf.errors import InputError
 
-Kind = Literal["encoder", "masked_lm", "ner", "re", "qa"]
-KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa"]
+Kind = Literal["encoder", "masked_lm", "ner", "re", "qa", "yesno"]
+KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 LiteRt = Literal["none", "float", "int8", "both"]
 
-PRECISIONS: dict[str, MixedPrecision] = {
+PRECISIONS: dict[Dtype, MixedPrecision] = {
     "float32": "off",
     "bfloat16": "bfloat16",
     "float16": "float16",
 }
 """The `--mixed_precision` that computes in a type."""
+
+DTYPES: dict[MixedPrecision, Dtype] = {
+    precision: dtype for dtype, precision in PRECISIONS.items()
+}
+"""The type that a `--mixed_precision` computes in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +36,8 @@ class ExportConfig:
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: KindOrAuto = setting(
         "auto",
-        "encoder (vectors), masked_lm, ner, re, qa, or auto: what the weights are of.",
+        "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto: what the weights "
+        "are of.",
     )
     dtype: Dtype = setting(
         "float32", "Type to compute in: float32, bfloat16 or float16; weights stay."

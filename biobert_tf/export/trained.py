@@ -14,7 +14,7 @@ from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
 from biobert_tf.tokenization import FullTokenizer
 from biobert_tf.training import precision
 
-_LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384}
+_LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384, "yesno": 384}
 """Where no settings say another; other kinds take what the model has positions for."""
 
 
@@ -29,7 +29,8 @@ class Trained:
         tokenizer: Of its vocabulary.
         max_seq_length: Most pieces of a row.
         labels: What it predicts; none for an encoder.
-        settings: Of its training, by flag; empty if they are not known.
+        settings: Of its training, or of a run that predicts with it, by flag; empty if
+            they are not known.
         results: Of its training, as in results.json; likewise.
         precision: What it is to compute in.
     """
@@ -65,15 +66,20 @@ class Trained:
         return model
 
 
-def load(config: ExportConfig) -> Trained:
+def load(config: ExportConfig, settings: Mapping[str, Any] | None = None) -> Trained:
     """Reads a trained model.
+
+    Args:
+        config: Where it is, and what is asked of it.
+        settings: How it predicts, by flag; default: those of its training.
 
     Raises:
         InputError: There is none, a file beside it is missing or malformed, or it is
             not of the kind that is asked for.
     """
     checkpoint = checkpoints.read(config.model)
-    settings = _beside(config.model, run_directory.SETTINGS_FILE)
+    if settings is None:
+        settings = _beside(config.model, run_directory.SETTINGS_FILE)
     labels = released.load_labels([config.model]) or ()
     found = _kind(checkpoint, settings, labels)
     kind: Kind = found if config.kind == "auto" else config.kind
@@ -100,7 +106,7 @@ def load(config: ExportConfig) -> Trained:
         encoder_config=parts.encoder_config,
         tokenizer=parts.tokenizer,
         max_seq_length=text.max_seq_length,
-        labels=labels if kind in ("ner", "re") else (),
+        labels=labels if kind in ("ner", "re", "yesno") else (),
         settings=settings,
         results=_beside(config.model, run_directory.RESULTS_FILE),
         precision=DeviceConfig(mixed_precision=PRECISIONS[config.dtype]),
@@ -144,9 +150,7 @@ def _kind(
             'one, {"labels": ["O", "B", "I"]} in the order of the ids',
         )
     if settings.get("question_type") == "yesno":
-        raise InputError.at(
-            checkpoint.source, None, "answers yes or no; such a model is not exported"
-        )
+        return "yesno"
     if "task_name" in settings or not any(label[0] in "BI" for label in labels):
         return "re"
     return "ner"

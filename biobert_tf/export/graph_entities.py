@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entities of sentences inside a graph: those of `relation_reading.entity_spans`.
+
+Shape suffixes: N characters, C places where an entity could begin, E entities, B texts.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from biobert_tf.export import graph_text
+from biobert_tf.export.characters import Trait
+from biobert_tf.export.graph_text import NOTHING, Characters, Spans, has
+
+
+class Entities(NamedTuple):
+    """Entities in the order of the texts, all vectors int32 `[E]`.
+
+    Attributes:
+        starts: Byte where each begins in its text, its marks included.
+        ends: Byte behind each.
+        rows: Text that each is of.
+        inner_starts: Byte where it begins without marks; the same for a placeholder.
+        inner_ends: Likewise.
+        roles: Which of the two it is; see `relation_reading.EntitySpan`.
+    """
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+    rows: tf.Tensor
+    inner_starts: tf.Tensor
+    inner_ends: tf.Tensor
+    roles: tf.Tensor
+
+    @property
+    def spans(self) -> Spans:
+        """Returns them with their marks."""
+        return Spans(self.starts, self.ends, self.rows)
+
+    @property
+    def inner(self) -> Spans:
+        """Returns them without their marks."""
+        return Spans(self.inner_starts, self.inner_ends, self.rows)
+
+
+def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
+    """Returns the placeholders of texts; see `graph_text.placeholders`."""
+    spans = graph_text.placeholders(found, traits_N)
+    first = tf.searchsorted(spans.rows, spans.rows)
+    roles = tf.minimum(tf.range(tf.size(spans.rows)) - first, 1)
+    return Entities(*spans, spans.starts, spans.ends, roles)
+
+
+# --- marks --------------------------------------------------------------------------
+
+
+class _Matches(NamedTuple):
+    """Where a pattern could match, vectors `[N]`, by the character it would begin at.
+
+    Attributes:
+        is_match: Whether it does.
+        ends: Character behind, int32.
+        opening: Length of the opening mark, int32.
+        closing: Length of the closing mark, int32.
+    """
+
+    is_match: tf.Tensor
+    ends: tf.Tensor
+    opening: tf.Tensor
+    closing: tf.Tensor
+
+
+def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
+    """Returns what stands in `<< >>` and `[[ ]]`.
+
+    Args:
+        found: The characters of the texts.
+        traits_N: Theirs.
+    """
+    first, second = (_matches(found, *pair) for pair in ("<>", "[]"))
+    # No character begins both.
+    both = _Matches(
+        first.is_match | second.is_match,
+        *(
+            tf.where(first.is_match, a, b)
+            for a, b in zip(first[1:], second[1:], strict=True)
+        ),
+    )
+    starts_C = tf.cast(tf.where(both.is_match)[:, 0], tf.int32)
+    starts = tf.gather(starts_C, _one_after_another(starts_C, both.ends))
+    ends, opening, closing, roles = (
+        tf.gather(values, starts)
+        for values in (*both[1:], tf.cast(second.is_match, tf.int32))
+    )
+    inner_starts, inner_ends = _stripped(
+        found, traits_N, starts + opening, ends - closing
+    )
+    return Entities(
+        tf.gather(found.starts, starts),
+        tf.gather(found.ends, ends - 1),
+        tf.gather(found.units, starts),
+        inner_starts,
+        inner_ends,
+        roles,
+    )
+
+
+def _matches(found: Characters, left: str, right: str) -> _Matches:
+    """Returns where entities in one kind of marks could begin.
+
+    Marks are set apart by spaces in texts that have some so, and are not in others.
+    """
+    is_more_N = graph_text.begins(found, right * 3)
+    spaced = _between(
+        found, f"{left * 2} ", graph_text.begins(found, f" {right * 2}"), 3
+    )
+    tight = _between(
+        found, left * 2, graph_text.begins(found, right * 2) & ~is_more_N, 2
+    )
+    num_texts = tf.reduce_max(tf.concat([[-1], found.units], 0)) + 1
+    is_spaced_B = tf.math.unsorted_segment_max(
+        tf.cast(spaced.is_match, tf.int32), found.units, num_texts
+    )
+    is_spaced_N = tf.gather(is_spaced_B, found.units) > 0
+    return _Matches(
+        *(tf.where(is_spaced_N, a, b) for a, b in zip(spaced, tight, strict=True))
+    )
+
+
+def _between(
+    found: Characters, opening: str, is_closing_N: tf.Tensor, size: int
+) -> _Matches:
+    """Returns where an opening mark stands, and the nearest closing one behind it.
+
+    Args:
+        found: The characters of the texts.
+        opening: The mark.
+        is_closing_N: Where the other begins.
+        size: Its length.
+    """
+    num_N = tf.size(found.codes)
+    closings = tf.cast(tf.where(is_closing_N)[:, 0], tf.int32)
+    # Something must stand between.
+    behind_N = tf.range(num_N) + len(opening) + 1
+    number_N = tf.searchsorted(closings, behind_N)
+    closing_N = tf.gather(tf.concat([closings, [num_N]], 0), number_N)
+    rows = tf.concat([found.units, [NOTHING]], 0)
+    is_match_N = graph_text.begins(found, opening)
+    is_match_N &= tf.gather(rows, closing_N) == found.units
+    return _Matches(
+        is_match_N,
+        closing_N + size,
+        tf.fill([num_N], len(opening)),
+        tf.fill([num_N], size),
+    )
+
+
+def _one_after_another(starts_C: tf.Tensor, ends_N: tf.Tensor) -> tf.Tensor:
+    """Returns which of some places are taken, if none may begin within another.
+
+    Args:
+        starts_C: Characters, growing.
+        ends_N: Behind what begins at each character.
+    """
+    num_C = tf.size(starts_C)
+    next_C = tf.searchsorted(starts_C, tf.gather(ends_N, starts_C))
+    taken = tf.TensorArray(tf.int32, size=0, dynamic_size=True, element_shape=[])
+    # The first of a text is taken, and is the next of the last of the text before.
+    _, taken = tf.while_loop(
+        lambda place, _: place < num_C,
+        lambda place, array: (next_C[place], array.write(array.size(), place)),
+        (tf.constant(0), taken),
+    )
+    return taken.stack()
+
+
+def _stripped(
+    found: Characters, traits_N: tf.Tensor, first_E: tf.Tensor, behind_E: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the bytes of stretches of characters without the spaces at their ends."""
+    is_letter_N = ~has(traits_N, Trait.NER_SPACE)
+    letters = tf.cast(tf.where(is_letter_N)[:, 0], tf.int32)
+    number_E = tf.searchsorted(letters, first_E)
+    last_number_E = tf.searchsorted(letters, behind_E) - 1
+    is_empty_E = last_number_E < number_E
+    letters = tf.concat([letters, [0]], 0)
+    letter_E = tf.where(is_empty_E, first_E, tf.gather(letters, number_E))
+    last_letter_E = tf.gather(letters, tf.where(is_empty_E, 0, last_number_E))
+    starts_E = tf.gather(found.starts, letter_E)
+    ends_E = tf.gather(found.ends, last_letter_E)
+    return starts_E, tf.where(is_empty_E, starts_E, ends_E)

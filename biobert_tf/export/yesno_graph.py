@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Yes or no to questions inside a graph: what `bioasq_yesno.decode` says of passages.
+
+Shape suffixes: B questions, K windows.
+"""
+
+import tensorflow as tf
+
+from biobert_tf import heads
+from biobert_tf.errors import InputError
+from biobert_tf.export import window_rows
+from biobert_tf.export.qa_windows import QaReader, WindowSettings
+from biobert_tf.export.served import Outputs, Served, input_specs
+from biobert_tf.export.trained import Trained
+from biobert_tf.tasks.yesno_reading import LABELS
+from biobert_tf.tokenization import FullTokenizer
+
+
+class YesNoGraph:
+    """Decides strings."""
+
+    def __init__(
+        self,
+        model: heads.SequenceClassifier,
+        tokenizer: FullTokenizer,
+        settings: WindowSettings,
+    ) -> None:
+        """Keeps its arguments as constants of a graph.
+
+        Raises:
+            InputError: The settings leave no room for a context.
+        """
+        self._model = model
+        self._reader = QaReader(tokenizer, settings)
+        self._max_seq_length = settings.max_seq_length
+
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns what windows say alone, in the form of `answer`."""
+        return _outputs(self._evidence(batch)["evidence"])
+
+    def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
+        """Returns whether contexts answer questions with yes.
+
+        Args:
+            question: Strings `[batch]`, UTF-8.
+            context: Likewise, of any length.
+
+        Returns:
+            `label`, "yes" or "no", `[batch]`; `probabilities` of no and yes, float32
+            `[batch, 2]`; `evidence`, how much speaks for yes, in logits, float32
+            `[batch]`: the mean of the windows, 0 for a context without a word. The
+            evidence of several contexts of one question is their mean.
+        """
+        contexts = self._reader.contexts(context)
+        windows, ids, segments = self._reader.windows(question, contexts)
+        scored = window_rows.in_batches(
+            self._evidence,
+            window_rows.inputs(ids, segments, self._max_seq_length),
+            {"evidence": tf.TensorSpec([], tf.float64)},
+        )
+        return _outputs(
+            tf.math.unsorted_segment_mean(
+                scored["evidence"], windows.rows, tf.size(question)
+            )
+        )
+
+    def _evidence(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns how much in windows speaks for yes, float64 `[K]`."""
+        # Differences of float32 would lose digits that those of the training keep.
+        logits_K2 = tf.cast(self._model(batch, training=False)["logits"], tf.float64)
+        no, yes = (LABELS.index(label) for label in ("no", "yes"))
+        return {"evidence": logits_K2[:, yes] - logits_K2[:, no]}
+
+
+def _outputs(evidence: tf.Tensor) -> Outputs:
+    """Returns what evidence means; none at all means no, as in a run."""
+    labels = tf.constant(list(LABELS))
+    signs = tf.constant([-1.0, 1.0], tf.float64)
+    return {
+        "label": tf.gather(labels, tf.cast(evidence > 0, tf.int32)),
+        "probabilities": tf.cast(
+            tf.sigmoid(evidence[:, tf.newaxis] * signs), tf.float32
+        ),
+        "evidence": tf.cast(evidence, tf.float32),
+    }
+
+
+def serve(trained: Trained) -> Served:
+    """Returns a trained model of yes and no, ready to be exported.
+
+    Raises:
+        InputError: Its weights do not fit, or its labels are others.
+    """
+    if trained.labels != LABELS:
+        raise InputError.at(
+            trained.checkpoint.source,
+            None,
+            f"has the labels {' '.join(trained.labels)}; a model of yes/no questions "
+            f"has {' '.join(LABELS)}",
+        )
+    model = trained.build(
+        lambda config: heads.SequenceClassifier(config, len(LABELS), seed=0)
+    )
+    settings = WindowSettings.of(trained.settings, trained.max_seq_length)
+    graph = YesNoGraph(model, trained.tokenizer, settings)
+    return Served(
+        kind="yesno",
+        model=model,
+        text_inputs=("question", "context"),
+        answer=graph.answer,
+        score=graph.score,
+        specs=input_specs(trained.max_seq_length),
+        example={
+            "question": ("Is cystic fibrosis caused by mutations in CFTR?",),
+            "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),
+        },
+    )
