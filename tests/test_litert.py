@@ -38,6 +38,7 @@ MODELS = {
     "ner": (heads.TokenClassifier(CONFIG, 5, seed=1), ner_toys.LABELS),
     "qa": (heads.SpanClassifier(CONFIG, seed=1), ("start", "end")),
     "re": (heads.SequenceClassifier(CONFIG, 2, seed=1), ("0", "1")),
+    "yesno": (heads.SequenceClassifier(CONFIG, 2, seed=1), ("no", "yes")),
 }
 OUTPUTS = {
     "encoder": {"sequence_output", "pooled_output"},
@@ -45,6 +46,7 @@ OUTPUTS = {
     "ner": {"probabilities"},
     "qa": {"start_logits", "end_logits"},
     "re": {"probabilities"},
+    "yesno": {"probabilities", "evidence"},
 }
 # Those with a value or more for every piece.
 OF_PIECES = {
@@ -53,13 +55,21 @@ OF_PIECES = {
     "ner": {"probabilities"},
     "qa": {"start_logits", "end_logits"},
     "re": set(),
+    "yesno": set(),
 }
 # How far int8 may be off, as a share of the largest output: twice what was measured,
-# 0.0198 (of the pooled output), 0.0107, 0.0030, 0.0058 and 0.0022.
-NEAR = {"encoder": 0.04, "masked_lm": 0.022, "ner": 0.006, "qa": 0.012, "re": 0.005}
+# 0.0198 (of the pooled output), 0.0107, 0.0030, 0.0058, 0.0022 and 0.0058.
+NEAR = {
+    "encoder": 0.04,
+    "masked_lm": 0.022,
+    "ner": 0.006,
+    "qa": 0.012,
+    "re": 0.005,
+    "yesno": 0.012,
+}
 # Rows and pieces, up to the positions of the model.
 SIZES = [(1, 3), (3, LENGTH), (2, 7), (1, LENGTH)]
-SETTINGS = {"re": {"task_name": "gad"}}
+SETTINGS = {"re": {"task_name": "gad"}, "yesno": {"question_type": "yesno"}}
 NAMES = {"float": litert.FLOAT, "int8": litert.INT8}
 
 

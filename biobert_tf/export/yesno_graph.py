@@ -36,7 +36,8 @@ class YesNoGraph:
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns what windows say alone, in the form of `answer`."""
-        return _outputs(self._evidence(batch)["evidence"])
+        # LiteRT has no operations for float64.
+        return _outputs(self._evidence(batch, tf.float32)["evidence"])
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         """Returns whether contexts answer questions with yes.
@@ -54,7 +55,7 @@ class YesNoGraph:
         contexts = self._reader.contexts(context)
         windows, ids, segments = self._reader.windows(question, contexts)
         scored = window_rows.in_batches(
-            self._evidence,
+            lambda batch: self._evidence(batch, tf.float64),
             window_rows.inputs(ids, segments, self._max_seq_length),
             {"evidence": tf.TensorSpec([], tf.float64)},
         )
@@ -64,10 +65,15 @@ class YesNoGraph:
             )
         )
 
-    def _evidence(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns how much in windows speaks for yes, float64 `[K]`."""
-        # Differences of float32 would lose digits that those of the training keep.
-        logits_K2 = tf.cast(self._model(batch, training=False)["logits"], tf.float64)
+    def _evidence(self, batch: dict[str, tf.Tensor], dtype: tf.DType) -> Outputs:
+        """Returns how much in windows speaks for yes, `[K]`.
+
+        Args:
+            batch: Of the model.
+            dtype: Float64 for sums of windows: differences of float32 would lose
+                digits that those of the training keep.
+        """
+        logits_K2 = tf.cast(self._model(batch, training=False)["logits"], dtype)
         no, yes = (LABELS.index(label) for label in ("no", "yes"))
         return {"evidence": logits_K2[:, yes] - logits_K2[:, no]}
 
@@ -75,7 +81,7 @@ class YesNoGraph:
 def _outputs(evidence: tf.Tensor) -> Outputs:
     """Returns what evidence means; none at all means no, as in a run."""
     labels = tf.constant(list(LABELS))
-    signs = tf.constant([-1.0, 1.0], tf.float64)
+    signs = tf.constant([-1.0, 1.0], evidence.dtype)
     return {
         "label": tf.gather(labels, tf.cast(evidence > 0, tf.int32)),
         "probabilities": tf.cast(
