@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from biobert_tf.annotate import jobs, places
-from biobert_tf.annotate.document import Added, Mention, Passage
+from biobert_tf.annotate import conll, jobs, places
+from biobert_tf.annotate.document import Added, Loaded, Mention
 from biobert_tf.annotate.jobs import Item, Job
+from biobert_tf.annotate.raw_sentences import RawSentence
 from biobert_tf.annotate.settings import AnnotateConfig
 from biobert_tf.errors import InputError
-from biobert_tf.ner_annotator import Annotator, FoundEntity
+from biobert_tf.ner_annotator import Annotator, Document, FoundEntity
 from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
@@ -97,10 +98,10 @@ def _annotated(
     """Yields the documents of a job with their entities; reports now and then."""
     waiting: collections.deque[Item] = collections.deque()
 
-    def texts() -> Iterator[tuple[Passage, ...]]:
+    def texts() -> Iterator[Document]:
         for item in job.documents():
             waiting.append(item)
-            yield item.loaded.document.passages
+            yield _read(item.loaded)
 
     begin = last = time.monotonic()
     for number, found in enumerate(annotator.annotate(texts()), start=1):
@@ -111,6 +112,21 @@ def _annotated(
             last = now
             rate = number / (now - begin)
             _LOG.info("%d documents annotated, %.1f a second", number, rate)
+
+
+def _read(loaded: Loaded) -> Document:
+    """Returns what the models read: the words of a file of words, else the text."""
+    document, source = loaded.document, loaded.source
+    if not isinstance(source, conll.Source):
+        return document.passages
+    offsets_of = [
+        tuple((word.start, word.end) for word in sentence)
+        for sentence in source.sentences
+    ]
+    return [
+        RawSentence(tuple(document.slice(*place) for place in offsets), offsets)
+        for offsets in offsets_of
+    ]
 
 
 def _mention(item: Item, entity: FoundEntity) -> Mention:

@@ -34,8 +34,8 @@ _NEEDED: Final = frozenset(("compat", "do_lower_case", "max_seq_length"))
 # Sorted by length together; few enough that the first results come soon.
 _MAX_HELD_WORDS: Final = 50_000
 
-Document = Sequence[Passage]
-"""The text of a document: passages with their offsets in it."""
+Document = Sequence[Passage | RawSentence]
+"""The text of a document: passages with their offsets in it, or what is cut already."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -223,7 +223,11 @@ def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
     num_words = 0
     for document in documents:
         sentences = [
-            sentence for passage in document for sentence in raw_sentences.cut(passage)
+            sentence
+            for part in document
+            for sentence in (
+                [part] if isinstance(part, RawSentence) else raw_sentences.cut(part)
+            )
         ]
         held.append(sentences)
         num_words += sum(len(sentence.words) for sentence in sentences)

@@ -76,6 +76,21 @@ def test_formats(model, tmp_path, capsys, name):
     assert entities(output) == {"a": EXPECTED}
 
 
+def test_sentences_of_conll_are_those_of_the_file(model, tmp_path, capsys):
+    """As if each came alone: no entity is found over the end of one."""
+    sentences = ["aspirin helps", "aspirin/nephritis", "severe Liver", "cancer ."]
+    rows = "\n\n".join(sentence.replace(" ", "\n") for sentence in sentences)
+    source = write(tmp_path / "a.conll", f"-DOCSTART-\n\n{rows}\n")
+    together, alone = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert annotate(model, capsys, source, together, input_format="conll")[0] == 0
+    source = write(tmp_path / "b.txt", "\n".join(sentences))
+    assert annotate(model, capsys, source, alone, input_format="lines")[0] == 0
+    [found] = entities(together).values()
+    expected = [each for own in entities(alone).values() for each in own]
+    assert len(found) == 3
+    assert [each[:2] for each in found] == [each[:2] for each in expected]
+
+
 def test_html(model, tmp_path, capsys):
     source = write(tmp_path / "a.txt", TEXT + "<script>")
     status, _ = annotate(model, capsys, source, tmp_path / "out.html")
