@@ -17,7 +17,7 @@ from biobert_tf.pretraining_data import pairs as pair_making
 from biobert_tf.pretraining_data.documents import PieceTable
 from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.pretraining_masking import DynamicMasking, choose
-from biobert_tf.training import precision
+from biobert_tf.training import precision as precisions
 from biobert_tf.training.trainer import Trainer
 
 PIECES = PieceTable.of(toys.ID)
@@ -148,7 +148,7 @@ def train(*, strategy=None, device=None, recompute=False, **settings):
         return rows.batch(8 // strategy.num_replicas_in_sync, True)
 
     task = dataclasses.replace(toys.STATIC, recompute=recompute)
-    with strategy.scope(), precision.policy(device or DeviceConfig()):
+    with strategy.scope(), precisions.policy(device or DeviceConfig()):
         model = task.build_model(engine.without_dropout(toys.CONFIG), seed=1)
         rates = optimizer.LinearWarmupDecay(1e-2, 10, 0)
         made = optimizer.build("adamw", rates, model.trainable_variables)
@@ -234,7 +234,7 @@ def test_recomputing_changes_nothing(mode, precision):
     """With dropout: the same masks must be drawn again."""
 
     def gradients(recompute):
-        with precision.policy(DeviceConfig(mixed_precision=precision)):
+        with precisions.policy(DeviceConfig(mixed_precision=precision)):
             step, _ = gradient_step(recompute)
             if mode != "eager":
                 step = tf.function(step, jit_compile=mode == "xla")
@@ -274,7 +274,7 @@ def test_blocks_run_twice():
 
 def test_training_step_lowers():
     task = dataclasses.replace(toys.STATIC, recompute=True)
-    with precision.policy(DeviceConfig(mixed_precision="bfloat16")):
+    with precisions.policy(DeviceConfig(mixed_precision="bfloat16")):
         model = task.build_model(toys.CONFIG, seed=1)
         rates = optimizer.LinearWarmupDecay(1e-2, 10, 2)
         made = optimizer.build("lamb", rates, model.trainable_variables)

@@ -13,7 +13,7 @@ from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.qa import SpanTask
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_sets import SETS
-from biobert_tf.training import precision
+from biobert_tf.training import precision as precisions
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer
 
@@ -251,7 +251,7 @@ def train(
         rows = tf.data.Dataset.from_tensor_slices(batches).unbatch()
         return rows.batch(batch_size // strategy.num_replicas_in_sync, True)
 
-    with strategy.scope(), precision.policy(device or DeviceConfig()):
+    with strategy.scope(), precisions.policy(device or DeviceConfig()):
         model = engine.TASK.build_model(config, seed=1)
         adam = engine.adam(model, num_steps)
         if loss_scale:
@@ -420,7 +420,7 @@ def lowered_step(task, model, batches, loss_scale=None, **settings):
     ],
 )
 def test_training_step_lowers(config, precision, settings):
-    with precision.policy(DeviceConfig(mixed_precision=precision)):
+    with precisions.policy(DeviceConfig(mixed_precision=precision)):
         model = engine.TASK.build_model(config, seed=1)
         text = lowered_step(engine.TASK, model, BATCHES, **settings)
     engine.check_hlo(text)
