@@ -134,19 +134,19 @@ def _scores(card: Mapping[str, Any]) -> Iterator[str]:
 def _signatures(card: Mapping[str, Any]) -> Iterator[str]:
     yield "## Signatures"
     yield ""
+    yield from _table_of(card["signatures"])
+
+
+def _table_of(signatures: Mapping[str, Any]) -> Iterator[str]:
     yield "| signature | | name | type | shape |"
     yield "|---|---|---|---|---|"
-    for name, sides in card["signatures"].items():
-        yield from _rows(name, sides)
+    for name, sides in signatures.items():
+        for side in ("inputs", "outputs"):
+            for key, entry in sides[side].items():
+                shape = ["any" if size is None else size for size in entry["shape"]]
+                shown = ", ".join(map(str, shape))
+                yield f"| {name} | {side[:-1]} | {key} | {entry['dtype']} | [{shown}] |"
     yield ""
-
-
-def _rows(name: str, signature: Mapping[str, Any]) -> Iterator[str]:
-    for side in ("inputs", "outputs"):
-        for key, entry in signature[side].items():
-            shape = ["any" if size is None else size for size in entry["shape"]]
-            shown = ", ".join(map(str, shape))
-            yield f"| {name} | {side[:-1]} | {key} | {entry['dtype']} | [{shown}] |"
 
 
 def _litert(card: Mapping[str, Any]) -> Iterator[str]:
@@ -162,10 +162,7 @@ def _litert(card: Mapping[str, Any]) -> Iterator[str]:
     for name, file in found["files"].items():
         yield f"| {name} | {file['weights']} | {file['bytes']:,} |"
     yield ""
-    yield "| signature | | name | type | shape |"
-    yield "|---|---|---|---|---|"
-    yield from _rows("tokens", found)
-    yield ""
+    yield from _table_of({"tokens": found})
     yield _INT8
     yield ""
     yield "From this directory, after `pip install ai-edge-litert`:"

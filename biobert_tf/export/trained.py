@@ -85,7 +85,9 @@ def load(config: ExportConfig, settings: Mapping[str, Any] | None = None) -> Tra
     kind: Kind = found if config.kind == "auto" else config.kind
     if kind not in (found, "encoder"):
         raise InputError.at(
-            config.model, None, f"is a model of kind {found}, not {kind}; say --kind"
+            config.model,
+            None,
+            f"is a model of kind {found}, not {kind}; leave --kind out, or say encoder",
         )
     model = ModelConfig(init_checkpoint=config.model)
     text = TextConfig(
