@@ -41,9 +41,29 @@ def test_an_error_comes_in_its_place():
 
 
 def test_who_stops_early_leaves_no_thread():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     ahead = background.one_ahead(range(5))
     next(ahead)
-    assert threading.active_count() == before + 1
+    [thread] = set(threading.enumerate()) - before
     ahead.close()
-    assert threading.active_count() == before
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def test_who_stops_early_waits_for_nothing():
+    """As for a line that is read from a terminal after Ctrl-C."""
+    is_typed = threading.Event()
+
+    def items():
+        yield 1
+        is_typed.wait()
+
+    ahead = background.one_ahead(items())
+    next(ahead)
+    # So that a failure is one, and no deadlock.
+    late = threading.Timer(5, is_typed.set)
+    late.start()
+    ahead.close()
+    assert not is_typed.is_set()
+    late.cancel()
+    is_typed.set()
