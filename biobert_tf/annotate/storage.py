@@ -157,14 +157,16 @@ def reading(path: Path, name: str = "") -> Iterator[Stream]:
         InputError: It cannot be opened.
     """
     if path == STANDARD:
-        stream = Stream(STANDARD_INPUT, sys.stdin.buffer, name)
+        # Python cannot end while a thread waits in the buffered one.
+        raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        stream = Stream(STANDARD_INPUT, raw, name)
         if stream.head.startswith(_GZIP):
             packed = gzip.GzipFile(fileobj=cast(BinaryIO, stream))
             stream = Stream(STANDARD_INPUT, cast(BinaryIO, packed), name)
         yield stream
         return
-    with streams.open_file(path) as raw:
-        yield Stream(path, streams.decompressed(raw, path.name), name)
+    with streams.open_file(path) as file:
+        yield Stream(path, streams.decompressed(file, path.name), name)
 
 
 @contextlib.contextmanager
