@@ -7,7 +7,8 @@ python run_pretraining.py --do_convert --do_train --corpus_file='pubmed/*.xml.gz
 
 import sys
 
-from biobert_tf import cli, program
+from biobert_tf import cli
+from biobert_tf.common import program
 
 if __name__ == "__main__":
     sys.exit(program.run(cli.pretraining, sys.argv))

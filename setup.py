@@ -8,7 +8,9 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = next(
     line.split('"')[1]
-    for line in (ROOT / "biobert_tf" / "__init__.py").read_text("utf-8").splitlines()
+    for line in (ROOT / "biobert_tf" / "common" / "version.py")
+    .read_text("utf-8")
+    .splitlines()
     if line.startswith("__version__")
 )
 

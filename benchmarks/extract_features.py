@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import encoder as encoders
-from biobert_tf.config import DeviceConfig, ModelConfig, TextConfig
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features import extraction, reading
 from biobert_tf.features.extraction import Extractor
 from biobert_tf.features.reading import Text

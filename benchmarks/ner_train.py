@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import checkpoints, config, optimizer
+from biobert_tf import checkpoints, optimizer
 from biobert_tf.checkpoints import native
+from biobert_tf.common import settings as config
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.tasks.ner_features import UNLABELLED
 from biobert_tf.tokenization import FullTokenizer

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from biobert_tf.config import TextConfig
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, sentences
 from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import conversion

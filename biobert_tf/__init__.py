@@ -3,12 +3,11 @@
 
 import typing
 
-from biobert_tf.errors import InputError as InputError
+from biobert_tf.common.errors import InputError as InputError
+from biobert_tf.common.version import __version__ as __version__
 
 if typing.TYPE_CHECKING:
     from biobert_tf.api import load as load
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -19,7 +19,7 @@ from biobert_tf.annotate.document import Added, Loaded, Mention
 from biobert_tf.annotate.jobs import Item, Job
 from biobert_tf.annotate.raw_sentences import RawSentence
 from biobert_tf.annotate.settings import AnnotateConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.ner_annotator import Annotator, Document, FoundEntity
 from biobert_tf.training import precision
 

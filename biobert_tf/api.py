@@ -17,17 +17,18 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints, files, ner_annotator, qa_ask, released
+from biobert_tf import checkpoints, ner_annotator, qa_ask, released
 from biobert_tf import run_directory as directories
 from biobert_tf.annotate.document import Passage
-from biobert_tf.config import (
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
     DeviceConfig,
     MixedPrecision,
     ModelConfig,
     StrategyName,
     TextConfig,
 )
-from biobert_tf.errors import InputError
 from biobert_tf.features import extraction
 from biobert_tf.features.reading import Part, Text
 from biobert_tf.features.settings import Pooling, VectorConfig

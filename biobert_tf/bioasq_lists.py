@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from biobert_tf.config import at_least, setting
+from biobert_tf.common.settings import at_least, setting
 
 _NO_ANSWER: Final = "empty"
 """What decoding writes where no span is valid."""

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biobert_tf import bioasq_form, files
+from biobert_tf import bioasq_form
 from biobert_tf.bioasq_form import Entry
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_decoding, qa_scores
 from biobert_tf.tasks.qa_features import QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample

@@ -5,7 +5,7 @@ import collections
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,17 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import (
-    __version__,
-    cli_data,
-    cli_scores,
-    config,
-    flags,
-    pretraining_config,
-    program,
-    qa_config,
-    subcommands,
-)
+from biobert_tf import cli_data, cli_scores, pretraining_config, qa_config, subcommands
+from biobert_tf.common import flags, program
+from biobert_tf.common import settings as config
+from biobert_tf.common.version import __version__
 from biobert_tf.subcommands import Command
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.

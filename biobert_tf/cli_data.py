@@ -8,8 +8,10 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import config, flags, pretraining_config, subcommands
-from biobert_tf.errors import InputError
+from biobert_tf import pretraining_config, subcommands
+from biobert_tf.common import flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 
 
 def re_data(argv: Sequence[str]) -> None:
@@ -70,7 +72,7 @@ def re_data_check(argv: Sequence[str]) -> None:
         "--strict", action="store_true", help="exit with status 1 if anything is found"
     )
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf import files
+    from biobert_tf.common import files
     from biobert_tf.relations import check
     from biobert_tf.tasks import relation_sets
 
@@ -126,7 +128,7 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the measures here")
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf import files
+    from biobert_tf.common import files
     from biobert_tf.corpora import reading
     from biobert_tf.pretraining_data import inspection
 

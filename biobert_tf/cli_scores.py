@@ -5,8 +5,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import flags
-from biobert_tf.errors import InputError
+from biobert_tf.common import flags
+from biobert_tf.common.errors import InputError
 
 
 def conlleval(argv: Sequence[str]) -> None:

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from biobert_tf import (
     demo,
-    files,
-    flags,
     ner_run,
     qa_ask,
     qa_demo,
@@ -21,8 +19,9 @@ from biobert_tf import (
     re_run,
     relation_demo,
 )
-from biobert_tf.config import DeviceConfig, NerConfig, RelationConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files, flags
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig, NerConfig, RelationConfig
 from biobert_tf.qa_config import QaConfig
 from biobert_tf.questions.contexts import NamedText
 from biobert_tf.relations.settings import RePredictConfig

@@ -21,7 +21,7 @@ import tf_keras
 from official.nlp.modeling.networks import bert_encoder
 
 from biobert_tf import encoder_prediction
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files
-from biobert_tf.annotate import storage
-from biobert_tf.errors import InputError
+from biobert_tf.common import files, streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.features import extraction, reading, tables, writing
 from biobert_tf.features.extraction import Extracted, Extractor
 from biobert_tf.features.jsonl import json_line
@@ -123,7 +122,7 @@ def _write_jsonl(
     settings: ExtractFeaturesConfig, extracted: Iterable[Extracted]
 ) -> None:
     layers = settings.vectors.layer_numbers()
-    with storage.writing(settings.output_file) as stream:
+    with streams.writing(settings.output_file) as stream:
         for index, (frame, vectors) in enumerate(extracted):
             stream.write(json_line(index, frame.tokens, layers, vectors).encode())
 

@@ -17,8 +17,10 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from biobert_tf import config, files, records, released, run_directory
-from biobert_tf.errors import InputError
+from biobert_tf import records, released, run_directory
+from biobert_tf.common import files
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 from biobert_tf.run_directory import RunDirectory
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import strategy as strategies

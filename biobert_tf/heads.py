@@ -15,7 +15,7 @@ import tensorflow as tf
 import tf_keras
 
 from biobert_tf import encoder as encoders
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 
 Batch = Mapping[str, tf.Tensor]
 

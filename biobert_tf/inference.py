@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import strategy as strategies
 
 Row = Mapping[str, np.ndarray]

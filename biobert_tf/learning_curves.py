@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import files
+from biobert_tf.common import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

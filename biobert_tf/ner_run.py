@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biobert_tf import finetune, records, released
-from biobert_tf.config import NerConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import NerConfig
 from biobert_tf.tasks import ner, ner_reading, ner_words
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.training.estimator import Estimator

@@ -13,7 +13,7 @@ from typing import Any, Final
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf.pretraining_config import OptimizerName
+from biobert_tf.common.settings import OptimizerName
 
 # optimization.py:59-65 of google-research/bert; never settings there, so not here.
 WEIGHT_DECAY_RATE: Final = 0.01

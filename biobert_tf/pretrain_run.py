@@ -15,7 +15,6 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf import (
-    config,
     learning_curves,
     pretraining_input,
     record_streams,
@@ -23,8 +22,9 @@ from biobert_tf import (
     released,
     run_directory,
 )
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.pretraining_config import PretrainingConfig
 from biobert_tf.pretraining_data import runners
 from biobert_tf.pretraining_data.documents import PieceTable

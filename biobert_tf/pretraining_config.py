@@ -9,9 +9,11 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from biobert_tf.config import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
     DeviceConfig,
     ModelConfig,
+    OptimizerName,
     RunConfig,
     TextConfig,
     at_least,
@@ -19,10 +21,8 @@ from biobert_tf.config import (
     required,
     setting,
 )
-from biobert_tf.errors import InputError
 
 Masking = Literal["static", "dynamic"]
-OptimizerName = Literal["adamw", "lamb"]
 Runner = Literal[
     "local",
     "DirectRunner",

@@ -19,13 +19,13 @@ from biobert_tf import (
     bioasq_form,
     bioasq_lists,
     bioasq_yesno,
-    files,
     qa_answers,
     records,
     trained,
 )
 from biobert_tf.bioasq_yesno import YesNoAnswer, YesNoScores
-from biobert_tf.config import DeviceConfig, TextConfig
+from biobert_tf.common import files
+from biobert_tf.common.settings import DeviceConfig, TextConfig
 from biobert_tf.questions.contexts import NamedText, read_contexts
 from biobert_tf.questions.settings import AskConfig
 from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno

@@ -10,8 +10,8 @@ import math
 from typing import Literal
 
 from biobert_tf.bioasq_lists import ListSettings
-from biobert_tf.config import ScriptConfig, StageConfig, at_least, setting
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import ScriptConfig, StageConfig, at_least, setting
 
 QuestionType = Literal["squad", "factoid", "list", "yesno"]
 

@@ -16,13 +16,13 @@ from biobert_tf import (
     bioasq_form,
     bioasq_yesno,
     class_weights,
-    files,
     finetune,
     qa_answers,
     released,
 )
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.errors import InputError
 from biobert_tf.metrics import bioasq, squad
 from biobert_tf.qa_config import QaConfig
 from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno, yesno_reading

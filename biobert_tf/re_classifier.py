@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import re_predict
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.inference import Batch, Inference, Row
 from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation import RelationTask

@@ -12,9 +12,9 @@ import math
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files
-from biobert_tf.config import RelationFormat
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationFormat
 from biobert_tf.metrics import relations
 from biobert_tf.tasks import relation_reading, relation_sets
 

@@ -21,9 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import __version__, config, files, flags, processes, program
-from biobert_tf.config import RelationConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files, flags, processes, program
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationConfig
+from biobert_tf.common.version import __version__
 from biobert_tf.tasks import relation_reading
 
 _LOG = logging.getLogger(__name__)

@@ -5,17 +5,11 @@ import json
 import logging
 from pathlib import Path
 
-from biobert_tf import (
-    checkpoints,
-    class_weights,
-    config,
-    files,
-    finetune,
-    released,
-    run_directory,
-)
-from biobert_tf.config import RelationConfig
-from biobert_tf.errors import InputError
+from biobert_tf import checkpoints, class_weights, finetune, released, run_directory
+from biobert_tf.common import files
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationConfig
 from biobert_tf.tasks import relation, relation_features, relation_reading
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom

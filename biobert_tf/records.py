@@ -15,8 +15,8 @@ from typing import Final, Literal
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 Features = Mapping[str, Sequence[int] | Sequence[float]]
 

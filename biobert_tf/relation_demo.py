@@ -18,7 +18,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files, grammar
+from biobert_tf import grammar
+from biobert_tf.common import files
 
 # A sentence with placeholders, and its label.
 Sentence = tuple[str, str]

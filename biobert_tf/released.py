@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import checkpoints, files
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import tf1, tokenizer_files
 from biobert_tf.checkpoints.convert import (
     CONFIG_NAMES,
@@ -20,8 +20,9 @@ from biobert_tf.checkpoints.convert import (
     VOCAB_SOURCES,
     read_labels,
 )
-from biobert_tf.config import EncoderConfig, ModelConfig, TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig, ModelConfig, TextConfig
 from biobert_tf.tokenization import FullTokenizer, check_case
 from biobert_tf.vocabularies import case
 

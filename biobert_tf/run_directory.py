@@ -15,9 +15,11 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf import __version__, checkpoints, files
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints.convert import SETTINGS_NAME
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.version import __version__
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 Command = Callable[[Sequence[str]], None]
 """Takes the program's name and its arguments."""

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 UNKNOWN: Final = "[UNK]"
 _REQUIRED: Final = (UNKNOWN, "[CLS]", "[SEP]")

@@ -5,9 +5,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from biobert_tf import checkpoints, files, released, run_directory
-from biobert_tf.config import DeviceConfig, ModelConfig, RunConfig, TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf import checkpoints, released, run_directory
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, RunConfig, TextConfig
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator

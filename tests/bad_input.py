@@ -1,6 +1,6 @@
 """What every refusal has in common: a status, one line, and nothing half-written."""
 
-from biobert_tf import program
+from biobert_tf.common import program
 
 RESULTS = (
     "results.json",

@@ -10,8 +10,9 @@ import json
 import ner_toys
 import re_toys
 
-from biobert_tf import cli, config, files, flags
-from biobert_tf.annotate import storage
+from biobert_tf import cli
+from biobert_tf.common import files, flags, streams
+from biobert_tf.common import settings as config
 
 VOCAB = [*re_toys.VOCAB, "CHEMICAL", "zinc", "Severe", "<", ">", "[", "]", "-", "and"]
 # With weights this wide a model without training has an opinion on every sentence.
@@ -222,7 +223,7 @@ FORMATS = (*TEXT_OF, "brat")
 
 def read(module, path, *args):
     """Returns the documents of a file, read by the module of its format."""
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         return list(module.read(stream, *args))
 
 

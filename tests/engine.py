@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import optimizer, records
-from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
+from biobert_tf.common.settings import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.schedule import Schedule

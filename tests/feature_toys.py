@@ -62,7 +62,7 @@ def extract(model, source, output, **flags):
 
 def settings(**given):
     """Settings of the command, as flags would make them."""
-    from biobert_tf import flags
+    from biobert_tf.common import flags
 
     values = {
         "input_file": "in.txt",

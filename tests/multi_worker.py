@@ -13,7 +13,7 @@ from pathlib import Path
 import engine
 import numpy as np
 
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import strategy as strategies
 
 

@@ -6,8 +6,8 @@ Nothing here imports TensorFlow before it is called for.
 import dataclasses
 from typing import ClassVar
 
-from biobert_tf import files
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common import files
+from biobert_tf.common.settings import EncoderConfig
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = "Liver cancer nephr ##itis ##s severe aspirin helps with ."

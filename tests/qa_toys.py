@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import ner_toys
 
-from biobert_tf import files
+from biobert_tf.common import files
 
 WORDS = "what who has is ? by cured and in men 1 2 3"
 VOCAB = [*ner_toys.VOCAB, *WORDS.split()]

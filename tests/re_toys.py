@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import ner_toys
 
-from biobert_tf import files
+from biobert_tf.common import files
 
 MARKERS = ["[unused1]", "[unused2]", "[unused3]", "[unused4]"]
 VOCAB = [*ner_toys.VOCAB, *MARKERS, "@", "GENE", "DISEASE", "$", "causes"]

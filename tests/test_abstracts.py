@@ -5,8 +5,8 @@ import gzip
 import pytest
 from bioasq_toys import URL, write_pubmed
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import Document
-from biobert_tf.errors import InputError
 from biobert_tf.questions.abstracts import Abstract, pmid, read_abstracts
 
 TITLE = "Genes of mice."

@@ -9,7 +9,7 @@ from biobert_tf.annotate.document import (
     Passage,
     split_concepts,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 PASSAGES = (Passage(0, "Aspirin."), Passage(9, "It \U0001f48a heals\nall."))
 

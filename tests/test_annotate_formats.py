@@ -9,7 +9,7 @@ import pytest
 
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import Mention, Relation
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 NUM_VARIANTS = 150
 

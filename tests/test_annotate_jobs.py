@@ -12,7 +12,7 @@ import pytest
 
 from biobert_tf.annotate import formats, jobs, places
 from biobert_tf.annotate.document import Mention
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 JSONL = '{"id": "1", "text": "Aspirin."}\n{"id": "2", "text": "Aspirin."}\n'
 

@@ -8,7 +8,7 @@ import pytest
 
 from biobert_tf.annotate import jsonl
 from biobert_tf.annotate.document import Mention, Passage, Relation
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 FULL = {
     "id": 7,

@@ -9,7 +9,7 @@ import pytest
 import test_annotate_reading as reading
 
 from biobert_tf.annotate import formats, jobs, places
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 PARAGRAPH = "<p>Aspirin {0}.</p>"
 

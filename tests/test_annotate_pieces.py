@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from biobert_tf.annotate import json_pieces, storage, xml_pieces
+from biobert_tf.annotate import json_pieces, xml_pieces
 from biobert_tf.annotate.framed import Frame
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 
 class Dripping(io.BytesIO):
@@ -31,9 +33,9 @@ def cut(monkeypatch):
     """Cuts a text, read in steps of a size; gives pieces, frame and what is told."""
 
     def run(module, text, size=1 << 16):
-        monkeypatch.setattr(storage, "_HEAD_BYTES", min(size, 1 << 16))
+        monkeypatch.setattr(streams, "_HEAD_BYTES", min(size, 1 << 16))
         data = text.encode("utf-8", "surrogateescape")
-        stream = storage.Stream(Path("in"), Dripping(data, size))
+        stream = Stream(Path("in"), Dripping(data, size))
         frame = Frame(",")
         found, told = [], ""
         try:
@@ -246,8 +248,8 @@ def test_a_comment_without_an_end_is_not_held(monkeypatch):
     monkeypatch.setattr(xml_pieces, "_LONGEST_SKIPPED", 1000)
     good = "<document><id>1</id></document>\n"
     text = f"<collection><document><!-- </document>{good * 1000}</collection>"
-    monkeypatch.setattr(storage, "_HEAD_BYTES", 500)
-    stream = storage.Stream(Path("in"), raw := Dripping(text.encode(), 500))
+    monkeypatch.setattr(streams, "_HEAD_BYTES", 500)
+    stream = Stream(Path("in"), raw := Dripping(text.encode(), 500))
     pieces = xml_pieces.pieces(stream, Frame(""))
     next(pieces)
     assert raw.tell() < 5000
@@ -302,7 +304,7 @@ def test_xml_in_any_encoding(monkeypatch, encoding):
     if encoding == "utf-16-le":
         data = b"\xff\xfe" + data
     frame = Frame("")
-    stream = storage.Stream(Path("in"), io.BytesIO(data))
+    stream = Stream(Path("in"), io.BytesIO(data))
     [piece] = xml_pieces.pieces(stream, frame)
     assert xml_pieces.element(piece, Path("in")).text == "\u00e9"
     assert frame.text().startswith("<?xml version='1.0' encoding='UTF-8'?>\n")

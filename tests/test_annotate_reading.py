@@ -10,9 +10,11 @@ import sys
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import formats, storage
+from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import Passage
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 FORMATS = ("jsonl", "pubtator", "bioc_xml", "bioc_json", "conll", "pubmed_xml", "lines")
 
@@ -257,8 +259,8 @@ def test_no_more_is_read_than_is_needed(tmp_path, kind):
     """A reader that waits for the end would hold all of a file in memory."""
     data = many_documents(kind, 40_000 if kind in ("lines", "conll") else 3000).encode()
     raw = io.BytesIO(data)
-    stream = storage.Stream(tmp_path / "in.xml", raw)
-    documents = formats._READ[kind](stream, storage.refuse)
+    stream = Stream(tmp_path / "in.xml", raw)
+    documents = formats._READ[kind](stream, streams.refuse)
     for _ in range(3):
         next(documents)
     assert raw.tell() < len(data) / 2

@@ -13,10 +13,11 @@ import document_toys
 import ner_toys
 import pytest
 
-from biobert_tf import annotate_run, files
+from biobert_tf import annotate_run
 from biobert_tf.annotate import conll, formats
 from biobert_tf.annotate.document import Mention
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common import files
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.ner_annotator import Annotator
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
@@ -67,7 +68,7 @@ def mention(document, entity):
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_annotation_is_what_the_source_has(data, tmp_path, annotator, folder):
     paths = sorted(path for path in (data / folder).rglob("*") if path.suffix in PARTS)
-    assert len(paths) == FOLDERS[folder]
+    assert len(paths) >= FOLDERS[folder]
     counts = collections.Counter()
     if not IS_ALL:
         paths = [x for i, x in enumerate(paths) if x.suffix != ".nxml" or i % 7 == 0]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.annotate import formats, json_pieces, json_text, json_values, storage
+from biobert_tf.annotate import formats, json_pieces, json_text, json_values
 from biobert_tf.annotate.framed import Frame
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 NUMBER = 5
 LAYOUTS = {
@@ -278,7 +279,7 @@ def test_garbage_costs_its_size(kind):
     good = json.dumps(document(1))
     garbage = GARBAGE[kind] * (2_000_000 // len(GARBAGE[kind]))
     text = f'{{"documents": [{good}, {{"id": {garbage}, {good}]}}'
-    stream = storage.Stream(Path("in"), io.BytesIO(text.encode()))
+    stream = Stream(Path("in"), io.BytesIO(text.encode()))
     pieces = list(json_pieces.pieces(stream, Frame(",")))
     found = [piece.text for piece in pieces if piece.error is None]
     assert found == [good, good]
@@ -295,7 +296,7 @@ def test_garbage_is_not_held(monkeypatch):
             yield b"garbage \n" * 5000
         yield b", " + good + b"]}"
 
-    stream = storage.Stream(Path("in"), Chunks(chunks()))
+    stream = Stream(Path("in"), Chunks(chunks()))
     tracemalloc.start()
     pieces = list(json_pieces.pieces(stream, frame := Frame(",")))
     _, peak = tracemalloc.get_traced_memory()

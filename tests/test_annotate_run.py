@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import ner_toys as toys
 import pytest
 
-from biobert_tf import cli, program
+from biobert_tf import cli
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import mentions_in
+from biobert_tf.common import program
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 

@@ -16,7 +16,7 @@ from biobert_tf.annotate.document import (
     Passage,
     Relation,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 # Two passages with a gap of one; "breast cancer" goes over a line break.
 TITLE, ABSTRACT = "Aspirin \U0001f48a.", "In breast\r\n cancer: COX-1\tbinds."

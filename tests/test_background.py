@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from biobert_tf import background
+from biobert_tf.common import background
 
 
 def test_items_come_in_order():

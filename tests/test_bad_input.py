@@ -9,8 +9,9 @@ import bad_input
 import ner_toys as toys
 import pytest
 
-from biobert_tf import cli, files, ner_run, program, records
-from biobert_tf.config import EncoderConfig
+from biobert_tf import cli, ner_run, records
+from biobert_tf.common import files, program
+from biobert_tf.common.settings import EncoderConfig
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import (
     beam_pipeline,

@@ -8,8 +8,9 @@ import bioasq_toys
 import pytest
 from bioasq_toys import converted, question, snippet, write_bioasq, write_pubmed
 
-from biobert_tf import bioasq_form, cli, program
-from biobert_tf.errors import InputError
+from biobert_tf import bioasq_form, cli
+from biobert_tf.common import program
+from biobert_tf.common.errors import InputError
 from biobert_tf.questions import answer_spans, conversion
 from biobert_tf.tasks import qa_reading
 

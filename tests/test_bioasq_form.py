@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import bioasq_form
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 ID = "56c073fcef6e394741000020"
 

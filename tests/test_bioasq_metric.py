@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import bioasq
 
 EDITIONS = (2, 3, 5, 8, 9)

@@ -5,7 +5,7 @@ import json
 import pytest
 from bioasq_toys import URL, question, snippet, write_bioasq
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.questions.bioasq_reading import (
     Question,
     Snippet,

@@ -3,9 +3,10 @@
 
 import pytest
 
-from biobert_tf import bioasq_form, bioasq_yesno, files
+from biobert_tf import bioasq_form, bioasq_yesno
 from biobert_tf.bioasq_lists import ListSettings, list_answers
 from biobert_tf.bioasq_yesno import YesNoAnswer
+from biobert_tf.common import files
 from biobert_tf.metrics import bioasq
 
 EDITIONS = (3, 5, 8, 9)

@@ -10,9 +10,10 @@ import document_toys as toys
 import pytest
 from lxml import etree
 
-from biobert_tf.annotate import bioc_json, bioc_xml, storage
+from biobert_tf.annotate import bioc_json, bioc_xml
 from biobert_tf.annotate.document import Mention, Passage, Relation
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
 
 # Passages with text and with sentences; annotations in a passage, in a sentence and in
 # the document, one without location; relations of two, of one and of no node.
@@ -152,7 +153,7 @@ def test_xml_relations_are_added(tmp_path):
 def test_xml_may_be_written_in_place(tmp_path):
     load_xml(tmp_path, XML)
     path = tmp_path / "in.xml"
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         documents = ((one, []) for one in bioc_xml.read(stream))
         assert bioc_xml.write(path, documents) == 2
     assert canonical(path.read_bytes()) == canonical(XML)
@@ -180,7 +181,7 @@ def test_xml_is_read_document_by_document(tmp_path):
     path = tmp_path / "in.xml"
     document = XML[XML.index("<document>") : XML.index("</document>") + 11]
     path.write_text(f"<collection>{document * 100}<broken", encoding="utf-8")
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         documents = bioc_xml.read(stream)
         first, *_ = (next(documents) for _ in range(3))
         assert first.document.mentions == MENTIONS

@@ -5,7 +5,7 @@ import pytest
 
 from biobert_tf.annotate import brat
 from biobert_tf.annotate.document import Mention, Passage, Relation
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 TEXT = "Aspirin\nand \U0001f48a ibu-\r\nprofen: COX-1\x85 and 2.\r\n"
 ANN = (

@@ -12,7 +12,7 @@ from biobert_tf.annotate.document import (
     Passage,
     Relation,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import PairType
 from biobert_tf.tasks import relation_reading

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.relations import chemprot
 from biobert_tf.tasks import relation_reading
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import biobert_tf
-from biobert_tf import __version__, cli
-from biobert_tf.errors import InputError
+from biobert_tf import cli
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.version import __version__
 
 
 @pytest.fixture

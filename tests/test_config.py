@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import config
-from biobert_tf.errors import InputError
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 
 # The bert_config.json of BioBERT-Base v1.1, as released.
 RELEASED = {

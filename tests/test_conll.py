@@ -12,7 +12,7 @@ from biobert_tf.annotate.document import (
     Passage,
     Relation,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import conlleval
 
 TYPED = (

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import conlleval
 from biobert_tf.metrics.conlleval import Chunk
 

@@ -10,8 +10,8 @@ import pytest
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, tf1
 from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
 
 safetensors = pytest.importorskip("safetensors.numpy")
 

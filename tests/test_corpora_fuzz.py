@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 NUM_VARIANTS = 500

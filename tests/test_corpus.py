@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import corpus, plain, reading, sentences
 from biobert_tf.corpora.corpus import CorpusReport, write_corpus
 from biobert_tf.corpora.document import Document, Skipped
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 PUBMED = """<?xml version="1.0" encoding="utf-8"?>

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from biobert_tf.metrics import counts
+from biobert_tf.common import counts
 
 RECORDED = {
     "precision": (0.5384615384615384, 0.8462765957446807),

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 import pytest
 
 from biobert_tf import demo, grammar, tokenization
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 LABELS = {"O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical"}
 

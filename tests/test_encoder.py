@@ -10,7 +10,7 @@ import tf_keras
 
 from biobert_tf import checkpoints, encoder, encoder_prediction
 from biobert_tf.checkpoints import native
-from biobert_tf.config import HIDDEN_ACTIVATIONS, EncoderConfig
+from biobert_tf.common.settings import HIDDEN_ACTIVATIONS, EncoderConfig
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5

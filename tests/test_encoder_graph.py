@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, encoder, heads
 from biobert_tf.checkpoints import native
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.export import encoder_graph, masked_lm_graph
 from biobert_tf.tasks import ner_features
 from biobert_tf.tokenization import FullTokenizer

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import encoder
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import precision
 
 CONFIG = dataclasses.replace(

@@ -8,8 +8,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import exact
 from biobert_tf.tokenization import FullTokenizer

@@ -18,7 +18,8 @@ import pytest
 import qa_toys
 import re_toys
 
-from biobert_tf import cli, files, heads, program
+from biobert_tf import cli, heads
+from biobert_tf.common import files, program
 from biobert_tf.tasks import qa_decoding
 
 STRANGER = """

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from biobert_tf import checkpoints, cli, extract_features, files, program
+from biobert_tf import checkpoints, cli, extract_features
 from biobert_tf.checkpoints import tf1
+from biobert_tf.common import files, program
 from biobert_tf.features import extraction
 
 # What golden/extract_features/README.md calls fair.

@@ -5,7 +5,7 @@ import feature_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf.config import DeviceConfig, ModelConfig, TextConfig
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features import extraction
 from biobert_tf.features.reading import Text, parse
 from biobert_tf.features.settings import VectorConfig

@@ -13,8 +13,8 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf import encoder as encoders
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.features.framing import Row
 from biobert_tf.features.network import Network, inputs
 from biobert_tf.features.settings import VectorConfig

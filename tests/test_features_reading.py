@@ -3,7 +3,7 @@ import gzip
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features.reading import Part, Text, parse, read_texts
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import feature_toys as toys
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features.settings import VectorConfig
 
 

@@ -3,7 +3,7 @@ import feature_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features import tables
 from biobert_tf.features.tables import Block
 

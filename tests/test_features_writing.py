@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features import writing
 from biobert_tf.features.tables import Block, Layout
 

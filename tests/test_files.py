@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 
 def test_read_text_makes_every_line_end_the_same(tmp_path):

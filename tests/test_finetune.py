@@ -6,8 +6,10 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, cli, config, files, finetune, flags, ner_run
-from biobert_tf.errors import InputError
+from biobert_tf import checkpoints, cli, finetune, ner_run
+from biobert_tf.common import files, flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 
 
 @pytest.fixture(scope="module", autouse=True)

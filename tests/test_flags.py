@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import __version__, cli, config, flags, qa_config
-from biobert_tf.errors import InputError
+from biobert_tf import cli, qa_config
+from biobert_tf.common import flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.version import __version__
 
 ROOT = Path(__file__).parents[1]
 REQUIRED = ("--data_dir=in", "--output_dir=out")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import tokenization
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.export import characters, graph_text, graph_tokenizer
 from biobert_tf.tasks import ner_words, qa_reading
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, encoder, heads
 from biobert_tf.checkpoints import native
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import inference
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.inference import Inference
 from biobert_tf.training import strategy as strategies
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statistics_of_runs import assert_same_means
 
-from biobert_tf.config import TextConfig
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import exact, masking
 from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from biobert_tf import encoder
 from biobert_tf.checkpoints import native, tf1
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
 
 SOURCE = Path("run/model.ckpt-40")
 

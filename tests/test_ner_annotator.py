@@ -6,11 +6,12 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import cli, files, ner_annotator, records, trained
+from biobert_tf import cli, ner_annotator, records, trained
 from biobert_tf.annotate.document import Passage
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.corpora import reading
-from biobert_tf.errors import InputError
 from biobert_tf.ner_annotator import Annotator, FoundEntity
 from biobert_tf.pretraining_config import CorpusConfig
 from biobert_tf.tasks.ner_reading import NerExample
@@ -92,7 +93,7 @@ def test_as_the_estimator_predicts(model, annotator, tmp_path):
 
 
 def trained_text(model):
-    from biobert_tf.config import TextConfig
+    from biobert_tf.common.settings import TextConfig
 
     settings = files.read_json(model / "settings.json")
     return TextConfig(do_lower_case=settings["do_lower_case"])

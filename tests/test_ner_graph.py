@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.config import DeviceConfig, RunConfig
+from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import ner_graph, ner_windows
 from biobert_tf.tasks import ner, ner_features
 from biobert_tf.tokenization import FullTokenizer

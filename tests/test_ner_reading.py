@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import ner_reading
 from biobert_tf.tasks.ner_reading import NerExample
 

@@ -15,19 +15,12 @@ import ner_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import (
-    __version__,
-    checkpoints,
-    cli,
-    config,
-    demo,
-    files,
-    finetune,
-    flags,
-    ner_run,
-)
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf import checkpoints, cli, demo, finetune, ner_run
+from biobert_tf.common import files, flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.common.version import __version__
 from biobert_tf.metrics import conlleval
 from biobert_tf.tasks import ner_reading, ner_words
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from statistics_of_runs import assert_same_means
 
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import exact
 from biobert_tf.pretraining_data.documents import TokenizedDocuments

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import plain
 from biobert_tf.corpora.document import Document, normalize
-from biobert_tf.errors import InputError
 
 
 def write(tmp_path, data, name="a.txt"):

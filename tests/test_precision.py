@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf.config import DeviceConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import precision
 
 

@@ -19,8 +19,6 @@ import tensorflow as tf
 
 from biobert_tf import (
     checkpoints,
-    files,
-    flags,
     heads,
     learning_curves,
     ner_run,
@@ -29,8 +27,9 @@ from biobert_tf import (
     records,
 )
 from biobert_tf.checkpoints import convert, huggingface, native, tf1
-from biobert_tf.config import EncoderConfig, NerConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files, flags
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig, NerConfig
 from biobert_tf.pretraining_config import PretrainingConfig
 from biobert_tf.training.estimator import Estimator
 

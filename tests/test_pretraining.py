@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, encoder, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig
+from biobert_tf.common.settings import DeviceConfig, EncoderConfig
 from biobert_tf.pretraining_data import masking as static_masking
 from biobert_tf.pretraining_data import pairs as pair_making
 from biobert_tf.pretraining_data.documents import PieceTable

@@ -1,8 +1,9 @@
 import pytest
 
-from biobert_tf import config, flags
 from biobert_tf import pretraining_config as pretraining
-from biobert_tf.errors import InputError
+from biobert_tf.common import flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 
 # Flags and defaults of run_pretraining.py and create_pretraining_data.py, written down
 # from dmis-lab/biobert; do_lower_case is BioBERT's on purpose.

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining_data import documents
 from biobert_tf.tokenization import FullTokenizer
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from biobert_tf import program
-from biobert_tf.errors import InputError, TrainingDivergedError
+from biobert_tf.common import program
+from biobert_tf.common.errors import InputError, TrainingDivergedError
 
 
 def run(error=None):

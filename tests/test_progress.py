@@ -4,7 +4,7 @@ import engine
 import numpy as np
 import pytest
 
-from biobert_tf.errors import TrainingDivergedError
+from biobert_tf.common.errors import TrainingDivergedError
 from biobert_tf.training import progress
 
 

@@ -9,9 +9,9 @@ import textwrap
 
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 DOCTYPE = (

@@ -4,9 +4,10 @@
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import pubtator, storage
+from biobert_tf.annotate import pubtator
 from biobert_tf.annotate.document import Mention, Passage, Relation
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
 
 # The title ends in a space, a rocket is one character, U+2028 and \x85 end no line.
 TEXT = (
@@ -151,7 +152,7 @@ def test_bad_bytes_are_named_by_line(tmp_path):
 def test_documents_are_read_one_by_one(tmp_path):
     path = tmp_path / "in.txt"
     path.write_text(TEXT + "\n\nbroken\n", encoding="utf-8")
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         documents = pubtator.read(stream)
         assert [next(documents).document.id for _ in range(3)] == ["10", "11", "x-12"]
         with pytest.raises(InputError, match="17: a document must begin"):

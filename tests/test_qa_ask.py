@@ -11,8 +11,9 @@ import ner_toys
 import pytest
 import qa_toys as toys
 
-from biobert_tf import cli, files, program, qa_ask
-from biobert_tf.config import DeviceConfig
+from biobert_tf import cli, qa_ask
+from biobert_tf.common import files, program
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import exporting
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.questions.contexts import NamedText, read_contexts

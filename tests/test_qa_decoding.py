@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_decoding
 from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer, QaFeatures

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_features, qa_reading
 from biobert_tf.tasks.qa_features import (
     FIRST_UNIQUE_ID,

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, heads
 from biobert_tf.checkpoints import native
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.export import qa_graph
 from biobert_tf.tasks import qa_decoding, qa_reading
 from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores

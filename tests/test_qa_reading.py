@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_reading import QaExample, read_examples
 

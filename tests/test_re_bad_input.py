@@ -8,7 +8,8 @@ import ner_toys
 import pytest
 import re_toys as toys
 
-from biobert_tf import cli, files, program
+from biobert_tf import cli
+from biobert_tf.common import files, program
 from biobert_tf.metrics import relations
 
 PREDICT = {"do_train": None}

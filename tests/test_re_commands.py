@@ -10,8 +10,9 @@ import ner_toys
 import pytest
 import re_toys
 
-from biobert_tf import cli, files, program
+from biobert_tf import cli
 from biobert_tf.annotate import formats
+from biobert_tf.common import files, program
 from biobert_tf.tasks import relation_reading
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from biobert_tf import re_eval
-from biobert_tf.errors import InputError
+from biobert_tf.common.counts import Score
+from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import relations
-from biobert_tf.metrics.counts import Score
 
 HEADER = "index\tsentence\tlabel"
 ORDER = {

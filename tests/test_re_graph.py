@@ -11,10 +11,11 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, files, heads
+from biobert_tf import checkpoints, heads
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig, EncoderConfig
 from biobert_tf.export import (
     exporting,
     graph_entities,

@@ -9,8 +9,10 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli, config, files, flags, re_eval, re_run
-from biobert_tf.errors import InputError
+from biobert_tf import checkpoints, cli, re_eval, re_run
+from biobert_tf.common import files, flags
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import relation_features
 from biobert_tf.tasks.relation_sets import SETS
 

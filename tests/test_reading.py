@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.versions import CITATION, Entry, Key
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 COUNTS = Path(__file__).with_name("corpora_counts.json")

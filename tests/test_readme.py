@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, config, flags, pretraining_config, qa_config
+from biobert_tf import cli, pretraining_config, qa_config
 from biobert_tf.annotate import settings as annotate_settings
+from biobert_tf.common import flags
+from biobert_tf.common import settings as config
 from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.questions import settings as question_settings

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, flags, qa_config
+from biobert_tf import cli, qa_config
 from biobert_tf import pretraining_config as pretraining
+from biobert_tf.common import flags
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.flags"))

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import record_streams, records
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.record_streams import RecordStream, Shard
 from biobert_tf.records import FeatureSpec, InputPipeline
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import records
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.records import EXAMPLE_INDEX, FeatureSpec, InputPipeline
 
 SPECS = {

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.relations import check
 from biobert_tf.relations.check_report import KINDS
 from biobert_tf.tasks import relation_sets

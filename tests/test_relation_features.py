@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import relation_reading as reading
 from biobert_tf.tasks.relation_features import Featurizer, view
 from biobert_tf.tasks.relation_reading import RelationExample

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import relation_reading as reading
 from biobert_tf.tasks.relation_reading import EntitySpan, RelationExample, Row
 from biobert_tf.tasks.relation_sets import SETS, custom

@@ -3,8 +3,8 @@ import typing
 
 import pytest
 
-from biobert_tf.config import RelationSetName
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationSetName
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
 
 BINARY = ("gad", "euadr", "polysearch", "mirnadisease")

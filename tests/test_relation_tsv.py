@@ -11,7 +11,7 @@ from biobert_tf.annotate.document import (
     Passage,
     Relation,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.relations import candidates, tsv
 from biobert_tf.tasks import relation_reading
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from biobert_tf.common.counts import Score
 from biobert_tf.metrics import relations
-from biobert_tf.metrics.counts import Score
 
 LABELS = ("up", "down", "part", "none")
 GOLD = ["up", "up", "down", "none", "none", "down"]

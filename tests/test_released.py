@@ -6,9 +6,11 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, config, files, released
+from biobert_tf import checkpoints, released
 from biobert_tf.checkpoints import tokenizer_files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 from biobert_tf.tokenization import FullTokenizer
 
 

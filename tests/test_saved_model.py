@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints, heads, optimizer
 from biobert_tf.checkpoints import convert, native, saved_model, tf1
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import precision
 
 safetensors = pytest.importorskip("safetensors.numpy")

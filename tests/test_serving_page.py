@@ -9,7 +9,8 @@ import ner_toys
 import pytest
 import serving_stand_in
 
-from biobert_tf import files, heads
+from biobert_tf import heads
+from biobert_tf.common import files
 from biobert_tf.export import exporting
 from biobert_tf.export.settings import ExportConfig
 

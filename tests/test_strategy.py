@@ -4,8 +4,8 @@ import engine  # noqa: F401  Makes the devices before anything is computed.
 import pytest
 import tensorflow as tf
 
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import strategy as strategies
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import tf1
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 DATA = ".data-00000-of-00001"
 

@@ -14,7 +14,7 @@ import unicodedata
 import pytest
 
 from biobert_tf import tokenization
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 TOY = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "want", "##want"),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from biobert_tf.checkpoints import tokenizer_files
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "B"]
 IDS = {piece: i for i, piece in enumerate(PIECES)}

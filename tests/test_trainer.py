@@ -8,7 +8,7 @@ import tf_keras
 
 from biobert_tf import checkpoints, heads, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig, RunConfig
+from biobert_tf.common.settings import DeviceConfig, EncoderConfig, RunConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.qa import SpanTask
 from biobert_tf.tasks.relation import RelationTask

@@ -9,9 +9,10 @@ import head_toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, files
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, native, tf1
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common import files
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.tokenization import FullTokenizer
 
 WHY = "Transformers is not installed; pip install -e '.[benchmark]' to run this test"

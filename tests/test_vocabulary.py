@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from biobert_tf import tokenization
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.vocabularies import case, learning, report, words
 from biobert_tf.vocabularies.settings import LearnConfig, ReportConfig, SampleConfig
 

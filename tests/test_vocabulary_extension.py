@@ -9,8 +9,8 @@ import pytest
 
 from biobert_tf import checkpoints, encoder, released
 from biobert_tf.checkpoints import huggingface, native, tf1, tokenizer_files
-from biobert_tf.config import EncoderConfig, ModelConfig, TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig, ModelConfig, TextConfig
 from biobert_tf.vocabularies import extension
 from biobert_tf.vocabularies.extension import NewPiece
 from biobert_tf.vocabularies.settings import ExtendConfig

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import bioasq_yesno, files, heads
+from biobert_tf import bioasq_yesno, heads
 from biobert_tf.bioasq_yesno import YesNoScores
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.export import exporting, serving, yesno_graph
 from biobert_tf.export.qa_windows import WindowSettings
 from biobert_tf.export.settings import ExportConfig

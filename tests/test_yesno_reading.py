@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample, read_examples

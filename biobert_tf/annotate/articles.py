@@ -11,14 +11,14 @@ from typing import BinaryIO, cast
 
 from biobert_tf.annotate import storage
 from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Passage
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped
-from biobert_tf.errors import InputError
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the citations or articles of a file; the id is the PMID or PMCID.
 
     Args:

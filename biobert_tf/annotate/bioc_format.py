@@ -28,7 +28,7 @@ from biobert_tf.annotate.document import (
     Relation,
     split_concepts,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 # What bioc raises where a document is not as it expects.
 _NOT_BIOC: Final = (

@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import (
-    bioc_format,
-    conversion,
-    framed,
-    json_pieces,
-    storage,
-)
+from biobert_tf.annotate import bioc_format, conversion, framed, json_pieces, storage
 from biobert_tf.annotate.document import (
     Added,
     Annotated,
@@ -28,7 +22,9 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 _HEAD: Final = (
     '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
@@ -67,9 +63,7 @@ class Source:
     taken: frozenset[str]
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC JSON file as they are read.
 
     Args:
@@ -93,7 +87,7 @@ def read(
 def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     if piece.error is not None:
         raise piece.error
-    storage.require_utf8(path, piece.line, piece.text)
+    streams.require_utf8(path, piece.line, piece.text)
     values = storage.parsed_json(path, piece.line, piece.text)
     if piece.is_root and "passages" not in values:
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)

@@ -14,13 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from biobert_tf.annotate import (
-    bioc_format,
-    conversion,
-    framed,
-    storage,
-    xml_pieces,
-)
+from biobert_tf.annotate import bioc_format, conversion, framed, storage, xml_pieces
 from biobert_tf.annotate.document import (
     Added,
     Annotated,
@@ -28,7 +22,9 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 _HEAD: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -64,9 +60,7 @@ class Source:
     taken: frozenset[str]
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC XML file as they are read.
 
     Args:

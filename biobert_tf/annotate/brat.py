@@ -41,7 +41,9 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM
 
 _MENTION: Final = re.compile(
     r"(T[^\t]*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)\t(.*)",
@@ -65,7 +67,7 @@ class Source:
     name: str
 
 
-def read(path: Path, on_bad: storage.OnBad = storage.refuse) -> Iterator[Loaded]:
+def read(path: Path, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
     Args:
@@ -109,17 +111,17 @@ def load(text_path: Path, name: str = "") -> Loaded:
     text = _whole(text_path)
     annotations = _whole(ann_path) if ann_path.exists() else ""
     reader = _Reader(ann_path)
-    content = annotations.removeprefix(storage.BOM)
+    content = annotations.removeprefix(BOM)
     for number, line in enumerate(content.split("\n"), start=1):
         reader.add(number, line.removesuffix("\r"))
     document = AnnotatedDocument(
         name or text_path.stem,
-        (Passage(0, text.removeprefix(storage.BOM)),),
+        (Passage(0, text.removeprefix(BOM)),),
         tuple(reader.read_mentions()),
         tuple(reader.read_relations()),
     )
-    if text.startswith(storage.BOM) and any(document.problems()):
-        counted = (Passage(1, text.removeprefix(storage.BOM)),)
+    if text.startswith(BOM) and any(document.problems()):
+        counted = (Passage(1, text.removeprefix(BOM)),)
         moved = AnnotatedDocument(
             document.id, counted, document.mentions, document.relations
         )
@@ -129,7 +131,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
 
 
 def _whole(path: Path) -> str:
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         return stream.text()
 
 
@@ -247,7 +249,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
         source = loaded.source
         annotations = _with_added(loaded.document, source.annotations, added)
         for suffix, text in ((".txt", source.text), (".ann", annotations)):
-            with storage.writing(path / f"{source.name}{suffix}") as stream:
+            with streams.writing(path / f"{source.name}{suffix}") as stream:
                 stream.write(text.encode("utf-8"))
         num_documents += 1
     return num_documents

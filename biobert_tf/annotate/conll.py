@@ -38,7 +38,9 @@ from biobert_tf.annotate.document import (
     Passage,
     mentions_in,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
 from biobert_tf.metrics import conlleval
 
 DOCUMENT_START: Final = "-DOCSTART-"
@@ -90,9 +92,7 @@ class _Cut:
             yield [Word(self.text[start:end], start, end) for start, end in sentence]
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -111,11 +111,11 @@ def read(
     )
 
 
-def _blocks(stream: storage.Stream) -> Iterator[Block]:
+def _blocks(stream: Stream) -> Iterator[Block]:
     block: Block = []
     is_marked = False
     for number, line in stream.lines():
-        row = line.removeprefix(storage.BOM) if number == 1 else line
+        row = line.removeprefix(BOM) if number == 1 else line
         row = row.rstrip("\r\n")
         is_start = DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
         is_blank = not row or row.isspace()
@@ -132,7 +132,7 @@ def _blocks(stream: storage.Stream) -> Iterator[Block]:
 
 def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     for number, row in block:
-        storage.require_utf8(path, number, row)
+        streams.require_utf8(path, number, row)
     first, head = block[0]
     is_marked = head.split()[:1] == [DOCUMENT_START]
     texts: list[str] = []
@@ -185,7 +185,7 @@ def _words(rows: Block, surfaces: Iterable[str], offset: int) -> Iterator[Word]:
         offset = end + 1
 
 
-def _is_labelled(stream: storage.Stream) -> bool:
+def _is_labelled(stream: Stream) -> bool:
     """Returns whether a row of a file's head has a label last."""
     lines = stream.head.decode("utf-8", "replace").splitlines()
     rows = (line.split() for line in lines)
@@ -301,7 +301,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
         InputError: The directory cannot be written.
     """
     num_documents = 0
-    with storage.writing(path) as stream:
+    with streams.writing(path) as stream:
         for loaded, added in documents:
             for rows in _sentences(loaded.source, mentions_in(added)):
                 stream.write(rows.encode("utf-8"))

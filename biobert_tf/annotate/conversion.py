@@ -25,7 +25,7 @@ from biobert_tf.annotate.document import (
     relations_in,
     split_concepts,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 Notes = Counter[str]
 """What a format could not say as it was, and how often."""

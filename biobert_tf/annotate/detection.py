@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Final, Literal
 
-from biobert_tf.annotate import conll, json_pieces, pubtator, storage
+from biobert_tf.annotate import conll, json_pieces, pubtator
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, STANDARD_INPUT, Stream
 from biobert_tf.corpora import xml_records
-from biobert_tf.errors import InputError
 
 Format = Literal[
     "auto",
@@ -59,7 +60,7 @@ def suffix(path: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix
 
 
-def detect(stream: storage.Stream) -> Format:
+def detect(stream: Stream) -> Format:
     """Returns the format of a file by how it begins, else by its name.
 
     Args:
@@ -76,7 +77,7 @@ def detect(stream: storage.Stream) -> Format:
         raise InputError.at(stream.path, 1, "HTML pages are written, never read")
     if kind is not None:
         return kind
-    if stream.path == storage.STANDARD_INPUT:
+    if stream.path == STANDARD_INPUT:
         return "text"
     raise InputError.at(
         stream.path,
@@ -86,14 +87,14 @@ def detect(stream: storage.Stream) -> Format:
     )
 
 
-def of_content(stream: storage.Stream, is_prose: bool = False) -> Format | None:
+def of_content(stream: Stream, is_prose: bool = False) -> Format | None:
     """Returns the format of a file by how it begins, if that tells.
 
     Args:
         stream: Its head is looked at; nothing is read.
         is_prose: It may begin with "<" and be plain text.
     """
-    head = stream.head.decode("utf-8", "replace").removeprefix(storage.BOM)
+    head = stream.head.decode("utf-8", "replace").removeprefix(BOM)
     start = head.lstrip()
     if start.startswith("<"):
         return _of_xml(start, is_prose)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 # What else offsets are counted in: bytes of UTF-8, and the characters of Java and
 # JavaScript, of which one beyond U+FFFF takes two.

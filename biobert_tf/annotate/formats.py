@@ -30,8 +30,10 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.annotate.storage import STANDARD, OnBad, refuse
-from biobert_tf.errors import InputError
+from biobert_tf.annotate.storage import OnBad
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import STANDARD, Stream, refuse
 
 __all__ = [
     "STANDARD",
@@ -48,7 +50,7 @@ __all__ = [
     "write",
 ]
 
-Read = Callable[[storage.Stream, OnBad], Iterator[Loaded]]
+Read = Callable[[Stream, OnBad], Iterator[Loaded]]
 
 _READ: Final[dict[Format, Read]] = {
     "text": plain_text.read,
@@ -134,7 +136,7 @@ def detect(path: Path) -> Format:
     """
     if path.is_dir():
         return "brat"
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         return detection.detect(stream)
 
 
@@ -152,7 +154,7 @@ def with_relations(path: Path, format: Format) -> Format:
     if format == "auto":
         found = "brat" if path.is_dir() else None
     if found is None:
-        with storage.reading(path) as stream:
+        with streams.reading(path) as stream:
             found = detection.of_content(stream)
     if found in WITH_RELATIONS:
         return found
@@ -191,7 +193,7 @@ def read(
         if format == "html":
             problem = "HTML pages are written, never read"
         raise InputError.at(path, None, problem)
-    with storage.reading(path, name) as stream:
+    with streams.reading(path, name) as stream:
         found = detection.detect(stream) if format == "auto" else format
         if found not in _SAY_THEIR_ENCODING and stream.head[:2] in _UTF16:
             on_bad(InputError.at(stream.path, 1, "is UTF-16; convert it to UTF-8"))

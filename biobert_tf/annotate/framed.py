@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from biobert_tf.annotate import storage
 from biobert_tf.annotate.document import Added, Annotated
+from biobert_tf.common import streams
 
 
 @dataclass
@@ -76,7 +76,7 @@ def write(
         InputError: The directory cannot be written.
     """
     frame, num_documents, num_parts = empty, 0, 0
-    with storage.writing(path) as stream:
+    with streams.writing(path) as stream:
         for loaded, added in documents:
             source: Source = loaded.source
             if not num_documents:

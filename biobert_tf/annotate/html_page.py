@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import conversion, html_colors, html_marks, storage
+from biobert_tf.annotate import conversion, html_colors, html_marks
 from biobert_tf.annotate.document import (
     Added,
     Annotated,
@@ -27,6 +27,7 @@ from biobert_tf.annotate.document import (
     Mention,
     Relation,
 )
+from biobert_tf.common import streams
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --page: %(page)s; --text: %(text)s; --soft: #5b5967;
@@ -110,7 +111,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """
     types: Counter[str] = Counter()
     num_documents = 0
-    with storage.writing(path) as stream, tempfile.TemporaryFile() as spool:
+    with streams.writing(path) as stream, tempfile.TemporaryFile() as spool:
         for loaded, _ in documents:
             num_documents += 1
             article = "".join(_article(loaded.document, num_documents, types))

@@ -20,7 +20,9 @@ from biobert_tf.annotate import json_values, storage
 from biobert_tf.annotate.framed import Frame
 from biobert_tf.annotate.json_text import LONGEST_HELD, Text
 from biobert_tf.annotate.json_values import CLOSING, Broken
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
 
 LIST_KEYS: Final = ("documents", "PubTator3")
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
@@ -66,7 +68,7 @@ class _Level:
     wants_key: bool = False
 
 
-def pieces(stream: storage.Stream, frame: Frame) -> Iterator[Piece]:
+def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
     """Yields the documents of a file.
 
     Args:
@@ -131,7 +133,7 @@ class _Cutter:
     def _end(self) -> None:
         """Looks at what is around the documents and puts the last of it away."""
         text = self._text
-        storage.require_utf8(text.path, text.line, text.held)
+        streams.require_utf8(text.path, text.line, text.held)
         if self._around or self._number == 1:
             whole = Frame("", self._frame.parts, tail=text.held)
             line = text.line_at(self._position)
@@ -260,7 +262,7 @@ class _Cutter:
         if before.strip() == "," and self._number > 1:
             self._frame.separator = before
         elif not self._is_left_out:
-            storage.require_utf8(text.path, text.line, before)
+            streams.require_utf8(text.path, text.line, before)
             self._frame.parts.append((self._number, before))
             levels = self._levels[: self._depth]
             self._frame.closing = "".join(

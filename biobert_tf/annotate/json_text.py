@@ -5,9 +5,10 @@ import codecs
 import re
 from typing import Final
 
-from biobert_tf.annotate import json_values, storage
+from biobert_tf.annotate import json_values
 from biobert_tf.annotate.json_values import TOKEN
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
 
 # Text of a broken document that is held, so that its end may be found.
 LONGEST_HELD: Final = 1 << 24
@@ -27,7 +28,7 @@ class Text:
         num_dropped: Characters before it.
     """
 
-    def __init__(self, stream: storage.Stream) -> None:
+    def __init__(self, stream: Stream) -> None:
         """Reads nothing yet."""
         self.path = stream.path
         self.held = ""
@@ -53,7 +54,7 @@ class Text:
             size += len(parts[-1])
         self.held = "".join(parts)
         if not self._is_begun:
-            self.held = self.held.removeprefix(storage.BOM)
+            self.held = self.held.removeprefix(BOM)
             self._is_begun = bool(self.held)
 
     def drop(self, end: int) -> str:

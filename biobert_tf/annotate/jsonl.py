@@ -35,7 +35,9 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
 
 _ROLES: Final = (("first", "second"), ("head", "tail"))
 
@@ -48,9 +50,7 @@ class Source:
     values: Mapping[str, Any]
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -65,13 +65,13 @@ def read(
     lines = (
         (number, line)
         for number, line in stream.lines()
-        if line.removeprefix(storage.BOM).strip()
+        if line.removeprefix(BOM).strip()
     )
     return storage.readable(lines, lambda line: _load(stream.path, *line), on_bad)
 
 
 def _load(path: Path, number: int, line: str) -> Loaded:
-    storage.require_utf8(path, number, line)
+    streams.require_utf8(path, number, line)
     values = storage.parsed_json(path, number, line)
     try:
         document = _document(values, str(number))
@@ -195,7 +195,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
         InputError: The directory cannot be written.
     """
     num_documents = 0
-    with storage.writing(path) as stream:
+    with streams.writing(path) as stream:
         for loaded, added in documents:
             line = loaded.source.line
             if added:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import brat, detection, formats, storage
+from biobert_tf.annotate import brat, detection, formats
 from biobert_tf.annotate.detection import SUFFIXES, Format
-from biobert_tf.corpora import streams
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import STANDARD_INPUT
 
 _SUFFIX_OF: Final[dict[Format, str]] = {
     "jsonl": ".jsonl",
@@ -105,12 +106,12 @@ def plan(
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
-    shown = storage.STANDARD_INPUT if source == formats.STANDARD else source
+    shown = STANDARD_INPUT if source == formats.STANDARD else source
     is_folder = output.is_dir()
     target_format = _target_format(kind, output, output_format, is_folder)
     if is_folder and target_format != "brat":
         output /= _target_name(Path(shown.name), kind, target_format)
-    name = storage.bare_name(shown.name)
+    name = streams.bare_name(shown.name)
     return Place(source, kind, name, output, target_format, output)
 
 
@@ -138,7 +139,7 @@ def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
     # A page is to be opened, and a folder cannot be packed.
     is_packed = streams.is_compressed(source.name) and target_format not in _NOT_PACKED
     end = _SUFFIX_OF[target_format] + (".gz" if is_packed else "")
-    return source.with_name(storage.bare_name(source.name) + end)
+    return source.with_name(streams.bare_name(source.name) + end)
 
 
 def _of_folder(
@@ -219,7 +220,7 @@ def _is_brat(path: Path) -> bool:
 def _inner(source: Path, path: Path) -> str:
     """Returns the name of a document in a folder, with those of the folders inside."""
     inner = path.relative_to(source)
-    return str(inner.with_name(storage.bare_name(inner.name)).as_posix())
+    return str(inner.with_name(streams.bare_name(inner.name)).as_posix())
 
 
 def _inside(
@@ -228,7 +229,7 @@ def _inside(
     """Returns the place of one file of a folder, whose output is a folder."""
     target_format = _target_format(kind, output, output_format, True)
     inner = path.relative_to(source)
-    name = storage.bare_name(path.name)
+    name = streams.bare_name(path.name)
     if target_format == "brat" and kind in ("brat", "text"):
         target = output / inner.parent
         stem = name if kind == "brat" else brat.file_name(name)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from biobert_tf.annotate import storage
 from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Passage
+from biobert_tf.common import streams
+from biobert_tf.common.streams import BOM, Stream
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields a file as one document, named like the file.
 
     Args:
@@ -25,14 +25,14 @@ def read(
         InputError: From `on_bad`: it is not UTF-8, or damaged.
     """
 
-    def load(whole: storage.Stream) -> Loaded:
-        return _loaded(whole.name, whole.text().removeprefix(storage.BOM))
+    def load(whole: Stream) -> Loaded:
+        return _loaded(whole.name, whole.text().removeprefix(BOM))
 
     return storage.readable([stream], load, on_bad)
 
 
 def read_lines(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
+    stream: Stream, on_bad: storage.OnBad = streams.refuse
 ) -> Iterator[Loaded]:
     """Yields every line as a document, named `FILE-LINE`.
 
@@ -44,14 +44,14 @@ def read_lines(
         InputError: From `on_bad`: a line is not UTF-8; the file is damaged.
     """
     lines = (
-        (number, line.removeprefix(storage.BOM) if number == 1 else line)
+        (number, line.removeprefix(BOM) if number == 1 else line)
         for number, line in stream.lines()
-        if line.removeprefix(storage.BOM).strip()
+        if line.removeprefix(BOM).strip()
     )
 
     def load(unit: tuple[int, str]) -> Loaded:
         number, line = unit
-        storage.require_utf8(stream.path, number, line)
+        streams.require_utf8(stream.path, number, line)
         text = line.removesuffix("\n").removesuffix("\r")
         return _loaded(f"{stream.name}-{number}", text)
 

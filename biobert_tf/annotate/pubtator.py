@@ -44,7 +44,9 @@ from biobert_tf.annotate.document import (
     relations_in,
     split_concepts,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
 
 _TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z])\|(.*)", re.DOTALL)
 _BREAK: Final = re.compile(r"[\n\r]")
@@ -69,12 +71,10 @@ class Source:
 
 def is_text_line(line: str) -> bool:
     """Returns whether a line is a title or abstract."""
-    return _TEXT_LINE.match(line.removeprefix(storage.BOM)) is not None
+    return _TEXT_LINE.match(line.removeprefix(BOM)) is not None
 
 
-def read(
-    stream: storage.Stream, on_bad: storage.OnBad = storage.refuse
-) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -90,12 +90,12 @@ def read(
     )
 
 
-def _blocks(stream: storage.Stream) -> Iterator[list[tuple[int, str]]]:
+def _blocks(stream: Stream) -> Iterator[list[tuple[int, str]]]:
     """Yields the numbered lines of each document; blank ones go with those before."""
     block: list[tuple[int, str]] = []
     begun: str | None = None  # id of the document, until a blank line
     for number, line in stream.lines():
-        match = _TEXT_LINE.match(line.removeprefix(storage.BOM))
+        match = _TEXT_LINE.match(line.removeprefix(BOM))
         is_next = begun is None or (match is not None and match[1] != begun)
         if not line.strip():
             begun = None
@@ -113,8 +113,8 @@ def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
     reader = _Reader(path)
     num_before = 0
     for i, (number, line) in enumerate(block, start=1):
-        storage.require_utf8(path, number, line)
-        content = line.removeprefix(storage.BOM).rstrip("\n").removesuffix("\r")
+        streams.require_utf8(path, number, line)
+        content = line.removeprefix(BOM).rstrip("\n").removesuffix("\r")
         if content.strip():
             is_relation = reader.add(number, content)
             num_before = num_before if is_relation else i
@@ -249,7 +249,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
         InputError: The directory cannot be written.
     """
     num_documents = 0
-    with storage.writing(path) as stream:
+    with streams.writing(path) as stream:
         for loaded, added in documents:
             source = loaded.source
             mentions = mentions_in(added)

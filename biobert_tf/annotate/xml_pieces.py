@@ -17,7 +17,9 @@ from lxml import etree
 
 from biobert_tf.annotate import storage
 from biobert_tf.annotate.framed import Frame
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
 
 # No entity is declared (`_root` refuses them), so that size is all there is to fear,
 # and a text may be long.
@@ -61,7 +63,7 @@ class Piece(NamedTuple):
     prefixes: str
 
 
-def pieces(stream: storage.Stream, frame: Frame) -> Iterator[Piece]:
+def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
     """Yields the documents of a file.
 
     Args:
@@ -80,7 +82,7 @@ def element(piece: Piece, path: Path) -> Any:
     Raises:
         InputError: It is not well-formed; names the line.
     """
-    storage.require_utf8(path, piece.line, piece.text)
+    streams.require_utf8(path, piece.line, piece.text)
     text = f"<collection{piece.prefixes}>{piece.text}</collection>"
     parser = etree.XMLParser(**_SAFE)
     try:
@@ -104,7 +106,7 @@ def _reason(error: etree.XMLSyntaxError) -> str:
 class _Cutter:
     """Looks for the tags of documents in the text of a file."""
 
-    def __init__(self, stream: storage.Stream, frame: Frame) -> None:
+    def __init__(self, stream: Stream, frame: Frame) -> None:
         self._path = stream.path
         self._chunks = stream.chunks()
         self._decoder = _decoder(stream)
@@ -202,7 +204,7 @@ class _Cutter:
         Raises:
             InputError: It is not XML.
         """
-        storage.require_utf8(self._path, self._line, self._text)
+        streams.require_utf8(self._path, self._line, self._text)
         whole = Frame("", self._frame.parts, tail=self._text).text(filling)
         text = _ENCODING.sub(r"\1UTF-8", whole)
         try:
@@ -216,11 +218,11 @@ class _Cutter:
     def _piece(self, number: int, start: int, end: int) -> Piece:
         before, text = self._text[:start], self._text[start:end]
         if number == 1:
-            head = _ENCODING.sub(r"\1UTF-8", before.removeprefix(storage.BOM))
+            head = _ENCODING.sub(r"\1UTF-8", before.removeprefix(BOM))
             self._frame.parts.append((number, head))
             self._frame.closing = "\n</collection>\n"
         elif before.strip():
-            storage.require_utf8(self._path, self._line, before)
+            streams.require_utf8(self._path, self._line, before)
             self._frame.parts.append((number, before))
         else:
             self._frame.separator = before
@@ -231,7 +233,7 @@ class _Cutter:
         return piece
 
 
-def _decoder(stream: storage.Stream) -> codecs.IncrementalDecoder:
+def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
     declared = _DECLARATION.match(stream.head)
     name = declared[1].decode() if declared else "utf-8"
     name = _WIDE.get(stream.head[:2], name)
@@ -252,9 +254,9 @@ def _root(path: Path, head: str) -> Any:
     Raises:
         InputError: It is not XML, or declares entities.
     """
-    storage.require_utf8(path, 1, head)
+    streams.require_utf8(path, 1, head)
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
-    text = _ENCODING.sub(r"\1UTF-8", head.removeprefix(storage.BOM))
+    text = _ENCODING.sub(r"\1UTF-8", head.removeprefix(BOM))
     try:
         parser.feed(text.encode("utf-8"))
         root = next((element for _, element in parser.read_events()), None)

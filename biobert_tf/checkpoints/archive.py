@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf.checkpoints import base
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 _SAVED_MODEL: Final = "saved_model.pb"
 

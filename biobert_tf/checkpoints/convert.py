@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from biobert_tf import checkpoints, files
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import base, huggingface, tf1, tokenizer_files
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
 
 ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
 

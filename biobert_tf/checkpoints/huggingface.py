@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from biobert_tf import files
 from biobert_tf.checkpoints import base, names, tokenizer_files
-from biobert_tf.config import EncoderConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import EncoderConfig
 
 Classifier = Literal["auto", "token", "sequence"]
 

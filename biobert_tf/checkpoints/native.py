@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf.checkpoints import base, names
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from biobert_tf.checkpoints import base, names, tf1
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 ASSETS: Final = tf.saved_model.ASSETS_DIRECTORY
 """Folder of a SavedModel with what else belongs to the model."""

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import files
 from biobert_tf.checkpoints import archive, base, names
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 _PART: Final = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 # What TensorFlow raises for files that are cut, mixed up or no checkpoint at all.

@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple, Self, cast
 
-from biobert_tf.corpora import streams
+from biobert_tf.common import streams
 
 XML_NAMES: Final = (".xml", ".nxml")
 

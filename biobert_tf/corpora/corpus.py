@@ -20,10 +20,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from biobert_tf import files
-from biobert_tf.corpora import reading, sentences, streams
+from biobert_tf.common import files, streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.corpora import reading, sentences
 from biobert_tf.corpora.document import Document, Skipped
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 _LOG = logging.getLogger(__name__)

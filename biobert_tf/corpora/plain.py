@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf.corpora import streams
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import Document, OnSkip, Skipped, normalize
-from biobert_tf.errors import InputError
 
 _MOST_LINE_BYTES: Final = 1 << 20
 _MOST_BYTES_WITHOUT_BLANK: Final = 1 << 26

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import (
     archives,
     jats,
     markup,
     plain,
     pubmed,
-    streams,
     versions,
     xml_records,
 )
 from biobert_tf.corpora.document import Document, OnSkip, Skipped
 from biobert_tf.corpora.versions import Current, Entry, FileIndex
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]

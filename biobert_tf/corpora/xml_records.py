@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from lxml import etree
 
-from biobert_tf.corpora.streams import UnreadableError, chunks
+from biobert_tf.common.streams import UnreadableError, chunks
 
 _MOST_PIECE_BYTES: Final = 1 << 20
 _LONGEST_TAG: Final = 64

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import files, released, run_directory
+from biobert_tf import released, run_directory
 from biobert_tf.checkpoints import tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
-from biobert_tf.config import to_dict
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import to_dict
 from biobert_tf.export import (
     encoder_graph,
     litert,

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.export import characters
 from biobert_tf.export.characters import Trait
 from biobert_tf.export.graph_text import (

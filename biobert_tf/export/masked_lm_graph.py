@@ -10,7 +10,7 @@ from typing import Final
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.export import graph_text, piece_windows, window_rows
 from biobert_tf.export.encoder_graph import names_of
 from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces

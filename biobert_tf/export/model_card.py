@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf import __version__
 from biobert_tf.checkpoints import native
+from biobert_tf.common.version import __version__
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES
 from biobert_tf.export.trained import Trained

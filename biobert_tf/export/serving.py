@@ -11,8 +11,8 @@ import tensorflow as tf
 # Its operations must be known before a model that has them is read.
 import tensorflow_text  # noqa: F401
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.export import model_card
 
 

@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from biobert_tf.config import MixedPrecision, at_least, required, setting
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import MixedPrecision, at_least, required, setting
 
 Kind = Literal["encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa", "yesno"]

@@ -6,10 +6,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import checkpoints, files, heads, released, run_directory
+from biobert_tf import checkpoints, heads, released, run_directory
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig, ModelConfig, TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    EncoderConfig,
+    ModelConfig,
+    TextConfig,
+)
 from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
 from biobert_tf.tokenization import FullTokenizer
 from biobert_tf.training import precision

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import background, checkpoints, released
-from biobert_tf.config import DeviceConfig, ModelConfig, TextConfig
+from biobert_tf import checkpoints, released
+from biobert_tf.common import background
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features.framing import Frame, Framer
 from biobert_tf.features.network import Network
 from biobert_tf.features.reading import Text

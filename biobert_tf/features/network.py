@@ -16,7 +16,7 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf import encoder as encoders
 from biobert_tf.checkpoints import native
-from biobert_tf.config import DeviceConfig, EncoderConfig
+from biobert_tf.common.settings import DeviceConfig, EncoderConfig
 from biobert_tf.features.framing import Row
 from biobert_tf.features.settings import LayerMix, Pooling, VectorConfig
 from biobert_tf.inference import Batch, Inference, Step

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.annotate import storage
-from biobert_tf.errors import InputError
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM
 
 # PARITY(extract_features.py:read_examples): of several separators the last one counts.
 _SEPARATOR: Final = " ||| "
@@ -73,12 +74,12 @@ def read_texts(path: Path) -> Iterator[Text]:
         InputError: The file cannot be read, holds no line, or one that is not UTF-8.
     """
     number = 0
-    with storage.reading(path) as stream:
+    with streams.reading(path) as stream:
         for number, line in stream.lines():
-            storage.require_utf8(path, number, line)
+            streams.require_utf8(path, number, line)
             text = line.removesuffix("\n")
             if number == 1:
-                text = text.removeprefix(storage.BOM)
+                text = text.removeprefix(BOM)
             # PARITY(extract_features.py:read_examples): TensorFlow's reader of lines
             # drops this character wherever it stands.
             yield parse(text.replace("\r", ""))

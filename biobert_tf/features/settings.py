@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Final, Literal
 
-from biobert_tf.annotate.storage import STANDARD
-from biobert_tf.config import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
     DeviceConfig,
     ModelConfig,
     TextConfig,
@@ -14,7 +14,7 @@ from biobert_tf.config import (
     required,
     setting,
 )
-from biobert_tf.errors import InputError
+from biobert_tf.common.streams import STANDARD
 
 LayerMix = Literal["each", "concat", "mean", "sum"]
 Pooling = Literal["none", "cls", "mean", "max"]

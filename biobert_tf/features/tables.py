@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features.framing import Frame
 from biobert_tf.features.settings import ExtractFeaturesConfig
 from biobert_tf.features.words import pool_words

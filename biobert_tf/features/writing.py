@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import h5py
 import numpy as np
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.features.settings import Format
 from biobert_tf.features.tables import Block, Layout
 

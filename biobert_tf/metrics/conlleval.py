@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 Sentence = tuple[Sequence[str], Sequence[str]]
 """The gold and the predicted label of every word."""

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from biobert_tf.common.counts import SampledScore, Score, estimate
 from biobert_tf.metrics import conlleval
-from biobert_tf.metrics.counts import SampledScore, Score, estimate
 
 UNTYPED: Final = "MISC"
 """The name under which entities without a type are reported."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biobert_tf.metrics.counts import SampledScore, Score, estimate
+from biobert_tf.common.counts import SampledScore, Score, estimate
 
 
 @dataclasses.dataclass(frozen=True)

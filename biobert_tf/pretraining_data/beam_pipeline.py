@@ -35,9 +35,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.config import TextConfig
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import (
     beam_steps,

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining_data import beam_steps, beam_storage
 from biobert_tf.pretraining_data.beam_steps import Job
 

@@ -19,10 +19,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf.config import TextConfig
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, sentences, versions
 from biobert_tf.corpora.document import Skipped
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import beam_storage, outputs, spool, units
 from biobert_tf.pretraining_data.documents import (

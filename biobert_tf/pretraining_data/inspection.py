@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from biobert_tf import tokenization
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 _MASKED_FEATURES: Final = (
     "masked_lm_positions",

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import __version__, files
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
+from biobert_tf.common.version import __version__
 from biobert_tf.pretraining_config import CorpusConfig, PairConfig
 from biobert_tf.pretraining_data.shards import ShardCounts
 

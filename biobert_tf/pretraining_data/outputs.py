@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf import files
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import shards, spool
 from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments

@@ -11,8 +11,8 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from biobert_tf.config import TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import masking, tf_examples
 from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files, tokenization
-from biobert_tf.config import TextConfig
-from biobert_tf.corpora import plain, reading, sentences, streams
+from biobert_tf import tokenization
+from biobert_tf.common import files, streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
+from biobert_tf.corpora import plain, reading, sentences
 from biobert_tf.corpora.document import Skipped
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 from biobert_tf.pretraining_data import spool
 from biobert_tf.pretraining_data.manifest import CorpusCounts

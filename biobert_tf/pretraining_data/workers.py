@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
-from biobert_tf import processes
-from biobert_tf.errors import InputError
+from biobert_tf.common import processes
+from biobert_tf.common.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS: Final = 10.0

@@ -12,10 +12,10 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading, sentences
 from biobert_tf.corpora.document import Document, Skipped
 from biobert_tf.corpora.sentences import Span
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 # At the end of http://www.ncbi.nlm.nih.gov/pubmed/123, or the number alone.

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import files
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import normalize
-from biobert_tf.errors import InputError
 
 TYPES: Final = ("factoid", "list", "yesno", "summary")
 _YES_NO: Final = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf import files
-from biobert_tf.corpora import reading, streams
+from biobert_tf.common import files, streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
-from biobert_tf.errors import InputError
 from biobert_tf.pretraining_config import CorpusConfig
 
 _LOG = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
-from biobert_tf import files
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.errors import InputError
 from biobert_tf.questions import abstracts, bioasq_reading
 from biobert_tf.questions.answer_spans import Answer, Level, Span, Text
 from biobert_tf.questions.bioasq_reading import Pool, Question

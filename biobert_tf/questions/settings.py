@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from biobert_tf.config import DeviceConfig, at_least, required, setting
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig, at_least, required, setting
 
 QuestionType = Literal["factoid", "list", "yesno"]
 Split = Literal["train", "test"]

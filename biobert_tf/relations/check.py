@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.config import RelationFormat
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationFormat
 from biobert_tf.relations.check_report import (
     KINDS,
     Example,

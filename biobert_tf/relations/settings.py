@@ -5,8 +5,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from biobert_tf.config import DeviceConfig, RelationFormat, at_least, required, setting
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    RelationFormat,
+    at_least,
+    required,
+    setting,
+)
 
 DocumentFormat = Literal["auto", "pubtator", "bioc_xml", "bioc_json", "brat", "jsonl"]
 Placeholders = Literal["type", "order", "marks"]

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.records import Specs
 
 Batch = Mapping[str, tf.Tensor]

@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.tasks.base import Batch, Outputs
 
 

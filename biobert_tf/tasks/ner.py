@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import heads
-from biobert_tf.config import Compat, EncoderConfig
+from biobert_tf.common.settings import Compat, EncoderConfig
 from biobert_tf.metrics import conlleval, entities, pieces
 from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.records import FeatureSpec, Specs

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
-from biobert_tf.config import Compat
+from biobert_tf.common.settings import Compat
 from biobert_tf.records import Features
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample, paper_chunks
 from biobert_tf.tokenization import FullTokenizer

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files
-from biobert_tf.config import Compat
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import Compat
 from biobert_tf.metrics import conlleval
 
 OUTSIDE: Final = "O"

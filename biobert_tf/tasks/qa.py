@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from biobert_tf import heads
 from biobert_tf.checkpoints.names import SPAN_LABELS
-from biobert_tf.config import EncoderConfig
+from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer

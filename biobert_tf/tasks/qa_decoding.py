@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_scores
 from biobert_tf.tasks.qa_features import QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from biobert_tf import windows
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tokenization import FullTokenizer
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 # PARITY(run_qa.py:read_squad_examples): of Unicode's spaces only the narrow no-break
 # space separates; a no-break space is part of a word.

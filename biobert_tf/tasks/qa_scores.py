@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.tasks.qa_features import QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample
 

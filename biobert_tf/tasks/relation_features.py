@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 from biobert_tf.records import Features
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import RelationSet

@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import files
-from biobert_tf.config import RelationFormat
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RelationFormat
 from biobert_tf.tasks.relation_sets import RelationSet
 
 SPLITS: Final = ("train", "dev", "test")

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 # What a custom set is taken to call "no relation" where nothing else is said.
 _USUAL_NEGATIVES: Final = ("0", "false", "none", "negative")

@@ -9,7 +9,7 @@ from typing import Final
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf.config import DeviceConfig, MixedPrecision
+from biobert_tf.common.settings import DeviceConfig, MixedPrecision
 
 _KERAS_POLICIES: Final = {
     "off": "float32",

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.errors import TrainingDivergedError
+from biobert_tf.common.errors import TrainingDivergedError
 
 _LOG = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 
 import dataclasses
 
-from biobert_tf.config import FinetuningConfig, RunConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import FinetuningConfig, RunConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Final
 
 import tensorflow as tf
 
-from biobert_tf.config import DeviceConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
 
 _CONNECT_SECONDS: Final = 10.0
 

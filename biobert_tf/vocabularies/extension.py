@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import checkpoints, files, released
+from biobert_tf import checkpoints, released
 from biobert_tf.checkpoints import base, tf1
 from biobert_tf.checkpoints.convert import (
     CONFIG_NAMES,
@@ -23,8 +23,9 @@ from biobert_tf.checkpoints.convert import (
     VOCAB_NAMES,
     read_labels,
 )
-from biobert_tf.config import ModelConfig, TextConfig
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.tokenization import FullTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies import case
 from biobert_tf.vocabularies.settings import ExtendConfig, Place

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import case
 from biobert_tf.vocabularies import words as corpus_words

@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from biobert_tf.config import at_least, required, setting
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import at_least, required, setting
 from biobert_tf.pretraining_config import CorpusConfig
 
 Place = Literal["unused", "append"]

@@ -15,9 +15,9 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from absl import flags as absl_flags
 
-from biobert_tf import __version__
-from biobert_tf.config import to_dict
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import to_dict
+from biobert_tf.common.version import __version__
 
 ConfigT = TypeVar("ConfigT")
 Defaults = Mapping[str, Any]

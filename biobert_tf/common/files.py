@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from biobert_tf.errors import InputError
+from biobert_tf.common.errors import InputError
 
 
 def read_text(path: Path) -> str:

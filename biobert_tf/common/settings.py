@@ -3,7 +3,7 @@
 
 Every number that can change a result is a field here, with its unit in its text.
 A module receives the smallest config it needs; none looks at the command line,
-the environment or a global. `flags.py` makes the command line from these classes:
+the environment or a global. `flags` makes the command line from these classes:
 a field is a flag of the same name, its text is the help.
 
 Names and defaults are those of the original scripts (run_ner.py:30-106 of
@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from biobert_tf import files
-from biobert_tf.errors import InputError
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 Compat = Literal["fixed", "master", "paper"]
 StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
@@ -378,3 +378,6 @@ def to_dict(config: Any) -> dict[str, Any]:
         else:
             flat[field.name] = str(value) if isinstance(value, Path) else value
     return flat
+
+
+OptimizerName = Literal["adamw", "lamb"]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from biobert_tf.errors import InputError, TrainingDivergedError
+from biobert_tf.common.errors import InputError, TrainingDivergedError
 
 
 def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every folder uses: errors, files, settings, flags, programs."""
