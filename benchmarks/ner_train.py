@@ -24,7 +24,7 @@ from biobert_tf.checkpoints import native
 from biobert_tf.common import settings as config
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.tasks.ner_features import UNLABELLED
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision, strategy
 from biobert_tf.training.trainer import Trainer
 

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.corpora import reading, sentences
+from biobert_tf.corpora import reading
+from biobert_tf.corpora.document import sentences
 from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import conversion
 
@@ -50,7 +51,7 @@ def real_documents(folder: Path) -> list[list[str]]:
     paths = reading.expand(f"{folder}/**/*.xml.gz,{folder}/**/*.nxml")
     options = reading.ReadOptions(CorpusConfig())
     documents = reading.corpus(paths, options, lambda skipped: None)
-    return [sentences.sentences(document) for document in documents]
+    return [sentences(document) for document in documents]
 
 
 def repeated(documents: list[list[str]], num_sentences: int) -> Iterator[list[str]]:

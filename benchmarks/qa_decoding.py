@@ -41,7 +41,7 @@ from biobert_tf.tasks import qa_decoding, qa_reading
 from biobert_tf.tasks.qa_decoding import DecodingSettings, Prediction, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import BasicTokenizer, FullTokenizer
+from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 SETTINGS = DecodingSettings(do_lower_case=False)
 SHAPES = ("random", "peaked")

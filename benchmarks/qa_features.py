@@ -28,7 +28,7 @@ from pathlib import Path
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 MAX_SEQ_LENGTH = 384
 DOC_STRIDE = 128

@@ -6,7 +6,7 @@ r"""Compares sentence splitters on biomedical text: boundaries found and speed.
 DIR holds `ner/SET/FILE.tsv`: one token a line, a blank line behind each sentence.
 Tokens are joined to text again, eight sentences to a paragraph, and a splitter has
 to find the seven boundaries between them. The texts named in `SEEN` were looked at
-while the rules of `biobert_tf.corpora.sentences` were written, the others were not.
+while the rules of `biobert_tf.text.sentences` were written, the others were not.
 BC2GM is left out: its sentences come from all over, many of them cut in the middle.
 The last column of scores is the share of the hand-written paragraphs of
 tests/sentence_cases*.txt that are cut exactly right; they too were looked at.
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from biobert_tf.corpora import sentences
+from biobert_tf.text import sentences
 
 ROOT = Path(__file__).parents[1]
 SEEN = ("NCBI-disease/train", "BC5CDR-disease/test", "JNLPBA-typed/test")

@@ -21,10 +21,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import grammar, tokenization
+from biobert_tf import grammar
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.text import tokenization
 
 # Words and their labels, one label per word: B-Disease, I-Disease, B-Chemical, ...
 Sentence = tuple[tuple[str, ...], tuple[str, ...]]

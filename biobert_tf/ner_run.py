@@ -9,8 +9,9 @@ from pathlib import Path
 from biobert_tf import finetune, records, released
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import NerConfig
-from biobert_tf.tasks import ner, ner_reading, ner_words
+from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.text import words as ner_words
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ def annotate(
 ) -> list[tuple[NerExample, ner.NerPrediction]]:
     """Finds the entities of raw sentences.
 
-    What a word is says `ner_words`.
+    What a word is says `text.words`.
 
     Args:
         task: That the estimator was built from.

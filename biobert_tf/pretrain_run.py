@@ -32,7 +32,7 @@ from biobert_tf.record_streams import RecordStream
 from biobert_tf.run_directory import RunDirectory
 from biobert_tf.tasks.pretraining import MASKED_LM_FEATURES, PretrainingTask
 from biobert_tf.tasks.pretraining_masking import DynamicMasking
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.schedule import Schedule

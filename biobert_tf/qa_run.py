@@ -29,7 +29,7 @@ from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno, yesno_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tasks.yesno_reading import YesNoExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

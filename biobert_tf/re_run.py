@@ -13,7 +13,7 @@ from biobert_tf.common.settings import RelationConfig
 from biobert_tf.tasks import relation, relation_features, relation_reading
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

@@ -23,8 +23,8 @@ from biobert_tf.checkpoints.convert import (
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import EncoderConfig, ModelConfig, TextConfig
-from biobert_tf.tokenization import FullTokenizer, check_case
-from biobert_tf.vocabularies import case
+from biobert_tf.text import case
+from biobert_tf.text.tokenization import FullTokenizer, check_case
 
 _LOG = logging.getLogger(__name__)
 _OUTPUT_PREFIX: Final = "model.ckpt"

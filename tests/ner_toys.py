@@ -85,7 +85,7 @@ def save_model(model, labels, folder):
     """Writes a model beside its vocabulary; returns the folder."""
     from biobert_tf import released
     from biobert_tf.checkpoints import native
-    from biobert_tf.tokenization import FullTokenizer
+    from biobert_tf.text.tokenization import FullTokenizer
 
     tokenizer = FullTokenizer(folder / "vocab.txt")
     parts = released.Released(model.config, tokenizer, None)

@@ -11,7 +11,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 def example(id_, context="a", is_yes=None):

@@ -5,7 +5,7 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import conlleval
-from biobert_tf.metrics.conlleval import Chunk
+from biobert_tf.text.labels import Chunk, chunks
 
 
 def write(tmp_path, text):
@@ -44,7 +44,7 @@ def write(tmp_path, text):
     ],
 )
 def test_chunks(labels, expected):
-    assert conlleval.chunks(labels.split()) == expected
+    assert chunks(labels.split()) == expected
 
 
 def test_counts_by_hand():

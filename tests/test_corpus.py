@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import corpus, plain, reading, sentences
+from biobert_tf.corpora import corpus, plain, reading
 from biobert_tf.corpora.corpus import CorpusReport, write_corpus
-from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.corpora.document import Document, Skipped, sentences
 from biobert_tf.pretraining_config import CorpusConfig
 
 PUBMED = """<?xml version="1.0" encoding="utf-8"?>
@@ -158,7 +158,7 @@ def test_read_back_it_gives_the_same_sentences(folder):
         reading.find_current(reading.expand(inputs(folder)), CorpusConfig()),
     )
     expected = [
-        tuple(sentences.sentences(document))
+        tuple(sentences(document))
         for document in reading.corpus(
             reading.expand(inputs(folder)), options, pytest.fail
         )

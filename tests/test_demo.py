@@ -5,8 +5,9 @@ from itertools import chain, pairwise
 
 import pytest
 
-from biobert_tf import demo, grammar, tokenization
+from biobert_tf import demo, grammar
 from biobert_tf.common.errors import InputError
+from biobert_tf.text import tokenization
 
 LABELS = {"O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical"}
 

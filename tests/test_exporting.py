@@ -23,7 +23,7 @@ from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import exporting, model_card, serving, warmup
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.tasks import ner
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 

@@ -9,7 +9,7 @@ import pytest
 
 from biobert_tf.features.framing import Framer, truncated_lengths, word_spans
 from biobert_tf.features.reading import Part, Text, parse
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture

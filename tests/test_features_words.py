@@ -6,7 +6,7 @@ import pytest
 from biobert_tf.features.framing import Framer
 from biobert_tf.features.reading import parse
 from biobert_tf.features.words import pool_words
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture

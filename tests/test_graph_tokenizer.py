@@ -9,10 +9,11 @@ import ner_toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import tokenization
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import characters, graph_text, graph_tokenizer
-from biobert_tf.tasks import ner_words, qa_reading
+from biobert_tf.tasks import qa_reading
+from biobert_tf.text import tokenization
+from biobert_tf.text import words as ner_words
 
 TEXTS = tf.TensorSpec([None], tf.string)
 LETTERS = "AaBbz09_ -'./,()\u00e9\u03a3\u03c3\u03b1\u0301\u0323\u00ad\u00a0\u202f\u4e2d"

@@ -18,7 +18,8 @@ from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner import Entity, NerPrediction, NerTask
 from biobert_tf.tasks.ner_features import NerRecord
 from biobert_tf.tasks.ner_reading import NerExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.labels import chunks
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -283,7 +284,7 @@ def test_metrics_of_the_original(master):
 
 def predict(labels):
     labels = tuple(labels.split())
-    found = [Entity(c.type, c.start, c.end, 0.5) for c in conlleval.chunks(labels)]
+    found = [Entity(c.type, c.start, c.end, 0.5) for c in chunks(labels)]
     return NerPrediction(labels, tuple(found))
 
 

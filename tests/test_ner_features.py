@@ -9,7 +9,7 @@ import pytest
 from biobert_tf.tasks import ner_reading
 from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer
 from biobert_tf.tasks.ner_reading import NerExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture

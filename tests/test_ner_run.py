@@ -22,7 +22,9 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.metrics import conlleval
-from biobert_tf.tasks import ner_reading, ner_words
+from biobert_tf.tasks import ner_reading
+from biobert_tf.text import words as ner_words
+from biobert_tf.text.labels import chunks
 
 ROOT = Path(__file__).parents[1]
 NUM_SENTENCES = {"train": 240, "devel": 40, "test": 60}
@@ -217,8 +219,8 @@ def test_predictions_agree_with_the_conll_file(trained):
     for row, block in zip(rows, conll, strict=True):
         columns = zip(*(line.split(" ") for line in block.split("\n")), strict=True)
         assert list(columns) == [tuple(row[key]) for key in ("words", "gold", "labels")]
-        chunks = conlleval.chunks(row["labels"])
-        assert chunks == [(e["type"], e["start"], e["end"]) for e in row["entities"]]
+        found = chunks(row["labels"])
+        assert found == [(e["type"], e["start"], e["end"]) for e in row["entities"]]
         for entity in row["entities"]:
             words = row["words"][entity["start"] : entity["end"]]
             assert entity["text"] == " ".join(words)

@@ -7,7 +7,7 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining_data import documents
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 VOCAB = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b", ""]
 

@@ -14,7 +14,7 @@ from biobert_tf.tasks import qa, qa_features, yesno
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tasks.yesno_reading import YesNoExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from biobert_tf.tasks import qa_decoding
 from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample, read_examples
-from biobert_tf.tokenization import BasicTokenizer, FullTokenizer
+from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 # [CLS] who ? [SEP] Steve Smith ' s IL - 2 gen ##e [SEP] [PAD] [PAD]: the context is at
 # positions 4 to 12.

@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from biobert_tf import cli, demo, qa_demo, tokenization
+from biobert_tf import cli, demo, qa_demo
 from biobert_tf.common import files
 from biobert_tf.metrics import bioasq_answers
 from biobert_tf.tasks import qa_reading
+from biobert_tf.text import tokenization
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from biobert_tf.tasks.qa_features import (
     max_context_spans,
 )
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 PIECES = "[PAD] [UNK] [CLS] [SEP] who ? a b c d e ##x ##y ( ) - . 1 2"
 ID = {piece: i for i, piece in enumerate(PIECES.split())}

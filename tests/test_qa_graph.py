@@ -16,7 +16,7 @@ from biobert_tf.tasks import qa_decoding, qa_reading
 from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 STRINGS = tf.TensorSpec([None], tf.string)
 

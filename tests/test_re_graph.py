@@ -32,7 +32,7 @@ from biobert_tf.tasks import relation_features, relation_reading
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, custom
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision
 
 LABELS = ("false", "helps", "harms")

@@ -18,7 +18,7 @@ from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation import RelationPrediction, RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, custom
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,7 +12,7 @@ from biobert_tf.tasks import relation_reading as reading
 from biobert_tf.tasks.relation_features import Featurizer, view
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, custom
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 # A placeholder is three pieces, and four if it is of a chemical.
 PIECES = """

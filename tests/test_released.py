@@ -11,7 +11,7 @@ from biobert_tf.checkpoints import tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 def load(tmp_path, **settings):

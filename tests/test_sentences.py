@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.corpora import sentences
+from biobert_tf.corpora import document as documents
 from biobert_tf.corpora.document import Document
+from biobert_tf.text import sentences
 
 HERE = Path(__file__).parent
 # What sentences are made of, and what breaks software: marks, brackets, quotes, every
@@ -121,12 +122,12 @@ def test_pathological_text_takes_no_longer_than_other_text(text):
 
 def test_a_document_that_is_split_stays_as_it_is():
     lines = ("One. Two.", "three")
-    assert sentences.sentences(Document("a.txt:1", lines, is_split=True)) == [*lines]
+    assert documents.sentences(Document("a.txt:1", lines, is_split=True)) == [*lines]
 
 
 def test_a_document_is_cut_paragraph_by_paragraph():
     document = Document("PMID:1", ("A title without a full stop", "We did. It was."))
-    assert sentences.sentences(document) == [
+    assert documents.sentences(document) == [
         "A title without a full stop",
         "We did.",
         "It was.",
@@ -135,7 +136,7 @@ def test_a_document_is_cut_paragraph_by_paragraph():
 
 def test_needs_no_tensorflow():
     code = (
-        "import sys; import biobert_tf.corpora.sentences; "
+        "import sys; import biobert_tf.text.sentences; "
         "sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biobert_tf.pretraining_data import spool
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "##b"]
 KEYS_PER_QUARTER = spool.NUM_KEYS // 4

@@ -13,8 +13,8 @@ import unicodedata
 
 import pytest
 
-from biobert_tf import tokenization
 from biobert_tf.common.errors import InputError
+from biobert_tf.text import tokenization
 
 TOY = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "want", "##want"),
@@ -295,7 +295,10 @@ def test_a_tokenizer_can_be_sent_to_another_process(toy):
 
 
 def test_importing_does_not_load_tensorflow():
-    code = "import sys, biobert_tf.tokenization; sys.exit('tensorflow' in sys.modules)"
+    code = (
+        "import sys, biobert_tf.text.tokenization; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -13,7 +13,7 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, native, tf1
 from biobert_tf.common import files
 from biobert_tf.common.settings import EncoderConfig
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 WHY = "Transformers is not installed; pip install -e '.[benchmark]' to run this test"
 # Nothing is to be looked for on the network.

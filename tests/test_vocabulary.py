@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from biobert_tf import tokenization
 from biobert_tf.common.errors import InputError
-from biobert_tf.vocabularies import case, learning, report, words
+from biobert_tf.text import case, tokenization
+from biobert_tf.vocabularies import learning, report, words
 from biobert_tf.vocabularies.settings import LearnConfig, ReportConfig, SampleConfig
 
 # Kanji stand alone; the block signs are SentencePiece's own marks.

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from biobert_tf.windows import cut_windows, max_context
+from biobert_tf.text.windows import cut_windows, max_context
 
 
 def random_text(rng):

@@ -18,7 +18,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 NAMES = ("input_ids", "input_mask", "segment_ids")
 SIZES = {"max_seq_length": 16, "doc_stride": 4, "max_query_length": 5}

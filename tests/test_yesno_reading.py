@@ -6,7 +6,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample, read_examples
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 CONTEXT = "Papilin is  secreted."
 WORDS = ("Papilin", "is", "secreted.")

@@ -41,7 +41,7 @@ from biobert_tf.annotate.document import (
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, Stream
-from biobert_tf.metrics import conlleval
+from biobert_tf.text.labels import chunks
 
 DOCUMENT_START: Final = "-DOCSTART-"
 LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
@@ -228,7 +228,7 @@ def _mentions(
     if all(label == "O" for label in labels):
         return
     iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
-    for i, chunk in enumerate(conlleval.chunks(iob), start=number):
+    for i, chunk in enumerate(chunks(iob), start=number):
         start, end = words[chunk.start].start, words[chunk.end - 1].end
         surface = text[start - words[0].start : end - words[0].start]
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)

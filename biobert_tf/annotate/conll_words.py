@@ -3,7 +3,7 @@
 
 A word is a run of letters, digits and marks, or any other character that is no white
 space; where a mention begins or ends, a word does too. A sentence ends where
-`corpora.sentences` ends one or a line is blank, but never inside a mention.
+`text.sentences` ends one or a line is blank, but never inside a mention.
 """
 
 import bisect
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from biobert_tf.annotate.document import Mention
-from biobert_tf.corpora import sentences as splitter
+from biobert_tf.text import sentences as splitter
 
 Span = tuple[int, int]
 

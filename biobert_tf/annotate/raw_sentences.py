@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from biobert_tf.annotate.document import Passage
-from biobert_tf.corpora import sentences
-from biobert_tf.tasks import ner_words
+from biobert_tf.text import sentences
+from biobert_tf.text import words as ner_words
 
 # A line break alone may be one of a wrapped text; an empty line ends a sentence.
 _PARAGRAPH_END: Final = re.compile(r"(?:\r\n?+|[\n\x85\u2029])\s*?[\r\n\x85\u2029]\s*")
@@ -19,7 +19,7 @@ class RawSentence:
     """A sentence of raw text.
 
     Attributes:
-        words: See `ner_words`.
+        words: See `text.words`.
         offsets: Half-open character range in the text, of every word.
     """
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from biobert_tf import tokenization
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.text import tokenization
 
 VOCAB_NAME: Final = "vocab.txt"
 TOKENIZER_NAME: Final = "tokenizer.json"

@@ -22,8 +22,8 @@ from typing import BinaryIO, Final, TextIO
 
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import reading, sentences
-from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.corpora import reading
+from biobert_tf.corpora.document import Document, Skipped, sentences
 from biobert_tf.pretraining_config import CorpusConfig
 
 _LOG = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class _Writer:
         return report
 
     def _add(self, document: Document) -> None:
-        lines = sentences.sentences(document)
+        lines = sentences(document)
         text = "\n".join(lines)
         assert len(text.splitlines()) == len(lines), "a line break in a sentence"
         report = self._report

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from biobert_tf.text.sentences import spans
+
 # Invisible, without width, and dropped by BERT's tokenizer in any case: soft hyphen,
 # zero-width space, word joiner, byte order mark. The joiners U+200C and U+200D stay:
 # they change how a word of some scripts reads.
@@ -60,3 +62,17 @@ def normalize(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
     return " ".join(text.split())
+
+
+def sentences(document: Document) -> list[str]:
+    """Returns the sentences of a document in reading order.
+
+    The paragraphs of a document that is split already are its sentences.
+    """
+    if document.is_split:
+        return list(document.paragraphs)
+    return [
+        paragraph[start:end]
+        for paragraph in document.paragraphs
+        for start, end in spans(paragraph)
+    ]

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import tokenization
-from biobert_tf.tasks import ner_words
+from biobert_tf.text import tokenization
+from biobert_tf.text import words as ner_words
 
 PAGE: Final = 256
 """Characters that share a page of a table."""
@@ -41,11 +41,11 @@ class Trait(enum.IntFlag):
     CASE_IGNORABLE = enum.auto()
     """Does not end a run of letters, to tell a final sigma."""
     NER_LETTER = enum.auto()
-    """Belongs to a word of `ner_words`."""
+    """Belongs to a word of `text.words`."""
     NER_JOINER = enum.auto()
     """Joins two of them."""
     NER_SPACE = enum.auto()
-    """Separates words of `ner_words`."""
+    """Separates words of `text.words`."""
     NAME_LETTER = enum.auto()
     """May begin the name in a placeholder of `relation_reading`."""
     QA_SPACE = enum.auto()

@@ -12,7 +12,7 @@ from biobert_tf.export import graph_text, piece_windows, window_rows
 from biobert_tf.export.graph_tokenizer import GraphTokenizer
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 class EncoderModel(heads.Model):

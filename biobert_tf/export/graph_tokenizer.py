@@ -32,7 +32,7 @@ from biobert_tf.export.graph_text import (
     numbered,
     previous,
 )
-from biobert_tf.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
 _MAX_BYTES_OF_CHARACTER: Final = 4
 

@@ -20,7 +20,7 @@ from biobert_tf.export import saved_model
 from biobert_tf.export.served import Outputs, Served
 from biobert_tf.export.settings import LiteRt
 from biobert_tf.export.trained import Trained
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 SIGNATURE: Final = "tokens"
 FLOAT: Final = "litert/model.tflite"

@@ -16,11 +16,11 @@ from biobert_tf.export.graph_text import NOTHING, Words, following, numbered, pr
 from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
-from biobert_tf.metrics import conlleval
 from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.tasks import ner_reading
 from biobert_tf.tasks.ner_reading import OUTSIDE
-from biobert_tf.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.labels import chunks
+from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
 
 class _Labels(NamedTuple):
@@ -156,7 +156,7 @@ class NerGraph:
         chosen_W: tf.Tensor,
         probabilities_WC: tf.Tensor,
     ) -> Outputs:
-        """Returns the entities that the labels mean (`conlleval.chunks`)."""
+        """Returns the entities that the labels mean (`text.labels.chunks`)."""
         tags_W = tf.gather(self._labels.tags, ids_W)
         types_W = tf.gather(self._labels.types, ids_W)
         is_new_text_W = previous(words.rows, NOTHING) != words.rows
@@ -222,8 +222,8 @@ def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
     """Returns what labels mean, and the names of their types."""
     # PARITY(ner_detokenize.py:45): X, [CLS], [SEP] and [PAD] on a word mean outside.
     shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
-    chunks = [conlleval.chunks([label]) for label in shown]
-    named = [chunk[0].type if chunk else None for chunk in chunks]
+    found = [chunks([label]) for label in shown]
+    named = [chunk[0].type if chunk else None for chunk in found]
     types = sorted({name for name in named if name is not None})
     insides = [f"I-{name}" if name else "I" for name in types]
     ids = [labels.index(name) if name in labels else NOTHING for name in insides]

@@ -27,7 +27,7 @@ from biobert_tf.export.qa_windows import (
 )
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
-from biobert_tf.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
 _SPACES = "[ \t\r\n\u202f]+"
 

@@ -16,7 +16,7 @@ from biobert_tf.export.graph_text import NOTHING, Words
 from biobert_tf.export.graph_tokenizer import GraphTokenizer
 from biobert_tf.qa_config import QaConfig
 from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
 from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation_features import MARKERS
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 _LOG = logging.getLogger(__name__)
 

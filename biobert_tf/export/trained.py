@@ -17,7 +17,7 @@ from biobert_tf.common.settings import (
     TextConfig,
 )
 from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision
 
 _LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384, "yesno": 384}

@@ -13,7 +13,7 @@ from biobert_tf.export.qa_windows import QaReader, WindowSettings
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
 from biobert_tf.tasks.yesno_reading import LABELS
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 class YesNoGraph:

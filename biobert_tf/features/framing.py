@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from biobert_tf import windows
 from biobert_tf.features.reading import Part, Text
-from biobert_tf.tokenization import FullTokenizer, Piece
+from biobert_tf.text import windows
+from biobert_tf.text.tokenization import FullTokenizer, Piece
 
 # A word of more than a window's fourth may be cut by windows: whole, it would leave
 # them no room to overlap.

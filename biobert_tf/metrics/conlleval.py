@@ -6,33 +6,16 @@ The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 
 import collections
 import dataclasses
-import functools
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.text.labels import BOUNDARY, OUTSIDE, Label, Step, parse, steps
 
 Sentence = tuple[Sequence[str], Sequence[str]]
 """The gold and the predicted label of every word."""
-
-_BOUNDARY: Final = "-X-"
-_ENDING_TAGS: Final = frozenset(
-    [("B", "B"), ("B", "O"), ("I", "B"), ("I", "O"), ("E", "E"), ("E", "I"), ("E", "O")]
-)
-_STARTING_TAGS: Final = frozenset(
-    [("B", "B"), ("I", "B"), ("O", "B"), ("O", "I"), ("E", "E"), ("E", "I"), ("O", "E")]
-)
-
-
-class Chunk(NamedTuple):
-    """One phrase: its type ("" if untyped) and its words `[start, end)`, from 0."""
-
-    type: str
-    start: int
-    end: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,80 +52,7 @@ class Counts:
         return sum(self.correct.values())
 
 
-class _Label(NamedTuple):
-    tag: str
-    type: str
-
-
-class _Step(NamedTuple):
-    """A label, and what happens between it and the label before it."""
-
-    label: _Label
-    ends: bool
-    starts: bool
-
-
-_OUTSIDE: Final = _Label("O", "")
-
-
-# A file has few labels, and a million of each.
-@functools.lru_cache(maxsize=1 << 12)
-def _parse(label: str) -> _Label:
-    tag, _, chunk_type = label.partition("-")
-    # PARITY(conlleval.pl:125): Perl takes "0" for false, so that B-0 is untyped.
-    return _Label(tag, "" if chunk_type == "0" else chunk_type)
-
-
-def _steps(labels: Iterable[_Label]) -> Iterator[_Step]:
-    """Yields a step per label."""
-    before = _OUTSIDE
-    for label in labels:
-        yield _step(before, label)
-        before = label
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _step(before: _Label, label: _Label) -> _Step:
-    """Returns a step (conlleval.pl:255-314, endOfChunk and startOfChunk)."""
-    tags = (before.tag, label.tag)
-    new_type = before.type != label.type
-    return _Step(
-        label,
-        ends=tags in _ENDING_TAGS
-        or (new_type and before.tag not in ("O", "."))
-        or before.tag in ("[", "]"),
-        starts=tags in _STARTING_TAGS
-        or (new_type and label.tag not in ("O", "."))
-        or label.tag in ("[", "]"),
-    )
-
-
-def chunks(labels: Sequence[str]) -> list[Chunk]:
-    """Returns the phrases of one sentence, in order.
-
-    A label is `tag-type` or only `tag`. The rules are lenient: an `I` or `E` after
-    `O` opens a phrase, and so does a label of another type; `[` and `]` are phrases
-    of one word. Any other tag (`S`, `X`, `b`) counts as inside.
-
-    Args:
-        labels: One label per word, such as `B-Disease`.
-
-    Returns:
-        Phrases that do not overlap. One that nothing closes (an untyped `X` before
-        `O` does not) reaches to the next one or to the end of the sentence.
-    """
-    found: list[Chunk] = []
-    opened: Chunk | None = None
-    for i, step in enumerate(_steps(map(_parse, labels))):
-        if opened and (step.ends or step.starts):
-            found.append(opened._replace(end=i))
-            opened = None
-        if step.starts:
-            opened = Chunk(step.label.type, i, len(labels))
-    return [*found, opened] if opened else found
-
-
-def _correct_types(gold: Iterable[_Step], found: Iterable[_Step]) -> Iterator[str]:
+def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]:
     """Yields the type of every phrase that is found exactly (conlleval.pl:132-178)."""
     # PARITY(conlleval.pl:132): walks both columns at once instead of comparing their
     # `chunks`. The two differ where a phrase opens and none has closed, as at an
@@ -163,7 +73,7 @@ def _correct_types(gold: Iterable[_Step], found: Iterable[_Step]) -> Iterator[st
         yield inside
 
 
-def _count_starts(steps: Iterable[_Step]) -> Mapping[str, int]:
+def _count_starts(steps: Iterable[Step]) -> Mapping[str, int]:
     return collections.Counter(step.label.type for step in steps if step.starts)
 
 
@@ -177,22 +87,22 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
     Raises:
         ValueError: A sentence has more labels of one kind than of the other.
     """
-    gold_column: list[_Label] = []
-    found_column: list[_Label] = []
+    gold_column: list[Label] = []
+    found_column: list[Label] = []
     num_boundaries = 0
     for number, (gold, predicted) in enumerate(sentences):
         # The program takes a blank line for a word outside every phrase. None
         # follows the last sentence: whether a phrase is open there can matter.
         if number:
-            gold_column.append(_OUTSIDE)
-            found_column.append(_OUTSIDE)
+            gold_column.append(OUTSIDE)
+            found_column.append(OUTSIDE)
             num_boundaries += 1
         for gold_label, label in zip(gold, predicted, strict=True):
-            gold_column.append(_parse(gold_label))
-            found_column.append(_parse(label))
+            gold_column.append(parse(gold_label))
+            found_column.append(parse(label))
     num_equal = sum(map(operator.eq, gold_column, found_column))
-    gold_steps = list(_steps(gold_column))
-    found_steps = list(_steps(found_column))
+    gold_steps = list(steps(gold_column))
+    found_steps = list(steps(found_column))
     return Counts(
         num_tokens=len(gold_column) - num_boundaries,
         num_correct_tags=num_equal - num_boundaries,
@@ -270,7 +180,7 @@ def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
                 f"unexpected number of features: {len(columns)} ({num_columns}); "
                 "give every line as many columns as the first",
             )
-        if len(columns) == 1 and columns[0] != _BOUNDARY:
+        if len(columns) == 1 and columns[0] != BOUNDARY:
             raise InputError.at(
                 path,
                 number,
@@ -300,7 +210,7 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
         raise InputError("the delimiter is empty; give what stands between columns")
     sentences: list[tuple[list[str], list[str]]] = [([], [])]
     for columns in _read_rows(path, "\t" if delimiter == r"\t" else delimiter):
-        if not columns or columns[0] == _BOUNDARY:
+        if not columns or columns[0] == BOUNDARY:
             sentences.append(([], []))
         else:
             sentences[-1][0].append(columns[-2])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from biobert_tf.common.counts import SampledScore, Score, estimate
-from biobert_tf.metrics import conlleval
+from biobert_tf.text import labels
 
 UNTYPED: Final = "MISC"
 """The name under which entities without a type are reported."""
@@ -42,8 +42,8 @@ def _count_by_type(
     gold: Sequence[str], predicted: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Returns int64 `[gold, predicted, correct]` of each type in one sentence."""
-    gold_chunks = set(conlleval.chunks(gold))
-    predicted_chunks = set(conlleval.chunks(predicted))
+    gold_chunks = set(labels.chunks(gold))
+    predicted_chunks = set(labels.chunks(predicted))
     counts: dict[str, np.ndarray] = collections.defaultdict(
         lambda: np.zeros(3, np.int64)
     )

@@ -21,8 +21,8 @@ import numpy as np
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.corpora import reading, sentences, versions
-from biobert_tf.corpora.document import Skipped
+from biobert_tf.corpora import reading, versions
+from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.pretraining_config import CorpusConfig, PairConfig
 from biobert_tf.pretraining_data import beam_storage, outputs, spool, units
 from biobert_tf.pretraining_data.documents import (
@@ -163,7 +163,7 @@ def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
                 path, options, skipped.append, duplicates.append, unit.block
             )
         ):
-            if not builder.add(sentences.sentences(document)):
+            if not builder.add(sentences(document)):
                 continue
             tokenized = builder.build()
             num_documents += 1

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 _SPECIAL: Final = frozenset({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
 

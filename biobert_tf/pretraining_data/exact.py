@@ -28,7 +28,7 @@ from biobert_tf.pretraining_data.documents import (
 )
 from biobert_tf.pretraining_data.pairs import max_num_tokens
 from biobert_tf.pretraining_data.shards import ShardCounts
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 _INSTANCES_PER_BATCH: Final = 2048
 

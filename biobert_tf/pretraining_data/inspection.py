@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from biobert_tf import tokenization
 from biobert_tf.common.errors import InputError
+from biobert_tf.text import tokenization
 
 _MASKED_FEATURES: Final = (
     "masked_lm_positions",

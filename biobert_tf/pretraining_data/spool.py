@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from biobert_tf.pretraining_data.documents import DocumentsBuilder, TokenizedDocuments
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 NUM_KEYS: Final = 2**62
 """Keys are in `[0, NUM_KEYS)`; int64 holds the end of the range too."""

@@ -15,15 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import tokenization
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.corpora import plain, reading, sentences
-from biobert_tf.corpora.document import Skipped
+from biobert_tf.corpora import plain, reading
+from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.pretraining_config import CorpusConfig
 from biobert_tf.pretraining_data import spool
 from biobert_tf.pretraining_data.manifest import CorpusCounts
+from biobert_tf.text import tokenization
 
 # Small corpora are cut finely enough for several workers to end at about the same
 # time; units of large ones fill whole parts of the spool.
@@ -196,7 +196,7 @@ class UnitReader:
             # Without the directory, so that a corpus may be moved.
             name = document.id.removeprefix(f"{unit.path}:")
             key = spool.key_of(self.seed, unit.file_number, name)
-            writer.add(key, sentences.sentences(document))
+            writer.add(key, sentences(document))
         writer.flush()
         reasons = collections.Counter(skip.reason for skip in skipped)
         counts = CorpusCounts(

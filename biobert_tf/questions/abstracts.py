@@ -13,10 +13,11 @@ from collections.abc import Collection
 from typing import Final
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import reading, sentences
+from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped
-from biobert_tf.corpora.sentences import Span
 from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.text import sentences
+from biobert_tf.text.sentences import Span
 
 # At the end of http://www.ncbi.nlm.nih.gov/pubmed/123, or the number alone.
 _PMID: Final = re.compile(r"(?:^|[/:])0*([1-9][0-9]{0,8})/?$")

@@ -8,10 +8,10 @@ around them, and the whole abstracts.
 
 import dataclasses
 
-from biobert_tf.corpora.sentences import Span
 from biobert_tf.questions.abstracts import Abstracts, pmid
 from biobert_tf.questions.bioasq_reading import Question, Snippet
 from biobert_tf.questions.settings import Strategy
+from biobert_tf.text.sentences import Span
 
 
 @dataclasses.dataclass(frozen=True)

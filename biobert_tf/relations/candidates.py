@@ -39,9 +39,9 @@ from typing import Final
 
 from biobert_tf.annotate.document import AnnotatedDocument, Mention
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import sentences
 from biobert_tf.relations.settings import Placeholders
 from biobert_tf.tasks.relation_reading import PLACEHOLDER
+from biobert_tf.text import sentences
 
 Span = tuple[int, int]
 

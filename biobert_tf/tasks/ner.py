@@ -24,7 +24,8 @@ from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.labels import Chunk, chunks
+from biobert_tf.text.tokenization import FullTokenizer
 
 # PARITY(run_ner.py:336): the original draws the next example from 100; a file sorted
 # by document stays nearly sorted.
@@ -218,12 +219,12 @@ class NerTask:
         )
         found = [
             Entity(c.type, c.start, c.end, self._probability(probs_WK, ids, c))
-            for c in conlleval.chunks(labels)
+            for c in chunks(labels)
         ]
         return NerPrediction(labels, tuple(found))
 
     def _probability(
-        self, probs_WK: np.ndarray, ids: np.ndarray, chunk: conlleval.Chunk
+        self, probs_WK: np.ndarray, ids: np.ndarray, chunk: Chunk
     ) -> float:
         """Returns the probability of exactly this entity, in [0, 1].
 

@@ -14,7 +14,7 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import Compat
-from biobert_tf.metrics import conlleval
+from biobert_tf.text.labels import chunks
 
 OUTSIDE: Final = "O"
 _LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
@@ -134,7 +134,7 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
     # conlleval takes an `S` for inside, and lets an `E` go on after the next `B`.
     iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     bio = [OUTSIDE] * len(labels)
-    for chunk in conlleval.chunks(iob):
+    for chunk in chunks(iob):
         for i in range(chunk.start, chunk.end):
             bio[i] = _label("B" if i == chunk.start else "I", chunk.type)
     return tuple(bio)
@@ -153,11 +153,7 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     if compat != "fixed":
         return _ORIGINAL_LABEL_LIST
     types = sorted(
-        {
-            chunk.type
-            for example in examples
-            for chunk in conlleval.chunks(example.labels or ())
-        }
+        {chunk.type for example in examples for chunk in chunks(example.labels or ())}
     )
     return (
         OUTSIDE,

@@ -26,7 +26,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.tasks import qa_scores
 from biobert_tf.tasks.qa_features import QaFeatures
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import BasicTokenizer
+from biobert_tf.text.tokenization import BasicTokenizer
 
 PREDICTIONS: Final = "predictions.json"
 NBEST: Final = "nbest_predictions.json"

@@ -14,10 +14,10 @@ from typing import Final, Literal
 
 import numpy as np
 
-from biobert_tf import windows
 from biobert_tf.common.errors import InputError
 from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text import windows
+from biobert_tf.text.tokenization import FullTokenizer
 
 FIRST_UNIQUE_ID: Final = 1_000_000_000
 """PARITY(run_qa.py:convert_examples_to_features): windows are numbered from here."""

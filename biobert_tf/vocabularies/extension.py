@@ -26,8 +26,8 @@ from biobert_tf.checkpoints.convert import (
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
-from biobert_tf.tokenization import FullTokenizer, WordpieceTokenizer
-from biobert_tf.vocabularies import case
+from biobert_tf.text import case
+from biobert_tf.text.tokenization import FullTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies.settings import ExtendConfig, Place
 
 PREFIX: Final = "bert_model.ckpt"

@@ -28,7 +28,7 @@ import sentencepiece
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tokenization import BasicTokenizer, WordpieceTokenizer
+from biobert_tf.text.tokenization import BasicTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import LearnConfig
 

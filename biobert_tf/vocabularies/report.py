@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tokenization import UNKNOWN, FullTokenizer
-from biobert_tf.vocabularies import case
+from biobert_tf.text import case
+from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import ReportConfig
 

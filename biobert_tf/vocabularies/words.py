@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from biobert_tf.corpora import reading
-from biobert_tf.corpora.document import Skipped
-from biobert_tf.corpora.sentences import sentences
+from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.pretraining_config import CorpusConfig
-from biobert_tf.tokenization import BasicTokenizer
+from biobert_tf.text.tokenization import BasicTokenizer
 from biobert_tf.vocabularies.settings import SampleConfig
 
 _LOG = logging.getLogger(__name__)

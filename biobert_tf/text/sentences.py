@@ -24,8 +24,6 @@ from typing import Final
 
 import sentencex
 
-from biobert_tf.corpora.document import Document
-
 Span = tuple[int, int]
 
 
@@ -100,20 +98,6 @@ _STAND_INS: Final = {
     "\u03bc": "u",
     "\u3002": ".",
 }
-
-
-def sentences(document: Document) -> list[str]:
-    """Returns the sentences of a document in reading order.
-
-    The paragraphs of a document that is split already are its sentences.
-    """
-    if document.is_split:
-        return list(document.paragraphs)
-    return [
-        paragraph[start:end]
-        for paragraph in document.paragraphs
-        for start, end in spans(paragraph)
-    ]
 
 
 def spans(paragraph: str) -> list[Span]:

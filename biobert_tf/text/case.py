@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from biobert_tf.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer
 
 
 def load(vocab_file: Path) -> FullTokenizer:
