@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import encoder as encoders
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features import extraction, reading
 from biobert_tf.features.extraction import Extractor
 from biobert_tf.features.reading import Text
 from biobert_tf.features.settings import VectorConfig
+from biobert_tf.model import encoder as encoders
 
 LAST_LAYER = VectorConfig(layers="-1", pooling="mean")
 PLAIN_BATCH = 8

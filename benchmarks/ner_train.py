@@ -22,6 +22,7 @@ import tensorflow as tf
 from biobert_tf import checkpoints, optimizer
 from biobert_tf.checkpoints import native
 from biobert_tf.common import settings as config
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.tasks.ner_features import UNLABELLED
 from biobert_tf.text.tokenization import FullTokenizer
@@ -51,7 +52,7 @@ def ours(
     model_dir: Path, batch: Arrays, device: config.DeviceConfig
 ) -> Callable[[int], float]:
     """Returns a function that trains some steps and returns their seconds."""
-    encoder_config = config.EncoderConfig.from_json(model_dir / "config.json")
+    encoder_config = EncoderConfig.from_json(model_dir / "config.json")
     task = NerTask(
         tokenizer=FullTokenizer(model_dir / "vocab.txt", do_lower_case=True),
         labels=("O", "B", "I"),
@@ -145,7 +146,7 @@ def main() -> None:
     parser.add_argument("--mixed_precision", choices=("off", "bfloat16"), default="off")
     parser.add_argument("--xla", choices=("auto", "on", "off"), default="auto")
     flags = parser.parse_args()
-    vocab_size = config.EncoderConfig.from_json(flags.model / "config.json").vocab_size
+    vocab_size = EncoderConfig.from_json(flags.model / "config.json").vocab_size
     batch = random_batch(flags.batch_size, flags.max_seq_length, vocab_size)
     device = config.DeviceConfig(mixed_precision=flags.mixed_precision, xla=flags.xla)
     sides = {

@@ -27,7 +27,8 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     import tensorflow as tf
 
     from biobert_tf import optimizer
-    from biobert_tf.common.settings import DeviceConfig, EncoderConfig
+    from biobert_tf.common.settings import DeviceConfig
+    from biobert_tf.model.config import EncoderConfig
     from biobert_tf.tasks.pretraining import PretrainingTask
     from biobert_tf.training import precision, strategy
     from biobert_tf.training.trainer import Trainer

@@ -23,8 +23,8 @@ from typing import Final
 
 from biobert_tf import grammar
 from biobert_tf.common import files
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text import tokenization
 
 # Words and their labels, one label per word: B-Disease, I-Disease, B-Chemical, ...
@@ -38,7 +38,7 @@ VOCAB_SIZE: Final = 800
 # were the training entities whole, the model would never see their morphemes.
 NUM_WHOLE_WORDS: Final = 260
 
-ENCODER: Final = config.EncoderConfig(
+ENCODER: Final = EncoderConfig(
     vocab_size=VOCAB_SIZE,
     hidden_size=64,
     num_hidden_layers=2,

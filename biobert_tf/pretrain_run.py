@@ -24,7 +24,7 @@ from biobert_tf import (
 )
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining_config import PretrainingConfig
 from biobert_tf.pretraining_data import runners
 from biobert_tf.pretraining_data.documents import PieceTable

@@ -22,7 +22,8 @@ from biobert_tf.checkpoints.convert import (
 )
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig, ModelConfig, TextConfig
+from biobert_tf.common.settings import ModelConfig, TextConfig
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text import case
 from biobert_tf.text.tokenization import FullTokenizer, check_case
 

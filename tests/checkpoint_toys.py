@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 CONFIG = EncoderConfig(
     vocab_size=11,

@@ -245,7 +245,7 @@ def write(path, kind, documents=DOCUMENTS):
 
 def write_model(folder, labels, seed=1, **given):
     """Writes a model with wide random weights, as a training with flags leaves it."""
-    from biobert_tf import heads
+    from biobert_tf.model import heads
 
     ner_toys.write_vocab(folder / "vocab.txt", VOCAB)
     model = heads.SequenceClassifier(CONFIG, len(labels), seed=seed, dropout=0.1)

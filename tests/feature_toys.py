@@ -81,7 +81,7 @@ def say(encoder, *rows):
     """
     import tensorflow as tf
 
-    from biobert_tf import encoder as encoders
+    from biobert_tf.model import encoder as encoders
 
     found = []
     for pieces, num_first, *_ in rows:

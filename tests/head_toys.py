@@ -5,8 +5,8 @@ from pathlib import Path
 import checkpoint_toys as toys
 import tensorflow as tf
 
-from biobert_tf import encoder, heads
 from biobert_tf.checkpoints import native
+from biobert_tf.model import encoder, heads
 
 # Kind of model -> its heads in `checkpoint_toys`.
 HEADS = {

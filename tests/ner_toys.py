@@ -7,7 +7,7 @@ import dataclasses
 from typing import ClassVar
 
 from biobert_tf.common import files
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = "Liver cancer nephr ##itis ##s severe aspirin helps with ."
@@ -73,7 +73,7 @@ def write_released(folder, config=CONFIG, vocab=VOCAB):
 
 def write_model(folder, labels=LABELS, config=CONFIG):
     """Writes a model with random weights, as a finished training leaves it."""
-    from biobert_tf import heads
+    from biobert_tf.model import heads
 
     write_vocab(folder / "vocab.txt")
     return save_model(

@@ -6,7 +6,7 @@ import numpy as np
 
 from biobert_tf import records
 from biobert_tf.common import files
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]"]

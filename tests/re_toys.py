@@ -75,7 +75,7 @@ def write_marked(folder, **rows):
 
 def write_model(folder, labels):
     """Writes a model with random weights, as a finished training leaves it."""
-    from biobert_tf import heads
+    from biobert_tf.model import heads
 
     ner_toys.write_vocab(folder / "vocab.txt", VOCAB)
     model = heads.SequenceClassifier(CONFIG, len(labels), seed=1, dropout=0.1)

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.data
 @pytest.fixture(scope="module")
 def annotator(tmp_path_factory):
     """A model without training whose every letter tells: it calls much an entity."""
-    from biobert_tf import heads
+    from biobert_tf.model import heads
 
     folder = tmp_path_factory.mktemp("model")
     config = ner_toys.dataclasses.replace(

@@ -11,7 +11,7 @@ import pytest
 
 from biobert_tf import cli, ner_run, records
 from biobert_tf.common import files, program
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,8 +3,8 @@ import json
 import checkpoint_toys as toys
 import pytest
 
-from biobert_tf import encoder
 from biobert_tf.checkpoints import names
+from biobert_tf.model import encoder
 
 FORMS = ("tf1", "huggingface", "native")
 HEADS = ("masked_lm", "next_sentence", "classifier", "squad")

@@ -8,6 +8,7 @@ import pytest
 
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.model.config import EncoderConfig
 
 # The bert_config.json of BioBERT-Base v1.1, as released.
 RELEASED = {
@@ -33,19 +34,19 @@ def write(tmp_path, values):
 
 def test_released_file(tmp_path, caplog):
     path = write(tmp_path, RELEASED)
-    assert dataclasses.asdict(config.EncoderConfig.from_json(path)) == RELEASED
+    assert dataclasses.asdict(EncoderConfig.from_json(path)) == RELEASED
     assert not caplog.records
 
 
 def test_defaults_are_those_of_base(tmp_path):
-    read = config.EncoderConfig.from_json(write(tmp_path, {"vocab_size": 28996}))
+    read = EncoderConfig.from_json(write(tmp_path, {"vocab_size": 28996}))
     assert dataclasses.asdict(read) == RELEASED
 
 
 def test_unknown_keys_are_named(tmp_path, caplog):
     values = RELEASED | {"hiden_size": 8, "num_layers": 3, "pooler_type": "x"}
     path = write(tmp_path, values)
-    read = config.EncoderConfig.from_json(path)
+    read = EncoderConfig.from_json(path)
     assert read.hidden_size == 768
     [record] = caplog.records
     assert record.levelno == logging.WARNING
@@ -79,7 +80,7 @@ def test_unknown_keys_are_named(tmp_path, caplog):
 def test_impossible_sizes(tmp_path, values, problem):
     path = write(tmp_path, RELEASED | values)
     with pytest.raises(InputError) as caught:
-        config.EncoderConfig.from_json(path)
+        EncoderConfig.from_json(path)
     assert str(caught.value).startswith(f"{path}: {problem}")
     assert "\n" not in str(caught.value)
 
@@ -87,7 +88,7 @@ def test_impossible_sizes(tmp_path, values, problem):
 def test_size_of_the_vocabulary_is_required(tmp_path):
     path = write(tmp_path, {"hidden_size": 768})
     with pytest.raises(InputError, match=r"bert_config\.json: vocab_size is missing$"):
-        config.EncoderConfig.from_json(path)
+        EncoderConfig.from_json(path)
 
 
 def stages(**values):

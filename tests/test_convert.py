@@ -11,7 +11,7 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, tf1
 from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 safetensors = pytest.importorskip("safetensors.numpy")
 

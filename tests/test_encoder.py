@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import checkpoints, encoder, encoder_prediction
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import HIDDEN_ACTIVATIONS, EncoderConfig
+from biobert_tf.model import encoder, encoder_prediction
+from biobert_tf.model.config import HIDDEN_ACTIVATIONS, EncoderConfig
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5

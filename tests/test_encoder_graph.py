@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, encoder, heads
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.export import encoder_graph, masked_lm_graph
+from biobert_tf.model import encoder, heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import ner_features
 from biobert_tf.text.tokenization import FullTokenizer
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import encoder
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.model import encoder
 from biobert_tf.training import precision
 
 CONFIG = dataclasses.replace(

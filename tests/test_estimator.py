@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
-from biobert_tf import heads
 from biobert_tf.checkpoints import Checkpoint, native
 from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.settings import DeviceConfig, FinetuningConfig, RunConfig
+from biobert_tf.model import heads
 from biobert_tf.tasks.ner import NerTask
 from biobert_tf.training import progress
 from biobert_tf.training import strategy as strategies

@@ -16,12 +16,13 @@ import re_toys
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from biobert_tf import cli, heads, ner_run
+from biobert_tf import cli, ner_run
 from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import exporting, model_card, serving, warmup
 from biobert_tf.export.settings import ExportConfig
+from biobert_tf.model import heads
 from biobert_tf.tasks import ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies

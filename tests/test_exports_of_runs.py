@@ -18,8 +18,9 @@ import pytest
 import qa_toys
 import re_toys
 
-from biobert_tf import cli, heads
+from biobert_tf import cli
 from biobert_tf.common import files, program
+from biobert_tf.model import heads
 from biobert_tf.tasks import qa_decoding
 
 STRANGER = """

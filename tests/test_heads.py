@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, encoder, heads
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import encoder, heads
+from biobert_tf.model.config import EncoderConfig
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5

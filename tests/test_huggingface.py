@@ -9,7 +9,7 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import huggingface
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 safetensors = pytest.importorskip("safetensors.numpy")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import encoder
 from biobert_tf.checkpoints import native, tf1
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import encoder
+from biobert_tf.model.config import EncoderConfig
 
 SOURCE = Path("run/model.ckpt-40")
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import heads, ner_run
+from biobert_tf import ner_run
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.metrics import conlleval
+from biobert_tf.model import heads
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner import Entity, NerPrediction, NerTask
 from biobert_tf.tasks.ner_features import NerRecord

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import ner_graph, ner_windows
+from biobert_tf.model import heads
 from biobert_tf.tasks import ner, ner_features
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies

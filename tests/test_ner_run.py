@@ -19,9 +19,9 @@ from biobert_tf import checkpoints, cli, demo, finetune, ner_run
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.metrics import conlleval
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import ner_reading
 from biobert_tf.text import words as ner_words
 from biobert_tf.text.labels import chunks

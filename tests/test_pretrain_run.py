@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from biobert_tf import (
     checkpoints,
-    heads,
     learning_curves,
     ner_run,
     pretrain_run,
@@ -29,7 +28,9 @@ from biobert_tf import (
 from biobert_tf.checkpoints import convert, huggingface, native, tf1
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig, NerConfig
+from biobert_tf.common.settings import NerConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining_config import PretrainingConfig
 from biobert_tf.training.estimator import Estimator
 

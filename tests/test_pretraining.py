@@ -9,9 +9,11 @@ import pretraining_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, encoder, optimizer, records
+from biobert_tf import checkpoints, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import DeviceConfig, EncoderConfig
+from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.model import encoder
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining_data import masking as static_masking
 from biobert_tf.pretraining_data import pairs as pair_making
 from biobert_tf.pretraining_data.documents import PieceTable

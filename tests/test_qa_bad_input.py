@@ -210,8 +210,8 @@ def test_a_model_without_the_head(toy, run, tmp_path):
 def test_scores_that_are_no_numbers(toy, run, tmp_path):
     import numpy as np
 
-    from biobert_tf import heads
     from biobert_tf.checkpoints import native
+    from biobert_tf.model import heads
 
     ner_toys.write_vocab(tmp_path / "model" / "vocab.txt", toys.VOCAB)
     model = heads.SpanClassifier(toys.CONFIG, seed=1)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, heads
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import EncoderConfig
 from biobert_tf.export import qa_graph
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import qa_decoding, qa_reading
 from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer

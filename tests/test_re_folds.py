@@ -25,8 +25,9 @@ from biobert_tf import cli, re_folds
 from biobert_tf.common import files, flags, processes, program
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError, TrainingDivergedError
-from biobert_tf.common.settings import EncoderConfig, RelationConfig
+from biobert_tf.common.settings import RelationConfig
 from biobert_tf.common.version import __version__
+from biobert_tf.model.config import EncoderConfig
 
 ROOT = Path(__file__).parents[1]
 TRAIN = "@GENE$ causes @DISEASE$ .\t1\n@GENE$ spares @DISEASE$ .\t0\n"

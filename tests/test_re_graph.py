@@ -11,11 +11,11 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, heads
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, EncoderConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import (
     exporting,
     graph_entities,
@@ -28,6 +28,8 @@ from biobert_tf.export.graph_entities import Entities
 from biobert_tf.export.graph_tokenizer import Pieces
 from biobert_tf.export.re_graph import ReSettings
 from biobert_tf.export.settings import ExportConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import relation_features, relation_reading
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample

@@ -12,8 +12,9 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import cli, heads, re_eval
+from biobert_tf import cli, re_eval
 from biobert_tf.common import program
+from biobert_tf.model import heads
 from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation import RelationPrediction, RelationTask
 from biobert_tf.tasks.relation_reading import RelationExample

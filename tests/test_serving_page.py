@@ -9,10 +9,10 @@ import ner_toys
 import pytest
 import serving_stand_in
 
-from biobert_tf import heads
 from biobert_tf.common import files
 from biobert_tf.export import exporting
 from biobert_tf.export.settings import ExportConfig
+from biobert_tf.model import heads
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text("utf-8")
 

@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import checkpoints, heads, optimizer, records
+from biobert_tf import checkpoints, optimizer, records
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import DeviceConfig, EncoderConfig, RunConfig
+from biobert_tf.common.settings import DeviceConfig, RunConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.qa import SpanTask
 from biobert_tf.tasks.relation import RelationTask

@@ -12,7 +12,7 @@ import pytest
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, native, tf1
 from biobert_tf.common import files
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.tokenization import FullTokenizer
 
 WHY = "Transformers is not installed; pip install -e '.[benchmark]' to run this test"

@@ -7,10 +7,12 @@ import checkpoint_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, encoder, released
+from biobert_tf import checkpoints, released
 from biobert_tf.checkpoints import huggingface, native, tf1, tokenizer_files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig, ModelConfig, TextConfig
+from biobert_tf.common.settings import ModelConfig, TextConfig
+from biobert_tf.model import encoder
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.vocabularies import extension
 from biobert_tf.vocabularies.extension import NewPiece
 from biobert_tf.vocabularies.settings import ExtendConfig

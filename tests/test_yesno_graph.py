@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import bioasq_yesno, heads
+from biobert_tf import bioasq_yesno
 from biobert_tf.bioasq_yesno import YesNoScores
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import exporting, serving, yesno_graph
 from biobert_tf.export.qa_windows import WindowSettings
 from biobert_tf.export.settings import ExportConfig
+from biobert_tf.model import heads
 from biobert_tf.tasks import qa_reading
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample

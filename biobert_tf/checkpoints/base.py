@@ -13,7 +13,7 @@ import numpy as np
 
 from biobert_tf.checkpoints import names
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 # TF1 variable name -> float32 array in its TF1 layout, see `names.TABLE`.
 Weights = dict[str, np.ndarray]

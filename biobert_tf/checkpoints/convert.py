@@ -14,7 +14,7 @@ from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
 

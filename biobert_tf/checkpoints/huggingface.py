@@ -16,7 +16,7 @@ import numpy as np
 from biobert_tf.checkpoints import base, names, tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model.config import EncoderConfig
 
 Classifier = Literal["auto", "token", "sequence"]
 

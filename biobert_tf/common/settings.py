@@ -11,13 +11,10 @@ dmis-lab/biobert) unless a text says otherwise.
 """
 
 import dataclasses
-import logging
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 Compat = Literal["fixed", "master", "paper"]
@@ -55,87 +52,6 @@ def at_least(config: Any, **minimum: float) -> None:
         # Written so that NaN, which compares with nothing, is rejected too.
         if not least <= value < math.inf:
             raise InputError(f"--{name}={value}: must be at least {least}, and finite")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
-    """Size of the BERT encoder; fields are the keys of `bert_config.json`."""
-
-    vocab_size: int = required("Number of WordPieces.")
-    hidden_size: int = setting(768, "Width of every token representation.")
-    num_hidden_layers: int = setting(12, "Transformer blocks.")
-    num_attention_heads: int = setting(12, "Heads; must divide hidden_size.")
-    intermediate_size: int = setting(3072, "Width of the feed-forward layer.")
-    hidden_act: str = setting("gelu", "gelu (exact), gelu_new (tanh), relu, ...")
-    hidden_dropout_prob: float = setting(0.1, "Dropout of every dense output.")
-    attention_probs_dropout_prob: float = setting(0.1, "Dropout of attention.")
-    max_position_embeddings: int = setting(512, "Longest input, in WordPieces.")
-    # The original's default is 16 and every released file says 2.
-    type_vocab_size: int = setting(2, "Number of segment types.")
-    initializer_range: float = setting(0.02, "Std of the truncated normal.")
-
-    def __post_init__(self) -> None:
-        """Rejects sizes that cannot be built."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{field.name} is {value!r}: want a positive integer")
-            if field.type is float and not (
-                isinstance(value, int | float) and 0 <= value < 1
-            ):
-                raise InputError(f"{field.name} is {value!r}: want a number in [0, 1)")
-        if self.hidden_size % self.num_attention_heads:
-            raise InputError(
-                f"hidden_size {self.hidden_size} is not a multiple of "
-                f"num_attention_heads {self.num_attention_heads}"
-            )
-        if self.hidden_act not in HIDDEN_ACTIVATIONS:
-            raise InputError(
-                f"hidden_act {self.hidden_act!r} is none of "
-                f"{', '.join(HIDDEN_ACTIVATIONS)}"
-            )
-
-    @classmethod
-    def from_json(cls, path: Path) -> "EncoderConfig":
-        """Reads the `bert_config.json` (or `config.json`) released with weights.
-
-        Keys that size nothing are named in a warning: a misspelt key must not be
-        silently replaced by a default, as in the original's `from_dict`
-        (modeling.py:78).
-
-        Raises:
-            InputError: No such file, not JSON, a size is missing or impossible.
-        """
-        return cls.from_dict(files.read_json(path), source=path)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: Path) -> "EncoderConfig":
-        """Builds a config from `values`, which were read from `source`."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known - _HARMLESS_KEYS):
-            logging.getLogger(__name__).warning(
-                "%s: unknown keys ignored: %s", source, ", ".join(unknown)
-            )
-        try:
-            return cls(**{key: values[key] for key in known & set(values)})
-        except TypeError:
-            raise InputError.at(source, None, "vocab_size is missing") from None
-        except InputError as error:
-            raise InputError.at(source, None, str(error)) from None
-
-
-HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
-# Keys that Google's and Hugging Face's BERT files carry and that size nothing here.
-_HARMLESS_KEYS = frozenset(
-    """
-    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-    pooler_size_per_head pooler_type architectures classifier_dropout
-    gradient_checkpointing id2label label2id layer_norm_eps model_type pad_token_id
-    position_embedding_type torch_dtype dtype transformers_version use_cache
-    _name_or_path is_decoder add_cross_attention bos_token_id eos_token_id
-    tie_word_embeddings
-    """.split()  # noqa: SIM905  Twenty quoted words read worse.
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ Shape suffixes: B texts, P pieces of all texts, D hidden size.
 
 import tensorflow as tf
 
-from biobert_tf import encoder as encoders
-from biobert_tf import heads
 from biobert_tf.export import graph_text, piece_windows, window_rows
 from biobert_tf.export.graph_tokenizer import GraphTokenizer
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
+from biobert_tf.model import encoder as encoders
+from biobert_tf.model import heads
 from biobert_tf.text.tokenization import FullTokenizer
 
 

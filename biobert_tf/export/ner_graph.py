@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.export import graph_text, ner_windows, window_rows
 from biobert_tf.export.graph_text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
 from biobert_tf.metrics.entities import UNTYPED
+from biobert_tf.model import heads
 from biobert_tf.tasks import ner_reading
 from biobert_tf.tasks.ner_reading import OUTSIDE
 from biobert_tf.text.labels import chunks

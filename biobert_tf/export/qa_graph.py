@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.export import window_rows
 from biobert_tf.export.graph_text import NOTHING
 from biobert_tf.export.qa_windows import (
@@ -27,6 +26,7 @@ from biobert_tf.export.qa_windows import (
 )
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
+from biobert_tf.model import heads
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
 _SPACES = "[ \t\r\n\u202f]+"

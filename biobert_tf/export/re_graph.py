@@ -17,13 +17,13 @@ from typing import Final, Literal
 
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.export import graph_entities, graph_text, window_rows
 from biobert_tf.export.graph_entities import Entities
 from biobert_tf.export.graph_text import Characters, Spans
 from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
+from biobert_tf.model import heads
 from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation_features import MARKERS
 from biobert_tf.text.tokenization import FullTokenizer

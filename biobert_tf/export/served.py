@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from biobert_tf import heads
+from biobert_tf.model import heads
 from biobert_tf.records import FeatureSpec, Specs
 
 Outputs = Mapping[str, tf.Tensor]

@@ -6,17 +6,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import checkpoints, heads, released, run_directory
+from biobert_tf import checkpoints, released, run_directory
 from biobert_tf.checkpoints import native
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import (
-    DeviceConfig,
-    EncoderConfig,
-    ModelConfig,
-    TextConfig,
-)
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision
 

@@ -6,12 +6,12 @@ Shape suffixes: B questions, K windows.
 
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import window_rows
 from biobert_tf.export.qa_windows import QaReader, WindowSettings
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
+from biobert_tf.model import heads
 from biobert_tf.tasks.yesno_reading import LABELS
 from biobert_tf.text.tokenization import FullTokenizer
 

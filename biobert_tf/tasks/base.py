@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import heads
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.records import Specs
 
 Batch = Mapping[str, tf.Tensor]

@@ -11,8 +11,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from biobert_tf import heads
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.base import Batch, Outputs
 
 

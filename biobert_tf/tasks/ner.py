@@ -16,10 +16,11 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import heads
-from biobert_tf.common.settings import Compat, EncoderConfig
+from biobert_tf.common.settings import Compat
 from biobert_tf.metrics import conlleval, entities, pieces
 from biobert_tf.metrics.entities import UNTYPED
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord

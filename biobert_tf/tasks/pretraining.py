@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import encoder, heads, records
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf import records
+from biobert_tf.model import encoder, heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.pretraining_masking import DynamicMasking

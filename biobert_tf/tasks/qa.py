@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import heads
 from biobert_tf.checkpoints.names import SPAN_LABELS
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.records import FeatureSpec, Specs
 from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer

@@ -24,12 +24,8 @@ import tf_keras
 from biobert_tf import checkpoints, optimizer, records
 from biobert_tf.checkpoints import native
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import (
-    DeviceConfig,
-    EncoderConfig,
-    OptimizerName,
-    RunConfig,
-)
+from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.base import Task
 from biobert_tf.training import precision, progress
 from biobert_tf.training import strategy as strategies

@@ -9,7 +9,8 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import encoder, heads, optimizer
+from biobert_tf import optimizer
+from biobert_tf.model import encoder, heads
 from biobert_tf.tasks.base import Task
 
 Batch = Mapping[str, tf.Tensor]

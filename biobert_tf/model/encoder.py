@@ -20,8 +20,8 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling.networks import bert_encoder
 
-from biobert_tf import encoder_prediction
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import encoder_prediction
+from biobert_tf.model.config import EncoderConfig
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:

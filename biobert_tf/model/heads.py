@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import encoder as encoders
-from biobert_tf.common.settings import EncoderConfig
+from biobert_tf.model import encoder as encoders
+from biobert_tf.model.config import EncoderConfig
 
 Batch = Mapping[str, tf.Tensor]
 
