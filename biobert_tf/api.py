@@ -17,9 +17,10 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints, ner_annotator, qa_ask, released
+from biobert_tf import checkpoints, ner_annotator, qa_ask
 from biobert_tf import run_directory as directories
 from biobert_tf.annotate.document import Passage
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (

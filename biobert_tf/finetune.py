@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from biobert_tf import records, released, run_directory
+from biobert_tf import records, run_directory
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

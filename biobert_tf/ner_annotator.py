@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import checkpoints, released, trained
+from biobert_tf import checkpoints, trained
 from biobert_tf.annotate import raw_sentences
 from biobert_tf.annotate.document import Passage
 from biobert_tf.annotate.raw_sentences import RawSentence
-from biobert_tf.checkpoints import native
+from biobert_tf.checkpoints import native, released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, TextConfig
 from biobert_tf.inference import Batch, Inference, Row

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import finetune, records, released
+from biobert_tf import finetune, records
+from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import NerConfig
 from biobert_tf.tasks import ner, ner_reading

@@ -19,9 +19,9 @@ from biobert_tf import (
     pretraining_input,
     record_streams,
     records,
-    released,
     run_directory,
 )
+from biobert_tf.checkpoints import released
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig

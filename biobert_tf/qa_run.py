@@ -12,14 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import (
-    bioasq_form,
-    bioasq_yesno,
-    class_weights,
-    finetune,
-    qa_answers,
-    released,
-)
+from biobert_tf import bioasq_form, bioasq_yesno, class_weights, finetune, qa_answers
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading

@@ -18,10 +18,11 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from biobert_tf import records, released, trained
+from biobert_tf import records, trained
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.detection import Format
 from biobert_tf.annotate.document import Relation
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, TextConfig

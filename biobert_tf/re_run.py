@@ -5,7 +5,8 @@ import json
 import logging
 from pathlib import Path
 
-from biobert_tf import checkpoints, class_weights, finetune, released, run_directory
+from biobert_tf import checkpoints, class_weights, finetune, run_directory
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

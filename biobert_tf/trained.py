@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from biobert_tf import checkpoints, released, run_directory
+from biobert_tf import checkpoints, run_directory
+from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, RunConfig, TextConfig

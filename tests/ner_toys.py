@@ -83,8 +83,7 @@ def write_model(folder, labels=LABELS, config=CONFIG):
 
 def save_model(model, labels, folder):
     """Writes a model beside its vocabulary; returns the folder."""
-    from biobert_tf import released
-    from biobert_tf.checkpoints import native
+    from biobert_tf.checkpoints import native, released
     from biobert_tf.text.tokenization import FullTokenizer
 
     tokenizer = FullTokenizer(folder / "vocab.txt")

@@ -6,8 +6,8 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, released
-from biobert_tf.checkpoints import tokenizer_files
+from biobert_tf import checkpoints
+from biobert_tf.checkpoints import released, tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

@@ -7,8 +7,8 @@ import checkpoint_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, released
-from biobert_tf.checkpoints import huggingface, native, tf1, tokenizer_files
+from biobert_tf import checkpoints
+from biobert_tf.checkpoints import huggingface, native, released, tf1, tokenizer_files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model import encoder

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import released, run_directory
-from biobert_tf.checkpoints import tf1
+from biobert_tf import run_directory
+from biobert_tf.checkpoints import released, tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError

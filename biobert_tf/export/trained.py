@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import checkpoints, released, run_directory
-from biobert_tf.checkpoints import native
+from biobert_tf import checkpoints, run_directory
+from biobert_tf.checkpoints import native, released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig

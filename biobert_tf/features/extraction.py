@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import checkpoints, released
+from biobert_tf import checkpoints
+from biobert_tf.checkpoints import released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.features.framing import Frame, Framer

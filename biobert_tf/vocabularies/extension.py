@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf import checkpoints, released
-from biobert_tf.checkpoints import base, tf1
+from biobert_tf import checkpoints
+from biobert_tf.checkpoints import base, released, tf1
 from biobert_tf.checkpoints.convert import (
     CONFIG_NAMES,
     LABELS_NAME,
