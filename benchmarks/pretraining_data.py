@@ -29,7 +29,8 @@ from typing import NamedTuple
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import sentences
-from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.pretraining_config import ConversionConfig, PairConfig
 from biobert_tf.pretraining_data import conversion
 
 ORIGINAL_PER_CPU_SECOND = 600

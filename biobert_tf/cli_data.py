@@ -12,6 +12,7 @@ from biobert_tf import pretraining_config, subcommands
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.corpora.settings import WriteCorpusConfig
 
 
 def re_data(argv: Sequence[str]) -> None:
@@ -145,7 +146,7 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
 
 def corpus(argv: Sequence[str]) -> None:
     """Write PubMed and PMC files as text: one sentence per line."""
-    settings = flags.parse(pretraining_config.WriteCorpusConfig, argv)
+    settings = flags.parse(WriteCorpusConfig, argv)
     from biobert_tf.corpora import corpus as corpora
 
     report = corpora.write_corpus(settings.input, settings.output, settings.corpus)

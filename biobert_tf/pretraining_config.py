@@ -21,6 +21,7 @@ from biobert_tf.common.settings import (
     required,
     setting,
 )
+from biobert_tf.corpora.settings import CorpusConfig
 
 Masking = Literal["static", "dynamic"]
 Runner = Literal[
@@ -64,34 +65,6 @@ class PairConfig:
             raise InputError(
                 f"--short_seq_prob={self.short_seq_prob}: must be in [0, 1]"
             )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CorpusConfig:
-    """How corpus files are read."""
-
-    strict: bool = setting(
-        False, "Stop at the first damaged record instead of skipping it."
-    )
-    other_abstracts: bool = setting(
-        False, "Also take OtherAbstract of PubMed: other languages, plain summaries."
-    )
-    allow_single_document: bool = setting(
-        False, "Accept a text file without blank lines: one document, NSP means little."
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WriteCorpusConfig:
-    """Everything `biobert corpus` can be told."""
-
-    input: str = required(
-        "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
-    )
-    output: Path = required(
-        "Text file: one sentence per line, a blank line between documents."
-    )
-    corpus: CorpusConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

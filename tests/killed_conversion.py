@@ -18,7 +18,8 @@ from pathlib import Path
 from biobert_tf.common import program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.pretraining_config import ConversionConfig, PairConfig
 from biobert_tf.pretraining_data import conversion, outputs, units, workers
 from biobert_tf.pretraining_data.manifest import Manifest
 

@@ -15,7 +15,8 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.pretraining_config import ConversionConfig, PairConfig
 from biobert_tf.pretraining_data import (
     beam_pipeline,
     beam_steps,

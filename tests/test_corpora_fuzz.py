@@ -11,7 +11,7 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 NUM_VARIANTS = 500
 

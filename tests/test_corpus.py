@@ -14,7 +14,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import corpus, plain, reading
 from biobert_tf.corpora.corpus import CorpusReport, write_corpus
 from biobert_tf.corpora.document import Document, Skipped, sentences
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 PUBMED = """<?xml version="1.0" encoding="utf-8"?>
 <PubmedArticleSet>

@@ -11,7 +11,7 @@ import pytest
 
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 NAMESPACES = (
     'xmlns:xlink="http://www.w3.org/1999/xlink" '

@@ -12,8 +12,8 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.corpora import reading
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.ner_annotator import Annotator, FoundEntity
-from biobert_tf.pretraining_config import CorpusConfig
 from biobert_tf.tasks.ner_reading import NerExample
 
 CPU = DeviceConfig(strategy="cpu")

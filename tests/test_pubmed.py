@@ -12,7 +12,7 @@ import pytest
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 DOCTYPE = (
     '<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle, 1st January 2024'

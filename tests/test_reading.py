@@ -20,8 +20,8 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading, versions
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.corpora.versions import CITATION, Entry, Key
-from biobert_tf.pretraining_config import CorpusConfig
 
 COUNTS = Path(__file__).with_name("corpora_counts.json")
 PUBMED = "<PubmedArticleSet>{}</PubmedArticleSet>"

@@ -10,6 +10,7 @@ from biobert_tf import cli, pretraining_config, qa_config
 from biobert_tf.annotate import settings as annotate_settings
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
+from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.questions import settings as question_settings
@@ -27,7 +28,7 @@ COMMANDS = {
         pretraining_config.CreatePretrainingDataConfig,
         {},
     ),
-    "biobert corpus": (pretraining_config.WriteCorpusConfig, {}),
+    "biobert corpus": (WriteCorpusConfig, {}),
     "biobert extract-features": (feature_settings.ExtractFeaturesConfig, {}),
     "biobert export": (export_settings.ExportConfig, {}),
     "biobert re-predict": (relation_settings.RePredictConfig, {}),

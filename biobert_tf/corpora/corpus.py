@@ -24,7 +24,7 @@ from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped, sentences
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS: Final = 10.0

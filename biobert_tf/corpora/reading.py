@@ -24,8 +24,8 @@ from biobert_tf.corpora import (
     xml_records,
 )
 from biobert_tf.corpora.document import Document, OnSkip, Skipped
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.corpora.versions import Current, Entry, FileIndex
-from biobert_tf.pretraining_config import CorpusConfig
 
 Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]
 """`map`, or the same of a process pool: results in the order of the paths."""

@@ -23,7 +23,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.document import Skipped, sentences
-from biobert_tf.pretraining_config import CorpusConfig, PairConfig
+from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.pretraining_config import PairConfig
 from biobert_tf.pretraining_data import beam_storage, outputs, spool, units
 from biobert_tf.pretraining_data.documents import (
     DocumentsBuilder,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import ConversionConfig, CorpusConfig, PairConfig
+from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.pretraining_config import ConversionConfig, PairConfig
 from biobert_tf.pretraining_data import conversion
 from biobert_tf.pretraining_data.manifest import Manifest
 

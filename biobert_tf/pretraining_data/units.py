@@ -20,7 +20,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import plain, reading
 from biobert_tf.corpora.document import Skipped, sentences
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining_data import spool
 from biobert_tf.pretraining_data.manifest import CorpusCounts
 from biobert_tf.text import tokenization

@@ -15,7 +15,7 @@ from typing import Final
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.text import sentences
 from biobert_tf.text.sentences import Span
 

@@ -12,7 +12,7 @@ from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 _LOG = logging.getLogger(__name__)
 

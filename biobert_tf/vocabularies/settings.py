@@ -7,7 +7,7 @@ from typing import Literal
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import at_least, required, setting
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 
 Place = Literal["unused", "append"]
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped, sentences
-from biobert_tf.pretraining_config import CorpusConfig
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.text.tokenization import BasicTokenizer
 from biobert_tf.vocabularies.settings import SampleConfig
 

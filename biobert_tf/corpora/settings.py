@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of reading and writing a corpus."""
+
+import dataclasses
+from pathlib import Path
+
+from biobert_tf.common.settings import (
+    required,
+    setting,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """How corpus files are read."""
+
+    strict: bool = setting(
+        False, "Stop at the first damaged record instead of skipping it."
+    )
+    other_abstracts: bool = setting(
+        False, "Also take OtherAbstract of PubMed: other languages, plain summaries."
+    )
+    allow_single_document: bool = setting(
+        False, "Accept a text file without blank lines: one document, NSP means little."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WriteCorpusConfig:
+    """Everything `biobert corpus` can be told."""
+
+    input: str = required(
+        "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
+    )
+    output: Path = required(
+        "Text file: one sentence per line, a blank line between documents."
+    )
+    corpus: CorpusConfig
