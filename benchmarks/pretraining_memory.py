@@ -26,11 +26,10 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from biobert_tf import optimizer
     from biobert_tf.common.settings import DeviceConfig
     from biobert_tf.model.config import EncoderConfig
     from biobert_tf.tasks.pretraining import PretrainingTask
-    from biobert_tf.training import precision, strategy
+    from biobert_tf.training import optimizer, precision, strategy
     from biobert_tf.training.trainer import Trainer
 
     most_masked = round(arguments.length * 0.15)

@@ -18,7 +18,6 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from biobert_tf import checkpoints, ner_annotator, qa_ask
-from biobert_tf import run_directory as directories
 from biobert_tf.annotate.document import Passage
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
@@ -37,6 +36,7 @@ from biobert_tf.ner_annotator import Annotator, FoundEntity
 from biobert_tf.qa_ask import Answerer, FoundAnswer
 from biobert_tf.questions.contexts import NamedText
 from biobert_tf.re_classifier import Classifier, Relation
+from biobert_tf.training import run_directory as directories
 
 Kind = Literal["ner", "re", "qa", "encoder"]
 

@@ -16,19 +16,20 @@ from typing import Final, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import checkpoints, trained
+from biobert_tf import checkpoints
 from biobert_tf.annotate import raw_sentences
 from biobert_tf.annotate.document import Passage
 from biobert_tf.annotate.raw_sentences import RawSentence
 from biobert_tf.checkpoints import native, released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, TextConfig
-from biobert_tf.inference import Batch, Inference, Row
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_features import NerRecord
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.training import precision
+from biobert_tf.training import reload as trained
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.inference import Batch, Inference, Row
 
 # What a model's settings must say.
 _NEEDED: Final = frozenset(("compat", "do_lower_case", "max_seq_length"))

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import finetune, records
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import NerConfig
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.text import words as ner_words
+from biobert_tf.training import finetune, records
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

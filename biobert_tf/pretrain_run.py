@@ -14,13 +14,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf import (
-    learning_curves,
-    pretraining_input,
-    record_streams,
-    records,
-    run_directory,
-)
+from biobert_tf import learning_curves, pretraining_input, record_streams
 from biobert_tf.checkpoints import released
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
@@ -29,12 +23,13 @@ from biobert_tf.pretraining_config import PretrainingConfig
 from biobert_tf.pretraining_data import runners
 from biobert_tf.pretraining_data.documents import PieceTable
 from biobert_tf.record_streams import RecordStream
-from biobert_tf.run_directory import RunDirectory
 from biobert_tf.tasks.pretraining import MASKED_LM_FEATURES, PretrainingTask
 from biobert_tf.tasks.pretraining_masking import DynamicMasking
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
 
 _LOG = logging.getLogger(__name__)

@@ -15,14 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import (
-    bioasq_form,
-    bioasq_lists,
-    bioasq_yesno,
-    qa_answers,
-    records,
-    trained,
-)
+from biobert_tf import bioasq_form, bioasq_lists, bioasq_yesno, qa_answers
 from biobert_tf.bioasq_yesno import YesNoAnswer, YesNoScores
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig, TextConfig
@@ -32,6 +25,8 @@ from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno
 from biobert_tf.tasks.qa_decoding import DecodingSettings, Prediction, WindowScores
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.training import records
+from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
 
 # What a model's settings must say.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import bioasq_form, bioasq_yesno, class_weights, finetune, qa_answers
+from biobert_tf import bioasq_form, bioasq_yesno, qa_answers
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -24,6 +24,7 @@ from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tasks.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import class_weights, finetune
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ import tensorflow as tf
 from biobert_tf import re_predict
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.inference import Batch, Inference, Row
 from biobert_tf.tasks import relation_reading
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_features import RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.training.inference import Batch, Inference, Row
 
 
 @dataclasses.dataclass(frozen=True)

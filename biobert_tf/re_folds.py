@@ -195,7 +195,7 @@ def _check_directory(settings: RelationConfig) -> None:
 
 def _check_settings(fold: RelationConfig) -> None:
     """Refuses a fold whose training began with other settings, as the fold would."""
-    from biobert_tf import finetune, run_directory
+    from biobert_tf.training import finetune, run_directory
 
     output_dir = fold.stages.output_dir
     if fold.stages.do_train and (output_dir / "training" / "checkpoint").exists():
@@ -209,7 +209,7 @@ def _is_done(fold: RelationConfig) -> bool:
 
     And the export, if there is to be one.
     """
-    from biobert_tf import finetune, run_directory
+    from biobert_tf.training import finetune, run_directory
 
     wanted = [_RESULTS_FILE, *(["export"] if fold.stages.do_export else [])]
     if not all((fold.stages.output_dir / name).exists() for name in wanted):

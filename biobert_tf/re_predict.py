@@ -18,7 +18,6 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from biobert_tf import records, trained
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.detection import Format
 from biobert_tf.annotate.document import Relation
@@ -33,6 +32,8 @@ from biobert_tf.tasks import relation, relation_reading
 from biobert_tf.tasks.relation_features import RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
+from biobert_tf.training import records
+from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

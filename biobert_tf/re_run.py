@@ -5,7 +5,7 @@ import json
 import logging
 from pathlib import Path
 
-from biobert_tf import checkpoints, class_weights, finetune, run_directory
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
@@ -15,6 +15,7 @@ from biobert_tf.tasks import relation, relation_features, relation_reading
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import class_weights, finetune, run_directory
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.records import (
+from biobert_tf.training.records import (
     InputPipeline,
     Prepare,
     Specs,

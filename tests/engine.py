@@ -11,10 +11,10 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import optimizer, records
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.ner import NerTask
+from biobert_tf.training import optimizer, records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.schedule import Schedule
 

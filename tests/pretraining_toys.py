@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from biobert_tf import records
 from biobert_tf.common import files
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks.pretraining import PretrainingTask
+from biobert_tf.training import records
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]"]
 WORDS = "The gene ##s of E . coli bind ##ing protein ##ase in mice are expressed"

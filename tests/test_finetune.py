@@ -6,10 +6,11 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, cli, finetune, ner_run
+from biobert_tf import checkpoints, cli, ner_run
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.training import finetune
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import inference
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.inference import Inference
+from biobert_tf.training import inference
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.inference import Inference
 
 # Nine rows, each with its number in every place.
 LENGTHS = (3, 9, 1, 7, 20, 5, 5, 2, 17)

@@ -15,7 +15,7 @@ import ner_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli, demo, finetune, ner_run
+from biobert_tf import checkpoints, cli, demo, ner_run
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
@@ -25,6 +25,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import ner_reading
 from biobert_tf.text import words as ner_words
 from biobert_tf.text.labels import chunks
+from biobert_tf.training import finetune
 
 ROOT = Path(__file__).parents[1]
 NUM_SENTENCES = {"train": 240, "devel": 40, "test": 60}

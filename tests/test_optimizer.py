@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import optimizer
 from biobert_tf.model import heads
+from biobert_tf.training import optimizer
 
 # --- schedule -------------------------------------------------------------------------
 

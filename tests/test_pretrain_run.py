@@ -23,7 +23,6 @@ from biobert_tf import (
     ner_run,
     pretrain_run,
     pretraining_input,
-    records,
 )
 from biobert_tf.checkpoints import convert, huggingface, native, tf1
 from biobert_tf.common import files, flags
@@ -32,6 +31,7 @@ from biobert_tf.common.settings import NerConfig
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining_config import PretrainingConfig
+from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 
 ROOT = Path(__file__).parents[1]

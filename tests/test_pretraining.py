@@ -9,7 +9,7 @@ import pretraining_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, optimizer, records
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model import encoder
@@ -19,6 +19,7 @@ from biobert_tf.pretraining_data import pairs as pair_making
 from biobert_tf.pretraining_data.documents import PieceTable
 from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.pretraining_masking import DynamicMasking, choose
+from biobert_tf.training import optimizer, records
 from biobert_tf.training import precision as precisions
 from biobert_tf.training.trainer import Trainer
 

@@ -9,13 +9,13 @@ import pytest
 import qa_toys as toys
 import tensorflow as tf
 
-from biobert_tf import records
 from biobert_tf.model import heads
 from biobert_tf.tasks import qa, qa_features, yesno
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.tasks.qa_reading import QaExample
 from biobert_tf.tasks.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import records
 
 
 @pytest.fixture

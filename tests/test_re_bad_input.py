@@ -284,7 +284,7 @@ def test_settings_that_say_nothing_else(toy, tmp_path, monkeypatch, settings):
     if settings is not None:
         write_settings(folder, **settings)
     write_settings(toy.output, entity_markers=False)
-    monkeypatch.setattr("biobert_tf.finetune.Run.execute", lambda self: None)
+    monkeypatch.setattr("biobert_tf.training.finetune.Run.execute", lambda self: None)
     given = {"init_checkpoint": folder, "entity_markers": True, **PREDICT}
     assert program.run(cli.re, toy.argv(**given)) == 0
 

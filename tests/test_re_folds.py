@@ -362,7 +362,7 @@ def test_what_is_done_is_not_done_again(toy, caplog):
     ],
 )
 def test_done_with_other_settings_of_no_consequence(toy, values, is_done, monkeypatch):
-    from biobert_tf import finetune
+    from biobert_tf.training import finetune
 
     monkeypatch.setattr(finetune, "trained_labels", lambda *places: ("0", "1"))
     toy.run()
@@ -388,7 +388,7 @@ def test_a_fold_without_its_export_is_run(toy):
 
 
 def test_predicted_is_not_trained(toy, monkeypatch):
-    from biobert_tf import finetune
+    from biobert_tf.training import finetune
 
     monkeypatch.setattr(finetune, "trained_labels", lambda *places: ("0", "1"))
     toy.run(do_train=False)
@@ -417,7 +417,7 @@ def test_a_fold_of_other_settings_is_refused(toy):
 
 
 def test_prediction_with_other_settings_is_not_refused(toy, monkeypatch):
-    from biobert_tf import finetune
+    from biobert_tf.training import finetune
 
     monkeypatch.setattr(finetune, "trained_labels", lambda *places: ("0", "1"))
     toy.run()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import re_toys
 
-from biobert_tf import cli, re_predict, records
+from biobert_tf import cli, re_predict
 from biobert_tf.annotate import formats
 from biobert_tf.annotate.document import Relation
 from biobert_tf.common import files
@@ -23,6 +23,7 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.relations import candidates
 from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.tasks import relation_reading
+from biobert_tf.training import records
 
 CPU = DeviceConfig(strategy="cpu")
 # Both are rounded to six digits, from numbers that differ by the order of a sum.

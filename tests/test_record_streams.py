@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import record_streams, records
+from biobert_tf import record_streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.record_streams import RecordStream, Shard
-from biobert_tf.records import FeatureSpec, InputPipeline
+from biobert_tf.training import records
+from biobert_tf.training.records import FeatureSpec, InputPipeline
 
 SPECS = {"number": FeatureSpec(1, below=1000)}
 SIZES = (5, 3, 0, 4, 6)

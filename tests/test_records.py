@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import records
 from biobert_tf.common.errors import InputError
-from biobert_tf.records import EXAMPLE_INDEX, FeatureSpec, InputPipeline
+from biobert_tf.training import records
+from biobert_tf.training.records import EXAMPLE_INDEX, FeatureSpec, InputPipeline
 
 SPECS = {
     "input_ids": FeatureSpec(2),

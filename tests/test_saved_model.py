@@ -8,12 +8,12 @@ import head_toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, optimizer
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, native, saved_model, tf1
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model import heads
-from biobert_tf.training import precision
+from biobert_tf.training import optimizer, precision
 
 safetensors = pytest.importorskip("safetensors.numpy")
 

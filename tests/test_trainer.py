@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import checkpoints, optimizer, records
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.model import heads
@@ -15,6 +15,7 @@ from biobert_tf.tasks.pretraining import PretrainingTask
 from biobert_tf.tasks.qa import SpanTask
 from biobert_tf.tasks.relation import RelationTask
 from biobert_tf.tasks.relation_sets import SETS
+from biobert_tf.training import optimizer, records
 from biobert_tf.training import precision as precisions
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer

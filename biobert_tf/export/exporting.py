@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import run_directory
 from biobert_tf.checkpoints import released, tf1
 from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
@@ -41,7 +40,7 @@ from biobert_tf.export import (
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained
-from biobert_tf.training import precision
+from biobert_tf.training import precision, run_directory
 
 _LOG = logging.getLogger(__name__)
 

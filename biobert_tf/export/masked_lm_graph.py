@@ -16,8 +16,8 @@ from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
-from biobert_tf.records import FeatureSpec
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.records import FeatureSpec
 
 MASK: Final = "[MASK]"
 _NUM_BEST: Final = 10

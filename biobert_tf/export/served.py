@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from biobert_tf.model import heads
-from biobert_tf.records import FeatureSpec, Specs
+from biobert_tf.training.records import FeatureSpec, Specs
 
 Outputs = Mapping[str, tf.Tensor]
 MODEL_INPUTS = ("input_ids", "input_mask", "segment_ids")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import checkpoints, run_directory
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native, released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -15,7 +15,7 @@ from biobert_tf.export.settings import PRECISIONS, ExportConfig, Kind
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import precision
+from biobert_tf.training import precision, run_directory
 
 _LENGTHS: Final[Mapping[str, int]] = {"ner": 128, "re": 128, "qa": 384, "yesno": 384}
 """Where no settings say another; other kinds take what the model has positions for."""

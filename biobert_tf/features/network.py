@@ -18,10 +18,10 @@ from biobert_tf.checkpoints import native
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.features.framing import Row
 from biobert_tf.features.settings import LayerMix, Pooling, VectorConfig
-from biobert_tf.inference import Batch, Inference, Step
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import precision
+from biobert_tf.training.inference import Batch, Inference, Step
 
 _LOG = logging.getLogger(__name__)
 

@@ -176,7 +176,7 @@ def _undamaged(dataset: Any, path: Path) -> Iterator[Any]:
     """Yields the elements of a dataset of one file; a damaged one is an InputError."""
     import tensorflow as tf
 
-    from biobert_tf import records
+    from biobert_tf.training import records
 
     try:
         yield from dataset

@@ -21,12 +21,12 @@ from biobert_tf.metrics import conlleval, entities, pieces
 from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.records import FeatureSpec, Specs
-from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample
 from biobert_tf.text.labels import Chunk, chunks
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.task import Batch, Outputs
 
 # PARITY(run_ner.py:336): the original draws the next example from 100; a file sorted
 # by document stays nearly sorted.

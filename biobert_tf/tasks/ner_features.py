@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from biobert_tf.common.settings import Compat
-from biobert_tf.records import Features
 from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample, paper_chunks
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.text.windows import cut_windows
+from biobert_tf.training.records import Features
 
 UNLABELLED: Final = -1
 """Label id of a position that counts in no loss (`fixed` only)."""

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import records
 from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.records import FeatureSpec, Specs
-from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.pretraining_masking import DynamicMasking
+from biobert_tf.training import records
+from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.task import Batch, Outputs
 
 # run_pretraining.py, `get_masked_lm_output`: a batch may have no masked pieces.
 _EPSILON: Final = 1e-5

@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from biobert_tf.pretraining_data.documents import PieceTable
-from biobert_tf.records import Batch
+from biobert_tf.training.records import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

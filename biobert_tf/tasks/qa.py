@@ -19,10 +19,10 @@ import tensorflow as tf
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.records import FeatureSpec, Specs
-from biobert_tf.tasks.base import Batch, Outputs
 from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer
 from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.task import Batch, Outputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

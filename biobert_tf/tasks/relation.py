@@ -16,12 +16,12 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from biobert_tf.metrics import relations
-from biobert_tf.records import FeatureSpec, Specs
-from biobert_tf.tasks.classification import SequenceClassification
 from biobert_tf.tasks.relation_features import Featurizer, RelationRecord
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.classification import SequenceClassification
+from biobert_tf.training.records import FeatureSpec, Specs
 
 # PARITY(run_re.py:file_based_input_fn_builder): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100

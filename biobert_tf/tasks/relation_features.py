@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.records import Features
 from biobert_tf.tasks.relation_reading import RelationExample
 from biobert_tf.tasks.relation_sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.records import Features
 
 # Pieces that BERT's vocabularies keep free: before and after the entity of each role.
 MARKERS: Final = (("[unused1]", "[unused2]"), ("[unused3]", "[unused4]"))

@@ -14,9 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.records import Features, FeatureSpec, Specs
-from biobert_tf.tasks.base import Batch, Outputs
-from biobert_tf.tasks.classification import SequenceClassification
 from biobert_tf.tasks.qa_features import (
     Featurizer,
     QaFeatures,
@@ -24,6 +21,9 @@ from biobert_tf.tasks.qa_features import (
     shuffle_buffer,
 )
 from biobert_tf.tasks.yesno_reading import LABELS, YesNoExample
+from biobert_tf.training.classification import SequenceClassification
+from biobert_tf.training.records import Features, FeatureSpec, Specs
+from biobert_tf.training.task import Batch, Outputs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,15 +21,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import checkpoints, optimizer, records
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.base import Task
-from biobert_tf.training import precision, progress
+from biobert_tf.training import optimizer, precision, progress, records
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule
+from biobert_tf.training.task import Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
 _LOG = logging.getLogger(__name__)

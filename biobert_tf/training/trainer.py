@@ -9,9 +9,9 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf import optimizer
 from biobert_tf.model import encoder, heads
-from biobert_tf.tasks.base import Task
+from biobert_tf.training import optimizer
+from biobert_tf.training.task import Task
 
 Batch = Mapping[str, tf.Tensor]
 RowNorm = Literal["summed", "unsummed"]

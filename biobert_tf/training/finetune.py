@@ -17,16 +17,16 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from biobert_tf import records, run_directory
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.run_directory import RunDirectory
-from biobert_tf.tasks.base import Task
+from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
+from biobert_tf.training.task import Task
 from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)

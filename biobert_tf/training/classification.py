@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.base import Batch, Outputs
+from biobert_tf.training.task import Batch, Outputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

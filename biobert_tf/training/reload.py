@@ -5,14 +5,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from biobert_tf import checkpoints, run_directory
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, RunConfig, TextConfig
-from biobert_tf.tasks.base import Task
+from biobert_tf.training import run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.task import Task
 
 
 def read_settings(

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.records import Specs
+from biobert_tf.training.records import Specs
 
 Batch = Mapping[str, tf.Tensor]
 Outputs = Mapping[str, tf.Tensor]
