@@ -18,7 +18,6 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from biobert_tf import checkpoints, ner_annotator, qa_ask
-from biobert_tf.annotate.document import Passage
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -29,6 +28,7 @@ from biobert_tf.common.settings import (
     StrategyName,
     TextConfig,
 )
+from biobert_tf.documents.document import Passage
 from biobert_tf.features import extraction
 from biobert_tf.features.reading import Part, Text
 from biobert_tf.features.settings import Pooling, VectorConfig

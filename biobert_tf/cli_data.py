@@ -41,7 +41,7 @@ def re_data_pairs(argv: Sequence[str]) -> None:
     from biobert_tf.relations import settings
 
     pairs_config = flags.parse(settings.PairsConfig, argv)
-    from biobert_tf.annotate import formats
+    from biobert_tf.documents import formats
     from biobert_tf.relations import candidates, tsv
 
     source = pairs_config.input

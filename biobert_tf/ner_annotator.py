@@ -18,11 +18,11 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.annotate import raw_sentences
-from biobert_tf.annotate.document import Passage
 from biobert_tf.annotate.raw_sentences import RawSentence
 from biobert_tf.checkpoints import native, released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, TextConfig
+from biobert_tf.documents.document import Passage
 from biobert_tf.tasks import ner, ner_reading
 from biobert_tf.tasks.ner_features import NerRecord
 from biobert_tf.tasks.ner_reading import NerExample

@@ -18,13 +18,13 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.detection import Format
-from biobert_tf.annotate.document import Relation
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, TextConfig
+from biobert_tf.documents import formats
+from biobert_tf.documents.detection import Format
+from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate, PairType
 from biobert_tf.relations.settings import Placeholders, RePredictConfig

@@ -2,8 +2,8 @@
 
 from html.parser import HTMLParser
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import (
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import (
     AnnotatedDocument,
     Loaded,
     Mention,

@@ -3,13 +3,13 @@
 
 import pytest
 
-from biobert_tf.annotate.document import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents.document import (
     AnnotatedDocument,
     Mention,
     Passage,
     split_concepts,
 )
-from biobert_tf.common.errors import InputError
 
 PASSAGES = (Passage(0, "Aspirin."), Passage(9, "It \U0001f48a heals\nall."))
 

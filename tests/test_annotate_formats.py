@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import Mention, Relation
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Mention, Relation
 
 NUM_VARIANTS = 150
 

@@ -8,13 +8,8 @@ import re
 import html_toys
 import pytest
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import (
-    AnnotatedDocument,
-    Loaded,
-    Mention,
-    Passage,
-)
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import AnnotatedDocument, Loaded, Mention, Passage
 
 NUM_DOCUMENTS = 60
 READ_BACK = ("jsonl", "pubtator", "bioc_xml", "bioc_json", "brat")

@@ -10,9 +10,9 @@ import sys
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import formats, jobs, places
-from biobert_tf.annotate.document import Mention
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats, jobs, places
+from biobert_tf.documents.document import Mention
 
 JSONL = '{"id": "1", "text": "Aspirin."}\n{"id": "2", "text": "Aspirin."}\n'
 

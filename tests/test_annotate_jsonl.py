@@ -6,9 +6,9 @@ import json
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import jsonl
-from biobert_tf.annotate.document import Mention, Passage, Relation
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import jsonl
+from biobert_tf.documents.document import Mention, Passage, Relation
 
 FULL = {
     "id": 7,

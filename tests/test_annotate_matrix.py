@@ -8,8 +8,8 @@ import document_toys as toys
 import pytest
 import test_annotate_reading as reading
 
-from biobert_tf.annotate import formats, jobs, places
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats, jobs, places
 
 PARAGRAPH = "<p>Aspirin {0}.</p>"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from biobert_tf.annotate import json_pieces, xml_pieces
-from biobert_tf.annotate.framed import Frame
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
+from biobert_tf.documents import json_pieces, xml_pieces
+from biobert_tf.documents.framed import Frame
 
 
 class Dripping(io.BytesIO):

@@ -10,11 +10,11 @@ import sys
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import Passage
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Passage
 
 FORMATS = ("jsonl", "pubtator", "bioc_xml", "bioc_json", "conll", "pubmed_xml", "lines")
 

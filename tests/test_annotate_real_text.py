@@ -14,10 +14,10 @@ import ner_toys
 import pytest
 
 from biobert_tf import annotate_run
-from biobert_tf.annotate import conll, formats
-from biobert_tf.annotate.document import Mention
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.documents import conll, formats
+from biobert_tf.documents.document import Mention
 from biobert_tf.ner_annotator import Annotator
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

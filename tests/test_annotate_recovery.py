@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.annotate import formats, json_pieces, json_text, json_values
-from biobert_tf.annotate.framed import Frame
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
+from biobert_tf.documents import formats, json_pieces, json_text, json_values
+from biobert_tf.documents.framed import Frame
 
 NUMBER = 5
 LAYOUTS = {

@@ -11,9 +11,9 @@ import ner_toys as toys
 import pytest
 
 from biobert_tf import cli
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import mentions_in
 from biobert_tf.common import program
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import mentions_in
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 

@@ -8,15 +8,15 @@ import weakref
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import (
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
 )
-from biobert_tf.common.errors import InputError
 
 # Two passages with a gap of one; "breast cancer" goes over a line break.
 TITLE, ABSTRACT = "Aspirin \U0001f48a.", "In breast\r\n cancer: COX-1\tbinds."

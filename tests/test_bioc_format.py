@@ -10,10 +10,10 @@ import document_toys as toys
 import pytest
 from lxml import etree
 
-from biobert_tf.annotate import bioc_json, bioc_xml
-from biobert_tf.annotate.document import Mention, Passage, Relation
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import bioc_json, bioc_xml
+from biobert_tf.documents.document import Mention, Passage, Relation
 
 # Passages with text and with sentences; annotations in a passage, in a sentence and in
 # the document, one without location; relations of two, of one and of no node.

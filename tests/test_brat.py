@@ -3,9 +3,9 @@
 
 import pytest
 
-from biobert_tf.annotate import brat
-from biobert_tf.annotate.document import Mention, Passage, Relation
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import brat
+from biobert_tf.documents.document import Mention, Passage, Relation
 
 TEXT = "Aspirin\nand \U0001f48a ibu-\r\nprofen: COX-1\x85 and 2.\r\n"
 ANN = (

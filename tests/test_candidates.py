@@ -6,13 +6,8 @@ import re
 
 import pytest
 
-from biobert_tf.annotate.document import (
-    AnnotatedDocument,
-    Mention,
-    Passage,
-    Relation,
-)
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import PairType
 from biobert_tf.tasks import relation_reading

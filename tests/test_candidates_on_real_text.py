@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.annotate.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.relations import candidates
 from biobert_tf.tasks import relation_reading
 

@@ -4,15 +4,15 @@
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import conll, conll_words, formats
-from biobert_tf.annotate.document import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents import conll, conll_words, formats
+from biobert_tf.documents.document import (
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
 )
-from biobert_tf.common.errors import InputError
 from biobert_tf.metrics import conlleval
 
 TYPED = (

@@ -7,7 +7,7 @@ import browser
 import html_toys as toys
 import pytest
 
-from biobert_tf.annotate import html_colors
+from biobert_tf.documents import html_colors
 
 SIZES = [(360, 800), (1280, 900)]
 # What the page says, as `html_toys.Reader` has it; the text is that of the elements.

@@ -7,8 +7,8 @@ import re
 import html_toys as toys
 import pytest
 
-from biobert_tf.annotate import formats, html_colors
-from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Mention, Passage
+from biobert_tf.documents import formats, html_colors
+from biobert_tf.documents.document import AnnotatedDocument, Loaded, Mention, Passage
 
 
 @pytest.fixture

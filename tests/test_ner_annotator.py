@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from biobert_tf import cli, ner_annotator
-from biobert_tf.annotate.document import Passage
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.documents.document import Passage
 from biobert_tf.ner_annotator import Annotator, FoundEntity
 from biobert_tf.tasks.ner_reading import NerExample
 from biobert_tf.training import records

@@ -4,10 +4,10 @@
 import document_toys as toys
 import pytest
 
-from biobert_tf.annotate import pubtator
-from biobert_tf.annotate.document import Mention, Passage, Relation
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import pubtator
+from biobert_tf.documents.document import Mention, Passage, Relation
 
 # The title ends in a space, a rocket is one character, U+2028 and \x85 end no line.
 TEXT = (

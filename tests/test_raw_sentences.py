@@ -4,7 +4,7 @@ import random
 import pytest
 
 from biobert_tf.annotate import raw_sentences
-from biobert_tf.annotate.document import Passage
+from biobert_tf.documents.document import Passage
 
 
 def cut(text, offset=0):

@@ -11,8 +11,8 @@ import pytest
 import re_toys
 
 from biobert_tf import cli
-from biobert_tf.annotate import formats
 from biobert_tf.common import files, program
+from biobert_tf.documents import formats
 from biobert_tf.tasks import relation_reading
 
 

@@ -15,11 +15,11 @@ import pytest
 import re_toys
 
 from biobert_tf import cli, re_predict
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import Relation
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.tasks import relation_reading

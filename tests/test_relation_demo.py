@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from biobert_tf import demo, grammar, relation_demo
-from biobert_tf.annotate import formats
+from biobert_tf.documents import formats
 from biobert_tf.relations import candidates, check
 from biobert_tf.tasks import relation_reading, relation_sets
 from biobert_tf.text import tokenization

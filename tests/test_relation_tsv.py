@@ -5,13 +5,8 @@ import random
 
 import pytest
 
-from biobert_tf.annotate.document import (
-    AnnotatedDocument,
-    Mention,
-    Passage,
-    Relation,
-)
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates, tsv
 from biobert_tf.tasks import relation_reading
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from biobert_tf.annotate.document import Passage
+from biobert_tf.documents.document import Passage
 from biobert_tf.text import sentences
 from biobert_tf.text import words as ner_words
 

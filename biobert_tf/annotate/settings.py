@@ -4,9 +4,9 @@
 import dataclasses
 from pathlib import Path
 
-from biobert_tf.annotate.detection import Format
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, at_least, required, setting
+from biobert_tf.documents.detection import Format
 
 _FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll, brat"
 

@@ -37,8 +37,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from biobert_tf.annotate.document import AnnotatedDocument, Mention
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents.document import AnnotatedDocument, Mention
 from biobert_tf.relations.settings import Placeholders
 from biobert_tf.tasks.relation_reading import PLACEHOLDER
 from biobert_tf.text import sentences

@@ -21,14 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate.document import (
-    AnnotatedDocument,
-    Mention,
-    Passage,
-    Relation,
-)
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import tsv
 from biobert_tf.relations.candidates import PairType
 from biobert_tf.relations.settings import Placeholders

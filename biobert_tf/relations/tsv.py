@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate.document import AnnotatedDocument, Relation
 from biobert_tf.common import files
+from biobert_tf.documents.document import AnnotatedDocument, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate, PairType
 from biobert_tf.relations.settings import Placeholders

@@ -31,8 +31,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import conversion, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import conversion, fields
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -44,9 +47,6 @@ from biobert_tf.annotate.document import (
     relations_in,
     split_concepts,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import BOM, Stream
 
 _TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z])\|(.*)", re.DOTALL)
 _BREAK: Final = re.compile(r"[\n\r]")
@@ -74,7 +74,7 @@ def is_text_line(line: str) -> bool:
     return _TEXT_LINE.match(line.removeprefix(BOM)) is not None
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -85,7 +85,7 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
         InputError: From `on_bad`: a line has another form, belongs to another
             document, or its mention is not what the text has there.
     """
-    return storage.readable(
+    return fields.readable(
         _blocks(stream), lambda block: _document(stream.path, block), on_bad
     )
 
@@ -124,7 +124,7 @@ def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
         tuple(reader.mentions),
         tuple(reader.relations),
     )
-    storage.checked(document, path, reader.first_line, reader.lines_of)
+    fields.checked(document, path, reader.first_line, reader.lines_of)
     return Loaded(document, Source(tuple(line for _, line in block), num_before))
 
 
@@ -183,7 +183,7 @@ class _Reader:
 
 
 def _probability(columns: Sequence[str]) -> float | None:
-    numbers = (storage.probability(column) for column in columns if "." in column)
+    numbers = (fields.probability(column) for column in columns if "." in column)
     return next((number for number in numbers if number is not None), None)
 
 

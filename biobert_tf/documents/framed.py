@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from biobert_tf.annotate.document import Added, Annotated
 from biobert_tf.common import streams
+from biobert_tf.documents.document import Added, Annotated
 
 
 @dataclass

@@ -20,15 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import conversion, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents import conversion, fields
+from biobert_tf.documents.document import (
     AnnotatedDocument,
     Mention,
     Passage,
     Relation,
     split_concepts,
 )
-from biobert_tf.common.errors import InputError
 
 # What bioc raises where a document is not as it expects.
 _NOT_BIOC: Final = (
@@ -84,10 +84,10 @@ def decoded(
         taken = frozenset(str(item.id) for item in items)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise storage.error_at(
+        raise fields.error_at(
             path, line, f"document number {number} is not as BioC has it: {reason}"
         ) from None
-    return storage.checked(document, path, line), taken
+    return fields.checked(document, path, line), taken
 
 
 def _parts(found: Any) -> Iterator[Any]:
@@ -100,7 +100,7 @@ def _parts(found: Any) -> Iterator[Any]:
 
 def _annotated(found: Any, parts: Sequence[Any], number: str) -> AnnotatedDocument:
     passages = tuple(
-        Passage(storage.integer(part.offset, "an offset"), part.text)
+        Passage(fields.integer(part.offset, "an offset"), part.text)
         for passage in found.passages
         for part in ([passage] if passage.text else passage.sentences)
         if part.text
@@ -124,8 +124,8 @@ def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
         raise InputError("an annotation has no id, so that no relation could name it")
     spans = tuple(
         (
-            storage.integer(place.offset, "an offset"),
-            place.offset + storage.integer(place.length, "a length"),
+            fields.integer(place.offset, "an offset"),
+            place.offset + fields.integer(place.length, "a length"),
         )
         for place in annotation.locations
     )
@@ -142,7 +142,7 @@ def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
         spans,
         text,
         split_concepts(str(next((c for c in concepts if c), ""))),
-        storage.probability(infons.get("probability")),
+        fields.probability(infons.get("probability")),
     )
 
 
@@ -160,7 +160,7 @@ def _relation(item: Any, known: set[str]) -> Relation | None:
         str(infons.get("type") or infons.get("relation") or ""),
         names[0],
         names[1],
-        storage.probability(infons.get("probability")),
+        fields.probability(infons.get("probability")),
         str(item.id or ""),
     )
 
@@ -171,7 +171,7 @@ def encoded_relations(
     """Returns `bioc.BioCRelation`s under ids that are free."""
     package = library()
     items = []
-    for i, relation in enumerate(relations, start=storage.next_number("R", taken)):
+    for i, relation in enumerate(relations, start=fields.next_number("R", taken)):
         item = package.BioCRelation()
         item.id = f"R{i}"
         item.infons = _infons(relation.type, relation.probability)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biobert_tf.annotate.document import AnnotatedDocument, Loaded
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
+from biobert_tf.documents.document import AnnotatedDocument, Loaded
 
 OnBad = Callable[[InputError], None]
 """Called with what is wrong with a document that is left out: file, line, reason."""

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import bioc_format, conversion, framed, json_pieces, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
+from biobert_tf.documents import bioc_format, conversion, fields, framed, json_pieces
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     Loaded,
     mentions_in,
     relations_in,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import Stream
 
 _HEAD: Final = (
     '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
@@ -63,7 +63,7 @@ class Source:
     taken: frozenset[str]
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC JSON file as they are read.
 
     Args:
@@ -81,14 +81,14 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
     def load(piece: json_pieces.Piece) -> Loaded:
         return _load(stream.path, piece, frame)
 
-    return storage.readable(json_pieces.pieces(stream, frame), load, on_bad)
+    return fields.readable(json_pieces.pieces(stream, frame), load, on_bad)
 
 
 def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     if piece.error is not None:
         raise piece.error
     streams.require_utf8(path, piece.line, piece.text)
-    values = storage.parsed_json(path, piece.line, piece.text)
+    values = fields.parsed_json(path, piece.line, piece.text)
     if piece.is_root and "passages" not in values:
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     document, taken = bioc_format.decoded(

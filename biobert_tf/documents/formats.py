@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from biobert_tf.annotate import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import STANDARD, Stream, refuse
+from biobert_tf.documents import (
     articles,
     bioc_json,
     bioc_xml,
@@ -16,24 +19,21 @@ from biobert_tf.annotate import (
     conll,
     conversion,
     detection,
+    fields,
     html_page,
     jsonl,
     plain_text,
     pubtator,
-    storage,
 )
-from biobert_tf.annotate.detection import Format
-from biobert_tf.annotate.document import (
+from biobert_tf.documents.detection import Format
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     Loaded,
     mentions_in,
     relations_in,
 )
-from biobert_tf.annotate.storage import OnBad
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import STANDARD, Stream, refuse
+from biobert_tf.documents.fields import OnBad
 
 __all__ = [
     "STANDARD",
@@ -186,7 +186,7 @@ def read(
         yield from brat.read(path, on_bad)
         return
     if format == "brat" and path.suffix == ".txt":
-        yield from storage.readable([path], lambda one: brat.load(one, name), on_bad)
+        yield from fields.readable([path], lambda one: brat.load(one, name), on_bad)
         return
     if format in ("brat", "html"):
         problem = "no such folder; want one of .txt and .ann"

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import conversion, html_colors, html_marks
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.documents import conversion, html_colors, html_marks
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -27,7 +28,6 @@ from biobert_tf.annotate.document import (
     Mention,
     Relation,
 )
-from biobert_tf.common import streams
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --page: %(page)s; --text: %(text)s; --soft: #5b5967;

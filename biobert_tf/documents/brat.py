@@ -29,8 +29,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import conversion, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM
+from biobert_tf.documents import conversion, fields
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -41,9 +44,6 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import BOM
 
 _MENTION: Final = re.compile(
     r"(T[^\t]*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)\t(.*)",
@@ -67,7 +67,7 @@ class Source:
     name: str
 
 
-def read(path: Path, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
     Args:
@@ -88,7 +88,7 @@ def read(path: Path, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]
     if not names:
         raise InputError.at(path, None, "holds no .txt file")
     paths = (path / f"{name}.txt" for name in names)
-    yield from storage.readable(paths, load, on_bad)
+    yield from fields.readable(paths, load, on_bad)
 
 
 def _without_text(path: Path) -> InputError:
@@ -126,7 +126,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
             document.id, counted, document.mentions, document.relations
         )
         document = document if any(moved.problems()) else moved
-    storage.checked(document, ann_path, None, reader.lines_of)
+    fields.checked(document, ann_path, None, reader.lines_of)
     return Loaded(document, Source(text, annotations, text_path.stem))
 
 
@@ -152,7 +152,7 @@ class _Reader:
         elif match := _RELATION.fullmatch(line):
             self._relations.append((number, match))
         elif match := _NOTE.fullmatch(line):
-            self._probabilities[match[1]] = storage.probability(match[2])
+            self._probabilities[match[1]] = fields.probability(match[2])
         elif line.strip() and line[0] not in _KEPT:
             raise InputError.at(
                 self._path,
@@ -260,7 +260,7 @@ def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> 
         return annotations
     end = "\r\n" if "\r\n" in annotations else "\n"
     taken = [line.split("\t")[0] for line in annotations.split("\n")]
-    note_id = storage.next_number("#", taken)
+    note_id = fields.next_number("#", taken)
     lines = [annotations]
     if annotations and not annotations.endswith("\n"):
         lines.append(end)
@@ -285,7 +285,7 @@ def _new_lines(
         line = f"{_type(mention.type)} {places}\t{text}"
         yield mention.id, line, mention.probability
     for i, relation in enumerate(
-        relations_in(added), start=storage.next_number("R", taken)
+        relations_in(added), start=fields.next_number("R", taken)
     ):
         line = f"{_type(relation.type)} Arg1:{relation.first} Arg2:{relation.second}"
         yield f"R{i}", line, relation.probability

@@ -15,11 +15,11 @@ from xml.sax import saxutils
 
 from lxml import etree
 
-from biobert_tf.annotate import storage
-from biobert_tf.annotate.framed import Frame
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import fields
+from biobert_tf.documents.framed import Frame
 
 # No entity is declared (`_root` refuses them), so that size is all there is to fear,
 # and a text may be long.
@@ -95,7 +95,7 @@ def element(piece: Piece, path: Path) -> Any:
 
 def _not_xml(path: Path, line: int, error: etree.XMLSyntaxError) -> InputError:
     number = line + max(error.lineno or 1, 1) - 1
-    return storage.error_at(path, number, f"not XML: {_reason(error)}")
+    return fields.error_at(path, number, f"not XML: {_reason(error)}")
 
 
 def _reason(error: etree.XMLSyntaxError) -> str:
@@ -212,7 +212,7 @@ class _Cutter:
         except etree.XMLSyntaxError as error:
             line = self._line + self._text.count("\n")
             problem = f"not XML around the documents: {_reason(error)}"
-            raise storage.error_at(self._path, line, problem) from None
+            raise fields.error_at(self._path, line, problem) from None
         self._frame.tail = self._text
 
     def _piece(self, number: int, start: int, end: int) -> Piece:

@@ -9,16 +9,16 @@ offsets are those of this text, which every output holds, not those of the XML.
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from biobert_tf.annotate import storage
-from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Passage
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped
+from biobert_tf.documents import fields
+from biobert_tf.documents.document import AnnotatedDocument, Loaded, Passage
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the citations or articles of a file; the id is the PMID or PMCID.
 
     Args:
@@ -31,7 +31,7 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
 
     def skip(skipped: Skipped) -> None:
         problem = f"{skipped.position}: {skipped.reason}"
-        on_bad(storage.error_at(stream.path, None, problem))
+        on_bad(fields.error_at(stream.path, None, problem))
 
     try:
         documents = reading.xml_documents(cast(BinaryIO, stream), stream.name, skip)

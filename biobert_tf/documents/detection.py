@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Final, Literal
 
-from biobert_tf.annotate import conll, json_pieces, pubtator
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, STANDARD_INPUT, Stream
 from biobert_tf.corpora import xml_records
+from biobert_tf.documents import conll, json_pieces, pubtator
 
 Format = Literal[
     "auto",

@@ -5,10 +5,10 @@ import codecs
 import re
 from typing import Final
 
-from biobert_tf.annotate import json_values
-from biobert_tf.annotate.json_values import TOKEN
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import json_values
+from biobert_tf.documents.json_values import TOKEN
 
 # Text of a broken document that is held, so that its end may be found.
 LONGEST_HELD: Final = 1 << 24

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from biobert_tf.annotate import formats
-from biobert_tf.annotate.document import Added, Loaded
-from biobert_tf.annotate.places import Place, Plan
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Added, Loaded
+from biobert_tf.documents.places import Place, Plan
 
 SETTINGS_FILE: Final = ".biobert-annotate.json"
 """In a folder of outputs: what they were made with."""

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from biobert_tf.annotate import json_values, storage
-from biobert_tf.annotate.framed import Frame
-from biobert_tf.annotate.json_text import LONGEST_HELD, Text
-from biobert_tf.annotate.json_values import CLOSING, Broken
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
+from biobert_tf.documents import fields, json_values
+from biobert_tf.documents.framed import Frame
+from biobert_tf.documents.json_text import LONGEST_HELD, Text
+from biobert_tf.documents.json_values import CLOSING, Broken
 
 LIST_KEYS: Final = ("documents", "PubTator3")
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
@@ -137,7 +137,7 @@ class _Cutter:
         if self._around or self._number == 1:
             whole = Frame("", self._frame.parts, tail=text.held)
             line = text.line_at(self._position)
-            storage.parsed_json(text.path, line, whole.text("null"))
+            fields.parsed_json(text.path, line, whole.text("null"))
         self._frame.tail = text.held
 
     def _is_document_ended(self, token: re.Match[str]) -> bool:

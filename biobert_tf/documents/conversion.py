@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from biobert_tf.annotate import storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents import fields
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -25,7 +26,6 @@ from biobert_tf.annotate.document import (
     relations_in,
     split_concepts,
 )
-from biobert_tf.common.errors import InputError
 
 Notes = Counter[str]
 """What a format could not say as it was, and how often."""
@@ -52,7 +52,7 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     known = {mention.id for mention in document.mentions}
     new = mentions_in(added)
     taken = known | loaded.taken | {mention.id for mention in new}
-    numbers = itertools.count(storage.next_number("T", taken))
+    numbers = itertools.count(fields.next_number("T", taken))
     mentions = [
         mention if mention.id else dataclasses.replace(mention, id=f"T{next(numbers)}")
         for mention in new

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from biobert_tf.annotate.document import Mention
+from biobert_tf.documents.document import Mention
 from biobert_tf.text import sentences as splitter
 
 Span = tuple[int, int]

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.annotate import brat, detection, formats
-from biobert_tf.annotate.detection import SUFFIXES, Format
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import STANDARD_INPUT
+from biobert_tf.documents import brat, detection, formats
+from biobert_tf.documents.detection import SUFFIXES, Format
 
 _SUFFIX_OF: Final[dict[Format, str]] = {
     "jsonl": ".jsonl",

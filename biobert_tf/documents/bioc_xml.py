@@ -14,17 +14,17 @@ from typing import Any, Final
 
 from lxml import etree
 
-from biobert_tf.annotate import bioc_format, conversion, framed, storage, xml_pieces
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import Stream
+from biobert_tf.documents import bioc_format, conversion, fields, framed, xml_pieces
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     Loaded,
     mentions_in,
     relations_in,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import Stream
 
 _HEAD: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -60,7 +60,7 @@ class Source:
     taken: frozenset[str]
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC XML file as they are read.
 
     Args:
@@ -78,7 +78,7 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
     def load(piece: xml_pieces.Piece) -> Loaded:
         return _load(stream.path, piece, frame)
 
-    return storage.readable(xml_pieces.pieces(stream, frame), load, on_bad)
+    return fields.readable(xml_pieces.pieces(stream, frame), load, on_bad)
 
 
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:

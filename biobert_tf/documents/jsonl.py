@@ -23,8 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.annotate import conversion, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import conversion, fields
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -35,9 +38,6 @@ from biobert_tf.annotate.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import BOM, Stream
 
 _ROLES: Final = (("first", "second"), ("head", "tail"))
 
@@ -50,7 +50,7 @@ class Source:
     values: Mapping[str, Any]
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -67,17 +67,17 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
         for number, line in stream.lines()
         if line.removeprefix(BOM).strip()
     )
-    return storage.readable(lines, lambda line: _load(stream.path, *line), on_bad)
+    return fields.readable(lines, lambda line: _load(stream.path, *line), on_bad)
 
 
 def _load(path: Path, number: int, line: str) -> Loaded:
     streams.require_utf8(path, number, line)
-    values = storage.parsed_json(path, number, line)
+    values = fields.parsed_json(path, number, line)
     try:
         document = _document(values, str(number))
     except InputError as error:
-        raise storage.error_at(path, number, str(error)) from None
-    storage.checked(document, path, number)
+        raise fields.error_at(path, number, str(error)) from None
+    fields.checked(document, path, number)
     return Loaded(document, Source(line, values))
 
 
@@ -134,7 +134,7 @@ def _mention(
             raise InputError(f"entity {name}: {error}") from None
     if not isinstance(text, str):
         raise InputError(f'"text" of entity {name} must be a string')
-    found = storage.probability(entity.get("probability"))
+    found = fields.probability(entity.get("probability"))
     return Mention(name, kind, spans, text, tuple(map(str, concepts)), found)
 
 
@@ -148,7 +148,7 @@ def _spans(name: str, entity: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
         raise InputError(f'"spans" of entity {name} must be [[start, end], ...]')
     place = f"an offset of entity {name}"
     return tuple(
-        (storage.integer(start, place), storage.integer(end, place))
+        (fields.integer(start, place), fields.integer(end, place))
         for start, end in spans
     )
 
@@ -162,7 +162,7 @@ def _relation(values: Mapping[str, Any], known: set[str]) -> Relation:
     for name in (first, second):
         if name not in known:
             raise InputError(f"a relation names {name!r}, which is no entity's id")
-    found = storage.probability(values.get("probability"))
+    found = fields.probability(values.get("probability"))
     return Relation(kind, first, second, found, _name(values.get("id"), ""))
 
 

@@ -8,13 +8,13 @@ white space is no document.
 
 from collections.abc import Iterator
 
-from biobert_tf.annotate import storage
-from biobert_tf.annotate.document import AnnotatedDocument, Loaded, Passage
 from biobert_tf.common import streams
 from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import fields
+from biobert_tf.documents.document import AnnotatedDocument, Loaded, Passage
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields a file as one document, named like the file.
 
     Args:
@@ -28,11 +28,11 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
     def load(whole: Stream) -> Loaded:
         return _loaded(whole.name, whole.text().removeprefix(BOM))
 
-    return storage.readable([stream], load, on_bad)
+    return fields.readable([stream], load, on_bad)
 
 
 def read_lines(
-    stream: Stream, on_bad: storage.OnBad = streams.refuse
+    stream: Stream, on_bad: fields.OnBad = streams.refuse
 ) -> Iterator[Loaded]:
     """Yields every line as a document, named `FILE-LINE`.
 
@@ -55,7 +55,7 @@ def read_lines(
         text = line.removesuffix("\n").removesuffix("\r")
         return _loaded(f"{stream.name}-{number}", text)
 
-    return storage.readable(lines, load, on_bad)
+    return fields.readable(lines, load, on_bad)
 
 
 def _loaded(name: str, text: str) -> Loaded:

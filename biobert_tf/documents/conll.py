@@ -28,8 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.annotate import conll_words, conversion, storage
-from biobert_tf.annotate.document import (
+from biobert_tf.common import streams
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.documents import conll_words, conversion, fields
+from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
@@ -38,9 +41,6 @@ from biobert_tf.annotate.document import (
     Passage,
     mentions_in,
 )
-from biobert_tf.common import streams
-from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import BOM, Stream
 from biobert_tf.text.labels import chunks
 
 DOCUMENT_START: Final = "-DOCSTART-"
@@ -92,7 +92,7 @@ class _Cut:
             yield [Word(self.text[start:end], start, end) for start, end in sentence]
 
 
-def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loaded]:
+def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Args:
@@ -104,7 +104,7 @@ def read(stream: Stream, on_bad: storage.OnBad = streams.refuse) -> Iterator[Loa
             label of another form. It names the line.
     """
     is_labelled = _is_labelled(stream)
-    return storage.readable(
+    return fields.readable(
         _blocks(stream),
         lambda block: _document(stream.path, block, is_labelled),
         on_bad,

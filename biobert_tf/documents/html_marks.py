@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from biobert_tf.annotate.document import AnnotatedDocument, Mention, Passage
+from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 
 # Line breaks, controls, soft hyphen, zero-width space, word joiner, byte order mark,
 # embeddings and isolates. Joiners and the marks of direction belong to some scripts.
