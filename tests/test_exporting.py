@@ -20,7 +20,8 @@ from biobert_tf import cli, ner_run
 from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig
-from biobert_tf.export import exporting, model_card, serving, warmup
+from biobert_tf.export import client as serving
+from biobert_tf.export import exporting, model_card, warmup
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
 from biobert_tf.tasks import ner

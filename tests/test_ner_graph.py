@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf.common.settings import DeviceConfig, RunConfig
-from biobert_tf.export import ner_graph, ner_windows
+from biobert_tf.export import ner_graph, word_windows
 from biobert_tf.model import heads
 from biobert_tf.tasks import ner, ner_features
 from biobert_tf.text.tokenization import FullTokenizer
@@ -139,7 +139,7 @@ def test_windows_are_those_of_the_training(room):
     lengths = [length for row in rows for length in row]
     places = np.cumsum([0, *lengths], dtype=np.int32)
     splits = np.cumsum([0, *map(len, rows)], dtype=np.int32)
-    found = ner_windows.cut(tf.constant(places), tf.constant(splits), room)
+    found = word_windows.cut(tf.constant(places), tf.constant(splits), room)
     spans, owners = [], []
     for first, row in zip(splits, rows, strict=False):
         for window in ner_features.cut_windows(row, room):

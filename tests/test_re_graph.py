@@ -16,18 +16,14 @@ from biobert_tf.checkpoints import native
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.export import (
-    exporting,
-    graph_entities,
-    graph_text,
-    re_graph,
-    serving,
-    window_rows,
-)
+from biobert_tf.export import client as serving
+from biobert_tf.export import exporting, graph_entities, re_graph
+from biobert_tf.export import text as graph_text
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.graph_entities import Entities
-from biobert_tf.export.graph_tokenizer import Pieces
 from biobert_tf.export.re_graph import ReSettings
 from biobert_tf.export.settings import ExportConfig
+from biobert_tf.export.tokenizer import Pieces
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.tasks import relation_features, relation_reading

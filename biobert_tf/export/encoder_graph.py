@@ -6,10 +6,13 @@ Shape suffixes: B texts, P pieces of all texts, D hidden size.
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_text, piece_windows, window_rows
-from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.export import piece_windows
+from biobert_tf.export import text as graph_text
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.export.trained import Trained
+from biobert_tf.export.windows import names_of
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model import heads
 from biobert_tf.text.tokenization import FullTokenizer
@@ -93,14 +96,6 @@ class EncoderGraph:
             ),
             "mean_embedding": tf.math.divide_no_nan(sums_BD, counts_B1),
         }
-
-
-def names_of(tokenizer: FullTokenizer) -> tf.Tensor:
-    """Returns the piece of every id, strings; "" for an id that no piece has."""
-    names = [""] * (max(tokenizer.inv_vocab) + 1)
-    for id_, name in tokenizer.inv_vocab.items():
-        names[id_] = name
-    return tf.constant(names)
 
 
 def serve(trained: Trained) -> Served:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_text
+from biobert_tf.export import text
 from biobert_tf.export.characters import Trait
-from biobert_tf.export.graph_text import NOTHING, Characters, Spans, has
+from biobert_tf.export.text import NOTHING, Characters, Spans, has
 
 
 class Entities(NamedTuple):
@@ -44,8 +44,8 @@ class Entities(NamedTuple):
 
 
 def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
-    """Returns the placeholders of texts; see `graph_text.placeholders`."""
-    spans = graph_text.placeholders(found, traits_N)
+    """Returns the placeholders of texts; see `text.placeholders`."""
+    spans = text.placeholders(found, traits_N)
     first = tf.searchsorted(spans.rows, spans.rows)
     roles = tf.minimum(tf.range(tf.size(spans.rows)) - first, 1)
     return Entities(*spans, spans.starts, spans.ends, roles)
@@ -110,13 +110,9 @@ def _matches(found: Characters, left: str, right: str) -> _Matches:
 
     Marks are set apart by spaces in texts that have some so, and are not in others.
     """
-    is_more_N = graph_text.begins(found, right * 3)
-    spaced = _between(
-        found, f"{left * 2} ", graph_text.begins(found, f" {right * 2}"), 3
-    )
-    tight = _between(
-        found, left * 2, graph_text.begins(found, right * 2) & ~is_more_N, 2
-    )
+    is_more_N = text.begins(found, right * 3)
+    spaced = _between(found, f"{left * 2} ", text.begins(found, f" {right * 2}"), 3)
+    tight = _between(found, left * 2, text.begins(found, right * 2) & ~is_more_N, 2)
     num_texts = tf.reduce_max(tf.concat([[-1], found.units], 0)) + 1
     is_spaced_B = tf.math.unsorted_segment_max(
         tf.cast(spaced.is_match, tf.int32), found.units, num_texts
@@ -145,7 +141,7 @@ def _between(
     number_N = tf.searchsorted(closings, behind_N)
     closing_N = tf.gather(tf.concat([closings, [num_N]], 0), number_N)
     rows = tf.concat([found.units, [NOTHING]], 0)
-    is_match_N = graph_text.begins(found, opening)
+    is_match_N = text.begins(found, opening)
     is_match_N &= tf.gather(rows, closing_N) == found.units
     return _Matches(
         is_match_N,

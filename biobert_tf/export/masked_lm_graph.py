@@ -10,11 +10,13 @@ from typing import Final
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import graph_text, piece_windows, window_rows
-from biobert_tf.export.encoder_graph import names_of
-from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
+from biobert_tf.export import piece_windows
+from biobert_tf.export import text as graph_text
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.trained import Trained
+from biobert_tf.export.windows import names_of
 from biobert_tf.model import heads
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.records import FeatureSpec

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_text, ner_windows, window_rows
-from biobert_tf.export.graph_text import NOTHING, Words, following, numbered, previous
-from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
+from biobert_tf.export import text as graph_text
+from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
+from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.trained import Trained
 from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.model import heads
@@ -119,7 +121,7 @@ class NerGraph:
         pieces = self._whole(self._tokenizer(words.characters), num_words)
         places_W1 = pieces.row_splits
         splits_B1 = tf.searchsorted(words.rows, tf.range(num_texts + 1))
-        windows = ner_windows.cut(places_W1, splits_B1, self._room)
+        windows = word_windows.cut(places_W1, splits_B1, self._room)
         first_K = tf.gather(places_W1, windows.starts)
         ids = window_rows.ranges(
             pieces.flat_values, first_K, tf.gather(places_W1, windows.ends)

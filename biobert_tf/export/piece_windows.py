@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export import ner_windows, window_rows
-from biobert_tf.export.graph_tokenizer import Pieces
+from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
+from biobert_tf.export.tokenizer import Pieces
 
 
 class PieceWindows(NamedTuple):
@@ -42,7 +43,7 @@ def cut(
     """
     splits_B1 = tf.searchsorted(pieces.units, tf.range(num_texts + 1))
     # As words of one piece each.
-    windows = ner_windows.cut(tf.range(tf.size(pieces.ids) + 1), splits_B1, room)
+    windows = word_windows.cut(tf.range(tf.size(pieces.ids) + 1), splits_B1, room)
     ids = window_rows.ranges(pieces.ids, windows.starts, windows.ends)
     starts_P = tf.gather(windows.starts, windows.owners)
     return PieceWindows(

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export import window_rows
-from biobert_tf.export.graph_text import NOTHING
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.qa_windows import (
     Contexts,
     QaReader,
@@ -25,6 +24,7 @@ from biobert_tf.export.qa_windows import (
     is_shown,
 )
 from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.text import NOTHING
 from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer

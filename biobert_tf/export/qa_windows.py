@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Self
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_text, window_rows
-from biobert_tf.export.graph_text import NOTHING, Words
-from biobert_tf.export.graph_tokenizer import GraphTokenizer
+from biobert_tf.export import text
+from biobert_tf.export import windows as window_rows
+from biobert_tf.export.text import NOTHING, Words
+from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.qa_config import QaConfig
 from biobert_tf.tasks.qa_features import Featurizer
 from biobert_tf.text.tokenization import FullTokenizer
@@ -132,8 +133,8 @@ class QaReader:
 
     def contexts(self, context: tf.Tensor) -> Contexts:
         """Returns the pieces of contexts, strings `[B]`."""
-        found = graph_text.characters(context)
-        words = graph_text.qa_words(found, self._tokenizer.traits(found.codes))
+        found = text.characters(context)
+        words = text.qa_words(found, self._tokenizer.traits(found.codes))
         letters = self._tokenizer.letters(words.characters)
         num_words = tf.size(words.rows)
         surplus_W = _counts(words.characters.units, num_words) - _counts(
@@ -155,7 +156,7 @@ class QaReader:
         self, question: tf.Tensor, contexts: Contexts
     ) -> tuple[Windows, tf.RaggedTensor, tf.RaggedTensor]:
         """Returns the windows (`qa_features.doc_spans`), their pieces and segments."""
-        pieces = self._tokenizer(graph_text.characters(question))
+        pieces = self._tokenizer(text.characters(question))
         query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
         query = query[:, : self._settings.max_query_length]
         heads_B = 2 + tf.cast(query.row_lengths(), tf.int32)

@@ -17,11 +17,12 @@ from typing import Final, Literal
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_entities, graph_text, window_rows
+from biobert_tf.export import graph_entities, windows
+from biobert_tf.export import text as graph_text
 from biobert_tf.export.graph_entities import Entities
-from biobert_tf.export.graph_text import Characters, Spans
-from biobert_tf.export.graph_tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.served import Outputs, Served, input_specs
+from biobert_tf.export.text import Characters, Spans
+from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
 from biobert_tf.tasks import relation_reading
@@ -96,15 +97,15 @@ class ReGraph:
         found = graph_text.characters(text)
         entities = self._find(found, self._tokenizer.traits(found.codes))
         pieces = self._pieces(found, entities)
-        ids = window_rows.by_unit(pieces.ids, pieces.units, num_texts)
+        ids = windows.by_unit(pieces.ids, pieces.units, num_texts)
         kept = self._kept(pieces, entities, ids)
-        rows = window_rows.between(kept, self._vocab["[CLS]"], self._vocab["[SEP]"])
+        rows = windows.between(kept, self._vocab["[CLS]"], self._vocab["[SEP]"])
         specs = {
             "label": tf.TensorSpec([], tf.string),
             "probabilities": tf.TensorSpec([self._labels.shape[0]], tf.float32),
         }
-        scored = window_rows.in_batches(
-            self.score, window_rows.inputs(rows, tf.zeros_like(rows)), specs
+        scored = windows.in_batches(
+            self.score, windows.inputs(rows, tf.zeros_like(rows)), specs
         )
         return {
             **scored,

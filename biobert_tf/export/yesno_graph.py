@@ -7,7 +7,7 @@ Shape suffixes: B questions, K windows.
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import window_rows
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.qa_windows import QaReader, WindowSettings
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained

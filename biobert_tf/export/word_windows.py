@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export.graph_text import NOTHING
+from biobert_tf.export.text import NOTHING
 
 
 class Windows(NamedTuple):

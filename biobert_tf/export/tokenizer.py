@@ -22,7 +22,7 @@ import tensorflow_text
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import characters
 from biobert_tf.export.characters import Trait
-from biobert_tf.export.graph_text import (
+from biobert_tf.export.text import (
     NOTHING,
     Characters,
     Lookup,
@@ -102,7 +102,7 @@ class GraphTokenizer:
             raise InputError.at(tokenizer.vocab_file, None, str(error)) from None
 
     def traits(self, codes: tf.Tensor) -> tf.Tensor:
-        """Returns the traits of characters, int32; ask them by `graph_text.has`."""
+        """Returns the traits of characters, int32; ask them by `text.has`."""
         return self._traits(codes)
 
     def __call__(self, text: Characters) -> Pieces:

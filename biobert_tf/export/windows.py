@@ -9,7 +9,9 @@ from typing import Final
 
 import tensorflow as tf
 
-Outputs = Mapping[str, tf.Tensor]
+from biobert_tf.export.served import Outputs
+from biobert_tf.text.tokenization import FullTokenizer
+
 Score = Callable[[dict[str, tf.Tensor]], Outputs]
 """Maps the inputs of a model to tensors of as many rows."""
 
@@ -113,3 +115,11 @@ def _dense(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
     """Returns rows as a matrix of a given width, filled up with 0."""
     matrix = rows.to_tensor(0)
     return tf.pad(matrix, [[0, 0], [0, length - tf.shape(matrix)[1]]])
+
+
+def names_of(tokenizer: FullTokenizer) -> tf.Tensor:
+    """Returns the piece of every id, strings; "" for an id that no piece has."""
+    names = [""] * (max(tokenizer.inv_vocab) + 1)
+    for id_, name in tokenizer.inv_vocab.items():
+        names[id_] = name
+    return tf.constant(names)
