@@ -27,10 +27,12 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from biobert_tf.export import exporting, litert, trained
+from biobert_tf import exporting
+from biobert_tf.export import litert, trained
 from biobert_tf.export.settings import ExportConfig
-from biobert_tf.tasks import ner, ner_reading
-from biobert_tf.tasks.ner_features import NerRecord
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.ner import task as ner
+from biobert_tf.ner.features import NerRecord
 
 SAVED_MODEL: Final = "tokens/"
 FORMS: Final = (SAVED_MODEL, litert.FLOAT, litert.INT8)

@@ -23,8 +23,8 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common import settings as config
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.ner import NerTask
-from biobert_tf.tasks.ner_features import UNLABELLED
+from biobert_tf.ner.features import UNLABELLED
+from biobert_tf.ner.task import NerTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import optimizer, precision, strategy
 from biobert_tf.training.trainer import Trainer

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints, ner_annotator, qa_ask
+from biobert_tf import checkpoints, qa_ask
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -32,7 +32,8 @@ from biobert_tf.documents.document import Passage
 from biobert_tf.features import extraction
 from biobert_tf.features.reading import Part, Text
 from biobert_tf.features.settings import Pooling, VectorConfig
-from biobert_tf.ner_annotator import Annotator, FoundEntity
+from biobert_tf.ner import annotator
+from biobert_tf.ner.annotator import Annotator, FoundEntity
 from biobert_tf.qa_ask import Answerer, FoundAnswer
 from biobert_tf.questions.contexts import NamedText
 from biobert_tf.re_classifier import Classifier, Relation
@@ -187,7 +188,7 @@ class Model:
 
     @functools.cached_property
     def _annotator(self) -> Annotator:
-        return ner_annotator.Annotator.load([self.path], self.device, self.batch_size)
+        return annotator.Annotator.load([self.path], self.device, self.batch_size)
 
     @functools.cached_property
     def _classifier(self) -> Classifier:

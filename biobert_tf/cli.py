@@ -15,6 +15,7 @@ from biobert_tf import cli_data, cli_scores, pretraining_config, qa_config, subc
 from biobert_tf.common import flags, program
 from biobert_tf.common import settings as config
 from biobert_tf.common.version import __version__
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.subcommands import Command
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
@@ -27,8 +28,8 @@ QA_DEFAULTS = {**RE_DEFAULTS, "max_seq_length": 384}
 
 def ner(argv: Sequence[str]) -> None:
     """Fine-tune, evaluate and predict named entities."""
-    settings = flags.parse(config.NerConfig, argv, NER_DEFAULTS)
-    from biobert_tf import ner_run
+    settings = flags.parse(NerConfig, argv, NER_DEFAULTS)
+    from biobert_tf.ner import run as ner_run
 
     _export(settings, ner_run.run(settings))
 
@@ -55,10 +56,10 @@ def qa(argv: Sequence[str]) -> None:
 
 def annotate(argv: Sequence[str]) -> None:
     """Find the entities of documents of any format."""
-    from biobert_tf.annotate import settings
+    from biobert_tf.ner import settings
 
     annotate_config = flags.parse(settings.AnnotateConfig, argv)
-    from biobert_tf import annotate_run
+    from biobert_tf.ner import annotate as annotate_run
 
     # What is written to standard output must be nothing else.
     print(annotate_run.annotate(annotate_config), file=sys.stderr)
@@ -121,7 +122,7 @@ def export(argv: Sequence[str]) -> None:
     from biobert_tf.export import settings
 
     export_config = flags.parse(settings.ExportConfig, argv)
-    from biobert_tf.export import exporting
+    from biobert_tf import exporting
 
     print(f"wrote {exporting.export(export_config)}")
 
@@ -137,7 +138,7 @@ def _export(settings: Any, outcome: Any) -> None:
         return
     estimator = outcome[-1] if isinstance(outcome, tuple) else outcome
     if estimator.is_chief:
-        from biobert_tf.export import exporting
+        from biobert_tf import exporting
 
         print(f"wrote {exporting.export_run(settings)}")
 

@@ -15,7 +15,7 @@ def conlleval(argv: Sequence[str]) -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("-d", dest="delimiter", default=" ", help="column separator")
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf.metrics import conlleval as metric
+    from biobert_tf.ner import conlleval as metric
 
     print(metric.report_file(arguments.file, arguments.delimiter), end="")
 

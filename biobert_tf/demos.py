@@ -9,19 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import (
-    demo,
-    ner_run,
-    qa_ask,
-    qa_demo,
-    qa_run,
-    re_predict,
-    re_run,
-    relation_demo,
-)
+from biobert_tf import demo, qa_ask, qa_demo, qa_run, re_predict, re_run, relation_demo
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, NerConfig, RelationConfig
+from biobert_tf.common.settings import DeviceConfig, RelationConfig
+from biobert_tf.ner import run as ner_run
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa_config import QaConfig
 from biobert_tf.questions.contexts import NamedText
 from biobert_tf.relations.settings import RePredictConfig

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.ner import NerTask
+from biobert_tf.ner.task import NerTask
 from biobert_tf.training import optimizer, records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.schedule import Schedule

@@ -13,12 +13,12 @@ import document_toys
 import ner_toys
 import pytest
 
-from biobert_tf import annotate_run
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import conll, formats
 from biobert_tf.documents.document import Mention
-from biobert_tf.ner_annotator import Annotator
+from biobert_tf.ner import annotate as annotate_run
+from biobert_tf.ner.annotator import Annotator
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 VOCAB = [*ner_toys.SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]

@@ -14,12 +14,11 @@ import qa_toys
 import re_toys
 
 import biobert_tf
-from biobert_tf import cli
+from biobert_tf import cli, exporting
 from biobert_tf.checkpoints import convert
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.export import exporting
 from biobert_tf.export.settings import ExportConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"

@@ -9,9 +9,10 @@ import bad_input
 import ner_toys as toys
 import pytest
 
-from biobert_tf import cli, ner_run
+from biobert_tf import cli
 from biobert_tf.common import files, program
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.ner import run as ner_run
 from biobert_tf.training import records
 
 

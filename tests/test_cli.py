@@ -32,9 +32,9 @@ def calls(monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(package, name, module, raising=False)
 
-    from biobert_tf import checkpoints
+    from biobert_tf import checkpoints, ner
 
-    stand_in(biobert_tf, "ner_run", run=record("run"))
+    stand_in(ner, "run", run=record("run"))
     names = ("ner", "relations", "qa")
     stand_in(biobert_tf, "demos", **{name: record(name) for name in names})
     stand_in(biobert_tf, "pretrain_run", run=record("pretrain"))

@@ -9,6 +9,7 @@ import pytest
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.ner.settings import NerConfig
 
 # The bert_config.json of BioBERT-Base v1.1, as released.
 RELEASED = {
@@ -171,7 +172,7 @@ def test_one_device():
 
 
 def ner_config():
-    return config.NerConfig(
+    return NerConfig(
         stages=stages(),
         text=config.TextConfig(vocab_file=Path("v.txt")),
         model=config.ModelConfig(),

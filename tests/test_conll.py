@@ -13,7 +13,7 @@ from biobert_tf.documents.document import (
     Passage,
     Relation,
 )
-from biobert_tf.metrics import conlleval
+from biobert_tf.ner import conlleval
 
 TYPED = (
     "-DOCSTART- -X- 7 O\n\n"

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.metrics import conlleval
+from biobert_tf.ner import conlleval
 from biobert_tf.text.labels import Chunk, chunks
 
 

@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from biobert_tf.metrics import conlleval, entities
+from biobert_tf.ner import conlleval
+from biobert_tf.ner import scores as entities
 
 PAIRS = [
     ("B-D I-D O B-G", "B-D I-D O B-D"),  # D is right, G has the wrong type

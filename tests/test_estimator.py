@@ -16,7 +16,7 @@ from biobert_tf.checkpoints import Checkpoint, native
 from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.settings import DeviceConfig, FinetuningConfig, RunConfig
 from biobert_tf.model import heads
-from biobert_tf.tasks.ner import NerTask
+from biobert_tf.ner.task import NerTask
 from biobert_tf.training import progress
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule

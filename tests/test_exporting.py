@@ -16,15 +16,16 @@ import re_toys
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from biobert_tf import cli, ner_run
+from biobert_tf import cli, exporting
 from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import client as serving
-from biobert_tf.export import exporting, model_card, warmup
+from biobert_tf.export import model_card, warmup
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
-from biobert_tf.tasks import ner
+from biobert_tf.ner import run as ner_run
+from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
@@ -78,7 +79,7 @@ def exported(model, tmp_path_factory):
 
 
 def annotated(model):
-    """What `ner_run.annotate` finds in the texts."""
+    """What `ner.run.annotate` finds in the texts."""
     task = ner.NerTask(
         tokenizer=FullTokenizer(model / "vocab.txt"),
         labels=ner_toys.LABELS,

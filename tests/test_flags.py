@@ -12,6 +12,7 @@ from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
+from biobert_tf.ner.settings import NerConfig
 
 ROOT = Path(__file__).parents[1]
 REQUIRED = ("--data_dir=in", "--output_dir=out")
@@ -99,7 +100,7 @@ QA = {
 
 
 def parse(*words):
-    return flags.parse(config.NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
+    return flags.parse(NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
 
 
 def parsed(*words):
@@ -126,7 +127,7 @@ def test_names_and_defaults_of_question_answering():
 
 
 def test_defaults_of_the_class_where_the_script_has_none():
-    settings = flags.parse(config.NerConfig, ["x", *REQUIRED])
+    settings = flags.parse(NerConfig, ["x", *REQUIRED])
     assert settings.finetuning.num_train_epochs == 3.0
 
 
@@ -191,9 +192,9 @@ def test_flagfile(tmp_path):
 
 # Flags of a class, all others at the defaults.
 CONFIGS = [
-    (config.NerConfig, REQUIRED),
+    (NerConfig, REQUIRED),
     (
-        config.NerConfig,
+        NerConfig,
         (
             "--data_dir=NER/a b",
             "--output_dir=~/out=put",
@@ -307,7 +308,7 @@ def leaves(config_type):
 
 
 @pytest.mark.parametrize(
-    "config_type", [config.NerConfig, config.RelationConfig, qa_config.QaConfig]
+    "config_type", [NerConfig, config.RelationConfig, qa_config.QaConfig]
 )
 def test_every_flag_is_documented(config_type):
     names = [field.name for field in leaves(config_type)]
@@ -328,7 +329,7 @@ def test_help_lists_every_flag_with_its_default(word, capsys):
         for name, value in (ORIGINAL | OURS).items()
         if value is not None and value != ""
     }
-    for field in leaves(config.NerConfig):
+    for field in leaves(NerConfig):
         [line] = [line for line in lines if line.startswith(f"  --{field.name}: ")]
         assert field.metadata["help"] in line
         default = shown.get(field.name, "none")

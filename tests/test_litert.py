@@ -13,9 +13,9 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from biobert_tf import cli
+from biobert_tf import cli, exporting
 from biobert_tf.common import files, program
-from biobert_tf.export import exporting, litert, model_card, saved_model, trained
+from biobert_tf.export import litert, model_card, saved_model, trained
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
 

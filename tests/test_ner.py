@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import ner_run
 from biobert_tf.common import flags
-from biobert_tf.common import settings as config
-from biobert_tf.metrics import conlleval
 from biobert_tf.model import heads
-from biobert_tf.tasks import ner, ner_reading
-from biobert_tf.tasks.ner import Entity, NerPrediction, NerTask
-from biobert_tf.tasks.ner_features import NerRecord
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import conlleval
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.ner import run as ner_run
+from biobert_tf.ner import task as ner
+from biobert_tf.ner.features import NerRecord
+from biobert_tf.ner.reading import NerExample
+from biobert_tf.ner.settings import NerConfig
+from biobert_tf.ner.task import Entity, NerPrediction, NerTask
 from biobert_tf.text.labels import chunks
 from biobert_tf.text.tokenization import FullTokenizer
 
@@ -475,7 +476,7 @@ def replays(golden, tmp_path_factory):
             f"--init_checkpoint={golden / run['init_checkpoint']}",
             f"--vocab_file={golden / 'tokenization' / vocab_file}",
         ]
-        settings = flags.parse(config.NerConfig, argv)
+        settings = flags.parse(NerConfig, argv)
         task, estimator = ner_run.run(settings)
         batch_size = settings.finetuning.predict_batch_size
         arrays = estimator.predict([output / "predict.tf_record"], batch_size)

@@ -6,15 +6,16 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import cli, ner_annotator
+from biobert_tf import cli
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import Passage
-from biobert_tf.ner_annotator import Annotator, FoundEntity
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import annotator as ner_annotator
+from biobert_tf.ner.annotator import Annotator, FoundEntity
+from biobert_tf.ner.reading import NerExample
 from biobert_tf.training import records
 from biobert_tf.training import reload as trained
 

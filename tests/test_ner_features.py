@@ -6,9 +6,9 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf.tasks import ner_reading
-from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.ner.features import UNLABELLED, Featurizer
+from biobert_tf.ner.reading import NerExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 

@@ -1,4 +1,4 @@
-"""Entities found inside a graph are those that `ner_run.annotate` finds."""
+"""Entities found inside a graph are those that `ner.run.annotate` finds."""
 
 import random
 
@@ -8,9 +8,11 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf.common.settings import DeviceConfig, RunConfig
-from biobert_tf.export import ner_graph, word_windows
+from biobert_tf.export import word_windows
 from biobert_tf.model import heads
-from biobert_tf.tasks import ner, ner_features
+from biobert_tf.ner import features as ner_features
+from biobert_tf.ner import graph as ner_graph
+from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
@@ -49,7 +51,7 @@ class World:
 
     def differences(self, texts):
         """Compares every text; returns how many entities there are."""
-        from biobert_tf import ner_run
+        from biobert_tf.ner import run as ner_run
 
         found = {name: values.numpy() for name, values in self.answer(texts).items()}
         wanted = ner_run.annotate(self.task, self.estimator, texts, batch_size=4)

@@ -4,8 +4,8 @@ import json
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import ner_reading
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.ner.reading import NerExample
 
 COMPATS = ("fixed", "master", "paper")
 

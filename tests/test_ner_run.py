@@ -15,14 +15,15 @@ import ner_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli, demo, ner_run
+from biobert_tf import checkpoints, cli, demo
 from biobert_tf.common import files, flags
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
-from biobert_tf.metrics import conlleval
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks import ner_reading
+from biobert_tf.ner import conlleval
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.ner import run as ner_run
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text import words as ner_words
 from biobert_tf.text.labels import chunks
 from biobert_tf.training import finetune
@@ -297,7 +298,7 @@ def toy(tmp_path):
 
 
 def read_data(toy, **values):
-    return ner_run.read_data(flags.parse(config.NerConfig, toy.argv(**values)))
+    return ner_run.read_data(flags.parse(NerConfig, toy.argv(**values)))
 
 
 def words_of(examples):
@@ -346,7 +347,7 @@ def warnings(toy, caplog, **values):
         toys.write_data(toy.data, **{name: toys.untyped(sentences)})
     with caplog.at_level(logging.WARNING):
         cli.ner(toy.argv(init_checkpoint=model, **values))
-    return [r.getMessage() for r in caplog.records if r.name == "biobert_tf.ner_run"]
+    return [r.getMessage() for r in caplog.records if r.name == "biobert_tf.ner.run"]
 
 
 def test_the_papers_cuts_are_said(toy, caplog):
@@ -381,7 +382,7 @@ def test_clipping_is_that_of_the_mode(toy, monkeypatch, compat, row_norm):
 
 
 def test_annotate(trained, corpus, tmp_path):
-    settings = flags.parse(config.NerConfig, predict_argv(trained, corpus, tmp_path))
+    settings = flags.parse(NerConfig, predict_argv(trained, corpus, tmp_path))
     task, estimator = ner_run.run(settings)
     text = "A 54-year-old woman took IL-2 (5 mg/kg) and Alzheimer's drugs; P<0.05."
     long = " ".join(["hepatitis and"] * 30)

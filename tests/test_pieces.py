@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from biobert_tf.metrics import pieces
+from biobert_tf.ner import piece_scores
 
 
 def test_scores_by_hand():
@@ -12,22 +12,22 @@ def test_scores_by_hand():
     labels = [[1, 1, 2, 2], [3, 0, 0, 0]]
     predicted = [[1, 3, 2, 2], [1, 2, 2, 0]]
     # B: 1 of 2 predicted, 1 of 2 gold. I: 2 of 4 predicted, 2 of 2 gold.
-    scores = pieces.macro_piece_scores(labels, predicted)
+    scores = piece_scores.macro_piece_scores(labels, predicted)
     assert scores == pytest.approx((1 / 2, 3 / 4, (1 / 2 + 2 / 3) / 2))
     assert (scores.precision, scores.recall, scores.f) == tuple(scores)
 
 
 def test_only_positive_ids_count():
     labels, predicted = [1, 2, 3], [1, 3, 3]
-    assert pieces.macro_piece_scores(labels, predicted, positive_ids=[3]) == (
+    assert piece_scores.macro_piece_scores(labels, predicted, positive_ids=[3]) == (
         pytest.approx((1 / 2, 1, 2 / 3))
     )
 
 
 def test_a_ratio_of_nothing_is_zero():
-    assert pieces.macro_piece_scores([0, 0], [0, 0]) == (0, 0, 0)
-    assert pieces.macro_piece_scores([1, 0], [0, 2]) == (0, 0, 0)
-    assert pieces.macro_piece_scores([1], [1]) == (0.5, 0.5, 0.5)
+    assert piece_scores.macro_piece_scores([0, 0], [0, 0]) == (0, 0, 0)
+    assert piece_scores.macro_piece_scores([1, 0], [0, 2]) == (0, 0, 0)
+    assert piece_scores.macro_piece_scores([1], [1]) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_ratio_of_nothing_is_zero():
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        pieces.macro_piece_scores(*arguments)
+        piece_scores.macro_piece_scores(*arguments)
 
 
 def recorded_runs(golden):
@@ -65,7 +65,7 @@ def test_recall_of_every_run(golden):
     runs = list(recorded_runs(golden))
     assert runs
     for folder, labels, predicted, _, recorded in runs:
-        scores = pieces.macro_piece_scores(labels, predicted)
+        scores = piece_scores.macro_piece_scores(labels, predicted)
         assert scores.recall == pytest.approx(recorded["eval_recall"], rel=1e-6), folder
 
 
@@ -117,7 +117,7 @@ def test_precision_and_f_of_every_run(golden):
             labels, predicted, len(padding), recorded["eval_precision"]
         )
         assert any(
-            pieces.macro_piece_scores(
+            piece_scores.macro_piece_scores(
                 labels, with_padding(predicted, padding, num_b, num_i)
             )
             == expected

@@ -11,10 +11,9 @@ import ner_toys
 import pytest
 import qa_toys as toys
 
-from biobert_tf import cli, qa_ask
+from biobert_tf import cli, exporting, qa_ask
 from biobert_tf.common import files, program
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.export import exporting
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.questions.contexts import NamedText, read_contexts
 from biobert_tf.tasks.qa_decoding import Answer, Prediction

@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from biobert_tf.annotate import raw_sentences
 from biobert_tf.documents.document import Passage
+from biobert_tf.ner import sentences as raw_sentences
 
 
 def cut(text, offset=0):

@@ -11,13 +11,13 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints
+from biobert_tf import checkpoints, exporting
 from biobert_tf.checkpoints import native
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import client as serving
-from biobert_tf.export import exporting, graph_entities, re_graph
+from biobert_tf.export import graph_entities, re_graph
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export.graph_entities import Entities

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli, pretraining_config, qa_config
-from biobert_tf.annotate import settings as annotate_settings
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
+from biobert_tf.ner import settings as annotate_settings
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.questions import settings as question_settings
 from biobert_tf.relations import settings as relation_settings
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = {
-    "run_ner.py": (config.NerConfig, cli.NER_DEFAULTS),
+    "run_ner.py": (NerConfig, cli.NER_DEFAULTS),
     "run_re.py": (config.RelationConfig, cli.RE_DEFAULTS),
     "run_qa.py": (qa_config.QaConfig, cli.QA_DEFAULTS),
     "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),

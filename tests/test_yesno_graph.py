@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import bioasq_yesno
+from biobert_tf import bioasq_yesno, exporting
 from biobert_tf.bioasq_yesno import YesNoScores
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import client as serving
-from biobert_tf.export import exporting, yesno_graph
+from biobert_tf.export import yesno_graph
 from biobert_tf.export.qa_windows import WindowSettings
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads

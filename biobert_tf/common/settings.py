@@ -226,21 +226,6 @@ class ScriptConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NerConfig(ScriptConfig):
-    """Everything `run_ner.py` can be told."""
-
-    stages: DirectoryStageConfig
-    train_on: Literal["train_dev", "train"] = setting(
-        "train_dev",
-        "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",
-    )
-    compat: Compat = setting(
-        "fixed",
-        "fixed (repaired), master (dmis-lab/biobert e283eaa) or paper (v20200409).",
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RelationConfig(ScriptConfig):
     """Everything `run_re.py` can be told."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of whole words inside a graph: those of `tasks.ner_features.cut_windows`.
+"""Windows of whole words inside a graph: those of `ner.features.cut_windows`.
 
 Shape suffixes: W words of all texts, W1 one more, B texts, K windows of all texts,
 S steps.

@@ -14,13 +14,13 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from biobert_tf.annotate.raw_sentences import RawSentence
-from biobert_tf.annotate.settings import AnnotateConfig
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner_annotator import Annotator, Document, FoundEntity
+from biobert_tf.ner.annotator import Annotator, Document, FoundEntity
+from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)

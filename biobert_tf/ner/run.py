@@ -8,9 +8,10 @@ from pathlib import Path
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import NerConfig
-from biobert_tf.tasks import ner, ner_reading
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import reading
+from biobert_tf.ner import task as ner
+from biobert_tf.ner.reading import NerExample
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text import words as ner_words
 from biobert_tf.training import finetune, records
 from biobert_tf.training.estimator import Estimator
@@ -77,7 +78,7 @@ def read_data(settings: NerConfig) -> finetune.Data:
         path = stages.data_dir / name
         if not path.is_file():
             raise finetune.missing_file(path)
-        return ner_reading.read_examples(path, settings.compat, needs_labels)
+        return reading.read_examples(path, settings.compat, needs_labels)
 
     return finetune.Data(
         train=_read_train(settings) if stages.do_train else None,
@@ -96,7 +97,7 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
     for name in names:
         if not (directory / name).is_file():
             raise finetune.missing_file(directory / name)
-        examples += ner_reading.read_examples(
+        examples += reading.read_examples(
             directory / name, settings.compat, needs_labels=True
         )
     return examples
@@ -109,7 +110,7 @@ def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
     """Returns the labels of the training data, or of the model that is given."""
     output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
-        labels = ner_reading.label_list(data.train or (), settings.compat)
+        labels = reading.label_list(data.train or (), settings.compat)
         finetune.check_labels(output_dir, labels)
         return labels
     known = finetune.trained_labels(output_dir, checkpoint)
@@ -119,7 +120,7 @@ def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
             'checkpoint; add one, {"labels": ["O", "B", "I"]} in the order of '
             "the ids, or set --do_train=true"
         )
-    ner_reading.require_bio(known)
+    reading.require_bio(known)
     return known
 
 

@@ -3,7 +3,7 @@
 
 Reading order is data order:
     tsv -> NerExample -> NerRecord -> logits -> NerPrediction -> precision, recall, F1
-The first arrow is `ner_reading`, the second `ner_features`, the rest is here.
+The first arrow is `reading`, the second `features`, the rest is here.
 
 Shape suffixes: B batch, L sequence length, K labels.
 """
@@ -17,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf.common.settings import Compat
-from biobert_tf.metrics import conlleval, entities, pieces
-from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.ner_features import UNLABELLED, Featurizer, NerRecord
-from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample
+from biobert_tf.ner import conlleval, piece_scores
+from biobert_tf.ner import scores as entities
+from biobert_tf.ner.features import UNLABELLED, Featurizer, NerRecord
+from biobert_tf.ner.reading import OUTSIDE, NerExample
+from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.text.labels import Chunk, chunks
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.records import FeatureSpec, Specs
@@ -180,7 +181,7 @@ class NerTask:
         batches = [
             losses[i : i + batch_size].sum() for i in range(0, len(losses), batch_size)
         ]
-        scores = pieces.macro_piece_scores(
+        scores = piece_scores.macro_piece_scores(
             predictions["label_ids"], predictions["log_probs"].argmax(-1)
         )
         return {

@@ -29,7 +29,7 @@ def macro_piece_scores(
     """Returns macro precision, recall and F1 over word pieces, each in [0, 1].
 
     Not the score of the paper's tables, which counts entities
-    (`metrics.conlleval`): it is what `eval_results.txt` of the original holds
+    (`conlleval`): it is what `eval_results.txt` of the original holds
     (run_ner.py:435, `metric_fn`; tf_metrics, `metrics_from_confusion_matrix`). A score
     is computed for each positive label id and averaged without weights, so that F1
     is the mean of two F1 values; a ratio of nothing is 0.

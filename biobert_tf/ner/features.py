@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from biobert_tf.common.settings import Compat
-from biobert_tf.tasks.ner_reading import OUTSIDE, NerExample, paper_chunks
+from biobert_tf.ner.reading import OUTSIDE, NerExample, paper_chunks
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.text.windows import cut_windows
 from biobert_tf.training.records import Features

@@ -17,15 +17,15 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.annotate import raw_sentences
-from biobert_tf.annotate.raw_sentences import RawSentence
 from biobert_tf.checkpoints import native, released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, TextConfig
 from biobert_tf.documents.document import Passage
-from biobert_tf.tasks import ner, ner_reading
-from biobert_tf.tasks.ner_features import NerRecord
-from biobert_tf.tasks.ner_reading import NerExample
+from biobert_tf.ner import reading, task
+from biobert_tf.ner import sentences as raw_sentences
+from biobert_tf.ner.features import NerRecord
+from biobert_tf.ner.reading import NerExample
+from biobert_tf.ner.sentences import RawSentence
 from biobert_tf.training import precision
 from biobert_tf.training import reload as trained
 from biobert_tf.training import strategy as strategies
@@ -48,7 +48,7 @@ class FoundEntity:
         start: Of its first character, where the document's offsets count from.
         end: Behind its last character.
         type: Of the entity; "MISC" of a model whose labels have no types.
-        probability: Of exactly this entity, in [0, 1]; see `tasks.ner`.
+        probability: Of exactly this entity, in [0, 1]; see `task`.
     """
 
     start: int
@@ -96,14 +96,14 @@ class Model:
         settings = trained.read_settings(model_dir, _NEEDED, "run_ner.py")
         labels = released.load_labels([model_dir]) or ()
         if settings["compat"] == "fixed":
-            ner_reading.require_bio(labels)
+            reading.require_bio(labels)
         text = TextConfig(
             do_lower_case=settings["do_lower_case"],
             max_seq_length=settings["max_seq_length"],
         )
         parts = trained.load_parts(model_dir, text)
         # Windows as of `fixed`, whatever it was trained as: no word is lost.
-        self.task = ner.NerTask(
+        self.task = task.NerTask(
             tokenizer=parts.tokenizer,
             labels=labels,
             max_seq_length=text.max_seq_length,
@@ -142,7 +142,7 @@ class Model:
                 FoundEntity(
                     sentence.offsets[entity.start][0],
                     sentence.offsets[entity.end - 1][1],
-                    entity.type or ner.UNTYPED,
+                    entity.type or task.UNTYPED,
                     entity.probability,
                 )
                 for entity in prediction.entities

@@ -3,9 +3,18 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, at_least, required, setting
+from biobert_tf.common.settings import (
+    Compat,
+    DeviceConfig,
+    DirectoryStageConfig,
+    ScriptConfig,
+    at_least,
+    required,
+    setting,
+)
 from biobert_tf.documents.detection import Format
 
 _FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll, brat"
@@ -52,3 +61,18 @@ class AnnotateConfig:
         """Returns the directories of the models."""
         parts = (part.strip() for part in self.model.split(","))
         return [Path(part).expanduser() for part in parts if part]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NerConfig(ScriptConfig):
+    """Everything `run_ner.py` can be told."""
+
+    stages: DirectoryStageConfig
+    train_on: Literal["train_dev", "train"] = setting(
+        "train_dev",
+        "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",
+    )
+    compat: Compat = setting(
+        "fixed",
+        "fixed (repaired), master (dmis-lab/biobert e283eaa) or paper (v20200409).",
+    )

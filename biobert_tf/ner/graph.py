@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entities of raw text inside a graph: what `ner_run.annotate` finds, with bytes.
+"""Entities of raw text inside a graph: what `run.annotate` finds, with bytes.
 
 Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
 L length, E entities, C labels.
@@ -17,10 +17,10 @@ from biobert_tf.export.served import Outputs, Served, input_specs, padded
 from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.trained import Trained
-from biobert_tf.metrics.entities import UNTYPED
 from biobert_tf.model import heads
-from biobert_tf.tasks import ner_reading
-from biobert_tf.tasks.ner_reading import OUTSIDE
+from biobert_tf.ner import reading
+from biobert_tf.ner.reading import OUTSIDE
+from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.text.labels import chunks
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
@@ -248,7 +248,7 @@ def serve(trained: Trained) -> Served:
     Raises:
         InputError: Its weights do not fit, or its labels are of another task.
     """
-    ner_reading.require_bio(trained.labels)
+    reading.require_bio(trained.labels)
     # NER does not read the pooler, and some checkpoints come without it.
     model = trained.build(
         lambda config: heads.TokenClassifier(config, len(trained.labels), seed=0),

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named entity recognition: from words to entities."""
