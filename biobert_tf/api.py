@@ -36,7 +36,7 @@ from biobert_tf.ner import annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
 from biobert_tf.qa_ask import Answerer, FoundAnswer
 from biobert_tf.questions.contexts import NamedText
-from biobert_tf.re_classifier import Classifier, Relation
+from biobert_tf.relations.classifier import Classifier, Relation
 from biobert_tf.training import run_directory as directories
 
 Kind = Literal["ner", "re", "qa", "encoder"]

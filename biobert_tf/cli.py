@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from biobert_tf import cli_data, cli_scores, pretraining_config, qa_config, subcommands
 from biobert_tf.common import flags, program
-from biobert_tf.common import settings as config
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.subcommands import Command
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
@@ -36,8 +36,9 @@ def ner(argv: Sequence[str]) -> None:
 
 def re(argv: Sequence[str]) -> None:
     """Fine-tune, evaluate and predict relations, of one set or of folds."""
-    settings = flags.parse(config.RelationConfig, argv, RE_DEFAULTS)
-    from biobert_tf import re_folds, re_run
+    settings = flags.parse(RelationConfig, argv, RE_DEFAULTS)
+    from biobert_tf.relations import folds as re_folds
+    from biobert_tf.relations import run as re_run
 
     names = re_folds.fold_names(settings.stages.data_dir, settings.folds)
     if names:
@@ -80,7 +81,7 @@ def re_predict(argv: Sequence[str]) -> None:
     from biobert_tf.relations import settings
 
     predict_config = flags.parse(settings.RePredictConfig, argv)
-    from biobert_tf import re_predict
+    from biobert_tf.relations import predict as re_predict
 
     print(re_predict.predict(predict_config).text())
 

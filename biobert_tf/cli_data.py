@@ -10,9 +10,9 @@ from pathlib import Path
 
 from biobert_tf import pretraining_config, subcommands
 from biobert_tf.common import flags
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.settings import WriteCorpusConfig
+from biobert_tf.relations.settings import RelationFormat
 
 
 def re_data(argv: Sequence[str]) -> None:
@@ -42,7 +42,8 @@ def re_data_pairs(argv: Sequence[str]) -> None:
 
     pairs_config = flags.parse(settings.PairsConfig, argv)
     from biobert_tf.documents import formats
-    from biobert_tf.relations import candidates, tsv
+    from biobert_tf.relations import candidates
+    from biobert_tf.relations import writing as tsv
 
     source = pairs_config.input
     kind = formats.with_relations(source, pairs_config.input_format)
@@ -64,7 +65,7 @@ def re_data_check(argv: Sequence[str]) -> None:
     parser.add_argument("--task_name", help="also check the labels, as run_re.py does")
     parser.add_argument(
         "--data_format",
-        choices=typing.get_args(config.RelationFormat),
+        choices=typing.get_args(RelationFormat),
         default="auto",
         help="as in run_re.py",
     )
@@ -75,7 +76,7 @@ def re_data_check(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.common import files
     from biobert_tf.relations import check
-    from biobert_tf.tasks import relation_sets
+    from biobert_tf.relations import sets as relation_sets
 
     known = relation_sets.SETS
     if arguments.task_name not in (None, *known):

@@ -40,10 +40,10 @@ def re_eval(argv: Sequence[str]) -> None:
     from biobert_tf.relations import settings
 
     eval_config = flags.parse(settings.ReEvalConfig, argv)
-    from biobert_tf import re_eval
-    from biobert_tf.metrics import relations
+    from biobert_tf.relations import score_files
+    from biobert_tf.relations import scores as relations
 
-    scores = re_eval.evaluate(
+    scores = score_files.evaluate(
         eval_config.output_path,
         eval_config.answer_path,
         eval_config.task,

@@ -30,7 +30,6 @@ from biobert_tf.export import (
     masked_lm_graph,
     model_card,
     qa_graph,
-    re_graph,
     saved_model,
     trained,
     warmup,
@@ -40,6 +39,7 @@ from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained
 from biobert_tf.ner import graph as ner_graph
+from biobert_tf.relations import graph as re_graph
 from biobert_tf.training import precision, run_directory
 
 _LOG = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import pytest
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
+from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations.candidates import PairType
-from biobert_tf.tasks import relation_reading
 
 CHEMICAL_GENE = candidates.parse_pairs("Chemical-Gene")
 CHARACTERS = (

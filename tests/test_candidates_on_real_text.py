@@ -21,7 +21,7 @@ from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.relations import candidates
-from biobert_tf.tasks import relation_reading
+from biobert_tf.relations import reading as relation_reading
 
 PAIRS = candidates.parse_pairs("Chemical-Gene")
 LONGEST_MENTION = 150  # Characters.

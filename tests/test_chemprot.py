@@ -6,7 +6,7 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import chemprot
-from biobert_tf.tasks import relation_reading
+from biobert_tf.relations import reading as relation_reading
 
 TITLE = "β-Carotene and COX-2."
 ABSTRACT = (

@@ -10,6 +10,7 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.relations.settings import RelationConfig
 
 # The bert_config.json of BioBERT-Base v1.1, as released.
 RELEASED = {
@@ -191,7 +192,7 @@ def test_to_dict_is_flat_and_ready_for_json():
 
 
 def relation_config(**values):
-    return config.RelationConfig(
+    return RelationConfig(
         stages=stages(),
         text=config.TextConfig(),
         model=config.ModelConfig(),

@@ -13,6 +13,7 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.relations.settings import RelationConfig
 
 ROOT = Path(__file__).parents[1]
 REQUIRED = ("--data_dir=in", "--output_dir=out")
@@ -114,7 +115,7 @@ def test_names_and_defaults():
 
 def test_names_and_defaults_of_relation_extraction():
     argv = ["run_re.py", *REQUIRED, "--task_name=gad", "--do_eval"]
-    settings = flags.parse(config.RelationConfig, argv, cli.RE_DEFAULTS)
+    settings = flags.parse(RelationConfig, argv, cli.RE_DEFAULTS)
     paths = {"data_dir": "in", "output_dir": "out"}
     assert config.to_dict(settings) == paths | RELATION | {"do_eval": True}
 
@@ -210,7 +211,7 @@ CONFIGS = [
         ),
     ),
     (
-        config.RelationConfig,
+        RelationConfig,
         (
             *REQUIRED,
             "--task_name=custom",
@@ -307,9 +308,7 @@ def leaves(config_type):
             yield field
 
 
-@pytest.mark.parametrize(
-    "config_type", [NerConfig, config.RelationConfig, qa_config.QaConfig]
-)
+@pytest.mark.parametrize("config_type", [NerConfig, RelationConfig, qa_config.QaConfig])
 def test_every_flag_is_documented(config_type):
     names = [field.name for field in leaves(config_type)]
     assert len(names) == len(set(names))

@@ -10,7 +10,7 @@ import re_toys as toys
 
 from biobert_tf import cli
 from biobert_tf.common import files, program
-from biobert_tf.metrics import relations
+from biobert_tf.relations import scores as relations
 
 PREDICT = {"do_train": None}
 

@@ -13,7 +13,7 @@ import re_toys
 from biobert_tf import cli
 from biobert_tf.common import files, program
 from biobert_tf.documents import formats
-from biobert_tf.tasks import relation_reading
+from biobert_tf.relations import reading as relation_reading
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, re_folds
+from biobert_tf import cli
 from biobert_tf.common import files, flags, processes, program
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError, TrainingDivergedError
-from biobert_tf.common.settings import RelationConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.relations import folds as re_folds
+from biobert_tf.relations.settings import RelationConfig
 
 ROOT = Path(__file__).parents[1]
 TRAIN = "@GENE$ causes @DISEASE$ .\t1\n@GENE$ spares @DISEASE$ .\t0\n"

@@ -17,19 +17,21 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import client as serving
-from biobert_tf.export import graph_entities, re_graph
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.graph_entities import Entities
-from biobert_tf.export.re_graph import ReSettings
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.export.tokenizer import Pieces
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks import relation_features, relation_reading
-from biobert_tf.tasks.relation import RelationTask
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import SETS, custom
+from biobert_tf.relations import features as relation_features
+from biobert_tf.relations import graph as re_graph
+from biobert_tf.relations import graph_entities
+from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations.graph import ReSettings
+from biobert_tf.relations.graph_entities import Entities
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, custom
+from biobert_tf.relations.task import RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision
 
@@ -233,7 +235,7 @@ def random_row(rng, room):
 
 
 def test_what_a_row_shows(tokenizer):
-    """`relation_features.view`, row by row; every piece is a byte."""
+    """`relations.features.view`, row by row; every piece is a byte."""
     rng, room = random.Random(3), PLAIN.max_seq_length - 2
     drawn = [random_row(rng, room) for _ in range(3000)]
     rows = [row for row in drawn if relation_features.view(*row, room) is not None]

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 import re_toys
 
-from biobert_tf import cli, re_predict
+from biobert_tf import cli
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import formats
 from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates
+from biobert_tf.relations import predict as re_predict
+from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations.settings import RePredictConfig
-from biobert_tf.tasks import relation_reading
 from biobert_tf.training import records
 
 CPU = DeviceConfig(strategy="cpu")

@@ -9,12 +9,15 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli, re_eval, re_run
+from biobert_tf import checkpoints, cli
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import relation_features
-from biobert_tf.tasks.relation_sets import SETS
+from biobert_tf.relations import features as relation_features
+from biobert_tf.relations import run as re_run
+from biobert_tf.relations import score_files
+from biobert_tf.relations.sets import SETS
+from biobert_tf.relations.settings import RelationConfig
 
 # Long enough that something is learned.
 LEARN = {"num_train_epochs": 20, "do_eval": True, "predict_batch_size": 2}
@@ -33,7 +36,7 @@ def toy(tmp_path_factory):
 
 def parsed(toy, **values):
     argv = toy.argv(**values)
-    return flags.parse(config.RelationConfig, argv, cli.RE_DEFAULTS)
+    return flags.parse(RelationConfig, argv, cli.RE_DEFAULTS)
 
 
 def run(toy, output, **values):
@@ -177,7 +180,7 @@ def test_probabilities_and_predictions_agree(trained):
 
 
 def test_written_files_score_as_the_run_did(toy, trained):
-    scores = re_eval.evaluate(
+    scores = score_files.evaluate(
         trained / "test_results.tsv", toy.data / "test.tsv", "binary"
     )
     expected = results_of(trained)["test"]["scores"]

@@ -12,13 +12,14 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import cli, re_eval
+from biobert_tf import cli
 from biobert_tf.common import program
 from biobert_tf.model import heads
-from biobert_tf.tasks import relation_reading
-from biobert_tf.tasks.relation import RelationPrediction, RelationTask
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import SETS, custom
+from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations import score_files
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, custom
+from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 
 
@@ -446,7 +447,7 @@ def test_files_score_as_the_run_did(replays):
     for one in replays:
         results = one.results()
         name = results["settings"]["task_name"]
-        scores = re_eval.evaluate(
+        scores = score_files.evaluate(
             one.output / "test_results.tsv",
             one.folder.parent / "data" / "test.tsv",
             "binary" if SETS[name].is_binary else name,

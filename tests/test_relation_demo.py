@@ -7,7 +7,8 @@ import pytest
 from biobert_tf import demo, grammar, relation_demo
 from biobert_tf.documents import formats
 from biobert_tf.relations import candidates, check
-from biobert_tf.tasks import relation_reading, relation_sets
+from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations import sets as relation_sets
 from biobert_tf.text import tokenization
 
 PARTS = ("train", "dev", "test")

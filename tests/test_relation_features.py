@@ -8,10 +8,10 @@ import pytest
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import relation_reading as reading
-from biobert_tf.tasks.relation_features import Featurizer, view
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import SETS, custom
+from biobert_tf.relations import reading
+from biobert_tf.relations.features import Featurizer, view
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.text.tokenization import FullTokenizer
 
 # A placeholder is three pieces, and four if it is of a chemical.

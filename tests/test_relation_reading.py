@@ -5,9 +5,9 @@ import json
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import relation_reading as reading
-from biobert_tf.tasks.relation_reading import EntitySpan, RelationExample, Row
-from biobert_tf.tasks.relation_sets import SETS, custom
+from biobert_tf.relations import reading
+from biobert_tf.relations.reading import EntitySpan, RelationExample, Row
+from biobert_tf.relations.sets import SETS, custom
 
 GAD, CHEMPROT = SETS["gad"], SETS["chemprot"]
 

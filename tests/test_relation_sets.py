@@ -4,8 +4,8 @@ import typing
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationSetName
-from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
+from biobert_tf.relations.sets import SETS, RelationSet, custom
+from biobert_tf.relations.settings import RelationSetName
 
 BINARY = ("gad", "euadr", "polysearch", "mirnadisease")
 

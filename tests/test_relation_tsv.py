@@ -7,8 +7,9 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
-from biobert_tf.relations import candidates, tsv
-from biobert_tf.tasks import relation_reading
+from biobert_tf.relations import candidates
+from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations import writing as tsv
 
 CHEMICAL_GENE = candidates.parse_pairs("Chemical-Gene")
 TEXT = 'Zinc "binds"\nGAL4. It needs Zn.'

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from biobert_tf.common.counts import Score
-from biobert_tf.metrics import relations
+from biobert_tf.relations import scores as relations
 
 LABELS = ("up", "down", "part", "none")
 GOLD = ["up", "up", "down", "none", "none", "down"]

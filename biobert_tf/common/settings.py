@@ -21,10 +21,6 @@ Compat = Literal["fixed", "master", "paper"]
 StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
 MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
-RelationSetName = Literal[
-    "gad", "euadr", "polysearch", "mirnadisease", "chemprot", "ddi13", "custom"
-]
-RelationFormat = Literal["auto", "biobert", "blue", "scibert"]
 
 
 def setting(default: Any, doc: str) -> Any:
@@ -223,50 +219,6 @@ class ScriptConfig:
     finetuning: FinetuningConfig
     run: RunConfig
     device: DeviceConfig
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RelationConfig(ScriptConfig):
-    """Everything `run_re.py` can be told."""
-
-    stages: DirectoryStageConfig
-    task_name: RelationSetName = required(
-        "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
-        "custom: any other set of labels."
-    )
-    labels: str = setting(
-        "", "custom: labels, comma-separated; default: those of the training file."
-    )
-    negative_label: str = setting(
-        "",
-        "custom: the label that means no relation and counts in no score; default: 0, "
-        "false, none or negative, if it is a label.",
-    )
-    data_format: RelationFormat = setting(
-        "auto",
-        "biobert (TSV without quoting), blue (CSV quoting), scibert (JSON lines), or "
-        "auto.",
-    )
-    folds: str = setting(
-        "", "Folds to run, as 1-10 or 1,3: folders of --data_dir; default: all it has."
-    )
-    entity_markers: bool = setting(
-        False, "Set the two entities between [unusedN] pieces."
-    )
-    class_weights: str = setting(
-        "", "Weights of the loss: balanced, or as in 0:1,1:2.5; default: all 1."
-    )
-    compat: Literal["fixed", "master"] = setting(
-        "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
-    )
-
-    def __post_init__(self) -> None:
-        """Rejects labels for a set that has its own."""
-        for name in ("labels", "negative_label"):
-            if getattr(self, name) and self.task_name != "custom":
-                raise InputError(
-                    f"--{name} is for --task_name=custom; {self.task_name} has its own"
-                )
 
 
 def to_dict(config: Any) -> dict[str, Any]:

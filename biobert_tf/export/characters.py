@@ -47,7 +47,7 @@ class Trait(enum.IntFlag):
     NER_SPACE = enum.auto()
     """Separates words of `text.words`."""
     NAME_LETTER = enum.auto()
-    """May begin the name in a placeholder of `relation_reading`."""
+    """May begin the name in a placeholder of `relations.reading`."""
     QA_SPACE = enum.auto()
     """Separates words of `qa_reading`."""
 

@@ -168,7 +168,7 @@ class Spans(NamedTuple):
 
 
 def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
-    """Finds placeholders such as `@GENE$` (`relation_reading.PLACEHOLDER`).
+    """Finds placeholders such as `@GENE$` (`relations.reading.PLACEHOLDER`).
 
     Args:
         found: The characters of the texts.

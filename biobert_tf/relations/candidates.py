@@ -20,7 +20,7 @@ marks, `<< first >>` and `[[ second ]]`: `placeholders="marks"`.
 All else in the sentence stays as it is: other mentions, the same name somewhere else,
 white space. Only text that looks like a placeholder itself gets a space behind its
 `@`, and with marks, brackets such as `[[` get one between them: BERT reads the same
-pieces, and exactly the pair can be found again (`relation_reading.entity_spans`).
+pieces, and exactly the pair can be found again (`reading.entity_spans`).
 
 Of a discontinuous mention the first fragment is replaced and the others stay, since
 what lies between them is often the other entity ("breast and ovarian cancer").
@@ -39,8 +39,8 @@ from typing import Final
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention
+from biobert_tf.relations.reading import PLACEHOLDER
 from biobert_tf.relations.settings import Placeholders
-from biobert_tf.tasks.relation_reading import PLACEHOLDER
 from biobert_tf.text import sentences
 
 Span = tuple[int, int]

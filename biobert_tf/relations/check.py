@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationFormat
+from biobert_tf.relations import reading
 from biobert_tf.relations.check_report import (
     KINDS,
     Example,
@@ -24,9 +24,9 @@ from biobert_tf.relations.check_report import (
     Report,
     SetReport,
 )
-from biobert_tf.tasks import relation_reading
-from biobert_tf.tasks.relation_reading import SPLITS
-from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.relations.reading import SPLITS
+from biobert_tf.relations.sets import RelationSet
+from biobert_tf.relations.settings import RelationFormat
 
 _NUM_EXAMPLES: Final = 3
 _NUM_PLACES: Final = 4  # Of an example.
@@ -73,8 +73,8 @@ def check(
     folds: dict[str, _Files] = {}
     for folder in _folders(data_dir):
         name = folder.relative_to(data_dir).as_posix()
-        form = relation_reading.detect(folder) if data_format == "auto" else data_format
-        paths = [relation_reading.find(folder, split) for split in SPLITS]
+        form = reading.detect(folder) if data_format == "auto" else data_format
+        paths = [reading.find(folder, split) for split in SPLITS]
         folds[name] = {
             path.relative_to(data_dir).as_posix(): _read(path, data_dir, form, labels)
             for path in paths
@@ -105,7 +105,7 @@ def _folders(data_dir: Path) -> list[Path]:
 
 
 def _is_set(folder: Path) -> bool:
-    return any(relation_reading.find(folder, split) for split in SPLITS)
+    return any(reading.find(folder, split) for split in SPLITS)
 
 
 def _read(
@@ -113,8 +113,8 @@ def _read(
 ) -> list[_Row]:
     """Returns the rows of a file, labels spelt as the set does where it has them."""
     rows = []
-    for row in relation_reading.read_rows(path, data_format):
-        spans = relation_reading.entity_spans(row.text, data_format)
+    for row in reading.read_rows(path, data_format):
+        spans = reading.entity_spans(row.text, data_format)
         shown = [row.text[span.start : span.end] for span in spans]
         # `<<` or `[[` of a marked entity, else the placeholder.
         kinds = [text[:2] if data_format == "scibert" else text for text in shown]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.common.settings import RelationFormat
+from biobert_tf.relations.settings import RelationFormat
 
 # What can be wrong -> what is counted, in the files or fold concerned.
 KINDS: Final = {

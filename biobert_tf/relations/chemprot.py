@@ -24,7 +24,7 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
-from biobert_tf.relations import tsv
+from biobert_tf.relations import writing
 from biobert_tf.relations.candidates import PairType
 from biobert_tf.relations.settings import Placeholders
 
@@ -69,7 +69,7 @@ class Report:
         counts: By file name, in the order of writing.
     """
 
-    counts: Mapping[str, tsv.Counts]
+    counts: Mapping[str, writing.Counts]
 
     def summary(self) -> str:
         """Returns the counts as lines to print, without a final line break."""
@@ -95,7 +95,7 @@ def convert(source: Path, target: Path, placeholders: Placeholders = "type") -> 
     counts = {}
     for split, part in find_parts(source).items():
         path = target / f"{split}.tsv"
-        counts[path.name] = tsv.write_pairs(
+        counts[path.name] = writing.write_pairs(
             read(part), PAIRS, NEGATIVE, path, placeholders
         )
     return Report(counts)

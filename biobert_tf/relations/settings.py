@@ -8,12 +8,17 @@ from typing import Any, Literal
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
-    RelationFormat,
+    DirectoryStageConfig,
+    ScriptConfig,
     at_least,
     required,
     setting,
 )
 
+RelationSetName = Literal[
+    "gad", "euadr", "polysearch", "mirnadisease", "chemprot", "ddi13", "custom"
+]
+RelationFormat = Literal["auto", "biobert", "blue", "scibert"]
 DocumentFormat = Literal["auto", "pubtator", "bioc_xml", "bioc_json", "brat", "jsonl"]
 Placeholders = Literal["type", "order", "marks"]
 # Those of a TSV: with marks the entities are found in SciBERT's JSON lines only.
@@ -24,6 +29,50 @@ _PLACEHOLDERS = (
     "the two is @CHEMICAL$, as in BLUE's ChemProt)"
 )
 _DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RelationConfig(ScriptConfig):
+    """Everything `run_re.py` can be told."""
+
+    stages: DirectoryStageConfig
+    task_name: RelationSetName = required(
+        "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
+        "custom: any other set of labels."
+    )
+    labels: str = setting(
+        "", "custom: labels, comma-separated; default: those of the training file."
+    )
+    negative_label: str = setting(
+        "",
+        "custom: the label that means no relation and counts in no score; default: 0, "
+        "false, none or negative, if it is a label.",
+    )
+    data_format: RelationFormat = setting(
+        "auto",
+        "biobert (TSV without quoting), blue (CSV quoting), scibert (JSON lines), or "
+        "auto.",
+    )
+    folds: str = setting(
+        "", "Folds to run, as 1-10 or 1,3: folders of --data_dir; default: all it has."
+    )
+    entity_markers: bool = setting(
+        False, "Set the two entities between [unusedN] pieces."
+    )
+    class_weights: str = setting(
+        "", "Weights of the loss: balanced, or as in 0:1,1:2.5; default: all 1."
+    )
+    compat: Literal["fixed", "master"] = setting(
+        "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects labels for a set that has its own."""
+        for name in ("labels", "negative_label"):
+            if getattr(self, name) and self.task_name != "custom":
+                raise InputError(
+                    f"--{name} is for --task_name=custom; {self.task_name} has its own"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

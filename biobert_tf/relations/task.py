@@ -3,7 +3,7 @@
 
 Reading order is data order:
     file -> RelationExample -> RelationRecord -> logits -> RelationPrediction -> scores
-The first arrow is `relation_reading`, the second `relation_features`, the rest is here.
+The first arrow is `reading`, the second `features`, the rest is here.
 
 Shape suffixes: N examples, K labels.
 """
@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from biobert_tf.metrics import relations
-from biobert_tf.tasks.relation_features import Featurizer, RelationRecord
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.relations import scores as relations
+from biobert_tf.relations.features import Featurizer, RelationRecord
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.classification import SequenceClassification
 from biobert_tf.training.records import FeatureSpec, Specs
@@ -50,7 +50,7 @@ class RelationTask(SequenceClassification):
         tokenizer: Text to pieces.
         relation_set: The labels.
         max_seq_length: Pieces per record.
-        entity_markers: See `relation_features.Featurizer`.
+        entity_markers: See `features.Featurizer`.
         compat: `fixed` or `master`; see `config.RelationConfig`.
     """
 

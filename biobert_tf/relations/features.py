@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.records import Features
 

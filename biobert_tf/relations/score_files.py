@@ -14,13 +14,12 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationFormat
-from biobert_tf.metrics import relations
-from biobert_tf.tasks import relation_reading, relation_sets
+from biobert_tf.relations import reading, scores, sets
+from biobert_tf.relations.settings import RelationFormat
 
 TASKS: Final = {
-    "binary": relation_sets.SETS["gad"],
-    "chemprot": relation_sets.SETS["chemprot"],
+    "binary": sets.SETS["gad"],
+    "chemprot": sets.SETS["chemprot"],
 }
 """What `--task` can be: the labels, in the order of the probabilities."""
 
@@ -32,7 +31,7 @@ def evaluate(
     answer_path: Path,
     task: str,
     data_format: RelationFormat = "auto",
-) -> relations.RelationScores:
+) -> scores.RelationScores:
     """Scores predicted probabilities against the labels of a test file.
 
     The prediction is the most probable label, the first of those that tie. For
@@ -43,7 +42,7 @@ def evaluate(
             sentence, one per label, no header.
         answer_path: The test file, with labels; their case does not matter.
         task: One of `TASKS`.
-        data_format: The form of the test file; see `relation_reading`.
+        data_format: The form of the test file; see `reading`.
 
     Raises:
         InputError: The task is unknown, a file is missing, empty or malformed, has
@@ -54,7 +53,7 @@ def evaluate(
         raise InputError(f"--task={task}: want {' or '.join(TASKS)}")
     relation_set = TASKS[task]
     rows = _read_probabilities(output_path, relation_set)
-    examples = relation_reading.read_examples(
+    examples = reading.read_examples(
         answer_path, data_format, relation_set, needs_labels=True
     )
     if len(rows) != len(examples):
@@ -64,7 +63,7 @@ def evaluate(
             f"{len(rows)} rows of probabilities for the {len(examples)} sentences of "
             f"{answer_path}; want the test file that was predicted",
         )
-    return relations.score(
+    return scores.score(
         [example.label or "" for example in examples],
         [relation_set.labels[row.index(max(row))] for row in rows],
         relation_set.labels,
@@ -74,7 +73,7 @@ def evaluate(
 
 
 def _read_probabilities(
-    path: Path, relation_set: relation_sets.RelationSet
+    path: Path, relation_set: sets.RelationSet
 ) -> list[list[float]]:
     """Returns the values of each line that is not blank."""
     widths = [len(relation_set.labels)]

@@ -8,12 +8,12 @@ from pathlib import Path
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationConfig
-from biobert_tf.tasks import relation, relation_features, relation_reading
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
+from biobert_tf.relations import features, reading
+from biobert_tf.relations import task as relation
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, RelationSet, custom
+from biobert_tf.relations.settings import RelationConfig, RelationFormat
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import class_weights, finetune, run_directory
 from biobert_tf.training.estimator import Estimator
@@ -60,7 +60,7 @@ def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
 
 
 def _require_markers(tokenizer: FullTokenizer) -> None:
-    pieces = [piece for pair in relation_features.MARKERS for piece in pair]
+    pieces = [piece for pair in features.MARKERS for piece in pair]
     if missing := [piece for piece in pieces if piece not in tokenizer.vocab]:
         raise InputError.at(
             tokenizer.vocab_file,
@@ -108,7 +108,7 @@ def read_data(settings: RelationConfig, relation_set: RelationSet) -> finetune.D
     data_format = _format(settings)
 
     def read(split: str, needs_labels: bool) -> list[RelationExample]:
-        return relation_reading.read_examples(
+        return reading.read_examples(
             _require(stages.data_dir, split), data_format, relation_set, needs_labels
         )
 
@@ -119,18 +119,18 @@ def read_data(settings: RelationConfig, relation_set: RelationSet) -> finetune.D
     )
 
 
-def _format(settings: RelationConfig) -> config.RelationFormat:
+def _format(settings: RelationConfig) -> RelationFormat:
     """Returns the form of the files; one directory holds one form."""
     data_dir = settings.stages.data_dir
     if not data_dir.is_dir():
         raise InputError(f"--data_dir={data_dir}: no such directory")
     if settings.data_format == "auto":
-        return relation_reading.detect(data_dir)
+        return reading.detect(data_dir)
     return settings.data_format
 
 
 def _require(data_dir: Path, split: str) -> Path:
-    path = relation_reading.find(data_dir, split)
+    path = reading.find(data_dir, split)
     if path is None:
         raise finetune.missing_file(data_dir / f"{split}.tsv")
     return path
@@ -179,9 +179,7 @@ def _labels_of_data(settings: RelationConfig) -> list[str]:
         )
     data_format = _format(settings)
     path = _require(settings.stages.data_dir, "train")
-    examples = relation_reading.read_examples(
-        path, data_format, None, needs_labels=True
-    )
+    examples = reading.read_examples(path, data_format, None, needs_labels=True)
     labels = sorted({example.label for example in examples if example.label})
     if len(labels) < 2:
         raise InputError.at(

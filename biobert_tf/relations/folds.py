@@ -24,9 +24,9 @@ from typing import Any, Final
 from biobert_tf.common import files, flags, processes, program
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationConfig
 from biobert_tf.common.version import __version__
-from biobert_tf.tasks import relation_reading
+from biobert_tf.relations import reading
+from biobert_tf.relations.settings import RelationConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ def fold_names(data_dir: Path, folds: str) -> list[str]:
     """
     numbered = _numbered(data_dir)
     if not folds:
-        splits = relation_reading.SPLITS
-        is_set = any(relation_reading.find(data_dir, split) for split in splits)
+        splits = reading.SPLITS
+        is_set = any(reading.find(data_dir, split) for split in splits)
         return [] if is_set else [numbered[number] for number in sorted(numbered)]
     wanted = _parse(folds)
     missing = [str(number) for number in wanted if number not in numbered]
@@ -253,7 +253,7 @@ def _check_data(folds: Mapping[str, RelationConfig]) -> None:
 
 def _labels(fold: RelationConfig) -> tuple[tuple[str, ...], bool]:
     """Returns the labels of a fold, and whether its test file has labels."""
-    from biobert_tf import re_run
+    from biobert_tf.relations import run as re_run
 
     relation_set = re_run.find_set(fold)
     test = re_run.read_data(fold, relation_set).test or ()

@@ -76,7 +76,7 @@ def write_pairs(
     """Writes a row `index sentence label` for each pair of mentions in a sentence.
 
     The file has the form of BLUE: a header, tabs, CSV quoting, CRLF. It is read back as
-    `blue` by `tasks.relation_reading`. White space that ends lines or columns becomes
+    `blue` by `reading`. White space that ends lines or columns becomes
     a space. It is written whole or not at all; memory does not grow with the number of
     documents.
 

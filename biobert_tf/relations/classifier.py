@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import re_predict
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.tasks import relation_reading
-from biobert_tf.tasks.relation import RelationTask
-from biobert_tf.tasks.relation_features import RelationRecord
-from biobert_tf.tasks.relation_reading import RelationExample
+from biobert_tf.relations import predict, reading
+from biobert_tf.relations.features import RelationRecord
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.task import RelationTask
 from biobert_tf.training.inference import Batch, Inference, Row
 
 
@@ -67,7 +66,7 @@ class Classifier:
             InputError: The directory holds no such model, or the devices cannot share
                 a batch.
         """
-        self.task, estimator = re_predict.load(path, device)
+        self.task, estimator = predict.load(path, device)
         self._model = estimator.model
         self._inference = Inference(
             batch_size=batch_size, strategy=estimator.strategy, device=device
@@ -97,9 +96,9 @@ class Classifier:
 
 
 def _record(task: RelationTask, number: int, text: str) -> RelationRecord:
-    spans = relation_reading.entity_spans(text, "biobert")
+    spans = reading.entity_spans(text, "biobert")
     # A model that has learned SciBERT's form knows marks, not placeholders.
-    spans = spans or relation_reading.entity_spans(text, "scibert")
+    spans = spans or reading.entity_spans(text, "scibert")
     try:
         [record] = task.featurize([RelationExample(str(number), text, None, spans)])
     except InputError:

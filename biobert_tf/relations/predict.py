@@ -25,13 +25,13 @@ from biobert_tf.common.settings import DeviceConfig, TextConfig
 from biobert_tf.documents import formats
 from biobert_tf.documents.detection import Format
 from biobert_tf.documents.document import Relation
-from biobert_tf.relations import candidates
+from biobert_tf.relations import candidates, reading
+from biobert_tf.relations import task as relation
 from biobert_tf.relations.candidates import Candidate, PairType
+from biobert_tf.relations.features import RelationRecord
+from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import Placeholders, RePredictConfig
-from biobert_tf.tasks import relation, relation_reading
-from biobert_tf.tasks.relation_features import RelationRecord
-from biobert_tf.tasks.relation_reading import RelationExample
-from biobert_tf.tasks.relation_sets import SETS, RelationSet, custom
 from biobert_tf.training import records
 from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
@@ -142,9 +142,7 @@ class _Source:
 
     def example(self, pair: Candidate) -> RelationExample:
         is_marked = self.placeholders == "marks"
-        spans = relation_reading.entity_spans(
-            pair.text, "scibert" if is_marked else "biobert"
-        )
+        spans = reading.entity_spans(pair.text, "scibert" if is_marked else "biobert")
         return RelationExample(pair.id, pair.text, None, spans)
 
 

@@ -25,8 +25,8 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RelationFormat
-from biobert_tf.tasks.relation_sets import RelationSet
+from biobert_tf.relations.sets import RelationSet
+from biobert_tf.relations.settings import RelationFormat
 
 SPLITS: Final = ("train", "dev", "test")
 _SUFFIXES: Final = (".tsv", ".jsonl", ".json", ".txt")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relations of raw text inside a graph: what `tasks.relation` says of it.
+"""Relations of raw text inside a graph: what `task` says of it.
 
 A text holds its entities as placeholders (`@GENE$`), or in `<< >>` and `[[ ]]` if the
 model was trained on these. One that is too long is cut around them as in training
-(`relation_features.view`).
+(`features.view`).
 
 Shape suffixes: B texts, N most pieces of a text, P pieces of all texts, E entities of
 all texts, M most entities of a text.
@@ -17,16 +17,16 @@ from typing import Final, Literal
 
 import tensorflow as tf
 
-from biobert_tf.export import graph_entities, windows
 from biobert_tf.export import text as graph_text
-from biobert_tf.export.graph_entities import Entities
+from biobert_tf.export import windows
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.text import Characters, Spans
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
-from biobert_tf.tasks import relation_reading
-from biobert_tf.tasks.relation_features import MARKERS
+from biobert_tf.relations import graph_entities, reading
+from biobert_tf.relations.features import MARKERS
+from biobert_tf.relations.graph_entities import Entities
 from biobert_tf.text.tokenization import FullTokenizer
 
 _LOG = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class ReGraph:
     def _view(
         self, pieces: Pieces, entities: Spans, ids: tf.RaggedTensor
     ) -> tf.RaggedTensor:
-        """Says which pieces a row shows (`relation_features.view`), ragged bool."""
+        """Says which pieces a row shows (`features.view`), ragged bool."""
         room = self._room
         lengths_B = tf.cast(ids.row_lengths(), tf.int32)
         first_BM, last_BM = _entity_pieces(pieces, entities, ids)
@@ -281,7 +281,7 @@ def _is_marked(trained: Trained) -> bool:
         return form == "scibert"
     data_dir = Path(trained.settings["data_dir"])
     if data_dir.is_dir():
-        return relation_reading.detect(data_dir) == "scibert"
+        return reading.detect(data_dir) == "scibert"
     _LOG.warning(
         "%s is not there to tell the form of its texts: entities are taken for "
         "placeholders such as @GENE$",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entities of sentences inside a graph: those of `relation_reading.entity_spans`.
+"""The entities of sentences inside a graph: those of `reading.entity_spans`.
 
 Shape suffixes: N characters, C places where an entity could begin, E entities, B texts.
 """
@@ -22,7 +22,7 @@ class Entities(NamedTuple):
         rows: Text that each is of.
         inner_starts: Byte where it begins without marks; the same for a placeholder.
         inner_ends: Likewise.
-        roles: Which of the two it is; see `relation_reading.EntitySpan`.
+        roles: Which of the two it is; see `reading.EntitySpan`.
     """
 
     starts: tf.Tensor
