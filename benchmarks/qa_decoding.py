@@ -37,10 +37,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from biobert_tf.tasks import qa_decoding, qa_reading
-from biobert_tf.tasks.qa_decoding import DecodingSettings, Prediction, WindowScores
-from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa import decoding as qa_decoding
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.decoding import DecodingSettings, Prediction, WindowScores
+from biobert_tf.qa.features import Featurizer, QaFeatures
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 SETTINGS = DecodingSettings(do_lower_case=False)

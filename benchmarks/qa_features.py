@@ -25,9 +25,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from biobert_tf.tasks import qa_reading
-from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.features import Featurizer, QaFeatures
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 MAX_SEQ_LENGTH = 384

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints, qa_ask
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -34,8 +34,9 @@ from biobert_tf.features.reading import Part, Text
 from biobert_tf.features.settings import Pooling, VectorConfig
 from biobert_tf.ner import annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
-from biobert_tf.qa_ask import Answerer, FoundAnswer
-from biobert_tf.questions.contexts import NamedText
+from biobert_tf.qa import ask as qa_ask
+from biobert_tf.qa.ask import Answerer, FoundAnswer
+from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations.classifier import Classifier, Relation
 from biobert_tf.training import run_directory as directories
 

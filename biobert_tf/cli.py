@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import cli_data, cli_scores, pretraining_config, qa_config, subcommands
+from biobert_tf import cli_data, cli_scores, pretraining_config, subcommands
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.subcommands import Command
 
@@ -50,7 +51,7 @@ def re(argv: Sequence[str]) -> None:
 def qa(argv: Sequence[str]) -> None:
     """Fine-tune, predict and score answers to questions."""
     settings = flags.parse(qa_config.QaConfig, argv, QA_DEFAULTS)
-    from biobert_tf import qa_run
+    from biobert_tf.qa import run as qa_run
 
     _export(settings, qa_run.run(settings))
 
@@ -68,10 +69,10 @@ def annotate(argv: Sequence[str]) -> None:
 
 def ask(argv: Sequence[str]) -> None:
     """Ask a trained model a question about texts."""
-    from biobert_tf.questions import settings
+    from biobert_tf.qa.settings import AskConfig
 
-    ask_config = flags.parse(settings.AskConfig, argv)
-    from biobert_tf import qa_ask
+    ask_config = flags.parse(AskConfig, argv)
+    from biobert_tf.qa import ask as qa_ask
 
     print(qa_ask.ask(ask_config), end="")
 

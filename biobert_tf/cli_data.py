@@ -95,10 +95,10 @@ def re_data_check(argv: Sequence[str]) -> None:
 
 def bioasq_data(argv: Sequence[str]) -> None:
     """Make training and test files of BioASQ's questions."""
-    from biobert_tf.questions import settings
+    from biobert_tf.qa.bioasq import settings
 
     data_config = flags.parse(settings.BioAsqDataConfig, argv)
-    from biobert_tf.questions import conversion
+    from biobert_tf.qa.bioasq import conversion
 
     print(conversion.convert(data_config).summary())
 

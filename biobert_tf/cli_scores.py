@@ -30,9 +30,9 @@ def squad_eval(argv: Sequence[str]) -> None:
         "--threshold", type=float, default=1.0, help="odds above it leave blank"
     )
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf.metrics import squad
+    from biobert_tf.qa import squad_scores
 
-    print(squad.report(squad.evaluate_files(**vars(arguments))), end="")
+    print(squad_scores.report(squad_scores.evaluate_files(**vars(arguments))), end="")
 
 
 def re_eval(argv: Sequence[str]) -> None:
@@ -54,7 +54,8 @@ def re_eval(argv: Sequence[str]) -> None:
 
 def bioasq_eval(argv: Sequence[str]) -> None:
     """Score answers to BioASQ task b, phase B, as its official program does."""
-    from biobert_tf.metrics import bioasq, bioasq_answers
+    from biobert_tf.qa.bioasq import answers as bioasq_answers
+    from biobert_tf.qa.bioasq import scores as bioasq
 
     parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_eval.__doc__)
     parser.add_argument(

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import demo, qa_ask, qa_demo, qa_run, relation_demo
+from biobert_tf import demo, qa_demo, relation_demo
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.qa_config import QaConfig
-from biobert_tf.questions.contexts import NamedText
+from biobert_tf.qa import ask as qa_ask
+from biobert_tf.qa import run as qa_run
+from biobert_tf.qa.contexts import NamedText
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import run as re_run
 from biobert_tf.relations.settings import RelationConfig, RePredictConfig

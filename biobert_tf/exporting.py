@@ -29,16 +29,16 @@ from biobert_tf.export import (
     litert,
     masked_lm_graph,
     model_card,
-    qa_graph,
     saved_model,
     trained,
     warmup,
-    yesno_graph,
 )
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained
 from biobert_tf.ner import graph as ner_graph
+from biobert_tf.qa import graph as qa_graph
+from biobert_tf.qa import yesno_graph
 from biobert_tf.relations import graph as re_graph
 from biobert_tf.training import precision, run_directory
 

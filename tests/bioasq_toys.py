@@ -3,8 +3,8 @@
 import json
 from xml.sax.saxutils import escape
 
-from biobert_tf.questions import conversion
-from biobert_tf.questions.settings import BioAsqDataConfig
+from biobert_tf.qa.bioasq import conversion
+from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 
 URL = "http://www.ncbi.nlm.nih.gov/pubmed/"
 

@@ -7,7 +7,7 @@ from bioasq_toys import URL, write_pubmed
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import Document
-from biobert_tf.questions.abstracts import Abstract, pmid, read_abstracts
+from biobert_tf.qa.bioasq.abstracts import Abstract, pmid, read_abstracts
 
 TITLE = "Genes of mice."
 BACKGROUND = "BACKGROUND: Mice have genes. We looked."

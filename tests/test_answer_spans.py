@@ -2,7 +2,7 @@
 
 import pytest
 
-from biobert_tf.questions.answer_spans import Answer, Text, fold, is_whole
+from biobert_tf.qa.bioasq.answer_spans import Answer, Text, fold, is_whole
 
 
 def found(text, *names, preferred=()):

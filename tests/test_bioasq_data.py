@@ -8,11 +8,12 @@ import bioasq_toys
 import pytest
 from bioasq_toys import converted, question, snippet, write_bioasq, write_pubmed
 
-from biobert_tf import bioasq_form, cli
+from biobert_tf import cli
 from biobert_tf.common import program
 from biobert_tf.common.errors import InputError
-from biobert_tf.questions import answer_spans, conversion
-from biobert_tf.tasks import qa_reading
+from biobert_tf.qa import bioasq_form
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.bioasq import answer_spans, conversion
 
 MICE = "Mice have Il-2, il 2 and IL-2."
 MEN = "Men have il-2."

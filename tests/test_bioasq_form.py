@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import bioasq_form
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa import bioasq_form
 
 ID = "56c073fcef6e394741000020"
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from biobert_tf.bioasq_lists import ListSettings, is_whole, list_answers, number_named
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa.lists import ListSettings, is_whole, list_answers, number_named
 
 # --- numbers ------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.metrics import bioasq
+from biobert_tf.qa.bioasq import scores as bioasq
 
 EDITIONS = (2, 3, 5, 8, 9)
 

@@ -6,8 +6,8 @@ import bioasq_toys
 import pytest
 
 from biobert_tf.corpora.document import normalize
-from biobert_tf.questions import bioasq_reading
-from biobert_tf.questions.abstracts import pmid
+from biobert_tf.qa.bioasq import reading as bioasq_reading
+from biobert_tf.qa.bioasq.abstracts import pmid
 
 MASK = 2**64 - 1
 

@@ -6,12 +6,7 @@ import pytest
 from bioasq_toys import URL, question, snippet, write_bioasq
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.questions.bioasq_reading import (
-    Question,
-    Snippet,
-    read_pool,
-    read_questions,
-)
+from biobert_tf.qa.bioasq.reading import Question, Snippet, read_pool, read_questions
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 
 import pytest
 
-from biobert_tf import bioasq_form, bioasq_yesno
-from biobert_tf.bioasq_lists import ListSettings, list_answers
-from biobert_tf.bioasq_yesno import YesNoAnswer
 from biobert_tf.common import files
-from biobert_tf.metrics import bioasq
+from biobert_tf.qa import bioasq_form
+from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa.bioasq import scores as bioasq
+from biobert_tf.qa.lists import ListSettings, list_answers
+from biobert_tf.qa.yesno import YesNoAnswer
 
 EDITIONS = (3, 5, 8, 9)
 LONG = "x" * 101

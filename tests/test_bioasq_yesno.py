@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from biobert_tf import bioasq_yesno
-from biobert_tf.bioasq_yesno import YesNoAnswer, YesNoScores
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
+from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 

@@ -21,7 +21,7 @@ import re_toys
 from biobert_tf import cli
 from biobert_tf.common import files, program
 from biobert_tf.model import heads
-from biobert_tf.tasks import qa_decoding
+from biobert_tf.qa import decoding as qa_decoding
 
 STRANGER = """
 import glob, json, os, sys

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, qa_config
+from biobert_tf import cli
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
 
 ROOT = Path(__file__).parents[1]

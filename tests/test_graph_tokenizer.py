@@ -13,7 +13,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.export import characters
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import tokenizer as graph_tokenizer
-from biobert_tf.tasks import qa_reading
+from biobert_tf.qa import reading as qa_reading
 from biobert_tf.text import tokenization
 from biobert_tf.text import words as ner_words
 

@@ -4,9 +4,9 @@ import pytest
 from bioasq_toys import URL
 
 from biobert_tf.corpora.document import Document
-from biobert_tf.questions.abstracts import Abstract, Abstracts
-from biobert_tf.questions.bioasq_reading import Question, Snippet
-from biobert_tf.questions.passages import Losses, Passage, PassageMaker
+from biobert_tf.qa.bioasq.abstracts import Abstract, Abstracts
+from biobert_tf.qa.bioasq.passages import Losses, Passage, PassageMaker
+from biobert_tf.qa.bioasq.reading import Question, Snippet
 
 ONE = "Genes. First one. Second one. Third one. Fourth one."
 TWO = "Mice. First one."

@@ -10,10 +10,11 @@ import qa_toys as toys
 import tensorflow as tf
 
 from biobert_tf.model import heads
-from biobert_tf.tasks import qa, qa_features, yesno
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import features as qa_features
+from biobert_tf.qa import span_task, yesno_task
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records
 
@@ -31,7 +32,7 @@ def featurizer(tmp_path):
 
 @pytest.fixture
 def task(featurizer):
-    return qa.SpanTask(featurizer=featurizer, compat="fixed")
+    return span_task.SpanTask(featurizer=featurizer, compat="fixed")
 
 
 def example(context, kind=QaExample, **more):
@@ -149,7 +150,7 @@ def test_the_buffer_of_a_shuffle(compat, num_rows, expected):
 
 @pytest.fixture
 def yes_no(featurizer):
-    return yesno.YesNoTask(
+    return yesno_task.YesNoTask(
         featurizer=featurizer, class_weights=(3.0, 1.0), compat="fixed"
     )
 

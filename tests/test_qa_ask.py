@@ -11,12 +11,13 @@ import ner_toys
 import pytest
 import qa_toys as toys
 
-from biobert_tf import cli, exporting, qa_ask
+from biobert_tf import cli, exporting
 from biobert_tf.common import files, program
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export.settings import ExportConfig
-from biobert_tf.questions.contexts import NamedText, read_contexts
-from biobert_tf.tasks.qa_decoding import Answer, Prediction
+from biobert_tf.qa import ask as qa_ask
+from biobert_tf.qa.contexts import NamedText, read_contexts
+from biobert_tf.qa.decoding import Answer, Prediction
 
 QUESTION, PASSAGE, _ = toys.TRAIN[0]
 CPU = DeviceConfig(strategy="cpu")

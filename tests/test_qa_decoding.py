@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_decoding
-from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
-from biobert_tf.tasks.qa_features import Featurizer, QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample, read_examples
+from biobert_tf.qa import decoding as qa_decoding
+from biobert_tf.qa.decoding import DecodingSettings, WindowScores
+from biobert_tf.qa.features import Featurizer, QaFeatures
+from biobert_tf.qa.reading import QaExample, read_examples
 from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 # [CLS] who ? [SEP] Steve Smith ' s IL - 2 gen ##e [SEP] [PAD] [PAD]: the context is at

@@ -7,8 +7,8 @@ import pytest
 
 from biobert_tf import cli, demo, qa_demo
 from biobert_tf.common import files
-from biobert_tf.metrics import bioasq_answers
-from biobert_tf.tasks import qa_reading
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.bioasq import answers as bioasq_answers
 from biobert_tf.text import tokenization
 
 

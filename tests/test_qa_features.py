@@ -9,15 +9,16 @@ import pytest
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_features, qa_reading
-from biobert_tf.tasks.qa_features import (
+from biobert_tf.qa import features as qa_features
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.features import (
     FIRST_UNIQUE_ID,
     Featurizer,
     doc_spans,
     improved_answer_span,
     max_context_spans,
 )
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 PIECES = "[PAD] [UNK] [CLS] [SEP] who ? a b c d e ##x ##y ( ) - . 1 2"

@@ -1,4 +1,4 @@
-"""Answers found inside a graph are those of `qa_decoding`."""
+"""Answers found inside a graph are those of `qa.decoding`."""
 
 import json
 import random
@@ -10,13 +10,14 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.export import qa_graph
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks import qa_decoding, qa_reading
-from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa import decoding as qa_decoding
+from biobert_tf.qa import graph as qa_graph
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.decoding import DecodingSettings, WindowScores
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 STRINGS = tf.TensorSpec([None], tf.string)

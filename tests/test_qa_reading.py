@@ -6,8 +6,8 @@ import pytest
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_reading
-from biobert_tf.tasks.qa_reading import QaExample, read_examples
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.reading import QaExample, read_examples
 
 CONTEXT = "Tesla (born 1856)\u202flived\t in\xa0New  York."
 WORDS = ("Tesla", "(born", "1856)", "lived", "in\xa0New", "York.")

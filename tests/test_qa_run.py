@@ -10,7 +10,7 @@ import qa_toys as toys
 
 from biobert_tf import checkpoints, cli
 from biobert_tf.common import files
-from biobert_tf.metrics import bioasq
+from biobert_tf.qa.bioasq import scores as bioasq
 
 # Long enough that something is learned.
 LEARN = {"num_train_epochs": 30, "predict_batch_size": 2}

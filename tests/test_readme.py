@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, pretraining_config, qa_config
+from biobert_tf import cli, pretraining_config
 from biobert_tf.common import flags
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.ner import settings as annotate_settings
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.questions import settings as question_settings
+from biobert_tf.qa import settings as qa_config
+from biobert_tf.qa.bioasq import settings as question_settings
+from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
 from biobert_tf.relations.settings import RelationConfig
 
@@ -39,7 +41,7 @@ COMMANDS = {
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
     "biobert annotate": (annotate_settings.AnnotateConfig, {}),
-    "biobert ask": (question_settings.AskConfig, {}),
+    "biobert ask": (AskConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
 }
 

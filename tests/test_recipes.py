@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, qa_config
+from biobert_tf import cli
 from biobert_tf import pretraining_config as pretraining
 from biobert_tf.common import flags
+from biobert_tf.qa import settings as qa_config
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.flags"))

@@ -4,8 +4,8 @@ import json
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.metrics import squad
-from biobert_tf.metrics.squad import SquadPart, Threshold
+from biobert_tf.qa import squad_scores
+from biobert_tf.qa.squad_scores import SquadPart, Threshold
 
 
 def dataset(gold, version_2=False):
@@ -20,7 +20,7 @@ def dataset(gold, version_2=False):
 
 
 def one(gold, prediction, version_2=False):
-    scores = squad.evaluate(dataset({"q": gold}, version_2), {"q": prediction})
+    scores = squad_scores.evaluate(dataset({"q": gold}, version_2), {"q": prediction})
     return scores.exact_match, scores.f1
 
 
@@ -38,7 +38,7 @@ def one(gold, prediction, version_2=False):
     ],
 )
 def test_what_is_compared(text, expected):
-    assert squad.normalized(text) == expected
+    assert squad_scores.normalized(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_best_gold_answer_counts(gold, prediction, expected):
 
 def test_scores_are_means_over_questions():
     gold = {"q1": ["x y"], "q2": ["z"], "q3": ["w"]}
-    scores = squad.evaluate(dataset(gold), {"q1": "x", "q2": "Z.", "q3": "v"})
+    scores = squad_scores.evaluate(dataset(gold), {"q1": "x", "q2": "Z.", "q3": "v"})
     assert scores.exact_match == pytest.approx(1 / 3)
     assert scores.f1 == pytest.approx((2 / 3 + 1 + 0) / 3)
     assert (scores.total, scores.missing, scores.warnings) == (3, (), ())
@@ -74,21 +74,21 @@ def test_scores_are_means_over_questions():
 
 def test_missing_question_counts_zero_and_is_reported():
     gold = {"q1": ["x"], "q2": ["y"], "q3": ["z"]}
-    scores = squad.evaluate(dataset(gold), {"q1": "x", "other": "y"})
+    scores = squad_scores.evaluate(dataset(gold), {"q1": "x", "other": "y"})
     assert scores.exact_match == scores.f1 == pytest.approx(1 / 3)
     assert scores.missing == ("q2", "q3")
     (warning,) = scores.warnings
     assert warning == (
         "2 of 3 questions have no prediction and count 0; the first is q2"
     )
-    assert f"warning: {warning}\n" in squad.report(scores)
+    assert f"warning: {warning}\n" in squad_scores.report(scores)
     # Of a question without an answer, too: nothing said is not "no answer" said.
-    scores = squad.evaluate(
+    scores = squad_scores.evaluate(
         dataset({"q1": [], "q2": ["y"]}, True), {}, {"q1": 9, "q2": 9}
     )
     assert scores.exact_match == scores.f1 == 0
     assert scores.best_f1 == Threshold(0, 0)
-    scores = squad.evaluate(dataset({"q": []}, True), {})
+    scores = squad_scores.evaluate(dataset({"q": []}, True), {})
     assert (scores.exact_match, scores.f1) == (0, 0)
 
 
@@ -97,7 +97,7 @@ V2_PREDICTED = {"q1": "x", "q2": "", "q3": "", "q4": "w"}
 
 
 def test_version_2_by_hand():
-    scores = squad.evaluate(dataset(V2, True), V2_PREDICTED)
+    scores = squad_scores.evaluate(dataset(V2, True), V2_PREDICTED)
     assert scores.exact_match == 1 / 4
     assert scores.f1 == pytest.approx((2 / 3 + 0 + 1 + 0) / 4)
     assert scores.has_answer == SquadPart(0, pytest.approx(1 / 3), 2)
@@ -109,7 +109,7 @@ def test_version_2_by_hand():
 def test_questions_above_the_threshold_count_as_left_unanswered():
     odds = {"q1": 0.3, "q2": 0.1, "q3": 0.9, "q4": 0.5}
     low, equal, high = (
-        squad.evaluate(dataset(V2, True), V2_PREDICTED, odds, threshold)
+        squad_scores.evaluate(dataset(V2, True), V2_PREDICTED, odds, threshold)
         for threshold in (0.2, 0.3, 0.6)
     )
     assert low.f1 == 2 / 4  # q1, q3 and q4 left blank
@@ -121,11 +121,11 @@ def test_questions_above_the_threshold_count_as_left_unanswered():
     assert low.best_f1 == high.best_f1 == Threshold(pytest.approx(2 / 3), 0.3)
     assert low.best_exact_match == Threshold(0.5, 0)
     assert low.to_dict()["best_f1"]["threshold"] == 0.3
-    assert "best F1    : 66.6667% at threshold 0.3\n" in squad.report(low)
+    assert "best F1    : 66.6667% at threshold 0.3\n" in squad_scores.report(low)
     # 1 by default, as in the official program.
     for value, expected in ((1.0, 0.5), (1.5, 1)):
         odds["q4"] = value
-        scores = squad.evaluate(dataset(V2, True), V2_PREDICTED, odds)
+        scores = squad_scores.evaluate(dataset(V2, True), V2_PREDICTED, odds)
         assert scores.no_answer.f1 == expected
 
 
@@ -140,7 +140,7 @@ def test_questions_above_the_threshold_count_as_left_unanswered():
 def test_what_is_said_where_there_is_no_answer_costs_a_point(prediction, expected):
     gold = dataset({"q1": [], "q2": ["x"]}, True)
     predicted = {"q1": prediction, "q2": "x"}
-    scores = squad.evaluate(gold, predicted, {"q1": 0.1, "q2": 0.5})
+    scores = squad_scores.evaluate(gold, predicted, {"q1": 0.1, "q2": 0.5})
     assert scores.best_f1 == scores.best_exact_match == expected
 
 
@@ -148,28 +148,30 @@ def test_best_threshold_is_found_between_equal_odds_as_officially():
     gold = dataset({"q1": [], "q2": ["x"]}, True)
     predicted = {"q1": "w", "q2": "x"}
     first, last = ({"q2": 2.0, "q1": 2.0}, {"q1": 2.0, "q2": 2.0})
-    assert squad.evaluate(gold, predicted, first).best_f1 == Threshold(1, 2)
-    assert squad.evaluate(gold, predicted, last).best_f1 == Threshold(1 / 2, 0)
+    assert squad_scores.evaluate(gold, predicted, first).best_f1 == Threshold(1, 2)
+    assert squad_scores.evaluate(gold, predicted, last).best_f1 == Threshold(1 / 2, 0)
 
 
 def test_an_answer_of_nothing_but_articles():
     assert one(["the"], "", version_2=True) == (1, 1)
     assert one(["the", "x"], "", version_2=True) == (0, 0)
     assert one([], "the", version_2=True) == (1, 1)
-    scores = squad.evaluate(dataset({"q": []}, True), {"q": "the"}, {"q": 0})
+    scores = squad_scores.evaluate(dataset({"q": []}, True), {"q": "the"}, {"q": 0})
     assert (scores.f1, scores.best_f1) == (1, Threshold(1, 0))
-    scores = squad.evaluate(dataset({"q": ["the"]}, True), {"q": ""})
+    scores = squad_scores.evaluate(dataset({"q": ["the"]}, True), {"q": ""})
     assert (scores.has_answer, scores.no_answer) == (SquadPart(1, 1, 1), None)
 
 
 def test_version_is_seen_from_the_questions():
-    assert squad.evaluate(dataset({"q": ["x"]}), {"q": "x"}).has_answer is None
-    assert squad.evaluate(dataset({"q": ["x"]}, True), {"q": "x"}).has_answer
-    assert squad.evaluate(dataset({"q": []}), {"q": ""}).no_answer.f1 == 1
+    assert squad_scores.evaluate(dataset({"q": ["x"]}), {"q": "x"}).has_answer is None
+    assert squad_scores.evaluate(dataset({"q": ["x"]}, True), {"q": "x"}).has_answer
+    assert squad_scores.evaluate(dataset({"q": []}), {"q": ""}).no_answer.f1 == 1
 
 
 def test_report_for_people():
-    assert squad.report(squad.evaluate(dataset(V2, True), V2_PREDICTED)) == (
+    assert squad_scores.report(
+        squad_scores.evaluate(dataset(V2, True), V2_PREDICTED)
+    ) == (
         "all        : exact match 25.0000%, F1 41.6667%, 4 questions\n"
         "has answer : exact match  0.0000%, F1 33.3333%, 2 questions\n"
         "no answer  : exact match 50.0000%, F1 50.0000%, 2 questions\n"
@@ -227,7 +229,7 @@ def test_errors_name_file_and_place_in_one_line(
         paths[name] = tmp_path / f"{name}.json"
         paths[name].write_text(json.dumps(values))
     with pytest.raises(InputError, match=problem) as raised:
-        squad.evaluate_files(
+        squad_scores.evaluate_files(
             paths["data"],
             paths["predictions"],
             None if odds is None else paths["odds"],
@@ -241,13 +243,17 @@ def test_files_are_scored_as_their_contents(tmp_path):
     paths = [tmp_path / name for name in ("data", "predictions", "odds")]
     for path, values in zip(paths, contents, strict=True):
         path.write_text(json.dumps(values))
-    assert squad.evaluate_files(*paths, 0.3) == squad.evaluate(*contents, 0.3)
-    assert squad.evaluate_files(*paths[:2]) == squad.evaluate(*contents[:2])
+    assert squad_scores.evaluate_files(*paths, 0.3) == squad_scores.evaluate(
+        *contents, 0.3
+    )
+    assert squad_scores.evaluate_files(*paths[:2]) == squad_scores.evaluate(
+        *contents[:2]
+    )
 
 
 @pytest.mark.data
 def test_real_predictions_have_the_official_scores(data):
-    scores = squad.evaluate_files(
+    scores = squad_scores.evaluate_files(
         data / "qa/squad/dev-v1.1.json", data / "parity/squad/predictions.json"
     )
     # The official script prints these for the same two files.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a graph says of yes/no questions is what `bioasq_yesno` says."""
+"""What a graph says of yes/no questions is what `qa.yesno` says."""
 
 import random
 
@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import bioasq_yesno, exporting
-from biobert_tf.bioasq_yesno import YesNoScores
+from biobert_tf import exporting
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import client as serving
-from biobert_tf.export import yesno_graph
-from biobert_tf.export.qa_windows import WindowSettings
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
-from biobert_tf.tasks import qa_reading
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa import yesno_graph
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.graph_windows import WindowSettings
+from biobert_tf.qa.yesno import YesNoScores
+from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 NAMES = ("input_ids", "input_mask", "segment_ids")

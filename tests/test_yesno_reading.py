@@ -3,9 +3,9 @@ import pytest
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_reading
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.yesno_reading import YesNoExample, read_examples
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.yesno_reading import YesNoExample, read_examples
 from biobert_tf.text.tokenization import FullTokenizer
 
 CONTEXT = "Papilin is  secreted."

@@ -49,7 +49,7 @@ class Trait(enum.IntFlag):
     NAME_LETTER = enum.auto()
     """May begin the name in a placeholder of `relations.reading`."""
     QA_SPACE = enum.auto()
-    """Separates words of `qa_reading`."""
+    """Separates words of `qa.reading`."""
 
 
 class Table(NamedTuple):

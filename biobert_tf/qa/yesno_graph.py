@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yes or no to questions inside a graph: what `bioasq_yesno.decode` says of passages.
+"""Yes or no to questions inside a graph: what `yesno.decode` says of passages.
 
 Shape suffixes: B questions, K windows.
 """
@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.qa_windows import QaReader, WindowSettings
 from biobert_tf.export.served import Outputs, Served, input_specs
 from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
-from biobert_tf.tasks.yesno_reading import LABELS
+from biobert_tf.qa.graph_windows import QaReader, WindowSettings
+from biobert_tf.qa.yesno_reading import LABELS
 from biobert_tf.text.tokenization import FullTokenizer
 
 

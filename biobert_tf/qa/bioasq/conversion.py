@@ -15,11 +15,12 @@ from typing import Any, Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.questions import abstracts, bioasq_reading
-from biobert_tf.questions.answer_spans import Answer, Level, Span, Text
-from biobert_tf.questions.bioasq_reading import Pool, Question
-from biobert_tf.questions.passages import Losses, Passage, PassageMaker
-from biobert_tf.questions.settings import BioAsqDataConfig
+from biobert_tf.qa.bioasq import abstracts
+from biobert_tf.qa.bioasq import reading as bioasq_reading
+from biobert_tf.qa.bioasq.answer_spans import Answer, Level, Span, Text
+from biobert_tf.qa.bioasq.passages import Losses, Passage, PassageMaker
+from biobert_tf.qa.bioasq.reading import Pool, Question
+from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 
 Paragraph = dict[str, Any]
 Entry = dict[str, Any]

@@ -7,11 +7,19 @@ otherwise.
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Literal
 
-from biobert_tf.bioasq_lists import ListSettings
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import ScriptConfig, StageConfig, at_least, setting
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    ScriptConfig,
+    StageConfig,
+    at_least,
+    required,
+    setting,
+)
+from biobert_tf.qa.lists import ListSettings
 
 QuestionType = Literal["squad", "factoid", "list", "yesno"]
 
@@ -95,3 +103,25 @@ class QaConfig(ScriptConfig):
                 "--version_2_with_negative is for --question_type=squad; every "
                 "question of BioASQ has an answer"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """Everything `biobert ask` can be told."""
+
+    model: Path = required("Directory that run_qa.py has trained, or an export of it.")
+    question: str = required("The question.")
+    context: str = required(
+        "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
+        "is text from standard input."
+    )
+    num_answers: int = setting(5, "Most answers to show; a list question has its own.")
+    json: Path | None = setting(None, "Also write the answers here, as JSON.")
+    predict_batch_size: int = setting(8, "Windows per prediction step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a question without a word, and counts that show nothing."""
+        at_least(self, num_answers=1, predict_batch_size=1)
+        if not self.question.strip():
+            raise InputError("--question is empty; ask something")

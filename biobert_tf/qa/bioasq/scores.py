@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.metrics.bioasq_answers import (
+from biobert_tf.qa.bioasq.answers import (
     FLAT,
     TOLERANT,
     TYPES,
@@ -197,7 +197,7 @@ def evaluate(
         golden: Questions in BioASQ's form: `{"questions": [{"id", "type",
             "exact_answer"}, ...]}`. Questions of the type summary are passed over.
         submission: The answers, in the same form; their type is not looked at.
-        edition: Whose rules to score by, one of `bioasq_answers.EDITIONS`. 5, which
+        edition: Whose rules to score by, one of `answers.EDITIONS`. 5, which
             BioBERT is evaluated with, 8 and 9 differ only in what is said above; 3
             also lets a submitted answer have synonyms, and 2 reads the answers to a
             factoid question from a flat list.

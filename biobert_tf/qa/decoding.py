@@ -23,9 +23,9 @@ import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_scores
-from biobert_tf.tasks.qa_features import QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa import window_scores
+from biobert_tf.qa.features import QaFeatures
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import BasicTokenizer
 
 PREDICTIONS: Final = "predictions.json"
@@ -153,7 +153,7 @@ def decode(
         InputError: A score is not finite; it names the question.
         ValueError: Windows are out of order, or of no example.
     """
-    for example, own in qa_scores.by_example(examples, windows):
+    for example, own in window_scores.by_example(examples, windows):
         yield decode_question(example, own, settings)
 
 
@@ -202,7 +202,7 @@ def _valid_spans(
         return np.empty((0, len(_Span._fields)))
     start_WL = np.stack([window.start_logits for window in windows])
     end_WL = np.stack([window.end_logits for window in windows])
-    qa_scores.require_finite(qas_id, start_WL, end_WL)
+    window_scores.require_finite(qas_id, start_WL, end_WL)
     can_start_WL = np.stack([w.features.token_is_max_context for w in windows])
     can_end_WL = np.stack([w.features.token_to_orig_map for w in windows]) >= 0
     # PARITY(run_qa.py:_get_best_indexes): the best of all positions, so that those of

@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks.qa_features import QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa.features import QaFeatures
+from biobert_tf.qa.reading import QaExample
 
 
 class Window(Protocol):

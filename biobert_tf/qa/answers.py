@@ -16,15 +16,16 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from biobert_tf import bioasq_form, bioasq_lists, bioasq_yesno
-from biobert_tf.bioasq_form import Entry
-from biobert_tf.bioasq_yesno import YesNoScores
-from biobert_tf.qa_config import QaConfig, QuestionType
-from biobert_tf.tasks import qa_decoding
-from biobert_tf.tasks.qa_decoding import DecodingSettings, WindowScores
-from biobert_tf.tasks.qa_features import QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import bioasq_form, yesno
+from biobert_tf.qa import decoding as qa_decoding
+from biobert_tf.qa import lists as bioasq_lists
+from biobert_tf.qa.bioasq_form import Entry
+from biobert_tf.qa.decoding import DecodingSettings, WindowScores
+from biobert_tf.qa.features import QaFeatures
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import QaConfig, QuestionType
+from biobert_tf.qa.yesno import YesNoScores
+from biobert_tf.qa.yesno_reading import YesNoExample
 
 _BIOASQ: Final = (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES)
 
@@ -145,14 +146,14 @@ class YesNoAnswers:
             batches: `logits` of no and yes for the windows, in order.
         """
         answers = []
-        with bioasq_yesno.prediction_files(directory) as write:
+        with yesno.prediction_files(directory) as write:
             windows = itertools.starmap(YesNoScores, scored(rows, batches, "logits"))
-            for answer in bioasq_yesno.decode(examples, windows):
+            for answer in yesno.decode(examples, windows):
                 write(answer)
                 answers.append(answer)
         _forget(directory, qa_decoding.NULL_ODDS)
-        questions = bioasq_yesno.pool(answers, self.known)
-        _write(directory, bioasq_yesno.transform(questions))
+        questions = yesno.pool(answers, self.known)
+        _write(directory, yesno.transform(questions))
 
 
 def of(settings: QaConfig, known: Collection[str]) -> Answers:

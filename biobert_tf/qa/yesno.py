@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biobert_tf import bioasq_form
-from biobert_tf.bioasq_form import Entry
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_decoding, qa_scores
-from biobert_tf.tasks.qa_features import QaFeatures
-from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import bioasq_form, decoding, window_scores
+from biobert_tf.qa.bioasq_form import Entry
+from biobert_tf.qa.features import QaFeatures
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.yesno_reading import YesNoExample
 
 
 class YesNoScores(NamedTuple):
@@ -80,9 +79,9 @@ def decode(
         InputError: A score is not finite; it names the passage.
         ValueError: Windows are out of order, or of no example.
     """
-    for example, own in qa_scores.by_example(examples, windows):
+    for example, own in window_scores.by_example(examples, windows):
         scores = np.array([window.logits for window in own], np.float64).reshape(-1, 2)
-        qa_scores.require_finite(example.qas_id, scores)
+        window_scores.require_finite(example.qas_id, scores)
         differences = (scores[:, 1] - scores[:, 0]).tolist()
         yield YesNoAnswer(example.qas_id, statistics.fmean(differences or [0.0]))
 
@@ -163,8 +162,8 @@ def prediction_files(output_dir: Path) -> Iterator[Callable[[YesNoAnswer], None]
         InputError: The directory cannot be written.
     """
     with (
-        files.json_object(output_dir / qa_decoding.PREDICTIONS) as texts,
-        files.json_object(output_dir / qa_decoding.NBEST) as probabilities,
+        files.json_object(output_dir / decoding.PREDICTIONS) as texts,
+        files.json_object(output_dir / decoding.NBEST) as probabilities,
     ):
 
         def write(answer: YesNoAnswer) -> None:

@@ -15,16 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import bioasq_form, bioasq_lists, bioasq_yesno, qa_answers
-from biobert_tf.bioasq_yesno import YesNoAnswer, YesNoScores
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig, TextConfig
-from biobert_tf.questions.contexts import NamedText, read_contexts
-from biobert_tf.questions.settings import AskConfig
-from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno
-from biobert_tf.tasks.qa_decoding import DecodingSettings, Prediction, WindowScores
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import answers as qa_answers
+from biobert_tf.qa import bioasq_form, decoding, lists, reading, span_task, yesno_task
+from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa.contexts import NamedText, read_contexts
+from biobert_tf.qa.decoding import DecodingSettings, Prediction, WindowScores
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.settings import AskConfig
+from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
+from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.training import records
 from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
@@ -93,7 +94,7 @@ class Answerer:
     """
 
     estimator: Estimator
-    task: qa.SpanTask | yesno.YesNoTask
+    task: span_task.SpanTask | yesno_task.YesNoTask
     settings: dict[str, Any]
     batch_size: int
 
@@ -122,14 +123,14 @@ class Answerer:
             doc_stride=settings["doc_stride"],
             max_query_length=settings["max_query_length"],
         )
-        task: qa.SpanTask | yesno.YesNoTask
+        task: span_task.SpanTask | yesno_task.YesNoTask
         if settings["question_type"] == "yesno":
-            weights = (1.0,) * len(yesno.LABELS)
-            task = yesno.YesNoTask(
+            weights = (1.0,) * len(yesno_task.LABELS)
+            task = yesno_task.YesNoTask(
                 featurizer=featurizer, class_weights=weights, compat="fixed"
             )
         else:
-            task = qa.SpanTask(featurizer=featurizer, compat="fixed")
+            task = span_task.SpanTask(featurizer=featurizer, compat="fixed")
         estimator = trained.estimator(task, parts, model_dir, device)
         estimator.check_batch_size("predict_batch_size", batch_size)
         return cls(
@@ -145,23 +146,23 @@ class Answerer:
             question: Its text.
             texts: Where to look.
             num_answers: How many to return at most. A question for a list has as many
-                as `bioasq_lists` decides for, one for yes or no has one.
+                as `lists` decides for, one for yes or no has one.
         """
         examples = [
             YesNoExample(
                 qas_id=text.source,
                 question_text=question,
                 context=text.text,
-                doc_tokens=qa_reading.Context.of(text.text).words,
+                doc_tokens=reading.Context.of(text.text).words,
             )
             for text in texts
         ]
         if not any(example.doc_tokens for example in examples):
             return []
         scored = self._scored(examples)
-        if isinstance(self.task, yesno.YesNoTask):
+        if isinstance(self.task, yesno_task.YesNoTask):
             return [_decided(bioasq_yesno.decode(examples, scored))]
-        predictions = list(qa_decoding.decode(examples, scored, self._decoding))
+        predictions = list(decoding.decode(examples, scored, self._decoding))
         found = _ranked(texts, predictions)
         if self.settings["question_type"] == "list":
             return self._chosen(question, predictions, found)
@@ -185,7 +186,7 @@ class Answerer:
                 [path], self.batch_size, num_records=num_rows
             )
             windows = self.task.windows(rows)
-            if isinstance(self.task, yesno.YesNoTask):
+            if isinstance(self.task, yesno_task.YesNoTask):
                 scored = qa_answers.scored(windows, batches, "logits")
                 yield from itertools.starmap(YesNoScores, scored)
             else:
@@ -205,8 +206,8 @@ class Answerer:
             for prediction in predictions
         )
         names = ("list_threshold", "use_number")
-        settings = bioasq_lists.ListSettings(**{n: self.settings[n] for n in names})
-        chosen = bioasq_lists.list_answers(pooled, question, settings)
+        settings = lists.ListSettings(**{n: self.settings[n] for n in names})
+        chosen = lists.list_answers(pooled, question, settings)
         by_text = {_key(answer.text): answer for answer in found}
         return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 

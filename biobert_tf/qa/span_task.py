@@ -3,7 +3,7 @@
 
 Reading order is data order:
     file -> QaExample -> QaFeatures -> logits -> Prediction -> scores
-The first arrow is `qa_reading`, the second `qa_features`, the fourth `qa_decoding`; the
+The first arrow is `reading`, the second `features`, the fourth `decoding`; the
 numbers between are here.
 
 Shape suffixes: B batch, L sequence length.
@@ -19,8 +19,8 @@ import tensorflow as tf
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.qa_features import Featurizer, Windows, shuffle_buffer
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa.features import Featurizer, Windows, shuffle_buffer
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.training.records import FeatureSpec, Specs
 from biobert_tf.training.task import Batch, Outputs
 
@@ -31,7 +31,7 @@ class SpanTask:
 
     Attributes:
         featurizer: Questions to rows.
-        compat: `fixed` or `master`; see `qa_config.QaConfig`.
+        compat: `fixed` or `master`; see `settings.QaConfig`.
     """
 
     featurizer: Featurizer

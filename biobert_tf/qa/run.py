@@ -12,24 +12,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import bioasq_form, bioasq_yesno, qa_answers
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
-from biobert_tf.metrics import bioasq, squad
-from biobert_tf.qa_config import QaConfig
-from biobert_tf.tasks import qa, qa_decoding, qa_reading, yesno, yesno_reading
-from biobert_tf.tasks.qa_features import Featurizer
-from biobert_tf.tasks.qa_reading import QaExample
-from biobert_tf.tasks.yesno_reading import YesNoExample
+from biobert_tf.qa import (
+    answers,
+    bioasq_form,
+    decoding,
+    span_task,
+    squad_scores,
+    yesno_reading,
+    yesno_task,
+)
+from biobert_tf.qa import reading as qa_reading
+from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa.bioasq import scores as bioasq
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import QaConfig
+from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import class_weights, finetune
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
 
-QaTask = qa.SpanTask | yesno.YesNoTask
+QaTask = span_task.SpanTask | yesno_task.YesNoTask
 
 _TRAIN: Final = "train"
 _TEST: Final = "test"
@@ -164,7 +173,7 @@ def _task(
         windows_without_answer="keep" if is_master else settings.windows_without_answer,
     )
     if settings.question_type != "yesno":
-        return qa.SpanTask(featurizer=featurizer, compat=settings.compat)
+        return span_task.SpanTask(featurizer=featurizer, compat=settings.compat)
     labels = yesno_reading.LABELS
     weights = class_weights.parse(
         settings.class_weights,
@@ -172,7 +181,7 @@ def _task(
         [labels[bool(example.is_yes)] for example in _labelled(examples)],
         lambda label: label if label in labels else None,
     )
-    return yesno.YesNoTask(
+    return yesno_task.YesNoTask(
         featurizer=featurizer, class_weights=weights, compat=settings.compat
     )
 
@@ -234,7 +243,7 @@ class QaRun(finetune.Run):
             # Workers compute together; one of them writes.
             collections.deque(batches, maxlen=0)
             return {}
-        qa_answers.of(self.settings, self.known).write(
+        answers.of(self.settings, self.known).write(
             directory, examples, self.task.windows(rows), batches
         )
         return self._scores(stage, examples)
@@ -286,19 +295,19 @@ class QaRun(finetune.Run):
 
     def _squad_scores(self, stage: str, data: Path, directory: Path) -> dict[str, Any]:
         dataset = files.read_json(data)
-        if not squad.has_answers(dataset):
+        if not squad_scores.has_answers(dataset):
             return {}
         odds = None
         # A model of version 2 may be tried on questions that all have an answer.
-        if self.settings.version_2_with_negative and squad.is_version_2(dataset):
-            odds = files.read_json(directory / qa_decoding.NULL_ODDS)
-        scores = squad.evaluate(
+        if self.settings.version_2_with_negative and squad_scores.is_version_2(dataset):
+            odds = files.read_json(directory / decoding.NULL_ODDS)
+        scores = squad_scores.evaluate(
             dataset,
-            files.read_json(directory / qa_decoding.PREDICTIONS),
+            files.read_json(directory / decoding.PREDICTIONS),
             odds,
             self.settings.null_score_diff_threshold,
         )
-        print(f"\n{stage}\n{squad.report(scores)}", end="")
+        print(f"\n{stage}\n{squad_scores.report(scores)}", end="")
         return {"scores": scores.to_dict()}
 
     def _bioasq_scores(

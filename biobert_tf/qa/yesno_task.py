@@ -3,7 +3,7 @@
 
 Reading order is data order:
     file -> YesNoExample -> YesNoRow -> logits -> answers of questions -> scores
-The first arrow is `yesno_reading`, the fourth `bioasq_yesno`; the numbers between are
+The first arrow is `yesno_reading`, the fourth `yesno`; the numbers between are
 `classification`.
 """
 
@@ -14,13 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.tasks.qa_features import (
-    Featurizer,
-    QaFeatures,
-    Windows,
-    shuffle_buffer,
-)
-from biobert_tf.tasks.yesno_reading import LABELS, YesNoExample
+from biobert_tf.qa.features import Featurizer, QaFeatures, Windows, shuffle_buffer
+from biobert_tf.qa.yesno_reading import LABELS, YesNoExample
 from biobert_tf.training.classification import SequenceClassification
 from biobert_tf.training.records import Features, FeatureSpec, Specs
 from biobert_tf.training.task import Batch, Outputs
@@ -81,7 +76,7 @@ class YesNoTask(SequenceClassification):
 
     Attributes:
         featurizer: Questions to windows.
-        compat: `fixed` or `master`; see `qa_config.QaConfig`.
+        compat: `fixed` or `master`; see `settings.QaConfig`.
     """
 
     featurizer: Featurizer

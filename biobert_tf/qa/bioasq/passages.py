@@ -8,9 +8,9 @@ around them, and the whole abstracts.
 
 import dataclasses
 
-from biobert_tf.questions.abstracts import Abstracts, pmid
-from biobert_tf.questions.bioasq_reading import Question, Snippet
-from biobert_tf.questions.settings import Strategy
+from biobert_tf.qa.bioasq.abstracts import Abstracts, pmid
+from biobert_tf.qa.bioasq.reading import Question, Snippet
+from biobert_tf.qa.bioasq.settings import Strategy
 from biobert_tf.text.sentences import Span
 
 

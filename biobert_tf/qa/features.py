@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks.qa_reading import QaExample
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text import windows
 from biobert_tf.text.tokenization import FullTokenizer
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions and contexts as windows inside a graph: those of `tasks.qa_features`.
+"""Questions and contexts as windows inside a graph: those of `features`.
 
 Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, K
 windows, S best starts and ends.
@@ -15,8 +15,8 @@ from biobert_tf.export import text
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export.text import NOTHING, Words
 from biobert_tf.export.tokenizer import GraphTokenizer
-from biobert_tf.qa_config import QaConfig
-from biobert_tf.tasks.qa_features import Featurizer
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.text.tokenization import FullTokenizer
 
 
@@ -62,7 +62,7 @@ class QaSettings(WindowSettings):
         n_best_size: Starts and ends considered per window; answers per question.
         max_answer_length: Longest answer, in pieces.
         version_2_with_negative: Whether a question may have no answer.
-        null_score_diff_threshold: See `qa_decoding.DecodingSettings`.
+        null_score_diff_threshold: See `decoding.DecodingSettings`.
     """
 
     n_best_size: int
@@ -155,7 +155,7 @@ class QaReader:
     def windows(
         self, question: tf.Tensor, contexts: Contexts
     ) -> tuple[Windows, tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns the windows (`qa_features.doc_spans`), their pieces and segments."""
+        """Returns the windows (`features.doc_spans`), their pieces and segments."""
         pieces = self._tokenizer(text.characters(question))
         query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
         query = query[:, : self._settings.max_query_length]
@@ -200,7 +200,7 @@ def is_owner(
 ) -> tf.Tensor:
     """Says whether no other window shows pieces with more context around them.
 
-    See `qa_features.max_context_spans`.
+    See `features.max_context_spans`.
     """
     shown = tf.ragged.range(windows.starts, windows.ends)
     pieces, own = shown.flat_values, tf.cast(shown.value_rowids(), tf.int32)

@@ -4,7 +4,7 @@ r"""Yes/no questions in two forms: one example per passage out.
 *.tsv     a line `id<TAB>question<TAB>context<TAB>yes` without a header or quoting, as
           BLURB has BioASQ; only `\n` ends a line, one `\r` before it is dropped. To be
           predicted, the last column may be empty or absent.
-all other SQuAD's form (see `qa_reading`), as dmis-lab/bioasq-biobert has it: `answers`
+all other SQuAD's form (see `reading`), as dmis-lab/bioasq-biobert has it: `answers`
           is "yes" or "no", and `is_impossible`, where it stands, true for "no".
 """
 
@@ -15,8 +15,8 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.tasks import qa_reading
-from biobert_tf.tasks.qa_reading import Context, JsonObject, QaExample
+from biobert_tf.qa import reading
+from biobert_tf.qa.reading import Context, JsonObject, QaExample
 
 LABELS: Final = ("no", "yes")
 _ANSWERS: Final = {"no": False, "yes": True}
@@ -45,7 +45,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
             one that is there is read, and no id may occur twice.
 
     Raises:
-        InputError: As `qa_reading.read_examples`, or a row has too few or too many
+        InputError: As `reading.read_examples`, or a row has too few or too many
             columns, or an answer is missing, none of yes and no, or contradicts
             `is_impossible`. It names the file and the question or line.
     """
@@ -54,7 +54,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
     if not examples:
         raise InputError.at(path, None, "holds no question")
     if not needs_labels:
-        qa_reading.require_distinct_ids(path, examples)
+        reading.require_distinct_ids(path, examples)
         return examples
     for example in examples:
         if example.is_yes is None:
@@ -68,8 +68,8 @@ def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
 
 
 def _json(path: Path) -> Iterator[YesNoExample]:
-    for context, question in qa_reading.read_questions(path):
-        example = qa_reading.unlabelled(context, question)
+    for context, question in reading.read_questions(path):
+        example = reading.unlabelled(context, question)
         yield YesNoExample(**vars(example), is_yes=_is_yes(question))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers to questions inside a graph: those of `tasks.qa_decoding`, with bytes.
+"""Answers to questions inside a graph: those of `decoding`, with bytes.
 
 The answer is where the model found it. Where that place cannot be told from the
-pieces, it is all words that they touch, as in training (`qa_decoding.get_final_text`).
+pieces, it is all words that they touch, as in training (`decoding.get_final_text`).
 A difference is left: that function takes the first place among these words where the
 same pieces stand.
 
@@ -15,7 +15,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.qa_windows import (
+from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.text import NOTHING
+from biobert_tf.export.trained import Trained
+from biobert_tf.model import heads
+from biobert_tf.qa.graph_windows import (
     Contexts,
     QaReader,
     QaSettings,
@@ -23,10 +27,6 @@ from biobert_tf.export.qa_windows import (
     is_owner,
     is_shown,
 )
-from biobert_tf.export.served import Outputs, Served, input_specs, padded
-from biobert_tf.export.text import NOTHING
-from biobert_tf.export.trained import Trained
-from biobert_tf.model import heads
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 
 _SPACES = "[ \t\r\n\u202f]+"

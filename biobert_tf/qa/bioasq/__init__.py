@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BioASQ: its questions, its forms of answers, its scores."""
