@@ -30,8 +30,8 @@ from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import sentences
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import conversion
+from biobert_tf.pretraining.data import conversion
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 ORIGINAL_PER_CPU_SECOND = 600
 EXACT_SENTENCES = 10_000

@@ -28,7 +28,7 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
 
     from biobert_tf.common.settings import DeviceConfig
     from biobert_tf.model.config import EncoderConfig
-    from biobert_tf.tasks.pretraining import PretrainingTask
+    from biobert_tf.pretraining.task import PretrainingTask
     from biobert_tf.training import optimizer, precision, strategy
     from biobert_tf.training.trainer import Trainer
 

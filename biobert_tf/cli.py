@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import cli_data, cli_scores, pretraining_config, subcommands
+from biobert_tf import cli_data, cli_scores, subcommands
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.pretraining import settings as pretraining_config
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.subcommands import Command
@@ -90,7 +91,7 @@ def re_predict(argv: Sequence[str]) -> None:
 def pretraining(argv: Sequence[str]) -> None:
     """Convert a corpus to TFRecords, pre-train on them, evaluate."""
     settings = flags.parse(pretraining_config.PretrainingConfig, argv)
-    from biobert_tf import pretrain_run
+    from biobert_tf.pretraining import run as pretrain_run
 
     _export(settings, pretrain_run.run(settings))
 

@@ -8,10 +8,11 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import pretraining_config, subcommands
+from biobert_tf import subcommands
 from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.settings import WriteCorpusConfig
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.relations.settings import RelationFormat
 
 
@@ -105,8 +106,8 @@ def bioasq_data(argv: Sequence[str]) -> None:
 
 def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
-    settings = flags.parse(pretraining_config.CreatePretrainingDataConfig, argv)
-    from biobert_tf.pretraining_data import runners
+    settings = flags.parse(CreatePretrainingDataConfig, argv)
+    from biobert_tf.pretraining.data import runners
 
     manifest = runners.convert(
         settings.input_file,
@@ -132,7 +133,7 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.common import files
     from biobert_tf.corpora import reading
-    from biobert_tf.pretraining_data import inspection
+    from biobert_tf.pretraining.data import inspection
 
     found = inspection.inspect(
         reading.expand(",".join(arguments.files)),

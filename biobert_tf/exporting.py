@@ -27,7 +27,6 @@ from biobert_tf.common.settings import to_dict
 from biobert_tf.export import (
     encoder_graph,
     litert,
-    masked_lm_graph,
     model_card,
     saved_model,
     trained,
@@ -37,6 +36,7 @@ from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained
 from biobert_tf.ner import graph as ner_graph
+from biobert_tf.pretraining import graph as masked_lm_graph
 from biobert_tf.qa import graph as qa_graph
 from biobert_tf.qa import yesno_graph
 from biobert_tf.relations import graph as re_graph

@@ -19,9 +19,9 @@ from biobert_tf.common import program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import conversion, outputs, units, workers
-from biobert_tf.pretraining_data.manifest import Manifest
+from biobert_tf.pretraining.data import conversion, outputs, units, workers
+from biobert_tf.pretraining.data.manifest import Manifest
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 IN_WORKER = {
     # A unit is spooled, but not under its name.

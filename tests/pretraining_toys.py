@@ -6,7 +6,7 @@ import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.pretraining import PretrainingTask
+from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.training import records
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]"]

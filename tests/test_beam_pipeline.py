@@ -16,8 +16,7 @@ import pytest
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import (
+from biobert_tf.pretraining.data import (
     beam_pipeline,
     beam_steps,
     beam_storage,
@@ -26,7 +25,8 @@ from biobert_tf.pretraining_data import (
     spool,
     units,
 )
-from biobert_tf.pretraining_data.manifest import CorpusCounts
+from biobert_tf.pretraining.data.manifest import CorpusCounts
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 WORDS = "abcdefgh"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ".", "A", "##a"]
@@ -227,7 +227,7 @@ def test_two_processes_of_a_dask_cluster(
 ):
     def what_it_did():
         """Runs in a worker: its process, and what it has loaded for each pass."""
-        from biobert_tf.pretraining_data import outputs, units
+        from biobert_tf.pretraining.data import outputs, units
 
         loaded = [
             f.cache_info().misses for f in (units.load_tokenizer, outputs.load_pieces)

@@ -32,12 +32,12 @@ def calls(monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(package, name, module, raising=False)
 
-    from biobert_tf import checkpoints, ner
+    from biobert_tf import checkpoints, ner, pretraining
 
     stand_in(ner, "run", run=record("run"))
     names = ("ner", "relations", "qa")
     stand_in(biobert_tf, "demos", **{name: record(name) for name in names})
-    stand_in(biobert_tf, "pretrain_run", run=record("pretrain"))
+    stand_in(pretraining, "run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
     return calls
 

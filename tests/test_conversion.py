@@ -23,8 +23,7 @@ import tensorflow as tf
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import (
+from biobert_tf.pretraining.data import (
     conversion,
     exact,
     inspection,
@@ -35,8 +34,9 @@ from biobert_tf.pretraining_data import (
     units,
     workers,
 )
-from biobert_tf.pretraining_data.documents import tokenize
-from biobert_tf.pretraining_data.manifest import Manifest
+from biobert_tf.pretraining.data.documents import tokenize
+from biobert_tf.pretraining.data.manifest import Manifest
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NUM_DOCUMENTS = 48
@@ -827,7 +827,7 @@ def test_workers_do_without_tensorflow(processes):
     with workers.pool(1) as executor:
         modules = executor.submit(killed_conversion.loaded_modules, None).result()
         on_ctrl_c = executor.submit(signal.getsignal, signal.SIGINT).result()
-    assert "biobert_tf.pretraining_data.conversion" in modules
+    assert "biobert_tf.pretraining.data.conversion" in modules
     assert not modules & {"tensorflow", "tf_keras", "keras", "tensorflow_text"}
     # The parent ends them; a traceback of each worker would bury its message.
     assert on_ctrl_c == signal.SIG_IGN

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.export import encoder_graph, masked_lm_graph
+from biobert_tf.export import encoder_graph
 from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import features as ner_features
+from biobert_tf.pretraining import graph as masked_lm_graph
 from biobert_tf.text.tokenization import FullTokenizer
 
 LENGTH = 12

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import exact
+from biobert_tf.pretraining.data import exact
+from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.text.tokenization import FullTokenizer
 
 TOY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]", *"abcdefgh", "##x"]

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining_data import inspection, tf_examples
+from biobert_tf.pretraining.data import inspection, tf_examples
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "##e"]
 PAD, UNK, CLS, SEP, MASK, A, B, C, D, E = range(10)

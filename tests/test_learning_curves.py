@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import learning_curves
-from biobert_tf.learning_curves import LearningCurve
+from biobert_tf.pretraining import curves as learning_curves
+from biobert_tf.pretraining.curves import LearningCurve
 
 NAMES = (
     *("loss", "masked_lm_loss", "masked_lm_accuracy"),

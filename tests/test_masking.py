@@ -5,10 +5,10 @@ import pytest
 from statistics_of_runs import assert_same_means
 
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import exact, masking
-from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining_data.pairs import Pairs, make_pairs
+from biobert_tf.pretraining.data import exact, masking
+from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining.data.pairs import Pairs, make_pairs
+from biobert_tf.pretraining.data.settings import PairConfig
 
 NUM_WORDS, NUM_TAILS = 300, 100
 VOCAB = {

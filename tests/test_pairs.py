@@ -8,10 +8,10 @@ from statistics_of_runs import assert_same_means
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import exact
-from biobert_tf.pretraining_data.documents import TokenizedDocuments
-from biobert_tf.pretraining_data.pairs import Pairs, make_pairs, shuffled
+from biobert_tf.pretraining.data import exact
+from biobert_tf.pretraining.data.documents import TokenizedDocuments
+from biobert_tf.pretraining.data.pairs import Pairs, make_pairs, shuffled
+from biobert_tf.pretraining.data.settings import PairConfig
 
 VOCAB = {"[CLS]": 60001, "[SEP]": 60002, "[MASK]": 60003, "a": 60004}
 

@@ -17,7 +17,7 @@ import pretraining_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, learning_curves, pretrain_run, pretraining_input
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, huggingface, native, tf1
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
@@ -25,7 +25,10 @@ from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.pretraining_config import PretrainingConfig
+from biobert_tf.pretraining import curves as learning_curves
+from biobert_tf.pretraining import input as pretraining_input
+from biobert_tf.pretraining import run as pretrain_run
+from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 

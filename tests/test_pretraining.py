@@ -14,11 +14,11 @@ from biobert_tf.checkpoints import native
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model import encoder
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.pretraining_data import masking as static_masking
-from biobert_tf.pretraining_data import pairs as pair_making
-from biobert_tf.pretraining_data.documents import PieceTable
-from biobert_tf.tasks.pretraining import PretrainingTask
-from biobert_tf.tasks.pretraining_masking import DynamicMasking, choose
+from biobert_tf.pretraining.data import masking as static_masking
+from biobert_tf.pretraining.data import pairs as pair_making
+from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.masking import DynamicMasking, choose
+from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.training import optimizer, records
 from biobert_tf.training import precision as precisions
 from biobert_tf.training.trainer import Trainer

@@ -1,9 +1,10 @@
 import pytest
 
-from biobert_tf import pretraining_config as pretraining
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.pretraining import settings as pretraining
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 
 # Flags and defaults of run_pretraining.py and create_pretraining_data.py, written down
 # from dmis-lab/biobert; do_lower_case is BioBERT's on purpose.
@@ -51,7 +52,7 @@ def training(*words):
 
 def data(*words):
     argv = ["x", *words]
-    return flags.parse(pretraining.CreatePretrainingDataConfig, argv)
+    return flags.parse(CreatePretrainingDataConfig, argv)
 
 
 def test_flags_of_the_training():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining_data import documents
+from biobert_tf.pretraining.data import documents
 from biobert_tf.text.tokenization import FullTokenizer
 
 VOCAB = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b", ""]

@@ -335,7 +335,7 @@ def test_an_external_dtd_is_ignored(tmp_path):
 MEASURE = r"""
     import io, itertools, pathlib, re, sys
     from biobert_tf.corpora import reading
-    from biobert_tf.pretraining_config import CorpusConfig
+    from biobert_tf.pretraining.settings import CorpusConfig
 
     RECORD = (
         "<PubmedArticle><MedlineCitation><PMID>%d</PMID><Article><ArticleTitle>Title"

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli, pretraining_config
+from biobert_tf import cli
 from biobert_tf.common import flags
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.export import settings as export_settings
 from biobert_tf.features import settings as feature_settings
 from biobert_tf.ner import settings as annotate_settings
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.pretraining import settings as pretraining_config
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.qa.bioasq import settings as question_settings
 from biobert_tf.qa.settings import AskConfig
@@ -30,7 +32,7 @@ COMMANDS = {
     "run_qa.py": (qa_config.QaConfig, cli.QA_DEFAULTS),
     "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),
     "biobert create-pretraining-data": (
-        pretraining_config.CreatePretrainingDataConfig,
+        CreatePretrainingDataConfig,
         {},
     ),
     "biobert corpus": (WriteCorpusConfig, {}),

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import cli
-from biobert_tf import pretraining_config as pretraining
 from biobert_tf.common import flags
+from biobert_tf.pretraining import settings as pretraining
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa import settings as qa_config
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ def test_the_records_fit_the_trainings(monkeypatch):
     monkeypatch.chdir(ROOT)
     argv = ["x", "--flagfile=recipes/pubmed_512.flags", "--input_file=a"]
     argv += ["--output_file=b", "--vocab_file=v"]
-    data = flags.parse(pretraining.CreatePretrainingDataConfig, argv)
+    data = flags.parse(CreatePretrainingDataConfig, argv)
     argv = ["x", "--flagfile=recipes/biobert_v1.1_pubmed.flags", "--input_file=r*"]
     settings = flags.parse(pretraining.PretrainingConfig, [*argv, "--output_dir=out"])
     assert data.text.max_seq_length == settings.text.max_seq_length

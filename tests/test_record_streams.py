@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import record_streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.record_streams import RecordStream, Shard
+from biobert_tf.pretraining import record_streams
+from biobert_tf.pretraining.record_streams import RecordStream, Shard
 from biobert_tf.training import records
 from biobert_tf.training.records import FeatureSpec, InputPipeline
 

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from biobert_tf.pretraining_data import spool
+from biobert_tf.pretraining.data import spool
 from biobert_tf.text.tokenization import FullTokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "##b"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf.pretraining_data import tf_examples
+from biobert_tf.pretraining.data import tf_examples
 
 
 def tensorflow_bytes(features):

@@ -4,7 +4,7 @@
 A task declares its features once, as `FeatureSpec`s; the same declaration writes,
 checks, parses and pads. Everything here is a function of (files, seed, position), so
 that a run can stop after any step and go on with the next batch. Training on files
-too large to be read twice is `record_streams`.
+too large to be read twice is `pretraining.record_streams`.
 """
 
 import dataclasses

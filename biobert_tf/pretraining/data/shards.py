@@ -13,10 +13,10 @@ import numpy as np
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import masking, tf_examples
-from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining_data.pairs import make_pairs, shuffled
+from biobert_tf.pretraining.data import masking, tf_examples
+from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining.data.pairs import make_pairs, shuffled
+from biobert_tf.pretraining.data.settings import PairConfig
 
 # Pairs whose features are in memory at once: a few MB at length 512.
 _PAIRS_PER_BATCH: Final = 2048

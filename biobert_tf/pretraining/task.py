@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.tasks.pretraining_masking import DynamicMasking
+from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.training import records
 from biobert_tf.training.records import FeatureSpec, Specs
 from biobert_tf.training.task import Batch, Outputs

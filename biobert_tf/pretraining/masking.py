@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic masking: masked pieces drawn anew whenever a record is read, inside tf.data.
 
-The same statistics as `pretraining_data.masking`, which masks while records are made;
+The same statistics as `pretraining.data.masking`, which masks while records are made;
 here every draw is a function of a seed and the record's number in the stream.
 
 Shape suffixes: B batch, L sequence length, P masked positions.
@@ -11,7 +11,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from biobert_tf.pretraining_data.documents import PieceTable
+from biobert_tf.pretraining.data.documents import PieceTable
 from biobert_tf.training.records import Batch
 
 

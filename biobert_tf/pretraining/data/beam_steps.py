@@ -24,14 +24,14 @@ from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import beam_storage, outputs, spool, units
-from biobert_tf.pretraining_data.documents import (
+from biobert_tf.pretraining.data import beam_storage, outputs, spool, units
+from biobert_tf.pretraining.data.documents import (
     DocumentsBuilder,
     TokenizedDocuments,
     id_dtype,
 )
-from biobert_tf.pretraining_data.manifest import CorpusCounts
+from biobert_tf.pretraining.data.manifest import CorpusCounts
+from biobert_tf.pretraining.data.settings import PairConfig
 
 _MAX_SKIPS_SHOWN: Final = 5
 

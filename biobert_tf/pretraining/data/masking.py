@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining_data.pairs import Pairs
+from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining.data.pairs import Pairs
 
 Features = dict[str, np.ndarray]
 

@@ -14,17 +14,17 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf import learning_curves, pretraining_input, record_streams
 from biobert_tf.checkpoints import released
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.pretraining_config import PretrainingConfig
-from biobert_tf.pretraining_data import runners
-from biobert_tf.pretraining_data.documents import PieceTable
-from biobert_tf.record_streams import RecordStream
-from biobert_tf.tasks.pretraining import MASKED_LM_FEATURES, PretrainingTask
-from biobert_tf.tasks.pretraining_masking import DynamicMasking
+from biobert_tf.pretraining import curves, input, record_streams
+from biobert_tf.pretraining.data import runners
+from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.masking import DynamicMasking
+from biobert_tf.pretraining.record_streams import RecordStream
+from biobert_tf.pretraining.settings import PretrainingConfig
+from biobert_tf.pretraining.task import MASKED_LM_FEATURES, PretrainingTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
@@ -75,7 +75,7 @@ def run(settings: PretrainingConfig) -> Estimator | None:
         paths = _convert(settings)
         seconds["convert"] = time.monotonic() - start
     if stages.input_file:
-        paths = pretraining_input.expand(stages.input_file)
+        paths = input.expand(stages.input_file)
     if parts is None:
         return None
     # A cluster must be joined before TensorFlow computes or reads anything.
@@ -132,9 +132,7 @@ def _task(
         InputError: Records are no pre-training data, or made for other settings.
     """
     if parts.vocab_file is not None:
-        pretraining_input.check_manifest(
-            paths, parts.vocab_file, settings.text.do_lower_case
-        )
+        input.check_manifest(paths, parts.vocab_file, settings.text.do_lower_case)
     found = (records.features_of(path) for path in paths)
     features = next((names for names in found if names is not None), None)
     if features is None:
@@ -243,7 +241,7 @@ class _Pretraining:
     def _train(self, estimator: Estimator, step: int) -> tuple[int, Mapping[str, Any]]:
         given, run = self.settings.pretraining, self.settings.run
         schedule = Schedule(given.num_train_steps, given.num_warmup_steps)
-        shards = pretraining_input.training_shards(
+        shards = input.training_shards(
             self.paths, self.settings.stages.output_dir, step, estimator.is_chief
         )
         stream = RecordStream(shards=shards, seed=run.seed)
@@ -282,7 +280,7 @@ class _Pretraining:
             schedule,
             self.settings.pretraining.learning_rate,
             optimizer_name=self.settings.pretraining.optimizer,
-            recorder=learning_curves.LearningCurve(
+            recorder=curves.LearningCurve(
                 self.settings.stages.output_dir, schedule.num_train_steps
             ),
         )
@@ -290,7 +288,7 @@ class _Pretraining:
     def _evaluate(self, estimator: Estimator, step: int) -> dict[str, Any]:
         batch_size = self.settings.run.eval_batch_size
         most = self.settings.pretraining.max_eval_steps * batch_size
-        paths, num_records = pretraining_input.first_records(self.paths, most)
+        paths, num_records = input.first_records(self.paths, most)
         _LOG.info("evaluating on %d records", num_records)
         predictions = estimator.predict(
             paths,
@@ -300,9 +298,7 @@ class _Pretraining:
         )
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
-            learning_curves.add_evaluation(
-                self.settings.stages.output_dir, step, metrics
-            )
+            curves.add_evaluation(self.settings.stages.output_dir, step, metrics)
         return {"records": num_records, "metrics": metrics}
 
 

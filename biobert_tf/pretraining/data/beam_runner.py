@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining_data import beam_steps, beam_storage
-from biobert_tf.pretraining_data.beam_steps import Job
+from biobert_tf.pretraining.data import beam_steps, beam_storage
+from biobert_tf.pretraining.data.beam_steps import Job
 
 _RUNNER_CLASSES: Final = {
     # What Beam calls DirectRunner downloads a Go program and runs that, if it can.

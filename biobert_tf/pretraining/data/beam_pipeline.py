@@ -39,8 +39,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import (
+from biobert_tf.pretraining.data import (
     beam_steps,
     beam_storage,
     manifest,
@@ -48,9 +47,10 @@ from biobert_tf.pretraining_data import (
     shards,
     units,
 )
-from biobert_tf.pretraining_data.beam_runner import Runner
-from biobert_tf.pretraining_data.beam_steps import Job, Unit
-from biobert_tf.pretraining_data.manifest import CorpusCounts, FileEntry, Manifest
+from biobert_tf.pretraining.data.beam_runner import Runner
+from biobert_tf.pretraining.data.beam_steps import Job, Unit
+from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 _LOG = logging.getLogger(__name__)
 

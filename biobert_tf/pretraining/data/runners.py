@@ -6,9 +6,9 @@ from pathlib import Path
 
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import conversion
-from biobert_tf.pretraining_data.manifest import Manifest
+from biobert_tf.pretraining.data import conversion
+from biobert_tf.pretraining.data.manifest import Manifest
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 
 def convert(
@@ -36,7 +36,7 @@ def convert(
         paths = [Path(name).expanduser() for name in output_files]
         return conversion.convert(input_patterns, paths, text, pairs, corpus, settings)
     # Imports Apache Beam, which not everybody has.
-    from biobert_tf.pretraining_data import beam_pipeline
+    from biobert_tf.pretraining.data import beam_pipeline
 
     return beam_pipeline.convert(
         input_patterns, output_files, text, pairs, corpus, settings

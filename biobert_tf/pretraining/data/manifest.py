@@ -16,8 +16,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data.shards import ShardCounts
+from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
 """A manifest is named after the output that was asked for, and this."""

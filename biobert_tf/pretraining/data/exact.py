@@ -19,15 +19,15 @@ import numpy as np
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import tf_examples
-from biobert_tf.pretraining_data.documents import (
+from biobert_tf.pretraining.data import tf_examples
+from biobert_tf.pretraining.data.documents import (
     DocumentsBuilder,
     PieceTable,
     TokenizedDocuments,
 )
-from biobert_tf.pretraining_data.pairs import max_num_tokens
-from biobert_tf.pretraining_data.shards import ShardCounts
+from biobert_tf.pretraining.data.pairs import max_num_tokens
+from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.data.shards import ShardCounts
 from biobert_tf.text.tokenization import FullTokenizer
 
 _INSTANCES_PER_BATCH: Final = 2048

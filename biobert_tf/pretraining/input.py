@@ -9,8 +9,8 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining_data import manifest
-from biobert_tf.record_streams import Shard
+from biobert_tf.pretraining.data import manifest
+from biobert_tf.pretraining.record_streams import Shard
 
 _LOG = logging.getLogger(__name__)
 

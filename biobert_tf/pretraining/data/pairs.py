@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining_data.documents import TokenizedDocuments
+from biobert_tf.pretraining.data.documents import TokenizedDocuments
 
 # [CLS], and [SEP] after A and after B.
 _NUM_SPECIAL: Final = 3

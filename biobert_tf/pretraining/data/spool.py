@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf.pretraining_data.documents import DocumentsBuilder, TokenizedDocuments
+from biobert_tf.pretraining.data.documents import DocumentsBuilder, TokenizedDocuments
 from biobert_tf.text.tokenization import FullTokenizer
 
 NUM_KEYS: Final = 2**62

@@ -30,21 +30,14 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_config import ConversionConfig, PairConfig
-from biobert_tf.pretraining_data import (
-    exact,
-    manifest,
-    outputs,
-    shards,
-    units,
-    workers,
-)
-from biobert_tf.pretraining_data.manifest import (
+from biobert_tf.pretraining.data import exact, manifest, outputs, shards, units, workers
+from biobert_tf.pretraining.data.manifest import (
     CorpusCounts,
     FileEntry,
     Manifest,
     Settings,
 )
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 _LOG = logging.getLogger(__name__)
 

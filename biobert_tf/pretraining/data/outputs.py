@@ -17,11 +17,11 @@ from typing import BinaryIO, Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining_config import PairConfig
-from biobert_tf.pretraining_data import shards, spool
-from biobert_tf.pretraining_data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining_data.manifest import FileEntry
-from biobert_tf.pretraining_data.units import load_tokenizer
+from biobert_tf.pretraining.data import shards, spool
+from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
+from biobert_tf.pretraining.data.manifest import FileEntry
+from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.data.units import load_tokenizer
 
 # Files of a small corpus are small, so that several workers end at about the same
 # time; those of a large one are some hundred MB at the default dupe factor.

@@ -21,8 +21,8 @@ from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import plain, reading
 from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining_data import spool
-from biobert_tf.pretraining_data.manifest import CorpusCounts
+from biobert_tf.pretraining.data import spool
+from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.text import tokenization
 
 # Small corpora are cut finely enough for several workers to end at about the same

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of making pre-training data."""
+
+import dataclasses
+from typing import Literal
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import (
+    TextConfig,
+    at_least,
+    required,
+    setting,
+)
+from biobert_tf.corpora.settings import CorpusConfig
+
+Masking = Literal["static", "dynamic"]
+Runner = Literal[
+    "local",
+    "DirectRunner",
+    "DaskRunner",
+    "DataflowRunner",
+    "FlinkRunner",
+    "SparkRunner",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """How documents become masked sentence pairs (create_pretraining_data.py)."""
+
+    max_predictions_per_seq: int = setting(20, "Most masked pieces of a pair.")
+    dupe_factor: int = setting(
+        10, "Passes over the corpus, each cut and masked anew; dynamic masking: one."
+    )
+    masked_lm_prob: float = setting(0.15, "Share of the pieces that are masked.")
+    short_seq_prob: float = setting(
+        0.1, "Share of documents cut into pairs of a random, shorter length."
+    )
+    do_whole_word_mask: bool = setting(
+        False, "Mask all pieces of a word or none, as google-research/bert can."
+    )
+    random_seed: int = setting(12345, "Seeds cutting, pairing and static masking.")
+    masking: Masking = setting(
+        "static", "static (stored), or dynamic (anew in every epoch of a training)."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects settings that mask nothing or cannot be drawn."""
+        at_least(self, max_predictions_per_seq=1, dupe_factor=1, random_seed=0)
+        if not 0 < self.masked_lm_prob <= 1:
+            raise InputError(
+                f"--masked_lm_prob={self.masked_lm_prob}: must be in (0, 1]"
+            )
+        if not 0 <= self.short_seq_prob <= 1:
+            raise InputError(
+                f"--short_seq_prob={self.short_seq_prob}: must be in [0, 1]"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConversionConfig:
+    """How a conversion is spread over files, processes or a cluster."""
+
+    exact: bool = setting(
+        False,
+        "The records of the original scripts, one by one; whole corpus in memory.",
+    )
+    num_shards: int = setting(
+        0, "TFRecord files to write where --output_file names one; 0: by corpus size."
+    )
+    num_workers: int = setting(0, "Processes; 0: one per processor.")
+    runner: Runner = setting(
+        "local", "local (processes of this machine), or an Apache Beam runner."
+    )
+    pipeline_options: str = setting(
+        "", "Options of the Beam runner, as one shell-quoted string."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects counts below zero and an exact conversion on a cluster."""
+        at_least(self, num_shards=0, num_workers=0)
+        if self.exact and self.runner != "local":
+            raise InputError(f"--exact contradicts --runner={self.runner}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CreatePretrainingDataConfig:
+    """Everything `biobert create-pretraining-data` can be told."""
+
+    input_file: str = required(
+        "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
+    )
+    output_file: str = required("TFRecord files to write, comma-separated.")
+    text: TextConfig
+    pairs: PairConfig
+    corpus: CorpusConfig
+    conversion: ConversionConfig
+
+    def __post_init__(self) -> None:
+        """Rejects what only a training could fill in."""
+        if self.text.vocab_file is None:
+            raise InputError("--vocab_file must be given; see --help")
