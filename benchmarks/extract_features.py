@@ -23,10 +23,10 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
-from biobert_tf.features import extraction, reading
-from biobert_tf.features.extraction import Extractor
-from biobert_tf.features.reading import Text
-from biobert_tf.features.settings import VectorConfig
+from biobert_tf.embeddings import extraction, reading
+from biobert_tf.embeddings.extraction import Extractor
+from biobert_tf.embeddings.reading import Text
+from biobert_tf.embeddings.settings import VectorConfig
 from biobert_tf.model import encoder as encoders
 
 LAST_LAYER = VectorConfig(layers="-1", pooling="mean")

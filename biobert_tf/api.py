@@ -29,9 +29,9 @@ from biobert_tf.common.settings import (
     TextConfig,
 )
 from biobert_tf.documents.document import Passage
-from biobert_tf.features import extraction
-from biobert_tf.features.reading import Part, Text
-from biobert_tf.features.settings import Pooling, VectorConfig
+from biobert_tf.embeddings import extraction
+from biobert_tf.embeddings.reading import Part, Text
+from biobert_tf.embeddings.settings import Pooling, VectorConfig
 from biobert_tf.ner import annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
 from biobert_tf.qa import ask as qa_ask

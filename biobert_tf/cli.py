@@ -98,10 +98,10 @@ def pretraining(argv: Sequence[str]) -> None:
 
 def extract_features(argv: Sequence[str]) -> None:
     """Write the vectors of texts: of every piece or word, or one of each text."""
-    from biobert_tf.features import settings
+    from biobert_tf.embeddings import settings
 
     features_config = flags.parse(settings.ExtractFeaturesConfig, argv)
-    from biobert_tf import extract_features
+    from biobert_tf.embeddings import run as extract_features
 
     summary = extract_features.run(features_config)
     is_printed = features_config.is_printed

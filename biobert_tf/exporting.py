@@ -24,14 +24,8 @@ from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import to_dict
-from biobert_tf.export import (
-    encoder_graph,
-    litert,
-    model_card,
-    saved_model,
-    trained,
-    warmup,
-)
+from biobert_tf.embeddings import graph as encoder_graph
+from biobert_tf.export import litert, model_card, saved_model, trained, warmup
 from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES, ExportConfig
 from biobert_tf.export.trained import Trained

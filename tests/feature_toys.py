@@ -9,7 +9,7 @@ import ner_toys
 import numpy as np
 
 from biobert_tf import cli
-from biobert_tf.features.settings import ExtractFeaturesConfig
+from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
 CONFIG = dataclasses.replace(
     ner_toys.CONFIG, num_hidden_layers=2, initializer_range=0.3

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.export import encoder_graph
+from biobert_tf.embeddings import graph as encoder_graph
 from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import features as ner_features

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from biobert_tf import checkpoints, cli, extract_features
+from biobert_tf import checkpoints, cli
 from biobert_tf.checkpoints import tf1
 from biobert_tf.common import files, program
-from biobert_tf.features import extraction
+from biobert_tf.embeddings import extraction
+from biobert_tf.embeddings import run as extract_features
 
 # What golden/extract_features/README.md calls fair.
 GOLDEN_ATOL = 1.1e-5

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
-from biobert_tf.features import extraction
-from biobert_tf.features.reading import Text, parse
-from biobert_tf.features.settings import VectorConfig
+from biobert_tf.embeddings import extraction
+from biobert_tf.embeddings.reading import Text, parse
+from biobert_tf.embeddings.settings import VectorConfig
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 TEXTS = [parse(line) for line in toys.LINES]

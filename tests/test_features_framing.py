@@ -7,8 +7,8 @@ import ner_toys
 import numpy as np
 import pytest
 
-from biobert_tf.features.framing import Framer, truncated_lengths, word_spans
-from biobert_tf.features.reading import Part, Text, parse
+from biobert_tf.embeddings.framing import Framer, truncated_lengths, word_spans
+from biobert_tf.embeddings.reading import Part, Text, parse
 from biobert_tf.text.tokenization import FullTokenizer
 
 

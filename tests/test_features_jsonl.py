@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 
-from biobert_tf.features.jsonl import json_line
+from biobert_tf.embeddings.jsonl import json_line
 
 
 def test_a_line():

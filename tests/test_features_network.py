@@ -14,9 +14,9 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.features.framing import Row
-from biobert_tf.features.network import Network, inputs
-from biobert_tf.features.settings import VectorConfig
+from biobert_tf.embeddings.framing import Row
+from biobert_tf.embeddings.network import Network, inputs
+from biobert_tf.embeddings.settings import VectorConfig
 from biobert_tf.model import encoder as encoders
 from biobert_tf.training import strategy as strategies
 

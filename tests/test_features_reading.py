@@ -4,7 +4,7 @@ import gzip
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features.reading import Part, Text, parse, read_texts
+from biobert_tf.embeddings.reading import Part, Text, parse, read_texts
 
 
 @pytest.mark.parametrize(

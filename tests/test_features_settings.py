@@ -5,7 +5,7 @@ import feature_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features.settings import VectorConfig
+from biobert_tf.embeddings.settings import VectorConfig
 
 
 def test_the_defaults_of_the_original():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features import tables
-from biobert_tf.features.tables import Block
+from biobert_tf.embeddings import tables
+from biobert_tf.embeddings.tables import Block
 
 
 def block(num_rows, value=0.5, layers=2, width=3):

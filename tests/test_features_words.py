@@ -3,9 +3,9 @@ import ner_toys
 import numpy as np
 import pytest
 
-from biobert_tf.features.framing import Framer
-from biobert_tf.features.reading import parse
-from biobert_tf.features.words import pool_words
+from biobert_tf.embeddings.framing import Framer
+from biobert_tf.embeddings.reading import parse
+from biobert_tf.embeddings.words import pool_words
 from biobert_tf.text.tokenization import FullTokenizer
 
 

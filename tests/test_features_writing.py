@@ -13,8 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features import writing
-from biobert_tf.features.tables import Block, Layout
+from biobert_tf.embeddings import writing
+from biobert_tf.embeddings.tables import Block, Layout
 
 PATHS = (Path(__file__).parent, Path(__file__).parents[1])
 WORDS = Layout(

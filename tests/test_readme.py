@@ -9,8 +9,8 @@ import pytest
 from biobert_tf import cli
 from biobert_tf.common import flags
 from biobert_tf.corpora.settings import WriteCorpusConfig
+from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
-from biobert_tf.features import settings as feature_settings
 from biobert_tf.ner import settings as annotate_settings
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.pretraining import settings as pretraining_config

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from biobert_tf.features.reading import Part, Text
+from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.text import windows
 from biobert_tf.text.tokenization import FullTokenizer, Piece
 

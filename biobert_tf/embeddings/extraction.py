@@ -14,10 +14,10 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
-from biobert_tf.features.framing import Frame, Framer
-from biobert_tf.features.network import Network
-from biobert_tf.features.reading import Text
-from biobert_tf.features.settings import Pooling, VectorConfig
+from biobert_tf.embeddings.framing import Frame, Framer
+from biobert_tf.embeddings.network import Network
+from biobert_tf.embeddings.reading import Text
+from biobert_tf.embeddings.settings import Pooling, VectorConfig
 from biobert_tf.training import strategy as strategies
 
 _MAX_HELD_BYTES: Final = 2**27

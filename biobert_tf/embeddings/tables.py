@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features.framing import Frame
-from biobert_tf.features.settings import ExtractFeaturesConfig
-from biobert_tf.features.words import pool_words
+from biobert_tf.embeddings.framing import Frame
+from biobert_tf.embeddings.settings import ExtractFeaturesConfig
+from biobert_tf.embeddings.words import pool_words
 
 # A table is written in blocks of about this size.
 _BLOCK_BYTES: Final = 2**24

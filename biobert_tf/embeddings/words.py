@@ -5,8 +5,8 @@ import dataclasses
 
 import numpy as np
 
-from biobert_tf.features.framing import Frame, word_spans
-from biobert_tf.features.settings import WordPooling
+from biobert_tf.embeddings.framing import Frame, word_spans
+from biobert_tf.embeddings.settings import WordPooling
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.features.framing import Row
-from biobert_tf.features.settings import LayerMix, Pooling, VectorConfig
+from biobert_tf.embeddings.framing import Row
+from biobert_tf.embeddings.settings import LayerMix, Pooling, VectorConfig
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import precision

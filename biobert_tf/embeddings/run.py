@@ -15,10 +15,10 @@ from typing import Final
 
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.features import extraction, reading, tables, writing
-from biobert_tf.features.extraction import Extracted, Extractor
-from biobert_tf.features.jsonl import json_line
-from biobert_tf.features.settings import ExtractFeaturesConfig
+from biobert_tf.embeddings import extraction, reading, tables, writing
+from biobert_tf.embeddings.extraction import Extracted, Extractor
+from biobert_tf.embeddings.jsonl import json_line
+from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS: Final = 10.0

@@ -18,8 +18,8 @@ import h5py
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.features.settings import Format
-from biobert_tf.features.tables import Block, Layout
+from biobert_tf.embeddings.settings import Format
+from biobert_tf.embeddings.tables import Block, Layout
 
 _CHUNK_BYTES: Final = 2**18
 
