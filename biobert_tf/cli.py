@@ -114,7 +114,7 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
     parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf import demos
+    from biobert_tf.demo import run as demos
 
     runs = {"ner": demos.ner, "re": demos.relations, "qa": demos.qa}
     runs[arguments.task](arguments.output_dir)

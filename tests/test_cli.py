@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import biobert_tf
 from biobert_tf import cli
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
@@ -32,11 +31,11 @@ def calls(monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(package, name, module, raising=False)
 
-    from biobert_tf import checkpoints, ner, pretraining
+    from biobert_tf import checkpoints, demo, ner, pretraining
 
     stand_in(ner, "run", run=record("run"))
     names = ("ner", "relations", "qa")
-    stand_in(biobert_tf, "demos", **{name: record(name) for name in names})
+    stand_in(demo, "run", **{name: record(name) for name in names})
     stand_in(pretraining, "run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
     return calls

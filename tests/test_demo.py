@@ -5,8 +5,9 @@ from itertools import chain, pairwise
 
 import pytest
 
-from biobert_tf import demo, grammar
 from biobert_tf.common.errors import InputError
+from biobert_tf.demo import grammar
+from biobert_tf.demo import ner as demo
 from biobert_tf.text import tokenization
 
 LABELS = {"O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical"}
@@ -241,7 +242,7 @@ def test_the_raw_sentence_is_new_and_covered(tokenizer, corpus):
 
 def test_vocab_file_is_found_in_a_clone_and_when_installed(tmp_path, monkeypatch):
     package = tmp_path / "biobert_tf"
-    monkeypatch.setattr(demo, "__file__", str(package / "demo.py"))
+    monkeypatch.setattr(demo, "__file__", str(package / "demo" / "ner.py"))
     with pytest.raises(InputError, match=r"demo-vocab\.txt: no such file"):
         demo.vocab_file()
     for folder in (package, tmp_path):  # the clone's is preferred

@@ -1,6 +1,6 @@
 import random
 
-from biobert_tf import grammar
+from biobert_tf.demo import grammar
 
 RULES = grammar.parse("""
 start: the $size [Disease $ill] ( # )

@@ -15,10 +15,11 @@ import ner_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli, demo
+from biobert_tf import checkpoints, cli
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
+from biobert_tf.demo import ner as demo
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import conlleval
 from biobert_tf.ner import reading as ner_reading

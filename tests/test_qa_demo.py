@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 
-from biobert_tf import cli, demo, qa_demo
+from biobert_tf import cli
 from biobert_tf.common import files
+from biobert_tf.demo import ner as demo
+from biobert_tf.demo import qa as qa_demo
 from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa.bioasq import answers as bioasq_answers
 from biobert_tf.text import tokenization

@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from biobert_tf import demo, grammar, relation_demo
+from biobert_tf.demo import grammar
+from biobert_tf.demo import ner as demo
+from biobert_tf.demo import relations as relation_demo
 from biobert_tf.documents import formats
 from biobert_tf.relations import candidates, check
 from biobert_tf.relations import reading as relation_reading

@@ -18,8 +18,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import grammar
 from biobert_tf.common import files
+from biobert_tf.demo import grammar
 
 # A sentence with placeholders, and its label.
 Sentence = tuple[str, str]

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import demo, qa_demo, relation_demo
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.demo import ner as demo
+from biobert_tf.demo import qa as qa_demo
+from biobert_tf.demo import relations as relation_demo
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import ask as qa_ask

@@ -21,9 +21,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from biobert_tf import grammar
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.demo import grammar
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text import tokenization
 
@@ -362,7 +362,7 @@ def vocab_file() -> Path:
     Raises:
         InputError: There is neither.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     places = [
         folder / "vocab" / "demo-vocab.txt" for folder in (package.parent, package)
     ]

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from biobert_tf import grammar
 from biobert_tf.common import files
+from biobert_tf.demo import grammar
 
 
 class Passage(NamedTuple):
