@@ -7,7 +7,7 @@ python run_ner.py --data_dir=NER/NCBI-disease --output_dir=runs/ncbi \
 
 import sys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":

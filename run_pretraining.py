@@ -7,7 +7,7 @@ python run_pretraining.py --do_convert --do_train --corpus_file='pubmed/*.xml.gz
 
 import sys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":

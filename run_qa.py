@@ -9,7 +9,7 @@ python run_qa.py --do_train=true --do_predict=true --output_dir=runs/bioasq \
 
 import sys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":

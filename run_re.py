@@ -8,7 +8,7 @@ python run_re.py --task_name=gad --do_train=true --do_predict=true \
 
 import sys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":

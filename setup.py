@@ -80,5 +80,5 @@ setup(
             "transformers>=5,<6",
         ],
     },
-    entry_points={"console_scripts": ["biobert = biobert_tf.cli:console"]},
+    entry_points={"console_scripts": ["biobert = biobert_tf.cli.main:console"]},
 )

@@ -10,7 +10,7 @@ import json
 import ner_toys
 import re_toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, streams
 from biobert_tf.common import settings as config
 from biobert_tf.relations.settings import RelationConfig

@@ -8,7 +8,7 @@ import dataclasses
 import ner_toys
 import numpy as np
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
 CONFIG = dataclasses.replace(

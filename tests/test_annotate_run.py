@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import ner_toys as toys
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.documents import formats
 from biobert_tf.documents.document import mentions_in

@@ -9,7 +9,7 @@ import bad_input
 import ner_toys as toys
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run

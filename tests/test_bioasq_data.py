@@ -8,7 +8,7 @@ import bioasq_toys
 import pytest
 from bioasq_toys import converted, question, snippet, write_bioasq, write_pubmed
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import bioasq_form

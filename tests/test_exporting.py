@@ -16,7 +16,8 @@ import re_toys
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from biobert_tf import cli, exporting
+from biobert_tf import exporting
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig

@@ -18,7 +18,7 @@ import pytest
 import qa_toys
 import re_toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.model import heads
 from biobert_tf.qa import decoding as qa_decoding

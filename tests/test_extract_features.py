@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from biobert_tf import checkpoints, cli
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import tf1
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings import run as extract_features

@@ -6,7 +6,8 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import checkpoints, cli
+from biobert_tf import checkpoints
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

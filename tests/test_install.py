@@ -22,7 +22,8 @@ def test_the_installed_package_answers_outside_the_clone(tmp_path):
     command += ["--no-build-isolation", "--no-index", "--target", str(site), str(tree)]
     subprocess.run(command, check=True, cwd=tmp_path)
     check = (
-        "import biobert_tf, sys; from biobert_tf import cli, demo; "
+        "import biobert_tf, sys; from biobert_tf.cli import main as cli; "
+        "from biobert_tf.demo import ner as demo; "
         "print(biobert_tf.__file__, demo.vocab_file()); cli.main(['biobert', '--help'])"
     )
     result = subprocess.run(

@@ -13,7 +13,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from biobert_tf import cli, exporting
+from biobert_tf import exporting
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.export import litert, model_card, saved_model, trained
 from biobert_tf.export.settings import ExportConfig

@@ -6,7 +6,7 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig

@@ -15,7 +15,8 @@ import ner_toys as toys
 import pytest
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli
+from biobert_tf import checkpoints
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__

@@ -160,8 +160,9 @@ def same_model(output, expected):
 def kill_when(argv, log, is_time):
     """Starts the run in a process of its own and kills it when `is_time()`."""
     program = (
-        "import sys; from biobert_tf import flags, pretrain_run, pretraining_config;"
-        "pretrain_run.run(flags.parse(pretraining_config.PretrainingConfig, sys.argv))"
+        "import sys; from biobert_tf.common import flags;"
+        "from biobert_tf.pretraining import run, settings;"
+        "run.run(flags.parse(settings.PretrainingConfig, sys.argv))"
     )
     with log.open("w") as stream:
         process = subprocess.Popen(

@@ -77,7 +77,7 @@ def test_a_command_imports_one_keras():
     """Keras 3 would come with TensorFlow, and costs a second."""
     code = (
         "import sys\n"
-        "from biobert_tf import program\n"
+        "from biobert_tf.common import program\n"
         "def main(argv):\n"
         "    import biobert_tf.api, official.nlp.modeling.networks\n"
         "    print('tf_keras' in sys.modules, 'keras' in sys.modules)\n"

@@ -8,7 +8,7 @@ import ner_toys
 import pytest
 import qa_toys as toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 
 PREDICT = {"do_train": None, "train_file": None}

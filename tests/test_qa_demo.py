@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.demo import ner as demo
 from biobert_tf.demo import qa as qa_demo

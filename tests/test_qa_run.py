@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import qa_toys as toys
 
-from biobert_tf import checkpoints, cli
+from biobert_tf import checkpoints
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.qa.bioasq import scores as bioasq
 

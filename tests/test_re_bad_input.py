@@ -8,7 +8,7 @@ import ner_toys
 import pytest
 import re_toys as toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.relations import scores as relations
 

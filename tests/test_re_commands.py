@@ -10,7 +10,7 @@ import ner_toys
 import pytest
 import re_toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.documents import formats
 from biobert_tf.relations import reading as relation_reading
@@ -397,7 +397,8 @@ def test_a_file_that_begins_like_none_is_refused(refusal, given, tmp_path):
 def test_help_needs_no_tensorflow():
     script = (
         "import sys\n"
-        "from biobert_tf import cli, program\n"
+        "from biobert_tf.cli import main as cli\n"
+        "from biobert_tf.common import program\n"
         "for name in ('re-eval', 're-predict', 're-data pairs', 're-data chemprot'):\n"
         "    try: program.run(cli.main, ['biobert', *name.split(), '--help'])\n"
         "    except SystemExit: pass\n"

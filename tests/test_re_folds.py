@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, processes, program
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError, TrainingDivergedError
@@ -573,7 +573,7 @@ def wait_for_child(argv):
 def start(function, argv):
     """Runs a function of this file as the main program of a process."""
     code = (
-        "import sys, test_re_folds; from biobert_tf import program; "
+        "import sys, test_re_folds; from biobert_tf.common import program; "
         f"sys.exit(program.run(test_re_folds.{function}, sys.argv))"
     )
     places = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])

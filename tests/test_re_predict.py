@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import re_toys
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig

@@ -9,7 +9,8 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, cli
+from biobert_tf import checkpoints
+from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import flags
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.embeddings import settings as feature_settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import flags
 from biobert_tf.pretraining import settings as pretraining
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig

@@ -12,7 +12,7 @@ import pytest
 import re_toys as toys
 import tensorflow as tf
 
-from biobert_tf import cli
+from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.model import heads
 from biobert_tf.relations import reading as relation_reading

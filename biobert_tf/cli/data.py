@@ -8,7 +8,7 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from biobert_tf import subcommands
+from biobert_tf.cli import subcommands
 from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.settings import WriteCorpusConfig

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf import cli_data, cli_scores, subcommands
+from biobert_tf.cli import data, scores, subcommands
+from biobert_tf.cli.subcommands import Command
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.pretraining import settings as pretraining_config
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
-from biobert_tf.subcommands import Command
 
 # run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
 NER_DEFAULTS = {"num_train_epochs": 10.0}
@@ -189,21 +189,21 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "qa": qa,
     "ask": ask,
     "annotate": annotate,
-    "re-eval": cli_scores.re_eval,
-    "re-data": cli_data.re_data,
+    "re-eval": scores.re_eval,
+    "re-data": data.re_data,
     "re-predict": re_predict,
-    "bioasq-data": cli_data.bioasq_data,
+    "bioasq-data": data.bioasq_data,
     "pretraining": pretraining,
-    "corpus": cli_data.corpus,
-    "create-pretraining-data": cli_data.create_pretraining_data,
-    "inspect-tfrecord": cli_data.inspect_tfrecord,
-    "vocab": cli_data.vocab,
+    "corpus": data.corpus,
+    "create-pretraining-data": data.create_pretraining_data,
+    "inspect-tfrecord": data.inspect_tfrecord,
+    "vocab": data.vocab,
     "extract-features": extract_features,
     "export": export,
     "convert": convert,
-    "conlleval": cli_scores.conlleval,
-    "squad-eval": cli_scores.squad_eval,
-    "bioasq-eval": cli_scores.bioasq_eval,
+    "conlleval": scores.conlleval,
+    "squad-eval": scores.squad_eval,
+    "bioasq-eval": scores.bioasq_eval,
     "demo": demo,
 }
 
