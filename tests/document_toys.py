@@ -266,3 +266,17 @@ def write_model(folder, labels, seed=1, **given):
 
 def write_chemprot_model(folder, **given):
     return write_model(folder, re_toys.CHEMPROT, task_name="chemprot", **given)
+
+
+ARTICLE = (
+    "<PubmedArticle><MedlineCitation><PMID>{0}</PMID><Article>"
+    "<ArticleTitle>Aspirin <i>{0}</i> &amp; more.</ArticleTitle><Abstract>"
+    '<AbstractText Label="AIM">To\n see.</AbstractText>'
+    "<AbstractText>Ca<sup>2+</sup> \U0001f48a.</AbstractText></Abstract></Article>"
+    "</MedlineCitation></PubmedArticle>\n"
+)
+
+
+def pubmed(*numbers):
+    articles = "".join(ARTICLE.format(number) for number in numbers)
+    return f'<?xml version="1.0"?>\n<PubmedArticleSet>\n{articles}</PubmedArticleSet>\n'

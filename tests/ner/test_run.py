@@ -30,7 +30,7 @@ from biobert_tf.text import words as ner_words
 from biobert_tf.text.labels import chunks
 from biobert_tf.training import finetune
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NUM_SENTENCES = {"train": 240, "devel": 40, "test": 60}
 FEATURES = {"input_ids", "input_mask", "segment_ids", "label_ids"}
 # Longer sentences are cut into windows: the corpus has some.

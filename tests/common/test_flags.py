@@ -16,7 +16,7 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REQUIRED = ("--data_dir=in", "--output_dir=out")
 
 # run_ner.py:30-106 of dmis-lab/biobert. It lacks tpu_name, tpu_zone and gcp_project,

@@ -408,7 +408,7 @@ def run_killed(moment, corpus, vocab_file, folder, **kwargs):
             str(vocab_file),
             str(NUM_SHARDS),
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
         **kwargs,

@@ -32,7 +32,7 @@ from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)

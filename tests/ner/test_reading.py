@@ -312,4 +312,9 @@ def test_real_files_are_read_whole(data):
         ]
         examples = ner_reading.read_examples(path, "fixed", needs_labels=True)
         assert [word for e in examples for word in e.words] == [r[0] for r in rows]
-        assert [label for e in examples for label in e.labels] == [r[-1] for r in rows]
+        labels = [label for e in examples for label in e.labels]
+        # IOB1, which EBM-PICO has, begins most entities with I; as read they begin
+        # with B.
+        is_iob1 = path.parent.name == "EBM-PICO"
+        read = [label.replace("B-", "I-") if is_iob1 else label for label in labels]
+        assert read == [row[-1] for row in rows]

@@ -14,7 +14,7 @@ from biobert_tf.common import files
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
 
-PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from biobert_tf.corpora import document as documents
 from biobert_tf.corpora.document import Document
 from biobert_tf.text import sentences
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 # What sentences are made of, and what breaks software: marks, brackets, quotes, every
 # kind of white space, control characters, combining marks, other scripts, emoji.
 ALPHABET = (

@@ -138,7 +138,7 @@ def test_the_tool_of_tensorflow_runs_it(exported):
 
 def test_the_tool_of_tensorflow_takes_text(exported):
     """As docs/serving.md calls it."""
-    page = (Path(__file__).parents[1] / "docs/serving.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/serving.md").read_text("utf-8")
     [block] = re.findall(r"^python -c .*?(?=\n```)", page, re.DOTALL | re.MULTILINE)
     line = block.replace("\\\n", " ").replace("exported/ncbi", str(exported))
     words = shlex.split(line)

@@ -20,7 +20,7 @@ from biobert_tf.export import litert, model_card, saved_model, trained
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Wide enough for weights to be most of a file and to be quantised: LiteRT leaves
 # matrices of less than 1,024 numbers alone.
 CONFIG = dataclasses.replace(

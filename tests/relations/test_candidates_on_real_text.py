@@ -2,8 +2,8 @@
 
 A row of BLUE's ChemProt hides two mentions of a sentence, and the other rows of the
 sentence show them. So all of them together give back the sentence and the places of
-its mentions; `python tests/test_candidates_on_real_text.py FOLDER` prints how far the
-candidates of those sentences agree with the published rows.
+its mentions; `python tests/relations/test_candidates_on_real_text.py FOLDER` prints
+how far the candidates of those sentences agree with the published rows.
 """
 
 import itertools

@@ -420,7 +420,7 @@ def start_worker(index, ports, arguments, temporary):
         "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
         "task": {"type": "worker", "index": index},
     }
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     temporary.mkdir()
     return subprocess.Popen(
         [sys.executable, here / "multi_worker.py", *arguments],

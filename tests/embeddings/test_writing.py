@@ -16,7 +16,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import writing
 from biobert_tf.embeddings.tables import Block, Layout
 
-PATHS = (Path(__file__).parent, Path(__file__).parents[1])
+PATHS = (Path(__file__).parent, *Path(__file__).parents[1:3])
 WORDS = Layout(
     labels="words",
     columns=("starts", "ends", "num_pieces"),
@@ -137,8 +137,8 @@ def test_nothing(tmp_path, output_format):
 FULL = """
 import resource, sys
 from pathlib import Path
-import test_features_writing as own
-from biobert_tf.features import writing
+import test_writing as own
+from biobert_tf.embeddings import writing
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
 for output_format in ("npz", "hdf5", "parquet"):

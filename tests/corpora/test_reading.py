@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corpus files as one stream: globs, kinds, versions across files, real articles.
 
-`python tests/test_reading.py FOLDER > tests/corpora_counts.json` makes the table of
-counts anew from the real files in FOLDER.
+`python tests/corpora/test_reading.py FOLDER > tests/corpora_counts.json` makes the
+table of counts anew from the real files in FOLDER.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.corpora.versions import CITATION, Entry, Key
 
-COUNTS = Path(__file__).with_name("corpora_counts.json")
+COUNTS = Path(__file__).parents[1] / "corpora_counts.json"
 PUBMED = "<PubmedArticleSet>{}</PubmedArticleSet>"
 
 

@@ -83,23 +83,10 @@ def test_a_huge_text(tmp_path):
 
 # --- articles ------------------------------------------------------------------------
 
-ARTICLE = (
-    "<PubmedArticle><MedlineCitation><PMID>{0}</PMID><Article>"
-    "<ArticleTitle>Aspirin <i>{0}</i> &amp; more.</ArticleTitle><Abstract>"
-    '<AbstractText Label="AIM">To\n see.</AbstractText>'
-    "<AbstractText>Ca<sup>2+</sup> \U0001f48a.</AbstractText></Abstract></Article>"
-    "</MedlineCitation></PubmedArticle>\n"
-)
-
-
-def pubmed(*numbers):
-    articles = "".join(ARTICLE.format(number) for number in numbers)
-    return f'<?xml version="1.0"?>\n<PubmedArticleSet>\n{articles}</PubmedArticleSet>\n'
-
 
 @pytest.mark.parametrize("name", ["in.xml", "in.xml.gz", "in"])
 def test_pubmed(tmp_path, name):
-    documents, bad = load(put(tmp_path / name, pubmed(7, 12345678)))
+    documents, bad = load(put(tmp_path / name, toys.pubmed(7, 12345678)))
     assert ([one.id for one in documents], bad) == (["7", "12345678"], [])
     assert documents[0].passages == (
         Passage(0, "Aspirin 7 & more."),
@@ -110,7 +97,7 @@ def test_pubmed(tmp_path, name):
 
 
 def test_a_damaged_citation_costs_no_other(tmp_path):
-    text = pubmed(7, 8, 9, 10).replace("<i>8</i>", "<i>8")
+    text = toys.pubmed(7, 8, 9, 10).replace("<i>8</i>", "<i>8")
     path = put(tmp_path / "in.xml", text)
     documents, bad = load(path)
     assert [one.id for one in documents] == ["7", "9", "10"]
@@ -121,9 +108,11 @@ def test_a_damaged_citation_costs_no_other(tmp_path):
 
 
 def test_a_citation_without_text_is_told(tmp_path):
-    path = put(tmp_path / "in.xml", pubmed(7).replace("AbstractText", "Other"))
+    path = put(tmp_path / "in.xml", toys.pubmed(7).replace("AbstractText", "Other"))
     assert len(load(path)[0]) == 1
-    bare = pubmed(7).replace("AbstractText", "Other").replace("ArticleTitle", "Other")
+    bare = (
+        toys.pubmed(7).replace("AbstractText", "Other").replace("ArticleTitle", "Other")
+    )
     documents, bad = load(put(path, bare))
     assert (documents, bad) == ([], [f"{path}: record 1 (PMID:7), line 3: no text"])
 
@@ -169,7 +158,7 @@ SAMPLES = {
         indent=1,
     ),
     "conll": "".join(f"-DOCSTART- {i} O\n\n{ROWS}" for i in (1, 2, 3)),
-    "pubmed_xml": pubmed(1, 2, 3),
+    "pubmed_xml": toys.pubmed(1, 2, 3),
     "lines": "1 Aspirin.\n2 Aspirin.\n3 Aspirin.\n",
 }
 # What makes the second document bad, and what is told of it behind file and line.
@@ -243,7 +232,7 @@ def test_a_file_that_is_cut_gives_what_is_whole(tmp_path, kind):
 def many_documents(kind, number):
     """A file of documents named 1, 2, ..."""
     if kind == "pubmed_xml":
-        return pubmed(*range(1, number + 1))
+        return toys.pubmed(*range(1, number + 1))
     if kind == "lines":
         return "A line.\n" * number
     if kind == "conll":

@@ -6,7 +6,6 @@ import re
 
 import document_toys as toys
 import pytest
-import test_annotate_reading as reading
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import formats, jobs, places
@@ -35,9 +34,9 @@ def sample(kind, text="Aspirin."):
     if kind == "lines":
         return f"1 Aspirin.\n{text}\n3 Aspirin.\n"
     if kind == "pubmed_xml":
-        given = reading.ARTICLE.format(2).replace("To\n see.", text)
-        return reading.pubmed(1, 3).replace(
-            reading.ARTICLE.format(3), given + reading.ARTICLE.format(3)
+        given = toys.ARTICLE.format(2).replace("To\n see.", text)
+        return toys.pubmed(1, 3).replace(
+            toys.ARTICLE.format(3), given + toys.ARTICLE.format(3)
         )
     bodies = {1: "Aspirin.", 2: text, 3: "Aspirin."}
     return toys.TEXT_OF[kind]([toys.Document(str(i), "A", bodies[i]) for i in bodies])

@@ -30,7 +30,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.relations import folds as re_folds
 from biobert_tf.relations.settings import RelationConfig
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAIN = "@GENE$ causes @DISEASE$ .\t1\n@GENE$ spares @DISEASE$ .\t0\n"
 TEST = "index\tsentence\tlabel\n7\t@GENE$ and @DISEASE$ .\t1\n"
 
@@ -573,10 +573,11 @@ def wait_for_child(argv):
 def start(function, argv):
     """Runs a function of this file as the main program of a process."""
     code = (
-        "import sys, test_re_folds; from biobert_tf.common import program; "
-        f"sys.exit(program.run(test_re_folds.{function}, sys.argv))"
+        "import sys, test_folds; from biobert_tf.common import program; "
+        f"sys.exit(program.run(test_folds.{function}, sys.argv))"
     )
-    places = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    here = Path(__file__).parent
+    places = os.pathsep.join(map(str, (ROOT, here, here.parent)))
     return subprocess.Popen(
         [sys.executable, "-c", code, *argv[1:]],
         env={**os.environ, "PYTHONPATH": places, "PYTHONUNBUFFERED": ""},
