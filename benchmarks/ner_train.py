@@ -63,7 +63,7 @@ def ours(
     place = strategy.build_strategy(device)
     with place.scope(), precision.policy(device):
         model = task.build_model(encoder_config, seed=0)
-        checkpoint = checkpoints.read(model_dir)
+        checkpoint = checkpoints.locate(model_dir).read()
         native.assign(
             model.variables,
             checkpoint.weights,

@@ -241,8 +241,8 @@ def load(
         InputError: There is no such checkpoint, or `device` is unknown.
     """
     path = Path(path).expanduser()
-    checkpoints.require(path)
-    found = checkpoints.companion(path, [directories.SETTINGS_FILE])
+    checkpoints.locate(path).require()
+    found = checkpoints.locate(path).beside(directories.SETTINGS_FILE)
     settings = files.read_json(found) if found else {}
     kind: Kind = next(
         (kind for sign, kind in _SIGNS.items() if sign in settings), "encoder"

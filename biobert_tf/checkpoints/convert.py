@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import base, huggingface, tf1, tokenizer_files
+from biobert_tf.checkpoints import Place, base, huggingface, tf1, tokenizer_files
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common import files
@@ -46,7 +46,7 @@ def convert(
     Optimizer state is not.
 
     Args:
-        source: As for `checkpoints.read`.
+        source: As for `checkpoints.locate`.
         target: A TF1 prefix, or a new or empty directory for Hugging Face.
         to_format: "auto" takes a name that ends in `.ckpt` or `.ckpt-N` for a TF1
             prefix and anything else for a directory.
@@ -70,13 +70,14 @@ def convert(
             "--to_format=saved_model: convert reads a SavedModel and writes none; "
             "`biobert export` does"
         )
-    config_file = _belonging(source, bert_config_file, CONFIG_NAMES, "bert_config_file")
-    vocab_file = _belonging(source, vocab_file, VOCAB_SOURCES, "vocab_file")
+    place = checkpoints.locate(source)
+    config_file = _belonging(place, bert_config_file, CONFIG_NAMES, "bert_config_file")
+    vocab_file = _belonging(place, vocab_file, VOCAB_SOURCES, "vocab_file")
     model = _Model(
-        source=source,
+        place=place,
         config=EncoderConfig.from_json(config_file),
         vocabulary=tokenizer_files.read_vocabulary(vocab_file),
-        checkpoint=checkpoints.read(source),
+        checkpoint=place.read(),
     )
     model.check(vocab_file)
     prefix = tf1.prefix_of(target)
@@ -91,7 +92,7 @@ def convert(
 class _Model:
     """What was read: the weights, and what belongs to them."""
 
-    source: Path
+    place: Place
     config: EncoderConfig
     vocabulary: Vocabulary
     checkpoint: base.Checkpoint
@@ -117,7 +118,7 @@ class _Model:
     def labels(self) -> list[str] | None:
         """Returns what the head scores, if it scores anything with a name."""
         if "output_weights" in self.checkpoint.weights:
-            return read_labels(self.source)
+            return read_labels(self.place)
         if "cls/squad/output_weights" in self.checkpoint.weights:
             return list(SPAN_LABELS)
         return None
@@ -125,13 +126,13 @@ class _Model:
     @functools.cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Returns the file that says how the model was trained, if there is one."""
-        file = checkpoints.companion(self.source, [SETTINGS_NAME])
+        file = self.place.beside(SETTINGS_NAME)
         return {SETTINGS_NAME: files.read_json(file)} if file else {}
 
     def classifier(self) -> huggingface.Classifier:
         """Returns what the source says that its classifier labels."""
-        if checkpoints.form(self.source) == "huggingface":
-            return huggingface.stored_classifier(checkpoints.folder(self.source))
+        if self.place.format == "huggingface":
+            return huggingface.stored_classifier(self.place.folder)
         # Settings of relations and of yes/no questions; a relation may be called O.
         settings = self.settings.get(SETTINGS_NAME, {})
         is_of_texts = not {"task_name", "question_type"}.isdisjoint(settings)
@@ -139,7 +140,7 @@ class _Model:
 
     def lower_cases(self) -> bool:
         """Says whether text is lower-cased before the vocabulary is used."""
-        stored = tokenizer_files.lower_cases(checkpoints.folder(self.source))
+        stored = tokenizer_files.lower_cases(self.place.folder)
         if stored is None:
             stored = self.settings.get(SETTINGS_NAME, {}).get("do_lower_case")
         if isinstance(stored, bool):
@@ -150,11 +151,11 @@ class _Model:
         return all(x == x.lower() for x in pieces if not x.startswith("["))
 
 
-def read_labels(path: Path) -> list[str] | None:
+def read_labels(place: Place) -> list[str] | None:
     """Returns the labels stored beside a checkpoint, in the order of their ids.
 
     Args:
-        path: As for `checkpoints.read`.
+        place: The checkpoint.
 
     Returns:
         Those of `labels.json`, or else of the `id2label` of a Hugging Face
@@ -163,11 +164,11 @@ def read_labels(path: Path) -> list[str] | None:
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
     """
-    file = checkpoints.companion(path, [LABELS_NAME])
+    file = place.beside(LABELS_NAME)
     if file is None:
-        if checkpoints.form(path) == "huggingface":
-            return huggingface.labels(checkpoints.folder(path))
-        return None
+        return (
+            huggingface.labels(place.folder) if place.format == "huggingface" else None
+        )
     labels = files.read_json(file).get("labels")
     if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
         raise InputError.at(file, None, 'expected {"labels": ["...", ...]}')
@@ -175,13 +176,13 @@ def read_labels(path: Path) -> list[str] | None:
 
 
 def _belonging(
-    source: Path, given: Path | None, names: Sequence[str], flag: str
+    place: Place, given: Path | None, names: Sequence[str], flag: str
 ) -> Path:
     """Returns the file that was given, or the one beside the source."""
-    found = given or checkpoints.companion(source, names)
+    found = given or place.beside(*names)
     if found is None:
         raise InputError.at(
-            source, None, f"no {' or '.join(names)} beside it; give --{flag}"
+            place.path, None, f"no {' or '.join(names)} beside it; give --{flag}"
         )
     return found
 
@@ -267,6 +268,6 @@ def _read_lines(model: _Model) -> list[str]:
     lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
     if ignored := checkpoint.ignored:
         lines.append(f"left out {len(ignored)} entries: {base.some(ignored)}")
-    if odd := tokenizer_files.peculiarities(checkpoints.folder(model.source)):
+    if odd := tokenizer_files.peculiarities(model.place.folder):
         lines.append(f"left out of its tokenizer: {', '.join(odd)}")
     return lines

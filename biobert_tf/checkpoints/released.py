@@ -75,7 +75,7 @@ def load_config(
             beyond the positions.
     """
     if model.init_checkpoint:
-        checkpoints.require(model.init_checkpoint)
+        checkpoints.locate(model.init_checkpoint).require()
     places = _places(model, output_dir)
     config_file = model.bert_config_file or _find(places, CONFIG_NAMES)
     if config_file is None:
@@ -131,15 +131,16 @@ def lower_cases(path: Path) -> bool:
     Its tokenizer's files say so, or else its vocabulary shows it; false of none.
 
     Args:
-        path: As for `checkpoints.read`.
+        path: As for `checkpoints.locate`.
 
     Raises:
         InputError: Such a file is damaged.
     """
-    stored = tokenizer_files.lower_cases(checkpoints.folder(path))
+    place = checkpoints.locate(path)
+    stored = tokenizer_files.lower_cases(place.folder)
     if stored is not None:
         return stored
-    vocab_file = checkpoints.companion(path, VOCAB_NAMES)
+    vocab_file = place.beside(*VOCAB_NAMES)
     return vocab_file is not None and case.is_lower_cased(
         FullTokenizer(vocab_file).vocab
     )
@@ -171,7 +172,7 @@ def _places(model: ModelConfig, output_dir: Path | None) -> list[Path]:
 
 
 def _find(places: Sequence[Path], names: Sequence[str]) -> Path | None:
-    found = (checkpoints.companion(place, names) for place in places)
+    found = (checkpoints.locate(place).beside(*names) for place in places)
     return next((path for path in found if path), None)
 
 
@@ -189,7 +190,7 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
         places: Checkpoints or directories.
     """
     for place in places:
-        if place and (labels := read_labels(place)):
+        if place and (labels := read_labels(checkpoints.locate(place))):
             return tuple(labels)
     return None
 

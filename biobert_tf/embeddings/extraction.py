@@ -163,7 +163,7 @@ def load(
     strategy = strategies.build_strategy(device)
     network = Network(
         parts.encoder_config,
-        checkpoints.read(model.init_checkpoint),
+        checkpoints.locate(model.init_checkpoint).read(),
         batch_size=batch_size,
         max_seq_length=text.max_seq_length,
         strategy=strategy,

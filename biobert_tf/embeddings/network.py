@@ -50,7 +50,7 @@ class Network:
 
         Args:
             config: Sizes of the encoder.
-            checkpoint: From `checkpoints.read`; weights of heads in it are left alone.
+            checkpoint: The weights; those of heads are left alone.
             batch_size: Most rows of a batch, over all devices.
             max_seq_length: Most pieces of a row.
             strategy: From `build_strategy(device)`.

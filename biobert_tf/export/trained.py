@@ -80,7 +80,7 @@ def load(config: ExportConfig, settings: Mapping[str, Any] | None = None) -> Tra
         InputError: There is none, a file beside it is missing or malformed, or it is
             not of the kind that is asked for.
     """
-    checkpoint = checkpoints.read(config.model)
+    checkpoint = checkpoints.locate(config.model).read()
     if settings is None:
         settings = _beside(config.model, run_directory.SETTINGS_FILE)
     labels = released.load_labels([config.model]) or ()
@@ -128,7 +128,7 @@ def _positions(model: ModelConfig, place: Path) -> int:
 
 
 def _beside(model: Path, name: str) -> dict[str, Any]:
-    path = checkpoints.companion(model, [name])
+    path = checkpoints.locate(model).beside(name)
     return files.read_json(path) if path else {}
 
 

@@ -112,7 +112,7 @@ class Model:
         self._inference = inference
         with inference.strategy.scope(), precision.policy(device):
             self._model = self.task.build_model(parts.encoder_config, seed=0)
-            found = checkpoints.read(model_dir)
+            found = checkpoints.locate(model_dir).read()
             native.assign(self._model.variables, found.weights, source=found.source)
         self._step = inference.compiled(self.step)
 

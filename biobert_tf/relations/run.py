@@ -82,7 +82,7 @@ def _require_same_form(settings: RelationConfig) -> None:
         # An output directory without labels holds no model, but may hold settings.
         if place is None or released.load_labels([place]) is None:
             continue
-        path = checkpoints.companion(place, [run_directory.SETTINGS_FILE])
+        path = checkpoints.locate(place).beside(run_directory.SETTINGS_FILE)
         had = files.read_json(path) if path else {}
         for name in ("entity_markers", "negative_label"):
             if path and had.get(name) not in (None, getattr(settings, name)):

@@ -109,7 +109,7 @@ class Estimator:
         """Starts from the weights of `checkpoint`.
 
         Args:
-            checkpoint: From `checkpoints.read`.
+            checkpoint: From `checkpoints.Place.read`.
             new_head: Names that may be missing and stay random. The pooler may where
                 the model does not read it: Transformers saves such models without.
 

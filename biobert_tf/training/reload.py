@@ -29,7 +29,7 @@ def read_settings(
     Raises:
         InputError: The directory holds no such model.
     """
-    path = checkpoints.companion(model_dir, [run_directory.SETTINGS_FILE])
+    path = checkpoints.locate(model_dir).beside(run_directory.SETTINGS_FILE)
     settings = files.read_json(path) if path else {}
     if not settings.keys() >= set(needed) or not released.load_labels([model_dir]):
         raise InputError.at(
@@ -63,5 +63,5 @@ def estimator(
         run=RunConfig(),
         model_dir=model_dir,
     )
-    made.initialize(checkpoints.read(model_dir))
+    made.initialize(checkpoints.locate(model_dir).read())
     return made

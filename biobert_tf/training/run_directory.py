@@ -108,7 +108,7 @@ class RunDirectory:
             _LOG.warning("no --init_checkpoint: training starts from random weights")
             return 0
         report = estimator.initialize(
-            checkpoints.read(init_checkpoint),
+            checkpoints.locate(init_checkpoint).read(),
             new_head=new_head if self.is_training else (),
         )
         for line in report.summary():

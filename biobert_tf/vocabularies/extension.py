@@ -125,7 +125,7 @@ def _vocab_file(config: ExtendConfig) -> Path:
     if config.vocab_file is not None:
         return config.vocab_file
     assert config.init_checkpoint is not None, "ExtendConfig requires one of the two"
-    found = checkpoints.companion(config.init_checkpoint, VOCAB_NAMES)
+    found = checkpoints.locate(config.init_checkpoint).beside(*VOCAB_NAMES)
     if found is None:
         raise InputError.at(
             config.init_checkpoint, None, "no vocab.txt beside it; give --vocab_file"
@@ -260,7 +260,8 @@ def _write_model(
         bert_config_file=config.bert_config_file, init_checkpoint=config.init_checkpoint
     )
     encoder_config = released.load(text, model, config.output_dir).encoder_config
-    checkpoint = checkpoints.read(config.init_checkpoint)
+    place = checkpoints.locate(config.init_checkpoint)
+    checkpoint = place.read()
     base.require_fit(checkpoint.weights, encoder_config, checkpoint.source)
     weights = extend_weights(checkpoint.weights, placed, tokenizer.vocab)
     encoder_config = dataclasses.replace(
@@ -269,7 +270,7 @@ def _write_model(
     with base.staged(config.output_dir, key=f"{PREFIX}.index") as staging:
         files.write_text(staging / VOCAB_NAMES[0], vocab_text)
         files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(encoder_config))
-        if "output_weights" in weights and (labels := read_labels(checkpoint.source)):
+        if "output_weights" in weights and (labels := read_labels(place)):
             files.write_json(staging / LABELS_NAME, {"labels": labels})
         tf1.write(weights, staging / PREFIX, global_step=0)
 

@@ -82,10 +82,10 @@ def test_every_model_by_every_way(released, tmp_path, kind):
     for name, source in by.items():
         convert.convert(source, tmp_path / name)
     for place in (folder, exported, *(tmp_path / name for name in by)):
-        head_toys.assert_loads(kind, checkpoints.read(place).weights)
+        head_toys.assert_loads(kind, checkpoints.locate(place).read().weights)
     for name in by:
         place = (tmp_path / name).parent if "tf1" in name else tmp_path / name
-        assert convert.read_labels(place) == labels
+        assert convert.read_labels(checkpoints.locate(place)) == labels
         if "tf1" in name:
             assert same_files(place, folder)
 
@@ -100,7 +100,7 @@ def test_labels_are_carried_over(released, tmp_path):
     assert json.loads((tmp_path / "back" / "labels.json").read_text()) == {
         "labels": LABELS
     }
-    assert convert.read_labels(tmp_path / "back") == LABELS
+    assert convert.read_labels(checkpoints.locate(tmp_path / "back")) == LABELS
 
 
 def test_labels_of_another_model_are_not(released, tmp_path):
@@ -110,7 +110,7 @@ def test_labels_of_another_model_are_not(released, tmp_path):
     convert.convert(folder, tmp_path / "hf")
     assert huggingface_labels(tmp_path / "hf") == ["start", "end"]
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
-    assert convert.read_labels(tmp_path / "to") == ["start", "end"]
+    assert convert.read_labels(checkpoints.locate(tmp_path / "to")) == ["start", "end"]
 
 
 @pytest.mark.parametrize("heads", [(), ("masked_lm", "next_sentence")])
@@ -128,7 +128,7 @@ def test_bad_labels(released, text):
     folder = released("classifier")
     (folder / "labels.json").write_text(text)
     with pytest.raises(InputError, match=r"labels\.json: expected"):
-        convert.read_labels(folder)
+        convert.read_labels(checkpoints.locate(folder))
 
 
 def test_classifier_must_be_told_without_labels(released, tmp_path):
@@ -157,7 +157,7 @@ def test_format_follows_the_name(released, tmp_path, name, to_format, expected):
     report = convert.convert(released(), target, to_format=to_format)
     assert expected in report.splitlines()[-1]
     read_at = target if expected == "Hugging Face" else target.parent
-    toys.assert_same(checkpoints.read(read_at).weights, toys.weights())
+    toys.assert_same(checkpoints.locate(read_at).read().weights, toys.weights())
 
 
 def test_lower_case(released, tmp_path):
@@ -320,14 +320,14 @@ def test_form_and_companions(released, tmp_path):
     convert.convert(folder, hf)
     names = ("bert_config.json", "config.json")
     for path in (hf, hf / "model.safetensors"):
-        assert checkpoints.form(path) == "huggingface"
-        assert checkpoints.folder(path) == hf
-        assert checkpoints.companion(path, names) == hf / "config.json"
-        toys.assert_same(checkpoints.read(path).weights, toys.weights())
+        assert checkpoints.locate(path).format == "huggingface"
+        assert checkpoints.locate(path).folder == hf
+        assert checkpoints.locate(path).beside(*names) == hf / "config.json"
+        toys.assert_same(checkpoints.locate(path).read().weights, toys.weights())
     for path in (folder, folder / "model.ckpt-40", folder / "model.ckpt-40.index"):
-        assert checkpoints.form(path) == "tf1"
-        assert checkpoints.companion(path, names) == folder / "bert_config.json"
-    assert checkpoints.companion(folder, ["absent.txt"]) is None
+        assert checkpoints.locate(path).format == "tf1"
+        assert checkpoints.locate(path).beside(*names) == folder / "bert_config.json"
+    assert checkpoints.locate(folder).beside("absent.txt") is None
 
 
 def test_tf1_comes_first_where_both_are(released, tmp_path):
@@ -336,8 +336,8 @@ def test_tf1_comes_first_where_both_are(released, tmp_path):
     for path in (tmp_path / "hf").iterdir():
         shutil.copyfile(path, folder / path.name)
     tf1.write(toys.weights(), folder / "model.ckpt-80", 80)
-    assert checkpoints.form(folder) == "tf1"
-    toys.assert_same(checkpoints.read(folder).weights, toys.weights())
+    assert checkpoints.locate(folder).format == "tf1"
+    toys.assert_same(checkpoints.locate(folder).read().weights, toys.weights())
 
 
 # --- real weights ----------------------------------------------------------------
@@ -364,8 +364,8 @@ def test_recorded_checkpoints_survive(golden, tmp_path):
             classifier="token" if folder.name == "ner" else "sequence",
         )
         toys.assert_same(
-            checkpoints.read(tmp_path / folder.name).weights,
-            checkpoints.read(folder).weights,
+            checkpoints.locate(tmp_path / folder.name).read().weights,
+            checkpoints.locate(folder).read().weights,
         )
 
 

@@ -339,7 +339,9 @@ def test_shards(write):
     rest = dict(list(tensors.items())[20:])
     safetensors.save_file(half, directory / "model-00001-of-00002.safetensors")
     safetensors.save_file(rest, directory / "model-00002-of-00002.safetensors")
-    toys.assert_same(checkpoints.read(directory).weights, toys.weights("squad"))
+    toys.assert_same(
+        checkpoints.locate(directory).read().weights, toys.weights("squad")
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,7 +378,7 @@ def test_pytorch_file_only(write):
     directory = write()
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
     with pytest.raises(InputError, match=r"holds pytorch_model\.bin only; .*python -c"):
-        checkpoints.read(directory)
+        checkpoints.locate(directory).read()
     (directory / "pytorch_model.bin").unlink()
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
         huggingface.read(directory)

@@ -164,7 +164,7 @@ def test_save_writes_what_load_reads(tmp_path):
     output = tmp_path / "output"
     prefix = released.save(parts, weights, ("O", "B", "I"), output, global_step=40)
     assert prefix == output / "model.ckpt-40"
-    stored = checkpoints.read(output).weights
+    stored = checkpoints.locate(output).read().weights
     np.testing.assert_array_equal(stored["output_bias"], [0, 1, 2])
     again = load(tmp_path)
     assert again.encoder_config == toys.CONFIG

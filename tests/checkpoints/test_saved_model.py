@@ -39,13 +39,13 @@ def exported(tmp_path):
 @pytest.mark.parametrize("kind", head_toys.HEADS)
 def test_every_weight_comes_back(exported, kind):
     directory = exported(kind)
-    assert checkpoints.form(directory) == "saved_model"
-    checkpoint = checkpoints.read(directory)
+    assert checkpoints.locate(directory).format == "saved_model"
+    checkpoint = checkpoints.locate(directory).read()
     toys.assert_same(checkpoint.weights, head_toys.weights(kind))
     assert checkpoint.ignored == ()
     assert checkpoint.source == directory / "variables" / "variables"
     toys.assert_same(
-        checkpoints.read(checkpoint.source).weights, head_toys.weights(kind)
+        checkpoints.locate(checkpoint.source).read().weights, head_toys.weights(kind)
     )
 
 
@@ -54,19 +54,19 @@ def test_computing_in_bfloat16_stores_float32(tmp_path):
         model = heads.TokenClassifier(toys.CONFIG, 3, seed=5)
     expected = native.extract(model.variables)
     directory = head_toys.export(model.variables, tmp_path / "x")
-    toys.assert_same(checkpoints.read(directory).weights, expected)
+    toys.assert_same(checkpoints.locate(directory).read().weights, expected)
 
 
 def test_what_belongs_to_it_is_among_its_assets(exported):
     directory = exported("ner", ["O", "B", "I"])
-    assert checkpoints.companion(directory, ["vocab.txt"]) == (
+    assert checkpoints.locate(directory).beside("vocab.txt") == (
         directory / "assets" / "vocab.txt"
     )
-    assert convert.read_labels(directory) == ["O", "B", "I"]
+    assert convert.read_labels(checkpoints.locate(directory)) == ["O", "B", "I"]
     beside = directory / "vocab.txt"
     toys.write_vocab(beside)
-    assert checkpoints.companion(directory, ["vocab.txt"]) == beside
-    assert checkpoints.companion(directory, ["none.txt"]) is None
+    assert checkpoints.locate(directory).beside("vocab.txt") == beside
+    assert checkpoints.locate(directory).beside("none.txt") is None
 
 
 def test_state_of_a_training(tmp_path):
@@ -77,7 +77,7 @@ def test_state_of_a_training(tmp_path):
     state = tf.train.Checkpoint(model=model, optimizer=adam)
     path = tf.train.CheckpointManager(state, str(tmp_path), 1).save(7)
     for source in (path, f"{path}.index", tmp_path):
-        checkpoint = checkpoints.read(Path(source))
+        checkpoint = checkpoints.locate(Path(source)).read()
         toys.assert_same(checkpoint.weights, head_toys.weights("ner"))
         assert "adam_m/bert/word_embeddings/embeddings" in checkpoint.ignored
         assert "iteration" in checkpoint.ignored
@@ -90,7 +90,7 @@ def test_saved_model_of_tf1(exported):
     tf1.write(
         head_toys.weights("qa"), directory / "variables" / "variables", global_step=3
     )
-    checkpoint = checkpoints.read(directory)
+    checkpoint = checkpoints.locate(directory).read()
     toys.assert_same(checkpoint.weights, head_toys.weights("qa"))
     assert checkpoint.ignored == ("global_step",)
 
@@ -103,8 +103,10 @@ def test_archive(exported, tmp_path):
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as out:
         out.add(directory, "model")
     for path in (tmp_path / "model.tar.gz", directory / "tokens"):
-        toys.assert_same(checkpoints.read(path).weights, head_toys.weights("qa"))
-        assert checkpoints.companion(path, ["vocab.txt"]).parent.name == "assets"
+        toys.assert_same(
+            checkpoints.locate(path).read().weights, head_toys.weights("qa")
+        )
+        assert checkpoints.locate(path).beside("vocab.txt").parent.name == "assets"
 
 
 # --- what cannot be read -----------------------------------------------------------
@@ -113,9 +115,10 @@ def test_archive(exported, tmp_path):
 def test_without_variables(exported):
     directory = exported("encoder")
     shutil.rmtree(directory / "variables")
-    for use in (checkpoints.read, checkpoints.require):
+    place = checkpoints.locate(directory)
+    for use in (place.read, place.require):
         with pytest.raises(InputError, match=r"1: has no variables/variables\.index"):
-            use(directory)
+            use()
 
 
 @pytest.mark.parametrize("ending", [".index", ".data-00000-of-00001"])
@@ -124,13 +127,13 @@ def test_cut_files(exported, ending):
     path = directory / "variables" / f"variables{ending}"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=r"variables/variables: damaged checkpoint"):
-        checkpoints.read(directory)
+        checkpoints.locate(directory).read()
 
 
 def test_of_another_program(tmp_path):
     head_toys.export([tf.Variable([1.0], name="dense/kernel")], tmp_path / "x")
     with pytest.raises(InputError, match=r"no variable with a BERT name, but dense/"):
-        checkpoints.read(tmp_path / "x")
+        checkpoints.locate(tmp_path / "x").read()
 
 
 def test_two_models_in_one(tmp_path):

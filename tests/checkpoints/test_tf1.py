@@ -191,36 +191,38 @@ def test_archive(saved, tmp_path, name):
     hidden.mkdir()
     (hidden / "._model.ckpt-40.index").touch()
     path = archive(tmp_path / name, saved.parent, hidden)
-    toys.assert_same(checkpoints.read(path).weights, toys.weights("classifier"))
-    beside = checkpoints.companion(path, ["config.json", "vocab.txt"])
+    toys.assert_same(
+        checkpoints.locate(path).read().weights, toys.weights("classifier")
+    )
+    beside = checkpoints.locate(path).beside("config.json", "vocab.txt")
     assert beside.read_text() == "a\n"
     assert tmp_path not in beside.parents
 
 
 def test_archive_changed_meanwhile(saved, tmp_path):
     path = archive(tmp_path / "x.tgz", saved.parent)
-    checkpoints.read(path)
+    checkpoints.locate(path).read()
     tf1.write(toys.weights("squad"), saved, 41)
     archive(path, saved.parent)
-    toys.assert_same(checkpoints.read(path).weights, toys.weights("squad"))
+    toys.assert_same(checkpoints.locate(path).read().weights, toys.weights("squad"))
 
 
 def test_bad_archives(saved, tmp_path):
     path = archive(tmp_path / "x.tar.gz", saved.parent)
     with pytest.raises(InputError, match=r"absent\.tar\.gz: no such file"):
-        checkpoints.read(tmp_path / "absent.tar.gz")
+        checkpoints.locate(tmp_path / "absent.tar.gz").read()
     cut = tmp_path / "cut.tar.gz"
     for size in (0, 100, path.stat().st_size - 500):
         cut.write_bytes(path.read_bytes()[:size])
         with pytest.raises(InputError, match=r"cut\.tar\.gz: cannot be unpacked"):
-            checkpoints.read(cut)
+            checkpoints.locate(cut).read()
     other = tmp_path / "other"
     shutil.copytree(saved.parent, other)
     with pytest.raises(InputError, match="holds 2 checkpoints: other, run; unpack"):
-        checkpoints.read(archive(tmp_path / "two.tgz", saved.parent, other))
+        checkpoints.locate(archive(tmp_path / "two.tgz", saved.parent, other)).read()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no checkpoint"):
-        checkpoints.read(archive(tmp_path / "empty.tgz", tmp_path / "empty"))
+        checkpoints.locate(archive(tmp_path / "empty.tgz", tmp_path / "empty")).read()
 
 
 def test_archive_cannot_write_elsewhere(tmp_path):
@@ -230,7 +232,7 @@ def test_archive_cannot_write_elsewhere(tmp_path):
         entry.size = 1
         out.addfile(entry, io.BytesIO(b"x"))
     with pytest.raises(InputError, match="cannot be unpacked"):
-        checkpoints.read(path)
+        checkpoints.locate(path).read()
 
 
 # --- damage ----------------------------------------------------------------------

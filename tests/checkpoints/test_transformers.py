@@ -217,7 +217,7 @@ def test_back_from_transformers(converted, tmp_path, kind):
     loaded.save_pretrained(saved)
     tokenizer.save_pretrained(saved)
     convert.convert(saved, tmp_path / "back" / "model.ckpt")
-    weights = checkpoints.read(tmp_path / "back").weights
+    weights = checkpoints.locate(tmp_path / "back").read().weights
     expected = native.extract(model.variables)
     lost = {name for name in expected if name.startswith("bert/pooler") and unexpected}
     assert set(expected) - set(weights) == lost

@@ -122,7 +122,7 @@ def test_vectors_of_the_recorded_run(golden):
     settings = json.loads((folder / "settings.json").read_text())
     config = EncoderConfig.from_json(golden / settings["config"])
     model = encoder_graph.EncoderModel(config, seed=0)
-    weights = checkpoints.read(golden / settings["checkpoint"]).weights
+    weights = checkpoints.locate(golden / settings["checkpoint"]).read().weights
     native.assign(model.variables, weights, source=folder)
     tokenizer = FullTokenizer(golden / settings["vocab"])
     given = (folder / "input.txt").read_text("utf-8").split("\n")

@@ -34,7 +34,7 @@ CONFIG = dataclasses.replace(toys.CONFIG, max_position_embeddings=32)
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    return checkpoints.read(ner_toys.write_model(folder, config=CONFIG))
+    return checkpoints.locate(ner_toys.write_model(folder, config=CONFIG)).read()
 
 
 @pytest.fixture(scope="module")

@@ -338,7 +338,7 @@ def test_a_model_that_is_not_there(refusal, tmp_path):
 
 
 def test_a_checkpoint_without_encoder(refusal, model, tmp_path):
-    weights = checkpoints.read(model).weights
+    weights = checkpoints.locate(model).read().weights
     head = {k: v for k, v in weights.items() if k.startswith("output_")}
     ner_toys.write_released(tmp_path / "head", toys.CONFIG)
     prefix = tmp_path / "head" / "model.ckpt-1"

@@ -98,7 +98,7 @@ def annotated(model):
     )
     from biobert_tf import checkpoints
 
-    estimator.initialize(checkpoints.read(model))
+    estimator.initialize(checkpoints.locate(model).read())
     return ner_run.annotate(task, estimator, TEXTS, batch_size=4)
 
 

@@ -31,7 +31,7 @@ def batch(*input_ids, **others):
 
 def load(config, checkpoint):
     network = encoder.build_encoder(config)
-    found = checkpoints.read(checkpoint)
+    found = checkpoints.locate(checkpoint).read()
     native.assign(network.variables, found.weights, source=found.source)
     return network
 

@@ -19,7 +19,7 @@ ATOL = RTOL = 1e-5
 
 
 def load(model, checkpoint):
-    found = checkpoints.read(checkpoint)
+    found = checkpoints.locate(checkpoint).read()
     native.assign(model.variables, found.weights, source=found.source)
     return model
 

@@ -155,7 +155,7 @@ def test_records_have_the_original_features(trained, name):
 
 
 def test_the_model_is_one_that_could_be_released(trained):
-    weights = checkpoints.read(trained).weights
+    weights = checkpoints.locate(trained).read().weights
     labels = files.read_json(trained / "labels.json")["labels"]
     assert labels == ["O", "B-Chemical", "I-Chemical", "B-Disease", "I-Disease"]
     assert weights["output_weights"].shape == (5, demo.ENCODER.hidden_size)

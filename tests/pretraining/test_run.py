@@ -130,7 +130,7 @@ def test_evaluation_counts_every_record_once(toy, straight, tmp_path):
     model = heads.PretrainingModel(toys.CONFIG, seed=0)
     native.assign(
         model.variables,
-        checkpoints.read(straight[0]).weights,
+        checkpoints.locate(straight[0]).read().weights,
         source=straight[0],
     )
     # The first of the files that the glob gives.
@@ -248,7 +248,9 @@ def test_released_weights_are_a_start(golden, tmp_path, name, caplog, no_steps):
             vocab_file=None,
         )
     report = files.read_json(toy.output / "weights.json")
-    written, given = (checkpoints.read(p).weights for p in (toy.output, source))
+    written, given = (
+        checkpoints.locate(p).read().weights for p in (toy.output, source)
+    )
     for variable in report["loaded"]:
         assert np.array_equal(written[variable], given[variable]), variable
     lost = {variable for variable in written if variable not in given}
@@ -273,7 +275,8 @@ def test_hugging_face_weights_are_a_start(toy, straight, tmp_path, no_steps):
         vocab_file=None,
     )
     written, given = (
-        checkpoints.read(path).weights for path in (tmp_path / "output", straight[0])
+        checkpoints.locate(path).read().weights
+        for path in (tmp_path / "output", straight[0])
     )
     assert sorted(written) == sorted(given)
     for name, array in given.items():

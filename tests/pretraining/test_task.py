@@ -117,7 +117,9 @@ def test_recorded_evaluations(golden, tmp_path):
         )
         if estimator is None or estimator.task != task:
             estimator = engine.estimator(tmp_path, task=task, config=config)
-            estimator.initialize(checkpoints.read(golden / recorded["init_checkpoint"]))
+            estimator.initialize(
+                checkpoints.locate(golden / recorded["init_checkpoint"]).read()
+            )
         batch_size = int(flags["eval_batch_size"])
         wanted = int(flags["max_eval_steps"]) * batch_size
         times = -(-wanted // num_records)

@@ -198,7 +198,7 @@ def test_answers_of_the_recorded_run(golden):
     checkpoint = golden / run["checkpoint"]
     config = EncoderConfig.from_json(golden / "model/bert_config.json")
     model = heads.SpanClassifier(config, seed=0)
-    found = checkpoints.read(checkpoint)
+    found = checkpoints.locate(checkpoint).read()
     native.assign(model.variables, found.weights, source=checkpoint)
     world = World(
         model,

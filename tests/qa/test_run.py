@@ -188,7 +188,9 @@ def test_epochs_are_those_of_the_windows(toy, tmp_path):
 def test_the_head_of_a_first_stage_is_kept(toy, trained, tmp_path):
     given = {"init_checkpoint": trained, "learning_rate": 1e-30, "do_predict": None}
     run(toy, tmp_path, predict_file=None, **given)
-    ours, theirs = (checkpoints.read(place).weights for place in (tmp_path, trained))
+    ours, theirs = (
+        checkpoints.locate(place).read().weights for place in (tmp_path, trained)
+    )
     for name in ("cls/squad/output_weights", "cls/squad/output_bias"):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-20)
     report = files.read_json(tmp_path / "weights.json")
@@ -200,7 +202,9 @@ def test_stop_and_go_on_with_other_ways_to_answer(toy, trained, tmp_path):
     assert stopped["global_step"] == 7
     again = run(toy, tmp_path, n_best_size=3, max_answer_length=2, **LEARN)
     assert again["global_step"] == 60
-    ours, theirs = (checkpoints.read(place).weights for place in (tmp_path, trained))
+    ours, theirs = (
+        checkpoints.locate(place).read().weights for place in (tmp_path, trained)
+    )
     for name, values in theirs.items():
         assert ours[name].tobytes() == values.tobytes(), name
     nbest = files.read_json(tmp_path / "nbest_predictions.json")

@@ -311,7 +311,7 @@ def test_probabilities_of_the_recorded_runs(golden):
         labels = SETS[flags["task_name"]].labels
         model = heads.SequenceClassifier(config, len(labels), seed=0)
         checkpoint = golden / run["checkpoint"]
-        weights = checkpoints.read(checkpoint).weights
+        weights = checkpoints.locate(checkpoint).read().weights
         native.assign(model.variables, weights, source=checkpoint)
         settings = ReSettings(
             max_seq_length=int(flags.get("max_seq_length", 128)), compat="master"

@@ -190,7 +190,7 @@ def test_written_files_score_as_the_run_did(toy, trained):
 
 
 def test_the_model_is_one_that_could_be_released(trained):
-    weights = checkpoints.read(trained).weights
+    weights = checkpoints.locate(trained).read().weights
     assert files.read_json(trained / "labels.json") == {"labels": ["0", "1"]}
     assert weights["output_weights"].shape == (2, toys.CONFIG.hidden_size)
     assert "bert/pooler/dense/kernel" in weights

@@ -41,7 +41,7 @@ def straight(toy, tmp_path_factory):
 
 
 def weights(output):
-    return checkpoints.read(output).weights
+    return checkpoints.locate(output).read().weights
 
 
 def assert_same_weights(output, expected):
@@ -144,11 +144,11 @@ def test_a_finished_run_is_not_trained_again(toy, straight, caplog):
 def test_a_run_that_died_before_writing_its_model_writes_it(toy, tmp_path, caplog):
     output = tmp_path / "output"
     run(toy, output, max_steps=2, save_checkpoints_steps=1)
-    before = checkpoints.read(output / "model.ckpt-2").weights
+    before = checkpoints.locate(output / "model.ckpt-2").read().weights
     for path in output.glob("model.ckpt-2*"):
         path.unlink()
     run(toy, output, max_steps=2, save_checkpoints_steps=1)
-    after = checkpoints.read(output / "model.ckpt-2").weights
+    after = checkpoints.locate(output / "model.ckpt-2").read().weights
     assert before.keys() == after.keys()
     for name, values in before.items():
         np.testing.assert_array_equal(after[name], values)

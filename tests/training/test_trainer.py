@@ -98,7 +98,7 @@ class Recording:
             if name in self.batches:
                 self.batches[name] = self.batches[name][..., None]
         config = EncoderConfig.from_json(golden / "model" / "bert_config.json")
-        found = checkpoints.read(golden / self.settings["init_checkpoint"])
+        found = checkpoints.locate(golden / self.settings["init_checkpoint"]).read()
         self.model = self.task.build_model(
             engine.without_dropout(config), found.weights
         )

@@ -83,7 +83,7 @@ def test_in_unused_entries(model):
     wanted[1], wanted[6] = "abc", "Bb"
     assert entries_of(folder) == wanted
     assert EncoderConfig.from_json(folder / "bert_config.json") == toys.CONFIG
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     assert_only_rows_changed(weights, (1, 6))
     for name in (EMBEDDINGS, BIAS):
         old = WEIGHTS[name]
@@ -98,7 +98,7 @@ def test_appended(model):
     assert entries_of(folder) == [*VOCAB, "abc", "Bb", "##bc"]
     config = EncoderConfig.from_json(folder / "bert_config.json")
     assert config == dataclasses.replace(toys.CONFIG, vocab_size=14)
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     assert_only_rows_changed(weights, (11, 12, 13))
     for name in (EMBEDDINGS, BIAS):
         old = WEIGHTS[name]
@@ -115,7 +115,7 @@ def test_appended_to_a_padded_model(model):
     folder, done = extend(model, "ab", place="append")
     assert done.placed == (NewPiece("ab", 9, ("a", "##b")),)
     assert EncoderConfig.from_json(folder / "bert_config.json") == toys.CONFIG
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     assert_only_rows_changed(weights, (9,))
     expected = mean_of(WEIGHTS[EMBEDDINGS], "a", "##b")
     np.testing.assert_array_equal(weights[EMBEDDINGS][9], expected)
@@ -160,7 +160,7 @@ def test_the_model_is_loaded_like_a_released_one(model):
     )
     assert loaded.tokenizer.tokenize("abc ab") == ["abc", "a", "##b"]
     assert loaded.encoder_config.vocab_size == 12
-    assert checkpoints.read(folder).source == folder / "bert_model.ckpt"
+    assert checkpoints.locate(folder).read().source == folder / "bert_model.ckpt"
 
 
 @pytest.mark.parametrize("place", ["unused", "append"])
@@ -168,7 +168,7 @@ def test_text_without_new_pieces_is_encoded_as_before(model, place):
     folder, _ = extend(model, "Bbc,##bc", place=place)
 
     def encode(source):
-        found = checkpoints.read(source)
+        found = checkpoints.locate(source).read()
         config = EncoderConfig.from_json(source / "bert_config.json")
         network = encoder.build_encoder(config)
         native.assign(network.variables, found.weights, source=found.source)
@@ -196,7 +196,7 @@ def test_from_hugging_face(model, tmp_path):
     huggingface.write(WEIGHTS, source, toys.CONFIG, vocabulary, False, None, "auto")
     folder, done = extend(source, "abc")
     assert done.source == source
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     assert_only_rows_changed(weights, (1,))
     expected = mean_of(WEIGHTS[BIAS], "a", "##b", "##c")
     np.testing.assert_array_equal(weights[BIAS][1], expected)
@@ -205,7 +205,7 @@ def test_from_hugging_face(model, tmp_path):
 def test_without_masked_language_model(model, tmp_path):
     tf1.write(toys.weights("next_sentence"), model / "model.ckpt-40", 40)
     folder, _ = extend(model, "ab")
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     assert BIAS not in weights
     expected = mean_of(WEIGHTS[EMBEDDINGS], "a", "##b")
     np.testing.assert_array_equal(weights[EMBEDDINGS][1], expected)
@@ -223,7 +223,7 @@ def test_labels_go_along(model):
 @pytest.mark.data
 def test_a_checkpoint_with_optimizer_state(data, tmp_path):
     source = data / "checkpoints" / "toy_tf1"
-    old = checkpoints.read(source)
+    old = checkpoints.locate(source).read()
     config = EncoderConfig.from_json(source / "bert_config.json")
     output = tmp_path / "new"
     done = extension.extend(
@@ -235,7 +235,7 @@ def test_a_checkpoint_with_optimizer_state(data, tmp_path):
         )
     )
     assert [new.id for new in done.placed] == [config.vocab_size, config.vocab_size + 1]
-    new = checkpoints.read(output)
+    new = checkpoints.locate(output).read()
     assert new.ignored == ("global_step",)
     assert old.weights.keys() == new.weights.keys()
     for name, weight in old.weights.items():
@@ -265,7 +265,7 @@ def test_a_checkpoint_with_optimizer_state(data, tmp_path):
 def test_old_pieces(model, piece, old_pieces):
     folder, done = extend(model, piece)
     assert done.placed == (NewPiece(piece, 1, old_pieces),)
-    weights = checkpoints.read(folder).weights
+    weights = checkpoints.locate(folder).read().weights
     expected = mean_of(WEIGHTS[EMBEDDINGS], *old_pieces)
     np.testing.assert_array_equal(weights[EMBEDDINGS][1], expected)
 
@@ -297,7 +297,7 @@ def test_nothing_new(model):
     folder, done = extend(model, "a")
     assert done.placed == ()
     assert entries_of(folder) == VOCAB
-    toys.assert_same(checkpoints.read(folder).weights, WEIGHTS)
+    toys.assert_same(checkpoints.locate(folder).read().weights, WEIGHTS)
 
 
 @pytest.mark.parametrize(
