@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf.cli import main as cli
-from biobert_tf.common import flags
+from biobert_tf.common import flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
@@ -51,7 +51,7 @@ COMMANDS = {
 def flag_table(config_type, defaults):
     """The rows of a command's table; rewrite docs/flags.md with them."""
     rows = ["| flag | default | meaning |", "|---|---|---|"]
-    for _, fields in flags._groups(config_type):
+    for _, fields in settings.groups(config_type):
         for field in fields:
             is_required = field.default is dataclasses.MISSING
             default = flags._shown(flags._default(field, defaults))

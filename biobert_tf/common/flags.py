@@ -7,19 +7,18 @@ file, `--help` lists them by group; both work without TensorFlow.
 
 import dataclasses
 import sys
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn
 
 from absl import flags as absl_flags
 
+from biobert_tf.common import settings
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import to_dict
+from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
 
-ConfigT = TypeVar("ConfigT")
 Defaults = Mapping[str, Any]
 
 
@@ -61,7 +60,7 @@ def parse(
         raise InputError(f"{error}; see --help") from None
     missing = [
         f"--{field.name}"
-        for _, fields in _groups(config_type)
+        for _, fields in settings.groups(config_type)
         for field in fields
         if field.default is dataclasses.MISSING and values[field.name].value is None
     ]
@@ -70,6 +69,7 @@ def parse(
     if rest[1:]:
         raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
     config: ConfigT = _build(config_type, values)
+    settings.check(config)
     return config
 
 
@@ -86,23 +86,11 @@ def to_argv(config: Any) -> list[str]:
         `--name=value`, without the program's name that `parse` expects before them.
     """
     words = []
-    for name, value in to_dict(config).items():
+    for name, value in settings.to_dict(config).items():
         if value is not None:
             shown = str(value).lower() if isinstance(value, bool) else value
             words.append(f"--{name}={shown}")
     return words
-
-
-def _groups(config_type: type) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:
-    """Yields the config class and its groups, each with its own fields."""
-    hints = typing.get_type_hints(config_type)
-    own = []
-    for field in dataclasses.fields(config_type):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from _groups(hints[field.name])
-        else:
-            own.append(field)
-    yield config_type, own
 
 
 def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
@@ -114,7 +102,7 @@ def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
 def _define(
     config_type: type, defaults: Defaults, values: absl_flags.FlagValues
 ) -> None:
-    for group, fields in _groups(config_type):
+    for group, fields in settings.groups(config_type):
         hints = typing.get_type_hints(group)
         for field in fields:
             define = _definer(hints[field.name])
@@ -143,21 +131,15 @@ def _definer(hint: Any) -> Callable[..., Any]:
         str: absl_flags.DEFINE_string,
         Path: absl_flags.DEFINE_string,
     }
-    return by_type[_without_none(hint)]
-
-
-def _without_none(hint: Any) -> Any:
-    if isinstance(hint, types.UnionType):
-        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
-    return hint
+    return by_type[settings.without_none(hint)]
 
 
 def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
     hints = typing.get_type_hints(config_type)
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(config_type):
-        hint = _without_none(hints[field.name])
-        if dataclasses.is_dataclass(hint):
+        hint = settings.without_none(hints[field.name])
+        if settings.is_group(hint):
             arguments[field.name] = _build(hint, values)
             continue
         value = values[field.name].value
@@ -168,7 +150,7 @@ def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
 
 def _print_help(config_type: type, program: str, defaults: Defaults) -> NoReturn:
     print(f"usage: {Path(program).name} --name=value ...\n")
-    for group, fields in _groups(config_type):
+    for group, fields in settings.groups(config_type):
         if fields:
             print(f"{(group.__doc__ or '').splitlines()[0]}")
         for field in fields:

@@ -4,7 +4,12 @@
 Every number that can change a result is a field here, with its unit in its text.
 A module receives the smallest config it needs; none looks at the command line,
 the environment or a global. `flags` makes the command line from these classes:
-a field is a flag of the same name, its text is the help.
+a field is a flag of the same name, its text is the help. `to_dict` makes the record
+that a run keeps in settings.json, `from_dict` reads it.
+
+`__post_init__` rejects values that mean nothing wherever they come from. A `check`
+method rejects what contradicts a command but not the record of a finished run, such
+as a run with nothing to do; only the command line calls it.
 
 Names and defaults are those of the original scripts (run_ner.py:30-106 of
 dmis-lab/biobert) unless a text says otherwise.
@@ -12,8 +17,11 @@ dmis-lab/biobert) unless a text says otherwise.
 
 import dataclasses
 import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from biobert_tf.common.errors import InputError
 
@@ -21,16 +29,52 @@ Compat = Literal["fixed", "master", "paper"]
 StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
 MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
+OptimizerName = Literal["adamw", "lamb"]
+
+ConfigT = TypeVar("ConfigT")
 
 
-def setting(default: Any, doc: str) -> Any:
-    """Returns a dataclass field; `doc` is both its documentation and its `--help`."""
-    return dataclasses.field(default=default, metadata={"help": doc})
+def setting(default: Any, doc: str, *, free: bool = False) -> Any:
+    """Returns a dataclass field.
+
+    Args:
+        default: The value where none is given.
+        doc: The documentation of the field and its `--help`.
+        free: Whether a run may be resumed with another value. Every other setting
+            shapes the result of the run.
+    """
+    return dataclasses.field(default=default, metadata={"help": doc, "free": free})
 
 
-def required(doc: str) -> Any:
-    """Returns a dataclass field without a default: a flag that must be given."""
-    return dataclasses.field(metadata={"help": doc})
+def required(doc: str, *, free: bool = False) -> Any:
+    """Returns a dataclass field without a default: a flag that must be given.
+
+    Args:
+        doc: The documentation of the field and its `--help`.
+        free: Whether a run may be resumed with another value.
+    """
+    return dataclasses.field(metadata={"help": doc, "free": free})
+
+
+@runtime_checkable
+class _Checked(Protocol):
+    """A config with conditions that hold for commands only."""
+
+    def check(self) -> None:
+        """Raises InputError if the values contradict each other in a command."""
+
+
+def check(config: object) -> None:
+    """Calls the `check` method of a config and of its groups, where they have one.
+
+    Raises:
+        InputError: The values contradict each other in a command.
+    """
+    for value in vars(config).values():
+        if is_group(type(value)):
+            check(value)
+    if isinstance(config, _Checked):
+        config.check()
 
 
 def at_least(config: Any, **minimum: float) -> None:
@@ -61,7 +105,7 @@ class StageConfig:
         False, "At the end, write a SavedModel to <output_dir>/export."
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Rejects a run with nothing to do."""
         stages = [
             field.name
@@ -221,16 +265,132 @@ class ScriptConfig:
     device: DeviceConfig
 
 
+# --- configs and plain values ---------------------------------------------------------
+
+
+def is_group(hint: Any) -> bool:
+    """Says whether the type of a field is a config class with fields of its own."""
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def without_none(hint: Any) -> Any:
+    """Returns `X` of the type `X | None`, and any other type as it is."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
+    return hint
+
+
+def groups(config_type: Any) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:
+    """Yields the config class and its groups, each with its own fields.
+
+    The groups come first, in the order of their fields, then the class itself.
+    """
+    hints = typing.get_type_hints(config_type)
+    own = []
+    for field in dataclasses.fields(config_type):
+        if is_group(hints[field.name]):
+            yield from groups(hints[field.name])
+        else:
+            own.append(field)
+    yield config_type, own
+
+
+def free_names(config: Any) -> frozenset[str]:
+    """Returns the names of the settings that may change when a run is resumed.
+
+    Args:
+        config: A config class or an instance of one.
+    """
+    config_type = config if isinstance(config, type) else type(config)
+    return frozenset(
+        field.name
+        for _, fields in groups(config_type)
+        for field in fields
+        if field.metadata["free"]
+    )
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Returns the settings as one flat JSON-ready mapping, flag name to value."""
     flat: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
+        if is_group(type(value)):
             flat.update(to_dict(value))
         else:
             flat[field.name] = str(value) if isinstance(value, Path) else value
     return flat
 
 
-OptimizerName = Literal["adamw", "lamb"]
+def from_dict(
+    config_type: type[ConfigT],
+    values: Mapping[str, object],
+    source: Path | str,
+    **missing: object,
+) -> ConfigT:
+    """Returns the config that `to_dict` has written: its inverse.
+
+    Keys that are no field of the config are ignored. A field that has no key takes
+    its default, so that the record of an earlier version can be read.
+
+    Args:
+        config_type: The config class to build.
+        values: The record of a run, flag name to value.
+        source: The file that holds the record, for messages.
+        **missing: Values for required fields that the record lacks, by field name.
+
+    Raises:
+        InputError: A value is of a wrong type or out of its bounds, or a required
+            field has no value.
+    """
+    try:
+        return _from_record(config_type, {**missing, **values})
+    except InputError as error:
+        raise InputError.at(source, None, str(error)) from None
+
+
+def _from_record(config_type: Any, values: Mapping[str, object]) -> Any:
+    hints = typing.get_type_hints(config_type)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):
+        name, hint = field.name, hints[field.name]
+        if is_group(hint):
+            arguments[name] = _from_record(hint, values)
+        elif name in values:
+            arguments[name] = _typed(name, hint, values[name])
+        elif field.default is dataclasses.MISSING:
+            raise InputError(f"lacks {name}; want the settings of a whole run")
+    return config_type(**arguments)
+
+
+def _typed(name: str, hint: Any, value: object) -> Any:
+    """Returns a recorded value as its field has it.
+
+    Raises:
+        InputError: The value is of another type.
+    """
+    kind = without_none(hint)
+    if value is None and kind is not hint:
+        return None
+    if kind is float and type(value) is int:
+        # JSON does not tell 3 from 3.0.
+        return float(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if not _fits(kind, value):
+        raise InputError(f"{name} is {value!r}: want {_wanted(kind)}")
+    return value
+
+
+def _fits(kind: Any, value: object) -> bool:
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    # True is an instance of int, and is no number here.
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+
+
+def _wanted(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return f"one of {', '.join(typing.get_args(kind))}"
+    names = {bool: "true or false", int: "a whole number", float: "a number"}
+    return names.get(kind, "a string")

@@ -46,7 +46,7 @@ class PretrainingStageConfig:
         False, "At the end, write a SavedModel to <output_dir>/export."
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Rejects a run with nothing to do or nothing to do it on."""
         if not (self.do_convert or self.do_train or self.do_eval):
             raise InputError(

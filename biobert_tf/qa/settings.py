@@ -42,9 +42,9 @@ class FileStageConfig(StageConfig):
         "--predict_file, in their order, or one for all.",
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Rejects a run with nothing to do or nothing to do it on."""
-        super().__post_init__()
+        super().check()
         for stage, name in (("do_train", "train_file"), ("do_predict", "predict_file")):
             if getattr(self, stage) and not getattr(self, name):
                 raise InputError(f"--{stage} needs --{name}; see --help")

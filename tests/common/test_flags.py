@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-import dataclasses
 import subprocess
 import sys
-import typing
 from pathlib import Path
 
 import pytest
@@ -301,12 +299,8 @@ def test_required_flags(words, missing):
 
 def leaves(config_type):
     """All fields that are flags."""
-    hints = typing.get_type_hints(config_type)
-    for field in dataclasses.fields(config_type):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from leaves(hints[field.name])
-        else:
-            yield field
+    for _, fields in config.groups(config_type):
+        yield from fields
 
 
 @pytest.mark.parametrize("config_type", [NerConfig, RelationConfig, qa_config.QaConfig])

@@ -10,6 +10,8 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.pretraining.settings import PretrainingConfig
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations.settings import RelationConfig
 
 # The bert_config.json of BioBERT-Base v1.1, as released.
@@ -99,9 +101,12 @@ def stages(**values):
 
 
 def test_a_run_needs_a_stage():
-    assert stages(do_train=False, do_predict=False, do_eval=True).do_eval
+    stages(do_train=False, do_predict=False, do_eval=True).check()
+    idle = stages(do_train=False, do_predict=False)
     with pytest.raises(InputError, match=r"^nothing to do: "):
-        stages(do_train=False, do_predict=False)
+        idle.check()
+    with pytest.raises(InputError, match=r"^nothing to do: "):
+        config.check(ner_config(stages=idle))
 
 
 @pytest.mark.parametrize(
@@ -172,9 +177,9 @@ def test_one_device():
         config.DeviceConfig(use_tpu=True, strategy="gpu")
 
 
-def ner_config():
+def ner_config(**values):
     return NerConfig(
-        stages=stages(),
+        stages=values.get("stages", stages()),
         text=config.TextConfig(vocab_file=Path("v.txt")),
         model=config.ModelConfig(),
         finetuning=config.FinetuningConfig(),
@@ -213,6 +218,117 @@ def test_named_relation_sets_have_their_own_labels(name):
         assert str(caught.value) == (
             f"--{name} is for --task_name=custom; {task_name} has its own"
         )
+
+
+# --- records --------------------------------------------------------------------------
+
+PATHS = {"output_dir": Path("o"), "data_dir": Path("d")}
+RECORDED = {
+    NerConfig: PATHS,
+    RelationConfig: {**PATHS, "task_name": "custom"},
+    QaConfig: {"output_dir": Path("o")},
+    PretrainingConfig: {"output_dir": Path("o")},
+}
+
+
+def read(config_type, values):
+    return config.from_dict(
+        config_type, values, "here/settings.json", **RECORDED[config_type]
+    )
+
+
+@pytest.mark.parametrize("config_type", RECORDED)
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"compat": "fixed", "do_lower_case": False, "max_seq_length": 77}],
+)
+def test_a_record_of_some_settings_is_read(config_type, values):
+    found = read(config_type, values)
+    assert found.stages.output_dir == Path("o")
+    assert found.text.max_seq_length == values.get("max_seq_length", 128)
+    # What was read is written again, and read again.
+    assert read(config_type, json.loads(json.dumps(config.to_dict(found)))) == found
+
+
+def test_a_whole_record_is_read():
+    record = config.to_dict(ner_config())
+    assert config.from_dict(NerConfig, record, "x") == ner_config()
+
+
+def test_a_record_counts_more_than_what_stands_in_for_it():
+    assert read(NerConfig, {"data_dir": "e"}).stages.data_dir == Path("e")
+
+
+def test_a_record_may_be_of_a_run_that_is_no_command():
+    values = {"do_train": False, "do_predict": False, "do_convert": False}
+    for config_type in RECORDED:
+        assert not read(config_type, values).stages.do_train
+    assert read(QaConfig, {"do_train": True}).stages.do_train
+
+
+def test_other_keys_of_a_record_are_ignored():
+    assert read(NerConfig, {"version": [1]}) == read(NerConfig, {})
+
+
+def test_whole_numbers_of_a_record_may_be_rates():
+    epochs = read(NerConfig, {"num_train_epochs": 3}).finetuning.num_train_epochs
+    assert (epochs, type(epochs)) == (3.0, float)
+
+
+@pytest.mark.parametrize(
+    "name, value, problem",
+    [
+        ("do_lower_case", 1, "is 1: want true or false"),
+        ("do_lower_case", None, "is None: want true or false"),
+        ("max_seq_length", "128", "is '128': want a whole number"),
+        ("max_seq_length", True, "is True: want a whole number"),
+        ("max_seq_length", 128.0, "is 128.0: want a whole number"),
+        ("learning_rate", True, "is True: want a number"),
+        ("learning_rate", "1e-5", "is '1e-5': want a number"),
+        ("vocab_file", 7, "is 7: want a string"),
+        ("output_dir", None, "is None: want a string"),
+        ("tpu_name", 7, "is 7: want a string"),
+        ("compat", "new", "is 'new': want one of fixed, master, paper"),
+        ("compat", ["fixed"], "is ['fixed']: want one of fixed, master, paper"),
+    ],
+)
+def test_a_record_has_values_of_the_types_of_the_fields(name, value, problem):
+    with pytest.raises(InputError) as caught:
+        read(NerConfig, {name: value})
+    assert str(caught.value) == f"here/settings.json: {name} {problem}"
+
+
+def test_a_record_has_values_within_their_bounds():
+    with pytest.raises(InputError) as caught:
+        read(NerConfig, {"max_seq_length": 2})
+    assert str(caught.value).startswith(
+        "here/settings.json: --max_seq_length=2: must be at least 3"
+    )
+
+
+def test_a_record_lacks_what_is_required():
+    with pytest.raises(InputError) as caught:
+        config.from_dict(RelationConfig, {}, "settings.json", **PATHS)
+    assert str(caught.value) == (
+        "settings.json: lacks task_name; want the settings of a whole run"
+    )
+
+
+def test_settings_that_may_change_say_so():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Inner:
+        place: Path = config.required("Where.", free=True)
+        size: int = config.setting(1, "How large.")
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Outer:
+        count: int = config.setting(1, "How many.", free=True)
+        inner: Inner
+
+    # Hints are looked up where a class is defined: not within a function.
+    Outer.__annotations__["inner"] = Inner
+    outer = Outer(inner=Inner(place=Path("p")))
+    assert config.free_names(Outer) == config.free_names(outer) == {"count", "place"}
 
 
 def test_settings_cannot_be_changed():
