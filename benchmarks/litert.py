@@ -27,12 +27,14 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from biobert_tf import exporting
-from biobert_tf.export import litert, trained
+from biobert_tf.cli import exporting
+from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.export import litert
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner import task as ner
 from biobert_tf.ner.features import NerRecord
+from biobert_tf.ner.problem import NER
 
 SAVED_MODEL: Final = "tokens/"
 FORMS: Final = (SAVED_MODEL, litert.FLOAT, litert.INT8)
@@ -172,12 +174,12 @@ def print_speed(
 
 def read(flags: Any) -> tuple[ner.NerTask, list[ner_reading.NerExample]]:
     """Returns the task of the model and the sentences."""
-    found = trained.load(ExportConfig(model=flags.model, output=flags.model))
+    found = NER.load(flags.model, DeviceConfig())
     task = ner.NerTask(
         tokenizer=found.tokenizer,
         labels=found.labels,
-        max_seq_length=found.max_seq_length,
-        compat=found.settings.get("compat", "fixed"),
+        max_seq_length=found.text.max_seq_length,
+        compat=found.settings.compat,
     )
     examples = ner_reading.read_examples(
         flags.test_file, task.compat, needs_labels=True

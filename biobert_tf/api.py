@@ -13,13 +13,13 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from biobert_tf import checkpoints
+from biobert_tf import problems
 from biobert_tf.checkpoints import released
-from biobert_tf.common import files
+from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -38,16 +38,10 @@ from biobert_tf.qa import ask as qa_ask
 from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations.classifier import Classifier, Relation
-from biobert_tf.training import run_directory as directories
+from biobert_tf.training import reload
 
-Kind = Literal["ner", "re", "qa", "encoder"]
-
-# What only the settings of one script have.
-_SIGNS: Mapping[str, Kind] = {
-    "question_type": "qa",
-    "task_name": "re",
-    "train_on": "ner",
-}
+_ENCODER = "encoder"
+"""The kind of a model that only embeds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Model:
     """
 
     path: Path
-    kind: Kind
+    kind: str
     settings: Mapping[str, Any] = dataclasses.field(repr=False)
     batch_size: int = dataclasses.field(repr=False)
     device: DeviceConfig = dataclasses.field(repr=False)
@@ -105,7 +99,7 @@ class Model:
         Raises:
             InputError: It is no model of run_ner.py.
         """
-        self._require("ner", "annotate")
+        self._require("annotate")
         texts = _listed(texts)
         documents = ([Passage(0, text)] for text in texts)
         found = self._annotator.annotate(documents)
@@ -125,7 +119,7 @@ class Model:
             InputError: It is no model of run_re.py, or the entities of a sentence are
                 too long for it.
         """
-        self._require("re", "classify")
+        self._require("classify")
         return self._classifier.classify(_listed(texts))
 
     def answer(
@@ -145,7 +139,7 @@ class Model:
         Raises:
             InputError: It is no model of run_qa.py.
         """
-        self._require("qa", "answer")
+        self._require("answer")
         if not isinstance(texts, Mapping):
             several = [texts] if isinstance(texts, str) else _listed(texts)
             texts = {str(i): text for i, text in enumerate(several)}
@@ -204,7 +198,13 @@ class Model:
         model = ModelConfig(init_checkpoint=self.path)
         return extraction.load(self.text, model, self.device, self.batch_size)
 
-    def _require(self, kind: Kind, method: str) -> None:
+    def _require(self, method: str) -> None:
+        """Refuses a method that models of another kind have.
+
+        Raises:
+            InputError: This model has no such method.
+        """
+        [kind] = [each.command for each in problems.TRAINED if each.method == method]
         if self.kind != kind:
             raise InputError.at(
                 self.path,
@@ -241,26 +241,24 @@ def load(
         InputError: There is no such checkpoint, or `device` is unknown.
     """
     path = Path(path).expanduser()
-    checkpoints.locate(path).require()
-    found = checkpoints.locate(path).beside(directories.SETTINGS_FILE)
-    settings = files.read_json(found) if found else {}
-    kind: Kind = next(
-        (kind for sign, kind in _SIGNS.items() if sign in settings), "encoder"
-    )
+    found = reload.find(path)
+    found.place.require()
+    problem = problems.of_run(found)
+    is_encoder = problem is None or problem.method == "embed"
+    known = config.from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:
-        do_lower_case = settings.get("do_lower_case")
-    if do_lower_case is None:
-        do_lower_case = released.lower_cases(path)
+        is_known = "do_lower_case" in found.recorded
+        do_lower_case = known.do_lower_case if is_known else released.lower_cases(path)
     if max_seq_length is None:
-        max_seq_length = settings.get("max_seq_length", 128)
+        max_seq_length = known.max_seq_length
     if not isinstance(device, DeviceConfig):
         device = _device(device)
     if mixed_precision is not None:
         device = dataclasses.replace(device, mixed_precision=mixed_precision)
     return Model(
         path=path,
-        kind=kind,
-        settings=settings,
+        kind=_ENCODER if problem is None or is_encoder else problem.command,
+        settings=found.recorded,
         batch_size=batch_size,
         device=device,
         text=TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length),

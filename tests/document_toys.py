@@ -10,9 +10,9 @@ import json
 import ner_toys
 import re_toys
 
-from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, streams
 from biobert_tf.common import settings as config
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.settings import RelationConfig
 
 VOCAB = [*re_toys.VOCAB, "CHEMICAL", "zinc", "Severe", "<", ">", "[", "]", "-", "and"]
@@ -259,7 +259,7 @@ def write_model(folder, labels, seed=1, **given):
         **given,
     }
     argv = ["run_re.py", *(f"--{name}={value}" for name, value in values.items())]
-    settings = flags.parse(RelationConfig, argv, cli.RE_DEFAULTS)
+    settings = flags.parse(RelationConfig, argv, RELATIONS.defaults)
     files.write_json(folder / "settings.json", config.to_dict(settings))
     return folder
 

@@ -14,8 +14,8 @@ import qa_toys
 import re_toys
 
 import biobert_tf
-from biobert_tf import exporting
 from biobert_tf.checkpoints import convert
+from biobert_tf.cli import exporting
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.cli import main as cli
 from biobert_tf.common import flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
 from biobert_tf.ner import settings as annotate_settings
+from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.pretraining import settings as pretraining_config
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.qa.bioasq import settings as question_settings
+from biobert_tf.qa.problem import QA
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.settings import RelationConfig
 
 ROOT = Path(__file__).parents[1]
@@ -27,9 +29,9 @@ ORIGINALS = {"re_eval.py", "extract_features.py"}
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = {
-    "run_ner.py": (NerConfig, cli.NER_DEFAULTS),
-    "run_re.py": (RelationConfig, cli.RE_DEFAULTS),
-    "run_qa.py": (qa_config.QaConfig, cli.QA_DEFAULTS),
+    "run_ner.py": (NerConfig, NER.defaults),
+    "run_re.py": (RelationConfig, RELATIONS.defaults),
+    "run_qa.py": (qa_config.QaConfig, QA.defaults),
     "run_pretraining.py": (pretraining_config.PretrainingConfig, {}),
     "biobert create-pretraining-data": (
         CreatePretrainingDataConfig,

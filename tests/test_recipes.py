@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.cli import main as cli
 from biobert_tf.common import flags
 from biobert_tf.pretraining import settings as pretraining
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa import settings as qa_config
+from biobert_tf.qa.problem import QA
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.flags"))
@@ -57,7 +57,7 @@ def test_the_records_fit_the_trainings(monkeypatch):
 def qa_recipe(name, *words):
     argv = ["x", f"--flagfile=recipes/{name}.flags", "--output_dir=out"]
     argv += ["--train_file=train.json", "--predict_file=test.json", *words]
-    return flags.parse(qa_config.QaConfig, argv, cli.QA_DEFAULTS)
+    return flags.parse(qa_config.QaConfig, argv, QA.defaults)
 
 
 def test_the_two_stages_of_question_answering(monkeypatch):

@@ -38,6 +38,7 @@ def convert(
     vocab_file: Path | None = None,
     do_lower_case: bool | None = None,
     classifier: huggingface.Classifier = "auto",
+    trained_as: huggingface.Classifier = "auto",
 ) -> str:
     """Reads the checkpoint `source` and writes it as `target`, bit for bit.
 
@@ -55,8 +56,10 @@ def convert(
             source.
         do_lower_case: Written for Transformers. Default: what the source says, or
             else whether the vocabulary has no upper-case letter.
-        classifier: For Hugging Face, what a classifier labels. "auto" takes what the
-            source says, or else decides as `huggingface.architecture`.
+        classifier: For Hugging Face, what a classifier labels. "auto" takes what a
+            Hugging Face source says, or else `trained_as`.
+        trained_as: What the run that wrote the source trained to label. "auto" decides
+            as `huggingface.architecture`.
 
     Returns:
         What was done, in a few lines.
@@ -84,6 +87,8 @@ def convert(
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
         written = _write_tf1(model, prefix)
     else:
+        if classifier == "auto":
+            classifier = model.classifier() or trained_as
         written = _write_huggingface(model, target, do_lower_case, classifier)
     return "\n".join([*_read_lines(model), *written])
 
@@ -129,14 +134,11 @@ class _Model:
         file = self.place.beside(SETTINGS_NAME)
         return {SETTINGS_NAME: files.read_json(file)} if file else {}
 
-    def classifier(self) -> huggingface.Classifier:
-        """Returns what the source says that its classifier labels."""
+    def classifier(self) -> huggingface.Classifier | None:
+        """Returns what a Hugging Face source says that its classifier labels."""
         if self.place.format == "huggingface":
             return huggingface.stored_classifier(self.place.folder)
-        # Settings of relations and of yes/no questions; a relation may be called O.
-        settings = self.settings.get(SETTINGS_NAME, {})
-        is_of_texts = not {"task_name", "question_type"}.isdisjoint(settings)
-        return "sequence" if is_of_texts else "auto"
+        return None
 
     def lower_cases(self) -> bool:
         """Says whether text is lower-cased before the vocabulary is used."""
@@ -196,8 +198,6 @@ def _write_huggingface(
     """Writes a Hugging Face directory; returns what was written."""
     if do_lower_case is None:
         do_lower_case = model.lower_cases()
-    if classifier == "auto":
-        classifier = model.classifier()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
     weights, labels = model.checkpoint.weights, model.labels

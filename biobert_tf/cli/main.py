@@ -11,50 +11,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from biobert_tf import problems
 from biobert_tf.cli import data, scores, subcommands
 from biobert_tf.cli.subcommands import Command
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
-from biobert_tf.ner.settings import NerConfig
-from biobert_tf.pretraining import settings as pretraining_config
-from biobert_tf.qa import settings as qa_config
-from biobert_tf.relations.settings import RelationConfig
-
-# run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
-NER_DEFAULTS = {"num_train_epochs": 10.0}
-# run_re.py: every stage must be asked for.
-RE_DEFAULTS = {"do_train": False, "do_predict": False}
-# run_qa.py: likewise, and longer texts.
-QA_DEFAULTS = {**RE_DEFAULTS, "max_seq_length": 384}
+from biobert_tf.training.problem import TrainedProblem
 
 
-def ner(argv: Sequence[str]) -> None:
-    """Fine-tune, evaluate and predict named entities."""
-    settings = flags.parse(NerConfig, argv, NER_DEFAULTS)
-    from biobert_tf.ner import run as ner_run
+class ProblemCommand:
+    """The command of a problem: trains and uses its models."""
 
-    _export(settings, ner_run.run(settings))
+    def __init__(self, problem: TrainedProblem[Any]) -> None:
+        """Keeps the problem; `biobert --help` shows its summary."""
+        self.problem = problem
+        self.__doc__ = problem.summary
+
+    def __call__(self, argv: Sequence[str]) -> None:
+        """Runs what the flags ask for, and exports the model if they say so.
+
+        Raises:
+            InputError: Something given cannot be used.
+        """
+        settings = flags.parse(self.problem.settings, argv, self.problem.defaults)
+        finished = self.problem.start(settings, self)
+        # One of several workers writes.
+        if finished and settings.stages.do_export and finished.estimator.is_chief:
+            from biobert_tf.cli import exporting
+
+            print(f"wrote {exporting.export_run(settings)}")
 
 
-def re(argv: Sequence[str]) -> None:
-    """Fine-tune, evaluate and predict relations, of one set or of folds."""
-    settings = flags.parse(RelationConfig, argv, RE_DEFAULTS)
-    from biobert_tf.relations import folds as re_folds
-    from biobert_tf.relations import run as re_run
-
-    names = re_folds.fold_names(settings.stages.data_dir, settings.folds)
-    if names:
-        re_folds.run(settings, names, re)
-    else:
-        _export(settings, re_run.run(settings))
-
-
-def qa(argv: Sequence[str]) -> None:
-    """Fine-tune, predict and score answers to questions."""
-    settings = flags.parse(qa_config.QaConfig, argv, QA_DEFAULTS)
-    from biobert_tf.qa import run as qa_run
-
-    _export(settings, qa_run.run(settings))
+ner = ProblemCommand(problems.NER)
+re = ProblemCommand(problems.RELATIONS)
+qa = ProblemCommand(problems.QA)
+pretraining = ProblemCommand(problems.PRETRAINING)
 
 
 def annotate(argv: Sequence[str]) -> None:
@@ -88,14 +79,6 @@ def re_predict(argv: Sequence[str]) -> None:
     print(re_predict.predict(predict_config).text())
 
 
-def pretraining(argv: Sequence[str]) -> None:
-    """Convert a corpus to TFRecords, pre-train on them, evaluate."""
-    settings = flags.parse(pretraining_config.PretrainingConfig, argv)
-    from biobert_tf.pretraining import run as pretrain_run
-
-    _export(settings, pretrain_run.run(settings))
-
-
 def extract_features(argv: Sequence[str]) -> None:
     """Write the vectors of texts: of every piece or word, or one of each text."""
     from biobert_tf.embeddings import settings
@@ -125,25 +108,9 @@ def export(argv: Sequence[str]) -> None:
     from biobert_tf.export import settings
 
     export_config = flags.parse(settings.ExportConfig, argv)
-    from biobert_tf import exporting
+    from biobert_tf.cli import exporting
 
     print(f"wrote {exporting.export(export_config)}")
-
-
-def _export(settings: Any, outcome: Any) -> None:
-    """Exports the model of a run, if its settings say so; one worker writes.
-
-    Args:
-        settings: Of the script.
-        outcome: Of its run: the estimator, or a pair that ends with it.
-    """
-    if not settings.stages.do_export:
-        return
-    estimator = outcome[-1] if isinstance(outcome, tuple) else outcome
-    if estimator.is_chief:
-        from biobert_tf import exporting
-
-        print(f"wrote {exporting.export_run(settings)}")
 
 
 def convert(argv: Sequence[str]) -> None:
@@ -168,6 +135,9 @@ def convert(argv: Sequence[str]) -> None:
     )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.checkpoints import convert as conversion
+    from biobert_tf.training import reload
+
+    trained = problems.of_run(reload.find(arguments.source))
 
     spoken = {"true": True, "false": False, None: None}
     print(
@@ -179,21 +149,19 @@ def convert(argv: Sequence[str]) -> None:
             vocab_file=arguments.vocab_file,
             do_lower_case=spoken[arguments.do_lower_case],
             classifier=arguments.classifier,
+            trained_as=trained.classifier if trained else "auto",
         )
     )
 
 
 _COMMANDS: Final[Mapping[str, Command]] = {
-    "ner": ner,
-    "re": re,
-    "qa": qa,
+    **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
     "re-eval": scores.re_eval,
     "re-data": data.re_data,
     "re-predict": re_predict,
     "bioasq-data": data.bioasq_data,
-    "pretraining": pretraining,
     "corpus": data.corpus,
     "create-pretraining-data": data.create_pretraining_data,
     "inspect-tfrecord": data.inspect_tfrecord,

@@ -45,11 +45,9 @@ def ner(output_dir: Path) -> None:
     }
     demo.write_corpus(output_dir / "data", demo.SEED)
     words = _command("run_ner.py", arguments)
-    task, estimator = ner_run.run(flags.parse(NerConfig, words))
+    model = ner_run.run(flags.parse(NerConfig, words))
     print(f"\nraw sentence\n{demo.RAW_SENTENCE}\nentities found in it")
-    [(example, prediction)] = ner_run.annotate(
-        task, estimator, [demo.RAW_SENTENCE], batch_size=8
-    )
+    [(example, prediction)] = ner_run.annotate(model, [demo.RAW_SENTENCE], batch_size=8)
     for entity in prediction.entities:
         text = " ".join(example.words[entity.start : entity.end])
         print(f"  {entity.type:10} {entity.probability:.3f}  {text}")

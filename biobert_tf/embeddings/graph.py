@@ -6,16 +6,18 @@ Shape suffixes: B texts, P pieces of all texts, D hidden size.
 
 import tensorflow as tf
 
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer
-from biobert_tf.export.trained import Trained
 from biobert_tf.export.windows import names_of
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model import heads
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 
 class EncoderModel(heads.Model):
@@ -98,20 +100,21 @@ class EncoderGraph:
         }
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[TextConfig]) -> Served:
     """Returns a trained encoder, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit.
     """
-    model = trained.build(lambda config: EncoderModel(config, seed=0))
-    graph = EncoderGraph(model, trained.tokenizer, trained.max_seq_length)
+    model = loaded.build(lambda config: EncoderModel(config, seed=0))
+    graph = EncoderGraph(model, loaded.tokenizer, loaded.text.max_seq_length)
     return Served(
         kind="encoder",
+        title="Vectors of biomedical text",
         model=model,
         text_inputs=("text",),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(trained.max_seq_length),
+        specs=input_specs(loaded.text.max_seq_length),
         example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
     )

@@ -17,10 +17,10 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf.export import saved_model
-from biobert_tf.export.served import Outputs, Served
 from biobert_tf.export.settings import LiteRt
-from biobert_tf.export.trained import Trained
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 SIGNATURE: Final = "tokens"
 FLOAT: Final = "litert/model.tflite"
@@ -36,12 +36,12 @@ _FILES: Final[Mapping[LiteRt, Mapping[str, str]]] = {
 
 
 def save(
-    trained: Trained, served: Served, directory: Path, choice: LiteRt
+    loaded: Loaded[Any], served: Served, directory: Path, choice: LiteRt
 ) -> dict[str, Any]:
     """Writes the files of a model into the directory of its export.
 
     Args:
-        trained: The model as it was read.
+        loaded: The model as it was read.
         served: The model as it is exported, computing in float32.
         directory: Of the export.
         choice: Which files.
@@ -73,7 +73,7 @@ def save(
     return {
         "files": files,
         **saved_model.shapes({SIGNATURE: function})[SIGNATURE],
-        "example": _example(served, trained.tokenizer, trained.max_seq_length),
+        "example": _example(served, loaded.tokenizer, loaded.text.max_seq_length),
     }
 
 

@@ -9,21 +9,13 @@ import tensorflow as tf
 
 from biobert_tf.checkpoints import native
 from biobert_tf.common.version import __version__
-from biobert_tf.export.served import Served
 from biobert_tf.export.settings import DTYPES
-from biobert_tf.export.trained import Trained
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Served
 
 JSON: Final = "model_card.json"
 MARKDOWN: Final = "model_card.md"
 
-_TITLES: Final[Mapping[str, str]] = {
-    "encoder": "Vectors of biomedical text",
-    "masked_lm": "Masked words of biomedical text",
-    "ner": "Named entities of biomedical text",
-    "re": "Relations between biomedical entities",
-    "qa": "Answers to biomedical questions",
-    "yesno": "Yes or no to biomedical questions",
-}
 # Settings that say on what a model was trained.
 _DATA: Final = ("data_dir", "train_file", "input_file", "corpus_file", "task_name")
 _LICENCE: Final = (
@@ -40,7 +32,7 @@ _INT8: Final = (
 
 
 def make(
-    trained: Trained,
+    loaded: Loaded[Any],
     served: Served,
     signatures: Mapping[str, Any],
     litert: Mapping[str, Any],
@@ -48,26 +40,26 @@ def make(
     """Returns everything that is known of a model, ready for JSON.
 
     Args:
-        trained: As it was read.
-        served: As it is exported.
+        loaded: The model as it was read.
+        served: The model as it is exported.
         signatures: Types and shapes; see `saved_model.shapes`.
         litert: What is known of the files for LiteRT; see `litert.save`.
     """
-    settings, results = trained.settings, trained.results
+    settings, results = loaded.found.recorded, loaded.found.results
     return {
-        "title": _TITLES[served.kind],
+        "title": served.title,
         "kind": served.kind,
         "version": __version__,
         "tensorflow": tf.__version__,
-        "dtype": DTYPES[trained.precision.mixed_precision],
+        "dtype": DTYPES[loaded.device.mixed_precision],
         "parameters": sum(
             math.prod(weight.shape)
             for weight in native.extract(served.model.variables).values()
         ),
-        "labels": list(trained.labels),
-        "do_lower_case": trained.tokenizer.basic_tokenizer.do_lower_case,
-        "max_seq_length": trained.max_seq_length,
-        "checkpoint": trained.checkpoint.source.name,
+        "labels": list(served.labels),
+        "do_lower_case": loaded.tokenizer.basic_tokenizer.do_lower_case,
+        "max_seq_length": loaded.text.max_seq_length,
+        "checkpoint": loaded.found.checkpoint.source.name,
         "init_checkpoint": settings.get("init_checkpoint"),
         "data": {name: settings[name] for name in _DATA if settings.get(name)},
         "scores": {

@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from biobert_tf.export.served import Outputs, Served
 from biobert_tf.training import records
+from biobert_tf.training.served import Outputs, Served
 
 Function = Any
 """A concrete function of TensorFlow."""

@@ -1,39 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every task gives to be exported: a model, and how it takes text."""
-
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+"""What all served models share: features of records, matrices of answers."""
 
 import tensorflow as tf
 
-from biobert_tf.model import heads
-from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.records import FeatureSpec
 
-Outputs = Mapping[str, tf.Tensor]
 MODEL_INPUTS = ("input_ids", "input_mask", "segment_ids")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Served:
-    """A trained model as a server shows it.
-
-    Attributes:
-        kind: Name of the task.
-        model: With its weights.
-        text_inputs: Names of the strings `answer` takes, each a vector.
-        answer: Strings to tensors whose first axis is that of the strings.
-        score: Inputs of the model, int32 `[batch, length]`, to tensors.
-        specs: Features of the records of a training that `score` needs.
-        example: Strings to try the model on, by name of the input.
-    """
-
-    kind: str
-    model: heads.Model
-    text_inputs: Sequence[str]
-    answer: Callable[..., Outputs]
-    score: Callable[[dict[str, tf.Tensor]], Outputs]
-    specs: Specs
-    example: Mapping[str, Sequence[str]]
 
 
 def input_specs(max_seq_length: int) -> dict[str, FeatureSpec]:

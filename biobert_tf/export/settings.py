@@ -8,8 +8,6 @@ from typing import Literal
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import MixedPrecision, at_least, required, setting
 
-Kind = Literal["encoder", "masked_lm", "ner", "re", "qa", "yesno"]
-KindOrAuto = Literal["auto", "encoder", "masked_lm", "ner", "re", "qa", "yesno"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 LiteRt = Literal["none", "float", "int8", "both"]
 
@@ -34,7 +32,7 @@ class ExportConfig:
         "Trained model: the --output_dir of a run, or a released checkpoint."
     )
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
-    kind: KindOrAuto = setting(
+    kind: str = setting(
         "auto",
         "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto: what the weights "
         "are of.",

@@ -9,8 +9,8 @@ from typing import Final
 
 import tensorflow as tf
 
-from biobert_tf.export.served import Outputs
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.served import Outputs
 
 Score = Callable[[dict[str, tf.Tensor]], Outputs]
 """Maps the inputs of a model to tensors of as many rows."""

@@ -16,23 +16,18 @@ from typing import Final, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf import checkpoints
-from biobert_tf.checkpoints import native, released
 from biobert_tf.common import background
-from biobert_tf.common.settings import DeviceConfig, TextConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents.document import Passage
 from biobert_tf.ner import reading, task
 from biobert_tf.ner import sentences as raw_sentences
 from biobert_tf.ner.features import NerRecord
+from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.sentences import RawSentence
-from biobert_tf.training import precision
-from biobert_tf.training import reload as trained
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Batch, Inference, Row
 
-# What a model's settings must say.
-_NEEDED: Final = frozenset(("compat", "do_lower_case", "max_seq_length"))
 # Sorted by length together; few enough that the first results come soon.
 _MAX_HELD_WORDS: Final = 50_000
 
@@ -93,27 +88,21 @@ class Model:
         Raises:
             InputError: The directory holds no such model.
         """
-        settings = trained.read_settings(model_dir, _NEEDED, "run_ner.py")
-        labels = released.load_labels([model_dir]) or ()
-        if settings["compat"] == "fixed":
-            reading.require_bio(labels)
-        text = TextConfig(
-            do_lower_case=settings["do_lower_case"],
-            max_seq_length=settings["max_seq_length"],
-        )
-        parts = trained.load_parts(model_dir, text)
+        loaded = NER.load(model_dir, device)
+        if loaded.settings.compat == "fixed":
+            reading.require_bio(loaded.labels)
         # Windows as of `fixed`, whatever it was trained as: no word is lost.
         self.task = task.NerTask(
-            tokenizer=parts.tokenizer,
-            labels=labels,
-            max_seq_length=text.max_seq_length,
+            tokenizer=loaded.tokenizer,
+            labels=loaded.labels,
+            max_seq_length=loaded.text.max_seq_length,
             compat="fixed",
         )
         self._inference = inference
-        with inference.strategy.scope(), precision.policy(device):
-            self._model = self.task.build_model(parts.encoder_config, seed=0)
-            found = checkpoints.locate(model_dir).read()
-            native.assign(self._model.variables, found.weights, source=found.source)
+        with inference.strategy.scope():
+            self._model = loaded.build(
+                lambda config: self.task.build_model(config, seed=0)
+            )
         self._step = inference.compiled(self.step)
 
     def step(self, batch: Batch) -> dict[str, tf.Tensor]:

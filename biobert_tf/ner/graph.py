@@ -13,16 +13,18 @@ import tensorflow as tf
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export import word_windows
-from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
-from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
 from biobert_tf.ner import reading
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text.labels import chunks
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 
 class _Labels(NamedTuple):
@@ -242,25 +244,27 @@ def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
     )
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[NerConfig]) -> Served:
     """Returns a trained NER model, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit, or its labels are of another task.
     """
-    reading.require_bio(trained.labels)
+    reading.require_bio(loaded.labels)
     # NER does not read the pooler, and some checkpoints come without it.
-    model = trained.build(
-        lambda config: heads.TokenClassifier(config, len(trained.labels), seed=0),
+    model = loaded.build(
+        lambda config: heads.TokenClassifier(config, len(loaded.labels), seed=0),
         new_head=("bert/pooler",),
     )
-    graph = NerGraph(model, trained.tokenizer, trained.labels, trained.max_seq_length)
+    graph = NerGraph(model, loaded.tokenizer, loaded.labels, loaded.text.max_seq_length)
     return Served(
         kind="ner",
+        title="Named entities of biomedical text",
         model=model,
+        labels=loaded.labels,
         text_inputs=("text",),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(trained.max_seq_length),
+        specs=input_specs(loaded.text.max_seq_length),
         example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
     )

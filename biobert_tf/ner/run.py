@@ -14,13 +14,13 @@ from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text import words as ner_words
 from biobert_tf.training import finetune, records
-from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Data, Finished
 
 _LOG = logging.getLogger(__name__)
 
 
-def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
-    """Runs one NER experiment; returns its parts for more predictions.
+def run(settings: NerConfig) -> Finished[ner.NerTask]:
+    """Runs one NER experiment; returns its model for more predictions.
 
     Raises:
         InputError: Something given cannot be used.
@@ -44,7 +44,7 @@ def run(settings: NerConfig) -> tuple[ner.NerTask, Estimator]:
         # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
-    return task, estimator
+    return Finished(task, estimator, settings.stages.output_dir)
 
 
 def _announce(settings: NerConfig) -> None:
@@ -64,7 +64,7 @@ def _announce(settings: NerConfig) -> None:
 # --- files -------------------------------------------------------------------------
 
 
-def read_data(settings: NerConfig) -> finetune.Data:
+def read_data(settings: NerConfig) -> Data[NerExample]:
     """Reads the files of the stages to run: `train_dev`, `devel` and `test` `.tsv`.
 
     Raises:
@@ -80,7 +80,7 @@ def read_data(settings: NerConfig) -> finetune.Data:
             raise finetune.missing_file(path)
         return reading.read_examples(path, settings.compat, needs_labels)
 
-    return finetune.Data(
+    return Data(
         train=_read_train(settings) if stages.do_train else None,
         devel=read("devel.tsv", needs_labels=True) if stages.do_eval else None,
         test=read("test.tsv", needs_labels=False) if stages.do_predict else None,
@@ -106,7 +106,7 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
 # --- labels ------------------------------------------------------------------------
 
 
-def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
+def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
     """Returns the labels of the training data, or of the model that is given."""
     output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
@@ -124,7 +124,9 @@ def _labels(settings: NerConfig, data: finetune.Data) -> tuple[str, ...]:
     return known
 
 
-def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -> None:
+def _check_labels(
+    task: ner.NerTask, settings: NerConfig, data: Data[NerExample]
+) -> None:
     """Looks for labels the model cannot predict.
 
     After training here they are a fact of the data: a warning, and they count as
@@ -162,18 +164,18 @@ def _check_labels(task: ner.NerTask, settings: NerConfig, data: finetune.Data) -
 
 
 def annotate(
-    task: ner.NerTask, estimator: Estimator, sentences: Sequence[str], batch_size: int
+    model: Finished[ner.NerTask], sentences: Sequence[str], batch_size: int
 ) -> list[tuple[NerExample, ner.NerPrediction]]:
     """Finds the entities of raw sentences.
 
     What a word is says `text.words`.
 
     Args:
-        task: That the estimator was built from.
-        estimator: With trained weights.
+        model: What `run` returned.
         sentences: Plain text, one sentence each.
         batch_size: Sentences per step.
     """
+    task, estimator = model.task, model.estimator
     examples = [NerExample(tuple(ner_words.words(text)), None) for text in sentences]
     rows = task.featurize(examples)
     with tempfile.TemporaryDirectory() as directory:

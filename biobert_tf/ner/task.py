@@ -10,7 +10,7 @@ Shape suffixes: B batch, L sequence length, K labels.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -101,7 +101,7 @@ class NerTask:
             for record in featurizer.featurize(index, example)
         ]
 
-    def counts(self, records: Sequence[NerRecord]) -> dict[str, int]:
+    def counts(self, records: Iterable[NerRecord]) -> dict[str, int]:
         """Returns nothing: how many records a sentence makes is told by both."""
         return {}
 

@@ -13,13 +13,15 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
-from biobert_tf.export.trained import Trained
 from biobert_tf.export.windows import names_of
 from biobert_tf.model import heads
+from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.records import FeatureSpec
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 MASK: Final = "[MASK]"
 _NUM_BEST: Final = 10
@@ -126,27 +128,28 @@ class MaskedLmGraph:
         return Pieces(*(tf.gather(values, order) for values in merged))
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[PretrainingConfig]) -> Served:
     """Returns a trained masked language model, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit.
     """
     # Neither of the two is read.
-    model = trained.build(
+    model = loaded.build(
         lambda config: heads.PretrainingModel(config, seed=0),
         new_head=("cls/seq_relationship", "bert/pooler"),
     )
-    graph = MaskedLmGraph(model, trained.tokenizer, trained.max_seq_length)
-    most = trained.settings.get("max_predictions_per_seq", 20)
+    graph = MaskedLmGraph(model, loaded.tokenizer, loaded.text.max_seq_length)
+    most = loaded.settings.pairs.max_predictions_per_seq
     return Served(
         kind="masked_lm",
+        title="Masked words of biomedical text",
         model=model,
         text_inputs=("text",),
         answer=graph.answer,
         score=graph.score,
         specs={
-            **input_specs(trained.max_seq_length),
+            **input_specs(loaded.text.max_seq_length),
             "masked_lm_positions": FeatureSpec(most),
         },
         example={"text": ("Mutations of BRCA1 cause breast [MASK].",)},

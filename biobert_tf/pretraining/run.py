@@ -29,6 +29,7 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Finished
 from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
 
@@ -59,7 +60,7 @@ class _Parts:
         return None if self.tokenizer is None else Path(self.tokenizer.vocab_file)
 
 
-def run(settings: PretrainingConfig) -> Estimator | None:
+def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
     """Runs the stages that are asked for; returns what was trained or evaluated.
 
     Raises:
@@ -81,7 +82,8 @@ def run(settings: PretrainingConfig) -> Estimator | None:
     # A cluster must be joined before TensorFlow computes or reads anything.
     strategy = strategies.build_strategy(settings.device)
     task = _task(settings, parts, paths)
-    return _Pretraining(settings, parts, paths, task, strategy).execute(start, seconds)
+    run = _Pretraining(settings, parts, paths, task, strategy)
+    return Finished(task, run.execute(start, seconds), stages.output_dir)
 
 
 # --- before anything is computed -----------------------------------------------------

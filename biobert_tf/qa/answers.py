@@ -167,15 +167,20 @@ def of(settings: QaConfig, known: Collection[str]) -> Answers:
         return YesNoAnswers(known=known)
     return SpanAnswers(
         question_type=settings.question_type,
-        decoding=DecodingSettings(
-            do_lower_case=settings.text.do_lower_case,
-            n_best_size=settings.n_best_size,
-            max_answer_length=settings.max_answer_length,
-            version_2_with_negative=settings.version_2_with_negative,
-            null_score_diff_threshold=settings.null_score_diff_threshold,
-        ),
+        decoding=decoding_of(settings),
         lists=settings.lists,
         known=known,
+    )
+
+
+def decoding_of(settings: QaConfig) -> DecodingSettings:
+    """Returns the settings of a run that say what counts as an answer."""
+    return DecodingSettings(
+        do_lower_case=settings.text.do_lower_case,
+        n_best_size=settings.n_best_size,
+        max_answer_length=settings.max_answer_length,
+        version_2_with_negative=settings.version_2_with_negative,
+        null_score_diff_threshold=settings.null_score_diff_threshold,
     )
 
 

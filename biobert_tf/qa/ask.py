@@ -11,33 +11,28 @@ import dataclasses
 import itertools
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from biobert_tf.common import files
-from biobert_tf.common.settings import DeviceConfig, TextConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.qa import answers as qa_answers
 from biobert_tf.qa import bioasq_form, decoding, lists, reading, span_task, yesno_task
 from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa.contexts import NamedText, read_contexts
-from biobert_tf.qa.decoding import DecodingSettings, Prediction, WindowScores
+from biobert_tf.qa.decoding import Prediction, WindowScores
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.settings import AskConfig
+from biobert_tf.qa.problem import QA
+from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
 from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.training import records
-from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Record
 
-# What a model's settings must say.
-_NEEDED: Final = frozenset(
-    """
-    question_type do_lower_case max_seq_length doc_stride max_query_length n_best_size
-    max_answer_length version_2_with_negative null_score_diff_threshold list_threshold
-    use_number
-    """.split()  # noqa: SIM905  Eleven quoted words read worse.
-)
 # Characters of the text that are shown on either side of an answer.
 _SHOWN_AROUND: Final = 60
 
@@ -89,13 +84,13 @@ class Answerer:
     Attributes:
         estimator: With its weights.
         task: What it was trained for.
-        settings: How it was trained and answers, by the names of the flags.
+        settings: The settings of its training.
         batch_size: Windows per step.
     """
 
     estimator: Estimator
     task: span_task.SpanTask | yesno_task.YesNoTask
-    settings: dict[str, Any]
+    settings: QaConfig
     batch_size: int
 
     @classmethod
@@ -111,27 +106,23 @@ class Answerer:
             InputError: The directory holds no such model, or the devices cannot share
                 the batch.
         """
-        settings = trained.read_settings(model_dir, _NEEDED, "run_qa.py")
-        text = TextConfig(
-            do_lower_case=settings["do_lower_case"],
-            max_seq_length=settings["max_seq_length"],
-        )
-        parts = trained.load_parts(model_dir, text)
+        loaded = QA.load(model_dir, device)
+        settings = loaded.settings
         featurizer = Featurizer(
-            tokenizer=parts.tokenizer,
-            max_seq_length=text.max_seq_length,
-            doc_stride=settings["doc_stride"],
-            max_query_length=settings["max_query_length"],
+            tokenizer=loaded.tokenizer,
+            max_seq_length=loaded.text.max_seq_length,
+            doc_stride=settings.doc_stride,
+            max_query_length=settings.max_query_length,
         )
         task: span_task.SpanTask | yesno_task.YesNoTask
-        if settings["question_type"] == "yesno":
+        if settings.question_type == "yesno":
             weights = (1.0,) * len(yesno_task.LABELS)
             task = yesno_task.YesNoTask(
                 featurizer=featurizer, class_weights=weights, compat="fixed"
             )
         else:
             task = span_task.SpanTask(featurizer=featurizer, compat="fixed")
-        estimator = trained.estimator(task, parts, model_dir, device)
+        estimator = loaded.estimator(task)
         estimator.check_batch_size("predict_batch_size", batch_size)
         return cls(
             estimator=estimator, task=task, settings=settings, batch_size=batch_size
@@ -159,40 +150,33 @@ class Answerer:
         ]
         if not any(example.doc_tokens for example in examples):
             return []
-        scored = self._scored(examples)
         if isinstance(self.task, yesno_task.YesNoTask):
-            return [_decided(bioasq_yesno.decode(examples, scored))]
-        predictions = list(decoding.decode(examples, scored, self._decoding))
+            rows = self.task.featurize(examples)
+            scored = qa_answers.scored(rows.windows, self._outputs(rows), "logits")
+            decided = itertools.starmap(YesNoScores, scored)
+            return [_decided(bioasq_yesno.decode(examples, decided))]
+        windows = self.task.featurize(examples)
+        names = ("start_logits", "end_logits")
+        scored = qa_answers.scored(windows, self._outputs(windows), *names)
+        how = qa_answers.decoding_of(self.settings)
+        scores = itertools.starmap(WindowScores, scored)
+        predictions = list(decoding.decode(examples, scores, how))
         found = _ranked(texts, predictions)
-        if self.settings["question_type"] == "list":
+        if self.settings.question_type == "list":
             return self._chosen(question, predictions, found)
-        if self.settings["version_2_with_negative"]:
+        if self.settings.version_2_with_negative:
             found = _with_none(predictions, found)
         return found[:num_answers]
 
-    @property
-    def _decoding(self) -> DecodingSettings:
-        names = {field.name for field in dataclasses.fields(DecodingSettings)}
-        return DecodingSettings(**{name: self.settings[name] for name in names})
-
-    def _scored(self, examples: Sequence[YesNoExample]) -> Iterator[Any]:
-        """Yields the windows of all texts with the model's scores."""
-        rows = self.task.featurize(examples)
+    def _outputs(self, rows: Iterable[Record]) -> Iterator[Mapping[str, np.ndarray]]:
+        """Yields what the model says of rows, batch by batch."""
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "predict.tf_record"
             features = (row.features for row in rows)
             num_rows = records.write(path, features, self.task.specs)
-            batches = self.estimator.predict_batches(
+            yield from self.estimator.predict_batches(
                 [path], self.batch_size, num_records=num_rows
             )
-            windows = self.task.windows(rows)
-            if isinstance(self.task, yesno_task.YesNoTask):
-                scored = qa_answers.scored(windows, batches, "logits")
-                yield from itertools.starmap(YesNoScores, scored)
-            else:
-                names = ("start_logits", "end_logits")
-                scored = qa_answers.scored(windows, batches, *names)
-                yield from itertools.starmap(WindowScores, scored)
 
     def _chosen(
         self,
@@ -205,9 +189,7 @@ class Answerer:
             [dataclasses.asdict(answer) for answer in prediction.nbest]
             for prediction in predictions
         )
-        names = ("list_threshold", "use_number")
-        settings = lists.ListSettings(**{n: self.settings[n] for n in names})
-        chosen = lists.list_answers(pooled, question, settings)
+        chosen = lists.list_answers(pooled, question, self.settings.lists)
         by_text = {_key(answer.text): answer for answer in found}
         return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import Outputs, Served, input_specs, padded
+from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.text import NOTHING
-from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
 from biobert_tf.qa.graph_windows import (
     Contexts,
@@ -27,7 +26,10 @@ from biobert_tf.qa.graph_windows import (
     is_owner,
     is_shown,
 )
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 _SPACES = "[ \t\r\n\u202f]+"
 
@@ -250,24 +252,25 @@ def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
     return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[QaConfig]) -> Served:
     """Returns a trained model of answers, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit.
     """
-    model = trained.build(
+    model = loaded.build(
         lambda config: heads.SpanClassifier(config, seed=0), new_head=("bert/pooler",)
     )
-    settings = QaSettings.of(trained.settings, trained.max_seq_length)
-    graph = QaGraph(model, trained.tokenizer, settings)
+    settings = QaSettings.of(loaded.settings, loaded.text.max_seq_length)
+    graph = QaGraph(model, loaded.tokenizer, settings)
     return Served(
         kind="qa",
+        title="Answers to biomedical questions",
         model=model,
         text_inputs=("question", "context"),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(trained.max_seq_length),
+        specs=input_specs(loaded.text.max_seq_length),
         example={
             "question": ("Which gene is mutated in cystic fibrosis?",),
             "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),

@@ -6,8 +6,7 @@ windows, S best starts and ends.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import tensorflow as tf
 
@@ -35,22 +34,15 @@ class WindowSettings:
     max_query_length: int
 
     @classmethod
-    def of(cls, known: Mapping[str, Any], max_seq_length: int) -> Self:
+    def of(cls, settings: QaConfig, max_seq_length: int) -> Self:
         """Returns the settings of a training.
 
         Args:
-            known: By flag; those of run_qa.py stand for what is missing.
-            max_seq_length: Pieces of a window.
+            settings: The settings of the training.
+            max_seq_length: The most WordPieces of a window.
         """
         own = {field.name for field in dataclasses.fields(cls)} - {"max_seq_length"}
-        defaults = {
-            field.name: field.default
-            for field in dataclasses.fields(QaConfig)
-            if field.name in own
-        }
-        values: dict[str, Any] = {
-            name: known.get(name, default) for name, default in defaults.items()
-        }
+        values = {name: getattr(settings, name) for name in own}
         return cls(**values, max_seq_length=max_seq_length)
 
 

@@ -35,6 +35,7 @@ from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import class_weights, finetune
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Finished
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ _FREE_ON_RESUME: Final = (
 )
 
 
-def run(settings: QaConfig) -> Estimator:
+def run(settings: QaConfig) -> Finished[QaTask]:
     """Runs one experiment of question answering; returns its model for more.
 
     Raises:
@@ -69,8 +70,9 @@ def run(settings: QaConfig) -> Estimator:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
         examples[stage] = _read_test(settings, path)
-    return QaRun(
-        task=_task(settings, parts.tokenizer, examples.get(_TRAIN, ())),
+    task = _task(settings, parts.tokenizer, examples.get(_TRAIN, ()))
+    estimator = QaRun(
+        task=task,
         examples=examples,
         parts=parts,
         settings=settings,
@@ -81,6 +83,7 @@ def run(settings: QaConfig) -> Estimator:
         golden_files=golden_files,
         known=known,
     ).execute()
+    return Finished(task, estimator, settings.stages.output_dir)
 
 
 # --- files --------------------------------------------------------------------------
@@ -199,7 +202,7 @@ def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QaRun(finetune.Run):
+class QaRun(finetune.Run[Any, Any]):
     """A fine-tuning on questions.
 
     Attributes:
@@ -214,7 +217,9 @@ class QaRun(finetune.Run):
     golden_files: Sequence[Path]
     known: frozenset[str]
 
-    def _num_scheduled(self, examples: Sequence[Any], rows: finetune.Rows) -> int:
+    def _num_scheduled(
+        self, examples: Sequence[QaExample], rows: finetune.Rows[Any]
+    ) -> int:
         """Returns how many rows an epoch of the schedule has.
 
         PARITY(run_qa.py:main): the original counts questions, and so stops before it
@@ -226,8 +231,8 @@ class QaRun(finetune.Run):
         self,
         estimator: Estimator,
         stage: str,
-        examples: Sequence[Any],
-        rows: finetune.Rows,
+        examples: Sequence[QaExample],
+        rows: finetune.Rows[Any],
     ) -> dict[str, Any]:
         """Predicts, writes and scores the questions of one file."""
         _LOG.info(

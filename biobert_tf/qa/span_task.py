@@ -10,8 +10,8 @@ Shape suffixes: B batch, L sequence length.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ import tensorflow as tf
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.qa.features import Featurizer, Windows, shuffle_buffer
+from biobert_tf.qa.features import Featurizer, QaFeatures, Windows, shuffle_buffer
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.training.records import FeatureSpec, Specs
 from biobert_tf.training.task import Batch, Outputs
@@ -77,12 +77,11 @@ class SpanTask:
         """Returns the rows of all questions, which are made when they are read."""
         return Windows(self.featurizer, examples)
 
-    def windows(self, records: Any) -> Windows:
-        """Returns what the rows show: they are that themselves."""
-        windows: Windows = records
-        return windows
+    def windows(self, records: Iterable[QaFeatures]) -> Iterable[QaFeatures]:
+        """Returns the windows that the rows show: the rows themselves."""
+        return records
 
-    def counts(self, records: Any) -> dict[str, int]:
+    def counts(self, records: Iterable[QaFeatures]) -> dict[str, int]:
         """Returns nothing: the numbers of questions and rows say it all."""
         return {}
 

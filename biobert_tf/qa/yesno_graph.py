@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import Outputs, Served, input_specs
-from biobert_tf.export.trained import Trained
+from biobert_tf.export.served import input_specs
 from biobert_tf.model import heads
 from biobert_tf.qa.graph_windows import QaReader, WindowSettings
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno_reading import LABELS
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 
 class YesNoGraph:
@@ -91,31 +93,33 @@ def _outputs(evidence: tf.Tensor) -> Outputs:
     }
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[QaConfig]) -> Served:
     """Returns a trained model of yes and no, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit, or its labels are others.
     """
-    if trained.labels != LABELS:
+    if loaded.labels != LABELS:
         raise InputError.at(
-            trained.checkpoint.source,
+            loaded.found.checkpoint.source,
             None,
-            f"has the labels {' '.join(trained.labels)}; a model of yes/no questions "
+            f"has the labels {' '.join(loaded.labels)}; a model of yes/no questions "
             f"has {' '.join(LABELS)}",
         )
-    model = trained.build(
+    model = loaded.build(
         lambda config: heads.SequenceClassifier(config, len(LABELS), seed=0)
     )
-    settings = WindowSettings.of(trained.settings, trained.max_seq_length)
-    graph = YesNoGraph(model, trained.tokenizer, settings)
+    settings = WindowSettings.of(loaded.settings, loaded.text.max_seq_length)
+    graph = YesNoGraph(model, loaded.tokenizer, settings)
     return Served(
         kind="yesno",
+        title="Yes or no to biomedical questions",
         model=model,
+        labels=loaded.labels,
         text_inputs=("question", "context"),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(trained.max_seq_length),
+        specs=input_specs(loaded.text.max_seq_length),
         example={
             "question": ("Is cystic fibrosis caused by mutations in CFTR?",),
             "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),

@@ -8,8 +8,8 @@ The first arrow is `yesno_reading`, the fourth `yesno`; the numbers between are
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -107,12 +107,11 @@ class YesNoTask(SequenceClassification):
         """Returns the rows of all questions, which are made when they are read."""
         return YesNoRows(self.featurizer, examples)
 
-    def windows(self, records: Any) -> Windows:
-        """Returns what the rows show."""
-        windows: Windows = records.windows
-        return windows
+    def windows(self, records: Iterable[YesNoRow]) -> Iterable[QaFeatures]:
+        """Returns the windows that the rows show."""
+        return (row.window for row in records)
 
-    def counts(self, records: Any) -> dict[str, int]:
+    def counts(self, records: Iterable[YesNoRow]) -> dict[str, int]:
         """Returns nothing: the numbers of questions and rows say it all."""
         return {}
 

@@ -66,10 +66,11 @@ class Classifier:
             InputError: The directory holds no such model, or the devices cannot share
                 a batch.
         """
-        self.task, estimator = predict.load(path, device)
-        self._model = estimator.model
+        model = predict.load(path, device)
+        self.task = model.task
+        self._model = model.estimator.model
         self._inference = Inference(
-            batch_size=batch_size, strategy=estimator.strategy, device=device
+            batch_size=batch_size, strategy=model.estimator.strategy, device=device
         )
         self._step = self._inference.compiled(self.step)
 

@@ -12,22 +12,23 @@ all texts, M most entities of a text.
 import dataclasses
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
 import tensorflow as tf
 
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows
-from biobert_tf.export.served import Outputs, Served, input_specs
+from biobert_tf.export.served import input_specs
 from biobert_tf.export.text import Characters, Spans
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
-from biobert_tf.export.trained import Trained
 from biobert_tf.model import heads
 from biobert_tf.relations import graph_entities, reading
 from biobert_tf.relations.features import MARKERS
 from biobert_tf.relations.graph_entities import Entities
+from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Outputs, Served
 
 _LOG = logging.getLogger(__name__)
 
@@ -242,44 +243,46 @@ def _entity_pieces(
     return filled(first_E - row_starts_E, _FAR), filled(last_E - row_starts_E, -_FAR)
 
 
-def serve(trained: Trained) -> Served:
+def serve(loaded: Loaded[RelationConfig]) -> Served:
     """Returns a trained RE model, ready to be exported.
 
     Raises:
         InputError: Its weights do not fit.
     """
-    model = trained.build(
-        lambda config: heads.SequenceClassifier(config, len(trained.labels), seed=0)
+    model = loaded.build(
+        lambda config: heads.SequenceClassifier(config, len(loaded.labels), seed=0)
     )
     settings = ReSettings(
-        max_seq_length=trained.max_seq_length,
-        entity_markers=trained.settings.get("entity_markers", False),
-        is_marked=_is_marked(trained),
-        compat=trained.settings.get("compat", "fixed"),
+        max_seq_length=loaded.text.max_seq_length,
+        entity_markers=loaded.settings.entity_markers,
+        is_marked=_is_marked(loaded),
+        compat=loaded.settings.compat,
     )
-    graph = ReGraph(model, trained.tokenizer, trained.labels, settings)
+    graph = ReGraph(model, loaded.tokenizer, loaded.labels, settings)
     shown = "<< BRCA1 >>", "[[ cancer ]]"
     first, second = shown if settings.is_marked else ("@GENE$", "@DISEASE$")
     return Served(
         kind="re",
+        title="Relations between biomedical entities",
         model=model,
+        labels=loaded.labels,
         text_inputs=("text",),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(trained.max_seq_length),
+        specs=input_specs(loaded.text.max_seq_length),
         example={"text": (f"{first} is associated with {second} in adults.",)},
     )
 
 
-def _is_marked(trained: Trained) -> bool:
+def _is_marked(loaded: Loaded[RelationConfig]) -> bool:
     """Says whether a model was trained on SciBERT's files.
 
     Settings of `auto` do not; then the files do, if they are still there.
     """
-    form = trained.settings.get("data_format", "biobert")
-    if form != "auto":
+    form = loaded.settings.data_format
+    if form != "auto" or not loaded.found.recorded:
         return form == "scibert"
-    data_dir = Path(trained.settings["data_dir"])
+    data_dir = loaded.settings.stages.data_dir
     if data_dir.is_dir():
         return reading.detect(data_dir) == "scibert"
     _LOG.warning(

@@ -14,14 +14,13 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 import numpy as np
 
-from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, TextConfig
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import formats
 from biobert_tf.documents.detection import Format
 from biobert_tf.documents.document import Relation
@@ -29,19 +28,15 @@ from biobert_tf.relations import candidates, reading
 from biobert_tf.relations import task as relation
 from biobert_tf.relations.candidates import Candidate, PairType
 from biobert_tf.relations.features import RelationRecord
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import Placeholders, RePredictConfig
 from biobert_tf.training import records
-from biobert_tf.training import reload as trained
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Finished
 
 _LOG = logging.getLogger(__name__)
-
-# What a model's settings must say.
-_NEEDED: Final = frozenset(
-    ("task_name", "negative_label", "entity_markers", "do_lower_case", "max_seq_length")
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +77,8 @@ def predict(settings: RePredictConfig) -> Summary:
         )
     document_format = formats.with_relations(settings.input, settings.input_format)
     _require_places(settings, document_format)
-    task, estimator = load(settings.model, settings.device)
+    model = load(settings.model, settings.device)
+    task, estimator = model.task, model.estimator
     estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
     names = _names(settings.relation_names, task.relation_set)
     source = _Source(settings.input, document_format, pairs, settings.placeholders)
@@ -245,9 +241,7 @@ def _names(text: str, relation_set: RelationSet) -> dict[str, str]:
     return names
 
 
-def load(
-    model_dir: Path, device: DeviceConfig
-) -> tuple[relation.RelationTask, Estimator]:
+def load(model_dir: Path, device: DeviceConfig) -> Finished[relation.RelationTask]:
     """Returns a model that `run_re.py` has trained, ready to predict.
 
     Args:
@@ -257,20 +251,15 @@ def load(
     Raises:
         InputError: The directory holds no such model.
     """
-    settings = trained.read_settings(model_dir, _NEEDED, "run_re.py")
-    labels = released.load_labels([model_dir]) or ()
-    text = TextConfig(
-        do_lower_case=settings["do_lower_case"],
-        max_seq_length=settings["max_seq_length"],
-    )
-    parts = trained.load_parts(model_dir, text)
-    name = settings["task_name"]
+    loaded = RELATIONS.load(model_dir, device)
+    settings, labels = loaded.settings, loaded.labels
     task = relation.RelationTask(
-        tokenizer=parts.tokenizer,
-        relation_set=SETS.get(name) or custom(labels, settings["negative_label"]),
-        max_seq_length=text.max_seq_length,
-        entity_markers=settings["entity_markers"],
+        tokenizer=loaded.tokenizer,
+        relation_set=SETS.get(settings.task_name)
+        or custom(labels, settings.negative_label),
+        max_seq_length=loaded.text.max_seq_length,
+        entity_markers=settings.entity_markers,
         class_weights=(1.0,) * len(labels),
         compat="fixed",
     )
-    return task, trained.estimator(task, parts, model_dir, device)
+    return Finished(task, loaded.estimator(task), model_dir)

@@ -16,13 +16,13 @@ from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import RelationConfig, RelationFormat
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import class_weights, finetune, run_directory
-from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Data, Finished
 
 _LOG = logging.getLogger(__name__)
 
 
-def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
-    """Runs one RE experiment; returns its parts for more predictions.
+def run(settings: RelationConfig) -> Finished[relation.RelationTask]:
+    """Runs one RE experiment; returns its model for more predictions.
 
     Raises:
         InputError: Something given cannot be used.
@@ -56,7 +56,7 @@ def run(settings: RelationConfig) -> tuple[relation.RelationTask, Estimator]:
         # PARITY(run_re.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
-    return task, estimator
+    return Finished(task, estimator, settings.stages.output_dir)
 
 
 def _require_markers(tokenizer: FullTokenizer) -> None:
@@ -98,7 +98,9 @@ def _require_same_form(settings: RelationConfig) -> None:
 # --- files -------------------------------------------------------------------------
 
 
-def read_data(settings: RelationConfig, relation_set: RelationSet) -> finetune.Data:
+def read_data(
+    settings: RelationConfig, relation_set: RelationSet
+) -> Data[RelationExample]:
     """Reads the files of the stages to run: `train`, `dev` and `test`.
 
     Raises:
@@ -112,7 +114,7 @@ def read_data(settings: RelationConfig, relation_set: RelationSet) -> finetune.D
             _require(stages.data_dir, split), data_format, relation_set, needs_labels
         )
 
-    return finetune.Data(
+    return Data(
         train=read("train", needs_labels=True) if stages.do_train else None,
         devel=read("dev", needs_labels=True) if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,

@@ -10,7 +10,7 @@ Shape suffixes: N examples, K labels.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -93,11 +93,12 @@ class RelationTask(SequenceClassification):
         )
         return [featurizer.featurize(example) for example in examples]
 
-    def counts(self, records: Sequence[RelationRecord]) -> dict[str, int]:
+    def counts(self, records: Iterable[RelationRecord]) -> dict[str, int]:
         """Returns how many sentences were too long, and cut around their entities."""
+        held = list(records)
         return {
-            "cut": sum(record.is_cut for record in records),
-            "windowed": sum(record.is_windowed for record in records),
+            "cut": sum(record.is_cut for record in held),
+            "windowed": sum(record.is_windowed for record in held),
         }
 
     def shuffle_buffer(self, num_records: int) -> int:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -44,14 +44,30 @@ class Score(Protocol):
         """Returns everything by name, ready for JSON."""
 
 
-class Rows(Sized, Iterable[Any], Protocol):
-    """The records of a stage, each with `features`; read several times, and counted.
+class Record(Protocol):
+    """One row of model input."""
 
-    A list, or something that makes them anew whenever they are read.
+    @property
+    def features(self) -> records.Features:
+        """Returns the row as a TFRecord stores it, by name."""
+
+
+ExampleT = TypeVar("ExampleT")
+ExampleT_contra = TypeVar("ExampleT_contra", contravariant=True)
+RecordT = TypeVar("RecordT", bound=Record)
+RecordT_co = TypeVar("RecordT_co", bound=Record, covariant=True)
+PredictionT = TypeVar("PredictionT")
+TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
+
+
+class Rows(Sized, Iterable[RecordT_co], Protocol[RecordT_co]):
+    """The records of a stage, which are read several times, and counted.
+
+    A list, or something that makes the records anew whenever they are read.
     """
 
 
-class FinetuningTask(Task, Protocol):
+class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
     """A task that is fine-tuned on examples: what `Task` is and more."""
 
     @property
@@ -66,43 +82,56 @@ class FinetuningTask(Task, Protocol):
     def new_head(self) -> Collection[str]:
         """Returns the variables a pre-trained checkpoint does not have."""
 
-    def featurize(self, examples: Sequence[Any]) -> Rows:
+    def featurize(self, examples: Sequence[ExampleT_contra]) -> Rows[RecordT]:
         """Returns the records of all examples."""
 
-    def counts(self, records: Any) -> dict[str, int]:
-        """Returns what else than their number is worth knowing of records."""
+    def counts(self, records: Iterable[RecordT]) -> dict[str, int]:
+        """Returns what is worth knowing of records, beside their number."""
 
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns among how many records the next of a training is drawn."""
 
 
-class TextTask(FinetuningTask, Protocol):
+class TextTask(
+    FinetuningTask[ExampleT_contra, RecordT],
+    Protocol[ExampleT_contra, RecordT, PredictionT],
+):
     """A task whose predictions are held in memory, and decoded to text."""
+
+    def featurize(self, examples: Sequence[ExampleT_contra]) -> Sequence[RecordT]:
+        """Returns the records of all examples."""
 
     def decode(
         self,
-        examples: Sequence[Any],
-        records: Any,
+        examples: Sequence[ExampleT_contra],
+        records: Sequence[RecordT],
         predictions: Mapping[str, np.ndarray],
-    ) -> list[Any]:
+    ) -> list[PredictionT]:
         """Returns one prediction per example."""
 
-    def is_labelled(self, examples: Sequence[Any]) -> bool:
+    def is_labelled(self, examples: Sequence[ExampleT_contra]) -> bool:
         """Says whether predictions for `examples` can be scored."""
 
     def score(
-        self, examples: Sequence[Any], predictions: Sequence[Any], seed: int
+        self,
+        examples: Sequence[ExampleT_contra],
+        predictions: Sequence[PredictionT],
+        seed: int,
     ) -> Score:
         """Returns the scores of labelled examples."""
 
-    def report(self, examples: Sequence[Any], predictions: Sequence[Any]) -> str:
+    def report(
+        self,
+        examples: Sequence[ExampleT_contra],
+        predictions: Sequence[PredictionT],
+    ) -> str:
         """Returns the scores of labelled examples as the field prints them."""
 
     def prediction_files(
         self,
-        examples: Sequence[Any],
-        records: Any,
-        predictions: Sequence[Any],
+        examples: Sequence[ExampleT_contra],
+        records: Sequence[RecordT],
+        predictions: Sequence[PredictionT],
         arrays: Mapping[str, np.ndarray],
     ) -> dict[str, str | None]:
         """Returns the text of every file a prediction writes, by file name.
@@ -112,20 +141,35 @@ class TextTask(FinetuningTask, Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Data:
+class Data(Generic[ExampleT]):
     """The examples of a set; None where a stage is not run."""
 
-    train: Sequence[Any] | None
-    devel: Sequence[Any] | None
-    test: Sequence[Any] | None
+    train: Sequence[ExampleT] | None
+    devel: Sequence[ExampleT] | None
+    test: Sequence[ExampleT] | None
 
-    def stages(self) -> dict[str, Sequence[Any]]:
+    def stages(self) -> dict[str, Sequence[ExampleT]]:
         """Returns the examples of the stages that are run, by name, in order."""
         return {stage: held for stage, held in vars(self).items() if held is not None}
 
 
+@dataclasses.dataclass(frozen=True)
+class Finished(Generic[TaskT_co]):
+    """What every run returns: its model, ready for more.
+
+    Attributes:
+        task: What was learned.
+        estimator: The model, with its weights.
+        directory: The output directory.
+    """
+
+    task: TaskT_co
+    estimator: Estimator
+    directory: Path
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run(abc.ABC):
+class Run(abc.ABC, Generic[ExampleT, RecordT]):
     """One fine-tuning, wired together; a subclass says how it predicts.
 
     Attributes:
@@ -138,8 +182,8 @@ class Run(abc.ABC):
         free: Settings that may change when the run goes on, beside those of all runs.
     """
 
-    task: FinetuningTask
-    examples: Mapping[str, Sequence[Any]]
+    task: FinetuningTask[ExampleT, RecordT]
+    examples: Mapping[str, Sequence[ExampleT]]
     parts: released.Released
     settings: config.ScriptConfig
     row_norm: RowNorm
@@ -212,7 +256,11 @@ class Run(abc.ABC):
     # --- stages --------------------------------------------------------------------
 
     def _train(
-        self, estimator: Estimator, examples: Sequence[Any], rows: Rows, step: int
+        self,
+        estimator: Estimator,
+        examples: Sequence[ExampleT],
+        rows: Rows[RecordT],
+        step: int,
     ) -> tuple[int, dict[str, Any]]:
         """Trains what is left to train; returns the step reached, and the schedule."""
         path = self._write_records(estimator, _TRAIN, _TRAIN, rows)
@@ -242,7 +290,7 @@ class Run(abc.ABC):
             )
         return step, numbers
 
-    def _num_scheduled(self, examples: Sequence[Any], rows: Rows) -> int:
+    def _num_scheduled(self, examples: Sequence[ExampleT], rows: Rows[RecordT]) -> int:
         """Returns how many rows an epoch of the schedule has."""
         return len(rows)
 
@@ -268,7 +316,11 @@ class Run(abc.ABC):
 
     @abc.abstractmethod
     def _predict(
-        self, estimator: Estimator, stage: str, examples: Sequence[Any], rows: Rows
+        self,
+        estimator: Estimator,
+        stage: str,
+        examples: Sequence[ExampleT],
+        rows: Rows[RecordT],
     ) -> dict[str, Any]:
         """Predicts the examples of a stage, scores them and writes the files."""
 
@@ -278,7 +330,7 @@ class Run(abc.ABC):
         """Returns what is known of all stages together, in the form of one."""
         return {}
 
-    def _featurize(self, stage: str, examples: Sequence[Any]) -> Rows:
+    def _featurize(self, stage: str, examples: Sequence[ExampleT]) -> Rows[RecordT]:
         """Returns the records of a stage."""
         try:
             return self.task.featurize(examples)
@@ -287,7 +339,7 @@ class Run(abc.ABC):
             raise InputError(f"{stage} file, {error}") from None
 
     def _write_records(
-        self, estimator: Estimator, stage: str, name: str, rows: Rows
+        self, estimator: Estimator, stage: str, name: str, rows: Rows[RecordT]
     ) -> Path:
         """Writes `<name>.tf_record`; every worker reads its own copy.
 
@@ -306,13 +358,17 @@ class Run(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextRun(Run):
+class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
     """A fine-tuning whose examples and predictions fit into memory."""
 
-    task: TextTask
+    task: TextTask[ExampleT, RecordT, PredictionT]
 
     def _predict(
-        self, estimator: Estimator, stage: str, examples: Sequence[Any], rows: Rows
+        self,
+        estimator: Estimator,
+        stage: str,
+        examples: Sequence[ExampleT],
+        rows: Rows[RecordT],
     ) -> dict[str, Any]:
         """Predicts and scores the examples; writes the files of the test stage."""
         name, batch_size = ("predict", self.settings.finetuning.predict_batch_size)
@@ -321,7 +377,8 @@ class TextRun(Run):
         _LOG.info("predicting %s: %d examples", stage, len(examples))
         path = self._write_records(estimator, stage, name, rows)
         arrays = estimator.predict([path], batch_size)
-        predictions = self.task.decode(examples, rows, arrays)
+        held = list(rows)
+        predictions = self.task.decode(examples, held, arrays)
         results: dict[str, Any] = {}
         if self.task.is_labelled(examples):
             results["metrics"] = self.task.metrics(arrays, batch_size)
@@ -330,7 +387,7 @@ class TextRun(Run):
             if estimator.is_chief:
                 print(f"\n{stage}\n{self.task.report(examples, predictions)}")
         if stage == "test" and estimator.is_chief:
-            texts = self.task.prediction_files(examples, rows, predictions, arrays)
+            texts = self.task.prediction_files(examples, held, predictions, arrays)
             for file_name, text in texts.items():
                 if text is None:
                     (self.settings.stages.output_dir / file_name).unlink(

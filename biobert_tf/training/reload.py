@@ -1,67 +1,213 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model in the directory of a finished run, or exported, made ready to predict."""
+"""A trained model, read back: its weights, its vocabulary, and how it was trained."""
 
-from collections.abc import Collection
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import released
+from biobert_tf.checkpoints import Checkpoint, Place, native, released
 from biobert_tf.common import files
+from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, RunConfig, TextConfig
-from biobert_tf.training import run_directory
+from biobert_tf.model import heads
+from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import precision, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.problem import Problem
 from biobert_tf.training.task import Task
 
+SettingsT = TypeVar("SettingsT")
+ModelT = TypeVar("ModelT", bound=heads.Model)
 
-def read_settings(
-    model_dir: Path, needed: Collection[str], script: str
-) -> dict[str, Any]:
-    """Returns the settings that a model was trained with, by the names of the flags.
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What lies at a path: a checkpoint, and what a run has recorded beside it.
+
+    Attributes:
+        place: The checkpoint.
+        recorded: The settings of the run, flag name to value; none where no run of
+            ours has written the checkpoint.
+        labels: What the model predicts, in the order of the ids; none of an encoder.
+    """
+
+    place: Place
+    recorded: Mapping[str, object]
+    labels: tuple[str, ...]
+
+    @functools.cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Returns the weights, which are read once.
+
+        Raises:
+            InputError: There is no checkpoint, or it is damaged.
+        """
+        return self.place.read()
+
+    @property
+    def is_classifier(self) -> bool:
+        """Says whether the weights score labels, of words or of texts.
+
+        Raises:
+            InputError: They do, and the labels are unknown.
+        """
+        if "output_weights" not in self.checkpoint.weights:
+            return False
+        if not self.labels:
+            raise InputError.at(
+                self.checkpoint.source,
+                None,
+                "the model's labels are unknown: there is no labels.json beside it; "
+                'add one, {"labels": ["O", "B", "I"]} in the order of the ids',
+            )
+        return True
+
+    @functools.cached_property
+    def results(self) -> Mapping[str, Any]:
+        """Returns what the run wrote to results.json; nothing if there is none.
+
+        Raises:
+            InputError: The file is not JSON.
+        """
+        path = self.place.beside(run_directory.RESULTS_FILE)
+        return files.read_json(path) if path else {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loaded(Generic[SettingsT]):
+    """A trained model, read and checked, but not built.
+
+    Attributes:
+        found: The checkpoint and what lies beside it.
+        encoder_config: The sizes of the encoder.
+        tokenizer: Text to WordPieces, with the model's vocabulary.
+        text: The case, and the most WordPieces of a row.
+        settings: The settings of the training, or of a run that predicts with it.
+        device: Where to compute, and in which precision.
+    """
+
+    found: Found
+    encoder_config: EncoderConfig
+    tokenizer: FullTokenizer
+    text: TextConfig
+    settings: SettingsT
+    device: DeviceConfig
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns what the model predicts, in the order of the ids."""
+        return self.found.labels
+
+    def build(
+        self, build: Callable[[EncoderConfig], ModelT], new_head: Collection[str] = ()
+    ) -> ModelT:
+        """Builds a model and gives it the weights.
+
+        Args:
+            build: Makes a model of these sizes.
+            new_head: Variables that may be missing, because nothing reads them.
+
+        Raises:
+            InputError: Weights are missing or of other shapes.
+        """
+        with precision.policy(self.device):
+            model = build(self.encoder_config)
+        native.assign(
+            model.variables,
+            self.found.checkpoint.weights,
+            source=self.found.checkpoint.source,
+            new_head=new_head,
+        )
+        return model
+
+    def estimator(self, task: Task) -> Estimator:
+        """Returns the estimator of a task with the model's weights.
+
+        Raises:
+            InputError: The weights are not those of the task.
+        """
+        made = Estimator(
+            task,
+            self.encoder_config,
+            strategy=strategies.build_strategy(self.device),
+            device=self.device,
+            run=RunConfig(),
+            model_dir=self.found.place.path,
+        )
+        made.initialize(self.found.checkpoint)
+        return made
+
+
+def find(path: Path) -> Found:
+    """Returns the checkpoint at a path with what a run has recorded beside it.
 
     Args:
-        model_dir: The output directory of a run, or an export of it.
-        needed: Those that must be there.
-        script: Whose model it has to be.
+        path: As for `checkpoints.locate`.
 
     Raises:
-        InputError: The directory holds no such model.
+        InputError: A file beside the checkpoint is malformed.
     """
-    path = checkpoints.locate(model_dir).beside(run_directory.SETTINGS_FILE)
-    settings = files.read_json(path) if path else {}
-    if not settings.keys() >= set(needed) or not released.load_labels([model_dir]):
-        raise InputError.at(
-            model_dir, None, f"holds no model of {script}; give its --output_dir"
-        )
-    return settings
-
-
-def load_parts(model_dir: Path, text: TextConfig) -> released.Released:
-    """Returns the sizes and the vocabulary of a trained model.
-
-    Raises:
-        InputError: As `released.load`.
-    """
-    return released.load(text, ModelConfig(init_checkpoint=model_dir), model_dir)
-
-
-def estimator(
-    task: Task, parts: released.Released, model_dir: Path, device: DeviceConfig
-) -> Estimator:
-    """Returns the estimator of a task with the weights of a trained model.
-
-    Raises:
-        InputError: The weights are not those of the task.
-    """
-    made = Estimator(
-        task,
-        parts.encoder_config,
-        strategy=strategies.build_strategy(device),
-        device=device,
-        run=RunConfig(),
-        model_dir=model_dir,
+    place = checkpoints.locate(path)
+    file = place.beside(run_directory.SETTINGS_FILE)
+    return Found(
+        place=place,
+        recorded=files.read_json(file) if file else {},
+        labels=released.load_labels([path]) or (),
     )
-    made.initialize(checkpoints.locate(model_dir).read())
-    return made
+
+
+def load(
+    found: Found,
+    problem: Problem[SettingsT],
+    device: DeviceConfig,
+    *,
+    do_lower_case: bool | None = None,
+    max_seq_length: int | None = None,
+) -> Loaded[SettingsT]:
+    """Reads the vocabulary, the sizes and the settings of a model.
+
+    Args:
+        found: The checkpoint.
+        problem: The problem that the model solves.
+        device: Where to compute, and in which precision.
+        do_lower_case: Default: as it was recorded, else false.
+        max_seq_length: Default: as it was recorded, else as the problem says.
+
+    Raises:
+        InputError: A file beside the checkpoint is missing or malformed, or does not
+            fit the others.
+    """
+    path = found.place.path
+    source = found.place.beside(run_directory.SETTINGS_FILE) or path
+    folder = str(found.place.folder)
+    places = {"output_dir": folder, "data_dir": folder}
+    settings = config.from_dict(
+        problem.settings, found.recorded, source, **{**places, **problem.unknown}
+    )
+    known = config.from_dict(TextConfig, found.recorded, source)
+    model = ModelConfig(init_checkpoint=path)
+    if do_lower_case is None:
+        do_lower_case = known.do_lower_case
+    if max_seq_length is None:
+        is_recorded = "max_seq_length" in found.recorded
+        max_seq_length = known.max_seq_length if is_recorded else problem.max_seq_length
+    if max_seq_length is None:
+        shortest = TextConfig(max_seq_length=3)
+        sizes, _ = released.load_config(shortest, model, path)
+        max_seq_length = sizes.max_position_embeddings
+    text = TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length)
+    parts = released.load(text, model, path)
+    return Loaded(
+        found=found,
+        encoder_config=parts.encoder_config,
+        tokenizer=parts.tokenizer,
+        text=text,
+        settings=settings,
+        device=device,
+    )

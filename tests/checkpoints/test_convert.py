@@ -10,6 +10,7 @@ import pytest
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, tf1
 from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
+from biobert_tf.cli import main as cli
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 
@@ -212,14 +213,15 @@ def test_vocabulary_of_a_tokenizer(released, tmp_path):
     assert config["do_lower_case"] is True
 
 
-def test_settings_are_carried_over(released, tmp_path):
+def test_settings_are_carried_over(released, tmp_path, capsys):
     folder = released("classifier")
     (folder / "labels.json").write_text(json.dumps({"labels": ["O", "no", "x"]}))
     settings = {"task_name": "custom", "do_lower_case": True, "seed": 7}
     (folder / "settings.json").write_text(json.dumps(settings))
-    report = convert.convert(folder, tmp_path / "hf")
+    cli.main(["biobert", "convert", f"--from={folder}", f"--to={tmp_path / 'hf'}"])
     # They say that the label O is a relation's, and how text is cut.
-    assert "BertForSequenceClassification, do_lower_case=True" in report
+    shown = capsys.readouterr().out
+    assert "BertForSequenceClassification, do_lower_case=True" in shown
     report = convert.convert(tmp_path / "hf", tmp_path / "hf2")
     assert "BertForSequenceClassification, do_lower_case=True" in report
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")

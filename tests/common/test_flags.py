@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.cli import main as cli
 from biobert_tf.common import flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
+from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import settings as qa_config
+from biobert_tf.qa.problem import QA
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.settings import RelationConfig
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +77,7 @@ RELATION = {
 
 # run_qa.py of dmis-lab/biobert; do_lower_case is true there too, and verbose_logging,
 # which prints answers that cannot be aligned, is none of ours.
-QA = {
+ORIGINAL_QA = {
     **{name: value for name, value in ORIGINAL.items() if name != "do_eval"},
     "do_train": False,
     "do_predict": False,
@@ -100,7 +102,7 @@ QA = {
 
 
 def parse(*words):
-    return flags.parse(NerConfig, ["run_ner.py", *words], cli.NER_DEFAULTS)
+    return flags.parse(NerConfig, ["run_ner.py", *words], NER.defaults)
 
 
 def parsed(*words):
@@ -114,16 +116,16 @@ def test_names_and_defaults():
 
 def test_names_and_defaults_of_relation_extraction():
     argv = ["run_re.py", *REQUIRED, "--task_name=gad", "--do_eval"]
-    settings = flags.parse(RelationConfig, argv, cli.RE_DEFAULTS)
+    settings = flags.parse(RelationConfig, argv, RELATIONS.defaults)
     paths = {"data_dir": "in", "output_dir": "out"}
     assert config.to_dict(settings) == paths | RELATION | {"do_eval": True}
 
 
 def test_names_and_defaults_of_question_answering():
     argv = ["run_qa.py", "--output_dir=out", "--do_predict", "--predict_file=q.json"]
-    settings = flags.parse(qa_config.QaConfig, argv, cli.QA_DEFAULTS)
+    settings = flags.parse(qa_config.QaConfig, argv, QA.defaults)
     given = {"output_dir": "out", "do_predict": True, "predict_file": "q.json"}
-    assert config.to_dict(settings) == QA | given
+    assert config.to_dict(settings) == ORIGINAL_QA | given
 
 
 def test_defaults_of_the_class_where_the_script_has_none():
@@ -238,7 +240,7 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("config_type, words", CONFIGS)
-@pytest.mark.parametrize("defaults", [{}, cli.NER_DEFAULTS | {"do_predict": False}])
+@pytest.mark.parametrize("defaults", [{}, NER.defaults | {"do_predict": False}])
 def test_the_flags_of_a_config_give_it_again(config_type, words, defaults):
     settings = flags.parse(config_type, ["x.py", *words])
     again = ["x.py", *flags.to_argv(settings)]

@@ -16,7 +16,7 @@ import re_toys
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from biobert_tf import exporting
+from biobert_tf.cli import exporting
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
@@ -30,6 +30,7 @@ from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Finished
 
 TEXTS = [
     "aspirin\u00ad helps with nephritis .",
@@ -99,7 +100,7 @@ def annotated(model):
     from biobert_tf import checkpoints
 
     estimator.initialize(checkpoints.locate(model).read())
-    return ner_run.annotate(task, estimator, TEXTS, batch_size=4)
+    return ner_run.annotate(Finished(task, estimator, model), TEXTS, batch_size=4)
 
 
 def test_a_stranger_finds_what_the_annotator_finds(model, exported):

@@ -13,12 +13,16 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from biobert_tf import exporting
+from biobert_tf import problems
+from biobert_tf.cli import exporting
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
-from biobert_tf.export import litert, model_card, saved_model, trained
+from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.export import litert, model_card, saved_model
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
+from biobert_tf.ner.problem import NER
+from biobert_tf.training import reload
 
 ROOT = Path(__file__).parents[2]
 # Wide enough for weights to be most of a file and to be quantised: LiteRT leaves
@@ -96,11 +100,10 @@ def converted(tmp_path_factory):
     @functools.cache
     def inner(kind):
         folder = tmp_path_factory.mktemp(kind)
-        config = ExportConfig(
-            model=write_model(folder / "model", kind), output=folder, kind=kind
-        )
-        found = trained.load(config)
-        served = exporting._SERVE[kind](found)
+        problem = problems.of_kind(kind)
+        model = write_model(folder / "model", kind)
+        found = reload.load(reload.find(model), problem, DeviceConfig())
+        served = problem.serve(found)
         card = litert.save(found, served, folder, "both")
         return folder, saved_model.tokens_function(served, served.score), card
 
@@ -249,8 +252,8 @@ def test_int8_is_small_because_its_weights_are_int8(kind, converted):
 )
 def test_the_files_that_were_asked_for(choice, names, converted, monkeypatch, tmp_path):
     folder, _, _ = converted("ner")
-    found = trained.load(ExportConfig(model=folder / "model", output=tmp_path))
-    served = exporting._SERVE["ner"](found)
+    found = reload.load(reload.find(folder / "model"), NER, DeviceConfig())
+    served = NER.serve(found)
     monkeypatch.setattr(litert, "_converted", lambda source, weights: weights.encode())
     card = litert.save(found, served, tmp_path, choice)
     assert list(card.get("files", {})) == names

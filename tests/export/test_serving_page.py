@@ -9,7 +9,7 @@ import ner_toys
 import pytest
 import serving_stand_in
 
-from biobert_tf import exporting
+from biobert_tf.cli import exporting
 from biobert_tf.common import files
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads

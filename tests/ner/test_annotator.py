@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import dataclasses
 import itertools
 
 import ner_toys as toys
@@ -7,7 +6,6 @@ import numpy as np
 import pytest
 
 from biobert_tf.cli import main as cli
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.corpora import reading
@@ -15,9 +13,9 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import Passage
 from biobert_tf.ner import annotator as ner_annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
+from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.training import records
-from biobert_tf.training import reload as trained
 
 CPU = DeviceConfig(strategy="cpu")
 TEXTS = [
@@ -79,10 +77,7 @@ def test_as_the_estimator_predicts(model, annotator, tmp_path):
     words = [["Liver", "helps", "with", "aspirins"] * 9, ["aspirin", "."], ["Liver"]]
     examples = [NerExample(tuple(each), None) for each in words]
     rows = task.featurize(examples)
-    parts = trained.load_parts(
-        model, dataclasses.replace(trained_text(model), max_seq_length=12)
-    )
-    estimator = trained.estimator(task, parts, model, CPU)
+    estimator = NER.load(model, CPU).estimator(task)
     path = tmp_path / "predict.tf_record"
     records.write(path, (row.features for row in rows), task.specs)
     expected = task.decode(examples, rows, estimator.predict([path], 8))
@@ -93,13 +88,6 @@ def test_as_the_estimator_predicts(model, annotator, tmp_path):
         for mine, theirs in zip(entities, prediction.entities, strict=True):
             assert text[: mine.start].count(" ") == theirs.start
             assert mine.probability == pytest.approx(theirs.probability, abs=1e-5)
-
-
-def trained_text(model):
-    from biobert_tf.common.settings import TextConfig
-
-    settings = files.read_json(model / "settings.json")
-    return TextConfig(do_lower_case=settings["do_lower_case"])
 
 
 def test_passages_keep_their_offsets(annotator):

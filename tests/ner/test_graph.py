@@ -1,6 +1,7 @@
 """Entities found inside a graph are those that `ner.run.annotate` finds."""
 
 import random
+from pathlib import Path
 
 import ner_toys
 import numpy as np
@@ -16,6 +17,7 @@ from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.finetune import Finished
 
 UNTYPED = ("O", "B", "I")
 ORDER = ("I-Dis", "O", "B-Chem", "X", "B-Dis", "[CLS]")
@@ -54,7 +56,9 @@ class World:
         from biobert_tf.ner import run as ner_run
 
         found = {name: values.numpy() for name, values in self.answer(texts).items()}
-        wanted = ner_run.annotate(self.task, self.estimator, texts, batch_size=4)
+        wanted = ner_run.annotate(
+            Finished(self.task, self.estimator, Path()), texts, batch_size=4
+        )
         num_entities = 0
         for i, (text, (example, prediction)) in enumerate(
             zip(texts, wanted, strict=True)

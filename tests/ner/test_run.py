@@ -385,10 +385,10 @@ def test_clipping_is_that_of_the_mode(toy, monkeypatch, compat, row_norm):
 
 def test_annotate(trained, corpus, tmp_path):
     settings = flags.parse(NerConfig, predict_argv(trained, corpus, tmp_path))
-    task, estimator = ner_run.run(settings)
+    model = ner_run.run(settings)
     text = "A 54-year-old woman took IL-2 (5 mg/kg) and Alzheimer's drugs; P<0.05."
     long = " ".join(["hepatitis and"] * 30)
-    pairs = ner_run.annotate(task, estimator, [text, long], batch_size=2)
+    pairs = ner_run.annotate(model, [text, long], batch_size=2)
     assert " ".join(pairs[0][0].words) == (
         "A 54-year-old woman took IL-2 ( 5 mg/kg ) and Alzheimer's drugs ; P < 0.05 ."
     )

@@ -477,10 +477,10 @@ def replays(golden, tmp_path_factory):
             f"--vocab_file={golden / 'tokenization' / vocab_file}",
         ]
         settings = flags.parse(NerConfig, argv)
-        task, estimator = ner_run.run(settings)
+        model = ner_run.run(settings)
         batch_size = settings.finetuning.predict_batch_size
-        arrays = estimator.predict([output / "predict.tf_record"], batch_size)
-        found.append(Replay(folder, run, task, arrays, output))
+        arrays = model.estimator.predict([output / "predict.tf_record"], batch_size)
+        found.append(Replay(folder, run, model.task, arrays, output))
     assert found
     return found
 

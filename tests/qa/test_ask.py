@@ -11,7 +11,7 @@ import ner_toys
 import pytest
 import qa_toys as toys
 
-from biobert_tf import exporting
+from biobert_tf.cli import exporting
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.common.settings import DeviceConfig

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from biobert_tf import exporting
+from biobert_tf.cli import exporting
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import client as serving

@@ -11,8 +11,9 @@ import pytest
 import re_toys
 import tensorflow as tf
 
-from biobert_tf import checkpoints, exporting
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
+from biobert_tf.cli import exporting
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig

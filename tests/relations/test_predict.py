@@ -51,7 +51,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(model):
-    """The model, loaded once for this file: the task and the estimator."""
+    """The model, loaded once for this file."""
     return re_predict.load(model, CPU)
 
 
@@ -277,7 +277,7 @@ def test_nothing_but_the_folder_of_the_model_is_needed(model, expected, tmp_path
 def test_placeholders_in_order(predict, loaded, tmp_path):
     source = toys.write(tmp_path / "in.jsonl", "jsonl")
     data = pairs_file(source, tmp_path / "data", "--placeholders=order")
-    task, estimator = loaded
+    task, estimator = loaded.task, loaded.estimator
     examples = relation_reading.read_examples(
         data / "test.tsv", "blue", None, needs_labels=True
     )
@@ -408,7 +408,7 @@ def test_least_probability(predict, expected, tmp_path):
 
 def test_a_relation_just_probable_enough_stays(loaded, tmp_path):
     """Of equals the first label; a probability is not below itself."""
-    task, _ = loaded
+    task = loaded.task
     finder = re_predict._Finder(task, {"cpr:3": "x"}, 0.5, None)
     source = re_predict._Source(
         toys.write(tmp_path / "in.jsonl", "jsonl", toys.DOCUMENTS[3:]),
@@ -537,7 +537,7 @@ def test_no_model(model, tmp_path, damage):
 
 def test_a_model_of_run_ner(tmp_path):
     folder = ner_toys.write_model(tmp_path / "model")
-    values = {"task_name": "ner", "do_lower_case": False, "max_seq_length": 8}
+    values = {"train_on": "train", "do_lower_case": False, "max_seq_length": 8}
     files.write_json(folder / "settings.json", values)
     with pytest.raises(InputError, match=r"holds no model of run_re\.py; give its"):
         re_predict.load(folder, CPU)

@@ -17,6 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features as relation_features
 from biobert_tf.relations import run as re_run
 from biobert_tf.relations import score_files
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
 
@@ -37,7 +38,7 @@ def toy(tmp_path_factory):
 
 def parsed(toy, **values):
     argv = toy.argv(**values)
-    return flags.parse(RelationConfig, argv, cli.RE_DEFAULTS)
+    return flags.parse(RelationConfig, argv, RELATIONS.defaults)
 
 
 def run(toy, output, **values):
@@ -278,7 +279,7 @@ def test_other_settings_are_refused(toy, trained, values, named):
 @pytest.mark.usefixtures("dry")
 def test_weights_of_another_task_are_a_start(toy, marked):
     """Whatever its labels and its markers."""
-    task, _ = re_run.run(parsed(toy, init_checkpoint=marked[1]))
+    task = re_run.run(parsed(toy, init_checkpoint=marked[1])).task
     assert task.labels == ("0", "1")
     assert not task.entity_markers
 
@@ -413,7 +414,7 @@ def test_sets_of_several_labels(toy, tmp_path, name, labels, rows):
 def test_how_the_gradient_is_measured(toy, monkeypatch, compat, row_norm):
     seen = []
     monkeypatch.setattr(re_run.finetune.Run, "execute", lambda run: seen.append(run))
-    task, _ = re_run.run(parsed(toy, compat=compat))
+    task = re_run.run(parsed(toy, compat=compat)).task
     assert seen[0].row_norm == row_norm
     assert seen[0].task is task
     assert task.compat == compat
@@ -428,7 +429,7 @@ def weights_of(toy, dry, tmp_path):
 
     def weights_of(data=toys.TRAIN, **values):
         folder = toys.write_data(tmp_path, train=data)
-        task, _ = re_run.run(parsed(toy, data_dir=folder, do_predict=None, **values))
+        task = re_run.run(parsed(toy, data_dir=folder, do_predict=None, **values)).task
         return dict(zip(task.labels, task.class_weights, strict=True))
 
     return weights_of

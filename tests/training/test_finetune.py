@@ -12,6 +12,7 @@ from biobert_tf.common import files, flags
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import run as ner_run
+from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.training import finetune
 
@@ -93,7 +94,7 @@ def test_results_say_what_was_run(toy, straight):
     assert results["test"]["examples"] == 2
     assert sorted(results["seconds"]) == ["devel", "test", "total", "train"]
     argv = toy.argv(output_dir=output, do_eval=True, predict_batch_size=1)
-    settings = config.to_dict(flags.parse(NerConfig, argv, cli.NER_DEFAULTS))
+    settings = config.to_dict(flags.parse(NerConfig, argv, NER.defaults))
     assert results["settings"] == settings
     assert files.read_json(output / "settings.json") == settings
 
@@ -274,11 +275,9 @@ def test_results_are_whole_json(straight):
 def test_the_estimator_comes_back_for_more(toy, straight, tmp_path):
     output, _ = straight
     argv = toy.argv(output_dir=tmp_path, init_checkpoint=output, do_train=False)
-    task, estimator = ner_run.run(flags.parse(NerConfig, argv))
-    [(example, prediction)] = ner_run.annotate(
-        task, estimator, ["Liver helps (IL-2)."], 8
-    )
+    model = ner_run.run(flags.parse(NerConfig, argv))
+    [(example, prediction)] = ner_run.annotate(model, ["Liver helps (IL-2)."], 8)
     assert example.words == ("Liver", "helps", "(", "IL-2", ")", ".")
     assert len(prediction.labels) == 6
-    [(example, prediction)] = ner_run.annotate(task, estimator, [" "], 8)
+    [(example, prediction)] = ner_run.annotate(model, [" "], 8)
     assert (example.words, prediction.entities) == ((), ())

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert export` and `--do_export`: a model found, read, and written to be served."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from biobert_tf import problems
+from biobert_tf.checkpoints import tf1
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig, ScriptConfig, to_dict
+from biobert_tf.export import directory
+from biobert_tf.export.settings import DTYPES, PRECISIONS, ExportConfig
+from biobert_tf.pretraining.settings import PretrainingConfig
+from biobert_tf.training import precision, reload
+
+
+def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -> Path:
+    """Exports a model; the directory is whole or as it was before.
+
+    Args:
+        config: What to export, and where to.
+        recorded: The settings that it predicts with, flag name to value; default:
+            those of its training.
+
+    Returns:
+        The directory.
+
+    Raises:
+        InputError: The model cannot be read, is of another kind, or the directory
+            holds something else.
+    """
+    directory.require_free(config.output)
+    found = reload.find(config.model)
+    if recorded is not None:
+        found = dataclasses.replace(found, recorded=recorded)
+    problem, kind = problems.of_model(found)
+    if config.kind not in ("auto", kind):
+        problem = problems.of_kind(config.kind)
+        # Every model is one of its encoder too.
+        if problem.kind_of(found) != config.kind:
+            raise InputError.at(
+                config.model,
+                None,
+                f"is a model of kind {kind}, not {config.kind}; leave --kind out, or "
+                "say encoder",
+            )
+    loaded = reload.load(
+        found,
+        problem,
+        DeviceConfig(mixed_precision=PRECISIONS[config.dtype]),
+        do_lower_case=config.do_lower_case,
+        max_seq_length=config.max_seq_length,
+    )
+    return directory.write(config, loaded, problem.serve(loaded))
+
+
+def export_run(settings: ScriptConfig | PretrainingConfig) -> Path:
+    """Exports the model of a run to `export` in its directory: as the run predicts.
+
+    A run that has only predicted has no weights of its own; then those that it was
+    given are exported.
+
+    Args:
+        settings: The settings of the run.
+
+    Returns:
+        The directory.
+    """
+    output_dir = settings.stages.output_dir
+    init_checkpoint = settings.model.init_checkpoint
+    has_weights = bool(tf1.prefixes_in(output_dir))
+    model = output_dir if has_weights or not init_checkpoint else init_checkpoint
+    return export(
+        ExportConfig(
+            model=model,
+            output=output_dir / "export",
+            do_lower_case=settings.text.do_lower_case,
+            max_seq_length=settings.text.max_seq_length,
+            dtype=DTYPES[precision.chosen(settings.device)],
+        ),
+        to_dict(settings),
+    )

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert export`: a trained model in, a directory to serve it from out.
+
+saved_model.pb, variables/, tokens/    see `saved_model`
+litert/                                see `litert`
+assets/                                vocab.txt, bert_config.json, labels.json,
+                                       settings.json of the training
+assets.extra/                          see `warmup`
+model_card.json, model_card.md         see `model_card`
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.export import litert, model_card, saved_model, warmup
+from biobert_tf.export.settings import ExportConfig
+from biobert_tf.training import run_directory
+from biobert_tf.training.reload import Loaded
+from biobert_tf.training.served import Served
+
+_LOG = logging.getLogger(__name__)
+
+
+def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
+    """Writes an export; the directory is whole or as it was before.
+
+    Args:
+        config: What else to write, and where to.
+        loaded: The model as it was read.
+        served: The model as its problem serves it.
+
+    Returns:
+        The directory.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    with _replacing_directory(config.output) as new:
+        functions = saved_model.save(served, new, config.tokens)
+        _write_assets(loaded, served, new / "assets")
+        warmup.write(new, served.example)
+        lite = litert.save(loaded, served, new, config.litert)
+        card = model_card.make(loaded, served, saved_model.shapes(functions), lite)
+        files.write_json(new / model_card.JSON, card)
+        files.write_text(new / model_card.MARKDOWN, model_card.markdown(card))
+    _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
+    return config.output
+
+
+def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
+    """Writes what else our own commands need to use the model."""
+    directory.mkdir(exist_ok=True)
+    shutil.copyfile(loaded.tokenizer.vocab_file, directory / VOCAB_NAMES[0])
+    files.write_json(
+        directory / CONFIG_NAMES[0], dataclasses.asdict(loaded.encoder_config)
+    )
+    recorded = loaded.found.recorded
+    # A released checkpoint exported as an encoder takes no labels along.
+    if labels := loaded.labels if recorded else served.labels:
+        files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
+    if recorded:
+        files.write_json(directory / run_directory.SETTINGS_FILE, dict(recorded))
+
+
+def require_free(output: Path) -> None:
+    """Refuses to replace anything but an export.
+
+    Raises:
+        InputError: The path is a file, or a directory of something else.
+    """
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists() and not (output / model_card.JSON).is_file():
+        raise InputError(
+            f"--output={output} exists and is no export; choose another directory"
+        )
+
+
+@contextlib.contextmanager
+def _replacing_directory(output: Path) -> Iterator[Path]:
+    """Gives a new directory that takes the place of `output` if the block succeeds.
+
+    Two directories cannot change places at one instant: a kill in between leaves
+    none, and the old one under another name beside it.
+
+    Raises:
+        InputError: The place cannot be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    except OSError as error:
+        raise InputError(
+            f"--output={output}: cannot be written: {error.strerror}; choose another"
+        ) from None
+    try:
+        # mkdtemp makes directories private; this one is made as all others.
+        new = work / "new"
+        new.mkdir()
+        yield new
+        if output.exists():
+            os.replace(output, work / "old")
+        os.replace(new, output)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named entity recognition, as commands, exports and Python see it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from biobert_tf.ner.settings import NerConfig
+from biobert_tf.training.problem import TrainedProblem
+
+if TYPE_CHECKING:
+    from biobert_tf.ner.task import NerTask
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+
+class NamedEntities(TrainedProblem[NerConfig]):
+    """Marks the entities in text."""
+
+    command = "ner"
+    summary = "Fine-tune, evaluate and predict named entities."
+    script = "run_ner.py"
+    settings = NerConfig
+    # run_ner.py:80: 10 epochs; the other tasks of the original train for 3.
+    defaults: ClassVar[Mapping[str, Any]] = {"num_train_epochs": 10.0}
+    sign = "train_on"
+    kinds = ("ner",)
+    method = "annotate"
+    max_seq_length = 128
+
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns `ner` for a classifier whose labels are those of words."""
+        if not found.is_classifier:
+            return None
+        has_entities = any(label[0] in "BI" for label in found.labels)
+        return "ner" if has_entities or self.sign in found.recorded else None
+
+    def run(self, settings: NerConfig) -> "Finished[NerTask]":
+        """Trains, evaluates and predicts; see `run.run`."""
+        from biobert_tf.ner import run
+
+        return run.run(settings)
+
+    def serve(self, loaded: "Loaded[NerConfig]") -> "Served":
+        """Returns a model that finds the entities of strings; see `graph.serve`."""
+        from biobert_tf.ner import graph
+
+        return graph.serve(loaded)
+
+
+NER = NamedEntities()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pre-training, as commands, exports and Python see it."""
+
+from typing import TYPE_CHECKING
+
+from biobert_tf.pretraining.settings import PretrainingConfig
+from biobert_tf.training.problem import TrainedProblem
+
+if TYPE_CHECKING:
+    from biobert_tf.pretraining.task import PretrainingTask
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+
+class Pretraining(TrainedProblem[PretrainingConfig]):
+    """Guesses masked words, and whether a sentence follows another."""
+
+    command = "pretraining"
+    summary = "Convert a corpus to TFRecords, pre-train on them, evaluate."
+    script = "run_pretraining.py"
+    settings = PretrainingConfig
+    sign = "max_predictions_per_seq"
+    kinds = ("masked_lm",)
+
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns `masked_lm` for a model that has that head."""
+        has_head = "cls/predictions/output_bias" in found.checkpoint.weights
+        return "masked_lm" if has_head else None
+
+    def run(self, settings: PretrainingConfig) -> "Finished[PretrainingTask] | None":
+        """Converts, trains and evaluates; see `run.run`."""
+        from biobert_tf.pretraining import run
+
+        return run.run(settings)
+
+    def serve(self, loaded: "Loaded[PretrainingConfig]") -> "Served":
+        """Returns a model that guesses the masks of strings; see `graph.serve`."""
+        from biobert_tf.pretraining import graph
+
+        return graph.serve(loaded)
+
+
+PRETRAINING = Pretraining()

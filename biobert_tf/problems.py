@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The problems that biobert_tf solves, one line each.
+
+Commands, exports, Python and docs/flags.md ask this list. docs/extending.md says how
+to add a problem.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.embeddings.problem import EMBEDDINGS
+from biobert_tf.ner.problem import NER
+from biobert_tf.pretraining.problem import PRETRAINING
+from biobert_tf.qa.problem import QA
+from biobert_tf.relations.problem import RELATIONS
+from biobert_tf.training.problem import Problem, TrainedProblem
+
+if TYPE_CHECKING:
+    from biobert_tf.training.reload import Found
+
+TRAINED: Final[list[TrainedProblem[Any]]] = [
+    NER,
+    RELATIONS,
+    QA,
+    PRETRAINING,
+]
+"""The problems with a command that trains; asked in this order what a model is."""
+
+
+def everything() -> list[Problem[Any]]:
+    """Returns all problems; the last one takes every model."""
+    return [*TRAINED, EMBEDDINGS]
+
+
+def of_run(found: "Found") -> TrainedProblem[Any] | None:
+    """Returns the problem whose run has written a model, by its recorded settings."""
+    return next((each for each in TRAINED if each.sign in found.recorded), None)
+
+
+def of_model(found: "Found") -> tuple[Problem[Any], str]:
+    """Returns the problem and the kind of a model, by its weights.
+
+    The problem whose run wrote the model is asked first.
+
+    Raises:
+        InputError: The weights cannot be read, or are a classifier's whose labels are
+            unknown.
+    """
+    own = of_run(found)
+    for problem in [*([own] if own else []), *everything()]:
+        kind = problem.kind_of(found)
+        if kind is not None:
+            return problem, kind
+    raise AssertionError("the last problem takes every model")
+
+
+def of_kind(kind: str) -> Problem[Any]:
+    """Returns the problem that makes models of a kind.
+
+    Raises:
+        InputError: No problem does.
+    """
+    for problem in everything():
+        if kind in problem.kinds:
+            return problem
+    known = ", ".join(name for problem in everything() for name in problem.kinds)
+    raise InputError(f"--kind={kind}: want auto or one of {known}")

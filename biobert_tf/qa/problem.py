@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Question answering, as commands, exports and Python see it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from biobert_tf.qa.settings import QaConfig
+from biobert_tf.training.problem import TrainedProblem
+
+if TYPE_CHECKING:
+    from biobert_tf.qa.run import QaTask
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+_SPAN_WEIGHTS = "cls/squad/output_weights"
+_YESNO = "yesno"
+
+
+class QuestionAnswering(TrainedProblem[QaConfig]):
+    """Answers questions with a span of a passage, a list of them, or yes or no."""
+
+    command = "qa"
+    summary = "Fine-tune, predict and score answers to questions."
+    script = "run_qa.py"
+    settings = QaConfig
+    # run_qa.py: every stage must be asked for, and texts are longer.
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "do_train": False,
+        "do_predict": False,
+        "max_seq_length": 384,
+    }
+    sign = "question_type"
+    kinds = ("qa", _YESNO)
+    method = "answer"
+    classifier = "sequence"
+    max_seq_length = 384
+
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns `qa` for a model of spans, `yesno` for a classifier of questions."""
+        if _SPAN_WEIGHTS in found.checkpoint.weights:
+            return "qa"
+        if found.is_classifier and found.recorded.get(self.sign) == _YESNO:
+            return _YESNO
+        return None
+
+    def run(self, settings: QaConfig) -> "Finished[QaTask]":
+        """Trains, answers and scores; see `run.run`."""
+        from biobert_tf.qa import run
+
+        return run.run(settings)
+
+    def serve(self, loaded: "Loaded[QaConfig]") -> "Served":
+        """Returns a model that answers strings; see `graph` and `yesno_graph`."""
+        from biobert_tf.qa import graph, yesno_graph
+
+        if self.kind_of(loaded.found) == _YESNO:
+            return yesno_graph.serve(loaded)
+        return graph.serve(loaded)
+
+
+QA = QuestionAnswering()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relation extraction, as commands, exports and Python see it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from biobert_tf.relations.settings import RelationConfig
+from biobert_tf.training.problem import Command, TrainedProblem
+
+if TYPE_CHECKING:
+    from biobert_tf.relations.task import RelationTask
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+
+class Relations(TrainedProblem[RelationConfig]):
+    """Classifies what sentences say of two entities."""
+
+    command = "re"
+    summary = "Fine-tune, evaluate and predict relations, of one set or of folds."
+    script = "run_re.py"
+    settings = RelationConfig
+    # run_re.py: every stage must be asked for.
+    defaults: ClassVar[Mapping[str, Any]] = {"do_train": False, "do_predict": False}
+    sign = "task_name"
+    kinds = ("re",)
+    method = "classify"
+    classifier = "sequence"
+    max_seq_length = 128
+    unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}
+
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns `re` for a classifier whose labels are not those of words."""
+        if not found.is_classifier:
+            return None
+        has_entities = any(label[0] in "BI" for label in found.labels)
+        return "re" if not has_entities or self.sign in found.recorded else None
+
+    def run(self, settings: RelationConfig) -> "Finished[RelationTask]":
+        """Trains, evaluates and predicts one set; see `run.run`."""
+        from biobert_tf.relations import run
+
+        return run.run(settings)
+
+    def start(
+        self, settings: RelationConfig, command: Command
+    ) -> "Finished[RelationTask] | None":
+        """Runs one set, or every fold of a set in a process; see `folds.run`."""
+        from biobert_tf.relations import folds
+
+        names = folds.fold_names(settings.stages.data_dir, settings.folds)
+        if not names:
+            return self.run(settings)
+        folds.run(settings, names, command)
+        return None
+
+    def serve(self, loaded: "Loaded[RelationConfig]") -> "Served":
+        """Returns a model that classifies strings; see `graph.serve`."""
+        from biobert_tf.relations import graph
+
+        return graph.serve(loaded)
+
+
+RELATIONS = Relations()

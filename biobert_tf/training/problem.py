@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door of a problem: what commands, exports and Python ask of it.
+
+Every problem folder has one object of a subclass, in its `problem.py`, and
+`biobert_tf.problems` lists them. docs/extending.md adds one step by step.
+"""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import DeviceConfig
+
+if TYPE_CHECKING:
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+SettingsT = TypeVar("SettingsT")
+Command = Callable[[Sequence[str]], None]
+"""Takes the program's name and its arguments."""
+
+
+class Problem(abc.ABC, Generic[SettingsT]):
+    """A problem that trained models solve.
+
+    Attributes:
+        kinds: The kinds of models it makes, as exports and `--kind` name them.
+        settings: The class of the settings that are recorded beside a model.
+        max_seq_length: WordPieces of a row where no settings say; None: as many as
+            the model has positions.
+        unknown: Values of required settings, by name, for models without recorded
+            settings.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    settings: type[SettingsT]
+    max_seq_length: ClassVar[int | None] = None
+    unknown: ClassVar[Mapping[str, str]] = {}
+
+    @abc.abstractmethod
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns the kind of a model by its weights; None for other problems' models.
+
+        Problems are asked in the order of `biobert_tf.problems`.
+
+        Raises:
+            InputError: The model is one of this problem, but something it needs is
+                missing.
+        """
+
+    @abc.abstractmethod
+    def serve(self, loaded: "Loaded[SettingsT]") -> "Served":
+        """Returns a model as an export shows it: strings in, answers out.
+
+        Raises:
+            InputError: The weights do not fit.
+        """
+
+
+class TrainedProblem(Problem[SettingsT]):
+    """A problem with a command that trains models and uses them.
+
+    Attributes:
+        command: The name of the command; `biobert <command>` and `run_<command>.py`.
+        summary: What the command does, in one line of `biobert --help`.
+        defaults: Defaults of the command that differ from those of `settings`.
+        sign: A setting that no other problem has; it tells this problem's runs.
+        script: The name of the script, for messages.
+        method: The method of `biobert_tf.load(path)` that uses its models.
+        classifier: What a classifier of this problem labels, for conversions: words
+            (`token`), whole texts (`sequence`), or what the labels look like (`auto`).
+    """
+
+    command: ClassVar[str]
+    summary: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    sign: ClassVar[str]
+    script: ClassVar[str]
+    method: ClassVar[str] = "embed"
+    classifier: ClassVar[Literal["auto", "token", "sequence"]] = "auto"
+
+    @abc.abstractmethod
+    def run(self, settings: SettingsT) -> "Finished[Any] | None":
+        """Runs the stages that the settings ask for.
+
+        Returns:
+            The trained task, its estimator and its directory; None where no model was
+            needed, or where processes of their own have run.
+
+        Raises:
+            InputError: Something given cannot be used.
+            TrainingDivergedError: The loss became NaN or infinite.
+        """
+
+    def start(self, settings: SettingsT, command: Command) -> "Finished[Any] | None":
+        """Does what a command line asks for: `run`, or more than one run.
+
+        Args:
+            settings: The settings of the command line.
+            command: The command itself, to be called in processes of their own.
+        """
+        return self.run(settings)
+
+    def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
+        """Returns a model that a run of this problem has trained, with its settings.
+
+        Args:
+            path: The output directory of the run, or an export of it.
+            device: Where to compute, and in which precision.
+
+        Raises:
+            InputError: The directory holds no such model.
+        """
+        from biobert_tf.training import reload
+
+        found = reload.find(path)
+        if self.sign not in found.recorded or not found.labels:
+            raise InputError.at(
+                path, None, f"holds no model of {self.script}; give its --output_dir"
+            )
+        return reload.load(found, self, device)

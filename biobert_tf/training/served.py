@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every problem gives to be exported: a model, and how it takes text."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from biobert_tf.model import heads
+from biobert_tf.training.records import Specs
+
+Outputs = Mapping[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Served:
+    """A trained model as a server shows it.
+
+    Attributes:
+        kind: The kind of the model, as `--kind` names it.
+        title: What the model does, as the heading of its card.
+        model: The model with its weights.
+        labels: What it predicts, in the order of the ids; none for an encoder.
+        text_inputs: Names of the strings that `answer` takes, each a vector.
+        answer: Maps strings to tensors whose first axis is that of the strings.
+        score: Maps the model's inputs, int32 `[batch, length]`, to tensors.
+        specs: The features of training records that `score` needs.
+        example: Strings to try the model on, by name of the input.
+    """
+
+    kind: str
+    title: str
+    model: heads.Model
+    labels: Sequence[str] = ()
+    text_inputs: Sequence[str]
+    answer: Callable[..., Outputs]
+    score: Callable[[dict[str, tf.Tensor]], Outputs]
+    specs: Specs
+    example: Mapping[str, Sequence[str]]
