@@ -20,11 +20,11 @@ from biobert_tf.pretraining import settings as pretraining_config
 from biobert_tf.qa import settings as qa_config
 from biobert_tf.relations.settings import RelationConfig
 
-# run_ner.py:76: 10 epochs; the other tasks of the original train for 3.
+# run_ner.py:80: 10 epochs; the other tasks of the original train for 3.
 NER_DEFAULTS = {"num_train_epochs": 10.0}
-# run_re.py: every stage must be asked for.
+# run_re.py:70-76: every stage must be asked for.
 RE_DEFAULTS = {"do_train": False, "do_predict": False}
-# run_qa.py: likewise, and longer texts.
+# run_qa.py:66-84: likewise, and longer texts.
 QA_DEFAULTS = {**RE_DEFAULTS, "max_seq_length": 384}
 
 

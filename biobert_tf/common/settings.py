@@ -6,7 +6,7 @@ A module receives the smallest config it needs; none looks at the command line,
 the environment or a global. `flags` makes the command line from these classes:
 a field is a flag of the same name, its text is the help.
 
-Names and defaults are those of the original scripts (run_ner.py:30-106 of
+Names and defaults are those of the original scripts (run_ner.py:25-97 of
 dmis-lab/biobert) unless a text says otherwise.
 """
 
