@@ -11,7 +11,7 @@ that a run keeps in settings.json, `from_dict` reads it.
 method rejects what contradicts a command but not the record of a finished run, such
 as a run with nothing to do; only the command line calls it.
 
-Names and defaults are those of the original scripts (run_ner.py:30-106 of
+Names and defaults are those of the original scripts (run_ner.py:25-97 of
 dmis-lab/biobert) unless a text says otherwise.
 """
 

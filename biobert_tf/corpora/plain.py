@@ -3,7 +3,8 @@ r"""The original text format: one sentence per line, a blank line between docume
 
 Lines end in `\n` or `\r\n` and are UTF-8; a line of white space is blank. A line that
 is not UTF-8, or longer than a megabyte, is skipped and reported. The end of a file
-ends a document (create_pretraining_data.py:199-214 runs on into the next file).
+ends a document (create_pretraining_data.py:187-200 of dmis-lab/biobert runs on into
+the next file).
 """
 
 import dataclasses

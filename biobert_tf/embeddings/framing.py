@@ -79,8 +79,7 @@ class Framer:
         """
         first, *others = (self._pieces(part) for part in text.parts)
         second = others[0] if others else []
-        # PARITY(extract_features.py:convert_examples_to_features): a second text
-        # without pieces is none.
+        # PARITY(extract_features.py:221, 259): a second text without pieces is none.
         room = self.max_seq_length - (3 if second else 2)
         kept = truncated_lengths(len(first), len(second), room)
         shown = [*self._row(first[: kept[0]], second[: kept[1]], text)]
@@ -182,7 +181,7 @@ def truncated_lengths(num_first: int, num_second: int, room: int) -> tuple[int, 
     """Returns how many pieces are kept of the texts of a pair.
 
     The longer one loses a piece at a time, the second in a tie
-    (extract_features.py:_truncate_seq_pair).
+    (extract_features.py:302-316).
 
     Args:
         num_first: Pieces of the first.

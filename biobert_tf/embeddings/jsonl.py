@@ -30,5 +30,5 @@ def json_line(
         }
         for token, layer_values in zip(tokens, rounded, strict=True)
     ]
-    # PARITY(extract_features.py:main): "linex", not "line".
+    # PARITY(extract_features.py:393): "linex", not "line".
     return json.dumps({"linex_index": index, "features": features}) + "\n"

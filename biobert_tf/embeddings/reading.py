@@ -11,7 +11,7 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
 
-# PARITY(extract_features.py:read_examples): of several separators the last one counts.
+# PARITY(extract_features.py:331): of several separators the last one counts.
 _SEPARATOR: Final = " ||| "
 _PAIR: Final = re.compile(f"(.*){re.escape(_SEPARATOR)}(.*)")
 
@@ -80,8 +80,8 @@ def read_texts(path: Path) -> Iterator[Text]:
             text = line.removesuffix("\n")
             if number == 1:
                 text = text.removeprefix(BOM)
-            # PARITY(extract_features.py:read_examples): TensorFlow's reader of lines
-            # drops this character wherever it stands.
+            # PARITY(extract_features.py:323-325): TensorFlow's reader of lines drops
+            # this character wherever it stands.
             yield parse(text.replace("\r", ""))
     if not number:
         raise InputError.at(path, None, "is empty; want one text per line")

@@ -56,7 +56,7 @@ class EncoderConfig:
 
         Keys that size nothing are named in a warning: a misspelt key must not be
         silently replaced by a default, as in the original's `from_dict`
-        (modeling.py:78).
+        (modeling.py:82-87 of dmis-lab/biobert).
 
         Raises:
             InputError: No such file, not JSON, a size is missing or impossible.

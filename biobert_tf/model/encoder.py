@@ -29,7 +29,7 @@ def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
     return tf_keras.activations.gelu(x, approximate=True)
 
 
-# dmis-lab/biobert modeling.py:263 computes GELU with erf; google-research/bert
+# dmis-lab/biobert modeling.py:265 computes GELU with erf; google-research/bert
 # (modeling.py:264 at eedf571) with tanh, which Hugging Face names gelu_new.
 _ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
     "gelu": tf_keras.activations.gelu,
@@ -52,7 +52,7 @@ _FIRST_STREAM: Final = 2
 def random_weights(
     config: EncoderConfig, shape: Sequence[int], seed: int, stream: int
 ) -> tf.Tensor:
-    """Returns BERT's truncated normal (modeling.py:380), float32 of `shape`.
+    """Returns BERT's truncated normal (modeling.py:376-378), float32 of `shape`.
 
     Args:
         config: Says the standard deviation, before values beyond two are redrawn.
@@ -107,7 +107,7 @@ def encode(
 ) -> dict[str, tf.Tensor]:
     """Runs the encoder on a batch.
 
-    PARITY(modeling.py:143): without `input_mask` every position is real, without
+    PARITY(modeling.py:166-170): without `input_mask` every position is real, without
     `segment_ids` every position is of segment 0.
 
     Args:

@@ -70,8 +70,9 @@ class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output, in float32.
 
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
-    as in run_ner.py:361 and run_squad.py:560. Float32 also under mixed precision:
-    a softmax over rounded logits loses what the confidence of a prediction needs.
+    as in run_ner.py:361-367 and run_squad.py:568-573 of google-research/bert.
+    Float32 also under mixed precision: a softmax over rounded logits loses what the
+    confidence of a prediction needs.
     """
 
     scope = ""
@@ -102,7 +103,7 @@ class _Linear(Model):
 
 
 class TokenClassifier(_Linear):
-    """Scores every label for every token; the NER model (run_ner.py:346-386)."""
+    """Scores every label for every token; the NER model (run_ner.py:346-385)."""
 
     has_pooler = False
 
@@ -113,7 +114,7 @@ class TokenClassifier(_Linear):
 
 
 class SequenceClassifier(_Linear):
-    """Scores every class for a text; the RE model (run_re.py:709-744)."""
+    """Scores every class for a text; the RE model (run_re.py:697-739)."""
 
     def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns `logits`, float32 `[batch, classes]`."""
@@ -122,7 +123,7 @@ class SequenceClassifier(_Linear):
 
 
 class SpanClassifier(_Linear):
-    """Scores every token as start and end of an answer (run_squad.py:549-587)."""
+    """Scores every token as start and end of an answer (run_squad.py:550-587)."""
 
     has_pooler = False
     scope = "cls/squad/"

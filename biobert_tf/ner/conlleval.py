@@ -54,8 +54,8 @@ class Counts:
 
 def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]:
     """Yields the type of every phrase that is found exactly (conlleval.pl:132-178)."""
-    # PARITY(conlleval.pl:132): walks both columns at once instead of comparing their
-    # `chunks`. The two differ where a phrase opens and none has closed, as at an
+    # PARITY(conlleval.pl:132-150): walks both columns at once instead of comparing
+    # their `chunks`. The two differ where a phrase opens and none has closed, as at an
     # untyped `B X O B`: the program then credits the second phrase only.
     inside: str | None = None
     for gold_step, found_step in zip(gold, found, strict=True):

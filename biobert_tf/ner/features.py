@@ -88,20 +88,20 @@ class Featurizer:
     # --- master, paper ---------------------------------------------------------------
 
     def _truncated(self, index: int, example: NerExample, chunk: range) -> NerRecord:
-        """Makes the original's features (run_ner.py:213-300) of some words."""
+        """Makes the original's features (run_ner.py:213-288) of some words."""
         row, labels, words = ["[CLS]"], ["[CLS]"], []
         for word in chunk:
             pieces = self.tokenizer.tokenize(example.words[word])
-            # PARITY(run_ner.py:225): a word without pieces vanishes.
+            # PARITY(run_ner.py:225-228): a word without pieces vanishes.
             if pieces and len(row) < self.max_seq_length - 1:
                 words.append((word, len(row)))
             row += pieces
             labels += [example.labels[word] if example.labels else OUTSIDE][
                 : len(pieces)
             ]
-            # PARITY(run_ner.py:231): the further pieces of a word are a class, X.
+            # PARITY(run_ner.py:232): the further pieces of a word are a class, X.
             labels += ["X"] * (len(pieces) - 1)
-        # PARITY(run_ner.py:233): what does not fit is dropped without a word.
+        # PARITY(run_ner.py:235-237): what does not fit is dropped without a word.
         keep = self.max_seq_length - 1
         row, labels = [*row[:keep], "[SEP]"], [*labels[:keep], "[SEP]"]
         label_ids = [self.labels.index(label) for label in labels]

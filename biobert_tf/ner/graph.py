@@ -224,7 +224,8 @@ def _cut_out(
 
 def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
     """Returns what labels mean, and the names of their types."""
-    # PARITY(ner_detokenize.py:45): X, [CLS], [SEP] and [PAD] on a word mean outside.
+    # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean outside
+    # (run_ner.py:638-639 for [PAD]).
     shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
     found = [chunks([label]) for label in shown]
     named = [chunk[0].type if chunk else None for chunk in found]

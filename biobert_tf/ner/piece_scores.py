@@ -30,7 +30,7 @@ def macro_piece_scores(
 
     Not the score of the paper's tables, which counts entities
     (`conlleval`): it is what `eval_results.txt` of the original holds
-    (run_ner.py:435, `metric_fn`; tf_metrics, `metrics_from_confusion_matrix`). A score
+    (run_ner.py:437-449; tf_metrics.py:168-203). A score
     is computed for each positive label id and averaged without weights, so that F1
     is the mean of two F1 values; a ratio of nothing is 0.
 
@@ -43,7 +43,7 @@ def macro_piece_scores(
     Raises:
         ValueError: The shapes differ, an id is out of range, or no id is positive.
     """
-    # PARITY(run_ner.py:435): every position counts, also padding, so that a
+    # PARITY(run_ner.py:440-442): every position counts, also padding, so that a
     # B or I predicted there lowers precision. Mask before calling to leave it out.
     labels, predicted = np.asarray(label_ids), np.asarray(predicted_ids)
     if labels.shape != predicted.shape:

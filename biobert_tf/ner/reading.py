@@ -24,7 +24,7 @@ _ORIGINAL_LABELS: Final = ("B", "I", "O")
 # PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
 _ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
 _DOCUMENT_START: Final = "-DOCSTART-"
-# PARITY(run_ner.py:_read_data at v20200409): sentences are cut after this many words.
+# PARITY(run_ner.py:154-155): at v20200409, sentences are cut after this many words.
 _PAPER_MAX_WORDS: Final = 30
 
 
@@ -148,7 +148,7 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     """Returns the labels a model predicts; the position is the id.
 
     `fixed`: O, then B and I of every type in the data, types sorted. Otherwise the
-    original's seven (run_ner.py:192-193), which other programs' checkpoints expect.
+    original's seven (run_ner.py:192), which other programs' checkpoints expect.
     """
     if compat != "fixed":
         return _ORIGINAL_LABEL_LIST
@@ -182,7 +182,7 @@ def require_bio(labels: Sequence[str]) -> None:
 def paper_chunks(example: NerExample) -> list[range]:
     """Returns the word ranges the tag v20200409 makes of a sentence.
 
-    PARITY(run_ner.py:_read_data at v20200409): while more than 30 words are left,
+    PARITY(run_ner.py:152-179): at v20200409, while more than 30 words are left,
     the sentence is cut after the last gold `O` among the next 30, or after one word
     if there is none. The cut looks at the gold labels, on the test file too, so that
     no entity is ever cut: scores of this mode are flattered by it. A last sentence

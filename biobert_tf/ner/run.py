@@ -41,7 +41,7 @@ def run(settings: NerConfig) -> Finished[ner.NerTask]:
         examples=data.stages(),
         parts=parts,
         settings=settings,
-        # PARITY(run_ner.py:main): GPU runs of the original gather the word embeddings.
+        # PARITY(run_ner.py:527): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)

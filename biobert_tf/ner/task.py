@@ -82,7 +82,7 @@ class NerTask:
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (`file_based_input_fn_builder`)."""
+        """Returns the original's features (run_ner.py:313-320)."""
         # A padding row must count in no loss; masked rows of the original's loss do.
         padding = {"label_ids": UNLABELLED}
         return {
@@ -170,7 +170,7 @@ class NerTask:
     ) -> dict[str, float]:
         """Returns `loss`, and for the original its word-piece scores.
 
-        PARITY(run_ner.py:435): `eval_precision`, `eval_recall` and `eval_f` are
+        PARITY(run_ner.py:437-454): `eval_precision`, `eval_recall` and `eval_f` are
         the mean over B and I of scores over pieces, padding included: not the entity
         scores of the paper. The loss is the mean over batches of their sums.
         """
@@ -214,7 +214,8 @@ class NerTask:
 
     def _decode_sentence(self, probs_WK: np.ndarray) -> NerPrediction:
         ids = probs_WK.argmax(-1)
-        # PARITY(ner_detokenize.py:45): X, [CLS], [SEP] and [PAD] on a word mean O.
+        # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean O
+        # (run_ner.py:638-639 for [PAD]).
         labels = tuple(
             label if label[0] in "BI" else OUTSIDE
             for label in (self.labels[i] for i in ids)
@@ -316,7 +317,7 @@ class NerTask:
     def _original_files(
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
     ) -> dict[str, str]:
-        """Returns the files of run_ner.py (`main`), one line per piece."""
+        """Returns the files of run_ner.py (204-211, 628-643), one line per piece."""
         tokens: list[str] = []
         labels: list[str] = []
         logits: list[str] = []
@@ -324,7 +325,7 @@ class NerTask:
             tokens += record.pieces
             for row_K in log_probs_LK[: len(record.pieces)]:
                 label = self.labels[row_K.argmax()]
-                # PARITY(run_ner.py:main): a predicted [PAD] is written as O.
+                # PARITY(run_ner.py:638-639): a predicted [PAD] is written as O.
                 labels.append(OUTSIDE if label == "[PAD]" else label)
                 logits.append("\t".join(str(value) for value in row_K))
         texts = {"token_test.txt": tokens, "label_test.txt": labels}

@@ -64,7 +64,7 @@ class DynamicMasking:
         others_BL = tf.gather(
             self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
         )
-        # create_pretraining_data.py, `create_masked_lm_predictions`.
+        # create_pretraining_data.py:364-376 of dmis-lab/biobert.
         kept_or_other_BL = tf.where(action_BL < 0.9, ids_BL, others_BL)
         replaced_BL = tf.where(action_BL < 0.8, self.pieces.mask_id, kept_or_other_BL)
         positions_BP, weights_BP = self._positions(is_chosen_BL)
@@ -97,7 +97,8 @@ class DynamicMasking:
         """Returns how many pieces to mask of every record, int32 `[batch]`."""
         # float64 as Python's product is, of which half a unit decides.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
-        # PARITY(create_pretraining_data.py:352): half-way cases go to the even number.
+        # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
+        # (dmis-lab/biobert).
         wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
         return tf.cast(
             tf.clip_by_value(wanted_B, 1.0, self.max_predictions_per_seq), tf.int32
@@ -134,7 +135,8 @@ def choose(
         is_candidate_BL: bool `[batch, length]`: positions that may be chosen.
         starts_word_BL: bool: those of them that begin a word; it goes on to the next.
         num_wanted_B: int32 `[batch]`: pieces to choose; a word with more pieces than
-            are left is passed over, as in google's create_pretraining_data.py.
+            are left is passed over (google-research/bert
+            create_pretraining_data.py:379-380).
         order_BL: Column w is the rank of word w: small values come first.
 
     Returns:

@@ -25,7 +25,7 @@ from biobert_tf.training.records import (
     parse,
 )
 
-# Files that are open at a time; the original reads 4 (`input_fn_builder`).
+# Files that are open at a time; the original reads 4 (run_pretraining.py:328).
 _FILES_PER_GROUP: Final = 16
 # Records among which the next is drawn. The original's 100 are too few where
 # neighbours come from one document.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings of pre-training: of the corpus, of its conversion and of the training.
 
-Names and defaults are those of create_pretraining_data.py:27-66 and
-run_pretraining.py:27-107 of dmis-lab/biobert unless a text says otherwise.
+Names and defaults are those of create_pretraining_data.py:30-61 and
+run_pretraining.py:31-106 of dmis-lab/biobert unless a text says otherwise.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ from biobert_tf.training import records
 from biobert_tf.training.records import FeatureSpec, Specs
 from biobert_tf.training.task import Batch, Outputs
 
-# run_pretraining.py, `get_masked_lm_output`: a batch may have no masked pieces.
+# run_pretraining.py:279: a batch may have no masked pieces.
 _EPSILON: Final = 1e-5
 MASKED_LM_FEATURES: Final = (
     "masked_lm_positions",
@@ -56,7 +56,7 @@ class PretrainingTask:
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (run_pretraining.py, `input_fn_builder`).
+        """Returns the original's features (run_pretraining.py:335-350).
 
         With dynamic masking those that do not depend on it.
         """
@@ -136,8 +136,8 @@ class PretrainingTask:
     ) -> dict[str, tf.Tensor]:
         """Returns this batch's share of everything in `loss_names`; losses in nats.
 
-        The mean over masked pieces (run_pretraining.py, `get_masked_lm_output`), plus
-        the mean over pairs (`get_next_sentence_output`).
+        The mean over masked pieces (run_pretraining.py:278-280), plus the mean over
+        pairs (304).
         """
         sums = {
             name: tf.reduce_sum(values)
@@ -178,9 +178,9 @@ class PretrainingTask:
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
     ) -> dict[str, float]:
-        """Returns the original's scores (run_pretraining.py, `metric_fn`).
+        """Returns the original's scores (run_pretraining.py:187-220).
 
-        PARITY(run_pretraining.py:model_fn): `loss` is the mean over batches of their
+        PARITY(run_pretraining.py:148, 229): `loss` is the mean over batches of their
         losses, so that it depends a little on the batch size and is not quite the sum
         of the other two. A last batch that is not full counts by its rows.
         """

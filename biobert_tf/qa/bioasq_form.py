@@ -21,7 +21,7 @@ from biobert_tf.common.errors import InputError
 SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
 
-# What the original writes (transform_nbset2bioasqform.py).
+# What the original writes (transform_nbset2bioasqform.py:70, 77).
 MAX_FACTOID_ANSWERS: Final = 5
 MAX_SHOWN_ANSWERS: Final = 20
 # BioASQ's rules: an exact answer has at most so many characters, a list so many items.
@@ -91,8 +91,9 @@ def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, flo
     forms: dict[str, str] = {}
     scores: dict[str, float] = {}
     for answer in answers:
-        # PARITY(transform_nbset2bioasqform.py): white space is not trimmed, and
-        # "empty", written where no span is valid, counts as an answer.
+        # PARITY(transform_nbset2bioasqform.py:55-63): white space is not trimmed, and
+        # "empty", written where no span is valid (run_qa.py:882-884), counts as an
+        # answer.
         if not 0 < len(answer["text"]) <= MAX_ANSWER_CHARS:
             continue
         form = forms.setdefault(answer["text"].lower(), answer["text"])

@@ -205,7 +205,7 @@ def _valid_spans(
     window_scores.require_finite(qas_id, start_WL, end_WL)
     can_start_WL = np.stack([w.features.token_is_max_context for w in windows])
     can_end_WL = np.stack([w.features.token_to_orig_map for w in windows]) >= 0
-    # PARITY(run_qa.py:_get_best_indexes): the best of all positions, so that those of
+    # PARITY(run_qa.py:1030-1039): the best of all positions, so that those of
     # the question and of the padding take places from those of the context. The sort
     # is stable, as `sorted`: of equal scores the first.
     start_WS = np.argsort(-start_WL, kind="stable")[:, : settings.n_best_size]
@@ -311,9 +311,9 @@ def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> 
 
 
 def _project(predicted: str, original: str, tokenized: str) -> tuple[int, int]:
-    """Returns `[start, end)` of the predicted text in `original` (run_qa.py)."""
+    """Returns `[start, end)` of a predicted text in `original` (run_qa.py:934-1027)."""
     found = tokenized.find(predicted)
-    # PARITY(run_qa.py:get_final_text): spaces are " " alone, the tokenizer's are more;
+    # PARITY(run_qa.py:966, 992): spaces are " " alone, the tokenizer's are more;
     # and equal numbers of characters are taken for the same characters.
     places = [i for i, char in enumerate(original) if char != " "]
     is_aligned = len(places) == len(tokenized) - tokenized.count(" ")

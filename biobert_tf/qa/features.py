@@ -20,7 +20,7 @@ from biobert_tf.text import windows
 from biobert_tf.text.tokenization import FullTokenizer
 
 FIRST_UNIQUE_ID: Final = 1_000_000_000
-"""PARITY(run_qa.py:convert_examples_to_features): windows are numbered from here."""
+"""PARITY(run_qa.py:321): windows are numbered from here."""
 
 _MAX_CACHED_WORDS: Final = 2**16
 # Questions on a context need not follow each other. These together are 55 MB at most.
@@ -29,7 +29,7 @@ _MAX_WORDS_OF_CACHED: Final = 2**9
 # The windows of a training are many and large, so that not all of them are held for a
 # shuffle; the questions are in random order already.
 _SHUFFLE_BUFFER: Final = 10_000
-# PARITY(run_qa.py:input_fn_builder): the original draws the next from 100.
+# PARITY(run_qa.py:731): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # [CLS] stands for it.
@@ -164,7 +164,7 @@ class Featurizer:
         max_query_length: Pieces of a question; what is longer is cut off.
         windows_without_answer: Of a question that has one, in training. `skip`: no
             row. `keep`: a row whose answer is `[CLS]`, as the original, which says in
-            a comment that it throws them away (run_qa.py:convert_examples_to_features).
+            a comment that it throws them away (run_qa.py:417-427).
     """
 
     tokenizer: FullTokenizer
@@ -354,7 +354,7 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
     """Returns for every piece the window that shows most context around it.
 
     That is the window with the largest `min(left, right) + 0.01 * length`, in pieces;
-    the earlier one in a tie (run_qa.py:_check_is_max_context).
+    the earlier one in a tie (run_qa.py:520-554).
 
     Args:
         spans: The pieces each window shows; together all pieces from 0.
@@ -372,7 +372,7 @@ def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> 
     """Returns which pieces inside the words of an answer are the answer alone.
 
     The annotated answer is characters, which may be a part of the words they touch:
-    "1895" of "(1895-1943)." (run_qa.py:_improve_answer_span).
+    "1895" of "(1895-1943)." (run_qa.py:483-517).
 
     Args:
         tokens: Pieces of the context.

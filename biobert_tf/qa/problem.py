@@ -24,7 +24,7 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     summary = "Fine-tune, predict and score answers to questions."
     script = "run_qa.py"
     settings = QaConfig
-    # run_qa.py: every stage must be asked for, and texts are longer.
+    # run_qa.py:66-84: every stage must be asked for, and texts are longer.
     defaults: ClassVar[Mapping[str, Any]] = {
         "do_train": False,
         "do_predict": False,

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
-# PARITY(run_qa.py:read_squad_examples): of Unicode's spaces only the narrow no-break
+# PARITY(run_qa.py:237-240): of Unicode's spaces only the narrow no-break
 # space separates; a no-break space is part of a word.
 _WORD: Final = re.compile("[^ \t\r\n\u202f]+")
 _KINDS: Final[dict[type, str]] = {
@@ -202,7 +202,7 @@ def read_examples(
 def training_order(examples: Sequence[ExampleT], seed: int) -> list[ExampleT]:
     """Returns the examples shuffled; the original does so with seed 12345.
 
-    It shuffles before it cuts windows (run_qa.py:main), which numbers them.
+    It shuffles before it cuts windows (run_qa.py:1173-1174, 1200), which numbers them.
     """
     shuffled = list(examples)
     random.Random(seed).shuffle(shuffled)
@@ -293,7 +293,7 @@ def _answer_words(context: Context, text: str, start: int) -> range | None:
     last = bisect.bisect_right(context.starts, end - 1) - 1
     if first < 0 or end > len(context.text) or not text.strip():
         return None
-    # PARITY(run_qa.py:read_squad_examples): the answer is split at all of Unicode's
+    # PARITY(run_qa.py:290-294): the answer is split at all of Unicode's
     # spaces, the context is not: an answer with a no-break space is not recoverable.
     cleaned = " ".join(text.split())
     actual = " ".join(context.words[first : last + 1])

@@ -43,7 +43,7 @@ QaTask = span_task.SpanTask | yesno_task.YesNoTask
 
 _TRAIN: Final = "train"
 _TEST: Final = "test"
-# The original shuffles its questions with this seed (run_qa.py:main).
+# The original shuffles its questions with this seed (run_qa.py:1173).
 _ORIGINAL_SEED: Final = 12345
 # What decides how a trained model answers, not how it is trained.
 _FREE_ON_RESUME: Final = (
@@ -76,7 +76,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         examples=examples,
         parts=parts,
         settings=settings,
-        # PARITY(run_qa.py:main): GPU runs of the original gather the word embeddings.
+        # PARITY(run_qa.py:1183): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
         free=_FREE_ON_RESUME,
         predict_files=predict_files,
@@ -222,8 +222,8 @@ class QaRun(finetune.Run[Any, Any]):
     ) -> int:
         """Returns how many rows an epoch of the schedule has.
 
-        PARITY(run_qa.py:main): the original counts questions, and so stops before it
-        has seen all windows as often as --num_train_epochs says.
+        PARITY(run_qa.py:1167-1168): the original counts questions, and so stops before
+        it has seen all windows as often as --num_train_epochs says.
         """
         return len(examples) if self.settings.compat == "master" else len(rows)
 

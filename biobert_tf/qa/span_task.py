@@ -60,7 +60,7 @@ class SpanTask:
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (`input_fn_builder`).
+        """Returns the original's features (run_qa.py:697-706).
 
         Records to predict have positions too, of which nothing is made.
         """
@@ -109,7 +109,7 @@ class SpanTask:
     ) -> dict[str, tf.Tensor]:
         """Returns the mean cross-entropy of start and end, in nats.
 
-        PARITY(run_qa.py:model_fn_builder): the softmax is over all positions, those of
+        PARITY(run_qa.py:653-659): the softmax is over all positions, those of
         the question and of padding too; the released weights expect it.
         """
         nats = [

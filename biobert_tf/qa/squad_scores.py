@@ -282,7 +282,7 @@ def _scored(question: _Question, prediction: str | None, is_version_2: bool) -> 
 def _f1(gold: Sequence[str], predicted: Sequence[str], is_version_2: bool) -> float:
     """Returns the F1 of two bags of words, in [0, 1]."""
     if not gold or not predicted:
-        # PARITY(evaluate-v1.1.py:f1_score): two answers of which nothing is left, as
+        # PARITY(evaluate-v1.1.py:34-35): two answers of which nothing is left, as
         # "the" and "a", match exactly, and have an F1 of 0; since 2.0 it is 1.
         return float(is_version_2 and gold == predicted)
     common = collections.Counter(gold) & collections.Counter(predicted)
@@ -308,7 +308,7 @@ def _best(
     total = sum(_left_blank(one).f1 for one in ordered)
     best = Threshold(total, 0.0)
     for one, value in zip(ordered, values, strict=True):
-        # PARITY(evaluate-v2.0.py:find_best_thresh): sums are compared after every
+        # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
         # question, also between two of equal odds that no threshold can tell apart;
         # and an answer to a question without one costs a point by being there, even
         # where nothing is left of it, as of "the".

@@ -333,7 +333,7 @@ def _hidden(
         joint = "CHEM-GENE" if is_chemprot else "-".join(types)
         return [(places[0], f"@{joint}$")]
     if placeholders == "order":
-        # PARITY(blue/bert/create_chemprot_bert.py:50): see the module.
+        # PARITY(blue/bert/create_chemprot_bert.py:49-50): see the module.
         places.sort()
     return sorted(zip(places, (f"@{name}$" for name in types), strict=True))
 

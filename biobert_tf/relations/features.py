@@ -63,7 +63,7 @@ class Featurizer:
             self._marked(example) if self.entity_markers else self._plain(example)
         )
         if self.compat == "master":
-            # PARITY(run_re.py:convert_single_example): an entity may be cut off.
+            # PARITY(run_re.py:528-529): an entity may be cut off.
             entities = []
         kept = view(len(pieces), entities, room)
         if kept is None:
@@ -87,7 +87,7 @@ class Featurizer:
         )
 
     def _label_id(self, label: str | None) -> int:
-        # PARITY(run_re.py:_create_examples): an unknown label is written as "no".
+        # PARITY(run_re.py:367, 409, 450): an unknown label is written as "no".
         labels, negative = self.relation_set.labels, self.relation_set.negative
         if label is None:
             return labels.index(negative) if negative else 0

@@ -43,7 +43,7 @@ _RESULTS_FILE: Final = "results.json"
 _NOT_THE_SAME: Final = frozenset(
     {"data_dir", "init_checkpoint", "vocab_file", "bert_config_file", "max_steps"}
 )
-# Score -> head of its column, in the order of re_eval.py:56-59, 77-79.
+# Score -> head of its column, in the order of re_eval.py:27-30, 46-48.
 _COLUMNS: Final = {
     "f1": "f1 score",
     "recall": "recall",

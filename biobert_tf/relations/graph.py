@@ -175,7 +175,7 @@ class ReGraph:
     ) -> tf.RaggedTensor:
         """Returns the ids of the pieces that a row shows."""
         if self._settings.compat == "master":
-            # PARITY(run_re.py:convert_single_example): an entity may be cut off.
+            # PARITY(run_re.py:528-529): an entity may be cut off.
             return ids[:, : self._room]
         return tf.ragged.boolean_mask(ids, self._view(pieces, entities.spans, ids))
 

@@ -21,7 +21,7 @@ class Relations(TrainedProblem[RelationConfig]):
     summary = "Fine-tune, evaluate and predict relations, of one set or of folds."
     script = "run_re.py"
     settings = RelationConfig
-    # run_re.py: every stage must be asked for.
+    # run_re.py:70-76: every stage must be asked for.
     defaults: ClassVar[Mapping[str, Any]] = {"do_train": False, "do_predict": False}
     sign = "task_name"
     kinds = ("re",)

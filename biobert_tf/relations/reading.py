@@ -188,7 +188,7 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
 def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Yields line and columns of every row that is not blank."""
     if not is_quoted:
-        # PARITY(run_re.py:_read_tsv): quotes are characters like all others.
+        # PARITY(run_re.py:200): quotes are characters like all others.
         for number, line in enumerate(text.split("\n"), start=1):
             if line:
                 yield number, line.split("\t")

@@ -53,7 +53,7 @@ def run(settings: RelationConfig) -> Finished[relation.RelationTask]:
         examples=data.stages(),
         parts=parts,
         settings=settings,
-        # PARITY(run_re.py:main): GPU runs of the original gather the word embeddings.
+        # PARITY(run_re.py:984): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)

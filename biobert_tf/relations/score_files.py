@@ -78,7 +78,7 @@ def _read_probabilities(
     """Returns the values of each line that is not blank."""
     widths = [len(relation_set.labels)]
     if not relation_set.is_binary:
-        # PARITY(re_eval.py:argmax): ChemProt is accepted without the column of `false`.
+        # PARITY(re_eval.py:37, 44): ChemProt is accepted without the column of `false`.
         widths.append(len(relation_set.positives))
     rows: list[list[float]] = []
     for number, line in enumerate(files.read_text(path).split("\n"), start=1):

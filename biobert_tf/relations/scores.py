@@ -130,7 +130,7 @@ def _named(names: Sequence[str], confusion: np.ndarray) -> dict[str, dict[str, i
 
 def report(scores: RelationScores) -> str:
     """Returns what `re_eval.py` prints: three lines, with specificity four."""
-    # PARITY(re_eval.py:precision_recall_fscore_support): F1 is made of the ratios;
+    # PARITY(re_eval.py:25, 44): F1 is made of the ratios;
     # made of the counts, a value halfway between two printed ones may round otherwise.
     total = scores.precision + scores.recall
     f1 = 2 * scores.precision * scores.recall / total if total else 0.0

@@ -23,7 +23,7 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.classification import SequenceClassification
 from biobert_tf.training.records import FeatureSpec, Specs
 
-# PARITY(run_re.py:file_based_input_fn_builder): the original draws the next from 100.
+# PARITY(run_re.py:667): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 
@@ -74,7 +74,7 @@ class RelationTask(SequenceClassification):
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (`file_based_input_fn_builder`)."""
+        """Returns the original's features (run_re.py:636-642)."""
         names = ("input_ids", "input_mask", "segment_ids")
         return {
             **{name: FeatureSpec(self.max_seq_length) for name in names},
@@ -110,11 +110,11 @@ class RelationTask(SequenceClassification):
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
     ) -> dict[str, float]:
-        """Returns what run_re.py:model_fn evaluates.
+        """Returns what run_re.py:805-823 evaluates.
 
         `eval_accuracy` and `eval_loss` are means over examples.
 
-        PARITY(run_re.py:model_fn): `loss` is the mean over batches of their means, so
+        PARITY(run_re.py:737, 821): `loss` is the mean over batches of their means, so
         that the examples of a last, smaller batch weigh more.
         """
         losses_N = predictions["loss"].astype(np.float64)
@@ -175,7 +175,7 @@ class RelationTask(SequenceClassification):
         arrays: Mapping[str, np.ndarray],
     ) -> dict[str, str | None]:
         """Returns the text of every file a prediction writes, by file name."""
-        # PARITY(run_re.py:main): one line per example, str(float32), no header.
+        # PARITY(run_re.py:1096-1099): one line per example, str(float32), no header.
         lines = ("\t".join(map(str, p.probabilities)) + "\n" for p in predictions)
         return {
             "test_results.tsv": "".join(lines),

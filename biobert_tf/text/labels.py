@@ -45,7 +45,7 @@ OUTSIDE: Final = Label("O", "")
 def parse(label: str) -> Label:
     """Returns the parts of a label, as conlleval.pl splits it."""
     tag, _, chunk_type = label.partition("-")
-    # PARITY(conlleval.pl:125): Perl takes "0" for false, so that B-0 is untyped.
+    # PARITY(conlleval.pl:125-126): Perl takes "0" for false, so that B-0 is untyped.
     return Label(tag, "" if chunk_type == "0" else chunk_type)
 
 
@@ -59,7 +59,7 @@ def steps(labels: Iterable[Label]) -> Iterator[Step]:
 
 @functools.lru_cache(maxsize=1 << 12)
 def _step(before: Label, label: Label) -> Step:
-    """Returns a step (conlleval.pl:255-314, endOfChunk and startOfChunk)."""
+    """Returns a step (conlleval.pl:255-315, endOfChunk and startOfChunk)."""
     tags = (before.tag, label.tag)
     new_type = before.type != label.type
     return Step(

@@ -2,7 +2,7 @@
 """Text to WordPieces: tokens, ids and where in the text each piece came from.
 
 The pieces are exactly those of dmis-lab/biobert's `FullTokenizer`
-(tokenization.py:149), which depend on the Unicode tables of the interpreter:
+(tokenization.py:161), which depend on the Unicode tables of the interpreter:
 a character that its tables do not know counts as a control character.
 
 Reading order is data order:
@@ -64,7 +64,7 @@ class _Word(NamedTuple):
 def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     r"""Reads a vocabulary: one token per line, its id is the 0-based line number.
 
-    As the original (tokenization.py:109): white space around a token is removed, a
+    As the original (tokenization.py:121): white space around a token is removed, a
     blank line is the token "", a repeated token keeps its first place and takes its
     last id, and `\r` is dropped wherever it stands. Unlike it, a byte order mark is
     not part of the first token.
@@ -292,11 +292,11 @@ class FullTokenizer:
 
 
 def _as_str(text: str | bytes) -> str:
-    # PARITY(tokenization.py:78): invalid bytes vanish, also inside a word.
+    # PARITY(tokenization.py:84): invalid bytes vanish, also inside a word.
     return text if isinstance(text, str) else text.decode("utf-8", "ignore")
 
 
-# PARITY(tokenization.py:252): kana, hangul and newer ideographs are not set apart.
+# PARITY(tokenization.py:274-281): kana, hangul and newer ideographs are not set apart.
 _CJK: Final = re.compile(
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
@@ -312,12 +312,12 @@ class _CleanedCharacters(dict[int, str]):
 
 
 def cleaned_character(code: int) -> str:
-    """Returns what takes the place of a character (tokenization.py:239, 274)."""
+    """Returns what takes the place of a character (tokenization.py:251, 286)."""
     char = chr(code)
     category = unicodedata.category(char)
     if char in "\t\n\r" or category == "Zs":
         return " "
-    # PARITY(tokenization.py:362): all of C*, so also private-use, unassigned and
+    # PARITY(tokenization.py:381): all of C*, so also private-use, unassigned and
     # surrogate characters vanish (Google's BERT drops only Cc and Cf).
     if char == "\ufffd" or category.startswith("C"):
         return ""
@@ -345,7 +345,7 @@ def lower_without_accents(word: str) -> _Chunk:
     """Lower-cases `word` and strips its accents, keeping track of the characters.
 
     The text is `word.lower()` in canonical decomposition (NFD) without its
-    non-spacing marks (tokenization.py:208).
+    non-spacing marks (tokenization.py:220-229).
     """
     lowered = word.lower()
     if word.isascii():
@@ -383,7 +383,7 @@ def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 @functools.lru_cache(_MAX_CACHED_CHARACTERS)
 def is_punctuation(char: str) -> bool:
     """Tells whether a character is a chunk of its own."""
-    # PARITY(tokenization.py:374): in ASCII also the symbols $+<=>^`|~, not in P*.
+    # PARITY(tokenization.py:393): in ASCII also the symbols $+<=>^`|~, not in P*.
     is_ascii_symbol = "!" <= char <= "~" and not char.isalnum()
     return is_ascii_symbol or unicodedata.category(char).startswith("P")
 

@@ -57,7 +57,8 @@ def max_context(
     """Returns for every unit the window that shows most context around it.
 
     That is the window with most pieces on the poorer side of the unit, the earlier
-    one in a tie (BERT's maximum context, run_squad.py:424-459). The original compares
+    one in a tie (BERT's maximum context, run_squad.py:513-547 of
+    google-research/bert). The original compares
     every window with every piece of every window; this looks at each window once.
 
     Args:

@@ -39,7 +39,7 @@ class SequenceClassification(abc.ABC):
     def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
         """Returns the encoder with a scorer of labels on its pooled output.
 
-        The head's dropout is 0.1 in run_re.py:create_model, whatever the config says;
+        The head's dropout is 0.1 in run_re.py:727, whatever the config says;
         every released config says 0.1 too.
         """
         return heads.SequenceClassifier(
@@ -60,7 +60,7 @@ class SequenceClassification(abc.ABC):
     ) -> dict[str, tf.Tensor]:
         """Returns the mean cross-entropy in nats, weighted by `class_weights`.
 
-        Equal weights give the mean of run_re.py:create_model.
+        Equal weights give the mean of run_re.py:737.
         """
         weighted_B = self._example_losses(batch, outputs) * self._weights(batch)
         weight = tf.maximum(totals["weight"], 1e-12)

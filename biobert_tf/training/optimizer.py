@@ -15,7 +15,7 @@ import tf_keras
 
 from biobert_tf.common.settings import OptimizerName
 
-# optimization.py:59-65 of google-research/bert; never settings there, so not here.
+# optimization.py:59-65, 74 of google-research/bert; never settings there, so not here.
 WEIGHT_DECAY_RATE: Final = 0.01
 BETA_1: Final = 0.9
 BETA_2: Final = 0.999
@@ -26,9 +26,9 @@ _NOT_DECAYED: Final = re.compile("LayerNorm|layer_norm|bias")
 
 
 class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """Warm-up from zero, then linear decay to zero (optimization.py:29-57).
+    """Warm-up from zero, then linear decay to zero (optimization.py:29-54).
 
-    PARITY(optimization.py:32): the decay counts all steps, also those of the
+    PARITY(optimization.py:32-54): the decay counts all steps, also those of the
     warm-up, so that the rate drops a little where the warm-up ends; step 0 of a
     warm-up has rate 0.
     """
@@ -71,7 +71,7 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 class AdamWeightDecay(tf_keras.optimizers.Optimizer):
-    """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-156).
+    """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-174).
 
     For every parameter:
 

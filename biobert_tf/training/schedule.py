@@ -18,7 +18,7 @@ class Schedule:
     def of(
         cls, num_examples: int, run: RunConfig, finetuning: FinetuningConfig
     ) -> "Schedule":
-        """Returns the original's counts (run_ner.py, `main`), both rounded down.
+        """Returns the original's counts (run_ner.py:515-517), both rounded down.
 
         Raises:
             InputError: Less than one step.

@@ -23,8 +23,8 @@ class Trainer(orbit.StandardTrainer):
     The loss and the gradient are those of the global batch, however it is cut: the
     totals a loss divides by are summed over all replicas first, then every part
     adds its share. The gradient is clipped after the all-reduce. (On a TPU the
-    original clips each core's gradient before it: optimization.py:74 runs inside
-    CrossShardOptimizer; its result depends on the number of cores.)
+    original clips each core's gradient before it: optimization.py:74 runs before
+    CrossShardOptimizer (76); its result depends on the number of cores.)
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from biobert_tf.relations.settings import RelationConfig
 ROOT = Path(__file__).parents[2]
 REQUIRED = ("--data_dir=in", "--output_dir=out")
 
-# run_ner.py:30-106 of dmis-lab/biobert. It lacks tpu_name, tpu_zone and gcp_project,
+# run_ner.py:25-97 of dmis-lab/biobert. It lacks tpu_name, tpu_zone and gcp_project,
 # which its --use_tpu reads; they are as in its run_re.py.
 ORIGINAL = {
     "bert_config_file": None,

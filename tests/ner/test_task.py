@@ -253,7 +253,7 @@ def test_what_is_new_in_a_checkpoint(task):
 
 def test_shuffling(task, master):
     assert task.shuffle_buffer(5000) == 5000
-    assert master.shuffle_buffer(5000) == 100  # run_ner.py:323
+    assert master.shuffle_buffer(5000) == 100  # run_ner.py:336
 
 
 # --- metrics --------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def test_untyped_entities_are_misc(untyped, master):
     sentences = [example("severe Liver", "O B")]
     texts = files_of(untyped, sentences, [predict("B I")])
     assert texts["NER_result_conll.txt"] == "severe O B-MISC\nLiver B-MISC I-MISC\n\n"
-    # ner_detokenize.py:91 writes the suffix behind O too.
+    # ner_detokenize.py:152 writes the suffix behind O too.
     arrays = {"log_probs": np.zeros((1, 8, 7))}
     texts = files_of(master, sentences, [predict("B I")], arrays)
     assert texts["NER_result_conll.txt"] == (

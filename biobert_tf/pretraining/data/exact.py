@@ -69,7 +69,7 @@ def read_documents(
         else:
             builder.add(sentences)
             sentences.clear()
-    # PARITY(create_pretraining_data.py:187): the end of a file ends no document.
+    # PARITY(create_pretraining_data.py:187-200): the end of a file ends no document.
     builder.add(sentences)
     if not builder.num_documents:
         names = ", ".join(map(str, paths))
@@ -233,7 +233,7 @@ class _Original:
         return tokens
 
     def _truncate(self, tokens_a: list[int], tokens_b: list[int]) -> None:
-        """Shortens the longer, B if they are equal, until both fit (line 392)."""
+        """Shortens the longer, B if they are equal, until both fit (line 391)."""
         while len(tokens_a) + len(tokens_b) > self.max_num_tokens:
             longer = tokens_a if len(tokens_a) > len(tokens_b) else tokens_b
             del longer[0 if self.rng.random() < 0.5 else -1]
@@ -241,7 +241,7 @@ class _Original:
     def _masked(
         self, tokens_a: list[int], tokens_b: list[int], is_random_next: bool
     ) -> Instance:
-        """Returns the instance of a pair (line 339)."""
+        """Returns the instance of a pair (line 338)."""
         sep = [self.pieces.sep_id]
         ids = [self.pieces.cls_id, *tokens_a, *sep, *tokens_b, *sep]
         b_start = len(tokens_a) + 2
@@ -274,8 +274,8 @@ class _Original:
         for position, id_ in enumerate(ids[:-1]):
             if position in (0, b_start - 1):
                 continue
-            # PARITY(create_pretraining_data.py, google-research/bert): a piece that
-            # continues a word and begins B belongs to the last word of A.
+            # PARITY(create_pretraining_data.py:359-361): in google-research/bert, a
+            # piece that continues a word and begins B belongs to the last word of A.
             continues = self.settings.do_whole_word_mask and words
             if continues and self.pieces.is_continuation[id_]:
                 words[-1].append(position)
@@ -284,12 +284,13 @@ class _Original:
         return words
 
     def _replacement(self, id_: int) -> int:
-        # PARITY(create_pretraining_data.py:367): each piece of a word draws anew.
+        # PARITY(create_pretraining_data.py:388-403): in google-research/bert, each
+        # piece of a word draws anew.
         if self.rng.random() < 0.8:
             return self.pieces.mask_id
         if self.rng.random() < 0.5:
             return id_
-        # PARITY(create_pretraining_data.py:375): also [PAD], [unused1] and the like.
+        # PARITY(create_pretraining_data.py:374): also [PAD], [unused1] and the like.
         return self.vocab_ids[self.rng.randint(0, len(self.vocab_ids) - 1)]
 
 

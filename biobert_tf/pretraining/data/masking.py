@@ -56,7 +56,8 @@ def static_features(
     features = unmasked_features(
         documents, pairs, pieces, max_seq_length=max_seq_length
     )
-    # PARITY(create_pretraining_data.py:353): half-way cases go to the even number.
+    # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
+    # (dmis-lab/biobert).
     num_wanted_B = np.clip(
         np.rint(_num_tokens(pairs) * masked_lm_prob).astype(np.int64),
         1,

@@ -2,10 +2,10 @@
 """Documents to sentence pairs: each pair is two slices of the token ids.
 
 The pairs are those of create_instances_from_document
-(create_pretraining_data.py:219) in distribution, not draw by draw. Documents are
-cut in lock-step: one step of `make_pairs` gives the next pair of every document
-that is not used up, in every pass over it. A stretch of sentences that becomes a
-pair is called a chunk, as there.
+(create_pretraining_data.py:219-331 of dmis-lab/biobert) in distribution, not draw by
+draw. Documents are cut in lock-step: one step of `make_pairs` gives the next pair of
+every document that is not used up, in every pass over it. A stretch of sentences that
+becomes a pair is called a chunk, as there.
 """
 
 from typing import Final, NamedTuple
@@ -190,7 +190,7 @@ def _reaching(
 
 
 def _truncated(pairs: Pairs, room: int, rng: np.random.Generator) -> Pairs:
-    """Shortens pairs to `room` tokens (create_pretraining_data.py:392).
+    """Shortens pairs to `room` tokens (create_pretraining_data.py:391-406).
 
     The original takes one token at a time from the longer part, from B if they are
     equal, and from its front or its back with equal chances.

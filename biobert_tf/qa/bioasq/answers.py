@@ -150,12 +150,12 @@ def _answer(name: str, value: Any, edition: int, *, is_gold: bool) -> Answer | N
     if value is None:
         return None
     if isinstance(value, str):
-        # PARITY(Task1bData.java:readData): anywhere in the text, so "unknown" is no.
+        # PARITY(Task1bData.java:221-231): anywhere in the text, so "unknown" is no.
         words = (word for word in ("yes", "no") if word in value.lower())
         return Answer(word=next(words, "none"))
     if isinstance(value, list) and all(isinstance(item, list) for item in value):
-        # PARITY(Task1bData.java:readExactAnswerListOfArraysv2): an answer without a
-        # name is not there: it has no rank, and is no item.
+        # PARITY(Task1bData.java:329-347, 354-376): an answer without a name is not
+        # there: it has no rank, and is no item.
         items = [_names(name, item) for item in value if item]
         if edition >= ONE_NAME and not is_gold:
             items = [item[:1] for item in items]

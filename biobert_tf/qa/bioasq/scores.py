@@ -349,7 +349,7 @@ def _score_factoid(
         if _first_match(names, right) is not None:
             is_strict = i == 0
             if edition <= FLAT:
-                # PARITY(QuestionAnswerEvaluator.java:strictAccuracy): it had to be
+                # PARITY(QuestionAnswerEvaluator.java:544): it had to be
                 # the first of the gold names, though any other will do for the rest.
                 is_strict = answer.flat[0] == gold.flat[0]
             return float(is_strict), 1.0, 1 / (i + 1)
@@ -367,7 +367,7 @@ def _score_list(
         if (match := _first_match(names, not_found)) is not None:
             del not_found[match]
     num_right = len(gold) - len(not_found)
-    # PARITY(QuestionAnswerEvaluator.java:calculatePRFforListQuestions): what was not
+    # PARITY(QuestionAnswerEvaluator.java:490-507): what was not
     # found is looked for once more among all items, so that a gold item listed twice,
     # or under a name of another one, is not missed; but it is not counted as found.
     unused = list(submitted)
@@ -393,7 +393,7 @@ def _first_match(names: Names, items: Sequence[Names]) -> int | None:
 def _f1_of(questions: Sequence[tuple[bool, bool]], label: bool) -> float:
     """Returns the F1 of yes (`label` True) or no, from gold and rightness."""
     num_right = sum(is_yes == label and is_right for is_yes, is_right in questions)
-    # PARITY(EvaluatorTask1b.java:F1ExactAnswersYesNo): whatever is not right counts
+    # PARITY(EvaluatorTask1b.java:264-278): whatever is not right counts
     # as the other answer, also where it is neither yes nor no.
     num_wrong = sum(not is_right for _, is_right in questions)
     return 2 * num_right / (2 * num_right + num_wrong) if num_right else 0.0
