@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times the annotation of documents beside Hugging Face Transformers on PyTorch.
+r"""Compares the speed of annotating documents with Transformers on PyTorch.
 
     python benchmarks/annotate.py --model=DIR --documents=FILE
 
-DIR is a NER model that `biobert convert` has written for Hugging Face; both sides start
-from its weights. FILE holds one text per line or, if it ends in `.jsonl`, one object
-per line with its text in `text`. Transformers' side is its pipeline for tokens,
-`aggregation_strategy="simple"`, in two settings: as it is by default (one document at a
-time, in the order given), and with the documents sorted by length and the batch size
-that was fastest on a part of them. It cuts every document at the model's positions,
-512 pieces. All sides take turns in one process and use all cores. The start is timed in
-new processes, that take turns too: imports, weights and the entities of one sentence.
-Needs `pip install -e '.[benchmark]'`.
+DIR is a NER model that `biobert convert` has written for Hugging Face; both sides use
+its weights. FILE holds one text per line or, if its name ends in `.jsonl`, one object
+per line with the text in `text`.
+
+Transformers' side is its `token-classification` pipeline with
+`aggregation_strategy="simple"`, in two settings: the default (one document at a time,
+in the order given), and the documents sorted by length with the batch size that was
+fastest on a part of them. The pipeline cuts every document at the model's number of
+positions, 512 pieces.
+
+All sides take turns in one process and use all cores. The time to start (imports,
+weights and the entities of one sentence) is measured in new processes, which take turns
+too. Needs `pip install -e '.[benchmark]'`.
 """
 
 import argparse
@@ -40,7 +44,7 @@ Annotate = Callable[[Sequence[str]], int]
 
 @functools.cache
 def load_ours(model_dir: Path, mixed_precision: Any) -> Any:
-    """Returns our model; the warm-up pays for loading its weights."""
+    """Returns our model, loaded at the first call, which is in the warm-up."""
     import biobert_tf
 
     return biobert_tf.load(model_dir, mixed_precision=mixed_precision)
@@ -54,7 +58,7 @@ def ours(model_dir: Path, mixed_precision: Any, texts: Sequence[str]) -> int:
 
 
 def load_theirs(model_dir: Path) -> Any:
-    """Returns Transformers' pipeline of a model."""
+    """Returns Transformers' token classification pipeline for a model."""
     import torch
     import transformers
 
@@ -78,7 +82,7 @@ def theirs_sorted(pipeline: Any, texts: Sequence[str], batch_size: int) -> int:
 
 
 def seconds(annotate: Annotate, texts: Sequence[str]) -> tuple[float, int]:
-    """Returns the wall-clock seconds to annotate texts, and their entities."""
+    """Returns the wall-clock seconds to annotate texts, and the number of entities."""
     start = time.perf_counter()
     num_entities = annotate(texts)
     return time.perf_counter() - start, num_entities
@@ -100,7 +104,7 @@ def best_batch_size(pipeline: Any, texts: Sequence[str], turns: int) -> int:
 def take_turns(
     sides: Mapping[str, Annotate], texts: Sequence[str], turns: int
 ) -> dict[str, list[float]]:
-    """Returns the seconds of every side and turn; prints speeds and entities."""
+    """Returns each side's seconds in each turn; prints speeds and entities."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     counts: dict[str, int] = {}
     for _ in range(turns):
@@ -114,7 +118,7 @@ def take_turns(
 
 
 def ratio(mine: Sequence[float], others: Sequence[float]) -> str:
-    """Returns how many times faster the first are, turn by turn."""
+    """Returns how many times faster `mine` are than `others`, turn by turn."""
     ratios = [b / a for a, b in zip(mine, others, strict=True)]
     return (
         f"{statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
@@ -147,7 +151,7 @@ transformers.pipeline(
 
 
 def time_starts(model_dir: Path, turns: int) -> None:
-    """Prints the seconds from nothing to the entities of a sentence."""
+    """Prints the seconds from the start of a process to a sentence's entities."""
     times: dict[str, list[float]] = {name: [] for name in STARTS}
     for _ in range(turns):
         for name, program in STARTS.items():
@@ -164,7 +168,7 @@ def time_starts(model_dir: Path, turns: int) -> None:
 
 
 def read_texts(path: Path, most: int | None) -> list[str]:
-    """Returns the texts of a file, without empty ones."""
+    """Returns the texts of a file that are not empty, `most` of them at most."""
     lines = path.read_text("utf-8").split("\n")
     if path.suffix == ".jsonl":
         lines = [json.loads(line)["text"] for line in lines if line.strip()]
@@ -172,7 +176,7 @@ def read_texts(path: Path, most: int | None) -> list[str]:
 
 
 def describe(pipeline: Any, texts: Sequence[str]) -> str:
-    """Returns how long texts are, in pieces, and how many Transformers cuts."""
+    """Returns the lengths of texts in pieces, and the number Transformers cuts."""
     limit = pipeline.tokenizer.model_max_length
     encoded = pipeline.tokenizer(list(texts), truncation=False, verbose=False)
     lengths = sorted(map(len, encoded["input_ids"]))
@@ -184,18 +188,25 @@ def describe(pipeline: Any, texts: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Prints documents per second of all sides and their ratios."""
+    """Prints the documents per second of all sides, and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--documents", type=Path, required=True)
-    parser.add_argument("--max_documents", type=int, help="default: all")
-    parser.add_argument("--turns", type=int, default=5, help="counted, of each side")
-    parser.add_argument("--tried", type=int, default=128, help="to find the batch size")
+    parser.add_argument(
+        "--max_documents", type=int, help="documents to annotate; default: all"
+    )
+    parser.add_argument("--turns", type=int, default=5, help="timed turns of each side")
+    parser.add_argument(
+        "--tried",
+        type=int,
+        default=128,
+        help="documents on which batch sizes are tried",
+    )
     flags = parser.parse_args()
     texts = read_texts(flags.documents, flags.max_documents)
     pipeline = load_theirs(flags.model)
     print(describe(pipeline, texts))
-    # A part with the lengths of the whole.
+    # Evenly spaced, so that the part has the same mix of lengths as the whole.
     part = texts[:: max(1, len(texts) // flags.tried)]
     theirs(pipeline, part[:8], batch_size=1)
     size = best_batch_size(pipeline, part, flags.turns)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times the vectors of texts, against batches of eight padded to 128 pieces.
+r"""Compares the speed of feature extraction with plain batches of eight texts.
 
     biobert corpus --input='pubmed/*.xml.gz' --output=corpus.txt
     python benchmarks/extract_features.py --model=DIR --input=corpus.txt --do_lower_case
 
-DIR is a checkpoint with its vocabulary and sizes; the input is text, one sentence per
-line. Both ways give the mean of the last layer's pieces for each of them, from text to
-numbers in memory; the plain way reads eight at a time in the order of the file and pads
-them all to --max_seq_length. They take turns in one process, so that the ratios hold on
-a busy machine, after both have seen some of the texts: what TensorFlow does once for
-every shape is not counted. Printed are texts per second, and per second of all cores.
+DIR is a checkpoint with its vocabulary and configuration; the input is text, one
+sentence per line. Both ways compute, from text to numbers in memory, the mean of the
+last layer over the pieces of each sentence. The plain way takes eight sentences at a
+time in the order of the file and pads them all to --max_seq_length.
+
+Both ways first see some of the texts, so that the tracing that TensorFlow does once for
+every shape is not timed. Then they take turns in one process, so that the ratios hold
+on a busy machine. The program prints texts per second, by the clock and by the
+processor time of all cores.
 """
 
 import argparse
@@ -38,7 +41,7 @@ Way = Callable[[Sequence[Text]], np.ndarray]
 
 
 def ours(extractor: Extractor) -> Way:
-    """Returns the package's way."""
+    """Returns the package's way to embed texts."""
 
     def way(texts: Sequence[Text]) -> np.ndarray:
         found = extractor.embed(texts, LAST_LAYER)
@@ -48,7 +51,7 @@ def ours(extractor: Extractor) -> Way:
 
 
 def plain(extractor: Extractor, max_seq_length: int) -> Way:
-    """Returns the plain way, with the same encoder."""
+    """Returns the plain way to embed texts, with the same encoder."""
     network = extractor.network
 
     @tf.function
@@ -79,7 +82,7 @@ def plain(extractor: Extractor, max_seq_length: int) -> Way:
 def measured(
     ways: Mapping[str, Way], texts: Sequence[Text], num_turns: int
 ) -> dict[str, list[tuple[float, float]]]:
-    """Returns the seconds of every turn of every way: of the clock, of all cores."""
+    """Returns the wall-clock and processor seconds of every turn of every way."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(num_turns):
         for name, way in ways.items():
@@ -91,7 +94,7 @@ def measured(
 
 
 def main() -> None:
-    """Prints texts per second of both ways and their ratio."""
+    """Prints the texts per second of both ways, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True)
@@ -110,7 +113,7 @@ def main() -> None:
         flags.batch_size,
     )
     lines = reading.read_texts(flags.input)
-    # A blank line ends a document, and is no sentence.
+    # A blank line ends a document; it is not a sentence.
     sentences = (text for text in lines if text.first.text)
     texts = list(itertools.islice(sentences, flags.texts))
     lengths = [len(extractor.framer.truncated(t).tokens) for t in texts]

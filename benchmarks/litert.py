@@ -3,15 +3,17 @@ r"""Compares the LiteRT files of a NER model with its SavedModel: size, scores, 
 
     python benchmarks/litert.py --model=DIR --test_file=FILE
 
-DIR is a model that run_ner.py has trained, FILE a labelled file of its format. The
-model is exported with `--litert=both` into a temporary folder. All forms get the same
-rows, those of the training cut at the longest row of a batch; labels are those of the
-words, scored as run_ner.py scores them. Differences are of the probabilities of all
-labels of all words, from those of the SavedModel's signature `tokens`.
+DIR is a model that run_ner.py has trained; FILE is a labelled file in the format of
+run_ner.py. The model is exported with `--litert=both` into a temporary folder.
 
-For speed the forms take turns in one process, batch by batch, with as many threads as
-there are cores; a ratio is that of the sums of one turn. Every form has answered all
-batches before, for the scores.
+Scores: all forms get the same rows, made as in training, but only as long as the
+longest row of a batch. The labels of words are scored as run_ner.py scores them. The
+differences are those between the probabilities of all labels of all words and the
+probabilities that the SavedModel in `tokens/` gives.
+
+Speed: the forms take turns in one process, batch by batch, with as many threads as
+there are cores. A ratio divides the total times of one turn. Every form has processed
+all rows before, for the scores.
 """
 
 import argparse
@@ -48,7 +50,7 @@ Run = Callable[[Batch], np.ndarray]
 
 
 def load_saved_model(directory: Path) -> Run:
-    """Returns the SavedModel that takes ids."""
+    """Returns a function that runs a SavedModel on piece ids."""
     loaded = tf.saved_model.load(str(directory))
 
     def run(batch: Batch) -> np.ndarray:
@@ -59,7 +61,7 @@ def load_saved_model(directory: Path) -> Run:
 
 
 def load_litert(path: Path) -> Run:
-    """Returns a LiteRT file, on all cores."""
+    """Returns a function that runs a LiteRT file on all cores."""
     interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
     runner = interpreter.get_signature_runner(litert.SIGNATURE)
 
@@ -70,7 +72,7 @@ def load_litert(path: Path) -> Run:
 
 
 def size(path: Path) -> int:
-    """Returns the bytes of a file, or of all files of a directory."""
+    """Returns the size of a file, or of all files in a directory, in bytes."""
     files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files)
 
@@ -79,7 +81,7 @@ def size(path: Path) -> int:
 
 
 def batches(rows: Sequence[NerRecord], batch_size: int) -> list[Batch]:
-    """Returns rows as inputs of a model, each batch as long as its longest row."""
+    """Returns rows as batches of model inputs, each as long as its longest row."""
     made: list[Batch] = []
     for start in range(0, len(rows), batch_size):
         part = rows[start : start + batch_size]
@@ -99,8 +101,8 @@ def probabilities(
     """Runs all batches.
 
     Returns:
-        The probabilities of the pieces of every row, and of all words, `[words,
-        labels]`.
+        The label probabilities of the pieces, `[length, labels]` for every row, and
+        those of all words, `[words, labels]`.
     """
     of_rows = [values for batch in made for values in run(batch)]
     of_words = [
@@ -121,7 +123,7 @@ def print_agreement(
     made: Sequence[Batch],
     runs: Mapping[str, Run],
 ) -> None:
-    """Prints a line per form."""
+    """Prints a line per form: equal labels, differences of probabilities, F1."""
     wanted = None
     print("form                        labels as   difference of probabilities      F1")
     print("                            SavedModel       most          mean")
@@ -142,7 +144,7 @@ def print_agreement(
 
 
 def seconds(run: Run, batch: Batch) -> float:
-    """Returns the wall-clock seconds of a batch."""
+    """Returns the wall-clock seconds to run a batch."""
     start = time.perf_counter()
     run(batch)
     return time.perf_counter() - start
@@ -151,7 +153,7 @@ def seconds(run: Run, batch: Batch) -> float:
 def print_speed(
     made: Sequence[Batch], runs: Mapping[str, Run], turns: int, batch_size: int
 ) -> None:
-    """Prints how many times faster LiteRT is, turn by turn."""
+    """Prints rows per second, and how many times faster LiteRT is, turn by turn."""
     num_rows = sum(len(batch["input_ids"]) for batch in made)
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(turns):
@@ -193,7 +195,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--test_file", type=Path, required=True)
     parser.add_argument("--batch_size", type=int, nargs="+", default=[1, 16])
-    parser.add_argument("--max_rows", type=int, help="to time (default: all)")
+    parser.add_argument("--max_rows", type=int, help="rows to time; default: all")
     parser.add_argument("--turns", type=int, default=3)
     flags = parser.parse_args()
     task, examples = read(flags)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times NER training steps beside Hugging Face Transformers on PyTorch.
+r"""Compares the speed of NER training steps with Transformers on PyTorch.
 
     python benchmarks/ner_train.py --model=DIR
 
-DIR is a Hugging Face BERT directory; both sides start from its weights. Both do the
-same step on the same batch: forward, backward, clip to norm 1, AdamW, dropout 0.1.
+DIR is a Hugging Face BERT directory; both sides start from its weights. Both run the
+same step on the same batch: forward, backward, clipping to norm 1, AdamW, dropout 0.1.
 They take turns in one process, so that the ratio holds on a busy machine. Needs
 `pip install -e '.[benchmark]'`.
 """
@@ -35,7 +35,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def random_batch(size: int, length: int, vocab_size: int) -> Arrays:
-    """Returns sentences of random pieces, every second piece labelled."""
+    """Returns a batch of sentences of random pieces, every second one labelled."""
     rng = np.random.default_rng(0)
     shape = (size, length)
     labels = rng.integers(0, NUM_LABELS, shape)
@@ -51,7 +51,7 @@ def random_batch(size: int, length: int, vocab_size: int) -> Arrays:
 def ours(
     model_dir: Path, batch: Arrays, device: config.DeviceConfig
 ) -> Callable[[int], float]:
-    """Returns a function that trains some steps and returns their seconds."""
+    """Returns a function that trains for some steps and returns the seconds."""
     encoder_config = EncoderConfig.from_json(model_dir / "config.json")
     task = NerTask(
         tokenizer=FullTokenizer(model_dir / "vocab.txt", do_lower_case=True),
@@ -95,7 +95,7 @@ def ours(
 
 
 def theirs(model_dir: Path, batch: Arrays, is_bfloat16: bool) -> Callable[[int], float]:
-    """Returns the same for Transformers, as its Trainer does a step."""
+    """Returns such a function for Transformers, with the steps of its Trainer."""
     import torch
     import transformers
 
@@ -136,13 +136,13 @@ def theirs(model_dir: Path, batch: Arrays, is_bfloat16: bool) -> Callable[[int],
 
 
 def main() -> None:
-    """Prints examples per second of both sides and their ratio, pair by pair."""
+    """Prints the examples per second of both sides, and their ratio by turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--max_seq_length", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=3, help="per turn")
-    parser.add_argument("--turns", type=int, default=5, help="counted, of each side")
+    parser.add_argument("--steps", type=int, default=3, help="steps per turn")
+    parser.add_argument("--turns", type=int, default=5, help="timed turns of each side")
     parser.add_argument("--mixed_precision", choices=("off", "bfloat16"), default="off")
     parser.add_argument("--xla", choices=("auto", "on", "off"), default="auto")
     flags = parser.parse_args()

@@ -3,13 +3,14 @@ r"""Times the conversion of a corpus to TFRecords, and measures its memory.
 
     python benchmarks/pretraining_data.py --data=DIR
 
-DIR holds `pretrain/` (PubMed and PMC files) and `vocab/bert-base-cased-vocab.txt`; the
-corpus repeats the texts, and is written by our own readers. Every measurement is a
-process of its own, start and imports included; the ways take turns in one run, so that
-their ratios hold on a busy machine. `exact` is our --exact, an algorithm in plain
-Python like the original's, on a smaller corpus; it stands for the original, of which
-600 instances per CPU second were measured on such a machine, also at length 128 and
-dupe factor 5.
+DIR holds `pretrain/` (PubMed and PMC files) and `vocab/bert-base-cased-vocab.txt`. Our
+own readers read the files, and the corpus repeats their texts. Every measurement runs
+in a process of its own, start and imports included. The ways take turns in one run, so
+that their ratios hold on a busy machine.
+
+`exact` is our --exact, an algorithm in plain Python like the original's, on a smaller
+corpus. It stands for the original, which made 600 instances per CPU second on such a
+machine, also at length 128 and dupe factor 5.
 """
 
 import argparse
@@ -38,7 +39,7 @@ EXACT_SENTENCES = 10_000
 
 
 class Result(NamedTuple):
-    """One measured conversion; memory is the most of any process, in MB."""
+    """One measured conversion; memory is the peak of any one process, in MB."""
 
     instances: int
     wall_seconds: float
@@ -48,7 +49,7 @@ class Result(NamedTuple):
 
 
 def real_documents(folder: Path) -> list[list[str]]:
-    """Returns the sentences of every document in PubMed's and PMC's files."""
+    """Returns the sentences of every document in the PubMed and PMC files."""
     paths = reading.expand(f"{folder}/**/*.xml.gz,{folder}/**/*.nxml")
     options = reading.ReadOptions(CorpusConfig())
     documents = reading.corpus(paths, options, lambda skipped: None)
@@ -66,7 +67,7 @@ def repeated(documents: list[list[str]], num_sentences: int) -> Iterator[list[st
 
 
 def write(path: Path, documents: Iterable[list[str]]) -> Path:
-    """Writes documents in the original text format."""
+    """Writes documents as text: one sentence per line, blank lines between."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for document in documents:
             stream.write("\n".join(document) + "\n\n")
@@ -74,7 +75,7 @@ def write(path: Path, documents: Iterable[list[str]]) -> Path:
 
 
 def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
-    """Converts a corpus (0 workers: --exact), and prints the `Result` as JSON."""
+    """Converts a corpus and prints the `Result` as JSON; 0 workers mean --exact."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=corpus.parent) as folder:
         manifest = conversion.convert(
@@ -98,7 +99,7 @@ def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
 
 
 def measure(corpus: Path, vocab_file: Path, num_workers: int) -> Result:
-    """Returns the `Result` of a conversion in a fresh process."""
+    """Returns the `Result` of a conversion in a new process."""
     command = [sys.executable, __file__, "--convert", str(corpus), str(num_workers)]
     process = subprocess.run(
         [*command, str(vocab_file)], check=True, stdout=subprocess.PIPE
@@ -107,7 +108,7 @@ def measure(corpus: Path, vocab_file: Path, num_workers: int) -> Result:
 
 
 def median(results: list[Result]) -> Result:
-    """Returns the median of each number."""
+    """Returns the median of each field."""
     return Result(*map(statistics.median, zip(*results, strict=True)))
 
 
@@ -124,7 +125,7 @@ def show(name: str, result: Result) -> None:
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> None:
-    """Makes the corpora, measures, and prints one line per way."""
+    """Makes the corpora, measures every way, and prints one line for each."""
     vocab_file = arguments.data / "vocab" / "bert-base-cased-vocab.txt"
     documents = real_documents(arguments.data / "pretrain")
     number = arguments.corpus_sentences
@@ -161,7 +162,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs the comparison, or one conversion for it."""
+    """Runs the comparison or, with --convert, one conversion of it."""
     if sys.argv[1:2] == ["--convert"]:
         convert(Path(sys.argv[2]), Path(sys.argv[4]), int(sys.argv[3]))
         return
@@ -175,7 +176,12 @@ def main() -> None:
         help="folder of real data (default: $BIOBERT_DATA)",
     )
     parser.add_argument("--corpus_sentences", type=int, default=100_000)
-    parser.add_argument("--growth", type=int, default=4, help="of the corpus; 1: none")
+    parser.add_argument(
+        "--growth",
+        type=int,
+        default=4,
+        help="how many times larger the last corpus is; 1: skip it",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     with tempfile.TemporaryDirectory() as folder:
         compare(parser.parse_args(), Path(folder))

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peak memory and time of a pre-training step, with and without recomputation.
+"""Measures memory and time of a pre-training step, with and without recomputation.
 
     python benchmarks/pretraining_memory.py [--layers=6 --hidden=384 --batch=8]
         [--length=512] [--accumulation=1] [--only=kept|recomputed]
 
 Every case is measured in a process of its own, on random records and random weights of
-the given size. The memory is the highest resident set of the process, from which that
-of a process that has built the same model, optimizer and data but made no step is
-subtracted for the second number; on a GPU it is TensorFlow's own peak.
+the given size. The first memory printed is the peak resident set of the process; on a
+GPU it is TensorFlow's own peak. The second is the peak less the peak before the first
+step, when model, optimizer and data are already built.
 """
 
 import argparse
@@ -22,7 +22,7 @@ VOCAB_SIZE = 28996
 
 
 def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
-    """Makes `arguments.steps` steps in this process; returns seconds and MiB."""
+    """Runs `arguments.steps` steps in this process; returns seconds and MiB."""
     import numpy as np
     import tensorflow as tf
 
@@ -80,7 +80,7 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
 
 
 def peak() -> float:
-    """Returns the most memory so far, in MiB: of the GPU if there is one."""
+    """Returns the peak memory so far in MiB, that of the GPU if there is one."""
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
@@ -89,7 +89,7 @@ def peak() -> float:
 
 
 def main() -> None:
-    """Measures every case in a process and prints a line for it."""
+    """Measures every case in a process of its own, and prints a line for it."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (
         ("layers", 6),

@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times the decoding of answers, against the original's way; measures its memory.
+r"""Compares decoding of answers with the original's way: speed and memory.
 
     python benchmarks/qa_decoding.py --data=DIR --vocab_file=VOCAB
 
-DIR holds `qa/squad/dev-v1.1.json`. The original's way is said once more here: scores
-are lists of Python numbers, sorted whole, and all pairs of the best starts and ends are
-tried one by one. Both ways must give the same answers. The scores are made up, from a
-seed, in two shapes:
+DIR holds `qa/squad/dev-v1.1.json`. This file has its own copy of the original's way,
+called `plain`: scores are lists of Python numbers, which are sorted completely, and all
+pairs of the best starts and ends are tried one by one. Both ways must give the same
+answers. The scores are random numbers from a fixed seed, in two shapes:
 
-    random   every score is drawn alone: few pairs are spans
-    peaked   as a trained model's: high around one place, so that many pairs are spans
+    random   every score is drawn independently, so few pairs are spans
+    peaked   high around one place, as a trained model's, so many pairs are spans
 
-The ways take turns in one run; the seconds are those of one core, the medians over the
-runs. Windows and scores are made before, and none of them is timed.
+The ways take turns in one run. The seconds are those of one core, medians over the
+turns. Windows and scores are made beforehand and are not timed.
 
-The memory is the most that Python holds (tracemalloc) beside the questions on the way
-to the files of their answers, for a quarter of the questions and for all of them:
+The memory is the peak that Python allocates (tracemalloc) from the questions to the
+files of their answers, without the questions. It is measured for a quarter of the
+questions and for all of them:
 
-    streaming   makes and decodes window after window, as the package does; what grows
-                are its memories of words and short contexts, which have a limit
-    everything  holds all windows, all scores and all predictions, as the original
+    streaming   makes and decodes one window after the other, as the package does; only
+                its caches of words and short contexts grow, and they have a limit
+    everything  holds all windows, all scores and all predictions, as the original does
 """
 
 import argparse
@@ -54,7 +55,7 @@ Hold = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class PlainWindow(NamedTuple):
-    """A window and its scores; maps hold the pieces of the context alone."""
+    """A window and its scores; `words` and `is_max` hold the context's pieces only."""
 
     tokens: tuple[str, ...]
     words: dict[int, int]
@@ -64,7 +65,7 @@ class PlainWindow(NamedTuple):
 
 
 class PlainSpan(NamedTuple):
-    """Two pieces of a window and their scores."""
+    """A span: its first and last piece in a window, with their scores."""
 
     window: PlainWindow
     start: int
@@ -79,7 +80,7 @@ class PlainSpan(NamedTuple):
 def plain(
     examples: Iterable[QaExample], windows: Iterable[Sequence[PlainWindow]]
 ) -> Iterator[Answers]:
-    """Yields the n-best list of every question, made as the original makes it."""
+    """Yields the n-best list of every question, made in the original's way."""
     for example, own in zip(examples, windows, strict=True):
         spans = [span for window in own for span in plain_spans(window)]
         spans.sort(key=lambda span: span.start_logit + span.end_logit, reverse=True)
@@ -94,7 +95,7 @@ def plain(
 
 
 def plain_spans(window: PlainWindow) -> Iterator[PlainSpan]:
-    """Yields the spans of a window, after a look at every pair."""
+    """Yields the spans of a window; checks every pair of start and end."""
     starts = [float(x) for x in window.start_logits.flat]
     ends = [float(x) for x in window.end_logits.flat]
     for start in plain_best(starts):
@@ -109,13 +110,13 @@ def plain_spans(window: PlainWindow) -> Iterator[PlainSpan]:
 
 
 def plain_best(scores: list[float]) -> list[int]:
-    """Returns the places of the highest scores."""
+    """Returns the positions of the highest scores, best first."""
     ranked = sorted(enumerate(scores), key=lambda pair: pair[1], reverse=True)
     return [i for i, _ in ranked[: SETTINGS.n_best_size]]
 
 
 def plain_text(example: QaExample, span: PlainSpan) -> str:
-    """Returns the text of a span, in the letters of the context."""
+    """Returns the text of a span as it is written in the context."""
     pieces = " ".join(span.window.tokens[span.start : span.end + 1])
     predicted = " ".join(pieces.replace(" ##", "").replace("##", "").split())
     first, last = span.window.words[span.start], span.window.words[span.end]
@@ -137,7 +138,7 @@ def plain_text(example: QaExample, span: PlainSpan) -> str:
 
 
 def without_spaces(text: str) -> tuple[str, dict[int, int]]:
-    """Returns a text without spaces, and where in it each character stood."""
+    """Returns a text without spaces, and from each character to its old position."""
     chars: list[str] = []
     places = collections.OrderedDict()
     for place, char in enumerate(text):
@@ -148,7 +149,7 @@ def without_spaces(text: str) -> tuple[str, dict[int, int]]:
 
 
 def plain_softmax(found: dict[str, float]) -> Answers:
-    """Returns texts with probabilities."""
+    """Returns texts with probabilities, the softmax of their scores."""
     highest = max(found.values())
     weights = [math.exp(score - highest) for score in found.values()]
     total = 0.0
@@ -161,7 +162,7 @@ def plain_softmax(found: dict[str, float]) -> Answers:
 
 
 def featurizer(vocab_file: Path) -> Featurizer:
-    """Returns what makes windows as run_qa.py does by default."""
+    """Returns a featurizer with the defaults of run_qa.py."""
     return Featurizer(
         tokenizer=FullTokenizer(vocab_file),
         max_seq_length=384,
@@ -171,7 +172,7 @@ def featurizer(vocab_file: Path) -> Featurizer:
 
 
 def scores(shape: str, rows: Iterable[QaFeatures]) -> Iterator[WindowScores]:
-    """Yields the windows with made-up scores, the same at every call."""
+    """Yields the windows with random scores, the same at every call."""
     rng = np.random.default_rng(SEED)
     for row in rows:
         logits = rng.normal(0, 1, (2, len(row.input_ids)))
@@ -183,7 +184,7 @@ def scores(shape: str, rows: Iterable[QaFeatures]) -> Iterator[WindowScores]:
 
 
 def as_plain(window: WindowScores) -> PlainWindow:
-    """Returns one of our windows with maps."""
+    """Returns one of our windows as a `PlainWindow`."""
     row = window.features
     words = {i: w for i, w in enumerate(row.token_to_orig_map.tolist()) if w >= 0}
     is_max = row.token_is_max_context.tolist()
@@ -199,7 +200,7 @@ def as_plain(window: WindowScores) -> PlainWindow:
 def grouped(
     num_examples: int, windows: Iterable[WindowScores]
 ) -> list[list[PlainWindow]]:
-    """Returns the windows of every question."""
+    """Returns the windows of each question."""
     groups: list[list[PlainWindow]] = [[] for _ in range(num_examples)]
     for window in windows:
         groups[window.features.example_index].append(as_plain(window))
@@ -218,14 +219,14 @@ def check(predictions: Iterable[Prediction], answers: Iterable[Answers]) -> None
 
 
 def seconds(results: Callable[[], Iterable[Any]]) -> float:
-    """Returns the seconds one core needs for all results."""
+    """Returns the processor seconds to compute all results."""
     start = time.process_time()
     collections.deque(results(), maxlen=0)
     return time.process_time() - start
 
 
 def print_times(vocab_file: Path, examples: Sequence[QaExample], repeats: int) -> None:
-    """Prints a line per shape of scores and way."""
+    """Prints a line for each shape of scores and each way."""
     rows = list(featurizer(vocab_file).featurize(examples))
     for shape in SHAPES:
         windows = list(scores(shape, rows))
@@ -262,10 +263,10 @@ def peak(
     examples: Sequence[QaExample],
     hold: Hold,
 ) -> float:
-    """Returns the most that is held beside the questions, in MiB.
+    """Returns the peak memory without the questions, in MiB.
 
     Args:
-        vocab_file: Cased.
+        vocab_file: A cased vocabulary.
         examples: The questions.
         hold: `list` to hold everything, `iter` to hold nothing.
     """
@@ -285,7 +286,7 @@ def peak(
 
 
 def print_memory(vocab_file: Path, examples: Sequence[QaExample]) -> None:
-    """Prints a line per way."""
+    """Prints a line for each way."""
     sizes = (len(examples) // 4, len(examples))
     print(f"peak memory for {sizes[0]:,} and {sizes[1]:,} questions")
     ways: dict[str, Hold] = {"streaming": iter, "everything": list}
@@ -305,8 +306,12 @@ def main() -> None:
         required=default is None,
         help="folder of data sets (default: $BIOBERT_DATA)",
     )
-    parser.add_argument("--vocab_file", type=Path, required=True, help="cased")
-    parser.add_argument("--questions", type=int, help="how many (default: all)")
+    parser.add_argument(
+        "--vocab_file", type=Path, required=True, help="a cased vocabulary"
+    )
+    parser.add_argument(
+        "--questions", type=int, help="number of questions; default: all"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     flags = parser.parse_args()
 

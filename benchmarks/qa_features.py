@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times windows for question answering, against the original's way of making them.
+r"""Compares making windows for question answering with the original's way.
 
     python benchmarks/qa_features.py --data=DIR --vocab_file=VOCAB
 
-DIR holds `qa/squad/dev-v1.1.json`. The original's way is said once more here: every
-word is cut into pieces anew for every question (by our tokenizer without its memory,
-which is faster than the original's), and every piece of every window is looked up in
-all windows. Both ways must give the same rows. Three shapes of work:
+DIR holds `qa/squad/dev-v1.1.json`. This file has its own copy of the original's way,
+called `plain`: every word is cut into pieces anew for every question, and every piece
+of every window is looked up in all windows. It uses our tokenizer without the cache,
+which is faster than the original's. Both ways must give the same rows. There are three
+kinds of work:
 
     paragraphs  the questions in the order of the file, many on each short paragraph
     shuffled    the same questions in random order, as in training
     articles    one question on each article, its paragraphs joined: long contexts
 
-All ways take turns in one run, each time from an empty cache; the seconds are those of
-one core, the medians over the runs.
+The ways take turns in one run, each time from an empty cache. The seconds are those of
+one core, medians over the turns.
 """
 
 import argparse
@@ -35,12 +36,12 @@ DOC_STRIDE = 128
 MAX_QUERY_LENGTH = 64
 SEED = 12345
 NUM_CHECKED = 20
-PARAGRAPHS = 43  # Of an article, on average.
+PARAGRAPHS = 43  # In an article, on average.
 
 
 @dataclasses.dataclass
 class PlainRow:
-    """A row as lists, padding included; maps hold the pieces of the context alone."""
+    """A row as lists, with padding; the maps hold the context's pieces only."""
 
     input_ids: list[int]
     input_mask: list[int]
@@ -52,7 +53,7 @@ class PlainRow:
 def plain(
     tokenizer: FullTokenizer, examples: Iterable[QaExample]
 ) -> Iterator[PlainRow]:
-    """Yields the rows of questions to predict, made as the original makes them."""
+    """Yields the rows of questions to predict, made in the original's way."""
 
     def cut(text: str) -> list[str]:
         return [
@@ -85,7 +86,7 @@ def plain(
 
 
 def plain_windows(num_pieces: int, room: int) -> list[tuple[int, int]]:
-    """Returns start and length of every window."""
+    """Returns the start and the length of every window."""
     windows = []
     start = 0
     while start < num_pieces:
@@ -98,7 +99,7 @@ def plain_windows(num_pieces: int, room: int) -> list[tuple[int, int]]:
 
 
 def plain_owner(windows: Sequence[tuple[int, int]], piece: int) -> int | None:
-    """Returns the window with most context around a piece, after a look at all."""
+    """Returns the window with most context around a piece; checks all windows."""
     best, owner = None, None
     for number, (start, length) in enumerate(windows):
         end = start + length - 1
@@ -112,7 +113,7 @@ def plain_owner(windows: Sequence[tuple[int, int]], piece: int) -> int | None:
 def ours(
     tokenizer: FullTokenizer, examples: Iterable[QaExample]
 ) -> Iterator[QaFeatures]:
-    """Returns the rows of the package."""
+    """Returns the rows that the package makes."""
     featurizer = Featurizer(
         tokenizer=tokenizer,
         max_seq_length=MAX_SEQ_LENGTH,
@@ -123,7 +124,7 @@ def ours(
 
 
 def as_plain(row: QaFeatures) -> PlainRow:
-    """Returns one of our rows as lists."""
+    """Returns one of our rows as a `PlainRow`."""
     words = {i: w for i, w in enumerate(row.token_to_orig_map.tolist()) if w >= 0}
     is_max = row.token_is_max_context.tolist()
     return PlainRow(
@@ -136,7 +137,7 @@ def as_plain(row: QaFeatures) -> PlainRow:
 
 
 def check(vocab_file: Path, examples: Sequence[QaExample]) -> None:
-    """Stops the program if the two ways give different rows of some questions."""
+    """Stops the program if the two ways give different rows for some questions."""
     tokenizer = FullTokenizer(vocab_file)
     some = examples[:NUM_CHECKED]
     rows = zip(ours(tokenizer, some), plain(tokenizer, some), strict=True)
@@ -150,7 +151,7 @@ def seconds(
     vocab_file: Path,
     examples: Sequence[QaExample],
 ) -> float:
-    """Returns the seconds one core needs for all rows, with an empty cache."""
+    """Returns the processor seconds to make all rows from an empty cache."""
     tokenizer = FullTokenizer(vocab_file)
     start = time.process_time()
     for _ in way(tokenizer, examples):
@@ -159,7 +160,7 @@ def seconds(
 
 
 def articles(examples: Iterable[QaExample]) -> list[QaExample]:
-    """Returns the first question of some paragraphs in a row, asked about them all."""
+    """Returns questions on articles: `PARAGRAPHS` paragraphs, their first question."""
     grouped = itertools.groupby(examples, lambda example: example.doc_tokens)
     paragraphs = [next(group) for _, group in grouped]
     starts = range(0, len(paragraphs), PARAGRAPHS)
@@ -167,7 +168,7 @@ def articles(examples: Iterable[QaExample]) -> list[QaExample]:
 
 
 def joined(paragraphs: Sequence[QaExample]) -> QaExample:
-    """Returns the first question, with the contexts of all as its context."""
+    """Returns the first question with the contexts of all paragraphs, joined."""
     return dataclasses.replace(
         paragraphs[0],
         context=" ".join(example.context for example in paragraphs),
@@ -176,7 +177,7 @@ def joined(paragraphs: Sequence[QaExample]) -> QaExample:
 
 
 def main() -> None:
-    """Prints one line per shape of work and way."""
+    """Prints one line for each kind of work and each way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = os.environ.get("BIOBERT_DATA")
     parser.add_argument(
@@ -186,8 +187,12 @@ def main() -> None:
         required=default is None,
         help="folder of data sets (default: $BIOBERT_DATA)",
     )
-    parser.add_argument("--vocab_file", type=Path, required=True, help="cased")
-    parser.add_argument("--questions", type=int, help="how many (default: all)")
+    parser.add_argument(
+        "--vocab_file", type=Path, required=True, help="a cased vocabulary"
+    )
+    parser.add_argument(
+        "--questions", type=int, help="number of questions; default: all"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     flags = parser.parse_args()
 

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Compares sentence splitters on biomedical text: boundaries found and speed.
+r"""Compares sentence splitters on biomedical text: boundaries found, and speed.
 
     python benchmarks/sentences.py --data=DIR
 
-DIR holds `ner/SET/FILE.tsv`: one token a line, a blank line behind each sentence.
-Tokens are joined to text again, eight sentences to a paragraph, and a splitter has
-to find the seven boundaries between them. The texts named in `SEEN` were looked at
-while the rules of `biobert_tf.text.sentences` were written, the others were not.
-BC2GM is left out: its sentences come from all over, many of them cut in the middle.
-The last column of scores is the share of the hand-written paragraphs of
-tests/sentence_cases*.txt that are cut exactly right; they too were looked at.
+DIR holds `ner/SET/FILE.tsv`: one token per line, a blank line after each sentence. The
+tokens are joined into text again, with eight sentences in a paragraph; a splitter has
+to find the seven boundaries between them. The texts in `SEEN` were looked at while the
+rules of `text.sentences` were written; the others were not. BC2GM is left out: its
+sentences are unrelated, and many of them begin or end within a sentence. The last
+column of scores is the share of the hand-written paragraphs of
+tests/sentence_cases*.txt that are cut exactly right; these were looked at too.
 
-All splitters take turns in one run, so that the ratios of their speeds hold on a
-busy machine. Those that are not installed are named; `pip install pysbd syntok
-segtok blingfire nupunkt sentence-splitter` brings them. The rows below `sentencex`
-add our corrections to it one after the other; the last row is what is used.
+All splitters take turns in one run, so that the ratios of their speeds hold on a busy
+machine. The program names the splitters that are not installed; install them with `pip
+install pysbd syntok segtok blingfire nupunkt sentence-splitter`. The rows below
+`sentencex` add our corrections to it one after the other; the last row is the splitter
+that the package uses.
 """
 
 import argparse
@@ -42,7 +43,7 @@ REPEATS = 3
 Split = Callable[[str], Iterable[str]]
 Paragraph = list[str]
 
-# Blanks that the tokenization put in, and what stood there.
+# Text with the spaces that the tokenization put in -> the text before it.
 JOINS = [
     (r" ([.,;:?!)\]}%])", r"\1"),
     (r"([(\[{]) ", r"\1"),
@@ -58,7 +59,7 @@ JOINS = [
 
 
 class Score(NamedTuple):
-    """How many boundaries were found, wrong and missed."""
+    """The numbers of boundaries that are right, wrong and missed."""
 
     right: int
     wrong: int
@@ -70,7 +71,7 @@ class Score(NamedTuple):
         return 2 * self.right / (2 * self.right + self.wrong + self.missed)
 
     def __str__(self) -> str:
-        """Returns precision, recall and F1 in per cent."""
+        """Returns precision, recall and F1 in percent."""
         precision = self.right / (self.right + self.wrong)
         recall = self.right / (self.right + self.missed)
         return f"{100 * precision:6.2f}{100 * recall:6.2f}{100 * self.f1:6.2f}"
@@ -79,8 +80,8 @@ class Score(NamedTuple):
 def read_sentences(path: Path) -> Iterator[str]:
     """Yields the sentences of a data set as text.
 
-    The sets leave the number of an item ("2.") at the end of the sentence before it:
-    it is given to its item.
+    The sets leave the number of a list item ("2.") at the end of the sentence before
+    the item. Here it begins the item's sentence.
     """
     number = ""
     for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")):
@@ -100,8 +101,8 @@ def read_sentences(path: Path) -> Iterator[str]:
 def read_paragraphs(path: Path) -> list[Paragraph]:
     """Returns paragraphs of up to eight sentences of a data set.
 
-    A sentence without a full stop is a title and ends its paragraph. The data sets
-    have some sentences end within a number ("6." "05"): they are put together.
+    A sentence without a full stop is a title and ends its paragraph. Some sentences of
+    the data sets end within a number ("6." "05"); they are joined.
     """
     paragraphs: list[Paragraph] = [[]]
     for sentence in read_sentences(path):
@@ -122,7 +123,7 @@ def read_cases(path: Path) -> list[Paragraph]:
 
 
 def boundaries(parts: Iterable[str]) -> set[int]:
-    """Returns where sentences end within their text, in characters but for spaces."""
+    """Returns the ends of sentences in their text, in characters without spaces."""
     ends, end = [], 0
     for part in parts:
         end += sum(map(len, part.split()))
@@ -143,7 +144,7 @@ def score(split: Split, paragraphs: list[Paragraph]) -> Score:
 
 
 def exact(split: Split, paragraphs: list[Paragraph]) -> float:
-    """Returns the share of `paragraphs` that `split` cuts exactly right."""
+    """Returns the share of `paragraphs`, in [0, 1], that `split` cuts exactly right."""
     return statistics.mean(
         boundaries(paragraph) == boundaries(split(" ".join(paragraph)))
         for paragraph in paragraphs
@@ -151,7 +152,7 @@ def exact(split: Split, paragraphs: list[Paragraph]) -> float:
 
 
 def naive(text: str) -> list[str]:
-    """Cuts before every capital letter or digit behind a full stop."""
+    """Cuts before every capital letter or digit that follows a full stop."""
     return re.split(r"(?<=[.?!]) (?=[A-Z0-9])", text)
 
 
@@ -163,7 +164,7 @@ def load_pysbd() -> Split:
 
 
 def load_syntok() -> Split:
-    """Returns syntok, its tokens put together again."""
+    """Returns syntok, with its tokens joined into sentences."""
     segmenter = importlib.import_module("syntok.segmenter")
 
     def split(text: str) -> Iterator[str]:
@@ -175,7 +176,7 @@ def load_syntok() -> Split:
 
 
 def load_segtok() -> Split:
-    """Returns segtok for text of one line."""
+    """Returns segtok's splitter for single-line text."""
     return importlib.import_module("segtok.segmenter").split_single
 
 
@@ -186,7 +187,7 @@ def load_blingfire() -> Split:
 
 
 def load_nupunkt() -> Split:
-    """Returns nupunkt's default model, of legal English."""
+    """Returns nupunkt's default model, for legal English."""
     return importlib.import_module("nupunkt").sent_tokenize
 
 
@@ -196,13 +197,13 @@ def load_sentence_splitter() -> Split:
 
 
 def load_sentencex() -> Split:
-    """Returns sentencex as it comes."""
+    """Returns sentencex without our corrections."""
     module = importlib.import_module("sentencex")
     return lambda text: module.segment("en", text)
 
 
 def ours(text: str) -> list[str]:
-    """Cuts as the corpus readers do."""
+    """Cuts as the package does: sentencex with all our corrections."""
     return [text[start:end] for start, end in sentences.spans(text)]
 
 
@@ -239,7 +240,7 @@ LOADERS: dict[str, Callable[[], Split]] = {
 
 
 def installed() -> dict[str, Split]:
-    """Returns the splitters that can be imported; names the others."""
+    """Returns the splitters that can be imported; prints the names of the others."""
     splitters = {}
     for name, load in LOADERS.items():
         try:
@@ -252,7 +253,7 @@ def installed() -> dict[str, Split]:
 def speeds(
     splitters: dict[str, Split], paragraphs: list[Paragraph]
 ) -> dict[str, float]:
-    """Returns the sentences per second of each splitter, medians of `REPEATS`."""
+    """Returns each splitter's sentences per second, the median of `REPEATS` turns."""
     texts = [" ".join(paragraph) for paragraph in paragraphs]
     num_sentences = sum(map(len, paragraphs))
     times: dict[str, list[float]] = {name: [] for name in splitters}
@@ -260,7 +261,7 @@ def speeds(
         for name, split in splitters.items():
             start = time.process_time()
             for text in texts:
-                # Some yield their sentences.
+                # Some splitters are generators.
                 list(split(text))
             times[name].append(time.process_time() - start)
     return {name: num_sentences / statistics.median(t) for name, t in times.items()}

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Times the tokenizer on the recorded real texts, with its cache and without.
+r"""Times the tokenizer on recorded real texts, with and without its cache.
 
     python benchmarks/tokenizer.py --golden=DIR
 
-DIR holds `tokenization/real.jsonl.gz` and the two vocabularies. All ways take turns
-in one run, so that their ratios hold on a busy machine; the speeds are medians.
+DIR holds `tokenization/real.jsonl.gz` and, beside it, the two vocabularies
+`vocab_cased.txt` and `vocab_uncased.txt`. All ways take turns in one run, so that their
+ratios hold on a busy machine. The speeds are medians over the turns.
 """
 
 import argparse
@@ -24,7 +25,7 @@ BASE = "uncached"
 
 
 def uncached(tokenizer: FullTokenizer, text: str) -> list[str]:
-    """Cuts `text` by the two public stages, which remember no words."""
+    """Cuts `text` with the two public stages, which have no cache of words."""
     return [
         piece
         for chunk in tokenizer.basic_tokenizer.tokenize(text)
@@ -59,7 +60,7 @@ def measure(
 
 
 def main() -> None:
-    """Prints one line per vocabulary and way."""
+    """Prints one line for each vocabulary and each way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = os.environ.get("BIOBERT_GOLDEN")
     parser.add_argument(
