@@ -222,7 +222,7 @@ def test_broken_xml(tmp_path, old, new, line, problem):
 
 
 def test_bytes_instead_of_characters_are_named(tmp_path):
-    with pytest.raises(InputError, match="it seems to count UTF-8 bytes"):
+    with pytest.raises(InputError, match="its offsets seem to count UTF-8 bytes"):
         load_xml(
             tmp_path,
             XML.replace('"12" length="3"', '"15" length="3"').replace(
@@ -441,14 +441,14 @@ ANNOTATION = ("documents", 0, "passages", 0, "annotations", 0)
         ({"documents": {}}, ":1: not BioC: want an object"),
         ([{"documents": [3]}], "document number 1 is not as BioC"),
         ([3], "document number 1 is not as BioC"),
-        ([{"id": 3}], "document number 1 is not as BioC has it: 'passages' is missing"),
+        ([{"id": 3}], "document number 1 is not valid BioC: 'passages' is missing"),
         ([OTHER, COLLECTION], ":1: collections beside documents in one list; not BioC"),
         (changed((*ANNOTATION, "id"), None), "an annotation has no id"),
         (
             changed((*ANNOTATION, "text"), "aspirin"),
             "document 10: mention 1 ('aspirin'",
         ),
-        (changed((*ANNOTATION, "text"), 5), "the text of annotation 1 is no string"),
+        (changed((*ANNOTATION, "text"), 5), "the text of annotation 1 is not a string"),
         (changed((*ANNOTATION, "infons"), [1]), "document number 1 is not as BioC"),
         (changed((*ANNOTATION, "locations"), 5), "document number 1 is not as BioC"),
         (

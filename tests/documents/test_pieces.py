@@ -279,7 +279,7 @@ def test_xml_text_between_documents_is_kept(cut):
         ),
         (
             "<?xml version='1.0' encoding='ascii'?><collection>\u00e9</collection>",
-            "in: not ascii, as it says; convert it",
+            "in: not ascii, the encoding it declares; convert it to UTF-8",
             0,
         ),
     ],
