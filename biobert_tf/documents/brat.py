@@ -104,7 +104,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
         name: The document's id; by default the name of the file.
 
     Raises:
-        InputError: The same errors as `on_bad` of `read` gets.
+        InputError: The errors that `read` passes to `on_bad`.
     """
     ann_path = text_path.with_suffix(".ann")
     if not text_path.is_file():

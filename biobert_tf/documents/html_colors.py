@@ -41,7 +41,7 @@ class Theme(NamedTuple):
 
 
 class Shades(NamedTuple):
-    """A type's colours: behind an entity, and of the type's name and the underline."""
+    """A type's colours: an entity's background; the type's name and the underline."""
 
     surface: str
     name: str

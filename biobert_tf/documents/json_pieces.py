@@ -114,7 +114,7 @@ class _Cutter:
     def _next_piece(self) -> Piece | None:
         while (token := self._text.next(self._position)) is not None:
             if self._is_begun and not self._levels:
-                raise self._text.error(token.start(), "not JSON: more behind the end")
+                raise self._text.error(token.start(), "not JSON: text after the end")
             self._is_begun = True
             self._position = token.end()
             if self._is_document_ended(token):

@@ -84,7 +84,7 @@ def plan(
         output: A file, a folder, or `-` for standard output.
         input_format: The format of all files; `auto` detects it for each.
         output_format: The format of all outputs; `auto` uses the suffix of the output,
-            else the format of the file that is read, else (text, PubMed) JSON lines.
+            else the format of the file that is read, or JSON lines for text and PubMed.
 
     Raises:
         InputError: There is nothing to read, the output is the input, or the output's

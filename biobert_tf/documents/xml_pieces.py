@@ -86,7 +86,7 @@ def element(piece: Piece, path: Path) -> Any:
     text = f"<collection{piece.prefixes}>{piece.text}</collection>"
     parser = etree.XMLParser(**_SAFE)
     try:
-        # Parse bytes: in a str, lxml refuses an XML declaration with an encoding.
+        # As bytes without a declaration, which XML defines to be UTF-8.
         [found] = etree.fromstring(text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
         raise _not_xml(path, piece.line, error) from None

@@ -140,7 +140,12 @@ def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
         ("folder", "folder", "auto", "is the input; choose another output"),
         ("in.jsonl", "out", "text", "--output_format=text is read only; want one of"),
         ("in.jsonl", "out", "pubmed_xml", "is read only"),
-        ("a.txt", "out.txt", "auto", "say what to write, as in --output_format="),
+        (
+            "a.txt",
+            "out.txt",
+            "auto",
+            "name the format to write, as in --output_format=",
+        ),
         ("none", "out", "auto", "none: no such file"),
         ("folder", "out", "auto", "folder: holds no file that can be read"),
         (
