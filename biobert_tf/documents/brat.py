@@ -229,7 +229,7 @@ def file_name(name: str) -> str:
     if not quoted or len(quoted.encode("utf-8")) > _LONGEST_NAME:
         raise InputError(
             f"document {conversion.shown(repr(name))}: its id cannot be a file name; "
-            f"give one of 1 to {_LONGEST_NAME} bytes"
+            f"give one of 1 to {_LONGEST_NAME} bytes, escapes such as %2F included"
         )
     return quoted
 
