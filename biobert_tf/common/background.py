@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Items made in a thread while those before them are used."""
+"""Prepares the next item in a background thread while the current one is used."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -12,17 +12,17 @@ _END: Final = object()
 
 
 def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Yields items in order; the next is being made when one is given away.
+    """Yields items in order; while the caller uses one, the next is prepared.
 
-    Who stops early, or by Ctrl-C, does not wait for the item that is being made: it
-    may be read from a terminal, and never come.
+    A caller that stops early, also by Ctrl-C, does not wait for the item that is being
+    prepared: it may be read from a terminal and never arrive.
 
     Args:
-        items: Read by one thread of their own, never more than one further than is
-            asked for.
+        items: The items; a background thread reads them, at most one ahead of the
+            caller.
 
     Raises:
-        BaseException: What making an item raised, where that item would come.
+        BaseException: Whatever making an item raised, in place of that item.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     made: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Precision, recall and F1 of things counted, with their uncertainty."""
+"""Precision, recall and F1 from counts, with bootstrap confidence intervals."""
 
 import dataclasses
 from typing import Any, Final, NamedTuple
@@ -18,12 +18,12 @@ class Interval(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Things counted, and the ratios that follow; a ratio of nothing is 0.
+    """Counts, and the ratios computed from them; a ratio with denominator 0 is 0.
 
     Attributes:
-        num_gold: Things that are there, such as entities or relations.
-        num_predicted: Things predicted.
-        num_correct: Things in both, and the same in both.
+        num_gold: The number of gold items, such as entities or relations.
+        num_predicted: The number of predicted items.
+        num_correct: The number of predicted items that equal a gold item.
     """
 
     num_gold: int
@@ -32,12 +32,12 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """The share of what is predicted that is correct, in [0, 1]."""
+        """The share of the predicted items that are correct, in [0, 1]."""
         return self.num_correct / self.num_predicted if self.num_predicted else 0.0
 
     @property
     def recall(self) -> float:
-        """The share of what is there that is found, in [0, 1]."""
+        """The share of the gold items that are found, in [0, 1]."""
         return self.num_correct / self.num_gold if self.num_gold else 0.0
 
     @property
@@ -60,7 +60,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class SampledScore(Score):
-    """The score of a sample of units, such as sentences, and how sure it is.
+    """The score of a sample of units, such as sentences, with its intervals.
 
     Attributes:
         precision_interval: 95 % interval of `precision`; see `estimate`.
@@ -88,15 +88,15 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
     """Returns the score of all units together, with its intervals.
 
     The intervals are 95 % percentile intervals of the bootstrap over units (Efron,
-    1979): how the score would vary had other units of the same kind been drawn for
+    1979): how the score would vary if other units of the same kind had been drawn for
     the test. They do not cover how it varies with the seed of the training; for
     that, train several times.
 
     Args:
-        table: int64 `[units, 3]`, what each has gold, predicted and correct; at
-            least one unit.
-        seed: Seeds the resampling; the same seed gives the same intervals.
-        num_resamples: Test sets to draw.
+        table: int64 `[units, 3]`, the numbers of gold, predicted and correct items of
+            each unit; at least one unit.
+        seed: The seed of the resampling; the same seed gives the same intervals.
+        num_resamples: The number of test sets to draw.
     """
     num_gold, num_predicted, num_correct = table.sum(0).tolist()
     precision, recall, f1 = _intervals(table, seed, num_resamples)
@@ -113,8 +113,8 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
 def _intervals(table: np.ndarray, seed: int, num_resamples: int) -> list[Interval]:
     """Returns the bootstrap intervals of precision, recall and F1."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    # Equal units are interchangeable: drawing how often each distinct row comes up
-    # is the same as drawing units, with far fewer columns to draw.
+    # Equal units are interchangeable: drawing how often each distinct row occurs is
+    # the same as drawing units, and far fewer numbers are drawn.
     rows, repeats = np.unique(table, axis=0, return_counts=True)
     num_units = len(table)
     drawn = rng.multinomial(num_units, repeats / num_units, size=num_resamples)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception that means: the input is wrong, and here is what to do."""
+"""The exceptions whose message is for the user and needs no traceback."""
 
 from pathlib import Path
 
@@ -7,19 +7,19 @@ from pathlib import Path
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
-    The message is one line, fit to be shown without a traceback: what is wrong,
-    where (file and line), and what to do about it. The scripts print it and exit
+    The message is one line that can be shown without a traceback: what is wrong,
+    where (file and line), and what to do about it. The commands print it and exit
     with status 2; anything that is not an `InputError` is a bug and keeps its
     traceback.
     """
 
     @classmethod
     def at(cls, path: Path | str, line: int | None, problem: str) -> "InputError":
-        """Returns an error that begins with `path:line:` as compilers print it.
+        """Returns an error that begins with `path:line:`, as compilers print it.
 
         Args:
             path: The file at fault.
-            line: 1-based line number; None where the file has no lines.
+            line: The 1-based line number; None if no line is to be named.
             problem: What is wrong and what to do, without a final full stop.
         """
         place = str(path) if line is None else f"{path}:{line}"

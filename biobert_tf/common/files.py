@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text files: read as UTF-8 or refused by line, written whole or not at all."""
+"""Reads UTF-8 and JSON files, and writes files whole or not at all."""
 
 import contextlib
 import itertools
@@ -17,17 +17,17 @@ def read_text(path: Path) -> str:
     r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
 
     Raises:
-        InputError: As `read_verbatim`.
+        InputError: The same errors as `read_verbatim`.
     """
     return read_verbatim(path).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_verbatim(path: Path) -> str:
-    """Returns the text of a UTF-8 file, every character but a mark of byte order.
+    """Returns the text of a UTF-8 file unchanged, without a byte order mark.
 
     Raises:
-        InputError: The file is missing, unreadable or not UTF-8; the latter names
-            the line of the first bad byte.
+        InputError: The file is missing, unreadable or not UTF-8; if it is not UTF-8,
+            the message names the line of the first bad byte.
     """
     try:
         data = path.read_bytes()
@@ -39,14 +39,15 @@ def read_verbatim(path: Path) -> str:
 
 
 def decode(data: bytes, path: Path | str) -> str:
-    """Returns the text that bytes of UTF-8 are, without a mark of byte order.
+    """Returns bytes of UTF-8 decoded, without a byte order mark.
 
     Args:
         data: The contents of a file.
-        path: What messages call it.
+        path: The file's name in messages.
 
     Raises:
-        InputError: It is not UTF-8; names the line of the first bad byte.
+        InputError: The bytes are not UTF-8; the message names the line of the first
+            bad byte.
     """
     try:
         return data.decode("utf-8-sig")
@@ -75,10 +76,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path that takes the place of `path` if the block succeeds.
+    """Yields a temporary path that replaces `path` if the block succeeds.
 
-    A reader sees the old file or the whole new one, also after a kill at any
-    moment. The parent directory is made where it is missing.
+    A reader sees either the old file or the whole new one, even if the process is
+    killed. The parent directory is created if it is missing.
 
     Raises:
         InputError: The directory cannot be written, or the path is a directory.
@@ -92,7 +93,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; give what open() would have given.
+        # mkstemp makes the file private; set the mode that open() would have set.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -123,10 +124,10 @@ def write_json(path: Path, values: Any) -> None:
 
 @contextlib.contextmanager
 def json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
-    """Gives a function that adds one member to the object stored in `path`.
+    """Yields a function that adds one member to the JSON object stored in `path`.
 
-    The object is there, indented by 4, once the block has succeeded. Its members are
-    not kept in memory; that their keys differ is up to the caller.
+    The file, indented by 4, appears when the block has succeeded. The members are not
+    kept in memory; the caller makes sure that their keys differ.
 
     Raises:
         InputError: The directory cannot be written.
@@ -138,7 +139,7 @@ def json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
         separators = itertools.chain(["{"], itertools.repeat(","))
 
         def add(key: str, value: Any) -> None:
-            # Between its braces, the object of one member is a line of the whole.
+            # Without its braces, an object of one member is a line of the whole.
             member = json.dumps({key: value}, indent=4)[1:-2]
             stream.write(next(separators) + member)
 

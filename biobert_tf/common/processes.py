@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of our own that end when this one does, however it ends."""
+"""Child processes that end when this process ends, however it ends."""
 
 import contextlib
 import logging
@@ -17,14 +17,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def call(function: Callable[..., int], *arguments: Any) -> int:
-    """Calls a function in a process of its own and waits for it.
+    """Calls a function in a new process and waits for it to end.
 
-    The process writes to the same screen, and ends with this one: at Ctrl-C, at
-    SIGTERM, and when this one is killed.
+    The process writes to the same screen. It ends when this process ends: at Ctrl-C,
+    at SIGTERM, and when this process is killed.
 
     Args:
-        function: At the top level of a module. What it returns is the exit status.
-        arguments: What it is called with; they can be pickled.
+        function: A function at the top level of a module; it returns the exit status.
+        arguments: The arguments of the function; each can be pickled.
 
     Returns:
         The exit status; -N if signal N killed the process.
@@ -39,7 +39,7 @@ def call(function: Callable[..., int], *arguments: Any) -> int:
             process.start()
             process.join()
     finally:
-        # Whatever it is doing: all that we run can be killed at any moment.
+        # Whatever it is doing: every function we run can be killed at any moment.
         if process.is_alive():
             process.kill()
             process.join()
@@ -57,25 +57,25 @@ def _exit_with(
 
 
 def end_with(parent: Connection) -> None:
-    """Makes this process end when its parent closes a pipe, or dies.
+    """Makes this process end when its parent closes a pipe or dies.
 
     Args:
-        parent: The end to read from; nobody but the parent has the other.
+        parent: The reading end of the pipe; only the parent has the other end.
     """
-    # Ctrl-C reaches the whole process group; the parent speaks for all.
+    # Ctrl-C reaches the whole process group; the parent handles it for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_wait_and_exit, args=(parent,), daemon=True).start()
 
 
 def _wait_and_exit(parent: Connection) -> None:
-    # Nothing is ever sent: this returns when the other end is closed.
+    # Nothing is ever sent, so poll returns only when the other end is closed.
     parent.poll(None)
     os._exit(1)
 
 
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Lets SIGTERM end the block as Ctrl-C does: with the files cleaned up."""
+    """Makes SIGTERM end the block with an exception, so that files are cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -88,5 +88,5 @@ def sigterm_raises() -> Iterator[None]:
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     del frame
-    _LOG.warning("terminated; the same command goes on from what is finished")
+    _LOG.warning("terminated; run the same command again to resume")
     raise SystemExit(128 + signum)

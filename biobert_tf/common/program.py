@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The edge of every program: log to the screen, errors in one line, exit status."""
+"""Runs a program's main function: sets up logging, turns errors into exit statuses."""
 
 import logging
 import os
@@ -13,16 +13,16 @@ def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
     Args:
-        main: Raises `InputError` for what the user can mend.
+        main: The program; it raises `InputError` for what the user can correct.
         argv: The program's name and its arguments.
 
     Returns:
-        0; 2 after an `InputError`, 3 after a training that diverged, 130 after
-        Ctrl-C. Other exceptions are bugs and keep their traceback.
+        0 after success, 2 after an `InputError`, 3 after a training that diverged, 130
+        after Ctrl-C. Other exceptions are bugs and keep their traceback.
     """
-    # TensorFlow reads this when it is imported; its start-up notes tell users nothing.
+    # TensorFlow reads this when it is imported; its start-up log does not help users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Likewise: without it TensorFlow imports Keras 3, which nobody here uses; a second.
+    # Without this TensorFlow imports Keras 3, which takes a second and is not used.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     logging.basicConfig(
         level=logging.INFO,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of files: opened, decompressed, decoded, and their damage told in words."""
+"""Reads and writes byte streams: files, gzip, standard input and output."""
 
 import contextlib
 import gzip
@@ -17,25 +17,25 @@ from biobert_tf.common.errors import InputError
 _READ_BYTES: Final = 1 << 16
 BOM: Final = "\ufeff"
 STANDARD: Final = Path("-")
-"""Standard input where something is read, standard output where it is written."""
+"""The path `-`: standard input for reading, standard output for writing."""
 STANDARD_INPUT: Final = Path("stdin")
-"""What messages call it."""
+"""The name of standard input in messages."""
 
 _HEAD_BYTES: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
-# What `surrogateescape` makes of a byte that is not UTF-8; UTF-8 itself has none.
+# `surrogateescape` decodes a byte that is not UTF-8 to one of these characters.
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
 class UnreadableError(Exception):
-    """Nothing more can be read from here on; the message says why."""
+    """The rest of a stream cannot be read; the message says why."""
 
 
 def open_file(path: Path) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-        InputError: It is missing, a folder, or may not be read.
+        InputError: The file is missing, is a folder, or may not be read.
     """
     try:
         return path.open("rb")
@@ -46,12 +46,12 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def is_compressed(name: str) -> bool:
-    """Returns whether a file of this name holds gzip."""
+    """Returns whether the name of a file says that it is compressed with gzip."""
     return name.lower().endswith((".gz", ".tgz"))
 
 
 def decompressed(stream: BinaryIO, name: str) -> BinaryIO:
-    """Returns `stream`, unpacked on the fly if `name` says that it is compressed."""
+    """Returns `stream`, decompressed if `name` says that it is compressed."""
     if not is_compressed(name):
         return stream
     return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
@@ -71,12 +71,12 @@ def telling_damage() -> Iterator[None]:
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the bytes of a stream, down to the last good ones.
+    """Yields the bytes of a stream up to the end or the first damage.
 
     Raises:
         UnreadableError: The rest cannot be read.
     """
-    # read1 hands out what there is; read would lose that to the error behind it.
+    # read1 returns the bytes before an error; read would raise and lose them.
     read = getattr(stream, "read1", stream.read)
     with telling_damage():
         while chunk := read(_READ_BYTES):
@@ -84,32 +84,32 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def refuse(error: InputError) -> None:
-    """Raises an error: the `OnBad` of those who want every document or none.
+    """Raises an error: the `OnBad` of callers that want every document or none.
 
     Raises:
-        InputError: The error.
+        InputError: The given error.
     """
     raise error
 
 
 class Stream:
-    """Bytes to be read once, of which the first can be looked at before.
+    """Bytes that are read once; the first of them can be inspected beforehand.
 
-    An error in the first of them is told when they are read.
+    An error in the first bytes is raised when they are read.
 
     Attributes:
-        path: What messages call it.
-        name: Of the documents in it that have no other.
-        head: The first bytes; all there are, if they are less than 64 KiB.
+        path: The stream's name in messages.
+        name: The name of documents in it that have no other.
+        head: At least the first 64 KiB; all bytes if there are fewer.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, name: str = "") -> None:
         """Reads the head.
 
         Args:
-            path: What messages call it.
-            stream: The bytes, unpacked.
-            name: Of documents that have no other; by default that of the file.
+            path: The stream's name in messages.
+            stream: The decompressed bytes.
+            name: The name of documents that have no other; by default the file's.
         """
         self.path = path
         self.name = name or bare_name(path.name)
@@ -124,12 +124,12 @@ class Stream:
         try:
             return next(self._chunks, b"")
         except UnreadableError as error:
-            # What came before it is read first.
+            # The bytes before the error are read first.
             self._failure = error
             return b""
 
     def read(self, size: int = -1) -> bytes:
-        """Returns the next bytes, at most `size` if it is given; b"" behind the last.
+        """Returns the next bytes, at most `size` if it is given; b"" at the end.
 
         Raises:
             UnreadableError: The rest cannot be read.
@@ -142,7 +142,7 @@ class Stream:
         return chunk[:end]
 
     def chunks(self) -> Iterator[bytes]:
-        """Yields the bytes, down to the last good ones.
+        """Yields the bytes up to the end or the first damage.
 
         Raises:
             InputError: The rest cannot be read.
@@ -154,13 +154,13 @@ class Stream:
             raise InputError.at(self.path, None, str(error)) from None
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        r"""Yields the lines with their ends, and their numbers from 1.
+        r"""Yields the 1-based number of each line and the line with its line end.
 
         Only `\n` ends a line: characters such as U+2028 and a lone `\r` are text. A
         byte that is not UTF-8 becomes half of a surrogate pair: see `require_utf8`.
 
         Raises:
-            InputError: The rest cannot be read. A line that it cuts is not given.
+            InputError: The rest cannot be read. An incomplete last line is not yielded.
         """
         number = 1
         begun: list[bytes] = []
@@ -177,10 +177,11 @@ class Stream:
             yield number, data.decode("utf-8", "surrogateescape")
 
     def text(self) -> str:
-        """Returns all of it, every character as it is.
+        """Returns the whole text, every character unchanged.
 
         Raises:
-            InputError: It cannot be read, or is not UTF-8; names the line.
+            InputError: The stream cannot be read, or is not UTF-8; the latter message
+                names the line.
         """
         data = b"".join(self.chunks())
         try:
@@ -191,24 +192,24 @@ class Stream:
 
 
 def bare_name(name: str) -> str:
-    """Returns the name of a file without `.gz` and the suffix before it."""
+    """Returns a file's name without its suffix, also without `.gz` after that."""
     unpacked = name[:-3] if name.lower().endswith(".gz") else name
     return Path(unpacked).stem
 
 
 @contextlib.contextmanager
 def reading(path: Path, name: str = "") -> Iterator[Stream]:
-    """Opens a file; it is unpacked if its name ends in `.gz`.
+    """Opens a file; it is decompressed if its name ends in `.gz`.
 
     Args:
-        path: The file. `-` is standard input, unpacked if it begins like gzip.
-        name: Of documents that have no other; by default that of the file.
+        path: The file. `-` is standard input, decompressed if it begins like gzip.
+        name: The name of documents that have no other; by default the file's.
 
     Raises:
-        InputError: It cannot be opened.
+        InputError: The file cannot be opened.
     """
     if path == STANDARD:
-        # Python cannot end while a thread waits in the buffered one.
+        # Python cannot exit while a thread waits in the buffered reader.
         raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         stream = Stream(STANDARD_INPUT, raw, name)
         if stream.head.startswith(_GZIP):
@@ -222,12 +223,12 @@ def reading(path: Path, name: str = "") -> Iterator[Stream]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """Gives a stream whose bytes become `path` if the block succeeds.
+    """Yields a stream; what is written to it becomes `path` if the block succeeds.
 
-    They are packed if the name ends in `.gz`; the same bytes give the same file.
+    The file is compressed if its name ends in `.gz`; the same bytes give the same file.
 
     Args:
-        path: The file. `-` is standard output, which has no way back.
+        path: The file. `-` is standard output, where writing cannot be undone.
 
     Raises:
         InputError: The directory cannot be written.
@@ -245,15 +246,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def require_utf8(path: Path, number: int, text: str) -> None:
-    """Checks that text was UTF-8, decoded with `surrogateescape`.
+    """Checks that text decoded with `surrogateescape` was UTF-8.
 
     Args:
-        path: Named in the error.
-        number: The line where the text begins.
+        path: The file to name in the error.
+        number: The 1-based number of the line where the text begins.
         text: One line or several.
 
     Raises:
-        InputError: It was not; names the line and the byte.
+        InputError: The text was not UTF-8; the message names the line and the byte.
     """
     if not text.isascii() and (bad := _NOT_UTF8.search(text)):
         line = number + text.count("\n", 0, bad.start())

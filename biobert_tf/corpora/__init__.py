@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corpora: PubMed, PMC and text files, read as a stream of documents."""
+"""Reads corpora (PubMed, PMC and text files) as a stream of documents."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The XML members of a tar stream, one after the other; damage costs a member."""
+"""Reads the XML files of a tar stream one by one; damage loses only some of them."""
 
 import tarfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ XML_NAMES: Final = (".xml", ".nxml")
 
 
 class Member(NamedTuple):
-    """A file of an archive; `stream` is None where something could not be read."""
+    """A file of an archive; `stream` is None and `problem` set if it is damaged."""
 
     name: str
     stream: BinaryIO | None
@@ -19,17 +19,17 @@ class Member(NamedTuple):
 
 
 class _ReadOnce:
-    """Hands out what there is; tarfile's whole blocks would be lost to an error."""
+    """Reads at most what is available, so that an error does not lose good bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.read = getattr(stream, "read1", stream.read)
 
 
 def members(stream: BinaryIO) -> Iterator[Member]:
-    """Yields the XML files of an archive, each to be read before the next.
+    """Yields the XML files of an archive; read each before asking for the next.
 
     Args:
-        stream: An uncompressed tar; read once, from start to end.
+        stream: An uncompressed tar archive; it is read once, from start to end.
 
     Raises:
         UnreadableError: The rest cannot be read.
@@ -37,10 +37,10 @@ def members(stream: BinaryIO) -> Iterator[Member]:
     num_bad_blocks = 0
 
     class Header(tarfile.TarInfo):
-        """Counts the blocks that should be headers and are none.
+        """Counts the blocks that should be headers but are not.
 
-        Without it `tarfile` takes a damaged header for the end of the archive, or
-        with `ignore_zeros` looks for the next one and does not say so.
+        Without this class `tarfile` mistakes a damaged header for the end of the
+        archive, or with `ignore_zeros` silently looks for the next header.
         """
 
         @classmethod
@@ -70,7 +70,7 @@ def members(stream: BinaryIO) -> Iterator[Member]:
                 num_bad_blocks = 0
             if info is None:
                 return
-            # tarfile keeps every header it has seen; this stream has no end in sight.
+            # tarfile keeps every header it has read; the archive may have millions.
             archive.members.clear()  # type: ignore[attr-defined]
             last = info.name
             if info.isreg() and info.name.lower().endswith(XML_NAMES):

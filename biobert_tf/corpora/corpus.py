@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert corpus`: corpus files to one text file in the original format.
+"""Converts corpus files to one text file in the original format: `biobert corpus`.
 
-One sentence per line, a blank line between documents, UTF-8. Beside `FILE` lie
-`FILE.ids.tsv`, which document stands at which line, and `FILE.report.json`, what was
-read, dropped and skipped. All three are written whole or not at all, the report last.
+The file is UTF-8 with one sentence per line and a blank line between documents. Beside
+`FILE`, `FILE.ids.tsv` lists the first line of every document, and `FILE.report.json`
+what was read, dropped and skipped. Each file is written whole or not at all, the report
+last.
 """
 
 import collections
@@ -37,20 +38,20 @@ _MOST_REASONS_SHOWN: Final = 10
 
 @dataclasses.dataclass(kw_only=True)
 class CorpusReport:
-    """What became of a corpus.
+    """What was read from a corpus, written, dropped and skipped.
 
     Attributes:
-        splitter: Name and version of what finds the sentences.
-        num_files: Files read.
-        num_documents: Documents written.
-        num_sentences: Lines written, but for blank ones.
-        num_words: Words of the sentences, between white space.
-        num_characters: Characters of the sentences.
-        num_duplicates: Records left out because a later one replaces or deletes them.
-        num_skipped: Records that could not be used.
-        skipped_by_reason: Their number for each reason, the most frequent first.
-        skipped: The first thousand of them.
-        documents_by_file: Documents written of each file, in order.
+        splitter: Name and version of the library that finds the sentences.
+        num_files: The number of files read.
+        num_documents: The number of documents written.
+        num_sentences: The number of lines written, without blank ones.
+        num_words: The number of words of the sentences, separated by white space.
+        num_characters: The number of characters of the sentences.
+        num_duplicates: The number of records that a later one replaces or deletes.
+        num_skipped: The number of records that could not be used.
+        skipped_by_reason: The number of skipped records by reason, largest first.
+        skipped: The first thousand skipped records.
+        documents_by_file: The number of documents written from each file, in order.
     """
 
     splitter: str
@@ -87,8 +88,8 @@ class CorpusReport:
 def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusReport:
     """Writes the sentences of corpus files in the original text format.
 
-    Memory stays the same whatever the size of the corpus, but for a few bytes for
-    each XML record (`reading.find_current`) and each file.
+    Memory does not grow with the corpus, except for a few bytes for each XML record
+    (`reading.find_current`) and each file.
 
     Args:
         patterns: Comma-separated globs of PubMed XML, PMC JATS, `.tar.gz` or text.
@@ -96,11 +97,11 @@ def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusRep
         config: How the files are read.
 
     Returns:
-        What `output` + `.report.json` says.
+        The report that is stored in `output` + `.report.json`.
 
     Raises:
-        InputError: A file cannot be read; damage, if strict; there is no document; the
-            output is one of the inputs or cannot be written.
+        InputError: A file cannot be read, or is damaged and the configuration is
+            strict; no document was found; the output is an input or cannot be written.
     """
     paths = reading.expand(patterns)
     _require_new(output, paths)
@@ -116,7 +117,7 @@ def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusRep
             _open_text(ids_path, False) as ids,
         ):
             report = _Writer(text, ids).write(paths, options)
-        # A report says that the files beside it are whole and belong together.
+        # A report means that the files beside it are whole and belong together.
         report_path.unlink(missing_ok=True)
     files.write_json(report_path, dataclasses.asdict(report))
     return report
@@ -135,7 +136,7 @@ def _open_text(path: Path, is_compressed: bool) -> Iterator[TextIO]:
     with contextlib.ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(path.open("wb"))
         if is_compressed:
-            # Neither name nor time, so that the same text gives the same bytes.
+            # No name or time in the header, so that the same text gives the same bytes.
             packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0)
             stream = stack.enter_context(io.BufferedWriter(packed))  # type: ignore
         yield stack.enter_context(io.TextIOWrapper(stream, "utf-8", newline=""))
@@ -156,10 +157,10 @@ class _Writer:
     def write(
         self, paths: Sequence[Path], options: reading.ReadOptions
     ) -> CorpusReport:
-        """Writes the documents of all files and returns what there was.
+        """Writes the documents of all files and returns the report.
 
         Raises:
-            InputError: As `write_corpus`.
+            InputError: The same errors as `write_corpus`.
         """
         report = self._report
         progress = _Progress([path.stat().st_size for path in paths])
@@ -218,14 +219,14 @@ class _Writer:
                 }
             )
         by_reason = report.skipped_by_reason
-        # Some reasons quote the file: their number must not grow with the corpus.
+        # Some reasons quote the file, so their number must be bounded.
         is_known = skipped.reason in by_reason or len(by_reason) < _MOST_REASONS
         reason = skipped.reason if is_known else _OTHER_REASONS
         by_reason[reason] = by_reason.get(reason, 0) + 1
 
 
 class _Progress:
-    """Logs how far the reading has come and how long the rest will take."""
+    """Logs the progress of reading and the estimated time left."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
@@ -233,11 +234,11 @@ class _Progress:
         self._start = self._last = time.monotonic()
 
     def next_file(self) -> None:
-        """Counts a file that is read."""
+        """Counts a file as read."""
         self._num_files += 1
 
     def tell(self, position: int, report: CorpusReport) -> None:
-        """Logs, if the last time is a while ago, that a file is read to `position`."""
+        """Logs that a file is read to `position`, unless the last log is recent."""
         now = time.monotonic()
         if now - self._last < _SECONDS_BETWEEN_REPORTS:
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every corpus reader yields: documents, and records it had to leave out."""
+"""Defines what every corpus reader yields: documents and skipped records."""
 
 import dataclasses
 import unicodedata
@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 from biobert_tf.text.sentences import spans
 
-# Invisible, without width, and dropped by BERT's tokenizer in any case: soft hyphen,
-# zero-width space, word joiner, byte order mark. The joiners U+200C and U+200D stay:
-# they change how a word of some scripts reads.
+# Characters without width, which BERT's tokenizer drops too: soft hyphen, zero-width
+# space, word joiner, byte order mark. The joiners U+200C and U+200D are kept: they
+# change how a word of some scripts reads.
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 
 
@@ -19,11 +19,11 @@ class Document:
     """One abstract, one article, or one document of a text file.
 
     Attributes:
-        id: Where it comes from: "PMID:123", "PMCID:PMC123", "DOI:10.1/x"; without an
-            identifier "FILE:record 17"; in text files "FILE:LINE" (first line, from
-            1), or "FILE:byte N" in a part of a file that does not begin it.
-        paragraphs: In reading order; NFC, single spaces, none empty.
-        is_split: Paragraphs are sentences already (text files).
+        id: The document's identifier: "PMID:123", "PMCID:PMC123", "DOI:10.1/x"; if it
+            has none, "FILE:record 17"; in text files "FILE:LINE" (its first line, from
+            1), or "FILE:byte N" in a block that is not the file's first.
+        paragraphs: The paragraphs in reading order; NFC, single spaces, none empty.
+        is_split: Whether each paragraph is one sentence (text files).
     """
 
     id: str
@@ -35,12 +35,12 @@ class Skipped(NamedTuple):
     """A record that could not be used.
 
     Attributes:
-        path: The file, as its reader was told.
-        position: "record 17 (PMID 123), line 4711", "member a/b.nxml, line 3",
-            "line 3".
-        reason: Why, without a final full stop.
-        is_damage: False where nothing is wrong with the file: a citation without
-            text. Damage is what `strict` stops at.
+        path: The file's name as it was given to the reader.
+        position: The place in the file: "record 17 (PMID 123), line 4711", "member
+            a/b.nxml, line 3", "line 3".
+        reason: The reason, without a final full stop.
+        is_damage: Whether the file is damaged; False for a citation without text.
+            `strict` stops at damage.
     """
 
     path: str
@@ -55,9 +55,9 @@ OnSkip = Callable[[Skipped], None]
 def normalize(text: str) -> str:
     """Returns `text` as NFC with single spaces and without invisible characters.
 
-    NFC, not NFKC: a superscript two, a ligature or a full-width letter is what its
-    author wrote. Every kind of white space, line and paragraph separators included,
-    counts as a space.
+    NFC, not NFKC, because NFKC would change what an author wrote: a superscript two, a
+    ligature, a full-width letter. Every kind of white space, line and paragraph
+    separators included, becomes a space.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
@@ -67,7 +67,7 @@ def normalize(text: str) -> str:
 def sentences(document: Document) -> list[str]:
     """Returns the sentences of a document in reading order.
 
-    The paragraphs of a document that is split already are its sentences.
+    The paragraphs of a document with `is_split` are its sentences.
     """
     if document.is_split:
         return list(document.paragraphs)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PMC articles (JATS) as documents: title, abstracts, paragraphs of the body.
+"""Reads PMC articles (JATS) as documents: title, abstracts, paragraphs of the body.
 
 Decisions, with their reasons:
-- A heading inside the body is left out unless it is a sentence: a heading between two
+- A heading inside the body is dropped unless it is a sentence: a heading between two
   sentences would break what next-sentence prediction learns. The heading of a part of
-  an abstract is read as its label, "Methods: We ...", as in PubMed.
-- Captions are left out with their floats: they stand anywhere in the reading order.
-- Everything in `back` (references, acknowledgements, appendices, notes) is left out;
-  so are sections of the body that say such things (funding, competing interests ...).
-- Sub-articles (translations, reviews, letters) and translated abstracts are left out;
-  so are abstracts that are a picture or repeat the article in one line.
+  an abstract becomes its label, "Methods: We ...", as in PubMed.
+- Captions are dropped with their floats: they have no fixed place in reading order.
+- Everything in `back` (references, acknowledgements, appendices, notes) is dropped; so
+  are sections of the body with such contents (funding, competing interests ...).
+- Sub-articles (translations, reviews, letters) and translated abstracts are dropped;
+  so are abstracts that are a picture or summarise the article in one line.
 """
 
 import re
@@ -77,8 +77,8 @@ def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
     """Yields the one article of a record.
 
     Args:
-        record: An `article`.
-        name: Of the file, for articles without identifier.
+        record: An `article` record.
+        name: The name of the file, for articles without identifier.
     """
     meta = _child(_child(record.element, "front"), "article-meta")
     ids = {} if meta is None else _identifiers(meta)
@@ -132,7 +132,7 @@ def _title(group: Any | None) -> str:
 
 
 def _abstract(abstract: Any) -> Iterator[str]:
-    """Yields the paragraphs of an abstract, each section's first with its heading."""
+    """Yields an abstract's paragraphs; a section's first begins with its heading."""
     if abstract.find("{*}sec") is None:
         yield from markup.paragraphs(abstract)
         return

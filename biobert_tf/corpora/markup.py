@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marked-up XML as paragraphs of readable text.
+"""Turns marked-up XML into paragraphs of readable text.
 
-What is kept: the characters of italics, bold, small capitals and named content; sub-
-and superscripts in line (`Ca2+`, `IC50`), with `^` only where a digit would run into
-a digit (`10^-6`); links to figures, tables and sections; citations by author.
-What leaves no trace: citations by number with the brackets around them, notes,
-formulas that a line cannot say, graphics, floats, labels.
+Kept are the characters of italics, bold, small capitals and named content; sub- and
+superscripts in line (`Ca2+`, `IC50`), with `^` only between digits (`10^-6`); links to
+figures, tables and sections; citations by author.
+Dropped are citations by number with the brackets around them, notes, formulas that
+cannot be written in one line, graphics, floats, labels.
 """
 
 import html
@@ -18,7 +18,7 @@ from biobert_tf.corpora.document import normalize
 from biobert_tf.corpora.xml_records import entity_text, local_name
 
 # Neither can occur in XML.
-_GAP: Final = "\x00"  # where something was left out
+_GAP: Final = "\x00"  # where something was dropped
 _BREAK: Final = "\x01"  # between paragraphs
 
 _BLOCKS: Final = {
@@ -35,7 +35,7 @@ _DROPPED: Final = {
     *("ref-list", "related-article", "related-object", "rt", "sig-block", "speaker"),
     *("supplementary-material", "table", "table-wrap", "table-wrap-group", "tex-math"),
 }
-# Links to notes and to the apparatus around an article; the rest is read as text.
+# Links to notes and author details are dropped; other links are read as text.
 _NOTES: Final = frozenset(["fn", "table-fn", "aff", "corresp", "author-notes"])
 
 _DASHES: Final = r"\u2013\u2014\u2212-"  # en dash, em dash, minus, hyphen
@@ -79,20 +79,20 @@ _TEX: Final = re.compile(
 
 
 class UndefinedEntityError(Exception):
-    """A record refers to an entity that nothing defines."""
+    """A record refers to an XML entity that is not defined."""
 
 
 def paragraphs(element: Any) -> list[str]:
     """Returns the paragraphs of an element in reading order, normalised, not empty.
 
-    Text outside a `p` (a bare list item, a title that is a sentence) makes a
-    paragraph as well; a list or a quotation inside a `p` cuts it.
+    Text outside a `p` (a bare list item, a title that is a sentence) is a paragraph as
+    well; a list or a quotation inside a `p` splits it.
 
     Args:
         element: An lxml element; it is not changed.
 
     Raises:
-        UndefinedEntityError: An undefined entity.
+        UndefinedEntityError: The text refers to an entity that is not defined.
     """
     parts: list[str] = []
     _append(element, parts)
@@ -106,7 +106,7 @@ def line(element: Any | None) -> str:
 
 
 def _append(element: Any, parts: list[str]) -> None:
-    """Appends the text of an element, not that behind it."""
+    """Appends the text of an element, without its tail."""
     name = local_name(element)
     border = [_BREAK] if name in _BLOCKS else []
     parts += border
@@ -162,9 +162,9 @@ def _link(element: Any, parts: list[str]) -> str:
 
 
 def _is_needed(before: str) -> bool:
-    """Returns whether a sentence would miss the number: "as in [12]", "see ref. 12".
+    """Returns whether a sentence needs a citation: "as in [12]", "see ref. 12".
 
-    Not in an aside that falls as a whole: "(reviewed in [12])".
+    An aside such as "(reviewed in [12])" does not: it is dropped as a whole.
     """
     if _BEFORE_NUMBER.search(before):
         return True
@@ -177,7 +177,7 @@ def _is_needed(before: str) -> bool:
 
 
 def _address(element: Any, parts: list[str]) -> str:
-    """Reads a link; one without text shows its address, as in print."""
+    """Returns the text of a link; if it has none, its address, as in print."""
     address = element.get("{http://www.w3.org/1999/xlink}href")
     return _inner(element) or address or _GAP
 
@@ -208,7 +208,7 @@ def _alternatives(element: Any, parts: list[str]) -> str:
 
 
 def _title(element: Any, parts: list[str]) -> str:
-    """Keeps a heading that is a sentence; other headings are no running text."""
+    """Returns a heading that is a sentence; other headings are not running text."""
     text = _inner(element)
     tidy = _tidy(text.replace(_BREAK, " "))
     is_sentence = (
@@ -240,10 +240,10 @@ _SPECIAL: Final = {
 
 
 def _tidy(text: str) -> str:
-    """Returns text without gaps, and without the brackets that held nothing else."""
+    """Returns text without gaps, and without brackets that contained only gaps."""
     if "$" in text or "\\" in text or "[Formula" in text:
         text = _TEX.sub(_without_tex, text)
-    # Some publishers delivered markup that was escaped once too often.
+    # Some publishers escaped their markup once too often.
     if "&" in text:
         text = _REFERENCE.sub(lambda match: html.unescape(match[0]), text)
     if "<" in text:
@@ -288,7 +288,7 @@ def _is_filler(segment: str) -> bool:
 
 
 def _joint(match: re.Match[str]) -> str:
-    """Returns what stands between the text before a gap and the text behind it."""
+    """Returns what replaces a gap, between the text before and the text after it."""
     before = match.string[match.start() - 1] if match.start() else "("
     after = match.string[match.end()] if match.end() < len(match.string) else ")"
     if match[1]:
@@ -298,5 +298,5 @@ def _joint(match: re.Match[str]) -> str:
         return ""
     if match[0][-1] == " ":
         return " "
-    # Two words that only the gap held apart.
+    # A space, if only the gap separated two words.
     return " " if after.isalnum() and (before.isalnum() or before in ".,;:)]") else ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short MathML formulas as a line of plain text, where a line can say them.
+"""Writes short MathML formulas as one line of plain text, where that is possible.
 
-Symbols, numbers, operators, indices, fractions and roots can be said; sums with
-limits, matrices and tables cannot, and neither can TeX annotations.
+Symbols, numbers, operators, indices, fractions and roots can be written in one line;
+sums with limits, matrices, tables and TeX annotations cannot.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _ARITY: Final = {"msub": 2, "msup": 2, "msubsup": 3, "mfrac": 2, "mover": 2}
 
 
 class UnreadableError(Exception):
-    """The formula needs two dimensions."""
+    """The formula cannot be written in one line."""
 
 
 def linear(element: Any) -> str:
@@ -31,7 +31,7 @@ def linear(element: Any) -> str:
         element: An lxml element, `math` or any part of one.
 
     Raises:
-        UnreadableError: A line of text cannot say it.
+        UnreadableError: The formula cannot be written in one line.
     """
     name = local_name(element)
     if name in _TOKENS:
@@ -59,7 +59,7 @@ def _row(children: Sequence[Any]) -> str:
             text += linear(child)
             continue
         operator = (child.text or "").strip()
-        # An operator that begins a row is a sign.
+        # An operator at the beginning of a row is a sign and gets no spaces.
         is_spaced = operator in _SPACED and operator and text.strip()
         text += f" {operator} " if is_spaced else operator
     return text
@@ -69,7 +69,7 @@ def _scripted(name: str, parts: Sequence[str]) -> str:
     if name == "mfrac":
         return f"{_atom(parts[0])}/{_atom(parts[1])}"
     if name == "mover":
-        # A bar, hat or tilde over a letter is lost; anything longer is a limit.
+        # A bar, hat or tilde over a letter is dropped; anything longer is a limit.
         if len(parts[1]) > 1:
             raise UnreadableError(name)
         return parts[0]

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""The original text format: one sentence per line, a blank line between documents.
+r"""Reads the original text format: a sentence per line, a blank line after a document.
 
 Lines end in `\n` or `\r\n` and are UTF-8; a line of white space is blank. A line that
 is not UTF-8, or longer than a megabyte, is skipped and reported. The end of a file
-ends a document (create_pretraining_data.py:187-200 of dmis-lab/biobert runs on into
-the next file).
+ends a document (in create_pretraining_data.py:187-200 it continues in the next file).
 """
 
 import dataclasses
@@ -22,15 +21,14 @@ _MOST_BYTES_WITHOUT_BLANK: Final = 1 << 26
 
 
 def blocks(path: Path, block_bytes: int) -> list[tuple[int, int]]:
-    """Cuts an uncompressed file where documents end.
+    """Cuts an uncompressed file into blocks that end where documents end.
 
     Args:
         path: The file.
-        block_bytes: Size to aim at; a block ends at the first blank line after it.
+        block_bytes: The target size; a block ends at the first blank line after it.
 
     Returns:
-        `(start, end)` byte ranges that follow each other and cover the file; none
-        for an empty file.
+        `(start, end)` byte ranges that cover the file in order; none for an empty file.
     """
     size = path.stat().st_size
     borders = [0]
@@ -61,14 +59,14 @@ def documents(
     """Yields the documents of a text file, or of one of its `blocks`.
 
     Args:
-        path: The file; a name that ends in `.gz` is decompressed.
-        start: First byte; 0 for a compressed file.
-        end: Byte behind the last; None: the end of the file.
-        allow_single_document: Accept a file without blank lines.
-        on_skip: Told of every line that is skipped.
+        path: The file; it is decompressed if its name ends in `.gz`.
+        start: The offset of the first byte; 0 for a compressed file.
+        end: The offset after the last byte; None means the end of the file.
+        allow_single_document: Whether to accept a file without blank lines.
+        on_skip: Called with every line that is skipped.
 
     Raises:
-        InputError: The file is missing; more than one line and no blank line.
+        InputError: The file is missing, or has more than one line and no blank line.
     """
     with streams.open_file(path) as file:
         file.seek(start)
@@ -78,13 +76,13 @@ def documents(
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """A stream of lines, and what it is a part of.
+    """A stream of lines, and the part of a file that it is.
 
     Attributes:
-        stream: Decompressed bytes, at the first line.
-        name: Of the file, for identifiers and messages.
-        start: Offset of the first byte in the file.
-        end: Offset of the byte behind the last; None: to the end of the stream.
+        stream: The decompressed bytes, positioned at the first line.
+        name: The name of the file, for identifiers and messages.
+        start: The offset of the first byte in the file.
+        end: The offset after the last byte; None means the end of the stream.
     """
 
     stream: BinaryIO
@@ -93,7 +91,7 @@ class Lines:
     end: int | None = None
 
     def place(self, number: int, offset: int) -> str:
-        """Returns where a line is: its number where that can be known."""
+        """Returns a line's number, or its byte offset if the number is unknown."""
         return f"{number}" if self.start == 0 else f"byte {offset}"
 
 
@@ -104,13 +102,13 @@ def read(
 
     Args:
         lines: The stream.
-        allow_single_document: Accept a text without blank lines.
-        on_skip: Told of every line that is skipped.
+        allow_single_document: Whether to accept a text without blank lines.
+        on_skip: Called with every line that is skipped.
 
     Raises:
-        InputError: More than one line and no blank line.
+        InputError: The text has more than one line and no blank line.
     """
-    # Only the part that begins a file can be the whole of it.
+    # Only the first block of a file can be the whole file.
     is_checked = allow_single_document or lines.start > 0
     id_, num_bytes = "", 0
     sentences: list[str] = []
@@ -137,13 +135,13 @@ def _single(name: str, num_lines: int) -> InputError:
         name,
         None,
         f"{num_lines} lines and no blank line: a blank line must end each document, or "
-        "next-sentence labels mean nothing; --allow_single_document takes the file as "
+        "next-sentence labels mean nothing; --allow_single_document reads the file as "
         "one document",
     )
 
 
 def _sentences(lines: Lines, on_skip: OnSkip) -> Iterator[tuple[str, str | None, int]]:
-    """Yields place, sentence (None: a blank line) and bytes, without skipped lines."""
+    """Yields place, sentence (None if blank) and size of each line not skipped."""
     offset, number, place = lines.start, 0, "start"
     try:
         with streams.telling_damage():
@@ -169,7 +167,7 @@ def _position(place: str) -> str:
 
 
 def _line(stream: BinaryIO) -> tuple[bytes, int]:
-    """Returns a line and its length in bytes; of a line too long, only its start."""
+    """Returns a line and its length in bytes; of too long a line only the start."""
     data = stream.readline(_MOST_LINE_BYTES + 1)
     size, last = len(data), data
     while len(data) > _MOST_LINE_BYTES and last and not last.endswith(b"\n"):
@@ -181,7 +179,7 @@ def _line(stream: BinaryIO) -> tuple[bytes, int]:
 def _decode(data: bytes) -> tuple[str, str]:
     """Returns a line as normalised text, and what is wrong with it."""
     if len(data) > _MOST_LINE_BYTES:
-        return "", f"longer than {_MOST_LINE_BYTES} bytes: no sentence"
+        return "", f"longer than {_MOST_LINE_BYTES} bytes: not a sentence"
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

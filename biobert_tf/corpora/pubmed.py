@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PubMed citations as documents: the title, then the parts of the abstract.
+"""Reads PubMed citations as documents: the title, then the parts of the abstract.
 
 Decisions, with their reasons:
-- The label of an abstract part is read as PubMed shows it, "METHODS: We ...", but
-  "UNLABELLED" is NLM's word for none.
+- The label of an abstract part is kept as PubMed shows it, "METHODS: We ...", except
+  "UNLABELLED", with which NLM marks parts without a label.
 - A translated title keeps its brackets: PubMed shows them, and so do the corpora that
-  are annotated on PubMed. "[Not Available]." is no title.
+  are annotated on PubMed. "[Not Available]." is not a title.
 - A title alone is a document of one sentence.
-- VernacularTitle, CopyrightInformation and keywords are left out; so is
-  OtherAbstract (other languages, plain-language summaries), unless asked for.
-- NLM's "(ABSTRACT TRUNCATED AT 250 WORDS)" is cut off.
+- VernacularTitle, CopyrightInformation and keywords are dropped; so is OtherAbstract
+  (other languages, plain-language summaries), unless asked for.
+- NLM's "(ABSTRACT TRUNCATED AT 250 WORDS)" is removed.
 """
 
 import re
@@ -29,13 +29,13 @@ _DELETIONS: Final = frozenset(["DeleteCitation", "DeleteDocument"])
 
 
 def entries(record: XmlRecord, name: str, other_abstracts: bool) -> Iterator[Entry]:
-    """Yields what a record of a PubMed file says: a citation, or deletions.
+    """Yields the entries of a PubMed record: one citation, or deletions.
 
     Args:
         record: A `PubmedArticle`, `MedlineCitation`, `PubmedBookArticle`,
             `BookDocument` or `DeleteCitation`.
-        name: Of the file, for records without PMID.
-        other_abstracts: Take `OtherAbstract` too.
+        name: The name of the file, for records without PMID.
+        other_abstracts: Whether to read `OtherAbstract` too.
     """
     element = record.element
     if local_name(element) in _DELETIONS:
@@ -64,7 +64,7 @@ def _key(pmid: Any | None) -> versions.Key | None:
 
 
 def _document(citation: Any, id_: str, other_abstracts: bool) -> Document | None:
-    # A book chapter has its title and abstract where a citation has its Article.
+    # A book chapter holds its title and abstract directly, a citation in its Article.
     article = citation.find("Article")
     article = citation if article is None else article
     paragraphs = [_title(article), *_abstract(article.find("Abstract"))]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corpus files of any kind as one stream of documents.
+"""Reads corpus files of any kind as one stream of documents.
 
-The name of a file says what it is: `.xml`, `.nxml` (PubMed or JATS: the root element
-says which), `.tar` of them, each also as `.gz` (or `.tgz`); anything else is text.
+The name of a file decides its kind: `.xml` and `.nxml` are PubMed or JATS, by their
+root element; `.tar` is an archive of them; each may be `.gz` (or `.tgz`); anything else
+is text.
 """
 
 import dataclasses
@@ -28,10 +29,10 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.corpora.versions import Current, Entry, FileIndex
 
 Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]
-"""`map`, or the same of a process pool: results in the order of the paths."""
+"""`map`, or the `map` of a process pool: results in the order of the paths."""
 
 OnDuplicate = Callable[[str], None]
-"""Called with `Document.id` of a record that a later one replaces or deletes."""
+"""Called with the `Document.id` of a record that a later one replaces or deletes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +40,8 @@ class ReadOptions:
     """How to read a corpus.
 
     Attributes:
-        config: What the user asked for.
-        current: Which records are live; None: all of them.
+        config: The user's configuration.
+        current: Which records are live; None means all of them.
     """
 
     config: CorpusConfig
@@ -50,7 +51,7 @@ class ReadOptions:
 def expand(patterns: str) -> list[Path]:
     """Returns the files of comma-separated globs, each once, in order of the globs.
 
-    The files of one glob are sorted by name: PubMed's names are in order of
+    The files of one glob are sorted by name, which for PubMed is the order of
     publication. `**` matches folders of any depth.
 
     Raises:
@@ -71,7 +72,7 @@ def expand(patterns: str) -> list[Path]:
 
 
 def is_text(path: Path | str) -> bool:
-    """Returns whether a file of this name is text, not XML and not an archive."""
+    """Returns whether a file of this name is text, neither XML nor an archive."""
     return _form(path) == "text"
 
 
@@ -93,15 +94,15 @@ def documents(
 
     Args:
         path: The file.
-        options: Of the corpus.
-        on_skip: Told of every record that cannot be used; where the options are
+        options: How to read the corpus.
+        on_skip: Called with every record that cannot be used; if the configuration is
             strict, damage raises instead.
-        on_duplicate: Told of every record that is not live.
-        block: Byte range of an uncompressed text file, from `plain.blocks`.
+        on_duplicate: Called with the id of every record that is not live.
+        block: A byte range of an uncompressed text file, from `plain.blocks`.
 
     Raises:
-        InputError: The file cannot be opened; damage, if strict; a text of one
-            document, unless allowed.
+        InputError: The file cannot be opened, is damaged and the configuration is
+            strict, or is a text without blank lines, unless that is allowed.
     """
     start, end = block or (0, None)
     with streams.open_file(path) as stream:
@@ -116,12 +117,12 @@ def read(
     on_skip: OnSkip,
     on_duplicate: OnDuplicate | None = None,
 ) -> Iterator[Document]:
-    """Yields the documents of a stream, as `documents` those of a file.
+    """Yields the documents of a stream, as `documents` does for a file.
 
     Args:
         stream: The file's bytes, compressed or not, from any file system.
-        name: Its name: says what it is, and what messages call it.
-        options: Of the corpus.
+        name: The file's name, which decides its kind and is used in messages.
+        options: How to read the corpus.
         on_skip: As in `documents`.
         on_duplicate: As in `documents`.
     """
@@ -129,11 +130,11 @@ def read(
 
 
 def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Document]:
-    """Yields the documents of a stream that is known to be XML and unpacked.
+    """Yields the documents of a stream of uncompressed XML.
 
     Args:
-        stream: PubMed or JATS.
-        name: For documents without identifier, and for messages.
+        stream: PubMed or JATS XML.
+        name: The name for documents without identifier and for messages.
         on_skip: As in `documents`.
     """
     entries = _xml_entries(stream, name, "", CorpusConfig(), on_skip)
@@ -149,7 +150,7 @@ def corpus(
     """Yields the documents of many files, in order.
 
     Raises:
-        InputError: There is none; else as `documents`.
+        InputError: There is no document, or the same errors as `documents`.
     """
     num_documents = 0
     for path in paths:
@@ -161,7 +162,7 @@ def corpus(
 
 
 def no_documents(paths: Sequence[Path]) -> InputError:
-    """Returns the error that says that a corpus is empty."""
+    """Returns the error for a corpus without documents."""
     names = ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
     return InputError(f"{names}: no document with text in {len(paths)} file(s)")
 
@@ -172,12 +173,12 @@ def find_current(
     """Reads the identifiers of all XML files to find which records are live.
 
     Args:
-        paths: Files in order of publication; text files are left out.
-        config: If strict, damage raises.
-        mapper: `map` of a process pool, to index files in parallel.
+        paths: Files in order of publication; text files are ignored.
+        config: The user's configuration; if it is strict, damage raises.
+        mapper: The `map` of a process pool indexes the files in parallel.
 
     Returns:
-        What `ReadOptions.current` takes; a few bytes for each record.
+        The value for `ReadOptions.current`; it takes a few bytes for each record.
     """
     xml_paths = [path for path in paths if not is_text(path)]
     index = functools.partial(index_file, config=config)
@@ -192,7 +193,7 @@ def index_file(path: Path, config: CorpusConfig) -> FileIndex:
 
 
 def _ignore(skipped: Skipped) -> None:
-    """Leaves it to the second pass to tell what was skipped."""
+    """Does nothing, because the second pass reports what is skipped."""
 
 
 def _report(config: CorpusConfig, on_skip: OnSkip, skipped: Skipped) -> None:

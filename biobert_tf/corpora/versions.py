@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which record of which file is the live one of its PMID or PMCID.
+"""Finds the live record of each PMID and PMCID among the records of many files.
 
-PubMed publishes a baseline and then daily updates; a record in a later file replaces
-the earlier one, a higher `Version` replaces a lower one, `DeleteCitation` removes.
-Memory: 5 bytes for each record and 2 for each number up to the largest, in arrays.
+PubMed publishes a baseline and then daily updates: a record in a later file replaces
+the earlier one, a higher `Version` replaces a lower one, `DeleteCitation` removes one.
+Memory is 5 bytes for each record and 2 for each number up to the largest, in arrays.
 """
 
 import dataclasses
@@ -20,16 +20,16 @@ ARTICLE_BY_PMID: Final = 2
 _NO_SPACE: Final = 255
 
 _MOST_DIGITS: Final = 9
-"""NLM's identifiers have 8; a damaged longer one must not size an array."""
+"""NLM's identifiers have 8; a longer, damaged one would make the arrays huge."""
 
 
 class Key(NamedTuple):
-    """An identifier: of a citation and of a full text, the same PMID differs.
+    """The key of a record. A citation and a full text of one PMID have different keys.
 
     Attributes:
         space: `CITATION`, `ARTICLE_BY_PMCID` or `ARTICLE_BY_PMID`.
-        number: Of the PMID or PMCID.
-        version: From 1.
+        number: The number of the PMID or PMCID.
+        version: The version, from 1.
     """
 
     space: int
@@ -41,11 +41,12 @@ class Entry(NamedTuple):
     """A record, or the deletion of one.
 
     Attributes:
-        key: None where nothing identifies the record; it is live then.
-        id: As in `Document.id`.
-        read: Builds the document, or returns None if it has no text; to be called once
-            and before the next entry is asked for. None for a deletion.
-        position: Where in the file, for messages.
+        key: The record's key; None if nothing identifies the record, which is then
+            always live.
+        id: The `Document.id`.
+        read: Builds the document, or returns None if it has no text. Call it at most
+            once, before asking for the next entry. None for a deletion.
+        position: The place in the file, for messages.
     """
 
     key: Key | None
@@ -55,7 +56,7 @@ class Entry(NamedTuple):
 
 
 def key(space: int, number: str, version: str = "1") -> Key | None:
-    """Returns a key, or None where `number` is no usable identifier."""
+    """Returns a key, or None if `number` is not a usable identifier."""
     if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
         return None
     is_version = version.isascii() and version.isdecimal() and len(version) <= 3
@@ -64,14 +65,14 @@ def key(space: int, number: str, version: str = "1") -> Key | None:
 
 @dataclasses.dataclass(frozen=True)
 class FileIndex:
-    """The keys of a file's entries, in order, all `[entries]`.
+    """The keys of a file's entries, in order; all arrays have shape `[entries]`.
 
     Attributes:
         path: The file.
-        spaces: uint8; 255 without a key.
-        numbers: uint32.
-        versions: uint8.
-        is_deletion: bool.
+        spaces: uint8, `Key.space`; 255 for an entry without a key.
+        numbers: uint32, `Key.number`.
+        versions: uint8, `Key.version`.
+        is_deletion: bool, whether the entry is a deletion.
     """
 
     path: str
@@ -82,7 +83,7 @@ class FileIndex:
 
 
 def index(path: str, entries: Iterable[Entry]) -> FileIndex:
-    """Returns the index of a file; no document is built."""
+    """Returns the index of a file without building any document."""
     columns = np.fromiter(
         _rows(entries), dtype=[("s", "u1"), ("n", "u4"), ("v", "u1"), ("d", "?")]
     )
@@ -97,7 +98,7 @@ def _rows(entries: Iterable[Entry]) -> Iterator[tuple[int, int, int, bool]]:
 
 @dataclasses.dataclass(frozen=True)
 class Current:
-    """For each file, bool `[entries]`: is the entry a live record?"""
+    """For each file, bool `[entries]`: whether the entry is a live record."""
 
     is_live: dict[str, np.ndarray]
 
@@ -109,8 +110,8 @@ class Current:
 def resolve(indexes: Sequence[FileIndex]) -> Current:
     """Returns the live records of files that were published in this order.
 
-    A file's deletions count after its records, as its DTD orders them. Deleting a
-    version deletes those below it as well.
+    A file's deletions apply after its records, the order of PubMed's DTD. Deleting a
+    version deletes all lower versions as well.
     """
     is_live = {entry.path: entry.spaces == _NO_SPACE for entry in indexes}
     for space in (CITATION, ARTICLE_BY_PMCID, ARTICLE_BY_PMID):
@@ -133,7 +134,7 @@ def resolve(indexes: Sequence[FileIndex]) -> Current:
 
 
 def _count_versions(entry: FileIndex, rows: np.ndarray, highest: np.ndarray) -> None:
-    """Brings `highest`, uint8 by number, 0 for none, to the state after a file."""
+    """Updates `highest`, the live version of each number (uint8, 0 for none)."""
     deleted = rows[entry.is_deletion[rows]]
     added = rows[~entry.is_deletion[rows]]
     np.maximum.at(highest, entry.numbers[added], entry.versions[added])
@@ -144,9 +145,9 @@ def _count_versions(entry: FileIndex, rows: np.ndarray, highest: np.ndarray) -> 
 def _last_live(
     entry: FileIndex, rows: np.ndarray, highest: np.ndarray, is_taken: np.ndarray
 ) -> np.ndarray:
-    """Returns the rows of a file that no later one replaces, and marks them taken."""
+    """Returns the rows of a file that no later row replaces, and marks them taken."""
     numbers = entry.numbers[rows]
-    # A deletion never has the highest version: it has made that 0.
+    # A deletion is never live: it has set the highest version to 0.
     is_last = (entry.versions[rows] == highest[numbers]) & ~is_taken[numbers]
     rows = rows[is_last][::-1]
     taken, first = np.unique(entry.numbers[rows], return_index=True)

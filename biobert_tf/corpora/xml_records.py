@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream of XML cut into its records; damage costs the damaged record only.
+"""Cuts a stream of XML into its records; damage loses only the damaged record.
 
-lxml's incremental parser reads the stream piece by piece, a piece ending where a
-record ends. After an error a fresh parser goes on at the next start of a record.
-Nothing outside the stream is ever read: an external DTD is not fetched, a file that
+lxml's incremental parser reads the stream in pieces, each of which ends where a record
+ends. After an error a new parser continues at the next start of a record. Nothing
+outside the stream is ever read: an external DTD is not fetched, and a file that
 declares entities is refused.
 """
 
@@ -20,8 +20,8 @@ from biobert_tf.common.streams import UnreadableError, chunks
 _MOST_PIECE_BYTES: Final = 1 << 20
 _LONGEST_TAG: Final = 64
 
-# Each is lxml's default or safer. Not collect_ids=False: it would make libxml2 read
-# the external DTD.
+# Each setting is lxml's default or safer. collect_ids=False is not used: it would make
+# libxml2 read the external DTD.
 _SAFE: Final = {
     "resolve_entities": False,
     "load_dtd": False,
@@ -32,18 +32,18 @@ _SAFE: Final = {
 }
 
 Report = Callable[[str, str], None]
-"""Called with the position and the reason of what cannot be read."""
+"""Called with the position of a record that cannot be read, and the reason."""
 
 
 class Layout(NamedTuple):
-    """How files of one kind are made of records.
+    """The structure of files of one kind.
 
     Attributes:
         kind: "PubMed" or "JATS".
-        records: Tags of the records.
-        inner: Tags that are records too where they stand outside any other.
-        id_paths: Find the identifier in what there is of a damaged record.
-        id_prefix: What stands before it in `Document.id`.
+        records: The tags of the records.
+        inner: Tags that are records too, unless they stand inside another record.
+        id_paths: Paths that find the identifier in the remains of a damaged record.
+        id_prefix: The prefix of the identifier in `Document.id`.
     """
 
     kind: str
@@ -78,17 +78,17 @@ _LAYOUTS: Final = {
     **dict.fromkeys(["pmc-articleset", "article"], _JATS),
 }
 ROOTS: Final = frozenset(_LAYOUTS)
-"""Tags of the root elements of all files that can be read."""
+"""The tags of the root elements of all files that can be read."""
 
 
 class XmlRecord(NamedTuple):
-    """A whole, well-formed record; its element is dropped after the next one.
+    """A whole, well-formed record; its element is deleted after the next one.
 
     Attributes:
         kind: "PubMed" or "JATS".
         element: The lxml element.
-        number: From 1; damaged records are counted too.
-        line: Line of its start tag, from 1.
+        number: The record's number from 1, counting damaged records too.
+        line: The line of its start tag, from 1.
     """
 
     kind: str
@@ -104,24 +104,24 @@ class _DamageError(Exception):
 
 
 def local_name(element: Any) -> str:
-    """Returns a tag without namespace or prefix; "" for what is no element."""
+    """Returns a tag without namespace or prefix; "" if the node is not an element."""
     tag = element.tag
     return re.split("[}:]", tag)[-1] if isinstance(tag, str) else ""
 
 
 def entity_text(entity: Any) -> str | None:
-    """Returns the character a named entity of HTML and JATS stands for, if any."""
+    """Returns the character that a named entity of HTML stands for; None if unknown."""
     return html.entities.html5.get(f"{entity.name};")
 
 
 class Prologue(NamedTuple):
-    """How a file begins.
+    """The beginning of a file.
 
     Attributes:
         head: All bytes read so far.
-        root: Tag of the root element.
-        layout: What its records are.
-        encoding: Of the text.
+        root: The tag of the root element.
+        layout: The structure of the file.
+        encoding: The encoding of the text.
     """
 
     head: bytes
@@ -131,10 +131,11 @@ class Prologue(NamedTuple):
 
 
 def read_prologue(source: Iterator[bytes]) -> Prologue:
-    """Reads as far as the start tag of the root element.
+    """Reads up to the start tag of the root element.
 
     Raises:
-        UnreadableError: Not XML, not of a known kind, or it declares entities.
+        UnreadableError: The file is not XML, is neither PubMed nor JATS, or declares
+            entities.
     """
     root, head = _root(source)
     document = root.getroottree().docinfo
@@ -159,8 +160,8 @@ def _root(source: Iterator[bytes]) -> tuple[Any, bytes]:
     try:
         for chunk in source:
             head += chunk
-            # Tag by tag, so that nothing behind the root's is parsed before the
-            # declarations in front of it have been looked at.
+            # Feed tag by tag, so that nothing after the root's tag is parsed before
+            # the declarations in front of it have been checked.
             while (end := head.find(b">", num_fed) + 1) > 0:
                 parser.feed(head[num_fed:end])
                 num_fed = end
@@ -177,8 +178,8 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
     """Yields the records of a PubMed or JATS stream, whatever their number.
 
     Args:
-        stream: Bytes of the XML, decompressed; read once, from start to end.
-        report: Told of every record that is lost, and of the rest of a file.
+        stream: The decompressed bytes of the XML; read once, from start to end.
+        report: Called for every lost record, and if the rest of a file is lost.
     """
     source = chunks(stream)
     cutter = None
@@ -194,10 +195,10 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
 
 
 def _pieces(prologue: Prologue, source: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields the bytes again, cut behind the records' end tags.
+    """Yields all bytes of the stream, cut after the end tags of records.
 
     Raises:
-        UnreadableError: From `source`, after all that could be read.
+        UnreadableError: The error of `source`, after all bytes that could be read.
     """
     end_tag = re.compile(rb"</(?:%s)\s*>" % "|".join(prologue.layout.records).encode())
     rest, num_searched = b"", 0
@@ -224,7 +225,7 @@ def _pieces(prologue: Prologue, source: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Cutter:
-    """Feeds pieces to a parser, and to a fresh one after damage."""
+    """Feeds pieces to a parser, and to a new parser after damage."""
 
     def __init__(self, prologue: Prologue, report: Report) -> None:
         self._prologue = prologue
@@ -254,11 +255,11 @@ class _Cutter:
                 break
             except _DamageError as damage:
                 if is_restart and not self._parser.num_starts:
-                    # The start tag itself, told when it ended the parse before.
+                    # The start tag is damaged; the parser before has reported it.
                     self.num_records += 1
                 else:
                     self._lose(damage)
-                # What the parser had begun is lost; what it had not is tried again.
+                # Records that the parser had begun are lost; try the others again.
                 del starts[: max(0, self._parser.num_starts - is_restart)]
                 self._parser = None
         self._line += piece.count(b"\n")
@@ -273,7 +274,7 @@ class _Cutter:
             self._lose(damage)
 
     def _parser_from(self, piece: bytes, begin: int) -> "_Parser":
-        """Returns a parser inside the root element, for what starts at `begin`."""
+        """Returns a parser inside the root element, for the record at `begin`."""
         parser = _Parser(
             self._prologue.layout, self._line + piece.count(b"\n", 0, begin)
         )
@@ -297,7 +298,7 @@ class _Cutter:
 
 
 class _Parser:
-    """One incremental parser; `line` is that of the first byte it is fed."""
+    """An incremental parser; `line` is the line of the first byte it is fed."""
 
     def __init__(self, layout: Layout, line: int) -> None:
         tags = [f"{{*}}{tag}" for tag in layout.records + layout.inner]
@@ -314,7 +315,7 @@ class _Parser:
 
     @property
     def known_id(self) -> str:
-        """The identifier of the record that has begun, in brackets, if it has come."""
+        """The id of the record that has begun, in brackets; "" if not yet read."""
         for path in self._layout.id_paths:
             found = (self._open.findtext(path) or "").strip().removeprefix("PMC")
             if found:
@@ -326,17 +327,17 @@ class _Parser:
         return self._line + element.sourceline - 1
 
     def feed(self, data: bytes, ends_record: bool) -> Iterator[Any]:
-        """Yields the records that are whole now.
+        """Yields the records that `data` completes.
 
         Args:
             data: The next bytes.
             ends_record: Whether they end with the end tag of a record.
 
         Raises:
-            _DamageError: After the last of them.
+            _DamageError: The data is damaged; raised after the last whole record.
         """
         self.num_starts = 0
-        # An error is told by _check, once what came before it is out.
+        # _check raises the error, after the records before it have been yielded.
         with contextlib.suppress(etree.XMLSyntaxError):
             self._parser.feed(data)
         num_ended = 0
@@ -345,8 +346,8 @@ class _Parser:
             yield element
         self._check()
         if ends_record and (self.is_in_record or not num_ended):
-            # libxml2 waits, past any number of records, for the end of what a bare
-            # "&", "<", quote or "<!--" seems to begin.
+            # A bare "&", "<", quote or "<!--" seems to begin something; libxml2 waits
+            # for its end past any number of records.
             line = self._line
             self.close()
             raise _DamageError(line, "an element or reference is not closed")
@@ -377,9 +378,9 @@ class _Parser:
     def _check(self) -> None:
         """Raises _DamageError after an error that ends a parse.
 
-        libxml2 goes on after an undeclared entity without giving any more elements;
-        lxml does not say so before the end of the file, its log does. Errors that
-        are not fatal (a prefix without namespace) lose nothing.
+        After an undeclared entity libxml2 continues, but yields no more elements; lxml
+        raises only at the end of the file, while its log has the error at once. Errors
+        that are not fatal (a prefix without namespace) lose nothing.
         """
         for entry in self._parser.feed_error_log:
             if entry.level == etree.ErrorLevels.FATAL:
@@ -387,7 +388,7 @@ class _Parser:
 
 
 def _forget_before(element: Any) -> None:
-    """Drops the records before this one; the parser still holds on to this one."""
+    """Deletes the records before this one; the parser still needs this one."""
     parent = element.getparent()
     if parent is not None:
         while parent[0] is not element:

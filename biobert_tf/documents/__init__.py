@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotated documents: formats, offsets, folders of them."""
+"""Reads, converts and writes annotated documents in all formats."""

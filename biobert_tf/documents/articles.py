@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PubMed citations and PMC articles (XML) as documents, as `biobert_tf.corpora` reads.
+"""Reads PubMed citations and PMC articles (XML) as documents, with `corpora.reading`.
 
-A passage is the title, a part of the abstract or a paragraph; the next begins one
-character behind its end. The text is the article's as a reader sees it, without markup:
-offsets are those of this text, which every output holds, not those of the XML.
+A passage is the title, a part of the abstract or a paragraph; the next one begins one
+character after its end. The text is the article's as a reader sees it, without markup.
+Offsets refer to this text, which every output contains, not to the XML.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,11 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every record that cannot be read or has no text.
+        on_bad: Called with every record that cannot be read or has no text.
 
     Raises:
-        InputError: From `on_bad`: damage, or no text; it names the record.
+        InputError: Raised by `on_bad`: a record is damaged or has no text. The message
+            names the record.
     """
 
     def skip(skipped: Skipped) -> None:

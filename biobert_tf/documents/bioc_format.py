@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What BioC and `AnnotatedDocument` have in common, in XML as in JSON.
+"""Translates between BioC and `AnnotatedDocument`, for both XML and JSON.
 
-The library `bioc` decodes what a document says and encodes what is new in it. All else
-is kept by the readers as the text that was read, for `bioc` itself drops what it has no
-class for: the DOCTYPE, unknown keys and elements, the difference between an empty infon
-and "None", text behind a comment.
+The library `bioc` decodes a document and encodes its new annotations. The readers keep
+everything else as the text that was read, because `bioc` drops what it has no class
+for: the DOCTYPE, unknown keys and elements, the difference between an empty infon and
+"None", text after a comment.
 
 The type of a mention is the infon `type`, its concepts are the infon `identifier` or
 `MESH`, its probability is the infon `probability`. An annotation without a location is
-kept and is no mention. A new mention is an annotation of the passage or sentence that
-holds it, or of the document if none does. A relation has two
-nodes that are mentions; or no node, and two concepts in its infons: `entity1` and
-`entity2` of BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task.
-All others are kept only. Its type is the infon `type` or `relation`. New relations
-stand at the end of their document; the infon `probability` is theirs.
+kept but is not a mention. A new mention becomes an annotation of the passage or
+sentence that holds it, or of the document if none does. A relation has two nodes that
+are mentions; or no node and two concepts in its infons: `entity1` and `entity2` of
+BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task. Relations of
+other forms are kept but not interpreted. The type of a relation is the infon `type` or
+`relation`, its probability the infon `probability`. New relations are written at the
+end of their document.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ from biobert_tf.documents.document import (
     split_concepts,
 )
 
-# What bioc raises where a document is not as it expects.
+# The exceptions that bioc raises if a document is not valid BioC.
 _NOT_BIOC: Final = (
     AttributeError,
     KeyError,
@@ -46,7 +47,7 @@ def library() -> Any:
     """Returns the package bioc, which is optional.
 
     Raises:
-        InputError: It is not installed.
+        InputError: The package is not installed.
     """
     try:
         import bioc
@@ -66,13 +67,14 @@ def decoded(
     """Returns a document and the ids of its annotations and relations.
 
     Args:
-        path: Named in errors.
-        line: Where the document begins.
-        number: Of the document in its file, from 1; names one without id.
-        decode: Returns it as a `bioc.BioCDocument`.
+        path: The file, for error messages.
+        line: The line where the document begins.
+        number: The document's number in its file, from 1; its id if it has no other.
+        decode: Returns the document as a `bioc.BioCDocument`.
 
     Raises:
-        InputError: The document is not BioC, or a mention is not what the text has.
+        InputError: The document is not BioC, or a mention does not match the text at
+            its offsets.
     """
     try:
         found = decode()
@@ -85,13 +87,13 @@ def decoded(
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
-            path, line, f"document number {number} is not as BioC has it: {reason}"
+            path, line, f"document number {number} is not valid BioC: {reason}"
         ) from None
     return fields.checked(document, path, line), taken
 
 
 def _parts(found: Any) -> Iterator[Any]:
-    """Yields all that can hold annotations: passages, their sentences, the document."""
+    """Yields the holders of annotations: passages, their sentences, the document."""
     for passage in found.passages:
         yield passage
         yield from passage.sentences
@@ -133,7 +135,7 @@ def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
     if text is None:
         text = " ".join(document.slice(start, end) for start, end in spans)
     if not isinstance(text, str):
-        raise InputError(f"the text of annotation {annotation.id} is no string")
+        raise InputError(f"the text of annotation {annotation.id} is not a string")
     infons = annotation.infons or {}
     concepts = (infons.get(key) for key in _CONCEPT_KEYS)
     return Mention(
@@ -168,7 +170,7 @@ def _relation(item: Any, known: set[str]) -> Relation | None:
 def encoded_relations(
     relations: Sequence[Relation], taken: frozenset[str]
 ) -> list[Any]:
-    """Returns `bioc.BioCRelation`s under ids that are free."""
+    """Returns relations as `bioc.BioCRelation`s with ids that are not in `taken`."""
     package = library()
     items = []
     for i, relation in enumerate(relations, start=fields.next_number("R", taken)):
@@ -203,11 +205,11 @@ def _infons(kind: str, probability: float | None) -> dict[str, str]:
 
 
 def holder(parts: Iterable[tuple[int, str, Any]], mention: Mention) -> Any | None:
-    """Returns the passage or sentence that holds a mention, if one does.
+    """Returns the passage or sentence that holds a mention; None if none does.
 
     Args:
-        parts: Offset, text and the thing itself.
-        mention: In the offsets of the document.
+        parts: The offset, the text and the object of each passage or sentence.
+        mention: A mention, with offsets in the document.
     """
     start, end = mention.extent
     for offset, text, part in parts:
@@ -217,6 +219,6 @@ def holder(parts: Iterable[tuple[int, str, Any]], mention: Mention) -> Any | Non
 
 
 def count_losses(document: AnnotatedDocument, notes: conversion.Notes) -> None:
-    """Counts what a document cannot say in BioC."""
+    """Counts in `notes` what BioC cannot represent of a document."""
     for mention in document.mentions:
         conversion.joined_concepts(mention.concepts, notes)

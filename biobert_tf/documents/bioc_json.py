@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BioC JSON files, read document by document, written back with what is new in them.
+"""Reads BioC JSON files document by document and writes them with new annotations.
 
 A file holds a collection, a list of collections or of documents, an object with such a
-list under "PubTator3", one document, or one document per line. What it says and what is
-kept: see `bioc_format`. A document to which nothing is added, and all around the
-documents, is written as it was.
+list under "PubTator3", one document, or one document per line. `bioc_format` says how
+it is interpreted and what is kept. A document without new annotations, and everything
+around the documents, is written unchanged.
 """
 
 import copy
@@ -31,7 +31,7 @@ _HEAD: Final = (
 )
 _TAIL: Final = "\n ]\n}\n"
 
-# What bioc's decoder of JSON wants to find; files leave out what is empty.
+# Defaults of the keys that bioc's JSON decoder requires; files omit empty ones.
 _DEFAULTS: Final[dict[str, Any]] = {
     "id": "",
     "infons": {},
@@ -49,11 +49,11 @@ class Source:
     """A document's place in its file.
 
     Attributes:
-        frame: What stands around the documents.
-        number: Of the document, from 1.
-        text: Of the document in the file.
-        values: The object that it says.
-        taken: Ids of its annotations and relations.
+        frame: The text around the documents of the file.
+        number: The number of the document, from 1.
+        text: The document's JSON, as in the file.
+        values: The parsed JSON object.
+        taken: The ids of its annotations and relations.
     """
 
     frame: framed.Frame
@@ -68,12 +68,12 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every document that cannot be read.
+        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
-        InputError: `bioc` is missing. From `on_bad`: the file or a document is not
-            JSON or not BioC, or a mention is not what the text has at its offsets. It
-            names the line.
+        InputError: `bioc` is missing. Raised by `on_bad`: the file or a document is
+            not JSON or not BioC, or a mention does not match the text at its offsets.
+            The message names the line.
     """
     bioc_format.library()
     frame = framed.Frame(",")
@@ -103,7 +103,7 @@ def _bioc_document(values: Any) -> Any:
 
 
 def _filled(value: Any) -> Any:
-    """Returns `value` with what `bioc` wants to find in every object."""
+    """Returns `value` with the keys that `bioc` requires in every object."""
     if isinstance(value, list):
         return [_filled(item) for item in value]
     if not isinstance(value, dict):
@@ -112,7 +112,7 @@ def _filled(value: Any) -> Any:
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes an object of a document of another format."""
+    """Returns a function that converts a document of another format to BioC JSON."""
     bioc_format.library()
     frame = _empty_frame()
 
@@ -139,9 +139,9 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with mentions and relations added, and returns their number.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave for one file, or a converter, and what is new in
-            each.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from `read` of one file or from a converter, each with
+            its new mentions and relations.
 
     Raises:
         InputError: The directory cannot be written.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BioC XML files, read document by document, written back with what is new in them.
+"""Reads BioC XML files document by document and writes them with new annotations.
 
-What it says and what is kept: see `bioc_format`. A document to which nothing is added,
-and all around the documents, is written as it was, but in UTF-8.
+`bioc_format` says how a file is interpreted and what is kept. A document without new
+annotations, and everything around the documents, is written unchanged, in UTF-8.
 """
 
 import copy
@@ -35,7 +35,7 @@ _TAIL: Final = "\n</collection>\n"
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
-# What annotations stand behind, in a passage, a sentence or a document.
+# The elements that precede a new annotation in a passage, sentence or document.
 _BEFORE: Final = frozenset(
     ["id", "infon", "offset", "text", "sentence", "passage", "annotation"]
 )
@@ -46,11 +46,11 @@ class Source:
     """A document's place in its file.
 
     Attributes:
-        frame: What stands around the documents.
-        number: Of the document, from 1.
-        text: Of the document in the file.
-        element: What it says, parsed.
-        taken: Ids of its annotations and relations.
+        frame: The text around the documents of the file.
+        number: The number of the document, from 1.
+        text: The document's XML, as in the file.
+        element: The parsed lxml element.
+        taken: The ids of its annotations and relations.
     """
 
     frame: framed.Frame
@@ -65,12 +65,12 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every document that cannot be read.
+        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
-        InputError: `bioc` is missing. From `on_bad`: the file is not XML or not BioC
-            or declares entities; a document is not well-formed or not BioC, or a
-            mention is not what the text has at its offsets. It names the line.
+        InputError: `bioc` is missing. Raised by `on_bad`: the file is not XML or not
+            BioC or declares entities; a document is not well-formed or not BioC; a
+            mention does not match the text at its offsets. The message names the line.
     """
     bioc_format.library()
     frame = framed.Frame("\n")
@@ -113,7 +113,7 @@ def _sentence(element: Any) -> dict[str, Any]:
 
 
 def _part(element: Any) -> dict[str, Any]:
-    """Returns what documents, passages and sentences have in common, as JSON has it."""
+    """Returns what documents, passages and sentences share, in BioC JSON's form."""
     return {
         "infons": _infons(element),
         "annotations": [_annotation(item) for item in element.iterfind("annotation")],
@@ -147,9 +147,9 @@ def _relation(element: Any) -> dict[str, Any]:
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes an element of a document of another format.
+    """Returns a function that converts a document of another format to BioC XML.
 
-    It raises `InputError` for characters that XML does not have.
+    The function raises `InputError` for characters that XML cannot hold.
     """
     bioc_format.library()
     frame = _empty_frame()
@@ -189,9 +189,9 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with mentions and relations added, and returns their number.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What `read` gave for one file, or a converter, and what is new in
-            each.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from `read` of one file or from a converter, each with
+            its new mentions and relations.
 
     Raises:
         InputError: The directory cannot be written.
@@ -210,7 +210,7 @@ def _text(source: Source, added: Added) -> str:
         for part in ([passage] if passage.findtext("text") else passage)
         if part.tag in ("passage", "sentence") and part.findtext("text")
     ]
-    last: dict[Any, Any] = {}  # of what a new annotation stands behind
+    last: dict[Any, Any] = {}  # the last new annotation of each holder
     for mention in mentions_in(added):
         holder = bioc_format.holder(parts, mention)
         holder = element if holder is None else holder
@@ -225,12 +225,12 @@ def _text(source: Source, added: Added) -> str:
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:
-    """Puts an annotation behind those that are there and before the relations.
+    """Inserts an annotation after the existing ones and before the relations.
 
     Args:
         holder: A passage, a sentence or a document.
-        last: The last annotation, if one was put there before.
-        new: The annotation, which is returned.
+        last: The annotation that was last inserted into `holder`, if any.
+        new: The annotation to insert, which is returned.
     """
     if last is None:
         before = (child for child in reversed(holder) if child.tag in _BEFORE)

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""BRAT folders: `NAME.txt` with `NAME.ann` beside it, read and written file by file.
+r"""Reads and writes BRAT folders, where `NAME.txt` has its annotations in `NAME.ann`.
 
     T1<TAB>Disease 0 5;10 15<TAB>surface form     a mention, here in two parts
     R1<TAB>CPR:4 Arg1:T1 Arg2:T2                  a relation; its roles may be any two
-    E1, A1, M1, N1, #1, *                         kept as they are
+    E1, A1, M1, N1, #1, *                         kept unchanged
 
 Offsets count the characters of the .txt, `\r\n` as two. A byte order mark at its start
-may be counted or not: whichever fits the mentions. A .txt without .ann has no mentions.
-Relations of events (`Arg1:E1`) are kept, and not among the document's relations.
+counts or not, whichever fits the mentions. A .txt without .ann has no mentions.
+Relations of events (`Arg1:E1`) are kept in the file but not read as relations.
 
-New mentions and relations are appended to the .ann under new ids; the probability is a
-note. BRAT wants a mention that goes over a line break in parts, one for each line:
+New mentions and relations are appended to the .ann with new ids; the probability is a
+note. BRAT requires that a mention across a line break is split, one part for each line:
 
     T4<TAB>Disease 20 26;27 33<TAB>breast cancer
     #2<TAB>AnnotatorNotes T4<TAB>probability 0.912345
     R7<TAB>CPR:4 Arg1:T1 Arg2:T2
     #3<TAB>AnnotatorNotes R7<TAB>probability 0.987654
 
-Only .txt and .ann are written; the configuration of BRAT (annotation.conf) stays
-where it is, and there the new types must be added to see them. A document of another
-format gets the name of its id, in which `/` and other characters that file systems
-refuse are written like `%2F`.
+Only .txt and .ann are written. BRAT shows new types only after you have added them to
+its configuration (annotation.conf). A document of another format is named by its id,
+in which `/` and other characters that file systems refuse are escaped like `%2F`.
 """
 
 import dataclasses
@@ -53,14 +52,15 @@ _RELATION: Final = re.compile(r"(R[^\t]*)\t(\S+)\s+(\S+?):(\S+)\s+(\S+?):(\S+)\s
 _NOTE: Final = re.compile(r"#[^\t]*\tAnnotatorNotes (\S+)\tprobability (\S+)\s*")
 _KEPT: Final = "EAMN#*"
 _LINE: Final = re.compile(r"[^\s](?:[^\r\n]*[^\s])?")
+NO_FOLDER: Final = "no such folder; give a folder of .txt and .ann files"
 _NOT_IN_NAME: Final = re.compile(r"""[\x00-\x1f\x7f/\\:*?"<>|%~]|^\.""")
-# File systems take 255 bytes, of which a suffix needs some.
+# File systems allow 255 bytes, of which the suffix needs some.
 _LONGEST_NAME: Final = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The two files of a document, every character as it was, and their name."""
+    """The unchanged text of a document's two files, and their name."""
 
     text: str
     annotations: str
@@ -72,15 +72,16 @@ def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
 
     Args:
         path: The folder.
-        on_bad: Told of every document that cannot be read.
+        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
-        InputError: No folder or nothing in it. From `on_bad`: an .ann without .txt; a
-            line of another form, an id twice, a relation of an unknown mention, a
-            mention that is not what the text has there. It names the line.
+        InputError: There is no such folder, or no .txt in it. Raised by `on_bad`: an
+            .ann has no .txt, a line has another form, an id occurs twice, a relation
+            names an unknown mention, a mention does not match the text. The message
+            names the line.
     """
     if not path.is_dir():
-        raise InputError.at(path, None, "no such folder; want one of .txt and .ann")
+        raise InputError.at(path, None, NO_FOLDER)
     names = sorted(file.stem for file in path.glob("*.txt"))
     for file in sorted(path.glob("*.ann")):
         if not file.with_suffix(".txt").is_file():
@@ -103,7 +104,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
         name: The document's id; by default the name of the file.
 
     Raises:
-        InputError: As `read`.
+        InputError: The errors that `read` passes to `on_bad`.
     """
     ann_path = text_path.with_suffix(".ann")
     if not text_path.is_file():
@@ -136,7 +137,7 @@ def _whole(path: Path) -> str:
 
 
 class _Reader:
-    """Gathers mentions and relations from the lines of an .ann file."""
+    """Collects mentions and relations from the lines of an .ann file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -173,13 +174,13 @@ class _Reader:
         self.lines_of[name] = number
 
     def read_mentions(self) -> Iterator[Mention]:
-        """Yields the mentions, after all lines are added."""
+        """Yields the mentions; call it after all lines are added."""
         for mention in self._mentions:
             chance = self._probabilities.get(mention.id)
             yield dataclasses.replace(mention, probability=chance)
 
     def read_relations(self) -> Iterator[Relation]:
-        """Yields the relations of mentions, after all lines are added."""
+        """Yields the relations of mentions; call it after all lines are added."""
         for number, match in self._relations:
             name, kind, role, first, other_role, second = match.groups()
             if (role, other_role) == ("Arg2", "Arg1"):
@@ -189,7 +190,7 @@ class _Reader:
                     raise InputError.at(
                         self._path,
                         number,
-                        f"{name} relates {argument}, which is not here",
+                        f"{name} relates {argument}, which is not in the file",
                     )
             if first in self.lines_of and second in self.lines_of:
                 chance = self._probabilities.get(name)
@@ -197,7 +198,7 @@ class _Reader:
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes the two files of a document of another format.
+    """Returns a function that converts a document of another format to BRAT.
 
     A second document of the same name is written as `NAME~2`.
     """
@@ -207,7 +208,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
         whole = conversion.renumbered(conversion.flat(whole))
         if num_concepts := sum(bool(one.concepts) for one in whole.mentions):
-            notes["concepts left out"] += num_concepts
+            notes["concepts dropped"] += num_concepts
         name = file_name(whole.id)
         used[name] = used.get(name, 0) + 1
         if used[name] > 1:
@@ -219,7 +220,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 
 
 def file_name(name: str) -> str:
-    """Returns what the files of a document are called; none is hidden.
+    """Returns the name of a document's files; it never begins with a full stop.
 
     Raises:
         InputError: The name is empty or too long.
@@ -227,8 +228,8 @@ def file_name(name: str) -> str:
     quoted = _NOT_IN_NAME.sub(lambda match: f"%{ord(match[0]):02X}", name)
     if not quoted or len(quoted.encode("utf-8")) > _LONGEST_NAME:
         raise InputError(
-            f"document {conversion.shown(repr(name))}: its id is no name for a file; "
-            "give a shorter one"
+            f"document {conversion.shown(repr(name))}: its id cannot be a file name; "
+            f"give one of 1 to {_LONGEST_NAME} bytes, escapes such as %2F included"
         )
     return quoted
 
@@ -237,9 +238,10 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with mentions and relations added, and returns their number.
 
     Args:
-        path: A folder, made where it is missing. It may be the one that was read:
-            each file is replaced whole, the .ann last.
-        documents: What `read` or a converter gave, and what is new in each.
+        path: The folder, created if it is missing. It may be the one that was read:
+            each file is replaced as a whole, the .ann last.
+        documents: The documents from `read` or a converter, each with its new mentions
+            and relations.
 
     Raises:
         InputError: The folder cannot be written.
@@ -276,7 +278,7 @@ def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> 
 def _new_lines(
     document: AnnotatedDocument, taken: Sequence[str], added: Added
 ) -> Iterator[tuple[str, str, float | None]]:
-    """Yields id, line and probability of what is new."""
+    """Yields the id, the line and the probability of each new annotation."""
     for mention in mentions_in(added):
         spans = [span for part in mention.spans for span in _by_line(document, *part)]
         places = ";".join(f"{start} {end}" for start, end in spans)
@@ -294,7 +296,7 @@ def _new_lines(
 def _by_line(
     document: AnnotatedDocument, start: int, end: int
 ) -> Iterator[tuple[int, int]]:
-    """Yields the part of a span on each of its lines, or the whole of white space."""
+    """Yields the part of a span on each line; a span of white space is not split."""
     text = document.slice(start, end)
     if "\n" not in text and "\r" not in text:
         yield start, end
@@ -305,5 +307,5 @@ def _by_line(
 
 
 def _type(name: str) -> str:
-    """Returns the name of a type without white space; BRAT wants one in any case."""
+    """Returns a type's name with `_` for white space; "Entity" if it is empty."""
     return re.sub(r"\s", "_", name) or "Entity"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""CoNLL files: a word per line with its label last, a blank line after each sentence.
+r"""Reads and writes CoNLL files: a word per line, its label last.
 
     -DOCSTART-<TAB>id<TAB>O
     <blank line>
@@ -7,16 +7,16 @@ r"""CoNLL files: a word per line with its label last, a blank line after each se
     cancer<TAB>I-Disease
     <blank line>
 
-Columns are separated by any white space; the word is the first. From a `-DOCSTART-` on,
-a document is what follows it up to the next; before the first, every sentence is one,
-named by the number of its first line. Its text is the words with a space between two,
-and a line break between sentences. If the last column at the beginning of the file is
-one of labels (BIO, IOB1 or IOBES, with or without types), they are the mentions.
+A blank line ends a sentence. Columns are separated by any white space; the first is the
+word. A document begins at a `-DOCSTART-` and ends at the next; before the first, every
+sentence is a document, named by the number of its first line. Its text joins words with
+a space and sentences with a line break. If the last column at the beginning of the file
+has labels (BIO, IOB1 or IOBES, with or without types), they are the mentions.
 
-New mentions become one more column, all others stay: with `word gold predicted` a file
-can be scored by conlleval. A word that a mention covers in part is labelled whole. Of
-mentions that overlap, the longest is written, of two as long the more probable. There
-is no place for probabilities, concepts, ids of mentions and relations.
+New mentions become one more column; the others are kept. So a file with the columns
+`word gold predicted` can be scored by conlleval. A word that a mention covers in part
+gets its label. Of overlapping mentions the longest is written, of equally long ones the
+most probable. The format cannot hold probabilities, concepts, ids and relations.
 """
 
 import bisect
@@ -47,7 +47,7 @@ DOCUMENT_START: Final = "-DOCSTART-"
 LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
 _IS_LABELLED: Final = re.compile(r"O|[BIES]-\S+")
 _NO_ID: Final = frozenset(["O", "-X-", "_"])
-# conlleval takes an `S` for inside, and lets an `E` go on after the next `B`.
+# conlleval reads an `S` as inside, and lets a phrase continue from an `E` into a `B`.
 _AS_IOB: Final = {"S": "B", "E": "I"}
 
 Block = list[tuple[int, str]]
@@ -55,7 +55,7 @@ Block = list[tuple[int, str]]
 
 
 class Word(NamedTuple):
-    """A row of the file, without its end, and the word's offsets in the document."""
+    """A row of the file without its end, and its word's offsets in the document."""
 
     row: str
     start: int
@@ -67,8 +67,8 @@ class Source:
     """A document as rows.
 
     Attributes:
-        head: The row that begins it; "" if none does.
-        sentences: The words.
+        head: The `-DOCSTART-` row of the document; "" if it has none.
+        sentences: The words of each sentence.
     """
 
     head: str
@@ -77,11 +77,11 @@ class Source:
 
 @dataclass(frozen=True)
 class _Cut:
-    """The sentences of a text without rows, cut again whenever they are read.
+    """The sentences of a text of another format, cut anew whenever they are read.
 
     Attributes:
-        text: Of the document.
-        mentions: In order, disjoint.
+        text: The text of the document.
+        mentions: Disjoint mentions, in order.
     """
 
     text: str
@@ -97,11 +97,11 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every document that cannot be read.
+        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
-        InputError: From `on_bad`: a row has no label where others have one, or a
-            label of another form. It names the line.
+        InputError: Raised by `on_bad`: a row has no label although others have one, or
+            its label has another form. The message names the line.
     """
     is_labelled = _is_labelled(stream)
     return fields.readable(
@@ -173,7 +173,7 @@ def _runs(rows: Block) -> Iterator[Block]:
 
 
 def _id(head: str) -> str:
-    """Returns the identifier in a row that begins a document; "" if it has none."""
+    """Returns the document id in a `-DOCSTART-` row; "" if it has none."""
     columns = head.split("\t") if "\t" in head else head.split()
     return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
 
@@ -186,7 +186,7 @@ def _words(rows: Block, surfaces: Iterable[str], offset: int) -> Iterator[Word]:
 
 
 def _is_labelled(stream: Stream) -> bool:
-    """Returns whether a row of a file's head has a label last."""
+    """Returns whether any row of a file's head ends with a label."""
     lines = stream.head.decode("utf-8", "replace").splitlines()
     rows = (line.split() for line in lines)
     return any(
@@ -199,7 +199,7 @@ def _label_of(path: Path, number: int, row: str) -> str:
     """Returns the label of a row.
 
     Raises:
-        InputError: Its last column is none.
+        InputError: The last column is not a label.
     """
     columns = row.rsplit(maxsplit=1)
     if len(columns) == 1:
@@ -220,10 +220,10 @@ def _mentions(
     """Yields the mentions of a sentence.
 
     Args:
-        words: The words.
-        labels: Of the words.
-        text: Of the sentence.
-        number: Of its first mention in the document.
+        words: The words of the sentence.
+        labels: The labels of the words.
+        text: The text of the sentence.
+        number: The number of its first mention in the document.
     """
     if all(label == "O" for label in labels):
         return
@@ -235,7 +235,7 @@ def _mentions(
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes rows of any document, and chooses among its mentions."""
+    """Returns a function that turns any document into rows and disjoint mentions."""
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
         if isinstance(loaded.source, Source):
@@ -246,8 +246,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             mentions = list(whole.mentions)
             num_relations = len(whole.relations)
         kept = conll_words.disjoint(mentions)
-        counts = Counter({"relations left out": num_relations})
-        counts["overlapping mentions left out"] = len(mentions) - len(kept)
+        counts = Counter({"relations dropped": num_relations})
+        counts["overlapping mentions dropped"] = len(mentions) - len(kept)
         if isinstance(loaded.source, Source):
             with_words, num_widened = _with_words(loaded.source, kept)
             counts["mentions widened to whole words"] = num_widened
@@ -256,7 +256,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             with_words = [one for one in kept if text.slice(*one.extent).strip()]
             source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
             loaded = Loaded(conversion.bare(text), source)
-        counts["mentions without a word left out"] = len(kept) - len(with_words)
+        counts["mentions without a word dropped"] = len(kept) - len(with_words)
         counts["discontinuous mentions written from end to end"] = sum(
             len(mention.spans) > 1 for mention in with_words
         )
@@ -273,7 +273,7 @@ def _head(name: str) -> str:
 def _with_words(
     source: Source, mentions: Sequence[Mention]
 ) -> tuple[list[Mention], int]:
-    """Returns the mentions that cover a word, and how many cover one in part."""
+    """Returns the mentions that cover a word, and how many cover a word in part."""
     if not mentions:
         return [], 0
     starts = [word.start for sentence in source.sentences for word in sentence]
@@ -294,8 +294,8 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with a column of labels added, and returns their number.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What a converter gave.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from a converter.
 
     Raises:
         InputError: The directory cannot be written.
@@ -310,7 +310,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
-    """Yields the rows of each sentence with their labels, and the blank line."""
+    """Yields the labelled rows of each sentence and its blank line as one string."""
     if source.head:
         yield f"{source.head}{_separator(source.head)}O\n\n"
     remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
@@ -330,7 +330,7 @@ def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
 
 
 def _next(remaining: list[Mention]) -> tuple[float, float, Mention | None]:
-    """Takes the last mention and its extent; behind all others there is none."""
+    """Removes the last mention; returns start, end and mention, infinite if none."""
     if not remaining:
         return math.inf, math.inf, None
     mention = remaining.pop()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text cut into the words of sentences, so that no mention is cut.
+"""Cuts text into sentences and words so that mentions consist of whole words.
 
-A word is a run of letters, digits and marks, or any other character that is no white
-space; where a mention begins or ends, a word does too. A sentence ends where
-`text.sentences` ends one or a line is blank, but never inside a mention.
+A word is a run of letters, digits and marks, or any other single character except white
+space. Words are also cut where a mention begins or ends. A sentence ends where
+`text.sentences` ends one or at a blank line, but never inside a mention.
 """
 
 import bisect
@@ -23,9 +23,9 @@ _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n")
 
 
 def disjoint(mentions: Sequence[Mention]) -> list[Mention]:
-    """Returns mentions of which no two overlap, in the order of the text.
+    """Drops overlapping mentions; returns the others in the order of the text.
 
-    The longest is kept, of two as long the more probable, then the first.
+    The longest mention is kept, of equally long ones the most probable, then the first.
     """
     ranked = sorted(
         mentions,
@@ -45,11 +45,11 @@ def disjoint(mentions: Sequence[Mention]) -> list[Mention]:
 
 
 def sentences(text: str, mentions: Sequence[Mention]) -> Iterator[list[Span]]:
-    """Yields the words of each sentence that has any.
+    """Yields the spans of the words of each sentence; skips sentences without words.
 
     Args:
-        text: Of a document.
-        mentions: In its offsets, in order, disjoint.
+        text: The text of a document.
+        mentions: Disjoint mentions in order, with offsets in `text`.
     """
     extents = [mention.extent for mention in mentions]
     cuts = sorted({place for extent in extents for place in extent})
@@ -60,7 +60,7 @@ def sentences(text: str, mentions: Sequence[Mention]) -> Iterator[list[Span]]:
 
 
 def _whole_sentences(text: str, extents: Sequence[Span]) -> Iterator[Span]:
-    """Yields ranges of the text that hold its sentences and cut no mention."""
+    """Yields the ranges of the sentences, which cover the text and cut no mention."""
     begin = 0
     for start in _proposed(text):
         position = bisect.bisect_left(extents, (start,)) - 1
@@ -72,7 +72,7 @@ def _whole_sentences(text: str, extents: Sequence[Span]) -> Iterator[Span]:
 
 
 def _proposed(text: str) -> Iterator[int]:
-    """Yields where sentences begin."""
+    """Yields the offsets where sentences may begin."""
     borders = [place for match in _BLANK_LINE.finditer(text) for place in match.span()]
     for begin, end in zip([0, *borders[1::2]], [*borders[::2], len(text)], strict=True):
         for start, _ in splitter.spans(text[begin:end]):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a document becomes on its way from one format to another.
+"""Converts documents from one format to another: the steps that all formats share.
 
-A writer that is given a document of another format first makes a bare one of its own
-(`Loaded`) and then adds all that the document held, as it adds what was found new.
+For a document of another format, a writer first makes a document in its own format with
+the text alone (`Loaded`), then adds the old annotations in the same way as new ones.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from biobert_tf.documents.document import (
 )
 
 Notes = Counter[str]
-"""What a format could not say as it was, and how often."""
+"""What a format could not represent exactly, and how often."""
 
 Converter = Callable[[Loaded, Added], Annotated]
 """Makes a document of another format ready for a writer.
@@ -37,16 +37,16 @@ Raises `InputError` where the format cannot hold the document.
 """
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-# White space that stands for a gap between passages; more is a mistake in offsets.
+# The longest gap between passages; a longer one is a mistake in the offsets.
 _LONGEST_GAP: Final = 100_000
 
 
 def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
-    """Returns what is added, with an id for every mention that has none ("").
+    """Returns what is added, with a new id for every mention whose id is "".
 
     Raises:
-        ValueError: A mention has the id of another or is not what the text has at its
-            offsets; a relation names what is no mention.
+        ValueError: A mention has the id of another or does not match the text at its
+            offsets, or a relation names an unknown mention.
     """
     document = loaded.document
     known = {mention.id for mention in document.mentions}
@@ -76,13 +76,13 @@ def united(
     """Returns a document with all that is added to it.
 
     Args:
-        document: As it was read.
+        document: The document as it was read.
         added: Mentions with ids, and relations.
-        notes: Counts relations that are left out.
+        notes: Counts the relations that are dropped.
         keeps_concepts: Whether a relation may name concepts instead of mentions.
 
     Raises:
-        InputError: There is half of a surrogate pair in it.
+        InputError: The document contains half of a surrogate pair.
     """
     mentions = (*document.mentions, *mentions_in(added))
     known = {mention.id for mention in mentions}
@@ -91,19 +91,19 @@ def united(
         if keeps_concepts or known >= {relation.first, relation.second}:
             relations.append(relation)
         else:
-            notes["relations of concepts left out"] += 1
+            notes["relations of concepts dropped"] += 1
     whole = dataclasses.replace(document, mentions=mentions, relations=tuple(relations))
     for text in strings(whole):
         if not text.isascii() and (bad := _SURROGATES.search(text)):
             raise InputError(
                 f"document {shown(document.id)}: U+{ord(bad[0]):04X} is half of a "
-                "surrogate pair, which is no character"
+                "surrogate pair, which is not a character"
             )
     return whole
 
 
 def strings(document: AnnotatedDocument) -> Iterable[str]:
-    """Yields all text of a document: its own, ids, types, concepts."""
+    """Yields all strings of a document: its text, ids, types, concepts."""
     yield document.id
     yield from (passage.text for passage in document.passages)
     for mention in document.mentions:
@@ -113,17 +113,17 @@ def strings(document: AnnotatedDocument) -> Iterable[str]:
 
 
 def shown(text: str) -> str:
-    """Returns text for one line of a message."""
+    """Returns text shortened and escaped for one line of a message."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:80]
 
 
 def flat(document: AnnotatedDocument) -> AnnotatedDocument:
-    r"""Returns the same document in one passage that begins at 0.
+    r"""Returns the same document with a single passage that begins at 0.
 
-    Offsets stay. What is between two passages becomes white space, ending in `\n`.
+    Offsets do not change. A gap between two passages becomes spaces and a final `\n`.
 
     Raises:
-        InputError: Passages overlap or are far apart, so that they are no text.
+        InputError: Passages overlap or are too far apart to be one text.
     """
     parts: list[str] = []
     end = 0
@@ -143,7 +143,7 @@ def flat(document: AnnotatedDocument) -> AnnotatedDocument:
 
 
 def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
-    """Returns the same document whose mentions are T1, T2, ... in their order."""
+    """Returns the same document with the ids T1, T2, ... for its mentions in order."""
     names = {
         mention.id: f"T{i}" for i, mention in enumerate(document.mentions, start=1)
     }
@@ -165,28 +165,28 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
 
 
 def bare(document: AnnotatedDocument) -> AnnotatedDocument:
-    """Returns the text alone."""
+    """Returns the document without mentions and relations."""
     return dataclasses.replace(document, mentions=(), relations=())
 
 
 def contents(document: AnnotatedDocument) -> list[Mention | Relation]:
-    """Returns all that a document holds beside its text."""
+    """Returns the mentions and relations of a document."""
     return [*document.mentions, *document.relations]
 
 
 def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:
-    """Returns identifiers in the one field that PubTator and BioC have for them.
+    """Joins identifiers into the one field that PubTator and BioC have for them.
 
     Args:
         concepts: The identifiers.
         notes: Counts the mentions whose identifiers the field cannot hold.
 
     Returns:
-        What `split_concepts` takes apart again; "" if it could not.
+        The field, which `split_concepts` splits again; "" if it could not.
     """
     field = ";".join(concepts)
     if split_concepts(field) == tuple(concepts) and not re.search(r"[\t\n\r]", field):
         return field
     if notes is not None:
-        notes["concepts left out"] += 1
+        notes["concepts dropped"] += 1
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What format a file is in: by how it begins, else by its name."""
+"""Detects the format of a file from its beginning, else from its name."""
 
 import json
 import re
@@ -24,7 +24,7 @@ Format = Literal[
     "conll",
     "html",
 ]
-"""`auto` is found out; `html` is written, `text`, `lines`, `pubmed_xml` are read."""
+"""`auto` detects; `html` is only written, `text`, `lines`, `pubmed_xml` only read."""
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".txt": "text",
@@ -48,26 +48,26 @@ _ROOT: Final = re.compile(
     r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\])?[^>]*>|\s)*<([\w:.-]+)",
     re.DOTALL,
 )
-# The first key of an object that says what the object is.
+# The first of these keys in an object decides what the object is.
 _KEY: Final = re.compile(r'"(documents|PubTator3|passages|text)"\s*:')
 _ROWS_LOOKED_AT: Final = 20
 _FEWEST_ROWS: Final = 3
 
 
 def suffix(path: Path) -> str:
-    """Returns what a file's name ends in, without `.gz`, in lower case."""
+    """Returns the suffix of a file's name in lower case, ignoring `.gz`."""
     name = path.name.lower()
     return Path(name.removesuffix(".gz")).suffix
 
 
 def detect(stream: Stream) -> Format:
-    """Returns the format of a file by how it begins, else by its name.
+    """Returns the format of a file from its beginning, else from its name.
 
     Args:
-        stream: Its head is looked at; nothing is read.
+        stream: The file; only its head is inspected, nothing is read.
 
     Raises:
-        InputError: It begins like none, and its name says nothing.
+        InputError: Neither the beginning nor the name tells the format.
     """
     kind = SUFFIXES.get(suffix(stream.path))
     found = of_content(stream, is_prose=kind == "text")
@@ -88,11 +88,11 @@ def detect(stream: Stream) -> Format:
 
 
 def of_content(stream: Stream, is_prose: bool = False) -> Format | None:
-    """Returns the format of a file by how it begins, if that tells.
+    """Returns the format of a file from its beginning; None if that does not tell.
 
     Args:
-        stream: Its head is looked at; nothing is read.
-        is_prose: It may begin with "<" and be plain text.
+        stream: The file; only its head is inspected, nothing is read.
+        is_prose: Whether the file may be plain text even if it begins with "<".
     """
     head = stream.head.decode("utf-8", "replace").removeprefix(BOM)
     start = head.lstrip()
@@ -119,12 +119,12 @@ def _of_xml(start: str, is_prose: bool) -> Format | None:
 
 
 def _is_json_line(start: str) -> bool:
-    """Returns whether an object is a document of JSON lines, and none of BioC's."""
+    """Returns whether a JSON object is a document of JSON lines and not of BioC."""
     line = start.partition("\n")[0]
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
-        # Cut by the end of the head, damaged, or one of many lines.
+        # The line is cut by the end of the head, damaged, or only part of an object.
         key = _KEY.search(start)
         return key is not None and key[1] == "text"
     return isinstance(values, dict) and not any(key in values for key in _BIOC_KEYS)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A text with mentions of entities and relations between them, of any format.
+"""Defines a document of any format: text, mentions of entities, relations.
 
 All offsets count Unicode code points from the start of the document, as Python's
-strings do, and ranges are half-open.
+strings do. Ranges are half-open.
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
 
-# What else offsets are counted in: bytes of UTF-8, and the characters of Java and
-# JavaScript, of which one beyond U+FFFF takes two.
+# Other units in which a file may count offsets: bytes of UTF-8, and the characters of
+# Java and JavaScript, where a character beyond U+FFFF counts as two.
 _OTHER_UNITS: Final = {"UTF-8 bytes": ("utf-8", 1), "UTF-16 units": ("utf-16-le", 2)}
 
-# White space that a gap between passages may stand for, on average; more is a mistake.
+# The longest mean gap between passages; a longer one is a mistake in the offsets.
 _LONGEST_GAP: Final = 1000
 _VARIANT: Final = re.compile(r"(tmVar:)?[cgmnpr]\|")
 _NO_CONCEPT: Final = ("", "-", "-1")
@@ -24,11 +24,11 @@ _NO_CONCEPT: Final = ("", "-", "-1")
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of the document's text.
+    """A part of the document's text.
 
     Attributes:
-        offset: Of its first character in the document.
-        text: The characters.
+        offset: The offset of its first character in the document.
+        text: The text.
     """
 
     offset: int
@@ -36,7 +36,7 @@ class Passage:
 
     @property
     def end(self) -> int:
-        """Offset behind the last character."""
+        """The offset after the last character."""
         return self.offset + len(self.text)
 
 
@@ -45,13 +45,13 @@ class Mention:
     """One occurrence of an entity.
 
     Attributes:
-        id: Unique among the document's mentions.
-        type: Of the entity, as the file spells it ("Chemical", "GENE-Y").
+        id: The mention's id, unique in the document.
+        type: The entity type as the file spells it ("Chemical", "GENE-Y").
         spans: (start, end) offsets in the document, in the order of the file; more
-            than one where the mention is discontinuous.
+            than one if the mention is discontinuous.
         text: The surface form as the file gives it.
         concepts: Identifiers of the entity in databases ("MESH:D003000"), if any.
-        probability: In [0, 1]; None if the file gives none.
+        probability: The probability in [0, 1]; None if the file gives none.
     """
 
     id: str
@@ -63,21 +63,21 @@ class Mention:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Offsets of the first character and behind the last."""
+        """The offsets of the first character and after the last."""
         starts, ends = zip(*self.spans, strict=True)
         return min(starts), max(ends)
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation of two mentions, or of two concepts where the format says so.
+    """A relation of two mentions, or in some formats of two concepts.
 
     Attributes:
-        type: As the file spells it ("CPR:4", "CID").
-        first: Id of a mention; in PubTator (and some BioC) of a concept.
-        second: The same.
-        probability: In [0, 1]; None if the file gives none.
-        id: Of the relation in its file; "" where it has none or is new.
+        type: The relation type as the file spells it ("CPR:4", "CID").
+        first: The id of a mention; in PubTator (and some BioC) of a concept.
+        second: The id of the other mention or concept.
+        probability: The probability in [0, 1]; None if the file gives none.
+        id: The relation's id in its file; "" if it has none or is new.
     """
 
     type: str
@@ -92,11 +92,11 @@ class AnnotatedDocument:
     """A document, its mentions and its relations.
 
     Attributes:
-        id: PMID, name of the file, or whatever the format has.
-        passages: In the order of the file. Between two there may be a gap, which
-            stands for white space.
-        mentions: In the order of the file.
-        relations: In the order of the file.
+        id: The PMID, the name of the file, or another id that the format has.
+        passages: The passages in the order of the file. A gap between two stands for
+            white space.
+        mentions: The mentions in the order of the file.
+        relations: The relations in the order of the file.
     """
 
     id: str
@@ -105,11 +105,11 @@ class AnnotatedDocument:
     relations: tuple[Relation, ...]
 
     def slice(self, start: int, end: int) -> str:
-        """Returns the text between two offsets; a gap of passages reads as spaces.
+        """Returns the text between two offsets; a gap of passages becomes spaces.
 
         Raises:
-            ValueError: The range is reversed, reaches outside the text or over a
-                gap of many thousand characters.
+            ValueError: The range is reversed, reaches outside the text, or spans a gap
+                of many thousand characters.
         """
         for passage in self.passages:
             if passage.offset <= start <= end <= passage.end:
@@ -135,12 +135,12 @@ class AnnotatedDocument:
         return "".join(characters)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields the id of each mention that cannot be right, and what is wrong.
+        """Yields the id of each mention that is wrong, and what is wrong with it.
 
-        A mention's text must be what its spans slice, where any white space equals
-        any other (a line break is given as a space). The parts of a discontinuous
-        mention may be joined by any white space, or the text may be all from its
-        first to its last character.
+        A mention's text must equal the text at its spans, where any white space equals
+        any other (files write a line break as a space). The parts of a discontinuous
+        mention may be joined by any white space; or the mention's text may be
+        everything from its first to its last character.
         """
         seen: set[str] = set()
         for mention in self.mentions:
@@ -151,11 +151,11 @@ class AnnotatedDocument:
                 yield mention.id, problem
 
     def check(self) -> None:
-        """Checks what `problems` says.
+        """Checks the document with `problems`.
 
         Raises:
-            InputError: Names the document, the first mention that is wrong, and what
-                stands in its place.
+            InputError: A mention is wrong. The message names the document, the first
+                such mention and the text at its offsets.
         """
         for _, problem in self.problems():
             raise InputError(f"document {self.id}: {problem}")
@@ -175,7 +175,7 @@ class AnnotatedDocument:
         return f"{_name(mention)}: the text there is {shown!r}{self._units(mention)}"
 
     def _units(self, mention: Mention) -> str:
-        """Returns a hint if the mention's offsets count something else."""
+        """Returns a hint if the mention's offsets fit another unit than characters."""
         last = max((passage.end for passage in self.passages), default=0)
         try:
             text = self._across(0, last)
@@ -187,7 +187,7 @@ class AnnotatedDocument:
             if _same(
                 mention.text, [part.decode(encoding, "replace") for part in parts]
             ):
-                return f"; it seems to count {name}, offsets must count characters"
+                return f"; its offsets seem to count {name} instead of characters"
         return ""
 
 
@@ -196,10 +196,10 @@ class Loaded:
     """A document as it was read.
 
     Attributes:
-        document: What it says.
-        source: What its format needs to write it back with all else it held; None
-            where nothing could be.
-        taken: Ids that the file uses, beside those of the mentions.
+        document: The document's text, mentions and relations.
+        source: What the format's writer needs to write the rest of the document
+            unchanged; None if the format is only read.
+        taken: Ids that the file uses, besides those of the mentions.
     """
 
     document: AnnotatedDocument
@@ -208,24 +208,24 @@ class Loaded:
 
 
 Added = Sequence[Mention | Relation]
-"""What is added to a document: mentions, and relations of old or new mentions."""
+"""The additions to a document: mentions, and relations of old or new mentions."""
 
 Annotated = tuple[Loaded, Added]
-"""A document as it was read, and what is added to it."""
+"""A document as it was read, and the additions to it."""
 
 
 def mentions_in(added: Added) -> list[Mention]:
-    """Returns the mentions among what is added to a document, in their order."""
+    """Returns the mentions among the additions to a document, in their order."""
     return [each for each in added if isinstance(each, Mention)]
 
 
 def relations_in(added: Added) -> list[Relation]:
-    """Returns the relations among what is added to a document, in their order."""
+    """Returns the relations among the additions to a document, in their order."""
     return [each for each in added if isinstance(each, Relation)]
 
 
 def _name(mention: Mention) -> str:
-    """Returns what a message calls a mention."""
+    """Returns a description of a mention for messages."""
     place = " ".join(f"{start}-{end}" for start, end in mention.spans)
     return f"mention {mention.id} ({mention.text!r} at {place})"
 
@@ -241,8 +241,8 @@ def _same(text: str, parts: list[str]) -> bool:
 def split_concepts(field: str) -> tuple[str, ...]:
     """Returns the identifiers in a field of PubTator or BioC, each once.
 
-    Several are joined by `|`, `;` or `,`; none is empty, `-` or `-1`. The description
-    of a variant (`c|DEL|189_192|`) is one.
+    Several are joined by `|`, `;` or `,`. An empty field, `-` or `-1` means none. The
+    description of a variant (`c|DEL|189_192|`) is one identifier.
     """
     parts = [field] if _VARIANT.match(field) else re.split("[|;,]", field)
     names = (part.strip() for part in parts)

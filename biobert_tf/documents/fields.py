@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of annotated documents: opened, unpacked, decoded, and written whole."""
+"""Reads and checks the parts that files of all formats share: JSON, numbers, ids."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from biobert_tf.common.streams import BOM
 from biobert_tf.documents.document import AnnotatedDocument, Loaded
 
 OnBad = Callable[[InputError], None]
-"""Called with what is wrong with a document that is left out: file, line, reason."""
+"""Called with the error (file, line, reason) of a document that is skipped."""
 
 Unit = TypeVar("Unit")
 
@@ -22,10 +22,10 @@ def readable(
     """Yields the documents that can be read.
 
     Args:
-        units: What a file holds of each document. An error between two of them ends
-            the file.
-        read: Makes a document of its unit; raises `InputError`.
-        on_bad: Told of every such error.
+        units: The raw parts of a file, one for each document. An `InputError` between
+            two of them ends the file.
+        read: Makes a document of a unit, or raises `InputError`.
+        on_bad: Called with every such error.
     """
     remaining = iter(units)
     while True:
@@ -48,13 +48,13 @@ def parsed_json(path: Path, line: int | None, text: str) -> Any:
     """Returns the value of a JSON text.
 
     Args:
-        path: Named in errors.
-        line: The line of the file that `text` is; None if it is the whole file.
-        text: The JSON.
+        path: The file, for error messages.
+        line: The line of the file where `text` is; None if `text` is the whole file.
+        text: The JSON text.
 
     Raises:
-        InputError: Not JSON, nested too deeply, or half of a surrogate pair in it,
-            which is no character.
+        InputError: The text is not JSON, is nested too deeply, or contains half of a
+            surrogate pair, which is not a character.
     """
     try:
         value = json.loads(text.removeprefix(BOM))
@@ -67,7 +67,7 @@ def parsed_json(path: Path, line: int | None, text: str) -> Any:
         raise InputError.at(
             path,
             line,
-            "holds half of a surrogate pair (\\ud...), which is no character",
+            "holds half of a surrogate pair (\\ud...), which is not a character",
         ) from None
     except (RecursionError, ValueError) as error:
         raise InputError.at(path, line, f"cannot be read as JSON: {error}") from None
@@ -75,7 +75,7 @@ def parsed_json(path: Path, line: int | None, text: str) -> Any:
 
 
 def error_at(path: Path, line: int | None, problem: str) -> InputError:
-    """Returns an `InputError` of one line, whatever `problem` quotes."""
+    """Returns an `InputError` of one line, even if `problem` quotes line breaks."""
     return InputError.at(path, line, problem.replace("\r", " ").replace("\n", " "))
 
 
@@ -83,7 +83,7 @@ def integer(value: Any, name: str) -> int:
     """Returns `value` if it is a whole number.
 
     Raises:
-        InputError: It is not; the message has no place.
+        InputError: It is not; the message does not name a file.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"{name} is {value!r}, not a whole number")
@@ -109,9 +109,9 @@ def checked(
 
     Args:
         document: The document.
-        path: Its file.
-        line: Where it begins.
-        lines_of: Mention id to line, where the file has one for each.
+        path: The document's file.
+        line: The line where the document begins.
+        lines_of: Mention id to line, if the file has one line for each mention.
 
     Raises:
         InputError: The first problem, with its line.
@@ -123,7 +123,7 @@ def checked(
 
 
 def next_number(prefix: str, taken: Iterable[str]) -> int:
-    """Returns the first number above all of those behind `prefix` in `taken`."""
+    """Returns the first number above all that follow `prefix` in an id of `taken`."""
     rests = (name.removeprefix(prefix) for name in taken if name.startswith(prefix))
     numbers = [int(rest) for rest in rests if rest.isascii() and rest.isdigit()]
     return max(numbers, default=0) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotated documents of any format: which it is, reading, writing."""
+"""Detects, reads and writes annotated documents of any format."""
 
 import codecs
 import dataclasses
@@ -64,19 +64,20 @@ _READ: Final[dict[Format, Read]] = {
 }
 
 
-# Others are UTF-8; of UTF-16 most bytes are that too, and no text.
+# XML declares its encoding. Other formats are UTF-8 and are checked for UTF-16, most of
+# whose bytes would pass as UTF-8 without being text.
 _SAY_THEIR_ENCODING: Final = frozenset(["bioc_xml", "pubmed_xml"])
 _UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 
 
 class _Writer(NamedTuple):
-    """What writes a format.
+    """The functions that write a format.
 
     Attributes:
-        write: Takes what `converter` or a reader of the format gave.
-        converter: Makes a document of any format one that can be written.
-        own: Class of `Loaded.source` where there is nothing to convert, if any.
-        is_framed: Documents of one file only can be written without conversion.
+        write: Writes documents from `converter` or from a reader of the format.
+        converter: Converts a document of any format to one that can be written.
+        own: The class of `Loaded.source` of documents that need no conversion, if any.
+        is_framed: Whether only documents of one file can be written unconverted.
     """
 
     write: Callable[[Path, Iterable[Annotated]], int]
@@ -104,13 +105,13 @@ WITH_RELATIONS: Final = WRITTEN - {"conll", "html"}
 
 @dataclasses.dataclass
 class Written:
-    """What was written.
+    """The counts of what was written.
 
     Attributes:
-        documents: Their number.
-        mentions: New ones, by type; what the format left out of them is in `notes`.
-        relations: The same.
-        notes: What the format could not say as it was, and how often.
+        documents: The number of documents.
+        mentions: The number of new mentions by type, including those in `notes`.
+        relations: The number of new relations by type, including those in `notes`.
+        notes: What the format could not represent exactly, and how often.
     """
 
     documents: int = 0
@@ -119,7 +120,7 @@ class Written:
     notes: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def add(self, other: "Written") -> None:
-        """Adds what was written elsewhere."""
+        """Adds the counts of `other`."""
         self.documents += other.documents
         self.mentions.update(other.mentions)
         self.relations.update(other.relations)
@@ -127,12 +128,12 @@ class Written:
 
 
 def detect(path: Path) -> Format:
-    """Returns the format of a file by how it begins, else by its name.
+    """Returns the format of a file from its beginning, else from its name.
 
-    A folder is BRAT's.
+    The format of a folder is BRAT.
 
     Raises:
-        InputError: It cannot be read, or begins like none of them.
+        InputError: The file cannot be read, or its format is unknown.
     """
     if path.is_dir():
         return "brat"
@@ -141,14 +142,14 @@ def detect(path: Path) -> Format:
 
 
 def with_relations(path: Path, format: Format) -> Format:
-    """Returns the format of documents that are to be written back with relations.
+    """Returns the format of an input whose relations are to be written back.
 
     Args:
         path: The file or folder.
-        format: What it is; `auto` is `detect`.
+        format: The format of the input; `auto` detects it.
 
     Raises:
-        InputError: It is none of those.
+        InputError: The format is unknown or not one of `WITH_RELATIONS`.
     """
     found: Format | None = format
     if format == "auto":
@@ -172,15 +173,15 @@ def read(
     """Yields the documents of a file or folder, in its order, one at a time.
 
     Args:
-        path: A file, unpacked if its name ends in `.gz`; `-` for standard input; for
-            BRAT a folder, or the .txt of one document.
-        format: What it is; `auto` is `detect`.
-        on_bad: Told of every document that cannot be read, and of the rest of a file
-            if that cannot; by default that is raised.
-        name: Of documents that have no other; by default that of the file.
+        path: A file, decompressed if its name ends in `.gz`; `-` for standard input;
+            for BRAT a folder, or the .txt of one document.
+        format: The format of the input; `auto` detects it.
+        on_bad: Called with the error of every document that cannot be read, and of the
+            rest of a file if that cannot be read; by default it raises the error.
+        name: The name of documents that have no other; by default the file's.
 
     Raises:
-        InputError: It cannot be opened, or its format is not found out.
+        InputError: The input cannot be opened, or its format is unknown.
     """
     if path.is_dir() and format in ("auto", "brat"):
         yield from brat.read(path, on_bad)
@@ -189,7 +190,7 @@ def read(
         yield from fields.readable([path], lambda one: brat.load(one, name), on_bad)
         return
     if format in ("brat", "html"):
-        problem = "no such folder; want one of .txt and .ann"
+        problem = brat.NO_FOLDER
         if format == "html":
             problem = "HTML pages are written, never read"
         raise InputError.at(path, None, problem)
@@ -210,27 +211,27 @@ def write(
 ) -> Written:
     """Writes documents with new mentions and relations.
 
-    A document read in the same format keeps all else it held; one of another format
-    keeps its text, mentions and relations. A file takes its place when it is complete,
-    so `path` may be the file (for BRAT the folder) being read.
+    A document that was read in the same format keeps everything else in it; one of
+    another format keeps its text, mentions and relations. The file replaces an old one
+    when it is complete, so `path` may be the file (for BRAT the folder) being read.
 
     Args:
-        path: The file, packed if its name ends in `.gz`; `-` for standard output; for
-            BRAT a folder.
+        path: The file, compressed if its name ends in `.gz`; `-` for standard output;
+            for BRAT a folder.
         format: One of `WRITTEN`.
-        documents: Each with what is new in it. A mention without an id ("") gets one;
-            relations name mentions by their ids, and get their own here.
-        on_bad: Told of every document that the format cannot hold, which is left out;
-            by default that is raised.
-        is_merged: The documents are of several files.
+        documents: The documents with their additions. A mention whose id is "" gets an
+            id; relations name mentions by id, and get their own ids here.
+        on_bad: Called with the error of every document that the format cannot hold;
+            the document is skipped. By default it raises the error.
+        is_merged: Whether the documents come from several files.
 
     Returns:
-        What was written.
+        The counts of what was written.
 
     Raises:
-        InputError: The place cannot be written.
-        ValueError: A new mention is not what the text has at its offsets, or has the
-            id of another; a relation names what is no mention of its document.
+        InputError: The file or folder cannot be written.
+        ValueError: A new mention does not match the text at its offsets or has the id
+            of another, or a relation names an unknown mention.
     """
     writer = _WRITERS[format]
     written = Written()
@@ -257,10 +258,10 @@ def write(
 
 
 def _check(annotated: Annotated) -> None:
-    """Checks that the mentions of a converted document are what its text has.
+    """Checks that the mentions of a converted document match its text.
 
     Raises:
-        InputError: One is not.
+        InputError: A mention does not match.
     """
     loaded, added = annotated
     mentions = tuple(mentions_in(added))

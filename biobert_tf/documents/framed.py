@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files whose documents stand inside something else: written back with all of it.
+"""Writes documents back into the text that surrounds them in their file.
 
-What stands around the documents (the beginning of a collection, its end, all that is
-between two of its documents but the separator) is kept as text, and each document is
-written into its place. A document that is left out takes its separator with it.
+The text around the documents (the beginning and end of a collection, everything between
+two documents except the separator) is kept, and each document is written into its
+place. If a document is skipped, its separator is skipped too.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ from biobert_tf.documents.document import Added, Annotated
 
 @dataclass
 class Frame:
-    """What a file holds besides documents; complete when all of it is read.
+    """The text around the documents of a file; complete when the file has been read.
 
     Attributes:
-        separator: Stands between two documents where no part does.
-        parts: Text before documents, each with the number of the document that
+        separator: The text between two documents if none of `parts` is there.
+        parts: Texts before documents, each with the number of the document that
             follows it, from 1. There is one before the first document.
-        closing: Ends the file where its own end was not read.
-        tail: Text behind the last document; None before it is read.
+        closing: The end to write if the file's own end could not be read.
+        tail: The text after the last document; None until it is read.
     """
 
     separator: str
@@ -36,7 +36,7 @@ class Frame:
         """Returns the file without its documents.
 
         Args:
-            filling: Stands for all documents between one part and the next.
+            filling: The text to put in place of the documents between two parts.
         """
         parts = [text for _, text in self.parts]
         tail = self.closing if self.tail is None else self.tail
@@ -48,11 +48,11 @@ class Source(Protocol):
 
     @property
     def frame(self) -> Frame:
-        """What stands around the documents; one object for all of a file."""
+        """The text around the documents; the same object for all of a file."""
 
     @property
     def number(self) -> int:
-        """Of the document in its file, from 1."""
+        """The document's number in its file, from 1."""
 
 
 def write(
@@ -64,9 +64,9 @@ def write(
     """Writes the documents of one file back into their frame.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: In their order, from one reader; some may be missing.
-        text_of: Gives the text of a document from its `Source` and what is added.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents of one reader, in order; some may be missing.
+        text_of: Returns the text of a document, given its `Source` and additions.
         empty: The frame to write if there is no document.
 
     Returns:

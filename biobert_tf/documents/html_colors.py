@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colours of entity types: the same for a name on every page, and readable on both.
+"""Chooses the colours of entity types: always the same for a name, always readable.
 
-Contrast is that of WCAG 2: text on the colour of a type has at least `TEXT_CONTRAST`,
-the name of a type on its colour at least `NAME_CONTRAST` (AA asks for 4.5 of both).
+Contrast is defined by WCAG 2. Text on the colour of a type has at least
+`TEXT_CONTRAST`, the type's name on that colour `NAME_CONTRAST` (level AA requires 4.5).
 """
 
 import bisect
@@ -14,8 +14,8 @@ TEXT_CONTRAST: Final = 11.0
 NAME_CONTRAST: Final = 5.0
 
 _SATURATION: Final = 0.7
-_STEPS: Final = 200  # of lightness, from black to white
-# Hues of usual types, in degrees, far from each other; all others follow the name.
+_STEPS: Final = 200  # the number of lightness steps from black to white
+# Hues of usual types, in degrees, far from each other; others are a hash of the name.
 _HUES: Final = {
     "disease": 0,
     "cellline": 30,
@@ -34,14 +34,14 @@ _HUES: Final = {
 
 
 class Theme(NamedTuple):
-    """The page: colours as `#rrggbb`."""
+    """The colours of the page and its text, as `#rrggbb`."""
 
     page: str
     text: str
 
 
 class Shades(NamedTuple):
-    """A type: behind its text, and of its name and its line below."""
+    """A type's colours: an entity's background; the type's name and the underline."""
 
     surface: str
     name: str
@@ -55,7 +55,7 @@ def shades(kind: str, theme: Theme) -> Shades:
     """Returns the colours of a type.
 
     Args:
-        kind: Its name; capitals make no difference.
+        kind: The name of the type; case is ignored.
         theme: `LIGHT` or `DARK`.
     """
     name = kind.lower()
@@ -66,7 +66,7 @@ def shades(kind: str, theme: Theme) -> Shades:
 
 
 def contrast(color: str, other: str) -> float:
-    """Returns the contrast of two colours, from 1 to 21."""
+    """Returns the WCAG contrast of two colours, from 1 to 21."""
     low, high = sorted(map(_luminance, (color, other)))
     return (high + 0.05) / (low + 0.05)
 
@@ -84,7 +84,7 @@ def _luminance(color: str) -> float:
 
 
 def _readable(hue: float, against: str, wanted: float) -> str:
-    """Returns the colour of a hue that is next to `against` and far enough from it."""
+    """Returns the colour of a hue closest to `against` that has the wanted contrast."""
     base = _luminance(against)
     sign = 1 if base < 0.18 else -1
 

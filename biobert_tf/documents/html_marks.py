@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text with mentions as HTML: everything escaped, every character where it was.
+"""Turns text with mentions into HTML that keeps every character of the text.
 
-Mentions may be nested and may overlap: `mark` elements cannot, so that a mention is
-then several of them, which have its `data-id` in common. Their text together is the
-mention's, and all text of a passage is the passage: `data-offset`, `data-start` and
-`data-end` count in it.
+Mentions may overlap, but `mark` elements may only nest. So an overlapping mention
+becomes several elements with the same `data-id`, whose texts together are the
+mention's. The text of a passage's element is the passage, so `data-offset`,
+`data-start` and `data-end` are valid offsets.
 
-Characters that have no width or turn the direction of text stand alone in an element
-which isolates them and shows their number. HTML has no U+0000: U+2400 stands for it.
+A character that has no width or changes the direction of text gets an element of its
+own, which isolates it and shows its number. HTML has no U+0000; U+2400 replaces it.
 """
 
 import heapq
@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 
 # Line breaks, controls, soft hyphen, zero-width space, word joiner, byte order mark,
-# embeddings and isolates. Joiners and the marks of direction belong to some scripts.
+# embeddings and isolates; not joiners and direction marks, which some scripts need.
 _SPECIAL: Final = re.compile(
     "\r\n?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff"
     "\u202a-\u202e\u2066-\u2069\u2028\u2029]"
 )
-# The parser would turn the character itself into a line feed, but not the reference.
+# An HTML parser turns a carriage return into a line feed, but not its reference.
 _BREAKS: Final = {"\r\n": "&#13;\n", "\r": "&#13;<br>"}
 
 
@@ -32,11 +32,11 @@ class Fragment(NamedTuple):
     """A part of a mention, in the order in which `mark` elements begin.
 
     Attributes:
-        start: Offset in the document.
-        minus_end: Minus the offset behind its last character: longer ones come first.
-        order: Of the mention in the document.
-        is_first: Of its mention.
-        is_last: Of its mention.
+        start: The offset in the document.
+        minus_end: Minus the offset after the last character, to sort longer ones first.
+        order: The index of the mention in the document.
+        is_first: Whether this is the first part of its mention.
+        is_last: Whether this is the last part of its mention.
     """
 
     start: int
@@ -52,8 +52,8 @@ def passages(
     """Yields the passages of a document, and the HTML of each.
 
     Args:
-        document: Its mentions are marked.
-        open_tag: Gives the start tag of a fragment.
+        document: The document, whose mentions are marked.
+        open_tag: Returns the start tag of a fragment.
     """
     fragments = sorted(_fragments(document))
     for passage in document.passages:
@@ -63,7 +63,7 @@ def passages(
 
 
 def escaped(text: str) -> str:
-    """Returns text as HTML."""
+    """Returns text escaped for HTML."""
     return _SPECIAL.sub(_shown, html.escape(text))
 
 
@@ -84,7 +84,7 @@ def _fragments(document: AnnotatedDocument) -> Iterator[Fragment]:
 
 
 def _clipped(passage: Passage, fragments: Iterable[Fragment]) -> list[Fragment]:
-    """Returns what of the fragments is in a passage."""
+    """Returns the parts of the fragments that are inside a passage."""
     found = []
     for one in fragments:
         start, end = max(one.start, passage.offset), min(-one.minus_end, passage.end)
@@ -104,13 +104,13 @@ def _marked(
     """Yields the HTML of a passage, piece by piece.
 
     Args:
-        passage: The text.
-        fragments: In it, a heap.
-        mentions: What they are parts of.
-        open_tag: As `passages`.
+        passage: The passage.
+        fragments: The fragments in the passage, as a heap.
+        mentions: The mentions of the document.
+        open_tag: As in `passages`.
     """
     position = passage.offset
-    ends: list[int] = []  # of the elements that are open, the innermost last
+    ends: list[int] = []  # the ends of the open elements, the innermost last
 
     def text_to(end: int) -> str:
         begin = position - passage.offset
@@ -125,7 +125,7 @@ def _marked(
         one = heapq.heappop(fragments)
         end = -one.minus_end
         if ends and end > ends[-1]:
-            # It goes on where the element around it ends.
+            # The rest of it becomes a new fragment after the enclosing element.
             heapq.heappush(fragments, one._replace(start=ends[-1], is_first=False))
             end = ends[-1]
             one = one._replace(minus_end=-end, is_last=False)

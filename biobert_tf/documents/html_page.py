@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Annotated documents as one HTML page that needs nothing but itself.
+"""Writes annotated documents as one self-contained HTML page.
 
-Entities are marked in the text, with their type behind them; probability and concepts
-show where the pointer or the focus is. The legend counts the types, and its boxes hide
-them. No script, no font, no picture, nothing from elsewhere; light or dark as the
-reader's system is.
+Entities are marked in the text, followed by their type; probability and concepts appear
+at the pointer or the keyboard focus. The legend counts the types, and its checkboxes
+hide them. The page has no script, font or picture and loads nothing; it is light or
+dark like the reader's system.
 
-The documents are written to a temporary file first, for the legend stands before them
-and counts them all.
+The documents are written to a temporary file first, because the legend precedes them
+and counts the entities of all.
 """
 
 import html
@@ -85,7 +85,7 @@ _NO_TYPE: Final = "Entity"
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes any document one for the page."""
+    """Returns a function that prepares a document of any format for the page."""
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.united(loaded.document, added, notes, keeps_concepts=True)
@@ -100,11 +100,11 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes a page, and returns the number of its documents.
 
-    Memory stays the same, whatever their number.
+    Memory does not grow with the number of documents.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What a converter gave.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from a converter.
 
     Raises:
         InputError: The directory cannot be written.
@@ -124,11 +124,11 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _head(num_documents: int, types: Counter[str]) -> Iterator[str]:
-    """Yields all that is before the documents.
+    """Yields the part of the page before the documents.
 
     Args:
-        num_documents: Their number.
-        types: Of entities, with their counts, in the order of their first occurrence.
+        num_documents: The number of documents.
+        types: The number of entities by type, in order of first occurrence.
     """
     light, dark = html_colors.LIGHT, html_colors.DARK
     title = _counted(num_documents, "annotated document")
@@ -170,15 +170,15 @@ def _colors(number: int, kind: str, theme: html_colors.Theme) -> str:
 def _foot() -> Iterator[str]:
     yield (
         '</main>\n<footer>\n<p class="info">Point at an entity, tap it or reach it '
-        "with the tab key to see its probability. What has one was found by a model."
-        "</p>\n</footer>\n</body>\n</html>\n"
+        "with the tab key to see its probability. Entities with a probability were "
+        "found by a model.</p>\n</footer>\n</body>\n</html>\n"
     )
 
 
 def _article(
     document: AnnotatedDocument, number: int, types: Counter[str]
 ) -> Iterator[str]:
-    """Yields a document, and counts its entities."""
+    """Yields the HTML of a document, and counts its entities in `types`."""
     numbers = {kind: i for i, kind in enumerate(types)}
     here: Counter[str] = Counter()
     for mention in document.mentions:
@@ -217,7 +217,7 @@ def _article(
 
 
 def _tag(name: str, attributes: dict[str, str]) -> str:
-    # A line break in an attribute would be kept, but not a carriage return.
+    # A parser keeps a line feed in an attribute, but not a carriage return.
     shown = "".join(
         f' {key}="{html.escape(value).replace(chr(13), "&#13;")}"'
         for key, value in attributes.items()

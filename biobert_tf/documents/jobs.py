@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents of a `Plan` as one stream, and what is new in them in its place.
+"""Reads the documents of a `Plan` as one stream and writes the annotated outputs.
 
-Of a folder, what is written already is left as it is, so that the same command goes on
-where it was stopped: a file takes its place only when it is complete.
+Every file of an output folder appears only when it is complete, and complete files are
+not written again. So an interrupted command resumes when it is started again.
 """
 
 import itertools
@@ -20,14 +20,14 @@ from biobert_tf.documents.document import Added, Loaded
 from biobert_tf.documents.places import Place, Plan
 
 SETTINGS_FILE: Final = ".biobert-annotate.json"
-"""In a folder of outputs: what they were made with."""
+"""The file in a folder of outputs that stores the settings they were made with."""
 
 
 class Item(NamedTuple):
     """A document of a job.
 
     Attributes:
-        place: Number of its `Place`.
+        place: The index of its `Place` in the plan.
         loaded: The document.
     """
 
@@ -37,12 +37,12 @@ class Item(NamedTuple):
 
 @dataclass
 class Totals:
-    """What a job wrote.
+    """The counts of what a job wrote.
 
     Attributes:
-        written: Documents, and what was new in them.
-        files: Outputs.
-        num_kept: Outputs that were whole already.
+        written: The counts of documents and of new mentions and relations.
+        files: The outputs that were written.
+        num_kept: The number of outputs that were complete before.
     """
 
     written: formats.Written = field(default_factory=formats.Written)
@@ -51,7 +51,7 @@ class Totals:
 
 
 class Job:
-    """Reads documents and writes them, a file after the other."""
+    """Reads documents and writes them, one file after the other."""
 
     def __init__(
         self,
@@ -59,16 +59,17 @@ class Job:
         settings: Mapping[str, Any],
         on_bad: formats.OnBad = formats.refuse,
     ) -> None:
-        """Looks at what is there, and writes nothing but the settings.
+        """Finds the outputs that are still to be written; writes only the settings.
 
         Args:
-            plan: What to read and write.
-            settings: All that decides what is written, as JSON has it.
-            on_bad: Told of every document that cannot be read or written.
+            plan: The files to read and write.
+            settings: All settings that the outputs depend on, as values of JSON.
+            on_bad: Called with the error of every document that cannot be read or
+                written.
 
         Raises:
-            InputError: The folder of outputs was written with other settings, or
-                holds what is not of such a job.
+            InputError: The folder of outputs was written with other settings, or holds
+                files that no job wrote.
         """
         self._places = plan.places
         self._folder = plan.folder
@@ -85,7 +86,7 @@ class Job:
             on_bad(error)
 
     def documents(self) -> Iterator[Item]:
-        """Yields the documents that are to be written, one at a time."""
+        """Yields the documents of the outputs that are still to be written."""
         for i in self.todo:
             place = self._places[i]
             num_good = num_bad = 0
@@ -104,22 +105,22 @@ class Job:
             except InputError as error:
                 on_bad(error)
             if num_bad and not num_good:
-                # An empty output would stand for it for ever.
+                # An empty output would count as complete and never be written again.
                 self._unread.add(i)
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
-        """Writes documents with what is new in them.
+        """Writes documents with their new mentions and relations.
 
         Args:
-            annotated: What `documents` gave, in its order, with new mentions and
-                relations as `formats.write` takes them. Some may be missing.
+            annotated: The items of `documents` in the same order, with additions as
+                `formats.write` takes them. Some may be missing.
 
         Returns:
-            What was written.
+            The counts of what was written.
 
         Raises:
-            InputError: A place cannot be written, or there is no document that can be
-                read; nothing is written then.
+            InputError: An output cannot be written, or no document could be read; then
+                nothing is written.
         """
         totals = Totals(num_kept=len(self._places) - len(self.todo))
         if self._folder is None:
@@ -130,7 +131,7 @@ class Job:
         return totals
 
     def _require_some(self) -> None:
-        """Refuses an input of which nothing can be read."""
+        """Raises an error if no document of the input could be read."""
         if self._unread and len(self._unread) == len(self._places):
             path = self._places[0].target if self._folder is None else self._folder
             raise InputError.at(
@@ -173,7 +174,7 @@ class Job:
     def _write_one(
         self, i: int, documents: Iterable[tuple[Loaded, Added]], totals: Totals
     ) -> None:
-        """Writes the documents of one file, if it could be read."""
+        """Writes the documents of one file, unless the file could not be read."""
         place = self._places[i]
         if i in self._unread:
             return
@@ -188,10 +189,10 @@ class Job:
 
 
 def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Makes a folder that of a job, or checks that it is.
+    """Stores a job's settings in a folder, or checks those that are stored there.
 
     Raises:
-        InputError: It is another's.
+        InputError: The stored settings differ, or the folder holds other files.
     """
     path = folder / SETTINGS_FILE
     if path.is_file():
@@ -207,13 +208,14 @@ def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
         raise InputError.at(
             folder,
             None,
-            "holds files that are not of this command; choose an empty or a new folder",
+            "holds files that this command did not write; choose an empty or a new "
+            "folder",
         )
     files.write_json(path, dict(settings))
 
 
 def _is_whole(place: Place) -> bool:
-    """Returns whether an output is there, and not older than its input."""
+    """Returns whether an output exists and is not older than its input."""
     if not place.whole.exists():
         return False
     sources = [place.source]
@@ -226,10 +228,10 @@ def _is_whole(place: Place) -> bool:
 def _write_folder(
     place: Place, documents: Iterable[tuple[Loaded, Added]], on_bad: formats.OnBad
 ) -> formats.Written:
-    """Writes a folder of BRAT, which takes its place when it is complete.
+    """Writes a BRAT folder, which appears under its name when it is complete.
 
     Raises:
-        InputError: It cannot be written, or is there and not empty.
+        InputError: The folder cannot be written, or exists and is not empty.
     """
     target = place.target
     try:

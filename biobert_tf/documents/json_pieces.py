@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A JSON file of documents cut into them, without parsing all of it.
+"""Cuts a JSON file into its documents without parsing the whole file at once.
 
 The documents are the members of a list under "documents" (of a collection) or
 "PubTator3", or of a list that is the whole file, or of collections in such a list; or
-the file is one document, or one per line. All else becomes the `Frame`.
+the file is one document, or one per line. All other text becomes the `Frame`.
 
-What is wrong in a document costs no other. If it closes all it opens, its parser tells
-of it. Else all is left out up to the next object with a list of passages that is whole,
-and what follows is taken as if it stood in the same list.
+An error in a document loses no other document. If the brackets of the broken document
+match, it is cut out and its parser reports the error. Otherwise everything up to the
+next whole object with a list of passages is skipped, and reading continues there as if
+that object stood in the same list.
 """
 
 import json
@@ -27,19 +28,19 @@ from biobert_tf.documents.json_values import CLOSING, Broken
 LIST_KEYS: Final = ("documents", "PubTator3")
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
 
-# Stands for the beginning of a file that is broken.
+# Replaces the beginning of a file if that is broken.
 _HEAD: Final = '{"documents": ['
 
 
 class Piece(NamedTuple):
-    """A document.
+    """The text of a document.
 
     Attributes:
-        number: From 1.
-        text: Its JSON, if it is any.
-        line: Where it begins, from 1.
-        is_root: The file is this document, or has one per line.
-        error: What is wrong, if the text is left out.
+        number: The document's number, from 1.
+        text: The text, which may not be valid JSON; "" if it is skipped.
+        line: The line where it begins, from 1.
+        is_root: Whether the file is this document or has one document per line.
+        error: The error, if the text is skipped.
     """
 
     number: int
@@ -51,13 +52,13 @@ class Piece(NamedTuple):
 
 @dataclass
 class _Level:
-    """A bracket that is open.
+    """An open bracket.
 
     Attributes:
         bracket: "{" or "[".
-        is_list: Its members are documents.
-        may_have_list: It may be a collection: the whole file, or a member of it.
-        key: The last key of an object.
+        is_list: Whether its members are documents.
+        may_have_list: Whether it may be a collection: the whole file or a member of it.
+        key: The last key, if it is an object.
         wants_key: Whether the next string is a key.
     """
 
@@ -73,29 +74,29 @@ def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
 
     Args:
         stream: The file.
-        frame: Empty; filled while the documents are read.
+        frame: An empty frame; it is filled while the documents are read.
 
     Raises:
-        InputError: The file cannot be read on from here.
+        InputError: The rest of the file cannot be read.
     """
     return _Cutter(Text(stream), frame).pieces()
 
 
 class _Cutter:
-    """Reads tokens around documents and knows where in the file they stand."""
+    """Reads the tokens around documents and keeps track of the open brackets."""
 
     def __init__(self, text: Text, frame: Frame) -> None:
-        self._text = text  # from the end of the last document on
+        self._text = text  # begins after the last document
         self._frame = frame
-        self._position = 0  # of the next token
+        self._position = 0  # where to look for the next token
         self._levels: list[_Level] = []
-        self._around: list[_Level] = []  # those of the last document
-        self._start: int | None = None  # of the document that is open
-        self._depth = 0  # brackets around it
-        self._number = 1  # of the next document
-        self._members = ""  # what a list that is the whole file holds
+        self._around: list[_Level] = []  # the levels around the last document
+        self._start: int | None = None  # where the open document begins
+        self._depth = 0  # the number of brackets around it
+        self._number = 1  # the number of the next document
+        self._members = ""  # the kind of members, if the whole file is a list
         self._is_begun = False
-        self._is_left_out = False  # whether the last document is
+        self._is_left_out = False  # whether the last document was skipped
 
     def pieces(self) -> Iterator[Piece]:
         while True:
@@ -113,7 +114,7 @@ class _Cutter:
     def _next_piece(self) -> Piece | None:
         while (token := self._text.next(self._position)) is not None:
             if self._is_begun and not self._levels:
-                raise self._text.error(token.start(), "not JSON: more behind the end")
+                raise self._text.error(token.start(), "not JSON: text after the end")
             self._is_begun = True
             self._position = token.end()
             if self._is_document_ended(token):
@@ -131,7 +132,7 @@ class _Cutter:
         return None
 
     def _end(self) -> None:
-        """Looks at what is around the documents and puts the last of it away."""
+        """Checks the text around the documents and stores the tail in the frame."""
         text = self._text
         streams.require_utf8(text.path, text.line, text.held)
         if self._around or self._number == 1:
@@ -141,7 +142,7 @@ class _Cutter:
         self._frame.tail = text.held
 
     def _is_document_ended(self, token: re.Match[str]) -> bool:
-        """Takes a token in; returns whether it ends a document."""
+        """Processes a token; returns whether it ends a document."""
         mark = token[0]
         level = self._levels[-1] if self._levels else None
         if mark in ":,":
@@ -162,7 +163,7 @@ class _Cutter:
         return self._is_value_ended(token, level)
 
     def _take_mark(self, token: re.Match[str], level: _Level | None) -> None:
-        """Takes in a comma or colon."""
+        """Processes a comma or colon."""
         if level is None:
             return
         level.wants_key = token[0] == "," and level.bracket == "{"
@@ -170,7 +171,7 @@ class _Cutter:
             raise self._text.error(token.start(), "not JSON: : in a list")
 
     def _is_value_ended(self, token: re.Match[str], level: _Level | None) -> bool:
-        """Takes in a token that begins a value; returns whether it is a document."""
+        """Processes the first token of a value; returns whether it is a document."""
         mark = token[0]
         is_outermost = level is None or level.is_list
         is_list = mark == "[" and (
@@ -196,10 +197,10 @@ class _Cutter:
         return self._start is not None and len(self._levels) == self._depth
 
     def _require_comma(self, start: int) -> None:
-        """Checks what stands between a document and the last one of the same list.
+        """Checks the text between a document and the last one of the same list.
 
         Raises:
-            InputError: It is no comma.
+            InputError: The text is not a comma.
         """
         is_same = self._around and self._levels and self._around[-1] is self._levels[-1]
         before = self._text.held[:start].strip()
@@ -208,16 +209,16 @@ class _Cutter:
             raise self._text.error(start, f"not JSON: {problem}")
 
     def _is_among_documents(self) -> bool:
-        """Says whether the member of a list is no collection."""
+        """Returns whether the current member of a list can only be a document."""
         return len(self._levels) > 1 or (
             len(self._levels) == 1 and self._members == "documents"
         )
 
     def _whole(self, start: int) -> int:
-        """Returns where a document ends.
+        """Returns the end of the document that begins at `start`.
 
         Raises:
-            InputError: It is not JSON, or others stand in it.
+            InputError: The document is not JSON, or contains other documents.
         """
         text = self._text
         while isinstance(found := json_values.value_at(text.held, start), Broken):
@@ -240,10 +241,10 @@ class _Cutter:
         return found.end
 
     def _require_json(self, start: int) -> None:
-        """Checks what seems to be the first document of a file, or the only one.
+        """Checks that what seems to be the first or only document of a file is JSON.
 
         Raises:
-            InputError: It is not JSON; its brackets may be closed by those of others.
+            InputError: It is not; its brackets may match those of other documents.
         """
         found = json_values.value_at(self._text.held, start)
         if isinstance(found, Broken):
@@ -257,7 +258,7 @@ class _Cutter:
         return self._cut(end - start)
 
     def _put_away(self, start: int) -> None:
-        """Takes away what stands before a document, into the frame."""
+        """Moves the text before a document into the frame."""
         text, before = self._text, self._text.held[:start]
         if before.strip() == "," and self._number > 1:
             self._frame.separator = before
@@ -271,7 +272,7 @@ class _Cutter:
         text.drop(start)
 
     def _cut(self, end: int, error: InputError | None = None) -> Piece:
-        """Takes a document away, or what is left out in the place of one."""
+        """Cuts out a document, or with an error the text that is skipped."""
         line = self._text.line
         text = self._text.drop(end)
         self._start, self._position = None, 0
@@ -282,13 +283,14 @@ class _Cutter:
         return Piece(self._number - 1, shown, line, not self._levels, error)
 
     def _recovered(self, error: InputError) -> Piece:
-        """Goes to the next document, or behind the broken one if that has an end.
+        """Continues after the broken document if its end is found, else at the next.
 
         Returns:
-            What is left out, or a document that its parser will tell of.
+            The skipped text with its error, or a document whose error its parser will
+            report.
 
         Raises:
-            InputError: The error, if neither is found.
+            InputError: The given error, if there is no such place.
         """
         if self._start is not None:
             return self._behind_broken(self._start, error)
@@ -313,15 +315,15 @@ class _Cutter:
             ):
                 return self._cut(end)
             if not found.is_cut:
-                # What was seen of it, if it was looked at by token, is behind this.
+                # The token-by-token check finds an error later than this parse does.
                 error = text.error(found.place, f"not JSON: {found.problem}")
         return self._left_out(place, error)
 
     def _left_out(self, place: int | None, error: InputError) -> Piece:
-        """Takes away what is before the next document.
+        """Skips the text before the next document.
 
         Raises:
-            InputError: There is none.
+            InputError: There is no next document.
         """
         text = self._text
         if place is None:
@@ -331,11 +333,11 @@ class _Cutter:
         elif len(self._levels) == 1:
             self._members = "documents"
         line = text.line_at(place)
-        problem = f"{error}; left out up to the next document, line {line}"
+        problem = f"{error}; skipped up to the next document, line {line}"
         return self._cut(place, InputError(problem))
 
     def _take_for_a_list(self, place: int) -> None:
-        """Decides what a file is whose beginning is broken: a list, or lines."""
+        """Decides whether a file whose beginning is broken is a list or has lines."""
         found = json_values.value_at(self._text.held, place)
         assert isinstance(found, json_values.Whole)
         token = self._text.next(found.end)
@@ -365,10 +367,10 @@ class _Cutter:
         self._frame.tail = "\n"
 
     def _require_alike(self, position: int, kind: str) -> None:
-        """Refuses a list that holds documents beside collections.
+        """Checks that a list does not hold both documents and collections.
 
         Raises:
-            InputError: Of two kinds, the second is told.
+            InputError: It holds both; the message names the line of the second kind.
         """
         is_member = len(self._levels) == 1 + (kind == "collections")
         if is_member and self._levels[0].bracket == "[":

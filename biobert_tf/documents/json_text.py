@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of a JSON file, read as it is needed, token by token."""
+"""Reads the text of a JSON file as it is needed and finds its tokens."""
 
 import codecs
 import re
@@ -10,26 +10,26 @@ from biobert_tf.common.streams import BOM, Stream
 from biobert_tf.documents import json_values
 from biobert_tf.documents.json_values import TOKEN
 
-# Text of a broken document that is held, so that its end may be found.
+# The most characters of a broken document that are kept while looking for its end.
 LONGEST_HELD: Final = 1 << 24
-# Text that may yet become the document behind a broken one.
+# The most characters kept as the possible beginning of the next document after that.
 _LONGEST_HOPE: Final = 1 << 26
 
 
 class Text:
-    """A part of a file, which grows at its end and is dropped from its beginning.
+    """A window on a file's text, extended at its end and dropped from its beginning.
 
     Attributes:
-        path: What messages call the file.
-        held: The part.
-        line: Of its first character, from 1.
-        is_all: Whether nothing follows it.
-        failure: Why the file cannot be read behind it, if it cannot.
-        num_dropped: Characters before it.
+        path: The file's name in messages.
+        held: The text in the window.
+        line: The line of its first character, from 1.
+        is_all: Whether nothing follows the window.
+        failure: The error if the rest of the file cannot be read, else None.
+        num_dropped: The number of characters before the window.
     """
 
     def __init__(self, stream: Stream) -> None:
-        """Reads nothing yet."""
+        """Starts before the first character; reads nothing yet."""
         self.path = stream.path
         self.held = ""
         self.line = 1
@@ -41,13 +41,13 @@ class Text:
         self._is_begun = False
 
     def fill(self) -> None:
-        """Reads about as much again as there is, that a long string costs no more."""
+        """Doubles the window, so that the time for a long string stays linear."""
         parts, size = [self.held], 0
         while size <= len(self.held) and not self.is_all:
             try:
                 data = next(self._chunks, b"")
             except InputError as error:
-                # What came before it is read first.
+                # The text before the error is used first.
                 self.failure, data = error, b""
             self.is_all = not data
             parts.append(self._decoder.decode(data, final=self.is_all))
@@ -58,29 +58,29 @@ class Text:
             self._is_begun = bool(self.held)
 
     def drop(self, end: int) -> str:
-        """Takes the first characters away and returns them."""
+        """Removes the first `end` characters and returns them."""
         dropped, self.held = self.held[:end], self.held[end:]
         self.line += dropped.count("\n")
         self.num_dropped += end
         return dropped
 
     def line_at(self, position: int) -> int:
-        """Returns the line of a character."""
+        """Returns the line of the character at `position`."""
         return self.line + self.held.count("\n", 0, position)
 
     def error(self, position: int, problem: str) -> InputError:
-        """Returns what is wrong at a character."""
+        """Returns an error at the line of the character at `position`."""
         return InputError.at(self.path, self.line_at(position), problem)
 
     def next(self, position: int) -> re.Match[str] | None:
-        """Returns the next token that is whole; None behind the last.
+        """Returns the next whole token; None after the last one.
 
         Raises:
             InputError: A string has no end.
         """
         while True:
             token = TOKEN.search(self.held, position)
-            # A string without end, or a number that may go on.
+            # A string without end, or a number that may continue.
             is_cut = token is None or (
                 token[0] == '"'
                 or (token.end() == len(self.held) and token[0][0] not in '{}[]:,"')
@@ -95,7 +95,7 @@ class Text:
             self.fill()
 
     def next_document(self, position: int) -> int | None:
-        """Returns where a whole document begins; drops what is far before it."""
+        """Returns the position of the next whole document; drops text far before it."""
         while True:
             found, position = json_values.next_document(
                 self.held, position, self.is_all

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON text that may be cut or broken: where a value ends, where the next document is.
+"""Finds the ends of values and the next document in cut or broken JSON text.
 
-A document is an object with a list of passages. No document stands among the passages,
-annotations or relations of another: where one seems to, the end of the other is lost.
+A document is an object with a list of passages. It never contains another document: if
+one seems to stand among its passages, annotations or relations, its own end is missing.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 # A string; the quote of one that has no end yet; a bracket, colon or comma; a number
-# or word. White space is all that is left.
+# or word. Only white space is not part of a token.
 TOKEN: Final = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+" | ["{}\[\]:,] | [^\s"{}\[\]:,]++',
     re.VERBOSE | re.DOTALL,
@@ -25,43 +25,43 @@ _LISTS: Final = (
 )
 _NO_END: Final = "Unterminated string"
 LONGEST_BEGINNING: Final = 1 << 24
-"""Most characters of a document before its passages, if a broken one is before it."""
+"""The most characters before the passages of a document that follows a broken one."""
 
 _KEY: Final = re.compile(rf'"{_PASSAGES}"\s*:\s*\[')
-# Objects before the passages of a document, and brackets in its strings there.
+# The most "{" before the passages of a document that are tried as its beginning.
 _MOST_TRIED: Final = 1000
-# The longest token whose error is told at its begin: `-Infinity`, `\ud83d`.
+# The longest token whose error is reported at its beginning: `-Infinity`, `\ud83d`.
 _LONGEST_TOKEN: Final = 12
 
 
 class _Uncounted(str):
-    """A text whose lines `JSONDecodeError` does not count: there may be many errors."""
+    """A string whose lines `JSONDecodeError` does not count, as that takes long."""
 
     __slots__ = ()
 
     def count(self, *_: Any) -> int:
-        """Returns 0, at once."""
+        """Returns 0 without searching."""
         return 0
 
     def rfind(self, *_: Any) -> int:
-        """Returns 0, at once."""
+        """Returns 0 without searching."""
         return 0
 
 
 class Whole(NamedTuple):
-    """A value, and where it ends."""
+    """A parsed value, and the position where it ends."""
 
     value: Any
     end: int
 
 
 class Broken(NamedTuple):
-    """What is wrong with a value.
+    """The error of a value that cannot be parsed.
 
     Attributes:
-        problem: In few words.
-        place: Where.
-        is_cut: More text behind it may mend it.
+        problem: What is wrong, in a few words.
+        place: The position of the error.
+        is_cut: Whether the value may be valid once more text has been read.
     """
 
     problem: str
@@ -70,7 +70,7 @@ class Broken(NamedTuple):
 
 
 def value_at(text: str, start: int) -> Whole | Broken:
-    """Returns the value that begins at `start`."""
+    """Parses the value that begins at `start`."""
     try:
         return Whole(*_DECODER.raw_decode(text, start))
     except json.JSONDecodeError as error:
@@ -85,15 +85,15 @@ def value_at(text: str, start: int) -> Whole | Broken:
 
 
 def balanced_end(text: str, start: int, stop: int) -> int | None:
-    """Returns where the brackets that open at `start` are closed, all else aside.
+    """Returns the end of the brackets that open at `start`, ignoring other tokens.
 
     Args:
-        text: Any.
-        start: Of a bracket.
-        stop: Where to give up.
+        text: The text.
+        start: The position of an opening bracket.
+        stop: The position where the search ends.
 
     Returns:
-        None if they are not, or not in their order.
+        The position after the last closing bracket; None if the brackets do not match.
     """
     levels = []
     for token in TOKEN.finditer(text, start, stop):
@@ -109,12 +109,12 @@ def balanced_end(text: str, start: int, stop: int) -> int | None:
 
 
 def holds_documents(text: str, start: int, found: Whole) -> bool:
-    """Says whether documents stand where a document cannot hold any.
+    """Returns whether a value contains documents where a document cannot have any.
 
     Args:
-        text: Any.
-        start: Of the value in it.
-        found: The value.
+        text: The text.
+        start: The position of the value in `text`.
+        found: The parsed value.
     """
     own = 1 if isinstance(found.value, dict) else 0
     is_possible = text.count(f'"{_PASSAGES}"', start, found.end) > own
@@ -134,15 +134,15 @@ def _is_document(value: Any) -> bool:
 
 
 def next_document(text: str, position: int, is_all: bool) -> tuple[int | None, int]:
-    """Looks for a whole document, wherever it stands.
+    """Finds the next whole document, whatever surrounds it.
 
     Args:
-        text: Any.
-        position: Where to begin.
+        text: The text.
+        position: The position where the search begins.
         is_all: Whether nothing follows the text.
 
     Returns:
-        Where one begins, or None; and from where to look on.
+        The position of the document, or None; and where to continue the search.
     """
     quiet = _Uncounted(text)
     while key := _KEY.search(text, position):
@@ -160,13 +160,13 @@ def next_document(text: str, position: int, is_all: bool) -> tuple[int | None, i
 def _holder(
     text: str, quiet: _Uncounted, lowest: int, key: re.Match[str]
 ) -> int | None:
-    """Returns where a document begins that has a key, if it may be whole.
+    """Returns the beginning of the document with a given key, if it may be whole.
 
     Args:
-        text: Any.
-        quiet: The same.
-        lowest: It does not begin before.
-        key: Of its passages.
+        text: The text.
+        quiet: The same text, for parsing.
+        lowest: The first position where the document may begin.
+        key: The match of the key of its passages.
     """
     place = key.start()
     for _ in range(_MOST_TRIED):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON lines: a document per line, written back with new entities and relations.
+"""Reads and writes JSON lines: one document per line, with entities and relations.
 
     {"id": "7", "text": "...",
      "entities": [{"id": "T1", "start": 0, "end": 7, "type": "Chemical",
@@ -7,14 +7,14 @@
      "relations": [{"type": "CPR:4", "first": "T1", "second": "T2",
                     "probability": 0.98}, ...]}
 
-`text` is needed, all else may be missing: `id` is then the number of the line, that of
-an entity T1, T2, ... by its position. An entity has `start` and `end`, or `spans`
-([[start, end], ...]) if it is discontinuous, in Unicode characters, half-open; `type`
-or `label`; if it has `text`, it must be what stands there; `concepts` is a list of
-identifiers, `probability` a number in [0, 1]. A relation names its entities `first` and
-`second`, or `head` and `tail`, and new relations do as the document's others. Other
-keys are kept. A line to which nothing is added is written back as it was; blank lines
-are dropped.
+Only `text` is required. A missing `id` of a document is the number of its line; missing
+ids of entities are T1, T2, ... by position. An entity has `start` and `end`, or `spans`
+([[start, end], ...]) if it is discontinuous: half-open ranges of Unicode characters. It
+has a `type` or `label`. If it has `text`, this must equal the document's text there.
+`concepts` is a list of identifiers, `probability` a number in [0, 1]. A relation names
+its entities `first` and `second`, or `head` and `tail`; new relations use the same keys
+as the document's others. Other keys are kept. A line without additions is written
+unchanged; blank lines are dropped.
 """
 
 import json
@@ -44,7 +44,7 @@ _ROLES: Final = (("first", "second"), ("head", "tail"))
 
 @dataclass(frozen=True)
 class Source:
-    """A line with its end, and the object it holds."""
+    """A line with its line end, and the parsed JSON object."""
 
     line: str
     values: Mapping[str, Any]
@@ -55,12 +55,12 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every line that cannot be read.
+        on_bad: Called with the error of every line that cannot be read.
 
     Raises:
-        InputError: From `on_bad`: a line is no JSON object, has no text, an entity or
-            relation of another form, an unknown or repeated id, or an entity that is
-            not what the text has there. It names the line.
+        InputError: Raised by `on_bad`: a line is not a JSON object, has no text, an
+            entity or relation of another form, an unknown or repeated id, or an entity
+            that does not match the text. The message names the line.
     """
     lines = (
         (number, line)
@@ -98,7 +98,7 @@ def _document(values: Any, number: str) -> AnnotatedDocument:
 
 
 def _objects(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """Returns a list of objects; empty where there is none."""
+    """Returns the list of objects under a key; empty if the key is missing."""
     found = values.get(key)
     if found is None:
         return []
@@ -161,7 +161,7 @@ def _relation(values: Mapping[str, Any], known: set[str]) -> Relation:
     first, second = (_name(values.get(role), "") for role in (first_role, second_role))
     for name in (first, second):
         if name not in known:
-            raise InputError(f"a relation names {name!r}, which is no entity's id")
+            raise InputError(f"a relation names {name!r}, which is not an entity's id")
     found = fields.probability(values.get("probability"))
     return Relation(kind, first, second, found, _name(values.get("id"), ""))
 
@@ -172,7 +172,7 @@ def _roles(relations: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes a line of a document of another format."""
+    """Returns a function that converts a document of another format to a line."""
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
@@ -188,8 +188,8 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with entities and relations added, and returns their number.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What `read` or a converter gave, and what is new in each.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from `read` or a converter, each with its additions.
 
     Raises:
         InputError: The directory cannot be written.
@@ -208,7 +208,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _with_added(values: Mapping[str, Any], added: Added) -> dict[str, Any]:
-    # An entity's id is named as the file has it, which may be a number.
+    # Relations name an entity by its id as it is in the file, which may be a number.
     old_entities = _objects(values, "entities")
     names = {
         _name(entity.get("id"), f"T{i}"): entity.get("id")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a command reads, and where the documents of each are written.
+"""Plans which files a command reads and where it writes the documents of each.
 
     file, standard input       ->  file, standard output, BRAT folder
-    folder                     ->  a folder like it: a file for each file
-    folder                     ->  one file, if the name of the output is that of a file
+    folder                     ->  a folder with the same structure, file by file
+    folder                     ->  one file, if the output's name has a file's suffix
 
-A folder is read with all that are in it, in the order of their paths; what is hidden,
-or in the output, is not. `NAME.txt` with `NAME.ann` beside it is a document of BRAT.
+A folder is read with all its subfolders, in the order of the paths, except hidden files
+and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document.
 """
 
 import os
@@ -32,22 +32,22 @@ _SUFFIX_OF: Final[dict[Format, str]] = {
     "brat": "",
 }
 _NOT_PACKED: Final = frozenset(["html", "brat"])
-# What BRAT keeps beside the documents.
+# The suffix of the files that BRAT keeps beside the documents.
 _CONFIGURATION: Final = ".conf"
 _BRAT: Final = (".txt", ".ann")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file with documents, and where they go.
+    """A file with documents, and the file they are written to.
 
     Attributes:
-        source: The file; the .txt of a document of BRAT.
-        format: Of the source; `auto` only for standard input.
-        name: Of documents that have no other.
-        target: The file; for BRAT the folder.
-        target_format: What is written there.
-        whole: Exists when all of the target is written.
+        source: The file to read; for BRAT the .txt of a document.
+        format: The format of the source; `auto` only for standard input.
+        name: The name of documents that have no other.
+        target: The file to write; for BRAT the folder.
+        target_format: The format of the target.
+        whole: The path that exists only when the whole target is written.
     """
 
     source: Path
@@ -60,13 +60,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read and written.
+    """The files to read and write.
 
     Attributes:
-        places: In the order of the output.
-        folder: Where a file is written for each that is read; None if all documents
-            go to one target.
-        bad: What cannot be read at all.
+        places: The files, in the order of the output.
+        folder: The folder that gets one file for each file read; None if all documents
+            are written to one target.
+        bad: The errors of files that cannot be read at all.
     """
 
     places: tuple[Place, ...]
@@ -77,18 +77,18 @@ class Plan:
 def plan(
     source: Path, output: Path, input_format: Format, output_format: Format
 ) -> Plan:
-    """Returns what is to be read and where it is to be written.
+    """Returns the plan of the files to read and write.
 
     Args:
         source: A file, a folder, or `-` for standard input.
         output: A file, a folder, or `-` for standard output.
-        input_format: Of all files; `auto` is found out for each.
-        output_format: Of all files; `auto` is what the name of the output says, else
-            the format of the file that is read, else (text, PubMed) JSON lines.
+        input_format: The format of all files; `auto` detects it for each.
+        output_format: The format of all outputs; `auto` uses the suffix of the output,
+            else the format of the file that is read, or JSON lines for text and PubMed.
 
     Raises:
-        InputError: There is nothing to read, the output is the input, or its format
-            cannot be written or is not said.
+        InputError: There is nothing to read, the output is the input, or the output's
+            format cannot be written or is unknown.
     """
     if output_format not in ("auto", *formats.WRITTEN):
         raise InputError(
@@ -127,16 +127,16 @@ def _target_format(
         return kind
     if named is not None:
         raise InputError.at(
-            output, None, "say what to write, as in --output_format=pubtator"
+            output, None, "name the format to write, as in --output_format=pubtator"
         )
     return "jsonl"
 
 
 def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
-    """Returns the name of a target for that of its source, both below a folder."""
+    """Returns the target's path in its folder, given the source's path in its own."""
     if kind == target_format:
         return source
-    # A page is to be opened, and a folder cannot be packed.
+    # A browser cannot open a compressed page, and a folder cannot be compressed.
     is_packed = streams.is_compressed(source.name) and target_format not in _NOT_PACKED
     end = _SUFFIX_OF[target_format] + (".gz" if is_packed else "")
     return source.with_name(streams.bare_name(source.name) + end)
@@ -159,7 +159,7 @@ def _of_folder(
         except InputError as error:
             bad.append(error)
     if not found:
-        told = f"; the first: {bad[0]}" if bad else ""
+        told = f"; the first error: {bad[0]}" if bad else ""
         raise InputError.at(source, None, f"holds no file that can be read{told}")
     is_file = output == formats.STANDARD or (
         not output.is_dir() and SUFFIXES.get(detection.suffix(output)) is not None
@@ -218,7 +218,7 @@ def _is_brat(path: Path) -> bool:
 
 
 def _inner(source: Path, path: Path) -> str:
-    """Returns the name of a document in a folder, with those of the folders inside."""
+    """Returns a document's name: its path in the folder, without suffix."""
     inner = path.relative_to(source)
     return str(inner.with_name(streams.bare_name(inner.name)).as_posix())
 
@@ -226,7 +226,7 @@ def _inner(source: Path, path: Path) -> str:
 def _inside(
     source: Path, path: Path, kind: Format, output: Path, output_format: Format
 ) -> Place:
-    """Returns the place of one file of a folder, whose output is a folder."""
+    """Returns the place of one file of a folder if the output is a folder."""
     target_format = _target_format(kind, output, output_format, True)
     inner = path.relative_to(source)
     name = streams.bare_name(path.name)
@@ -239,9 +239,9 @@ def _inside(
 
 
 def _distinct(source: Path, places: list[Place]) -> Iterator[Place]:
-    """Yields places of which no two are written to the same file.
+    """Yields the places, changed so that no two are written to the same file.
 
-    Two files that differ in their suffix only keep it: `a.xml.jsonl`, `a.json.jsonl`.
+    Files that differ only in their suffix keep it: `a.xml.jsonl`, `a.json.jsonl`.
     """
     counts = Counter(place.whole for place in places)
     seen: set[Path] = set()
@@ -261,7 +261,7 @@ def _distinct(source: Path, places: list[Place]) -> Iterator[Place]:
             raise InputError.at(
                 place.source,
                 None,
-                f"its output, {place.whole}, is that of another file too; rename it",
+                f"its output, {place.whole}, is also that of another file; rename it",
             )
         seen.add(place.whole)
         yield place

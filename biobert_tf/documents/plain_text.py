@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Plain text: a file is a document, or each of its lines is one.
+r"""Reads plain text: a file is one document, or each of its lines is one.
 
-The text is what the file holds, every character, `\r\n` as two; only a byte order mark
-at its start is none of it. A line is without its end (`\n` or `\r\n`), and a line of
-white space is no document.
+The text is every character of the file, `\r\n` as two; only a byte order mark at its
+start is removed. A line is read without its end (`\n` or `\r\n`), and a line of white
+space is not a document.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told if it cannot be read.
+        on_bad: Called with the error if the file cannot be read.
 
     Raises:
-        InputError: From `on_bad`: it is not UTF-8, or damaged.
+        InputError: Raised by `on_bad`: the file is not UTF-8, or damaged.
     """
 
     def load(whole: Stream) -> Loaded:
@@ -38,10 +38,10 @@ def read_lines(
 
     Args:
         stream: The file.
-        on_bad: Told of every line that cannot be read.
+        on_bad: Called with the error of every line that cannot be read.
 
     Raises:
-        InputError: From `on_bad`: a line is not UTF-8; the file is damaged.
+        InputError: Raised by `on_bad`: a line is not UTF-8, or the file is damaged.
     """
     lines = (
         (number, line.removeprefix(BOM) if number == 1 else line)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""PubTator files, read document by document, written back with what is new in them.
+r"""Reads PubTator files document by document and writes them with new annotations.
 
     PMID|t|title
     PMID|a|abstract
@@ -7,21 +7,21 @@ r"""PubTator files, read document by document, written back with what is new in 
     PMID<TAB>type<TAB>id1<TAB>id2[<TAB>...]
     (blank line)
 
-The abstract begins one character behind the title. Mentions have no ids in a file;
-here they are T1, T2, ... in the order of their lines. Several concepts of a mention are
-joined by `|`, `;` or `,`; none is empty, `-` or `-1`. A description of a variant
-(`c|DEL|189_192|`) is one concept. The ids of a relation are concepts; T1, T2, ...
-where a mention has none. A further column that is a number in [0, 1] with a point is a
-probability; anything else there (BioRED's `Novel`) is kept and not interpreted.
+The abstract begins one character after the title. Mentions have no ids in a file; they
+get T1, T2, ... in the order of their lines. Several concepts of a mention are joined by
+`|`, `;` or `,`; an empty field, `-` or `-1` means none. A description of a variant
+(`c|DEL|189_192|`) is one concept. The ids of a relation are concepts, or T1, T2, ... if
+a mention has none. A further column that is a number in [0, 1] with a decimal point is
+a probability; anything else there (BioRED's `Novel`) is kept and not interpreted.
 
-New mentions become lines behind the others of their document; what has no concept has
-`-` for it. New relations become lines at its end: one for each type and pair of
+New mentions become lines after the other mentions of their document, with `-` if they
+have no concept. New relations become lines at its end: one for each type and pair of
 concepts, with the largest probability of its pairs of mentions. If either mention has
 no concept, both are named T1, T2, ...
 
-A line holds a title and another an abstract: in a document of another format the first
-line break ends the title, and all others become spaces. A discontinuous mention is
-written from its first to its last character.
+The title is one line and the abstract another: in a document of another format the
+first line break ends the title, and all others become spaces. A discontinuous mention
+is written from its first to its last character.
 """
 
 import dataclasses
@@ -58,11 +58,11 @@ _FORM: Final = (
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Lines of a document, with their ends and the blank lines around them.
+    """The lines of a document with their line ends, and the blank lines around them.
 
     Attributes:
         lines: The lines.
-        num_before: How many of them come before a new mention.
+        num_before: The number of lines that come before a new mention.
     """
 
     lines: tuple[str, ...]
@@ -79,11 +79,11 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Args:
         stream: The file.
-        on_bad: Told of every document that cannot be read.
+        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
-        InputError: From `on_bad`: a line has another form, belongs to another
-            document, or its mention is not what the text has there.
+        InputError: Raised by `on_bad`: a line has another form or belongs to another
+            document, or its mention does not match the text.
     """
     return fields.readable(
         _blocks(stream), lambda block: _document(stream.path, block), on_bad
@@ -91,9 +91,9 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 
 def _blocks(stream: Stream) -> Iterator[list[tuple[int, str]]]:
-    """Yields the numbered lines of each document; blank ones go with those before."""
+    """Yields the numbered lines of each document and the blank lines after it."""
     block: list[tuple[int, str]] = []
-    begun: str | None = None  # id of the document, until a blank line
+    begun: str | None = None  # the id of the document, until a blank line
     for number, line in stream.lines():
         match = _TEXT_LINE.match(line.removeprefix(BOM))
         is_next = begun is None or (match is not None and match[1] != begun)
@@ -129,7 +129,7 @@ def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
 
 
 class _Reader:
-    """Gathers a document from its lines."""
+    """Builds a document from its lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -188,14 +188,14 @@ def _probability(columns: Sequence[str]) -> float | None:
 
 
 def _is_number(text: str) -> bool:
-    # int() of more digits is refused by Python; no text is that long.
+    # Python's int() refuses very long numbers, and no text has 10^18 characters.
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns what makes the lines of a document of another format.
+    """Returns a function that converts a document of another format to lines.
 
-    It raises `InputError` for an id that no line can begin with.
+    The function raises `InputError` for an id that no line can begin with.
     """
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
@@ -229,7 +229,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 def _continuous(
     document: AnnotatedDocument, mention: Mention, notes: conversion.Notes
 ) -> Mention:
-    """Returns a mention as a line can say it."""
+    """Returns a mention with one span, as a line can represent it."""
     if len(mention.spans) > 1:
         notes["discontinuous mentions written from end to end"] += 1
     conversion.joined_concepts(mention.concepts, notes)
@@ -242,8 +242,8 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with mentions and relations added, and returns their number.
 
     Args:
-        path: The file; packed if its name ends in `.gz`.
-        documents: What `read` or a converter gave, and what is new in each.
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents from `read` or a converter, each with its additions.
 
     Raises:
         InputError: The directory cannot be written.
@@ -272,7 +272,7 @@ def _mention_lines(loaded: Loaded, mentions: Iterable[Mention]) -> Iterator[str]
         yield "\t".join(
             [
                 *(document.id, str(start), str(end)),
-                # The same length, and any white space equals any other.
+                # This keeps the length; readers treat all white space as equal.
                 re.sub(r"[\t\n\r]", " ", document.slice(start, end)),
                 re.sub(r"\s", " ", mention.type),
                 conversion.joined_concepts(mention.concepts) or "-",
@@ -305,7 +305,7 @@ def _relation_lines(
 def _with_lines(
     lines: Sequence[str], position: int, new: Iterable[str]
 ) -> Sequence[str]:
-    """Returns `lines` with `new` ones, which have no ends, before one of them."""
+    """Inserts `new` lines, which have no line ends, before the line at `position`."""
     end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
     added = [line + end for line in new]
     before = [*lines[:position]]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A BioC XML file cut into its documents; damage costs the damaged document only.
+"""Cuts a BioC XML file into its documents; damage loses only the damaged document.
 
-A document is what stands between its start and its end tag, whatever that is; tags in
-comments and CDATA sections are text. All else becomes the `Frame`. Nothing outside the
-file is read, and no entity expands.
+A document is everything between its start and end tag; tags in comments and CDATA
+sections are text. All other text becomes the `Frame`. Nothing outside the file is read,
+and no entity is expanded.
 """
 
 import codecs
@@ -21,8 +21,8 @@ from biobert_tf.common.streams import BOM, Stream
 from biobert_tf.documents import fields
 from biobert_tf.documents.framed import Frame
 
-# No entity is declared (`_root` refuses them), so that size is all there is to fear,
-# and a text may be long.
+# huge_tree allows long texts. It is safe, because `_root` refuses declared entities,
+# which could expand without bound.
 _SAFE: Final = {
     "resolve_entities": False,
     "load_dtd": False,
@@ -32,8 +32,8 @@ _SAFE: Final = {
 _TAG: Final = re.compile(
     r"<document(?=[\s/>])[^>]*+>?|</document\s*+>|<!--|<!\[CDATA\["
 )
-# What else ends a comment or section than its end: it is one without an end, and what
-# follows it are documents.
+# A comment or section ends at a match whose group is ">". Any other match means that
+# it has no end, and that documents follow its start.
 _ENDS: Final = {
     "<!--": re.compile(r"--(>?)"),
     "<![CDATA[": re.compile(r"<!\[CDATA\[|\]\](>)"),
@@ -48,13 +48,13 @@ _WIDE: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 class Piece(NamedTuple):
-    """A document.
+    """The text of a document.
 
     Attributes:
-        number: From 1.
-        text: Its XML, if it is any.
-        line: Where it begins, from 1.
-        prefixes: The name spaces that the collection declares, as attributes.
+        number: The document's number, from 1.
+        text: The text, which may not be well-formed XML.
+        line: The line where it begins, from 1.
+        prefixes: The namespaces that the collection declares, as attributes.
     """
 
     number: int
@@ -68,10 +68,10 @@ def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
 
     Args:
         stream: The file.
-        frame: Empty; filled while the documents are read.
+        frame: An empty frame; it is filled while the documents are read.
 
     Raises:
-        InputError: The file cannot be read on from here.
+        InputError: The rest of the file cannot be read.
     """
     return _Cutter(stream, frame).pieces()
 
@@ -80,13 +80,13 @@ def element(piece: Piece, path: Path) -> Any:
     """Returns a document as an lxml element.
 
     Raises:
-        InputError: It is not well-formed; names the line.
+        InputError: The document is not well-formed; the message names the line.
     """
     streams.require_utf8(path, piece.line, piece.text)
     text = f"<collection{piece.prefixes}>{piece.text}</collection>"
     parser = etree.XMLParser(**_SAFE)
     try:
-        # In bytes, for what stands in front of a text decides its encoding.
+        # As bytes without a declaration, which XML defines to be UTF-8.
         [found] = etree.fromstring(text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
         raise _not_xml(path, piece.line, error) from None
@@ -99,7 +99,7 @@ def _not_xml(path: Path, line: int, error: etree.XMLSyntaxError) -> InputError:
 
 
 def _reason(error: etree.XMLSyntaxError) -> str:
-    """Returns what is wrong; the place that is told with it is not that in the file."""
+    """Returns lxml's message without its place, which is not the place in the file."""
     return re.sub(r"( line \d+)?(, line \d+, column \d+)$", "", str(error.msg))
 
 
@@ -111,8 +111,8 @@ class _Cutter:
         self._chunks = stream.chunks()
         self._decoder = _decoder(stream)
         self._frame = frame
-        self._text = ""  # from the end of the last document on
-        self._line = 1  # of its first character
+        self._text = ""  # begins after the last document
+        self._line = 1  # the line of its first character
         self._is_all = False  # whether nothing follows it
         self._prefixes = ""
 
@@ -125,7 +125,7 @@ class _Cutter:
             start, end = tag.start(), tag.end()
             if not tag[0].endswith("/>") and tag[0][1] != "/":
                 tag = self._next(end)
-                # Another start tag, or the end of the file, ends it as well.
+                # Another start tag or the end of the file also ends the document.
                 end = len(self._text) if tag is None else tag.start()
                 if tag is not None and tag[0][1] == "/":
                     end = tag.end()
@@ -140,7 +140,7 @@ class _Cutter:
             if tag is not None and tag[0] in _ENDS:
                 position = self._behind(tag)
                 continue
-            # The end of a start tag may not be there yet.
+            # The end of a start tag may not have been read yet.
             is_cut = tag is None or tag[0][-1] != ">"
             if self._is_all or not is_cut:
                 return tag
@@ -149,11 +149,11 @@ class _Cutter:
             self._fill()
 
     def _behind(self, start: re.Match[str]) -> int:
-        """Returns where to look on: behind a comment or section, if it has an end."""
+        """Returns where to continue: after a comment or section, if it has an end."""
         position = start.end()
         while True:
             end = _ENDS[start[0]].search(self._text, position)
-            # Two dashes may be those of an end that is not there yet.
+            # Two dashes may belong to an end that has not been read completely.
             if end is not None and (self._is_all or end.end() < len(self._text)):
                 return end.end() if end[1] else start.end()
             if self._is_all or len(self._text) - start.end() > _LONGEST_SKIPPED:
@@ -162,7 +162,7 @@ class _Cutter:
             self._fill()
 
     def _fill(self) -> None:
-        """Reads about as much again as there is."""
+        """Reads about as much text as is held already."""
         parts, size = [self._text], 0
         try:
             while size <= len(self._text) and not self._is_all:
@@ -172,15 +172,17 @@ class _Cutter:
                 size += len(parts[-1])
         except UnicodeDecodeError as error:
             raise InputError.at(
-                self._path, None, f"not {error.encoding}, as it says; convert it"
+                self._path,
+                None,
+                f"not {error.encoding}, the encoding it declares; convert it to UTF-8",
             ) from None
         self._text = "".join(parts)
 
     def _begin(self, head: str) -> None:
-        """Looks at the root element and puts what is before the documents away.
+        """Checks the root element, given the text before the documents.
 
         Raises:
-            InputError: Not XML, or not BioC.
+            InputError: The file is not XML, or not BioC.
         """
         root = _root(self._path, head)
         if root.tag != "collection":
@@ -196,13 +198,13 @@ class _Cutter:
         )
 
     def _end(self, filling: str) -> None:
-        """Looks at what is around the documents and puts the last of it away.
+        """Checks the text around the documents and stores the tail in the frame.
 
         Args:
-            filling: For the documents.
+            filling: The text to put in place of the documents.
 
         Raises:
-            InputError: It is not XML.
+            InputError: The text is not XML.
         """
         streams.require_utf8(self._path, self._line, self._text)
         whole = Frame("", self._frame.parts, tail=self._text).text(filling)
@@ -243,7 +245,7 @@ def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
         raise InputError.at(
             stream.path, 1, f"its encoding {name!r} is unknown; convert it to UTF-8"
         ) from None
-    # A byte that is none of UTF-8 costs its document; other codecs cannot tell.
+    # In UTF-8, a wrong byte loses only its document; in other encodings, the file.
     is_utf8 = codec.name == "utf-8"
     return codec.incrementaldecoder("surrogateescape" if is_utf8 else "strict")
 
@@ -252,7 +254,7 @@ def _root(path: Path, head: str) -> Any:
     """Returns the root element.
 
     Raises:
-        InputError: It is not XML, or declares entities.
+        InputError: The file is not XML, or declares entities.
     """
     streams.require_utf8(path, 1, head)
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
@@ -269,6 +271,6 @@ def _root(path: Path, head: str) -> Any:
         raise InputError.at(
             path,
             None,
-            "declares entities (<!ENTITY ...>); expand them and remove these",
+            "declares entities (<!ENTITY ...>); expand them and remove the declaration",
         )
     return root

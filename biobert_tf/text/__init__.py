@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text: its words, sentences, WordPieces, windows and labels."""
+"""Cuts text into words, sentences, WordPieces and windows; reads IOB labels."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a vocabulary with the tokenizer of its case, which its entries show."""
+"""Loads a vocabulary and decides from its entries whether text is lower-cased."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,10 +8,10 @@ from biobert_tf.text.tokenization import FullTokenizer
 
 
 def load(vocab_file: Path) -> FullTokenizer:
-    """Reads a vocabulary; text will be lower-cased if that is how it was made.
+    """Returns the tokenizer of a vocabulary, lower-casing if the vocabulary is uncased.
 
     Raises:
-        InputError: It cannot be read or is no BERT vocabulary.
+        InputError: The file cannot be read or is not a BERT vocabulary.
     """
     tokenizer = FullTokenizer(vocab_file)
     if is_lower_cased(tokenizer.vocab):
@@ -20,8 +20,8 @@ def load(vocab_file: Path) -> FullTokenizer:
 
 
 def is_lower_cased(vocab: Iterable[str]) -> bool:
-    """Says whether a vocabulary is an uncased one: without any upper-case letter.
+    """Returns whether a vocabulary is uncased, that is, has no upper-case letter.
 
-    Bracketed entries such as `[CLS]` do not count.
+    Bracketed entries such as `[CLS]` are ignored.
     """
     return all(piece == piece.lower() for piece in vocab if not piece.startswith("["))

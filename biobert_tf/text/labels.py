@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels of words, and the entities they spell: what IOB tags mean."""
+"""Decodes the IOB labels of words into phrases, by the rules of conlleval.pl."""
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,14 +23,14 @@ class Chunk(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A label in its two parts: `B` and `Disease` of `B-Disease`; "" if untyped."""
+    """A label's two parts: `B` and `Disease` of `B-Disease`; type "" if untyped."""
 
     tag: str
     type: str
 
 
 class Step(NamedTuple):
-    """A label, and what happens between it and the label before it."""
+    """A label, and whether a phrase ends before it and whether one starts at it."""
 
     label: Label
     ends: bool
@@ -40,17 +40,17 @@ class Step(NamedTuple):
 OUTSIDE: Final = Label("O", "")
 
 
-# A file has few labels, and a million of each.
+# Cached, because a file has few different labels and each occurs very often.
 @functools.lru_cache(maxsize=1 << 12)
 def parse(label: str) -> Label:
-    """Returns the parts of a label, as conlleval.pl splits it."""
+    """Splits a label as conlleval.pl does."""
     tag, _, chunk_type = label.partition("-")
-    # PARITY(conlleval.pl:125-126): Perl takes "0" for false, so that B-0 is untyped.
+    # PARITY(conlleval.pl:125-126): "0" is false in Perl, so B-0 is untyped.
     return Label(tag, "" if chunk_type == "0" else chunk_type)
 
 
 def steps(labels: Iterable[Label]) -> Iterator[Step]:
-    """Yields a step per label."""
+    """Yields the step of each label of a sentence."""
     before = OUTSIDE
     for label in labels:
         yield _step(before, label)
@@ -59,7 +59,7 @@ def steps(labels: Iterable[Label]) -> Iterator[Step]:
 
 @functools.lru_cache(maxsize=1 << 12)
 def _step(before: Label, label: Label) -> Step:
-    """Returns a step (conlleval.pl:255-315, endOfChunk and startOfChunk)."""
+    """Compares two neighbours (conlleval.pl:255-315, endOfChunk and startOfChunk)."""
     tags = (before.tag, label.tag)
     new_type = before.type != label.type
     return Step(
@@ -77,15 +77,15 @@ def chunks(labels: Sequence[str]) -> list[Chunk]:
     """Returns the phrases of one sentence, in order.
 
     A label is `tag-type` or only `tag`. The rules are lenient: an `I` or `E` after
-    `O` opens a phrase, and so does a label of another type; `[` and `]` are phrases
+    `O` starts a phrase, and so does a label of another type; `[` and `]` are phrases
     of one word. Any other tag (`S`, `X`, `b`) counts as inside.
 
     Args:
         labels: One label per word, such as `B-Disease`.
 
     Returns:
-        Phrases that do not overlap. One that nothing closes (an untyped `X` before
-        `O` does not) reaches to the next one or to the end of the sentence.
+        Phrases that do not overlap. A phrase that no label ends (an untyped `X` then
+        `O` does not end it) reaches to the next phrase or the end of the sentence.
     """
     found: list[Chunk] = []
     opened: Chunk | None = None

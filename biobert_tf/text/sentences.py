@@ -4,18 +4,18 @@
 The library `sentencex` proposes where sentences begin; three biomedical rules
 correct it, each measured by benchmarks/sentences.py:
 
-1. Brackets are shown to it as braces: it takes `(2)` in `t(5;11)` or `S(c)O(2)`
-   for the number of a list item, and then cuts the whole paragraph at such items.
-2. A proposed cut is taken back where no full stop, question or exclamation mark
-   precedes it, behind an abbreviation (`Figs.`, `approx.`, `J. Biol.`) or the number
-   of an item, and before an ordinary lower-case word; `p53`, `mRNA` or `von
-   Willebrand` may begin a sentence.
-3. A cut is added behind a unit or a single letter that is no initial (`for 24 h.
-   Cells`, `vitamin E. The`), where the library sees an abbreviation, and behind
+1. Brackets are replaced by braces in the library's input. It mistakes the `(2)` of
+   `S(c)O(2)` for the number of a list item and then cuts the whole paragraph there.
+2. A proposed cut is rejected if no full stop, question or exclamation mark precedes
+   it, after an abbreviation (`Figs.`, `approx.`, `J. Biol.`) or the number of an
+   item, and before an ordinary lower-case word; `p53`, `mRNA` or `von Willebrand`
+   may begin a sentence.
+3. A cut is added after a unit or a single letter that is not an initial (`for 24 h.
+   Cells`, `vitamin E. The`), where the library sees an abbreviation, and after
    citations and brackets that follow the full stop (`cloned.[12] The`).
 
-The library is only ever shown ASCII, one character for each of the paragraph, so
-that its offsets are ours whatever the paragraph holds.
+The library's input is ASCII with one character for each character of the paragraph,
+so its offsets are valid in the paragraph whatever characters it holds.
 """
 
 import re
@@ -31,7 +31,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Each is followed by more of its sentence, but for a word of STARTERS.
+# After one of these the sentence continues, unless a word of STARTERS follows.
 ABBREVIATIONS: Final = _words("""
     approx ca cf dr e.g eq eqn eqns eqs fig figs i.e incl prof ref refs resp st
     suppl viz vs
@@ -40,12 +40,12 @@ ABBREVIATIONS: Final = _words("""
     environ eur exp genet hum immunol int invest med microbiol mol mutagen nat natl
     neurobiol neurosci nucl pathol pharmacol physiol proc res rev sci soc virol
 """)
-# Each is followed by more of its sentence where a number or a single letter comes.
+# After one of these the sentence continues if a number or a single letter follows.
 NUMBERED: Final = _words("app chap chr no nos nt p pp sect tab vol")
 _NEVER_CITED: Final = ABBREVIATIONS | NUMBERED
-# First words, in lower case, of names and compounds that may begin a sentence.
+# Lower-case words of names and compounds that may begin a sentence.
 LOWER_CASE_STARTS: Final = _words("alpha beta de del delta gamma kappa sigma van von")
-# What may be before a single letter that ends a sentence.
+# Words that may stand before a single letter that ends a sentence.
 LETTERED: Final = _words("""
     amphotericin apolipoprotein cathepsin class coenzyme complex concanavalin cyclin
     cyclosporin cyclosporine cytochrome degree degrees exon factor fragile grade
@@ -53,7 +53,7 @@ LETTERED: Final = _words("""
     kappa lane panel phase phospholipase polymyxin protein proteinase proteins serotype
     site stage state streptococcus subunit troponin type vitamin vitamins
 """)
-# Words that begin sentences and hardly ever follow an initial or an abbreviation.
+# Words that begin sentences and rarely follow an initial or an abbreviation.
 STARTERS: Final = _words("""
     After All Although An And As At Because Before Both But By Conversely Despite Due
     Dr Drs During Each Finally For From Furthermore Hence Here How However If In Indeed
@@ -67,7 +67,7 @@ UNITS: Final = _words("""
     uM ug ul um wk yr
 """)
 
-# A full stop, the brackets, quotes and citation numbers behind it, white space. The
+# A full stop, the brackets, quotes and citation numbers after it, and white space. The
 # look-behind and the possessive quantifiers keep the search linear.
 _CUT: Final = re.compile(
     r"""
@@ -77,17 +77,17 @@ _CUT: Final = re.compile(
     """,
     re.VERBOSE,
 )
-# A word and what follows it; a negative power is told from a compound.
+# A word and what follows it; a hyphen and a digit may be a negative power (`min-1`).
 _FIRST_WORD: Final = re.compile(r"""['"{]*([A-Za-z0-9]+)(-\d|\S?)""")
-# So many characters before a full stop are looked at, however long the sentence.
+# The number of characters inspected before a full stop, however long the sentence.
 _REACH: Final = 400
-# The number of an item, which is no sentence.
+# The number of a list item, which is not a sentence of its own.
 _ENUMERATOR: Final = re.compile(r"[^A-Za-z]{,3}[A-Za-z0-9]?[^A-Za-z]{,3}$")
 _LETTER: Final = re.compile(r"(?:[A-Z]|[IVX]+)[ab]?$")
 _NOT_ASCII: Final = re.compile(r"[^\x21-\x7e]")
-# Brackets as braces; signs for less and more, which it pairs like brackets, as "=".
+# Brackets become braces; "<" and ">", which the library pairs like brackets, "=".
 _MASKED: Final = str.maketrans("()[]<>", "{}{}==")
-# Characters of the paragraph that mean something to the library.
+# The ASCII stand-ins of characters that have a meaning to the library.
 _STAND_INS: Final = {
     "\u2018": "'",
     "\u2019": "'",
@@ -103,8 +103,8 @@ _STAND_INS: Final = {
 def spans(paragraph: str) -> list[Span]:
     """Returns the half-open character spans of the sentences of `paragraph`.
 
-    They are in order and disjoint, neither begin nor end with white space, and
-    hold every other character. Time and memory grow linearly with the paragraph.
+    The spans are in order and disjoint, neither begin nor end with white space, and
+    cover every other character. Time and memory grow linearly with the paragraph.
     """
     text = _ascii(paragraph)
     proposed = set()
@@ -141,11 +141,11 @@ def _stand_in(character: str) -> str:
 
 
 def _is_boundary(text: str, start: int, cut: re.Match[str], proposed: bool) -> bool:
-    """Tells whether the sentence that begins at `start` ends at `cut`.
+    """Returns whether the sentence that begins at `start` ends at `cut`.
 
     Args:
         text: The paragraph as ASCII, with braces for brackets.
-        start: Where the sentence begins.
+        start: The index where the sentence begins.
         cut: A match of `_CUT`.
         proposed: Whether the library cuts here.
     """
@@ -170,11 +170,11 @@ def _is_boundary(text: str, start: int, cut: re.Match[str], proposed: bool) -> b
 
 
 def _goes_on(word: str, first: re.Match[str]) -> bool:
-    """Tells whether a sentence goes on behind the full stop of `word`.
+    """Returns whether a sentence continues after the full stop of `word`.
 
     Args:
-        word: What stands before the full stop.
-        first: A match of `_FIRST_WORD` behind it.
+        word: The word before the full stop.
+        first: A match of `_FIRST_WORD` after it.
     """
     lower, following = word.lower(), first[1]
     if lower in ABBREVIATIONS:
@@ -190,12 +190,12 @@ def _goes_on(word: str, first: re.Match[str]) -> bool:
 
 
 def _is_hidden_end(before: str, word: str, following: str) -> bool:
-    """Tells whether `word` ends its sentence though it looks like an abbreviation.
+    """Returns whether `word` ends its sentence though it looks like an abbreviation.
 
     Args:
-        word: What stands before the full stop.
-        before: The word before it.
-        following: The word behind it, which begins with a capital letter.
+        word: The word before the full stop.
+        before: The word before `word`.
+        following: The word after the full stop; it begins with a capital letter.
     """
     if word.lower() in ABBREVIATIONS:
         return False

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text to WordPieces: tokens, ids and where in the text each piece came from.
+"""Cuts text into WordPieces: tokens, ids and the span of text of each piece.
 
 The pieces are exactly those of dmis-lab/biobert's `FullTokenizer`
-(tokenization.py:161), which depend on the Unicode tables of the interpreter:
-a character that its tables do not know counts as a control character.
+(tokenization.py:161). They depend on the Unicode tables of the Python version: a
+character that the tables do not know counts as a control character.
 
 Reading order is data order:
     text -> cleaned text -> words (no white space) -> chunks (lower-cased, cut at
@@ -24,9 +24,9 @@ from biobert_tf.common.errors import InputError
 UNKNOWN: Final = "[UNK]"
 _REQUIRED: Final = (UNKNOWN, "[CLS]", "[SEP]")
 
-# Words of running text repeat. Without a limit a pass over PubMed would remember tens
-# of millions of them; emptying at the limit is cheaper per word than keeping an order
-# of use, and the frequent words are back within a few sentences.
+# Words repeat, so they are cached. Without a limit a pass over PubMed would cache tens
+# of millions of them; emptying the cache at the limit is cheaper per word than tracking
+# the order of use, and the frequent words are back within a few sentences.
 _MAX_CACHED_WORDS: Final = 2**16
 _MAX_CACHED_CHARACTERS: Final = 2**16
 
@@ -34,9 +34,9 @@ _MAX_CACHED_CHARACTERS: Final = 2**16
 class Piece(NamedTuple):
     """A WordPiece and the characters `text[start:end]` it came from.
 
-    The span covers everything between the piece's first and last character: also
-    control characters that were dropped inside it and, when lower-casing, the
-    combining marks that follow and were stripped. `[UNK]` covers all it replaces.
+    The span covers everything between the piece's first and last character, including
+    control characters that were dropped inside it and, when lower-casing, the stripped
+    combining marks that follow it. `[UNK]` covers all characters it replaces.
     """
 
     token: str
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """A stretch of a word to cut into pieces; spans are one per character."""
+    """A part of a word to cut into pieces, with one span for each character."""
 
     text: str
     starts: Sequence[int]
@@ -54,7 +54,7 @@ class _Chunk(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """What is remembered of a word; spans of `pieces` are relative to the word."""
+    """The cached result for a word; spans of `pieces` are relative to the word."""
 
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
@@ -64,21 +64,22 @@ class _Word(NamedTuple):
 def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     r"""Reads a vocabulary: one token per line, its id is the 0-based line number.
 
-    As the original (tokenization.py:121): white space around a token is removed, a
+    As in the original (tokenization.py:121), white space around a token is removed, a
     blank line is the token "", a repeated token keeps its first place and takes its
-    last id, and `\r` is dropped wherever it stands. Unlike it, a byte order mark is
+    last id, and every `\r` is dropped. Unlike in the original, a byte order mark is
     not part of the first token.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8; the latter names the line.
+        InputError: The file cannot be read or is not UTF-8; the latter message names
+            the line.
     """
     path = Path(vocab_file)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    # files.read_text would break lines at a lone \r and so shift the ids after it;
-    # TensorFlow's reader, which the original uses, drops it.
+    # files.read_text would end a line at a lone \r and so shift the ids after it;
+    # TensorFlow's reader, which the original uses, drops the \r.
     lines = data.removeprefix(codecs.BOM_UTF8).replace(b"\r", b"").split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -93,19 +94,20 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
-    """Refuses lower-casing for a cased vocabulary, and none for an uncased one.
+    """Checks that `do_lower_case` agrees with the case of the vocabulary.
 
-    Only letters that have two cases count, and bracketed tokens such as `[CLS]` do
-    not. The original looks at the name of the checkpoint instead
-    (tokenization.py:28), which no BioBERT checkpoint matches.
+    Only letters that have two cases count; bracketed tokens such as `[CLS]` do not.
+    The original checks the name of the checkpoint instead (tokenization.py:28), which
+    no BioBERT checkpoint matches.
 
     Args:
         vocab: Tokens and their ids.
         do_lower_case: Whether text will be lower-cased.
-        vocab_file: Where `vocab` was read, for the message.
+        vocab_file: The file that `vocab` was read from, for the message.
 
     Raises:
-        InputError: The two disagree.
+        InputError: The vocabulary is cased and text would be lower-cased, or the
+            vocabulary is uncased and text would not be.
     """
     words = [token for token in vocab if not re.fullmatch(r"\[.*\]", token)]
     cased = next((token for token in words if token != token.lower()), None)
@@ -129,7 +131,7 @@ class BasicTokenizer:
     """Cuts text at white space, punctuation and CJK characters."""
 
     def __init__(self, do_lower_case: bool) -> None:
-        """Keeps whether to lower-case the chunks and strip their accents."""
+        """Stores whether to lower-case the chunks and strip their accents."""
         self.do_lower_case = do_lower_case
 
     def tokenize(self, text: str | bytes) -> list[str]:
@@ -157,12 +159,12 @@ class WordpieceTokenizer:
         unk_token: str = UNKNOWN,
         max_input_chars_per_word: int = 200,
     ) -> None:
-        """Keeps its arguments.
+        """Stores the arguments.
 
         Args:
-            vocab: Tokens; those that begin with `##` continue a word.
-            unk_token: Stands for a word that cannot be cut into tokens of `vocab`.
-            max_input_chars_per_word: A longer word becomes `unk_token`.
+            vocab: The tokens; those that begin with `##` continue a word.
+            unk_token: The token for a word that cannot be cut into tokens of `vocab`.
+            max_input_chars_per_word: The length above which a word is `unk_token`.
         """
         self.vocab = vocab
         self.unk_token = unk_token
@@ -170,7 +172,7 @@ class WordpieceTokenizer:
         self._max_token_chars = max(map(len, vocab), default=0)
 
     def tokenize(self, text: str | bytes) -> list[str]:
-        """Returns the pieces of the words of `text`, which white space separates."""
+        """Returns the pieces of `text`, whose words are separated by white space."""
         return [token for word in _as_str(text).split() for token, *_ in self.cut(word)]
 
     def cut(self, word: str) -> list[tuple[str, int, int]]:
@@ -180,7 +182,7 @@ class WordpieceTokenizer:
         pieces = []
         start = 0
         while start < len(word):
-            # No longer piece can be found than the vocabulary has.
+            # No piece is longer than the longest token of the vocabulary.
             end = min(len(word), start + self._max_token_chars)
             prefix = "##" if start else ""
             while end > start and prefix + word[start:end] not in self.vocab:
@@ -193,13 +195,13 @@ class WordpieceTokenizer:
 
 
 class FullTokenizer:
-    """Cuts text into WordPieces, as the released models expect it."""
+    """Cuts text into WordPieces as the released models expect them."""
 
     def __init__(self, vocab_file: Path | str, do_lower_case: bool = False) -> None:
         """Reads the vocabulary.
 
         Args:
-            vocab_file: One token per line.
+            vocab_file: The vocabulary, one token per line.
             do_lower_case: Whether to lower-case and to strip accents; False for all
                 released BioBERT models.
 
@@ -232,17 +234,16 @@ class FullTokenizer:
         return ids
 
     def tokenize_with_offsets(self, text: str) -> list[Piece]:
-        """Returns the pieces of `text` with their ids and spans in it.
+        """Returns the pieces of `text` with their ids and their spans in `text`.
 
         The tokens are those of `tokenize`. Spans are never empty; their starts and
-        their ends never decrease. Spans overlap only where lower-casing makes
-        several pieces of one character (Hangul syllables, two-part vowel signs) or
-        puts combining characters in canonical order: such pieces share the
-        characters.
+        their ends never decrease. Spans overlap only where lower-casing turns one
+        character into several pieces (Hangul syllables, two-part vowel signs) or puts
+        combining characters in canonical order: such pieces share the characters.
         """
         origin = _origins(text)
         pieces = []
-        # \S+ is what str.split() keeps: both ask str.isspace.
+        # \S+ matches what str.split() returns: both use str.isspace.
         for match in re.finditer(r"\S+", _clean(text)):
             first = match.start()
             for token, id_, start, end in self._look_up(match.group()).pieces:
@@ -292,7 +293,7 @@ class FullTokenizer:
 
 
 def _as_str(text: str | bytes) -> str:
-    # PARITY(tokenization.py:84): invalid bytes vanish, also inside a word.
+    # PARITY(tokenization.py:84): invalid bytes are dropped, also inside a word.
     return text if isinstance(text, str) else text.decode("utf-8", "ignore")
 
 
@@ -304,7 +305,7 @@ _CJK: Final = re.compile(
 
 
 class _CleanedCharacters(dict[int, str]):
-    """A table for `str.translate`, filled with the characters that are met."""
+    """A table for `str.translate`, filled as characters are looked up."""
 
     def __missing__(self, code: int) -> str:
         self[code] = cleaned_character(code)
@@ -312,13 +313,13 @@ class _CleanedCharacters(dict[int, str]):
 
 
 def cleaned_character(code: int) -> str:
-    """Returns what takes the place of a character (tokenization.py:251, 286)."""
+    """Returns the text that replaces a character (tokenization.py:251, 286)."""
     char = chr(code)
     category = unicodedata.category(char)
     if char in "\t\n\r" or category == "Zs":
         return " "
-    # PARITY(tokenization.py:381): all of C*, so also private-use, unassigned and
-    # surrogate characters vanish (Google's BERT drops only Cc and Cf).
+    # PARITY(tokenization.py:381): all of C* is dropped, so also private-use, unassigned
+    # and surrogate characters (Google's BERT drops only Cc and Cf).
     if char == "\ufffd" or category.startswith("C"):
         return ""
     return f" {char} " if _CJK.match(char) else char
@@ -330,7 +331,7 @@ _UNCLEAN: Final = re.compile(r"[^\t\n\r -~]")
 
 
 def _clean(text: str) -> str:
-    """Drops control characters, sets CJK characters apart, makes spaces plain."""
+    """Drops control characters, puts spaces around CJK characters, unifies spaces."""
     return text.translate(_CLEANED) if _UNCLEAN.search(text) else text
 
 
@@ -350,18 +351,18 @@ def lower_without_accents(word: str) -> _Chunk:
     lowered = word.lower()
     if word.isascii():
         return _Chunk(lowered, range(len(word)), range(1, len(word) + 1))
-    # The case of a letter may depend on its neighbours (final sigma), the number of
-    # letters it becomes does not.
+    # The lower case of a letter may depend on its neighbours (final sigma); the number
+    # of letters it becomes does not.
     sources = (i for i, char in enumerate(word) for _ in char.lower())
     kept = [
         (char, i)
         for char, i in _decomposed(zip(lowered, sources, strict=True))
         if unicodedata.category(char) != "Mn"
     ]
-    # A character reaches to the next one kept: over the marks it has lost.
+    # The span of a character ends at the next one kept, so it covers stripped marks.
     bases = sorted({i for _, i in kept})
     end_of = dict(itertools.pairwise([*bases, len(word)]))
-    # Where canonical order has swapped characters, each takes the span of all.
+    # Where canonical order swapped characters, each gets the span of all of them.
     starts = list(itertools.accumulate((i for _, i in reversed(kept)), min))[::-1]
     ends = list(itertools.accumulate((end_of[i] for _, i in kept), max))
     return _Chunk("".join(char for char, _ in kept), starts, ends)
@@ -373,7 +374,7 @@ def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for is_marks, run in itertools.groupby(
         parts, key=lambda part: unicodedata.combining(part[0]) > 0
     ):
-        # Canonical order: stable, by combining class, within a run of marks.
+        # Canonical order is a stable sort of a run of marks by combining class.
         if is_marks:
             yield from sorted(run, key=lambda part: unicodedata.combining(part[0]))
         else:
@@ -382,8 +383,8 @@ def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 @functools.lru_cache(_MAX_CACHED_CHARACTERS)
 def is_punctuation(char: str) -> bool:
-    """Tells whether a character is a chunk of its own."""
-    # PARITY(tokenization.py:393): in ASCII also the symbols $+<=>^`|~, not in P*.
+    """Returns whether a character is punctuation and so a chunk of its own."""
+    # PARITY(tokenization.py:393): includes the ASCII symbols $+<=>^`|~, not in P*.
     is_ascii_symbol = "!" <= char <= "~" and not char.isalnum()
     return is_ascii_symbol or unicodedata.category(char).startswith("P")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text longer than a row: in overlapping windows, and which of them is to be believed.
+"""Cuts a long text into overlapping windows and picks one window for each unit.
 
 A text is a sequence of units (pieces, or words of several pieces) that no window cuts.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """The units `[start, end)` of a text, of which it decides some."""
+    """The units `[start, end)` of a text; those in `decides` get its predictions."""
 
     start: int
     end: int
@@ -27,11 +27,11 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
     Every unit is decided by one window: the one that `max_context` finds.
 
     Args:
-        lengths: Pieces of every unit, each from 1 to `room`.
-        room: Most pieces in a window.
+        lengths: The number of pieces of every unit, each from 1 to `room`.
+        room: The maximum number of pieces in a window.
 
     Returns:
-        The windows, in order. Together they decide every unit once.
+        The windows, in order. Every unit is decided by exactly one of them.
     """
     assert all(1 <= length <= room for length in lengths), (lengths, room)
     starts = list(itertools.accumulate(lengths, initial=0))
@@ -54,20 +54,20 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
 def max_context(
     starts: Sequence[int] | np.ndarray, spans: Sequence[range], per_piece: float = 0.0
 ) -> np.ndarray:
-    """Returns for every unit the window that shows most context around it.
+    """Returns for every unit the window with the most context around it.
 
-    That is the window with most pieces on the poorer side of the unit, the earlier
-    one in a tie (BERT's maximum context, run_squad.py:513-547 of
-    google-research/bert). The original compares
-    every window with every piece of every window; this looks at each window once.
+    A window's context of a unit is the number of its pieces before or after the unit,
+    whichever is less; the earlier window wins a tie (BERT's maximum context,
+    run_squad.py:513-547). The original compares every window with every piece of every
+    window; this function visits each window once.
 
     Args:
-        starts: Pieces before every unit, and those of the whole text, in order.
-        spans: The units that each window shows; together all from 0.
-        per_piece: What a window counts more for each piece it shows.
+        starts: The number of pieces before every unit, then that of the whole text.
+        spans: The units of each window; together they cover all units from 0.
+        per_piece: The bonus that a window gets for each of its pieces.
 
     Returns:
-        Index of a window, int32 `[units]`.
+        The index of the window of each unit, int32 `[units]`.
     """
     first_pieces = np.asarray(starts)
     owners = np.zeros(len(starts) - 1, np.int32)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a word of raw text is, for the recognition of entities."""
+"""Cuts raw text into the words that entity recognition labels."""
 
 import re
 from typing import Final
 
 JOINERS: Final = "-'./"
-"""Signs that are part of a word where they stand between two letters or digits."""
+"""Characters that are part of a word if they stand between two letters or digits."""
 
 _WORD: Final = re.compile(rf"\w+(?:[{re.escape(JOINERS)}]\w+)*|[^\w\s]")
 
@@ -13,8 +13,8 @@ _WORD: Final = re.compile(rf"\w+(?:[{re.escape(JOINERS)}]\w+)*|[^\w\s]")
 def words(text: str) -> list[str]:
     """Returns the words of a text, in order.
 
-    A word is a run of letters and digits, also with one of `JOINERS` inside; any other
-    sign but white space is a word of its own.
+    A word is a run of letters and digits, which may have single `JOINERS` inside. Any
+    other character, except white space, is a word of its own.
     """
     return _WORD.findall(text)
 
@@ -25,5 +25,5 @@ def spans(text: str) -> list[tuple[int, int]]:
 
 
 def is_letter(char: str) -> bool:
-    r"""Says whether a character counts as a letter or digit: `\w`."""
+    r"""Returns whether a character counts as a letter or digit, like `\w`."""
     return char == "_" or char.isalnum()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WordPiece vocabularies: learnt from text, extended, judged on text."""
+"""WordPiece vocabularies: learns them from text, extends and evaluates them."""

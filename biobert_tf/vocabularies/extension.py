@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New pieces for a vocabulary and its trained model: `biobert vocab extend`.
+"""Adds pieces to a vocabulary and its trained model: `biobert vocab extend`.
 
-A new piece takes over what the model knows of it: its embedding, and its bias in the
-masked language model, are the means of those of the pieces it was cut into before.
-Every other number stays what it was, bit for bit.
+The embedding of a new piece, and its bias in the masked language model, are the means
+over the pieces that it was cut into before. Every other weight stays the same, bit for
+bit.
 """
 
 import dataclasses
@@ -35,12 +35,12 @@ PREFIX: Final = "bert_model.ckpt"
 _BY_ENTRY: Final = ("bert/embeddings/word_embeddings", "cls/predictions/output_bias")
 _CONTINUATION: Final = "##"
 _UNUSED: Final = re.compile(r"\[unused[0-9]+\]")
-# The least length that settings accept: no sequence is built here.
+# The shortest length that the settings accept; no sequence is built here.
 _NO_LENGTH: Final = 3
 
 
 class NewPiece(NamedTuple):
-    """A piece, its id, and what it was cut into before it was one."""
+    """A new piece, its id, and the old pieces that it was cut into before."""
 
     piece: str
     id: int
@@ -52,11 +52,11 @@ class Extended:
     """What `extend` did.
 
     Attributes:
-        output_dir: Where the extended vocabulary and model are.
+        output_dir: The directory of the extended vocabulary and model.
         placed: The new pieces, in the order given.
-        present: Pieces that were there before, and repetitions.
-        num_entries: Lines of the extended vocabulary.
-        source: The checkpoint that was read; None where none was given.
+        present: The given pieces that the vocabulary already had, and repetitions.
+        num_entries: The number of lines of the extended vocabulary.
+        source: The checkpoint that was read; None if none was given.
     """
 
     output_dir: Path
@@ -66,13 +66,13 @@ class Extended:
     source: Path | None
 
     def summary(self) -> str:
-        """Returns what was done, a line for each new piece."""
+        """Returns a report of what was done, with one line for each new piece."""
         lines = [
             f"{new.piece}: {new.id}, was {' '.join(new.old_pieces)}"
             for new in self.placed
         ]
         if self.present:
-            lines.append(f"there already: {' '.join(self.present)}")
+            lines.append(f"already present: {' '.join(self.present)}")
         model = "" if self.source is None else f"the model of {self.source}, "
         lines.append(
             f"wrote {self.output_dir}: {model}{self.num_entries:,} entries, "
@@ -82,11 +82,11 @@ class Extended:
 
 
 def extend(config: ExtendConfig) -> Extended:
-    """Gives new pieces to a vocabulary and, where one is given, to its model.
+    """Adds new pieces to a vocabulary and, if a checkpoint is given, to its model.
 
     The extended model is a folder of `vocab.txt`, `bert_config.json`, a TF1
-    checkpoint and, if the source has labels, `labels.json`. Optimizer state is left
-    out: it belongs to the weights as they were.
+    checkpoint and, if the source has labels, `labels.json`. Optimizer state is not
+    copied: it belongs to the weights as they were.
 
     Raises:
         InputError: A file cannot be read, a new piece can never occur, there are
@@ -112,7 +112,7 @@ def extend(config: ExtendConfig) -> Extended:
 
 
 def _require_empty(output_dir: Path) -> None:
-    # Hidden files may be what a killed run has left.
+    # Hidden files are allowed: a killed run may have left them.
     if output_dir.exists() and (
         not output_dir.is_dir()
         or any(not path.name.startswith(".") for path in output_dir.iterdir())
@@ -134,7 +134,7 @@ def _vocab_file(config: ExtendConfig) -> Path:
 
 
 def _new_pieces(add: str, tokenizer: FullTokenizer) -> tuple[list[str], list[str]]:
-    """Returns the pieces to add, and those that are in the vocabulary already."""
+    """Returns the pieces to add, and those that the vocabulary already has."""
     pieces: dict[str, None] = {}
     present = []
     for line, piece in _read_pieces(add):
@@ -148,10 +148,10 @@ def _new_pieces(add: str, tokenizer: FullTokenizer) -> tuple[list[str], list[str
 
 
 def _read_pieces(add: str) -> Iterator[tuple[int | None, str]]:
-    """Yields the pieces of a file with their lines, or those of the flag itself."""
+    """Yields the pieces of a file with line numbers, or those of the flag itself."""
     path = Path(add).expanduser()
-    # No piece has a slash or a full stop inside. Path.is_file raises where os.path
-    # says no: a long list of words is too long for a name.
+    # No piece has a slash or a full stop inside. A long list of pieces is too long for
+    # a file name: then Path.is_file raises, but os.path.isfile returns False.
     is_file = os.path.isfile(path) or "/" in add or bool(path.suffix)
     texts = files.read_text(path).split("\n") if is_file else add.split(",")
     pieces = [
@@ -163,7 +163,7 @@ def _read_pieces(add: str) -> Iterator[tuple[int | None, str]]:
 
 
 def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
-    """Says why the tokenizer can never produce `piece`; empty where it can."""
+    """Returns why the tokenizer can never produce `piece`; empty if it can."""
     word = piece.removeprefix(_CONTINUATION)
     if not word:
         return f"{piece!r} has no characters after the {_CONTINUATION}"
@@ -186,9 +186,9 @@ def place(
 
     Args:
         pieces: Pieces that the vocabulary lacks.
-        tokenizer: Of the vocabulary.
-        where: "unused" takes the `[unusedN]` entries, those with the lowest ids
-            first; "append" the ids after the last.
+        tokenizer: The tokenizer of the vocabulary.
+        where: "unused" replaces the `[unusedN]` entries with the lowest ids; "append"
+            adds entries after the last.
 
     Returns:
         The lines of the extended vocabulary, and the new pieces.
@@ -219,7 +219,7 @@ def place(
 
 
 def _lines(vocab_file: Path) -> list[str]:
-    """Returns the lines as they are, counted as `tokenization.load_vocab` does."""
+    """Returns the unchanged lines, split as `text.tokenization.load_vocab` does."""
     return vocab_file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
 
 
@@ -229,12 +229,12 @@ class _Cutter:
     def __init__(self, tokenizer: FullTokenizer) -> None:
         self._start = tokenizer.wordpiece_tokenizer
         inner = [piece for piece in tokenizer.vocab if piece.startswith(_CONTINUATION)]
-        # A tokenizer that finds a `##` piece also where a word starts.
+        # This tokenizer finds a `##` piece also at the start of a word.
         bare = {piece.removeprefix(_CONTINUATION): 0 for piece in inner}
         self._inside = WordpieceTokenizer({**bare, **dict.fromkeys(inner, 0)})
 
     def __call__(self, piece: str) -> tuple[str, ...]:
-        """Returns the pieces that `piece` was cut into; `[UNK]` where it was not."""
+        """Returns the pieces that `piece` was cut into; `[UNK]` if it could not be."""
         if not piece.startswith(_CONTINUATION):
             return tuple(token for token, _, _ in self._start.cut(piece))
         word = piece.removeprefix(_CONTINUATION)
@@ -250,7 +250,7 @@ def _write_model(
     vocab_text: str,
 ) -> None:
     """Writes the folder of the extended model, whole or not at all."""
-    assert config.init_checkpoint is not None, "the caller has looked"
+    assert config.init_checkpoint is not None, "the caller has checked"
     text = TextConfig(
         vocab_file=tokenizer.vocab_file,
         do_lower_case=tokenizer.basic_tokenizer.do_lower_case,
@@ -281,14 +281,14 @@ def extend_weights(
     """Returns the weights of a model whose vocabulary has new pieces.
 
     Args:
-        weights: TF1 name to float32 array in TF1 layout; they stay as they are.
-        placed: The new pieces. Ids may lie beyond the rows of the weights.
+        weights: TF1 name to float32 array in TF1 layout; not changed.
+        placed: The new pieces. Their ids may lie beyond the rows of the weights.
         vocab: The old vocabulary.
 
     Returns:
-        The same weights, except that the word embeddings `[vocab_size, hidden]` and,
-        where there is one, the bias of the masked language model `[vocab_size]` have
-        at each new id the mean of their rows of the old pieces.
+        The same weights, except for the word embeddings `[vocab_size, hidden]` and, if
+        the model has it, the bias of the masked language model `[vocab_size]`: their
+        row at each new id is the mean of the rows of the old pieces.
     """
     extended = dict(weights)
     for name in _BY_ENTRY:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learns a WordPiece vocabulary from text: `biobert vocab learn`.
 
-SentencePiece merges the most frequent pairs of characters (its `bpe` model); its
-pieces become WordPieces: `▁` marks the start of a word there, `##` the inside of one
-here. The tokenizer cuts a word into the longest pieces from left to right, and does
-not follow the order of the merges. Two things follow, both measured on biomedical
-text:
+SentencePiece merges the most frequent pairs of characters (its `bpe` model). Its pieces
+become WordPieces: SentencePiece marks the start of a word with `▁`, WordPiece marks
+the inside of a word with `##`. The tokenizer cuts a word into the longest pieces from
+left to right and does not follow the order of the merges. Two things follow, both
+measured on biomedical text:
 
-- Byte-pair merges suit that cutting, the unigram model does not: its pieces are made
-  to be chosen by their probabilities (8,000 entries, text not learnt from: 1.38 and
-  1.63 pieces per word).
-- Many merges are only steps on the way to longer ones and are never used. They are
-  left out and later merges take their place (1.36 pieces per word).
+- Byte-pair merges suit that cutting. The unigram model does not: its pieces are made to
+  be chosen by probability (8,000 entries, held-out text: 1.38 pieces per word with
+  merges, 1.63 with the unigram model).
+- Many merges are only steps towards longer ones and are never used. They are dropped,
+  and later merges take their place (1.36 pieces per word).
 """
 
 import dataclasses
@@ -40,9 +40,9 @@ SPECIAL: Final = (
 )
 CONTINUATION: Final = "##"
 _WORD_START: Final = "\u2581"
-# SentencePiece keeps these two characters for itself.
+# SentencePiece reserves these two characters.
 _RESERVED: Final = frozenset({_WORD_START, "\u2585"})
-# In characters. SentencePiece's own limit, 16, leaves out "immunohistochemistry".
+# In characters. SentencePiece's default, 16, excludes "immunohistochemistry".
 _MAX_PIECE_CHARS: Final = 32
 
 
@@ -51,12 +51,12 @@ class Learned:
     """What `learn` did.
 
     Attributes:
-        vocab_file: The vocabulary it wrote.
-        num_entries: Its lines.
-        num_single: Of them, single characters, with and without `##`.
-        num_words: Words of the text looked at, every occurrence counted.
-        num_distinct: Different words among them.
-        left_out: Characters too rare to have a piece, the most frequent first.
+        vocab_file: The vocabulary that was written.
+        num_entries: The number of its entries.
+        num_single: The number of entries of one character, with and without `##`.
+        num_words: The number of words of the text, counting every occurrence.
+        num_distinct: The number of different words.
+        left_out: Characters too rare to get a piece, the most frequent first.
     """
 
     vocab_file: Path
@@ -67,7 +67,7 @@ class Learned:
     left_out: tuple[str, ...]
 
     def summary(self) -> str:
-        """Returns what was done, in a few lines."""
+        """Returns a report of a few lines."""
         merged = self.num_entries - len(SPECIAL) - self.num_single
         lines = [
             f"looked at {self.num_words:,} words, {self.num_distinct:,} different",
@@ -83,7 +83,7 @@ class Learned:
 
 
 def learn(config: LearnConfig) -> Learned:
-    """Learns a vocabulary from a corpus; writes it whole or not at all.
+    """Learns a vocabulary from a corpus and writes it, whole or not at all.
 
     The same text, settings and version of SentencePiece give the same file.
 
@@ -113,9 +113,9 @@ def alphabet(words: Mapping[str, int], coverage: float) -> tuple[list[str], list
     """Divides the characters of `words` into those to cover and the rarest.
 
     Args:
-        words: Occurrences of each word.
-        coverage: Share of all characters to cover, (0, 1]; as few different ones as
-            reach it.
+        words: The number of occurrences of each word.
+        coverage: The share of all occurrences of characters to cover, in (0, 1], with
+            as few different characters as possible.
 
     Returns:
         Both lists, each with the most frequent character first.
@@ -132,15 +132,15 @@ def alphabet(words: Mapping[str, int], coverage: float) -> tuple[list[str], list
 
 
 def base_vocabulary(covered: Sequence[str], do_lower_case: bool) -> list[str]:
-    """Returns the entries that stand in a vocabulary whatever is learnt.
+    """Returns the entries that a vocabulary always has, whatever is learnt.
 
     Args:
-        covered: Characters of the text. Those of ASCII are added.
-        do_lower_case: Leaves out the upper-case letters of ASCII.
+        covered: Characters of the text. The printable ASCII characters are added.
+        do_lower_case: Whether to omit the upper-case letters of ASCII.
 
     Returns:
-        The special entries; every character; every character that can continue a
-        word with `##`. Punctuation and CJK characters always stand alone.
+        The special entries, every character, and with `##` every character that can
+        continue a word. Punctuation and CJK characters cannot: they are always words.
     """
     tokenizer = BasicTokenizer(do_lower_case)
     ascii_ = string.digits + string.ascii_letters + string.punctuation
@@ -153,12 +153,12 @@ def grow(base: Sequence[str], words: Mapping[str, int], vocab_size: int) -> list
     """Returns `base` and the merges of `words` that the tokenizer will use.
 
     Args:
-        base: Entries to begin with, every covered character among them.
-        words: Occurrences of each word.
-        vocab_size: Entries to return, exactly.
+        base: The first entries, which include every covered character.
+        words: The number of occurrences of each word.
+        vocab_size: The exact number of entries to return.
 
     Raises:
-        InputError: `base` is longer than that, or the words have too few parts.
+        InputError: `base` is longer than `vocab_size`, or the words have too few parts.
     """
     wanted = vocab_size - len(base)
     if wanted < 0:
@@ -195,15 +195,15 @@ def _merges(words: Mapping[str, int], size: int) -> list[str]:
     num_chars = len({char for word, _ in trainable for char in word})
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        # Words with their counts: what SentencePiece makes of sentences first of all.
+        # SentencePiece would first turn sentences into words with counts; skip that.
         sentence_iterator=_as_tsv(trainable),
         input_format="tsv",
         model_writer=model,
         model_type="bpe",
-        # One is <unk>, one the mark of a word's start.
+        # The two further entries are <unk> and the mark of a word's start.
         vocab_size=size + num_chars + 2,
         hard_vocab_limit=False,
-        # Not a character is changed, left out or kept apart: BasicTokenizer did that.
+        # Change, drop or separate no character: BasicTokenizer has done that.
         normalization_rule_name="identity",
         character_coverage=1.0,
         split_by_unicode_script=False,
@@ -219,13 +219,13 @@ def _merges(words: Mapping[str, int], size: int) -> list[str]:
 
 
 def _as_tsv(words: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """Yields `word<TAB>count`, in an order that no file decides."""
+    """Yields `word<TAB>count`, in an order independent of the order of the files."""
     for word, count in sorted(words, key=lambda item: (-item[1], item[0])):
         yield f"{word}\t{count}"
 
 
 def to_wordpiece(piece: str) -> str:
-    """Returns a SentencePiece as WordPiece writes it: `▁cell` `cell`, `s` `##s`."""
+    """Returns a SentencePiece as a WordPiece: `▁cell` becomes `cell`, `s` `##s`."""
     if piece.startswith(_WORD_START):
         return piece.removeprefix(_WORD_START)
     return CONTINUATION + piece
@@ -237,13 +237,13 @@ def _used(
     words: Mapping[str, int],
     vocab_size: int,
 ) -> list[str]:
-    """Returns `base` and the first of `pieces`, without those that no word uses.
+    """Returns `base` and the first of `pieces`, without pieces that no word uses.
 
     Args:
-        base: Entries that stay.
-        pieces: Candidates, best first, none of them in `base`.
-        words: What is cut; every character is in `base`.
-        vocab_size: Most entries to return.
+        base: The entries that are always kept.
+        pieces: The candidates, best first, none of them in `base`.
+        words: The words to cut; all their characters are in `base`.
+        vocab_size: The maximum number of entries to return.
     """
     useless: set[str] = set()
     while True:
@@ -251,7 +251,7 @@ def _used(
         taken = list(itertools.islice(useful, vocab_size - len(base)))
         tokenizer = WordpieceTokenizer(dict.fromkeys([*base, *taken], 0))
         used = {token for word in words for token, _, _ in tokenizer.cut(word)}
-        # Taking their places, later pieces may make others useless: until none is.
+        # The later pieces that replace unused ones may make others unused: repeat.
         if used.issuperset(taken):
             return [*base, *taken]
         useless.update(set(taken) - used)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well a vocabulary fits a text: `biobert vocab report`.
+"""Measures how well a vocabulary fits a text: `biobert vocab report`.
 
-A word is a chunk of `BasicTokenizer` with a letter or a digit in it; the rest are
-punctuation marks and symbols, nearly always one piece, which would flatter.
+A word is a chunk of `BasicTokenizer` with a letter or a digit in it. Other chunks are
+punctuation marks and symbols; nearly all are one piece and would flatter the figures.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import ReportConfig
 
-# Shorter words gain little as pieces of their own, and most are names of variables.
+# Shorter words save few pieces, and most of them are names of variables.
 _MIN_SUGGESTED_CHARS: Final = 3
 _MIN_SUGGESTED_COUNT: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CutWord:
-    """A word, its occurrences in the text and what the vocabulary makes of it."""
+    """A word, its number of occurrences, and the pieces the vocabulary cuts it into."""
 
     word: str
     count: int
@@ -33,27 +33,27 @@ class CutWord:
 
     @property
     def cost(self) -> int:
-        """Pieces that the text would save were this word one piece."""
+        """The number of pieces that the text would save if this word were one piece."""
         return self.count * (len(self.pieces) - 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a vocabulary makes of a text; every occurrence of a word counts.
+    """Statistics of a text cut with a vocabulary; every occurrence of a word counts.
 
     Attributes:
         vocab_file: The vocabulary.
-        do_lower_case: Whether text is lower-cased for it: it has no capitals.
-        num_entries: Its lines.
-        num_entries_used: Of them, pieces that the text is cut into.
-        num_words: Words of the text.
-        num_distinct_words: Different words of the text.
-        num_word_pieces: Pieces of all words; `[UNK]` counts as one.
-        num_whole_words: Words that are one piece, not `[UNK]`.
-        num_pieces: Pieces of the words and of everything else.
-        num_unknown: Of them, `[UNK]`.
-        most_split: Words with letters, those first that cost most pieces.
-        most_unknown: What becomes `[UNK]`, the most frequent first.
+        do_lower_case: Whether text is lower-cased, as the vocabulary has no capitals.
+        num_entries: The number of entries of the vocabulary.
+        num_entries_used: The number of entries that occur in the text.
+        num_words: The number of words of the text.
+        num_distinct_words: The number of different words.
+        num_word_pieces: The number of pieces of all words; `[UNK]` counts as one.
+        num_whole_words: The number of words that are one piece other than `[UNK]`.
+        num_pieces: The number of pieces of the words and all other chunks.
+        num_unknown: The number of pieces that are `[UNK]`.
+        most_split: Words with letters, those first that would save most pieces.
+        most_unknown: Chunks that become `[UNK]`, the most frequent first.
     """
 
     vocab_file: Path
@@ -71,21 +71,21 @@ class Report:
 
     @property
     def pieces_per_word(self) -> float:
-        """Mean pieces of a word, also called fertility."""
+        """The mean number of pieces of a word, also called fertility."""
         return self.num_word_pieces / self.num_words
 
     @property
     def whole_word_rate(self) -> float:
-        """Share of the words that are one piece, [0, 1]."""
+        """The share of the words that are one piece, in [0, 1]."""
         return self.num_whole_words / self.num_words
 
     @property
     def unknown_rate(self) -> float:
-        """Share of all pieces that are `[UNK]`, [0, 1]."""
+        """The share of all pieces that are `[UNK]`, in [0, 1]."""
         return self.num_unknown / self.num_pieces
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything, ready for JSON."""
+        """Returns all attributes and rates by name, ready for JSON."""
         return {
             **dataclasses.asdict(self),
             "vocab_file": str(self.vocab_file),
@@ -96,7 +96,7 @@ class Report:
 
 
 def report(config: ReportConfig) -> str:
-    """Measures vocabularies on a corpus; writes the files that are asked for.
+    """Measures vocabularies on a corpus and writes the files that are asked for.
 
     Returns:
         The report as text; see `as_text`.
@@ -130,7 +130,7 @@ def report(config: ReportConfig) -> str:
 
 
 def cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
-    """Cuts every word once, with the vocabulary of `tokenizer`."""
+    """Cuts every different word once, with the vocabulary of `tokenizer`."""
     cutter = tokenizer.wordpiece_tokenizer
     return [
         CutWord(word, count, tuple(token for token, _, _ in cutter.cut(word)))
@@ -139,13 +139,13 @@ def cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
 
 
 def measure(tokenizer: FullTokenizer, cut_words: Sequence[CutWord], top: int) -> Report:
-    """Sums up what a vocabulary makes of the words of a text.
+    """Computes the statistics of a text that is cut with a vocabulary.
 
     Args:
-        tokenizer: Cut the words.
+        tokenizer: The tokenizer that cut the words.
         cut_words: Every different chunk of the text, punctuation included; at least
-            one of them a word.
-        top: Words to list of each kind.
+            one of them is a word.
+        top: The number of words to list in `most_split` and in `most_unknown`.
     """
     words = [each for each in cut_words if is_word(each.word)]
     unknown = [each for each in cut_words if is_unknown(each)]
@@ -172,15 +172,15 @@ def measure(tokenizer: FullTokenizer, cut_words: Sequence[CutWord], top: int) ->
 
 
 def suggestions(cut_words: Iterable[CutWord], most: int) -> list[str]:
-    """Returns the words that would save a text most pieces as pieces of their own.
+    """Returns the words that would save most pieces if they became pieces.
 
-    Words that are `[UNK]` count as if they were two pieces: nothing shorter becomes
-    of them, but something known does. Left out are words without a letter, of less
-    than three characters, and those that occur once.
+    A word that is `[UNK]` counts as two pieces: a piece of its own would not shorten
+    the text, but make the word known. Words without a letter, of less than three
+    characters, or that occur once are excluded.
 
     Args:
         cut_words: Every different chunk of the text.
-        most: Words to return, fewer where there are not so many.
+        most: The maximum number of words to return.
     """
     candidates = [
         each
@@ -197,12 +197,12 @@ def suggestions(cut_words: Iterable[CutWord], most: int) -> list[str]:
 
 
 def is_word(chunk: str) -> bool:
-    """Says whether a chunk has a letter or a digit in it."""
+    """Returns whether a chunk has a letter or a digit in it."""
     return any(char.isalnum() for char in chunk)
 
 
 def is_unknown(cut_word: CutWord) -> bool:
-    """Says whether a word has become `[UNK]`."""
+    """Returns whether a word has become `[UNK]`."""
     return cut_word.pieces == (UNKNOWN,)
 
 
@@ -213,12 +213,12 @@ def _has_letter(chunk: str) -> bool:
 def _first(
     cut_words: Iterable[CutWord], most: int, worth: Callable[[CutWord], int]
 ) -> list[CutWord]:
-    """Returns the words that are worth most; among equals, in alphabetical order."""
+    """Returns the `most` words of highest `worth`; ties in alphabetical order."""
     return sorted(cut_words, key=lambda each: (-worth(each), each.word))[:most]
 
 
 def as_text(reports: Sequence[Report]) -> str:
-    """Returns a table with one column per vocabulary, and each one's lists."""
+    """Returns a table with one column per vocabulary, and the lists of each."""
     rows: list[tuple[str, Callable[[Report], str]]] = [
         ("lower-cased", lambda each: "yes" if each.do_lower_case else "no"),
         ("entries", lambda each: f"{each.num_entries:,}"),
@@ -243,7 +243,7 @@ def as_text(reports: Sequence[Report]) -> str:
 
 
 def _listed(title: str, cut_words: Sequence[CutWord]) -> list[str]:
-    """Returns a headed list of words; nothing where there are none."""
+    """Returns the lines of a list of words with its title; none if it is empty."""
     if not cut_words:
         return []
     rows = [

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a corpus and how often each occurs, as the tokenizer sees them.
+"""Counts the words of a sample of a corpus, as the tokenizer sees them.
 
 Reading order is data order:
-    files -> documents -> sentences -> a sample of them -> what stands between
-    spaces -> words (chunks of `BasicTokenizer`)
+    files -> documents -> sentences -> a sample of them -> tokens between spaces
+    -> words (chunks of `BasicTokenizer`)
 
-All counts are of the sample. Its memory is bounded by `max_sentences`, whatever the
-size of the corpus.
+All counts are of the sample. `max_sentences` bounds its memory, whatever the size of
+the corpus.
 """
 
 import logging
@@ -26,29 +26,29 @@ ItemT = TypeVar("ItemT")
 
 
 def read_tokens(config: SampleConfig) -> Counter[str]:
-    """Reads a corpus and counts what stands between its spaces.
+    """Reads a corpus and counts its tokens, the strings between spaces.
 
-    A damaged record is named in a warning and left out.
+    A damaged record is skipped; the log names it in a warning.
 
     Returns:
-        Occurrences in the sampled sentences. `count_words` makes words of them: the
-        tokenizer is slow, and the same token need not go through it twice.
+        The number of occurrences of each token in the sampled sentences. Pass it to
+        `count_words`: the tokenizer is slow and then cuts every token only once.
 
     Raises:
-        InputError: A glob matches no file, a file cannot be read, or there is no
-            document in them.
+        InputError: A glob matches no file, a file cannot be read, or no file has a
+            document.
     """
     chosen = sample(_sentences(config.input, config.corpus), config)
-    # BasicTokenizer splits at every white space, so also at every space: token by
-    # token it gives what it gives for the whole sentence.
+    # BasicTokenizer splits at all white space, so it cuts a sentence token by token as
+    # it would cut the whole.
     return Counter(token for sentence in chosen for token in sentence.split(" "))
 
 
 def sample(items: Iterable[ItemT], config: SampleConfig) -> list[ItemT]:
-    """Returns `max_sentences` of `items`, each with the same chance; or all.
+    """Returns a uniform random sample of `max_sentences` items; all if there are fewer.
 
-    This is reservoir sampling (algorithm R): one pass, and never more items held
-    than are returned.
+    This is reservoir sampling (algorithm R): it takes one pass and holds no more items
+    than it returns.
     """
     rng = random.Random(config.seed)
     kept: list[ItemT] = []
@@ -71,7 +71,7 @@ def count_words(tokens: Mapping[str, int], do_lower_case: bool) -> Counter[str]:
 
 
 def _sentences(patterns: str, config: CorpusConfig) -> Iterator[str]:
-    """Yields the sentences of a corpus, those that `biobert corpus` would write."""
+    """Yields the sentences of a corpus, as `biobert corpus` would write them."""
 
     def warn(skipped: Skipped) -> None:
         if skipped.is_damage:

@@ -99,7 +99,7 @@ def test_lines_that_are_no_text(tmp_path, monkeypatch):
             "byte 0xe9 is not UTF-8; convert the file to UTF-8",
             True,
         ),
-        (str(path), "line 3", "longer than 20 bytes: no sentence", True),
+        (str(path), "line 3", "longer than 20 bytes: not a sentence", True),
     ]
 
 

@@ -198,9 +198,9 @@ def test_xml_is_read_document_by_document(tmp_path):
         (">Aspirin</text>", ">aspirin</text>", 5, "document 10: mention 1 ('aspirin'"),
         ('"0" length="7"', '"-1" length="7"', 5, "not inside the text, which is 0-38"),
         ('"0" length="7"', '"0" length="-7"', 5, "empty or reversed span"),
-        ('"0" length="7"', '"0" length="x"', 5, "document number 1 is not as BioC"),
+        ('"0" length="7"', '"0" length="x"', 5, "document number 1 is not valid BioC"),
         ('"0" length="7"', '"0"', 5, "'length' is missing"),
-        ("<offset>0</offset>", "", 5, "document number 1 is not as BioC"),
+        ("<offset>0</offset>", "", 5, "document number 1 is not valid BioC"),
         ("<offset>0</offset>", "<offset>a</offset>", 5, "'a'"),
         ("<offset>0</offset>", f"<offset>{'9' * 5000}</offset>", 5, "4300 digits"),
         ('annotation id="1"', "annotation", 5, "an annotation has no id"),
@@ -222,7 +222,7 @@ def test_broken_xml(tmp_path, old, new, line, problem):
 
 
 def test_bytes_instead_of_characters_are_named(tmp_path):
-    with pytest.raises(InputError, match="it seems to count UTF-8 bytes"):
+    with pytest.raises(InputError, match="its offsets seem to count UTF-8 bytes"):
         load_xml(
             tmp_path,
             XML.replace('"12" length="3"', '"15" length="3"').replace(
@@ -439,25 +439,25 @@ ANNOTATION = ("documents", 0, "passages", 0, "annotations", 0)
         ("3", ":1: not BioC: want an object"),
         ({}, ":1: not BioC: want an object"),
         ({"documents": {}}, ":1: not BioC: want an object"),
-        ([{"documents": [3]}], "document number 1 is not as BioC"),
-        ([3], "document number 1 is not as BioC"),
-        ([{"id": 3}], "document number 1 is not as BioC has it: 'passages' is missing"),
+        ([{"documents": [3]}], "document number 1 is not valid BioC"),
+        ([3], "document number 1 is not valid BioC"),
+        ([{"id": 3}], "document number 1 is not valid BioC: 'passages' is missing"),
         ([OTHER, COLLECTION], ":1: collections beside documents in one list; not BioC"),
         (changed((*ANNOTATION, "id"), None), "an annotation has no id"),
         (
             changed((*ANNOTATION, "text"), "aspirin"),
             "document 10: mention 1 ('aspirin'",
         ),
-        (changed((*ANNOTATION, "text"), 5), "the text of annotation 1 is no string"),
-        (changed((*ANNOTATION, "infons"), [1]), "document number 1 is not as BioC"),
-        (changed((*ANNOTATION, "locations"), 5), "document number 1 is not as BioC"),
+        (changed((*ANNOTATION, "text"), 5), "the text of annotation 1 is not a string"),
+        (changed((*ANNOTATION, "infons"), [1]), "document number 1 is not valid BioC"),
+        (changed((*ANNOTATION, "locations"), 5), "document number 1 is not valid BioC"),
         (
             changed((*ANNOTATION, "locations", 0, "offset"), "0"),
             "an offset is '0', not",
         ),
         (changed((*ANNOTATION, "locations", 0, "length"), 7.0), "a length is 7.0, not"),
         (changed(("documents", 0, "passages", 0, "offset"), None), "an offset is None"),
-        (changed(("documents", 0, "passages", 0, "text"), 5), "is not as BioC"),
+        (changed(("documents", 0, "passages", 0, "text"), 5), "is not valid BioC"),
         (changed(("documents", 0, "passages"), None), "document number 1 is not"),
         (changed(("documents", 1), "passages"), "document number 2 is not"),
         (

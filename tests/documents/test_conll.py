@@ -147,7 +147,7 @@ def test_words_are_labelled_whole(tmp_path):
     assert notes == {"mentions widened to whole words": 1}
     text, notes = written(tmp_path, (loaded, [new(document, " ")]))
     assert "unhappy\tO\nend\tO\n" in text
-    assert notes == {"mentions without a word left out": 1}
+    assert notes == {"mentions without a word dropped": 1}
 
 
 def test_the_longest_wins_then_the_more_probable(tmp_path):
@@ -162,7 +162,7 @@ def test_the_longest_wins_then_the_more_probable(tmp_path):
     ]
     text, notes = written(tmp_path, (loaded, found))
     assert text == "-DOCSTART-\tO\n\na\tB-AB\nb\tI-AB\nc\tO\nd\tB-DE\ne\tI-DE\n\n"
-    assert notes == {"overlapping mentions left out": 3}
+    assert notes == {"overlapping mentions dropped": 3}
     touching = [new(document, "a b", "X"), new(document, "c", "X")]
     text, notes = written(tmp_path, (loaded, touching))
     assert "a\tB-X\nb\tI-X\nc\tB-X\nd\tO\n" in text
@@ -174,7 +174,7 @@ def test_relations_have_no_place(tmp_path):
     mention = Mention("M", "", ((0, 1),), "a")
     text, notes = written(tmp_path, (loaded, [mention, Relation("r", "M", "M")]))
     assert "a\tB\n" in text
-    assert notes == {"relations left out": 1}
+    assert notes == {"relations dropped": 1}
 
 
 # --- writing any other document ------------------------------------------------------

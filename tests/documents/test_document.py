@@ -87,8 +87,8 @@ def test_ids_are_unique():
 
 def test_other_units_are_recognised():
     # "heals" is at 14 in characters, 15 in UTF-16, 17 in bytes.
-    assert "it seems to count UTF-16 units" in problem((((15, 20),), "heals"))
-    assert "it seems to count UTF-8 bytes" in problem((((17, 22),), "heals"))
+    assert "its offsets seem to count UTF-16 units" in problem((((15, 20),), "heals"))
+    assert "its offsets seem to count UTF-8 bytes" in problem((((17, 22),), "heals"))
     assert "seems" not in problem((((16, 21),), "heals"))
 
 

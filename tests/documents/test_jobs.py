@@ -140,10 +140,20 @@ def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
         ("folder", "folder", "auto", "is the input; choose another output"),
         ("in.jsonl", "out", "text", "--output_format=text is read only; want one of"),
         ("in.jsonl", "out", "pubmed_xml", "is read only"),
-        ("a.txt", "out.txt", "auto", "say what to write, as in --output_format="),
+        (
+            "a.txt",
+            "out.txt",
+            "auto",
+            "name the format to write, as in --output_format=",
+        ),
         ("none", "out", "auto", "none: no such file"),
         ("folder", "out", "auto", "folder: holds no file that can be read"),
-        ("odd", "out", "auto", "odd: holds no file that can be read; the first: "),
+        (
+            "odd",
+            "out",
+            "auto",
+            "odd: holds no file that can be read; the first error: ",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path, source, output, to, message):
@@ -238,7 +248,7 @@ def test_names_that_meet(tmp_path):
     ]
     assert [one.id for one in read(tmp_path / "out" / "a.txt.json")] == ["a"]
     put(source, **{"a_txt_json": '{"documents": []}', "a_json": '{"documents": []}'})
-    with pytest.raises(InputError, match="is that of another file too; rename it"):
+    with pytest.raises(InputError, match="is also that of another file; rename it"):
         Run(source, tmp_path / "other", to="bioc_json")
 
 
@@ -350,6 +360,6 @@ def test_other_settings_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match="was written with other settings; choose"):
         Run(folder, tmp_path / "out", settings={"model": "b"})
     put(tmp_path, mine__a_txt="x")
-    with pytest.raises(InputError, match="holds files that are not of this command"):
+    with pytest.raises(InputError, match="holds files that this command did not write"):
         Run(folder, tmp_path / "mine")
     assert names(tmp_path / "mine") == ["a.txt"]

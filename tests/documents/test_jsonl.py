@@ -125,7 +125,7 @@ ENTITY = '{"start": 0, "end": 1, "type": "X"}'
         (
             f'{{"text": "a", "entities": [{ENTITY}], '
             '"relations": [{"type": "r", "first": "T1", "second": "T2"}]}',
-            "a relation names 'T2', which is no entity's id",
+            "a relation names 'T2', which is not an entity's id",
         ),
         (
             '{"text": "a", "entities": [{"type": "X", "end": 1}]}',

@@ -149,7 +149,7 @@ def test_what_is_told(tmp_path):
     behind = text[: end - 30].count("\n") + text[end:].split("{")[0].count("\n") + 1
     assert told == (
         f"{path}:{line}: not JSON: Invalid control character at; "
-        f"left out up to the next document, line {behind}"
+        f"skipped up to the next document, line {behind}"
     )
     with pytest.raises(InputError) as caught:
         list(formats.read(path, "bioc_json"))

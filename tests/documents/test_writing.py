@@ -127,7 +127,7 @@ def test_new_brat(tmp_path):
             "#4\tAnnotatorNotes R1\tprobability 0.750000\n"
         ),
     }
-    assert written.notes == {"concepts left out": 1}
+    assert written.notes == {"concepts dropped": 1}
     [again] = toys_read(path, "brat")
     assert [one.probability for one in again.mentions] == [0.987654, 0.5, 1.0, None]
     assert again.relations[0].probability == 0.75
@@ -214,8 +214,13 @@ def one_text(name, text):
         ("pubtator", "a|b", "a", "document 'a|b': PubTator cannot hold this id; give"),
         ("pubtator", "", "a", "document '': PubTator cannot hold this id"),
         ("pubtator", "a\nb", "a", "document 'a\\nb': PubTator cannot hold this id"),
-        ("brat", "x" * 201, "a", "its id is no name for a file; give a shorter one"),
-        ("brat", "", "a", "document '': its id is no name for a file"),
+        (
+            "brat",
+            "x" * 201,
+            "a",
+            "its id cannot be a file name; give one of 1 to 200 bytes",
+        ),
+        ("brat", "", "a", "document '': its id cannot be a file name"),
         *(
             (kind, "8", "a\ud83d", "document 8: U+D83D is half of a surrogate pair")
             for kind in sorted(formats.WRITTEN)
@@ -279,7 +284,7 @@ def test_relations_of_concepts(tmp_path):
     [loaded] = formats.read(path, "auto")
     for kind in ("jsonl", "brat", "bioc_xml", "bioc_json"):
         _, written = write(tmp_path / kind, kind, (loaded, []))
-        assert written.notes["relations of concepts left out"] == 1
+        assert written.notes["relations of concepts dropped"] == 1
     _, written = write(tmp_path, "pubtator", (loaded, []), is_merged=True)
     assert contents(tmp_path / "out") == contents(path)
 
@@ -288,7 +293,7 @@ def test_concepts_that_one_field_cannot_hold(tmp_path):
     two = [mention("COX-1", "G", concepts=("a|b", "c"))]
     for kind in ("pubtator", "bioc_xml", "bioc_json"):
         path, written = write(tmp_path / kind, kind, (Loaded(DOCUMENT), two))
-        assert written.notes["concepts left out"] == 1
+        assert written.notes["concepts dropped"] == 1
         assert toys_read(path, kind)[0].mentions[0].concepts == ()
 
 
@@ -443,7 +448,7 @@ def test_annotations_stand_in_their_sentence_or_the_document(tmp_path, kind):
 
 
 def test_a_frame_without_bad_documents(tmp_path):
-    """What stands around the documents stays whole, whichever of them is left out."""
+    """What stands around the documents stays whole, whichever of them is skipped."""
     good = '{"id": "%s", "passages": []}'
     for bad in range(4):
         parts = [good % i if i != bad else '{"id": "x"}' for i in range(4)]

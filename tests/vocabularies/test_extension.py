@@ -288,7 +288,7 @@ def test_present_ones_are_reported_and_left(model, tmp_path):
     assert done.present == ("a", "##b", "ab")
     assert done.summary().splitlines() == [
         "ab: 1, was a ##b",
-        "there already: a ##b ab",
+        "already present: a ##b ab",
         f"wrote {folder}: the model of {model}, 11 entries, 1 of them new",
     ]
 
