@@ -162,7 +162,7 @@ def test_placeholders_in_order(tmp_path):
         ("entities", "8\tT9\tGENE-Y\t0\t1\tX", "entities.tsv:9: document '8' has"),
         ("entities", "7\tT8\tGENE-Y\t0\t1\tβ", "entities.tsv:9: a second entity T8 of"),
         ("entities", "7\tT9\tGENE-X\t0\t1\tβ", "entities.tsv:9: entity type 'GENE-X'"),
-        ("entities", "7\tT9\tGENE-Y\t-1\t1\tβ", "entities.tsv:9: '-1', '1' are no o"),
+        ("entities", "7\tT9\tGENE-Y\t-1\t1\tβ", "entities.tsv:9: '-1', '1' are not o"),
         ("entities", "7\tT9\tGENE-Y\t0\t1\tX", "entities.tsv:9: document 7: men"),
         ("entities", "7\tT9\tGENE-Y\t0\t999\tX", r"entities.tsv:9: .* is not inside"),
         ("gold_standard", "7\tCPR:3\tArg1:T1", "standard.tsv:4: 3 columns; want PMID"),
