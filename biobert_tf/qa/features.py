@@ -164,7 +164,7 @@ class Featurizer:
         doc_stride: The number of pieces from the start of a window to the next start.
         max_query_length: Longest question, in pieces; the rest is cut off.
         windows_without_answer: Training windows that do not show their question's
-            answer. `skip` drops them. `keep` labels them `[CLS]`, as the original does,
+            answer. `skip` drops them. `keep` labels them `[CLS]`, as the original does
             though its comment says that it throws them away
             (run_qa.py:convert_examples_to_features).
     """
@@ -373,8 +373,8 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
 def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> range:
     """Narrows the pieces of the words that an answer touches to the answer itself.
 
-    An annotated answer may be a part of the words that it touches, such as "1895" of
-    "(1895-1943)." (run_qa.py:_improve_answer_span).
+    An annotated answer may be only a part of the words that it touches, such as
+    "1895" of "(1895-1943)." (run_qa.py:_improve_answer_span).
 
     Args:
         tokens: The pieces of the context.

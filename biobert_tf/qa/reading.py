@@ -211,7 +211,7 @@ def read_examples(
 def training_order(examples: Sequence[ExampleT], seed: int) -> list[ExampleT]:
     """Returns the examples shuffled; the original does so with seed 12345.
 
-    It shuffles before it cuts and numbers the windows (run_qa.py:main).
+    It shuffles before it cuts windows (run_qa.py:main), which numbers them.
     """
     shuffled = list(examples)
     random.Random(seed).shuffle(shuffled)
