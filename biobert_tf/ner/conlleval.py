@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts and reports phrases exactly as `conlleval.pl` (2004-01-26) does.
+"""Scores and reports phrases exactly as `conlleval.pl` (2004-01-26) does.
 
 The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 """
@@ -15,19 +15,19 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.text.labels import BOUNDARY, OUTSIDE, Label, Step, parse, steps
 
 Sentence = tuple[Sequence[str], Sequence[str]]
-"""The gold and the predicted label of every word."""
+"""The gold labels and the predicted labels of a sentence's words."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """What a report is made from; the mappings go from a type to its phrases.
+    """The counts that a report is made from.
 
     Attributes:
-        num_tokens: Words, sentence boundaries not counted.
-        num_correct_tags: Words whose predicted label is the gold one.
-        gold: Phrases in the gold labels, by type.
-        found: Phrases in the predicted labels, by type.
-        correct: Phrases in both, same type and same words, by type.
+        num_tokens: The number of words, without sentence boundaries.
+        num_correct_tags: The number of words whose predicted label is the gold one.
+        gold: The number of phrases in the gold labels, by type.
+        found: The number of phrases in the predicted labels, by type.
+        correct: The number of phrases in both (same type, same words), by type.
     """
 
     num_tokens: int
@@ -38,17 +38,17 @@ class Counts:
 
     @property
     def num_gold(self) -> int:
-        """Gold phrases of all types."""
+        """The number of gold phrases of all types."""
         return sum(self.gold.values())
 
     @property
     def num_found(self) -> int:
-        """Predicted phrases of all types."""
+        """The number of predicted phrases of all types."""
         return sum(self.found.values())
 
     @property
     def num_correct(self) -> int:
-        """Correctly predicted phrases of all types."""
+        """The number of correctly predicted phrases of all types."""
         return sum(self.correct.values())
 
 
@@ -81,18 +81,18 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
     """Counts the phrases of sentences, as if they stood in one file.
 
     Args:
-        sentences: Gold and predicted labels, equally many, of each sentence. An
-            empty sentence counts nothing.
+        sentences: The gold and predicted labels of each sentence, equally many. A
+            sentence may be empty.
 
     Raises:
-        ValueError: A sentence has more labels of one kind than of the other.
+        ValueError: A sentence's gold and predicted labels differ in number.
     """
     gold_column: list[Label] = []
     found_column: list[Label] = []
     num_boundaries = 0
     for number, (gold, predicted) in enumerate(sentences):
-        # The program takes a blank line for a word outside every phrase. None
-        # follows the last sentence: whether a phrase is open there can matter.
+        # conlleval.pl treats a blank line as a word outside every phrase. None is added
+        # behind the last sentence, since it matters whether a phrase is open there.
         if number:
             gold_column.append(OUTSIDE)
             found_column.append(OUTSIDE)
@@ -114,7 +114,7 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
 
 def _format_scores(num_gold: int, num_found: int, num_correct: int) -> str:
     """Formats precision, recall and F1 in percent (conlleval.pl:182-194, 211-220)."""
-    # The order of operations decides the last printed digit: 100 comes first.
+    # The order of operations decides the last printed digit, so 100 comes first.
     precision = 100 * num_correct / num_found if num_found else 0.0
     recall = 100 * num_correct / num_gold if num_gold else 0.0
     total = precision + recall
@@ -123,7 +123,7 @@ def _format_scores(num_gold: int, num_found: int, num_correct: int) -> str:
 
 
 def _listed_types(counts: Counts) -> list[str]:
-    """Returns the types in the order, and as often, as the program lists them."""
+    """Returns the types as conlleval.pl lists them: in its order, with repetitions."""
     listed = sorted(set(counts.gold) | set(counts.found))
     # PARITY(conlleval.pl:202): the test for a repeated type takes "" for "none yet",
     # so that untyped phrases are listed twice where both columns have some.
@@ -157,7 +157,7 @@ def format_report(counts: Counts) -> str:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    """Splits as Perl does: empty columns at the end are dropped."""
+    """Splits a line as Perl does: empty columns at the end are dropped."""
     columns = line.split(delimiter)
     while columns and not columns[-1]:
         columns.pop()
@@ -165,7 +165,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
-    """Yields the columns of every line, checked; none for a blank line."""
+    """Yields the columns of every line, checked; [] for a blank line."""
     lines = files.read_text(path).split("\n")
     if not lines[-1]:
         lines.pop()
@@ -194,13 +194,13 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
     r"""Reads the labels of a results file: `word ... gold predicted` on each line.
 
     A blank line, or a line whose first column is `-X-`, ends a sentence; two in a
-    row, or one at the start or end of the file, give an empty sentence. `\r\n` ends
-    a line as `\n` does, where the Perl program takes `\r` into the label.
+    row, or one at the start or end of the file, give an empty sentence. A line may end
+    in `\r\n`; the Perl program would make `\r` a part of the label.
 
     Args:
         path: A UTF-8 file such as `NER_result_conll.txt`.
-        delimiter: What separates columns, literally; `\t` spelt with a backslash,
-            as users of the Perl program type it in a shell, is a tab too.
+        delimiter: The text between columns, taken literally. A backslash and `t`, as
+            users of the Perl program type it in a shell, mean a tab.
 
     Raises:
         InputError: The file cannot be read, the delimiter is empty, or a line has
@@ -219,9 +219,9 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
 
 
 def report_file(path: Path, delimiter: str = " ") -> str:
-    """Returns what `conlleval.pl -d delimiter < path` prints.
+    """Returns the text that `conlleval.pl -d delimiter < path` prints.
 
     Raises:
-        InputError: As `read_sentences`.
+        InputError: The file or the delimiter is bad; see `read_sentences`.
     """
     return format_report(evaluate(read_sentences(path, delimiter)))

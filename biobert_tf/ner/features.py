@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences into records: windows for `fixed`, cuts and losses for the original.
+"""Turns sentences into records.
 
-Which piece stands for which word is kept as data beside the record; nothing is
-guessed from `##` afterwards.
+`fixed` shows a long sentence in several windows; `master` and `paper` cut it as the
+original does and may lose words. A record says which of its pieces stands for which
+word, so nothing is guessed from `##` afterwards.
 """
 
 import dataclasses
@@ -16,19 +17,20 @@ from biobert_tf.text.windows import cut_windows
 from biobert_tf.training.records import Features
 
 UNLABELLED: Final = -1
-"""Label id of a position that counts in no loss (`fixed` only)."""
+"""Label id of a position that the loss ignores (`fixed` only)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NerRecord:
-    """One row of model input and what it says about which sentence.
+    """One row of model input, and the words whose labels are read from it.
 
     Attributes:
         features: `input_ids`, `input_mask`, `segment_ids`, `label_ids`, each
             `max_seq_length` ints.
-        pieces: The word pieces of the row, `[CLS]` and `[SEP]` included.
+        pieces: The WordPieces of the row, `[CLS]` and `[SEP]` included.
         example: Index of the sentence.
-        words: `(word, position)` of every word this row decides.
+        words: A pair `(word, position)` for every word whose label is read from this
+            row: its index in the sentence, and its first piece's index in the row.
     """
 
     features: Features
@@ -47,10 +49,10 @@ class Featurizer:
     compat: Compat
 
     def featurize(self, index: int, example: NerExample) -> list[NerRecord]:
-        """Returns the records of one sentence; `index` is its number.
+        """Returns the records of the sentence with this index.
 
-        `fixed` decides every word exactly once. `master` cuts at `max_seq_length`
-        and decides what is left; `paper` also cuts every 30 words.
+        With `fixed`, every word is in the `words` of exactly one record. `master` drops
+        words beyond `max_seq_length`; `paper` also cuts every 30 words.
         """
         if self.compat == "fixed":
             return self._windows(index, example)
@@ -63,8 +65,8 @@ class Featurizer:
     def _windows(self, index: int, example: NerExample) -> list[NerRecord]:
         room = self.max_seq_length - 2
         unknown = ["[UNK]"]
-        # A word of control characters only has no piece; it still needs a label. A
-        # word longer than a window is shown by its beginning.
+        # A word of control characters only has no pieces but needs a label. A word
+        # longer than a window is shown by its beginning.
         pieces = [
             (self.tokenizer.tokenize(word) or unknown)[:room] for word in example.words
         ]
@@ -76,7 +78,7 @@ class Featurizer:
                 is_decided = word in window.decides
                 if is_decided:
                     words.append((word, len(row)))
-                # A label the training data does not have is learned as outside.
+                # A label that is not in the list counts as outside.
                 label = label_ids.get(example.labels[word], 0) if example.labels else 0
                 row += pieces[word]
                 row_labels += [label if is_decided else UNLABELLED]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entities of raw text inside a graph: what `run.annotate` finds, with bytes.
+"""Finds the entities of raw text inside a TensorFlow graph; offsets are bytes.
+
+The entities are those that `run.annotate` finds.
 
 Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
 L length, E entities, C labels.
@@ -28,13 +30,14 @@ from biobert_tf.training.served import Outputs, Served
 
 
 class _Labels(NamedTuple):
-    """What the labels of a model say, each `[C]`.
+    """The labels of a model in parts.
 
     Attributes:
-        names: As they are shown: those of words alone, others are outside.
-        tags: 0 outside, 1 begin, 2 inside.
-        types: Number of the type, from 0; -1 outside.
-        insides: Label that goes on with an entity of the type, -1 if there is none.
+        names: Label as shown, strings `[C]`; labels that words cannot have are `O`.
+        tags: 0 for outside, 1 for begin, 2 for inside; int32 `[C]`.
+        types: Index of the label's type, int32 `[C]`; -1 for outside.
+        insides: Id of the label that continues an entity, int32 `[types]`; -1 if there
+            is no such label.
     """
 
     names: tf.Tensor
@@ -44,7 +47,7 @@ class _Labels(NamedTuple):
 
 
 class NerGraph:
-    """Finds entities in strings."""
+    """Finds entities in texts given as string tensors."""
 
     def __init__(
         self,
@@ -56,10 +59,10 @@ class NerGraph:
         """Keeps its arguments as constants of a graph.
 
         Args:
-            model: With its weights.
-            tokenizer: That the model was trained with.
-            labels: What the model predicts; the position is the id.
-            max_seq_length: Most pieces of a window.
+            model: The model with its weights.
+            tokenizer: The tokenizer with which the model was trained.
+            labels: The labels that the model predicts; a label's index is its id.
+            max_seq_length: Most pieces of a window, `[CLS]` and `[SEP]` included.
         """
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
@@ -72,8 +75,8 @@ class NerGraph:
         """Returns the labels of pieces.
 
         Returns:
-            `labels`, strings `[batch, length]`, the most probable, and `probabilities`,
-            float32 `[batch, length, labels]`, of all in the order of the labels.
+            `labels`, the most probable labels, strings `[batch, length]`, and
+            `probabilities` of all labels, float32 `[batch, length, labels]`.
         """
         probabilities_BLC = tf.nn.softmax(self._model(batch, training=False)["logits"])
         ids_BL = tf.argmax(probabilities_BLC, -1)
@@ -89,9 +92,9 @@ class NerGraph:
             text: Strings `[batch]`, UTF-8, of any length.
 
         Returns:
-            Matrices, a row for every text, filled up with "", -1 or 0. Of its words:
+            Matrices with a row per text, padded with "", -1 or 0. A column per word:
             `words`, `starts` and `ends` (bytes), `labels`, `probabilities` (of the
-            label). Of its entities: `entities`, `entity_types`, `entity_starts`,
+            label). A column per entity: `entities`, `entity_types`, `entity_starts`,
             `entity_ends`, `entity_probabilities` (of exactly this entity).
         """
         found = graph_text.characters(text)
@@ -141,10 +144,10 @@ class NerGraph:
         return tf.gather_nd(scored["probabilities"], where_W2)
 
     def _whole(self, pieces: Pieces, num_words: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the pieces of every word, at least one, at most a row."""
+        """Returns the ids of each word's pieces: at least one, at most a window's."""
         ids = tf.RaggedTensor.from_value_rowids(pieces.ids, pieces.units, num_words)
         ids = ids.with_row_splits_dtype(tf.int32)
-        # A word of control characters only has no piece, and still has a label.
+        # A word of control characters only has no pieces but needs a label.
         lengths = tf.cast(ids.row_lengths() == 0, tf.int32)
         unknown = tf.fill([tf.reduce_sum(lengths)], self._vocab[UNKNOWN])
         unknowns = tf.RaggedTensor.from_row_lengths(unknown, lengths)
@@ -160,12 +163,13 @@ class NerGraph:
         chosen_W: tf.Tensor,
         probabilities_WC: tf.Tensor,
     ) -> Outputs:
-        """Returns the entities that the labels mean (`text.labels.chunks`)."""
+        """Returns the entities that the labels form (`text.labels.chunks`)."""
         tags_W = tf.gather(self._labels.tags, ids_W)
         types_W = tf.gather(self._labels.types, ids_W)
         is_new_text_W = previous(words.rows, NOTHING) != words.rows
         is_inside_W = tags_W > 0
-        # Also after a label of another type, and outside has one of its own.
+        # An inside label also begins an entity if the label before has another type;
+        # outside has the type -1.
         is_first_W = (tags_W == 1) | is_new_text_W
         is_first_W = is_inside_W & (
             is_first_W | (previous(types_W, NOTHING) != types_W)
@@ -175,7 +179,7 @@ class NerGraph:
         is_last_W = is_inside_W & ~following(goes_on_W, False)
         lasts_E = tf.cast(tf.where(is_last_W)[:, 0], tf.int32)
         rows_E = tf.gather(words.rows, firsts_E)
-        # Of the words of entities which one they belong to; others are of none.
+        # The index of the entity that a word belongs to, or NOTHING.
         entities_W = tf.where(is_inside_W, numbered(is_first_W), NOTHING)
         product_E = tf.math.unsorted_segment_prod(
             tf.cast(chosen_W, tf.float64), entities_W, tf.size(firsts_E)
@@ -203,7 +207,7 @@ class NerGraph:
         types_E: tf.Tensor,
         next_E: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns how probable it is that entities do not go on, float64 `[E]`."""
+        """Returns the probability that entities end where they do, float64 `[E]`."""
         inside_E = tf.gather(self._labels.insides, types_E)
         is_end_E = tf.gather(tf.concat([is_new_text_W, [True]], 0), next_E)
         is_sure_E = is_end_E | (inside_E == NOTHING)
@@ -218,12 +222,12 @@ class NerGraph:
 def _cut_out(
     text_B: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the strings that stand in rows of a batch, in bytes `[start, end)`."""
+    """Returns the bytes `[start, end)` of the given rows of a batch of texts."""
     return tf.strings.substr(tf.gather(text_B, rows), starts, ends - starts)
 
 
 def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
-    """Returns what labels mean, and the names of their types."""
+    """Returns the labels in parts, and the names of their types."""
     # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean outside
     # (run_ner.py:638-639 for [PAD]).
     shown = [label if label[0] in "BI" else OUTSIDE for label in labels]

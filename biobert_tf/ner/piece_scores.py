@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 
 class PieceScores(NamedTuple):
-    """Means over label ids, each in [0, 1]; `eval_precision`, `_recall` and `_f`."""
+    """The original's `eval_precision`, `eval_recall` and `eval_f`, each in [0, 1]."""
 
     precision: float
     recall: float
@@ -28,20 +28,21 @@ def macro_piece_scores(
 ) -> PieceScores:
     """Returns macro precision, recall and F1 over word pieces, each in [0, 1].
 
-    Not the score of the paper's tables, which counts entities
-    (`conlleval`): it is what `eval_results.txt` of the original holds
+    These are the scores in the original's `eval_results.txt`, not those of the paper's
+    tables, which count entities (`conlleval`). The definition is the original's
     (run_ner.py:437-449; tf_metrics.py:168-203). A score
     is computed for each positive label id and averaged without weights, so that F1
-    is the mean of two F1 values; a ratio of nothing is 0.
+    is the mean of two F1 values; a ratio with denominator 0 is 0.
 
     Args:
         label_ids: Gold label ids, integer, any shape, usually `[batch, length]`.
         predicted_ids: Predicted label ids, integer, same shape.
-        positive_ids: The label ids that are scored; B and I of the original's list.
-        num_labels: Label ids run from 0 to `num_labels - 1`.
+        positive_ids: The label ids to score; by default B and I of the original.
+        num_labels: The number of label ids, which count from 0.
 
     Raises:
-        ValueError: The shapes differ, an id is out of range, or no id is positive.
+        ValueError: The shapes differ, an id is out of range, or `positive_ids` is
+            empty.
     """
     # PARITY(run_ner.py:440-442): every position counts, also padding, so that a
     # B or I predicted there lowers precision. Mask before calling to leave it out.

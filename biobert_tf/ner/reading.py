@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NER files: one word per line with its label last, a blank line after a sentence.
+"""Reads NER files: one word per line, its label last, blank lines between sentences.
 
-Three readers, one per `--compat`: ours, and what the two versions of the original
-made of the same file.
+`--compat` chooses one of three ways to read a file: ours, or that of one of the two
+versions of the original.
 """
 
 import dataclasses
@@ -33,10 +33,10 @@ class NerExample:
     """A sentence.
 
     Attributes:
-        words: The words of the file, untouched.
-        labels: One per word; None where the file has none.
+        words: The words as the file has them.
+        labels: The label of each word; None if the file has no labels.
         line: 1-based line of the first word.
-        ends_blank: Whether a blank line follows.
+        ends_blank: Whether a blank line follows the sentence.
     """
 
     words: tuple[str, ...]
@@ -57,11 +57,11 @@ def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExa
     Columns are separated by any white space; the word is the first, the label the
     last. A file whose rows all have one column is unlabelled. `fixed` skips
     `-DOCSTART-` rows, checks every label, and turns IOB1 and IOBES labels into BIO
-    without changing an entity; `master` and `paper` know B, I and O.
+    without changing an entity; `master` and `paper` accept B, I and O only.
 
     Raises:
-        InputError: No such file, not UTF-8, no sentence in it, a row with one column
-            among labelled rows, a malformed label.
+        InputError: The file does not exist, is not UTF-8 or has no sentence; a row has
+            one column among labelled rows; or a label is malformed or missing.
     """
     sentences = list(_sentences(path, skips_document_start=compat == "fixed"))
     if not sentences:
@@ -86,7 +86,7 @@ def _sentences(
     """Yields the rows of every sentence, and whether a blank line ends it."""
     lines = files.read_text(path).split("\n")
     if not lines[-1]:
-        lines.pop()  # What follows a final newline is no line.
+        lines.pop()  # The final newline does not begin another line.
     rows: list[_Row] = []
     for number, line in enumerate(lines, start=1):
         columns = tuple(line.split())
@@ -119,7 +119,7 @@ def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]
             raise InputError.at(
                 path,
                 row.line,
-                f"label {label!r}: --compat={compat} knows B, I and O only, as the "
+                f"label {label!r}: --compat={compat} knows B, I and O only, like the "
                 "original; use --compat=fixed",
             )
     labels = [row.columns[-1] for row in rows]
@@ -127,11 +127,12 @@ def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]
 
 
 def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
-    """Returns the same entities in BIO: every entity begins with B, goes on with I.
+    """Returns the labels in BIO: an entity's first word is B, its others are I.
 
-    Which words form an entity is conlleval's reading (`I` after `O` begins one).
+    The entities are those that conlleval finds (`I` after `O` begins an entity).
     """
-    # conlleval takes an `S` for inside, and lets an `E` go on after the next `B`.
+    # S and E are replaced first: conlleval reads `S` as inside, and does not end an
+    # entity between `E` and `B`.
     iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     bio = [OUTSIDE] * len(labels)
     for chunk in chunks(iob):
@@ -145,7 +146,7 @@ def _label(tag: str, entity_type: str) -> str:
 
 
 def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...]:
-    """Returns the labels a model predicts; the position is the id.
+    """Returns the labels that a model predicts; a label's index is its id.
 
     `fixed`: O, then B and I of every type in the data, types sorted. Otherwise the
     original's seven (run_ner.py:192), which other programs' checkpoints expect.
@@ -162,14 +163,14 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
 
 
 def require_bio(labels: Sequence[str]) -> None:
-    """Rejects the labels of a model whose predictions could not be read.
+    """Checks that a model's labels are BIO, so that its predictions form entities.
 
     Args:
-        labels: Of a model trained here or elsewhere.
+        labels: The labels of a model trained here or elsewhere.
 
     Raises:
-        InputError: `O` is missing, or a label is neither `B` nor `I`, with or without
-            a type, nor one of the original's.
+        InputError: `O` is missing, or a label is not `O`, `B` or `I` (with or without a
+            type), nor one of the original's.
     """
     bad = [x for x in labels if not _BIO.fullmatch(x) and x not in _ORIGINAL_LABEL_LIST]
     if OUTSIDE not in labels or bad:
@@ -180,7 +181,7 @@ def require_bio(labels: Sequence[str]) -> None:
 
 
 def paper_chunks(example: NerExample) -> list[range]:
-    """Returns the word ranges the tag v20200409 makes of a sentence.
+    """Returns the word ranges into which the tag v20200409 cuts a sentence.
 
     PARITY(run_ner.py:152-179): at v20200409, while more than 30 words are left,
     the sentence is cut after the last gold `O` among the next 30, or after one word

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entity-level precision, recall and F1 of a test set, with their uncertainty."""
+"""Computes entity-level precision, recall and F1, with confidence intervals."""
 
 import collections
 import dataclasses
@@ -17,12 +17,12 @@ UNTYPED: Final = "MISC"
 
 @dataclasses.dataclass(frozen=True)
 class EntityScores(SampledScore):
-    """The score of all entities together, what it is made of, how sure it is.
+    """The score over all entities, with its parts and its intervals.
 
-    An entity is correct if it has the same words and the same type.
+    A predicted entity is correct if a gold entity has the same words and type.
 
     Attributes:
-        num_sentences: Sentences scored.
+        num_sentences: The number of sentences scored.
         by_type: The score of each entity type, sorted by name.
     """
 
@@ -30,7 +30,7 @@ class EntityScores(SampledScore):
     by_type: Mapping[str, Score]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything by name, ready for JSON."""
+        """Returns all fields by name, ready for JSON."""
         return {
             **super().to_dict(),
             "num_sentences": self.num_sentences,
@@ -63,18 +63,19 @@ def score(
 ) -> EntityScores:
     """Scores predicted word labels by exact match of entities.
 
-    The entities of a sentence are its `conlleval.chunks`; the counts are those of
+    The entities of a sentence are its `text.labels.chunks`. The counts equal those of
     `conlleval.evaluate`, except where labels such as an untyped `X` leave an entity
-    open. The intervals are those of `counts.estimate`, over sentences.
+    open. The intervals come from `common.counts.estimate`, over sentences.
 
     Args:
-        pairs: Gold and predicted labels, equally many, of each sentence; labels
-            such as `B-Disease`, or `B`, whose entities are reported as `UNTYPED`.
-        seed: Seeds the resampling; the same seed gives the same intervals.
-        num_resamples: Test sets to draw.
+        pairs: The gold and predicted labels of each sentence, equally many, such as
+            `B-Disease`, or `B`, whose entities are reported as `UNTYPED`.
+        seed: Seed of the resampling; the same seed gives the same intervals.
+        num_resamples: The number of test sets to draw.
 
     Raises:
-        ValueError: There is no sentence, or one whose labels are not equally many.
+        ValueError: There is no sentence, or a sentence's gold and predicted labels
+            differ in number.
     """
     totals: dict[str, np.ndarray] = {}
     sentence_counts: list[np.ndarray] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raw text into sentences of words, all with their places in the text."""
+"""Cuts raw text into sentences and words, with their offsets in the text."""
 
 import dataclasses
 import re
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from biobert_tf.documents.document import Passage
-from biobert_tf.text import sentences
-from biobert_tf.text import words as ner_words
+from biobert_tf.text import sentences, words
 
-# A line break alone may be one of a wrapped text; an empty line ends a sentence.
+# A single line break may only wrap the text; an empty line ends a sentence.
 _PARAGRAPH_END: Final = re.compile(r"(?:\r\n?+|[\n\x85\u2029])\s*?[\r\n\x85\u2029]\s*")
 
 
@@ -19,8 +18,8 @@ class RawSentence:
     """A sentence of raw text.
 
     Attributes:
-        words: See `text.words`.
-        offsets: Half-open character range in the text, of every word.
+        words: The words of the sentence; see `text.words`.
+        offsets: The half-open character range of every word.
     """
 
     words: tuple[str, ...]
@@ -30,14 +29,14 @@ class RawSentence:
 def cut(passage: Passage) -> Iterator[RawSentence]:
     """Yields the sentences of a passage that have a word.
 
-    Every character that is no white space is in one word of one sentence. Offsets count
-    from where those of the passage do.
+    Every character except white space is in one word of one sentence. Offsets count
+    from the start of the passage's document.
     """
     for start, end in _paragraphs(passage.text):
         paragraph = passage.text[start:end]
         begin = passage.offset + start
         for first, last in sentences.spans(paragraph):
-            places = ner_words.spans(paragraph[first:last])
+            places = words.spans(paragraph[first:last])
             if places:
                 shift = begin + first
                 yield RawSentence(

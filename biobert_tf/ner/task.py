@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named entity recognition: mark every word as the beginning or inside of an entity.
+"""Named entity recognition: labels words as the beginning or inside of an entity.
 
 Reading order is data order:
     tsv -> NerExample -> NerRecord -> logits -> NerPrediction -> precision, recall, F1
@@ -19,8 +19,7 @@ import tensorflow as tf
 from biobert_tf.common.settings import Compat
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.ner import conlleval, piece_scores
-from biobert_tf.ner import scores as entities
+from biobert_tf.ner import conlleval, piece_scores, scores
 from biobert_tf.ner.features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.ner.reading import OUTSIDE, NerExample
 from biobert_tf.ner.scores import UNTYPED
@@ -36,7 +35,7 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """A predicted entity: words `[start, end)`, and its probability, in [0, 1]."""
+    """A predicted entity: its words `[start, end)` and its probability, in [0, 1]."""
 
     type: str
     start: int
@@ -46,7 +45,7 @@ class Entity:
 
 @dataclasses.dataclass(frozen=True)
 class NerPrediction:
-    """What the model says of one sentence: a label per word, and the entities."""
+    """The prediction for one sentence: a label per word, and the entities."""
 
     labels: tuple[str, ...]
     entities: tuple[Entity, ...]
@@ -54,13 +53,13 @@ class NerPrediction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NerTask:
-    """Everything that makes a run a NER run; holds no mutable state.
+    """The task of a NER run; holds no mutable state.
 
     Attributes:
-        tokenizer: Words to pieces.
-        labels: What can be predicted; the position is the id.
-        max_seq_length: Pieces per record.
-        compat: Which behaviour; see `config.Compat`.
+        tokenizer: Cuts words into pieces.
+        labels: The labels that can be predicted; a label's index is its id.
+        max_seq_length: The number of pieces in a record.
+        compat: `fixed`, `master` or `paper`; see `common.settings.Compat`.
     """
 
     tokenizer: FullTokenizer
@@ -70,12 +69,12 @@ class NerTask:
 
     @property
     def name(self) -> str:
-        """Returns the name in the results."""
+        """Returns the name of the task in the results."""
         return "ner"
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack."""
+        """Returns the variables that a starting checkpoint may lack."""
         return ("output_weights", "output_bias")
 
     # --- text to records -------------------------------------------------------------
@@ -83,7 +82,7 @@ class NerTask:
     @property
     def specs(self) -> Specs:
         """Returns the original's features (run_ner.py:313-320)."""
-        # A padding row must count in no loss; masked rows of the original's loss do.
+        # The loss ignores padding rows; padding inside a row counts in the original's.
         padding = {"label_ids": UNLABELLED}
         return {
             name: FeatureSpec(self.max_seq_length, padding=padding.get(name, 0))
@@ -102,11 +101,11 @@ class NerTask:
         ]
 
     def counts(self, records: Iterable[NerRecord]) -> dict[str, int]:
-        """Returns nothing: how many records a sentence makes is told by both."""
+        """Returns no counts beyond the numbers of sentences and records."""
         return {}
 
     def shuffle_buffer(self, num_records: int) -> int:
-        """Returns among how many records the next of a training is drawn."""
+        """Returns the size of the training shuffle buffer, in records."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
 
     # --- records to numbers, on the device -------------------------------------------
@@ -127,13 +126,13 @@ class NerTask:
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """Returns what is minimised; nothing is reported beside it."""
+        """Returns the names of the losses: only the one that is minimised."""
         return ("loss",)
 
     def losses(
         self, batch: Batch, outputs: Outputs, totals: Batch
     ) -> dict[str, tf.Tensor]:
-        """Returns the cross-entropy in nats: `fixed` the mean over labelled words.
+        """Returns the cross-entropy in nats; for `fixed`, the mean over labelled words.
 
         PARITY(run_ner.py:382): `master` and `paper` sum over all positions of all
         rows, padding too, so that the loss grows with the batch and the length.
@@ -144,7 +143,10 @@ class NerTask:
         return {"loss": total / tf.maximum(totals["words"], 1.0)}
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns per row: `log_probs`, `label_ids`, `loss` (a sum) and `words`."""
+        """Returns, per row, `log_probs`, `label_ids`, the summed `loss`, and `words`.
+
+        `words` is the number of positions that count in the loss.
+        """
         return {
             "log_probs": tf.nn.log_softmax(outputs["logits"]),
             "label_ids": batch["label_ids"],
@@ -181,13 +183,13 @@ class NerTask:
         batches = [
             losses[i : i + batch_size].sum() for i in range(0, len(losses), batch_size)
         ]
-        scores = piece_scores.macro_piece_scores(
+        macro = piece_scores.macro_piece_scores(
             predictions["label_ids"], predictions["log_probs"].argmax(-1)
         )
         return {
-            "eval_precision": scores.precision,
-            "eval_recall": scores.recall,
-            "eval_f": scores.f,
+            "eval_precision": macro.precision,
+            "eval_recall": macro.recall,
+            "eval_f": macro.f,
             "loss": float(np.mean(batches)),
         }
 
@@ -197,12 +199,15 @@ class NerTask:
         records: Sequence[NerRecord],
         predictions: Mapping[str, Any],
     ) -> list[NerPrediction]:
-        """Returns a prediction for every word of every sentence.
+        """Returns the prediction for every sentence.
 
-        `log_probs` are those of the records, `[length, labels]` each.
+        A word that no record holds (`master` and `paper` may lose words) is outside
+        with probability 1.
 
-        A word that no record decides (only `master` and `paper` lose words) is
-        outside with probability 1.
+        Args:
+            examples: The sentences.
+            records: The records of all sentences.
+            predictions: `log_probs`, for each record `[length, labels]`.
         """
         outside = np.zeros(len(self.labels), np.float32)
         outside[self.labels.index(OUTSIDE)] = 1.0
@@ -231,9 +236,8 @@ class NerTask:
     ) -> float:
         """Returns the probability of exactly this entity, in [0, 1].
 
-        The labels of words are independent given the text, as the model has them: the
-        product of the probabilities of its labels, times that of the next word not
-        going on with it.
+        The model predicts the words' labels independently, so this is the product of
+        the probabilities of the entity's labels and of the next word not continuing it.
         """
         words = np.arange(chunk.start, chunk.end)
         probability = probs_WK[words, ids[words]].prod(dtype=np.float64)
@@ -247,22 +251,22 @@ class NerTask:
         examples: Sequence[NerExample],
         predictions: Sequence[NerPrediction],
         seed: int,
-    ) -> entities.EntityScores:
+    ) -> scores.EntityScores:
         """Returns entity-level precision, recall and F1 of labelled examples."""
         pairs = [
             (example.labels or (), prediction.labels)
             for example, prediction in zip(examples, predictions, strict=True)
         ]
-        return entities.score(pairs, seed=seed)
+        return scores.score(pairs, seed=seed)
 
     def is_labelled(self, examples: Sequence[NerExample]) -> bool:
-        """Says whether predictions for `examples` can be scored."""
+        """Returns whether predictions for `examples` can be scored."""
         return all(example.labels is not None for example in examples)
 
     def report(
         self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
     ) -> str:
-        """Returns what conlleval.pl prints of labelled examples, in percent."""
+        """Returns conlleval.pl's report on labelled examples, in percent."""
         pairs = [
             [list(map(self._printed, labels)) for labels in (e.labels or (), p.labels)]
             for e, p in zip(examples, predictions, strict=True)
@@ -277,9 +281,9 @@ class NerTask:
         predictions: Sequence[NerPrediction],
         arrays: Mapping[str, np.ndarray],
     ) -> dict[str, str | None]:
-        """Returns the text of every file a prediction writes, by file name.
+        """Returns the text of every file that a prediction writes, by file name.
 
-        Without gold labels there is no `NER_result_conll.txt`.
+        Without gold labels, `NER_result_conll.txt` is None.
         """
         is_labelled = self.is_labelled(examples)
         texts = {
@@ -337,7 +341,7 @@ class NerTask:
 def predictions_jsonl(
     examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
 ) -> str:
-    """Returns one JSON object per sentence: words, labels, entities, gold if known."""
+    """Returns a line of JSON per sentence: words, labels, entities, gold if known."""
     lines = []
     for example, prediction in zip(examples, predictions, strict=True):
         row: dict[str, Any] = {"words": example.words, "labels": prediction.labels}

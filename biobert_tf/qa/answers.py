@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of windows into the files of answers, whatever the type of question.
+"""Writes the answer files of a run from the model's scores, for any question type.
 
-predictions.json                         the answer to every passage
+predictions.json                         the answer from every passage
 nbest_predictions.json                   the best answers with their probabilities
-null_odds.json                           SQuAD 2: how sure it is that there is none
-BioASQform_BioASQ-answer.json            BioASQ: the submission, a question at a time
+null_odds.json                           SQuAD 2: the odds that there is no answer
+BioASQform_BioASQ-answer.json            BioASQ: the submission, one entry per question
 WithProb_BioASQform_BioASQ-answer.json   the same with scores
 """
 
@@ -31,22 +31,22 @@ _BIOASQ: Final = (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES)
 
 
 Batches = Iterable[Mapping[str, np.ndarray]]
-"""Outputs of a model, `[batch, ...]` per name, batch by batch."""
+"""The model's outputs batch by batch: arrays `[batch, ...]` by name."""
 
 
 class Answers(Protocol):
-    """Writes the answers of a model."""
+    """Writes the answer files of one question type."""
 
     def write(
         self, directory: Path, examples: Any, rows: Iterable[Any], batches: Batches
     ) -> None:
-        """Writes the answers to the questions of a file, whole or not at all.
+        """Writes the answers to the questions of a file; each file whole or not at all.
 
         Args:
             directory: Where the files go.
-            examples: The questions, a passage each.
-            rows: Their records.
-            batches: What the model says of the records, in order.
+            examples: One example per question and passage.
+            rows: The records of the examples, in order.
+            batches: The model's outputs for the records, in order.
 
         Raises:
             InputError: The directory cannot be written, or a score is not finite.
@@ -55,13 +55,13 @@ class Answers(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpanAnswers:
-    """Writes the answers of a model of spans.
+    """Writes the answers of a span model.
 
     Attributes:
-        question_type: What the questions are.
-        decoding: What counts as an answer.
-        lists: How many answers to a list question are given.
-        known: Ids of questions; see `bioasq_form.question_id`.
+        question_type: `squad`, `factoid` or `list`.
+        decoding: The settings that decide which spans are answers.
+        lists: The settings that decide how many answers a list question gets.
+        known: Known question ids; see `bioasq_form.question_id`.
     """
 
     question_type: QuestionType
@@ -80,8 +80,8 @@ class SpanAnswers:
 
         Args:
             directory: Where the files go.
-            examples: The questions, a passage each.
-            rows: Their windows.
+            examples: One example per question and passage.
+            rows: The windows of the examples, in order.
             batches: `start_logits` and `end_logits` of the windows, in order.
         """
         is_version_2 = self.decoding.version_2_with_negative
@@ -105,7 +105,7 @@ class SpanAnswers:
             _write(directory, bioasq_form.transform(nbest, self.known, make))
 
     def _entry(self, examples: Sequence[QaExample]) -> bioasq_form.MakeEntry:
-        """Returns what chooses from the answers to a question."""
+        """Returns the function that makes a question's entry from its answers."""
         if self.question_type == "factoid":
             return bioasq_form.factoid_entry
         questions = {
@@ -122,10 +122,10 @@ class SpanAnswers:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class YesNoAnswers:
-    """Writes the answers of a model of yes and no.
+    """Writes the answers of a yes/no model.
 
     Attributes:
-        known: Ids of questions; see `bioasq_form.question_id`.
+        known: Known question ids; see `bioasq_form.question_id`.
     """
 
     known: Collection[str]
@@ -141,8 +141,8 @@ class YesNoAnswers:
 
         Args:
             directory: Where the files go.
-            examples: The questions, a passage each.
-            rows: Their windows.
+            examples: One example per question and passage.
+            rows: The windows of the examples, in order.
             batches: `logits` of no and yes for the windows, in order.
         """
         answers = []
@@ -157,11 +157,11 @@ class YesNoAnswers:
 
 
 def of(settings: QaConfig, known: Collection[str]) -> Answers:
-    """Returns what writes the answers to questions of the type of a run.
+    """Returns the writer of answers for a run's question type.
 
     Args:
-        settings: Of the run.
-        known: Ids of questions; see `bioasq_form.question_id`.
+        settings: The settings of the run.
+        known: Known question ids; see `bioasq_form.question_id`.
     """
     if settings.question_type == "yesno":
         return YesNoAnswers(known=known)
@@ -187,7 +187,7 @@ def decoding_of(settings: QaConfig) -> DecodingSettings:
 def scored(
     rows: Iterable[QaFeatures], batches: Batches, *names: str
 ) -> Iterator[tuple[Any, ...]]:
-    """Yields every window with those of its scores that are named."""
+    """Yields every window followed by its values of the named outputs."""
     scores = (
         row
         for batch in batches
@@ -204,6 +204,6 @@ def _write(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None
 
 
 def _forget(directory: Path, *names: str) -> None:
-    """Removes what another prediction has left there and this one does not write."""
+    """Removes files of an earlier prediction that this one does not write."""
     for name in names:
         (directory / name).unlink(missing_ok=True)

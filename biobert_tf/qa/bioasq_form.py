@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded answers into the form of a BioASQ submission.
+"""Turns decoded answers into a BioASQ submission.
 
     {"questions": [{"type": "factoid", "id": "...", "ideal_answer": "Dummy",
                     "exact_answer": [["best answer"], ["second best"]]}]}
 
-A question of BioASQ comes with several passages. Each was answered on its own, under
-the question's id and a number: `<id>_001`, `<id>_002`. Here they become one answer.
+A BioASQ question comes with several passages. The model answers each passage on its
+own, under the question's id and a number: `<id>_001`, `<id>_002`. This module pools
+these answers into one entry per question.
 """
 
 import json
@@ -24,18 +25,18 @@ WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
 # What the original writes (transform_nbset2bioasqform.py:70, 77).
 MAX_FACTOID_ANSWERS: Final = 5
 MAX_SHOWN_ANSWERS: Final = 20
-# BioASQ's rules: an exact answer has at most so many characters, a list so many items.
+# BioASQ's limits on the length of an exact answer and on the number of list items.
 MAX_ANSWER_CHARS: Final = 100
 MAX_LIST_ITEMS: Final = 100
 
 Entry = dict[str, Any]
-"""One question of a submission; its keys are in the order of the original."""
+"""The entry of one question in a submission; its keys have the original's order."""
 
 NBest = Mapping[str, Sequence[Mapping[str, Any]]]
-"""What `nbest_predictions.json` holds: by id, objects with `text`, `probability`."""
+"""The content of `nbest_predictions.json`: by id, a list of `{text, probability}`."""
 
 MakeEntry = Callable[[str, Sequence[tuple[str, float]]], Entry]
-"""Makes the entry of a question of its id and what `pool` returns."""
+"""Makes a question's entry from its id and the answers that `pool` returns."""
 
 _SUB_ID: Final = re.compile(r"(.+)_[0-9]{3}", re.DOTALL)
 
@@ -43,14 +44,14 @@ _SUB_ID: Final = re.compile(r"(.+)_[0-9]{3}", re.DOTALL)
 def question_id(passage_id: str, known: Collection[str] = ()) -> str:
     """Returns the id of the question that a passage's id belongs to.
 
-    An id that ends in `_` and three digits is that of a passage, whatever stands
-    before; any other is a question with one passage. The original demands 24
-    characters before and drops the last 4 whatever they are.
+    An id that ends in `_` and three digits belongs to a passage, whatever stands
+    before. Any other id belongs to a question with one passage. The original requires
+    24 characters before the ending and drops the last 4 characters whatever they are.
 
     Args:
         passage_id: Id under which the passage was answered.
-        known: Ids of questions; one of these is taken whole, so that `trial_001` can
-            be the id of a question.
+        known: Known question ids. Each is kept whole, so that `trial_001` can be the
+            id of a question.
     """
     match = None if passage_id in known else _SUB_ID.fullmatch(passage_id)
     return match[1] if match else passage_id
@@ -59,11 +60,11 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
 def by_question(
     nbest: Mapping[str, Any], known: Collection[str] = ()
 ) -> dict[str, list[Any]]:
-    """Returns what is stored for the passages of each question, in the given order.
+    """Groups values by question; each question's values keep the given order.
 
     Args:
-        nbest: Anything by passage id: answers, yes/no scores.
-        known: As for `question_id`.
+        nbest: Values by passage id, such as answers or yes/no scores.
+        known: Known question ids; see `question_id`.
     """
     grouped: dict[str, list[Any]] = {}
     for passage_id, values in nbest.items():
@@ -74,19 +75,19 @@ def by_question(
 def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, float]]:
     """Returns the answers of a question with their scores, best first.
 
-    Probabilities of equal texts are summed over all passages. Each passage has its own
-    softmax, so that a sum can exceed 1.
+    The probabilities of equal texts are summed over all passages. Each passage has its
+    own softmax, so a sum can exceed 1.
 
     Args:
         passages: The n-best list of every passage.
 
     Returns:
-        Answers that differ in more than case, written as their most probable form.
-        The empty and those of more than 100 characters are dropped.
+        Pairs of answer and score. Answers that differ only in case are one, in its most
+        probable spelling. Empty answers and those over 100 characters are dropped.
     """
     answers = [answer for nbest in passages for answer in nbest]
-    # The order of the sums decides their last digit. Equal ones stay in the given
-    # order (pandas' sort, which the original uses, has none for more than 16).
+    # The order of summation decides the last digit. This sort is stable; pandas' sort,
+    # which the original uses, is not for more than 16 values.
     answers.sort(key=lambda answer: answer["probability"], reverse=True)
     forms: dict[str, str] = {}
     scores: dict[str, float] = {}
@@ -110,7 +111,7 @@ def factoid(id_: str, answers: Iterable[str]) -> Entry:
 
 
 def factoid_entry(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
-    """Returns the entry of a factoid question, of what `pool` returns."""
+    """Returns the entry of a factoid question from the answers of `pool`."""
     return factoid(id_, (text for text, _ in answers))
 
 
@@ -119,8 +120,8 @@ def list_question(id_: str, answers: Iterable[str]) -> Entry:
 
     Args:
         id_: Id of the question.
-        answers: The items decided for. Those that are empty, longer than 100 characters
-            or differ from one before in case alone are dropped; 100 are kept.
+        answers: The chosen items. An item is dropped if it is empty, has more than 100
+            characters or repeats an earlier one (in any case); 100 items are kept.
     """
     items: dict[str, str] = {}
     for text in answers:
@@ -135,12 +136,12 @@ def yes_no(id_: str, is_yes: bool) -> Entry:
 
 
 def submission(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Returns a submission, of questions of any types."""
+    """Returns a submission; its questions may be of several types."""
     return {"questions": list(entries)}
 
 
 def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
-    # The evaluator needs an ideal answer of every question, and does not score it.
+    # The evaluator requires an ideal answer for every question but does not score it.
     return {
         "type": type_,
         "id": id_,
@@ -158,12 +159,12 @@ def transform(
     """Returns the submission of questions answered by spans, and the same with scores.
 
     Args:
-        nbest: Answers by passage.
-        known: As for `question_id`.
-        make: Chooses from the pooled answers of a question.
+        nbest: The n-best answers by passage id.
+        known: Known question ids; see `question_id`.
+        make: Makes a question's entry from its pooled answers.
 
     Returns:
-        The submission. The other: 20 answers a question, as `[text, score]`.
+        The submission, and the same with up to 20 pairs `[text, score]` per question.
     """
     pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
     entries = {id_: make(id_, answers) for id_, answers in pooled.items()}
@@ -180,16 +181,16 @@ def transform(
 def transform_file(
     nbest_file: Path, output_dir: Path, known: Collection[str] = ()
 ) -> None:
-    """Writes the two files that BioASQ's factoid answers are read from.
+    """Writes the submission of factoid questions, and the same with scores.
 
     Args:
-        nbest_file: `nbest_predictions.json`.
+        nbest_file: The `nbest_predictions.json` of a prediction.
         output_dir: Where the two files go.
-        known: As for `question_id`.
+        known: Known question ids; see `question_id`.
 
     Raises:
-        InputError: The file is missing or is none of n-best answers, or the directory
-            cannot be written.
+        InputError: The file is missing or does not hold n-best answers, or the
+            directory cannot be written.
     """
     shown, with_probabilities = transform(read_nbest(nbest_file), known)
     write(output_dir / SUBMISSION, shown)
@@ -209,8 +210,8 @@ def read_nbest(path: Path) -> NBest:
     """Reads the n-best answers of every passage.
 
     Raises:
-        InputError: The file is missing or not JSON, or an entry is no list of answers
-            with a text and a probability; it names the question.
+        InputError: The file is missing or not JSON, or an entry is not a list of
+            answers with a text and a probability; the message names the question.
     """
     nbest = files.read_json(path)
     for id_, answers in nbest.items():

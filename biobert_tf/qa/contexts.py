@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the texts that a question is asked about, each with where it comes from."""
+"""Reads the texts in which a question's answer is sought, each with its source."""
 
 import dataclasses
 import logging
@@ -21,12 +21,12 @@ STANDARD_INPUT: Final = "-"
 
 @dataclasses.dataclass(frozen=True)
 class NamedText:
-    """A text to look for an answer in.
+    """A text and where it comes from.
 
     Attributes:
-        source: The file, or the article in it (`PMID:123`).
-        text: Of a text file, every character as it stands there, line ends included;
-            of an article, its title and paragraphs, joined by single spaces.
+        source: The path of the file, or the id of the article in it (`PMID:123`).
+        text: The whole of a text file, line ends included; for an article, its title
+            and paragraphs, joined by single spaces.
     """
 
     source: str
@@ -34,16 +34,16 @@ class NamedText:
 
 
 def read_contexts(patterns: str) -> Iterator[NamedText]:
-    """Yields the texts of files, in their order.
+    """Yields the texts of files, in the order of the files.
 
-    A file of PubMed or PMC is read article by article, a text file is one text.
+    A PubMed or PMC file gives one text per article; a text file is one text. A damaged
+    article is skipped, and the log says where it is and why.
 
     Args:
-        patterns: Comma-separated globs; `-` is text from standard input.
+        patterns: Comma-separated globs; `-` means text from standard input.
 
     Raises:
-        InputError: There is no such file, it cannot be read, or is not UTF-8. Articles
-            that are damaged are reported and left out.
+        InputError: A file does not exist, cannot be read, or is not UTF-8.
     """
     if patterns == STANDARD_INPUT:
         yield NamedText("standard input", _text(sys.stdin.buffer, "standard input"))
@@ -66,7 +66,7 @@ def _articles(path: Path) -> Iterator[NamedText]:
 def _report(skipped: Skipped) -> None:
     if skipped.is_damage:
         _LOG.warning(
-            "%s: %s is left out: %s", skipped.path, skipped.position, skipped.reason
+            "%s: %s is skipped: %s", skipped.path, skipped.position, skipped.reason
         )
 
 

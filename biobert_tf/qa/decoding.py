@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start and end scores of windows into ranked answers, in the words of the context.
+"""Turns start and end scores of windows into ranked answers, cut from the context.
 
 Reading order is data order:
     scores of a question's windows -> spans, best first -> texts -> n-best -> files
 
-Everything is as in dmis-lab/biobert's `write_predictions` (run_qa.py), to the last
-digit. Questions come one by one from an iterator: memory holds the windows of one.
+Results equal those of dmis-lab/biobert's `write_predictions` (run_qa.py) to the last
+digit. Questions come one by one from an iterator, so memory holds one's windows only.
 
 Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 """
@@ -36,22 +36,23 @@ _ENTRY: Final = ("text", "probability", "start_logit", "end_logit")
 NO_SPAN_ODDS: Final = 1_000_000.0
 """Null odds of a question without any valid span: above every sensible threshold.
 
-The original ends with an AttributeError there. The number is what its search for the
-lowest null score begins with; infinity is no JSON.
+The original fails with an AttributeError there. The number is the initial value of its
+search for the lowest null score; JSON has no infinity.
 """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DecodingSettings:
-    """What decides which spans are answers.
+    """The settings that decide which spans are answers.
 
     Attributes:
-        do_lower_case: As for the tokenizer that made the windows.
-        n_best_size: Starts and ends considered per window; answers kept per question.
+        do_lower_case: Whether the tokenizer that made the windows lower-cases.
+        n_best_size: The number of starts and ends considered per window, and of answers
+            kept per question.
         max_answer_length: Longest answer, in WordPieces.
         version_2_with_negative: Whether a question may have no answer (SQuAD 2).
-        null_score_diff_threshold: A question has none if its null score exceeds the
-            best answer's by more than this, in logits.
+        null_score_diff_threshold: A question gets no answer if its null score exceeds
+            the best answer's by more than this, in logits.
 
     """
 
@@ -62,7 +63,7 @@ class DecodingSettings:
     null_score_diff_threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses sizes with which no answer can be found."""
+        """Rejects sizes below 1, with which no answer could be found."""
         for name in ("n_best_size", "max_answer_length"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}={getattr(self, name)} must be at least 1")
@@ -73,8 +74,9 @@ class WindowScores(NamedTuple):
 
     Attributes:
         features: The window.
-        start_logits: Score of each position as an answer's first, float `[length]`.
-        end_logits: Likewise as its last.
+        start_logits: Score of each position as an answer's first piece, float
+            `[length]`.
+        end_logits: Score of each position as an answer's last piece, float `[length]`.
     """
 
     features: QaFeatures
@@ -87,12 +89,12 @@ class Answer:
     """One entry of an n-best list.
 
     Attributes:
-        text: The answer; "" says that there is none, "empty" that no span is valid.
-        probability: Softmax over the sums of the scores in the list, in [0, 1].
-        start_logit: Score of the first WordPiece.
-        end_logit: Score of the last one.
-        span: `context[start:end]` is the answer, but that `text` has one space
-            wherever white space is; None if `text` is not from the context.
+        text: The answer; "" means no answer, "empty" that no span is valid.
+        probability: Softmax over the list's sums of start and end scores, in [0, 1].
+        start_logit: Score of the answer's first WordPiece.
+        end_logit: Score of the answer's last WordPiece.
+        span: The answer's place `[start, end)` in the context, in characters; None if
+            `text` is not from the context. `text` has single spaces for white space.
     """
 
     text: str
@@ -104,13 +106,13 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What is known of a question.
+    """The prediction for one question.
 
     Attributes:
         qas_id: Id of the question.
-        text: The answer chosen; "" if there is none (v2 only).
+        text: The chosen answer; "" if there is none (v2 only).
         nbest: Answers, best first; at least one, no text twice.
-        null_odds: Null score minus that of the best answer, in logits; None unless v2.
+        null_odds: Null score minus the best answer's score, in logits; None unless v2.
     """
 
     qas_id: str
@@ -141,17 +143,17 @@ def decode(
     windows: Iterable[WindowScores],
     settings: DecodingSettings,
 ) -> Iterator[Prediction]:
-    """Yields the prediction of every example.
+    """Yields the prediction for every example.
 
     Args:
         examples: The questions; `example_index` of a window counts them from 0.
-        windows: Those of the first question, of the second and so on; an empty
-            context has none.
-        settings: What counts as an answer.
+        windows: The scored windows of the first question, then of the second and so
+            on; a question with an empty context has no window.
+        settings: The settings that decide which spans are answers.
 
     Raises:
-        InputError: A score is not finite; it names the question.
-        ValueError: Windows are out of order, or of no example.
+        InputError: A score is not finite; the message names the question.
+        ValueError: Windows are out of order, or belong to no example.
     """
     for example, own in window_scores.by_example(examples, windows):
         yield decode_question(example, own, settings)
@@ -160,10 +162,10 @@ def decode(
 def decode_question(
     example: QaExample, windows: Sequence[WindowScores], settings: DecodingSettings
 ) -> Prediction:
-    """Returns the prediction of one question from all of its windows.
+    """Returns the prediction for one question from all of its windows.
 
     Raises:
-        InputError: As `decode`.
+        InputError: A score is not finite; the message names the question.
     """
     null = _null_span(windows) if settings.version_2_with_negative else None
     spans = _ranked(_valid_spans(example.qas_id, windows, settings), null)
@@ -182,7 +184,7 @@ def decode_question(
 
 
 def _null_span(windows: Sequence[WindowScores]) -> _Span:
-    """Returns the null answer of the window that is the least sure of it."""
+    """Returns the null answer with the lowest score among the windows."""
     nulls = (
         _Span(i, 0, 0, float(window.start_logits[0]), float(window.end_logits[0]))
         for i, window in enumerate(windows)
@@ -217,15 +219,15 @@ def _valid_spans(
     w, s, e = np.nonzero(is_valid_WSE)
     start, end = start_WS[w, s], end_WE[w, e]
     columns = [w, start, end, start_WL[w, start], end_WL[w, end]]
-    # The original adds Python floats: sums of float32 would tie where these do not.
+    # The original adds Python floats (float64); sums of float32 could tie instead.
     return np.stack(columns, axis=1, dtype=np.float64)
 
 
 def _ranked(spans: np.ndarray, null: _Span | None) -> Iterator[_Span]:
-    """Yields the spans and the null answer, the highest sum of scores first."""
+    """Yields the spans and the null answer, highest score first."""
     if null is not None:
         spans = np.concatenate([spans, [null]])
-    # Of equal sums the first, and the null answer last.
+    # The sort is stable: equal scores keep their order, the null answer comes last.
     for i in np.argsort(-(spans[:, 3] + spans[:, 4]), kind="stable"):
         window, start, end, start_logit, end_logit = spans[i].tolist()
         yield _Span(int(window), int(start), int(end), start_logit, end_logit)
@@ -241,7 +243,7 @@ def _nbest(
     null: _Span | None,
     settings: DecodingSettings,
 ) -> tuple[Answer, ...]:
-    """Returns the first answers of different text, with their probabilities."""
+    """Returns the best answers with distinct texts, and their probabilities."""
     reader = _Reader(example, settings.do_lower_case)
     found: dict[str, tuple[_Span, tuple[int, int] | None]] = {}
     for span in spans:
@@ -270,11 +272,11 @@ class _Reader:
     def __init__(self, example: QaExample, do_lower_case: bool) -> None:
         self._words = example.doc_tokens
         self._offsets = example.doc_offsets
-        # The answers to a question share most of their words.
+        # Cached, because the answers to a question share most of their words.
         self._cut = functools.cache(BasicTokenizer(do_lower_case).tokenize)
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
-        """Returns the text of a span, and where in the context it stands."""
+        """Returns a span's text and its characters `[start, end)` in the context."""
         pieces = " ".join(features.tokens[span.start : span.end + 1])
         pieces = pieces.replace(" ##", "").replace("##", "")
         first = features.token_to_orig_map[span.start]
@@ -287,7 +289,7 @@ class _Reader:
         return original[start:end], place
 
     def _offset(self, word: int, position: int) -> int:
-        """Returns where in the context a character of `" ".join(words[word:])` is."""
+        """Returns the context offset of a `position` in `" ".join(words[word:])`."""
         while position >= len(self._words[word]):
             position -= len(self._words[word]) + 1
             word += 1
@@ -297,13 +299,13 @@ class _Reader:
 def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
     """Returns the part of the original words that the predicted pieces stand for.
 
-    The pieces `steve smith` out of `Steve Smith's` give `Steve Smith`. Where
-    characters cannot be aligned one to one, the answer is `original` as a whole.
+    For example, the pieces `steve smith` of `Steve Smith's` give `Steve Smith`. If the
+    characters cannot be aligned one to one, all of `original` is returned.
 
     Args:
-        predicted: Pieces put together to words, with single spaces.
-        original: The words of the context that they come from.
-        tokenizer: With the case of the one that made the pieces.
+        predicted: The pieces, joined to words with single spaces.
+        original: The words of the context from which the pieces come.
+        tokenizer: A tokenizer with the same casing as the one that made the pieces.
     """
     tokenized = " ".join(tokenizer.tokenize(original))
     start, end = _project(predicted, original, tokenized)
@@ -326,7 +328,7 @@ def _project(predicted: str, original: str, tokenized: str) -> tuple[int, int]:
 
 
 def _softmax(scores: Sequence[float]) -> list[float]:
-    """Returns the probabilities; summed one by one, as the original does."""
+    """Returns the softmax; it sums one by one, as the original does."""
     highest = max(scores)
     weights = [math.exp(score - highest) for score in scores]
     *_, total = itertools.accumulate(weights)
@@ -340,11 +342,11 @@ def _softmax(scores: Sequence[float]) -> list[float]:
 def prediction_files(
     output_dir: Path, version_2_with_negative: bool
 ) -> Iterator[Callable[[Prediction], None]]:
-    """Gives a function that writes one prediction, each question once.
+    """Opens the answer files; yields a function that writes one prediction to them.
 
     The files are `predictions.json`, `nbest_predictions.json` and, for v2,
-    `null_odds.json`. They are there once the block has succeeded, and none of them
-    otherwise. What is written is not kept in memory.
+    `null_odds.json`. They appear when the block succeeds; if it fails, none appears.
+    Predictions are not kept in memory; each question may be written once.
 
     Raises:
         InputError: The directory cannot be written.

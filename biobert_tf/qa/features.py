@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions into windows: `[CLS] question [SEP] part of the context [SEP]`.
+"""Turns questions into model input: `[CLS] question [SEP] part of the context [SEP]`.
 
-A context longer than a row is read in overlapping windows. Every piece of it belongs to
-the window where it has most context around it; only there may an answer begin.
+A context longer than a row is split into overlapping windows. Every piece belongs to
+the window that shows most context around it; an answer may begin only there.
 """
 
 import dataclasses
@@ -23,16 +23,17 @@ FIRST_UNIQUE_ID: Final = 1_000_000_000
 """PARITY(run_qa.py:321): windows are numbered from here."""
 
 _MAX_CACHED_WORDS: Final = 2**16
-# Questions on a context need not follow each other. These together are 55 MB at most.
+# Questions about one context need not follow each other, so short contexts are cached.
+# The cache takes 55 MB at most.
 _MAX_CACHED_CONTEXTS: Final = 2**12
 _MAX_WORDS_OF_CACHED: Final = 2**9
-# The windows of a training are many and large, so that not all of them are held for a
-# shuffle; the questions are in random order already.
+# Training windows are too many and too large to shuffle all of them in memory; their
+# questions are in random order already.
 _SHUFFLE_BUFFER: Final = 10_000
 # PARITY(run_qa.py:731): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
-_NO_ANSWER: Final = (0, 0)  # [CLS] stands for it.
+_NO_ANSWER: Final = (0, 0)  # The position of [CLS] means no answer.
 
 Label = tuple[int, int] | tuple[None, None]
 _Cut = tuple[tuple[str, ...], tuple[int, ...]]
@@ -40,25 +41,25 @@ _Cut = tuple[tuple[str, ...], tuple[int, ...]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class QaFeatures:
-    """One row of model input, and what it shows of which question.
+    """One window of a question: a row of model input.
 
     Arrays have a value for each of the `max_seq_length` positions.
 
     Attributes:
         unique_id: Number of the row, from `FIRST_UNIQUE_ID`.
-        example_index: Number of the question among those given, from 0.
-        doc_span_index: Number of the window among those of the question, from 0.
+        example_index: Index of the question among the examples, from 0.
+        doc_span_index: Index of the window among the question's windows, from 0.
         tokens: The pieces of the row, `[CLS]` and `[SEP]` included, no padding.
-        token_to_orig_map: int32; which of `doc_tokens` a piece is of, -1 where the row
-            shows no piece of the context.
+        token_to_orig_map: int32; index in `doc_tokens` of the word that a piece belongs
+            to, -1 for positions outside the context.
         token_is_max_context: bool; whether no other window shows the piece with more
-            context; False where the row shows no piece of the context.
+            context; False for positions outside the context.
         input_ids: int32; ids of the pieces, 0 for padding.
         input_mask: int32; 1 for pieces, 0 for padding.
         segment_ids: int32; 0 for the question and padding, 1 for the context.
-        start_position: Where the answer begins, 0 if the window does not hold it; None
-            if not for training.
-        end_position: Where the answer ends, inclusive; likewise.
+        start_position: Position of the answer's first piece, 0 if the window does not
+            hold the answer; None if the row is not for training.
+        end_position: Position of the answer's last piece; 0 or None likewise.
         is_impossible: Whether the file says that the context has no answer.
     """
 
@@ -77,9 +78,9 @@ class QaFeatures:
 
     @property
     def features(self) -> dict[str, Sequence[int]]:
-        """Returns the features of a record, with the original's names.
+        """Returns the record's features under the original's names.
 
-        One that is not for training has the positions too; they are 0.
+        A record that is not for training has answer positions of 0.
         """
         return {
             "unique_ids": [self.unique_id],
@@ -93,13 +94,13 @@ class QaFeatures:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Pieces:
-    """A context in pieces, cut once for all questions about it.
+    """The pieces of a context, made once for all questions about it.
 
     Attributes:
-        tokens: The pieces, P of them.
-        ids: Their ids, int32 `[P]`.
-        words: Which word each is of, int32 `[P]`.
-        ends: Pieces up to the end of every word, int32 `[words]`.
+        tokens: The pieces, P in number.
+        ids: Ids of the pieces, int32 `[P]`.
+        words: Index of the word that each piece belongs to, int32 `[P]`.
+        ends: The number of pieces up to the end of each word, int32 `[words]`.
     """
 
     tokens: list[str]
@@ -109,22 +110,22 @@ class _Pieces:
 
 
 class _Words(dict[str, _Cut]):
-    """Words in pieces with their ids; one is cut when it is first met.
+    """A cache of the pieces of words and their ids.
 
-    What the tokenizer itself remembers of a word has offsets too, which take half as
-    long again to make, and to find it, it has to clean the word first. Which words were
-    met last is not remembered: when the memory is full, it begins anew.
+    The tokenizer's own cache is slower: it makes offsets too, which takes half as long
+    again, and cleans a word before the look-up. This cache is emptied when it is full,
+    so it need not record which words were used last.
     """
 
     def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Knows no word."""
+        """Starts with an empty cache."""
         super().__init__()
         self._tokenizer = tokenizer
         # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
         self._cut_again = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_chunk)
 
     def __missing__(self, word: str) -> _Cut:
-        """Cuts a word by the two stages of the tokenizer."""
+        """Cuts a new word with the tokenizer's two stages and stores its pieces."""
         if len(self) >= _MAX_CACHED_WORDS:
             self.clear()
         pieces: tuple[str, ...] = ()
@@ -141,7 +142,7 @@ class _Words(dict[str, _Cut]):
         return tuple(pieces), tuple(self._tokenizer.convert_tokens_to_ids(pieces))
 
     def join(self, words: tuple[str, ...]) -> _Pieces:
-        """Returns a context in pieces."""
+        """Returns the pieces of a context, given its words."""
         found = list(map(self.__getitem__, words))
         pieces, ids = zip(*found, strict=True) if found else ((), ())
         lengths = np.fromiter(map(len, pieces), np.int32, len(words))
@@ -158,13 +159,14 @@ class Featurizer:
     """Turns questions into rows; holds no mutable state of its own.
 
     Attributes:
-        tokenizer: Words to pieces.
-        max_seq_length: Pieces per row.
-        doc_stride: Pieces from the start of a window to that of the next.
-        max_query_length: Pieces of a question; what is longer is cut off.
-        windows_without_answer: Of a question that has one, in training. `skip`: no
-            row. `keep`: a row whose answer is `[CLS]`, as the original, which says in
-            a comment that it throws them away (run_qa.py:417-427).
+        tokenizer: Cuts words into pieces.
+        max_seq_length: The number of pieces in a row.
+        doc_stride: The number of pieces from the start of a window to the next start.
+        max_query_length: Longest question, in pieces; the rest is cut off.
+        windows_without_answer: Training windows that do not show their question's
+            answer. `skip` drops them. `keep` labels them `[CLS]`, as the original does
+            though its comment says that it throws them away
+            (run_qa.py:417-427).
     """
 
     tokenizer: FullTokenizer
@@ -174,10 +176,10 @@ class Featurizer:
     windows_without_answer: Literal["skip", "keep"] = "skip"
 
     def __post_init__(self) -> None:
-        """Rejects lengths that leave no room for the context.
+        """Checks the lengths.
 
         Raises:
-            InputError: They do, or the windows would not move on.
+            InputError: They leave no room for the context, or the stride is below 1.
         """
         if self.max_query_length < 0 or (
             self.max_seq_length <= self.max_query_length + _NUM_SPECIAL
@@ -193,9 +195,9 @@ class Featurizer:
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
         """Yields the rows of all questions, in order.
 
-        No row is held, and of the contexts, one, and some short ones. Questions about
-        the same context cost less where they follow each other, or not much stands
-        between them. A context without pieces has no rows.
+        Rows are not kept. The pieces of the last context and of some short ones are, so
+        questions about one context are faster if they stand close together. A context
+        without pieces has no rows.
         """
         memory = _Words(self.tokenizer)
         join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(memory.join)
@@ -243,7 +245,7 @@ class Featurizer:
     def _columns(
         self, head_ids: np.ndarray, pieces: _Pieces, shown: slice, is_max: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Returns the arrays of a row, by the names `QaFeatures` gives them."""
+        """Returns the arrays of a row, by attribute of `QaFeatures`."""
         start = len(head_ids)
         end = start + len(is_max)
         ids, mask, segments, words = np.zeros((4, self.max_seq_length), np.int32)
@@ -265,7 +267,7 @@ class Featurizer:
         }
 
     def _answer_pieces(self, example: QaExample, pieces: _Pieces) -> range | None:
-        """Returns which pieces of the context are the answer; None if it has none."""
+        """Returns the answer's pieces of the context; None if there is no answer."""
         first, last = example.start_position, example.end_position
         if first is None or last is None or example.is_impossible:
             return None
@@ -277,20 +279,20 @@ class Featurizer:
     def _label(
         self, example: QaExample, answer: range | None, span: range, offset: int
     ) -> Label | None:
-        """Returns where the answer stands in a row; None if the row is not wanted.
+        """Returns the answer's position in a row; None if the row is to be skipped.
 
         Args:
             example: The question.
-            answer: Pieces of the context.
-            span: Pieces of the context that the row shows.
-            offset: Position in the row of the first of them.
+            answer: The answer's pieces of the context.
+            span: The pieces of the context that the row shows.
+            offset: Position in the row of the first shown piece of the context.
         """
         if answer is None:
             return (None, None) if example.start_position is None else _NO_ANSWER
         is_kept = self.windows_without_answer == "keep"
         is_shown = span.start <= answer.start and answer.stop <= span.stop
-        # A word of control characters alone has no piece. The original then learns an
-        # answer that ends before it begins.
+        # A word of control characters alone has no pieces. The original then trains on
+        # an answer that ends before it begins.
         if is_shown and (answer or is_kept):
             shift = offset - span.start
             return answer.start + shift, answer.stop - 1 + shift
@@ -298,13 +300,13 @@ class Featurizer:
 
 
 class Windows:
-    """The rows of questions, made anew whenever they are read: none is kept."""
+    """The rows of questions, made again at every iteration; none is kept."""
 
     def __init__(self, featurizer: Featurizer, examples: Sequence[QaExample]) -> None:
-        """Makes nothing yet.
+        """Stores the arguments; rows are made on iteration.
 
         Args:
-            featurizer: Says how long a row is, and much more.
+            featurizer: Turns the questions into rows.
             examples: The questions.
         """
         self._featurizer = featurizer
@@ -320,7 +322,7 @@ class Windows:
         self._num_rows = num_rows
 
     def __len__(self) -> int:
-        """Returns the number of rows; makes them if nobody has read them yet."""
+        """Returns the number of rows; iterates once if they are not yet counted."""
         if self._num_rows is None:
             for _ in self:
                 pass
@@ -329,20 +331,20 @@ class Windows:
 
 
 def shuffle_buffer(num_rows: int, compat: Literal["fixed", "master"]) -> int:
-    """Returns among how many rows the next of a training is drawn."""
+    """Returns the size of the training shuffle buffer, in rows."""
     if compat == "master":
         return _ORIGINAL_SHUFFLE_BUFFER
     return min(num_rows, _SHUFFLE_BUFFER)
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
-    """Returns which pieces of a context each of its windows shows.
+    """Returns the pieces of a context that each of its windows shows.
 
     Args:
-        num_pieces: Pieces of the context.
-        room: Most pieces of it in a window.
-        doc_stride: Pieces from the start of a window to that of the next; the windows
-            do not overlap where it is `room` or more.
+        num_pieces: The number of pieces in the context.
+        room: Most pieces of the context in one window.
+        doc_stride: The number of pieces from the start of a window to the next start;
+            with `room` or more the windows do not overlap.
     """
     stride = min(room, doc_stride)
     num_strides = max(0, math.ceil((num_pieces - room) / stride))
@@ -351,16 +353,16 @@ def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
 
 
 def max_context_spans(spans: Sequence[range]) -> np.ndarray:
-    """Returns for every piece the window that shows most context around it.
+    """Returns the window that shows most context around a piece, for every piece.
 
     That is the window with the largest `min(left, right) + 0.01 * length`, in pieces;
     the earlier one in a tie (run_qa.py:520-554).
 
     Args:
-        spans: The pieces each window shows; together all pieces from 0.
+        spans: The pieces that each window shows; together they cover all pieces.
 
     Returns:
-        Index of a window, int `[pieces]`.
+        Index of the window for each piece, int `[pieces]`.
     """
     num_pieces = spans[-1].stop if spans else 0
     if len(spans) == 1:
@@ -369,18 +371,18 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
 
 
 def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> range:
-    """Returns which pieces inside the words of an answer are the answer alone.
+    """Narrows the pieces of the words that an answer touches to the answer itself.
 
-    The annotated answer is characters, which may be a part of the words they touch:
+    An annotated answer may be only a part of the words that it touches, such as
     "1895" of "(1895-1943)." (run_qa.py:483-517).
 
     Args:
-        tokens: Pieces of the context.
-        words: Those of the words that the answer touches.
-        answer: Pieces of the text of the answer.
+        tokens: The pieces of the context.
+        words: The range of the pieces of the words that the answer touches.
+        answer: The pieces of the answer's text.
 
     Returns:
-        The first place in `words` where the answer stands; `words` if it does not.
+        The first range in `words` with the answer's pieces; `words` if there is none.
     """
     for start in range(words.start, words.stop - len(answer) + 1):
         if answer and tokens[start : start + len(answer)] == answer:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers to questions inside a graph: those of `decoding`, with bytes.
+"""Answers questions inside a TensorFlow graph, as `decoding` does; offsets are bytes.
 
-The answer is where the model found it. Where that place cannot be told from the
-pieces, it is all words that they touch, as in training (`decoding.get_final_text`).
-A difference is left: that function takes the first place among these words where the
-same pieces stand.
+An answer is cut from the context at the place where the model found it. If the pieces
+cannot be aligned with the text, the answer is all words that they touch
+(`decoding.get_final_text`). One difference remains: that function takes the first place
+among these words that has the same pieces.
 
 Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts and
-ends, A answers of all questions, N best answers.
+ends, A answers to all questions, N best answers.
 """
 
 from typing import NamedTuple
@@ -38,10 +38,10 @@ class _Spans(NamedTuple):
     """Answers in the order of the questions, best first, vectors `[A]`.
 
     Attributes:
-        rows: Question, int32.
-        starts: Byte of the context, int32; -1 for no answer.
-        ends: Byte behind it, likewise.
-        scores: Sums of logits, float64.
+        rows: Index of the question, int32.
+        starts: First byte of the answer in the context, int32; -1 for no answer.
+        ends: Byte behind the answer's last, int32; -1 for no answer.
+        scores: Sums of start and end logits, float64.
     """
 
     rows: tf.Tensor
@@ -55,7 +55,7 @@ class _Spans(NamedTuple):
 
 
 class QaGraph:
-    """Finds answers in strings."""
+    """Answers questions given as string tensors."""
 
     def __init__(
         self,
@@ -78,19 +78,19 @@ class QaGraph:
         return self._model(batch, training=False)
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
-        """Returns where contexts answer questions.
+        """Returns the answers that contexts give to questions.
 
         Args:
             question: Strings `[batch]`, UTF-8.
-            context: Likewise, of any length.
+            context: Strings `[batch]`, UTF-8, of any length.
 
         Returns:
             `answer`, its bytes `start` and `end` in the context, and `probability`,
-            all `[batch]`; "", -1 and 0 where no span can be an answer. The best of
-            different text, best first: `answers`, `starts`, `ends` and
-            `probabilities`, `[batch, best]`, filled up likewise. If the model knows
-            questions without answer, `null_odds` `[batch]`, in logits; then "" with
-            bytes of -1 among the best says that there is none.
+            all `[batch]`; "", -1, -1 and 0 where no span can be an answer. The best
+            answers with distinct texts, best first: `answers`, `starts`, `ends` and
+            `probabilities`, `[batch, best]`, padded with the same values. If the model
+            was trained with unanswerable questions, `null_odds` `[batch]`, in logits;
+            then an answer "" at bytes -1 means that there is none.
         """
         contexts = self._reader.contexts(context)
         windows, ids, segments = self._reader.windows(question, contexts)
@@ -119,7 +119,7 @@ class QaGraph:
     # --- scores to spans -------------------------------------------------------------
 
     def _spans(self, contexts: Contexts, windows: Windows, scored: Outputs) -> _Spans:
-        """Returns all spans that can be answers, in the order of the training."""
+        """Returns all spans that can be answers, in the order of `decoding`."""
         size = min(self._settings.n_best_size, self._settings.max_seq_length)
         start_KS, starts_KS = tf.math.top_k(scored["start_logits"], size)
         end_KS, ends_KS = tf.math.top_k(scored["end_logits"], size)
@@ -135,7 +135,7 @@ class QaGraph:
         from_A2, to_A2 = where_A3[:, :2], tf.gather(where_A3, [0, 2], axis=1)
         first_A, last_A = tf.gather_nd(first_KS, from_A2), tf.gather_nd(last_KS, to_A2)
         starts_A, ends_A = self._places(contexts, first_A, last_A)
-        # Sums of float32 would tie where those of the training do not.
+        # `decoding` adds float64; sums of float32 could tie instead.
         scores_A = tf.cast(tf.gather_nd(start_KS, from_A2), tf.float64)
         scores_A += tf.cast(tf.gather_nd(end_KS, to_A2), tf.float64)
         rows_A = tf.gather(windows.rows, where_A3[:, 0])
@@ -144,14 +144,14 @@ class QaGraph:
     def _places(
         self, contexts: Contexts, first_A: tf.Tensor, last_A: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the bytes of answers, given their pieces."""
+        """Returns the first bytes of answers and the bytes behind them."""
         is_unknown_P = tf.cast(contexts.ids == self._vocab[UNKNOWN], tf.int32)
         unknown_P1 = tf.concat([[0], tf.cumsum(is_unknown_P)], 0)
         has_unknown_A = tf.gather(unknown_P1, first_A) != tf.gather(
             unknown_P1, last_A + 1
         )
         word_A, last_word_A = (tf.gather(contexts.words, p) for p in (first_A, last_A))
-        # As many characters as letters: they are taken for the same.
+        # With as many characters as letters, the two are taken to be aligned.
         is_aligned_A = tf.gather(contexts.surplus, word_A) == tf.gather(
             contexts.surplus, last_word_A + 1
         )
@@ -173,7 +173,7 @@ class QaGraph:
     def _null_scores(
         self, windows: Windows, scored: Outputs, num_rows: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the score of no answer, the least of the windows, float64 `[B]`."""
+        """Returns the null score of questions, the windows' lowest, float64 `[B]`."""
         scores_K = tf.add_n(
             [
                 tf.cast(scored[name][:, 0], tf.float64)
@@ -181,13 +181,13 @@ class QaGraph:
             ]
         )
         least_B = tf.math.unsorted_segment_min(scores_K, windows.rows, num_rows)
-        # A question without windows.
+        # A question without windows has a null score of 0.
         return tf.where(least_B == tf.float64.max, tf.zeros_like(least_B), least_B)
 
     # --- spans to answers ------------------------------------------------------------
 
     def _nbest(self, context: tf.Tensor, spans: _Spans) -> tuple[_Spans, tf.Tensor]:
-        """Returns the best spans of different text, and these texts."""
+        """Returns the best spans with distinct texts, and these texts."""
         spans = spans.take(tf.argsort(-spans.scores, stable=True))
         spans = spans.take(tf.argsort(spans.rows, stable=True))
         sizes_A = tf.maximum(spans.ends - spans.starts, 0)
@@ -203,7 +203,7 @@ class QaGraph:
         spans, texts_A = spans.take(firsts), tf.gather(texts_A, firsts)
         begins_A = tf.searchsorted(spans.rows, spans.rows)
         is_best_A = tf.range(tf.size(firsts)) - begins_A < self._settings.n_best_size
-        # No answer is always among them.
+        # The null answer is always kept.
         kept = tf.where(is_best_A | (spans.starts == NOTHING))[:, 0]
         return spans.take(kept), tf.gather(texts_A, kept)
 
@@ -238,7 +238,7 @@ class QaGraph:
             outputs["null_odds"] = tf.cast(odds_B, tf.float32)
             has_none_B = odds_B > self._settings.null_score_diff_threshold
             chosen_A = is_null_A == tf.gather(has_none_B, best.rows)
-        # The best of those that are left stands first in its row.
+        # The first column holds the best of the remaining answers.
         rows = tf.boolean_mask(best.rows, chosen_A)
         for name, values in columns.items():
             matrix = padded(rows, tf.boolean_mask(values, chosen_A), num_rows)
@@ -247,7 +247,7 @@ class QaGraph:
 
 
 def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
-    """Returns the first value of every row, or the filling if no row has any."""
+    """Returns the first value of every row; the padding value if there is no column."""
     filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[matrix_BN.dtype]
     return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions and contexts as windows inside a graph: those of `features`.
+"""Cuts questions and contexts into windows inside a graph, as `features` does.
 
 Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, K
 windows, S best starts and ends.
@@ -21,12 +21,12 @@ from biobert_tf.text.tokenization import FullTokenizer
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowSettings:
-    """What decides which windows are read.
+    """The settings that decide how windows are cut.
 
     Attributes:
-        max_seq_length: Pieces of a window, question included.
-        doc_stride: Pieces from the start of a window to that of the next.
-        max_query_length: Pieces of a question; what is longer is cut off.
+        max_seq_length: The number of pieces in a window, question included.
+        doc_stride: The number of pieces from the start of a window to the next start.
+        max_query_length: Longest question, in pieces; the rest is cut off.
     """
 
     max_seq_length: int
@@ -35,11 +35,11 @@ class WindowSettings:
 
     @classmethod
     def of(cls, settings: QaConfig, max_seq_length: int) -> Self:
-        """Returns the settings of a training.
+        """Returns the settings with which a model was trained.
 
         Args:
             settings: The settings of the training.
-            max_seq_length: The most WordPieces of a window.
+            max_seq_length: The number of pieces in a window.
         """
         own = {field.name for field in dataclasses.fields(cls)} - {"max_seq_length"}
         values = {name: getattr(settings, name) for name in own}
@@ -48,10 +48,11 @@ class WindowSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QaSettings(WindowSettings):
-    """What decides which windows are read and which spans are answers.
+    """The settings that decide how windows are cut and which spans are answers.
 
     Attributes:
-        n_best_size: Starts and ends considered per window; answers per question.
+        n_best_size: The number of starts and ends considered per window, and of answers
+            per question.
         max_answer_length: Longest answer, in pieces.
         version_2_with_negative: Whether a question may have no answer.
         null_score_diff_threshold: See `decoding.DecodingSettings`.
@@ -64,18 +65,18 @@ class QaSettings(WindowSettings):
 
 
 class Contexts(NamedTuple):
-    """The pieces of contexts, vectors int32 `[P]`, and more.
+    """The pieces of contexts (vectors int32 `[P]`) and the words they belong to.
 
     Attributes:
-        ids: In the vocabulary.
-        starts: Byte where each begins.
-        ends: Byte behind each.
-        words: Word each is of.
-        of_words: The words.
-        surplus: Characters of the words before each word that are not letters for
-            the tokenizer, letters it adds counting against them; int32 `[W + 1]`.
-        splits: First piece of every context, and their
-            number, int32 `[B + 1]`.
+        ids: Vocabulary id of each piece.
+        starts: First byte of each piece.
+        ends: Byte behind each piece.
+        words: Index of the word that each piece belongs to.
+        of_words: The words of the contexts.
+        surplus: The words' characters minus the tokenizer's letters, counted over all
+            words before each word, int32 `[W + 1]`.
+        splits: Index of the first piece of every context, then the number of pieces,
+            int32 `[B + 1]`.
     """
 
     ids: tf.Tensor
@@ -91,10 +92,10 @@ class Windows(NamedTuple):
     """The windows of contexts, vectors int32 `[K]`.
 
     Attributes:
-        rows: Question of each.
-        starts: First piece of the contexts that it shows.
-        ends: Piece behind the last.
-        offsets: Position in the window of the first.
+        rows: Index of the question.
+        starts: Index of the first piece of the contexts that the window shows.
+        ends: Index behind the last piece that the window shows.
+        offsets: Position in the window of the first piece of the context.
     """
 
     rows: tf.Tensor
@@ -104,7 +105,7 @@ class Windows(NamedTuple):
 
 
 class QaReader:
-    """Cuts questions and contexts."""
+    """Cuts questions and contexts into windows."""
 
     def __init__(self, tokenizer: FullTokenizer, settings: WindowSettings) -> None:
         """Keeps its arguments as constants of a graph.
@@ -112,7 +113,7 @@ class QaReader:
         Raises:
             InputError: The settings leave no room for a context.
         """
-        # It is the one that refuses lengths.
+        # The featurizer checks the lengths.
         Featurizer(
             tokenizer=tokenizer,
             max_seq_length=settings.max_seq_length,
@@ -147,7 +148,7 @@ class QaReader:
     def windows(
         self, question: tf.Tensor, contexts: Contexts
     ) -> tuple[Windows, tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns the windows (`features.doc_spans`), their pieces and segments."""
+        """Returns the windows (`features.doc_spans`), their piece and segment ids."""
         pieces = self._tokenizer(text.characters(question))
         query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
         query = query[:, : self._settings.max_query_length]
@@ -177,12 +178,12 @@ class QaReader:
 
 
 def _counts(units: tf.Tensor, num_units: tf.Tensor) -> tf.Tensor:
-    """Returns how often each unit occurs, int32."""
+    """Returns the number of occurrences of each unit, int32."""
     return tf.math.unsorted_segment_sum(tf.ones_like(units), units, num_units)
 
 
 def is_shown(windows: Windows, pieces_KS: tf.Tensor) -> tf.Tensor:
-    """Says whether pieces are among those of their windows, `[K, S]`."""
+    """Returns whether windows show their pieces, bool `[K, S]`."""
     starts_K1, ends_K1 = windows.starts[:, tf.newaxis], windows.ends[:, tf.newaxis]
     return (pieces_KS >= starts_K1) & (pieces_KS < ends_K1)
 
@@ -190,7 +191,7 @@ def is_shown(windows: Windows, pieces_KS: tf.Tensor) -> tf.Tensor:
 def is_owner(
     windows: Windows, pieces_KS: tf.Tensor, num_pieces: tf.Tensor
 ) -> tf.Tensor:
-    """Says whether no other window shows pieces with more context around them.
+    """Returns whether no other window shows a piece with more context, bool `[K, S]`.
 
     See `features.max_context_spans`.
     """

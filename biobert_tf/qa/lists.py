@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which answers to a list question are submitted.
+"""Chooses the answers to submit for a list question.
 
-A model scores spans one by one and does not say how many there are. Now and then the
-question does: "Which two drugs are included in the Harvoni pill?"
+A model scores spans one by one and does not say how many to submit. Some questions name
+the number: "Which two drugs are included in the Harvoni pill?" For the others, all
+answers above a threshold are submitted.
 
-The idea, and the threshold, are those of dmis-lab/bioasq-biobert
-(transform_n2b_list.py). It takes any number among the first five words, and never an
-answer below the threshold but one; it drops every answer that ends in a bracket or a
-sign, which 15 of the 799 names in the gold lists of BioASQ 4b and 5b do.
+The idea and the threshold are those of dmis-lab/bioasq-biobert
+(transform_n2b_list.py). That program takes any number among the first five words and
+submits at most one answer below the threshold. It also drops every answer that ends in
+a bracket or a sign; 15 of the 799 names in the gold lists of BioASQ 4b and 5b do.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import Final
 from biobert_tf.common.settings import at_least, setting
 
 _NO_ANSWER: Final = "empty"
-"""What decoding writes where no span is valid."""
+"""The text that decoding writes where no span is valid."""
 
 _SEPARATORS: Final = ".,;:/-"
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
@@ -34,7 +35,7 @@ _ONES: Final = _words(
     "fifteen sixteen seventeen eighteen nineteen twenty"
 )
 _NUMBERS: Final = {word: number for number, word in enumerate(_ONES, start=1)}
-# What medicine calls syndromes of so many signs.
+# Medicine's words for a syndrome with a given number of signs.
 _GROUPS: Final = {
     "triad": 3,
     "trilogy": 3,
@@ -43,7 +44,8 @@ _GROUPS: Final = {
     "pentad": 5,
     "pentalogy": 5,
 }
-# "What is associated with the triad" asks for something else than its parts.
+# "List the components of the triad" asks for _PARTS of a group; "What is associated
+# with the triad" does not: words of _RELATIONS lead outside the group.
 _PARTS: Final = _words(
     "abnormalities anomalies aspects characteristics components criteria defects "
     "elements features findings manifestations members parts signs symptoms"
@@ -67,7 +69,7 @@ _MODIFIER: Final = (
 _NUMBER: Final = re.compile(
     rf"(?:(?P<request>{_REQUEST})|\b(?:which|what|who))(?:\s+{_MODIFIER})*"
     rf"\s+(?P<number>[1-9][0-9]?|100|{'|'.join(_ONES)})"
-    # A word follows, or nothing: not "5-HT", "2.5", "3%", "10, 20 or 30".
+    # A word or nothing must follow, which excludes "5-HT", "2.5", "3%", "10, 20 or 30".
     r"(?:\s+(?P<next>[^\W\d_]+)|\s*[?.!]?\s*$)",
     re.IGNORECASE,
 )
@@ -76,7 +78,7 @@ _GROUP: Final = re.compile(
     rf"(?P<between>[^.?!]*?)\s(?P<group>{'|'.join(_GROUPS)})\b",
     re.IGNORECASE,
 )
-# After a number these tell that it does not count what is asked for.
+# A number before one of these words does not count the answers.
 _NO_COUNT: Final = _words(
     # one or more, 2 to 5
     "and or to "
@@ -92,20 +94,21 @@ _NO_COUNT: Final = _words(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ListSettings:
-    """What decides how many answers to a list question are submitted."""
+    """The settings that decide how many answers to a list question are submitted."""
 
     list_threshold: float = setting(
         0.42,
         "Submit the answers to a list question whose scores, summed over its passages, "
-        "are above this.",
+        "exceed this.",
     )
     use_number: bool = setting(
         True,
-        "Submit as many as a list question names, if it does, whatever they score.",
+        "If a list question names a number, submit that many answers, whatever their "
+        "scores.",
     )
 
     def __post_init__(self) -> None:
-        """Refuses a threshold that is no score."""
+        """Rejects a negative threshold."""
         at_least(self, list_threshold=0)
 
 
@@ -114,14 +117,14 @@ def list_answers(
 ) -> list[str]:
     """Returns the answers to submit, best first; at least one if there is any.
 
-    Answers that are cut short, `TP53 (p53` or `TP53,`, are left out, and of "TP53 and
-    MDM2", "TP53" and "MDM2" the first, whose parts are answers too.
+    Truncated answers, such as `TP53 (p53` or `TP53,`, are dropped. So is "TP53 and
+    MDM2" if "TP53" and "MDM2" are answers too.
 
     Args:
-        answers: Those of all passages with their scores, best first, as
-            `bioasq_form.pool` gives them.
-        question: Its text.
-        settings: How many to take.
+        answers: The answers from all passages with their scores, best first, as
+            `bioasq_form.pool` returns them.
+        question: The text of the question.
+        settings: The settings that decide how many answers to take.
     """
     whole = [answer for answer in answers if is_whole(answer[0])] or answers[:1]
     texts = [text for text, _ in whole]
@@ -137,10 +140,10 @@ def list_answers(
 
 
 def is_whole(text: str) -> bool:
-    """Returns whether a text can be the name of something.
+    """Returns whether a text can be a complete name.
 
-    It cannot with brackets that do not pair, or with a separator at its end. A bracket
-    or another sign may end it: `prostaglandin I(2)`, `CD4+`, `8%`.
+    A text with unpaired brackets or a separator at its end cannot. A paired bracket or
+    another sign may end it: `prostaglandin I(2)`, `CD4+`, `8%`.
     """
     text = text.strip()
     return text not in ("", _NO_ANSWER) and text[-1] not in _SEPARATORS and _pairs(text)
@@ -158,7 +161,7 @@ def _pairs(text: str) -> bool:
 
 
 def _without_joint(texts: Iterable[str]) -> list[str]:
-    """Returns the texts without those that join others of them."""
+    """Drops the texts that only join other ones, such as "A and B" with "A" and "B"."""
     texts = list(texts)
     known = {text.lower() for text in texts}
     return [
@@ -169,15 +172,15 @@ def _without_joint(texts: Iterable[str]) -> list[str]:
 
 
 def number_named(question: str) -> int | None:
-    """Returns how many answers a question asks for; None if it does not say.
+    """Returns the number of answers that a question asks for; None if it names none.
 
-    The number has to stand where the question says what it asks for: "list 3 features",
+    The number must stand where the question says what it asks for: "list 3 features",
     "which are the two most common", "composed of which two drugs". Numbers that are
-    part of a name, a date or a measure stand elsewhere. A triad has three members.
+    part of a name, a date or a measure stand elsewhere. A triad counts as three.
     """
     for match in _NUMBER.finditer(question):
         number, following = match["number"].lower(), (match["next"] or "").lower()
-        # "Name one drug" asks for one; "which one is", "one of the" need not.
+        # "Name one drug" asks for one; "which one is" and "one of the" may not.
         is_vague = number in ("1", "one") and (
             not match["request"] or following == "of"
         )
@@ -190,7 +193,7 @@ def number_named(question: str) -> int | None:
 
 
 def _asks_for_members(words: list[str]) -> bool:
-    """Returns whether words before a group do not lead to something outside of it."""
+    """Returns whether a question asks for a group's members, by the words before it."""
     if "of" in words:
         before = words[: words.index("of")]
         if not before or before[-1] not in _PARTS:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQuAD files, v1.1 and v2: JSON in, one example per question out.
+"""Reads SQuAD files, v1.1 and v2: one example per question.
 
     {"data": [{"paragraphs": [{"context": "...", "qas": [
         {"id": "...", "question": "...",
          "answers": [{"text": "...", "answer_start": 17}], "is_impossible": false}
     ]}]}]}
 
-BioASQ questions come in the same form, a paragraph per passage. Answers are read for
-training alone, `is_impossible` only where v2 is asked for.
+BioASQ questions come in the same form, one paragraph per passage. Answers are read only
+for training, and `is_impossible` only for v2.
 """
 
 import bisect
@@ -43,12 +43,12 @@ class QaExample:
         question_text: The question as the file has it.
         context: The context as the file has it.
         doc_tokens: The words of the context.
-        orig_answer_text: The answer; "" if there is none, None if not for training.
-        start_position: First word of the answer; -1 if there is none, None if not for
-            training.
-        end_position: Last word of the answer, inclusive; likewise.
-        is_impossible: Whether the file says that the context has no answer; False if
-            not for training.
+        orig_answer_text: The answer; "" if there is none, None outside training.
+        start_position: Index of the answer's first word; -1 if there is no answer, None
+            outside training.
+        end_position: Index of the answer's last word; -1 or None likewise.
+        is_impossible: Whether the file says that the context has no answer; False
+            outside training.
     """
 
     qas_id: str
@@ -62,9 +62,9 @@ class QaExample:
 
     @property
     def doc_offsets(self) -> list[tuple[int, int]]:
-        """Returns where each of `doc_tokens` stands in `context`, `[start, end)`.
+        """Returns the characters `[start, end)` in `context` of each of `doc_tokens`.
 
-        They are found anew at every call: kept, they would be most of the memory.
+        They are computed at every call, because storing them would take most memory.
         """
         return word_offsets(self.context)
 
@@ -74,12 +74,12 @@ ExampleT = TypeVar("ExampleT", bound=QaExample)
 
 @dataclasses.dataclass(frozen=True)
 class QaReading:
-    """What a file holds.
+    """The questions of a file.
 
     Attributes:
-        examples: In the order of the file.
-        unrecoverable: Ids of the training questions that are left out, because their
-            answer is not where `answer_start` says.
+        examples: The examples, in the order of the file.
+        unrecoverable: Ids of the training questions that were dropped because their
+            answer does not stand at `answer_start`.
     """
 
     examples: list[QaExample]
@@ -91,9 +91,9 @@ class Context:
     """A context, cut into words once for all its questions.
 
     Attributes:
-        text: As the file has it.
-        words: Its words.
-        starts: The place in `text` of the first character of each.
+        text: The context as the file has it.
+        words: The words of the context.
+        starts: Index in `text` of each word's first character.
     """
 
     text: str
@@ -102,11 +102,11 @@ class Context:
 
     @classmethod
     def of(cls, text: str) -> "Context":
-        """Returns a text in words."""
+        """Cuts a text into words."""
         offsets = word_offsets(text)
         return cls(
             text,
-            # Words repeat: one string for all occurrences.
+            # All occurrences of a word share one string.
             tuple(sys.intern(text[start:end]) for start, end in offsets),
             [start for start, _ in offsets],
         )
@@ -114,12 +114,12 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class JsonObject:
-    """A JSON object, and what to call it when it is at fault.
+    """A JSON object of a file, with a name for error messages.
 
     Attributes:
         path: The file.
-        name: What the object is, or where in the file.
-        values: What it holds.
+        name: What the object is, or its place in the file.
+        values: The object's values by key.
     """
 
     path: Path
@@ -128,13 +128,23 @@ class JsonObject:
 
     @classmethod
     def of(cls, path: Path, name: str, values: Any) -> "JsonObject":
-        """Returns `values` with its name, or refuses what is no object."""
+        """Returns `values` with its name.
+
+        Raises:
+            InputError: `values` is not an object.
+        """
         if not isinstance(values, dict):
-            raise InputError.at(path, None, f"{name} is {_short(values)}, no object")
+            raise InputError.at(
+                path, None, f"{name} is {_short(values)}, want an object"
+            )
         return cls(path, name, values)
 
     def get(self, key: str, kind: type[ValueT]) -> ValueT:
-        """Returns a value, or refuses one that is missing or of another kind."""
+        """Returns a value.
+
+        Raises:
+            InputError: The value is missing or of another type.
+        """
         if key not in self.values:
             raise self.error(f"lacks {key!r}")
         value = self.values[key]
@@ -143,7 +153,7 @@ class JsonObject:
         return value
 
     def objects(self, key: str) -> "Iterator[JsonObject]":
-        """Yields the objects of a list."""
+        """Yields the objects of the list at `key`."""
         for i, values in enumerate(self.get(key, list)):
             prefix = f"{self.name}.{key}" if self.name else key
             yield JsonObject.of(self.path, f"{prefix}[{i}]", values)
@@ -153,11 +163,11 @@ class JsonObject:
         return dataclasses.replace(self, name=name)
 
     def wrong(self, key: str, wanted: str) -> InputError:
-        """Returns an error about a value that is not what is wanted."""
+        """Returns an error that shows a bad value and says what is wanted."""
         return self.error(f"has {key!r} {_short(self.values[key])}, want {wanted}")
 
     def error(self, problem: str) -> InputError:
-        """Returns an error that says where the problem is."""
+        """Returns an error that names the file and the object."""
         return InputError.at(self.path, None, f"{self.name} {problem}".lstrip())
 
 
@@ -174,14 +184,13 @@ def read_examples(
     Args:
         path: A JSON file in SQuAD's form.
         is_training: Whether to read the answers.
-        version_2_with_negative: Whether a training question may say that it
-            `is_impossible`.
+        version_2_with_negative: Whether to read `is_impossible` of training questions.
 
     Raises:
-        InputError: No such file, not JSON, no `data`, a key is missing or holds
-            something else, a training question has not exactly one answer, two
-            questions to predict have the same id, or there is no question at all.
-            It names the file and the question.
+        InputError: The file does not exist, is not JSON or has no `data`; a key is
+            missing or has a value of another type; a training question does not have
+            exactly one answer; two questions to predict have the same id; or there is
+            no question. The message names the file and the question.
     """
     examples: list[QaExample] = []
     unrecoverable = []
@@ -213,15 +222,16 @@ def read_questions(path: Path) -> Iterator[tuple[Context, JsonObject]]:
     """Yields the questions of a file with their contexts, in the order of the file.
 
     Raises:
-        InputError: No such file, not JSON, not in SQuAD's form, or without a question.
+        InputError: The file does not exist, is not JSON or not in SQuAD's form, or has
+            no question.
     """
     values = files.read_json(path)
     if "data" not in values and "questions" in values:
         raise InputError.at(
             path,
             None,
-            "has 'questions' but no 'data', as BioASQ's own files; make SQuAD's form "
-            "of it with `biobert bioasq-data`",
+            "has 'questions' but no 'data', like BioASQ's own files; convert it to "
+            "SQuAD's form with `biobert bioasq-data`",
         )
     is_empty = True
     for entry in JsonObject(path, "", values).objects("data"):
@@ -235,14 +245,14 @@ def read_questions(path: Path) -> Iterator[tuple[Context, JsonObject]]:
 
 
 def _id(question: JsonObject) -> str:
-    """Returns the id; numbers are good too, since JSON keys are made of them."""
+    """Returns the id as text; it may be a number, which is written as a JSON key."""
     if isinstance(id_ := question.values.get("id"), int):
         return str(id_)
     return question.get("id", str)
 
 
 def unlabelled(context: Context, question: JsonObject) -> QaExample:
-    """Returns a question about a context, whatever its answer."""
+    """Returns the example of a question without its answer."""
     return QaExample(
         qas_id=_id(question),
         question_text=question.get("question", str),
@@ -284,8 +294,9 @@ def _with_answer(
 def _answer_words(context: Context, text: str, start: int) -> range | None:
     """Returns the words that an answer touches, or None if they do not hold it.
 
-    Nor does it hold an answer without a word, or one that begins before the first
-    word or ends after the context; the original counts from the end there, or fails.
+    None also stands for an answer without a word, one that begins before the first word
+    and one that ends behind the context. There the original takes words from the
+    context's end, or fails.
     """
     end = start + len(text)
     # White space belongs to the word before it.
@@ -301,10 +312,10 @@ def _answer_words(context: Context, text: str, start: int) -> range | None:
 
 
 def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
-    """Refuses ids that repeat: the predictions of one would replace the other's.
+    """Rejects repeated ids: one prediction would overwrite the other.
 
     Raises:
-        InputError: One does; names the first.
+        InputError: An id repeats; the message names the first.
     """
     seen: set[str] = set()
     for example in examples:
@@ -313,7 +324,7 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
                 path,
                 None,
                 f"question {example.qas_id!r} occurs twice; predictions are stored by "
-                "id, give each question and passage its own (id_001, id_002)",
+                "id, so give each question and passage its own id (id_001, id_002)",
             )
         seen.add(example.qas_id)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Question answering: say where in a passage the answer begins, and where it ends.
+"""Extractive question answering: finds where in a passage the answer begins and ends.
 
 Reading order is data order:
     file -> QaExample -> QaFeatures -> logits -> Prediction -> scores
-The first arrow is `reading`, the second `features`, the fourth `decoding`; the
-numbers between are here.
+The first arrow is `reading`, the second `features`, the fourth `decoding`; this module
+holds the model and its loss.
 
 Shape suffixes: B batch, L sequence length.
 """
@@ -27,10 +27,10 @@ from biobert_tf.training.task import Batch, Outputs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpanTask:
-    """Everything that makes a run one of spans; holds no mutable state.
+    """The task of a run on spans; holds no mutable state.
 
     Attributes:
-        featurizer: Questions to rows.
+        featurizer: Turns questions into rows.
         compat: `fixed` or `master`; see `settings.QaConfig`.
     """
 
@@ -39,19 +39,19 @@ class SpanTask:
 
     @property
     def name(self) -> str:
-        """Returns the name in the results."""
+        """Returns the name of the task in the results."""
         return "qa"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns what the two outputs of the head score."""
+        """Returns the names of the head's two outputs."""
         return SPAN_LABELS
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack.
+        """Returns the variables that a starting checkpoint may lack.
 
-        One that has been trained on questions before keeps them.
+        A checkpoint that was trained on questions before has them, and they are used.
         """
         scope = heads.SpanClassifier.scope
         return (f"{scope}output_weights", f"{scope}output_bias")
@@ -62,7 +62,7 @@ class SpanTask:
     def specs(self) -> Specs:
         """Returns the original's features (run_qa.py:697-706).
 
-        Records to predict have positions too, of which nothing is made.
+        Records to predict have answer positions too, which are not used.
         """
         length = self.featurizer.max_seq_length
         names = ("input_ids", "input_mask", "segment_ids")
@@ -74,19 +74,19 @@ class SpanTask:
         }
 
     def featurize(self, examples: Sequence[QaExample]) -> Windows:
-        """Returns the rows of all questions, which are made when they are read."""
+        """Returns the rows of all questions; they are made on iteration."""
         return Windows(self.featurizer, examples)
 
     def windows(self, records: Iterable[QaFeatures]) -> Iterable[QaFeatures]:
-        """Returns the windows that the rows show: the rows themselves."""
+        """Returns the windows of the records, which are the records themselves."""
         return records
 
     def counts(self, records: Iterable[QaFeatures]) -> dict[str, int]:
-        """Returns nothing: the numbers of questions and rows say it all."""
+        """Returns no counts beyond the numbers of questions and rows."""
         return {}
 
     def shuffle_buffer(self, num_records: int) -> int:
-        """Returns among how many records the next of a training is drawn."""
+        """Returns the size of the training shuffle buffer, in records."""
         return shuffle_buffer(num_records, self.compat)
 
     # --- records to numbers, on the device -------------------------------------------
@@ -97,7 +97,7 @@ class SpanTask:
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """Returns what is minimised; nothing is reported beside it."""
+        """Returns the names of the losses: only the one that is minimised."""
         return ("loss",)
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -130,5 +130,5 @@ class SpanTask:
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
     ) -> dict[str, float]:
-        """Returns nothing: answers are scored as text."""
+        """Returns no metrics, because answers are scored as text."""
         return {}

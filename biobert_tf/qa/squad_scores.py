@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The official SQuAD scores, exact match and F1, for versions 1.1 and 2.0.
+"""Computes the official SQuAD scores, exact match and F1, for versions 1.1 and 2.0.
 
-The definition is that of Rajpurkar et al. (2016, section 6.1; 2018, section 5): an
-answer and a gold answer are compared after lower-casing and after punctuation,
-articles and extra white space are removed; a question has the score of the gold
-answer that suits it best, and a set has the mean over its questions.
+The definition is that of Rajpurkar et al. (2016, section 6.1; 2018, section 5). An
+answer is compared with a gold answer after both are lower-cased and stripped of
+punctuation, articles and extra white space. A question's score is the best over its
+gold answers; a data set's score is the mean over its questions.
 """
 
 import collections
@@ -26,12 +26,12 @@ ParsedT = TypeVar("ParsedT")
 
 
 class Threshold(NamedTuple):
-    """The best score that leaving questions unanswered can give, and where.
+    """The best score over all null-odds thresholds, and the threshold that gives it.
 
     Attributes:
         score: Mean exact match or F1, in [0, 1].
         threshold: Questions with greater null odds than this are left unanswered;
-            in the unit of the odds given.
+            in the unit of the null odds.
     """
 
     score: float
@@ -45,7 +45,7 @@ class SquadPart:
     Attributes:
         exact_match: Share of questions whose answer is a gold answer, in [0, 1].
         f1: Mean F1 of the words of answer and gold answer, in [0, 1].
-        total: Questions that are averaged over.
+        total: The number of questions.
     """
 
     exact_match: float
@@ -59,15 +59,15 @@ class SquadPart:
 
 @dataclasses.dataclass(frozen=True)
 class SquadScores(SquadPart):
-    """The scores of a data set, and for version 2.0 what they are made of.
+    """The scores of a data set; for version 2.0 also of its two kinds of questions.
 
     Attributes:
-        missing: Ids of the questions that have no prediction; each counts 0.
-        has_answer: Version 2.0: the questions with an answer; None if there is none.
-        no_answer: Version 2.0: the questions without; None if there is none.
-        best_exact_match: Version 2.0 with null odds: the threshold that is best for
-            the exact match.
-        best_f1: The same for F1.
+        missing: Ids of the questions without a prediction; each scores 0.
+        has_answer: Version 2.0: scores of the questions with an answer, if any.
+        no_answer: Version 2.0: scores of the questions without an answer, if any.
+        best_exact_match: Version 2.0 with null odds: the best threshold for the exact
+            match.
+        best_f1: Version 2.0 with null odds: the best threshold for F1.
     """
 
     missing: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class SquadScores(SquadPart):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader of the scores should know, one line each."""
+        """Warnings for the reader of the scores, one line each."""
         if not self.missing:
             return ()
         return (
@@ -87,7 +87,7 @@ class SquadScores(SquadPart):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything by name, ready for JSON; without what is None."""
+        """Returns all fields that are not None by name, ready for JSON."""
         values = {**super().to_dict(), "missing": list(self.missing)}
         for name in ("has_answer", "no_answer"):
             if (part := getattr(self, name)) is not None:
@@ -99,7 +99,7 @@ class SquadScores(SquadPart):
 
 
 class _Question(NamedTuple):
-    """A question: its gold answers, none if there is no answer, and its version."""
+    """A question, its gold answers (maybe none), and whether it has 2.0's form."""
 
     id: str
     answers: tuple[str, ...]
@@ -107,7 +107,7 @@ class _Question(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """One question and its score; `prediction` is None where it is missing."""
+    """One question and its scores; `prediction` is None if it is missing."""
 
     question: _Question
     prediction: str | None
@@ -123,14 +123,13 @@ def evaluate(
 ) -> SquadScores:
     """Scores predicted answers as the official evaluation programs do.
 
-    A set in which some question has the key `is_impossible`, or has no answer, is
-    scored by the rules of version 2.0: the right prediction for a question without
-    an answer is the empty text, and it alone. A question that is missing from the
-    predictions counts 0 in both versions.
+    If any question has the key `is_impossible` or has no answer, the rules of version
+    2.0 apply: the only right prediction for a question without an answer is the empty
+    text. A question without a prediction scores 0 in both versions.
 
     Args:
         dataset: The data in SQuAD's form.
-        predictions: Predicted text by question id; other ids are ignored.
+        predictions: Predicted text by question id; unknown ids are ignored.
         null_odds: How likely it is that a question has no answer, by question id,
             as probabilities or as differences of scores. Version 2.0 only.
         threshold: A question with greater null odds than this counts as left
@@ -138,7 +137,7 @@ def evaluate(
             of scores give the threshold that the predictions were made with.
 
     Raises:
-        InputError: The data, the predictions or the odds are not of their form.
+        InputError: The data, the predictions or the odds are malformed.
     """
     questions = _questions(dataset)
     odds = None if null_odds is None else _odds(questions, null_odds)
@@ -151,10 +150,10 @@ def evaluate_files(
     null_odds: Path | None = None,
     threshold: float = 1.0,
 ) -> SquadScores:
-    """Scores the files that `evaluate` is given the contents of.
+    """Scores files; the arguments are the paths of what `evaluate` takes.
 
     Raises:
-        InputError: A file cannot be read or is not of its form; it is named.
+        InputError: A file cannot be read or is malformed; the message names it.
     """
     questions = _parsed(data, _questions)
     texts = _parsed(predictions, _texts)
@@ -165,7 +164,7 @@ def evaluate_files(
 
 
 def has_answers(dataset: Mapping[str, Any]) -> bool:
-    """Returns whether every question says what its answers are, if it has any.
+    """Returns whether every question has the key `answers`.
 
     Raises:
         InputError: The data are not in SQuAD's form.
@@ -174,7 +173,7 @@ def has_answers(dataset: Mapping[str, Any]) -> bool:
 
 
 def is_version_2(dataset: Mapping[str, Any]) -> bool:
-    """Returns whether some question may have no answer, or has none.
+    """Returns whether any question has the key `is_impossible` or has no answer.
 
     Raises:
         InputError: The data are not in SQuAD's form.
@@ -183,7 +182,7 @@ def is_version_2(dataset: Mapping[str, Any]) -> bool:
 
 
 def report(scores: SquadScores) -> str:
-    """Returns a few lines for people: percentages, counts, warnings."""
+    """Returns a readable summary: percentages, counts, warnings."""
     parts = {
         "all": scores,
         "has answer": scores.has_answer,
@@ -206,10 +205,10 @@ def report(scores: SquadScores) -> str:
 
 
 def normalized(text: str) -> str:
-    """Returns `text` as answers are compared.
+    """Returns `text` in the form in which answers are compared.
 
-    Lower case, without ASCII punctuation, without the words a, an and the, and with
-    single spaces; in this order, so that "a.m." becomes "am" and stays.
+    Lower-cases, then removes ASCII punctuation, the words a, an and the, and extra
+    white space; in this order, so that "a.m." becomes "am" and is kept.
     """
     text = text.lower().translate(_NO_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", text).split())
@@ -242,7 +241,7 @@ def _evaluate(
             no_answer=_part(unanswerable) if unanswerable else None,
         )
     if odds is not None:
-        # Equal odds keep the order they are listed in, as in the official program.
+        # Equal odds keep their order in the file, as in the official program.
         names = sorted(odds, key=lambda name: odds[name])
         place = {name: i for i, name in enumerate(names)}
         ordered = sorted(raw, key=lambda one: place[one.question.id])
@@ -269,7 +268,7 @@ def _scored(question: _Question, prediction: str | None, is_version_2: bool) -> 
     predicted = normalized(prediction)
     gold = [normalized(answer) for answer in question.answers]
     if is_version_2:
-        # A gold answer of which nothing is left, as of "the", is none since 2.0.
+        # Version 2.0 ignores a gold answer that is empty when normalized, as "the" is.
         gold = [answer for answer in gold if answer] or [""]
     return _Scored(
         question,
@@ -298,11 +297,11 @@ def _left_blank(one: _Scored) -> _Scored:
 def _best(
     ordered: Sequence[_Scored], values: Sequence[float], odds: Mapping[str, float]
 ) -> Threshold:
-    """Returns the best mean score there is when the least certain are left blank.
+    """Returns the best mean score over the thresholds on null odds.
 
     Args:
-        ordered: Scored questions, least null odds first.
-        values: The score of each if its prediction stands.
+        ordered: Scored questions, lowest null odds first.
+        values: The score of each question if its prediction is kept.
         odds: Null odds by question id.
     """
     total = sum(_left_blank(one).f1 for one in ordered)
@@ -322,7 +321,7 @@ def _best(
 
 
 def _parsed(path: Path, parse: Callable[[Mapping[str, Any]], ParsedT]) -> ParsedT:
-    """Returns what `parse` makes of a JSON file; its errors name the file."""
+    """Parses a JSON file with `parse`; errors name the file."""
     values = files.read_json(path)
     try:
         return parse(values)
@@ -334,16 +333,16 @@ def _questions(dataset: Mapping[str, Any]) -> list[_Question]:
     """Returns the questions of data in SQuAD's form.
 
     Raises:
-        InputError: The data are not of that form; the message says where.
+        InputError: The data are not in that form; the message says where.
     """
     found = [_question(entry, at) for entry, at in _entries(dataset)]
     if not found:
-        raise InputError("no questions in it")
+        raise InputError("holds no question")
     return found
 
 
 def _entries(dataset: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yields the objects of all questions, and the place of each."""
+    """Yields the object of every question, and its place in the data."""
     for article, article_at in _members(dataset, "data", ""):
         for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
             yield from _members(paragraph, "qas", paragraph_at)
@@ -361,7 +360,7 @@ def _question(entry: Mapping[str, Any], at: str) -> _Question:
 def _members(
     values: Mapping[str, Any], key: str, at: str
 ) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yields the objects in the list `values[key]`, and the place of each."""
+    """Yields every object in the list `values[key]`, and its place in the data."""
     members = values.get(key)
     at = f"{at}.{key}" if at else key
     if not isinstance(members, list):
@@ -380,7 +379,7 @@ def _text_of(values: Mapping[str, Any], key: str, at: str) -> str:
 
 
 def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
-    """Returns `predictions` if every value is a text."""
+    """Returns `predictions` after checking that every value is a text."""
     for name, text in predictions.items():
         if not isinstance(text, str):
             raise InputError(
@@ -393,10 +392,10 @@ def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
 def _odds(
     questions: Sequence[_Question], null_odds: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    """Returns the null odds of the questions, finite numbers, in the order given."""
+    """Returns the null odds of the questions, in the given order, checked as finite."""
     for question in questions:
         value: Any = null_odds.get(question.id)
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise InputError(f"no finite null odds of question {question.id}")
+            raise InputError(f"no finite null odds for question {question.id}")
     asked = {question.id for question in questions}
     return {name: value for name, value in null_odds.items() if name in asked}

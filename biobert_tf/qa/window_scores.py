@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model's scores of windows, brought back to the questions they are about."""
+"""Groups a model's scores of windows by the questions that they belong to."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from biobert_tf.qa.reading import QaExample
 
 
 class Window(Protocol):
-    """A window with anything that was found of it."""
+    """A window with any results for it."""
 
     @property
     def features(self) -> QaFeatures:
@@ -26,14 +26,14 @@ WindowT = TypeVar("WindowT", bound=Window)
 def by_example(
     examples: Iterable[QaExample], windows: Iterable[WindowT]
 ) -> Iterator[tuple[QaExample, list[WindowT]]]:
-    """Yields every example with its windows; one of an empty context has none.
+    """Yields every example with its windows; an empty context has no windows.
 
     Args:
         examples: The questions; `example_index` of a window counts them from 0.
-        windows: Those of the first question, of the second and so on.
+        windows: The windows of the first question, then of the second and so on.
 
     Raises:
-        ValueError: Windows are out of order, or of no example.
+        ValueError: Windows are out of order, or belong to no example.
     """
     groups = itertools.groupby(windows, key=lambda w: w.features.example_index)
     nothing: tuple[None, Iterator[WindowT]] = (None, iter(()))
@@ -49,10 +49,10 @@ def by_example(
 
 
 def require_finite(qas_id: str, *scores: np.ndarray) -> None:
-    """Refuses scores that are infinite or not numbers.
+    """Rejects scores that are infinite or not numbers.
 
     Raises:
-        InputError: One is; it names the question.
+        InputError: A score is not finite; the message names the question.
     """
     if not all(np.isfinite(values).all() for values in scores):
         raise InputError(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of windows for no and yes into one answer per question.
+"""Turns the no and yes scores of windows into one answer per question.
 
-The evidence of a window is its score for yes less that for no, in logits. A passage has
-the mean of its windows, a question the mean of its passages, however long they are.
+A window's evidence is its score for yes minus its score for no, in logits; positive
+evidence means yes. Evidence is averaged over a passage's windows, then over a
+question's passages, without weights.
 """
 
 import contextlib
@@ -38,11 +39,11 @@ class YesNoScores(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class YesNoAnswer:
-    """What is known of a passage, or of a question.
+    """The answer from a passage, or to a question.
 
     Attributes:
-        id: Its id.
-        evidence: How much speaks for yes, in logits; 0 if nothing was read.
+        id: Id of the passage or question.
+        evidence: Score for yes minus score for no, in logits; 0 without any window.
     """
 
     id: str
@@ -68,16 +69,16 @@ class YesNoAnswer:
 def decode(
     examples: Iterable[QaExample], windows: Iterable[YesNoScores]
 ) -> Iterator[YesNoAnswer]:
-    """Yields the answer of every passage.
+    """Yields the answer from every passage.
 
     Args:
         examples: The passages; `example_index` of a window counts them from 0.
-        windows: Those of the first passage, of the second and so on; an empty passage
-            has none.
+        windows: The scored windows of the first passage, then of the second and so on;
+            an empty passage has no window.
 
     Raises:
-        InputError: A score is not finite; it names the passage.
-        ValueError: Windows are out of order, or of no example.
+        InputError: A score is not finite; the message names the passage.
+        ValueError: Windows are out of order, or belong to no example.
     """
     for example, own in window_scores.by_example(examples, windows):
         scores = np.array([window.logits for window in own], np.float64).reshape(-1, 2)
@@ -89,11 +90,11 @@ def decode(
 def pool(
     passages: Iterable[YesNoAnswer], known: Collection[str] = ()
 ) -> list[YesNoAnswer]:
-    """Returns the answer of every question from those of its passages.
+    """Returns the answer to every question, pooled over its passages.
 
     Args:
-        passages: As `decode` yields them.
-        known: As for `bioasq_form.question_id`.
+        passages: The answers from passages, as `decode` yields them.
+        known: Known question ids; see `bioasq_form.question_id`.
     """
     evidence = {passage.id: passage.evidence for passage in passages}
     return [
@@ -105,14 +106,14 @@ def pool(
 def gold(
     examples: Iterable[YesNoExample], known: Collection[str] = ()
 ) -> dict[str, list[Entry]]:
-    """Returns the answers that examples are labelled with, in BioASQ's form.
+    """Returns the gold answers of labelled examples in BioASQ's form.
 
     Args:
-        examples: Passages; those without a label are passed over.
-        known: As for `bioasq_form.question_id`.
+        examples: The passages; those without a label are skipped.
+        known: Known question ids; see `bioasq_form.question_id`.
 
     Raises:
-        InputError: Two passages of a question are labelled differently; names it.
+        InputError: Passages of a question differ in label; the message names it.
     """
     labels = {e.qas_id: e.is_yes for e in examples if e.is_yes is not None}
     entries = []
@@ -120,7 +121,7 @@ def gold(
         if len(set(answers)) > 1:
             raise InputError(
                 f"question {id_!r} is answered yes for one passage and no for another; "
-                "it can be scored against one answer alone"
+                "give all its passages the same answer to score it"
             )
         entries.append(bioasq_form.yes_no(id_, answers[0]))
     return bioasq_form.submission(entries)
@@ -135,10 +136,11 @@ def transform(
     """Returns the submission of yes/no questions, and the same with probabilities.
 
     Args:
-        questions: As `pool` returns them.
+        questions: The answers to questions, as `pool` returns them.
 
     Returns:
-        The submission. The other: both answers, best first, as `[text, probability]`.
+        The submission, and the same with both answers as `[text, probability]`, best
+        first.
     """
     entries, with_probabilities = [], []
     for answer in questions:
@@ -152,11 +154,11 @@ def transform(
 
 @contextlib.contextmanager
 def prediction_files(output_dir: Path) -> Iterator[Callable[[YesNoAnswer], None]]:
-    """Gives a function that writes the answer of one passage, each passage once.
+    """Opens the answer files; yields a function that writes a passage's answer to them.
 
     The files are `predictions.json` with yes or no, and `nbest_predictions.json` with
-    the probabilities of both. They are there once the block has succeeded, and neither
-    otherwise. What is written is not kept in memory.
+    both probabilities. They appear when the block succeeds; if it fails, neither does.
+    Answers are not kept in memory; each passage may be written once.
 
     Raises:
         InputError: The directory cannot be written.

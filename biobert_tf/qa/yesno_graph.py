@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yes or no to questions inside a graph: what `yesno.decode` says of passages.
+"""Answers yes/no questions inside a TensorFlow graph, as `yesno.decode` does.
 
 Shape suffixes: B questions, K windows.
 """
@@ -19,7 +19,7 @@ from biobert_tf.training.served import Outputs, Served
 
 
 class YesNoGraph:
-    """Decides strings."""
+    """Answers yes/no questions given as string tensors."""
 
     def __init__(
         self,
@@ -37,22 +37,23 @@ class YesNoGraph:
         self._max_seq_length = settings.max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns what windows say alone, in the form of `answer`."""
+        """Returns the answer from each window alone, in the form of `answer`."""
         # LiteRT has no operations for float64.
         return _outputs(self._evidence(batch, tf.float32)["evidence"])
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         """Returns whether contexts answer questions with yes.
 
+        For a question with several contexts, average their evidence.
+
         Args:
             question: Strings `[batch]`, UTF-8.
-            context: Likewise, of any length.
+            context: Strings `[batch]`, UTF-8, of any length.
 
         Returns:
             `label`, "yes" or "no", `[batch]`; `probabilities` of no and yes, float32
-            `[batch, 2]`; `evidence`, how much speaks for yes, in logits, float32
-            `[batch]`: the mean of the windows, 0 for a context without a word. The
-            evidence of several contexts of one question is their mean.
+            `[batch, 2]`; `evidence`, the score for yes minus the score for no, averaged
+            over the windows, in logits, float32 `[batch]`; 0 for an empty context.
         """
         contexts = self._reader.contexts(context)
         windows, ids, segments = self._reader.windows(question, contexts)
@@ -68,12 +69,12 @@ class YesNoGraph:
         )
 
     def _evidence(self, batch: dict[str, tf.Tensor], dtype: tf.DType) -> Outputs:
-        """Returns how much in windows speaks for yes, `[K]`.
+        """Returns the windows' score for yes minus that for no, `[K]`.
 
         Args:
-            batch: Of the model.
-            dtype: Float64 for sums of windows: differences of float32 would lose
-                digits that those of the training keep.
+            batch: The inputs of the model.
+            dtype: Type of the result; float64 if windows are averaged, because float32
+                would lose digits that `yesno.decode` keeps.
         """
         logits_K2 = tf.cast(self._model(batch, training=False)["logits"], dtype)
         no, yes = (LABELS.index(label) for label in ("no", "yes"))
@@ -81,7 +82,7 @@ class YesNoGraph:
 
 
 def _outputs(evidence: tf.Tensor) -> Outputs:
-    """Returns what evidence means; none at all means no, as in a run."""
+    """Returns labels and probabilities from evidence; an evidence of 0 means no."""
     labels = tf.constant(list(LABELS))
     signs = tf.constant([-1.0, 1.0], evidence.dtype)
     return {

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Yes/no questions in two forms: one example per passage out.
+r"""Reads yes/no questions in two formats: one example per passage.
 
-*.tsv     a line `id<TAB>question<TAB>context<TAB>yes` without a header or quoting, as
-          BLURB has BioASQ; only `\n` ends a line, one `\r` before it is dropped. To be
-          predicted, the last column may be empty or absent.
-all other SQuAD's form (see `reading`), as dmis-lab/bioasq-biobert has it: `answers`
-          is "yes" or "no", and `is_impossible`, where it stands, true for "no".
+*.tsv     `id<TAB>question<TAB>context<TAB>yes` on every line, without a header or
+          quoting, as in BLURB's BioASQ. A line ends at `\n`; one `\r` before it is
+          dropped. For prediction the last column may be empty or absent.
+all other SQuAD's form (see `reading`) as in dmis-lab/bioasq-biobert: `answers` is
+          "yes" or "no"; `is_impossible`, if present, is true for "no".
 """
 
 import dataclasses
@@ -27,27 +27,28 @@ _COLUMNS: Final = ("id", "question", "context", "yes or no")
 class YesNoExample(QaExample):
     """A question about one context, to be answered by yes or no.
 
-    It has no span, and all of its windows are made, in training too.
+    It has no answer span, so training uses all of its windows.
 
     Attributes:
-        is_yes: The answer; None if it is not known.
+        is_yes: Whether the answer is yes; None if it is not known.
     """
 
     is_yes: bool | None = None
 
 
 def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
-    """Reads the questions of a file, in its order.
+    """Reads the questions of a file, in the order of the file.
 
     Args:
         path: The file.
-        needs_labels: Whether every question must have an answer, as in training. Else
-            one that is there is read, and no id may occur twice.
+        needs_labels: Whether every question must have an answer, as in training. If
+            not, answers are read where they are given, and no id may occur twice.
 
     Raises:
-        InputError: As `reading.read_examples`, or a row has too few or too many
-            columns, or an answer is missing, none of yes and no, or contradicts
-            `is_impossible`. It names the file and the question or line.
+        InputError: The file cannot be read or is not in SQuAD's form; a row has too few
+            or too many columns; an answer is missing, is neither yes nor no, or
+            contradicts `is_impossible`. The message names the file and the question or
+            line.
     """
     is_table = path.name.lower().endswith(".tsv")
     examples = list(_table(path) if is_table else _json(path))
@@ -74,7 +75,7 @@ def _json(path: Path) -> Iterator[YesNoExample]:
 
 
 def _is_yes(question: JsonObject) -> bool | None:
-    # A list without an answer is how SQuAD says that none is given.
+    # An empty list is SQuAD's form of "no answer is given".
     if not (answer := question.values.get("answers")):
         return None
     is_yes = _ANSWERS.get(answer.lower()) if isinstance(answer, str) else None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yes/no questions: say whether a passage answers a question with yes.
+"""Yes/no questions: classifies whether a passage answers a question with yes.
 
 Reading order is data order:
     file -> YesNoExample -> YesNoRow -> logits -> answers of questions -> scores
-The first arrow is `yesno_reading`, the fourth `yesno`; the numbers between are
-`classification`.
+The first arrow is `yesno_reading`, the fourth `yesno`; `training.classification` holds
+the model and its loss.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ from biobert_tf.training.task import Batch, Outputs
 
 @dataclasses.dataclass(frozen=True)
 class YesNoRow:
-    """One row of model input: a window of a passage, and the answer to its question.
+    """One row of model input: a window of a passage and the answer to its question.
 
     Attributes:
-        window: What the row shows.
-        label_id: Index in `LABELS`; 0 where the answer is not known.
+        window: The window that the row shows.
+        label_id: Index of the answer in `LABELS`; 0 if the answer is not known.
     """
 
     window: QaFeatures
@@ -46,16 +46,16 @@ class YesNoRow:
 
 
 class YesNoRows:
-    """The rows of questions, made anew whenever they are read: none is kept.
+    """The rows of questions, made again at every iteration; none is kept.
 
     Attributes:
-        windows: What they show.
+        windows: The windows that the rows show.
     """
 
     def __init__(
         self, featurizer: Featurizer, examples: Sequence[YesNoExample]
     ) -> None:
-        """Makes nothing yet; see `Windows`."""
+        """Stores the arguments; see `features.Windows`."""
         self.windows = Windows(featurizer, examples)
         self._examples = examples
 
@@ -72,10 +72,10 @@ class YesNoRows:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class YesNoTask(SequenceClassification):
-    """Everything that makes a run one of yes/no questions; holds no mutable state.
+    """The task of a run on yes/no questions; holds no mutable state.
 
     Attributes:
-        featurizer: Questions to windows.
+        featurizer: Turns questions into windows.
         compat: `fixed` or `master`; see `settings.QaConfig`.
     """
 
@@ -84,17 +84,17 @@ class YesNoTask(SequenceClassification):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns the two answers; the position is the id."""
+        """Returns the two answers; an answer's index is its id."""
         return LABELS
 
     @property
     def name(self) -> str:
-        """Returns the name in the results."""
+        """Returns the name of the task in the results."""
         return "qa"
 
     @property
     def specs(self) -> Specs:
-        """Returns what a record holds: a window and the answer."""
+        """Returns the features of a record: those of a window, and the answer."""
         names = ("input_ids", "input_mask", "segment_ids")
         return {
             "unique_ids": FeatureSpec(1),
@@ -104,19 +104,19 @@ class YesNoTask(SequenceClassification):
         }
 
     def featurize(self, examples: Sequence[YesNoExample]) -> YesNoRows:
-        """Returns the rows of all questions, which are made when they are read."""
+        """Returns the rows of all questions; they are made on iteration."""
         return YesNoRows(self.featurizer, examples)
 
     def windows(self, records: Iterable[YesNoRow]) -> Iterable[QaFeatures]:
-        """Returns the windows that the rows show."""
+        """Returns the windows that the records show."""
         return (row.window for row in records)
 
     def counts(self, records: Iterable[YesNoRow]) -> dict[str, int]:
-        """Returns nothing: the numbers of questions and rows say it all."""
+        """Returns no counts beyond the numbers of questions and rows."""
         return {}
 
     def shuffle_buffer(self, num_records: int) -> int:
-        """Returns among how many records the next of a training is drawn."""
+        """Returns the size of the training shuffle buffer, in records."""
         return shuffle_buffer(num_records, self.compat)
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
@@ -126,5 +126,5 @@ class YesNoTask(SequenceClassification):
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
     ) -> dict[str, float]:
-        """Returns nothing: what is scored is the answer to a question."""
+        """Returns no metrics, because answers are scored per question."""
         return {}

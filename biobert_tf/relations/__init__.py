@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relations in annotated text: candidate pairs, training files, official releases."""
+"""Relation extraction: candidate pairs, training files, models, predictions."""

@@ -1,31 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of mentions that share a sentence, with the two hidden behind placeholders.
+"""Makes candidates: sentences with a pair of mentions hidden behind placeholders.
 
-A pair is asked for by the types of its mentions, in any case. `Gene` also means what
-begins with `Gene-`, as ChemProt's `GENE-Y` and `GENE-N` do; it does not mean
-`GeneFamily`.
+A pair is given as two types, in any case. `Gene` also matches types that begin with
+`Gene-`, such as ChemProt's `GENE-Y` and `GENE-N`; it does not match `GeneFamily`.
 
-A mention is replaced by the type that was asked for, in capitals: `@CHEMICAL$`,
-`@GENE$` (also where `GENE-Y` was asked for); what is no letter, digit, dash or
-underscore becomes an underscore. Two mentions that share a character become one
-placeholder over both: `@CHEM-GENE$` for a chemical with a gene, else
-`@FIRST-SECOND$`, as in the sets that BLUE and BLURB publish.
+A mention is replaced by the given type in capitals: `@CHEMICAL$`, `@GENE$` (also if
+`GENE-Y` was given). Characters other than letters, digits, dashes and underscores
+become underscores. Two mentions that share a character become one placeholder over
+both: `@CHEM-GENE$` for a chemical with a gene, else `@FIRST-SECOND$`, as in the sets
+that BLUE and BLURB publish.
 
-In the ChemProt that BLUE publishes the placeholders say nothing about types: whichever
-mention comes first is `@CHEMICAL$`, in all of its rows, since its converter swaps the
-places of the two without their types. A model trained on it expects that of new text:
-`placeholders="order"`. In SciBERT's JSON lines the mentions themselves stand between
+In the ChemProt that BLUE publishes the placeholders do not give types: in every row the
+mention that comes first is `@CHEMICAL$`, because its converter swaps the places of the
+two without their types. A model trained on it needs new text in the same form:
+`placeholders="order"`. In SciBERT's JSON lines the mentions stay in the text, between
 marks, `<< first >>` and `[[ second ]]`: `placeholders="marks"`.
 
-All else in the sentence stays as it is: other mentions, the same name somewhere else,
-white space. Only text that looks like a placeholder itself gets a space behind its
-`@`, and with marks, brackets such as `[[` get one between them: BERT reads the same
-pieces, and exactly the pair can be found again (`reading.entity_spans`).
+The rest of the sentence is kept: other mentions, the same name elsewhere, white space.
+Only text that looks like a placeholder gets a space behind its `@`; with marks,
+brackets such as `[[` get a space between them. BERT reads the same pieces, and only the
+pair is found again (`reading.entity_spans`).
 
-Of a discontinuous mention the first fragment is replaced and the others stay, since
-what lies between them is often the other entity ("breast and ovarian cancer").
-Fragments with nothing but white space between them are one: some tools cut a mention
-at the end of a line.
+Of a discontinuous mention only the first fragment is replaced, because the other entity
+often lies between the fragments ("breast and ovarian cancer"). Fragments separated by
+white space only count as one: some tools split a mention at the end of a line.
 """
 
 import bisect
@@ -46,7 +44,7 @@ from biobert_tf.text import sentences
 Span = tuple[int, int]
 
 _MARKS: Final = (("<<", ">>"), ("[[", "]]"))
-# The first of two brackets that could be taken for a mark, or for half of one.
+# The first of two brackets that could be mistaken for a mark, or for half of one.
 _LIKE_A_MARK: Final = re.compile(r"<(?=<)|>(?=>)|\[(?=\[)|\](?=\])")
 _CHEMPROT_GENES: Final = ("GENE-Y", "GENE-N")
 _NOT_IN_PLACEHOLDER: Final = re.compile(r"[^\w-]")
@@ -54,18 +52,18 @@ _NOT_IN_PLACEHOLDER: Final = re.compile(r"[^\w-]")
 
 @dataclasses.dataclass(frozen=True)
 class PairType:
-    """Which two types of mentions make a pair, in either order in the sentence.
+    """Two types of mentions that make a pair, in either order in the sentence.
 
     Attributes:
         first: Type of `Candidate.first`; begins with a letter.
-        second: Type of `Candidate.second`; may be the same.
+        second: Type of `Candidate.second`; may equal `first`.
     """
 
     first: str
     second: str
 
     def __post_init__(self) -> None:
-        """Rejects types of which no placeholder can be made.
+        """Rejects types that cannot be made into a placeholder.
 
         Raises:
             InputError: A type does not begin with a letter from A to Z.
@@ -84,15 +82,15 @@ class Candidate:
 
     Attributes:
         document: Id of the document.
-        first: The mention of the pair's first type; of two of one type, the one that
-            begins earlier.
-        second: The other one.
-        start: Of the sentence, as offset in the document.
-        end: Likewise, half-open.
+        first: The mention of the pair's first type; if both have one type, the mention
+            that begins earlier.
+        second: The other mention.
+        start: Offset of the sentence's first character in the document.
+        end: Offset behind the sentence's last character.
         text: The sentence with placeholders for the two; it may hold line breaks.
-        label: Type of the relation between the two, or the label for none; None where
-            it is to be predicted.
-        is_overlapping: Whether one placeholder stands for both.
+        label: Type of the relation between the two, or the label for no relation; None
+            if it is to be predicted.
+        is_overlapping: Whether one placeholder stands for both mentions.
     """
 
     document: str
@@ -106,16 +104,16 @@ class Candidate:
 
     @property
     def id(self) -> str:
-        """Document and mentions, as in BLUE: `10064839.T49.T56`."""
+        """The ids of document and mentions, as in BLUE: `10064839.T49.T56`."""
         return f"{self.document}.{self.first.id}.{self.second.id}"
 
 
 def parse_pairs(text: str) -> tuple[PairType, ...]:
-    """Reads pairs of types as they are given on the command line.
+    """Parses pairs of types as given on the command line.
 
     Args:
-        text: `Chemical-Gene`, several after commas; `CHEMICAL:GENE-Y` where a type
-            holds a dash.
+        text: Pairs such as `Chemical-Gene`, separated by commas; `CHEMICAL:GENE-Y` if a
+            type holds a dash.
 
     Raises:
         InputError: A pair is not two types.
@@ -126,7 +124,7 @@ def parse_pairs(text: str) -> tuple[PairType, ...]:
         if len(parts) != 2 or not all(parts):
             raise InputError(
                 f"{item.strip()!r} is no pair of entity types; want Chemical-Gene, or "
-                "CHEMICAL:GENE-Y where a type holds a dash"
+                "CHEMICAL:GENE-Y if a type holds a dash"
             )
         pairs.append(PairType(*parts))
     return tuple(dict.fromkeys(pairs))
@@ -137,19 +135,20 @@ def candidates(
     pairs: Sequence[PairType],
     placeholders: Placeholders = "type",
 ) -> Iterator[Candidate]:
-    """Yields every pair of mentions that one sentence holds, in the order of the text.
+    """Yields the candidates of a document, in the order of the text.
 
-    Each unordered pair comes once, for the first of `pairs` that it fits. A mention is
-    not paired with one of the same type at the same place. Two sentences that a
-    mention of a wanted type crosses are one, since such cuts are wrong; a mention that
-    crosses passages has no sentence.
+    Each unordered pair comes once, for the first of `pairs` that it matches. A mention
+    is not paired with one of the same type at the same place. If a mention of a given
+    type crosses a sentence border, the two sentences are joined, because the border is
+    wrong. A mention that crosses passages is in no candidate.
 
     Args:
-        document: Its mentions must be inside its text (`AnnotatedDocument.check`).
-        pairs: What to look for.
-        placeholders: "type": a mention's placeholder is its type. "order": what comes
-            first in the sentence gets the pair's first type, as in BLUE's ChemProt.
-            "marks": the mentions stay, between marks; of two that overlap the union.
+        document: The document. Its mentions must be inside its text
+            (`AnnotatedDocument.check`).
+        pairs: The types to pair.
+        placeholders: "type": a mention's placeholder is its type. "order": the mention
+            that comes first gets the pair's first type, as in BLUE's ChemProt. "marks":
+            the mentions stay between marks; two that overlap are marked as one.
     """
     wanted = tuple(pairs)
     mentions = sorted(_wanted_mentions(document, wanted), key=_extent)
@@ -175,18 +174,18 @@ def labelled(
     negative_label: str,
     placeholders: Placeholders = "type",
 ) -> Iterator[Candidate]:
-    """Yields the candidates of a document with the labels that its relations give.
+    """Yields the candidates of a document with labels from its relations.
 
     A relation holds for two mentions if it names their ids or concepts, in any order:
-    which is which is said by their types, and for two of one type there is one row for
-    both directions. A pair with several relations comes once for each type, in the
+    the types tell the two apart, and two mentions of one type have one row for both
+    directions. A pair with several relations comes once for each relation type, in the
     order of the relations, as in the published ChemProt.
 
     Args:
-        document: With relations.
-        pairs: What to look for.
+        document: A document with mentions and relations.
+        pairs: The types to pair.
         negative_label: The label of a pair without a relation.
-        placeholders: As for `candidates`.
+        placeholders: How mentions are hidden; see `candidates`.
     """
     types: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     for i, relation in enumerate(document.relations):
@@ -202,17 +201,17 @@ def labelled(
 
 
 def names(mention: Mention) -> tuple[str, ...]:
-    """Returns what a relation may call a mention: its id and its concepts."""
+    """Returns the names by which a relation may refer to a mention: id and concepts."""
     return (mention.id, *mention.concepts)
 
 
 def fits(first: Mention, second: Mention, pairs: Sequence[PairType]) -> bool:
-    """Tells whether two mentions are a pair, wherever they are."""
+    """Returns whether two mentions have the types of a pair, wherever they stand."""
     return _oriented(first, second, tuple(pairs)) is not None
 
 
 def num_pairs(document: AnnotatedDocument, pairs: Sequence[PairType]) -> int:
-    """Returns how many pairs the document would hold if it were one sentence."""
+    """Returns the number of pairs the document would have if it were one sentence."""
     wanted = tuple(pairs)
     by_type: Counter[str] = Counter()
     by_place: Counter[tuple[str, tuple[Span, ...]]] = Counter()
@@ -253,7 +252,7 @@ def _matches(wanted: str, found: str) -> bool:
 def _orientation(
     a: str, b: str, pairs: tuple[PairType, ...]
 ) -> tuple[PairType, bool] | None:
-    """Returns the pair that two types fit, and whether the second comes first in it."""
+    """Returns the pair that two types match, and whether in swapped order."""
     for pair in pairs:
         for is_swapped, (x, y) in enumerate(((a, b), (b, a))):
             if _matches(pair.first, x) and _matches(pair.second, y):
@@ -280,7 +279,7 @@ def _extent(mention: Mention) -> Span:
 def _sentences(
     document: AnnotatedDocument, mentions: Sequence[Mention]
 ) -> Iterator[Span]:
-    """Yields the sentences of passages that hold two mentions, in document offsets."""
+    """Yields the sentences of passages with two mentions, as document offsets."""
     for passage in document.passages:
         inside = [
             (start, end)
@@ -315,7 +314,7 @@ def _hidden(
     mentions: tuple[Mention, Mention],
     placeholders: Placeholders,
 ) -> list[tuple[Span, str]]:
-    """Returns what is replaced by what: two places in order, or one for both."""
+    """Returns the spans to replace and their replacements, in order: two or one."""
     places = [_place(document, mention) for mention in mentions]
     (start, end), (other_start, other_end) = sorted(places)
     is_overlapping = other_start < end
@@ -339,7 +338,7 @@ def _hidden(
 
 
 def _place(document: AnnotatedDocument, mention: Mention) -> Span:
-    """Returns what the placeholder of a mention replaces."""
+    """Returns the span that a mention's placeholder replaces."""
     (start, end), *others = sorted(mention.spans)
     for next_start, next_end in others:
         if next_start > end and document.slice(end, next_start).strip():
@@ -359,7 +358,7 @@ def _anonymised(
     hidden: Sequence[tuple[Span, str]],
     placeholders: Placeholders,
 ) -> str:
-    """Returns the sentence with placeholders; `hidden` is in order and disjoint."""
+    """Returns the sentence with `hidden`, sorted and disjoint spans, replaced."""
     at, stop = sentence
     pieces = []
     for (start, end), replacement in hidden:
@@ -369,7 +368,7 @@ def _anonymised(
 
 
 def _shown(text: str, placeholders: Placeholders) -> str:
-    """Returns text in which nothing can be taken for an entity of the pair."""
+    """Returns the text changed so that nothing in it looks like an entity of a pair."""
     if placeholders == "marks":
         return _LIKE_A_MARK.sub(r"\g<0> ", text)
     return PLACEHOLDER.sub(lambda match: f"@ {match[0][1:]}", text)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert re-data check`: looks for what is wrong in a relation set.
+"""Finds problems in a relation set, for `biobert re-data check`.
 
-Published sets have sentences with two labels, and test sentences that are trained on
-too; a score is worth less by each of them. Two sentences are the same if all their
-characters are.
+Published sets have sentences with two labels, and test sentences that are in the
+training file too. Each makes a score less reliable. Two sentences are the same if all
+their characters are.
 """
 
 import dataclasses
@@ -29,12 +29,12 @@ from biobert_tf.relations.sets import RelationSet
 from biobert_tf.relations.settings import RelationFormat
 
 _NUM_EXAMPLES: Final = 3
-_NUM_PLACES: Final = 4  # Of an example.
+_NUM_PLACES: Final = 4  # Places shown per example.
 
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """A row with what the checks look at; `kinds` of its placeholders, in order."""
+    """A row as the checks need it; `kinds` are its placeholders or marks, in order."""
 
     file: str
     line: int
@@ -47,7 +47,7 @@ class _Row:
         return Place(self.file, self.line, self.label)
 
 
-# The rows of each file; the rows of each sentence.
+# Rows by file, and rows by sentence.
 _Files = Mapping[str, Sequence[_Row]]
 _Groups = Mapping[str, Sequence[_Row]]
 
@@ -60,14 +60,14 @@ def check(
     """Checks a set, or a folder of folds.
 
     Args:
-        data_dir: With at least one of train, dev and test files; else with folders
-            that are called by a number and hold them.
-        data_format: Of the files; `auto` is found anew for each fold.
-        labels: What the labels must be; None takes any.
+        data_dir: A directory with at least one of the train, dev and test files, or
+            with numbered folders that have them.
+        data_format: The form of the files; `auto` detects it for each fold.
+        labels: The labels that are allowed; None allows any.
 
     Raises:
-        InputError: There is nothing to check, or a file cannot be read; the latter
-            names the line.
+        InputError: There is nothing to check, or a file cannot be read; then the
+            message names the line.
     """
     sets = []
     folds: dict[str, _Files] = {}
@@ -99,7 +99,8 @@ def _folders(data_dir: Path) -> list[Path]:
         raise InputError.at(
             data_dir,
             None,
-            "holds no train.tsv, dev.tsv or test.tsv, nor folders 1, 2, ... of them",
+            "holds no train.tsv, dev.tsv or test.tsv, and no folders 1, 2, ... with "
+            "these files",
         )
     return folds
 
@@ -111,7 +112,7 @@ def _is_set(folder: Path) -> bool:
 def _read(
     path: Path, data_dir: Path, data_format: RelationFormat, labels: RelationSet | None
 ) -> list[_Row]:
-    """Returns the rows of a file, labels spelt as the set does where it has them."""
+    """Returns the rows of a file; known labels are in the set's spelling."""
     rows = []
     for row in reading.read_rows(path, data_format):
         spans = reading.entity_spans(row.text, data_format)
@@ -138,7 +139,7 @@ def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> Fil
 
 
 def _problems(files: _Files, labels: RelationSet | None) -> list[Problem]:
-    """Returns what is wrong within a set, or within a fold."""
+    """Returns the problems within a set, or within a fold."""
     found = [
         *_leaks(files),
         *_contradictions(files),
@@ -152,7 +153,7 @@ def _problems(files: _Files, labels: RelationSet | None) -> list[Problem]:
 def _problem(
     kind: str, files: tuple[str, ...], found: Sequence[Sequence[_Row]]
 ) -> Iterator[Problem]:
-    """Yields a problem if there is one; each item of `found` is rows of a sentence."""
+    """Yields a problem if `found`, a list of the rows of sentences, is not empty."""
     if found:
         examples = tuple(
             Example(rows[0].text, tuple(row.place for row in rows[:_NUM_PLACES]))
@@ -221,9 +222,9 @@ def _repetitions(files: _Files) -> Iterator[Problem]:
 
 
 def _bad_rows(files: _Files, labels: RelationSet | None) -> Iterator[Problem]:
-    """Yields what can be seen of a row alone."""
+    """Yields the problems that a row shows on its own."""
     kinds = {kind for rows in files.values() for row in rows for kind in row.kinds}
-    # Sets of drugs with drugs, or proteins with proteins, know one kind only.
+    # Sets of drug-drug or protein-protein pairs have one placeholder only.
     is_of_one_kind = sum("-" not in kind for kind in kinds) == 1
     for name, rows in files.items():
         found: dict[str, list[tuple[_Row]]] = defaultdict(list)
@@ -240,13 +241,13 @@ def _bad_rows(files: _Files, labels: RelationSet | None) -> Iterator[Problem]:
 
 
 def _text_problem(row: _Row, is_of_one_kind: bool) -> str | None:
-    """Returns what kind of problem there is with a sentence."""
+    """Returns the kind of a sentence's problem, if it has one."""
     if not row.text.strip():
         return "empty"
     if not row.kinds:
         return "no_placeholder"
     if len(row.kinds) == 1:
-        # One that stands for both, where they overlap, names both: `@CHEM-GENE$`.
+        # The placeholder of two overlapping entities names both: `@CHEM-GENE$`.
         return None if "-" in row.kinds[0] else "one_placeholder"
     if len(row.kinds) > 2:
         return "many_placeholders"
@@ -258,9 +259,9 @@ def _text_problem(row: _Row, is_of_one_kind: bool) -> str | None:
 
 
 def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
-    """Yields where the test files do not part one set between the folds.
+    """Yields the rows that are not in the test file of exactly one fold.
 
-    The set is all that any fold holds. A sentence that a fold holds twice may be
+    The whole set is the union of all folds. A sentence that one fold holds twice may be
     tested twice.
     """
     held = {
@@ -285,7 +286,7 @@ def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
 
 
 def _surplus(groups: _Groups, others: _Groups) -> list[Sequence[_Row]]:
-    """Returns the rows of a sentence once for each that `others` has too few."""
+    """Returns a sentence's rows once for each row that `others` lacks."""
     return [
         rows
         for text, rows in groups.items()

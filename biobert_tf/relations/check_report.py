@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `biobert re-data check` has found, as text and as JSON."""
+"""Reports the findings of `biobert re-data check`, as text and as JSON."""
 
 import dataclasses
 from collections import Counter
@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from biobert_tf.relations.settings import RelationFormat
 
-# What can be wrong -> what is counted, in the files or fold concerned.
+# Kind of problem -> what is counted; {0} and {1} are the files or the fold concerned.
 KINDS: Final = {
     "leak": "rows of {0} that are in {1} too",
     "contradiction": "sentences of {0} with more than one label",
     "contradiction_between": "sentences of {0} with another label in {1}",
-    "duplicate": "rows of {0} that it holds already",
-    "near_duplicate": "rows of {0} that differ from an earlier one of the set in case "
-    "or white space only",
+    "duplicate": "rows of {0} that repeat an earlier row of it",
+    "near_duplicate": "rows of {0} that differ from an earlier row of the set only in "
+    "case or white space",
     "empty": "rows of {0} without a sentence",
     "no_label": "rows of {0} without a label",
     "unknown_label": "rows of {0} with a label that is not in the set",
@@ -26,7 +26,7 @@ KINDS: Final = {
     "many_placeholders": "rows of {0} with more than two placeholders",
     "missing_in_fold": "rows of other folds that are not in fold {0}",
     "never_tested": "rows that are in the test file of no fold",
-    "tested_again": "rows that are in a test file although they are in another's",
+    "tested_again": "rows of a test file that another fold's test file has too",
 }
 _SHOWN: Final = 90  # Characters of an example's sentence.
 
@@ -36,9 +36,9 @@ class Place:
     """Where a sentence stands.
 
     Attributes:
-        file: Path from the checked directory.
-        line: 1-based.
-        label: Its label there; None if it has none.
+        file: Path relative to the checked directory.
+        line: 1-based line number.
+        label: The sentence's label there; None if it has none.
     """
 
     file: str
@@ -56,7 +56,7 @@ class Example:
 
     Attributes:
         text: The sentence.
-        places: Where it stands: the row at fault, then what it disagrees with.
+        places: The places of the bad row, then of the rows it disagrees with.
     """
 
     text: str
@@ -65,13 +65,14 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What is wrong, how often, and where for example.
+    """A kind of problem in a file: how often it occurs, and examples.
 
     Attributes:
         kind: One of `KINDS`.
-        files: The file (or fold) at fault, and the one it disagrees with, if any.
-        num: Rows; of contradictions, sentences.
-        examples: The first few.
+        files: The file (or fold) with the problem, then the file it disagrees with, if
+            any.
+        num: The number of bad rows; for contradictions, of sentences.
+        examples: The first few examples.
     """
 
     kind: str
@@ -80,7 +81,7 @@ class Problem:
     examples: tuple[Example, ...]
 
     def lines(self) -> Iterator[str]:
-        """Yields it in words, then its examples, indented."""
+        """Yields a line that describes the problem, then its examples, indented."""
         yield f"{self.kind}, {self.num}: {KINDS[self.kind].format(*self.files)}"
         for example in self.examples:
             text = example.text
@@ -93,10 +94,10 @@ class FileReport:
     """The size and class balance of a file.
 
     Attributes:
-        file: Path from the checked directory.
-        num_rows: Its sentences.
-        by_label: Rows of every label, the most frequent first; also of those the set
-            has and the file has not.
+        file: Path relative to the checked directory.
+        num_rows: The number of rows.
+        by_label: The number of rows with each label, most frequent first; labels of the
+            set that the file lacks have 0.
     """
 
     file: str
@@ -114,13 +115,13 @@ class FileReport:
 
 @dataclasses.dataclass(frozen=True)
 class SetReport:
-    """What there is to say of one set, or one fold.
+    """The findings for one set, or one fold.
 
     Attributes:
-        name: Of the fold; `.` if the checked directory is a set.
-        data_format: Of its files.
-        files: Train, dev, test.
-        problems: In the order of `KINDS`.
+        name: Name of the fold; `.` if the checked directory is a set.
+        data_format: The form of the files.
+        files: The reports on train, dev and test files.
+        problems: The problems, in the order of `KINDS`.
     """
 
     name: str
@@ -129,7 +130,7 @@ class SetReport:
     problems: tuple[Problem, ...]
 
     def lines(self) -> Iterator[str]:
-        """Yields all of it in words."""
+        """Yields the findings as lines of text."""
         name = "set" if self.name == "." else f"fold {self.name}"
         yield f"{name}, form {self.data_format}"
         for file in self.files:
@@ -140,12 +141,12 @@ class SetReport:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What the check of a directory has found.
+    """The findings for a directory.
 
     Attributes:
         data_dir: The directory.
-        sets: One, or one per fold.
-        across: The problems of the folds taken together.
+        sets: The findings for the set, or for each fold.
+        across: The problems between folds.
     """
 
     data_dir: Path
@@ -154,11 +155,11 @@ class Report:
 
     @property
     def num_problems(self) -> int:
-        """How often anything is wrong; a row counts once for each kind of problem."""
+        """The number of problems; a row counts once for each kind of problem."""
         return sum(self.totals().values())
 
     def totals(self) -> dict[str, int]:
-        """Returns how often each kind of problem occurs, where it does."""
+        """Returns the number of problems of each kind that occurs."""
         totals: Counter[str] = Counter()
         for problems in (*(each.problems for each in self.sets), self.across):
             for problem in problems:
@@ -166,7 +167,7 @@ class Report:
         return {kind: totals[kind] for kind in KINDS if totals[kind]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns all of it, JSON-ready."""
+        """Returns the report, ready for JSON."""
         return {
             "data_dir": str(self.data_dir),
             "num_problems": self.num_problems,
@@ -176,7 +177,7 @@ class Report:
         }
 
     def summary(self) -> str:
-        """Returns all of it in words, line by line, totals last."""
+        """Returns the report as text, totals last."""
         lines = [str(self.data_dir)]
         for each in self.sets:
             lines += each.lines()

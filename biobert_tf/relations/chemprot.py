@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The official ChemProt releases (BioCreative VI, track 5) as training files.
+"""Converts official ChemProt releases (BioCreative VI, track 5) to training files.
 
-A part of a release is a folder `chemprot_training`, `chemprot_development` or
-`chemprot_test_gs` with tables without header or quoting:
+Each part of a release is a folder `chemprot_training`, `chemprot_development` or
+`chemprot_test_gs` of tables without header or quoting:
 
     *_abstracts.tsv      PMID, title, abstract
     *_entities.tsv       PMID, T1, CHEMICAL or GENE-Y or GENE-N, start, end, text
     *_relations.tsv      PMID, CPR:3, Y or N, ACTIVATOR, Arg1:T1, Arg2:T2
     *_gold_standard.tsv  PMID, CPR:3, Arg1:T1, Arg2:T2
 
-The names of the test part end in `_gs.tsv`. Offsets count characters of the title, one
-character, and the abstract. The gold standard is what the track evaluates: groups 3,
-4, 5, 6 and 9. Where it is missing, those groups are taken from the relations.
+File names of the test part end in `_gs.tsv`. Offsets count the characters of the title,
+one separator, and the abstract. The gold standard has the groups that the track
+evaluates: 3, 4, 5, 6 and 9. If it is missing, they are taken from the relations.
 """
 
 import re
@@ -32,7 +32,7 @@ EVALUATED_GROUPS: Final = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 NEGATIVE: Final = "false"
 PAIRS: Final = (PairType("CHEMICAL", "GENE"),)
 ENTITY_TYPES: Final = ("CHEMICAL", "GENE", "GENE-N", "GENE-Y")
-# What is in the name of a part's files, and the file that is made of it.
+# Word in the names of a part's files -> the split that is written.
 _SPLITS: Final = {"training": "train", "development": "dev", "test": "test"}
 
 _ABSTRACT_COLUMNS: Final = "PMID<TAB>title<TAB>abstract"
@@ -51,9 +51,9 @@ class Part:
     """The files of one part of a release.
 
     Attributes:
-        abstracts: The texts.
-        entities: Their mentions.
-        relations: The gold standard, or all relations.
+        abstracts: The file of the texts.
+        entities: The file of the mentions.
+        relations: The file of the gold standard, or of all relations.
     """
 
     abstracts: Path
@@ -63,16 +63,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """The result of a conversion.
 
     Attributes:
-        counts: By file name, in the order of writing.
+        counts: The counts of each written file, by file name.
     """
 
     counts: Mapping[str, writing.Counts]
 
     def summary(self) -> str:
-        """Returns the counts as lines to print, without a final line break."""
+        """Returns the counts as text, without a final line break."""
         return "\n".join(
             line
             for name, counts in self.counts.items()
@@ -81,16 +81,17 @@ class Report:
 
 
 def convert(source: Path, target: Path, placeholders: Placeholders = "type") -> Report:
-    """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts that are there.
+    """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts of a release.
 
     Args:
         source: The folder of one part, or any folder above the folders of parts.
-        target: Folder for the files, in the form of BLUE (`tsv.write_pairs`).
-        placeholders: "order" gives placeholders as in the set that BLUE publishes.
+        target: Folder for the files, which have BLUE's form (`writing.write_pairs`).
+        placeholders: How mentions are hidden; "order" does as the set that BLUE
+            publishes.
 
     Raises:
-        InputError: No part, or two for one file; a file is missing; a row cannot be
-            used (it is named).
+        InputError: There is no part, or two of one split; a file is missing; or a row
+            is malformed (the message names it).
     """
     counts = {}
     for split, part in find_parts(source).items():
@@ -104,12 +105,12 @@ def convert(source: Path, target: Path, placeholders: Placeholders = "type") -> 
 def find_parts(source: Path) -> dict[str, Part]:
     """Returns the parts of a release by split, in the order train, dev, test.
 
-    A folder of samples is passed over, and so are abstracts without relations where
-    there is another file of the same split: the test set once came out without.
+    A folder of samples is skipped. Abstracts without relations are skipped if the split
+    has another file of abstracts: the test set was first published without relations.
 
     Raises:
-        InputError: `source` is no folder, holds no part, two parts for one split, or
-            one whose entities or relations are missing.
+        InputError: `source` is not a folder, holds no part, holds two parts of one
+            split, or a part lacks its relations.
     """
     if not source.is_dir():
         raise InputError.at(source, None, "no such folder")
@@ -129,17 +130,19 @@ def find_parts(source: Path) -> dict[str, Part]:
 
 
 def _part(candidates: Sequence[Path]) -> Part:
-    """Returns the part of the one file of abstracts that has relations."""
+    """Returns the part of the only file of abstracts that has relations."""
     complete = [path for path in candidates if _relations(path) is not None]
     if len(complete) > 1:
         raise InputError.at(
-            complete[1], None, f"the same split as {complete[0]}; remove one of them"
+            complete[1], None, f"is the same split as {complete[0]}; remove one of them"
         )
     abstracts = (complete or candidates)[0]
     relations = _relations(abstracts)
     if relations is None:
         raise InputError.at(
-            _sibling(abstracts, "gold_standard"), None, "no such file, nor relations"
+            _sibling(abstracts, "gold_standard"),
+            None,
+            "no such file, and no file of relations either",
         )
     return Part(abstracts, _sibling(abstracts, "entities"), relations)
 
@@ -161,12 +164,12 @@ def _sibling(abstracts: Path, kind: str) -> Path:
 def read(part: Part) -> Iterator[AnnotatedDocument]:
     """Yields the documents of a part, in the order of the abstracts.
 
-    Title and abstract are a passage each; relations are those of the evaluated groups.
+    Title and abstract are a passage each; only relations of evaluated groups are kept.
 
     Raises:
-        InputError: A file is missing; a row has other columns; an id comes twice, an
-            entity or relation names a document that has no abstract or an entity that
-            is unknown; offsets do not give the entity's text. It names the line.
+        InputError: A file is missing; a row has a wrong number of columns; an id
+            repeats; an entity or relation names an unknown document or entity; or
+            offsets do not give the entity's text. The message names the line.
     """
     texts = _read_abstracts(part.abstracts)
     mentions = _read_entities(part.entities, texts)
@@ -185,7 +188,7 @@ def read(part: Part) -> Iterator[AnnotatedDocument]:
 
 
 def _rows(path: Path, columns: str, *widths: int) -> Iterator[Row]:
-    """Yields line and columns of the rows of a table."""
+    """Yields the line number and the columns of every row of a table."""
     for number, line in enumerate(files.read_text(path).split("\n"), start=1):
         values = line.split("\t")
         if line and len(values) not in widths:
@@ -206,7 +209,7 @@ def _read_abstracts(path: Path) -> dict[str, tuple[Passage, ...]]:
 def _read_entities(
     path: Path, texts: Mapping[str, object]
 ) -> dict[str, dict[str, tuple[int, Mention]]]:
-    """Returns line and mention by document and id."""
+    """Returns line number and mention, by document id and mention id."""
     found: dict[str, dict[str, tuple[int, Mention]]] = {pmid: {} for pmid in texts}
     for line, values in _rows(path, _ENTITY_COLUMNS, 6):
         pmid, mention_id, entity_type, start, end, text = values
@@ -222,7 +225,7 @@ def _read_entities(
                 f"entity type {entity_type!r} is none of {' '.join(ENTITY_TYPES)}",
             )
         if not (start.isdecimal() and end.isdecimal()):
-            raise InputError.at(path, line, f"{start!r}, {end!r} are no offsets")
+            raise InputError.at(path, line, f"{start!r}, {end!r} are not offsets")
         span = int(start), int(end)
         found[pmid][mention_id] = line, Mention(mention_id, entity_type, (span,), text)
     return found
@@ -231,7 +234,7 @@ def _read_entities(
 def _read_relations(
     path: Path, mentions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[Relation]]:
-    """Returns the relations of evaluated groups by document."""
+    """Returns the relations of evaluated groups, by document id."""
     found: dict[str, list[Relation]] = {pmid: [] for pmid in mentions}
     for line, values in _rows(path, _RELATION_COLUMNS, 4, 6):
         pmid, group = values[0], values[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences with entities into records; what is too long is cut around the entities."""
+"""Turns sentences with entities into records; cuts long ones around the entities."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from biobert_tf.relations.sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.records import Features
 
-# Pieces that BERT's vocabularies keep free: before and after the entity of each role.
+# Unused pieces of BERT's vocabularies: those before and after the entity of each role.
 MARKERS: Final = (("[unused1]", "[unused2]"), ("[unused3]", "[unused4]"))
 
 
@@ -22,10 +22,10 @@ class RelationRecord:
     Attributes:
         features: `input_ids`, `input_mask`, `segment_ids`, each `max_seq_length` ints,
             `label_ids` and `is_real_example`, one int each.
-        pieces: The word pieces of the row, `[CLS]` and `[SEP]` included.
-        is_cut: Whether the sentence was too long.
-        is_windowed: Whether it was cut around the entities, because its beginning
-            does not hold them.
+        pieces: The WordPieces of the row, `[CLS]` and `[SEP]` included.
+        is_cut: Whether the sentence was too long and was cut.
+        is_windowed: Whether it was cut around the entities, because they do not stand
+            in its beginning.
     """
 
     features: Features
@@ -39,11 +39,11 @@ class Featurizer:
     """Turns sentences into records; holds no mutable state of its own.
 
     Attributes:
-        tokenizer: Text to pieces.
+        tokenizer: Cuts text into pieces.
         relation_set: The labels.
-        max_seq_length: Pieces per record.
+        max_seq_length: The number of pieces in a record.
         entity_markers: Whether entities are set between `MARKERS`.
-        compat: `master` cuts off the end of a long sentence, entities or not.
+        compat: `master` cuts off the end of a long sentence, even inside an entity.
     """
 
     tokenizer: FullTokenizer
@@ -56,7 +56,7 @@ class Featurizer:
         """Returns the record of one sentence.
 
         Raises:
-            InputError: The entities alone are longer than a record; names the line.
+            InputError: The entities alone do not fit; the message names the line.
         """
         room = self.max_seq_length - 2
         pieces, entities = (
@@ -94,7 +94,7 @@ class Featurizer:
         return labels.index(label)
 
     def _plain(self, example: RelationExample) -> tuple[list[str], list[range]]:
-        """Returns the pieces of the sentence as it is, and where its entities are."""
+        """Returns the pieces of the sentence, and the entities' ranges of pieces."""
         found = self.tokenizer.tokenize_with_offsets(example.text)
         entities = []
         for entity in example.entities:
@@ -108,7 +108,7 @@ class Featurizer:
         return [piece.token for piece in found], entities
 
     def _marked(self, example: RelationExample) -> tuple[list[str], list[range]]:
-        """Returns the pieces with every entity between its markers."""
+        """Returns the same as `_plain`, with every entity between its markers."""
         pieces: list[str] = []
         entities = []
         end = 0
@@ -126,13 +126,13 @@ class Featurizer:
 def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | None:
     """Chooses the pieces of a sentence that a record shows.
 
-    The beginning of the sentence, as the original, if that holds all entities; else a
-    window with the entities in its middle; else, where they are too far apart, the
-    pieces nearest to any of them.
+    If the beginning of the sentence holds all entities, it is shown, as in the
+    original. Otherwise a window with the entities in its middle is shown, or, if they
+    are too far apart, the pieces nearest to any entity.
 
     Args:
-        num_pieces: Pieces of the sentence.
-        entities: Where the entities stand, in order.
+        num_pieces: The number of pieces in the sentence.
+        entities: The entities' ranges of pieces, in order.
         room: Most pieces in a record.
 
     Returns:
@@ -143,7 +143,7 @@ def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | N
         return list(range(min(num_pieces, room)))
     first = entities[0].start
     if last - first <= room:
-        # Not negative: the beginning of the sentence does not reach to `last`.
+        # `start` is not negative, because `last` lies behind the first `room` pieces.
         start = min((first + last - room) // 2, num_pieces - room)
         return list(range(start, start + room))
     if sum(map(len, entities)) > room:
@@ -153,7 +153,7 @@ def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | N
 
 
 def _distance(piece: int, entities: Sequence[range]) -> int:
-    """Returns how many pieces away the nearest entity is; 0 inside one."""
+    """Returns the distance to the nearest entity, in pieces; 0 inside an entity."""
     return min(
         max(entity.start - piece, piece - (entity.stop - 1), 0) for entity in entities
     )

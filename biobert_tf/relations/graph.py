@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relations of raw text inside a graph: what `task` says of it.
+"""Classifies the relations of raw text inside a TensorFlow graph, as `task` does.
 
-A text holds its entities as placeholders (`@GENE$`), or in `<< >>` and `[[ ]]` if the
-model was trained on these. One that is too long is cut around them as in training
+Entities stand in a text as placeholders (`@GENE$`), or in `<< >>` and `[[ ]]` if the
+model was trained on these. A long text is cut around its entities as in training
 (`features.view`).
 
 Shape suffixes: B texts, N most pieces of a text, P pieces of all texts, E entities of
@@ -33,18 +33,18 @@ from biobert_tf.training.served import Outputs, Served
 _LOG = logging.getLogger(__name__)
 
 _FAR: Final = 2**30
-"""Further away than any piece."""
+"""A distance greater than that of any piece."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReSettings:
-    """What decides which pieces of a text are read.
+    """The settings that decide which pieces of a text are read.
 
     Attributes:
-        max_seq_length: Pieces of a row.
+        max_seq_length: The number of pieces in a row.
         entity_markers: Whether entities are set between `MARKERS`.
-        is_marked: Whether they stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
-        compat: `master` cuts off the end of a long text, entities or not.
+        is_marked: Whether entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
+        compat: `master` cuts off the end of a long text, even inside an entity.
     """
 
     max_seq_length: int
@@ -54,7 +54,7 @@ class ReSettings:
 
 
 class ReGraph:
-    """Classifies strings."""
+    """Classifies the relations of texts given as string tensors."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ReGraph:
         labels: Sequence[str],
         settings: ReSettings,
     ) -> None:
-        """Keeps its arguments as constants of a graph; see `relation.RelationTask`."""
+        """Keeps its arguments as constants of a graph; see `task.RelationTask`."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
@@ -84,7 +84,7 @@ class ReGraph:
         }
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns which relation texts state.
+        """Returns the relations that texts state.
 
         Args:
             text: Strings `[batch]`, UTF-8, with placeholders or marks.
@@ -119,13 +119,13 @@ class ReGraph:
     # --- pieces ----------------------------------------------------------------------
 
     def _pieces(self, found: Characters, entities: Entities) -> Pieces:
-        """Returns the pieces of texts, with entities between markers if so trained."""
+        """Returns the pieces of texts, with entities between markers if so set."""
         if not self._settings.entity_markers:
             return self._tokenizer(found)
-        # Markers stand for the marks.
+        # The marks around entities are dropped, since markers replace them.
         is_inner_N = graph_text.inside(found, entities.inner)
         found = found.where(is_inner_N | ~graph_text.inside(found, entities.spans))
-        # Entities, and what is between them, are cut each for itself.
+        # Each entity, and each stretch between entities, is tokenized on its own.
         places_N = graph_text.text_places(found.units, found.starts)
         borders = [
             graph_text.text_places(entities.rows, side)
@@ -134,7 +134,7 @@ class ReGraph:
         cuts_N = tf.add_n(
             [tf.searchsorted(border, places_N, side="right") for border in borders]
         )
-        # A number of text and part that grows along all texts.
+        # These parts are numbered through all texts.
         units_N = graph_text.numbered(
             (graph_text.previous(found.units, -1) != found.units)
             | (graph_text.previous(cuts_N, 0) != cuts_N)
@@ -149,17 +149,18 @@ class ReGraph:
         return self._with_markers(pieces._replace(units=rows_P), entities)
 
     def _with_markers(self, pieces: Pieces, entities: Entities) -> Pieces:
-        """Puts the markers of its role before and behind every entity."""
+        """Puts the markers of an entity's role before and behind the entity."""
         ids = tf.constant([[self._vocab[m] for m in pair] for pair in MARKERS])
         before_E, behind_E = tf.unstack(tf.gather(ids, entities.roles), axis=1)
-        # Before what begins where they stand, and behind what ends there.
+        # Order by place: an entity's first marker goes before the piece that begins
+        # there, its second marker behind the piece that ends there.
         orders = [
             graph_text.text_places(pieces.units, pieces.starts * 4 + 1),
             graph_text.text_places(entities.rows, entities.starts * 4),
             graph_text.text_places(entities.rows, entities.ends * 4 - 1),
         ]
         order = tf.argsort(tf.concat(orders, 0), stable=True)
-        # A marker stands for the first or the last byte of its entity.
+        # A marker gets the place of the first or the last byte of its entity.
         columns = [
             [pieces.ids, before_E, behind_E],
             [pieces.starts, entities.starts, entities.ends - 1],
@@ -182,7 +183,7 @@ class ReGraph:
     def _view(
         self, pieces: Pieces, entities: Spans, ids: tf.RaggedTensor
     ) -> tf.RaggedTensor:
-        """Says which pieces a row shows (`features.view`), ragged bool."""
+        """Returns whether rows show their pieces (`features.view`), ragged bool."""
         room = self._room
         lengths_B = tf.cast(ids.row_lengths(), tf.int32)
         first_BM, last_BM = _entity_pieces(pieces, entities, ids)
@@ -200,7 +201,7 @@ class ReGraph:
             ),
             1,
         )
-        # Ranks of the pieces by distance, the first of equals first.
+        # Ranks of the pieces by distance; the earlier of two equals comes first.
         distance_BN = tf.where(piece_1N < lengths_B1, distance_BN, _FAR)
         order_BN = tf.argsort(distance_BN, stable=True)
         rank_BN = tf.argsort(order_BN, stable=True)
@@ -219,11 +220,12 @@ def _entity_pieces(
     """Returns the first and the last piece of the entities of every text.
 
     Returns:
-        Int32 `[B, M]`, M at least 1, filled up with `_FAR` and `-_FAR`.
+        Int32 `[B, M]`, M at least 1, padded with `_FAR` and `-_FAR`.
     """
     starts_P = graph_text.text_places(pieces.units, pieces.starts)
     ends_P = graph_text.text_places(pieces.units, pieces.ends)
-    # The first that ends behind its start, and the last that begins before its end.
+    # An entity's first piece is the first that ends behind its start; its last piece is
+    # the last that begins before its end.
     first_E = tf.searchsorted(
         ends_P, graph_text.text_places(entities.rows, entities.starts), side="right"
     )

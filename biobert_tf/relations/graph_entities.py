@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entities of sentences inside a graph: those of `reading.entity_spans`.
+"""Finds the entities of sentences inside a graph, as `reading.entity_spans` does.
 
 Shape suffixes: N characters, C places where an entity could begin, E entities, B texts.
 """
@@ -17,12 +17,12 @@ class Entities(NamedTuple):
     """Entities in the order of the texts, all vectors int32 `[E]`.
 
     Attributes:
-        starts: Byte where each begins in its text, its marks included.
-        ends: Byte behind each.
-        rows: Text that each is of.
-        inner_starts: Byte where it begins without marks; the same for a placeholder.
-        inner_ends: Likewise.
-        roles: Which of the two it is; see `reading.EntitySpan`.
+        starts: First byte of the entity in its text, marks included.
+        ends: Byte behind the entity, marks included.
+        rows: Index of the entity's text.
+        inner_starts: First byte without marks; equals `starts` for a placeholder.
+        inner_ends: Byte behind the entity without marks.
+        roles: 0 or 1, the entity's role; see `reading.EntitySpan`.
     """
 
     starts: tf.Tensor
@@ -34,17 +34,17 @@ class Entities(NamedTuple):
 
     @property
     def spans(self) -> Spans:
-        """Returns them with their marks."""
+        """Returns the entities with their marks."""
         return Spans(self.starts, self.ends, self.rows)
 
     @property
     def inner(self) -> Spans:
-        """Returns them without their marks."""
+        """Returns the entities without their marks."""
         return Spans(self.inner_starts, self.inner_ends, self.rows)
 
 
 def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
-    """Returns the placeholders of texts; see `text.placeholders`."""
+    """Returns the placeholders of texts; see `export.text.placeholders`."""
     spans = text.placeholders(found, traits_N)
     first = tf.searchsorted(spans.rows, spans.rows)
     roles = tf.minimum(tf.range(tf.size(spans.rows)) - first, 1)
@@ -55,11 +55,11 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
 
 
 class _Matches(NamedTuple):
-    """Where a pattern could match, vectors `[N]`, by the character it would begin at.
+    """The matches of a pattern, vectors `[N]` with a value per character.
 
     Attributes:
-        is_match: Whether it does.
-        ends: Character behind, int32.
+        is_match: Whether a match begins at the character.
+        ends: The character behind the match, int32.
         opening: Length of the opening mark, int32.
         closing: Length of the closing mark, int32.
     """
@@ -71,14 +71,14 @@ class _Matches(NamedTuple):
 
 
 def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
-    """Returns what stands in `<< >>` and `[[ ]]`.
+    """Returns the entities in `<< >>` and `[[ ]]`.
 
     Args:
         found: The characters of the texts.
-        traits_N: Theirs.
+        traits_N: The traits of the characters.
     """
     first, second = (_matches(found, *pair) for pair in ("<>", "[]"))
-    # No character begins both.
+    # A character begins at most one of the two kinds of marks.
     both = _Matches(
         first.is_match | second.is_match,
         *(
@@ -108,7 +108,7 @@ def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
 def _matches(found: Characters, left: str, right: str) -> _Matches:
     """Returns where entities in one kind of marks could begin.
 
-    Marks are set apart by spaces in texts that have some so, and are not in others.
+    If a text has any marks set apart by spaces, only such marks count in that text.
     """
     is_more_N = text.begins(found, right * 3)
     spaced = _between(found, f"{left * 2} ", text.begins(found, f" {right * 2}"), 3)
@@ -126,17 +126,17 @@ def _matches(found: Characters, left: str, right: str) -> _Matches:
 def _between(
     found: Characters, opening: str, is_closing_N: tf.Tensor, size: int
 ) -> _Matches:
-    """Returns where an opening mark stands, and the nearest closing one behind it.
+    """Returns the matches of an opening mark with the nearest closing mark behind it.
 
     Args:
         found: The characters of the texts.
-        opening: The mark.
-        is_closing_N: Where the other begins.
-        size: Its length.
+        opening: The opening mark.
+        is_closing_N: Whether a closing mark begins at each character.
+        size: Length of the closing mark.
     """
     num_N = tf.size(found.codes)
     closings = tf.cast(tf.where(is_closing_N)[:, 0], tf.int32)
-    # Something must stand between.
+    # At least one character must stand between the marks.
     behind_N = tf.range(num_N) + len(opening) + 1
     number_N = tf.searchsorted(closings, behind_N)
     closing_N = tf.gather(tf.concat([closings, [num_N]], 0), number_N)
@@ -152,16 +152,16 @@ def _between(
 
 
 def _one_after_another(starts_C: tf.Tensor, ends_N: tf.Tensor) -> tf.Tensor:
-    """Returns which of some places are taken, if none may begin within another.
+    """Returns the indices of the matches that remain without overlaps.
 
     Args:
-        starts_C: Characters, growing.
-        ends_N: Behind what begins at each character.
+        starts_C: The first character of each match, ascending.
+        ends_N: The character behind the match that begins at each character.
     """
     num_C = tf.size(starts_C)
     next_C = tf.searchsorted(starts_C, tf.gather(ends_N, starts_C))
     taken = tf.TensorArray(tf.int32, size=0, dynamic_size=True, element_shape=[])
-    # The first of a text is taken, and is the next of the last of the text before.
+    # A match ends in its own text, so the first match of every text is reached.
     _, taken = tf.while_loop(
         lambda place, _: place < num_C,
         lambda place, array: (next_C[place], array.write(array.size(), place)),
@@ -173,7 +173,7 @@ def _one_after_another(starts_C: tf.Tensor, ends_N: tf.Tensor) -> tf.Tensor:
 def _stripped(
     found: Characters, traits_N: tf.Tensor, first_E: tf.Tensor, behind_E: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the bytes of stretches of characters without the spaces at their ends."""
+    """Returns first bytes and bytes behind of character ranges, stripped of spaces."""
     is_letter_N = ~has(traits_N, Trait.NER_SPACE)
     letters = tf.cast(tf.where(is_letter_N)[:, 0], tf.int32)
     number_E = tf.searchsorted(letters, first_E)

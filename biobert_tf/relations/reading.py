@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relation files: a sentence and a label per row, in the three forms of the field.
+"""Reads relation files: a sentence and a label per row, in three common forms.
 
-biobert   train and dev `sentence<TAB>label` without a header; test with the header
+biobert   train and dev have `sentence<TAB>label` without a header; test has the header
           `index<TAB>sentence<TAB>label`. There is no quoting: a `"` is a character.
-blue      every file with a header that names `sentence` and, if there, `label`; the
-          first column is an index, if it is not the sentence; CSV quoting. BLUE, BLURB
+blue      every file has a header that names `sentence` and maybe `label`. The first
+          column is an index unless it is the sentence. CSV quoting. Used by BLUE, BLURB
           and `biobert re-data`.
 scibert   one JSON object per line, with `text` and `label`; the entities stand in
           `<< >>` and `[[ ]]`.
 
-Other forms say which entities are meant by placeholders such as `@GENE$`. A file of a
-form is read alike wherever it is read: in training, prediction and evaluation.
+In the other two forms, placeholders such as `@GENE$` stand for the entities. Training,
+prediction and evaluation read a file in the same way.
 """
 
 import csv
@@ -31,8 +31,8 @@ from biobert_tf.relations.settings import RelationFormat
 SPLITS: Final = ("train", "dev", "test")
 _SUFFIXES: Final = (".tsv", ".jsonl", ".json", ".txt")
 PLACEHOLDER: Final = re.compile(r"@[A-Za-z][\w-]*\$")
-# The marks of each role, set apart by spaces as they are published, or not: names of
-# chemicals hold brackets of their own, `2-[[4-methyl]amino]phenol`.
+# The marks of each role: set apart by spaces, as they are published, or not. Names of
+# chemicals hold brackets of their own: `2-[[4-methyl]amino]phenol`.
 _MARKED: Final = (
     (r"<< (.+?) >>", r"<<(.+?)>>(?!>)"),
     (r"\[\[ (.+?) \]\]", r"\[\[(.+?)\]\](?!\])"),
@@ -41,13 +41,13 @@ _MARKED: Final = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a file, nothing interpreted.
+    """One row of a file, as written.
 
     Attributes:
         line: 1-based line where the row begins.
-        id: Its index column; its number, from 0, where it has none.
+        id: The index column; the number of the row, from 0, if there is none.
         text: The sentence.
-        label: As written; None where the file has no labels.
+        label: The label as written; None if the file has no labels.
     """
 
     line: int
@@ -61,13 +61,13 @@ class EntitySpan:
     """Where an entity stands in a sentence, in characters, half-open.
 
     Attributes:
-        start: Of what must stay in view: the placeholder, or the marks.
-        end: Likewise.
-        inner_start: Of the entity itself, without marks; the same as `start` for a
+        start: Start of the placeholder, or of the entity with its marks.
+        end: End of the placeholder, or of the entity with its marks.
+        inner_start: Start of the entity without marks; equals `start` for a
             placeholder.
-        inner_end: Likewise.
-        role: Which of the two it is: 0 for `<< >>`, 1 for `[[ ]]`; by order for
-            placeholders, which carry their type themselves.
+        inner_end: End of the entity without marks.
+        role: 0 for `<< >>`, 1 for `[[ ]]`; for placeholders, 0 for the first in the
+            sentence, else 1.
     """
 
     start: int
@@ -82,12 +82,12 @@ class RelationExample:
     """A sentence with its entities.
 
     Attributes:
-        id: Of the row.
+        id: Id of the row.
         text: The sentence as the file has it.
-        label: One of the set's, or None if unknown.
-        entities: In the order of the text; published sets hold sentences with one
-            (for two that overlap, `@CHEM-GENE$`), with more, and with none.
-        line: 1-based, of the file.
+        label: A label of the set, or None if unknown.
+        entities: The entities in the order of the text. Published sets have sentences
+            with one (`@CHEM-GENE$` if the two overlap), with more, and with none.
+        line: 1-based line in the file.
     """
 
     id: str
@@ -101,7 +101,7 @@ class RelationExample:
 
 
 def find(data_dir: Path, split: str) -> Path | None:
-    """Returns the file of a split: `train.tsv`, else `.jsonl`, `.json` or `.txt`."""
+    """Returns the file of a split, `.tsv`, else `.jsonl`, `.json` or `.txt`, if any."""
     paths = (data_dir / f"{split}{suffix}" for suffix in _SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
@@ -109,8 +109,8 @@ def find(data_dir: Path, split: str) -> Path | None:
 def detect(data_dir: Path) -> RelationFormat:
     """Returns the form of a directory's files.
 
-    `blue` if the train or the dev file begins with a header, which BioBERT's do not.
-    With a test file only, see `detect_file`.
+    It is `blue` if the train or dev file begins with a header, which BioBERT's files
+    lack. If there is only a test file, `detect_file` decides.
 
     Raises:
         InputError: A file cannot be read.
@@ -129,8 +129,8 @@ def detect(data_dir: Path) -> RelationFormat:
 def detect_file(path: Path) -> RelationFormat:
     r"""Returns the form of one file alone.
 
-    The test files of BioBERT and BLUE have the same header; it is BLUE's if its line
-    ends in `\r\n`, as they are published, or has quotes.
+    The test files of BioBERT and BLUE have the same header. It is taken for BLUE's if
+    it has quotes or ends in `\r\n`, as in the published files.
 
     Raises:
         InputError: The file cannot be read.
@@ -143,7 +143,7 @@ def detect_file(path: Path) -> RelationFormat:
 
 
 def _first_line(path: Path) -> str:
-    """Returns the first line that is not blank, with its end; empty if all are."""
+    """Returns the first line that is not blank, with its line end; "" without any."""
     try:
         with path.open("rb") as stream:
             first = next((line for line in stream if line.strip()), b"")
@@ -157,7 +157,7 @@ def _is_header(line: str) -> bool:
 
 
 def _header(columns: list[str]) -> list[str]:
-    """Returns the names of the columns; none if `columns` is not a header."""
+    """Returns the names of the columns; [] if `columns` is not a header."""
     names = [column.strip('"').lower() for column in columns]
     return names if "sentence" in names else []
 
@@ -170,11 +170,12 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
 
     Args:
         path: The file.
-        data_format: Its form; `auto` is `detect_file`.
+        data_format: The form of the file; `auto` calls `detect_file`.
 
     Raises:
-        InputError: No such file, not UTF-8, a row with other columns than the first,
-            bad quoting, no JSON object. It names the line.
+        InputError: The file does not exist or is not UTF-8; a row has a different
+            number of columns than the first, bad quoting, or is not a JSON object. The
+            message names the line.
     """
     if data_format == "auto":
         data_format = detect_file(path)
@@ -186,7 +187,7 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
 
 
 def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yields line and columns of every row that is not blank."""
+    """Yields the line number and the columns of every row that is not blank."""
     if not is_quoted:
         # PARITY(run_re.py:200): quotes are characters like all others.
         for number, line in enumerate(text.split("\n"), start=1):
@@ -204,7 +205,7 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
         raise InputError.at(
             path,
             begin,
-            f"bad CSV quoting ({error}); use --data_format=biobert where quotes are "
+            f"bad CSV quoting ({error}); use --data_format=biobert if quotes are plain "
             "characters",
         ) from None
 
@@ -253,7 +254,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         yield Row(
             line,
             str(number if index is None else index),
-            # JSON can hold a lone surrogate, UTF-8 and so our output cannot.
+            # JSON can hold a lone surrogate; our output, which is UTF-8, cannot.
             sentence.encode("utf-8", "replace").decode("utf-8"),
             None if label is None else str(label),
         )
@@ -267,8 +268,7 @@ def entity_spans(text: str, data_format: RelationFormat) -> tuple[EntitySpan, ..
 
     Args:
         text: The sentence.
-        data_format: `scibert` looks for `<< >>` and `[[ ]]`, all others for
-            placeholders.
+        data_format: `scibert` finds `<< >>` and `[[ ]]`, any other form placeholders.
     """
     if data_format != "scibert":
         return tuple(
@@ -298,20 +298,20 @@ def read_examples(
 
     Args:
         path: The file.
-        data_format: Its form; `auto` is `detect_file`.
-        relation_set: Its labels; None takes them as they are.
+        data_format: The form of the file; `auto` calls `detect_file`.
+        relation_set: The allowed labels; None allows any.
         needs_labels: Whether an unlabelled file is an error.
 
     Raises:
-        InputError: As `read_rows`; or the file is empty, labels are missing, or one
-            is not in the set.
+        InputError: The file cannot be read (see `read_rows`) or is empty, labels are
+            missing, or a label is not in the set.
     """
     if data_format == "auto":
         data_format = detect_file(path)
     rows = read_rows(path, data_format)
     if not rows:
         raise InputError.at(path, 1, "holds no sentence; want rows of sentence, label")
-    # A file without any label is for prediction; a gap among labels is a mistake.
+    # A file without any label is for prediction; if only some are missing, it is wrong.
     is_labelled = needs_labels or any(row.label for row in rows)
     return [
         RelationExample(

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores files of predicted relations as `re_eval.py` does, repaired.
+"""Scores files of predicted relations as `re_eval.py` does, without its errors.
 
-The answer file is read as `run_re.py` reads it, quotes included, and a label has the
-same id whichever labels occur in the file. The original's reader takes quotes for CSV
-and so joins rows that the training keeps apart, and it numbers the labels of ChemProt
-by those that occur, so that without one of them, or with `False` for `false`, others
-are scored than were predicted; without a positive label in binary data it crashes.
+The answer file is read as `run_re.py` reads it, quotes included, and a label's id does
+not depend on the labels in the file. The original reads quotes as CSV quoting, so it
+joins rows that training keeps apart. It numbers ChemProt's labels by those in the file,
+so if one is missing or `false` is written `False`, it scores other labels than were
+predicted. It crashes on binary data without a positive label.
 """
 
 import math
@@ -21,7 +21,7 @@ TASKS: Final = {
     "binary": sets.SETS["gad"],
     "chemprot": sets.SETS["chemprot"],
 }
-"""What `--task` can be: the labels, in the order of the probabilities."""
+"""The labels by value of `--task`, in the order of the probabilities."""
 
 _SEED: Final = 0
 
@@ -34,8 +34,8 @@ def evaluate(
 ) -> scores.RelationScores:
     """Scores predicted probabilities against the labels of a test file.
 
-    The prediction is the most probable label, the first of those that tie. For
-    ChemProt the last column, `false`, may be missing, as in the original.
+    The prediction is the most probable label, in a tie the first. For ChemProt the last
+    column, `false`, may be missing, as in the original.
 
     Args:
         output_path: `test_results.tsv`: a row of tab-separated probabilities per
@@ -45,9 +45,9 @@ def evaluate(
         data_format: The form of the test file; see `reading`.
 
     Raises:
-        InputError: The task is unknown, a file is missing, empty or malformed, has
-            values that are no finite numbers or labels not of the task, or the two
-            have not equally many rows. It names the line.
+        InputError: The task is unknown; a file is missing, empty or malformed; a value
+            is not a finite number; a label is not of the task; or the two files differ
+            in their number of rows. The message names the line.
     """
     if task not in TASKS:
         raise InputError(f"--task={task}: want {' or '.join(TASKS)}")
@@ -75,7 +75,7 @@ def evaluate(
 def _read_probabilities(
     path: Path, relation_set: sets.RelationSet
 ) -> list[list[float]]:
-    """Returns the values of each line that is not blank."""
+    """Returns the values of every line that is not blank."""
     widths = [len(relation_set.labels)]
     if not relation_set.is_binary:
         # PARITY(re_eval.py:37, 44): ChemProt is accepted without the column of `false`.

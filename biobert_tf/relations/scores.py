@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of predicted relations, one label per sentence, with their uncertainty."""
+"""Scores predicted relations, one label per sentence, with confidence intervals."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,21 @@ from biobert_tf.common.counts import SampledScore, Score, estimate
 
 @dataclasses.dataclass(frozen=True)
 class RelationScores(SampledScore):
-    """The score of all relations together, what it is made of, how sure it is.
+    """The score over all relations, with its parts and its intervals.
 
-    Precision, recall and F1 are the micro average: the relations of all labels but
-    the negative one are counted together. For a binary set they are those of its
-    other label; without a negative label all three are the accuracy.
+    Precision, recall and F1 are micro averages over all labels except the negative one.
+    For a binary set they are the scores of its positive label; without a negative label
+    all three equal the accuracy.
 
     Attributes:
-        num_examples: Sentences scored.
-        accuracy: The share of them with the right label, the negative one too.
-        specificity: The recall of the negative label of a binary set; None for others.
-        macro_f1: Mean F1 of the labels counted.
+        num_examples: The number of sentences scored.
+        accuracy: The share of sentences with the right label, the negative one too.
+        specificity: The recall of a binary set's negative label; None for other sets.
+        macro_f1: Mean F1 over all labels except the negative one.
         by_label: The score of each label, the negative one too, in the order of the
-            set; labels that only the gold has come last, sorted.
-        confusion: How many sentences have a gold and a predicted label; pairs of
-            which there is none are left out.
+            set; labels that only the gold data has come last, sorted.
+        confusion: The number of sentences by gold and predicted label; zeros are left
+            out.
     """
 
     num_examples: int
@@ -37,7 +37,7 @@ class RelationScores(SampledScore):
     confusion: Mapping[str, Mapping[str, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything by name, ready for JSON; without a specificity of None."""
+        """Returns all fields by name, ready for JSON; no specificity if it is None."""
         binary = {} if self.specificity is None else {"specificity": self.specificity}
         return {
             **super().to_dict(),
@@ -61,22 +61,21 @@ def score(
 ) -> RelationScores:
     """Scores one predicted label per sentence.
 
-    A gold label that is none of `labels`, as where a test file has one that the
-    training file has not, is a relation that cannot be found: it counts as missed,
-    and in the macro average as a label with an F1 of 0. The intervals are those of
-    `counts.estimate`, over sentences.
+    A gold label that is not in `labels`, such as one that only the test file has,
+    cannot be predicted. It counts as a missed relation, and in the macro average as a
+    label with an F1 of 0. Intervals come from `common.counts.estimate`, over sentences.
 
     Args:
-        gold: Labels of the data.
-        predicted: Labels of the model, one per gold label, each one of `labels`.
-        labels: What can be predicted, all different.
-        negative: Which of them means "no relation"; None: all are relations.
-        seed: Seeds the resampling; the same seed gives the same intervals.
-        num_resamples: Test sets to draw.
+        gold: The labels of the data.
+        predicted: The labels of the model, one per gold label, each in `labels`.
+        labels: The labels that can be predicted, all different.
+        negative: The label that means "no relation"; None if every label is a relation.
+        seed: Seed of the resampling; the same seed gives the same intervals.
+        num_resamples: The number of test sets to draw.
 
     Raises:
-        ValueError: There is nothing to score, gold and predicted are not equally
-            many, or a predicted label or the negative one is not in `labels`.
+        ValueError: There is nothing to score, gold and predicted labels differ in
+            number, or a predicted label or the negative one is not in `labels`.
     """
     if not gold or len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold labels, {len(predicted)} predicted")
@@ -114,7 +113,7 @@ def score(
 
 
 def _scores_by_label(names: Sequence[str], confusion: np.ndarray) -> dict[str, Score]:
-    """Returns the score of each label; int64 `confusion[gold, predicted]`."""
+    """Returns the score of each label from int64 `confusion[gold, predicted]`."""
     num_gold, num_predicted = confusion.sum(1), confusion.sum(0)
     counts = np.stack([num_gold, num_predicted, confusion.diagonal()], 1).tolist()
     return {name: Score(*row) for name, row in zip(names, counts, strict=True)}
@@ -129,7 +128,7 @@ def _named(names: Sequence[str], confusion: np.ndarray) -> dict[str, dict[str, i
 
 
 def report(scores: RelationScores) -> str:
-    """Returns what `re_eval.py` prints: three lines, with specificity four."""
+    """Returns the text that `re_eval.py` prints: three lines, four with specificity."""
     # PARITY(re_eval.py:25, 44): F1 is made of the ratios;
     # made of the counts, a value halfway between two printed ones may round otherwise.
     total = scores.precision + scores.recall

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The relation sets of the field: their labels, and which of them means none."""
+"""The known relation sets: their labels, and the one that means "no relation"."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from biobert_tf.common.errors import InputError
 
-# What a custom set is taken to call "no relation" where nothing else is said.
+# Labels that mean "no relation" in a custom set unless the user names another.
 _USUAL_NEGATIVES: Final = ("0", "false", "none", "negative")
 
 
@@ -16,10 +16,10 @@ class RelationSet:
     """The labels of a set of sentences.
 
     Attributes:
-        name: As in `--task_name`.
-        labels: What can be predicted; the position is the id.
-        negative: The label that means "no relation" and counts in no score; None
-            where every label is a relation.
+        name: The set's name in `--task_name`.
+        labels: The labels that can be predicted; a label's index is its id.
+        negative: The label that means "no relation" and is left out of the scores; None
+            if every label is a relation.
     """
 
     name: str
@@ -33,14 +33,14 @@ class RelationSet:
 
     @property
     def is_binary(self) -> bool:
-        """Whether the question is only if there is a relation."""
+        """Whether the only question is if there is a relation."""
         return len(self.labels) == 2 and self.negative is not None
 
     def canonical(self, label: str) -> str | None:
         """Returns `label` as this set spells it, or None if it is not in the set.
 
-        The published copies of one set differ in case (`CPR:3`, `cpr:3`, `False`);
-        the labels of a custom set are taken as they are.
+        Published copies of one set differ in case (`CPR:3`, `cpr:3`, `False`), so case
+        is ignored; the labels of a custom set must match exactly.
         """
         if label in self.labels:
             return label
@@ -77,12 +77,13 @@ def custom(labels: Sequence[str], negative: str) -> RelationSet:
     """Returns a set of the user's own.
 
     Args:
-        labels: At least two different ones, in the order of the ids.
-        negative: Which of them means "no relation"; empty: 0, false, none or negative
-            in any case, if it is a label, else every label counts.
+        labels: At least two labels, all different, in the order of their ids.
+        negative: The label that means "no relation". If empty, it is the only label
+            that is 0, false, none or negative in any case; else every label counts.
 
     Raises:
-        InputError: Fewer than two labels, one given twice, or `negative` is none.
+        InputError: There are fewer than two labels, a label is empty or repeats, or
+            `negative` is not a label.
     """
     if len(labels) < 2 or len(set(labels)) < len(labels) or "" in labels:
         raise InputError(

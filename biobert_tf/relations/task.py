@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relation extraction: say which relation, if any, a sentence states of two entities.
+"""Relation extraction: classifies the relation that a sentence states of two entities.
 
 Reading order is data order:
     file -> RelationExample -> RelationRecord -> logits -> RelationPrediction -> scores
@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from biobert_tf.relations import scores as relations
+from biobert_tf.relations import scores
 from biobert_tf.relations.features import Featurizer, RelationRecord
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import RelationSet
@@ -29,11 +29,11 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 @dataclasses.dataclass(frozen=True)
 class RelationPrediction:
-    """What the model says of one sentence.
+    """The prediction for one sentence.
 
     Attributes:
-        label: The most probable one; the first of equals.
-        probabilities: Float32 `[labels]`, in the order of the set.
+        label: The most probable label; in a tie the first.
+        probabilities: The probabilities of the labels, float32 `[labels]`.
     """
 
     label: str
@@ -42,16 +42,16 @@ class RelationPrediction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RelationTask(SequenceClassification):
-    """Everything that makes a run an RE run; holds no mutable state.
+    """The task of a run on relations; holds no mutable state.
 
-    What the numbers are is said in `SequenceClassification`.
+    `SequenceClassification` describes the model's outputs and the loss.
 
     Attributes:
-        tokenizer: Text to pieces.
+        tokenizer: Cuts text into pieces.
         relation_set: The labels.
-        max_seq_length: Pieces per record.
-        entity_markers: See `features.Featurizer`.
-        compat: `fixed` or `master`; see `config.RelationConfig`.
+        max_seq_length: The number of pieces in a record.
+        entity_markers: Whether entities get markers; see `features.Featurizer`.
+        compat: `fixed` or `master`; see `settings.RelationConfig`.
     """
 
     tokenizer: FullTokenizer
@@ -62,12 +62,12 @@ class RelationTask(SequenceClassification):
 
     @property
     def name(self) -> str:
-        """Returns the name in the results."""
+        """Returns the name of the task in the results."""
         return "re"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns what can be predicted; the position is the id."""
+        """Returns the labels that can be predicted; a label's index is its id."""
         return self.relation_set.labels
 
     # --- text to records -------------------------------------------------------------
@@ -94,7 +94,7 @@ class RelationTask(SequenceClassification):
         return [featurizer.featurize(example) for example in examples]
 
     def counts(self, records: Iterable[RelationRecord]) -> dict[str, int]:
-        """Returns how many sentences were too long, and cut around their entities."""
+        """Returns the number of cut sentences, and of those cut around entities."""
         held = list(records)
         return {
             "cut": sum(record.is_cut for record in held),
@@ -102,7 +102,7 @@ class RelationTask(SequenceClassification):
         }
 
     def shuffle_buffer(self, num_records: int) -> int:
-        """Returns among how many records the next of a training is drawn."""
+        """Returns the size of the training shuffle buffer, in records."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
 
     # --- numbers to text and scores --------------------------------------------------
@@ -140,7 +140,7 @@ class RelationTask(SequenceClassification):
         ]
 
     def is_labelled(self, examples: Sequence[RelationExample]) -> bool:
-        """Says whether predictions for `examples` can be scored."""
+        """Returns whether predictions for `examples` can be scored."""
         return all(example.label is not None for example in examples)
 
     def score(
@@ -148,9 +148,9 @@ class RelationTask(SequenceClassification):
         examples: Sequence[RelationExample],
         predictions: Sequence[RelationPrediction],
         seed: int,
-    ) -> relations.RelationScores:
+    ) -> scores.RelationScores:
         """Returns precision, recall and F1 over the relations of labelled examples."""
-        return relations.score(
+        return scores.score(
             [example.label or "" for example in examples],
             [prediction.label for prediction in predictions],
             self.labels,
@@ -163,9 +163,8 @@ class RelationTask(SequenceClassification):
         examples: Sequence[RelationExample],
         predictions: Sequence[RelationPrediction],
     ) -> str:
-        """Returns what re_eval.py prints of labelled examples, in percent."""
-        scores = self.score(examples, predictions, seed=0)
-        return relations.report(scores).rstrip("\n")
+        """Returns the text that re_eval.py prints for labelled examples, in percent."""
+        return scores.report(self.score(examples, predictions, seed=0)).rstrip("\n")
 
     def prediction_files(
         self,
@@ -174,7 +173,7 @@ class RelationTask(SequenceClassification):
         predictions: Sequence[RelationPrediction],
         arrays: Mapping[str, np.ndarray],
     ) -> dict[str, str | None]:
-        """Returns the text of every file a prediction writes, by file name."""
+        """Returns the text of every file that a prediction writes, by file name."""
         # PARITY(run_re.py:1096-1099): one line per example, str(float32), no header.
         lines = ("\t".join(map(str, p.probabilities)) + "\n" for p in predictions)
         return {
@@ -187,7 +186,7 @@ class RelationTask(SequenceClassification):
     ) -> str:
         """Returns a sentence and its prediction as a line of JSON.
 
-        `gold` is there where the label is known; probabilities have six digits.
+        `gold` is the label, if it is known; probabilities are rounded to six digits.
         """
         row: dict[str, Any] = {
             "id": example.id,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training files of annotated documents: candidate pairs as TSV, and what was lost."""
+"""Writes the candidate pairs of annotated documents as TSV files for training."""
 
 import csv
 import re
@@ -15,26 +15,25 @@ from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate, PairType
 from biobert_tf.relations.settings import Placeholders
 
-# What ends a line or a column somewhere: for CSV, for str.splitlines, in editors.
+# Characters that end a line or a column for CSV, for str.splitlines or in editors.
 _BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 @dataclass
 class Counts:
-    """What was found in documents, and what was not.
+    """The numbers of documents, pairs and rows, and of what was lost.
 
     Attributes:
-        documents: How many were read.
+        documents: Documents read.
         types: Mentions by type, as the documents spell it.
-        sentences: Those that hold a pair.
+        sentences: Sentences with a pair.
         pairs: Pairs of mentions that share a sentence.
-        overlapping: Those of them that one placeholder stands for.
-        several: Those of them with relations of more than one type, which are written
-            once for each.
-        pairs_across: Pairs of the wanted types that share a document but no sentence.
+        overlapping: Pairs that overlap and have one placeholder for both.
+        several: Pairs with relations of more than one type; each type is a row.
+        pairs_across: Pairs of the given types that share a document but no sentence.
         labels: Rows by label; their sum is the number of rows.
-        relations: Relations that hold for a pair in a sentence.
-        relations_across: Relations between wanted types that no sentence holds.
+        relations: Relations of a pair in a sentence.
+        relations_across: Relations between given types that share no sentence.
         relations_other: Relations between other types, or of unknown mentions.
     """
 
@@ -51,17 +50,17 @@ class Counts:
     relations_other: int = 0
 
     def summary(self) -> str:
-        """Returns the counts as lines to print, without a final line break."""
+        """Returns the counts as text, without a final line break."""
         return "\n".join(
             [
                 f"documents: {self.documents} with mentions: {_by_name(self.types)}",
                 f"sentences with a pair: {self.sentences}",
                 f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
-                f"{self.several} with several labels; {self.pairs_across} more are in "
-                "no common sentence",
+                f"{self.several} with several labels; {self.pairs_across} more share "
+                "no sentence",
                 f"rows: {self.labels.total()}: {_by_name(self.labels)}",
-                f"relations: {self.relations} found; lost: {self.relations_across} in "
-                f"no common sentence, {self.relations_other} of other types",
+                f"relations: {self.relations} found; lost: {self.relations_across} "
+                f"across sentences, {self.relations_other} of other types",
             ]
         )
 
@@ -75,17 +74,16 @@ def write_pairs(
 ) -> Counts:
     """Writes a row `index sentence label` for each pair of mentions in a sentence.
 
-    The file has the form of BLUE: a header, tabs, CSV quoting, CRLF. It is read back as
-    `blue` by `reading`. White space that ends lines or columns becomes
-    a space. It is written whole or not at all; memory does not grow with the number of
-    documents.
+    The file has BLUE's form, `blue` in `reading`: a header, tabs, CSV quoting, CRLF.
+    Characters that end lines or columns become spaces. The file is written whole or not
+    at all; memory does not grow with the number of documents.
 
     Args:
-        documents: With mentions and relations.
-        pairs: Which types to pair.
+        documents: Documents with mentions and relations.
+        pairs: The types to pair.
         negative_label: The label of pairs without a relation.
-        path: Where to write.
-        placeholders: As for `candidates.candidates`.
+        path: The file to write.
+        placeholders: How mentions are hidden; see `candidates.candidates`.
 
     Raises:
         InputError: The file cannot be written, or a document cannot be read.
@@ -153,7 +151,7 @@ def _count(
 def _is_wanted(
     document: AnnotatedDocument, relation: Relation, pairs: Sequence[PairType]
 ) -> bool:
-    """Tells whether a relation is between mentions of wanted types."""
+    """Returns whether a relation is between mentions of given types."""
     firsts, seconds = (
         [m for m in document.mentions if name in candidates.names(m)]
         for name in (relation.first, relation.second)

@@ -58,8 +58,8 @@ def max_context(
 
     A window's context of a unit is the number of its pieces before or after the unit,
     whichever is less; the earlier window wins a tie (BERT's maximum context,
-    run_squad.py:513-547). The original compares every window with every piece of every
-    window; this function visits each window once.
+    run_squad.py:513-547 of google-research/bert). The original compares every window
+    with every piece of every window; this function visits each window once.
 
     Args:
         starts: The number of pieces before every unit, then that of the whole text.

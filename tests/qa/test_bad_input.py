@@ -118,7 +118,7 @@ def test_weights_of_unknown_answers(toy, run):
         (b"[]", ":1: expected a JSON object"),
         (b'{"data": []}', ": holds no question"),
         (b'{"data": [{"paragraphs": [{"qas": []}]}]}', "'context'"),
-        (b'{"questions": []}', ": has 'questions' but no 'data', as BioASQ's own "),
+        (b'{"questions": []}', ": has 'questions' but no 'data', like BioASQ's own "),
         (b'{\n"data": "Sj\xf6gren"}', ":2: byte 0xf6 is not UTF-8"),
     ],
 )

@@ -214,7 +214,7 @@ def test_not_json(tmp_path):
         ({"data": {}}, "has 'data' {}, want a list"),
         ({"data": []}, "holds no question"),
         ({"data": [{"paragraphs": []}]}, "holds no question"),
-        ({"data": [3]}, "data[0] is 3, no object"),
+        ({"data": [3]}, "data[0] is 3, want an object"),
         ({"data": [{}]}, "data[0] lacks 'paragraphs'"),
         (
             {"data": [{"paragraphs": [{"qas": []}]}]},
@@ -242,7 +242,10 @@ def test_wrong_structure(tmp_path, values, expected):
         ({"id": None}, "data[0].paragraphs[0].qas[1] has 'id' None, want a string"),
         ({"id": "7_1"}, "question '7_1' lacks 'question'"),
         (question("7_1"), "question '7_1' lacks 'answers'"),
-        (question("7_1", answers=["x"]), "question '7_1'.answers[0] is 'x', no object"),
+        (
+            question("7_1", answers=["x"]),
+            "question '7_1'.answers[0] is 'x', want an object",
+        ),
         (
             question("7_1", answers=[{"answer_start": 0}]),
             "question '7_1'.answers[0] lacks 'text'",

@@ -193,7 +193,7 @@ GOOD = dataset({"q": ["x"]})
         ({"data": [1]}, {}, None, r"data.json: .* data\[0\] is not an object"),
         ({"data": [{}]}, {}, None, r"data\[0\].paragraphs is missing or not a list"),
         ({"data": [{"paragraphs": [{}]}]}, {}, None, r"paragraphs\[0\].qas is missing"),
-        ({"data": []}, {}, None, "data.json: no questions in it"),
+        ({"data": []}, {}, None, "data.json: holds no question"),
         (
             {"data": [{"paragraphs": [{"qas": [{"id": "q"}]}]}]},
             {},
@@ -215,7 +215,7 @@ GOOD = dataset({"q": ["x"]})
         (GOOD, {"q": [{"text": "x"}]}, None, "predictions.json: .* q is not a text"),
         (GOOD, ["x"], None, "predictions.json:1: expected a JSON object"),
         (GOOD, {"q": "x"}, {"q": 0.5}, "every question has an answer"),
-        (dataset({"q": []}), {"q": ""}, {}, "odds.json: no finite null odds of .* q"),
+        (dataset({"q": []}), {"q": ""}, {}, "odds.json: no finite null odds for .* q"),
         (dataset({"q": []}), {"q": ""}, {"q": "1"}, "no finite null odds"),
         (dataset({"q": []}), {"q": ""}, {"q": True}, "no finite null odds"),
         (dataset({"q": []}), {"q": ""}, {"q": float("nan")}, "no finite null odds"),

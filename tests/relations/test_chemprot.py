@@ -85,10 +85,10 @@ def test_a_part(tmp_path, only):
         "train.tsv\n"
         "  documents: 1 with mentions: CHEMICAL 4, GENE 1, GENE-N 1, GENE-Y 2\n"
         "  sentences with a pair: 3\n"
-        "  pairs: 4, of these 0 overlapping, 0 with several labels; 12 more are in no "
-        "common sentence\n"
+        "  pairs: 4, of these 0 overlapping, 0 with several labels; "
+        "12 more share no sentence\n"
         "  rows: 4: CPR:4 1, CPR:9 1, false 2\n"
-        "  relations: 2 found; lost: 1 in no common sentence, 0 of other types"
+        "  relations: 2 found; lost: 1 across sentences, 0 of other types"
     )
 
 
@@ -162,7 +162,7 @@ def test_placeholders_in_order(tmp_path):
         ("entities", "8\tT9\tGENE-Y\t0\t1\tX", "entities.tsv:9: document '8' has"),
         ("entities", "7\tT8\tGENE-Y\t0\t1\tβ", "entities.tsv:9: a second entity T8 of"),
         ("entities", "7\tT9\tGENE-X\t0\t1\tβ", "entities.tsv:9: entity type 'GENE-X'"),
-        ("entities", "7\tT9\tGENE-Y\t-1\t1\tβ", "entities.tsv:9: '-1', '1' are no o"),
+        ("entities", "7\tT9\tGENE-Y\t-1\t1\tβ", "entities.tsv:9: '-1', '1' are not o"),
         ("entities", "7\tT9\tGENE-Y\t0\t1\tX", "entities.tsv:9: document 7: men"),
         ("entities", "7\tT9\tGENE-Y\t0\t999\tX", r"entities.tsv:9: .* is not inside"),
         ("gold_standard", "7\tCPR:3\tArg1:T1", "standard.tsv:4: 3 columns; want PMID"),
@@ -186,7 +186,7 @@ def test_a_bad_row_is_named(tmp_path, kind, row, message):
     [
         ("abstracts", "no chemprot_training_abstracts.tsv, .* unpack the release"),
         ("entities", "chemprot_training_entities.tsv: no such file"),
-        ("gold_standard", "gold_standard.tsv: no such file, nor relations"),
+        ("gold_standard", "gold_standard.tsv: no such file, and no file of relations"),
     ],
 )
 def test_a_missing_file_is_named(tmp_path, missing, message):

@@ -155,10 +155,9 @@ def release(folder, word="training", ending=""):
 CHEMPROT_COUNTS = """\
   documents: 1 with mentions: CHEMICAL 2, GENE-Y 1
   sentences with a pair: 1
-  pairs: 2, of these 0 overlapping, 0 with several labels; 0 more are in no common \
-sentence
+  pairs: 2, of these 0 overlapping, 0 with several labels; 0 more share no sentence
   rows: 2: CPR:4 1, false 1
-  relations: 1 found; lost: 0 in no common sentence, 0 of other types
+  relations: 1 found; lost: 0 across sentences, 0 of other types
 """
 
 
@@ -204,10 +203,10 @@ def test_re_data_pairs(biobert, tmp_path):
     assert printed == (
         "documents: 4 with mentions: Chemical 6, Disease 1, GENE-Y 1, Gene 6\n"
         "sentences with a pair: 5\n"
-        "pairs: 8, of these 1 overlapping, 0 with several labels; 14 more are in no "
-        "common sentence\n"
+        "pairs: 8, of these 1 overlapping, 0 with several labels; "
+        "14 more share no sentence\n"
         "rows: 8: cpr:4 1, cpr:9 1, none 6\n"
-        "relations: 2 found; lost: 0 in no common sentence, 0 of other types\n"
+        "relations: 2 found; lost: 0 across sentences, 0 of other types\n"
     )
     rows = rows_of(tmp_path / "new" / "pairs.tsv")
     labels = {name: label for name, _, label in rows if label != "none"}

@@ -432,13 +432,13 @@ def test_a_label_that_the_set_has_not(tmp_path, needs_labels):
             CRLF + '1\t"b" c\t1\r\n',
             "auto",
             "3: bad CSV quoting ('\t' expected after '\"'); use --data_format=biobert "
-            "where quotes are characters",
+            "if quotes are plain characters",
         ),
         (
             CRLF + '1\t"b\t1\r\n2\tc\t0\r\n',
             "auto",
             "3: bad CSV quoting (unexpected end of data); use --data_format=biobert "
-            "where quotes are characters",
+            "if quotes are plain characters",
         ),
         (JSON + '{"text": \n', "auto", "2: not JSON: Expecting value"),
         (JSON + "a\t1\n", "auto", "2: not JSON: Expecting value"),

@@ -90,10 +90,10 @@ def test_counts(tmp_path):
     assert counts.summary() == (
         "documents: 2 with mentions: Chemical 4, GENE-Y 1, Gene 3, Species 1\n"
         "sentences with a pair: 2\n"
-        "pairs: 5, of these 1 overlapping, 1 with several labels; 3 more are in no "
-        "common sentence\n"
+        "pairs: 5, of these 1 overlapping, 1 with several labels; "
+        "3 more share no sentence\n"
         "rows: 6: CPR:3 2, CPR:4 1, false 3\n"
-        "relations: 3 found; lost: 2 in no common sentence, 2 of other types"
+        "relations: 3 found; lost: 2 across sentences, 2 of other types"
     )
     rows = relation_reading.read_rows(tmp_path / "train.tsv", "blue")
     assert [row.label for row in rows if row.id == "2.T3.T4"] == ["CPR:3", "CPR:4"]
