@@ -81,7 +81,7 @@ class DynamicMasking:
     def _draws(
         self, length: int, numbers_B: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns draws in [0, 1) for order, action, other piece: float64 `[batch, L]`."""
+        """Returns order, action, other piece: draws in [0, 1), float64 `[batch, L]`."""
         stream = tf.constant(2 * self.seed + (not training), tf.int64)
 
         def draw(number: tf.Tensor) -> tf.Tensor:
@@ -113,7 +113,7 @@ class DynamicMasking:
         return is_candidate_BL & ~(goes_on_BL & follows_BL)
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the chosen positions, ascending, and weights: 1.0, or 0.0 if unused."""
+        """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
         length, most = is_chosen_BL.shape[1], self.max_predictions_per_seq
         places_BL = tf.sort(tf.where(is_chosen_BL, tf.range(length), length), axis=1)
         padding = [[0, 0], [0, max(0, most - length)]]
