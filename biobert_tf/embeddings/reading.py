@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the lines of a file as texts, or pairs of texts, with their places in it."""
+"""Reads a file's lines as texts, or pairs of texts, with their places in the line."""
 
 import dataclasses
 import re
