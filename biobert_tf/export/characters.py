@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of how `text.tokenization` and others treat each character.
+"""Tables of what the tokenizer and the word splitters do with each character.
 
 The tables hold the Unicode data of the interpreter that made them, so a graph that
 uses them cuts text as the Python tokenizer did at export, wherever the graph runs.

@@ -17,7 +17,7 @@ class Windows(NamedTuple):
 
     Attributes:
         starts: First word of each window, `[K]`.
-        ends: Last word of each window (exclusive), `[K]`.
+        ends: End of each window's words (exclusive), `[K]`.
         owners: The window with most context around each word, `[W]`.
     """
 
