@@ -32,7 +32,7 @@ class ExportedModel:
         path = directory / model_card.JSON
         if not path.is_file():
             raise InputError.at(
-                directory, None, "is no export; give what `biobert export` wrote"
+                directory, None, "is not an export; give what `biobert export` wrote"
             )
         self.card = files.read_json(path)
         try:

@@ -132,7 +132,7 @@ def ner_words(found: Characters, traits_N: tf.Tensor) -> Words:
 
 
 def qa_words(found: Characters, traits_N: tf.Tensor) -> Words:
-    """Cuts texts into the words of `qa.reading`; see `text.words`."""
+    """Cuts texts into the words of `qa.reading`; for arguments see `ner_words`."""
     is_space_N = has(traits_N, Trait.QA_SPACE)
     is_new_text_N = previous(found.units, NOTHING) != found.units
     is_first_N = previous(is_space_N, True) | is_new_text_N

@@ -6,9 +6,9 @@ tensorflow-text then cuts the chunks into pieces. Its own normalizer is not used
 another version of Unicode than the tokenizer that the model was trained with, and
 counts bytes where BERT counts characters.
 
-The pieces are those of `tokenization.FullTokenizer`, with one exception: lower-casing
-does not put the few combining characters that it keeps in canonical order (spacing
-marks of Indic scripts, two Hangul tone marks, musical signs).
+The pieces are those of `FullTokenizer`, with one exception:
+lower-casing does not put the few combining characters that it keeps in canonical order
+(spacing marks of Indic scripts, two Hangul tone marks, musical signs).
 
 Shape suffixes: N characters, M characters after lower-casing, C chunks, P pieces.
 """
@@ -44,7 +44,7 @@ class Pieces(NamedTuple):
     Attributes:
         ids: Ids in the vocabulary.
         starts: Byte of the text where each piece begins.
-        ends: Byte where each ends (exclusive); see `tokenization.Piece`.
+        ends: Byte where each ends (exclusive); see `text.tokenization.Piece`.
         units: Number of each piece's text or word; never decreases.
     """
 

@@ -205,7 +205,7 @@ def features_of(path: Path) -> dict[str, int] | None:
         count([path])
         raise
     except ValueError:
-        raise InputError.at(path, None, "record 1 is no tf.train.Example") from None
+        raise InputError.at(path, None, "record 1 is not a tf.train.Example") from None
     return None
 
 
@@ -214,7 +214,7 @@ def problem_of(record: bytes, specs: Specs) -> str | None:
     try:
         features = _features(record)
     except ValueError:
-        return "is no tf.train.Example"
+        return "is not a tf.train.Example"
     if missing := sorted(set(specs) - set(features)):
         return f"lacks {', '.join(missing)}; it has {', '.join(sorted(features))}"
     for name, spec in specs.items():
