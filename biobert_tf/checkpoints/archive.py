@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints as they are downloaded: a `.tar.gz` stands for the folder inside it."""
+"""Unpacks archives of checkpoints, so that a `.tar.gz` can be given as it is."""
 
 import atexit
 import functools
@@ -17,13 +17,13 @@ _SAVED_MODEL: Final = "saved_model.pb"
 
 
 def opened(path: Path) -> Path:
-    """Returns `path`, or for an archive the unpacked folder with the checkpoint.
+    """Returns `path`, or for an archive its unpacked folder with the checkpoint.
 
     An archive is unpacked once per process, below the system's temporary directory
     (`TMPDIR`), and removed when the process ends.
 
     Args:
-        path: Anything; only `*.tar.gz` and `*.tgz` are archives.
+        path: Any path; only `*.tar.gz` and `*.tgz` are archives.
 
     Raises:
         InputError: The archive is missing, damaged, unsafe, or does not hold
@@ -65,7 +65,7 @@ def _folder_with_checkpoint(root: Path, archive: Path) -> Path:
             if not found.name.startswith(".")
         }
     )
-    # A SavedModel is one checkpoint with all that lies in it.
+    # A SavedModel is one checkpoint, including the folders inside it.
     whole = {folder for folder in folders if (folder / _SAVED_MODEL).is_file()}
     folders = [folder for folder in folders if not whole.intersection(folder.parents)]
     if not folders:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all checkpoint formats share: the weights, and how files appear on disk."""
+"""Code that all checkpoint formats share: weights, checks, and atomic writing."""
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ class Checkpoint:
 
     Attributes:
         weights: TF1 name to float32 array in TF1 layout.
-        ignored: What else the checkpoint holds, by the names used there: optimizer
+        ignored: The checkpoint's names of everything else that it holds: optimizer
             slots, `global_step`, buffers.
         source: The TF1 prefix or the Hugging Face directory that was read.
     """
@@ -41,7 +41,7 @@ def some(texts: Sequence[str], limit: int = 3) -> str:
     return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
-# Setting -> the weight and the axis that show it.
+# The weight and the axis whose length is the value of each setting.
 _SIZES: Final[Mapping[str, tuple[str, int]]] = {
     "vocab_size": ("bert/embeddings/word_embeddings", 0),
     "hidden_size": ("bert/embeddings/word_embeddings", 1),
@@ -53,14 +53,14 @@ _LAYERS: Final = "bert/encoder/"
 
 
 def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
-    """Rejects weights that are not those of a whole encoder of these sizes.
+    """Checks that weights are those of a whole encoder of these sizes.
 
-    The number of heads leaves no trace in the weights and cannot be checked.
+    The number of attention heads cannot be checked, as no shape depends on it.
 
     Args:
         weights: TF1 name to array in TF1 layout.
-        config: The sizes they are said to have.
-        source: Where the weights come from, for the message.
+        config: The expected sizes.
+        source: The checkpoint that the weights come from, for the message.
 
     Raises:
         InputError: A part of the encoder is missing, or a size differs.
@@ -86,14 +86,15 @@ def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
 
 @contextlib.contextmanager
 def staged(directory: Path, key: str) -> Iterator[Path]:
-    """Gives a temporary folder whose files move to `directory` if the block succeeds.
+    """Provides a temporary folder whose files move to `directory` on success.
 
-    Several files cannot be replaced at one instant. So the file `key`, without which
-    no reader sees a checkpoint, is taken away first and moved in last: a kill at any
-    moment leaves the old checkpoint, none, or the whole new one, never a mixture.
+    Several files cannot be replaced at one instant. Therefore the file `key`, without
+    which no reader finds a checkpoint, is removed first and moved in last: a process
+    killed at any moment leaves the old checkpoint, none, or the whole new one, never a
+    mixture.
 
     Args:
-        directory: Made where it is missing; other files in it stay.
+        directory: The directory, created if missing; other files in it stay.
         key: Name of a file that the block writes into the temporary folder.
 
     Raises:

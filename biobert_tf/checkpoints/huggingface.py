@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model directories of Hugging Face Transformers, without Transformers.
+"""Reads and writes model directories of Hugging Face Transformers without Transformers.
 
-Read and written: `config.json`, `model.safetensors`; `tokenizer_files` has the rest.
+This module has `config.json` and `model.safetensors`; `tokenizer_files` has the rest.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from biobert_tf.model.config import EncoderConfig
 Classifier = Literal["auto", "token", "sequence"]
 
 _WEIGHTS_FILE: Final = "model.safetensors"
-# Another value of these keys is another network, with weights of the same names.
+# Another value means another network whose weights have the same names.
 _REQUIRED: Final[Mapping[str, Any]] = {
     "model_type": "bert",
     "position_embedding_type": "absolute",
@@ -33,7 +33,7 @@ _TIED: Final[Mapping[str, str]] = {
     "cls.predictions.decoder.bias": "cls/predictions/output_bias",
 }
 _MASKED_LM: Final = "cls/predictions/"
-# Heads whose outputs have names, the one that counts first.
+# Heads whose outputs have names, in order of precedence.
 _LABELLED: Final = ("output_weights", "cls/squad/output_weights")
 _CLASSIFIERS: Final[tuple[Classifier, ...]] = ("token", "sequence")
 _WITHOUT_POOLER: Final = frozenset(
@@ -42,7 +42,7 @@ _WITHOUT_POOLER: Final = frozenset(
 
 
 def is_checkpoint(directory: Path) -> bool:
-    """Says whether `directory` holds a Hugging Face model, of any kind of weights."""
+    """Returns whether `directory` holds a Hugging Face model in any weights format."""
     return (directory / "config.json").is_file() and (
         bool(_weights_files(directory)) or (directory / "pytorch_model.bin").is_file()
     )
@@ -52,7 +52,8 @@ def encoder_config(directory: Path) -> EncoderConfig:
     """Returns the sizes stored in the `config.json` of `directory`.
 
     Raises:
-        InputError: No such file, impossible sizes, or a network that is not BERT's.
+        InputError: The file is missing, or it has impossible sizes or describes a
+            network that is not BERT's.
     """
     path = directory / "config.json"
     values = files.read_json(path)
@@ -68,7 +69,7 @@ def labels(directory: Path) -> list[str] | None:
     """Returns the labels named in `config.json`, in the order of their ids.
 
     Returns:
-        None where they are not named, or only as Transformers does by default:
+        None if the labels have no names, or the default names of Transformers:
         `LABEL_0`, `LABEL_1`.
 
     Raises:
@@ -86,7 +87,7 @@ def labels(directory: Path) -> list[str] | None:
 
 
 def _default_labels(num_labels: int) -> list[str]:
-    """Returns the names Transformers gives to labels without a name."""
+    """Returns the names that Transformers gives to labels without a name."""
     return [f"LABEL_{i}" for i in range(num_labels)]
 
 
@@ -100,11 +101,12 @@ def read(directory: Path) -> base.Checkpoint:
     understood; float16 and bfloat16 become float32.
 
     Args:
-        directory: Holds `config.json` and `model.safetensors` (or its shards).
+        directory: A directory with `config.json` and `model.safetensors` (or its
+            shards).
 
     Raises:
-        InputError: Not a BERT model, no safetensors file, a damaged one, or the
-            package safetensors is not installed.
+        InputError: It is not a BERT model, it has no safetensors file or a damaged
+            one, or the package safetensors is not installed.
     """
     encoder_config(directory)
     weights: base.Weights = {}
@@ -128,7 +130,7 @@ def read(directory: Path) -> base.Checkpoint:
 
 
 def _lookup(stored: str) -> names.Name | None:
-    """Returns the weight of a tensor called `stored` by any version."""
+    """Returns the weight of a tensor named `stored` by any version of Transformers."""
     text = stored
     for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
         if text.endswith(f"LayerNorm{old}"):
@@ -142,15 +144,15 @@ def _drop_untied_head(
 ) -> list[str]:
     """Removes a masked-LM head that BERT cannot represent; returns its names.
 
-    BERT predicts words with the matrix that embeds them. A model whose two matrices
-    were trained apart still has a good encoder.
+    BERT predicts words with the word embedding matrix. If a model has two separately
+    trained matrices, its encoder can still be used.
     """
     for stored, array in tied.items():
         if np.array_equal(weights.setdefault(_TIED[stored], array), array):
             continue
         logging.getLogger(__name__).warning(
             "%s: %s differs from the weights it is tied to in BERT; the masked-LM "
-            "head is left out",
+            "head is dropped",
             directory,
             stored,
         )
@@ -162,7 +164,7 @@ def _drop_untied_head(
 
 
 def _weights_files(directory: Path) -> list[Path]:
-    """Returns the safetensors file of a directory, or its shards."""
+    """Returns the safetensors file of a directory, or its shards; empty if none."""
     whole = directory / _WEIGHTS_FILE
     if whole.is_file():
         return [whole]
@@ -187,7 +189,7 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _no_safetensors(directory: Path) -> str:
-    """Returns what to do about a directory without safetensors."""
+    """Returns the error message for a directory without safetensors."""
     if not (directory / "pytorch_model.bin").is_file():
         return f"holds no {_WEIGHTS_FILE}"
     return (
@@ -203,7 +205,7 @@ def _safetensors() -> Any:
     """Returns the module safetensors, which is optional.
 
     Raises:
-        InputError: It is not installed.
+        InputError: safetensors is not installed.
     """
     try:
         import safetensors.numpy
@@ -226,13 +228,13 @@ def architecture(
     """Returns the Transformers class that has these weights.
 
     Args:
-        weights: TF1 names; the heads among them decide.
-        labels: Of the head, in the order of their ids.
-        classifier: What `output_weights` labels. "auto" takes the label O for a sign
-            of labelled tokens.
+        weights: Weights by TF1 name; the heads among them determine the class.
+        labels: The labels of the head, in the order of their ids.
+        classifier: Whether `output_weights` labels tokens or sequences. "auto" means
+            tokens if O is a label.
 
     Raises:
-        InputError: "auto" and no labels to decide by.
+        InputError: `classifier` is "auto" and there are no labels.
     """
     if "output_weights" in weights:
         if classifier == "auto" and labels is None:
@@ -257,24 +259,24 @@ def architecture(
 
 
 def leaves_out(model: str, weights: base.Weights) -> list[str]:
-    """Returns the weights that a Transformers class has no place for.
+    """Returns the weights that a Transformers class does not have.
 
-    Transformers names them as unexpected when it loads the model, and loses them when
-    it saves it.
+    Transformers reports them as unexpected when it loads the model, and drops them when
+    it saves the model.
 
     Args:
-        model: As `architecture` returns it.
-        weights: TF1 names.
+        model: The class that `architecture` returned.
+        weights: Weights by TF1 name.
     """
     strangers = [name for name in weights if name.startswith("bert/pooler/")]
     return strangers if model in _WITHOUT_POOLER else []
 
 
 def stored_classifier(directory: Path) -> Classifier:
-    """Returns what the `config.json` of `directory` says that the classifier labels.
+    """Returns the kind of classifier that the `config.json` of `directory` names.
 
     Raises:
-        InputError: No such file.
+        InputError: The file is missing.
     """
     models = str(files.read_json(directory / "config.json").get("architectures"))
     for kind in _CLASSIFIERS:
@@ -297,17 +299,18 @@ def write(
 
     Args:
         weights: TF1 name to float32 array in TF1 layout.
-        directory: Made where it is missing; files of the same names are replaced.
+        directory: The directory, created if missing; files of the same names are
+            replaced.
         config: Sizes of the encoder.
-        vocabulary: Of the model.
+        vocabulary: The vocabulary of the model.
         do_lower_case: Whether the tokenizer lower-cases.
-        labels: Of the head, in the order of their ids.
-        classifier: As for `architecture`.
-        beside: What else to write, ready for JSON, by the name of the file.
+        labels: The labels of the head, in the order of their ids.
+        classifier: See `architecture`.
+        beside: Contents of further JSON files, by file name.
 
     Raises:
         InputError: Sizes or labels do not fit the weights, the directory cannot be
-            written, no package safetensors.
+            written, or the package safetensors is not installed.
     """
     safetensors = _safetensors()
     base.require_fit(weights, config, directory)
@@ -321,18 +324,18 @@ def write(
         tokenizer_files.write(
             staging, vocabulary, do_lower_case, config.max_position_embeddings
         )
-        # Transformers refuses a file that does not say for which library it is.
+        # Transformers refuses a file whose metadata does not name a library.
         safetensors.numpy.save_file(
             _renamed(weights, model), staging / _WEIGHTS_FILE, {"format": "pt"}
         )
-        # safetensors makes files that only their owner can read.
+        # safetensors creates files that only their owner can read.
         shutil.copymode(staging / "config.json", staging / _WEIGHTS_FILE)
 
 
 def _label_values(
     weights: base.Weights, labels: Sequence[str] | None
 ) -> dict[str, dict[str, Any]]:
-    """Returns the entries of `config.json` that say what the head's outputs are."""
+    """Returns the entries of `config.json` that name the head's outputs."""
     rows = [weights[name] for name in _LABELLED if name in weights]
     if not rows:
         return {}
@@ -358,6 +361,6 @@ def _renamed(weights: base.Weights, model: str) -> base.Weights:
         text = name.huggingface
         if model == "BertModel":
             text = text.removeprefix("bert.")
-        # safetensors writes the memory as it lies: a transposed view would be lost.
+        # safetensors writes memory as it is, ignoring the strides of a transposed view.
         renamed[text] = np.ascontiguousarray(array.T if name.transposed else array)
     return renamed

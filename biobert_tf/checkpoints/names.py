@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names of every BERT weight: TF1, Hugging Face and our Keras variables.
 
-`TABLE` is all there is to know; the readers and writers only apply it. In a name
-`{n}` stands for the 0-based layer. The TF1 names are those of the released BioBERT
-files (`BertModel` in modeling.py, `get_masked_lm_output` in run_pretraining.py); the
-TF1 layouts are the common currency: a kernel is `[in, out]`.
+All readers and writers of checkpoints use `TABLE`. In a name `{n}` is the 0-based
+number of the layer. The TF1 names are those of the released BioBERT files (`BertModel`
+in modeling.py, `get_masked_lm_output` in run_pretraining.py). Weights are exchanged in
+TF1 layout: a kernel is `[in, out]`.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ Form = Literal["tf1", "huggingface", "native"]
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """One weight, called by its three names.
+    """One weight, with its three names.
 
     Attributes:
         tf1: Variable name in a TF1 checkpoint.
         huggingface: Tensor name in a Hugging Face file, with the `bert.` prefix.
         native: Name of the Keras variable, without `:0`.
-        transposed: Hugging Face stores `[out, in]` where TF1 stores `[in, out]`.
-        heads_axis: Where the Keras variable keeps heads and head size as two axes,
-            the first of these; TF1 and Hugging Face store them as one.
+        transposed: Whether Hugging Face stores `[out, in]` and TF1 `[in, out]`.
+        heads_axis: The first of the two axes, heads and head size, that TF1 and Hugging
+            Face store as one; None if the Keras variable has no such axes.
     """
 
     tf1: str
@@ -78,8 +78,8 @@ def _layer_norm(tf1: str, huggingface: str, native: str) -> tuple[Name, Name]:
 def _output(tf1: str, huggingface: str) -> tuple[Name, Name]:
     """Returns the `[labels, hidden]` weights and the bias of a classifier.
 
-    The original made these by hand, not as a dense layer: they are `[out, in]` in
-    TF1 too (`create_model` in run_re.py). Our Keras variables have the TF1 names.
+    The original does not make these with a dense layer, so they are `[out, in]` in TF1
+    too (`create_model` in run_re.py). Our Keras variables have the TF1 names.
     """
     weights, bias = f"{tf1}output_weights", f"{tf1}output_bias"
     return (
@@ -176,7 +176,7 @@ TABLE: Final[tuple[Name, ...]] = (
 )
 
 SPAN_LABELS: Final = ("start", "end")
-"""What the two rows of the head of question answering score."""
+"""The outputs of the question answering head, in the order of its rows."""
 
 _LAYER: Final = re.compile(r"(?<=/layer_)[0-9]+(?=/)|(?<=\.layer\.)[0-9]+(?=\.)")
 _BY_FORM: Final[dict[Form, dict[str, Name]]] = {
@@ -187,16 +187,16 @@ _BY_FORM: Final[dict[Form, dict[str, Name]]] = {
 
 
 def lookup(form: Form, text: str) -> Name | None:
-    """Returns the weight that is called `text` in one of the three forms.
+    """Returns the weight whose name in one of the three forms is `text`.
 
     Args:
-        form: Where `text` comes from.
+        form: The form of `text`.
         text: A variable or tensor name, for example
             `bert/encoder/layer_3/output/dense/bias`.
 
     Returns:
-        The row of the table with the layer filled in, or None where the name is
-        no BERT weight: optimizer slots, `global_step`, buffers.
+        The row of the table with the layer filled in, or None if it is not the name of
+        a BERT weight: optimizer slots, `global_step`, buffers.
     """
     found = _LAYER.search(text)
     if found is None:

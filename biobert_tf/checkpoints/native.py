@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights into the variables of a Keras model, and out of them."""
+"""Loads weights into the variables of a Keras model, and extracts them."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
@@ -15,13 +15,13 @@ from biobert_tf.common.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """What `assign` did; all names are TF1 names.
+    """The result of `assign`; all names are TF1 names.
 
     Attributes:
-        loaded: Variables that were given their value.
-        missing: Variables of a new head that keep their random value.
-        unexpected: Weights that the model has no variable for.
-        source: Where the weights came from.
+        loaded: Variables that were loaded.
+        missing: Variables of a new head that keep their random values.
+        unexpected: Weights for which the model has no variable.
+        source: The checkpoint that the weights came from.
     """
 
     loaded: tuple[str, ...]
@@ -30,11 +30,11 @@ class LoadReport:
     source: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns every name, ready for JSON."""
+        """Returns the report as JSON values."""
         return {**dataclasses.asdict(self), "source": str(self.source)}
 
     def summary(self) -> list[str]:
-        """Returns what happened as lines for the log."""
+        """Returns the report as lines for the log."""
         lines = [f"{self.source}: loaded {len(self.loaded)} variables"]
         if self.missing:
             lines.append(f"new, with random values: {', '.join(self.missing)}")
@@ -52,20 +52,20 @@ def assign(
     source: Path,
     new_head: Collection[str] = (),
 ) -> LoadReport:
-    """Gives every variable its weight; all of them or, on an error, none.
+    """Assigns the weights to the variables; on an error, to none.
 
     Call it in the cross-replica context of a `tf.distribute` strategy.
 
     Args:
-        variables: Of a model; their names are in `names.TABLE`.
+        variables: The variables of a model, with names from `names.TABLE`.
         weights: TF1 name to float32 array in TF1 layout.
-        source: Where the weights came from, for messages.
-        new_head: TF1 names, or prefixes of them such as `cls/predictions`, that may
-            keep their random values: where the weights lack them or have another
-            number of labels. Where they fit, they are loaded all the same.
+        source: The checkpoint that the weights came from, for messages.
+        new_head: TF1 names, or prefixes of them such as `cls/predictions`, of variables
+            that keep their random values if the weights lack them or have another
+            number of labels. If the weights fit, they are loaded.
 
     Raises:
-        InputError: Weights are missing or of other shapes, none fits, or the
+        InputError: Weights are missing or have other shapes, none fits, or the
             checkpoint has more layers than the model.
     """
     targets = {name.tf1: (name, variable) for name, variable in _named(variables)}
@@ -121,14 +121,14 @@ def _named(
 
 
 def _belongs(name: str, heads: Collection[str]) -> bool:
-    """Says whether `name` is one of `heads` or stands below one."""
+    """Returns whether `name` is one of `heads` or lies below one."""
     return any(name == head or name.startswith(f"{head}/") for head in heads)
 
 
 def _differing_shapes(
     name: names.Name, variable: tf.Variable, weight: np.ndarray
 ) -> str:
-    """Returns both shapes where they differ, else an empty text."""
+    """Returns a message with both shapes if they differ, else an empty string."""
     wanted = name.tf1_shape(tuple(variable.shape))
     if weight.shape == wanted:
         return ""
@@ -141,7 +141,7 @@ def _differing_shapes(
 def _reject_missing(
     missing: Sequence[str], targets: Collection[str], source: Path
 ) -> None:
-    """Raises for variables that have no weight and may not be new."""
+    """Raises InputError for variables that have no weight and may not be new."""
     if not missing:
         return
     raise InputError.at(
@@ -154,14 +154,17 @@ def _reject_missing(
 
 
 def _is_layer(name: str) -> bool:
-    """Says whether a TF1 name is that of a variable inside a transformer block."""
+    """Returns whether a TF1 name is that of a variable in a transformer block."""
     return name.startswith("bert/encoder/")
 
 
 def _reject_layers(
     unexpected: Sequence[str], targets: Collection[str], source: Path
 ) -> None:
-    """Raises for weights of blocks that a model made of blocks does not have."""
+    """Raises InputError for weights of layers that the model does not have.
+
+    A model without transformer blocks, such as a head alone, may ignore such weights.
+    """
     if unexpected and any(_is_layer(name) for name in targets):
         raise InputError.at(
             source,
@@ -172,7 +175,7 @@ def _reject_layers(
 
 
 def _reject_shapes(wrong: Sequence[str], source: Path) -> None:
-    """Raises for variables that have weights of another shape."""
+    """Raises InputError for variables whose weights have another shape."""
     if not wrong:
         return
     labels_only = all(text.startswith("output_") for text in wrong)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that TensorFlow 2 saved: in a SavedModel, or in a state of a training.
+"""Reads weights that TensorFlow 2 saved: of a SavedModel, or of a training's state.
 
-The entries of both are called by their place in an object, for example
-`weights/0/.ATTRIBUTES/VARIABLE_VALUE`. A graph of objects beside them gives the name
-that each variable had, and so its row of `names.TABLE`.
+In both, an entry's name is its path in an object, for example
+`weights/0/.ATTRIBUTES/VARIABLE_VALUE`. The object graph stored with the entries gives
+each variable's own name, and so its row of `names.TABLE`.
 """
 
 from pathlib import Path
@@ -17,13 +17,13 @@ from biobert_tf.checkpoints import base, names, tf1
 from biobert_tf.common.errors import InputError
 
 ASSETS: Final = tf.saved_model.ASSETS_DIRECTORY
-"""Folder of a SavedModel with what else belongs to the model."""
+"""Folder of a SavedModel for further files of the model."""
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def is_saved_model(directory: Path) -> bool:
-    """Says whether `directory` is a SavedModel."""
+    """Returns whether `directory` is a SavedModel."""
     return (directory / tf.saved_model.SAVED_MODEL_FILENAME_PB).is_file()
 
 
@@ -31,7 +31,7 @@ def prefix(directory: Path) -> Path:
     """Returns the prefix of the variables of a SavedModel.
 
     Raises:
-        InputError: It has none.
+        InputError: The SavedModel has no variables.
     """
     variables = directory / tf.saved_model.VARIABLES_DIRECTORY
     found = variables / tf.saved_model.VARIABLES_FILENAME
@@ -43,29 +43,30 @@ def prefix(directory: Path) -> Path:
 
 
 def has_objects(prefix: Path) -> bool:
-    """Says whether a checkpoint has a graph of objects; those of TF1 have none.
+    """Returns whether a checkpoint has an object graph; TF1 checkpoints have none.
 
     Args:
-        prefix: Of the checkpoint.
+        prefix: The prefix of the checkpoint.
 
     Raises:
-        InputError: It is damaged.
+        InputError: The checkpoint is damaged.
     """
     with tf1.opened(prefix) as reader:
         return reader.has_tensor(_GRAPH)
 
 
 def read(prefix: Path) -> base.Checkpoint:
-    """Reads the BERT weights of a checkpoint with a graph of objects.
+    """Reads the BERT weights of a checkpoint with an object graph.
 
-    Everything else in it is left unread and named in `ignored`: the optimizer's
-    variables, and whatever the model has beside its weights.
+    All other entries are not read but named in `ignored`: the optimizer's variables,
+    and variables of the model that are not BERT weights.
 
     Args:
-        prefix: Of the checkpoint.
+        prefix: The prefix of the checkpoint.
 
     Raises:
-        InputError: It is damaged, or holds no BERT weight, or one of them twice.
+        InputError: The checkpoint is damaged, or holds no BERT weight, or holds one
+            twice.
     """
     with tf1.opened(prefix) as reader:
         own_names = _own_names(reader)
@@ -93,7 +94,7 @@ def read(prefix: Path) -> base.Checkpoint:
 
 
 def _own_names(reader: Any) -> dict[str, str]:
-    """Returns for the key of every variable the name that the variable had."""
+    """Returns each variable's own name by its key in the checkpoint."""
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         reader.get_tensor(_GRAPH)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of TensorFlow 1, the format BioBERT is released in.
+"""Finds, reads and writes TensorFlow 1 checkpoints, BioBERT's release format.
 
 A checkpoint `model.ckpt-40` is the files `model.ckpt-40.index` and
 `model.ckpt-40.data-00000-of-00001`; the path without endings is its prefix. The
@@ -20,12 +20,12 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 _PART: Final = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
-# What TensorFlow raises for files that are cut, mixed up or no checkpoint at all.
+# The errors of TensorFlow for truncated, mixed-up or other files.
 _DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
 
 
 def prefix_of(path: Path) -> Path:
-    """Returns `path` without the ending of a checkpoint's file."""
+    """Returns `path` without the ending of a checkpoint file."""
     return path.with_name(_PART.sub("", path.name)) if path.name else path
 
 
@@ -39,12 +39,12 @@ def prefixes_in(directory: Path) -> list[Path]:
 
 
 def find(path: Path) -> Path:
-    """Returns the prefix of the checkpoint that `path` stands for.
+    """Returns the prefix of the checkpoint at `path`.
 
     Args:
         path: A prefix; one of its files (`.index`, `.data-*`, `.meta`); a directory,
-            which stands for the checkpoint its file `checkpoint` names, or else the
-            only one in it; or a `.tar.gz` or `.tgz` of such a directory.
+            of which the checkpoint is used that its file `checkpoint` names, or else
+            the only one in it; or a `.tar.gz` or `.tgz` of such a directory.
 
     Raises:
         InputError: There is no such checkpoint, or a directory holds several.
@@ -64,7 +64,7 @@ def find(path: Path) -> Path:
 
 
 def _index(prefix: Path) -> Path:
-    """Returns the file without which a checkpoint does not exist."""
+    """Returns the index file, which every checkpoint has."""
     return prefix.with_name(f"{prefix.name}.index")
 
 
@@ -89,15 +89,15 @@ def _in_directory(directory: Path) -> Path:
 def _recorded(directory: Path) -> list[Path]:
     """Returns the prefixes that the file `checkpoint` names, the newest last.
 
-    Without such a file, or with a damaged one, there are none.
+    Returns none if the file is missing or damaged.
     """
     try:
         state = tf.train.get_checkpoint_state(str(directory))
-    except ValueError:  # nothing in it, or not UTF-8
+    except ValueError:  # empty, or not UTF-8
         state = None
     if state is None:
         return []
-    # By name only: the recorded path is often that of another computer.
+    # By name only: the recorded path is often of another computer.
     return [
         directory / Path(path).name
         for path in (*state.all_model_checkpoint_paths, state.model_checkpoint_path)
@@ -107,13 +107,13 @@ def _recorded(directory: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def opened(prefix: Path) -> Iterator[Any]:
-    """Gives TensorFlow's reader of a checkpoint, for a block that only reads.
+    """Provides TensorFlow's reader of a checkpoint to a block that only reads.
 
     Args:
-        prefix: Of the checkpoint, which exists.
+        prefix: The prefix of an existing checkpoint.
 
     Raises:
-        InputError: It is damaged.
+        InputError: The checkpoint is damaged.
     """
     try:
         yield tf.train.load_checkpoint(str(prefix))
@@ -127,14 +127,14 @@ def opened(prefix: Path) -> Iterator[Any]:
 def read(path: Path) -> base.Checkpoint:
     """Reads the BERT weights of a TF1 checkpoint.
 
-    Everything else in it is left unread and named in `ignored`: the optimizer's
-    `adam_m`, `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
+    All other variables are not read but named in `ignored`: the optimizer's `adam_m`,
+    `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
 
     Args:
-        path: As for `find`.
+        path: The checkpoint; see `find`.
 
     Raises:
-        InputError: No such checkpoint, it is damaged, or it holds no BERT weight.
+        InputError: The checkpoint is missing, is damaged, or holds no BERT weight.
     """
     prefix = find(path)
     with opened(prefix) as reader:
@@ -158,18 +158,18 @@ def read(path: Path) -> base.Checkpoint:
 def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     """Writes a checkpoint that the original programs load, whole or not at all.
 
-    The format is that of TF1's `Saver`. The file `checkpoint` of the directory
-    comes to name this checkpoint as the newest, after those it named before.
+    The format is that of TF1's `Saver`. The directory's file `checkpoint` is updated to
+    name this checkpoint as the newest, after those that it named before.
 
     Args:
         weights: TF1 name to float32 array in TF1 layout.
-        prefix: Where to; for example `output/model.ckpt-40`.
+        prefix: The prefix to write, for example `output/model.ckpt-40`.
         global_step: Training steps taken, stored as int64 `global_step`.
 
     Raises:
         InputError: The directory cannot be written.
     """
-    # Saver sorts by name; so do we, and the files are the same byte for byte.
+    # Sorted by name, as Saver does, so that the files are the same byte for byte.
     tensors = dict(sorted({**weights, "global_step": np.int64(global_step)}.items()))
     with base.staged(prefix.parent, key=_index(prefix).name) as staging:
         try:
@@ -188,15 +188,15 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
 
 
 def _record(prefix: Path) -> None:
-    """Makes the directory's file `checkpoint` name `prefix` as the newest."""
+    """Names `prefix` as the newest in the directory's file `checkpoint`."""
     directory = prefix.parent.resolve()
-    # The newest stands in the list too; a dict drops the repetition.
+    # The newest is in the list too; a dict drops the repetition.
     earlier = dict.fromkeys(
         path.name
         for path in _recorded(directory)
         if path.name != prefix.name and _index(path).is_file()
     )
-    # Relative names, as TF1's Saver with save_relative_paths: the folder can move.
+    # Relative names, as with save_relative_paths of TF1's Saver: the folder can move.
     proto = tf.compat.v1.train.generate_checkpoint_state_proto(
         str(directory), prefix.name, [*earlier, prefix.name]
     )

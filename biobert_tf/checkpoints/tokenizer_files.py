@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vocabulary of a model, and the files that make it a tokenizer of Hugging Face.
+"""Reads and writes the vocabulary and the tokenizer files of Hugging Face models.
 
-Read and written: `vocab.txt`, `tokenizer.json`, `tokenizer_config.json`.
+The files are `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`.
 """
 
 import atexit
@@ -20,7 +20,7 @@ VOCAB_NAME: Final = "vocab.txt"
 TOKENIZER_NAME: Final = "tokenizer.json"
 CONFIG_NAME: Final = "tokenizer_config.json"
 
-# The names Transformers gives to the tokens that BERT gives a meaning.
+# The keys of Transformers for BERT's special tokens.
 _SPECIAL: Final[Mapping[str, str]] = {
     "pad_token": "[PAD]",
     "unk_token": tokenization.UNKNOWN,
@@ -29,16 +29,16 @@ _SPECIAL: Final[Mapping[str, str]] = {
     "mask_token": "[MASK]",
 }
 _REQUIRED: Final = ("unk_token", "cls_token", "sep_token")
-# A longer word is unknown; Transformers' own BertTokenizer says 100.
+# Longer words become `[UNK]`; the limit of Transformers' own BertTokenizer is 100.
 _MAX_WORD: Final = tokenization.WordpieceTokenizer({}).max_input_chars_per_word
 
 
 class Vocabulary(NamedTuple):
-    """A vocabulary as it is read.
+    """A vocabulary.
 
     Attributes:
-        data: What `vocab.txt` holds.
-        ids: Every token and its id.
+        data: The bytes of its `vocab.txt`.
+        ids: The id of every token.
     """
 
     data: bytes
@@ -51,11 +51,11 @@ class Vocabulary(NamedTuple):
 def read_vocabulary(path: Path) -> Vocabulary:
     """Reads the vocabulary of a `vocab.txt`, or of a `tokenizer.json`.
 
-    The latter is all that Transformers 5 saves. Tokens that were added to its
-    vocabulary are part of it.
+    Transformers 5 saves `tokenizer.json` only. Tokens that were added to its
+    vocabulary are included.
 
     Raises:
-        InputError: The file cannot be read, or is no vocabulary of BERT.
+        InputError: The file cannot be read, or is not a BERT vocabulary.
     """
     if path.suffix == ".json":
         vocabulary = _of_tokenizer(path)
@@ -81,7 +81,7 @@ def _of_tokenizer(path: Path) -> Vocabulary:
     except (KeyError, TypeError):
         prefix = None
     if prefix != "##":
-        raise InputError.at(path, None, "is no WordPiece tokenizer as BERT's")
+        raise InputError.at(path, None, "is not a WordPiece tokenizer like BERT's")
     tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != list(range(len(tokens))):
         raise InputError.at(path, None, "the ids of its tokens are not 0, 1, 2, ...")
@@ -96,11 +96,11 @@ def _of_tokenizer(path: Path) -> Vocabulary:
 def as_list(path: Path) -> Path:
     """Returns a `vocab.txt` with the vocabulary of a `tokenizer.json`.
 
-    It is written below the system's temporary directory (`TMPDIR`), and removed when
-    the process ends.
+    The file is written below the system's temporary directory (`TMPDIR`), and removed
+    when the process ends.
 
     Raises:
-        InputError: As `read_vocabulary`.
+        InputError: See `read_vocabulary`.
     """
     return _as_list(path.resolve(), read_vocabulary(path).data)
 
@@ -115,13 +115,13 @@ def _as_list(path: Path, data: bytes) -> Path:
 
 
 def lower_cases(directory: Path) -> bool | None:
-    """Says whether the tokenizer stored in a directory lower-cases.
+    """Returns whether the tokenizer stored in a directory lower-cases.
 
     Returns:
-        None where no file says so.
+        None if no file says so.
 
     Raises:
-        InputError: A file is no JSON object.
+        InputError: A file is not a JSON object.
     """
     config, normalizer = _stored(directory)
     for stored in (config.get("do_lower_case"), normalizer.get("lowercase")):
@@ -131,10 +131,10 @@ def lower_cases(directory: Path) -> bool | None:
 
 
 def peculiarities(directory: Path) -> list[str]:
-    """Returns the settings of a stored tokenizer that no tokenizer of ours has.
+    """Returns the settings of a stored tokenizer that this program cannot reproduce.
 
     Raises:
-        InputError: A file is no JSON object.
+        InputError: A file is not a JSON object.
     """
     config, normalizer = _stored(directory)
     accents = config.get("strip_accents", normalizer.get("strip_accents"))
@@ -150,7 +150,7 @@ def peculiarities(directory: Path) -> list[str]:
 
 
 def _stored(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the tokenizer's configuration and its normalizer, where there are any."""
+    """Returns the tokenizer's configuration and normalizer, empty if missing."""
     found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
     config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
     return config, tokenizer.get("normalizer") or {}
@@ -164,13 +164,13 @@ def write(
 ) -> None:
     """Writes the files with which Transformers cuts text as our tokenizer does.
 
-    Its class BertTokenizer would do for most texts, but in Transformers 5 it makes
-    words of more than 100 characters unknown. So the class is the one that takes all
-    it does from `tokenizer.json`.
+    Transformers' class BertTokenizer would suit most texts, but in Transformers 5 it
+    maps words of more than 100 characters to `[UNK]`. The files name the class that
+    takes all its settings from `tokenizer.json` instead.
 
     Args:
-        directory: Exists.
-        vocabulary: Of the model.
+        directory: An existing directory.
+        vocabulary: The vocabulary of the model.
         do_lower_case: Whether to lower-case, and to strip accents.
         max_length: Most pieces of a text.
 
@@ -236,7 +236,7 @@ def _tokenizer(
 
 
 def _template(ids: Mapping[str, int]) -> dict[str, Any]:
-    """Returns where `[CLS]` and `[SEP]` stand around one text, or around two."""
+    """Returns the template that places `[CLS]` and `[SEP]` around one or two texts."""
 
     def special(token: str, segment: int) -> dict[str, Any]:
         return {"SpecialToken": {"id": token, "type_id": segment}}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small runs on generated text: one command shows a whole problem."""
+"""Demo runs of whole problems on small generated data sets, one command each."""

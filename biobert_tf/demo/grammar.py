@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Expands a grammar at random into labelled words.
 
-The notation, in which the demo corpora are written:
+The grammars of the demo corpora use this notation:
 
-    name: a b | c     a rule with two alternatives; it goes on in lines that begin with
-                      a space
+    name: a b | c     a rule with two alternatives; lines that begin with a space
+                      continue it
     name = a b        a rule with two alternatives of one word
     $name             any alternative of that rule
     #                 a digit from 2 to 9
-    [Disease $name]   labels what is inside: B-Disease, I-Disease, ...
+    [Disease $name]   labels the words inside: B-Disease, I-Disease, ...
 
 An alternative given twice is twice as likely. Words are separated as in the files of
-BioBERT: punctuation stands alone, except inside a word.
+BioBERT: punctuation is a word of its own, except inside a word.
 """
 
 import random
@@ -23,7 +23,7 @@ from typing import Final
 Rules = Mapping[str, tuple[str, ...]]
 
 _TOKEN: Final = re.compile(r"\[(\w+) ([^]]+)\]|(\S+)")
-# What stands in prose without a space before it, or after it.
+# Punctuation without a space before it, and without one after it.
 _CLOSING: Final = (",", ".", "?", ")", "-")
 _OPENING: Final = ("(", "-")
 
@@ -43,7 +43,7 @@ def expand(text: str, rules: Rules, rng: random.Random) -> Iterator[tuple[str, s
 
     Args:
         text: An alternative of a rule, or `$name`.
-        rules: Of `parse`.
+        rules: The rules that `parse` returned.
         rng: The only source of randomness; it is advanced.
 
     Yields:
@@ -60,7 +60,7 @@ def expand(text: str, rules: Rules, rng: random.Random) -> Iterator[tuple[str, s
 
 
 def prose(words: Sequence[str]) -> tuple[str, list[int]]:
-    """Returns words as running text, and where in it every word begins."""
+    """Returns words as running text, and the offset of every word in it."""
     text, starts = "", []
     for word in words:
         if text and word not in _CLOSING and not text.endswith(_OPENING):

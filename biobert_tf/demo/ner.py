@@ -3,14 +3,14 @@
 
 Nothing here comes from a released data set: a grammar, written for this project,
 is expanded at random into English sentences about diseases and chemicals. They
-read like abstracts and mean nothing. What makes them worth learning from:
+read like abstracts but are meaningless. Three properties make the task hard enough:
 
-* the same word is an entity in one place and none in another (`gold`, `stroke`,
+* the same word is an entity in one place but not in another (`gold`, `stroke`,
   `MS`), or changes its type (`RA`), so that a list of words is not enough;
-* words without a label stand where entities stand and end as they do
-  (`placebo`, `apoptosis`), so that neither place nor ending is enough;
-* the development and the test file use words that the training file never shows,
-  made of morphemes that it does show (`nephr|itis`, `clotrim|azole`).
+* words without a label occur where entities occur and have endings like theirs
+  (`placebo`, `apoptosis`), so that neither position nor ending is enough;
+* the development and the test file use words that are not in the training file,
+  made of morphemes that are (`nephr|itis`, `clotrim|azole`).
 """
 
 import collections
@@ -34,8 +34,8 @@ NUM_SENTENCES: Final = {"train": 1200, "devel": 150, "test": 250}
 # The seed of the corpus from which vocab/demo-vocab.txt was made.
 SEED: Final = 12345
 VOCAB_SIZE: Final = 800
-# Of them, how many of the most frequent words are one piece. Small on purpose:
-# were the training entities whole, the model would never see their morphemes.
+# Number of pieces that are whole words, the most frequent ones. Small on purpose: if
+# the training entities were whole pieces, the model would not see their morphemes.
 NUM_WHOLE_WORDS: Final = 260
 
 ENCODER: Final = EncoderConfig(
@@ -45,10 +45,10 @@ ENCODER: Final = EncoderConfig(
     num_attention_heads=4,
     intermediate_size=256,
     max_position_embeddings=128,
-    initializer_range=0.1,  # From 0.02 so narrow a BERT learns nothing in a minute.
+    initializer_range=0.1,  # With 0.02 so narrow a BERT learns nothing in a minute.
 )
 
-# Running text, not in the corpus, whose entities are partly unknown to training.
+# Running text that is not in the corpus; some of its entities are not in training.
 RAW_SENTENCE: Final = (
     "After two weeks of ramipril and β-carotene, a 54-year-old woman with chronic "
     "nephritis (stage 3) and diabetes developed severe hyperkalemia."
@@ -254,24 +254,24 @@ def sentences(
     """Returns `num` different labelled sentences.
 
     Args:
-        num: How many.
+        num: Number of sentences.
         rng: The only source of randomness; it is advanced.
-        held_out: Also use the words that are kept from the training file.
+        held_out: Whether to use also the words that the training file must not have.
         exclude: Sentences not to return.
 
     Returns:
-        One `(words, labels)` per sentence, as many labels as words, in BIO.
+        `(words, labels)` of every sentence, one label per word, in BIO.
     """
     rules = grammar.parse(_GRAMMAR)
     if held_out:
         for name, alternatives in grammar.parse(_HELD_OUT).items():
             # Twice, so that one entity in four is new.
             rules[name] += 2 * alternatives
-    # A dict keeps the order of insertion, which a set does not.
+    # A dict keeps the order of insertion; a set does not.
     found: dict[Sentence, None] = {}
     while len(found) < num:
         words, labels = zip(*grammar.expand("$sentence", rules, rng), strict=True)
-        # Not str.upper for all: a sentence may begin with `β-carotene`.
+        # ASCII letters only: a sentence may begin with `β-carotene`.
         if words[0][0] in string.ascii_lowercase:
             words = (words[0][0].upper() + words[0][1:], *words[1:])
         if (words, labels) not in exclude:
@@ -280,7 +280,7 @@ def sentences(
 
 
 def corpus(seed: int) -> dict[str, list[Sentence]]:
-    """Returns the sentences of `train`, `devel` and `test`; none stands in two."""
+    """Returns the sentences of `train`, `devel` and `test`; no two share one."""
     rng = random.Random(seed)
     splits: dict[str, list[Sentence]] = {}
     seen: set[Sentence] = set()
@@ -291,9 +291,9 @@ def corpus(seed: int) -> dict[str, list[Sentence]]:
 
 
 def write_corpus(directory: Path, seed: int) -> None:
-    r"""Writes `train.tsv`, `devel.tsv` and `test.tsv` as BioBERT's data sets are.
+    r"""Writes `train.tsv`, `devel.tsv` and `test.tsv` in the form of BioBERT's data.
 
-    One `word<TAB>label` per line, an empty line after every sentence.
+    Each line is `word<TAB>label`; an empty line follows every sentence.
 
     Raises:
         InputError: The directory cannot be written.
@@ -310,10 +310,10 @@ def write_corpus(directory: Path, seed: int) -> None:
 def build_vocab() -> list[str]:
     """Returns the `VOCAB_SIZE` pieces of `vocab/demo-vocab.txt`, in its order.
 
-    BERT's special pieces; every character alone and, if a letter or digit, also as
+    These are BERT's special pieces; every character, and every letter or digit also as
     a continuation, so that no word is unknown; the `NUM_WHOLE_WORDS` most frequent
-    words of the training file; then what byte-pair merging (Sennrich et al. 2016)
-    finds in its other words: `##itis`, `##azole`, `hyper`.
+    words of the training file; then the pieces that byte-pair merging (Sennrich et al.
+    2016) finds in the file's other words: `##itis`, `##azole`, `hyper`.
     """
     special = ["[PAD]", *(f"[unused{i}]" for i in range(1, 10))]
     special += ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -337,7 +337,7 @@ def build_vocab() -> list[str]:
 
 
 def _merge(counts: Mapping[str, int], pieces: list[str], size: int) -> list[str]:
-    """Returns `size` pieces: `pieces`, then the commonest neighbours in `counts`."""
+    """Returns `size` pieces: `pieces`, then merges of the most frequent neighbours."""
     splits = {word: [word[0], *(f"##{c}" for c in word[1:])] for word in counts}
     merged = dict.fromkeys(pieces)
     while len(merged) < size:
@@ -345,7 +345,7 @@ def _merge(counts: Mapping[str, int], pieces: list[str], size: int) -> list[str]
         for word, split in splits.items():
             for pair in itertools.pairwise(split):
                 pairs[pair] += counts[word]
-        # By spelling among equals: the result must not depend on the order of words.
+        # Ties are broken by spelling: the order of the words must not matter.
         first, second = min(pairs, key=lambda pair: (-pairs[pair], pair))
         joined = first + second.removeprefix("##")
         for split in splits.values():
@@ -360,7 +360,7 @@ def vocab_file() -> Path:
     """Returns the demo vocabulary of the clone, else of the installed package.
 
     Raises:
-        InputError: There is neither.
+        InputError: Neither exists.
     """
     package = Path(__file__).parents[1]
     places = [

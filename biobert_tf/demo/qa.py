@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the small set of questions that `biobert demo --task=qa` trains on.
 
-Nothing here comes from a released data set: as in `demo`, a grammar, written for this
-project, is expanded at random into English passages that mean nothing. Each is about
-two drugs, two diseases, a dose, a time and a group of patients. What makes the
-questions about it worth learning:
+Nothing here comes from a released data set: as in `ner`, a grammar, written for this
+project, is expanded at random into meaningless English passages. Each is about two
+drugs, two diseases, a dose, a time and a group of patients. Three properties make the
+task hard enough:
 
-* a passage comes with five questions, each with another answer, so that who does not
-  read the question answers one in five;
+* a passage has five questions with different answers, so a model that ignores the
+  question answers one in five;
 * one drug is asked for by its kind (`Which statin ...?`), and so is one disease, while
-  the other of the two stands in the same places of the same sentences: who sees no more
-  of a question than drug, disease, dose, time or group answers three in five;
-* the kinds are not in the passage: they must be learnt, and one drug or disease in
-  four of the test is of words that the training file never shows, made of morphemes
-  that it does show (`ox|acillin`, `fibro|sarcoma`).
+  the other drug or disease can take the same places in the same sentences: a model that
+  sees only whether a drug, disease, dose, time or group is asked for answers three in
+  five;
+* the kinds are not in the passage and must be learnt, and one in four drugs or diseases
+  of the test file is made of words that are not in the training file, with morphemes
+  that are (`ox|acillin`, `fibro|sarcoma`).
 """
 
 import random
@@ -30,7 +31,7 @@ class Passage(NamedTuple):
 
     Attributes:
         text: The text.
-        starts: By role, where the one mention of its name begins.
+        starts: Offset of the only mention of each role's name.
     """
 
     text: str
@@ -38,12 +39,12 @@ class Passage(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is asked about a story.
+    """A question about a story.
 
     Attributes:
-        id: 24 hexadecimal digits, as BioASQ's.
+        id: 24 hexadecimal digits, as in BioASQ.
         text: The question.
-        role: Whose name is the answer.
+        role: The role whose name is the answer.
     """
 
     id: str
@@ -52,12 +53,12 @@ class Question(NamedTuple):
 
 
 class Story(NamedTuple):
-    """What happened, how it is told, and what is asked about it.
+    """A story with the passages that tell it and the questions about it.
 
     Attributes:
-        names: The name of every one of `ROLES`.
-        passages: All of them tell all of it, in different words.
-        questions: No two about the same role.
+        names: The name of each of `ROLES`.
+        passages: Passages that each tell the whole story, in different words.
+        questions: Questions about different roles.
     """
 
     names: Mapping[str, str]
@@ -67,13 +68,13 @@ class Story(NamedTuple):
 
 NUM_STORIES: Final = {"train": 800, "test": 40}
 
-# Of every story all of the first are asked for, and one of the others.
+# Every story has a question about each double role, and about one single role.
 _DOUBLE_ROLES: Final = ("drug1", "drug2", "disease1", "disease2")
 _SINGLE_ROLES: Final = ("dose", "time", "who")
 ROLES: Final = (*_DOUBLE_ROLES, *_SINGLE_ROLES)
 
-# In the notation of `grammar`. The names of the roles, and the kind of what a question
-# asks for, are put in story by story.
+# In the notation of `grammar`. The rules of the roles' names and of a question's
+# `$kind` are added for each story.
 _GRAMMAR: Final = """
 passage: $opening $who with $disease1 received $drug1 ( $dose ) for $time , but
     developed $disease2 after $drug2 .
@@ -135,12 +136,12 @@ lung disease: respiratory dysfunction
 cancer = fibrosarcoma adenocarcinoma
 """
 
-# Not in the corpus.
+# A passage that is not in the corpus.
 PASSAGE: Final = (
     "In this study, children with nephritis received amoxicillin (4.5 mg/kg) for 3 "
     "months, but developed pneumonia after silver."
 )
-# With the answers.
+# Questions about it, with their answers.
 QUESTIONS: Final = {
     "Which penicillin did children receive?": "amoxicillin",
     "Which lung disease was reported?": "pneumonia",
@@ -155,13 +156,13 @@ def stories(
     held_out: bool,
     exclude: Iterable[str] = (),
 ) -> list[Story]:
-    """Returns `num` stories; no passage tells two of them.
+    """Returns `num` stories; no two share a passage.
 
     Args:
-        num: How many.
+        num: Number of stories.
         rng: The only source of randomness; it is advanced.
-        num_passages: How many tell a story.
-        held_out: Also use the names that are kept from the training file.
+        num_passages: Number of passages of a story.
+        held_out: Whether to use also the names that the training file must not have.
         exclude: Texts of passages not to return.
     """
     kinds = {group: grammar.parse(text) for group, text in _KINDS.items()}
@@ -181,7 +182,7 @@ def stories(
 
 
 def corpus(seed: int) -> dict[str, list[Story]]:
-    """Returns the stories of `train` and `test`; no passage stands in both."""
+    """Returns the stories of `train` and `test`, which share no passage."""
     rng = random.Random(seed)
     train = stories(NUM_STORIES["train"], rng, num_passages=1, held_out=False)
     told = [passage.text for story in train for passage in story.passages]
@@ -191,11 +192,12 @@ def corpus(seed: int) -> dict[str, list[Story]]:
 
 
 def write_corpus(directory: Path, seed: int) -> None:
-    """Writes `train.json`, `test.json` and `golden.json` as BioBERT's files of BioASQ.
+    """Writes `train.json`, `test.json` and `golden.json`, like BioBERT's BioASQ files.
 
-    The first two in SQuAD's form, a question once for each of its passages, with the
-    passage's number after the id: `<id>_000`, `<id>_001`; only the first has answers.
-    The last in BioASQ's form: the questions of the second, with their answers.
+    `train.json` and `test.json` are in SQuAD's form. They have a question once for each
+    of its passages, with the passage's number after the id: `<id>_000`, `<id>_001`.
+    Only `train.json` has answers. `golden.json` has the questions of `test.json` with
+    their answers, in BioASQ's form.
 
     Raises:
         InputError: The directory cannot be written.
@@ -227,9 +229,9 @@ def _story(
     """Returns a random story.
 
     Args:
-        kinds: Of drugs and diseases, with the names of each.
+        kinds: The kinds of drugs and diseases, with the names of each.
         rng: The source of randomness.
-        num_passages: How many tell it.
+        num_passages: Number of passages of the story.
     """
     rules = grammar.parse(_GRAMMAR)
     names = {role: _expanded(f"${role}_name", rules, rng) for role in _SINGLE_ROLES}
@@ -271,7 +273,7 @@ def _question(
     rules: grammar.Rules,
     rng: random.Random,
 ) -> Question:
-    """Returns a question about a role, whose name is of the given kind, if of any."""
+    """Returns a question about a role; `kind` is the kind of its name, or empty."""
     known = {"kind": (kind,), **{role: (name,) for role, name in names.items()}}
     text = _expanded(f"${role.rstrip('12')}_question", {**rules, **known}, rng)
     return Question(f"{rng.getrandbits(96):024x}", text, role)

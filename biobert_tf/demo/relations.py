@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the small relation corpus that `biobert demo --task=re` trains on.
 
-Nothing here comes from a released data set: as in `demo`, a grammar, written for this
-project, is expanded at random into English sentences that mean nothing. Each is about
-one chemical and one disease, `@CHEMICAL$` and `@DISEASE$`; its label is 1 if it says
-that this chemical caused this disease, else 0. What makes it worth learning:
+Nothing here comes from a released data set: as in `ner`, a grammar, written for this
+project, is expanded at random into meaningless English sentences. Each is about one
+chemical and one disease, `@CHEMICAL$` and `@DISEASE$`; its label is 1 if it says that
+this chemical caused this disease, else 0. Two properties make the task hard enough:
 
-* every sentence but a few names another drug or disease too, and six in ten come under
-  both labels, with two names in each other's place: only the order of words tells;
-* the chemical may be what the disease was treated with, or the relation be denied, in
-  the words that state it elsewhere.
+* nearly every sentence names another drug or disease too, and six in ten occur with
+  both labels, with two names exchanged: only the order of words decides;
+* the chemical may be the treatment of the disease, or the relation may be denied, in
+  words that state the relation elsewhere.
 """
 
 import json
@@ -25,12 +25,12 @@ from biobert_tf.demo import grammar
 Sentence = tuple[str, str]
 
 LABELS: Final = ("0", "1")
-# Of each, half have the label 1.
+# Half of the sentences of each have the label 1.
 NUM_SENTENCES: Final = {"train": 1000, "dev": 120, "test": 200}
 
-# In the notation of `grammar`. `$C` and `$D` are the two that the label is about. Line
-# by line, the alternatives of `1` and `0` are pairs: ten with something swapped, six
-# with another word. Names are one word each.
+# In the notation of `grammar`. `$C` and `$D` are the pair that is labelled. Line by
+# line, the alternatives of `1` and `0` are pairs: in ten, names are exchanged; in six,
+# a word differs. Names are one word each.
 _GRAMMAR: Final = """
 1: $opening $C $caused $D in $who given $drug .
   | $opening $C , not $drug , $caused $D in $who .
@@ -86,15 +86,15 @@ ill = arthritis colitis depression diabetes encephalopathy hepatoma schizophreni
   osteopenia
 """
 
-# A text of such sentences, none of them in the corpus, with all names marked. The
-# grammar does not know `fluconazole` and `neuralgia`.
+# A text of such sentences with all names marked; none is in the corpus. `fluconazole`
+# and `neuralgia` are not in the grammar.
 _DOCUMENT: Final = """
 In this trial , [Chemical penicillin] caused [Disease colitis] in women given
 [Chemical fluconazole] . Overall , [Chemical caffeine] improved [Disease neuralgia] but
 led to [Disease nausea] in children . During follow-up , [Chemical lithium] , given for
 [Disease depression] , induced [Disease nephropathy] in men .
 """
-# What it says, as (chemical, disease); other pairs within a sentence are none.
+# The text's relations, (chemical, disease); other pairs in a sentence have none.
 DOCUMENT_RELATIONS: Final = frozenset(
     {("penicillin", "colitis"), ("caffeine", "nausea"), ("lithium", "nephropathy")}
 )
@@ -103,15 +103,15 @@ DOCUMENT_RELATIONS: Final = frozenset(
 def sentences(
     num: int, rng: random.Random, exclude: Collection[Sentence] = frozenset()
 ) -> list[Sentence]:
-    """Returns `num` different labelled sentences, half of either label.
+    """Returns `num` different labelled sentences, half of them with each label.
 
     Args:
-        num: How many.
+        num: Number of sentences.
         rng: The only source of randomness; it is advanced.
         exclude: Sentences not to return.
     """
     rules = grammar.parse(_GRAMMAR)
-    # A dict keeps the order of insertion, which a set does not.
+    # A dict keeps the order of insertion; a set does not.
     found: dict[Sentence, None] = {}
     while len(found) < num:
         label = LABELS[len(found) % 2]
@@ -124,7 +124,7 @@ def sentences(
 
 
 def corpus(seed: int) -> dict[str, list[Sentence]]:
-    """Returns the sentences of `train`, `dev` and `test`; none stands in two."""
+    """Returns the sentences of `train`, `dev` and `test`; no two share one."""
     rng = random.Random(seed)
     splits: dict[str, list[Sentence]] = {}
     seen: set[Sentence] = set()
@@ -135,9 +135,9 @@ def corpus(seed: int) -> dict[str, list[Sentence]]:
 
 
 def write_corpus(directory: Path, seed: int) -> None:
-    """Writes `train.tsv`, `dev.tsv` and `test.tsv` as BioBERT's data sets are.
+    """Writes `train.tsv`, `dev.tsv` and `test.tsv` in the form of BioBERT's data sets.
 
-    The first two without a header, the last with one and a column `index`.
+    Only `test.tsv` has a header and a column `index`.
 
     Raises:
         InputError: The directory cannot be written.
@@ -155,9 +155,9 @@ def write_folds(directory: Path, seed: int, num_folds: int) -> None:
     there is no `dev.tsv`, as in the published folds of GAD and EU-ADR.
 
     Args:
-        directory: Of the folders.
-        seed: Of the corpus.
-        num_folds: At least 2.
+        directory: The directory for the folders.
+        seed: Random seed of the corpus.
+        num_folds: Number of folds, at least 2.
 
     Raises:
         InputError: The directory cannot be written.
@@ -172,9 +172,9 @@ def write_folds(directory: Path, seed: int, num_folds: int) -> None:
 
 
 def write_documents(path: Path) -> None:
-    """Writes a text with chemicals and diseases marked as JSON lines.
+    """Writes a text with marked chemicals and diseases as JSON lines.
 
-    One document, `demo`, without relations: `DOCUMENT_RELATIONS` are to be found.
+    It is one document, `demo`, without its relations, which are `DOCUMENT_RELATIONS`.
 
     Raises:
         InputError: The directory cannot be written.
@@ -192,7 +192,7 @@ def write_documents(path: Path) -> None:
 
 
 def _anonymised(labelled: Iterable[tuple[str, str]]) -> str:
-    """Returns a sentence with a placeholder for either labelled word."""
+    """Returns a sentence with placeholders for the labelled words."""
     words = [
         word if label == "O" else f"@{label.removeprefix('B-').upper()}$"
         for word, label in labelled

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings: vectors of texts."""
+"""Embeddings: computes vectors of texts and writes them to files."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts into rows of the model: as the original cuts them, or in windows.
+"""Turns texts into rows of model input: truncated as in the original, or in windows.
 
-Positions in a text are characters of its line.
+Positions in a text count the characters of its line.
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.text import windows
 from biobert_tf.text.tokenization import FullTokenizer, Piece
 
-# A word of more than a window's fourth may be cut by windows: whole, it would leave
-# them no room to overlap.
+# A word of more than a fourth of a window may be cut between windows; kept whole, it
+# would leave the windows no room to overlap.
 _MOST_OF_WINDOW: Final = 4
 
 
@@ -28,7 +28,7 @@ class Row:
     Attributes:
         input_ids: int32 `[length]`.
         segment_ids: int32 `[length]`.
-        is_wanted: bool `[length]`; the positions whose vectors are wanted of this row.
+        is_wanted: bool `[length]`, the positions whose vectors are taken from this row.
     """
 
     input_ids: np.ndarray
@@ -38,15 +38,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """A text as the model sees it.
+    """A text with its pieces and the rows of model input.
 
     Attributes:
         text: The text.
         tokens: The pieces that have vectors.
-        starts: int32 `[pieces]`; where each begins.
-        ends: int32 `[pieces]`; where each ends. `[CLS]` and `[SEP]` cover nothing.
-        rows: What the model is given; their wanted positions are the pieces, in order.
-        num_lost: Pieces of the text that are in no row.
+        starts: int32 `[pieces]`, the character where each piece begins.
+        ends: int32 `[pieces]`, where each ends (exclusive). `[CLS]` and `[SEP]` are
+            empty.
+        rows: The rows; their wanted positions are the pieces, in order.
+        num_lost: Number of pieces of the text that are in no row.
     """
 
     text: Text
@@ -62,8 +63,8 @@ class Framer:
     """Turns texts into rows; holds no mutable state of its own.
 
     Attributes:
-        tokenizer: Text to pieces.
-        max_seq_length: Most pieces of a row, `[CLS]` and `[SEP]` among them.
+        tokenizer: The tokenizer that cuts text into pieces.
+        max_seq_length: Most pieces of a row, with `[CLS]` and `[SEP]`.
     """
 
     tokenizer: FullTokenizer
@@ -72,10 +73,10 @@ class Framer:
     # --- as the original --------------------------------------------------------------
 
     def truncated(self, text: Text) -> Frame:
-        """Returns one row, with all its positions wanted: `[CLS]` and `[SEP]` too.
+        """Returns a frame of one row, all of whose positions are wanted.
 
-        What does not fit is lost: the end of a text, and of a pair the end of the
-        longer one.
+        Wanted are `[CLS]` and `[SEP]` too. What does not fit is dropped: the end of a
+        text, or the end of the longer text of a pair.
         """
         first, *others = (self._pieces(part) for part in text.parts)
         second = others[0] if others else []
@@ -95,10 +96,10 @@ class Framer:
     # --- in windows -------------------------------------------------------------------
 
     def windowed(self, text: Text) -> Frame:
-        """Returns as many rows as it takes to show every piece.
+        """Returns a frame of as many rows as are needed to show every piece.
 
-        A vector is wanted for every piece once, of the row that shows most context
-        around it. A row that shows one text of a pair only is a row of that text.
+        Every piece's vector is taken from one row: the one that shows most context
+        around the piece. A row that shows only one text of a pair is a single-text row.
         """
         parts = [self._pieces(part) for part in text.parts]
         pieces = [*itertools.chain.from_iterable(parts)]
@@ -132,7 +133,7 @@ class Framer:
     def _spans(
         self, text: Text, parts: Sequence[Sequence[Piece]], room: int
     ) -> Iterator[tuple[range, range]]:
-        """Yields which pieces every window shows, and which of them it decides."""
+        """Yields the pieces that each window shows, and those it gives vectors of."""
         lengths = [
             length
             for part, pieces in zip(text.parts, parts, strict=True)
@@ -171,22 +172,22 @@ class Framer:
     def _model_row(
         self, pieces: Sequence[Piece], num_first: int, is_wanted: np.ndarray
     ) -> Row:
-        """Returns model input; the first `num_first` positions are of segment 0."""
+        """Returns a row whose first `num_first` positions are of segment 0."""
         segment_ids = np.ones(len(pieces), np.int32)
         segment_ids[:num_first] = 0
         return Row(_array(piece.id for piece in pieces), segment_ids, is_wanted)
 
 
 def truncated_lengths(num_first: int, num_second: int, room: int) -> tuple[int, int]:
-    """Returns how many pieces are kept of the texts of a pair.
+    """Returns the number of pieces to keep of each text of a pair.
 
-    The longer one loses a piece at a time, the second in a tie
+    The longer text loses one piece at a time, the second text in a tie
     (extract_features.py:302-316).
 
     Args:
-        num_first: Pieces of the first.
-        num_second: Pieces of the second; 0 for a single text.
-        room: Most pieces of both.
+        num_first: Number of pieces of the first text.
+        num_second: Number of pieces of the second text; 0 for a single text.
+        room: Most pieces of both together.
     """
     if num_first + num_second <= room:
         return num_first, num_second
@@ -195,13 +196,16 @@ def truncated_lengths(num_first: int, num_second: int, room: int) -> tuple[int, 
 
 
 def word_spans(part: Part) -> list[tuple[int, int]]:
-    """Returns beginning and end of every word, as white space separates them."""
+    """Returns start and end (exclusive) of every word; white space separates words."""
     matches = re.finditer(r"\S+", part.text)
     return [(part.start + m.start(), part.start + m.end()) for m in matches]
 
 
 def _unit_lengths(part: Part, pieces: Sequence[Piece], room: int) -> Iterator[int]:
-    """Yields the pieces of what windows do not cut: of a word, or 1 of a long word."""
+    """Yields the sizes, in pieces, of the units that windows keep whole.
+
+    A unit is a word, or a single piece of a long word.
+    """
     word_starts = [start for start, _ in word_spans(part)]
     words = np.searchsorted(word_starts, [piece.start for piece in pieces], "right")
     for length in np.unique(words, return_counts=True)[1].tolist():

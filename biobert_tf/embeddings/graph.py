@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors of raw text inside a graph: of its pieces, and of the whole.
+"""Computes vectors of raw text in a graph: of its pieces, and of the whole text.
 
 Shape suffixes: B texts, P pieces of all texts, D hidden size.
 """
@@ -38,7 +38,7 @@ class EncoderGraph:
     def __init__(
         self, model: EncoderModel, tokenizer: FullTokenizer, max_seq_length: int
     ) -> None:
-        """Keeps its arguments as constants of a graph."""
+        """Makes the model and the vocabulary constants of a graph."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
@@ -57,11 +57,11 @@ class EncoderGraph:
             text: Strings `[batch]`, UTF-8, of any length.
 
         Returns:
-            Of the pieces, filled up with "", -1 and 0: `pieces`, `starts` and `ends`
-            (bytes), all `[batch, pieces]`, and `sequence_output`, float32 `[batch,
-            pieces, hidden]`. Of the text: `pooled_output` (of its first window) and
-            `mean_embedding` (of its pieces), float32 `[batch, hidden]`; zeros for a
-            text without pieces.
+            Per piece, padded with "", -1 and 0: `pieces`, `starts` and `ends` (bytes),
+            all `[batch, pieces]`, and `sequence_output`, float32 `[batch, pieces,
+            hidden]`. Per text: `pooled_output` (of the first window) and
+            `mean_embedding` (the mean over the pieces), float32 `[batch, hidden]`;
+            zeros for a text without pieces.
         """
         num_texts = tf.size(text)
         pieces = self._tokenizer(graph_text.characters(text))

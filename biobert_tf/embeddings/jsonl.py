@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON lines as extract_features.py of the original writes them."""
+"""Formats vectors as JSON lines, as the original's extract_features.py does."""
 
 import json
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ import numpy as np
 def json_line(
     index: int, tokens: Sequence[str], layers: Sequence[int], vectors: np.ndarray
 ) -> str:
-    """Returns the line of one text, with its end.
+    """Returns the line of one text, with its line end.
 
     Args:
         index: Number of the text, from 0.
-        tokens: Pieces, `[CLS]` and `[SEP]` among them.
-        layers: As they were asked for.
+        tokens: The pieces, with `[CLS]` and `[SEP]`.
+        layers: The layer numbers as the user gave them.
         vectors: float32 `[pieces, layers, width]`.
     """
-    # As Python's round(x, 6) of the same number in float64.
+    # Rounds as Python's round(x, 6) of the same number in float64 does.
     rounded = np.round(vectors.astype(np.float64), 6).tolist()
     features = [
         {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of rows to vectors of their pieces, or one of each row, on any strategy.
+"""Runs the encoder on batches of rows: gives vectors per piece or per row.
 
 Shape suffixes:
     B batch   L sequence length   K layers, 1 if they are mixed   D width of a vector
@@ -27,12 +27,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Network:
-    """An encoder that is asked for vectors of its layers.
+    """Computes vectors of an encoder's layers.
 
     Attributes:
         config: Sizes of the encoder.
         encoder: The encoder.
-        inference: Where it is computed, and in what batches.
+        inference: Runs batches on the devices.
         max_seq_length: Most pieces of a row.
     """
 
@@ -50,10 +50,10 @@ class Network:
 
         Args:
             config: Sizes of the encoder.
-            checkpoint: The weights; those of heads are left alone.
+            checkpoint: The weights; those of heads are ignored.
             batch_size: Most rows of a batch, over all devices.
             max_seq_length: Most pieces of a row.
-            strategy: From `build_strategy(device)`.
+            strategy: The strategy that `build_strategy(device)` returned.
             device: Precision and compilation.
 
         Raises:
@@ -68,7 +68,7 @@ class Network:
         self._programs: dict[tuple[Any, ...], Step] = {}
         with strategy.scope(), precision.policy(device):
             self.encoder = encoders.build_encoder(config)
-            # Without the pooler, of which no vector is asked for.
+            # The checkpoint may lack the pooler, whose output is not used.
             report = native.assign(
                 self.encoder.variables,
                 checkpoint.weights,
@@ -81,14 +81,14 @@ class Network:
         """Returns the vectors of some rows.
 
         Args:
-            rows: At most `batch_size`.
-            wanted: Which vectors.
+            rows: At most `batch_size` rows.
+            wanted: The layers, their mix and the pooling.
 
         Returns:
-            float32; `[rows, length, layers, width]` without pooling, else
-            `[rows, layers, width]`: of wanted positions the sum (`mean`) or the
-            maximum (`max`, the least float if there is none), or of the first position
-            (`cls`).
+            float32. Without pooling `[rows, length, layers, width]`; else
+            `[rows, layers, width]`: the sum (for `mean`) or the maximum (`max`) of the
+            wanted positions, or the vector of the first position (`cls`). The maximum
+            of no positions is the lowest float.
 
         Raises:
             InputError: The model has no such layer.
@@ -104,7 +104,7 @@ class Network:
     def _program(
         self, layers: tuple[int, ...], mix: LayerMix, pooling: Pooling
     ) -> Step:
-        """Returns `step` for some vectors; see `Inference.compiled`."""
+        """Returns `step` compiled for these settings; see `Inference.compiled`."""
         key = (layers, mix, pooling)
         if key not in self._programs:
             step = functools.partial(self.step, layers=layers, mix=mix, pooling=pooling)
@@ -119,9 +119,9 @@ class Network:
         Args:
             batch: int32 `[batch, length]` per name: the encoder's inputs, and
                 `is_wanted`.
-            layers: Counted from 0.
-            mix: Of them, before any pooling.
-            pooling: Of the positions of a row.
+            layers: The layers, counted from 0.
+            mix: How layers are mixed, before any pooling.
+            pooling: How the positions of a row are pooled.
         """
         outputs = encoders.encode(self.encoder, batch)["encoder_outputs"]
         x_BLKD = mixed([tf.cast(outputs[i], tf.float32) for i in layers], mix)
@@ -129,7 +129,7 @@ class Network:
 
 
 def inputs(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
-    """Returns rows as `Inference` takes them."""
+    """Returns rows in the form that `Inference` expects."""
     return [
         {
             "input_ids": row.input_ids,
@@ -141,7 +141,7 @@ def inputs(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
 
 
 def mixed(layers_BLD: Sequence[tf.Tensor], mix: LayerMix) -> tf.Tensor:
-    """Returns layers as one tensor, `[batch, length, layers or 1, width]`."""
+    """Returns the mixed layers, `[batch, length, layers or 1, width]`."""
     if mix == "concat":
         return tf.concat(layers_BLD, axis=-1)[:, :, None]
     x_BLKD = tf.stack(layers_BLD, axis=2)
@@ -152,12 +152,12 @@ def mixed(layers_BLD: Sequence[tf.Tensor], mix: LayerMix) -> tf.Tensor:
 
 
 def pooled(x_BLKD: tf.Tensor, is_wanted_BL: tf.Tensor, pooling: Pooling) -> tf.Tensor:
-    """Returns what is asked for of every row; see `Network.vectors`.
+    """Returns the pooled vectors of every row; see `Network.vectors`.
 
     Args:
         x_BLKD: float32 `[batch, length, layers, width]`.
-        is_wanted_BL: `[batch, length]`; 1 or 0.
-        pooling: Of the wanted positions.
+        is_wanted_BL: `[batch, length]`, 1 or 0.
+        pooling: How to pool the wanted positions.
     """
     if pooling == "none":
         return x_BLKD

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines of a file into texts, or pairs of texts, that know their place in the line."""
+"""Reads a file's lines as texts, or pairs of texts, with their places in the line."""
 
 import dataclasses
 import re
@@ -17,7 +17,7 @@ _PAIR: Final = re.compile(f"(.*){re.escape(_SEPARATOR)}(.*)")
 
 
 class Part(NamedTuple):
-    """One of the texts of a line, and the character of the line it begins at."""
+    """One of the texts of a line, and the character of the line where it begins."""
 
     text: str
     start: int
@@ -25,11 +25,11 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """What one row of the model sees: a text, or a pair of texts.
+    """A text, or a pair of texts.
 
     Attributes:
-        first: The text, or the first of the pair.
-        second: The second of the pair.
+        first: The text, or the first text of the pair.
+        second: The second text of the pair; None for a single text.
     """
 
     first: Part
@@ -37,24 +37,24 @@ class Text:
 
     @classmethod
     def of(cls, first: str, second: str | None = None) -> "Text":
-        """Returns a text, or a pair that stands in its line as `parse` wants it."""
+        """Returns a text, or a pair, with the places that `parse` would give it."""
         if second is None:
             return cls(Part(first, 0))
         return cls(Part(first, 0), Part(second, len(first) + len(_SEPARATOR)))
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The text, or both of the pair."""
+        """The text, or both texts of the pair."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
 
 def parse(line: str) -> Text:
-    """Returns the text of a line, or its pair `FIRST ||| SECOND`.
+    """Returns the text of a line, or the pair of `FIRST ||| SECOND`.
 
-    White space around the line is left out, as in the original.
+    White space around the line is dropped, as in the original.
 
     Args:
-        line: Without its end.
+        line: The line without its line end.
     """
     stripped = line.strip()
     start = line.index(stripped)
@@ -66,12 +66,12 @@ def parse(line: str) -> Text:
 
 
 def read_texts(path: Path) -> Iterator[Text]:
-    r"""Yields the text of every line, also of a blank one.
+    r"""Yields the text of every line, also of a blank line.
 
     A file whose name ends in `.gz` is unpacked. Only `\n` ends a line.
 
     Raises:
-        InputError: The file cannot be read, holds no line, or one that is not UTF-8.
+        InputError: The file cannot be read, is empty, or has a line that is not UTF-8.
     """
     number = 0
     with streams.reading(path) as stream:

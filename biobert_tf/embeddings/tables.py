@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Extracted texts as the rows of a table: one per piece, per word or per text."""
+"""Turns the vectors of texts into rows of a table: per piece, word or text."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,15 +18,15 @@ _BLOCK_BYTES: Final = 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What the rows of a table hold.
+    """The columns of a table.
 
     Attributes:
         labels: Name of the column of strings; None for a table of texts.
         columns: Names of the columns of whole numbers, int32.
-        layers: As they were asked for.
-        is_mixed: Whether a row has one vector of them all, or one of each.
-        width: Of a vector.
-        dtype: Of its numbers.
+        layers: The layer numbers as the user gave them.
+        is_mixed: Whether a row has one vector of all layers, not one per layer.
+        width: Length of a vector.
+        dtype: Type of the vectors' numbers.
     """
 
     labels: str | None
@@ -38,17 +38,17 @@ class Layout:
 
     @property
     def vector_shape(self) -> tuple[int, ...]:
-        """What a row has: `[width]`, or `[layers, width]`."""
+        """The shape of a row's vectors: `[width]`, or `[layers, width]`."""
         return (self.width,) if self.is_mixed else (len(self.layers), self.width)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows: those of several texts in a row.
+    """The rows of some consecutive texts.
 
     Attributes:
-        counts: int64 `[texts]`; rows of every text.
-        labels: The strings, empty if there are none.
+        counts: int64 `[texts]`, the number of rows of each text.
+        labels: The column of strings; empty for a table of texts.
         columns: int32 `[rows]` per name.
         vectors: `[rows, *vector_shape]`.
     """
@@ -60,11 +60,11 @@ class Block:
 
 
 def layout(settings: ExtractFeaturesConfig, hidden_size: int) -> Layout:
-    """Returns what a table of these settings holds.
+    """Returns the layout of the table that the settings ask for.
 
     Args:
-        settings: Of the command.
-        hidden_size: Of the model.
+        settings: The settings of the command.
+        hidden_size: The width of the model's vectors.
     """
     labels: str | None = None
     columns: tuple[str, ...] = ("num_pieces",)
@@ -92,7 +92,7 @@ def rows_of(
     Args:
         frame: The text.
         vectors: `[pieces, layers, width]`, or `[layers, width]` if pooled.
-        settings: Of the command.
+        settings: The settings of the command.
     """
     if settings.words:
         words = pool_words(frame, vectors, settings.word_pooling)
@@ -116,14 +116,14 @@ def _block(
 
 
 def merged(blocks: Iterable[Block], layout: Layout) -> Iterator[Block]:
-    """Yields blocks of a size that is worth writing, in the numbers of the file.
+    """Yields blocks that are large enough to write, with vectors of the file's dtype.
 
     Args:
-        blocks: Each of one text.
-        layout: Of the table.
+        blocks: Blocks of one text each.
+        layout: The layout of the table.
 
     Raises:
-        InputError: A value is beyond float16.
+        InputError: A value is too large for float16.
     """
     waiting: list[Block] = []
     num_bytes = first = 0
@@ -139,7 +139,7 @@ def merged(blocks: Iterable[Block], layout: Layout) -> Iterator[Block]:
 
 
 def _merge(blocks: Sequence[Block], layout: Layout, first: int) -> Block:
-    """Makes one block of several; `first` is the number of their first text."""
+    """Merges blocks into one; `first` is the number of their first text."""
     vectors = np.concatenate([block.vectors for block in blocks])
     with np.errstate(over="ignore"):
         stored = vectors.reshape(-1, *layout.vector_shape).astype(layout.dtype)

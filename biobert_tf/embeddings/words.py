@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From vectors of pieces to vectors of words."""
+"""Pools the vectors of pieces into vectors of words."""
 
 import dataclasses
 
@@ -11,14 +11,14 @@ from biobert_tf.embeddings.settings import WordPooling
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Words:
-    """The words of a text, those of a pair one after the other, and their vectors.
+    """The words of a text, or of both texts of a pair, and their vectors.
 
     Attributes:
-        words: As they stand in the line.
-        starts: int32 `[words]`; character of the line where each begins.
-        ends: int32 `[words]`; where each ends.
-        num_pieces: int32 `[words]`; 0 for a word that has no vector.
-        vectors: float32 `[words, ...]`; zeros for a word without pieces.
+        words: The words as the line spells them.
+        starts: int32 `[words]`, the character of the line where each word begins.
+        ends: int32 `[words]`, the character where each ends (exclusive).
+        num_pieces: int32 `[words]`, 0 for a word that has no vector.
+        vectors: float32 `[words, ...]`, zeros for a word without pieces.
     """
 
     words: tuple[str, ...]
@@ -32,12 +32,13 @@ def pool_words(frame: Frame, vectors: np.ndarray, pooling: WordPooling) -> Words
     """Returns the words of a text with one vector each.
 
     A word has the pieces that share a character with it. The tokenizer drops control
-    characters, some of which separate words: the piece of both is then shared.
+    characters, some of which separate words; one piece may then belong to two words.
 
     Args:
         frame: The text, with its pieces.
         vectors: float32 `[pieces, ...]`.
-        pooling: Of several pieces, the `mean` of all or the `first` alone.
+        pooling: Whether a word's vector is the `mean` of its pieces' vectors or the
+            vector of the `first` piece.
     """
     spans = [(part, *span) for part in frame.text.parts for span in word_spans(part)]
     starts = np.array([start for _, start, _ in spans], np.int32)
@@ -56,12 +57,12 @@ def pool_words(frame: Frame, vectors: np.ndarray, pooling: WordPooling) -> Words
 
 
 def _means(vectors: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Returns the mean of each run of `vectors`, zeros for a run of none.
+    """Returns the mean of each run of `vectors`, zeros for an empty run.
 
     Args:
         vectors: `[pieces, ...]`.
-        first: `[runs]`; where each begins.
-        count: `[runs]`; how many vectors it has.
+        first: `[runs]`, the index of each run's first vector.
+        count: `[runs]`, the number of vectors of each run.
     """
     means = np.zeros((len(first), *vectors.shape[1:]), vectors.dtype)
     for run in np.flatnonzero(count):

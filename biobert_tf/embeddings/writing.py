@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of vectors into files: NumPy's .npz, HDF5, Parquet.
+"""Writes tables of vectors to files: NumPy's .npz, HDF5, or Parquet.
 
-All are written block by block, so that no table is ever whole in memory.
+Files are written block by block, so a table is never whole in memory.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def require(output_format: Format) -> None:
     """Checks that a format can be written.
 
     Raises:
-        InputError: Its package is not installed.
+        InputError: The package for the format is not installed.
     """
     if output_format == "parquet":
         _pyarrow()
@@ -40,10 +40,10 @@ def write(
     """Writes a table.
 
     Args:
-        path: The file.
-        output_format: Not `jsonl`.
-        layout: Of the table.
-        blocks: Its rows.
+        path: The file to write.
+        output_format: The file's format; not `jsonl`.
+        layout: The layout of the table.
+        blocks: The rows of the table.
     """
     writers: dict[str, Callable[[Path, Layout, Iterable[Block]], None]] = {
         "npz": _write_npz,
@@ -54,7 +54,7 @@ def write(
 
 
 def _numbers(layout: Layout) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-    """Returns type and shape of a row for every column of numbers."""
+    """Returns the dtype and the shape per row of every numeric column."""
     columns = {name: (np.dtype(np.int32), ()) for name in layout.columns}
     return {**columns, "vectors": (layout.dtype, layout.vector_shape)}
 
@@ -69,9 +69,9 @@ def _values(block: Block) -> dict[str, np.ndarray]:
 def _write_npz(path: Path, layout: Layout, blocks: Iterable[Block]) -> None:
     """Writes an archive of arrays.
 
-    An array begins with its shape, and an archive is written array after array. So
-    every column waits in a file of its own until all rows are known. Strings are UTF-8
-    with a line end behind each: an array of strings of one length has no bound.
+    An array begins with its shape, and an archive is written array after array, so
+    every column is collected in a temporary file until all rows are known. Strings are
+    UTF-8 bytes with a line end after each: fixed-length strings could become too large.
     """
     num_rows, counts = 0, [np.zeros(1, np.int64)]
     with contextlib.ExitStack() as stack:
@@ -113,7 +113,7 @@ def _move(
     dtype: np.dtype,
     shape: tuple[int, ...],
 ) -> None:
-    """Makes the bytes of `spool` an array of the archive."""
+    """Writes the bytes of `spool` as an array of the archive."""
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,
@@ -129,7 +129,7 @@ def _move(
 
 
 def _write_hdf5(path: Path, layout: Layout, blocks: Iterable[Block]) -> None:
-    """Writes a file of data sets."""
+    """Writes a file with one data set per column."""
     with _Stream(path, "w+") as stream:
         with h5py.File(stream, "w") as file:
             _fill_hdf5(file, stream, layout, blocks)
@@ -137,10 +137,10 @@ def _write_hdf5(path: Path, layout: Layout, blocks: Iterable[Block]) -> None:
 
 
 class _Stream(io.FileIO):
-    """A file whose writing never fails at once, but is asked about.
+    """A file that stores write errors instead of raising them.
 
-    A failure inside HDF5, as on a full disk, leaves data that it cannot write when it
-    is closed either; then it takes the whole process down.
+    If a write fails inside HDF5, for instance on a full disk, HDF5 tries to write again
+    when it closes the file, and then crashes the process.
     """
 
     _error: OSError | None = None
@@ -163,10 +163,10 @@ class _Stream(io.FileIO):
             return size or 0
 
     def require_written(self) -> None:
-        """Raises the first error, if there was one.
+        """Raises the first error of a write, if there was one.
 
         Raises:
-            OSError: There was.
+            OSError: A write has failed.
         """
         if self._error is not None:
             raise self._error
@@ -198,7 +198,7 @@ def _fill_hdf5(
 def _create(
     file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]
 ) -> None:
-    """Makes a data set that rows of `shape` can be added to."""
+    """Creates a data set to which rows of `shape` can be appended."""
     row_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     file.create_dataset(
         name,
@@ -224,7 +224,7 @@ def _pyarrow() -> ModuleType:
     """Returns the package pyarrow.
 
     Raises:
-        InputError: It is not installed.
+        InputError: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -238,7 +238,7 @@ def _pyarrow() -> ModuleType:
 
 
 def _write_parquet(path: Path, layout: Layout, blocks: Iterable[Block]) -> None:
-    """Writes a table with a column for every layer, or one if they are mixed."""
+    """Writes a table with a column per layer, or one column of the mixed layers."""
     pa = _pyarrow()
     number = pa.from_numpy_dtype(layout.dtype)
     names = [f"layer_{layer}" for layer in layout.layers]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trained models as SavedModels: text in, entities, relations and answers out."""
+"""Exports trained models as SavedModels that take text and return structured output."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tokenizer of `tokenization` does with each character, as tables of numbers.
+"""Tables of what the tokenizer and the word splitters do with each character.
 
-The tables hold the Unicode of the interpreter that made them, so that a graph which
-looks them up cuts text as the tokenizer beside it does, wherever it runs.
+The tables hold the Unicode data of the interpreter that made them, so a graph that
+uses them cuts text as the Python tokenizer did at export, wherever the graph runs.
 """
 
 import enum
@@ -18,7 +18,7 @@ from biobert_tf.text import tokenization
 from biobert_tf.text import words as ner_words
 
 PAGE: Final = 256
-"""Characters that share a page of a table."""
+"""Number of characters in a page of a table."""
 
 NUM_CODES: Final = sys.maxunicode + 1
 SIGMA: Final = ord("\N{GREEK CAPITAL LETTER SIGMA}")
@@ -26,24 +26,24 @@ FINAL_SIGMA: Final = ord("\N{GREEK SMALL LETTER FINAL SIGMA}")
 
 
 class Trait(enum.IntFlag):
-    """What is true of a character; `Table` stores them as bits."""
+    """A property of a character, one bit of the numbers in a `Table`."""
 
     DROPPED = enum.auto()
-    """Vanishes from the text."""
+    """Is removed from the text."""
     SPACE = enum.auto()
     """Separates words of the tokenizer."""
     ALONE = enum.auto()
-    """A word of its own: CJK."""
+    """Is a word of its own: CJK."""
     PUNCTUATION = enum.auto()
-    """A chunk of its own inside a word."""
+    """Is a chunk of its own inside a word."""
     CASED = enum.auto()
-    """A letter with upper or lower case."""
+    """Is a letter of upper or lower case."""
     CASE_IGNORABLE = enum.auto()
-    """Does not end a run of letters, to tell a final sigma."""
+    """Is ignored in the search for the letters around a sigma."""
     NER_LETTER = enum.auto()
     """Belongs to a word of `text.words`."""
     NER_JOINER = enum.auto()
-    """Joins two of them."""
+    """Joins two characters of `NER_LETTER`."""
     NER_SPACE = enum.auto()
     """Separates words of `text.words`."""
     NAME_LETTER = enum.auto()
@@ -53,10 +53,10 @@ class Trait(enum.IntFlag):
 
 
 class Table(NamedTuple):
-    """A number for every character, in pages that are stored once.
+    """A number for every character, in pages; equal pages are stored once.
 
     Attributes:
-        page_of: Page of the characters `PAGE * i` and following, int32.
+        page_of: int32; entry i is the page of the characters from `PAGE * i` on.
         numbers: The pages one after another, int32 `[pages * PAGE]`.
     """
 
@@ -82,11 +82,11 @@ def traits() -> Table:
 
 @functools.cache
 def lower_case() -> tuple[Table, np.ndarray]:
-    """Returns what each character becomes, lower-cased and without accents.
+    """Returns each character's replacement, lower-cased and without accents.
 
     Returns:
-        A row for every character, and the rows: int32 `[rows, most]`, characters,
-        filled up with -1. Row 0 stands for a character that stays as it is.
+        The row of every character, and the rows: int32 `[rows, most]`, code points,
+        padded with -1. Row 0 means that the character is unchanged.
     """
     rows: dict[tuple[int, ...], int] = {(): 0}
     values = np.zeros(NUM_CODES, np.int32)
@@ -94,16 +94,16 @@ def lower_case() -> tuple[Table, np.ndarray]:
         char = chr(code)
         text = tokenization.lower_without_accents(char).text
         if text != char:
-            # An empty text would take the row of those that stay.
+            # An empty key would give the row of unchanged characters.
             key = tuple(map(ord, text)) or (-1,)
             values[code] = rows.setdefault(key, len(rows))
     return Table.of(values), _filled(rows)
 
 
 def _assigned() -> Iterator[int]:
-    """Yields the characters that are more than a number; all others are dropped.
+    """Yields all code points except unassigned, private-use and surrogate ones.
 
-    Those that have no meaning, a private one or none alone are nine in ten.
+    The tokenizer drops those, which are nine in ten.
     """
     for code in range(NUM_CODES):
         if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"):
@@ -132,7 +132,7 @@ def _is_space(char: str) -> bool:
 
 
 def _is_cased(char: str) -> bool:
-    # A sigma is final where the last letter before it that is not ignored has a case.
+    # A sigma is final if the last character before it that is not ignored is cased.
     return f"{char}\N{GREEK CAPITAL LETTER SIGMA}".lower().endswith(chr(FINAL_SIGMA))
 
 

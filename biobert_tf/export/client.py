@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exported model, loaded again: strings in, arrays and strings out."""
+"""Loads an exported model and runs it: strings in, arrays and strings out."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Its operations must be known before a model that has them is read.
+# Registers operations that exported models use.
 import tensorflow_text  # noqa: F401
 
 from biobert_tf.common import files
@@ -20,7 +20,7 @@ class ExportedModel:
     """A model that `biobert export` has written.
 
     Attributes:
-        card: Everything known of it; see `model_card`.
+        card: The contents of the model card; see `model_card`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -32,11 +32,11 @@ class ExportedModel:
         path = directory / model_card.JSON
         if not path.is_file():
             raise InputError.at(
-                directory, None, "is no export; give what `biobert export` wrote"
+                directory, None, "is not an export; give what `biobert export` wrote"
             )
         self.card = files.read_json(path)
         try:
-            # The functions live as long as what they were loaded with.
+            # Kept, as the signatures live only as long as the loaded object.
             self._loaded = tf.saved_model.load(str(directory))
         except (OSError, ValueError, tf.errors.OpError) as error:
             problem = f"cannot be loaded: {str(error).splitlines()[0]}"
@@ -44,17 +44,17 @@ class ExportedModel:
 
     @property
     def kind(self) -> str:
-        """Returns what the model does: see `settings.Kind`."""
+        """Returns the kind of model; see `settings.Kind`."""
         return self.card["kind"]
 
     def __call__(self, **texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Answers strings.
+        """Runs the model on strings.
 
         Args:
-            texts: By name of the input, all of equal number.
+            texts: Strings by name of the input, equally many for each.
 
         Returns:
-            By name of the output. Strings are `str` in arrays of objects.
+            Arrays by name of the output; strings are `str` in arrays of objects.
         """
         return self._run("serving_default", tf.string, texts)
 

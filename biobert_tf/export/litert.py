@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A served model as LiteRT (TensorFlow Lite) files: ids in, numbers out.
+"""Converts a served model to LiteRT (TensorFlow Lite) files: ids in, numbers out.
 
 litert/model.tflite            weights in float32
 litert/model_int8.tflite       the same, weights in int8 (dynamic range)
 
-Both have one signature, `tokens`, for rows of any number and length. What it gives is
-what the SavedModel's gives, without the strings. Only operations of LiteRT itself are
-in them: a model that would need others is not converted.
+Both have one signature, `tokens`, for any number and length of rows. Its outputs are
+those of the SavedModel's signature `tokens`, without the strings. The files use only
+LiteRT's own operations; the conversion of a model that needs others fails.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ _FILES: Final[Mapping[LiteRt, Mapping[str, str]]] = {
     "int8": {INT8: "int8"},
     "both": {FLOAT: "float32", INT8: "int8"},
 }
-"""Type of the weights by file, for what `--litert` says."""
+"""Type of the weights of each file, by value of `--litert`."""
 
 
 def save(
@@ -43,13 +43,13 @@ def save(
     Args:
         loaded: The model as it was read.
         served: The model as it is exported, computing in float32.
-        directory: Of the export.
-        choice: Which files.
+        directory: The directory of the export.
+        choice: The value of `--litert`.
 
     Returns:
-        What the model card says of them, ready for JSON: `files`, type of the weights
+        The files' entry of the model card, JSON values: `files`, type of the weights
         and size by name; `inputs` and `outputs` of the signature; and an `example`,
-        the values of the inputs for one row. Nothing if there are no files.
+        the values of the inputs for one row. Empty if there are no files.
     """
     if choice == "none":
         return {}
@@ -90,9 +90,9 @@ def _converted(source: str, weights: str) -> bytes:
 def _example(
     served: Served, tokenizer: FullTokenizer, max_seq_length: int
 ) -> dict[str, list[list[int]]]:
-    """Returns inputs of the signature, one row: the example that the model is given.
+    """Returns the model's example as inputs of the signature, one row.
 
-    A masked LM has its first piece masked.
+    For a masked language model, the first piece is masked.
     """
     pieces, segments = ["[CLS]"], [0]
     for segment, (text, *_) in enumerate(served.example.values()):

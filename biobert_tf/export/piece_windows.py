@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of any length as windows of pieces that overlap by half, inside a graph.
+"""Cuts texts of any length into windows of pieces that overlap by half, in a graph.
 
 Shape suffixes: B texts, P pieces of all texts, K windows.
 """
@@ -17,10 +17,10 @@ class PieceWindows(NamedTuple):
     """The windows of texts.
 
     Attributes:
-        ids: Their pieces, `[CLS]` and `[SEP]` included, int32 `[K, (length)]`.
-        rows: Text of each, int32 `[K]`.
-        owners: Window that has most context around each piece, int32 `[P]`.
-        positions: Where it stands there, int32 `[P]`.
+        ids: Pieces of each window, with `[CLS]` and `[SEP]`, int32 `[K, (length)]`.
+        rows: Number of each window's text, int32 `[K]`.
+        owners: The window that has most context around each piece, int32 `[P]`.
+        positions: Position of each piece in that window, int32 `[P]`.
     """
 
     ids: tf.RaggedTensor
@@ -32,17 +32,17 @@ class PieceWindows(NamedTuple):
 def cut(
     pieces: Pieces, num_texts: tf.Tensor, room: int, first: int, last: int
 ) -> PieceWindows:
-    """Cuts texts into windows; one without pieces has none.
+    """Cuts texts into windows; a text without pieces has none.
 
     Args:
-        pieces: Their pieces.
+        pieces: The pieces of all texts.
         num_texts: Number of texts.
-        room: Most pieces of a window beside the two special ones.
+        room: Most pieces of a window, without `[CLS]` and `[SEP]`.
         first: Id of `[CLS]`.
         last: Id of `[SEP]`.
     """
     splits_B1 = tf.searchsorted(pieces.units, tf.range(num_texts + 1))
-    # As words of one piece each.
+    # Each piece is treated as a word of one piece.
     windows = word_windows.cut(tf.range(tf.size(pieces.ids) + 1), splits_B1, room)
     ids = window_rows.ranges(pieces.ids, windows.starts, windows.ends)
     starts_P = tf.gather(windows.starts, windows.owners)

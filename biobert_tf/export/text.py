@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strings of a graph as characters with their places, and cut into words.
+"""Splits strings into characters and words with byte offsets, inside a graph.
 
-Everything is flat: the characters of all texts of a batch stand in one vector, in
+All vectors are flat: the characters of all texts of a batch are in one vector, in
 order, each with the number of the text, or of the word, that it belongs to.
 
 Shape suffixes: N characters, W words, B texts.
@@ -22,9 +22,9 @@ class Characters(NamedTuple):
 
     Attributes:
         codes: Unicode code points.
-        starts: Byte where each begins in its text.
-        ends: Byte behind each.
-        units: Number of the text or word it belongs to; never decreases.
+        starts: Byte of the text where each character begins.
+        ends: Byte where each ends (exclusive).
+        units: Number of each character's text or word; never decreases.
     """
 
     codes: tf.Tensor
@@ -33,7 +33,7 @@ class Characters(NamedTuple):
     units: tf.Tensor
 
     def where(self, is_kept_N: tf.Tensor) -> "Characters":
-        """Returns the characters that a mask is true for."""
+        """Returns the characters for which a mask is true."""
         return Characters(*(tf.boolean_mask(values, is_kept_N) for values in self))
 
 
@@ -41,10 +41,10 @@ class Words(NamedTuple):
     """The words of texts, all vectors int32 `[W]`.
 
     Attributes:
-        characters: Those of the words, whose `units` are the numbers of the words.
-        starts: Byte where each word begins in its text.
-        ends: Byte behind each.
-        rows: Text that each is of.
+        characters: The words' characters; `units` are the numbers of the words.
+        starts: Byte of the text where each word begins.
+        ends: Byte where each ends (exclusive).
+        rows: Number of each word's text.
     """
 
     characters: Characters
@@ -68,15 +68,15 @@ class Lookup:
 
 
 def has(traits: tf.Tensor, trait: Trait) -> tf.Tensor:
-    """Says of traits, int32, whether one of `trait` is among them."""
+    """Returns whether each of `traits`, int32, has one of the bits of `trait`."""
     return tf.bitwise.bitwise_and(traits, int(trait)) != 0
 
 
 def characters(texts_B: tf.Tensor) -> Characters:
-    """Returns the characters of texts; what is not UTF-8 is skipped.
+    """Returns the characters of texts; bytes that are not UTF-8 are skipped.
 
     Args:
-        texts_B: Strings.
+        texts_B: The texts, strings.
     """
     codes, starts = tf.strings.unicode_decode_with_offsets(
         texts_B, "UTF-8", errors="ignore"
@@ -91,7 +91,7 @@ def characters(texts_B: tf.Tensor) -> Characters:
 
 
 def num_bytes(codes: tf.Tensor) -> tf.Tensor:
-    """Returns the length of characters in UTF-8, int32."""
+    """Returns the number of bytes of characters in UTF-8, int32."""
     return 1 + tf.add_n(
         [tf.cast(codes >= first, tf.int32) for first in (0x80, 0x800, 0x10000)]
     )
@@ -103,12 +103,12 @@ def previous(values: tf.Tensor, first: int | bool) -> tf.Tensor:
 
 
 def following(values: tf.Tensor, last: int | bool) -> tf.Tensor:
-    """Returns for every element the one behind it, `last` for the last."""
+    """Returns for every element the one after it, `last` for the last."""
     return tf.concat([values, [last]], 0)[1:]
 
 
 def numbered(is_first: tf.Tensor) -> tf.Tensor:
-    """Returns the number of the run each element is in, given where runs begin."""
+    """Returns the number of each element's run, given where runs begin."""
     return tf.cumsum(tf.cast(is_first, tf.int32)) - 1
 
 
@@ -117,12 +117,12 @@ def ner_words(found: Characters, traits_N: tf.Tensor) -> Words:
 
     Args:
         found: The characters of the texts.
-        traits_N: Theirs.
+        traits_N: The characters' traits.
     """
     is_letter_N = has(traits_N, Trait.NER_LETTER)
     is_space_N = has(traits_N, Trait.NER_SPACE)
     is_new_text_N = previous(found.units, NOTHING) != found.units
-    # A letter in the same text, before and behind.
+    # Whether a letter of the same text comes directly before, and directly after.
     is_behind_N = previous(is_letter_N, False) & ~is_new_text_N
     is_before_N = following(is_letter_N & ~is_new_text_N, False)
     is_joiner_N = has(traits_N, Trait.NER_JOINER) & is_behind_N & is_before_N
@@ -132,7 +132,7 @@ def ner_words(found: Characters, traits_N: tf.Tensor) -> Words:
 
 
 def qa_words(found: Characters, traits_N: tf.Tensor) -> Words:
-    """Cuts texts into the words of `qa.reading`; see `text.words`."""
+    """Cuts texts into the words of `qa.reading`; for arguments see `ner_words`."""
     is_space_N = has(traits_N, Trait.QA_SPACE)
     is_new_text_N = previous(found.units, NOTHING) != found.units
     is_first_N = previous(is_space_N, True) | is_new_text_N
@@ -140,7 +140,7 @@ def qa_words(found: Characters, traits_N: tf.Tensor) -> Words:
 
 
 def _words(found: Characters, is_first_N: tf.Tensor, is_space_N: tf.Tensor) -> Words:
-    """Returns the words, given where they begin; what follows a space is a first."""
+    """Returns the words, given where they begin; after a space a word must begin."""
     is_first_N = tf.boolean_mask(is_first_N, ~is_space_N)
     kept = found.where(~is_space_N)
     words_N = numbered(is_first_N)
@@ -154,12 +154,12 @@ def _words(found: Characters, is_first_N: tf.Tensor, is_space_N: tf.Tensor) -> W
 
 
 class Spans(NamedTuple):
-    """Stretches of texts, all vectors int32, in the order of the texts.
+    """Spans of texts, all vectors int32, in the order of the texts.
 
     Attributes:
-        starts: Byte where each begins in its text.
-        ends: Byte behind each.
-        rows: Text that each is of.
+        starts: Byte of the text where each span begins.
+        ends: Byte where each ends (exclusive).
+        rows: Number of each span's text.
     """
 
     starts: tf.Tensor
@@ -172,10 +172,10 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
 
     Args:
         found: The characters of the texts.
-        traits_N: Theirs.
+        traits_N: The characters' traits.
     """
     is_inner_N = has(traits_N, Trait.NER_LETTER) | (found.codes == ord("-"))
-    # Where the run of such signs behind each character ends; a last one never does.
+    # Index of the first character after each that cannot be part of a name.
     ends = tf.where(tf.concat([~is_inner_N, [True]], 0))[:, 0]
     number_N = tf.cumsum(tf.cast(~is_inner_N, tf.int32))
     end_N = tf.cast(tf.gather(ends, number_N), tf.int32)
@@ -195,11 +195,11 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
 
 
 def occurrences(found: Characters, word: str) -> Spans:
-    """Finds a word, such as `[MASK]`, that cannot overlap itself.
+    """Finds all occurrences of a word that cannot overlap itself, such as `[MASK]`.
 
     Args:
         found: The characters of the texts.
-        word: More than one character.
+        word: The word, of more than one character.
     """
     is_first_N = begins(found, word)
     ends = found.ends
@@ -213,7 +213,7 @@ def occurrences(found: Characters, word: str) -> Spans:
 
 
 def begins(found: Characters, word: str) -> tf.Tensor:
-    """Says of every character whether a word begins with it, bool `[N]`."""
+    """Returns whether `word` begins at each character, bool `[N]`."""
     codes, rows = found.codes, found.units
     is_first_N = codes == ord(word[0])
     for char in word[1:]:
@@ -223,7 +223,7 @@ def begins(found: Characters, word: str) -> tf.Tensor:
 
 
 def inside(found: Characters, spans: Spans) -> tf.Tensor:
-    """Says of every character whether it stands in one of some spans, bool `[N]`."""
+    """Returns whether each character is inside one of some spans, bool `[N]`."""
     places_N = text_places(found.units, found.starts)
     first_N = tf.searchsorted(text_places(spans.rows, spans.starts), places_N, "right")
     last_N = tf.searchsorted(text_places(spans.rows, spans.ends), places_N, "right")
@@ -231,5 +231,5 @@ def inside(found: Characters, spans: Spans) -> tf.Tensor:
 
 
 def text_places(rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Returns numbers that order the bytes of all texts, int64."""
+    """Returns one int64 per byte offset that sorts by text, then by offset."""
     return tf.cast(rows, tf.int64) * 2**32 + tf.cast(places, tf.int64)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer inside a graph: the pieces of `tokenization`, with places in bytes.
+"""Tokenizes in a graph as `text.tokenization` does; offsets are in bytes.
 
-Everything up to the chunks is looked up in the tables of `characters`, and the chunks
-are cut by tensorflow-text. Its own normalizer would know another Unicode than the
-tokenizer of the training, and counts bytes where BERT counts characters.
+Normalization and the cutting of text into chunks use the tables of `characters`;
+tensorflow-text then cuts the chunks into pieces. Its own normalizer is not used: it has
+another version of Unicode than the tokenizer that the model was trained with, and
+counts bytes where BERT counts characters.
 
-The pieces are those of `tokenization.FullTokenizer`, with one exception: lower-casing
-does not put the few combining characters that it keeps in canonical order (spacing
-marks of Indic scripts, two Hangul tone marks, musical signs).
+The pieces are those of `FullTokenizer`, with one exception:
+lower-casing does not put the few combining characters that it keeps in canonical order
+(spacing marks of Indic scripts, two Hangul tone marks, musical signs).
 
 Shape suffixes: N characters, M characters after lower-casing, C chunks, P pieces.
 """
@@ -41,10 +42,10 @@ class Pieces(NamedTuple):
     """The pieces of texts or words, all vectors int32 `[P]`.
 
     Attributes:
-        ids: In the vocabulary.
-        starts: Byte of its text where each begins.
-        ends: Byte behind each; see `tokenization.Piece`.
-        units: Text or word each is of; never decreases.
+        ids: Ids in the vocabulary.
+        starts: Byte of the text where each piece begins.
+        ends: Byte where each ends (exclusive); see `text.tokenization.Piece`.
+        units: Number of each piece's text or word; never decreases.
     """
 
     ids: tf.Tensor
@@ -54,14 +55,15 @@ class Pieces(NamedTuple):
 
 
 class Letters(NamedTuple):
-    """What chunks are made of, all vectors int32 `[M]`.
+    """The normalized characters of chunks, all vectors int32 `[M]`.
 
     Attributes:
-        codes: Characters, lower-cased if they are to be.
-        starts: Byte of the text where the character that each came from begins.
-        ends: Byte behind it, and behind what has vanished after it.
-        units: Text or word.
-        words: Number of the tokenizer's word.
+        codes: Code points, lower-cased if the tokenizer lower-cases.
+        starts: Byte of the text where each one's source character begins.
+        ends: Byte where the source character ends (exclusive), with the removed
+            characters after it.
+        units: Number of each one's text or word.
+        words: Number of each one's word, as the tokenizer counts words.
     """
 
     codes: tf.Tensor
@@ -75,7 +77,7 @@ class GraphTokenizer:
     """Cuts characters into WordPieces; see `FullTokenizer.tokenize_with_offsets`."""
 
     def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Takes over the vocabulary and the case of a tokenizer.
+        """Uses the vocabulary and the case of a tokenizer.
 
         Raises:
             InputError: A token is too long for tensorflow-text.
@@ -85,7 +87,7 @@ class GraphTokenizer:
         if tokenizer.basic_tokenizer.do_lower_case:
             table, rows = characters.lower_case()
             self._lower, self._rows = Lookup(table), tf.constant(rows)
-        # A repeated token has its last line for an id. The empty one cannot be found.
+        # A repeated token has the id of its last line. The empty token never matches.
         vocab = {token: id_ for token, id_ in tokenizer.vocab.items() if token}
         self._ids = tf.constant(list(vocab.values()), tf.int32)
         self._max_chars = tokenizer.wordpiece_tokenizer.max_input_chars_per_word
@@ -102,15 +104,15 @@ class GraphTokenizer:
             raise InputError.at(tokenizer.vocab_file, None, str(error)) from None
 
     def traits(self, codes: tf.Tensor) -> tf.Tensor:
-        """Returns the traits of characters, int32; ask them by `text.has`."""
+        """Returns the traits of characters, int32; `has` tests them."""
         return self._traits(codes)
 
     def __call__(self, text: Characters) -> Pieces:
-        """Returns the pieces of texts, or of words, each cut for itself."""
+        """Returns the pieces of texts, or of words, each tokenized on its own."""
         return self.cut(self.letters(text))
 
     def cut(self, letters: Letters) -> Pieces:
-        """Returns the pieces that letters make."""
+        """Returns the pieces of letters."""
         is_mark_M = has(self._traits(letters.codes), Trait.PUNCTUATION)
         is_first_M = previous(letters.words, NOTHING) != letters.words
         is_first_M |= is_mark_M | previous(is_mark_M, False)
@@ -119,7 +121,7 @@ class GraphTokenizer:
     # --- characters to letters -------------------------------------------------------
 
     def letters(self, text: Characters) -> Letters:
-        """Cleans the text and finds its words (`BasicTokenizer.tokenize`)."""
+        """Cleans the text and finds its words, as `BasicTokenizer.tokenize` does."""
         kept = text.where(~has(self._traits(text.codes), Trait.DROPPED))
         traits_N = self._traits(kept.codes)
         is_space_N, is_alone_N = has(traits_N, Trait.SPACE), has(traits_N, Trait.ALONE)
@@ -149,17 +151,17 @@ class GraphTokenizer:
         return Letters(tf.boolean_mask(codes_N3, is_there_N3), *spread)
 
     def _with_final_sigma(self, letters: Letters) -> tf.Tensor:
-        """Returns the characters with the capital sigmas at the ends of words final.
+        """Returns the code points, with final sigma for capital sigma at ends of words.
 
-        One is final if a cased letter stands before it in its word and none behind it;
-        signs that do not matter, such as apostrophes, are passed over.
+        A sigma is final if its word has a cased letter before it and none after it;
+        case-ignorable characters, such as apostrophes, do not count.
         """
         traits_N = self._traits(letters.codes)
         is_seen_N = ~has(traits_N, Trait.CASE_IGNORABLE)
         seen = tf.cast(tf.where(is_seen_N)[:, 0], tf.int32)
         is_cased = tf.gather(has(traits_N, Trait.CASED), seen)
         words = tf.gather(letters.words, seen)
-        # The seen characters next to every position, and one that is of no word.
+        # The nearest counted characters around every position, or one of no word.
         num_before_N = tf.cumsum(tf.cast(is_seen_N, tf.int32), exclusive=True)
         num_so_far_N = tf.cumsum(tf.cast(is_seen_N, tf.int32))
         cased_words = tf.where(is_cased, words, NOTHING)
@@ -184,7 +186,7 @@ class GraphTokenizer:
         texts_C = tf.where(is_long_C, self._unfound, texts_C)
         ids, begins, ends = self._wordpiece.tokenize_with_offsets(texts_C)
         chunks_P = tf.cast(ids.value_rowids(), tf.int32)
-        # Bytes of all chunks together, where the letters begin.
+        # Byte where each letter begins, in all chunks joined.
         lengths_M = num_bytes(letters.codes)
         places_M = tf.cumsum(lengths_M, exclusive=True)
         base_P = tf.gather(tf.gather(places_M, firsts_C), chunks_P)
@@ -201,14 +203,14 @@ class GraphTokenizer:
 
 
 def _letter_at(places_M: tf.Tensor, bytes_P: tf.Tensor) -> tf.Tensor:
-    """Returns which letter each byte belongs to."""
+    """Returns the index of the letter that each byte belongs to."""
     return tf.searchsorted(places_M, bytes_P, side="right") - 1
 
 
 def _ends(letters: Letters, is_kept_N: tf.Tensor) -> tf.Tensor:
-    """Returns the ends of letters that reach over those behind them which vanish."""
+    """Returns the ends of letters, extended over removed letters that follow."""
     is_last_N = following(letters.words, NOTHING) != letters.words
-    # A letter that stays ends the reach of the one before it.
+    # A letter is extended up to the next kept letter.
     is_end_N = is_last_N | following(is_kept_N, True)
     ends = tf.boolean_mask(letters.ends, is_end_N)
     number_N = tf.cumsum(tf.cast(is_end_N, tf.int32), exclusive=True)
@@ -216,6 +218,6 @@ def _ends(letters: Letters, is_kept_N: tf.Tensor) -> tf.Tensor:
 
 
 def _unfound(vocab: Mapping[str, int]) -> str:
-    """Returns a text that a vocabulary cannot spell."""
+    """Returns a character that occurs in no token of the vocabulary."""
     spelled = set().union(*map(set, vocab))
     return next(chr(i) for i in np.arange(1, len(spelled) + 2) if chr(i) not in spelled)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests with which TensorFlow Serving warms a model up before it answers others."""
+"""Writes the requests with which TensorFlow Serving warms up a model at start."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 NAME: Final = "assets.extra/tf_serving_warmup_requests"
-"""Where the server looks, in the directory of a SavedModel."""
+"""The file that the server reads, in the directory of a SavedModel."""
 
 
 def write(directory: Path, strings: Mapping[str, Sequence[str]]) -> None:
-    """Writes requests to the text signature: one string, and several at once.
+    """Writes requests for the text signature: the strings once, and eight times.
 
     Args:
-        directory: Of the SavedModel.
-        strings: The strings of a request, by input.
+        directory: The directory of the SavedModel.
+        strings: The strings of a request, by name of the input.
     """
     path = directory / NAME
     path.parent.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of pieces through a model, a few at a time, whatever their number.
+"""Runs a model on any number of rows of pieces, a few at a time, inside a graph.
 
 Shape suffixes: R rows, L length of the longest row, P pieces of all rows.
 """
@@ -13,14 +13,14 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.served import Outputs
 
 Score = Callable[[dict[str, tf.Tensor]], Outputs]
-"""Maps the inputs of a model to tensors of as many rows."""
+"""A function from the inputs of a model to tensors with one row per input row."""
 
 MAX_ROWS: Final = 32
-"""Rows computed at once: what a document of any length needs in memory."""
+"""Rows computed at once, which bounds the memory for documents of any length."""
 
 
 def between(ids: tf.RaggedTensor, first: int, last: int) -> tf.RaggedTensor:
-    """Returns rows with a piece, such as `[CLS]`, before and one behind them."""
+    """Returns rows with the piece `first` before and the piece `last` after each."""
     shape = tf.stack([ids.nrows(out_type=tf.int32), 1])
     return tf.concat([tf.fill(shape, first), ids, tf.fill(shape, last)], axis=1)
 
@@ -31,19 +31,19 @@ def by_unit(
     """Returns rows of the values of each unit, a text or a word.
 
     Args:
-        values_P: Of pieces.
-        units_P: Unit of each; never decreases.
-        num_units: Of rows.
+        values_P: A value for each piece.
+        units_P: The unit of each piece; never decreases.
+        num_units: The number of units, and so of rows.
     """
     rows = tf.RaggedTensor.from_value_rowids(values_P, units_P, num_units)
-    # What all other functions for ragged tensors make.
+    # The type that all other functions of ragged tensors return.
     return rows.with_row_splits_dtype(tf.int64)
 
 
 def ranges(
     values_P: tf.Tensor, starts_R: tf.Tensor, ends_R: tf.Tensor
 ) -> tf.RaggedTensor:
-    """Returns rows of the values `[start, end)` of a vector."""
+    """Returns a row for each slice `[start, end)` of a vector."""
     return tf.ragged.map_flat_values(
         lambda places: tf.gather(values_P, places), tf.ragged.range(starts_R, ends_R)
     )
@@ -56,8 +56,8 @@ def inputs(
 
     Args:
         ids: Pieces of every row, int32 `[R, (length)]`.
-        segments: Their segments, likewise.
-        length: To fill up to; None for the longest row.
+        segments: Segment ids of the pieces, in the same shape.
+        length: The length to pad to; None pads to the longest row.
     """
     lengths = tf.cast(ids.row_lengths(), tf.int32)
     to_fill = tf.reduce_max(tf.concat([[1], lengths], 0)) if length is None else length
@@ -73,18 +73,18 @@ def in_batches(
     rows: Mapping[str, tf.Tensor],
     specs: Mapping[str, tf.TensorSpec],
 ) -> dict[str, tf.Tensor]:
-    """Computes rows, `MAX_ROWS` at once.
+    """Runs a model on rows, `MAX_ROWS` at a time.
 
     Args:
         score: The model.
-        rows: Its inputs; see `inputs`.
+        rows: The model's inputs; see `inputs`.
         specs: Type of every output, and its shape without the first axis.
 
     Returns:
-        What `score` returns, for all rows.
+        The outputs of `score` for all rows, by name.
     """
     num_rows = tf.shape(rows["input_ids"])[0]
-    # Also of no rows one batch is computed: it is empty, but has the right shape.
+    # Without rows, one empty batch is computed to give outputs of the right shape.
     num_batches = tf.maximum(1, -(-num_rows // MAX_ROWS))
 
     def step(i: tf.Tensor, *arrays: tf.TensorArray) -> tuple:
@@ -112,13 +112,13 @@ def in_batches(
 
 
 def _dense(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
-    """Returns rows as a matrix of a given width, filled up with 0."""
+    """Returns rows as a matrix of a given width, padded with 0."""
     matrix = rows.to_tensor(0)
     return tf.pad(matrix, [[0, 0], [0, length - tf.shape(matrix)[1]]])
 
 
 def names_of(tokenizer: FullTokenizer) -> tf.Tensor:
-    """Returns the piece of every id, strings; "" for an id that no piece has."""
+    """Returns the pieces by id, a vector of strings; "" for unused ids."""
     names = [""] * (max(tokenizer.inv_vocab) + 1)
     for id_, name in tokenizer.inv_vocab.items():
         names[id_] = name

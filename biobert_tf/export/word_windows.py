@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of whole words inside a graph: those of `ner.features.cut_windows`.
+"""Cuts windows of whole words in a graph, as `text.windows.cut_windows` does.
 
 Shape suffixes: W words of all texts, W1 one more, B texts, K windows of all texts,
 S steps.
@@ -16,9 +16,9 @@ class Windows(NamedTuple):
     """The windows of texts, vectors int32.
 
     Attributes:
-        starts: First word of each, `[K]`.
-        ends: Word behind its last, `[K]`.
-        owners: The window that decides each word, `[W]`.
+        starts: First word of each window, `[K]`.
+        ends: End of each window's words (exclusive), `[K]`.
+        owners: The window with most context around each word, `[W]`.
     """
 
     starts: tf.Tensor
@@ -30,9 +30,9 @@ def cut(places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int) -> Windows:
     """Cuts texts into windows of whole words that overlap by half.
 
     Args:
-        places_W1: Number of pieces before each word, and of all; a word has at least
-            one piece and at most `room`.
-        splits_B1: First word of every text, and the number of words.
+        places_W1: Number of pieces before each word, then of all pieces; a word has
+            at least one piece and at most `room`.
+        splits_B1: First word of every text, then the number of words.
         room: Most pieces in a window.
     """
     starts_K, ends_K = _spans(places_W1, splits_B1, room)
@@ -48,7 +48,7 @@ def cut(places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int) -> Windows:
     num_words = tf.size(places_W1) - 1
     best_W = tf.math.unsorted_segment_max(context, words, num_words)
     is_best = context == tf.gather(best_W, words)
-    # Of equals the earliest.
+    # The earliest of several windows with equal context.
     owners_W = tf.math.unsorted_segment_min(
         tf.where(is_best, windows, tf.size(starts_K)), words, num_words
     )
@@ -58,7 +58,7 @@ def cut(places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int) -> Windows:
 def _spans(
     places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns first word and word behind the last of every window, in order."""
+    """Returns first word and end (exclusive) of every window, in order."""
     lasts_B = splits_B1[1:]
 
     def step(
@@ -98,7 +98,7 @@ def _spans(
 
 
 def _stacked(array: tf.TensorArray, like_B: tf.Tensor) -> tf.Tensor:
-    """Returns the steps of a loop, `[S, B]`, also where there was none."""
+    """Returns the steps of a loop, `[S, B]`, and one more that has no window."""
     nothing_1B = tf.fill([1, tf.size(like_B)], NOTHING)
     array = array.write(array.size(), nothing_1B[0])
     return array.stack()

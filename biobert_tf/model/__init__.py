@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: sizes, encoder, heads."""
+"""The BERT network: its sizes, the encoder, and the heads of the tasks."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sizes of a BERT encoder: `bert_config.json`, checked."""
+"""Reads and checks the sizes of a BERT encoder, `bert_config.json`."""
 
 import dataclasses
 import logging
@@ -14,7 +14,7 @@ from biobert_tf.common.settings import required, setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """Size of the BERT encoder; fields are the keys of `bert_config.json`."""
+    """Sizes of the BERT encoder; the fields are the keys of `bert_config.json`."""
 
     vocab_size: int = required("Number of WordPieces.")
     hidden_size: int = setting(768, "Width of every token representation.")
@@ -30,7 +30,7 @@ class EncoderConfig:
     initializer_range: float = setting(0.02, "Std of the truncated normal.")
 
     def __post_init__(self) -> None:
-        """Rejects sizes that cannot be built."""
+        """Checks that an encoder of these sizes can be built."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is int and (not isinstance(value, int) or value < 1):
@@ -54,12 +54,13 @@ class EncoderConfig:
     def from_json(cls, path: Path) -> "EncoderConfig":
         """Reads the `bert_config.json` (or `config.json`) released with weights.
 
-        Keys that size nothing are named in a warning: a misspelt key must not be
-        silently replaced by a default, as in the original's `from_dict`
-        (modeling.py:82-87 of dmis-lab/biobert).
+        A warning names unknown keys, so that a misspelt key is not silently replaced by
+        a default, as it is in the original's `from_dict`
+        (modeling.py:82-87).
 
         Raises:
-            InputError: No such file, not JSON, a size is missing or impossible.
+            InputError: The file is missing or not JSON, or a size is missing or
+                impossible.
         """
         return cls.from_dict(files.read_json(path), source=path)
 
@@ -80,7 +81,7 @@ class EncoderConfig:
 
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh", "linear")
-# Keys that Google's and Hugging Face's BERT files carry and that size nothing here.
+# Keys of Google's and Hugging Face's BERT files that this network does not use.
 _HARMLESS_KEYS = frozenset(
     """
     directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The BERT encoder: token ids in, one vector per token and per sequence out.
+"""Builds and runs the BERT encoder: token ids in, vectors per token and sequence out.
 
 The network is tf-models-official's `BertEncoderV2` with BERT's own settings (its
 defaults are not BERT's: tanh GELU, 16 segment types). Two things are ours: the
-activation table and dropout that depends on a seed instead of hidden state, so that
-a step can be repeated, resumed, compiled and computed again in the backward pass.
-Without dropout its variables are read by `encoder_prediction`.
+table of activations, and dropout that depends on a seed instead of hidden state, so
+that a step can be repeated, resumed, compiled and recomputed in the backward pass.
+Predictions, which need no dropout, are computed by `encoder_prediction`.
 
 Shape suffixes: B batch, L sequence length, D hidden size.
 """
@@ -41,11 +41,11 @@ _ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
 
 
 def activation(hidden_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the feed-forward activation that `bert_config.json` names."""
+    """Returns the feed-forward activation named `hidden_act` in `bert_config.json`."""
     return _ACTIVATIONS[hidden_act]
 
 
-# Random streams of a model: the heads have those below.
+# The encoder's first random stream; the heads use the lower ones.
 _FIRST_STREAM: Final = 2
 
 
@@ -55,10 +55,11 @@ def random_weights(
     """Returns BERT's truncated normal (modeling.py:376-378), float32 of `shape`.
 
     Args:
-        config: Says the standard deviation, before values beyond two are redrawn.
-        shape: Of the variable.
-        seed: Of the model.
-        stream: Another number for every variable of one model.
+        config: Gives the standard deviation of the normal distribution; values beyond
+            two standard deviations are redrawn.
+        shape: The shape of the variable.
+        seed: The random seed of the model.
+        stream: A number that differs for every variable of a model.
     """
     return tf.random.stateless_truncated_normal(
         shape, seed=[seed, stream], stddev=config.initializer_range
@@ -66,11 +67,11 @@ def random_weights(
 
 
 def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEncoderV2:
-    """Returns an encoder with its variables made, under the current strategy.
+    """Returns an encoder with its variables created, under the current strategy.
 
     Args:
-        config: Sizes, from `bert_config.json`.
-        seed: Seeds the random weights; each weight gets its own stream.
+        config: The sizes, from `bert_config.json`.
+        seed: Random seed of the weights; each variable has its own stream.
 
     Returns:
         The network; call it through `encode`.
@@ -91,8 +92,8 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEnco
     )
     zeros = tf.zeros([1, 2], tf.int32)
     _run_network(encoder, zeros, zeros, zeros, training=False)
-    # Keras would clone one seeded initializer, and so give equal weights to all
-    # variables of one shape.
+    # Keras would clone one seeded initializer and give all variables of one shape
+    # the same weights.
     for stream, variable in enumerate(encoder.trainable_variables, _FIRST_STREAM):
         if _is_random(variable.name):
             variable.assign(random_weights(config, variable.shape, seed, stream))
@@ -111,9 +112,9 @@ def encode(
     `segment_ids` every position is of segment 0.
 
     Args:
-        encoder: From `build_encoder`.
+        encoder: The network that `build_encoder` returned.
         batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
-            `[batch, length]`. Other entries are left alone.
+            `[batch, length]`. Other entries are ignored.
         training: True applies dropout; needs an enclosing `dropout_seed`.
 
     Returns:
@@ -121,7 +122,7 @@ def encode(
         `[batch, hidden]` (tanh of a dense layer on the first token) and
         `encoder_outputs`, the outputs of every layer.
 
-        A row that is padding only attends evenly to all positions; the original
+        In a row of padding only, attention is uniform over all positions; the original
         adds -10000 to every score instead, which differs by up to 1e-3.
     """
     input_ids = batch["input_ids"]
@@ -139,7 +140,7 @@ def _run_network(
     segment_ids: tf.Tensor,
     training: bool,
 ) -> dict[str, tf.Tensor]:
-    """Runs the layers of the network themselves; returns what `encode` does."""
+    """Runs the network's own layers; returns the same as `encode`."""
     inputs = {
         "input_word_ids": input_ids,
         "input_mask": input_mask,
@@ -149,7 +150,7 @@ def _run_network(
 
 
 def _is_random(name: str) -> bool:
-    """Says whether BERT draws this variable; biases and layer norms are fixed."""
+    """Returns whether BERT initializes a variable at random, not with 0 or 1."""
     return "kernel" in name or ("embedding" in name and "layer_norm" not in name)
 
 
@@ -163,8 +164,8 @@ def dropout_seed(seed_2: tf.Tensor) -> Iterator[None]:
     """Sets the seed of all dropout inside the block.
 
     Args:
-        seed_2: int32 `[2]`; may be a symbolic tensor, so that one traced step
-            serves all steps.
+        seed_2: int32 `[2]`; may be a symbolic tensor, so that one traced step can run
+            with every seed.
     """
     token = _dropout_seed.set(seed_2)
     try:
@@ -175,7 +176,7 @@ def dropout_seed(seed_2: tf.Tensor) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class SeededDropout:
-    """Stands in for the generator of one Keras `Dropout` layer."""
+    """Replaces the random generator of one Keras `Dropout` layer."""
 
     index: int
 
@@ -188,7 +189,7 @@ class SeededDropout:
         """Returns `inputs` with a share `rate` zeroed and the rest scaled up.
 
         Raises:
-            LookupError: Not inside `dropout_seed`.
+            LookupError: The call is not inside `dropout_seed`.
         """
         seed_2 = tf.random.experimental.stateless_fold_in(
             _dropout_seed.get(), self.index
@@ -203,7 +204,7 @@ def make_dropout_stateless(module: tf.Module, first_index: int = 0) -> int:
 
     Args:
         module: A built layer or model.
-        first_index: Stream of its first dropout layer.
+        first_index: Random stream of the first dropout layer.
 
     Returns:
         The next free stream.
@@ -211,8 +212,8 @@ def make_dropout_stateless(module: tf.Module, first_index: int = 0) -> int:
     index = first_index
     for layer in module.submodules:
         if isinstance(layer, tf_keras.layers.Dropout):
-            # Keras offers no way to give a Dropout its seed at call time, and
-            # would set up a generator of its own in a later build.
+            # Keras cannot give a Dropout layer its seed at call time, and a later
+            # build would create a generator of its own.
             if not layer.built:
                 layer.build(None)
             layer._random_generator = SeededDropout(index)
@@ -220,13 +221,13 @@ def make_dropout_stateless(module: tf.Module, first_index: int = 0) -> int:
     return index
 
 
-# --- activations computed again instead of kept -----------------------------------
+# --- recomputing activations instead of keeping them ------------------------------
 
 
 class _Training(tf_keras.layers.Layer):
-    """Calls a block in training, wherever the call comes from.
+    """Calls a block in training mode.
 
-    Keras tells a layer of training through the layer that calls it, and in a backward
+    A Keras layer learns of training from the layer that calls it, and in a backward
     pass there is none.
     """
 
@@ -239,21 +240,22 @@ class _Training(tf_keras.layers.Layer):
 
 
 def recompute_blocks(encoder: bert_encoder.BertEncoderV2) -> None:
-    """Makes every transformer block forget its activations and compute them again.
+    """Makes every transformer block recompute its activations in the backward pass.
 
     In training, that is inside `dropout_seed`, only the input of a block is kept for
-    the backward pass, which repeats the block with the same dropout. Gradients stay
-    the same; memory falls to about that of one block, time grows by a third.
+    the backward pass, which repeats the block with the same dropout. Gradients are
+    unchanged; memory falls to about that of one block, and time grows by a third.
 
     Args:
-        encoder: From `build_encoder`; changed in place. Its variables stay as they are.
+        encoder: The network that `build_encoder` returned; it is changed in place, but
+            not its variables.
     """
     for block in encoder.transformer_layers:
         block.call = _recomputing(block.call)
 
 
 def _recomputing(call: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """Returns the `call` of a block that keeps its input only."""
+    """Returns a block's `call` that keeps only the input for the backward pass."""
     in_training = _Training(call)
 
     def forward(x_BLD: tf.Tensor, mask: tf.Tensor, seed_2: tf.Tensor) -> tf.Tensor:
@@ -278,9 +280,9 @@ def _without_activations(
     mask: tf.Tensor,
     seed_2: tf.Tensor,
 ) -> tf.Tensor:
-    """Returns `forward(x, mask, seed)`, computed again for its gradient.
+    """Returns `forward(x, mask, seed)`, which is recomputed for its gradient.
 
-    As `tf.recompute_grad` does, which however warns of the seed, an integer.
+    This is `tf.recompute_grad` without its warning about the seed, an integer.
     """
 
     @tf.custom_gradient
@@ -288,8 +290,8 @@ def _without_activations(
         def backward(
             dy_BLD: tf.Tensor, variables: Sequence[tf.Variable] = ()
         ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
-            # Zero, but only after the gradient has come, and no compiler can know:
-            # otherwise it finds both computations equal and keeps the first.
+            # Zero, but known only once the gradient is: otherwise a compiler finds that
+            # both computations are equal and keeps the activations of the first.
             some = tf.reshape(dy_BLD, [-1])[0]
             later = tf.where(some == some, 0, 1)
             again_BLD = x_BLD + tf.cast(later, x_BLD.dtype)

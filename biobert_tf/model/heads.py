@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands on the encoder: one small model per task.
+"""The heads on the encoder: one small model per task.
 
-Variables carry the names of the TF1 checkpoints (`output_weights`,
-`cls/predictions/output_bias`, ...), so that conversion is a table of names.
+Variables have the names of the TF1 checkpoints (`output_weights`,
+`cls/predictions/output_bias`, ...), so that conversion only maps names.
 
 Shape suffixes:
     B batch   L sequence length   D hidden size   K labels   P masked positions
@@ -21,12 +21,12 @@ Batch = Mapping[str, tf.Tensor]
 
 
 class Model(tf_keras.Model):
-    """An encoder with a head; a subclass says what the head computes.
+    """An encoder with a head, which a subclass adds.
 
     Attributes:
         encoder: The BERT encoder.
-        has_pooler: Whether the head reads `pooled_output`. Where it does not, the
-            pooler gets no gradient and must be neither updated nor decayed.
+        has_pooler: Whether the head reads `pooled_output`. If it does not, the pooler
+            gets no gradient and must be neither updated nor decayed.
     """
 
     has_pooler = True
@@ -36,7 +36,7 @@ class Model(tf_keras.Model):
 
         Args:
             config: Sizes of the encoder.
-            seed: Seeds all random weights.
+            seed: Random seed of all weights.
         """
         super().__init__()
         self.config = config
@@ -45,7 +45,7 @@ class Model(tf_keras.Model):
         self._seed = seed
 
     def _draw(self, stream: int) -> Callable[..., tf.Tensor]:
-        """Returns an initializer of random weights; `stream` is one of our two."""
+        """Returns an initializer of random weights; `stream` is 0 or 1."""
 
         def draw(shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
             weights = encoders.random_weights(self.config, shape, self._seed, stream)
@@ -70,9 +70,8 @@ class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output, in float32.
 
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
-    as in run_ner.py:361-367 and run_squad.py:568-573 of google-research/bert.
-    Float32 also under mixed precision: a softmax over rounded logits loses what the
-    confidence of a prediction needs.
+    as in run_ner.py:361-367 and run_squad.py:568-573. Float32 also under mixed precision:
+    rounded logits would make the probabilities of predictions inexact.
     """
 
     scope = ""
@@ -85,7 +84,7 @@ class _Linear(Model):
         Args:
             config: Sizes of the encoder.
             num_labels: Number of outputs K.
-            seed: Seeds all random weights.
+            seed: Random seed of all weights.
             dropout: Dropout probability of the head's input, in training.
         """
         super().__init__(config, seed)
@@ -159,7 +158,7 @@ class PretrainingModel(Model):
         self.layer_norm = tf_keras.layers.LayerNormalization(
             epsilon=1e-12, dtype=tf.float32, name="cls/predictions/transform/LayerNorm"
         )
-        # The first call makes the variables; here they get these names and no more.
+        # The first call creates the variables; made here, they get exactly these names.
         self.layer_norm(self.transform(tf.zeros([1, 1, config.hidden_size])))
         self.output_bias = self._bias("cls/predictions/output_bias", config.vocab_size)
 
@@ -192,7 +191,7 @@ class PretrainingModel(Model):
         """Scores every word piece at the given positions, `[batch, P, vocabulary]`."""
         masked_BPD = tf.gather(sequence_BLD, positions_BP, batch_dims=1)
         masked_BPD = self.layer_norm(self.transform(masked_BPD))
-        # The largest product of the model: in the precision of the policy.
+        # The model's largest product, therefore in the precision of the policy.
         dtype = sequence_BLD.dtype
         embeddings_VD = tf.cast(self.encoder.get_embedding_table(), dtype)
         logits_BPV = tf.einsum("bpd,vd->bpv", tf.cast(masked_BPD, dtype), embeddings_VD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The course of a pre-training: a table and a picture of its losses and accuracies."""
+"""Writes the learning curve of a pre-training as a table and a plot."""
 
 import csv
 import io
@@ -24,18 +24,19 @@ Row = dict[str, float]
 
 
 class LearningCurve(tf.train.experimental.PythonState):
-    """Means of what a training reports, over windows of steps of equal length.
+    """Means of a training's losses and accuracies, over windows of equal length.
 
-    It is saved with the state of the training, so that a resumed training goes on with
-    the curve of the steps it has made, without gaps and without doubles.
+    The curve is saved with the state of the training, so a resumed training continues
+    it without gaps or repeated steps.
     """
 
     def __init__(self, output_dir: Path, num_train_steps: int) -> None:
         """Starts an empty curve of at most some hundreds of rows.
 
         Args:
-            output_dir: Where the table and the picture go.
-            num_train_steps: Length of the schedule; says the length of a window.
+            output_dir: The directory for the table and the plot.
+            num_train_steps: The number of steps of the schedule, which determines the
+                length of a window.
         """
         self._output_dir = output_dir
         self._window = -(-num_train_steps // _MOST_ROWS)
@@ -43,11 +44,11 @@ class LearningCurve(tf.train.experimental.PythonState):
         self._sums: list[Row] = []
 
     def add(self, history: Mapping[str, np.ndarray], first_step: int) -> None:
-        """Takes what was reported of the steps from zero-based `first_step` on.
+        """Adds the reported values of consecutive steps.
 
         Args:
             history: float `[steps]` per name.
-            first_step: Must follow what was added before.
+            first_step: Zero-based number of the first; it follows the last step added.
         """
         for offset, values in enumerate(zip(*history.values(), strict=True)):
             index = (first_step + offset) // self._window
@@ -59,9 +60,9 @@ class LearningCurve(tf.train.experimental.PythonState):
                 sums[name] += float(value)
 
     def rows(self) -> list[Row]:
-        """Returns one row per window: `step`, its last one, and means by name.
+        """Returns one row per window: the last `step`, and means by name.
 
-        Steps are counted from 1, as `global_step` is.
+        Steps are counted from 1, as in `global_step`.
         """
         made = []
         for index, sums in enumerate(self._sums):
@@ -70,30 +71,30 @@ class LearningCurve(tf.train.experimental.PythonState):
         return made
 
     def write(self) -> None:
-        """Writes table and picture of the training and of earlier evaluations."""
+        """Writes the table and the plot of the training and of earlier evaluations."""
         evaluations = read(self._output_dir / CSV_FILE)[1]
         _write(self._output_dir, self.rows(), evaluations)
 
-    # --- what PythonState asks for ---------------------------------------------------
+    # --- the interface of PythonState ------------------------------------------------
 
     def serialize(self) -> str:
-        """Returns the curve as text, exactly."""
+        """Returns the curve as text, without loss."""
         return json.dumps(self._sums)
 
     def deserialize(self, string_value: str | bytes) -> None:
-        """Takes the place of what `serialize` returned."""
+        """Restores the curve that `serialize` returned."""
         self._sums = json.loads(string_value)
 
 
 def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> None:
-    """Adds an evaluation to the table and the picture in `output_dir`.
+    """Adds an evaluation to the table and the plot in `output_dir`.
 
-    One of the same step is replaced.
+    An earlier evaluation of the same step is replaced.
 
     Args:
-        output_dir: Where a training may have left its curve.
-        step: Steps that the model was trained.
-        scores: By the names of the training's curve.
+        output_dir: The output directory, which may hold the curve of a training.
+        step: The number of steps that the model was trained.
+        scores: Scores by name, with the names of the training's curve.
     """
     training, evaluations = read(output_dir / CSV_FILE)
     others = [row for row in evaluations if row["step"] != step]
@@ -106,7 +107,7 @@ def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> 
 def read(path: Path) -> tuple[list[Row], list[Row]]:
     """Reads a table; returns the rows of training and those of evaluation.
 
-    Both are empty where there is no file.
+    Both are empty if the file does not exist.
     """
     found: dict[str, list[Row]] = {"train": [], "eval": []}
     if path.exists():
@@ -130,10 +131,10 @@ def _write(
     _draw(output_dir / PNG_FILE, training, evaluations)
 
 
-# --- the picture ---------------------------------------------------------------------
+# --- the plot ------------------------------------------------------------------------
 
-# Okabe and Ito's blue and vermilion, which colour-blind people tell apart; the dashes
-# tell them apart in print.
+# Okabe and Ito's blue and vermilion, which colour-blind people can distinguish; the
+# dashes distinguish them in print.
 _LINES: Final = (
     ("masked_lm", "masked LM", "#0072B2", "-"),
     ("next_sentence", "next sentence", "#D55E00", "--"),
@@ -142,7 +143,7 @@ _LINES: Final = (
 
 def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> None:
     """Draws losses and accuracies side by side."""
-    # Takes a second to import, and only the picture needs it.
+    # Takes a second to import, and only the plot needs it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masked words of raw text inside a graph: which pieces could stand there.
+"""Masked language modelling of raw text in a graph: predicts each `[MASK]`'s piece.
 
-Shape suffixes: B texts, P pieces of all texts, K windows, M masks of all texts, N
-most pieces.
+Shape suffixes: B texts, K windows, M masks of all texts, N characters of all texts,
+V vocabulary.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ _NUM_BEST: Final = 10
 
 
 class MaskedLmGraph:
-    """Guesses the pieces that `[MASK]` stands for."""
+    """Predicts the pieces that `[MASK]` stands for."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class MaskedLmGraph:
         tokenizer: FullTokenizer,
         max_seq_length: int,
     ) -> None:
-        """Keeps its arguments as constants of a graph.
+        """Makes the model and the vocabulary constants of a graph.
 
         Raises:
             InputError: The vocabulary has no `[MASK]`.
@@ -51,14 +51,14 @@ class MaskedLmGraph:
         self._room = max_seq_length - 2
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns the best pieces at the masked positions.
+        """Returns the most probable pieces at the masked positions.
 
         Returns:
-            `pieces`, strings, their `piece_ids`, int32, and `probabilities`, float32,
-            best first, `[batch, masked_lm_positions, best]`.
+            `pieces`, strings, `piece_ids`, int32, and `probabilities`, float32, each
+            `[batch, masked_lm_positions, best]`, the most probable first.
         """
         logits_BMV = self._model(batch, training=False)["masked_lm_logits"]
-        # A model may have more rows than the vocabulary has pieces.
+        # The model's embedding table may be larger than the vocabulary.
         probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(self._names)]
         best, ids = tf.math.top_k(probabilities_BMV, self._num_best)
         return {
@@ -68,15 +68,15 @@ class MaskedLmGraph:
         }
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns what could stand for every `[MASK]` of texts.
+        """Returns the most probable pieces for every `[MASK]` of texts.
 
         Args:
             text: Strings `[batch]`, UTF-8, of any length; `[MASK]` is one piece.
 
         Returns:
-            `starts`, the byte where each mask begins, int32 `[batch, masks]`, filled up
-            with -1; `pieces` and `probabilities`, best first, `[batch, masks, best]`,
-            filled up with "" and 0.
+            `starts`, the byte where each mask begins, int32 `[batch, masks]`, padded
+            with -1; `pieces`, strings, and `probabilities`, float32, `[batch, masks,
+            best]`, the most probable first, padded with "" and 0.
         """
         num_texts = tf.size(text)
         pieces = self._pieces(text)
@@ -85,13 +85,13 @@ class MaskedLmGraph:
         )
         masks_M = tf.where(pieces.ids == self._vocab[MASK])[:, 0]
         rows_M = tf.gather(pieces.units, masks_M)
-        # The windows of the masks never decrease: their positions are rows of windows.
+        # The masks are sorted by window, so their positions can be grouped by window.
         owners_M = tf.gather(windows.owners, masks_M)
         positions = window_rows.by_unit(
             tf.gather(windows.positions, masks_M), owners_M, tf.size(windows.rows)
         )
         inputs = window_rows.inputs(windows.ids, tf.zeros_like(windows.ids))
-        # At least one, for a model without any mask to fill.
+        # At least one position per window, also where no text has a mask.
         places_KN = tf.pad(positions.to_tensor(0), [[0, 0], [0, 1]])
         scored = window_rows.in_batches(
             self.score,
@@ -112,11 +112,11 @@ class MaskedLmGraph:
         }
 
     def _pieces(self, text: tf.Tensor) -> Pieces:
-        """Returns the pieces of texts, each `[MASK]` one of them."""
+        """Returns the pieces of texts; each `[MASK]` is one piece."""
         found = graph_text.characters(text)
         masks = graph_text.occurrences(found, MASK)
         is_mask_N = graph_text.inside(found, masks)
-        # Spaces in their place: what stands beside them is cut as words.
+        # Spaces in place of the masks separate the words beside them.
         codes_N = tf.where(is_mask_N, ord(" "), found.codes)
         pieces = self._tokenizer(found._replace(codes=codes_N))
         ids = tf.fill([tf.size(masks.rows)], self._vocab[MASK])

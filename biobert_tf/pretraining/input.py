@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TFRecord files of a pre-training: which, and how many records they hold."""
+"""Finds the TFRecord files of a pre-training and the numbers of their records."""
 
 import glob
 import logging
@@ -18,7 +18,9 @@ _INPUT_FILE: Final = "input_files.json"
 
 
 def expand(patterns: str) -> list[Path]:
-    """Returns the TFRecord files of comma-separated globs, in their order, once each.
+    """Returns the TFRecord files that comma-separated globs match, once each.
+
+    The files are in the order of the globs; those of one glob are sorted by name.
 
     Raises:
         InputError: A glob matches no file.
@@ -39,12 +41,12 @@ def expand(patterns: str) -> list[Path]:
 def check_manifest(
     paths: Sequence[Path], vocab_file: Path, do_lower_case: bool
 ) -> None:
-    """Compares the vocabulary with the one of the records, where that is known.
+    """Checks that the records were made with this vocabulary, if a manifest says so.
 
     Args:
         paths: TFRecord files.
-        vocab_file: That the flags say.
-        do_lower_case: That the flags say.
+        vocab_file: The value of `--vocab_file`.
+        do_lower_case: The value of `--do_lower_case`.
 
     Raises:
         InputError: The records were made with another vocabulary or another case.
@@ -70,10 +72,11 @@ def check_manifest(
 
 
 def shards(paths: Sequence[Path]) -> Iterator[Shard]:
-    """Yields files with the numbers of their records: from a manifest, or counted.
+    """Yields files with the numbers of their records, from a manifest or counted.
 
     Raises:
-        InputError: A file is missing, damaged, or not as its manifest says.
+        InputError: A file is missing, damaged, or of another size than its manifest
+            says.
     """
     known: dict[Path, manifest.FileEntry] = {}
     for path in paths:
@@ -99,17 +102,17 @@ def training_shards(
 ) -> list[Shard]:
     """Returns the files of a training with the numbers of their records.
 
-    These are kept in the output directory: a training that goes on must read the same
-    records, and need not count them again.
+    The numbers are stored in the output directory: a resumed training must read the
+    same records, and need not count them again.
 
     Args:
         paths: The files, in order.
-        output_dir: Of the run.
-        step: From which the training goes on; 0 where it begins.
-        is_chief: Whether this process writes there.
+        output_dir: The output directory of the run.
+        step: The step at which the training resumes; 0 for a new training.
+        is_chief: Whether this process writes to the output directory.
 
     Raises:
-        InputError: The training began with other files, or one is damaged.
+        InputError: The training began with other files, or a file is damaged.
     """
     path = output_dir / _INPUT_FILE
     sizes = [[file.name, file.stat().st_size] for file in paths]
@@ -119,7 +122,7 @@ def training_shards(
             raise InputError.at(
                 path,
                 None,
-                "names other records than --input_file; a training goes on with the "
+                "names other records than --input_file; resume a training with the "
                 "files it began with, in the same order",
             )
         pairs = zip(paths, entries, strict=True)
@@ -136,11 +139,11 @@ def training_shards(
 
 
 def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
-    """Returns the first files that hold `most` records, and how many to read of them.
+    """Returns the first files that hold `most` records, and the number to read.
 
     Args:
         paths: All files.
-        most: Records wanted; 0 for all.
+        most: The number of records wanted; 0 for all.
 
     Raises:
         InputError: A file is missing or damaged.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dynamic masking: masked pieces drawn anew whenever a record is read, inside tf.data.
+"""Dynamic masking in tf.data: draws new masked pieces whenever a record is read.
 
-The same statistics as `pretraining.data.masking`, which masks while records are made;
-here every draw is a function of a seed and the record's number in the stream.
+The statistics are those of `data.masking`, which masks while records are written.
+Here every draw depends on a seed and the record's number in the stream only.
 
 Shape suffixes: B batch, L sequence length, P masked positions.
 """
@@ -20,11 +20,11 @@ class DynamicMasking:
     """Masks parsed records.
 
     Attributes:
-        pieces: What is special in the vocabulary.
+        pieces: The vocabulary's special and continuation pieces.
         max_predictions_per_seq: Most masked pieces of a record, P.
-        masked_lm_prob: Share of the pieces, `[CLS]` and `[SEP]` counted, to mask.
-        do_whole_word_mask: Mask all pieces of a word or none.
-        seed: Of all draws.
+        masked_lm_prob: Share of the pieces to mask; `[CLS]` and `[SEP]` count.
+        do_whole_word_mask: Whether to mask all pieces of a word or none.
+        seed: Random seed of all draws.
     """
 
     pieces: PieceTable
@@ -39,8 +39,8 @@ class DynamicMasking:
         Args:
             batch: int32 `input_ids` and `input_mask`, `[batch, length]`; other
                 entries are left alone.
-            numbers_B: int64 `[batch]`, numbers of the records in their stream.
-            training: Training and evaluation draw apart.
+            numbers_B: int64 `[batch]`, the records' numbers in their stream.
+            training: Whether this is training; evaluation draws from another stream.
 
         Returns:
             The batch with masked `input_ids`, and int32 `masked_lm_positions` and
@@ -81,7 +81,7 @@ class DynamicMasking:
     def _draws(
         self, length: int, numbers_B: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns order, action, replacement: float64 `[batch, length]`, in [0, 1)."""
+        """Returns order, action, other piece: draws in [0, 1), float64 `[batch, L]`."""
         stream = tf.constant(2 * self.seed + (not training), tf.int64)
 
         def draw(number: tf.Tensor) -> tf.Tensor:
@@ -94,8 +94,8 @@ class DynamicMasking:
         return order_BL, action_BL, other_BL
 
     def _num_wanted(self, is_real_BL: tf.Tensor) -> tf.Tensor:
-        """Returns how many pieces to mask of every record, int32 `[batch]`."""
-        # float64 as Python's product is, of which half a unit decides.
+        """Returns the number of pieces to mask in every record, int32 `[batch]`."""
+        # float64, as in Python, so that half-way cases are the same ones.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
         # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
         # (dmis-lab/biobert).
@@ -105,7 +105,7 @@ class DynamicMasking:
         )
 
     def _starts_word(self, ids_BL: tf.Tensor, is_candidate_BL: tf.Tensor) -> tf.Tensor:
-        """Returns which pieces begin what is masked as one, bool `[batch, length]`."""
+        """Returns which pieces begin a unit of masking, bool `[batch, length]`."""
         if not self.do_whole_word_mask:
             return is_candidate_BL
         goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
@@ -114,7 +114,7 @@ class DynamicMasking:
         return is_candidate_BL & ~(goes_on_BL & follows_BL)
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the chosen positions, ascending, and 1.0 where there is one."""
+        """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
         length, most = is_chosen_BL.shape[1], self.max_predictions_per_seq
         places_BL = tf.sort(tf.where(is_chosen_BL, tf.range(length), length), axis=1)
         padding = [[0, 0], [0, max(0, most - length)]]
@@ -132,15 +132,16 @@ def choose(
     """Chooses words in a given order until enough pieces are chosen.
 
     Args:
-        is_candidate_BL: bool `[batch, length]`: positions that may be chosen.
-        starts_word_BL: bool: those of them that begin a word; it goes on to the next.
-        num_wanted_B: int32 `[batch]`: pieces to choose; a word with more pieces than
-            are left is passed over (google-research/bert
-            create_pretraining_data.py:379-380).
-        order_BL: Column w is the rank of word w: small values come first.
+        is_candidate_BL: bool `[batch, length]`, the positions that may be chosen.
+        starts_word_BL: bool `[batch, length]`, the candidates that begin a word; a
+            word extends to the start of the next.
+        num_wanted_B: int32 `[batch]`, the number of pieces to choose; a word with more
+            pieces than are left is skipped (create_pretraining_data.py:379-380 of
+            google-research/bert).
+        order_BL: float64 `[batch, length]`; column w orders word w, the smallest first.
 
     Returns:
-        bool `[batch, length]`.
+        The chosen positions, bool `[batch, length]`.
     """
     batch_size, length = is_candidate_BL.shape
     word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
@@ -153,7 +154,7 @@ def choose(
         ),
         [batch_size, length],
     )
-    # Columns beyond the last word have size 0: to take them is to take nothing.
+    # Columns beyond the last word have size 0; taking them chooses nothing.
     words_BL = tf.argsort(tf.where(sizes_BL > 0, order_BL, 2.0), axis=1)
     ordered_LB = tf.transpose(tf.gather(sizes_BL, words_BL, batch_dims=1))
 

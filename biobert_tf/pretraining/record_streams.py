@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training on large files: every epoch in a new order, resumed without reading it all.
+"""The endless shuffled stream of training records, which can start at any record.
 
-An epoch is cut into groups of some files. The files are put in a new order in every
-epoch, those of a group are read in turns, and the next record is drawn from a buffer
-that holds records of the group. So the order of a group is a function of the seed and
-the group's number alone: a training that is resumed passes over whole epochs and whole
-groups without opening a file, and reads at most one group to find its place.
+An epoch is divided into groups of files. Every epoch puts the files in a new order. The
+files of a group are read in turns, and the next record is drawn from a buffer that
+holds records of the group. The order within a group therefore depends on the seed and
+the group's number alone: a resumed training skips whole epochs and whole groups without
+opening a file, and reads at most one group to find its place.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from biobert_tf.training.records import (
 
 # Files that are open at a time; the original reads 4 (run_pretraining.py:328).
 _FILES_PER_GROUP: Final = 16
-# Records among which the next is drawn. The original's 100 are too few where
+# Size of the shuffle buffer in records. The original's 100 are too few where
 # neighbours come from one document.
 _SHUFFLE_BUFFER: Final = 10_000
 _MOST_GROUPS: Final = 2**62
@@ -42,7 +42,7 @@ class Shard:
 
     @classmethod
     def counted(cls, path: Path) -> "Shard":
-        """Returns the shard of a file whose records nobody has counted.
+        """Returns the shard of a file after counting its records.
 
         Raises:
             InputError: The file is missing or damaged.
@@ -56,9 +56,9 @@ class RecordStream:
 
     Attributes:
         shards: The files, in an order that must be the same in every run.
-        seed: Of the order.
-        shuffle_buffer: Records among which the next is drawn.
-        files_per_group: Files whose records are mixed.
+        seed: Random seed of the order.
+        shuffle_buffer: Size of the shuffle buffer in records.
+        files_per_group: Number of files whose records are mixed.
     """
 
     shards: Sequence[Shard]
@@ -72,11 +72,11 @@ class RecordStream:
         return sum(shard.num_records for shard in self.shards)
 
     def records(self, num_skipped: int = 0) -> tf.data.Dataset:
-        """Returns the stream from its record `num_skipped` on, for ever.
+        """Returns the endless stream from record `num_skipped` on.
 
         Returns:
-            Pairs of the number of a record in the stream, int64, and the record,
-            serialized.
+            Pairs of a record's number in the stream, int64, and the serialized record,
+            a string.
         """
         first, num_left = self._find(num_skipped)
         rest = tf.data.Dataset.range(first + 1, _MOST_GROUPS)
@@ -89,7 +89,7 @@ class RecordStream:
         return -(-len(self.shards) // self.files_per_group)
 
     def _find(self, num_skipped: int) -> tuple[int, int]:
-        """Returns the group in which a record of the stream lies, and where in it."""
+        """Returns the group that holds record `num_skipped`, and its index there."""
         epoch, num_left = divmod(num_skipped, self.num_records)
         sizes = np.array([shard.num_records for shard in self.shards])
         for group in range(epoch * self._num_groups, (epoch + 1) * self._num_groups):
@@ -134,7 +134,7 @@ def _draw(
     shape: Sequence[int], seed: int, number: tf.Tensor, *, purpose: int
 ) -> tf.Tensor:
     """Returns random int64 values that depend on all arguments and on nothing else."""
-    # Drawn on the host whatever the default device: other devices draw otherwise.
+    # Always on the CPU: other devices draw other numbers from the same seed.
     with tf.device("/cpu:0"):
         return tf.random.stateless_uniform(
             shape,
@@ -147,23 +147,23 @@ def _draw(
 
 
 def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> TrainingData:
-    """Returns a training's data.
+    """Returns the training data that a stream provides.
 
     All workers read the same stream and each takes its part of every global batch, so
-    that their number changes no batch; records are parsed by one worker only.
+    the number of workers changes no batch. Each record is parsed by one worker only.
 
     Args:
-        stream: Of the records.
-        specs: What a record holds.
-        prepare: Is given parsed batches and their numbers in the stream.
+        stream: The records.
+        specs: The features of a record.
+        prepare: Transforms a parsed batch, given its records' numbers in the stream.
     """
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
         dataset = stream.records(num_skipped)
         dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
         dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
-        # Not in parallel: the shuffles within the stream count as state, so that under
-        # determinism TensorFlow would refuse, with a warning in every run.
+        # Not in parallel: the shuffles within the stream count as state, and under
+        # determinism TensorFlow refuses a parallel map over state, with a warning.
         dataset = dataset.map(
             lambda numbers, records: prepare(parse(records, specs), numbers)
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pre-training: guess masked pieces, and whether B follows A.
+"""The pre-training task: predict masked pieces, and whether part B follows part A.
 
 Shape suffixes: B batch, P masked positions, V vocabulary.
 """
@@ -26,7 +26,7 @@ MASKED_LM_FEATURES: Final = (
     "masked_lm_ids",
     "masked_lm_weights",
 )
-"""Features that a record has if it was masked when it was made."""
+"""Features of statically masked records, those masked when they were written."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,12 @@ class PretrainingTask:
     """Everything that makes a run a pre-training; holds no mutable state.
 
     Attributes:
-        max_seq_length: Pieces of a record.
-        max_predictions_per_seq: Masked pieces of a record, P.
-        vocab_size: Ids of pieces are below it.
-        masking: Masks records that hold none; None where they do.
-        recompute: Compute activations again in the backward pass, to save memory.
+        max_seq_length: Number of positions of a record.
+        max_predictions_per_seq: Most masked pieces of a record, P.
+        vocab_size: Size of the vocabulary; piece ids are smaller.
+        masking: Masks records that hold no masks; None for statically masked records.
+        recompute: Whether to compute activations again in the backward pass, to save
+            memory.
     """
 
     max_seq_length: int
@@ -49,7 +50,7 @@ class PretrainingTask:
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack."""
+        """Returns the variables that the initial checkpoint may lack."""
         return ("cls/predictions", "cls/seq_relationship", "bert/pooler")
 
     # --- records ---------------------------------------------------------------------
@@ -58,7 +59,7 @@ class PretrainingTask:
     def specs(self) -> Specs:
         """Returns the original's features (run_pretraining.py:335-350).
 
-        With dynamic masking those that do not depend on it.
+        With dynamic masking, only the features that do not depend on the masks.
         """
         pieces = functools.partial(
             FeatureSpec, self.max_seq_length, flag="--max_seq_length"
@@ -83,18 +84,18 @@ class PretrainingTask:
     def prepare_training(
         self, batch: records.Batch, numbers: tf.Tensor
     ) -> records.Batch:
-        """Masks parsed records anew; records with masks stay as they are.
+        """Masks parsed records; statically masked records stay as they are.
 
         Args:
-            batch: As `specs` says, `[batch, ...]` per name.
-            numbers: int64 `[batch]`, numbers of the records in the training.
+            batch: The features of `specs`, `[batch, ...]` each.
+            numbers: int64 `[batch]`, the records' numbers in the training stream.
         """
         return self._prepare(batch, numbers, training=True)
 
     def prepare_evaluation(
         self, batch: records.Batch, numbers: tf.Tensor
     ) -> records.Batch:
-        """Masks parsed records, every record of the files always in the same way."""
+        """Masks parsed records; a record gets the same masks in every evaluation."""
         return self._prepare(batch, numbers, training=False)
 
     def _prepare(
@@ -115,7 +116,7 @@ class PretrainingTask:
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """Returns the loss, what it is the sum of, and how often the model is right."""
+        """Returns the names of the loss, its two terms and both accuracies."""
         return (
             "loss",
             "masked_lm_loss",
@@ -125,7 +126,7 @@ class PretrainingTask:
         )
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the weight of the masked pieces and the number of pairs."""
+        """Returns the total weight of the masked pieces and the number of pairs."""
         return {
             "masked": tf.reduce_sum(batch["masked_lm_weights"]),
             "rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32),
@@ -134,10 +135,10 @@ class PretrainingTask:
     def losses(
         self, batch: Batch, outputs: Outputs, totals: Batch
     ) -> dict[str, tf.Tensor]:
-        """Returns this batch's share of everything in `loss_names`; losses in nats.
+        """Returns this batch's share of each value in `loss_names`; losses in nats.
 
-        The mean over masked pieces (run_pretraining.py:278-280), plus the mean over
-        pairs (304).
+        The loss is the mean over masked pieces (run_pretraining.py:278-280) plus the
+        mean over pairs (304).
         """
         sums = {
             name: tf.reduce_sum(values)
@@ -156,7 +157,7 @@ class PretrainingTask:
         }
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns sums over the masked pieces of every row, and the row's pair.
+        """Returns, per row, sums over its masked pieces and the values of its pair.
 
         All float32 `[batch]`: `masked_lm_loss`, `masked_lm_correct`,
         `masked_lm_weight`, `next_sentence_loss`, `next_sentence_correct`.
@@ -196,14 +197,19 @@ class PretrainingTask:
 
 
 def _judged(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns cross-entropy in nats and 1.0 where the best class is the label."""
+    """Returns cross-entropies in nats, and 1.0 where the best class is the label."""
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     return nats, tf.cast(best == labels, tf.float32)
 
 
 def _batch_loss(values: Mapping[str, np.ndarray], batch_size: int) -> float:
-    """Returns the mean loss of batches, float64 `[rows]` per name, weighted by rows."""
+    """Returns the mean of the batches' losses, weighted by their numbers of rows.
+
+    Args:
+        values: What `predictions` returned, float64 `[rows]` per name.
+        batch_size: Number of rows of a full batch.
+    """
     num_rows = len(values["masked_lm_loss"])
     starts = np.arange(0, num_rows, batch_size)
     sums = {name: np.add.reduceat(array, starts) for name, array in values.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--class_weights`: how much every label weighs in the loss of a training."""
+"""Parses `--class_weights`, the weight of every label in the training loss."""
 
 import collections
 import logging
@@ -18,15 +18,15 @@ def parse(
 ) -> tuple[float, ...]:
     """Returns the weight of every label.
 
-    `balanced` weighs a label by N / (K n): N examples, K labels, n examples with the
-    label, as scikit-learn's `class_weight="balanced"`. A label without an example
-    keeps weight 1, which nothing uses.
+    `balanced` gives a label the weight N / (K n), where N is the number of examples, K
+    that of labels, and n that of examples with the label, as in scikit-learn's
+    `class_weight="balanced"`. A label without examples keeps weight 1, which is unused.
 
     Args:
-        text: The flag: `balanced`, `no:2,yes:1`, or empty for equal weights.
-        labels: All that can be predicted, in the order of their ids.
-        held: The label of every training example; None where it has none.
-        canonical: Returns the label that is spelt so, or None.
+        text: The flag's value: `balanced`, `no:2,yes:1`, or empty for equal weights.
+        labels: All labels, in the order of their ids.
+        held: The label of every training example, or None if it has none.
+        canonical: A function from a spelling to its label, or to None.
 
     Raises:
         InputError: The flag names an unknown label or a weight that is not positive.
@@ -49,7 +49,7 @@ def parse(
 def _weight(
     part: str, labels: Sequence[str], canonical: Callable[[str], str | None]
 ) -> tuple[str, float]:
-    """Parses `label:weight`; a label may hold a colon itself (`cpr:3:2.5`)."""
+    """Parses `label:weight`; a label may contain a colon (`cpr:3:2.5`)."""
     label, _, number = part.strip().rpartition(":")
     known = canonical(label)
     try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classes of texts, on the device: what relations and yes/no questions share.
+"""The base of tasks that classify texts: relations and yes/no questions.
 
-A record has `label_ids` and `is_real_example`, one int each, beside its pieces.
+Besides its pieces, a record has `label_ids` and `is_real_example`, one int each.
 
 Shape suffixes: B batch, K labels.
 """
@@ -18,10 +18,10 @@ from biobert_tf.training.task import Batch, Outputs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SequenceClassification(abc.ABC):
-    """A task that gives every text one of some labels.
+    """A task that assigns one of some labels to every text.
 
     Attributes:
-        class_weights: Weight of every label in the loss of a training.
+        class_weights: Weight of every label in the training loss.
     """
 
     class_weights: tuple[float, ...]
@@ -29,18 +29,18 @@ class SequenceClassification(abc.ABC):
     @property
     @abc.abstractmethod
     def labels(self) -> tuple[str, ...]:
-        """Returns what can be predicted; the position is the id."""
+        """Returns the labels in the order of their ids."""
 
     @property
     def new_head(self) -> tuple[str, ...]:
-        """Returns the variables a checkpoint to start from may lack."""
+        """Returns the variables that the initial checkpoint may lack."""
         return ("output_weights", "output_bias")
 
     def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
-        """Returns the encoder with a scorer of labels on its pooled output.
+        """Returns the encoder with a label classifier on its pooled output.
 
         The head's dropout is 0.1 in run_re.py:727, whatever the config says;
-        every released config says 0.1 too.
+        every released config has 0.1 too.
         """
         return heads.SequenceClassifier(
             config, len(self.labels), seed, dropout=config.hidden_dropout_prob
@@ -48,11 +48,11 @@ class SequenceClassification(abc.ABC):
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """Returns what is minimised; nothing is reported beside it."""
+        """Returns the name of the loss, the only reported value."""
         return ("loss",)
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the summed weight of the examples, which is their number if all 1."""
+        """Returns the sum of the weights of the examples, padding not counted."""
         return {"weight": tf.reduce_sum(self._weights(batch))}
 
     def losses(
@@ -67,7 +67,7 @@ class SequenceClassification(abc.ABC):
         return {"loss": tf.reduce_sum(weighted_B) / weight}
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns per example: `probabilities`, `label_ids` and `loss`."""
+        """Returns `probabilities`, `label_ids` and `loss` of every example."""
         return {
             "probabilities": tf.nn.softmax(outputs["logits"]),
             "label_ids": batch["label_ids"][:, 0],

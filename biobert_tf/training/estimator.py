@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Estimator: train, evaluate and predict one task on any strategy.
+"""The Estimator: trains, evaluates and predicts one task on any strategy.
 
-TPUEstimator's idea on today's API. What to start from is decided here, in this order:
-1. the newest training state in the model directory, which also says where in the data
-   to go on;
+It does what TPUEstimator did, on the present API. It starts from the first of these
+that exists:
+1. the newest training state in the model directory, which includes the position in the
+   data;
 2. the weights given to `initialize`;
 3. random weights.
 """
@@ -34,7 +35,7 @@ from biobert_tf.training.trainer import RowNorm, Trainer
 
 _LOG = logging.getLogger(__name__)
 
-# A loop is cut so that it reports about this often, however slow the device.
+# Loops are limited in length so that they report about this often on any device.
 _SECONDS_BETWEEN_REPORTS = 10.0
 
 
@@ -42,10 +43,10 @@ class Estimator:
     """One model of one task, in one directory.
 
     Attributes:
-        task: What is learned.
+        task: The task to learn.
         model: The encoder with the task's head.
-        strategy: Where it is computed.
-        model_dir: Where training states go; the caller's other files too.
+        strategy: The strategy that runs the steps.
+        model_dir: The directory for training states and the caller's other files.
     """
 
     def __init__(
@@ -61,15 +62,15 @@ class Estimator:
         """Builds the model, randomly initialised from `run.seed`.
 
         Args:
-            task: What is learned.
+            task: The task to learn.
             encoder_config: Sizes of the encoder.
-            strategy: From `build_strategy(device)`.
+            strategy: The strategy that `build_strategy(device)` returned.
             device: Precision and compilation.
             run: Steps, batches and seed.
-            model_dir: Directory of the training states, made when needed.
+            model_dir: Directory of the training states, created when needed.
 
         Raises:
-            InputError: A batch size cannot be cut as the settings ask.
+            InputError: A batch size cannot be divided as the settings ask.
         """
         self.strategy = strategy
         self.model_dir = model_dir
@@ -86,14 +87,14 @@ class Estimator:
         return strategies.is_chief(self.strategy)
 
     def check_batch_size(self, name: str, batch_size: int) -> None:
-        """Refuses a batch that the devices cannot share, before it is needed.
+        """Checks early that the devices can share a batch.
 
         Args:
-            name: Of its flag.
+            name: The flag's name, for the error message.
             batch_size: Examples per step, over all devices.
 
         Raises:
-            InputError: It is no multiple of the number of devices.
+            InputError: The batch size is not a multiple of the number of devices.
         """
         replicas = self.strategy.num_replicas_in_sync
         if batch_size % replicas:
@@ -109,12 +110,13 @@ class Estimator:
         """Starts from the weights of `checkpoint`.
 
         Args:
-            checkpoint: From `checkpoints.Place.read`.
-            new_head: Names that may be missing and stay random. The pooler may where
-                the model does not read it: Transformers saves such models without.
+            checkpoint: The checkpoint that `checkpoints.Place.read` returned.
+            new_head: Names that may be missing and stay random. The pooler may always
+                be missing if the model does not read it: Transformers does not save it
+                then.
 
         Raises:
-            InputError: Weights are missing or of other shapes.
+            InputError: Weights are missing or have other shapes.
         """
         unread = () if self.model.has_pooler else ("bert/pooler",)
         with self.strategy.scope():
@@ -152,17 +154,17 @@ class Estimator:
     ) -> int:
         """Trains up to the schedule's end, or to `max_steps`.
 
-        A state is saved every `save_checkpoints_steps` steps and at the end. A run
-        that starts with a state goes on from it with the batches, the dropout and
-        the rates that would have followed.
+        A state is saved every `save_checkpoints_steps` steps and at the end. If there
+        is a state, the training resumes from it with the same batches, dropout and
+        learning rates that an uninterrupted training would have had.
 
         Args:
-            data: Where the batches come from.
+            data: The source of the batches.
             schedule: Length of the training and of its warm-up.
             learning_rate: Peak rate.
             optimizer_name: See `optimizer.build`.
             row_norm: See `Trainer`.
-            recorder: Sees all steps, and is saved with the state.
+            recorder: Records all steps, and is saved with the state.
 
         Returns:
             The step reached.
@@ -181,7 +183,7 @@ class Estimator:
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
             trainer = self._trainer(adam, data, step, row_norm)
-            # All workers must save, and only the chief's states are kept.
+            # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
             manager = tf.train.CheckpointManager(
                 state, str(save_dir), max_to_keep=run.keep_checkpoint_max
@@ -197,7 +199,7 @@ class Estimator:
         step: int,
         row_norm: RowNorm,
     ) -> Trainer:
-        """Returns the trainer that goes on from a step."""
+        """Returns the trainer that starts at a step."""
         run = self._run
         batches = self._distribute(
             lambda pipeline: data.batches(pipeline, step * run.train_batch_size),
@@ -238,7 +240,7 @@ class Estimator:
         schedule: Schedule,
         recorder: progress.Recorder | None,
     ) -> None:
-        """Calls the compiled loop until `last_step`, saving and reporting between."""
+        """Calls the compiled loop until `last_step`; saves and reports in between."""
         run = self._run
         reporter = None
         if self.is_chief:
@@ -268,10 +270,10 @@ class Estimator:
             loop_steps = self._next_loop(num_steps, seconds)
 
     def _next_loop(self, num_steps: int, seconds: float) -> int:
-        """Returns how many steps the next compiled call should run.
+        """Returns the number of steps that the next compiled call should run.
 
-        At most `iterations_per_loop`, and fewer on a device where that would take
-        long; workers must agree, so several take the setting as it is.
+        It is at most `iterations_per_loop`, and less on a slow device. Several workers
+        must agree, so they always use the setting.
         """
         most = self._run.iterations_per_loop
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -282,7 +284,7 @@ class Estimator:
     # --- evaluate, predict ----------------------------------------------------
 
     def evaluate(self, paths: Sequence[Path], batch_size: int) -> dict[str, float]:
-        """Returns the task's scores that need no text, over all records of `paths`."""
+        """Returns the scores of `task.metrics` over all records of `paths`."""
         return self.task.metrics(self.predict(paths, batch_size), batch_size)
 
     def predict(
@@ -298,8 +300,8 @@ class Estimator:
         Args:
             paths: TFRecord files.
             batch_size: See `predict_batches`.
-            num_records: Predict the first records only, which must be there; None
-                counts the records and takes all.
+            num_records: Number of records to predict, from the first; the files must
+                have them. None counts the records and predicts all.
             prepare: See `records.eval_batches`.
 
         Returns:
@@ -335,9 +337,10 @@ class Estimator:
 
         Args:
             paths: TFRecord files.
-            batch_size: Examples per step over all replicas; the last batch is
-                padded, and its padding does not come back.
-            num_records: Predict the first records only, which must be there.
+            batch_size: Examples per step over all replicas; the last batch is padded,
+                and the padding's predictions are dropped.
+            num_records: Number of records to predict, from the first; the files must
+                have them.
             prepare: See `records.eval_batches`.
 
         Yields:
@@ -362,8 +365,8 @@ class Estimator:
                     _LOG.info(
                         "predicted %d of %d records", step * batch_size, num_records
                     )
-                # All replicas together hold the records of one global batch, but
-                # several workers take its parts in turns.
+                # Together the replicas hold the records of one global batch, but with
+                # several workers not in the order of the file.
                 index = outputs.pop(records.EXAMPLE_INDEX)
                 order = np.argsort(index, kind="stable")
                 is_real = (index[order] >= 0) & (index[order] < num_records)
@@ -386,18 +389,18 @@ class Estimator:
         outputs = self.task.predictions(batch, self.model(batch, training=False))
         return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
 
-    # --- plumbing -------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------
 
     @functools.cached_property
     def _run_predict_step(self) -> Callable[[Any], dict[str, Any]]:
-        """`predict_step` on every replica; traced once per batch size."""
+        """Runs `predict_step` on every replica; traced once per batch size."""
         xla = strategies.uses_xla(self._device, self.strategy)
         step = tf.function(self.predict_step, jit_compile=xla or None)
         return tf.function(lambda batch: self.strategy.run(step, args=(batch,)))
 
     @property
     def _state_dir(self) -> Path:
-        """Where training states are read from, by every worker."""
+        """The directory from which every worker reads training states."""
         return self.model_dir / "training"
 
     def _check_batches(self) -> None:
@@ -429,10 +432,10 @@ class Estimator:
 
 @contextlib.contextmanager
 def _explained(paths: Sequence[Path], specs: records.Specs) -> Iterator[None]:
-    """Finds the record that made TensorFlow stop inside the block.
+    """Finds the record that caused an error of TensorFlow in the block.
 
     Raises:
-        InputError: Names its file.
+        InputError: A record is damaged or does not fit; the message names its file.
     """
     try:
         yield

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of any length through a model, in batches of like length, on any strategy.
+"""Runs a model on rows of any length, in batches of similar length, on any strategy.
 
-Where `Estimator.predict` reads records of one length from files, this takes rows from
-memory as they come, and pads them to a few lengths.
+`Estimator.predict` reads records of one length from files; `Inference` takes rows from
+memory as they come and pads them to a few lengths.
 """
 
 import collections
@@ -18,15 +18,18 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import strategy as strategies
 
 Row = Mapping[str, np.ndarray]
-"""Model input of one row, int32 `[length]` per name; `input_ids` is one of them."""
+"""Model input of one row, int32 `[length]` per name, including `input_ids`."""
 Outputs = dict[str, np.ndarray]
 Batch = Mapping[str, tf.Tensor]
 Step = Callable[[Batch], Mapping[str, tf.Tensor]]
-"""A replica's batch, int32 `[batch, length]` per name, to tensors `[batch, ...]`."""
+"""A function from a replica's batch, int32 `[batch, length]` per name, to outputs.
 
-# A compiler makes a program for each, so they are few.
+The outputs are tensors `[batch, ...]` by name.
+"""
+
+# Lengths to pad to: few, as a compiler makes a program for each.
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-# Batches given to the device before the outputs of the first are waited for.
+# Number of batches started before the outputs of the first are awaited.
 _BATCHES_AHEAD: Final = 2
 
 
@@ -34,7 +37,7 @@ class Inference:
     """Runs steps on rows.
 
     Attributes:
-        strategy: Where it is computed.
+        strategy: The strategy that runs the steps.
         batch_size: Most rows of a batch, over all devices.
     """
 
@@ -45,11 +48,11 @@ class Inference:
         strategy: tf.distribute.Strategy,
         device: DeviceConfig,
     ) -> None:
-        """Compiles nothing yet.
+        """Stores the settings; compiles nothing yet.
 
         Args:
             batch_size: Most rows of a batch, over all devices.
-            strategy: From `build_strategy(device)`.
+            strategy: The strategy that `build_strategy(device)` returned.
             device: Precision and compilation.
 
         Raises:
@@ -69,18 +72,18 @@ class Inference:
     def run(
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> list[Outputs]:
-        """Returns what a step says of every row, in the order of the rows.
+        """Returns the outputs of a step for every row, in the order of the rows.
 
         Args:
-            step: From `compiled`.
-            rows: As many as fit into memory with their outputs.
+            step: A step that `compiled` returned.
+            rows: The rows; they must fit into memory with their outputs.
             max_seq_length: Most pieces of a row of this model.
 
         Returns:
-            For each row arrays by name; along an axis of positions they are as long as
-            the row was padded to, or longer than that.
+            Arrays by name for each row; an axis of positions has the padded length of
+            the row's batch.
         """
-        # The longest first: what does not fit into memory fails at once.
+        # The longest first, so that a lack of memory shows at once.
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
         batches = (
             order[start : start + self.batch_size]
@@ -100,13 +103,13 @@ class Inference:
     def run_batch(
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> Outputs:
-        """Returns what a step says of at most `batch_size` rows, `[rows, ...]`."""
+        """Returns a step's outputs for at most `batch_size` rows, `[rows, ...]`."""
         return self._finish(self._start(step, rows, max_seq_length), len(rows))
 
     def _start(
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> Mapping[str, Any]:
-        """Gives a batch to the devices; a GPU still computes when this returns."""
+        """Starts a batch; a GPU still computes when this returns."""
         return step(self._distributed(self.padded(rows, max_seq_length)))
 
     def _finish(self, running: Mapping[str, Any], num_rows: int) -> Outputs:
@@ -119,14 +122,14 @@ class Inference:
     def compiled(self, step: Step) -> Step:
         """Returns `step` on every replica, compiled when it is run.
 
-        By XLA or for a TPU there is a program for every length; else one for all.
+        XLA and TPUs need a program for every length; otherwise one serves all lengths.
         """
         if self._xla:
             step = tf.function(step, jit_compile=True)
         run = functools.partial(self.strategy.run, step)
         if self._has_static_shapes:
             return tf.function(lambda batch: run(args=(batch,)))
-        # A signature has no word for the values of several devices.
+        # A signature cannot describe the values of several devices.
         has_signature = self.strategy.num_replicas_in_sync == 1
         program = tf.function(
             lambda batch: run(args=(batch,)), reduce_retracing=not has_signature
@@ -137,7 +140,7 @@ class Inference:
         """Returns a batch, int32 `[size, length]` per name, and its `input_mask`.
 
         Args:
-            rows: At most `batch_size`.
+            rows: At most `batch_size` rows.
             most: Most pieces of a row of the model.
         """
         longest = max(len(row["input_ids"]) for row in rows)
@@ -170,7 +173,7 @@ class Inference:
 
 
 def _ahead(items: Iterable[Any]) -> Iterator[Any]:
-    """Yields items in order, each when a few more have been made."""
+    """Yields items in order; a few more are made before each is yielded."""
     made: collections.deque[Any] = collections.deque()
     for item in items:
         made.append(item)
@@ -180,7 +183,7 @@ def _ahead(items: Iterable[Any]) -> Iterator[Any]:
 
 
 def _of_any_shape(program: Any, batch: Batch) -> Mapping[str, tf.Tensor]:
-    """Runs a function as traced once for batches of any size and length."""
+    """Runs a function that is traced once for batches of any size and length."""
     specs = {
         name: tf.TensorSpec([None] * len(tensor.shape), tensor.dtype)
         for name, tensor in batch.items()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The original optimizer, its schedule and its clipping; and LAMB beside it.
+"""The original's optimizer, schedule and gradient clipping; and LAMB.
 
-tf-models-official's `AdamWeightDecay` is not it: that one corrects the bias of the
-moments, which changes the first update by a factor of three.
+tf-models-official's `AdamWeightDecay` is not used: it corrects the bias of the moments,
+which changes the first update by a factor of three.
 """
 
 import math
@@ -36,12 +36,12 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, learning_rate: float, num_train_steps: int, num_warmup_steps: int
     ) -> None:
-        """Keeps the settings.
+        """Stores the settings.
 
         Args:
             learning_rate: Peak rate.
             num_train_steps: Step at which the rate reaches zero.
-            num_warmup_steps: Steps of the warm-up; 0 for none.
+            num_warmup_steps: Number of warm-up steps; 0 for none.
         """
         super().__init__()
         self.learning_rate = learning_rate
@@ -78,25 +78,25 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
         m <- 0.9 m + 0.1 g,    v <- 0.999 v + 0.001 g^2
         w <- w - lr (m / (sqrt(v) + 1e-6) + 0.01 w)
 
-    without bias correction; layer norms and biases are not decayed. Decay touches
-    every row of an embedding, also rows without gradient.
+    without bias correction; layer norms and biases are not decayed. Decay applies to
+    every row of an embedding, also to rows without gradient.
     """
 
     def __init__(
         self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule
     ) -> None:
-        """Keeps the schedule; `build` makes the moments.
+        """Stores the schedule; `build` creates the moments.
 
         Args:
-            schedule: Rate of every zero-based step.
+            schedule: The learning rate as a function of the zero-based step.
         """
-        # Compiling single updates fights with a strategy; the step is compiled.
+        # A strategy does not allow single updates to be compiled; the step is.
         super().__init__(name=type(self).__name__, weight_decay=None, jit_compile=False)
         self.schedule = schedule
         self._learning_rate = self._build_learning_rate(schedule)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
-        """Makes `adam_m` and `adam_v`, zero, for every variable."""
+        """Creates the moments `adam_m` and `adam_v` of every variable, zero."""
         super().build(var_list)
         if getattr(self, "_built", False):
             return
@@ -114,8 +114,7 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
         """Applies the update above to one variable.
 
         Args:
-            gradient: Dense, of the variable's shape, clipped and the same on all
-                replicas.
+            gradient: The gradient: dense, clipped, and the same on all replicas.
             variable: The parameter.
         """
         index = self._index_dict[self._var_key(variable)]
@@ -171,14 +170,14 @@ class Lamb(AdamWeightDecay):
 def build(
     name: OptimizerName, schedule: LinearWarmupDecay, variables: Sequence[tf.Variable]
 ) -> AdamWeightDecay:
-    """Returns an optimizer with its moments made, ready to be restored."""
+    """Returns an optimizer with its moments created, ready to be restored."""
     made = {"adamw": AdamWeightDecay, "lamb": Lamb}[name](schedule)
     made.build(variables)
     return made
 
 
 def is_decayed(name: str) -> bool:
-    """Says whether weight decay applies to the variable `name`."""
+    """Returns whether weight decay applies to the variable `name`."""
     return _NOT_DECAYED.search(name) is None
 
 
@@ -187,8 +186,8 @@ def clip(
 ) -> list[tf.Tensor]:
     """Scales `gradients` down so that `norm` becomes at most `clip_norm`.
 
-    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: one bad
-    gradient makes all of them NaN, which the caller notices.
+    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: one gradient that
+    is not finite makes all of them NaN, which the caller checks.
     """
     clipped, _ = tf.clip_by_global_norm(list(gradients), clip_norm, use_norm=norm)
     return clipped

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which type a model computes: `--mixed_precision`, and what `auto` means here."""
+"""Applies `--mixed_precision`, and chooses the type that `auto` means."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ _KERAS_POLICIES: Final = {
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
-# Of x86; of Arm.
+# CPU flags of bfloat16 instructions: two of x86, one of Arm.
 _CPU_FLAGS: Final = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
-# NVIDIA's Ampere.
+# The compute capability of NVIDIA's Ampere.
 _COMPUTE_CAPABILITY: Final = (8, 0)
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 def chosen(config: DeviceConfig) -> MixedPrecision:
-    """Returns `--mixed_precision`; of `auto` what these devices are good at.
+    """Returns `--mixed_precision`, with `auto` resolved for these devices.
 
-    That is `bfloat16` on TPUs, on GPUs that are all at least Ampere, and on CPUs with
-    instructions for it (as Linux lists them), else `off`.
+    `auto` is `bfloat16` on TPUs, on GPUs that are all at least Ampere, and on CPUs with
+    bfloat16 instructions (as Linux lists them), else `off`.
     """
     if config.mixed_precision != "auto":
         return config.mixed_precision
@@ -48,7 +48,7 @@ def _multiplies_bfloat16(config: DeviceConfig) -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    """Returns what the processor says it can; nothing where no system tells."""
+    """Returns the flags of the processor; empty if the system does not list them."""
     try:
         lines = _CPU_INFO.read_text("utf-8").splitlines()
     except OSError:
@@ -64,9 +64,9 @@ def _cpu_flags() -> set[str]:
 
 @contextlib.contextmanager
 def policy(config: DeviceConfig) -> Iterator[None]:
-    """Builds the models of the block under `--mixed_precision`.
+    """Sets `--mixed_precision` for the models that the block builds.
 
-    Keras takes the policy from a global; this gives it back as it was.
+    Keras has one global policy, which is restored after the block.
     """
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(_KERAS_POLICIES[chosen(config)])

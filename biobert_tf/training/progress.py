@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running training says of itself: one line, and TensorBoard scalars."""
+"""Reports the progress of a training: log lines and TensorBoard scalars."""
 
 import dataclasses
 import logging
@@ -20,17 +20,17 @@ History = Mapping[str, np.ndarray]
 
 
 class Recorder(Protocol):
-    """Something that is told of all steps and saved with the state of a training.
+    """An object that records all steps and is saved with the state of a training.
 
-    A `tf.train.experimental.PythonState`, so that after a resume it knows the steps
-    up to the state and no others.
+    It is a `tf.train.experimental.PythonState`, so after a resume it has exactly the
+    steps up to the restored state.
     """
 
     def add(self, history: History, first_step: int) -> None:
-        """Takes what was reported of the steps from zero-based `first_step` on."""
+        """Adds the reported values of the steps from zero-based `first_step` on."""
 
     def write(self) -> None:
-        """Writes its files; called after every save, by the chief only."""
+        """Writes the recorder's files; called after every save, by the chief only."""
 
 
 def check_finite(
@@ -38,16 +38,16 @@ def check_finite(
 ) -> None:
     """Stops a training that has diverged.
 
-    A gradient is looked at too: it spoils the weights one step before the loss shows
-    it, and they could be saved in between.
+    The gradient is checked too: a bad one corrupts the weights one step before the loss
+    shows it, and the corrupted weights might be saved in between.
 
     Args:
         history: `loss` and `gradient_norm`, float `[steps]`, of one compiled call.
         first_step: Zero-based step of the first entry.
-        skips_steps: The optimizer drops gradients that are not finite.
+        skips_steps: Whether the optimizer skips steps whose gradients are not finite.
 
     Raises:
-        TrainingDivergedError: Some value is NaN or infinite.
+        TrainingDivergedError: A value is NaN or infinite.
     """
     names = ("loss",) if skips_steps else ("loss", "gradient_norm")
     rows = zip(*(history[name] for name in names), strict=True)
@@ -66,9 +66,9 @@ class Progress:
     """Reports after every compiled call; only the chief has one.
 
     Attributes:
-        num_train_steps: Where the training ends.
+        num_train_steps: The step at which the training ends.
         batch_size: Examples per step, over all replicas.
-        summary_dir: Where the TensorBoard events go.
+        summary_dir: The directory for TensorBoard events.
     """
 
     num_train_steps: int
@@ -84,8 +84,8 @@ class Progress:
         """Logs one line and writes every step's scalars.
 
         Args:
-            history: `loss`, `learning_rate`, `gradient_norm` and what else the task
-                reports, float `[steps]`.
+            history: `loss`, `learning_rate`, `gradient_norm` and the task's other
+                reported values, float `[steps]`.
             first_step: Zero-based step of the first entry.
         """
         now = time.monotonic()

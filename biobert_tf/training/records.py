@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Features on disk and back: TFRecord files in, batches of static shape out.
+"""Writes features to TFRecord files, and reads them as batches of static shape.
 
-A task declares its features once, as `FeatureSpec`s; the same declaration writes,
-checks, parses and pads. Everything here is a function of (files, seed, position), so
-that a run can stop after any step and go on with the next batch. Training on files
-too large to be read twice is `pretraining.record_streams`.
+A task declares its features once, as `FeatureSpec`s; the same declaration is used to
+write, check, parse and pad them. All batches depend on the files, the seed and the
+position only, so a run can stop after any step and resume with the next batch. For
+files too large to be read twice see `pretraining.record_streams`.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from biobert_tf.common.errors import InputError
 Features = Mapping[str, Sequence[int] | Sequence[float]]
 
 EXAMPLE_INDEX: Final = "example_index"
-"""Batch entry, int32 `[batch]`: position in the file; -1 marks a padding row."""
+"""Batch entry, int32 `[batch]`: index of the record; -1 for a padding row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +29,12 @@ class FeatureSpec:
     """One feature of a record.
 
     Attributes:
-        length: Number of values, always the same (a TPU needs static shapes).
-        dtype: How the values are stored; int64 becomes int32 in a batch.
-        padding: Value of a padding row.
-        below: Values are checked to be in `[0, below)`; None checks nothing.
-        flag: Of the script, that says `length`; for messages.
+        length: Number of values, the same in all records (a TPU needs static shapes).
+        dtype: Type of the stored values; int64 becomes int32 in a batch.
+        padding: Value in padding rows.
+        below: Upper bound (exclusive) of the values, which must not be negative; None
+            for no check.
+        flag: The flag that sets `length`, for error messages.
     """
 
     length: int
@@ -46,17 +47,17 @@ class FeatureSpec:
 Specs = Mapping[str, FeatureSpec]
 Batch = dict[str, tf.Tensor]
 Prepare = Callable[[Batch, tf.Tensor], Batch]
-"""Makes a model's inputs of parsed records and their numbers, int64 `[batch]`."""
+"""A function from parsed records and their numbers, int64 `[batch]`, to inputs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class InputPipeline:
-    """Which part of every global batch a worker reads.
+    """The part of every global batch that a worker reads.
 
     Attributes:
         batch_size: Rows per replica and step.
-        num_workers: Processes that share a global batch.
-        worker: Which of them this is, from 0.
+        num_workers: Number of processes that share a global batch.
+        worker: Number of this process, from 0.
     """
 
     batch_size: int
@@ -66,13 +67,13 @@ class InputPipeline:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """Where the batches of a training come from.
+    """The source of a training's batches.
 
     Attributes:
         paths: TFRecord files.
-        specs: What a record holds.
-        batches: `(pipeline, num_skipped)` to the endless batches that follow after
-            `num_skipped` records, counted over all workers.
+        specs: The features of a record.
+        batches: A function of `(pipeline, num_skipped)` that returns the endless
+            batches after the first `num_skipped` records, counted over all workers.
     """
 
     paths: Sequence[Path]
@@ -83,7 +84,7 @@ class TrainingData:
 def shuffled(
     paths: Sequence[Path], specs: Specs, *, shuffle_buffer: int, seed: int
 ) -> TrainingData:
-    """Returns the data of a training on few records; see `train_batches`."""
+    """Returns training data of files that one shuffle can read; see `train_batches`."""
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
         return train_batches(
@@ -99,12 +100,12 @@ def shuffled(
 
 
 def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
-    """Writes one record per row; the file is whole or absent.
+    """Writes one record per row; the file appears whole or not at all.
 
     Args:
         path: The TFRecord file.
-        rows: For every name in `specs` its `length` values.
-        specs: What a record holds.
+        rows: The values of every feature in `specs`, `length` of each.
+        specs: The features of a record.
 
     Returns:
         The number of records.
@@ -163,16 +164,17 @@ def _length(dataset: tf.data.Dataset) -> int:
 
 
 def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
-    """Checks that records are what `specs` says, one by one.
+    """Checks that records fit `specs`, one by one.
 
     Args:
         paths: TFRecord files.
-        specs: What a record holds.
-        most: Records to check of every file; None for all, which is slow.
+        specs: The features of a record.
+        most: Number of records to check in every file; None for all, which is slow.
 
     Raises:
-        InputError: A file is missing or damaged, or a record is of another kind,
-            of another length, or has values out of range; names file and record.
+        InputError: A file is missing or damaged, or a record lacks a feature or has
+            one of another length or with values out of range. The message names file
+            and record.
     """
     for path in paths:
         if most is None or not path.is_file():
@@ -190,10 +192,10 @@ def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
 def features_of(path: Path) -> dict[str, int] | None:
     """Returns name and length of every feature of a file's first record.
 
-    None if the file has no records.
+    Returns None if the file has no records.
 
     Raises:
-        InputError: The file is missing, damaged, or no TFRecord of examples.
+        InputError: The file is missing, damaged, or not a TFRecord of examples.
     """
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(1):
@@ -203,16 +205,16 @@ def features_of(path: Path) -> dict[str, int] | None:
         count([path])
         raise
     except ValueError:
-        raise InputError.at(path, None, "record 1 is no tf.train.Example") from None
+        raise InputError.at(path, None, "record 1 is not a tf.train.Example") from None
     return None
 
 
 def problem_of(record: bytes, specs: Specs) -> str | None:
-    """Says what makes a record unfit for `specs`, or None."""
+    """Returns why a record does not fit `specs`, as part of a message, or None."""
     try:
         features = _features(record)
     except ValueError:
-        return "is no tf.train.Example"
+        return "is not a tf.train.Example"
     if missing := sorted(set(specs) - set(features)):
         return f"lacks {', '.join(missing)}; it has {', '.join(sorted(features))}"
     for name, spec in specs.items():
@@ -228,10 +230,10 @@ def problem_of(record: bytes, specs: Specs) -> str | None:
 
 
 def _features(record: bytes) -> Mapping[str, tf.train.Feature]:
-    """Returns the features of a serialized example; ValueError if it is none."""
+    """Returns the features of a serialized example; ValueError if it is not one."""
     try:
         return tf.train.Example.FromString(record).features.feature
-    # protobuf's DecodeError, which belongs to a package that is not ours.
+    # A DecodeError of protobuf, which is not imported here.
     except Exception as error:
         raise ValueError(str(error)) from None
 
@@ -251,16 +253,16 @@ def train_batches(
 ) -> tf.data.Dataset:
     """Returns endless batches in an order that depends on `seed` alone.
 
-    Every epoch is shuffled anew and holds every record once; batches run across
-    the border of two epochs, so none is short.
+    Every epoch is shuffled anew and holds every record once. A batch may contain the
+    end of one epoch and the start of the next, so all batches are full.
 
     Args:
         paths: TFRecord files, read in this order.
-        specs: What a record holds.
+        specs: The features of a record.
         pipeline: Rows per batch, and the part of this worker.
-        shuffle_buffer: Records among which the next is drawn.
-        seed: Seeds the order.
-        num_skipped: Records already used, over all workers: where to go on.
+        shuffle_buffer: Size of the shuffle buffer in records.
+        seed: Random seed of the order.
+        num_skipped: Number of records already used, over all workers, to skip.
 
     Returns:
         Batches of int32 or float32 `[batch_size, length]` per name.
@@ -287,14 +289,14 @@ def eval_batches(
 
     Args:
         paths: TFRecord files, read in this order.
-        specs: What a record holds.
+        specs: The features of a record.
         pipeline: Rows per batch, and the part of this worker.
-        num_batches: Batches over all workers; a multiple of their number. Records
-            beyond them are left out.
-        prepare: Is given parsed batches and the entry `EXAMPLE_INDEX`.
+        num_batches: Number of batches over all workers, a multiple of the number of
+            workers. Records beyond them are dropped.
+        prepare: Applied to parsed batches and their `EXAMPLE_INDEX`.
 
     Returns:
-        As `train_batches`, and `EXAMPLE_INDEX`.
+        The same as `train_batches`, and `EXAMPLE_INDEX`.
     """
     dataset = tf.data.TFRecordDataset([str(path) for path in paths])
     dataset = dataset.map(lambda record: parse(record, specs)).enumerate()
@@ -319,8 +321,8 @@ def parse(records: tf.Tensor, specs: Specs) -> Batch:
     """Parses one serialized record or a vector of them, inside a pipeline.
 
     Raises:
-        tf.errors.InvalidArgumentError: When the pipeline runs: a record does not
-            fit `specs`; `check` says which.
+        tf.errors.InvalidArgumentError: A record does not fit `specs`. This is raised
+            when the pipeline runs; `check` finds the record.
     """
     layout = {
         name: tf.io.FixedLenFeature([spec.length], spec.dtype)
@@ -329,8 +331,8 @@ def parse(records: tf.Tensor, specs: Specs) -> Batch:
     parsed = tf.io.parse_example(records, layout)
     for name, spec in specs.items():
         if spec.below is not None:
-            # On the host this fails out of range; an assertion has a side effect,
-            # for which TensorFlow would give up parsing in parallel.
+            # On the CPU a gather out of range fails. An assertion would have a side
+            # effect, so that TensorFlow would not parse in parallel.
             parsed[name] = tf.gather(tf.range(spec.below), parsed[name])
     return {
         name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a training is."""
+"""Computes the number of training and warm-up steps."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from biobert_tf.common.settings import FinetuningConfig, RunConfig
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How long to train, in steps of one global batch."""
+    """The length of a training, in steps of one global batch."""
 
     num_train_steps: int
     num_warmup_steps: int
@@ -21,7 +21,7 @@ class Schedule:
         """Returns the original's counts (run_ner.py:515-517), both rounded down.
 
         Raises:
-            InputError: Less than one step.
+            InputError: The settings make less than one step.
         """
         steps = int(num_examples / run.train_batch_size * finetuning.num_train_epochs)
         if steps < 1:
@@ -34,5 +34,5 @@ class Schedule:
         return cls(steps, int(steps * finetuning.warmup_proportion))
 
     def last_step(self, run: RunConfig) -> int:
-        """Returns where a training stops: at the schedule's end or at `max_steps`."""
+        """Returns the step at which to stop: the schedule's end, or `max_steps`."""
         return min(self.num_train_steps, run.max_steps or self.num_train_steps)

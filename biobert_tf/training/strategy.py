@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices compute: settings in, a `tf.distribute.Strategy` out."""
+"""Chooses the devices: builds a `tf.distribute.Strategy` from the settings."""
 
 import atexit
 import json
@@ -21,12 +21,12 @@ _CONNECT_SECONDS: Final = 10.0
 def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     """Returns the strategy that `--strategy` names.
 
-    `auto` is every local GPU, or the CPU where there is none. One device gets a
+    `auto` is every local GPU, or the CPU if there is none. One device gets a
     `OneDeviceStrategy`, several a `MirroredStrategy`. `multi_worker` reads the
     cluster from the environment variable TF_CONFIG, as TensorFlow defines it.
 
     Raises:
-        InputError: The devices asked for are not there.
+        InputError: The requested devices are not available.
     """
     name = "tpu" if config.use_tpu else config.strategy
     if name == "tpu":
@@ -70,12 +70,12 @@ def _first_line(error: Exception) -> str:
 
 
 def make_repeatable() -> None:
-    """Makes every op of this process give the same bits for the same input."""
+    """Makes every op of this process deterministic: same input, same bits."""
     tf.config.experimental.enable_op_determinism()
 
 
 def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
-    """Connects to a Cloud TPU; `local` is the TPU of the VM this runs on."""
+    """Connects to a Cloud TPU; `local` is the TPU of the VM that runs this process."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu=config.tpu_name or config.master or "local",
@@ -87,7 +87,7 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         strategy = tf.distribute.TPUStrategy(resolver)
-    # The resolver asks the cloud through libraries that have errors of their own.
+    # The resolver's cloud libraries raise errors of their own classes.
     except Exception as error:
         raise InputError(
             f"no TPU: {_first_line(error)}; run on a TPU VM with tensorflow-tpu, or "
@@ -102,19 +102,19 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
 
 
 def _require_reachable(address: str) -> None:
-    """Raises OSError where nobody answers; TensorFlow would wait for ever.
+    """Raises OSError if a server does not answer; TensorFlow would wait for ever.
 
     Args:
-        address: `grpc://host:port`.
+        address: The server's address, `grpc://host:port`.
     """
     host, _, port = address.rpartition("/")[2].rpartition(":")
     socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
-    """Says whether to compile the inner step with XLA.
+    """Returns whether to compile the inner step with XLA.
 
-    A TPU compiles whole steps by itself, so nothing is left to compile inside.
+    On a TPU it does not: TensorFlow compiles whole steps for TPUs.
     """
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return False
@@ -124,7 +124,7 @@ def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Says whether this process writes the results of the run."""
+    """Returns whether this process writes the results of the run."""
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
@@ -136,11 +136,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def own_dir(strategy: tf.distribute.Strategy, shared: Path) -> Path:
-    """Returns where this process writes what every worker must write.
+    """Returns the directory for files that every worker must write.
 
     Args:
-        strategy: Of the run.
-        shared: A directory that all workers see; the chief's.
+        strategy: The strategy of the run.
+        shared: The chief's directory, which all workers can read.
 
     Returns:
         `shared` for the chief; for others a temporary directory, removed at exit.

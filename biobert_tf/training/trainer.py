@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One training step on every replica, and many of them in one compiled call."""
+"""Runs training steps on every replica, many of them in one compiled call."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,10 +18,10 @@ RowNorm = Literal["summed", "unsummed"]
 
 
 class Trainer(orbit.StandardTrainer):
-    """Orbit's inner loop around BERT's step.
+    """Orbit's inner loop around BERT's training step.
 
-    The loss and the gradient are those of the global batch, however it is cut: the
-    totals a loss divides by are summed over all replicas first, then every part
+    The loss and the gradient are those of the global batch, however it is divided: the
+    totals that a loss divides by are summed over all replicas first, then every part
     adds its share. The gradient is clipped after the all-reduce. (On a TPU the
     original clips each core's gradient before it: optimization.py:74 runs before
     CrossShardOptimizer (76); its result depends on the number of cores.)
@@ -40,19 +40,20 @@ class Trainer(orbit.StandardTrainer):
         xla: bool = False,
         row_norm: RowNorm = "summed",
     ) -> None:
-        """Makes the trainer under the current strategy's scope.
+        """Creates the trainer under the current strategy's scope.
 
         Args:
-            task: Says what the loss is.
-            model: What is trained.
-            optimizer: From `optimizer.build`, or it in a `LossScaleOptimizer`, built;
-                its `iterations` is the global step.
+            task: The task, which defines the loss.
+            model: The model to train.
+            optimizer: The optimizer of `optimizer.build`, or a built
+                `LossScaleOptimizer` around it; `iterations` is the global step.
             dataset: Endless batches of static shape.
-            seed: Seeds the dropout of every step.
+            seed: Random seed of the dropout.
             max_loop_steps: Most steps in one call of `train`.
-            accumulation_steps: Parts of a replica's batch, one after the other.
-            xla: Compiles forward and backward pass with XLA.
-            row_norm: `unsummed` takes the norm of word-embedding rows before equal
+            accumulation_steps: Number of parts of a replica's batch that are computed
+                one after the other.
+            xla: Whether to compile the forward and backward pass with XLA.
+            row_norm: `unsummed` computes the norm of word-embedding rows before equal
                 rows are summed, as the original does with a gathered embedding.
                 PARITY(optimization.py:74): tf.clip_by_global_norm of IndexedSlices.
         """
@@ -73,14 +74,14 @@ class Trainer(orbit.StandardTrainer):
             self._forward_backward_eagerly, jit_compile=xla or None
         )
         self._loop_start = _replicated(tf.zeros([], tf.int64))
-        # What is reported of every step of a loop.
+        # The values that are reported of every step.
         self._names = (*task.loss_names, "learning_rate", "gradient_norm")
         self._history = _replicated(
             tf.zeros([max_loop_steps, len(self._names)], tf.float32)
         )
 
     def train_loop_begin(self) -> None:
-        """Remembers the step at which the loop starts."""
+        """Stores the step at which the loop starts."""
         self._loop_start.assign(self.optimizer.iterations)
 
     def train_step(self, iterator: Any) -> None:
@@ -89,7 +90,7 @@ class Trainer(orbit.StandardTrainer):
         strategy.run(self.replica_step, args=(next(iterator),))
 
     def train_loop_end(self) -> dict[str, np.ndarray]:
-        """Returns what the loop's steps report, float `[steps]` per name.
+        """Returns the reported values of the loop's steps, float `[steps]` per name.
 
         The names are the task's `loss_names`, `learning_rate` and `gradient_norm`.
         """
@@ -101,7 +102,8 @@ class Trainer(orbit.StandardTrainer):
         """Updates the weights once; called in replica context.
 
         Args:
-            batch: This replica's part, int or float `[batch, ...]` per name.
+            batch: This replica's part of the batch, int or float `[batch, ...]` per
+                name.
         """
         context = tf.distribute.get_replica_context()
         step = self.optimizer.iterations
@@ -161,7 +163,7 @@ class Trainer(orbit.StandardTrainer):
     ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
         """Returns losses, squared norm of unsummed rows, and dense gradients.
 
-        The latter two are scaled where the optimizer scales the loss.
+        If the optimizer scales the loss, the latter two are scaled too.
         """
         with tf.GradientTape() as tape, encoder.dropout_seed(seed_2):
             outputs = self._model(batch, training=True)
@@ -199,7 +201,7 @@ class Trainer(orbit.StandardTrainer):
     def _global_norm(
         self, gradients: list[tf.Tensor], row_square: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the norm the clipping uses."""
+        """Returns the norm that the clipping uses."""
         if self._row_norm == "summed":
             return tf.linalg.global_norm(gradients)
         dense = [
@@ -211,7 +213,7 @@ class Trainer(orbit.StandardTrainer):
 
 
 def _sum_over_replicas(values: Any) -> Any:
-    """Adds a structure of tensors over all replicas of all workers."""
+    """Sums a structure of tensors over all replicas of all workers."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
@@ -222,7 +224,7 @@ def _sum_over_replicas(values: Any) -> Any:
 def _learning_rate(
     optimizer: tf_keras.optimizers.Optimizer, step: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the rate that `step` uses, a float32 scalar."""
+    """Returns the learning rate of `step`, a float32 scalar."""
     if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
     return tf.cast(optimizer.schedule(step), tf.float32)

@@ -236,7 +236,7 @@ def test_a_tokenizer_that_is_none_of_bert(tmp_path):
     folder = write_tokenizer(tmp_path / "saved")
     files.write_json(folder / "tokenizer.json", {"model": {"type": "BPE"}})
     message = refused(tmp_path, init_checkpoint=folder)
-    assert message.endswith("tokenizer.json: is no WordPiece tokenizer as BERT's")
+    assert message.endswith("tokenizer.json: is not a WordPiece tokenizer like BERT's")
 
 
 def test_what_a_tokenizer_does_otherwise_is_told(tmp_path, caplog):

@@ -89,12 +89,12 @@ def test_added_tokens_belong_to_it(tokenizer):
 @pytest.mark.parametrize(
     "change, problem",
     [
-        (lambda v: v.pop("model"), "no WordPiece tokenizer"),
+        (lambda v: v.pop("model"), "not a WordPiece tokenizer"),
         (
             lambda v: v["model"].update(continuing_subword_prefix="@@"),
-            "no WordPiece tokenizer",
+            "not a WordPiece tokenizer",
         ),
-        (lambda v: v["model"].update(vocab=[["a", -1.0]]), "no WordPiece tokenizer"),
+        (lambda v: v["model"].update(vocab=[["a", -1.0]]), "not a WordPiece tokenizer"),
         (lambda v: v["model"]["vocab"].update(c=9), "ids of its tokens are not 0, 1"),
         (lambda v: v["model"]["vocab"].update({" c": 8}), "' c' cannot be a line"),
         (lambda v: v["model"]["vocab"].update({"c\nd": 8}), "cannot be a line"),

@@ -332,7 +332,7 @@ def test_what_cannot_be_exported(model, tmp_path, change, expected):
 
 
 def test_what_is_no_export(tmp_path):
-    with pytest.raises(InputError, match="is no export"):
+    with pytest.raises(InputError, match="is not an export"):
         serving.ExportedModel(tmp_path)
 
 

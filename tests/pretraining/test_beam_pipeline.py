@@ -285,7 +285,7 @@ def test_files_of_another_conversion_are_left_alone(beam, convert, corpus, tmp_p
         convert("DirectRunner", inputs=f"{corpus}/5.txt", num_shards=2)
     assert str(info.value).startswith(f"{folder}/x.tfrecord.manifest.json: ")
     (folder / "x.tfrecord.manifest.json").unlink()
-    with pytest.raises(InputError, match="of an earlier conversion"):
+    with pytest.raises(InputError, match="to an earlier conversion"):
         convert("DirectRunner", inputs=f"{corpus}/5.txt", num_shards=2)
     del before["x.tfrecord.manifest.json"]
     assert contents(folder) == before

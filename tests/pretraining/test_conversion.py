@@ -618,7 +618,7 @@ def test_failing_at_once_leaves_nothing_in_the_way(corpus, vocab_file, tmp_path)
 def test_files_of_an_earlier_conversion_are_refused(convert, tmp_path):
     stale = tmp_path / "x-00007-of-00008.tfrecord"
     stale.touch()
-    assert refusal(convert) == f"{stale}: is of an earlier conversion; delete it"
+    assert refusal(convert) == f"{stale}: belongs to an earlier conversion; delete it"
     stale.unlink()
     convert()
     assert everything(tmp_path) == FINISHED

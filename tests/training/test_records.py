@@ -301,7 +301,7 @@ def test_features_of(tmp_path):
         lambda: records.features_of(tmp_path / "other"),
         lambda: records.check([tmp_path / "other"], CHECKED),
     ):
-        with pytest.raises(InputError, match=r"other: record 1 is no tf\.train\.Examp"):
+        with pytest.raises(InputError, match=r"other: record 1 is not a tf\.train"):
             look()
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corpora to TFRecords of masked pairs of sentences."""
+"""Converts corpora to TFRecord files of masked sentence pairs."""

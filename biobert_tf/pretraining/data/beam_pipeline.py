@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conversion of a corpus as Apache Beam pipelines, for more than one machine.
+"""Converts a corpus on several machines, as pipelines of Apache Beam.
 
 The records are those of `conversion.convert`, byte for byte: the same documents get
-the same keys, and the same function writes the file of a range of keys. What differs
-is who does it, and that all is read and written through Beam's file systems. Three
-pipelines run one after the other, made of `beam_steps`:
+the same keys, and the same function writes the file of a range of keys. Only two
+things differ: Beam's workers run the steps, and Beam's file systems read and write the
+files. Three pipelines of `beam_steps` run one after the other:
 
-    index   XML file -> its identifiers; the launcher then finds, from those of all
-            files, which records are live (not for a corpus of text)
-    read    file, or block of a text -> documents -> token ids; grouped by ranges of
-            keys, each range becomes a sorted part of the spool
+    index   XML file -> its identifiers; the launcher then finds, from the identifiers
+            of all files, which records are live (not for a corpus of plain text)
+    read    file, or block of a text file -> documents -> token ids; documents are
+            grouped by ranges of keys; each range becomes a sorted part of the spool
     write   number of a TFRecord file -> the file, from the parts that it needs
 
-Between them only files pass, in `<first output file>.beam-<random>/`:
+The pipelines exchange files only, in `<first output file>.beam-<random>/`:
 
-    vocab.txt            the vocabulary: workers need not have it
-    index/00007          of an XML file: its identifiers
-    live/00007           of an XML file: which of its records are live
-    units/00007          of a unit of the input: its counts
+    vocab.txt            the vocabulary, so that workers need no copy of their own
+    index/00007          the identifiers of an XML file
+    live/00007           which records of an XML file are live
+    units/00007          the counts of a unit of the input
     parts/00007/         the documents of a range of keys
     files/00007          a TFRecord file, moved to its place at the very end
-    files/00007.json     its entry of the manifest
-    error.json           the first thing that is wrong with the input
+    files/00007.json     the file's entry of the manifest
+    error.json           the first error that was found in the input
 """
 
 import dataclasses
@@ -54,8 +54,8 @@ from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 _LOG = logging.getLogger(__name__)
 
-# Text files are cut into units of this size. A part of the spool holds the documents
-# of about so many bytes of files: up to some million tokens.
+# Text files are cut into units of `_UNIT_BYTES`. A part of the spool holds the
+# documents of about `_FILE_BYTES_PER_PART` of files: up to a few million tokens.
 _UNIT_BYTES: Final = 2**24
 _FILE_BYTES_PER_PART: Final = 2**22
 _MAX_PARTS: Final = 2**13
@@ -73,15 +73,15 @@ def convert(
 
     Args:
         input_patterns: Comma-separated globs of corpus files: paths that all workers
-            have, or URLs such as `gs://bucket/pubmed*.xml.gz`.
+            can read, or URLs such as `gs://bucket/pubmed*.xml.gz`.
         output_files: The TFRecord files, or one name for all; paths or URLs.
-        text: Vocabulary, which must be given, case and length.
-        pairs: How to pair and to mask.
-        corpus: How to read.
+        text: The vocabulary, which must be given, the case, and the length.
+        pairs: How to form and mask pairs.
+        corpus: How to read the corpus.
         conversion: The runner, its options, and the number of files.
 
     Returns:
-        What was written: the manifest that `conversion.convert` returns.
+        The manifest of what was written, as `conversion.convert` returns it.
 
     Raises:
         InputError: The corpus, the vocabulary, the output or the options of the
@@ -119,11 +119,11 @@ def convert(
 
 @dataclasses.dataclass(frozen=True)
 class _Target:
-    """Where the records go.
+    """The output files.
 
     Attributes:
-        files: As the user gave them: paths or URLs.
-        num_shards: As the user gave it.
+        files: The output files as the user named them, paths or URLs.
+        num_shards: The value of `--num_shards`.
     """
 
     files: tuple[str, ...]
@@ -131,7 +131,7 @@ class _Target:
 
     @classmethod
     def of(cls, files: Sequence[str], num_shards: int) -> "_Target":
-        """Returns the target; raises InputError where it contradicts itself."""
+        """Returns the target; raises InputError if the arguments contradict."""
         if len(set(files)) < len(files):
             raise InputError("--output_file names a file twice")
         if len(files) > 1 and num_shards not in (0, len(files)):
@@ -149,11 +149,11 @@ class _Target:
 
     @property
     def manifest_place(self) -> str:
-        """Where the manifest goes."""
+        """The path or URL of the manifest."""
         return self.files[0] + manifest.SUFFIX
 
     def settings(self) -> dict[str, Any]:
-        """Returns what `conversion.convert` notes of the output."""
+        """Returns the settings of the output that `conversion.convert` records."""
         return {
             "output_file": ",".join(self.names),
             "num_shards": self.num_shards,
@@ -169,12 +169,12 @@ class _Target:
         return [beam_storage.join(folder, path.name) for path in plan.paths]
 
     def manifest_before(self, settings: manifest.Settings) -> Manifest | None:
-        """Returns the manifest of the same conversion if all files are there.
+        """Returns the manifest of the same conversion if all its files exist.
 
-        Their sizes are compared, not their contents: a cluster is for terabytes.
+        The files' sizes are compared but not their contents, which may be terabytes.
 
         Raises:
-            InputError: There is the manifest of another conversion.
+            InputError: The manifest there is of another conversion.
         """
         if not beam_storage.find(self.manifest_place):
             return None
@@ -219,7 +219,7 @@ def _expand(patterns: str) -> list[beam_storage.FoundFile]:
 
 
 def _find_units(places: Sequence[str]) -> Iterator[Unit]:
-    """Yields the units of all files, numbered; files at URLs are not cut."""
+    """Yields the numbered units of all files; a file at a URL is one unit."""
     number = itertools.count()
     for file_number, place in enumerate(places):
         blocks: list[tuple[int, int] | None] = [None]
@@ -230,7 +230,7 @@ def _find_units(places: Sequence[str]) -> Iterator[Unit]:
 
 
 def _read(runner: Runner, job: Job, places: Sequence[str]) -> CorpusCounts:
-    """Puts the documents into the parts of the spool; returns what there is."""
+    """Writes the documents to the parts of the spool; returns their counts."""
     found = list(_find_units(places))
     xml_files = [unit for unit in found if not reading.is_text(unit.place)]
     if xml_files:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A runner of Apache Beam: its options checked, pipelines run to their end.
+"""Runs pipelines on a runner of Apache Beam, after checking the runner's options.
 
-Neither metrics nor side inputs nor several outputs of a step are used, and a pipeline
-has one end: Beam's Dask runner supports no more.
+Pipelines use no metrics, no side inputs and no steps with several outputs, and have
+one end, because Beam's Dask runner supports no more.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from biobert_tf.pretraining.data import beam_steps, beam_storage
 from biobert_tf.pretraining.data.beam_steps import Job
 
 _RUNNER_CLASSES: Final = {
-    # What Beam calls DirectRunner downloads a Go program and runs that, if it can.
+    # Beam's own "DirectRunner" tries to download and run a Go program.
     "DirectRunner": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     "DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner",
 }
@@ -31,7 +31,7 @@ class Runner:
     """A runner of Beam.
 
     Attributes:
-        name: As in `--runner`.
+        name: The value of `--runner`.
         options: Beam's `PipelineOptions`.
     """
 
@@ -43,8 +43,8 @@ class Runner:
         """Returns a runner with its options.
 
         Args:
-            name: As in `--runner`.
-            pipeline_options: The runner's own options, as a shell would take them.
+            name: The value of `--runner`.
+            pipeline_options: The runner's own options, written as in a shell.
 
         Raises:
             InputError: Beam is not installed or does not know an option.
@@ -54,7 +54,7 @@ class Runner:
                 from apache_beam.options.pipeline_options import PipelineOptions
                 from apache_beam.runners import create_runner
 
-                # The runner brings its options; Beam knows them once it is imported.
+                # Importing the runner makes its options known to Beam.
                 create_runner(_RUNNER_CLASSES.get(name, name))
         except ImportError as error:
             raise InputError(
@@ -77,13 +77,14 @@ class Runner:
         """Runs a pipeline to its end.
 
         Args:
-            job: What the steps have to know.
-            elements: What the first step gets, one by one.
-            step: Done to each element; yields pairs where there is a second step.
-            step_of_groups: Done to each key and all its values.
+            job: The settings that every step gets.
+            elements: The inputs of the first step.
+            step: Applied to each element; yields pairs of a key and a value if there is
+                a second step.
+            step_of_groups: The second step, applied to each key and all its values.
 
         Raises:
-            InputError: A step has found the input wrong, or the runner cannot work.
+            InputError: A step found an error in the input, or the runner failed.
         """
         import apache_beam as beam
 
@@ -98,7 +99,7 @@ class Runner:
         found = (
             pipeline
             | beam.Create(list(elements))
-            # Else a runner may do all the steps of all elements in one place.
+            # Without this a runner may process all elements in one place.
             | beam.Reshuffle()
             | "First" >> beam.FlatMap(functools.partial(beam_steps.guarded, job, step))
         )
@@ -113,11 +114,11 @@ class Runner:
             raise InputError(beam_storage.get_json(job.error_place)["message"])
 
     def _start(self, pipeline: Any) -> Any:
-        """Starts a pipeline; returns Beam's result, which may be to come."""
+        """Starts a pipeline; returns Beam's result, which may be pending."""
         try:
             return pipeline.run()
         except RuntimeError as error:
-            # Ours run the steps here, where such an error is a bug of a step.
+            # These runners run the steps in `run`: the error is a bug of a step.
             if self.name in _RUNNER_CLASSES:
                 raise
             raise InputError(
@@ -128,7 +129,7 @@ class Runner:
         try:
             state = result.wait_until_finish()
         finally:
-            # Dask's result holds a client, and where no address was given a cluster.
+            # Dask's result holds a client and, if no address was given, a cluster.
             if hasattr(result, "client"):
                 result.client.close()
         if state not in (None, "DONE"):
@@ -137,7 +138,7 @@ class Runner:
 
 @contextlib.contextmanager
 def _quiet_import() -> Iterator[None]:
-    """Keeps to itself which clouds' packages are missing, and each worker's start."""
+    """Silences log lines about missing cloud packages and starting workers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -157,13 +158,13 @@ def _arguments(name: str, pipeline_options: str) -> list[str]:
         ) from None
     sized = ("--dask_partition_size", "--dask_npartitions")
     if name == "DaskRunner" and not any(a.startswith(sized) for a in arguments):
-        # By default 128 elements, each a whole file here, go to one worker.
+        # The default gives 128 elements, here whole files, to one worker.
         arguments.append("--dask_partition_size=1")
     return arguments
 
 
 def _check_arguments(arguments: Sequence[str], parser: Any) -> None:
-    """Refuses arguments that Beam would leave out with a warning, or die of."""
+    """Refuses arguments that Beam would ignore with a warning, or crash on."""
 
     def refuse(problem: str) -> None:
         raise InputError(f"--pipeline_options: {problem}")

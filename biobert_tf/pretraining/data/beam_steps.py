@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the workers of `beam_pipeline` do: each step a function of a job and an element.
+"""The steps that `beam_pipeline`'s workers run: functions of a job and an element.
 
-Nothing here needs Beam. What a step has to tell the launcher it writes to the job's
-folder; what is wrong with the input too, for an exception is repeated by some runners
-and wrapped in pages of traceback by all.
+Nothing here needs Beam. A step reports to the launcher through files in the job's
+folder. Errors of the input are reported that way too: some runners run a step again
+after an exception, and all wrap the exception in pages of traceback.
 """
 
 import atexit
@@ -38,14 +38,14 @@ _MAX_SKIPS_SHOWN: Final = 5
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What every step has to know; small, for it is sent with each of them.
+    """The settings that every step gets; small, as they are sent with each step.
 
     Attributes:
-        work: The folder of all that passes between steps, as path or URL.
-        text: Case and length; workers find the vocabulary in `work`.
-        pairs: How to pair and to mask.
-        corpus: How to read.
-        num_parts: Ranges of keys that become parts of the spool.
+        work: Path or URL of the folder for the files that steps exchange.
+        text: The case and the length; workers find the vocabulary in `work`.
+        pairs: How to form and mask pairs.
+        corpus: How to read the corpus.
+        num_parts: Number of parts of the spool, equal ranges of keys.
     """
 
     work: str
@@ -55,24 +55,24 @@ class Job:
     num_parts: int
 
     def place(self, *names: str | int) -> str:
-        """Returns the place of something in `work`; numbers become five digits."""
+        """Returns the place of a file in `work`; numbers become five digits."""
         return beam_storage.join(
             self.work, *(n if isinstance(n, str) else f"{n:05d}" for n in names)
         )
 
     @property
     def vocab_place(self) -> str:
-        """The copy of the vocabulary."""
+        """The place of the copy of the vocabulary."""
         return self.place("vocab.txt")
 
     @property
     def error_place(self) -> str:
-        """A JSON object whose `message` says what is wrong, if anything is."""
+        """The place of a JSON object whose `message` says what is wrong."""
         return self.place("error.json")
 
 
 class Unit(NamedTuple):
-    """A part of the input that one worker reads at a time; see `units.Unit`."""
+    """A piece of the input that one worker reads at a time; see `units.Unit`."""
 
     number: int
     file_number: int
@@ -81,13 +81,13 @@ class Unit(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A document; sorted, rows do not depend on the order in which they came.
+    """A document; no two rows are equal, so sorting restores one order.
 
     Attributes:
-        key: Of the spool.
+        key: The document's key in the spool.
         unit: Number of the unit.
         ordinal: Number of the document in the unit.
-        sentence_lengths: int64 `[sentences]`, tokens of each, as bytes.
+        sentence_lengths: int64 `[sentences]`, numbers of tokens, as bytes.
         token_ids: uint16 or uint32 `[tokens]`, as bytes.
     """
 
@@ -101,9 +101,9 @@ class Row(NamedTuple):
 def guarded(
     job: Job, step: Callable[[Job, Any], Iterator[Any]], element: Any
 ) -> Iterator[Any]:
-    """Yields what a step yields; notes what is wrong with the input, once.
+    """Runs a step; an `InputError` is written to the job's `error_place`.
 
-    After that, nothing more is done: the elements that are left pass quickly.
+    Once there is an error, the remaining elements are skipped.
     """
     if beam_storage.find(job.error_place):
         return
@@ -131,7 +131,7 @@ def index_file(job: Job, unit: Unit) -> Iterator[int]:
 
 
 def resolve(job: Job, xml_files: Sequence[Unit]) -> None:
-    """Finds the live records of files that have been indexed, and stores which."""
+    """Finds and stores which records of the indexed files are live."""
     indexes = [
         versions.FileIndex(
             unit.place, **_get_arrays(job.place("index", unit.file_number))
@@ -145,11 +145,11 @@ def resolve(job: Job, xml_files: Sequence[Unit]) -> None:
 
 
 def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
-    """Tokenizes the documents of a unit, and stores its counts.
+    """Tokenizes the documents of a unit, and stores the unit's counts.
 
     Yields:
         The part of the spool that a document belongs to, and the document. The
-        first unit gives None to every part: so there is each, if without documents.
+        first unit also yields None for every part, so that no part is missing.
     """
     if unit.number == 0:
         yield from zip(range(job.num_parts), itertools.repeat(None))
@@ -170,7 +170,7 @@ def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
             num_documents += 1
             num_sentences += tokenized.num_sentences
             num_tokens += tokenized.num_tokens
-            # Without the directory, so that a corpus may be moved.
+            # Without the directory, so that the keys stay if the corpus is moved.
             name = document.id.removeprefix(f"{path}:")
             key = spool.key_of(job.pairs.random_seed, unit.file_number, name)
             yield (
@@ -227,10 +227,10 @@ def write_file(
 
     Args:
         job: The conversion.
-        number: Of the file.
-        names: Of the output files, without folders, as the user gave them.
-        num_shards: How many files to make of one name; 0: by the size of the corpus.
-        num_tokens: Of the corpus.
+        number: The number of the file.
+        names: The output files' names without folders, as the user gave them.
+        num_shards: Number of files to make of one name; 0 chooses it by corpus size.
+        num_tokens: The number of tokens of the corpus.
 
     Yields:
         The number of the file.
@@ -254,12 +254,12 @@ def write_file(
 
 
 def parts_needed(plan: outputs.Plan, number: int, num_parts: int) -> list[int]:
-    """Returns the parts of the spool that hold what a TFRecord file is made of.
+    """Returns the parts of the spool that are needed to write a TFRecord file.
 
     Args:
-        plan: Which ranges of keys that is: the file's portions and their banks.
-        number: Of the file.
-        num_parts: Parts, equal ranges of keys as well.
+        plan: The plan, which gives the keys of the file's portions and their banks.
+        number: The number of the file.
+        num_parts: The number of parts, which are equal ranges of keys too.
     """
     first = number * plan.portions_per_file
     last = first + min(
@@ -292,7 +292,7 @@ def _local_part(
 
 @functools.lru_cache(maxsize=1)
 def _text(job: Job) -> TextConfig:
-    """Returns the settings of the text with a vocabulary that this process can read."""
+    """Returns the text settings with a local copy of the vocabulary."""
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     path = stack.enter_context(beam_storage.local_copy(job.vocab_place))
@@ -300,7 +300,7 @@ def _text(job: Job) -> TextConfig:
 
 
 def _current(job: Job, unit: Unit, path: Path) -> reading.Current | None:
-    """Returns which records of a unit are live, by the path it is read from."""
+    """Returns which records of a unit read from `path` are live; None for text."""
     if reading.is_text(unit.place):
         return None
     is_live = _get_arrays(job.place("live", unit.file_number))["is_live"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files by their place: a path, or a URL that one of Apache Beam's file systems knows.
+"""Reads and writes files at paths, or at URLs that Apache Beam's file systems know.
 
-Places are strings: a `Path` would make `gs:/bucket` of `gs://bucket`. What is written
-appears whole or not at all: a local file by renaming, an object of a store when its
-last byte is there.
+A place is a path or a URL, as a string: a `Path` would make `gs:/bucket` of
+`gs://bucket`. A file appears whole or not at all: a local file by renaming, an object
+in a cloud store when its last byte has been written.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from biobert_tf.common.errors import InputError
 
 
 class FoundFile(NamedTuple):
-    """A file as it was found.
+    """A file that was found.
 
     Attributes:
-        place: Path or URL.
-        num_bytes: Its size.
-        changed_ns: Time of its last change, in nanoseconds since 1970.
+        place: The path or URL.
+        num_bytes: The file's size.
+        changed_ns: The time of its last change, in nanoseconds since 1970.
     """
 
     place: str
@@ -32,28 +32,28 @@ class FoundFile(NamedTuple):
 
 
 def is_remote(place: str) -> bool:
-    """Tells a URL from a path."""
+    """Returns whether a place is a URL."""
     return "://" in place
 
 
 def join(folder: str, *names: str) -> str:
-    """Returns the place of something in a folder."""
+    """Returns the place of a file in a folder."""
     return "/".join([folder, *names])
 
 
 def split(place: str) -> tuple[str, str]:
-    """Returns the folder, "." where none is named, and the name in it."""
+    """Returns the folder, "." if none is named, and the name in the folder."""
     folder, _, name = place.rpartition("/")
     return folder or ("/" if place.startswith("/") else "."), name
 
 
 def find(pattern: str) -> list[FoundFile]:
-    """Returns the files that match a path or a URL with wild cards, sorted by name.
+    """Returns the files that match a place, sorted by name.
 
-    A path has no wild cards here.
+    A URL may have wild cards; a path has none.
 
     Raises:
-        InputError: Beam has no such file system here, or it does not answer.
+        InputError: Beam lacks the URL's file system, or that does not answer.
     """
     if is_remote(pattern):
         try:
@@ -73,10 +73,10 @@ def find(pattern: str) -> list[FoundFile]:
 
 @contextlib.contextmanager
 def local_copy(place: str) -> Iterator[Path]:
-    """Gives a path to read a file from: itself, or a copy for as long as the block.
+    """Provides a path to read a file from: the file, or a copy that the block keeps.
 
-    The copy has the name of the file. An `InputError` in the block that names the
-    copy is made to name the place.
+    The copy has the file's name. If an `InputError` in the block names the copy, the
+    place is named instead.
 
     Raises:
         InputError: The file cannot be copied.
@@ -102,7 +102,7 @@ def put(path: Path, place: str) -> None:
     """Copies a local file to a place.
 
     Raises:
-        InputError: It cannot be written there.
+        InputError: The place cannot be written.
     """
     if not is_remote(place):
         with files.replacing(Path(place)) as temporary:
@@ -131,10 +131,10 @@ def get_json(place: str) -> dict[str, Any]:
 
 
 def move(destinations: Mapping[str, str]) -> None:
-    """Moves files from the keys to the values, which they replace.
+    """Moves files from the keys to the values, replacing files that exist there.
 
     Raises:
-        InputError: One cannot be moved.
+        InputError: A file cannot be moved.
     """
     remote = {a: b for a, b in destinations.items() if is_remote(a) or is_remote(b)}
     try:
@@ -148,7 +148,7 @@ def move(destinations: Mapping[str, str]) -> None:
 
 
 def delete(folder: str) -> None:
-    """Deletes a folder and what is in it, as far as that is possible."""
+    """Deletes a folder and its contents, as far as that is possible."""
     if not is_remote(folder):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -157,7 +157,7 @@ def delete(folder: str) -> None:
 
 
 def _file_systems() -> Any:
-    # Only those who have Beam have URLs.
+    # Imported here, as only URLs need Apache Beam.
     from apache_beam.io.filesystems import FileSystems
 
     return FileSystems

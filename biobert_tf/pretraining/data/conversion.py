@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conversion of a corpus to TFRecords: parallel, resumable, in flat memory.
+"""Converts a corpus to TFRecord files, in parallel, resumable, in constant memory.
 
-Two passes. The first reads units of the input and spools the token ids of each
-document under a key: a hash of the seed and of where the document comes from. The
-second writes the TFRecord files: each holds the documents of a range of keys, with
-random next sentences from the whole corpus or, where that is large, from the
-documents of the ranges that follow, which are a random sample of it.
+There are two passes. The first reads units of the input and spools the token ids of
+each document under a key: a hash of the seed and the document's origin. The second
+writes the TFRecord files. Each file holds the documents of a range of keys. Random next
+sentences come from the whole corpus or, where that is large, from the documents of the
+ranges that follow, which are a random sample of the corpus.
 
-The records depend on the inputs and the settings, never on the number of workers,
-the cut into units, or a kill in between. What is finished is under its final name;
-everything else is hidden, and is not read:
+The records depend on the inputs and the settings only, not on the number of workers,
+the cut into units, or an interruption. Finished work is under its final name; anything
+unfinished has a hidden name and is never read:
 
-    <output_file>.work/plan.json        the settings, to compare on a second start
+    <output_file>.work/plan.json        the settings, compared on a second start
     <output_file>.work/units/00007/     a finished unit of the first pass
-    <output_file>.work/files/00007.json what is known of a finished TFRecord file
-    <output_file>.manifest.json         written last; then the work directory goes
+    <output_file>.work/files/00007.json the manifest entry of a finished TFRecord file
+    <output_file>.manifest.json         written last; then the work directory is deleted
 """
 
 import contextlib
@@ -50,27 +50,27 @@ def convert(
     corpus: CorpusConfig,
     conversion: ConversionConfig,
 ) -> Manifest:
-    """Writes the masked sentence pairs of a corpus, or goes on after a kill.
+    """Writes the masked sentence pairs of a corpus, or resumes after an interruption.
 
-    Where `output_files` names one file and there are several to write, they are
-    called `name-00000-of-00012.suffix` and so on.
+    If `output_files` names one file and several are to be written, they are called
+    `name-00000-of-00012.suffix` and so on.
 
     Args:
         input_patterns: Comma-separated globs of corpus files.
         output_files: The TFRecord files, or one name for all.
-        text: Vocabulary, which must be given, case and length.
-        pairs: How to pair and to mask.
-        corpus: How to read.
-        conversion: Number of files and of workers.
+        text: The vocabulary, which must be given, the case, and the length.
+        pairs: How to form and mask pairs.
+        corpus: How to read the corpus.
+        conversion: The numbers of files and of workers.
 
     Returns:
-        What was written; it is also in `<first output file>.manifest.json`. If that
-        is there already, of the same conversion, and the files are as it says,
-        nothing is done.
+        The manifest of what was written, which is also stored as
+        `<first output file>.manifest.json`. If the manifest of the same conversion
+        exists already and its files are intact, nothing is done.
 
     Raises:
         InputError: The corpus or the vocabulary cannot be used, the output cannot be
-            written or is of another conversion, or a worker was killed.
+            written or belongs to another conversion, or a worker was killed.
     """
     _check_outputs(output_files, conversion.num_shards)
     inputs = reading.expand(input_patterns)
@@ -132,7 +132,7 @@ def _check_outputs(output_files: Sequence[Path], num_shards: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """One conversion: its settings, its places, its steps."""
+    """One conversion: its settings, paths and steps."""
 
     inputs: tuple[Path, ...]
     output_files: tuple[Path, ...]
@@ -151,7 +151,7 @@ class _Job:
         return self.output_files[0].with_name(self.output_files[0].name + ".work")
 
     def manifest_before(self) -> Manifest | None:
-        """Returns the manifest of the same conversion; refuses one of another."""
+        """Returns the existing manifest; raises InputError if it is of another job."""
         if not self.manifest_path.exists():
             return None
         before = Manifest.load(self.manifest_path)
@@ -161,18 +161,18 @@ class _Job:
         return before
 
     def is_intact(self, before: Manifest) -> bool:
-        """Tells whether the files are as the manifest says."""
+        """Returns whether the files are those that the manifest lists."""
         paths = self._plan(before.corpus.num_tokens).paths
         pairs = zip(before.files, paths, strict=True)
         return all(entry.is_intact(path) for entry, path in pairs)
 
     @contextlib.contextmanager
     def owned_work_dir(self) -> Iterator[None]:
-        """Makes the work directory, or takes over that of the same conversion.
+        """Creates the work directory, or takes over one of the same conversion.
 
         Raises:
-            InputError: It cannot be written, is in use, or holds finished work of
-                another conversion.
+            InputError: The directory cannot be written, is in use, or holds finished
+                work of another conversion.
         """
         try:
             for name in ("units", "files"):
@@ -204,13 +204,13 @@ class _Job:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Deletes what is not finished, of this start or one that was killed."""
+        """Deletes unfinished work of this process or of one that was killed."""
         outputs.sweep([*self.output_files, self.manifest_path])
         for unit in self.work_dir.glob("units/.*"):
             shutil.rmtree(unit)
 
     def run(self, executor: workers.Pool, before: Manifest | None) -> Manifest:
-        """Does what is not done yet of both passes."""
+        """Does the unfinished work of both passes."""
         reader = units.UnitReader(
             self.work_dir / "units", self.text, self.corpus, self.pairs.random_seed
         )
@@ -236,7 +236,7 @@ class _Job:
         )
 
     def run_exact(self) -> Manifest:
-        """Does what the original does, in one go."""
+        """Converts as the original does, in one pass."""
         tokenizer = units.load_tokenizer(self.text)
         documents = exact.read_documents(self.inputs, tokenizer)
         plan = self._plan(0)
@@ -262,7 +262,7 @@ class _Job:
         reader: units.UnitReader,
         corpus_units: Sequence[units.Unit],
     ) -> CorpusCounts:
-        """Reads the units that are not finished; returns the counts of all."""
+        """Reads the unfinished units; returns the counts of all units."""
         known = [reader.counts(unit) for unit in corpus_units]
         pending = units.with_current(
             [u for u, c in zip(corpus_units, known, strict=True) if c is None],
@@ -285,13 +285,13 @@ class _Job:
         return total
 
     def _plan(self, num_tokens: int) -> outputs.Plan:
-        # The original writes the files that are named.
+        # The original writes the named files only: one name is one file.
         num_shards = self.settings["num_shards"] or int(self.settings["exact"])
         return outputs.Plan.of(self.output_files, num_shards, num_tokens)
 
 
 def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry]:
-    """Writes the files that are not finished; returns what is known of all."""
+    """Writes the unfinished files; returns the manifest entries of all files."""
     outputs.refuse_others(writer.plan.paths)
     numbers = range(len(writer.plan.paths))
     known = {number: writer.entry(number) for number in numbers}

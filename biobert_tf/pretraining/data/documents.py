@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents as token ids, many of them in three flat arrays."""
+"""Stores many tokenized documents compactly, as token ids in three flat arrays."""
 
 import array
 import dataclasses
@@ -17,14 +17,16 @@ _SPECIAL: Final = frozenset({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TokenizedDocuments:
-    """Token ids of documents, which have sentences, which have tokens; none empty.
+    """Token ids of documents.
+
+    Every document has at least one sentence, and every sentence at least one token.
 
     Attributes:
         token_ids: uint16 or uint32 `[tokens]`; see `id_dtype`.
-        sentence_starts: int64 `[sentences + 1]`: where each sentence begins in
+        sentence_starts: int64 `[sentences + 1]`, where each sentence begins in
             `token_ids`; the last entry is the number of tokens.
-        document_starts: int64 `[documents + 1]`: number of the first sentence of
-            each document; the last entry is the number of sentences.
+        document_starts: int64 `[documents + 1]`, the number of each document's first
+            sentence; the last entry is the number of sentences.
     """
 
     token_ids: np.ndarray
@@ -50,7 +52,7 @@ class TokenizedDocuments:
     def concatenated(
         cls, parts: Sequence["TokenizedDocuments"]
     ) -> "TokenizedDocuments":
-        """Returns the documents of `parts`, at least one, in order."""
+        """Returns the documents of all `parts`, in order; needs at least one part."""
         return cls(
             np.concatenate([part.token_ids for part in parts]),
             _joined([part.sentence_starts for part in parts]),
@@ -70,7 +72,7 @@ class DocumentsBuilder:
     """Collects documents one by one, at two or four bytes a token."""
 
     def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Starts without documents; `tokenizer` cuts their sentences."""
+        """Starts without documents; `tokenizer` cuts sentences into pieces."""
         self._tokenizer = tokenizer
         self._dtype = id_dtype(tokenizer.vocab)
         self._start()
@@ -91,10 +93,10 @@ class DocumentsBuilder:
         return len(self._token_ids)
 
     def add(self, sentences: Iterable[str]) -> bool:
-        """Adds a document, without the sentences that have no pieces.
+        """Adds a document; drops its sentences that have no pieces.
 
         Returns:
-            False where nothing was left of it, and nothing was added.
+            Whether it was added: False if no sentence has pieces.
         """
         before = len(self._sentence_ends)
         for sentence in sentences:
@@ -108,7 +110,7 @@ class DocumentsBuilder:
         return True
 
     def build(self) -> TokenizedDocuments:
-        """Returns what was added since the last `build`, and starts anew."""
+        """Returns the documents added since the last `build`, and removes them here."""
         documents = TokenizedDocuments(
             np.array(self._token_ids, self._dtype),
             np.array([0, *self._sentence_ends], np.int64),
@@ -124,14 +126,14 @@ class DocumentsBuilder:
 
 
 class PieceTable(NamedTuple):
-    """What masking has to know of a vocabulary.
+    """The pieces of a vocabulary that masking treats specially.
 
     Attributes:
         cls_id: Id of `[CLS]`.
         sep_id: Id of `[SEP]`.
         mask_id: Id of `[MASK]`.
-        replacement_ids: int32 `[n]`: what a random replacement may be: no special
-            token, no `[unusedN]`, no blank line of the vocabulary.
+        replacement_ids: int32 `[n]`, the ids that may replace a piece at random: no
+            special token, no `[unusedN]`, no blank line of the vocabulary.
         is_continuation: bool `[vocabulary]`, true for pieces that begin with `##`.
     """
 
@@ -143,7 +145,7 @@ class PieceTable(NamedTuple):
 
     @classmethod
     def of(cls, vocab: Mapping[str, int]) -> "PieceTable":
-        """Returns the table of a vocabulary, a mapping of tokens to their ids.
+        """Returns the table of a vocabulary, a mapping from tokens to ids.
 
         Raises:
             InputError: The vocabulary lacks `[CLS]`, `[SEP]` or `[MASK]`, or has
@@ -175,7 +177,7 @@ class PieceTable(NamedTuple):
 
 
 def id_dtype(vocab: Mapping[str, int]) -> np.dtype:
-    """Returns uint16 where it holds every id of the vocabulary, else uint32."""
+    """Returns uint16 if it can hold every id of the vocabulary, else uint32."""
     return np.dtype(np.uint16 if max(vocab.values()) < 2**16 else np.uint32)
 
 
@@ -184,7 +186,7 @@ def tokenize(
 ) -> TokenizedDocuments:
     """Returns the token ids of documents, each given as its sentences.
 
-    A sentence without pieces is left out, a document without sentences too.
+    Sentences without pieces are dropped, and documents without sentences.
     """
     builder = DocumentsBuilder(tokenizer)
     for sentences in documents:
@@ -193,7 +195,7 @@ def tokenize(
 
 
 def _joined(starts: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the starts of things that follow each other, from those of parts."""
+    """Returns the starts array of concatenated parts from the parts' arrays."""
     lengths = [np.diff(part) for part in starts]
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
 
@@ -202,7 +204,7 @@ def _gathered(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.n
     """Returns the members of chosen groups, and where each group begins among them.
 
     Args:
-        starts: int64 `[groups + 1]`, the members of group g are
+        starts: int64 `[groups + 1]`; the members of group g are
             `starts[g], ..., starts[g + 1] - 1`.
         indices: int `[n]`, the groups to choose.
     """

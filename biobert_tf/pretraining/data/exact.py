@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""create_pretraining_data.py of dmis-lab and google-research, draw by draw.
+"""Reproduces the create_pretraining_data.py of dmis-lab and google, draw by draw.
 
-Same text, same flags, same seed: the same records in the same files. The corpus and
-all instances are in memory, as there, though as token ids. Lines are those of the
-older script, of dmis-lab; google-research/bert adds whole-word masking.
+The same text, flags and seed give the same records in the same files. The corpus and
+all instances are in memory, as in the original, but as token ids. Line numbers refer to
+the older script, dmis-lab's; google-research/bert adds whole-word masking.
 """
 
 import contextlib
@@ -37,10 +37,10 @@ class Instance(NamedTuple):
     """A masked sentence pair; the arrays are int32 and of any length.
 
     Attributes:
-        input_ids: `[CLS]`, A, `[SEP]`, B, `[SEP]`, masked.
+        input_ids: Ids of `[CLS]`, A, `[SEP]`, B, `[SEP]`, masked.
         b_start: Position where B begins.
         masked_lm_positions: Positions to predict, ascending.
-        masked_lm_ids: What stood there.
+        masked_lm_ids: The original ids at these positions.
         is_random_next: Whether B was drawn from a random document.
     """
 
@@ -54,12 +54,12 @@ class Instance(NamedTuple):
 def read_documents(
     paths: Sequence[Path], tokenizer: FullTokenizer
 ) -> TokenizedDocuments:
-    r"""Reads text files as the original does: every character reaches the tokenizer.
+    r"""Reads text files as the original does, without cleaning the text.
 
-    A line, ended by `\n` only, is a sentence; one of white space ends a document.
+    A line, which only `\n` ends, is a sentence; a blank line ends a document.
 
     Raises:
-        InputError: A file cannot be read or is not UTF-8, or no text is in any.
+        InputError: A file cannot be read or is not UTF-8, or no file has any text.
     """
     builder = DocumentsBuilder(tokenizer)
     sentences: list[str] = []
@@ -107,15 +107,15 @@ def convert(
     pairs: PairConfig,
     output_files: Sequence[Path],
 ) -> list[ShardCounts]:
-    """Writes the original's records of a corpus to files, in turn one to each.
+    """Writes the original's records of a corpus, one to each file in turn.
 
-    All files appear at the end, or none.
+    The files appear at the end, all or none.
 
     Args:
         documents: The corpus, in order.
         vocab: The vocabulary, in the order of its file.
         text: The length of a sequence.
-        pairs: How to pair and to mask.
+        pairs: How to form and mask pairs.
         output_files: TFRecord files to write.
 
     Returns:
@@ -150,7 +150,7 @@ def make_instances(
         documents: The corpus, in order.
         vocab: The vocabulary, in the order of its file.
         text: The length of a sequence.
-        pairs: How to pair and to mask.
+        pairs: How to form and mask pairs.
 
     Raises:
         InputError: The vocabulary lacks `[MASK]`, or sequences are too short.
@@ -205,7 +205,7 @@ class _Original:
                     tokens_b = self._random_next(
                         document, target_length - len(tokens_a)
                     )
-                    # The sentences that were not used are used later.
+                    # The unused sentences of the chunk are used later.
                     sentence -= len(chunk) - a_end
                 else:
                     tokens_b = list(itertools.chain(*chunk[a_end:]))
@@ -233,7 +233,7 @@ class _Original:
         return tokens
 
     def _truncate(self, tokens_a: list[int], tokens_b: list[int]) -> None:
-        """Shortens the longer, B if they are equal, until both fit (line 391)."""
+        """Shortens the longer part, B if both are equal, until both fit (line 391)."""
         while len(tokens_a) + len(tokens_b) > self.max_num_tokens:
             longer = tokens_a if len(tokens_a) > len(tokens_b) else tokens_b
             del longer[0 if self.rng.random() < 0.5 else -1]
@@ -269,7 +269,7 @@ class _Original:
         )
 
     def _candidates(self, ids: list[int], b_start: int) -> list[list[int]]:
-        """Returns the positions of each word, or of each piece alone."""
+        """Returns the positions of each word; without word masking, of each piece."""
         words: list[list[int]] = []
         for position, id_ in enumerate(ids[:-1]):
             if position in (0, b_start - 1):

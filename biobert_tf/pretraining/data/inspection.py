@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in TFRecords for pre-training: rates, lengths, and examples to read."""
+"""Inspects TFRecord files for pre-training: rates, lengths, and readable examples."""
 
 import collections
 import dataclasses
@@ -29,28 +29,29 @@ Batch = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What records of pre-training hold; shares are in [0, 1].
+    """Statistics of records for pre-training; shares are in [0, 1].
 
     `dataclasses.asdict` gives JSON values.
 
     Attributes:
-        num_files: Files looked into.
-        num_records: Records looked at.
-        feature_lengths: Values of a record by feature.
-        masking: `static`, or `dynamic` where the records hold no masks.
-        num_tokens: Pieces that are not padding.
-        padding_share: Of all positions, those that are padding.
-        random_next_share: Of the records, those whose second part is random.
-        mean_a_tokens: Mean length of the first part, `[CLS]` and `[SEP]` counted.
-        mean_b_tokens: Mean length of the second part, `[SEP]` counted.
-        length_histogram: Number of records by the most pieces that they have.
-        mask_rate: Of the pieces, those to be predicted; None if dynamic.
-        masked_share: Of these, those that `[MASK]` stands for; None without a
-            vocabulary.
-        kept_share: Of these, those that are unchanged.
-        replaced_share: Of these, those that another piece stands for.
-        unknown_rate: Of the pieces, as they were before masking, those that are
-            `[UNK]`; None without a vocabulary.
+        num_files: Number of files.
+        num_records: Number of records inspected.
+        feature_lengths: Number of values of each feature in a record, by name.
+        masking: `static`, or `dynamic` if the records hold no masks.
+        num_tokens: Number of pieces that are not padding.
+        padding_share: Share of the positions that are padding.
+        random_next_share: Share of the records whose second part is random.
+        mean_a_tokens: Mean length of the first part, with `[CLS]` and `[SEP]`.
+        mean_b_tokens: Mean length of the second part, with `[SEP]`.
+        length_histogram: Number of records per bin; the key is the bin's greatest
+            number of pieces.
+        mask_rate: Share of the pieces to predict; None with dynamic masking.
+        masked_share: Share of the pieces to predict that `[MASK]` replaces; None
+            without a vocabulary.
+        kept_share: Share of the pieces to predict that are unchanged.
+        replaced_share: Share of the pieces to predict that another piece replaces.
+        unknown_rate: Share of the pieces that were `[UNK]` before masking; None
+            without a vocabulary.
         examples: Some records as text, to be printed.
     """
 
@@ -79,18 +80,18 @@ def inspect(
     num_examples: int = 0,
     max_records: int = 0,
 ) -> Inspection:
-    """Looks at the records of TFRecord files.
+    """Returns statistics of the records of TFRecord files.
 
     Args:
         paths: The files, at least one.
-        vocab_file: Vocabulary of the records: what `[MASK]` and `[UNK]` are, and the
-            pieces of examples; without it examples show ids.
-        num_examples: Records to show.
-        max_records: Records to look at, from the first; 0: all.
+        vocab_file: Vocabulary of the records, which identifies `[MASK]` and `[UNK]`
+            and gives the pieces of examples; without it examples show ids.
+        num_examples: Number of records to show as examples.
+        max_records: Number of records to inspect, from the first; 0: all.
 
     Raises:
-        InputError: A file is missing, damaged, empty or not of pre-training, files
-            differ in their lengths, or an id is not in the vocabulary.
+        InputError: A file is missing, damaged, empty or not for pre-training, the
+            files' features differ in length, or an id is not in the vocabulary.
     """
     pieces = None if vocab_file is None else tokenization.load_vocab(vocab_file)
     lengths = _common_lengths(paths)
@@ -107,7 +108,7 @@ def inspect(
 
 
 def _common_lengths(paths: Sequence[Path]) -> dict[str, int]:
-    """Returns how many values each feature has, the same in all files."""
+    """Returns the number of values of each feature, which all files must share."""
     lengths: dict[str, int] = {}
     first = paths[0]
     for path in paths:
@@ -136,10 +137,10 @@ def _refuse_other_lengths(
 
 
 def _lengths(path: Path) -> dict[str, int]:
-    """Returns the lengths of the first record's features; none if there is none.
+    """Returns the lengths of the first record's features; empty without a record.
 
     Raises:
-        InputError: The file is missing, or its records are not of pre-training.
+        InputError: The file is missing, or its records are not for pre-training.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -167,7 +168,7 @@ def _check_names(path: Path, lengths: Mapping[str, int]) -> None:
         raise InputError.at(
             path,
             None,
-            f"not records of pre-training: they lack {', '.join(missing)}; they have "
+            f"not records for pre-training: they lack {', '.join(missing)}; they have "
             f"{', '.join(sorted(lengths)) or 'nothing'}",
         )
 
@@ -185,14 +186,14 @@ def _undamaged(dataset: Any, path: Path) -> Iterator[Any]:
         raise
     except tf.errors.InvalidArgumentError:
         raise InputError.at(
-            path, None, "its records are not all of the same features and lengths"
+            path, None, "its records differ in their features or the features' lengths"
         ) from None
 
 
 def _batches(
     paths: Sequence[Path], lengths: Mapping[str, int], max_records: int
 ) -> Iterator[tuple[Path, int, Batch]]:
-    """Yields some records at a time, with their file and the first one's number."""
+    """Yields batches of records, with their file and the first record's number."""
     import tensorflow as tf
 
     layout = {
@@ -216,7 +217,7 @@ def _batches(
 
 
 class _Counts:
-    """Sums over records, from which the rates come."""
+    """Sums over records, from which the rates are computed."""
 
     def __init__(self, max_seq_length: int, vocab: Mapping[str, int] | None) -> None:
         self.tokens = None if vocab is None else {i: t for t, i in vocab.items()}
@@ -226,7 +227,7 @@ class _Counts:
         self._sums: collections.Counter[str] = collections.Counter()
 
     def add(self, batch: Batch, path: Path) -> None:
-        """Adds some records."""
+        """Adds a batch of records of the file `path`."""
         lengths = batch["input_mask"].sum(1)
         self._lengths += np.bincount(lengths, minlength=len(self._lengths))
         self._sums["b_tokens"] += int(batch["segment_ids"].sum())
@@ -252,10 +253,10 @@ class _Counts:
             )
 
     def _add_masks(self, batch: Batch) -> np.ndarray:
-        """Counts what stands where a piece is to be predicted.
+        """Counts the masked and the kept pieces among those to predict.
 
         Returns:
-            The ids as they were before masking, int64 `[records, length]`.
+            The ids before masking, int64 `[records, length]`.
         """
         is_used = batch["masked_lm_weights"] > 0
         rows, _ = np.nonzero(is_used)
@@ -274,7 +275,7 @@ class _Counts:
     def inspection(
         self, num_files: int, lengths: dict[str, int], examples: tuple[str, ...]
     ) -> Inspection:
-        """Returns the rates over all that was added."""
+        """Returns the rates over all records that were added."""
         sums = self._sums
         num_records = int(self._lengths.sum())
         num_tokens = int(self._lengths @ np.arange(len(self._lengths)))
@@ -309,7 +310,7 @@ def _histogram(counts: np.ndarray) -> dict[int, int]:
     """Returns the number of records by the greatest length of each bin.
 
     Args:
-        counts: int64 `[max_seq_length + 1]`, records of each length.
+        counts: int64 `[max_seq_length + 1]`, the number of records of each length.
     """
     width = -(-(len(counts) - 1) // _NUM_BINS)
     ends = range(width, len(counts) - 1 + width, width)
@@ -321,7 +322,7 @@ def _histogram(counts: np.ndarray) -> dict[int, int]:
 
 
 def _shown(example: Mapping[str, np.ndarray], tokens: Mapping[int, str] | None) -> str:
-    """Returns an example to read: both parts, predicted pieces as `shown{original}`."""
+    """Returns a record as text: both parts, predicted pieces as `shown{original}`."""
     ids = example["input_ids"].tolist()
     words = [str(i) if tokens is None else tokens.get(i, f"<{i}>") for i in ids]
     if "masked_lm_ids" in example:

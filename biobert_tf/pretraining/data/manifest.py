@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of a conversion: what went in, what came out, and whether it still holds.
+"""Reads and writes the manifest of a conversion: its inputs, settings and outputs.
 
-A manifest stands beside the TFRecord files and is written last, so files without one
-are not known to be whole.
+A manifest lies beside the TFRecord files and is written last, so files without one may
+be incomplete.
 """
 
 import dataclasses
@@ -20,22 +20,22 @@ from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
-"""A manifest is named after the output that was asked for, and this."""
+"""A manifest's name is the name of the requested output file and this suffix."""
 
 _READ_BYTES: Final = 2**22
 
 Settings = dict[str, Any]
-"""All that the records depend on, by flag or by name: JSON values."""
+"""All settings that the records depend on, JSON values by name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A TFRecord file as it was written; see `shards.ShardCounts`.
+    """A TFRecord file as it was written; see `shards.ShardCounts` for the counts.
 
     Attributes:
-        file: Its name, without a directory.
-        num_bytes: Its size.
-        sha256: Hexadecimal digest of its bytes.
+        file: The file's name, without a directory.
+        num_bytes: The file's size.
+        sha256: Hexadecimal SHA-256 of the file's bytes.
     """
 
     file: str
@@ -48,12 +48,12 @@ class FileEntry:
 
     @classmethod
     def of(cls, path: Path, counts: ShardCounts, name: str = "") -> "FileEntry":
-        """Returns the entry of a file that holds what `counts` says.
+        """Returns the entry of a file.
 
         Args:
-            path: Where it is now.
-            counts: What was written to it.
-            name: What it will be called; default: as it is.
+            path: The file's present path.
+            counts: The counts of what was written to the file.
+            name: The file's final name; by default its present one.
         """
         return cls(
             file=name or path.name,
@@ -63,7 +63,7 @@ class FileEntry:
         )
 
     def is_intact(self, path: Path) -> bool:
-        """Tells whether the file at `path` is the one that was written."""
+        """Returns whether the file at `path` is the one that was written."""
         return (
             path.is_file()
             and path.stat().st_size == self.num_bytes
@@ -73,15 +73,15 @@ class FileEntry:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusCounts:
-    """What was read.
+    """Counts of what was read from a corpus.
 
     Attributes:
-        num_documents: Documents with at least one piece.
-        num_sentences: Sentences with at least one piece.
-        num_tokens: WordPieces.
-        num_duplicates: Records left out because a later version replaces them or
-            they were deleted.
-        num_skipped: Records that could not be read, by reason.
+        num_documents: Number of documents with at least one piece.
+        num_sentences: Number of sentences with at least one piece.
+        num_tokens: Number of WordPieces.
+        num_duplicates: Number of records dropped because they were deleted or
+            replaced by a later version.
+        num_skipped: Number of records that could not be read, by reason.
     """
 
     num_documents: int = 0
@@ -91,7 +91,7 @@ class CorpusCounts:
     num_skipped: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __add__(self, other: "CorpusCounts") -> "CorpusCounts":
-        """Returns the counts of both."""
+        """Returns the sums of both counts."""
         skipped = dict(self.num_skipped)
         for reason, count in other.num_skipped.items():
             skipped[reason] = skipped.get(reason, 0) + count
@@ -106,11 +106,11 @@ class CorpusCounts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All that is known of a finished conversion.
+    """The inputs, settings and outputs of a finished conversion.
 
     Attributes:
-        settings: What the records depend on; see `settings_of`.
-        corpus: What was read.
+        settings: All settings that the records depend on; see `settings_of`.
+        corpus: The counts of what was read.
         files: The TFRecord files, in order.
     """
 
@@ -119,7 +119,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
 
     def save(self, path: Path) -> None:
-        """Writes the manifest, with totals for people to read."""
+        """Writes the manifest, with totals for human readers."""
         totals = {
             name: sum(getattr(entry, name) for entry in self.files)
             for name in ("num_records", "num_random_next", "num_masked", "num_tokens")
@@ -127,7 +127,7 @@ class Manifest:
         files.write_json(path, {**dataclasses.asdict(self), "totals": totals})
 
     def summary(self) -> str:
-        """Returns what was read and written, in a few lines for people to read."""
+        """Returns a summary of what was read and written, in a few lines."""
         corpus, records = self.corpus, sum(file.num_records for file in self.files)
         skipped = sum(corpus.num_skipped.values())
         random_next = sum(file.num_random_next for file in self.files)
@@ -168,17 +168,17 @@ def settings_of(
     inputs: Sequence[Path],
     outputs: Mapping[str, Any],
 ) -> Settings:
-    """Returns all that the records depend on; the vocabulary must be given.
+    """Returns all settings that the records depend on.
 
-    An input counts as the same if its name, its size and the time of its last change
-    are: a directory may be moved, and terabytes need not be read to find out.
+    An input counts as unchanged if its name, size and time of last change are the same,
+    so directories may be moved and terabytes need not be read.
 
     Args:
-        text: Vocabulary and length.
-        pairs: How to pair and to mask.
-        corpus: How to read.
-        inputs: The files, in order.
-        outputs: How the records are spread over files.
+        text: The vocabulary, which must be given, and the length.
+        pairs: How to form and mask pairs.
+        corpus: How to read the corpus.
+        inputs: The input files, in order.
+        outputs: How the records are distributed over files.
     """
     assert text.vocab_file is not None
     stats = [(path.name, path.stat()) for path in inputs]
@@ -198,13 +198,13 @@ def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None
     """Refuses to mix two conversions in one place.
 
     Args:
-        path: Where `before` was recorded.
+        path: The file that records `before`.
         before: The settings recorded there.
         now: The settings of this conversion.
-        what: What is in the way, and to be deleted.
+        what: What the user should delete, for the error message.
 
     Raises:
-        InputError: The settings differ; names all that do.
+        InputError: The settings differ; the message names every difference.
     """
     differences = [
         _difference(name, before.get(name), now.get(name))
@@ -261,15 +261,15 @@ def sha256_of(path: Path) -> str:
 def find_manifest(tfrecords: Sequence[Path]) -> Manifest | None:
     """Returns the manifest of the conversion that wrote the first of `tfrecords`.
 
-    None if there is no manifest beside it that names it. `settings` of the manifest
-    then tells what a training on the files has to agree with.
+    Returns None if no manifest in the same folder lists the file. A training on the
+    files must agree with the manifest's `settings`.
     """
     first = tfrecords[0]
     for path in sorted(first.parent.glob(f"*{SUFFIX}")):
         try:
             manifest = Manifest.load(path)
         except InputError:
-            # Other programs write manifests too.
+            # Another program's manifest.
             continue
         if first.name in {entry.file for entry in manifest.files}:
             return manifest

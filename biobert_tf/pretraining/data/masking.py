@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentence pairs to the features of records, with or without static masking.
+"""Makes the features of records from sentence pairs, with or without static masking.
 
 Shape suffixes: B pairs, L positions of a sequence, P masked positions, W words of a
 sequence (padded to L).
@@ -31,27 +31,27 @@ def static_features(
 ) -> Features:
     """Returns the original's seven features of `pairs`, masked.
 
-    Of each pair, `masked_lm_prob` of the tokens are chosen; 80 % of these become
+    In each pair a share `masked_lm_prob` of the tokens is chosen; 80 % of these become
     `[MASK]`, 10 % stay and 10 % become another piece, drawn from
-    `pieces.replacement_ids`: unlike the original's, never a special or unused one.
+    `pieces.replacement_ids`: unlike in the original, never a special or unused one.
 
     Args:
-        documents: Where the pairs lie.
-        pairs: The pairs; memory grows with their number, so give some thousands.
-        pieces: What is special in the vocabulary.
-        max_seq_length: Tokens of a sequence, L.
+        documents: The documents that the pairs are slices of.
+        pairs: The pairs; memory grows with their number, so give a few thousand.
+        pieces: The vocabulary's special and continuation pieces.
+        max_seq_length: Number of positions of a sequence, L.
         max_predictions_per_seq: Most chosen tokens of a sequence, P.
-        masked_lm_prob: Share of the tokens, `[CLS]` and `[SEP]` counted, to choose.
-        do_whole_word_mask: Choose all pieces of a word or none. As in the original,
-            a word with more pieces than are left to choose is passed over, and
-            each piece is masked, kept or replaced by itself. Unlike there, a word
-            does not go on from the end of A to the beginning of B.
+        masked_lm_prob: Share of the tokens to choose; `[CLS]` and `[SEP]` count.
+        do_whole_word_mask: Whether to choose all pieces of a word or none. As in the
+            original, a word with more pieces than are left to choose is skipped, and
+            each piece is masked, kept or replaced independently. Unlike there, a word
+            does not extend from the end of A to the beginning of B.
         rng: Source of all draws.
 
     Returns:
-        Those of `unmasked_features`, and int32 `masked_lm_positions` and
-        `masked_lm_ids` and float32 `masked_lm_weights`, all `[pairs, P]`;
-        positions ascend, and zeros follow where there are fewer than P.
+        The features of `unmasked_features`, and int32 `masked_lm_positions` and
+        `masked_lm_ids` and float32 `masked_lm_weights`, all `[pairs, P]`. Positions
+        ascend; if there are fewer than P, zeros follow.
     """
     features = unmasked_features(
         documents, pairs, pieces, max_seq_length=max_seq_length
@@ -67,7 +67,7 @@ def static_features(
     starts_word_BL = is_text_BL
     if do_whole_word_mask:
         goes_on_BL = pieces.is_continuation[features["input_ids"]]
-        # Nothing goes on from [CLS] or [SEP].
+        # A piece after [CLS] or [SEP] always begins a word.
         goes_on_BL[:, 1:] &= is_text_BL[:, :-1]
         starts_word_BL = is_text_BL & ~goes_on_BL
     is_chosen_BL = _chosen(is_text_BL, starts_word_BL, num_wanted_B, rng)
@@ -86,10 +86,10 @@ def unmasked_features(
     """Returns the features of `pairs` that do not depend on masking.
 
     Args:
-        documents: Where the pairs lie.
+        documents: The documents that the pairs are slices of.
         pairs: The pairs; memory grows with their number.
-        pieces: For the ids of `[CLS]` and `[SEP]`.
-        max_seq_length: Tokens of a sequence, L; no pair may be longer.
+        pieces: The ids of `[CLS]` and `[SEP]`.
+        max_seq_length: Number of positions of a sequence, L; no pair may be longer.
 
     Returns:
         int32 `input_ids`, `input_mask` and `segment_ids`, `[pairs, max_seq_length]`,
@@ -103,7 +103,7 @@ def unmasked_features(
     segment_ids_BL = input_mask_BL & (position_L >= b_positions_B[:, None])
 
     is_text_BL = _is_text(pairs, max_seq_length)
-    # Where the token at position 0 would be, were A or B to reach so far.
+    # Index in `token_ids` of position 0, if A or B reached that far.
     origins_BL = np.where(
         segment_ids_BL,
         (pairs.b_starts - b_positions_B)[:, None],
@@ -151,13 +151,14 @@ def _chosen(
     """Chooses words in random order until enough tokens are chosen.
 
     Args:
-        is_text_BL: Which positions hold a token of A or B.
-        starts_word_BL: Which of them begin a word; a word goes on until the next.
-        num_wanted_B: Tokens to choose; a word with more than are left is passed over.
+        is_text_BL: The positions that hold a token of A or B.
+        starts_word_BL: The positions that begin a word; a word extends to the next.
+        num_wanted_B: Number of tokens to choose; a word with more than are left is
+            skipped.
         rng: Source of the order.
 
     Returns:
-        Which tokens are chosen, bool `[batch, positions]`.
+        The chosen positions, bool `[batch, positions]`.
     """
     num_rows, num_positions = is_text_BL.shape
     word_BL = np.maximum(starts_word_BL.cumsum(1) - 1, 0)
@@ -165,7 +166,7 @@ def _chosen(
     sizes_BW = np.bincount(flat_words, minlength=num_rows * num_positions).reshape(
         num_rows, num_positions
     )
-    # The padding of the words has size 0: taking it takes nothing.
+    # Columns beyond the last word have size 0; taking them chooses nothing.
     order_BW = rng.random((num_rows, num_positions)).argsort(1)
     sizes_WB = np.take_along_axis(sizes_BW, order_BW, 1).T
     is_taken_WB = np.zeros(sizes_WB.shape, np.bool_)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second pass of a conversion: documents on disk to TFRecord files.
+"""The second pass of a conversion: writes TFRecord files from spooled documents.
 
-A file holds the documents of a range of keys. It is made in portions, narrower ranges
-of at most some millions of tokens, so that memory does not depend on its size. The
-documents of as many of the following portions as fit are read along with each: random
-next sentences come from all of them. Where all fit, that is the whole corpus.
+A file holds the documents of a range of keys. It is written in portions, narrower
+ranges of at most a few million tokens, so that memory does not depend on the size of
+the file. Each portion is read together with its bank: the documents of as many of the
+following portions as fit. Random next sentences come from the portion and its bank,
+which together are the whole corpus if that fits.
 """
 
 import dataclasses
@@ -23,26 +24,27 @@ from biobert_tf.pretraining.data.manifest import FileEntry
 from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.pretraining.data.units import load_tokenizer
 
-# Files of a small corpus are small, so that several workers end at about the same
-# time; those of a large one are some hundred MB at the default dupe factor.
+# Files of a small corpus are small, so that several workers finish at about the same
+# time; those of a large corpus have a few hundred MB at the default dupe factor.
 _FILES_PER_CORPUS: Final = 16
 _MIN_TOKENS_PER_FILE: Final = 2**17
 _MAX_TOKENS_PER_PORTION: Final = 2**21
 _MAX_BANK_TOKENS: Final = 2**23
 
 _NUMBER: Final = re.compile(r"-\d{5}-of-\d{5}(?=(\.[^.]*)?$)")
-# What files.replacing calls a file that is not finished.
+# The name that `files.replacing` gives an unfinished file.
 _TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How the documents are spread over the TFRecord files.
+    """How the documents are distributed over the TFRecord files.
 
     Attributes:
         paths: The files.
-        portions_per_file: Portions in which each is made.
-        num_bank_portions: Portions that are read along with each, cyclically.
+        portions_per_file: Number of portions of a file.
+        num_bank_portions: Number of portions in the bank of each portion: those that
+            follow it, and after the last the first.
     """
 
     paths: tuple[Path, ...]
@@ -57,9 +59,9 @@ class Plan:
 
         Args:
             output_files: All files, or one name to number.
-            num_shards: How many files to make of one name; 0: by the size of the
-                corpus.
-            num_tokens: The size of the corpus.
+            num_shards: Number of files to make of one name; 0 chooses it by the size
+                of the corpus.
+            num_tokens: Number of tokens of the corpus.
         """
         if len(output_files) == 1:
             paths = numbered(output_files[0], num_shards or _num_files(num_tokens))
@@ -73,7 +75,7 @@ class Plan:
 
     @property
     def num_portions(self) -> int:
-        """Portions of all files."""
+        """Number of portions of all files."""
         return len(self.paths) * self.portions_per_file
 
 
@@ -97,14 +99,14 @@ def numbered(output_file: Path, num_files: int) -> tuple[Path, ...]:
 
 
 def _stem(name: str) -> str:
-    """Returns the name of a file without its number."""
+    """Returns a file's name without the `-00000-of-00012`."""
     return _NUMBER.sub("", name)
 
 
 def sweep(output_files: Sequence[Path]) -> None:
-    """Deletes what a kill has left unfinished of files of these names, or numbered.
+    """Deletes unfinished files with these names, or these names and a number.
 
-    Folders that are not there yet hold nothing.
+    A killed process leaves such files. Folders need not exist.
     """
     ours = {path.name for path in output_files}
     for folder in {path.parent for path in output_files}:
@@ -118,8 +120,8 @@ def refuse_others(paths: Sequence[Path]) -> None:
     """Refuses to add files to those of an earlier conversion.
 
     Raises:
-        InputError: There is a file that is numbered as `paths` are and not one of
-            them: a training told to read `name-*` would read it too.
+        InputError: There is a file that is numbered as `paths` are but is not one of
+            them: a training that reads `name-*` would read it too.
     """
     ours = {path.name for path in paths}
     stems = {_stem(name) for name in ours}
@@ -127,20 +129,20 @@ def refuse_others(paths: Sequence[Path]) -> None:
         for path in folder.glob("*"):
             if _stem(path.name) in stems and path.name not in ours:
                 raise InputError.at(
-                    path, None, "is of an earlier conversion; delete it"
+                    path, None, "belongs to an earlier conversion; delete it"
                 )
 
 
 @dataclasses.dataclass(frozen=True)
 class FileWriter:
-    """Writes TFRecord files; small enough to be sent to a worker with each of them.
+    """Writes TFRecord files; small, as it is sent to a worker with each file.
 
     Attributes:
-        directory: Gets a JSON file for each finished TFRecord file.
-        parts: The spool.
-        plan: What goes where.
-        text: Vocabulary and length.
-        pairs: How to pair and to mask.
+        directory: The directory for a JSON note about each finished TFRecord file.
+        parts: The parts of the spool.
+        plan: How documents are distributed over files.
+        text: The vocabulary and the length.
+        pairs: How to form and mask pairs.
     """
 
     directory: Path
@@ -150,7 +152,7 @@ class FileWriter:
     pairs: PairConfig
 
     def entry(self, number: int) -> FileEntry | None:
-        """Returns what is known of a finished file; None if it is not intact."""
+        """Returns the manifest entry of a finished file; None if it is not intact."""
         path = self._note(number)
         if not path.is_file():
             return None
@@ -161,7 +163,7 @@ class FileWriter:
         """Writes a file, all or nothing.
 
         Raises:
-            InputError: The spool cannot be read or the file not be written.
+            InputError: The spool cannot be read, or the file cannot be written.
         """
         path = self.plan.paths[number]
         try:
@@ -176,7 +178,7 @@ class FileWriter:
         return entry
 
     def note(self, number: int, entry: FileEntry) -> None:
-        """Remembers that a file is finished."""
+        """Records that a file is finished."""
         files.write_json(self._note(number), dataclasses.asdict(entry))
 
     def _write_portions(self, number: int, stream: BinaryIO) -> shards.ShardCounts:
@@ -215,10 +217,11 @@ class FileWriter:
 
 @functools.lru_cache(maxsize=1)
 def load_pieces(text: TextConfig) -> PieceTable:
-    """Returns what masking needs of the vocabulary, which a worker loads once.
+    """Returns what masking needs of the vocabulary; each worker loads it once.
 
     Raises:
-        InputError: The vocabulary cannot be used, or is of the other case.
+        InputError: The vocabulary cannot be used, or its case is not the one of
+            `text.do_lower_case`.
     """
     vocab = load_tokenizer(text).vocab
     try:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents to sentence pairs: each pair is two slices of the token ids.
+"""Cuts documents into sentence pairs; each pair is two slices of the token ids.
 
 The pairs are those of create_instances_from_document
-(create_pretraining_data.py:219-331 of dmis-lab/biobert) in distribution, not draw by
-draw. Documents are cut in lock-step: one step of `make_pairs` gives the next pair of
-every document that is not used up, in every pass over it. A stretch of sentences that
-becomes a pair is called a chunk, as there.
+(create_pretraining_data.py:219-331) in distribution, not draw by draw. Documents are
+cut in lock-step: one step of `make_pairs` gives the next pair of every document
+that is not used up, in every pass over it. As in the original, a run of sentences
+that becomes a pair is called a chunk.
 """
 
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ _NUM_SPECIAL: Final = 3
 
 
 class Pairs(NamedTuple):
-    """Sentence pairs; all fields are `[pairs]`.
+    """Sentence pairs of a first part A and a second part B; all fields are `[pairs]`.
 
     Attributes:
         a_starts: int64, where A begins in the token ids.
@@ -42,7 +42,7 @@ class Pairs(NamedTuple):
         return len(self.is_random_next)
 
     def take(self, chosen: slice | np.ndarray) -> "Pairs":
-        """Returns some of the pairs, chosen as elements of an array are."""
+        """Returns some of the pairs; `chosen` indexes them like an array."""
         return Pairs(*(field[chosen] for field in self))
 
 
@@ -50,9 +50,9 @@ class _Cuts(NamedTuple):
     """Documents that are being cut; all fields are int64 `[documents]`."""
 
     documents: np.ndarray
-    positions: np.ndarray  # the first sentence that is not used yet
-    ends: np.ndarray  # the last sentence of the document, exclusive
-    targets: np.ndarray  # tokens that a chunk should reach
+    positions: np.ndarray  # the first unused sentence
+    ends: np.ndarray  # the end of the document's sentences, exclusive
+    targets: np.ndarray  # the number of tokens that a chunk should reach
 
     def take(self, chosen: np.ndarray) -> "_Cuts":
         return _Cuts(*(field[chosen] for field in self))
@@ -69,20 +69,20 @@ def make_pairs(
 ) -> Pairs:
     """Cuts documents into sentence pairs.
 
-    B follows A in half of the cases; else it begins at any sentence of any other
-    document. Where there is only one document, it is taken from that, as the
-    original does.
+    In half of the cases B follows A; otherwise B begins at a random sentence of a
+    random other document. If there is only one document, B is drawn from that, as in
+    the original.
 
     Args:
-        documents: Documents to cut, and documents only to draw B from.
-        num_own: How many to cut: the first ones.
-        max_seq_length: Tokens of the longest pair with `[CLS]` and twice `[SEP]`.
+        documents: The documents to cut, then documents only to draw B from.
+        num_own: Number of documents to cut, the first ones.
+        max_seq_length: Most tokens of a pair, with `[CLS]` and two `[SEP]`.
         short_seq_prob: Share of documents cut into pairs of a random, shorter length.
-        dupe_factor: Passes over the documents, each cut anew.
+        dupe_factor: Number of passes over the documents; each cuts them anew.
         rng: Source of all draws.
 
     Returns:
-        The pairs in the order of the steps: shuffle them.
+        The pairs in the order of the steps; the caller must shuffle them.
 
     Raises:
         InputError: `max_seq_length` leaves no room for two tokens.
@@ -104,10 +104,10 @@ def make_pairs(
 
 
 def max_num_tokens(max_seq_length: int) -> int:
-    """Returns how many tokens A and B may have together.
+    """Returns the most tokens that A and B may have together.
 
     Raises:
-        InputError: Fewer than two.
+        InputError: There is no room for two.
     """
     if max_seq_length < _NUM_SPECIAL + 2:
         raise InputError(f"--max_seq_length={max_seq_length}: must be at least 5")
@@ -122,7 +122,7 @@ def shuffled(pairs: Pairs, rng: np.random.Generator) -> Pairs:
 def _next_pairs(
     documents: TokenizedDocuments, cuts: _Cuts, rng: np.random.Generator
 ) -> tuple[Pairs, np.ndarray]:
-    """Returns the next pair of each document, and where to go on after it."""
+    """Returns each document's next pair, and the sentence where its next one begins."""
     offsets = documents.sentence_starts
     ends = _reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
     num_sentences = ends - cuts.positions
@@ -144,7 +144,7 @@ def _next_pairs(
         offsets[b_ends],
         is_random_next,
     )
-    # The sentences of a chunk that were not used as B are used later.
+    # Sentences of a chunk that are not used as B are used later.
     return pairs, np.where(is_random_next, a_ends, ends)
 
 
@@ -154,16 +154,17 @@ def _random_sentences(
     num_tokens: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws stretches of sentences from documents other than `unwanted`.
+    """Draws runs of sentences from documents other than `unwanted`.
 
     Args:
         documents: Documents to draw from.
         unwanted: int64 `[n]`, one document for each draw.
-        num_tokens: int64 `[n]`, tokens wanted; less where the document ends before.
+        num_tokens: int64 `[n]`, the number of tokens wanted; a run has fewer if its
+            document ends earlier.
         rng: Source of the draws.
 
     Returns:
-        First sentence and end (exclusive) of each stretch, int64 `[n]`.
+        First sentence and end (exclusive) of each run, int64 `[n]`.
     """
     if documents.num_documents == 1:
         chosen = unwanted
@@ -180,10 +181,10 @@ def _random_sentences(
 def _reaching(
     offsets: np.ndarray, firsts: np.ndarray, num_tokens: np.ndarray, ends: np.ndarray
 ) -> np.ndarray:
-    """Returns the ends of the shortest stretches that have enough tokens.
+    """Returns the ends of the shortest runs of sentences that have enough tokens.
 
-    A stretch has one sentence at least, also where no token is wanted, and does
-    not go beyond `ends`.
+    A run has at least one sentence, even if no token is wanted, and does not extend
+    beyond `ends`.
     """
     wanted = offsets[firsts] + np.maximum(num_tokens, 1)
     return np.minimum(np.searchsorted(offsets, wanted), ends)
@@ -198,7 +199,7 @@ def _truncated(pairs: Pairs, room: int, rng: np.random.Generator) -> Pairs:
     a_lengths = pairs.a_ends - pairs.a_starts
     b_lengths = pairs.b_ends - pairs.b_starts
     excess = np.maximum(a_lengths + b_lengths - room, 0)
-    # First the longer one loses what it has more, then both in turn, B first.
+    # First the longer part loses its surplus, then both lose in turn, B first.
     levelling = np.minimum(excess, np.abs(a_lengths - b_lengths))
     in_turn = excess - levelling
     is_a_longer = a_lengths > b_lengths
@@ -212,6 +213,6 @@ def _truncated(pairs: Pairs, room: int, rng: np.random.Generator) -> Pairs:
 def _cropped(
     starts: np.ndarray, ends: np.ndarray, losses: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Takes tokens from slices, each from the front or the back by chance."""
+    """Removes tokens from slices, each from the front or the back at random."""
     from_front = rng.binomial(losses, 0.5)
     return starts + from_front, ends - (losses - from_front)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which engine converts a corpus: processes of this machine, or a Beam runner."""
+"""Converts a corpus with the chosen engine: local processes, or a Beam runner."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,23 +19,23 @@ def convert(
     corpus: CorpusConfig,
     settings: ConversionConfig,
 ) -> Manifest:
-    """Writes the masked sentence pairs of a corpus where `--runner` says.
+    """Writes the masked sentence pairs of a corpus with the engine of `--runner`.
 
     Args:
         input_patterns: Comma-separated globs of corpus files.
         output_files: The TFRecord files, or one name for all; URLs for some runners.
-        text: Vocabulary, which must be given, case and length.
-        pairs: How to pair and to mask.
-        corpus: How to read.
-        settings: The engine, number of files and of workers.
+        text: The vocabulary, which must be given, the case, and the length.
+        pairs: How to form and mask pairs.
+        corpus: How to read the corpus.
+        settings: The engine, and the numbers of files and of workers.
 
     Raises:
-        InputError: As `conversion.convert` and `beam_pipeline.convert`.
+        InputError: See `conversion.convert` and `beam_pipeline.convert`.
     """
     if settings.runner == "local":
         paths = [Path(name).expanduser() for name in output_files]
         return conversion.convert(input_patterns, paths, text, pairs, corpus, settings)
-    # Imports Apache Beam, which not everybody has.
+    # Imported here, as it needs Apache Beam, which is optional.
     from biobert_tf.pretraining.data import beam_pipeline
 
     return beam_pipeline.convert(

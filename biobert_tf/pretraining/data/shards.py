@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents of a shard to its records, the same whoever runs it.
+"""Makes the records of a shard from its documents, identically wherever it runs.
 
-All randomness comes from the seed and the number of the shard, so that a shard is
-the same bytes on one process, on several, and on a cluster.
+All randomness comes from the seed and the number of the shard, so a shard has the same
+bytes whether one process, several, or a cluster writes it.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ _PAIRS_PER_BATCH: Final = 2048
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardCounts:
-    """What is in a shard.
+    """Counts of the contents of a shard.
 
     Attributes:
-        num_records: Records, one per sentence pair.
-        num_random_next: Records whose second part is of another document.
-        num_masked: Pieces to predict; none where masking is dynamic.
-        num_tokens: Pieces that are not padding.
+        num_records: Number of records, one per sentence pair.
+        num_random_next: Number of records whose second part is of another document.
+        num_masked: Number of pieces to predict; 0 with dynamic masking.
+        num_tokens: Number of pieces that are not padding.
     """
 
     num_records: int = 0
@@ -39,13 +39,13 @@ class ShardCounts:
     num_tokens: int = 0
 
     def __add__(self, other: "ShardCounts") -> "ShardCounts":
-        """Returns the counts of both."""
+        """Returns the sums of both counts."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return ShardCounts(**{name: mine[name] + theirs[name] for name in mine})
 
 
 def check(text: TextConfig, pairs: PairConfig) -> None:
-    """Refuses lengths that no record can have.
+    """Checks the lengths of a record.
 
     Raises:
         InputError: Two pieces do not fit into `max_seq_length`, or more predictions
@@ -95,13 +95,13 @@ def records(
     """Yields the records of a shard, in random order, in batches.
 
     Args:
-        documents: The documents of the shard, then others: random next sentences
-            come from both.
-        num_own: How many documents of the shard there are.
-        shard: Its number: with the seed, what all draws depend on.
+        documents: The documents of the shard, then others; random next sentences come
+            from both.
+        num_own: Number of documents of the shard.
+        shard: Number of the shard; all draws depend on it and the seed.
         text: The length of a sequence.
-        pairs: How to pair and to mask.
-        pieces: What is special in the vocabulary.
+        pairs: How to form and mask pairs.
+        pieces: The vocabulary's special and continuation pieces.
 
     Yields:
         Serialized `tf.train.Example`s, and their counts.
@@ -118,7 +118,7 @@ def records(
             num_own,
             max_seq_length=text.max_seq_length,
             short_seq_prob=pairs.short_seq_prob,
-            # One epoch is stored; every epoch of the training masks it anew.
+            # One pass is stored; every epoch of the training masks it anew.
             dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
             rng=cutting,
         ),

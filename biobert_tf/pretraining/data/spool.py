@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Token ids on disk between the two passes of a conversion.
+"""Stores token ids on disk between the two passes of a conversion.
 
-A part is a directory of four arrays: documents sorted by their keys. A key is a
-hash of 62 bits, so documents in the order of their keys are shuffled, and any range of
-keys is a random sample of the corpus that can be read without reading the rest. What
-is read depends on the keys alone: not on how the documents were spread over parts.
+A part is a directory of four arrays: documents sorted by their keys. A key is a hash of
+62 bits, so documents in the order of their keys are shuffled, and any range of keys is
+a random sample of the corpus that can be read without reading the rest. What is read
+depends on the keys alone, not on how documents were distributed over parts.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ _TOKENS_PER_PART: Final = 2**22
 
 
 def key_of(seed: int, file_number: int, document_id: str) -> int:
-    """Returns the key of a document: a hash of where it comes from.
+    """Returns the key of a document: a hash of the document's origin.
 
     Args:
-        seed: Another seed shuffles the documents otherwise.
+        seed: Random seed; another seed gives another order of documents.
         file_number: Number of the file among the inputs of the conversion.
-        document_id: What tells the documents of the file apart.
+        document_id: Identifier of the document, unique in its file.
     """
     origin = f"{seed} {file_number} {document_id}".encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(origin, digest_size=8).digest()
@@ -44,7 +44,7 @@ class _Keyed(NamedTuple):
 class SpoolWriter:
     """Writes documents to the parts of one directory.
 
-    Memory stays flat: what has been collected is written whenever it is a part full.
+    Memory stays constant: collected documents are written whenever they fill a part.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class SpoolWriter:
         """Starts without documents.
 
         Args:
-            directory: Exists; gets a directory per part.
-            tokenizer: Cuts the sentences.
-            tokens_per_part: Tokens after which a part is full.
+            directory: An existing directory, in which each part is a directory.
+            tokenizer: The tokenizer that cuts sentences into pieces.
+            tokens_per_part: Number of tokens after which a part is full.
         """
         self._directory = directory
         self._builder = DocumentsBuilder(tokenizer)
@@ -70,14 +70,14 @@ class SpoolWriter:
         self.num_tokens = 0
 
     def add(self, key: int, sentences: Iterable[str]) -> None:
-        """Adds a document, unless its sentences have no pieces."""
+        """Adds a document; drops it if its sentences have no pieces."""
         if self._builder.add(sentences):
             self._keys.append(key)
         if self._builder.num_tokens >= self._tokens_per_part:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what is still in memory."""
+        """Writes the documents that are still in memory."""
         if not self._keys:
             return
         keys = np.array(self._keys, np.int64)
@@ -85,7 +85,7 @@ class SpoolWriter:
         self.num_documents += documents.num_documents
         self.num_sentences += documents.num_sentences
         self.num_tokens += documents.num_tokens
-        # Stable: documents of one key, should there be any, keep their order.
+        # Stable: documents that share a key keep their order.
         order = np.argsort(keys, kind="stable")
         save(
             self._directory / f"part-{self._num_parts:05d}",
@@ -100,9 +100,9 @@ def save(part: Path, keys: np.ndarray, documents: TokenizedDocuments) -> None:
     """Writes documents and their keys as a new part, which `read` reads.
 
     Args:
-        part: Directory to make.
+        part: The directory to create.
         keys: int64 `[documents]`, ascending.
-        documents: In the order of their keys.
+        documents: The documents, in the order of their keys.
     """
     part.mkdir()
     np.save(part / "keys.npy", keys)
@@ -119,21 +119,22 @@ def find_parts(directory: Path) -> list[Path]:
 def read(
     parts: Sequence[Path], ranges: Sequence[tuple[int, int]]
 ) -> list[TokenizedDocuments]:
-    """Returns the documents of some ranges of keys, each in order of their keys.
+    """Returns the documents of some ranges of keys.
 
     Args:
-        parts: At least one; of documents with one key the earlier part's is first.
-        ranges: The least key and the first beyond, in `[0, NUM_KEYS]`.
+        parts: At least one part. Documents that share a key are in the order of their
+            parts.
+        ranges: First key and end (exclusive) of each range, in `[0, NUM_KEYS]`.
 
     Returns:
-        For each range its documents.
+        The documents of each range, in the order of their keys.
     """
     found = [_read_part(part, ranges) for part in parts]
     return [_in_order(same_range) for same_range in zip(*found, strict=True)]
 
 
 def _read_part(part: Path, ranges: Sequence[tuple[int, int]]) -> list[_Keyed]:
-    # Mapped, not read: a range is a small share of a part.
+    # Memory-mapped, not read: a range is a small share of a part.
     keys, document_starts, sentence_starts, token_ids = (
         np.load(part / f"{name}.npy", mmap_mode="r")
         for name in ("keys", "document_starts", "sentence_starts", "token_ids")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays of features to the records of a TFRecord file, many at once in NumPy.
+"""Serializes arrays of features as records of a TFRecord file, many at once in NumPy.
 
-A record has the bytes of `tf.train.Example.SerializeToString(deterministic=True)`:
-protocol buffers' wire format, features sorted by name. A field of that format is one
-byte for its number and type, the number of bytes that follow, and these bytes.
+A record has the bytes of `tf.train.Example.SerializeToString(deterministic=True)`: the
+wire format of protocol buffers, with features sorted by name. A field of that format is
+one byte for its number and type, the number of bytes that follow, and these bytes.
 """
 
 import itertools
@@ -37,9 +37,9 @@ def serialize(features: Mapping[str, np.ndarray]) -> list[bytes]:
     """Returns one serialized `tf.train.Example` for each row of the features.
 
     Args:
-        features: Arrays `[rows, length]` by name; integers, none negative, become
-            an `int64_list`, float32 becomes a `float_list`. Some thousands of rows
-            at a time are fastest and keep memory small.
+        features: Arrays `[rows, length]` by name. Integers, which must not be
+            negative, become an `int64_list`; float32 becomes a `float_list`. A few
+            thousand rows at a time are fastest and keep memory small.
 
     Raises:
         ValueError: An integer is negative.
@@ -56,7 +56,7 @@ def serialize(features: Mapping[str, np.ndarray]) -> list[bytes]:
 
 
 def frame(record: bytes) -> bytes:
-    """Returns `record` as it stands in a TFRecord file, with length and checksums."""
+    """Returns `record` with length and checksums, as a TFRecord file stores it."""
     length = struct.pack("<Q", len(record))
     return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
@@ -74,14 +74,14 @@ def _masked_crc(data: bytes) -> bytes:
 
 
 def _entry(name: bytes, values: np.ndarray) -> _Grid:
-    """Returns the map entry of a feature, for each row of `values`."""
+    """Returns the map entry of a feature for each row of `values`."""
     if values.dtype.kind in "iu":
         tag, packed = _FEATURE_INT64_LIST, _varints(values)
     elif values.dtype == np.float32:
         tag, packed = _FEATURE_FLOAT_LIST, _floats(values)
     else:
         raise TypeError(f"{name.decode()}: {values.dtype} is neither int nor float32")
-    # An empty list has no field of values, not an empty one.
+    # Without values the field is omitted, not empty.
     content = _field(_LIST_VALUES, packed) if values.shape[1] else packed
     feature = _field(tag, content)
     key = _field(_ENTRY_KEY, _repeated(name, len(values)))
@@ -89,7 +89,7 @@ def _entry(name: bytes, values: np.ndarray) -> _Grid:
 
 
 def _field(tag: int, content: _Grid) -> _Grid:
-    """Returns `content` with the tag of a field and its length before it."""
+    """Returns `content` preceded by the field's tag and length."""
     num_rows = len(content.cells)
     lengths = content.is_used.sum(1, keepdims=True)
     return _side_by_side(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first pass of a conversion: units of the input to documents on disk.
+"""The first pass of a conversion: reads units of the input, spools their documents.
 
-A unit is a file, or a block of an uncompressed text file, which begins and ends at
-the border of a document. How a corpus is cut into units leaves no trace in what is
-read from the spool.
+A unit is a file, or a block of an uncompressed text file that begins and ends at
+the border of a document. What is later read from the spool does not depend on how the
+corpus was cut into units.
 """
 
 import collections
@@ -25,11 +25,11 @@ from biobert_tf.pretraining.data import spool
 from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.text import tokenization
 
-# Small corpora are cut finely enough for several workers to end at about the same
-# time; units of large ones fill whole parts of the spool.
+# Small corpora are cut finely, so that several workers finish at about the same time;
+# units of large corpora fill whole parts of the spool.
 _UNITS_PER_CORPUS: Final = 32
 _MAX_UNIT_BYTES: Final = 2**24
-# Text files are cut at the same borders however many blocks make a unit.
+# Text files are cut at the same borders, however many blocks form a unit.
 _BLOCK_BYTES: Final = 2**18
 
 _COUNTS: Final = "counts.json"
@@ -38,14 +38,14 @@ _MAX_SKIPS_SHOWN: Final = 5
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """A part of the input that one worker reads at a time.
+    """A piece of the input that one worker reads at a time.
 
     Attributes:
-        number: Its place among the units.
-        file_number: The place of the file among the inputs.
+        number: Number of the unit.
+        file_number: Number of the file among the inputs.
         path: The file.
         block: First byte and end (exclusive) of a text block; None: the whole file.
-        num_bytes: Bytes of the file to read.
+        num_bytes: Number of bytes to read.
         current: Which records of an XML file are live; None: all of them.
     """
 
@@ -62,7 +62,8 @@ def find_units(paths: Sequence[Path], unit_bytes: int = 0) -> list[Unit]:
 
     Args:
         paths: The files.
-        unit_bytes: Size of a unit of text to aim at; 0: by the size of the corpus.
+        unit_bytes: Target size of a unit of text; 0 chooses it by the size of the
+            corpus.
     """
     sizes = [path.stat().st_size for path in paths]
     wanted = unit_bytes or min(sum(sizes) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
@@ -79,10 +80,10 @@ def _is_splittable(path: Path) -> bool:
 
 
 def _blocks(path: Path, wanted: int) -> Iterator[tuple[int, int]]:
-    """Yields byte ranges of a text file, of about `wanted` bytes.
+    """Yields byte ranges of a text file, of about `wanted` bytes each.
 
-    The first one is always the same: there documents are identified by their lines,
-    behind it by their first bytes.
+    The first range does not depend on `wanted`, because documents in it are identified
+    by their line numbers and later documents by their byte offsets.
     """
     first, *others = plain.blocks(path, _BLOCK_BYTES) or [(0, 0)]
     yield first
@@ -99,21 +100,21 @@ def with_current(
     config: CorpusConfig,
     mapper: reading.Map,
 ) -> list[Unit]:
-    """Returns units that know which of their records later ones replace.
+    """Returns units that know which of their records are replaced by later ones.
 
     Args:
         units: Some units of the corpus.
         paths: All files of the corpus.
-        config: How to read them.
-        mapper: `map`, or that of a process pool.
+        config: How to read the files.
+        mapper: `map`, or the `map` of a process pool.
 
     Raises:
-        InputError: A file is damaged and the reading strict.
+        InputError: A file is damaged, and `config` asks for strict reading.
     """
     if all(reading.is_text(unit.path) for unit in units):
         return [*units]
     is_live = reading.find_current(paths, config, mapper).is_live
-    # Only what the unit needs: all of PubMed's would be sent to a worker each time.
+    # Only the unit's own file: all of PubMed's would be sent with every unit.
     return [
         unit
         if reading.is_text(unit.path)
@@ -126,11 +127,11 @@ def with_current(
 
 @dataclasses.dataclass(frozen=True)
 class UnitResult:
-    """What reading a unit gave.
+    """The result of reading a unit.
 
     Attributes:
-        counts: What is in the spool, and what is not.
-        skips: The first of the records that were skipped, for the log.
+        counts: The counts of what was spooled and skipped.
+        skips: Messages about the first few skipped records, for the log.
     """
 
     counts: CorpusCounts
@@ -139,13 +140,13 @@ class UnitResult:
 
 @dataclasses.dataclass(frozen=True)
 class UnitReader:
-    """Reads units; small enough to be sent to a worker with each of them.
+    """Reads units; small, as it is sent to a worker with each unit.
 
     Attributes:
-        directory: Where every unit gets a directory, once it is whole.
+        directory: The directory that holds a directory per finished unit.
         text: How text becomes WordPieces.
         corpus: How files are read.
-        seed: Shuffles the documents.
+        seed: Random seed of the documents' order.
     """
 
     directory: Path
@@ -158,19 +159,19 @@ class UnitReader:
         return self.directory / f"{unit.number:05d}"
 
     def counts(self, unit: Unit) -> CorpusCounts | None:
-        """Returns what a finished unit holds; None if it is not finished."""
+        """Returns the counts of a finished unit; None if it is not finished."""
         path = self.place(unit) / _COUNTS
         return CorpusCounts(**files.read_json(path)) if path.is_file() else None
 
     def parts(self, units: Sequence[Unit]) -> list[Path]:
-        """Returns the parts of the spool, in the order of the finished units."""
+        """Returns the parts of the spool of finished units, in the units' order."""
         return [part for u in units for part in spool.find_parts(self.place(u))]
 
     def read(self, unit: Unit) -> UnitResult:
         """Spools the documents of a unit: all or nothing.
 
         Raises:
-            InputError: The file cannot be read, or the spool not be written.
+            InputError: The file cannot be read, or the spool cannot be written.
         """
         temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix="."))
         try:
@@ -193,7 +194,7 @@ class UnitReader:
         for document in reading.documents(
             unit.path, options, skipped.append, duplicates.append, unit.block
         ):
-            # Without the directory, so that a corpus may be moved.
+            # Without the directory, so that the keys stay if the corpus is moved.
             name = document.id.removeprefix(f"{unit.path}:")
             key = spool.key_of(self.seed, unit.file_number, name)
             writer.add(key, sentences(document))
@@ -212,10 +213,11 @@ class UnitReader:
 
 @functools.lru_cache(maxsize=1)
 def load_tokenizer(text: TextConfig) -> tokenization.FullTokenizer:
-    """Returns the tokenizer, which a worker loads once.
+    """Returns the tokenizer; each worker loads it once.
 
     Raises:
-        InputError: The vocabulary cannot be used, or is of the other case.
+        InputError: The vocabulary cannot be used, or its case is not the one of
+            `text.do_lower_case`.
     """
     assert text.vocab_file is not None
     tokenizer = tokenization.FullTokenizer(text.vocab_file, text.do_lower_case)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that share the work of a conversion and end together."""
+"""Runs the tasks of a conversion in worker processes that end with it."""
 
 import concurrent.futures
 import contextlib
@@ -26,22 +26,22 @@ Pool = concurrent.futures.ProcessPoolExecutor
 
 @contextlib.contextmanager
 def pool(num_workers: int) -> Iterator[Pool]:
-    """Gives processes to work with; they end with the block, however it ends.
+    """Provides worker processes; they end with the block, however it ends.
 
-    They also end when this process is killed: none goes on writing files that a
-    conversion started anew writes too.
+    They also end when this process is killed, so none keeps writing files that a
+    restarted conversion writes too.
 
     Args:
         num_workers: Number of processes; 0 means one per processor.
 
     Raises:
-        InputError: A process was killed, most likely for want of memory.
+        InputError: A process was killed, most likely because memory ran out.
     """
-    # A fresh interpreter: a fork would inherit the threads and the memory of
-    # TensorFlow where the parent has loaded it.
+    # Start fresh interpreters: a fork would inherit the threads and the memory of
+    # TensorFlow if the parent has loaded it.
     context = multiprocessing.get_context("spawn")
-    # Only this process holds `parent`; when it is closed, by us or by our death, the
-    # workers read the end of the pipe.
+    # Only this process holds `parent`. When it is closed, by us or because we die, the
+    # workers see the end of the pipe.
     child, parent = context.Pipe(duplex=False)
     executor = Pool(
         num_workers or len(os.sched_getaffinity(0)),
@@ -74,14 +74,14 @@ def run(
     sizes: Sequence[int],
     stage: str,
 ) -> Iterator[tuple[TaskT, ResultT]]:
-    """Yields tasks with `function(task)` as they get ready, logging progress.
+    """Yields tasks with `function(task)` as they finish, and logs progress.
 
     Args:
-        executor: From `pool`.
-        function: At the top level of a module, or a partial of such a one.
-        tasks: In the order in which to begin them.
-        sizes: How much work each is, in any unit.
-        stage: What is being done, for the log.
+        executor: The processes that `pool` provides.
+        function: A function at the top level of a module, or a partial of one.
+        tasks: The tasks, in the order in which to begin them.
+        sizes: The amount of work of each task, in any unit.
+        stage: The name of this stage, for the log.
     """
     progress = _Progress(stage, len(tasks), sum(sizes))
     futures = {
@@ -89,14 +89,14 @@ def run(
         for task, size in zip(tasks, sizes, strict=True)
     }
     for future in concurrent.futures.as_completed(futures):
-        # Popped, as results are not to be kept: a corpus has thousands of tasks.
+        # Popped, so that results are not kept: a corpus has thousands of tasks.
         task, size = futures.pop(future)
         yield task, future.result()
         progress.add(size)
 
 
 class _Progress:
-    """Logs how much is done and how long the rest will take."""
+    """Logs how much is done and the estimated time left."""
 
     def __init__(self, stage: str, num_tasks: int, total_size: int) -> None:
         self._stage = stage
@@ -107,7 +107,7 @@ class _Progress:
         self._start = self._last_report = time.monotonic()
 
     def add(self, size: int) -> None:
-        """Counts a finished task; logs if the last report is some time ago."""
+        """Counts a finished task; logs if the last report is 10 seconds ago."""
         self._num_done += 1
         self._size_done += size
         now = time.monotonic()
