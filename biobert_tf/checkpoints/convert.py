@@ -11,20 +11,20 @@ from typing import Any, Final, Literal
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import Place, base, huggingface, tf1, tokenizer_files
 from biobert_tf.checkpoints.names import SPAN_LABELS
+from biobert_tf.checkpoints.released import (
+    CONFIG_NAMES,
+    LABELS_NAME,
+    SETTINGS_NAME,
+    VOCAB_NAMES,
+    VOCAB_SOURCES,
+    read_labels,
+)
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 
 ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
-
-CONFIG_NAMES: Final = ("bert_config.json", "config.json")
-VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
-VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
-"""A vocabulary is also read out of the file that Transformers 5 saves instead."""
-LABELS_NAME: Final = "labels.json"
-SETTINGS_NAME: Final = "settings.json"
-"""How a model was trained, by flag; every run leaves it beside its model."""
 
 _TF1_PREFIX: Final = re.compile(r"\.ckpt(-(?P<step>[0-9]+))?$")
 
@@ -151,30 +151,6 @@ class _Model:
         # piece that lower-casing would change, apart from special ones such as [CLS].
         pieces = self.vocabulary.ids
         return all(x == x.lower() for x in pieces if not x.startswith("["))
-
-
-def read_labels(place: Place) -> list[str] | None:
-    """Returns the labels stored beside a checkpoint, in the order of their ids.
-
-    Args:
-        place: The checkpoint.
-
-    Returns:
-        Those of `labels.json`, or else of the `id2label` of a Hugging Face
-        `config.json`; None where there is neither.
-
-    Raises:
-        InputError: `labels.json` is not `{"labels": ["...", ...]}`.
-    """
-    file = place.beside(LABELS_NAME)
-    if file is None:
-        return (
-            huggingface.labels(place.folder) if place.format == "huggingface" else None
-        )
-    labels = files.read_json(file).get("labels")
-    if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
-        raise InputError.at(file, None, 'expected {"labels": ["...", ...]}')
-    return labels
 
 
 def _belonging(

@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import tf1, tokenizer_files
-from biobert_tf.checkpoints.convert import (
-    CONFIG_NAMES,
-    LABELS_NAME,
-    VOCAB_NAMES,
-    VOCAB_SOURCES,
-    read_labels,
-)
+from biobert_tf.checkpoints import Place, huggingface, tf1, tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text import case
 from biobert_tf.text.tokenization import FullTokenizer, check_case
+
+CONFIG_NAMES: Final = ("bert_config.json", "config.json")
+VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
+VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
+"""A vocabulary is also read out of the file that Transformers 5 saves instead."""
+LABELS_NAME: Final = "labels.json"
+SETTINGS_NAME: Final = "settings.json"
+"""How a model was trained, by flag; every run leaves it beside its model."""
 
 _LOG = logging.getLogger(__name__)
 _OUTPUT_PREFIX: Final = "model.ckpt"
@@ -193,6 +194,30 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
         if place and (labels := read_labels(checkpoints.locate(place))):
             return tuple(labels)
     return None
+
+
+def read_labels(place: Place) -> list[str] | None:
+    """Returns the labels stored beside a checkpoint, in the order of their ids.
+
+    Args:
+        place: The checkpoint.
+
+    Returns:
+        Those of `labels.json`, or else of the `id2label` of a Hugging Face
+        `config.json`; None where there is neither.
+
+    Raises:
+        InputError: `labels.json` is not `{"labels": ["...", ...]}`.
+    """
+    file = place.beside(LABELS_NAME)
+    if file is None:
+        return (
+            huggingface.labels(place.folder) if place.format == "huggingface" else None
+        )
+    labels = files.read_json(file).get("labels")
+    if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
+        raise InputError.at(file, None, 'expected {"labels": ["...", ...]}')
+    return labels
 
 
 def is_saved(output_dir: Path, global_step: int) -> bool:

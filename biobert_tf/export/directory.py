@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from biobert_tf.checkpoints.convert import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
+from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import litert, model_card, saved_model, warmup

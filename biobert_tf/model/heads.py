@@ -70,8 +70,8 @@ class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output, in float32.
 
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
-    as in run_ner.py:361-367 and run_squad.py:568-573. Float32 also under mixed precision:
-    rounded logits would make the probabilities of predictions inexact.
+    as in run_ner.py:361-367 and run_squad.py:568-573. They are float32 also under mixed
+    precision: rounded logits would make the probabilities of predictions inexact.
     """
 
     scope = ""

@@ -16,7 +16,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints.convert import SETTINGS_NAME
+from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__

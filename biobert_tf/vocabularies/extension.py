@@ -17,7 +17,7 @@ import numpy as np
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import base, released, tf1
-from biobert_tf.checkpoints.convert import (
+from biobert_tf.checkpoints.released import (
     CONFIG_NAMES,
     LABELS_NAME,
     VOCAB_NAMES,

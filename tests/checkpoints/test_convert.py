@@ -9,6 +9,7 @@ import pytest
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, tf1
+from biobert_tf.checkpoints import released as released_files
 from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
 from biobert_tf.cli import main as cli
 from biobert_tf.common.errors import InputError
@@ -86,7 +87,7 @@ def test_every_model_by_every_way(released, tmp_path, kind):
         head_toys.assert_loads(kind, checkpoints.locate(place).read().weights)
     for name in by:
         place = (tmp_path / name).parent if "tf1" in name else tmp_path / name
-        assert convert.read_labels(checkpoints.locate(place)) == labels
+        assert released_files.read_labels(checkpoints.locate(place)) == labels
         if "tf1" in name:
             assert same_files(place, folder)
 
@@ -101,7 +102,7 @@ def test_labels_are_carried_over(released, tmp_path):
     assert json.loads((tmp_path / "back" / "labels.json").read_text()) == {
         "labels": LABELS
     }
-    assert convert.read_labels(checkpoints.locate(tmp_path / "back")) == LABELS
+    assert released_files.read_labels(checkpoints.locate(tmp_path / "back")) == LABELS
 
 
 def test_labels_of_another_model_are_not(released, tmp_path):
@@ -111,7 +112,10 @@ def test_labels_of_another_model_are_not(released, tmp_path):
     convert.convert(folder, tmp_path / "hf")
     assert huggingface_labels(tmp_path / "hf") == ["start", "end"]
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
-    assert convert.read_labels(checkpoints.locate(tmp_path / "to")) == ["start", "end"]
+    assert released_files.read_labels(checkpoints.locate(tmp_path / "to")) == [
+        "start",
+        "end",
+    ]
 
 
 @pytest.mark.parametrize("heads", [(), ("masked_lm", "next_sentence")])
@@ -129,7 +133,7 @@ def test_bad_labels(released, text):
     folder = released("classifier")
     (folder / "labels.json").write_text(text)
     with pytest.raises(InputError, match=r"labels\.json: expected"):
-        convert.read_labels(checkpoints.locate(folder))
+        released_files.read_labels(checkpoints.locate(folder))
 
 
 def test_classifier_must_be_told_without_labels(released, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import convert, native, saved_model, tf1
+from biobert_tf.checkpoints import native, saved_model, tf1
+from biobert_tf.checkpoints import released as released_files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model import heads
@@ -62,7 +63,7 @@ def test_what_belongs_to_it_is_among_its_assets(exported):
     assert checkpoints.locate(directory).beside("vocab.txt") == (
         directory / "assets" / "vocab.txt"
     )
-    assert convert.read_labels(checkpoints.locate(directory)) == ["O", "B", "I"]
+    assert released_files.read_labels(checkpoints.locate(directory)) == ["O", "B", "I"]
     beside = directory / "vocab.txt"
     toys.write_vocab(beside)
     assert checkpoints.locate(directory).beside("vocab.txt") == beside

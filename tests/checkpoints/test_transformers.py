@@ -11,6 +11,7 @@ import pytest
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, native, tf1
+from biobert_tf.checkpoints import released as released_files
 from biobert_tf.common import files
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.tokenization import FullTokenizer
@@ -223,7 +224,9 @@ def test_back_from_transformers(converted, tmp_path, kind):
     assert set(expected) - set(weights) == lost
     for name, array in weights.items():
         assert array.tobytes() == expected[name].tobytes(), name
-    assert convert.read_labels(tmp_path / "back") == LABELS.get(kind)
+    assert released_files.read_labels(
+        checkpoints.locate(tmp_path / "back")
+    ) == LABELS.get(kind)
     # A second line end at most: the pieces are those of the original.
     assert (tmp_path / "back" / "vocab.txt").read_text().split() == PIECES
 
