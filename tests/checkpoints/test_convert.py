@@ -112,7 +112,8 @@ def test_labels_of_another_model_are_not(released, tmp_path):
     convert.convert(folder, tmp_path / "hf")
     assert huggingface_labels(tmp_path / "hf") == ["start", "end"]
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
-    assert released_files.read_labels(checkpoints.locate(tmp_path / "to")) == [
+    labels = released_files.read_labels(checkpoints.locate(tmp_path / "to"))
+    assert labels == ["start", "end"]
         "start",
         "end",
     ]

@@ -224,7 +224,8 @@ def test_back_from_transformers(converted, tmp_path, kind):
     assert set(expected) - set(weights) == lost
     for name, array in weights.items():
         assert array.tobytes() == expected[name].tobytes(), name
-    assert released_files.read_labels(
+    found = released_files.read_labels(checkpoints.locate(tmp_path / "back"))
+    assert found == LABELS.get(kind)
         checkpoints.locate(tmp_path / "back")
     ) == LABELS.get(kind)
     # A second line end at most: the pieces are those of the original.
