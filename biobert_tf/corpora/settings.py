@@ -15,13 +15,17 @@ class CorpusConfig:
     """How corpus files are read."""
 
     strict: bool = setting(
-        False, "Stop at the first damaged record instead of skipping it."
+        False, "Stop at the first damaged record instead of skipping it.", free=True
     )
     other_abstracts: bool = setting(
-        False, "Also take OtherAbstract of PubMed: other languages, plain summaries."
+        False,
+        "Also take OtherAbstract of PubMed: other languages, plain summaries.",
+        free=True,
     )
     allow_single_document: bool = setting(
-        False, "Accept a text file without blank lines: one document, NSP means little."
+        False,
+        "Accept a text file without blank lines: one document, NSP means little.",
+        free=True,
     )
 
 

@@ -98,10 +98,12 @@ class ListSettings:
         0.42,
         "Submit the answers to a list question whose scores, summed over its passages, "
         "are above this.",
+        free=True,
     )
     use_number: bool = setting(
         True,
         "Submit as many as a list question names, if it does, whatever they score.",
+        free=True,
     )
 
     def __post_init__(self) -> None:

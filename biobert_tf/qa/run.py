@@ -44,12 +44,6 @@ _TRAIN: Final = "train"
 _TEST: Final = "test"
 # The original shuffles its questions with this seed (run_qa.py:main).
 _ORIGINAL_SEED: Final = 12345
-# What decides how a trained model answers, not how it is trained.
-_FREE_ON_RESUME: Final = (
-    *finetune.FREE_ON_RESUME,
-    *("predict_file", "golden_file", "question_type", "n_best_size"),
-    *("max_answer_length", "null_score_diff_threshold", "list_threshold", "use_number"),
-)
 
 
 def run(settings: QaConfig) -> Estimator:
@@ -76,7 +70,6 @@ def run(settings: QaConfig) -> Estimator:
         settings=settings,
         # PARITY(run_qa.py:main): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
-        free=_FREE_ON_RESUME,
         predict_files=predict_files,
         golden_files=golden_files,
         known=known,

@@ -35,11 +35,13 @@ class FileStageConfig(StageConfig):
         "",
         "Questions to predict: SQuAD's JSON, comma-separated globs; of several each "
         "has a folder of its name in --output_dir.",
+        free=True,
     )
     golden_file: str = setting(
         "",
         "BioASQ's answers to score against, comma-separated: one for every "
         "--predict_file, in their order, or one for all.",
+        free=True,
     )
 
     def check(self) -> None:
@@ -59,16 +61,19 @@ class QaConfig(ScriptConfig):
     question_type: QuestionType = setting(
         "factoid",
         "squad (one passage a question), or of BioASQ: factoid, list or yesno.",
+        free=True,
     )
     doc_stride: int = setting(128, "WordPieces from a window to the next.")
     max_query_length: int = setting(64, "Most WordPieces of a question.")
-    n_best_size: int = setting(20, "Starts, ends and answers considered.")
-    max_answer_length: int = setting(30, "Longest answer, in WordPieces.")
+    n_best_size: int = setting(20, "Starts, ends and answers considered.", free=True)
+    max_answer_length: int = setting(30, "Longest answer, in WordPieces.", free=True)
     version_2_with_negative: bool = setting(
         False, "Questions may have no answer, as in SQuAD 2."
     )
     null_score_diff_threshold: float = setting(
-        0.0, "No answer if its score exceeds the best answer's by more, in logits."
+        0.0,
+        "No answer if its score exceeds the best answer's by more, in logits.",
+        free=True,
     )
     windows_without_answer: Literal["skip", "keep"] = setting(
         "skip",

@@ -195,13 +195,11 @@ def _check_directory(settings: RelationConfig) -> None:
 
 def _check_settings(fold: RelationConfig) -> None:
     """Refuses a fold whose training began with other settings, as the fold would."""
-    from biobert_tf.training import finetune, run_directory
+    from biobert_tf.training import run_directory
 
     output_dir = fold.stages.output_dir
     if fold.stages.do_train and (output_dir / "training" / "checkpoint").exists():
-        run_directory.require_same_settings(
-            output_dir, config.to_dict(fold), finetune.FREE_ON_RESUME
-        )
+        run_directory.require_same_settings(output_dir, fold)
 
 
 def _is_done(fold: RelationConfig) -> bool:
@@ -209,19 +207,17 @@ def _is_done(fold: RelationConfig) -> bool:
 
     And the export, if there is to be one.
     """
-    from biobert_tf.training import finetune, run_directory
-
     wanted = [_RESULTS_FILE, *(["export"] if fold.stages.do_export else [])]
     if not all((fold.stages.output_dir / name).exists() for name in wanted):
         return False
     results = _results(fold)
     stages = {"train": fold.stages.do_train, **_scored_stages(fold)}
     has_stages = all(name in results for name, is_run in stages.items() if is_run)
-    may_differ = {*run_directory.FREE_ON_RESUME, *finetune.FREE_ON_RESUME}
+    may_differ = config.free_names(fold) - _NOT_THE_SAME
     return has_stages and all(
         results["settings"].get(name) == value
         for name, value in config.to_dict(fold).items()
-        if name in _NOT_THE_SAME or name not in may_differ
+        if name not in may_differ
     )
 
 

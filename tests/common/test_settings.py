@@ -331,6 +331,37 @@ def test_settings_that_may_change_say_so():
     assert config.free_names(Outer) == config.free_names(outer) == {"count", "place"}
 
 
+# What a run may be resumed with another value of.
+FREE = """
+    output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
+    eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
+    keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
+    num_tpu_cores xla
+"""
+FREE_OF_SCRIPTS = {
+    NerConfig: "data_dir do_predict predict_batch_size",
+    RelationConfig: "data_dir do_predict predict_batch_size",
+    QaConfig: """
+        do_predict predict_batch_size
+        predict_file golden_file question_type n_best_size max_answer_length
+        null_score_diff_threshold list_threshold use_number
+    """,
+    PretrainingConfig: """
+        input_file corpus_file do_convert max_eval_steps dupe_factor short_seq_prob
+        random_seed masking do_lower_case strict other_abstracts allow_single_document
+        exact num_shards num_workers runner pipeline_options
+    """,
+}
+
+
+@pytest.mark.parametrize("config_type", FREE_OF_SCRIPTS)
+def test_settings_that_may_change_of_every_script(config_type):
+    free = {*FREE.split(), *FREE_OF_SCRIPTS[config_type].split()}
+    if config_type is QaConfig:
+        free.remove("do_eval")  # a flag of the other scripts
+    assert config.free_names(config_type) == free
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ner_config().run.seed = 1

@@ -30,18 +30,24 @@ class PairConfig:
 
     max_predictions_per_seq: int = setting(20, "Most masked pieces of a pair.")
     dupe_factor: int = setting(
-        10, "Passes over the corpus, each cut and masked anew; dynamic masking: one."
+        10,
+        "Passes over the corpus, each cut and masked anew; dynamic masking: one.",
+        free=True,
     )
     masked_lm_prob: float = setting(0.15, "Share of the pieces that are masked.")
     short_seq_prob: float = setting(
-        0.1, "Share of documents cut into pairs of a random, shorter length."
+        0.1, "Share of documents cut into pairs of a random, shorter length.", free=True
     )
     do_whole_word_mask: bool = setting(
         False, "Mask all pieces of a word or none, as google-research/bert can."
     )
-    random_seed: int = setting(12345, "Seeds cutting, pairing and static masking.")
+    random_seed: int = setting(
+        12345, "Seeds cutting, pairing and static masking.", free=True
+    )
     masking: Masking = setting(
-        "static", "static (stored), or dynamic (anew in every epoch of a training)."
+        "static",
+        "static (stored), or dynamic (anew in every epoch of a training).",
+        free=True,
     )
 
     def __post_init__(self) -> None:
@@ -64,16 +70,21 @@ class ConversionConfig:
     exact: bool = setting(
         False,
         "The records of the original scripts, one by one; whole corpus in memory.",
+        free=True,
     )
     num_shards: int = setting(
-        0, "TFRecord files to write where --output_file names one; 0: by corpus size."
+        0,
+        "TFRecord files to write where --output_file names one; 0: by corpus size.",
+        free=True,
     )
-    num_workers: int = setting(0, "Processes; 0: one per processor.")
+    num_workers: int = setting(0, "Processes; 0: one per processor.", free=True)
     runner: Runner = setting(
-        "local", "local (processes of this machine), or an Apache Beam runner."
+        "local",
+        "local (processes of this machine), or an Apache Beam runner.",
+        free=True,
     )
     pipeline_options: str = setting(
-        "", "Options of the Beam runner, as one shell-quoted string."
+        "", "Options of the Beam runner, as one shell-quoted string.", free=True
     )
 
     def __post_init__(self) -> None:
