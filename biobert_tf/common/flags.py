@@ -94,9 +94,13 @@ def to_argv(config: Any) -> list[str]:
 
 
 def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
+    """Returns the default of a flag, as it would be given; None: there is none."""
     if field.name in defaults:
         return defaults[field.name]
-    return None if field.default is dataclasses.MISSING else field.default
+    if field.default is dataclasses.MISSING:
+        return None
+    is_text = isinstance(field.default, Path | settings.FlagValue)
+    return str(field.default) if is_text else field.default
 
 
 def _define(
@@ -106,10 +110,9 @@ def _define(
         hints = typing.get_type_hints(group)
         for field in fields:
             define = _definer(hints[field.name])
-            default = _default(field, defaults)
             define(
                 field.name,
-                str(default) if isinstance(default, Path) else default,
+                _default(field, defaults),
                 field.metadata["help"],
                 flag_values=values,
             )
@@ -131,7 +134,8 @@ def _definer(hint: Any) -> Callable[..., Any]:
         str: absl_flags.DEFINE_string,
         Path: absl_flags.DEFINE_string,
     }
-    return by_type[settings.without_none(hint)]
+    kind = settings.without_none(hint)
+    return by_type[str if settings.is_flag_value(kind) else kind]
 
 
 def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
@@ -143,8 +147,11 @@ def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
             arguments[field.name] = _build(hint, values)
             continue
         value = values[field.name].value
-        is_path = hint is Path and value is not None
-        arguments[field.name] = Path(value).expanduser() if is_path else value
+        if value is not None and hint is Path:
+            value = Path(value).expanduser()
+        elif value is not None and settings.is_flag_value(hint):
+            value = hint.parse(value)
+        arguments[field.name] = value
     return config_type(**arguments)
 
 

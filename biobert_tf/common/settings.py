@@ -15,13 +15,14 @@ Names and defaults are those of the original scripts (run_ner.py:30-106 of
 dmis-lab/biobert) unless a text says otherwise.
 """
 
+import abc
 import dataclasses
 import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from biobert_tf.common.errors import InputError
 
@@ -54,6 +55,35 @@ def required(doc: str, *, free: bool = False) -> Any:
         free: Whether a run may be resumed with another value.
     """
     return dataclasses.field(metadata={"help": doc, "free": free})
+
+
+@dataclasses.dataclass(frozen=True)
+class FlagValue(abc.ABC):
+    """The value of a flag that is a small language: parsed once, then only read.
+
+    Attributes:
+        text: The flag as it was given. It stands in settings.json and in messages.
+    """
+
+    text: str = ""
+
+    @classmethod
+    @abc.abstractmethod
+    def parse(cls, text: str) -> Self:
+        """Returns the value that a text means.
+
+        Raises:
+            InputError: The text means nothing; the message names the flag where it
+                would be unclear.
+        """
+
+    def __str__(self) -> str:
+        """Returns the flag as it was given."""
+        return self.text
+
+    def __bool__(self) -> bool:
+        """Whether anything was given."""
+        return bool(self.text)
 
 
 @runtime_checkable
@@ -299,7 +329,12 @@ class ScriptConfig:
 
 def is_group(hint: Any) -> bool:
     """Says whether the type of a field is a config class with fields of its own."""
-    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+    return dataclasses.is_dataclass(hint) and not is_flag_value(hint)
+
+
+def is_flag_value(hint: Any) -> bool:
+    """Says whether the type of a field is a small language that is parsed."""
+    return isinstance(hint, type) and issubclass(hint, FlagValue)
 
 
 def without_none(hint: Any) -> Any:
@@ -347,7 +382,8 @@ def to_dict(config: Any) -> dict[str, Any]:
         if is_group(type(value)):
             flat.update(to_dict(value))
         else:
-            flat[field.name] = str(value) if isinstance(value, Path) else value
+            is_text = isinstance(value, Path | FlagValue)
+            flat[field.name] = str(value) if is_text else value
     return flat
 
 
@@ -404,8 +440,8 @@ def _typed(name: str, hint: Any, value: object) -> Any:
     if kind is float and type(value) is int:
         # JSON does not tell 3 from 3.0.
         return float(value)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
+    if isinstance(value, str) and (kind is Path or is_flag_value(kind)):
+        return Path(value) if kind is Path else kind.parse(value)
     if not _fits(kind, value):
         raise InputError(f"{name} is {value!r}: want {_wanted(kind)}")
     return value

@@ -4,6 +4,7 @@
 import dataclasses
 from pathlib import Path
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.settings import (
     required,
     setting,
@@ -33,7 +34,7 @@ class CorpusConfig:
 class WriteCorpusConfig:
     """Everything `biobert corpus` can be told."""
 
-    input: str = required(
+    input: FileGlobs = required(
         "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
     output: Path = required(

@@ -12,6 +12,7 @@ when the training is resumed.
 import dataclasses
 from pathlib import Path
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -33,14 +34,14 @@ class PretrainingStageConfig:
     """What to read, where to write, and which stages to run."""
 
     output_dir: Path = required("Directory of everything the run writes.", free=True)
-    input_file: str = setting(
-        "",
+    input_file: FileGlobs = setting(
+        FileGlobs(),
         "TFRecords to train and evaluate on, comma-separated globs; default: those "
         "that --do_convert writes.",
         free=True,
     )
-    corpus_file: str = setting(
-        "",
+    corpus_file: FileGlobs = setting(
+        FileGlobs(),
         "Corpus to convert: comma-separated globs of text, PubMed XML, PMC JATS or "
         ".tar.gz.",
         free=True,

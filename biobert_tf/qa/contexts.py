@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
@@ -33,22 +34,22 @@ class NamedText:
     text: str
 
 
-def read_contexts(patterns: str) -> Iterator[NamedText]:
+def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
     """Yields the texts of files, in their order.
 
     A file of PubMed or PMC is read article by article, a text file is one text.
 
     Args:
-        patterns: Comma-separated globs; `-` is text from standard input.
+        patterns: Globs of files; `-` is text from standard input.
 
     Raises:
         InputError: There is no such file, it cannot be read, or is not UTF-8. Articles
             that are damaged are reported and left out.
     """
-    if patterns == STANDARD_INPUT:
+    if patterns.text == STANDARD_INPUT:
         yield NamedText("standard input", _text(sys.stdin.buffer, "standard input"))
         return
-    for path in reading.expand(patterns):
+    for path in patterns.files():
         if reading.is_text(path):
             with streams.open_file(path) as stream:
                 unpacked = streams.decompressed(stream, str(path))

@@ -15,7 +15,6 @@ from typing import Any, Final
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import reading
 from biobert_tf.qa import (
     answers,
     bioasq_form,
@@ -33,7 +32,7 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import class_weights, finetune
+from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ def _predict_files(settings: QaConfig) -> dict[str, Path]:
     """Returns the files to predict by stage: `test`, or `test_<name>` of several."""
     if not settings.stages.do_predict:
         return {}
-    paths = reading.expand(settings.stages.predict_file)
+    paths = settings.stages.predict_file.files()
     if len(paths) == 1:
         return {_TEST: paths[0]}
     names = collections.Counter(path.stem for path in paths)
@@ -103,7 +102,7 @@ def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list
         raise InputError(
             "--golden_file is of BioASQ; SQuAD's answers are read from --predict_file"
         )
-    paths = reading.expand(settings.stages.golden_file)
+    paths = settings.stages.golden_file.files()
     if len(paths) not in (1, len(predict_files)):
         raise InputError(
             f"--golden_file names {len(paths)} files and --predict_file "
@@ -115,7 +114,7 @@ def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list
 def _read_train(settings: QaConfig) -> list[QaExample]:
     """Returns the questions to train on, in random order."""
     examples: list[QaExample] = []
-    for path in reading.expand(settings.stages.train_file):
+    for path in settings.stages.train_file.files():
         if settings.question_type == "yesno":
             examples += yesno_reading.read_examples(path, needs_labels=True)
         else:
@@ -168,8 +167,7 @@ def _task(
     if settings.question_type != "yesno":
         return span_task.SpanTask(featurizer=featurizer, compat=settings.compat)
     labels = yesno_reading.LABELS
-    weights = class_weights.parse(
-        settings.class_weights,
+    weights = settings.class_weights.of(
         labels,
         [labels[bool(example.is_yes)] for example in _labelled(examples)],
         lambda label: label if label in labels else None,

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -20,6 +21,7 @@ from biobert_tf.common.settings import (
     setting,
 )
 from biobert_tf.qa.lists import ListSettings
+from biobert_tf.training.class_weights import ClassWeights
 
 QuestionType = Literal["squad", "factoid", "list", "yesno"]
 
@@ -28,17 +30,17 @@ QuestionType = Literal["squad", "factoid", "list", "yesno"]
 class FileStageConfig(StageConfig):
     """What to read, where to write, and which stages to run: files in SQuAD's form."""
 
-    train_file: str = setting(
-        "", "Questions to train on: SQuAD's JSON, comma-separated globs."
+    train_file: FileGlobs = setting(
+        FileGlobs(), "Questions to train on: SQuAD's JSON, comma-separated globs."
     )
-    predict_file: str = setting(
-        "",
+    predict_file: FileGlobs = setting(
+        FileGlobs(),
         "Questions to predict: SQuAD's JSON, comma-separated globs; of several each "
         "has a folder of its name in --output_dir.",
         free=True,
     )
-    golden_file: str = setting(
-        "",
+    golden_file: FileGlobs = setting(
+        FileGlobs(),
         "BioASQ's answers to score against, comma-separated: one for every "
         "--predict_file, in their order, or one for all.",
         free=True,
@@ -80,8 +82,9 @@ class QaConfig(ScriptConfig):
         "Training windows that do not show the answer: skip, or keep as without one "
         "(--compat=master keeps).",
     )
-    class_weights: str = setting(
-        "", "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1."
+    class_weights: ClassWeights = setting(
+        ClassWeights(),
+        "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1.",
     )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
@@ -116,7 +119,7 @@ class AskConfig:
 
     model: Path = required("Directory that run_qa.py has trained, or an export of it.")
     question: str = required("The question.")
-    context: str = required(
+    context: FileGlobs = required(
         "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
         "is text from standard input."
     )

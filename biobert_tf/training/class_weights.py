@@ -2,55 +2,60 @@
 """`--class_weights`: how much every label weighs in the loss of a training."""
 
 import collections
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
 
-def parse(
-    text: str,
-    labels: Sequence[str],
-    held: Iterable[str | None],
-    canonical: Callable[[str], str | None],
-) -> tuple[float, ...]:
-    """Returns the weight of every label.
+@dataclasses.dataclass(frozen=True)
+class ClassWeights(CommaList):
+    """The flag: `balanced`, `no:2,yes:1`, or empty for equal weights."""
 
-    `balanced` weighs a label by N / (K n): N examples, K labels, n examples with the
-    label, as scikit-learn's `class_weight="balanced"`. A label without an example
-    keeps weight 1, which nothing uses.
+    def of(
+        self,
+        labels: Sequence[str],
+        held: Iterable[str | None],
+        canonical: Callable[[str], str | None],
+    ) -> tuple[float, ...]:
+        """Returns the weight of every label.
 
-    Args:
-        text: The flag: `balanced`, `no:2,yes:1`, or empty for equal weights.
-        labels: All that can be predicted, in the order of their ids.
-        held: The label of every training example; None where it has none.
-        canonical: Returns the label that is spelt so, or None.
+        `balanced` weighs a label by N / (K n): N examples, K labels, n examples with
+        the label, as scikit-learn's `class_weight="balanced"`. A label without an
+        example keeps weight 1, which nothing uses.
 
-    Raises:
-        InputError: The flag names an unknown label or a weight that is not positive.
-    """
-    weights = dict.fromkeys(labels, 1.0)
-    if text == "balanced":
-        counts = collections.Counter(label for label in held if label is not None)
-        for label, count in counts.items():
-            weights[label] = counts.total() / (len(weights) * count)
-    elif text:
-        for part in text.split(","):
-            label, weight = _weight(part, labels, canonical)
-            weights[label] = weight
-    if text:
+        Args:
+            labels: All that can be predicted, in the order of their ids.
+            held: The label of every training example; None where it has none.
+            canonical: Returns the label that is spelt so, or None.
+
+        Raises:
+            InputError: The flag names an unknown label or a weight that is not
+                positive.
+        """
+        if not self:
+            return (1.0,) * len(labels)
+        weights = dict.fromkeys(labels, 1.0)
+        if self.text == "balanced":
+            counts = collections.Counter(label for label in held if label is not None)
+            for label, count in counts.items():
+                weights[label] = counts.total() / (len(weights) * count)
+        else:
+            weights |= (_weight(part, labels, canonical) for part in self.parts)
         shown = ", ".join(f"{label} {weight:.4g}" for label, weight in weights.items())
         _LOG.info("class weights: %s", shown)
-    return tuple(weights.values())
+        return tuple(weights.values())
 
 
 def _weight(
     part: str, labels: Sequence[str], canonical: Callable[[str], str | None]
 ) -> tuple[str, float]:
     """Parses `label:weight`; a label may hold a colon itself (`cpr:3:2.5`)."""
-    label, _, number = part.strip().rpartition(":")
+    label, _, number = part.rpartition(":")
     known = canonical(label)
     try:
         weight = float(number)
@@ -58,7 +63,7 @@ def _weight(
         weight = -1.0
     if known is None or not 0 < weight < float("inf"):
         raise InputError(
-            f"--class_weights: {part.strip()!r} is not LABEL:WEIGHT with a label of "
+            f"--class_weights: {part!r} is not LABEL:WEIGHT with a label of "
             f"{' '.join(labels)} and a positive weight; or say balanced"
         )
     return known, weight

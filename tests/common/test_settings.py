@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf.common import settings as config
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner.settings import NerConfig
@@ -210,11 +211,12 @@ def relation_config(**values):
 
 @pytest.mark.parametrize("name", ["labels", "negative_label"])
 def test_named_relation_sets_have_their_own_labels(name):
-    custom = relation_config(task_name="custom", **{name: "0"})
-    assert getattr(custom, name) == "0"
+    value = CommaList.parse("0") if name == "labels" else "0"
+    custom = relation_config(task_name="custom", **{name: value})
+    assert getattr(custom, name) == value
     for task_name in ("gad", "chemprot", "ddi13"):
         with pytest.raises(InputError) as caught:
-            relation_config(task_name=task_name, **{name: "0"})
+            relation_config(task_name=task_name, **{name: value})
         assert str(caught.value) == (
             f"--{name} is for --task_name=custom; {task_name} has its own"
         )

@@ -2,10 +2,13 @@
 """Settings of making pre-training data."""
 
 import dataclasses
-from typing import Literal
+import shlex
+from typing import Literal, Self
 
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
+    FlagValue,
     TextConfig,
     at_least,
     required,
@@ -22,6 +25,31 @@ Runner = Literal[
     "FlinkRunner",
     "SparkRunner",
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShellWords(FlagValue):
+    """The words of `--pipeline_options`, as a shell would take them.
+
+    Attributes:
+        words: The words, without their quotation marks.
+    """
+
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Cuts a text into words.
+
+        Raises:
+            InputError: A quotation has no end.
+        """
+        try:
+            return cls(text, tuple(shlex.split(text)))
+        except ValueError as error:
+            raise InputError(
+                f"--pipeline_options={text!r}: {str(error).lower()}"
+            ) from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,8 +111,10 @@ class ConversionConfig:
         "local (processes of this machine), or an Apache Beam runner.",
         free=True,
     )
-    pipeline_options: str = setting(
-        "", "Options of the Beam runner, as one shell-quoted string.", free=True
+    pipeline_options: ShellWords = setting(
+        ShellWords(),
+        "Options of the Beam runner, as one shell-quoted string.",
+        free=True,
     )
 
     def __post_init__(self) -> None:
@@ -98,10 +128,10 @@ class ConversionConfig:
 class CreatePretrainingDataConfig:
     """Everything `biobert create-pretraining-data` can be told."""
 
-    input_file: str = required(
+    input_file: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
-    output_file: str = required("TFRecord files to write, comma-separated.")
+    output_file: CommaList = required("TFRecord files to write, comma-separated.")
     text: TextConfig
     pairs: PairConfig
     corpus: CorpusConfig
