@@ -44,20 +44,12 @@ def parse(
             values that contradict each other.
         SystemExit: After `--help` or `--version`.
     """
-    values = absl_flags.FlagValues()
-    _define(config_type, defaults or {}, values)
-    absl_flags.DEFINE_string(
-        "flagfile", None, "Insert flags from this file.", flag_values=values
-    )
     if set(argv[1:]) & {"--help", "-h", "-help"}:
         _print_help(config_type, argv[0], defaults or {})
     if "--version" in argv[1:]:
         print(__version__)
         sys.exit(0)
-    try:
-        rest = values(list(argv))
-    except absl_flags.Error as error:
-        raise InputError(f"{error}; see --help") from None
+    values, rest = _read(config_type, argv, defaults or {})
     missing = [
         f"--{field.name}"
         for _, fields in settings.groups(config_type)
@@ -66,8 +58,8 @@ def parse(
     ]
     if missing:
         raise InputError(f"{' and '.join(missing)} must be given; see --help")
-    if rest[1:]:
-        raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
+    if rest:
+        raise InputError(f"unexpected argument {rest[0]!r}; flags are --name=value")
     config: ConfigT = _build(config_type, values)
     settings.check(config)
     return config
@@ -91,6 +83,25 @@ def to_argv(config: Any) -> list[str]:
             shown = str(value).lower() if isinstance(value, bool) else value
             words.append(f"--{name}={shown}")
     return words
+
+
+def _read(
+    config_type: type, argv: Sequence[str], defaults: Defaults
+) -> tuple[absl_flags.FlagValues, list[str]]:
+    """Returns the values of all flags, and the words that are no flags.
+
+    The value of a required flag that is not given is None.
+    """
+    values = absl_flags.FlagValues()
+    _define(config_type, defaults, values)
+    absl_flags.DEFINE_string(
+        "flagfile", None, "Insert flags from this file.", flag_values=values
+    )
+    try:
+        _, *rest = values(list(argv))
+    except absl_flags.Error as error:
+        raise InputError(f"{error}; see --help") from None
+    return values, rest
 
 
 def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
