@@ -308,6 +308,23 @@ def test_a_record_has_values_within_their_bounds():
     )
 
 
+def test_small_languages_of_a_record_are_parsed():
+    values = {"folds": "1-3", "labels": "a, b", "class_weights": "a:2"}
+    found = read(RelationConfig, values)
+    assert found.folds.numbers == (1, 2, 3)
+    assert found.labels.parts == ("a", "b")
+    flat = config.to_dict(found)
+    assert {name: flat[name] for name in values} == values
+
+
+def test_small_languages_of_a_record_may_be_wrong():
+    with pytest.raises(InputError) as caught:
+        read(RelationConfig, {"folds": "1-"})
+    assert str(caught.value).startswith("here/settings.json: --folds=1-: '1-' is no")
+    with pytest.raises(InputError, match=r"json: labels is 7: want a string$"):
+        read(RelationConfig, {"labels": 7})
+
+
 def test_a_record_lacks_what_is_required():
     with pytest.raises(InputError) as caught:
         config.from_dict(RelationConfig, {}, "settings.json", **PATHS)

@@ -73,8 +73,8 @@ def convert(
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
     Args:
-        input_patterns: Globs of corpus files: paths that all workers
-            have, or URLs such as `gs://bucket/pubmed*.xml.gz`.
+        input_patterns: Globs of corpus files: paths that all workers have, or URLs
+            such as `gs://bucket/pubmed*.xml.gz`.
         output_files: The TFRecord files, or one name for all; paths or URLs.
         text: Vocabulary, which must be given, case and length.
         pairs: How to pair and to mask.
