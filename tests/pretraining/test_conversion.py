@@ -817,7 +817,7 @@ def test_what_exact_cannot_do(tmp_path, vocab_file, name, pairs, problem):
     (tmp_path / name).write_text("a\n\nb\n")
     assert problem in refusal(
         conversion.convert,
-        str(tmp_path / name),
+        FileGlobs.parse(str(tmp_path / name)),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file),
         PairConfig(**pairs),

@@ -234,7 +234,7 @@ def test_a_checkpoint_with_optimizer_state(data, tmp_path):
     output = tmp_path / "new"
     done = extension.extend(
         ExtendConfig(
-            add="\u03b1\u03b2\u03b3xyz,##\u03b1\u03b2\u03b3xyz",
+            add=CommaList.parse("\u03b1\u03b2\u03b3xyz,##\u03b1\u03b2\u03b3xyz"),
             init_checkpoint=source,
             output_dir=output,
             place="append",
