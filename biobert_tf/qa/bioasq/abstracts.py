@@ -124,8 +124,8 @@ def read_abstracts(patterns: FileGlobs, wanted: Collection[str]) -> Abstracts:
     """Reads the newest version of each wanted citation.
 
     Args:
-        patterns: Globs of PubMed XML files. The files of a glob are
-            taken as published in the order of their names, as PubMed's are.
+        patterns: Globs of PubMed XML files. The files of a glob are taken as published
+            in the order of their names, as PubMed's are.
         wanted: PMIDs; without any no file is read.
 
     Raises:
