@@ -29,10 +29,10 @@ from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings import extraction, reading
 from biobert_tf.embeddings.extraction import Extractor
 from biobert_tf.embeddings.reading import Text
-from biobert_tf.embeddings.settings import VectorConfig
+from biobert_tf.embeddings.settings import Layers, VectorConfig
 from biobert_tf.model import encoder as encoders
 
-LAST_LAYER = VectorConfig(layers="-1", pooling="mean")
+LAST_LAYER = VectorConfig(layers=Layers.parse("-1"), pooling="mean")
 PLAIN_BATCH = 8
 NUM_WARM_UP = 500
 CLOSE = 1e-4

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import sentences
@@ -50,7 +51,7 @@ class Result(NamedTuple):
 
 def real_documents(folder: Path) -> list[list[str]]:
     """Returns the sentences of every document in the PubMed and PMC files."""
-    paths = reading.expand(f"{folder}/**/*.xml.gz,{folder}/**/*.nxml")
+    paths = FileGlobs.parse(f"{folder}/**/*.xml.gz,{folder}/**/*.nxml").files()
     options = reading.ReadOptions(CorpusConfig())
     documents = reading.corpus(paths, options, lambda skipped: None)
     return [sentences(document) for document in documents]
@@ -79,7 +80,7 @@ def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=corpus.parent) as folder:
         manifest = conversion.convert(
-            str(corpus),
+            FileGlobs.parse(str(corpus)),
             [Path(folder) / "x.tfrecord"],
             TextConfig(vocab_file=vocab_file, max_seq_length=128),
             PairConfig(dupe_factor=5),

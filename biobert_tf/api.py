@@ -31,7 +31,7 @@ from biobert_tf.common.settings import (
 from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
-from biobert_tf.embeddings.settings import Pooling, VectorConfig
+from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
 from biobert_tf.ner import annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
 from biobert_tf.qa import ask as qa_ask
@@ -168,7 +168,9 @@ class Model:
             InputError: The model has no such layer.
         """
         wanted = VectorConfig(
-            layers=",".join(map(str, layers)), layer_mix="concat", pooling=pooling
+            layers=Layers.parse(",".join(map(str, layers))),
+            layer_mix="concat",
+            pooling=pooling,
         )
         parts = (Text(Part(text, 0)) for text in _listed(texts))
         found = [each.vectors for each in self._extractor.embed(parts, wanted)]

@@ -3,6 +3,7 @@
 import json
 from xml.sax.saxutils import escape
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.qa.bioasq import conversion
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 
@@ -48,8 +49,14 @@ def write_pubmed(path, citations):
 
 
 def config(source, output, question_type="factoid", **flags):
-    values = {"input": str(source), "output": output, "question_type": question_type}
-    return BioAsqDataConfig(**values, **flags)
+    if "abstracts" in flags:
+        flags["abstracts"] = FileGlobs.parse(str(flags["abstracts"]))
+    return BioAsqDataConfig(
+        input=FileGlobs.parse(str(source)),
+        output=output,
+        question_type=question_type,
+        **flags,
+    )
 
 
 def converted(source, output, question_type="factoid", **flags):

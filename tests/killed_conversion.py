@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from biobert_tf.common import program
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
@@ -104,7 +105,7 @@ def convert(
 ):
     """The conversion that all the tests of kills share."""
     return conversion.convert(
-        input_patterns,
+        FileGlobs.parse(input_patterns),
         [output_file],
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
         PairConfig(**{"dupe_factor": 2, "max_predictions_per_seq": 5, **pairs}),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from biobert_tf.cli import subcommands
 from biobert_tf.common import flags
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
@@ -43,7 +44,6 @@ def re_data_pairs(argv: Sequence[str]) -> None:
 
     pairs_config = flags.parse(settings.PairsConfig, argv)
     from biobert_tf.documents import formats
-    from biobert_tf.relations import candidates
     from biobert_tf.relations import writing as tsv
 
     source = pairs_config.input
@@ -51,7 +51,7 @@ def re_data_pairs(argv: Sequence[str]) -> None:
     read = formats.read(source, kind)
     counts = tsv.write_pairs(
         (loaded.document for loaded in read),
-        candidates.parse_pairs(pairs_config.pair),
+        pairs_config.pair.pairs,
         pairs_config.negative_label,
         pairs_config.output,
         pairs_config.placeholders,
@@ -111,7 +111,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
 
     manifest = runners.convert(
         settings.input_file,
-        settings.output_file.split(","),
+        settings.output_file.parts,
         settings.text,
         settings.pairs,
         settings.corpus,
@@ -132,11 +132,10 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
     parser.add_argument("--json", type=Path, help="also write the measures here")
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.common import files
-    from biobert_tf.corpora import reading
     from biobert_tf.pretraining.data import inspection
 
     found = inspection.inspect(
-        reading.expand(",".join(arguments.files)),
+        FileGlobs.parse(",".join(arguments.files)).files(),
         arguments.vocab_file,
         num_examples=arguments.examples,
         max_records=arguments.max_records,

@@ -44,20 +44,12 @@ def parse(
             values that contradict each other.
         SystemExit: After `--help` or `--version`.
     """
-    values = absl_flags.FlagValues()
-    _define(config_type, defaults or {}, values)
-    absl_flags.DEFINE_string(
-        "flagfile", None, "Insert flags from this file.", flag_values=values
-    )
     if set(argv[1:]) & {"--help", "-h", "-help"}:
         _print_help(config_type, argv[0], defaults or {})
     if "--version" in argv[1:]:
         print(__version__)
         sys.exit(0)
-    try:
-        rest = values(list(argv))
-    except absl_flags.Error as error:
-        raise InputError(f"{error}; see --help") from None
+    values, rest = _read(config_type, argv, defaults or {})
     missing = [
         f"--{field.name}"
         for _, fields in settings.groups(config_type)
@@ -66,8 +58,8 @@ def parse(
     ]
     if missing:
         raise InputError(f"{' and '.join(missing)} must be given; see --help")
-    if rest[1:]:
-        raise InputError(f"unexpected argument {rest[1]!r}; flags are --name=value")
+    if rest:
+        raise InputError(f"unexpected argument {rest[0]!r}; flags are --name=value")
     config: ConfigT = _build(config_type, values)
     settings.check(config)
     return config
@@ -93,10 +85,33 @@ def to_argv(config: Any) -> list[str]:
     return words
 
 
+def _read(
+    config_type: type, argv: Sequence[str], defaults: Defaults
+) -> tuple[absl_flags.FlagValues, list[str]]:
+    """Returns the values of all flags, and the words that are no flags.
+
+    The value of a required flag that is not given is None.
+    """
+    values = absl_flags.FlagValues()
+    _define(config_type, defaults, values)
+    absl_flags.DEFINE_string(
+        "flagfile", None, "Insert flags from this file.", flag_values=values
+    )
+    try:
+        _, *rest = values(list(argv))
+    except absl_flags.Error as error:
+        raise InputError(f"{error}; see --help") from None
+    return values, rest
+
+
 def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
+    """Returns the default of a flag, as it would be given; None: there is none."""
     if field.name in defaults:
         return defaults[field.name]
-    return None if field.default is dataclasses.MISSING else field.default
+    if field.default is dataclasses.MISSING:
+        return None
+    is_text = isinstance(field.default, Path | settings.FlagValue)
+    return str(field.default) if is_text else field.default
 
 
 def _define(
@@ -106,10 +121,9 @@ def _define(
         hints = typing.get_type_hints(group)
         for field in fields:
             define = _definer(hints[field.name])
-            default = _default(field, defaults)
             define(
                 field.name,
-                str(default) if isinstance(default, Path) else default,
+                _default(field, defaults),
                 field.metadata["help"],
                 flag_values=values,
             )
@@ -131,7 +145,8 @@ def _definer(hint: Any) -> Callable[..., Any]:
         str: absl_flags.DEFINE_string,
         Path: absl_flags.DEFINE_string,
     }
-    return by_type[settings.without_none(hint)]
+    kind = settings.without_none(hint)
+    return by_type[str if settings.is_flag_value(kind) else kind]
 
 
 def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
@@ -143,8 +158,11 @@ def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
             arguments[field.name] = _build(hint, values)
             continue
         value = values[field.name].value
-        is_path = hint is Path and value is not None
-        arguments[field.name] = Path(value).expanduser() if is_path else value
+        if value is not None and hint is Path:
+            value = Path(value).expanduser()
+        elif value is not None and settings.is_flag_value(hint):
+            value = hint.parse(value)
+        arguments[field.name] = value
     return config_type(**arguments)
 
 

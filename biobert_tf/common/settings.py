@@ -15,13 +15,14 @@ Names and defaults are those of the original scripts (run_ner.py:25-97 of
 dmis-lab/biobert) unless a text says otherwise.
 """
 
+import abc
 import dataclasses
 import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from biobert_tf.common.errors import InputError
 
@@ -54,6 +55,35 @@ def required(doc: str, *, free: bool = False) -> Any:
         free: Whether a run may be resumed with another value.
     """
     return dataclasses.field(metadata={"help": doc, "free": free})
+
+
+@dataclasses.dataclass(frozen=True)
+class FlagValue(abc.ABC):
+    """The value of a flag that is a small language: parsed once, then only read.
+
+    Attributes:
+        text: The flag as it was given. It stands in settings.json and in messages.
+    """
+
+    text: str = ""
+
+    @classmethod
+    @abc.abstractmethod
+    def parse(cls, text: str) -> Self:
+        """Returns the value that a text means.
+
+        Raises:
+            InputError: The text means nothing; the message names the flag where it
+                would be unclear.
+        """
+
+    def __str__(self) -> str:
+        """Returns the flag as it was given."""
+        return self.text
+
+    def __bool__(self) -> bool:
+        """Whether anything was given."""
+        return bool(self.text)
 
 
 @runtime_checkable
@@ -98,11 +128,13 @@ def at_least(config: Any, **minimum: float) -> None:
 class StageConfig:
     """Where to write, and which stages to run; a subclass says what is read."""
 
-    output_dir: Path = required("Directory of everything the run writes.")
-    do_train: bool = setting(True, "Train on the training files.")
-    do_predict: bool = setting(True, "Predict, and score if labelled, the test files.")
+    output_dir: Path = required("Directory of everything the run writes.", free=True)
+    do_train: bool = setting(True, "Train on the training files.", free=True)
+    do_predict: bool = setting(
+        True, "Predict, and score if labelled, the test files.", free=True
+    )
     do_export: bool = setting(
-        False, "At the end, write a SavedModel to <output_dir>/export."
+        False, "At the end, write a SavedModel to <output_dir>/export.", free=True
     )
 
     def check(self) -> None:
@@ -124,8 +156,8 @@ class StageConfig:
 class DirectoryStageConfig(StageConfig):
     """What to read, where to write, and which stages to run: a directory of a set."""
 
-    data_dir: Path = required("Directory of the input files.")
-    do_eval: bool = setting(False, "Evaluate on the development file.")
+    data_dir: Path = required("Directory of the input files.", free=True)
+    do_eval: bool = setting(False, "Evaluate on the development file.", free=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +165,9 @@ class TextConfig:
     """How text becomes WordPieces."""
 
     vocab_file: Path | None = setting(
-        None, "WordPiece vocabulary; default: vocab.txt beside the checkpoint."
+        None,
+        "WordPiece vocabulary; default: vocab.txt beside the checkpoint.",
+        free=True,
     )
     # The original's default depends on the script; here it is BioBERT's everywhere.
     do_lower_case: bool = setting(
@@ -151,12 +185,15 @@ class ModelConfig:
     """The network and the weights to start from."""
 
     bert_config_file: Path | None = setting(
-        None, "Sizes of the encoder; default: the file beside the checkpoint."
+        None,
+        "Sizes of the encoder; default: the file beside the checkpoint.",
+        free=True,
     )
     init_checkpoint: Path | None = setting(
         None,
         "Weights to start from: TF1 prefix, .index, directory, .tar.gz, Hugging Face "
         "directory or SavedModel. Without it training starts from random weights.",
+        free=True,
     )
 
 
@@ -167,7 +204,9 @@ class FinetuningConfig:
     learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
     num_train_epochs: float = setting(3.0, "Passes over the training examples.")
     warmup_proportion: float = setting(0.1, "Share of the steps that warm up, [0, 1].")
-    predict_batch_size: int = setting(8, "Examples per prediction step, all devices.")
+    predict_batch_size: int = setting(
+        8, "Examples per prediction step, all devices.", free=True
+    )
 
     def __post_init__(self) -> None:
         """Rejects rates that cannot train and counts that cannot be stepped."""
@@ -196,17 +235,23 @@ class RunConfig:
     """How the Estimator steps, saves and reports."""
 
     train_batch_size: int = setting(32, "Examples per step, over all devices.")
-    eval_batch_size: int = setting(8, "Examples per evaluation step, all devices.")
+    eval_batch_size: int = setting(
+        8, "Examples per evaluation step, all devices.", free=True
+    )
     max_steps: int = setting(
-        0, "Stop after this many steps, keeping the schedule; 0: no limit."
+        0, "Stop after this many steps, keeping the schedule; 0: no limit.", free=True
     )
     gradient_accumulation_steps: int = setting(
         1, "Split every train batch into this many passes to save memory."
     )
-    save_checkpoints_steps: int = setting(1000, "Steps between two checkpoints.")
-    keep_checkpoint_max: int = setting(5, "Checkpoints kept, newest first.")
+    save_checkpoints_steps: int = setting(
+        1000, "Steps between two checkpoints.", free=True
+    )
+    keep_checkpoint_max: int = setting(5, "Checkpoints kept, newest first.", free=True)
     iterations_per_loop: int = setting(
-        1000, "Most steps per compiled call; progress is reported between calls."
+        1000,
+        "Most steps per compiled call; progress is reported between calls.",
+        free=True,
     )
     seed: int = setting(12345, "Seeds initialisation, dropout and shuffling.")
 
@@ -232,20 +277,34 @@ class DeviceConfig:
     """Where the numbers are computed."""
 
     strategy: StrategyName = setting(
-        "auto", "auto (all local GPUs, else CPU), cpu, gpu, multi_worker or tpu."
+        "auto",
+        "auto (all local GPUs, else CPU), cpu, gpu, multi_worker or tpu.",
+        free=True,
     )
     mixed_precision: MixedPrecision = setting(
         "off",
         "off, bfloat16, float16 (with loss scaling), or auto: bfloat16 where the "
         "devices multiply it, else off.",
     )
-    xla: Xla = setting("auto", "Compile the step with XLA: auto (GPU, TPU), on, off.")
-    use_tpu: bool = setting(False, "Same as --strategy=tpu.")
-    tpu_name: str = setting("", "Cloud TPU name or grpc:// address; empty: local.")
-    tpu_zone: str = setting("", "Zone of the Cloud TPU; empty: ask the metadata.")
-    gcp_project: str = setting("", "Project of the Cloud TPU; empty: the default.")
-    master: str = setting("", "Address of a TPU worker; an older name of tpu_name.")
-    num_tpu_cores: int = setting(8, "TPU cores expected; a difference is an error.")
+    xla: Xla = setting(
+        "auto", "Compile the step with XLA: auto (GPU, TPU), on, off.", free=True
+    )
+    use_tpu: bool = setting(False, "Same as --strategy=tpu.", free=True)
+    tpu_name: str = setting(
+        "", "Cloud TPU name or grpc:// address; empty: local.", free=True
+    )
+    tpu_zone: str = setting(
+        "", "Zone of the Cloud TPU; empty: ask the metadata.", free=True
+    )
+    gcp_project: str = setting(
+        "", "Project of the Cloud TPU; empty: the default.", free=True
+    )
+    master: str = setting(
+        "", "Address of a TPU worker; an older name of tpu_name.", free=True
+    )
+    num_tpu_cores: int = setting(
+        8, "TPU cores expected; a difference is an error.", free=True
+    )
 
     def __post_init__(self) -> None:
         """Rejects two different devices in one command."""
@@ -270,7 +329,12 @@ class ScriptConfig:
 
 def is_group(hint: Any) -> bool:
     """Says whether the type of a field is a config class with fields of its own."""
-    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+    return dataclasses.is_dataclass(hint) and not is_flag_value(hint)
+
+
+def is_flag_value(hint: Any) -> bool:
+    """Says whether the type of a field is a small language that is parsed."""
+    return isinstance(hint, type) and issubclass(hint, FlagValue)
 
 
 def without_none(hint: Any) -> Any:
@@ -318,7 +382,8 @@ def to_dict(config: Any) -> dict[str, Any]:
         if is_group(type(value)):
             flat.update(to_dict(value))
         else:
-            flat[field.name] = str(value) if isinstance(value, Path) else value
+            is_text = isinstance(value, Path | FlagValue)
+            flat[field.name] = str(value) if is_text else value
     return flat
 
 
@@ -375,8 +440,8 @@ def _typed(name: str, hint: Any, value: object) -> Any:
     if kind is float and type(value) is int:
         # JSON does not tell 3 from 3.0.
         return float(value)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
+    if isinstance(value, str) and (kind is Path or is_flag_value(kind)):
+        return Path(value) if kind is Path else kind.parse(value)
     if not _fits(kind, value):
         raise InputError(f"{name} is {value!r}: want {_wanted(kind)}")
     return value

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped, sentences
@@ -85,14 +86,16 @@ class CorpusReport:
         return "\n".join(lines)
 
 
-def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusReport:
+def write_corpus(
+    patterns: FileGlobs, output: Path, config: CorpusConfig
+) -> CorpusReport:
     """Writes the sentences of corpus files in the original text format.
 
     Memory does not grow with the corpus, except for a few bytes for each XML record
     (`reading.find_current`) and each file.
 
     Args:
-        patterns: Comma-separated globs of PubMed XML, PMC JATS, `.tar.gz` or text.
+        patterns: Globs of PubMed XML, PMC JATS, `.tar.gz` or text.
         output: The text file to write; gzip if its name ends in `.gz`.
         config: How the files are read.
 
@@ -103,7 +106,7 @@ def write_corpus(patterns: str, output: Path, config: CorpusConfig) -> CorpusRep
         InputError: A file cannot be read, or is damaged and the configuration is
             strict; no document was found; the output is an input or cannot be written.
     """
-    paths = reading.expand(patterns)
+    paths = patterns.files()
     _require_new(output, paths)
     options = reading.ReadOptions(config, reading.find_current(paths, config))
     report_path = Path(f"{output}.report.json")

@@ -8,7 +8,6 @@ is text.
 
 import dataclasses
 import functools
-import glob
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -46,29 +45,6 @@ class ReadOptions:
 
     config: CorpusConfig
     current: Current | None = None
-
-
-def expand(patterns: str) -> list[Path]:
-    """Returns the files of comma-separated globs, each once, in order of the globs.
-
-    The files of one glob are sorted by name, which for PubMed is the order of
-    publication. `**` matches folders of any depth.
-
-    Raises:
-        InputError: A glob matches no file.
-    """
-    found: dict[Path, None] = {}
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        names = (
-            [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
-        )
-        paths = [Path(name) for name in sorted(names) if Path(name).is_file()]
-        if not paths:
-            raise InputError(f"{pattern}: no file matches; check the path")
-        found |= dict.fromkeys(paths)
-    if not found:
-        raise InputError(f"{patterns!r} names no file")
-    return list(found)
 
 
 def is_text(path: Path | str) -> bool:

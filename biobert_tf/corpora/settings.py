@@ -4,6 +4,7 @@
 import dataclasses
 from pathlib import Path
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.settings import (
     required,
     setting,
@@ -15,13 +16,17 @@ class CorpusConfig:
     """How corpus files are read."""
 
     strict: bool = setting(
-        False, "Stop at the first damaged record instead of skipping it."
+        False, "Stop at the first damaged record instead of skipping it.", free=True
     )
     other_abstracts: bool = setting(
-        False, "Also take OtherAbstract of PubMed: other languages, plain summaries."
+        False,
+        "Also take OtherAbstract of PubMed: other languages, plain summaries.",
+        free=True,
     )
     allow_single_document: bool = setting(
-        False, "Accept a text file without blank lines: one document, NSP means little."
+        False,
+        "Accept a text file without blank lines: one document, NSP means little.",
+        free=True,
     )
 
 
@@ -29,7 +34,7 @@ class CorpusConfig:
 class WriteCorpusConfig:
     """Everything `biobert corpus` can be told."""
 
-    input: str = required(
+    input: FileGlobs = required(
         "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
     output: Path = required(

@@ -23,7 +23,12 @@ from biobert_tf.qa.contexts import NamedText
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import run as re_run
-from biobert_tf.relations.settings import RelationConfig, RePredictConfig
+from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import (
+    RelationConfig,
+    RelationNames,
+    RePredictConfig,
+)
 
 _MARK: Final = "made-by-biobert-demo"
 
@@ -82,8 +87,8 @@ def relations(output_dir: Path) -> None:
             model=output_dir / "model",
             input=source,
             output=target,
-            pair="Chemical-Disease",
-            relation_names="1=Causes",
+            pair=EntityPairs.parse("Chemical-Disease"),
+            relation_names=RelationNames.parse("1=Causes"),
             # A second strategy over the same GPUs would disturb the first.
             device=DeviceConfig(strategy="cpu"),
         )

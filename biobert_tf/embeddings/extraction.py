@@ -76,7 +76,7 @@ class Extractor:
         Of a text of several rows `cls` is the mean of their `[CLS]`, while `mean` and
         `max` are those of all its pieces.
         """
-        width = self.network.config.hidden_size * len(wanted.layer_numbers())
+        width = self.network.config.hidden_size * len(wanted.layers.numbers)
         runs = _held(frames, width * _FLOAT_BYTES, wanted.pooling)
         for held in background.one_ahead(runs):
             yield from self._extract_held(held, wanted)

@@ -94,7 +94,7 @@ class Network:
             InputError: The model has no such layer.
         """
         program = self._program(
-            wanted.layer_indexes(self.config.num_hidden_layers),
+            wanted.layers.indexes(self.config.num_hidden_layers),
             wanted.layer_mix,
             wanted.pooling,
         )

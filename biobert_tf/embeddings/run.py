@@ -84,7 +84,7 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
     extractor = extraction.load(
         settings.text, settings.model, settings.device, settings.batch_size
     )
-    settings.vectors.layer_indexes(extractor.network.config.num_hidden_layers)
+    settings.vectors.layers.indexes(extractor.network.config.num_hidden_layers)
     summary = Summary(settings.output_file)
     if output_format == "jsonl":
         frames = map(extractor.framer.truncated, texts)
@@ -121,7 +121,7 @@ def _told(path: Path) -> Iterator[None]:
 def _write_jsonl(
     settings: ExtractFeaturesConfig, extracted: Iterable[Extracted]
 ) -> None:
-    layers = settings.vectors.layer_numbers()
+    layers = settings.vectors.layers.numbers
     with streams.writing(settings.output_file) as stream:
         for index, (frame, vectors) in enumerate(extracted):
             stream.write(json_line(index, frame.tokens, layers, vectors).encode())

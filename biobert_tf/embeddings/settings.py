@@ -3,11 +3,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
+    FlagValue,
     ModelConfig,
     TextConfig,
     at_least,
@@ -40,12 +41,55 @@ _JSONL_ONLY: Final = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Layers(FlagValue):
+    """The layers of `--layers`.
+
+    Attributes:
+        numbers: The layers as they were given: 0 is the first, -1 the last.
+    """
+
+    numbers: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads layers with commas between them.
+
+        Raises:
+            InputError: They are not comma-separated whole numbers.
+        """
+        try:
+            return cls(text, tuple(map(int, text.split(","))))
+        except ValueError:
+            raise InputError(
+                f"--layers={text}: want numbers with commas between, as -1,-2"
+            ) from None
+
+    def indexes(self, num_layers: int) -> tuple[int, ...]:
+        """Returns the layers counted from 0.
+
+        Args:
+            num_layers: The number of layers of the model.
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        for number in self.numbers:
+            if not -num_layers <= number < num_layers:
+                raise InputError(
+                    f"--layers={self}: no layer {number}; the model has "
+                    f"{num_layers}: {-num_layers} to {num_layers - 1}"
+                )
+        return tuple(number % num_layers for number in self.numbers)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VectorConfig:
     """Which vectors of a text are wanted."""
 
-    layers: str = setting(
-        "-1,-2,-3,-4", "Layers, comma-separated: 0 is the first, -1 the last."
+    layers: Layers = setting(
+        Layers.parse("-1,-2,-3,-4"),
+        "Layers, comma-separated: 0 is the first, -1 the last.",
     )
     layer_mix: LayerMix = setting(
         "each", "each layer's vector, or one of all layers: concat, mean or sum."
@@ -55,40 +99,6 @@ class VectorConfig:
         "none (a vector for every piece), or one for every text: cls, mean or max of "
         "its pieces.",
     )
-
-    def __post_init__(self) -> None:
-        """Rejects layers that are no numbers."""
-        self.layer_numbers()
-
-    def layer_numbers(self) -> tuple[int, ...]:
-        """Returns the layers as they were given.
-
-        Raises:
-            InputError: They are not comma-separated whole numbers.
-        """
-        try:
-            return tuple(map(int, self.layers.split(",")))
-        except ValueError:
-            raise InputError(
-                f"--layers={self.layers}: want numbers with commas between, as -1,-2"
-            ) from None
-
-    def layer_indexes(self, num_layers: int) -> tuple[int, ...]:
-        """Returns the layers counted from 0.
-
-        Args:
-            num_layers: That the model has.
-
-        Raises:
-            InputError: The model has no such layer.
-        """
-        for number in self.layer_numbers():
-            if not -num_layers <= number < num_layers:
-                raise InputError(
-                    f"--layers={self.layers}: no layer {number}; the model has "
-                    f"{num_layers}: {-num_layers} to {num_layers - 1}"
-                )
-        return tuple(number % num_layers for number in self.layer_numbers())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +148,7 @@ class ExtractFeaturesConfig:
             raise InputError(f"--word_pooling={self.word_pooling} needs --words")
         if self.output_format == "jsonl":
             self._require_jsonl()
-        elif len(set(self.vectors.layer_numbers())) < len(self.vectors.layer_numbers()):
+        elif len(set(self.vectors.layers.numbers)) < len(self.vectors.layers.numbers):
             raise InputError(f"--layers={self.vectors.layers}: a layer is named twice")
         if self.is_printed and self.output_format != "jsonl":
             raise InputError(

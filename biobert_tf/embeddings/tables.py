@@ -72,7 +72,7 @@ def layout(settings: ExtractFeaturesConfig, hidden_size: int) -> Layout:
         labels, columns = "words", ("starts", "ends", "num_pieces")
     elif settings.vectors.pooling == "none":
         labels, columns = "pieces", ("starts", "ends")
-    layers = settings.vectors.layer_numbers()
+    layers = settings.vectors.layers.numbers
     is_concat = settings.vectors.layer_mix == "concat"
     return Layout(
         labels=labels,

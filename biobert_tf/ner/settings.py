@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     Compat,
@@ -24,7 +25,7 @@ _FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll
 class AnnotateConfig:
     """Everything `biobert annotate` can be told."""
 
-    model: str = required(
+    model: CommaList = required(
         "Directories that run_ner.py has trained, comma-separated: the entities of all "
         "are put together."
     )
@@ -59,8 +60,7 @@ class AnnotateConfig:
     @property
     def models(self) -> list[Path]:
         """Returns the directories of the models."""
-        parts = (part.strip() for part in self.model.split(","))
-        return [Path(part).expanduser() for part in parts if part]
+        return [Path(name).expanduser() for name in self.model.named]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf.common import files
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining.data import manifest
 from biobert_tf.pretraining.record_streams import Shard
@@ -17,8 +18,8 @@ _LOG = logging.getLogger(__name__)
 _INPUT_FILE: Final = "input_files.json"
 
 
-def expand(patterns: str) -> list[Path]:
-    """Returns the TFRecord files that comma-separated globs match, once each.
+def expand(patterns: FileGlobs) -> list[Path]:
+    """Returns the TFRecord files that globs match, once each.
 
     The files are in the order of the globs; those of one glob are sorted by name.
 
@@ -26,10 +27,10 @@ def expand(patterns: str) -> list[Path]:
         InputError: A glob matches no file.
     """
     found: dict[Path, None] = {}
-    for pattern in patterns.split(","):
+    for pattern in patterns.parts:
         matches = [
             Path(name)
-            for name in sorted(glob.glob(pattern.strip(), recursive=True))
+            for name in sorted(glob.glob(pattern, recursive=True))
             if not name.endswith(manifest.SUFFIX) and Path(name).is_file()
         ]
         if not matches:

@@ -15,7 +15,6 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf.checkpoints import released
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining import curves, input, record_streams
@@ -36,16 +35,9 @@ from biobert_tf.training.schedule import Schedule
 _LOG = logging.getLogger(__name__)
 
 _RECORDS_NAME: Final = "pretraining.tfrecord"
-# The records are known by their files and the model by its sizes, so that what made
-# the records may be left out or changed when a training goes on.
-_FREE_ON_RESUME: Final = frozenset(
-    """
-    input_file corpus_file do_convert max_eval_steps dupe_factor short_seq_prob
-    random_seed masking do_lower_case strict other_abstracts allow_single_document
-    exact num_shards num_workers runner pipeline_options
-    """.split()  # noqa: SIM905  Twenty quoted words read worse.
-)
-_FREE_WITH_STATIC_MASKS: Final = frozenset({"masked_lm_prob", "do_whole_word_mask"})
+# Masked records hold what these say. A training that masks by itself obeys them, so
+# that another value would change its result.
+_FREE_WITH_STATIC_MASKS: Final = ("masked_lm_prob", "do_whole_word_mask")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,14 +190,11 @@ class _Pretraining:
         """
         stages = self.settings.stages
         estimator = self._estimator()
-        free = _FREE_ON_RESUME
-        if self.task.masking is None:
-            free |= _FREE_WITH_STATIC_MASKS
         directory = RunDirectory(
             path=stages.output_dir,
-            settings=config.to_dict(self.settings),
-            free=free,
+            settings=self.settings,
             is_training=stages.do_train,
+            also_free=_FREE_WITH_STATIC_MASKS if self.task.masking is None else (),
         )
         step = directory.start(
             estimator, self.settings.model.init_checkpoint, self.task.new_head

@@ -3,11 +3,16 @@
 
 Names and defaults are those of create_pretraining_data.py:30-61 and
 run_pretraining.py:31-106 of dmis-lab/biobert unless a text says otherwise.
+
+The settings that make the records are free: a training knows the records by their
+files and the model by its sizes, so what made the records may be left out or changed
+when the training is resumed.
 """
 
 import dataclasses
 from pathlib import Path
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -28,22 +33,24 @@ from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 class PretrainingStageConfig:
     """What to read, where to write, and which stages to run."""
 
-    output_dir: Path = required("Directory of everything the run writes.")
-    input_file: str = setting(
-        "",
+    output_dir: Path = required("Directory of everything the run writes.", free=True)
+    input_file: FileGlobs = setting(
+        FileGlobs(),
         "TFRecords to train and evaluate on, comma-separated globs; default: those "
         "that --do_convert writes.",
+        free=True,
     )
-    corpus_file: str = setting(
-        "",
+    corpus_file: FileGlobs = setting(
+        FileGlobs(),
         "Corpus to convert: comma-separated globs of text, PubMed XML, PMC JATS or "
         ".tar.gz.",
+        free=True,
     )
-    do_convert: bool = setting(False, "Convert --corpus_file to TFRecords.")
-    do_train: bool = setting(False, "Train on the TFRecords.")
-    do_eval: bool = setting(False, "Evaluate on the TFRecords.")
+    do_convert: bool = setting(False, "Convert --corpus_file to TFRecords.", free=True)
+    do_train: bool = setting(False, "Train on the TFRecords.", free=True)
+    do_eval: bool = setting(False, "Evaluate on the TFRecords.", free=True)
     do_export: bool = setting(
-        False, "At the end, write a SavedModel to <output_dir>/export."
+        False, "At the end, write a SavedModel to <output_dir>/export.", free=True
     )
 
     def check(self) -> None:
@@ -61,6 +68,16 @@ class PretrainingStageConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingTextConfig(TextConfig):
+    """How text becomes WordPieces."""
+
+    # Free here: the conversion reads the text, and a training its records.
+    do_lower_case: bool = setting(
+        False, "Lower-case the text; must match the vocabulary.", free=True
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainingOptimizerConfig:
     """How a pre-training learns: rates with linear warm-up and decay."""
 
@@ -73,7 +90,9 @@ class PretrainingOptimizerConfig:
     recompute: bool = setting(
         False, "Recompute activations in the backward pass: less memory, more time."
     )
-    max_eval_steps: int = setting(100, "Most batches of an evaluation; 0: all.")
+    max_eval_steps: int = setting(
+        100, "Most batches of an evaluation; 0: all.", free=True
+    )
 
     def __post_init__(self) -> None:
         """Rejects rates that cannot train and counts that cannot be stepped."""
@@ -86,7 +105,7 @@ class PretrainingConfig:
     """Everything `run_pretraining.py` can be told."""
 
     stages: PretrainingStageConfig
-    text: TextConfig
+    text: PretrainingTextConfig
     model: ModelConfig
     pretraining: PretrainingOptimizerConfig
     run: RunConfig

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
@@ -33,22 +34,22 @@ class NamedText:
     text: str
 
 
-def read_contexts(patterns: str) -> Iterator[NamedText]:
+def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
     """Yields the texts of files, in the order of the files.
 
     A PubMed or PMC file gives one text per article; a text file is one text. A damaged
     article is skipped, and the log says where it is and why.
 
     Args:
-        patterns: Comma-separated globs; `-` means text from standard input.
+        patterns: Globs of files; `-` means text from standard input.
 
     Raises:
         InputError: A file does not exist, cannot be read, or is not UTF-8.
     """
-    if patterns == STANDARD_INPUT:
+    if patterns.text == STANDARD_INPUT:
         yield NamedText("standard input", _text(sys.stdin.buffer, "standard input"))
         return
-    for path in reading.expand(patterns):
+    for path in patterns.files():
         if reading.is_text(path):
             with streams.open_file(path) as stream:
                 unpacked = streams.decompressed(stream, str(path))

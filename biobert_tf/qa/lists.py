@@ -100,11 +100,13 @@ class ListSettings:
         0.42,
         "Submit the answers to a list question whose scores, summed over its passages, "
         "exceed this.",
+        free=True,
     )
     use_number: bool = setting(
         True,
         "If a list question names a number, submit that many answers, whatever their "
         "scores.",
+        free=True,
     )
 
     def __post_init__(self) -> None:

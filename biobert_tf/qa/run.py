@@ -15,7 +15,6 @@ from typing import Any, Final
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import reading
 from biobert_tf.qa import (
     answers,
     bioasq_form,
@@ -33,7 +32,7 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import class_weights, finetune
+from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
 
@@ -45,12 +44,6 @@ _TRAIN: Final = "train"
 _TEST: Final = "test"
 # The original shuffles its questions with this seed (run_qa.py:1173).
 _ORIGINAL_SEED: Final = 12345
-# What decides how a trained model answers, not how it is trained.
-_FREE_ON_RESUME: Final = (
-    *finetune.FREE_ON_RESUME,
-    *("predict_file", "golden_file", "question_type", "n_best_size"),
-    *("max_answer_length", "null_score_diff_threshold", "list_threshold", "use_number"),
-)
 
 
 def run(settings: QaConfig) -> Finished[QaTask]:
@@ -78,7 +71,6 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         settings=settings,
         # PARITY(run_qa.py:1183): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
-        free=_FREE_ON_RESUME,
         predict_files=predict_files,
         golden_files=golden_files,
         known=known,
@@ -93,7 +85,7 @@ def _predict_files(settings: QaConfig) -> dict[str, Path]:
     """Returns the files to predict by stage: `test`, or `test_<name>` of several."""
     if not settings.stages.do_predict:
         return {}
-    paths = reading.expand(settings.stages.predict_file)
+    paths = settings.stages.predict_file.files()
     if len(paths) == 1:
         return {_TEST: paths[0]}
     names = collections.Counter(path.stem for path in paths)
@@ -113,7 +105,7 @@ def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list
         raise InputError(
             "--golden_file is of BioASQ; SQuAD's answers are read from --predict_file"
         )
-    paths = reading.expand(settings.stages.golden_file)
+    paths = settings.stages.golden_file.files()
     if len(paths) not in (1, len(predict_files)):
         raise InputError(
             f"--golden_file names {len(paths)} files and --predict_file "
@@ -125,7 +117,7 @@ def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list
 def _read_train(settings: QaConfig) -> list[QaExample]:
     """Returns the questions to train on, in random order."""
     examples: list[QaExample] = []
-    for path in reading.expand(settings.stages.train_file):
+    for path in settings.stages.train_file.files():
         if settings.question_type == "yesno":
             examples += yesno_reading.read_examples(path, needs_labels=True)
         else:
@@ -178,8 +170,7 @@ def _task(
     if settings.question_type != "yesno":
         return span_task.SpanTask(featurizer=featurizer, compat=settings.compat)
     labels = yesno_reading.LABELS
-    weights = class_weights.parse(
-        settings.class_weights,
+    weights = settings.class_weights.of(
         labels,
         [labels[bool(example.is_yes)] for example in _labelled(examples)],
         lambda label: label if label in labels else None,

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -20,6 +21,7 @@ from biobert_tf.common.settings import (
     setting,
 )
 from biobert_tf.qa.lists import ListSettings
+from biobert_tf.training.class_weights import ClassWeights
 
 QuestionType = Literal["squad", "factoid", "list", "yesno"]
 
@@ -28,18 +30,20 @@ QuestionType = Literal["squad", "factoid", "list", "yesno"]
 class FileStageConfig(StageConfig):
     """What to read, where to write, and which stages to run: files in SQuAD's form."""
 
-    train_file: str = setting(
-        "", "Questions to train on: SQuAD's JSON, comma-separated globs."
+    train_file: FileGlobs = setting(
+        FileGlobs(), "Questions to train on: SQuAD's JSON, comma-separated globs."
     )
-    predict_file: str = setting(
-        "",
+    predict_file: FileGlobs = setting(
+        FileGlobs(),
         "Questions to predict: SQuAD's JSON, comma-separated globs; of several each "
         "has a folder of its name in --output_dir.",
+        free=True,
     )
-    golden_file: str = setting(
-        "",
+    golden_file: FileGlobs = setting(
+        FileGlobs(),
         "BioASQ's answers to score against, comma-separated: one for every "
         "--predict_file, in their order, or one for all.",
+        free=True,
     )
 
     def check(self) -> None:
@@ -59,24 +63,28 @@ class QaConfig(ScriptConfig):
     question_type: QuestionType = setting(
         "factoid",
         "squad (one passage a question), or of BioASQ: factoid, list or yesno.",
+        free=True,
     )
     doc_stride: int = setting(128, "WordPieces from a window to the next.")
     max_query_length: int = setting(64, "Most WordPieces of a question.")
-    n_best_size: int = setting(20, "Starts, ends and answers considered.")
-    max_answer_length: int = setting(30, "Longest answer, in WordPieces.")
+    n_best_size: int = setting(20, "Starts, ends and answers considered.", free=True)
+    max_answer_length: int = setting(30, "Longest answer, in WordPieces.", free=True)
     version_2_with_negative: bool = setting(
         False, "Questions may have no answer, as in SQuAD 2."
     )
     null_score_diff_threshold: float = setting(
-        0.0, "No answer if its score exceeds the best answer's by more, in logits."
+        0.0,
+        "No answer if its score exceeds the best answer's by more, in logits.",
+        free=True,
     )
     windows_without_answer: Literal["skip", "keep"] = setting(
         "skip",
         "Training windows that do not show the answer: skip, or keep as without one "
         "(--compat=master keeps).",
     )
-    class_weights: str = setting(
-        "", "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1."
+    class_weights: ClassWeights = setting(
+        ClassWeights(),
+        "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1.",
     )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
@@ -111,7 +119,7 @@ class AskConfig:
 
     model: Path = required("Directory that run_qa.py has trained, or an export of it.")
     question: str = required("The question.")
-    context: str = required(
+    context: FileGlobs = required(
         "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
         "is text from standard input."
     )

@@ -35,8 +35,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention
+from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.reading import PLACEHOLDER
 from biobert_tf.relations.settings import Placeholders
 from biobert_tf.text import sentences
@@ -48,32 +48,6 @@ _MARKS: Final = (("<<", ">>"), ("[[", "]]"))
 _LIKE_A_MARK: Final = re.compile(r"<(?=<)|>(?=>)|\[(?=\[)|\](?=\])")
 _CHEMPROT_GENES: Final = ("GENE-Y", "GENE-N")
 _NOT_IN_PLACEHOLDER: Final = re.compile(r"[^\w-]")
-
-
-@dataclasses.dataclass(frozen=True)
-class PairType:
-    """Two types of mentions that make a pair, in either order in the sentence.
-
-    Attributes:
-        first: Type of `Candidate.first`; begins with a letter.
-        second: Type of `Candidate.second`; may equal `first`.
-    """
-
-    first: str
-    second: str
-
-    def __post_init__(self) -> None:
-        """Rejects types that cannot be made into a placeholder.
-
-        Raises:
-            InputError: A type does not begin with a letter from A to Z.
-        """
-        for name in (self.first, self.second):
-            if not re.match("[A-Za-z]", name):
-                raise InputError(
-                    f"entity type {name!r} must begin with a letter from A to Z, as "
-                    "its placeholder does"
-                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,28 +80,6 @@ class Candidate:
     def id(self) -> str:
         """The ids of document and mentions, as in BLUE: `10064839.T49.T56`."""
         return f"{self.document}.{self.first.id}.{self.second.id}"
-
-
-def parse_pairs(text: str) -> tuple[PairType, ...]:
-    """Parses pairs of types as given on the command line.
-
-    Args:
-        text: Pairs such as `Chemical-Gene`, separated by commas; `CHEMICAL:GENE-Y` if a
-            type holds a dash.
-
-    Raises:
-        InputError: A pair is not two types.
-    """
-    pairs = []
-    for item in text.split(","):
-        parts = [part.strip() for part in item.split(":" if ":" in item else "-")]
-        if len(parts) != 2 or not all(parts):
-            raise InputError(
-                f"{item.strip()!r} is no pair of entity types; want Chemical-Gene, or "
-                "CHEMICAL:GENE-Y if a type holds a dash"
-            )
-        pairs.append(PairType(*parts))
-    return tuple(dict.fromkeys(pairs))
 
 
 def candidates(

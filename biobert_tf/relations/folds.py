@@ -26,7 +26,7 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
-from biobert_tf.relations.settings import RelationConfig
+from biobert_tf.relations.settings import Folds, RelationConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ Command = Callable[[Sequence[str]], None]
 # Stage -> score -> value in [0, 1].
 Scores = Mapping[str, Mapping[str, float]]
 
-# Four digits: nobody has more folds, and a slip such as 1-1000000000 stays harmless.
-_RANGE: Final = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 _EVALUATION_FILE: Final = "eval_results.txt"
 _RESULTS_FILE: Final = "results.json"
 # A training may go on with other values of these, but what it gives may be another:
@@ -55,28 +53,27 @@ _COLUMNS: Final = {
 # --- which folds --------------------------------------------------------------------
 
 
-def fold_names(data_dir: Path, folds: str) -> list[str]:
+def fold_names(data_dir: Path, folds: Folds) -> list[str]:
     """Returns the names of the folds to run: folders of `data_dir` with a number.
 
     Args:
         data_dir: A folder of folds, or a single set.
-        folds: `1-10`, `1,3,5-7`: in this order, each once. Empty: all there are, in
-            the order of their numbers.
+        folds: The folds to run, in this order. Empty: all there are, in the order of
+            their numbers.
 
     Returns:
         Nothing where `folds` is empty and `data_dir` is a single set: it holds a
         train, dev or test file, or no folder with a number.
 
     Raises:
-        InputError: `folds` cannot be understood, or some are not there.
+        InputError: Some of `folds` are not there.
     """
     numbered = _numbered(data_dir)
     if not folds:
         splits = reading.SPLITS
         is_set = any(reading.find(data_dir, split) for split in splits)
         return [] if is_set else [numbered[number] for number in sorted(numbered)]
-    wanted = _parse(folds)
-    missing = [str(number) for number in wanted if number not in numbered]
+    missing = [str(number) for number in folds.numbers if number not in numbered]
     if missing:
         shown = ", ".join(missing[:10]) + (", ..." if missing[10:] else "")
         held = ", ".join(numbered[number] for number in sorted(numbered))
@@ -84,7 +81,7 @@ def fold_names(data_dir: Path, folds: str) -> list[str]:
             f"--folds={folds}: {data_dir} has no folder {shown}; it has "
             f"{held or 'no folder with a number'}"
         )
-    return [numbered[number] for number in wanted]
+    return [numbered[number] for number in folds.numbers]
 
 
 def _numbered(data_dir: Path) -> dict[int, str]:
@@ -96,22 +93,6 @@ def _numbered(data_dir: Path) -> dict[int, str]:
         for path in sorted(data_dir.iterdir())
         if re.fullmatch("[0-9]+", path.name) and path.is_dir()
     }
-
-
-def _parse(folds: str) -> list[int]:
-    """Returns the numbers that `1,3,5-7` means, each once."""
-    numbers: list[int] = []
-    for part in folds.split(","):
-        match = _RANGE.fullmatch(part.strip())
-        first, last = match.groups() if match else ("1", "0")
-        last = last or first
-        if int(last) < int(first):
-            raise InputError(
-                f"--folds={folds}: {part.strip()!r} is no fold and no range of folds; "
-                "write them as 1-10 or 1,3,5-7"
-            )
-        numbers += range(int(first), int(last) + 1)
-    return list(dict.fromkeys(numbers))
 
 
 # --- running them -------------------------------------------------------------------
@@ -157,7 +138,7 @@ def _fold_settings(settings: RelationConfig, name: str) -> RelationConfig:
         data_dir=settings.stages.data_dir / name,
         output_dir=settings.stages.output_dir / name,
     )
-    return dataclasses.replace(settings, stages=stages, folds="")
+    return dataclasses.replace(settings, stages=stages, folds=Folds())
 
 
 def _run_fold(place: str, fold: RelationConfig, command: Command) -> None:
@@ -195,13 +176,11 @@ def _check_directory(settings: RelationConfig) -> None:
 
 def _check_settings(fold: RelationConfig) -> None:
     """Refuses a fold whose training began with other settings, as the fold would."""
-    from biobert_tf.training import finetune, run_directory
+    from biobert_tf.training import run_directory
 
     output_dir = fold.stages.output_dir
     if fold.stages.do_train and (output_dir / "training" / "checkpoint").exists():
-        run_directory.require_same_settings(
-            output_dir, config.to_dict(fold), finetune.FREE_ON_RESUME
-        )
+        run_directory.require_same_settings(output_dir, fold)
 
 
 def _is_done(fold: RelationConfig) -> bool:
@@ -209,19 +188,17 @@ def _is_done(fold: RelationConfig) -> bool:
 
     And the export, if there is to be one.
     """
-    from biobert_tf.training import finetune, run_directory
-
     wanted = [_RESULTS_FILE, *(["export"] if fold.stages.do_export else [])]
     if not all((fold.stages.output_dir / name).exists() for name in wanted):
         return False
     results = _results(fold)
     stages = {"train": fold.stages.do_train, **_scored_stages(fold)}
     has_stages = all(name in results for name, is_run in stages.items() if is_run)
-    may_differ = {*run_directory.FREE_ON_RESUME, *finetune.FREE_ON_RESUME}
+    may_differ = config.free_names(fold) - _NOT_THE_SAME
     return has_stages and all(
         results["settings"].get(name) == value
         for name, value in config.to_dict(fold).items()
-        if name in _NOT_THE_SAME or name not in may_differ
+        if name not in may_differ
     )
 
 

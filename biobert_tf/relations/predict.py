@@ -26,11 +26,12 @@ from biobert_tf.documents.detection import Format
 from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates, reading
 from biobert_tf.relations import task as relation
-from biobert_tf.relations.candidates import Candidate, PairType
+from biobert_tf.relations.candidates import Candidate
+from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
-from biobert_tf.relations.sets import SETS, RelationSet, custom
+from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.settings import Placeholders, RePredictConfig
 from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
@@ -70,7 +71,7 @@ def predict(settings: RePredictConfig) -> Summary:
     Raises:
         InputError: The model or the documents cannot be used.
     """
-    pairs = candidates.parse_pairs(settings.pair)
+    pairs = settings.pair.pairs
     if settings.input.is_fifo():
         raise InputError.at(
             settings.input, None, "a pipe; want a file, to read it twice"
@@ -80,7 +81,8 @@ def predict(settings: RePredictConfig) -> Summary:
     model = load(settings.model, settings.device)
     task, estimator = model.task, model.estimator
     estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
-    names = _names(settings.relation_names, task.relation_set)
+    relation_set = task.relation_set
+    names = settings.relation_names.of(relation_set.labels, relation_set.canonical)
     source = _Source(settings.input, document_format, pairs, settings.placeholders)
     # The whole input is read, and so checked, before anything is written.
     probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
@@ -216,29 +218,6 @@ def _record(
             f"max_seq_length {task.max_seq_length}; take one of them out",
         ) from None
     return record
-
-
-def _names(text: str, relation_set: RelationSet) -> dict[str, str]:
-    """Returns what to call every label in the output.
-
-    Args:
-        text: `1=Association`, several after commas.
-        relation_set: Of the model.
-
-    Raises:
-        InputError: A part is no such pair, or names no label.
-    """
-    names = {label: label for label in relation_set.labels}
-    for part in filter(None, text.split(",")):
-        label, _, name = (each.strip() for each in part.partition("="))
-        known = relation_set.canonical(label)
-        if known is None or not name:
-            raise InputError(
-                f"--relation_names: {part.strip()!r} is not LABEL=NAME with a label of "
-                f"{' '.join(relation_set.labels)}"
-            )
-        names[known] = name
-    return names
 
 
 def load(model_dir: Path, device: DeviceConfig) -> Finished[relation.RelationTask]:

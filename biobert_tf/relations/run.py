@@ -15,7 +15,7 @@ from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import RelationConfig, RelationFormat
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import class_weights, finetune, run_directory
+from biobert_tf.training import finetune, run_directory
 from biobert_tf.training.finetune import Data, Finished
 
 _LOG = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ def run(settings: RelationConfig) -> Finished[relation.RelationTask]:
         relation_set=relation_set,
         max_seq_length=settings.text.max_seq_length,
         entity_markers=settings.entity_markers,
-        class_weights=class_weights.parse(
-            settings.class_weights,
+        class_weights=settings.class_weights.of(
             relation_set.labels,
             [example.label for example in data.train or ()],
             relation_set.canonical,
@@ -156,8 +155,7 @@ def find_set(settings: RelationConfig) -> RelationSet:
     if settings.task_name != "custom":
         relation_set = SETS[settings.task_name]
     elif settings.labels:
-        labels = [label.strip() for label in settings.labels.split(",")]
-        relation_set = custom(labels, settings.negative_label)
+        relation_set = custom(settings.labels.parts, settings.negative_label)
     elif trained is not None:
         relation_set = custom(trained, settings.negative_label)
     else:

@@ -2,18 +2,24 @@
 """Settings of the commands around relation extraction: re-eval, re-data, re-predict."""
 
 import dataclasses
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
     DirectoryStageConfig,
+    FlagValue,
     ScriptConfig,
     at_least,
     required,
     setting,
 )
+from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.training.class_weights import ClassWeights
 
 RelationSetName = Literal[
     "gad", "euadr", "polysearch", "mirnadisease", "chemprot", "ddi13", "custom"
@@ -30,6 +36,69 @@ _PLACEHOLDERS = (
 )
 _DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
 
+# Four digits: nobody has more folds, and a slip such as 1-1000000000 stays harmless.
+_RANGE: Final = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Folds(FlagValue):
+    """The folds of `--folds`: `1-10`, `1,3,5-7`; empty: all there are.
+
+    Attributes:
+        numbers: The folds in the order given, each once.
+    """
+
+    numbers: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads numbers and ranges of numbers.
+
+        Raises:
+            InputError: A part is neither.
+        """
+        numbers: list[int] = []
+        for part in text.split(",") if text else ():
+            match = _RANGE.fullmatch(part.strip())
+            first, last = match.groups() if match else ("1", "0")
+            last = last or first
+            if int(last) < int(first):
+                raise InputError(
+                    f"--folds={text}: {part.strip()!r} is no fold and no range of "
+                    "folds; write them as 1-10 or 1,3,5-7"
+                )
+            numbers += range(int(first), int(last) + 1)
+        return cls(text, tuple(dict.fromkeys(numbers)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RelationNames(CommaList):
+    """The names of `--relation_names`: `1=Association`, several after commas."""
+
+    def of(
+        self, labels: Sequence[str], canonical: Callable[[str], str | None]
+    ) -> dict[str, str]:
+        """Returns what to call every label in the output.
+
+        Args:
+            labels: The labels of the model.
+            canonical: Returns the label that is spelt so, or None.
+
+        Raises:
+            InputError: A part is no such pair, or names no label.
+        """
+        names = {label: label for label in labels}
+        for part in self.named:
+            label, _, name = (each.strip() for each in part.partition("="))
+            known = canonical(label)
+            if known is None or not name:
+                raise InputError(
+                    f"--relation_names: {part!r} is not LABEL=NAME with a label of "
+                    f"{' '.join(labels)}"
+                )
+            names[known] = name
+        return names
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RelationConfig(ScriptConfig):
@@ -40,8 +109,9 @@ class RelationConfig(ScriptConfig):
         "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
         "custom: any other set of labels."
     )
-    labels: str = setting(
-        "", "custom: labels, comma-separated; default: those of the training file."
+    labels: CommaList = setting(
+        CommaList(),
+        "custom: labels, comma-separated; default: those of the training file.",
     )
     negative_label: str = setting(
         "",
@@ -53,14 +123,16 @@ class RelationConfig(ScriptConfig):
         "biobert (TSV without quoting), blue (CSV quoting), scibert (JSON lines), or "
         "auto.",
     )
-    folds: str = setting(
-        "", "Folds to run, as 1-10 or 1,3: folders of --data_dir; default: all it has."
+    folds: Folds = setting(
+        Folds(),
+        "Folds to run, as 1-10 or 1,3: folders of --data_dir; default: all it has.",
     )
     entity_markers: bool = setting(
         False, "Set the two entities between [unusedN] pieces."
     )
-    class_weights: str = setting(
-        "", "Weights of the loss: balanced, or as in 0:1,1:2.5; default: all 1."
+    class_weights: ClassWeights = setting(
+        ClassWeights(),
+        "Weights of the loss: balanced, or as in 0:1,1:2.5; default: all 1.",
     )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
@@ -104,7 +176,9 @@ class PairsConfig:
 
     input: Path = required("Documents with entities and relations.")
     output: Path = required("The TSV to write, in the form of BLUE.")
-    pair: str = required("Entity types to pair: Chemical-Gene, more after commas.")
+    pair: EntityPairs = required(
+        "Entity types to pair: Chemical-Gene, more after commas."
+    )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
     negative_label: str = setting("false", "Label of pairs without a relation.")
     placeholders: TsvPlaceholders = setting("type", f"{_PLACEHOLDERS}.")
@@ -121,7 +195,9 @@ class RePredictConfig:
     model: Path = required("Directory that run_re.py has trained.")
     input: Path = required("Documents with entities.")
     output: Path = required("Where the documents go, with relations, in their format.")
-    pair: str = required("Entity types to pair: Chemical-Gene, more after commas.")
+    pair: EntityPairs = required(
+        "Entity types to pair: Chemical-Gene, more after commas."
+    )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
     placeholders: Placeholders = setting(
         "type",
@@ -130,8 +206,8 @@ class RePredictConfig:
     min_probability: float = setting(
         0.0, "Leave out relations less probable than this, [0, 1]."
     )
-    relation_names: str = setting(
-        "", "What to call labels in the output, as in 1=Association."
+    relation_names: RelationNames = setting(
+        RelationNames(), "What to call labels in the output, as in 1=Association."
     )
     candidates: Path | None = setting(
         None, "Also write every pair with all its probabilities here, as JSON lines."

@@ -12,7 +12,8 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.documents.document import AnnotatedDocument, Relation
 from biobert_tf.relations import candidates
-from biobert_tf.relations.candidates import Candidate, PairType
+from biobert_tf.relations.candidates import Candidate
+from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.settings import Placeholders
 
 # Characters that end a line or a column for CSV, for str.splitlines or in editors.

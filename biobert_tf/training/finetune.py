@@ -33,9 +33,6 @@ _LOG = logging.getLogger(__name__)
 
 _TRAIN: Final = "train"
 
-# Beside what every run may change when it goes on.
-FREE_ON_RESUME: Final = ("data_dir", "do_predict", "predict_batch_size")
-
 
 class Score(Protocol):
     """What a task's `score` returns."""
@@ -179,7 +176,6 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         parts: Sizes, vocabulary, weights to start from.
         settings: Of the script.
         row_norm: See `Trainer`.
-        free: Settings that may change when the run goes on, beside those of all runs.
     """
 
     task: FinetuningTask[ExampleT, RecordT]
@@ -187,7 +183,6 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     parts: released.Released
     settings: config.ScriptConfig
     row_norm: RowNorm
-    free: Collection[str] = FREE_ON_RESUME
 
     def execute(self) -> Estimator:
         """Runs the stages that have examples; returns the estimator for more.
@@ -219,8 +214,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         )
         directory = RunDirectory(
             path=self.settings.stages.output_dir,
-            settings=config.to_dict(self.settings),
-            free=self.free,
+            settings=self.settings,
             is_training=_TRAIN in self.examples,
         )
         step = directory.start(

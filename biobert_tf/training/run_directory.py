@@ -11,7 +11,7 @@ import dataclasses
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import tensorflow as tf
 
@@ -19,6 +19,7 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import RunConfig, free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.training.estimator import Estimator
 
@@ -28,15 +29,14 @@ SETTINGS_FILE: Final = SETTINGS_NAME
 _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
 RESULTS_FILE: Final = "results.json"
-# A run may go on with other values of these; every other setting shapes its result.
-FREE_ON_RESUME: Final = frozenset(
-    """
-    output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
-    eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
-    keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
-    num_tpu_cores xla
-    """.split()  # noqa: SIM905  Twenty quoted words read worse.
-)
+
+
+class RunSettings(Protocol):
+    """All settings of a run that trains."""
+
+    @property
+    def run(self) -> RunConfig:
+        """Returns how the run steps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,15 +45,16 @@ class RunDirectory:
 
     Attributes:
         path: The directory.
-        settings: All settings, flat, for the record.
-        free: Names of settings that may change on a resume, beside those of all runs.
+        settings: All settings.
         is_training: Whether the run trains.
+        also_free: The names of settings that may change on a resume, beside those
+            that say so themselves.
     """
 
     path: Path
-    settings: Mapping[str, Any]
-    free: Collection[str]
+    settings: RunSettings
     is_training: bool
+    also_free: Collection[str] = ()
 
     def start(
         self,
@@ -125,9 +126,9 @@ class RunDirectory:
         """
         path = self.path / SETTINGS_FILE
         if self.is_training and is_resumed:
-            require_same_settings(self.path, self.settings, self.free)
+            require_same_settings(self.path, self.settings, self.also_free)
         if self.is_training or not path.exists():
-            files.write_json(path, dict(self.settings))
+            files.write_json(path, to_dict(self.settings))
         for name in (_EVALUATION_FILE, RESULTS_FILE):
             (self.path / name).unlink(missing_ok=True)
 
@@ -157,24 +158,25 @@ class RunDirectory:
                 "task": task,
                 "version": __version__,
                 "tensorflow": tf.__version__,
-                "seed": self.settings["seed"],
+                "seed": self.settings.run.seed,
                 "global_step": step,
                 **results,
                 "seconds": {name: round(value, 2) for name, value in seconds.items()},
-                "settings": dict(self.settings),
+                "settings": to_dict(self.settings),
             },
         )
 
 
 def require_same_settings(
-    path: Path, settings: Mapping[str, Any], free: Collection[str]
+    path: Path, settings: RunSettings, also_free: Collection[str] = ()
 ) -> None:
     """Refuses to go on with a training that began with other settings.
 
     Args:
         path: The directory of the run.
-        settings: All settings it is to go on with, flat.
-        free: Names of settings that may differ, beside those of all runs.
+        settings: All settings to resume it with.
+        also_free: The names of settings that may differ, beside those that say so
+            themselves.
 
     Raises:
         InputError: Some differ; it names them.
@@ -183,10 +185,11 @@ def require_same_settings(
     if not path.exists():
         return
     before = files.read_json(path)
+    free = free_names(settings) | set(also_free)
     changed = [
         f"--{name} {before.get(name)} -> {value}"
-        for name, value in settings.items()
-        if name not in {*FREE_ON_RESUME, *free} and before.get(name) != value
+        for name, value in to_dict(settings).items()
+        if name not in free and before.get(name) != value
     ]
     if changed:
         raise InputError.at(

@@ -24,6 +24,7 @@ from biobert_tf.checkpoints.released import (
     read_labels,
 )
 from biobert_tf.common import files
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.text import case
@@ -133,7 +134,9 @@ def _vocab_file(config: ExtendConfig) -> Path:
     return found
 
 
-def _new_pieces(add: str, tokenizer: FullTokenizer) -> tuple[list[str], list[str]]:
+def _new_pieces(
+    add: CommaList, tokenizer: FullTokenizer
+) -> tuple[list[str], list[str]]:
     """Returns the pieces to add, and those that the vocabulary already has."""
     pieces: dict[str, None] = {}
     present = []
@@ -141,19 +144,19 @@ def _new_pieces(add: str, tokenizer: FullTokenizer) -> tuple[list[str], list[str
         if piece in tokenizer.vocab or piece in pieces:
             present.append(piece)
         elif problem := _impossible(piece, tokenizer):
-            raise InputError.at("--add" if line is None else add, line, problem)
+            raise InputError.at("--add" if line is None else str(add), line, problem)
         else:
             pieces[piece] = None
     return list(pieces), present
 
 
-def _read_pieces(add: str) -> Iterator[tuple[int | None, str]]:
+def _read_pieces(add: CommaList) -> Iterator[tuple[int | None, str]]:
     """Yields the pieces of a file with line numbers, or those of the flag itself."""
-    path = Path(add).expanduser()
+    path = Path(str(add)).expanduser()
     # No piece has a slash or a full stop inside. A long list of pieces is too long for
     # a file name: then Path.is_file raises, but os.path.isfile returns False.
-    is_file = os.path.isfile(path) or "/" in add or bool(path.suffix)
-    texts = files.read_text(path).split("\n") if is_file else add.split(",")
+    is_file = os.path.isfile(path) or "/" in add.text or bool(path.suffix)
+    texts = files.read_text(path).split("\n") if is_file else add.parts
     pieces = [
         (i + 1 if is_file else None, text.strip()) for i, text in enumerate(texts)
     ]

@@ -105,8 +105,9 @@ def report(config: ReportConfig) -> str:
         InputError: The corpus or a vocabulary cannot be read, or the corpus has no
             words.
     """
-    names = config.vocab_file.split(",")
-    tokenizers = [case.load(Path(name.strip()).expanduser()) for name in names]
+    tokenizers = [
+        case.load(Path(name).expanduser()) for name in config.vocab_file.parts
+    ]
     tokens = corpus_words.read_tokens(config.sample)
     words = {
         is_lower: corpus_words.count_words(tokens, is_lower)

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import at_least, required, setting
 from biobert_tf.corpora.settings import CorpusConfig
@@ -16,7 +17,7 @@ Place = Literal["unused", "append"]
 class SampleConfig:
     """The text that is looked at."""
 
-    input: str = required(
+    input: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
     # Two million sentences are some 50 million words and half a gigabyte.
@@ -70,7 +71,7 @@ class LearnConfig:
 class ReportConfig:
     """Everything `biobert vocab report` can be told."""
 
-    vocab_file: str = required(
+    vocab_file: CommaList = required(
         "Vocabularies, comma-separated; several are compared side by side."
     )
     top: int = setting(20, "Words listed of each kind.")
@@ -94,7 +95,7 @@ class ReportConfig:
 class ExtendConfig:
     """Everything `biobert vocab extend` can be told."""
 
-    add: str = required(
+    add: CommaList = required(
         "New pieces: a file with one per line, or the pieces, comma-separated."
     )
     output_dir: Path = required("New or empty directory of the extended model.")

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
@@ -70,7 +71,7 @@ def count_words(tokens: Mapping[str, int], do_lower_case: bool) -> Counter[str]:
     return words
 
 
-def _sentences(patterns: str, config: CorpusConfig) -> Iterator[str]:
+def _sentences(patterns: FileGlobs, config: CorpusConfig) -> Iterator[str]:
     """Yields the sentences of a corpus, as `biobert corpus` would write them."""
 
     def warn(skipped: Skipped) -> None:
@@ -78,7 +79,7 @@ def _sentences(patterns: str, config: CorpusConfig) -> Iterator[str]:
             place = f"{skipped.path}: {skipped.position}"
             _LOG.warning("%s: %s; skipped", place, skipped.reason)
 
-    paths = reading.expand(patterns)
+    paths = patterns.files()
     options = reading.ReadOptions(config, reading.find_current(paths, config))
     for document in reading.corpus(paths, options, warn):
         yield from sentences(document)

@@ -114,9 +114,6 @@ def test_labels_of_another_model_are_not(released, tmp_path):
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
     labels = released_files.read_labels(checkpoints.locate(tmp_path / "to"))
     assert labels == ["start", "end"]
-        "start",
-        "end",
-    ]
 
 
 @pytest.mark.parametrize("heads", [(), ("masked_lm", "next_sentence")])

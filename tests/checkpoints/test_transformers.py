@@ -226,8 +226,6 @@ def test_back_from_transformers(converted, tmp_path, kind):
         assert array.tobytes() == expected[name].tobytes(), name
     found = released_files.read_labels(checkpoints.locate(tmp_path / "back"))
     assert found == LABELS.get(kind)
-        checkpoints.locate(tmp_path / "back")
-    ) == LABELS.get(kind)
     # A second line end at most: the pieces are those of the original.
     assert (tmp_path / "back" / "vocab.txt").read_text().split() == PIECES
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf.common import settings as config
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner.settings import NerConfig
@@ -210,11 +211,12 @@ def relation_config(**values):
 
 @pytest.mark.parametrize("name", ["labels", "negative_label"])
 def test_named_relation_sets_have_their_own_labels(name):
-    custom = relation_config(task_name="custom", **{name: "0"})
-    assert getattr(custom, name) == "0"
+    value = CommaList.parse("0") if name == "labels" else "0"
+    custom = relation_config(task_name="custom", **{name: value})
+    assert getattr(custom, name) == value
     for task_name in ("gad", "chemprot", "ddi13"):
         with pytest.raises(InputError) as caught:
-            relation_config(task_name=task_name, **{name: "0"})
+            relation_config(task_name=task_name, **{name: value})
         assert str(caught.value) == (
             f"--{name} is for --task_name=custom; {task_name} has its own"
         )
@@ -306,6 +308,23 @@ def test_a_record_has_values_within_their_bounds():
     )
 
 
+def test_small_languages_of_a_record_are_parsed():
+    values = {"folds": "1-3", "labels": "a, b", "class_weights": "a:2"}
+    found = read(RelationConfig, values)
+    assert found.folds.numbers == (1, 2, 3)
+    assert found.labels.parts == ("a", "b")
+    flat = config.to_dict(found)
+    assert {name: flat[name] for name in values} == values
+
+
+def test_small_languages_of_a_record_may_be_wrong():
+    with pytest.raises(InputError) as caught:
+        read(RelationConfig, {"folds": "1-"})
+    assert str(caught.value).startswith("here/settings.json: --folds=1-: '1-' is no")
+    with pytest.raises(InputError, match=r"json: labels is 7: want a string$"):
+        read(RelationConfig, {"labels": 7})
+
+
 def test_a_record_lacks_what_is_required():
     with pytest.raises(InputError) as caught:
         config.from_dict(RelationConfig, {}, "settings.json", **PATHS)
@@ -329,6 +348,37 @@ def test_settings_that_may_change_say_so():
     Outer.__annotations__["inner"] = Inner
     outer = Outer(inner=Inner(place=Path("p")))
     assert config.free_names(Outer) == config.free_names(outer) == {"count", "place"}
+
+
+# What a run may be resumed with another value of.
+FREE = """
+    output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
+    eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
+    keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
+    num_tpu_cores xla
+"""
+FREE_OF_SCRIPTS = {
+    NerConfig: "data_dir do_predict predict_batch_size",
+    RelationConfig: "data_dir do_predict predict_batch_size",
+    QaConfig: """
+        do_predict predict_batch_size
+        predict_file golden_file question_type n_best_size max_answer_length
+        null_score_diff_threshold list_threshold use_number
+    """,
+    PretrainingConfig: """
+        input_file corpus_file do_convert max_eval_steps dupe_factor short_seq_prob
+        random_seed masking do_lower_case strict other_abstracts allow_single_document
+        exact num_shards num_workers runner pipeline_options
+    """,
+}
+
+
+@pytest.mark.parametrize("config_type", FREE_OF_SCRIPTS)
+def test_settings_that_may_change_of_every_script(config_type):
+    free = {*FREE.split(), *FREE_OF_SCRIPTS[config_type].split()}
+    if config_type is QaConfig:
+        free.remove("do_eval")  # a flag of the other scripts
+    assert config.free_names(config_type) == free
 
 
 def test_settings_cannot_be_changed():

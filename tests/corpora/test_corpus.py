@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import corpus, plain, reading
 from biobert_tf.corpora.corpus import CorpusReport, write_corpus
@@ -101,7 +102,7 @@ Three.
 
 def test_text_provenance_and_report(folder):
     output = folder / "out" / "corpus.txt"
-    report = write_corpus(inputs(folder), output, CorpusConfig())
+    report = write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
     assert output.read_bytes() == EXPECTED.encode()
     assert Path(f"{output}.ids.tsv").read_text().splitlines() == [
         "document\tid\tfirst_line\tsentences",
@@ -141,7 +142,7 @@ def test_text_provenance_and_report(folder):
 
 def test_first_lines_of_the_ids_are_right(folder):
     output = folder / "corpus.txt"
-    write_corpus(inputs(folder), output, CorpusConfig())
+    write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
     lines = output.read_text().splitlines()
     rows = Path(f"{output}.ids.tsv").read_text().splitlines()[1:]
     for row, document in zip(rows, read(output), strict=True):
@@ -152,20 +153,20 @@ def test_first_lines_of_the_ids_are_right(folder):
 
 def test_read_back_it_gives_the_same_sentences(folder):
     output = folder / "corpus.txt"
-    write_corpus(inputs(folder), output, CorpusConfig())
+    write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
     options = reading.ReadOptions(
         CorpusConfig(),
-        reading.find_current(reading.expand(inputs(folder)), CorpusConfig()),
+        reading.find_current(FileGlobs.parse(inputs(folder)).files(), CorpusConfig()),
     )
     expected = [
         tuple(sentences(document))
         for document in reading.corpus(
-            reading.expand(inputs(folder)), options, pytest.fail
+            FileGlobs.parse(inputs(folder)).files(), options, pytest.fail
         )
     ]
     assert read(output) == expected
     again = folder / "again.txt"
-    write_corpus(str(output), again, CorpusConfig())
+    write_corpus(FileGlobs.parse(str(output)), again, CorpusConfig())
     assert again.read_bytes() == output.read_bytes()
 
 
@@ -173,7 +174,7 @@ def test_a_name_in_gz_gives_gzip_that_is_always_the_same(folder):
     digests = set()
     for name in ("one.txt.gz", "two.txt.gz"):
         output = folder / "out" / name
-        write_corpus(inputs(folder), output, CorpusConfig())
+        write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
         assert gzip.decompress(output.read_bytes()).decode() == EXPECTED
         assert output.read_bytes()[4:8] == bytes(4), "a time in the header"
         digests.add(hashlib.sha256(output.read_bytes()).digest())
@@ -185,7 +186,7 @@ def test_what_is_skipped_is_told(folder):
         PUBMED.format(citation(5, "Good text.") + "<PubmedArticle><Medl")
     )
     output = folder / "corpus.txt"
-    report = write_corpus(f"{folder}/bad.xml", output, CorpusConfig())
+    report = write_corpus(FileGlobs.parse(f"{folder}/bad.xml"), output, CorpusConfig())
     assert report.num_documents == 1
     assert report.num_skipped == len(report.skipped) >= 1
     assert report.skipped[0]["path"] == f"{folder}/bad.xml"
@@ -199,24 +200,28 @@ def test_strict_stops_and_leaves_no_file(folder):
     (folder / "bad.xml").write_text(PUBMED.format("<PubmedArticle><Medl"))
     output = folder / "out" / "corpus.txt"
     with pytest.raises(InputError, match=r"bad\.xml"):
-        write_corpus(f"{folder}/bad.xml", output, CorpusConfig(strict=True))
+        write_corpus(
+            FileGlobs.parse(f"{folder}/bad.xml"), output, CorpusConfig(strict=True)
+        )
     assert list(folder.glob("out/*")) == []
 
 
 def test_a_failure_keeps_the_earlier_output(folder):
     output = folder / "corpus.txt"
-    write_corpus(inputs(folder), output, CorpusConfig())
+    write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
     before = {path.name: path.read_bytes() for path in folder.glob("corpus.txt*")}
     (folder / "empty.txt").write_text("\n \n")
     with pytest.raises(InputError, match=r"empty\.txt: no document"):
-        write_corpus(f"{folder}/empty.txt", output, CorpusConfig())
+        write_corpus(FileGlobs.parse(f"{folder}/empty.txt"), output, CorpusConfig())
     after = {path.name: path.read_bytes() for path in folder.glob("corpus.txt*")}
     assert after == before and len(after) == 3
 
 
 def test_the_output_is_no_input(folder):
     with pytest.raises(InputError, match=r"d\.txt: is one of the inputs"):
-        write_corpus(f"{folder}/d.txt", folder / "d.txt", CorpusConfig())
+        write_corpus(
+            FileGlobs.parse(f"{folder}/d.txt"), folder / "d.txt", CorpusConfig()
+        )
     assert (folder / "d.txt").read_text().startswith("One.")
 
 
@@ -224,9 +229,9 @@ def test_one_document_of_text_is_refused_unless_allowed(folder):
     (folder / "one.txt").write_text("One.\nTwo.\n")
     output = folder / "corpus.txt"
     with pytest.raises(InputError, match="blank line"):
-        write_corpus(f"{folder}/one.txt", output, CorpusConfig())
+        write_corpus(FileGlobs.parse(f"{folder}/one.txt"), output, CorpusConfig())
     config = CorpusConfig(allow_single_document=True)
-    write_corpus(f"{folder}/one.txt", output, config)
+    write_corpus(FileGlobs.parse(f"{folder}/one.txt"), output, config)
     assert output.read_text() == "One.\nTwo.\n"
 
 
@@ -244,7 +249,9 @@ def test_lists_of_skips_and_reasons_do_not_grow_without_end(
         yield Document("PMID:2", ("A title.",))
 
     monkeypatch.setattr(reading, "read", skipping)
-    report = write_corpus(f"{folder}/d.txt", tmp_path / "corpus.txt", CorpusConfig())
+    report = write_corpus(
+        FileGlobs.parse(f"{folder}/d.txt"), tmp_path / "corpus.txt", CorpusConfig()
+    )
     assert report.skipped_by_reason == {
         "other reasons": 3,
         "reason 1": 3,
@@ -264,7 +271,9 @@ def test_lists_of_skips_and_reasons_do_not_grow_without_end(
 def test_why_nothing_is_left_is_told(folder, caplog):
     (folder / "bad.xml").write_text("junk")
     with pytest.raises(InputError, match=r"bad\.xml: no document with text"):
-        write_corpus(f"{folder}/bad.xml", folder / "corpus.txt", CorpusConfig())
+        write_corpus(
+            FileGlobs.parse(f"{folder}/bad.xml"), folder / "corpus.txt", CorpusConfig()
+        )
     [message] = caplog.messages
     assert message.startswith(f"{folder}/bad.xml: from the start: not XML")
 
@@ -272,7 +281,9 @@ def test_why_nothing_is_left_is_told(folder, caplog):
 def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):
     monkeypatch.setattr(corpus, "_SECONDS_BETWEEN_REPORTS", 0.0)
     with caplog.at_level(logging.INFO, corpus.__name__):
-        write_corpus(inputs(folder), folder / "corpus.txt", CorpusConfig())
+        write_corpus(
+            FileGlobs.parse(inputs(folder)), folder / "corpus.txt", CorpusConfig()
+        )
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 6
     assert messages[0].startswith("file 1 of 5: 1 documents, 4 sentences, ")
@@ -280,7 +291,9 @@ def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):
 
 
 def test_the_summary_names_every_count(folder):
-    report = write_corpus(inputs(folder), folder / "corpus.txt", CorpusConfig())
+    report = write_corpus(
+        FileGlobs.parse(inputs(folder)), folder / "corpus.txt", CorpusConfig()
+    )
     summary = report.summary().splitlines()
     assert [line.split()[:2] for line in summary] == [
         ["files", "5"],
@@ -298,8 +311,8 @@ def test_real_files(data, tmp_path):
     folder = data / "pretrain"
     patterns = f"{folder}/*.xml*,{folder}/pmc/*,{folder}/craft/*"
     output = tmp_path / "corpus.txt"
-    report = write_corpus(patterns, output, CorpusConfig())
-    assert report.num_files == len(reading.expand(patterns))
+    report = write_corpus(FileGlobs.parse(patterns), output, CorpusConfig())
+    assert report.num_files == len(FileGlobs.parse(patterns).files())
     assert min(report.documents_by_file.values()) > 0
     found = read(output)
     assert len(found) == report.num_documents > 600
@@ -315,13 +328,13 @@ def test_real_files(data, tmp_path):
 
 def test_a_report_is_never_beside_a_text_it_does_not_describe(folder, monkeypatch):
     output = folder / "corpus.txt"
-    write_corpus(inputs(folder), output, CorpusConfig())
+    write_corpus(FileGlobs.parse(inputs(folder)), output, CorpusConfig())
 
     def killed(path, values):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(corpus.files, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_corpus(f"{folder}/d.txt", output, CorpusConfig())
+        write_corpus(FileGlobs.parse(f"{folder}/d.txt"), output, CorpusConfig())
     assert output.read_text() == "One. Not cut.\nTwo.\n\nThree.\n"
     assert not Path(f"{output}.report.json").exists()

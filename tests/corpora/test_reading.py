@@ -62,31 +62,6 @@ def read(path, current=None, **config):
     return [d.paragraphs for d in documents], skipped, duplicates
 
 
-def test_expand(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("b2.xml", "b1.xml", "a.txt", "c[1].txt"):
-        write(tmp_path, name, "")
-    (tmp_path / "sub.xml").mkdir()
-    write(tmp_path / "sub.xml", "d.xml", "")
-
-    def names(patterns):
-        return [str(path) for path in reading.expand(patterns)]
-
-    assert names("b*.xml, a.txt") == ["b1.xml", "b2.xml", "a.txt"]
-    assert names("b2.xml,b*.xml,b2.xml") == ["b2.xml", "b1.xml"]
-    assert names("*.xml") == ["b1.xml", "b2.xml"]  # no folder
-    assert names("c[1].txt") == ["c[1].txt"]  # a name before a glob
-    assert names("**/d.xml") == ["sub.xml/d.xml"]
-
-
-@pytest.mark.parametrize("patterns", ["a.txt,none*.xml", "", ","])
-def test_a_glob_that_matches_nothing(tmp_path, monkeypatch, patterns):
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path, "a.txt", "")
-    with pytest.raises(InputError, match="no file"):
-        reading.expand(patterns)
-
-
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [

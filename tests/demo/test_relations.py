@@ -11,6 +11,7 @@ from biobert_tf.documents import formats
 from biobert_tf.relations import candidates, check
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations import sets as relation_sets
+from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.text import tokenization
 
 PARTS = ("train", "dev", "test")
@@ -42,7 +43,7 @@ def pairs(tmp_path_factory):
     loaded.document.check()
     assert not loaded.document.relations
     assert len(loaded.document.mentions) == 9
-    wanted = candidates.parse_pairs("Chemical-Disease")
+    wanted = EntityPairs.parse("Chemical-Disease").pairs
     found = candidates.candidates(loaded.document, wanted)
     return [(each.first.text, each.second.text, each.text) for each in found]
 

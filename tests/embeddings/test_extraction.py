@@ -8,7 +8,7 @@ import pytest
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Text, parse
-from biobert_tf.embeddings.settings import VectorConfig
+from biobert_tf.embeddings.settings import Layers, VectorConfig
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 TEXTS = [parse(line) for line in toys.LINES]
@@ -60,7 +60,7 @@ def alone(extractor):
 
 
 def wanted(**given):
-    return VectorConfig(**{"layers": "-1,0", **given})
+    return VectorConfig(**{"layers": Layers.parse("-1,0"), **given})
 
 
 def pieces_of(rows):

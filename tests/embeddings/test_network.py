@@ -16,7 +16,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.embeddings.framing import Row
 from biobert_tf.embeddings.network import Network, inputs
-from biobert_tf.embeddings.settings import VectorConfig
+from biobert_tf.embeddings.settings import Layers, VectorConfig
 from biobert_tf.model import encoder as encoders
 from biobert_tf.training import strategy as strategies
 
@@ -76,7 +76,7 @@ MADE = [row(*each) for each in ROWS]
 
 
 def wanted(**given):
-    return VectorConfig(**{"layers": "-1,0", **given})
+    return VectorConfig(**{"layers": Layers.parse("-1,0"), **given})
 
 
 def mixed(layers, mix):

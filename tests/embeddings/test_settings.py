@@ -5,12 +5,12 @@ import feature_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.embeddings.settings import VectorConfig
+from biobert_tf.embeddings.settings import Layers
 
 
 def test_the_defaults_of_the_original():
     settings = toys.settings(output_file="out.jsonl")
-    assert settings.vectors.layer_numbers() == (-1, -2, -3, -4)
+    assert settings.vectors.layers.numbers == (-1, -2, -3, -4)
     assert settings.text.max_seq_length == 128
     assert settings.batch_size == 32
     assert settings.output_format == "jsonl"
@@ -51,13 +51,13 @@ def test_layers_that_are_no_numbers(layers):
 
 
 def test_layers_are_counted_from_both_ends():
-    assert VectorConfig(layers="-1, 0,-12,11").layer_indexes(12) == (11, 0, 0, 11)
+    assert Layers.parse("-1, 0,-12,11").indexes(12) == (11, 0, 0, 11)
 
 
 @pytest.mark.parametrize("layer", [-13, 12])
 def test_a_layer_the_model_does_not_have(layer):
     with pytest.raises(InputError) as caught:
-        VectorConfig(layers=f"-1,{layer}").layer_indexes(12)
+        Layers.parse(f"-1,{layer}").indexes(12)
     assert str(caught.value) == (
         f"--layers=-1,{layer}: no layer {layer}; the model has 12: -12 to 11"
     )
@@ -105,4 +105,4 @@ def test_standard_input_and_output_are_not_one_file():
 
 def test_json_lines_may_name_a_layer_twice():
     settings = toys.settings(output_file="out.jsonl", layers="-1,-1")
-    assert settings.vectors.layer_numbers() == (-1, -1)
+    assert settings.vectors.layers.numbers == (-1, -1)

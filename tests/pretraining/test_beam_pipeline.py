@@ -7,12 +7,14 @@ import logging
 import os
 import random
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
@@ -26,7 +28,11 @@ from biobert_tf.pretraining.data import (
     units,
 )
 from biobert_tf.pretraining.data.manifest import CorpusCounts
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.settings import (
+    ConversionConfig,
+    PairConfig,
+    ShellWords,
+)
 
 WORDS = "abcdefgh"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ".", "A", "##a"]
@@ -108,7 +114,7 @@ def convert(corpus, vocab_file, tmp_path):
             flags.pop("vocab_file", vocab_file),
             ConversionConfig(
                 runner=runner,
-                pipeline_options=options,
+                pipeline_options=ShellWords.parse(options),
                 num_shards=num_shards,
                 num_workers=1,
             ),
@@ -122,7 +128,7 @@ def converted(inputs, output_files, vocab_file, how, corpus=None):
     program = conversion if how.runner == "local" else beam_pipeline
     as_given = Path if how.runner == "local" else str
     return program.convert(
-        inputs,
+        FileGlobs.parse(inputs),
         [as_given(name) for name in output_files],
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
         PairConfig(dupe_factor=2, max_predictions_per_seq=5),
@@ -255,7 +261,9 @@ def test_an_error_in_a_dask_worker_is_one_line(
     # A path that is relative here means nothing in a worker.
     monkeypatch.chdir(tmp_path)
     options = f"--dask_client_address={cluster.scheduler_address}"
-    how = ConversionConfig(runner="DaskRunner", pipeline_options=options)
+    how = ConversionConfig(
+        runner="DaskRunner", pipeline_options=ShellWords.parse(options)
+    )
     with pytest.raises(InputError) as info:
         converted("one.txt", ["DaskRunner/x.tfrecord"], vocab_file, how)
     assert re.fullmatch(f"{tmp_path}/one.txt: 2 lines and no blank .*", str(info.value))
@@ -441,7 +449,7 @@ def test_without_beam(convert, monkeypatch):
 def test_dask_gives_single_files_to_workers_unless_told_otherwise(
     beam, monkeypatch, arguments, kept
 ):
-    runner = beam_pipeline.Runner.of("DaskRunner", arguments)
+    runner = beam_pipeline.Runner.of("DaskRunner", shlex.split(arguments))
     assert runner.options._flags == kept
 
 

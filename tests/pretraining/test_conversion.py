@@ -20,6 +20,7 @@ import killed_conversion
 import pytest
 import tensorflow as tf
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
@@ -382,7 +383,7 @@ def test_named_files_are_the_shards(corpus, vocab_file, tmp_path, expected):
     # The folder of the second is not there yet.
     paths = [tmp_path / "a" / "1.tfrecord", tmp_path / "b" / "2", tmp_path / "c"]
     found = conversion.convert(
-        f"{corpus}/*.txt",
+        FileGlobs.parse(f"{corpus}/*.txt"),
         paths,
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
         PairConfig(dupe_factor=2, max_predictions_per_seq=5),
@@ -667,7 +668,7 @@ def test_a_vocabulary_without_mask(corpus, tmp_path):
 def test_a_vocabulary_of_the_wrong_case(corpus, tmp_path, vocab_file):
     message = refusal(
         conversion.convert,
-        f"{corpus}/*",
+        FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file, do_lower_case=True),
         PairConfig(),
@@ -714,7 +715,7 @@ def test_outputs_that_contradict(
 ):
     assert problem in refusal(
         conversion.convert,
-        f"{corpus}/*",
+        FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / name for name in output_files.split()],
         TextConfig(vocab_file=vocab_file),
         PairConfig(),
@@ -773,7 +774,12 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     pairs = PairConfig(dupe_factor=2, max_predictions_per_seq=5)
     how = ConversionConfig(exact=True, num_shards=2)
     found = conversion.convert(
-        f"{corpus}/*", [tmp_path / "x"], text, pairs, CorpusConfig(), how
+        FileGlobs.parse(f"{corpus}/*"),
+        [tmp_path / "x"],
+        text,
+        pairs,
+        CorpusConfig(),
+        how,
     )
     tokenizer = units.load_tokenizer(text)
     inputs = sorted(corpus.iterdir())
@@ -789,7 +795,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     assert Manifest.load(tmp_path / "x.manifest.json") == found
     message = refusal(
         conversion.convert,
-        f"{corpus}/*",
+        FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         text,
         pairs,
@@ -811,7 +817,7 @@ def test_what_exact_cannot_do(tmp_path, vocab_file, name, pairs, problem):
     (tmp_path / name).write_text("a\n\nb\n")
     assert problem in refusal(
         conversion.convert,
-        str(tmp_path / name),
+        FileGlobs.parse(str(tmp_path / name)),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file),
         PairConfig(**pairs),

@@ -20,6 +20,7 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, huggingface, native, tf1
 from biobert_tf.common import files, flags
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
@@ -501,7 +502,9 @@ def test_convert_and_train(converted):
     written = sorted((toy.output / "records").glob("*.tfrecord*"))
     shards = list(
         pretraining_input.shards(
-            pretraining_input.expand(f"{toy.output}/records/*.tfrecord*")
+            pretraining_input.expand(
+                FileGlobs.parse(f"{toy.output}/records/*.tfrecord*")
+            )
         )
     )
     assert {shard.path for shard in shards} < set(written)
@@ -514,7 +517,7 @@ def test_convert_and_train(converted):
 def test_files_that_are_not_what_the_manifest_says(converted, tmp_path):
     toy, _ = converted
     shutil.copytree(toy.output / "records", tmp_path / "records")
-    paths = pretraining_input.expand(f"{tmp_path}/records/*.tfrecord*")
+    paths = pretraining_input.expand(FileGlobs.parse(f"{tmp_path}/records/*.tfrecord*"))
     pieces = toys.write_vocab(tmp_path / "v.txt", [*toys.VOCAB[:-1], "genes"])
     given = {"input_file": f"{tmp_path}/records/*.tfrecord*", "train_batch_size": 4}
     message = reject(toy, tmp_path, vocab_file=pieces, **given)

@@ -5,6 +5,7 @@ import gzip
 import pytest
 from bioasq_toys import URL, write_pubmed
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import Document
 from biobert_tf.qa.bioasq.abstracts import Abstract, pmid, read_abstracts
@@ -86,7 +87,9 @@ def test_only_what_is_wanted_and_in_its_newest_version(tmp_path):
     text = newer.read_text().replace(end, deletion + end)
     newer.unlink()
     (tmp_path / "a2.xml.gz").write_bytes(gzip.compress(text.encode()))
-    found = read_abstracts(f"{tmp_path}/a1.xml,{tmp_path}/*.gz", {"1", "2", "4", "5"})
+    found = read_abstracts(
+        FileGlobs.parse(f"{tmp_path}/a1.xml,{tmp_path}/*.gz"), {"1", "2", "4", "5"}
+    )
     assert found.by_pmid == {
         "1": Abstract("New. A. B.", (0, 5, 8)),
         "2": Abstract("Two.", (0,)),
@@ -102,7 +105,7 @@ def test_damage_is_counted(tmp_path):
         tmp_path / "a.xml", {1: ("One.",), 2: ("Two.",), 3: ("Three.",)}
     )
     path.write_text(path.read_text().replace("Two.", "T&wo;"))
-    found = read_abstracts(str(path), {"1", "2", "3"})
+    found = read_abstracts(FileGlobs.parse(str(path)), {"1", "2", "3"})
     assert list(found.by_pmid) == ["1", "3"]
     assert found.num_damaged == 1
 
@@ -110,10 +113,10 @@ def test_damage_is_counted(tmp_path):
 def test_no_abstract_at_all(tmp_path):
     path = write_pubmed(tmp_path / "a.xml", {1: ("One.",)})
     with pytest.raises(InputError) as caught:
-        read_abstracts(str(path), {"2", "3"})
+        read_abstracts(FileGlobs.parse(str(path)), {"2", "3"})
     assert str(caught.value) == (
         f"--abstracts={path}: none of the 2 abstracts that the snippets are from is in "
         "1 file(s)"
     )
     with pytest.raises(InputError, match=r"b\*\.xml: no file matches"):
-        read_abstracts(f"{tmp_path}/b*.xml", {"1"})
+        read_abstracts(FileGlobs.parse(f"{tmp_path}/b*.xml"), {"1"})

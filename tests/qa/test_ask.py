@@ -14,6 +14,7 @@ import qa_toys as toys
 from biobert_tf.cli import exporting
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.qa import ask as qa_ask
@@ -160,7 +161,7 @@ def test_articles(trained, tmp_path, capsys):
         f"{PASSAGE}</AbstractText></Abstract></Article></MedlineCitation>"
         "</PubmedArticle></PubmedArticleSet>"
     )
-    [text] = read_contexts(str(path))
+    [text] = read_contexts(FileGlobs.parse(str(path)))
     assert text == NamedText("PMID:7", f"What . {PASSAGE}")
     status, printed, _ = ask(trained, capsys, context=path)
     assert status == 0

@@ -10,9 +10,9 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.candidates import PairType
+from biobert_tf.relations.entity_pairs import EntityPairs, PairType
 
-CHEMICAL_GENE = candidates.parse_pairs("Chemical-Gene")
+CHEMICAL_GENE = EntityPairs.parse("Chemical-Gene").pairs
 CHARACTERS = (
     "aaabcgimnpstxAGEN   ....?!,;:()[]{}<>\"'/-_@@$$*+0129\n\t\r\x00\x0b\x85\xa0\u2028"
     "\u03b1Δß\u0301²\u2013\u201c…中\U0001f600"
@@ -51,7 +51,7 @@ def plain(text, *mentions, relations=()):
 
 
 def pairs_of(document, pairs="Chemical-Gene", **options):
-    found = candidates.candidates(document, candidates.parse_pairs(pairs), **options)
+    found = candidates.candidates(document, EntityPairs.parse(pairs).pairs, **options)
     return {candidate.id: candidate.text for candidate in found}
 
 
@@ -143,7 +143,7 @@ def test_overlapping_mentions(pairs, first, second, expected):
     document = plain(
         "The estrogenreceptor binds.", ("a", types[0], first), ("b", types[1], second)
     )
-    (found,) = candidates.candidates(document, candidates.parse_pairs(pairs))
+    (found,) = candidates.candidates(document, EntityPairs.parse(pairs).pairs)
     assert found.text == expected
     assert found.is_overlapping == ("@CHEMICAL$@GENE$" not in expected)
 
@@ -151,7 +151,7 @@ def test_overlapping_mentions(pairs, first, second, expected):
 def test_a_mention_is_not_paired_with_its_double():
     document = plain("IL2 is.", ("a", "Gene", (0, 3)), ("b", "gene", (0, 3)))
     assert pairs_of(document, "Gene-Gene") == {}
-    assert candidates.num_pairs(document, candidates.parse_pairs("Gene-Gene")) == 0
+    assert candidates.num_pairs(document, EntityPairs.parse("Gene-Gene").pairs) == 0
     other = plain("IL2 is.", ("a", "Gene", (0, 3)), ("b", "Drug", (0, 3)))
     assert pairs_of(other, "Gene-Drug") == {"7.a.b": "@GENE-DRUG$ is."}
 
@@ -160,7 +160,7 @@ def test_a_pair_asked_for_twice_comes_once():
     document = marked("{a|Chemical|zinc} {b|Gene|GAL4}")
     twice = pairs_of(document, "Chemical-Gene,Gene-Chemical, chemical-gene")
     assert twice == {"7.a.b": "@CHEMICAL$ @GENE$"}
-    wanted = candidates.parse_pairs("Chemical-Gene,Gene-Chemical")
+    wanted = EntityPairs.parse("Chemical-Gene,Gene-Chemical").pairs
     assert candidates.num_pairs(document, wanted) == 1
     assert len(list(candidates.candidates(document, wanted))) == 1
 
@@ -224,20 +224,20 @@ def test_what_looks_like_a_placeholder_is_none():
 @pytest.mark.parametrize("text", ["Chemical", "A-B-C", "", "A-", "A-B,,C-D", "A:B:C"])
 def test_no_pair(text):
     with pytest.raises(InputError, match="no pair of entity types; want Chemical-Gene"):
-        candidates.parse_pairs(text)
+        EntityPairs.parse(text)
 
 
 def test_parse_pairs():
-    assert candidates.parse_pairs("A-B, C:D-E,A-B") == (
+    assert EntityPairs.parse("A-B, C:D-E,A-B").pairs == (
         PairType("A", "B"),
         PairType("C", "D-E"),
     )
     with pytest.raises(InputError, match="'5HT' must begin with a letter"):
-        candidates.parse_pairs("5HT-Gene")
+        EntityPairs.parse("5HT-Gene")
 
 
 def labels_of(document, pairs="Chemical-Gene"):
-    wanted = candidates.parse_pairs(pairs)
+    wanted = EntityPairs.parse(pairs).pairs
     return [(c.id, c.label) for c in candidates.labelled(document, wanted, "none")]
 
 

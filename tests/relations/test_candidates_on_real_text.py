@@ -22,8 +22,9 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations.entity_pairs import EntityPairs
 
-PAIRS = candidates.parse_pairs("Chemical-Gene")
+PAIRS = EntityPairs.parse("Chemical-Gene").pairs
 LONGEST_MENTION = 150  # Characters.
 FILLER = "Xylin"  # Stands for a mention that every row of its sentence hides.
 ORIGIN, END = ("text", "start"), ("text", "end")

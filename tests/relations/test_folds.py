@@ -28,7 +28,7 @@ from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.version import __version__
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.relations import folds as re_folds
-from biobert_tf.relations.settings import RelationConfig
+from biobert_tf.relations.settings import Folds, RelationConfig
 
 ROOT = Path(__file__).parents[2]
 TRAIN = "@GENE$ causes @DISEASE$ .\t1\n@GENE$ spares @DISEASE$ .\t0\n"
@@ -67,16 +67,16 @@ def ten(tmp_path):
     ],
 )
 def test_fold_names(ten, folds, names):
-    assert re_folds.fold_names(ten, folds) == names
+    assert re_folds.fold_names(ten, Folds.parse(folds)) == names
 
 
 @pytest.mark.parametrize(
     "folds",
     ["x", "1-", "-3", "1,,2", ",", "1.5", "3-1", "1..3", "1-2-3", "²", "1-1000000000"],
 )
-def test_nonsense_is_named(ten, folds):
+def test_nonsense_is_named(folds):
     with pytest.raises(InputError) as caught:
-        re_folds.fold_names(ten, folds)
+        Folds.parse(folds)
     assert str(caught.value).startswith(f"--folds={folds}: '")
     assert str(caught.value).endswith(
         "is no fold and no range of folds; write them as 1-10 or 1,3,5-7"
@@ -86,7 +86,7 @@ def test_nonsense_is_named(ten, folds):
 def test_missing_folds_are_named(ten):
     (ten / "4").rmdir()
     with pytest.raises(InputError) as caught:
-        re_folds.fold_names(ten, "3-5,9-12,0")
+        re_folds.fold_names(ten, Folds.parse("3-5,9-12,0"))
     assert str(caught.value) == (
         f"--folds=3-5,9-12,0: {ten} has no folder 4, 11, 12, 0; it has "
         "1, 2, 3, 5, 6, 7, 8, 9, 10"
@@ -95,39 +95,39 @@ def test_missing_folds_are_named(ten):
 
 def test_many_missing_folds_are_one_short_line(ten):
     with pytest.raises(InputError, match=r"no folder 11, 12, .*, 20, \.\.\.; it has 1"):
-        re_folds.fold_names(ten, "1-9999")
+        re_folds.fold_names(ten, Folds.parse("1-9999"))
 
 
 @pytest.mark.parametrize("data_dir", [".", "absent"])
 def test_folds_of_a_folder_without_any(tmp_path, data_dir):
     with pytest.raises(InputError, match="no folder 1, 2; it has no folder with a"):
-        re_folds.fold_names(tmp_path / data_dir, "1-2")
+        re_folds.fold_names(tmp_path / data_dir, Folds.parse("1-2"))
 
 
 def test_names_may_begin_with_zeros(tmp_path):
     for name in ("00", "01", "02", "10"):
         (tmp_path / name).mkdir()
-    assert re_folds.fold_names(tmp_path, "") == ["00", "01", "02", "10"]
-    assert re_folds.fold_names(tmp_path, "1-2,0") == ["01", "02", "00"]
+    assert re_folds.fold_names(tmp_path, Folds.parse("")) == ["00", "01", "02", "10"]
+    assert re_folds.fold_names(tmp_path, Folds.parse("1-2,0")) == ["01", "02", "00"]
 
 
 @pytest.mark.parametrize("name", ["train.tsv", "dev.jsonl", "test.txt"])
 def test_a_single_set_has_no_folds_unless_asked_for(ten, name):
     (ten / name).write_text("")
-    assert re_folds.fold_names(ten, "") == []
-    assert re_folds.fold_names(ten, "1") == ["1"]
+    assert re_folds.fold_names(ten, Folds.parse("")) == []
+    assert re_folds.fold_names(ten, Folds.parse("1")) == ["1"]
 
 
 @pytest.mark.parametrize("data_dir", [".", "absent"])
 def test_a_folder_of_nothing_has_no_folds(tmp_path, data_dir):
-    assert re_folds.fold_names(tmp_path / data_dir, "") == []
+    assert re_folds.fold_names(tmp_path / data_dir, Folds.parse("")) == []
 
 
 @pytest.mark.data
 def test_folds_of_gad(data):
     folder = data / "re" / "GAD"
     held = [path.name for path in folder.iterdir() if path.is_dir()]
-    assert re_folds.fold_names(folder, "") == sorted(held, key=int)
+    assert re_folds.fold_names(folder, Folds.parse("")) == sorted(held, key=int)
 
 
 # --- pretended runs -------------------------------------------------------------------

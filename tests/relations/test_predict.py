@@ -23,7 +23,8 @@ from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.settings import RePredictConfig
+from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import RelationNames, RePredictConfig
 from biobert_tf.training import records
 
 CPU = DeviceConfig(strategy="cpu")
@@ -64,7 +65,7 @@ def predict(loaded, model, tmp_path, monkeypatch):
         values = {"pair": "Chemical-Gene", "device": CPU, "model": model, **given}
         output = output or tmp_path / f"out{source.suffix}"
         return re_predict.predict(
-            RePredictConfig(input=source, output=output, **values)
+            RePredictConfig(input=source, output=output, **parsed(values))
         )
 
     return predict
@@ -79,7 +80,15 @@ def config_of(source, model, **given):
         "device": CPU,
         **given,
     }
-    return RePredictConfig(**values)
+    return RePredictConfig(**parsed(values))
+
+
+def parsed(values):
+    """Values of flags, those that are small languages parsed."""
+    kinds = {"pair": EntityPairs, "relation_names": RelationNames}
+    return values | {
+        name: kind.parse(values[name]) for name, kind in kinds.items() if name in values
+    }
 
 
 def run_re(model, data, output, **given):
@@ -300,7 +309,7 @@ def test_a_model_with_entity_markers_and_labels_that_all_count(tmp_path):
         {"id": pair.id, "text": pair.text}
         for one in formats.read(source, "jsonl")
         for pair in candidates.candidates(
-            one.document, candidates.parse_pairs("Chemical-Gene"), "marks"
+            one.document, EntityPairs.parse("Chemical-Gene").pairs, "marks"
         )
     ]
     assert rows[3]["text"] == "Severe [[ GAL4 ]] causes << aspirin >> receptor."
@@ -413,7 +422,7 @@ def test_a_relation_just_probable_enough_stays(loaded, tmp_path):
     source = re_predict._Source(
         toys.write(tmp_path / "in.jsonl", "jsonl", toys.DOCUMENTS[3:]),
         "jsonl",
-        candidates.parse_pairs("Chemical-Gene"),
+        EntityPairs.parse("Chemical-Gene").pairs,
         "type",
     )
     table = np.array([[0.5, 0, 0, 0, 0, 0.5], [0.4, 0.3, 0, 0, 0, 0.3]], np.float32)

@@ -9,6 +9,7 @@ import pytest
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import huggingface, native, released, tf1, tokenizer_files
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model import encoder
@@ -42,7 +43,7 @@ def model(tmp_path):
 
 def extend(source, add, **settings):
     config = ExtendConfig(
-        add=add,
+        add=CommaList.parse(str(add)),
         init_checkpoint=source,
         output_dir=source.parent / "extended",
         **settings,
@@ -125,7 +126,9 @@ def test_only_the_vocabulary(tmp_path):
     vocab_file = write_vocab(tmp_path / "v.txt", VOCAB)
     output = tmp_path / "new"
     done = extension.extend(
-        ExtendConfig(vocab_file=vocab_file, add="ab", output_dir=output)
+        ExtendConfig(
+            vocab_file=vocab_file, add=CommaList.parse("ab"), output_dir=output
+        )
     )
     assert entries_of(output) == [VOCAB[0], "ab", *VOCAB[2:]]
     assert [path.name for path in output.iterdir()] == ["vocab.txt"]
@@ -143,7 +146,10 @@ def test_other_lines_keep_their_ids(tmp_path):
         output = tmp_path / place
         done = extension.extend(
             ExtendConfig(
-                vocab_file=tmp_path / "v.txt", add="ab", output_dir=output, place=place
+                vocab_file=tmp_path / "v.txt",
+                add=CommaList.parse("ab"),
+                output_dir=output,
+                place=place,
             )
         )
         assert done.placed == (NewPiece("ab", id_, ("a", "##b")),)
@@ -228,7 +234,7 @@ def test_a_checkpoint_with_optimizer_state(data, tmp_path):
     output = tmp_path / "new"
     done = extension.extend(
         ExtendConfig(
-            add="\u03b1\u03b2\u03b3xyz,##\u03b1\u03b2\u03b3xyz",
+            add=CommaList.parse("\u03b1\u03b2\u03b3xyz,##\u03b1\u03b2\u03b3xyz"),
             init_checkpoint=source,
             output_dir=output,
             place="append",
@@ -388,7 +394,11 @@ def test_another_directory_must_be_given(model, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(InputError, match="file: exists"):
-        extension.extend(ExtendConfig(add="ab", init_checkpoint=model, output_dir=file))
+        extension.extend(
+            ExtendConfig(
+                add=CommaList.parse("ab"), init_checkpoint=model, output_dir=file
+            )
+        )
 
 
 def test_a_failure_leaves_nothing(model, tmp_path, monkeypatch):
@@ -433,4 +443,4 @@ def test_files_can_be_named(model, tmp_path):
 
 def test_nothing_to_extend(tmp_path):
     with pytest.raises(InputError, match="--vocab_file or --init_checkpoint"):
-        ExtendConfig(add="ab", output_dir=tmp_path / "new")
+        ExtendConfig(add=CommaList.parse("ab"), output_dir=tmp_path / "new")

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.text import case, tokenization
 from biobert_tf.vocabularies import learning, report, words
@@ -28,7 +29,7 @@ HUGS = {"hug": 10, "pug": 5, "pun": 12, "bun": 4, "hugs": 5}
 
 
 def sample_of(path, **settings):
-    return SampleConfig(input=str(path), **settings)
+    return SampleConfig(input=FileGlobs.parse(str(path)), **settings)
 
 
 @pytest.fixture
@@ -406,7 +407,11 @@ def toy(tmp_path):
 
 def report_of(folder, vocab_file, **settings):
     sample = sample_of(folder / "text" / "*.txt")
-    return report.report(ReportConfig(vocab_file=vocab_file, sample=sample, **settings))
+    return report.report(
+        ReportConfig(
+            vocab_file=CommaList.parse(str(vocab_file)), sample=sample, **settings
+        )
+    )
 
 
 def test_report_by_hand(toy):
@@ -514,7 +519,7 @@ def test_suggestions_are_written(toy):
 )
 def test_bad_report_settings(settings):
     with pytest.raises(InputError, match=r"--(suggest|top)"):
-        ReportConfig(vocab_file="v", sample=sample_of("x"), **settings)
+        ReportConfig(vocab_file=CommaList.parse("v"), sample=sample_of("x"), **settings)
 
 
 def test_sample_of_nothing():
@@ -541,7 +546,7 @@ def test_learnt_beats_the_general_vocabulary_on_unseen_articles(data, tmp_path):
     released = data / "vocab" / "bert-base-cased-vocab.txt"
     report.report(
         ReportConfig(
-            vocab_file=f"{output},{released}",
+            vocab_file=CommaList.parse(f"{output},{released}"),
             sample=sample_of(f"{pretrain}/craft/BMC_C*.nxml"),
             output=tmp_path / "report.json",
         )

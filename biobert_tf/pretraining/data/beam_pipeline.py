@@ -35,6 +35,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from biobert_tf.common.comma_lists import FileGlobs, files_of
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
@@ -62,7 +63,7 @@ _MAX_PARTS: Final = 2**13
 
 
 def convert(
-    input_patterns: str,
+    input_patterns: FileGlobs,
     output_files: Sequence[str],
     text: TextConfig,
     pairs: PairConfig,
@@ -72,8 +73,8 @@ def convert(
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
     Args:
-        input_patterns: Comma-separated globs of corpus files: paths that all workers
-            can read, or URLs such as `gs://bucket/pubmed*.xml.gz`.
+        input_patterns: Globs of corpus files: paths that all workers can read, or URLs
+            such as `gs://bucket/pubmed*.xml.gz`.
         output_files: The TFRecord files, or one name for all; paths or URLs.
         text: The vocabulary, which must be given, the case, and the length.
         pairs: How to form and mask pairs.
@@ -87,7 +88,7 @@ def convert(
         InputError: The corpus, the vocabulary, the output or the options of the
             runner cannot be used, or Beam is not installed. Nothing is left behind.
     """
-    runner = Runner.of(conversion.runner, conversion.pipeline_options)
+    runner = Runner.of(conversion.runner, conversion.pipeline_options.words)
     shards.check(text, pairs)
     outputs.load_pieces(text)
     target = _Target.of(output_files, conversion.num_shards)
@@ -200,21 +201,23 @@ class _Target:
             beam_storage.put(path, self.manifest_place)
 
 
-def _expand(patterns: str) -> list[beam_storage.FoundFile]:
-    """Returns the files of comma-separated globs; see `reading.expand`."""
+def _expand(patterns: FileGlobs) -> list[beam_storage.FoundFile]:
+    """Returns the files of globs, local or at URLs; see `FileGlobs.files`."""
     found: dict[beam_storage.FoundFile, None] = {}
-    for pattern in patterns.split(","):
+    for pattern in patterns.named:
         if beam_storage.is_remote(pattern):
-            files = beam_storage.find(pattern.strip())
+            files = beam_storage.find(pattern)
             if not files:
-                raise InputError(f"{pattern.strip()}: no file matches; check the URL")
+                raise InputError(f"{pattern}: no file matches; check the URL")
         else:
             files = [
                 file
-                for path in reading.expand(pattern)
+                for path in files_of(pattern)
                 for file in beam_storage.find(os.path.abspath(path))
             ]
         found |= dict.fromkeys(files)
+    if not found:
+        raise InputError(f"{patterns.text!r} names no file")
     return list(found)
 
 

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -39,12 +38,12 @@ class Runner:
     options: Any
 
     @classmethod
-    def of(cls, name: str, pipeline_options: str) -> "Runner":
+    def of(cls, name: str, pipeline_options: Sequence[str]) -> "Runner":
         """Returns a runner with its options.
 
         Args:
             name: The value of `--runner`.
-            pipeline_options: The runner's own options, written as in a shell.
+            pipeline_options: The runner's own options, word by word.
 
         Raises:
             InputError: Beam is not installed or does not know an option.
@@ -149,13 +148,8 @@ def _quiet_import() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _arguments(name: str, pipeline_options: str) -> list[str]:
-    try:
-        arguments = shlex.split(pipeline_options)
-    except ValueError as error:
-        raise InputError(
-            f"--pipeline_options={pipeline_options!r}: {str(error).lower()}"
-        ) from None
+def _arguments(name: str, pipeline_options: Sequence[str]) -> list[str]:
+    arguments = list(pipeline_options)
     sized = ("--dask_partition_size", "--dask_npartitions")
     if name == "DaskRunner" and not any(a.startswith(sized) for a in arguments):
         # The default gives 128 elements, here whole files, to one worker.

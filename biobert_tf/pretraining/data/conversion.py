@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
@@ -43,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def convert(
-    input_patterns: str,
+    input_patterns: FileGlobs,
     output_files: Sequence[Path],
     text: TextConfig,
     pairs: PairConfig,
@@ -56,7 +57,7 @@ def convert(
     `name-00000-of-00012.suffix` and so on.
 
     Args:
-        input_patterns: Comma-separated globs of corpus files.
+        input_patterns: Globs of corpus files.
         output_files: The TFRecord files, or one name for all.
         text: The vocabulary, which must be given, the case, and the length.
         pairs: How to form and mask pairs.
@@ -73,7 +74,7 @@ def convert(
             written or belongs to another conversion, or a worker was killed.
     """
     _check_outputs(output_files, conversion.num_shards)
-    inputs = reading.expand(input_patterns)
+    inputs = input_patterns.files()
     _check_settings(inputs, text, pairs, conversion.exact)
     outputs.load_pieces(text)
     how = {

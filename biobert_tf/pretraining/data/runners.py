@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import conversion
@@ -12,7 +13,7 @@ from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
 
 def convert(
-    input_patterns: str,
+    input_patterns: FileGlobs,
     output_files: Sequence[str],
     text: TextConfig,
     pairs: PairConfig,
@@ -22,7 +23,7 @@ def convert(
     """Writes the masked sentence pairs of a corpus with the engine of `--runner`.
 
     Args:
-        input_patterns: Comma-separated globs of corpus files.
+        input_patterns: Globs of corpus files.
         output_files: The TFRecord files, or one name for all; URLs for some runners.
         text: The vocabulary, which must be given, the case, and the length.
         pairs: How to form and mask pairs.

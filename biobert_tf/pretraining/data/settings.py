@@ -2,10 +2,13 @@
 """Settings of making pre-training data."""
 
 import dataclasses
-from typing import Literal
+import shlex
+from typing import Literal, Self
 
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
+    FlagValue,
     TextConfig,
     at_least,
     required,
@@ -24,24 +27,55 @@ Runner = Literal[
 ]
 
 
+@dataclasses.dataclass(frozen=True)
+class ShellWords(FlagValue):
+    """The words of `--pipeline_options`, as a shell would take them.
+
+    Attributes:
+        words: The words, without their quotation marks.
+    """
+
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Cuts a text into words.
+
+        Raises:
+            InputError: A quotation has no end.
+        """
+        try:
+            return cls(text, tuple(shlex.split(text)))
+        except ValueError as error:
+            raise InputError(
+                f"--pipeline_options={text!r}: {str(error).lower()}"
+            ) from None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairConfig:
     """How documents become masked sentence pairs (create_pretraining_data.py)."""
 
     max_predictions_per_seq: int = setting(20, "Most masked pieces of a pair.")
     dupe_factor: int = setting(
-        10, "Passes over the corpus, each cut and masked anew; dynamic masking: one."
+        10,
+        "Passes over the corpus, each cut and masked anew; dynamic masking: one.",
+        free=True,
     )
     masked_lm_prob: float = setting(0.15, "Share of the pieces that are masked.")
     short_seq_prob: float = setting(
-        0.1, "Share of documents cut into pairs of a random, shorter length."
+        0.1, "Share of documents cut into pairs of a random, shorter length.", free=True
     )
     do_whole_word_mask: bool = setting(
         False, "Mask all pieces of a word or none, as google-research/bert can."
     )
-    random_seed: int = setting(12345, "Seeds cutting, pairing and static masking.")
+    random_seed: int = setting(
+        12345, "Seeds cutting, pairing and static masking.", free=True
+    )
     masking: Masking = setting(
-        "static", "static (stored), or dynamic (anew in every epoch of a training)."
+        "static",
+        "static (stored), or dynamic (anew in every epoch of a training).",
+        free=True,
     )
 
     def __post_init__(self) -> None:
@@ -64,16 +98,23 @@ class ConversionConfig:
     exact: bool = setting(
         False,
         "The records of the original scripts, one by one; whole corpus in memory.",
+        free=True,
     )
     num_shards: int = setting(
-        0, "TFRecord files to write where --output_file names one; 0: by corpus size."
+        0,
+        "TFRecord files to write where --output_file names one; 0: by corpus size.",
+        free=True,
     )
-    num_workers: int = setting(0, "Processes; 0: one per processor.")
+    num_workers: int = setting(0, "Processes; 0: one per processor.", free=True)
     runner: Runner = setting(
-        "local", "local (processes of this machine), or an Apache Beam runner."
+        "local",
+        "local (processes of this machine), or an Apache Beam runner.",
+        free=True,
     )
-    pipeline_options: str = setting(
-        "", "Options of the Beam runner, as one shell-quoted string."
+    pipeline_options: ShellWords = setting(
+        ShellWords(),
+        "Options of the Beam runner, as one shell-quoted string.",
+        free=True,
     )
 
     def __post_init__(self) -> None:
@@ -87,10 +128,10 @@ class ConversionConfig:
 class CreatePretrainingDataConfig:
     """Everything `biobert create-pretraining-data` can be told."""
 
-    input_file: str = required(
+    input_file: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
-    output_file: str = required("TFRecord files to write, comma-separated.")
+    output_file: CommaList = required("TFRecord files to write, comma-separated.")
     text: TextConfig
     pairs: PairConfig
     corpus: CorpusConfig

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Document, Skipped
@@ -119,19 +120,19 @@ def pmid(document: str) -> str | None:
     return match[1] if match else None
 
 
-def read_abstracts(patterns: str, wanted: Collection[str]) -> Abstracts:
+def read_abstracts(patterns: FileGlobs, wanted: Collection[str]) -> Abstracts:
     """Reads the newest version of each wanted citation.
 
     Args:
-        patterns: Comma-separated globs of PubMed XML files. The files of a glob are
-            taken as published in the order of their names, as PubMed's are.
+        patterns: Globs of PubMed XML files. The files of a glob are taken as published
+            in the order of their names, as PubMed's are.
         wanted: PMIDs; without any no file is read.
 
     Raises:
         InputError: A glob matches no file, a file cannot be opened, or no file holds
             any of the wanted citations.
     """
-    paths = reading.expand(patterns)
+    paths = patterns.files()
     if not wanted:
         return Abstracts()
     config = CorpusConfig()

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import reading
 from biobert_tf.qa.bioasq import abstracts
 from biobert_tf.qa.bioasq import reading as bioasq_reading
 from biobert_tf.qa.bioasq.answer_spans import Answer, Level, Span, Text
@@ -137,7 +136,7 @@ def convert(config: BioAsqDataConfig) -> Counts:
             is in it or none can be kept, or the output is an input or cannot be
             written.
     """
-    paths = reading.expand(config.input)
+    paths = config.input.files()
     if config.output.resolve() in [path.resolve() for path in paths]:
         raise InputError(f"--output={config.output} is an input; choose another")
     pool = bioasq_reading.read_pool(paths, config.question_type)

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import at_least, required, setting
 
@@ -17,7 +18,7 @@ Strategy = Literal["snippet", "appended", "abstract"]
 class BioAsqDataConfig:
     """Everything `biobert bioasq-data` can be told."""
 
-    input: str = required(
+    input: FileGlobs = required(
         "BioASQ's JSON files, training or golden: comma-separated paths or globs."
     )
     output: Path = required("The JSON file to write, in the form of SQuAD.")
@@ -30,8 +31,8 @@ class BioAsqDataConfig:
         "What is a passage: a snippet, a snippet with sentences around it (appended), "
         "or the whole abstract.",
     )
-    abstracts: str = setting(
-        "",
+    abstracts: FileGlobs = setting(
+        FileGlobs(),
         "PubMed XML files with the abstracts, comma-separated globs; for appended and "
         "abstract.",
     )

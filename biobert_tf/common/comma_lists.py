@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flags that hold several things after commas: names, or globs of files."""
+
+import dataclasses
+import glob
+from pathlib import Path
+from typing import Self
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import FlagValue
+
+
+@dataclasses.dataclass(frozen=True)
+class CommaList(FlagValue):
+    """Things with commas between them.
+
+    Attributes:
+        parts: The things, without the white space around them; one may be empty.
+    """
+
+    parts: tuple[str, ...] = ("",)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Splits a text at its commas."""
+        return cls(text, tuple(part.strip() for part in text.split(",")))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The things that are not empty."""
+        return tuple(filter(None, self.parts))
+
+
+@dataclasses.dataclass(frozen=True)
+class FileGlobs(CommaList):
+    """Comma-separated globs of files."""
+
+    def files(self) -> list[Path]:
+        """Returns the files, each once, in order of the globs.
+
+        The files of one glob are sorted by name: PubMed's names are in order of
+        publication. `**` matches folders of any depth.
+
+        Raises:
+            InputError: A glob matches no file.
+        """
+        found: dict[Path, None] = {}
+        for pattern in self.named:
+            found |= dict.fromkeys(files_of(pattern))
+        if not found:
+            raise InputError(f"{self.text!r} names no file")
+        return list(found)
+
+
+def files_of(pattern: str) -> list[Path]:
+    """Returns the files of one glob, sorted by name.
+
+    Raises:
+        InputError: There are none.
+    """
+    # A file of that very name counts more than what the glob means.
+    names = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
+    paths = [Path(name) for name in sorted(names) if Path(name).is_file()]
+    if not paths:
+        raise InputError(f"{pattern}: no file matches; check the path")
+    return paths
