@@ -13,7 +13,11 @@ PACKAGE = ROOT / "biobert_tf"
 
 # A folder or loose module, and what its modules may import beside each other.
 BELOW = "common text model corpora checkpoints vocabularies documents training export"
-PROBLEMS = "ner relations qa pretraining embeddings"
+PROBLEMS = " ".join(
+    path.parent.name
+    for path in sorted(PACKAGE.glob("*/problem.py"))
+    if path.parent.name != "training"
+)
 MAY_IMPORT = {
     "common": "",
     "text": "common",
