@@ -245,7 +245,7 @@ def load(
     path = Path(path).expanduser()
     found = reload.find(path)
     found.place.require()
-    problem = problems.of_run(found)
+    problem = problems.of_run(found.recorded)
     is_encoder = problem is None or problem.method == "embed"
     known = config.from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:

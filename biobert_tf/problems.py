@@ -5,6 +5,7 @@ Commands, exports, Python and docs/flags.md ask this list. docs/extending.md say
 to add a problem.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from biobert_tf.common.errors import InputError
@@ -32,9 +33,13 @@ def everything() -> list[Problem[Any]]:
     return [*TRAINED, EMBEDDINGS]
 
 
-def of_run(found: "Found") -> TrainedProblem[Any] | None:
-    """Returns the problem whose run has written a model, by its recorded settings."""
-    return next((each for each in TRAINED if each.sign in found.recorded), None)
+def of_run(recorded: Mapping[str, object]) -> TrainedProblem[Any] | None:
+    """Returns the problem whose run has recorded these settings, if one has.
+
+    Args:
+        recorded: The settings beside a model, flag name to value.
+    """
+    return next((each for each in TRAINED if each.sign in recorded), None)
 
 
 def of_model(found: "Found") -> tuple[Problem[Any], str]:
@@ -46,7 +51,7 @@ def of_model(found: "Found") -> tuple[Problem[Any], str]:
         InputError: The weights cannot be read, or are a classifier's whose labels are
             unknown.
     """
-    own = of_run(found)
+    own = of_run(found.recorded)
     for problem in [*([own] if own else []), *everything()]:
         kind = problem.kind_of(found)
         if kind is not None:

@@ -220,6 +220,22 @@ def read_labels(place: Place) -> list[str] | None:
     return labels
 
 
+def read_settings(place: Place) -> dict[str, object]:
+    """Returns the settings that a run has recorded beside its model, by flag.
+
+    Args:
+        place: The checkpoint.
+
+    Returns:
+        The settings; none where no run of ours has written the checkpoint.
+
+    Raises:
+        InputError: The file is not a JSON object.
+    """
+    file = place.beside(SETTINGS_NAME)
+    return files.read_json(file) if file else {}
+
+
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has written the model of this step, whole."""
     prefix = _prefix(output_dir, global_step)

@@ -134,10 +134,12 @@ def convert(argv: Sequence[str]) -> None:
         help="what output_weights label, for Transformers",
     )
     arguments = parser.parse_args(argv[1:])
+    from biobert_tf import checkpoints
     from biobert_tf.checkpoints import convert as conversion
-    from biobert_tf.training import reload
+    from biobert_tf.checkpoints import released
 
-    trained = problems.of_run(reload.find(arguments.source))
+    place = checkpoints.locate(arguments.source)
+    trained = problems.of_run(released.read_settings(place))
 
     spoken = {"true": True, "false": False, None: None}
     print(

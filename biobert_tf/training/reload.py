@@ -154,10 +154,9 @@ def find(path: Path) -> Found:
         InputError: A file beside the checkpoint is malformed.
     """
     place = checkpoints.locate(path)
-    file = place.beside(run_directory.SETTINGS_FILE)
     return Found(
         place=place,
-        recorded=files.read_json(file) if file else {},
+        recorded=released.read_settings(place),
         labels=released.load_labels([path]) or (),
     )
 
