@@ -43,7 +43,7 @@ def annotator(tmp_path_factory):
     ner_toys.write_vocab(folder / "vocab.txt", VOCAB)
     model = heads.TokenClassifier(config, len(ner_toys.LABELS), seed=1)
     ner_toys.save_model(model, ner_toys.LABELS, folder)
-    settings = {"compat": "fixed", "do_lower_case": False, "max_seq_length": 128}
+    settings = {"train_on": "train", "do_lower_case": False, "max_seq_length": 128}
     files.write_json(folder / "settings.json", settings)
     return Annotator.load([folder], DeviceConfig(strategy="cpu"), batch_size=64)
 

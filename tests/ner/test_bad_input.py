@@ -12,8 +12,8 @@ import pytest
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.ner import run as ner_run
 from biobert_tf.training import records
+from biobert_tf.training.estimator import Estimator
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -352,7 +352,7 @@ def test_a_run_that_fails_takes_the_results_of_an_earlier_one_away(
     def fail(self, *args):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(ner_run.Estimator, "predict", fail)
+    monkeypatch.setattr(Estimator, "predict", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         program.run(cli.ner, toy.argv(**flags))
     assert not (toy.output / "results.json").exists()

@@ -464,7 +464,7 @@ BROKEN = {
     "bioc_json": (
         '15, "text": "Liver."',
         '"x", "text": "Liver."',
-        "number 3 is not as",
+        "number 3 is not valid",
     ),
     "jsonl": ('"text": "Severe cancer', '"words": "Severe cancer', ":3: want an obj"),
 }
