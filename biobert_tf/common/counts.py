@@ -2,7 +2,7 @@
 """Precision, recall and F1 from counts, with bootstrap confidence intervals."""
 
 import dataclasses
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Score:
         total = self.num_gold + self.num_predicted
         return 2 * self.num_correct / total if total else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns ratios and counts by name, ready for JSON."""
         return {
             "precision": self.precision,
@@ -72,7 +72,7 @@ class SampledScore(Score):
     recall_interval: Interval
     f1_interval: Interval
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns ratios, counts and intervals by name, ready for JSON."""
         return {
             **super().to_dict(),

@@ -12,6 +12,9 @@ from typing import Any
 
 from biobert_tf.common.errors import InputError
 
+JsonDict = dict[str, Any]
+"""A JSON object as it is read: its values have no type until they are checked."""
+
 
 def read_text(path: Path) -> str:
     r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
@@ -59,7 +62,7 @@ def decode(data: bytes, path: Path | str) -> str:
         ) from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonDict:
     """Returns the JSON object stored in `path`.
 
     Raises:
@@ -117,13 +120,13 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: Path, values: object) -> None:
     """Writes `values` to `path` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
-def json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
+def json_object(path: Path) -> Iterator[Callable[[str, object], None]]:
     """Yields a function that adds one member to the JSON object stored in `path`.
 
     The file, indented by 4, appears when the block has succeeded. The members are not
@@ -138,7 +141,7 @@ def json_object(path: Path) -> Iterator[Callable[[str, Any], None]]:
     ):
         separators = itertools.chain(["{"], itertools.repeat(","))
 
-        def add(key: str, value: Any) -> None:
+        def add(key: str, value: object) -> None:
             # Without its braces, an object of one member is a line of the whole.
             member = json.dumps({key: value}, indent=4)[1:-2]
             stream.write(next(separators) + member)

@@ -10,7 +10,7 @@ import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from absl import flags as absl_flags
 
@@ -19,7 +19,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
 
-Defaults = Mapping[str, Any]
+Defaults = Mapping[str, object]
 
 
 def parse(
@@ -60,12 +60,12 @@ def parse(
         raise InputError(f"{' and '.join(missing)} must be given; see --help")
     if rest:
         raise InputError(f"unexpected argument {rest[0]!r}; flags are --name=value")
-    config: ConfigT = _build(config_type, values)
+    config = _build(config_type, values)
     settings.check(config)
     return config
 
 
-def to_argv(config: Any) -> list[str]:
+def to_argv(config: object) -> list[str]:
     """Returns the flags that make `parse` give this config again.
 
     Every setting is named, so that the defaults of a script play no part; one that is
@@ -104,7 +104,7 @@ def _read(
     return values, rest
 
 
-def _default(field: dataclasses.Field[Any], defaults: Defaults) -> Any:
+def _default(field: settings.Field, defaults: Defaults) -> object:
     """Returns the default of a flag, as it would be given; None: there is none."""
     if field.name in defaults:
         return defaults[field.name]
@@ -129,16 +129,16 @@ def _define(
             )
 
 
-def _definer(hint: Any) -> Callable[..., Any]:
+def _definer(hint: settings.Hint) -> Callable[..., object]:
     """Returns the absl function that defines a flag of a Python type."""
     if typing.get_origin(hint) is Literal:
         choices = list(typing.get_args(hint))
 
-        def define_enum(name: str, default: Any, text: str, **kwargs: Any) -> None:
+        def define_enum(name: str, default: str, text: str, **kwargs: object) -> None:
             absl_flags.DEFINE_enum(name, default, choices, text, **kwargs)
 
         return define_enum
-    by_type: dict[Any, Callable[..., Any]] = {
+    by_type: dict[type, Callable[..., object]] = {
         bool: absl_flags.DEFINE_boolean,
         int: absl_flags.DEFINE_integer,
         float: absl_flags.DEFINE_float,
@@ -149,10 +149,10 @@ def _definer(hint: Any) -> Callable[..., Any]:
     return by_type[str if settings.is_flag_value(kind) else kind]
 
 
-def _build(config_type: Any, values: absl_flags.FlagValues) -> Any:
+def _build(config_type: type[ConfigT], values: absl_flags.FlagValues) -> ConfigT:
     hints = typing.get_type_hints(config_type)
-    arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(config_type):
+    arguments: dict[str, object] = {}
+    for field in settings.fields(config_type):
         hint = settings.without_none(hints[field.name])
         if settings.is_group(hint):
             arguments[field.name] = _build(hint, values)
@@ -181,7 +181,7 @@ def _print_help(config_type: type, program: str, defaults: Defaults) -> NoReturn
     sys.exit(0)
 
 
-def _shown(default: Any) -> str:
+def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return "none" if default is None or default == "" else str(default)

@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any
 
 _LOG = logging.getLogger(__name__)
 
 
-def call(function: Callable[..., int], *arguments: Any) -> int:
+def call(function: Callable[..., int], *arguments: object) -> int:
     """Calls a function in a new process and waits for it to end.
 
     The process writes to the same screen. It ends when this process ends: at Ctrl-C,
@@ -50,7 +49,7 @@ def call(function: Callable[..., int], *arguments: Any) -> int:
 
 
 def _exit_with(
-    parent: Connection, function: Callable[..., int], arguments: tuple[Any, ...]
+    parent: Connection, function: Callable[..., int], arguments: tuple[object, ...]
 ) -> None:
     end_with(parent)
     sys.exit(function(*arguments))

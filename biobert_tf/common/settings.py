@@ -34,8 +34,13 @@ OptimizerName = Literal["adamw", "lamb"]
 
 ConfigT = TypeVar("ConfigT")
 
+Hint = Any
+"""The type of a field, as `typing.get_type_hints` returns it."""
+Field = dataclasses.Field[Any]
+"""A field of a config class, with a value of any type."""
 
-def setting(default: Any, doc: str, *, free: bool = False) -> Any:
+
+def setting(default: object, doc: str, *, free: bool = False) -> Any:
     """Returns a dataclass field.
 
     Args:
@@ -107,7 +112,7 @@ def check(config: object) -> None:
         config.check()
 
 
-def at_least(config: Any, **minimum: float) -> None:
+def at_least(config: object, **minimum: float) -> None:
     """Rejects fields of `config` below their minimum or endless, naming the flag.
 
     Args:
@@ -327,31 +332,36 @@ class ScriptConfig:
 # --- configs and plain values ---------------------------------------------------------
 
 
-def is_group(hint: Any) -> bool:
+def is_group(hint: Hint) -> bool:
     """Says whether the type of a field is a config class with fields of its own."""
     return dataclasses.is_dataclass(hint) and not is_flag_value(hint)
 
 
-def is_flag_value(hint: Any) -> bool:
+def is_flag_value(hint: Hint) -> bool:
     """Says whether the type of a field is a small language that is parsed."""
     return isinstance(hint, type) and issubclass(hint, FlagValue)
 
 
-def without_none(hint: Any) -> Any:
+def without_none(hint: Hint) -> Hint:
     """Returns `X` of the type `X | None`, and any other type as it is."""
     if isinstance(hint, types.UnionType):
         (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
     return hint
 
 
-def groups(config_type: Any) -> Iterator[tuple[type, list[dataclasses.Field[Any]]]]:
+def fields(config_type: type) -> tuple[Field, ...]:
+    """Returns the fields of a config class, groups included."""
+    return dataclasses.fields(config_type)
+
+
+def groups(config_type: type) -> Iterator[tuple[type, list[Field]]]:
     """Yields the config class and its groups, each with its own fields.
 
     The groups come first, in the order of their fields, then the class itself.
     """
     hints = typing.get_type_hints(config_type)
     own = []
-    for field in dataclasses.fields(config_type):
+    for field in fields(config_type):
         if is_group(hints[field.name]):
             yield from groups(hints[field.name])
         else:
@@ -359,7 +369,7 @@ def groups(config_type: Any) -> Iterator[tuple[type, list[dataclasses.Field[Any]
     yield config_type, own
 
 
-def free_names(config: Any) -> frozenset[str]:
+def free_names(config: object) -> frozenset[str]:
     """Returns the names of the settings that may change when a run is resumed.
 
     Args:
@@ -368,16 +378,16 @@ def free_names(config: Any) -> frozenset[str]:
     config_type = config if isinstance(config, type) else type(config)
     return frozenset(
         field.name
-        for _, fields in groups(config_type)
-        for field in fields
+        for _, own in groups(config_type)
+        for field in own
         if field.metadata["free"]
     )
 
 
-def to_dict(config: Any) -> dict[str, Any]:
+def to_dict(config: object) -> dict[str, object]:
     """Returns the settings as one flat JSON-ready mapping, flag name to value."""
-    flat: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
+    flat: dict[str, object] = {}
+    for field in fields(type(config)):
         value = getattr(config, field.name)
         if is_group(type(value)):
             flat.update(to_dict(value))
@@ -414,10 +424,10 @@ def from_dict(
         raise InputError.at(source, None, str(error)) from None
 
 
-def _from_record(config_type: Any, values: Mapping[str, object]) -> Any:
+def _from_record(config_type: type[ConfigT], values: Mapping[str, object]) -> ConfigT:
     hints = typing.get_type_hints(config_type)
-    arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(config_type):
+    arguments: dict[str, object] = {}
+    for field in fields(config_type):
         name, hint = field.name, hints[field.name]
         if is_group(hint):
             arguments[name] = _from_record(hint, values)
@@ -428,7 +438,7 @@ def _from_record(config_type: Any, values: Mapping[str, object]) -> Any:
     return config_type(**arguments)
 
 
-def _typed(name: str, hint: Any, value: object) -> Any:
+def _typed(name: str, hint: Hint, value: object) -> object:
     """Returns a recorded value as its field has it.
 
     Raises:
@@ -447,14 +457,14 @@ def _typed(name: str, hint: Any, value: object) -> Any:
     return value
 
 
-def _fits(kind: Any, value: object) -> bool:
+def _fits(kind: Hint, value: object) -> bool:
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind)
     # True is an instance of int, and is no number here.
     return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
-def _wanted(kind: Any) -> str:
+def _wanted(kind: Hint) -> str:
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(typing.get_args(kind))}"
     names = {bool: "true or false", int: "a whole number", float: "a number"}

@@ -3,9 +3,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -65,7 +63,7 @@ class EncoderConfig:
         return cls.from_dict(files.read_json(path), source=path)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: Path) -> "EncoderConfig":
+    def from_dict(cls, values: files.JsonDict, source: Path) -> "EncoderConfig":
         """Builds a config from `values`, which were read from `source`."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known - _HARMLESS_KEYS):

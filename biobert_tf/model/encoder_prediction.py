@@ -10,9 +10,11 @@ of a head, D hidden size, F intermediate size of the feed-forward layer.
 """
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
+import tf_keras
+from official.nlp.modeling.networks import bert_encoder
 
 # Scores that softmax turns into 0; float16 cannot hold -1e9.
 _MASKED: Final = {"float16": -6e4}
@@ -20,8 +22,11 @@ _MASKED_ELSE: Final = -1e9
 
 
 def encode(
-    encoder: Any, ids_BL: tf.Tensor, mask_BL: tf.Tensor, segments_BL: tf.Tensor
-) -> dict[str, Any]:
+    encoder: bert_encoder.BertEncoderV2,
+    ids_BL: tf.Tensor,
+    mask_BL: tf.Tensor,
+    segments_BL: tf.Tensor,
+) -> dict[str, tf.Tensor]:
     """Runs the encoder on a batch.
 
     Args:
@@ -59,7 +64,9 @@ def _scores_of_padding(mask_BL: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.expand_dims(tf.expand_dims(is_padding_BL * masked, 1), 1)
 
 
-def embed(encoder: Any, ids_BL: tf.Tensor, segments_BL: tf.Tensor) -> tf.Tensor:
+def embed(
+    encoder: bert_encoder.BertEncoderV2, ids_BL: tf.Tensor, segments_BL: tf.Tensor
+) -> tf.Tensor:
     """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
     length = tf.shape(ids_BL)[1]
     # A slice fails if it is too long; on a GPU a gather would not.
@@ -76,7 +83,10 @@ def embed(encoder: Any, ids_BL: tf.Tensor, segments_BL: tf.Tensor) -> tf.Tensor:
 
 
 def _block(
-    block: Any, x_TD: tf.Tensor, masked_B11L: tf.Tensor, dtype: tf.DType
+    block: tf_keras.layers.Layer,
+    x_TD: tf.Tensor,
+    masked_B11L: tf.Tensor,
+    dtype: tf.DType,
 ) -> tf.Tensor:
     """Runs one transformer layer, `[T, D]` to `[T, D]`, both float32."""
     attention_TD = _attend(block._attention_layer, tf.cast(x_TD, dtype), masked_B11L)
@@ -93,12 +103,14 @@ def _plus(x_TD: tf.Tensor, y_TD: tf.Tensor) -> tf.Tensor:
     return x_TD + tf.cast(y_TD, tf.float32)
 
 
-def _attend(layer: Any, x_TD: tf.Tensor, masked_B11L: tf.Tensor) -> tf.Tensor:
+def _attend(
+    layer: tf_keras.layers.Layer, x_TD: tf.Tensor, masked_B11L: tf.Tensor
+) -> tf.Tensor:
     """Runs multi-head self-attention within each row."""
     shape = tf.shape(masked_B11L)
     _, num_heads, head_size = layer._query_dense.kernel.shape
 
-    def heads(dense: Any) -> tf.Tensor:
+    def heads(dense: tf_keras.layers.Layer) -> tf.Tensor:
         x_BLNH = tf.reshape(
             _project(dense, x_TD, 1), [shape[0], shape[3], num_heads, head_size]
         )
@@ -116,7 +128,7 @@ def _attend(layer: Any, x_TD: tf.Tensor, masked_B11L: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _project(dense: Any, x: tf.Tensor, num_inputs: int) -> tf.Tensor:
+def _project(dense: tf_keras.layers.Layer, x: tf.Tensor, num_inputs: int) -> tf.Tensor:
     """Returns `x W + b` of a layer whose kernel has `num_inputs` axes of inputs."""
     shape = dense.kernel.shape
     kernel = tf.cast(dense.kernel, x.dtype)
@@ -127,7 +139,7 @@ def _project(dense: Any, x: tf.Tensor, num_inputs: int) -> tf.Tensor:
     return tf.nn.bias_add(product, tf.reshape(bias, [columns]))
 
 
-def _normalize(layer: Any, x_TD: tf.Tensor) -> tf.Tensor:
+def _normalize(layer: tf_keras.layers.Layer, x_TD: tf.Tensor) -> tf.Tensor:
     """Applies a layer normalisation to float32 `[T, D]`."""
     mean_T1 = tf.reduce_mean(x_TD, -1, keepdims=True)
     centered_TD = x_TD - mean_T1

@@ -14,9 +14,8 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +29,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import optimizer, precision, progress, records
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule
-from biobert_tf.training.task import Task
+from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
 _LOG = logging.getLogger(__name__)
@@ -374,7 +373,7 @@ class Estimator:
                 yield {name: values[order] for name, values in outputs.items()}
 
     def _predicted(
-        self, batches: Any, num_steps: int
+        self, batches: Iterable[Batch], num_steps: int
     ) -> Iterator[dict[str, np.ndarray]]:
         iterator = iter(batches)
         for _ in range(num_steps):
@@ -392,7 +391,7 @@ class Estimator:
     # --- helpers --------------------------------------------------------------
 
     @functools.cached_property
-    def _run_predict_step(self) -> Callable[[Any], dict[str, Any]]:
+    def _run_predict_step(self) -> Callable[[Batch], dict[str, tf.Tensor]]:
         """Runs `predict_step` on every replica; traced once per batch size."""
         xla = strategies.uses_xla(self._device, self.strategy)
         step = tf.function(self.predict_step, jit_compile=xla or None)
@@ -414,7 +413,9 @@ class Estimator:
             )
         self.check_batch_size("eval_batch_size", run.eval_batch_size)
 
-    def _distribute(self, make: Any, batch_size: int) -> Any:
+    def _distribute(
+        self, make: Callable[[records.InputPipeline], tf.data.Dataset], batch_size: int
+    ) -> Iterable[Batch]:
         """Gives every worker its part of every global batch."""
         replicas = self.strategy.num_replicas_in_sync
 

@@ -8,7 +8,7 @@ memory as they come and pads them to a few lengths.
 import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,8 @@ Step = Callable[[Batch], Mapping[str, tf.Tensor]]
 
 The outputs are tensors `[batch, ...]` by name.
 """
+
+ItemT = TypeVar("ItemT")
 
 # Lengths to pad to: few, as a compiler makes a program for each.
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
@@ -108,11 +110,11 @@ class Inference:
 
     def _start(
         self, step: Step, rows: Sequence[Row], max_seq_length: int
-    ) -> Mapping[str, Any]:
+    ) -> Mapping[str, tf.Tensor]:
         """Starts a batch; a GPU still computes when this returns."""
         return step(self._distributed(self.padded(rows, max_seq_length)))
 
-    def _finish(self, running: Mapping[str, Any], num_rows: int) -> Outputs:
+    def _finish(self, running: Mapping[str, tf.Tensor], num_rows: int) -> Outputs:
         """Waits for the outputs of a batch."""
         return {
             name: self.strategy.gather(values, axis=0).numpy()[:num_rows]
@@ -158,23 +160,23 @@ class Inference:
             batch["input_mask"][i, : len(row["input_ids"])] = 1
         return batch
 
-    def _distributed(self, batch: Mapping[str, np.ndarray]) -> Any:
+    def _distributed(self, batch: Mapping[str, np.ndarray]) -> Batch:
         """Gives every replica its part of a batch."""
         parts = {
             name: np.split(values, self.strategy.num_replicas_in_sync)
             for name, values in batch.items()
         }
 
-        def part(context: Any) -> dict[str, tf.Tensor]:
+        def part(context: tf.distribute.ValueContext) -> dict[str, tf.Tensor]:
             number = context.replica_id_in_sync_group
             return {name: tf.constant(split[number]) for name, split in parts.items()}
 
         return self.strategy.experimental_distribute_values_from_function(part)
 
 
-def _ahead(items: Iterable[Any]) -> Iterator[Any]:
+def _ahead(items: Iterable[ItemT]) -> Iterator[ItemT]:
     """Yields items in order; a few more are made before each is yielded."""
-    made: collections.deque[Any] = collections.deque()
+    made: collections.deque[ItemT] = collections.deque()
     for item in items:
         made.append(item)
         if len(made) > _BATCHES_AHEAD:
@@ -182,7 +184,9 @@ def _ahead(items: Iterable[Any]) -> Iterator[Any]:
     yield from made
 
 
-def _of_any_shape(program: Any, batch: Batch) -> Mapping[str, tf.Tensor]:
+def _of_any_shape(
+    program: tf.types.experimental.GenericFunction, batch: Batch
+) -> Mapping[str, tf.Tensor]:
     """Runs a function that is traced once for batches of any size and length."""
     specs = {
         name: tf.TensorSpec([None] * len(tensor.shape), tensor.dtype)

@@ -8,7 +8,7 @@ which changes the first update by a factor of three.
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import tensorflow as tf
 import tf_keras
@@ -61,7 +61,7 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         warmup = float(self.num_warmup_steps)
         return tf.where(step < warmup, self.learning_rate * (step / warmup), decayed)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Returns the arguments of the constructor."""
         return {
             "learning_rate": self.learning_rate,
@@ -133,7 +133,7 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
             update += WEIGHT_DECAY_RATE * variable
         return update
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Returns the arguments of the constructor."""
         return {"schedule": self.schedule}
 

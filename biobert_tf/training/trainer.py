@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs training steps on every replica, many of them in one compiled call."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, TypeVar
 
 import numpy as np
 import orbit
@@ -15,6 +15,10 @@ from biobert_tf.training.task import Task
 
 Batch = Mapping[str, tf.Tensor]
 RowNorm = Literal["summed", "unsummed"]
+Sums = tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]
+"""Losses, the squared norm of unsummed rows, and dense gradients."""
+
+SummedT = TypeVar("SummedT")
 
 
 class Trainer(orbit.StandardTrainer):
@@ -70,7 +74,7 @@ class Trainer(orbit.StandardTrainer):
         self._row_norm = row_norm
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
-        self._forward_backward: Callable[..., Any] = tf.function(
+        self._forward_backward: Callable[..., Sums] = tf.function(
             self._forward_backward_eagerly, jit_compile=xla or None
         )
         self._loop_start = _replicated(tf.zeros([], tf.int64))
@@ -84,7 +88,7 @@ class Trainer(orbit.StandardTrainer):
         """Stores the step at which the loop starts."""
         self._loop_start.assign(self.optimizer.iterations)
 
-    def train_step(self, iterator: Any) -> None:
+    def train_step(self, iterator: Iterator[Batch]) -> None:
         """Runs `replica_step` on every replica's next batch."""
         strategy = tf.distribute.get_strategy()
         strategy.run(self.replica_step, args=(next(iterator),))
@@ -127,7 +131,7 @@ class Trainer(orbit.StandardTrainer):
             zip(clipped, self._variables, strict=True), skip_gradients_aggregation=True
         )
 
-    def _accumulate(self, batch: Batch, totals: Batch, seed_2: tf.Tensor) -> Any:
+    def _accumulate(self, batch: Batch, totals: Batch, seed_2: tf.Tensor) -> Sums:
         """Returns the sums of `_forward_backward` over the parts of a batch."""
         num_parts = self._accumulation_steps
         if num_parts == 1:
@@ -137,7 +141,7 @@ class Trainer(orbit.StandardTrainer):
             for name, values in batch.items()
         }
 
-        def add_part(index: tf.Tensor, sums: Any) -> tuple[tf.Tensor, Any]:
+        def add_part(index: tf.Tensor, sums: Sums) -> tuple[tf.Tensor, Sums]:
             part = {name: values[index] for name, values in parts.items()}
             part_seed_2 = tf.random.experimental.stateless_fold_in(seed_2, index)
             more = self._forward_backward(part, totals, part_seed_2)
@@ -160,7 +164,7 @@ class Trainer(orbit.StandardTrainer):
 
     def _forward_backward_eagerly(
         self, batch: Batch, totals: Batch, seed_2: tf.Tensor
-    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+    ) -> Sums:
         """Returns losses, squared norm of unsummed rows, and dense gradients.
 
         If the optimizer scales the loss, the latter two are scaled too.
@@ -192,7 +196,7 @@ class Trainer(orbit.StandardTrainer):
         losses: list[tf.Tensor],
         row_square: tf.Tensor,
         gradients: list[tf.Tensor],
-    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+    ) -> Sums:
         if not self._scales_loss:
             return losses, row_square, gradients
         gradients = self.optimizer.get_unscaled_gradients(gradients)
@@ -212,7 +216,7 @@ class Trainer(orbit.StandardTrainer):
         return tf.sqrt(tf.square(tf.linalg.global_norm(dense)) + row_square)
 
 
-def _sum_over_replicas(values: Any) -> Any:
+def _sum_over_replicas(values: SummedT) -> SummedT:
     """Sums a structure of tensors over all replicas of all workers."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
