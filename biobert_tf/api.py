@@ -13,7 +13,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Entity:
     type: str
     probability: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return dataclasses.asdict(self)
 
@@ -83,7 +83,7 @@ class Model:
 
     path: Path
     kind: str
-    settings: Mapping[str, Any] = dataclasses.field(repr=False)
+    settings: Mapping[str, object] = dataclasses.field(repr=False)
     batch_size: int = dataclasses.field(repr=False)
     device: DeviceConfig = dataclasses.field(repr=False)
     text: TextConfig = dataclasses.field(repr=False)

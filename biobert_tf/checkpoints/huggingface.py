@@ -22,7 +22,7 @@ Classifier = Literal["auto", "token", "sequence"]
 
 _WEIGHTS_FILE: Final = "model.safetensors"
 # Another value means another network whose weights have the same names.
-_REQUIRED: Final[Mapping[str, Any]] = {
+_REQUIRED: Final[Mapping[str, object]] = {
     "model_type": "bert",
     "position_embedding_type": "absolute",
     "layer_norm_eps": 1e-12,
@@ -293,7 +293,7 @@ def write(
     do_lower_case: bool,
     labels: Sequence[str] | None = None,
     classifier: Classifier = "auto",
-    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Mapping[str, Mapping[str, object]] | None = None,
 ) -> None:
     """Writes a directory that Transformers loads, whole or not at all.
 
@@ -334,7 +334,7 @@ def write(
 
 def _label_values(
     weights: base.Weights, labels: Sequence[str] | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Returns the entries of `config.json` that name the head's outputs."""
     rows = [weights[name] for name in _LABELLED if name in weights]
     if not rows:

@@ -4,7 +4,6 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +28,7 @@ class LoadReport:
     unexpected: tuple[str, ...]
     source: Path
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns the report as JSON values."""
         return {**dataclasses.asdict(self), "source": str(self.source)}
 

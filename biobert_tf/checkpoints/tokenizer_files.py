@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -149,7 +149,7 @@ def peculiarities(directory: Path) -> list[str]:
     return found
 
 
-def _stored(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Returns the tokenizer's configuration and normalizer, empty if missing."""
     found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
     config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
@@ -197,7 +197,7 @@ def write(
 
 def _tokenizer(
     ids: Mapping[str, int], special: list[str], do_lower_case: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Returns the content of `tokenizer.json`."""
     return {
         "version": "1.0",
@@ -235,13 +235,13 @@ def _tokenizer(
     }
 
 
-def _template(ids: Mapping[str, int]) -> dict[str, Any]:
+def _template(ids: Mapping[str, int]) -> dict[str, object]:
     """Returns the template that places `[CLS]` and `[SEP]` around one or two texts."""
 
-    def special(token: str, segment: int) -> dict[str, Any]:
+    def special(token: str, segment: int) -> dict[str, object]:
         return {"SpecialToken": {"id": token, "type_id": segment}}
 
-    def text(name: str, segment: int) -> dict[str, Any]:
+    def text(name: str, segment: int) -> dict[str, object]:
         return {"Sequence": {"id": name, "type_id": segment}}
 
     single = [special("[CLS]", 0), text("A", 0), special("[SEP]", 0)]

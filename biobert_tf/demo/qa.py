@@ -20,7 +20,7 @@ task hard enough:
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.demo import grammar
@@ -284,12 +284,12 @@ def _expanded(text: str, rules: grammar.Rules, rng: random.Random) -> str:
     return grammar.prose([word for word, _ in grammar.expand(text, rules, rng)])[0]
 
 
-def _paragraph(story: Story, number: int, *, has_answers: bool) -> dict[str, Any]:
+def _paragraph(story: Story, number: int, *, has_answers: bool) -> dict[str, object]:
     """Returns a passage with the questions about it, in SQuAD's form."""
     passage = story.passages[number]
     asked = []
     for id_, text, role in story.questions:
-        entry: dict[str, Any] = {"id": f"{id_}_{number:03}", "question": text}
+        entry: dict[str, object] = {"id": f"{id_}_{number:03}", "question": text}
         if has_answers:
             answer = {"text": story.names[role], "answer_start": passage.starts[role]}
             entry["answers"] = [answer]
@@ -297,5 +297,5 @@ def _paragraph(story: Story, number: int, *, has_answers: bool) -> dict[str, Any
     return {"context": passage.text, "qas": asked}
 
 
-def _squad(paragraphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _squad(paragraphs: Sequence[dict[str, object]]) -> dict[str, object]:
     return {"version": "demo", "data": [{"title": "demo", "paragraphs": paragraphs}]}

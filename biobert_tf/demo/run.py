@@ -163,7 +163,7 @@ def _begin(output_dir: Path) -> dict[str, Any]:
     }
 
 
-def _command(script: str, arguments: Mapping[str, Any]) -> list[str]:
+def _command(script: str, arguments: Mapping[str, object]) -> list[str]:
     """Prints the command that a demo is; returns its words, the script's name first."""
     words = [script, *(f"--{name}={value}" for name, value in arguments.items())]
     print("The demo is this command:\n\n  " + shlex.join(["python", *words]) + "\n")

@@ -32,7 +32,7 @@ _HEAD: Final = (
 _TAIL: Final = "\n ]\n}\n"
 
 # Defaults of the keys that bioc's JSON decoder requires; files omit empty ones.
-_DEFAULTS: Final[dict[str, Any]] = {
+_DEFAULTS: Final[dict[str, object]] = {
     "id": "",
     "infons": {},
     "text": None,

@@ -99,20 +99,20 @@ def _bioc_document(element: Any) -> Any:
     return bioc_format.library().biocjson.fromJSON(values, "BioCDocument")
 
 
-def _passage(element: Any) -> dict[str, Any]:
+def _passage(element: Any) -> dict[str, object]:
     values = _sentence(element)
     values["sentences"] = [_sentence(child) for child in element.iterfind("sentence")]
     return values
 
 
-def _sentence(element: Any) -> dict[str, Any]:
+def _sentence(element: Any) -> dict[str, object]:
     values = _part(element)
     values["offset"] = int(element.findtext("offset"))
     values["text"] = element.findtext("text")
     return values
 
 
-def _part(element: Any) -> dict[str, Any]:
+def _part(element: Any) -> dict[str, object]:
     """Returns what documents, passages and sentences share, in BioC JSON's form."""
     return {
         "infons": _infons(element),
@@ -125,7 +125,7 @@ def _infons(element: Any) -> dict[str, str]:
     return {item.attrib["key"]: item.text for item in element.iterfind("infon")}
 
 
-def _annotation(element: Any) -> dict[str, Any]:
+def _annotation(element: Any) -> dict[str, object]:
     places = [
         {"offset": int(place.attrib["offset"]), "length": int(place.attrib["length"])}
         for place in element.iterfind("location")
@@ -138,7 +138,7 @@ def _annotation(element: Any) -> dict[str, Any]:
     }
 
 
-def _relation(element: Any) -> dict[str, Any]:
+def _relation(element: Any) -> dict[str, object]:
     nodes = [
         {"refid": node.attrib["refid"], "role": node.attrib["role"]}
         for node in element.iterfind("node")

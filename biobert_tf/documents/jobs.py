@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -56,7 +56,7 @@ class Job:
     def __init__(
         self,
         plan: Plan,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         on_bad: formats.OnBad = formats.refuse,
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
@@ -188,7 +188,7 @@ class Job:
         totals.files.append(place.whole)
 
 
-def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
+def _claim(folder: Path, settings: Mapping[str, object]) -> None:
     """Stores a job's settings in a folder, or checks those that are stored there.
 
     Raises:

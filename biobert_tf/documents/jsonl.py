@@ -47,7 +47,7 @@ class Source:
     """A line with its line end, and the parsed JSON object."""
 
     line: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
@@ -97,7 +97,7 @@ def _document(values: Any, number: str) -> AnnotatedDocument:
     return AnnotatedDocument(bare.id, bare.passages, mentions, relations)
 
 
-def _objects(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def _objects(values: Mapping[str, object], key: str) -> list[dict[str, object]]:
     """Returns the list of objects under a key; empty if the key is missing."""
     found = values.get(key)
     if found is None:
@@ -116,7 +116,7 @@ def _name(value: Any, default: str) -> str:
 
 
 def _mention(
-    document: AnnotatedDocument, entity: Mapping[str, Any], default: str
+    document: AnnotatedDocument, entity: Mapping[str, object], default: str
 ) -> Mention:
     name = _name(entity.get("id"), default)
     kind = entity.get("type", entity.get("label"))
@@ -138,7 +138,7 @@ def _mention(
     return Mention(name, kind, spans, text, tuple(map(str, concepts)), found)
 
 
-def _spans(name: str, entity: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+def _spans(name: str, entity: Mapping[str, object]) -> tuple[tuple[int, int], ...]:
     spans = entity.get("spans")
     if spans is None:
         spans = [[entity.get("start"), entity.get("end")]]
@@ -153,7 +153,7 @@ def _spans(name: str, entity: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _relation(values: Mapping[str, Any], known: set[str]) -> Relation:
+def _relation(values: Mapping[str, object], known: set[str]) -> Relation:
     kind = values.get("type", values.get("label"))
     if not isinstance(kind, str):
         raise InputError('a relation has no "type"')
@@ -166,7 +166,7 @@ def _relation(values: Mapping[str, Any], known: set[str]) -> Relation:
     return Relation(kind, first, second, found, _name(values.get("id"), ""))
 
 
-def _roles(relations: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _roles(relations: Sequence[Mapping[str, object]]) -> tuple[str, str]:
     has_head = any("head" in relation for relation in relations)
     return _ROLES[1] if has_head else _ROLES[0]
 
@@ -207,7 +207,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     return num_documents
 
 
-def _with_added(values: Mapping[str, Any], added: Added) -> dict[str, Any]:
+def _with_added(values: Mapping[str, object], added: Added) -> dict[str, object]:
     # Relations name an entity by its id as it is in the file, which may be a number.
     old_entities = _objects(values, "entities")
     names = {
@@ -219,7 +219,7 @@ def _with_added(values: Mapping[str, Any], added: Added) -> dict[str, Any]:
     entities = [_entity(mention) for mention in mentions_in(added)]
     new = []
     for relation in relations_in(added):
-        item: dict[str, Any] = {"type": relation.type}
+        item: dict[str, object] = {"type": relation.type}
         pair = (relation.first, relation.second)
         for role, name in zip(roles, pair, strict=True):
             known = names.get(name)
@@ -234,8 +234,8 @@ def _with_added(values: Mapping[str, Any], added: Added) -> dict[str, Any]:
     return {**values, **{key: value for key, value in changed.items() if value}}
 
 
-def _entity(mention: Mention) -> dict[str, Any]:
-    values: dict[str, Any] = {"id": mention.id}
+def _entity(mention: Mention) -> dict[str, object]:
+    values: dict[str, object] = {"id": mention.id}
     if len(mention.spans) == 1:
         values["start"], values["end"] = mention.spans[0]
     else:

@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -67,7 +66,7 @@ class ExportedModel:
         return self._run("tokens", tf.int32, ids)
 
     def _run(
-        self, signature: str, dtype: tf.DType, inputs: Mapping[str, Any]
+        self, signature: str, dtype: tf.DType, inputs: Mapping[str, object]
     ) -> dict[str, np.ndarray]:
         tensors = {name: tf.constant(v, dtype) for name, v in inputs.items()}
         outputs = self._loaded.signatures[signature](**tensors)

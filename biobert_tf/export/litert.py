@@ -37,7 +37,7 @@ _FILES: Final[Mapping[LiteRt, Mapping[str, str]]] = {
 
 def save(
     loaded: Loaded[Any], served: Served, directory: Path, choice: LiteRt
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Writes the files of a model into the directory of its export.
 
     Args:

@@ -34,8 +34,8 @@ _INT8: Final = (
 def make(
     loaded: Loaded[Any],
     served: Served,
-    signatures: Mapping[str, Any],
-    litert: Mapping[str, Any],
+    signatures: Mapping[str, object],
+    litert: Mapping[str, object],
 ) -> dict:
     """Returns everything that is known of a model, ready for JSON.
 
@@ -75,7 +75,7 @@ def make(
     }
 
 
-def markdown(card: Mapping[str, Any]) -> str:
+def markdown(card: Mapping[str, object]) -> str:
     """Returns a card as a page."""
     parts = (_facts, _scores, _signatures, _litert, _rest)
     return "\n".join(line for part in parts for line in part(card))

@@ -20,7 +20,7 @@ from biobert_tf.training.served import Outputs, Served
 Function = Any
 """A concrete function of TensorFlow."""
 
-Shapes = dict[str, dict[str, dict[str, Any]]]
+Shapes = dict[str, dict[str, dict[str, object]]]
 
 
 def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Function]:
@@ -60,7 +60,7 @@ def shapes(functions: Mapping[str, Function]) -> Shapes:
     }
 
 
-def _shape(spec: tf.TensorSpec) -> dict[str, Any]:
+def _shape(spec: tf.TensorSpec) -> dict[str, object]:
     return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 

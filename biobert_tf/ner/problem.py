@@ -2,7 +2,7 @@
 """Named entity recognition, as commands, exports and Python see it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.training.problem import TrainedProblem
@@ -22,7 +22,7 @@ class NamedEntities(TrainedProblem[NerConfig]):
     script = "run_ner.py"
     settings = NerConfig
     # run_ner.py:80: 10 epochs; the other tasks of the original train for 3.
-    defaults: ClassVar[Mapping[str, Any]] = {"num_train_epochs": 10.0}
+    defaults: ClassVar[Mapping[str, object]] = {"num_train_epochs": 10.0}
     sign = "train_on"
     kinds = ("ner",)
     method = "annotate"

@@ -4,7 +4,7 @@
 import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class EntityScores(SampledScore):
     num_sentences: int
     by_type: Mapping[str, Score]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, ready for JSON."""
         return {
             **super().to_dict(),

@@ -85,7 +85,7 @@ class SpanAnswers:
             batches: `start_logits` and `end_logits` of the windows, in order.
         """
         is_version_2 = self.decoding.version_2_with_negative
-        nbest: dict[str, list[dict[str, Any]]] = {}
+        nbest: dict[str, list[dict[str, object]]] = {}
         with qa_decoding.prediction_files(directory, is_version_2) as write:
             pairs = scored(rows, batches, "start_logits", "end_logits")
             windows = itertools.starmap(WindowScores, pairs)

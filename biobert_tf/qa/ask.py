@@ -13,7 +13,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class FoundAnswer:
         around = " ".join(f"{before}{shown}{after}".split())
         return cls(shown, 0.0, text.source, start, end, around)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return dataclasses.asdict(self)
 

@@ -33,7 +33,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.common.comma_lists import FileGlobs, files_of
 from biobert_tf.common.errors import InputError
@@ -153,7 +153,7 @@ class _Target:
         """The path or URL of the manifest."""
         return self.files[0] + manifest.SUFFIX
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """Returns the settings of the output that `conversion.convert` records."""
         return {
             "output_file": ",".join(self.names),

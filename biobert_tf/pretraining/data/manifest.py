@@ -166,7 +166,7 @@ def settings_of(
     pairs: PairConfig,
     corpus: CorpusConfig,
     inputs: Sequence[Path],
-    outputs: Mapping[str, Any],
+    outputs: Mapping[str, object],
 ) -> Settings:
     """Returns all settings that the records depend on.
 

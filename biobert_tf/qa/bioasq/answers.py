@@ -63,7 +63,7 @@ class Gold(NamedTuple):
 
 
 def parsed(
-    path: Path, parse: Callable[[Mapping[str, Any], int], ParsedT], edition: int
+    path: Path, parse: Callable[[Mapping[str, object], int], ParsedT], edition: int
 ) -> ParsedT:
     """Returns what `parse` makes of a JSON file, for rules of an edition.
 
@@ -77,7 +77,7 @@ def parsed(
         raise InputError.at(path, None, str(error)) from None
 
 
-def read_gold(golden: Mapping[str, Any], edition: int) -> list[Gold]:
+def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
     """Returns the questions of a gold file.
 
     Args:
@@ -101,7 +101,9 @@ def read_gold(golden: Mapping[str, Any], edition: int) -> list[Gold]:
     return found
 
 
-def read_submission(submission: Mapping[str, Any], edition: int) -> dict[str, Answer]:
+def read_submission(
+    submission: Mapping[str, object], edition: int
+) -> dict[str, Answer]:
     """Returns the answers of a submission by the id of the question.
 
     Of two answers to a question the first counts. A question without an exact answer
@@ -121,7 +123,7 @@ def read_submission(submission: Mapping[str, Any], edition: int) -> dict[str, An
     return found
 
 
-def _questions(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _questions(values: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
     """Returns id and contents of each question."""
     questions = values.get("questions")
     if not isinstance(questions, list):
@@ -132,7 +134,9 @@ def _questions(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
     return [(question["id"], question) for question in questions]
 
 
-def _gold_answer(name: str, question: Mapping[str, Any], edition: int) -> Answer | None:
+def _gold_answer(
+    name: str, question: Mapping[str, object], edition: int
+) -> Answer | None:
     answer = _answer(name, question.get("exact_answer"), edition, is_gold=True)
     if edition >= TOLERANT and answer in (None, Answer()):
         return None
