@@ -183,7 +183,7 @@ def encoded_relations(
     return items
 
 
-def encoded_mention(mention: Mention) -> Any:
+def encoded_mention(mention: Mention) -> object:
     """Returns a mention as a `bioc.BioCAnnotation`."""
     package = library()
     item = package.BioCAnnotation()
@@ -204,7 +204,7 @@ def _infons(kind: str, probability: float | None) -> dict[str, str]:
     return infons
 
 
-def holder(parts: Iterable[tuple[int, str, Any]], mention: Mention) -> Any | None:
+def holder(parts: Iterable[tuple[int, str, object]], mention: Mention) -> Any | None:
     """Returns the passage or sentence that holds a mention; None if none does.
 
     Args:

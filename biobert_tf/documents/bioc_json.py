@@ -98,11 +98,11 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     return Loaded(document, source, taken)
 
 
-def _bioc_document(values: Any) -> Any:
+def _bioc_document(values: Any) -> object:
     return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
 
 
-def _filled(value: Any) -> Any:
+def _filled(value: object) -> object:
     """Returns `value` with the keys that `bioc` requires in every object."""
     if isinstance(value, list):
         return [_filled(item) for item in value]

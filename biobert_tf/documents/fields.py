@@ -79,7 +79,7 @@ def error_at(path: Path, line: int | None, problem: str) -> InputError:
     return InputError.at(path, line, problem.replace("\r", " ").replace("\n", " "))
 
 
-def integer(value: Any, name: str) -> int:
+def integer(value: object, name: str) -> int:
     """Returns `value` if it is a whole number.
 
     Raises:

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
@@ -380,7 +380,7 @@ class _Cutter:
             self._members = kind
 
 
-def _is_collection(value: Any) -> bool:
+def _is_collection(value: object) -> bool:
     return isinstance(value, dict) and any(
         isinstance(value.get(key), list) for key in LIST_KEYS
     )

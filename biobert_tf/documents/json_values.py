@@ -7,7 +7,7 @@ one seems to stand among its passages, annotations or relations, its own end is 
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 # A string; the quote of one that has no end yet; a bracket, colon or comma; a number
 # or word. Only white space is not part of a token.
@@ -39,11 +39,11 @@ class _Uncounted(str):
 
     __slots__ = ()
 
-    def count(self, *_: Any) -> int:
+    def count(self, *_: object) -> int:
         """Returns 0 without searching."""
         return 0
 
-    def rfind(self, *_: Any) -> int:
+    def rfind(self, *_: object) -> int:
         """Returns 0 without searching."""
         return 0
 
@@ -51,7 +51,7 @@ class _Uncounted(str):
 class Whole(NamedTuple):
     """A parsed value, and the position where it ends."""
 
-    value: Any
+    value: object
     end: int
 
 
@@ -121,7 +121,7 @@ def holds_documents(text: str, start: int, found: Whole) -> bool:
     return is_possible and _holds_documents(found.value)
 
 
-def _holds_documents(value: Any) -> bool:
+def _holds_documents(value: object) -> bool:
     if isinstance(value, dict):
         return any(_holds_documents(value.get(name)) for name in _LISTS)
     if isinstance(value, list):
@@ -129,7 +129,7 @@ def _holds_documents(value: Any) -> bool:
     return False
 
 
-def _is_document(value: Any) -> bool:
+def _is_document(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get(_PASSAGES), list)
 
 

@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
@@ -81,7 +81,7 @@ def _load(path: Path, number: int, line: str) -> Loaded:
     return Loaded(document, Source(line, values))
 
 
-def _document(values: Any, number: str) -> AnnotatedDocument:
+def _document(values: object, number: str) -> AnnotatedDocument:
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         raise InputError('want an object with "text", a string')
     passage = Passage(0, values["text"])
@@ -107,7 +107,7 @@ def _objects(values: Mapping[str, object], key: str) -> list[dict[str, object]]:
     return found
 
 
-def _name(value: Any, default: str) -> str:
+def _name(value: object, default: str) -> str:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, str | int):

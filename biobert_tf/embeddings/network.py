@@ -8,7 +8,6 @@ Shape suffixes:
 import functools
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +64,7 @@ class Network:
         )
         self.config = config
         self.max_seq_length = max_seq_length
-        self._programs: dict[tuple[Any, ...], Step] = {}
+        self._programs: dict[tuple[object, ...], Step] = {}
         with strategy.scope(), precision.policy(device):
             self.encoder = encoders.build_encoder(config)
             # The checkpoint may lack the pooler, whose output is not used.

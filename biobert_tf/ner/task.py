@@ -344,7 +344,7 @@ def predictions_jsonl(
     """Returns a line of JSON per sentence: words, labels, entities, gold if known."""
     lines = []
     for example, prediction in zip(examples, predictions, strict=True):
-        row: dict[str, Any] = {"words": example.words, "labels": prediction.labels}
+        row: dict[str, object] = {"words": example.words, "labels": prediction.labels}
         if example.labels is not None:
             row["gold"] = example.labels
         row["entities"] = [

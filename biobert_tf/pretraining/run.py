@@ -229,7 +229,9 @@ class _Pretraining:
             model_dir=self.settings.stages.output_dir,
         )
 
-    def _train(self, estimator: Estimator, step: int) -> tuple[int, Mapping[str, Any]]:
+    def _train(
+        self, estimator: Estimator, step: int
+    ) -> tuple[int, Mapping[str, object]]:
         given, run = self.settings.pretraining, self.settings.run
         schedule = Schedule(given.num_train_steps, given.num_warmup_steps)
         shards = input.training_shards(
@@ -276,7 +278,7 @@ class _Pretraining:
             ),
         )
 
-    def _evaluate(self, estimator: Estimator, step: int) -> dict[str, Any]:
+    def _evaluate(self, estimator: Estimator, step: int) -> dict[str, object]:
         batch_size = self.settings.run.eval_batch_size
         most = self.settings.pretraining.max_eval_steps * batch_size
         paths, num_records = input.first_records(self.paths, most)

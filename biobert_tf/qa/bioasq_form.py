@@ -58,7 +58,7 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
 
 
 def by_question(
-    nbest: Mapping[str, Any], known: Collection[str] = ()
+    nbest: Mapping[str, object], known: Collection[str] = ()
 ) -> dict[str, list[Any]]:
     """Groups values by question; each question's values keep the given order.
 

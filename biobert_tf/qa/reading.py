@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -124,10 +124,10 @@ class JsonObject:
 
     path: Path
     name: str
-    values: dict[str, Any]
+    values: dict[str, object]
 
     @classmethod
-    def of(cls, path: Path, name: str, values: Any) -> "JsonObject":
+    def of(cls, path: Path, name: str, values: object) -> "JsonObject":
         """Returns `values` with its name.
 
         Raises:
@@ -329,6 +329,6 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
         seen.add(example.qas_id)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

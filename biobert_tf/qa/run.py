@@ -270,7 +270,7 @@ class QaRun(finetune.Run[Any, Any]):
 
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Returns the scores of all files together, as the paper's table has them."""
         if not estimator.is_chief or not self.golden_files:
             return {}
@@ -289,7 +289,9 @@ class QaRun(finetune.Run[Any, Any]):
         batches = list(zip(golden, submissions, strict=True))
         return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
 
-    def _squad_scores(self, stage: str, data: Path, directory: Path) -> dict[str, Any]:
+    def _squad_scores(
+        self, stage: str, data: Path, directory: Path
+    ) -> dict[str, object]:
         dataset = files.read_json(data)
         if not squad_scores.has_answers(dataset):
             return {}
@@ -307,8 +309,10 @@ class QaRun(finetune.Run[Any, Any]):
         return {"scores": scores.to_dict()}
 
     def _bioasq_scores(
-        self, stage: str, batches: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
-    ) -> dict[str, Any]:
+        self,
+        stage: str,
+        batches: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+    ) -> dict[str, object]:
         question_type = self.settings.question_type
         scores = bioasq.pooled(batches, types=[question_type])
         print(f"\n{stage}\n{bioasq.report(scores)}", end="")

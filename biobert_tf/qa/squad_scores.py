@@ -52,7 +52,7 @@ class SquadPart:
     f1: float
     total: int
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns scores and count by name, ready for JSON."""
         return {"exact_match": self.exact_match, "f1": self.f1, "total": self.total}
 
@@ -86,7 +86,7 @@ class SquadScores(SquadPart):
             f"and count 0; the first is {self.missing[0]}",
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns all fields that are not None by name, ready for JSON."""
         values = {**super().to_dict(), "missing": list(self.missing)}
         for name in ("has_answer", "no_answer"):
@@ -116,7 +116,7 @@ class _Scored(NamedTuple):
 
 
 def evaluate(
-    dataset: Mapping[str, Any],
+    dataset: Mapping[str, object],
     predictions: Mapping[str, str],
     null_odds: Mapping[str, float] | None = None,
     threshold: float = 1.0,
@@ -163,7 +163,7 @@ def evaluate_files(
     return _evaluate(questions, texts, odds, threshold)
 
 
-def has_answers(dataset: Mapping[str, Any]) -> bool:
+def has_answers(dataset: Mapping[str, object]) -> bool:
     """Returns whether every question has the key `answers`.
 
     Raises:
@@ -172,7 +172,7 @@ def has_answers(dataset: Mapping[str, Any]) -> bool:
     return all("answers" in entry for entry, _ in _entries(dataset))
 
 
-def is_version_2(dataset: Mapping[str, Any]) -> bool:
+def is_version_2(dataset: Mapping[str, object]) -> bool:
     """Returns whether any question has the key `is_impossible` or has no answer.
 
     Raises:
@@ -320,7 +320,7 @@ def _best(
     return best._replace(score=best.score / len(ordered))
 
 
-def _parsed(path: Path, parse: Callable[[Mapping[str, Any]], ParsedT]) -> ParsedT:
+def _parsed(path: Path, parse: Callable[[Mapping[str, object]], ParsedT]) -> ParsedT:
     """Parses a JSON file with `parse`; errors name the file."""
     values = files.read_json(path)
     try:
@@ -329,7 +329,7 @@ def _parsed(path: Path, parse: Callable[[Mapping[str, Any]], ParsedT]) -> Parsed
         raise InputError.at(path, None, str(error)) from None
 
 
-def _questions(dataset: Mapping[str, Any]) -> list[_Question]:
+def _questions(dataset: Mapping[str, object]) -> list[_Question]:
     """Returns the questions of data in SQuAD's form.
 
     Raises:
@@ -341,14 +341,16 @@ def _questions(dataset: Mapping[str, Any]) -> list[_Question]:
     return found
 
 
-def _entries(dataset: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _entries(
+    dataset: Mapping[str, object],
+) -> Iterator[tuple[Mapping[str, object], str]]:
     """Yields the object of every question, and its place in the data."""
     for article, article_at in _members(dataset, "data", ""):
         for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
             yield from _members(paragraph, "qas", paragraph_at)
 
 
-def _question(entry: Mapping[str, Any], at: str) -> _Question:
+def _question(entry: Mapping[str, object], at: str) -> _Question:
     answers = tuple(
         _text_of(answer, "text", answer_at)
         for answer, answer_at in _members(entry, "answers", at)
@@ -358,8 +360,8 @@ def _question(entry: Mapping[str, Any], at: str) -> _Question:
 
 
 def _members(
-    values: Mapping[str, Any], key: str, at: str
-) -> Iterator[tuple[Mapping[str, Any], str]]:
+    values: Mapping[str, object], key: str, at: str
+) -> Iterator[tuple[Mapping[str, object], str]]:
     """Yields every object in the list `values[key]`, and its place in the data."""
     members = values.get(key)
     at = f"{at}.{key}" if at else key
@@ -371,7 +373,7 @@ def _members(
         yield member, f"{at}[{i}]"
 
 
-def _text_of(values: Mapping[str, Any], key: str, at: str) -> str:
+def _text_of(values: Mapping[str, object], key: str, at: str) -> str:
     text = values.get(key)
     if not isinstance(text, str):
         raise InputError(f"not in SQuAD's form: {at}.{key} is missing or not a text")

@@ -5,7 +5,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.relations.settings import RelationFormat
 
@@ -166,7 +166,7 @@ class Report:
                 totals[problem.kind] += problem.num
         return {kind: totals[kind] for kind in KINDS if totals[kind]}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns the report, ready for JSON."""
         return {
             "data_dir": str(self.data_dir),

@@ -7,7 +7,6 @@ sentences -> records -> rows of like length -> logits -> probabilities of labels
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -38,7 +37,7 @@ class Relation:
         """Returns the probability of the label, in [0, 1]."""
         return self.probabilities[self.label]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return {
             "label": self.label,

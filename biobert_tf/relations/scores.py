@@ -3,7 +3,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class RelationScores(SampledScore):
     by_label: Mapping[str, Score]
     confusion: Mapping[str, Mapping[str, int]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, ready for JSON; no specificity if it is None."""
         binary = {} if self.specificity is None else {"specificity": self.specificity}
         return {

@@ -5,7 +5,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
@@ -228,7 +228,7 @@ class RePredictConfig:
             _require_different(self, "candidates", "output")
 
 
-def _require_different(config: Any, name: str, other: str) -> None:
+def _require_different(config: object, name: str, other: str) -> None:
     """Rejects one file for two fields of `config`.
 
     Raises:

@@ -11,7 +11,7 @@ Shape suffixes: N examples, K labels.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -188,7 +188,7 @@ class RelationTask(SequenceClassification):
 
         `gold` is the label, if it is known; probabilities are rounded to six digits.
         """
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "id": example.id,
             "text": example.text,
             "label": prediction.label,

@@ -37,7 +37,7 @@ _TRAIN: Final = "train"
 class Score(Protocol):
     """What a task's `score` returns."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
 
 
@@ -220,7 +220,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         step = directory.start(
             estimator, self.parts.init_checkpoint, self.task.new_head
         )
-        results: dict[str, Any] = {}
+        results: dict[str, object] = {}
         seconds: dict[str, float] = {}
         for stage, examples in self.examples.items():
             begin = time.monotonic()
@@ -363,7 +363,7 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         stage: str,
         examples: Sequence[ExampleT],
         rows: Rows[RecordT],
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Predicts and scores the examples; writes the files of the test stage."""
         name, batch_size = ("predict", self.settings.finetuning.predict_batch_size)
         if stage == "devel":
@@ -373,7 +373,7 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         arrays = estimator.predict([path], batch_size)
         held = list(rows)
         predictions = self.task.decode(examples, held, arrays)
-        results: dict[str, Any] = {}
+        results: dict[str, object] = {}
         if self.task.is_labelled(examples):
             results["metrics"] = self.task.metrics(arrays, batch_size)
             scores = self.task.score(examples, predictions, self.settings.run.seed)

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import tensorflow as tf
 
@@ -137,7 +137,7 @@ class RunDirectory:
         task: str,
         step: int,
         lines: Sequence[str],
-        results: Mapping[str, Any],
+        results: Mapping[str, object],
         seconds: Mapping[str, float],
     ) -> None:
         """Writes the scores, also to the screen, and everything; ends the run.

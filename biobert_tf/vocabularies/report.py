@@ -9,7 +9,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -84,7 +84,7 @@ class Report:
         """The share of all pieces that are `[UNK]`, in [0, 1]."""
         return self.num_unknown / self.num_pieces
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns all attributes and rates by name, ready for JSON."""
         return {
             **dataclasses.asdict(self),

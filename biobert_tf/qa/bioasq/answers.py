@@ -8,7 +8,7 @@ says which question is at fault.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -149,7 +149,7 @@ def _gold_answer(
     return answer
 
 
-def _answer(name: str, value: Any, edition: int, *, is_gold: bool) -> Answer | None:
+def _answer(name: str, value: object, edition: int, *, is_gold: bool) -> Answer | None:
     """Returns an exact answer as it is compared; None: there is none."""
     if value is None:
         return None
@@ -172,7 +172,7 @@ def _answer(name: str, value: Any, edition: int, *, is_gold: bool) -> Answer | N
     )
 
 
-def _names(name: str, values: Sequence[Any]) -> Names:
+def _names(name: str, values: Sequence[object]) -> Names:
     for value in values:
         # A number is taken for the text it is written as, as by the Java program.
         if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -14,7 +14,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -141,7 +141,7 @@ def read_questions(path: Path) -> Iterator[Question]:
             raise InputError.at(path, None, f"question {id_!r} {error}") from None
 
 
-def _question(id_: str, values: Mapping[str, Any]) -> Question:
+def _question(id_: str, values: Mapping[str, object]) -> Question:
     """Returns a question.
 
     Raises:
@@ -163,7 +163,7 @@ def _question(id_: str, values: Mapping[str, Any]) -> Question:
     )
 
 
-def _answers(value: Any, question_type: str) -> tuple[Names, ...]:
+def _answers(value: object, question_type: str) -> tuple[Names, ...]:
     """Returns an exact answer in whatever form it is written.
 
     A text is an answer; a list of texts holds the synonyms of one answer, but those
@@ -181,14 +181,14 @@ def _answers(value: Any, question_type: str) -> tuple[Names, ...]:
     return tuple(names for names in found if names)
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     # A number is taken for the text it is written as, as by the official evaluator.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"has {_short(value)} in its 'exact_answer', want a text")
     return clean(str(value))
 
 
-def _snippets(values: Any) -> Iterator[Snippet]:
+def _snippets(values: object) -> Iterator[Snippet]:
     if values is None:
         return
     if not isinstance(values, list):
@@ -204,7 +204,7 @@ def _snippets(values: Any) -> Iterator[Snippet]:
         )
 
 
-def _text(snippet: Mapping[str, Any], key: str, number: int) -> str:
+def _text(snippet: Mapping[str, object], key: str, number: int) -> str:
     value = snippet.get(key)
     if not isinstance(value, str):
         raise InputError(
@@ -226,6 +226,6 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

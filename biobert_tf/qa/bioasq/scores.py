@@ -18,7 +18,7 @@ number: a right answer at rank 6 counts for the lenient accuracy, and 1/6 for th
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.qa.bioasq.answers import (
     FLAT,
@@ -97,7 +97,7 @@ class BioAsqScores:
         """Returns the ten numbers in the order the official program prints them."""
         return tuple(getattr(self, name) for name in MEASURES)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -179,8 +179,8 @@ class _Tally:
 
 
 def evaluate(
-    golden: Mapping[str, Any],
-    submission: Mapping[str, Any],
+    golden: Mapping[str, object],
+    submission: Mapping[str, object],
     edition: int = 5,
     *,
     types: Collection[str] = TYPES,
@@ -233,7 +233,7 @@ def evaluate_files(
 
 
 def pooled(
-    batches: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    batches: Iterable[tuple[Mapping[str, object], Mapping[str, object]]],
     edition: int = 5,
     *,
     types: Collection[str] = TYPES,
