@@ -79,7 +79,7 @@ def test_nonsense_is_named(folds):
         Folds.parse(folds)
     assert str(caught.value).startswith(f"--folds={folds}: '")
     assert str(caught.value).endswith(
-        "is no fold and no range of folds; write them as 1-10 or 1,3,5-7"
+        "is neither a fold nor a range of folds; write them as 1-10 or 1,3,5-7"
     )
 
 
