@@ -171,8 +171,8 @@ class ExtractFeaturesConfig:
                 shown = str(values[flag]).lower()
                 raise InputError(
                     f"--{flag}={shown}: JSON lines hold the layers of every piece, "
-                    "as the original's do; name an --output_file that ends in .npz, .h5 or "
-                    ".parquet"
+                    "as the original's do; name an --output_file that ends in .npz, "
+                    ".h5 or .parquet"
                 )
 
     @property

@@ -105,7 +105,7 @@ def test_re_eval_reads_the_form_it_is_told(biobert, refusal, tmp_path):
     ("rows", "flags", "message"),
     [
         (["0.1\t0.9", "0.1"], {}, "test_results.tsv:2: 1 columns instead of 2"),
-        (["0.1\tx"], {}, "test_results.tsv:1: 'x' is no finite number"),
+        (["0.1\tx"], {}, "test_results.tsv:1: 'x' is not a finite number"),
         (["0.1\t0.9"] * 3, {}, "3 rows of probabilities for the 2 sentences of"),
         (["0\t1"] * 2, {"task": "chemprot"}, "test_results.tsv:1: 2 columns instead"),
         (["0\t1"] * 2, {"task": "gad"}, "should be one of <binary|chemprot>"),
