@@ -238,8 +238,8 @@ def _with_none(
 ) -> list[FoundAnswer]:
     """Scales answers of a model of SQuAD 2; puts "" first if no text has an answer.
 
-    The probability of "" is the lowest that any text gives to it, since the question has
-    an answer if any text has one.
+    The probability of "" is the lowest that any text gives to it, since the question
+    has an answer if any text has one.
     """
     none = min(
         answer.probability
