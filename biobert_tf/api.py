@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert_tf.load(path)`: a trained model as an object of Python.
+"""`biobert_tf.load(path)`: a trained model as a Python object.
 
-What a model can do depends on what it was trained for:
+The methods of a model depend on the script that trained it:
 
     run_ner.py   annotate       texts to entities
     run_re.py    classify       texts with placeholders to relations
@@ -19,7 +19,6 @@ import numpy as np
 
 from biobert_tf import problems
 from biobert_tf.checkpoints import released
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -27,14 +26,13 @@ from biobert_tf.common.settings import (
     ModelConfig,
     StrategyName,
     TextConfig,
+    from_dict,
 )
 from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
-from biobert_tf.ner import annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
-from biobert_tf.qa import ask as qa_ask
 from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations.classifier import Classifier, Relation
@@ -49,11 +47,11 @@ class Entity:
     """An entity in a text.
 
     Attributes:
-        start: Of its first character in the text.
-        end: Behind its last character.
+        start: The offset of the first character in the text.
+        end: The offset behind the last character.
         text: `text[start:end]`.
-        type: Of the entity.
-        probability: Of exactly this entity, in [0, 1].
+        type: The type of the entity.
+        probability: The probability of exactly this entity, in [0, 1].
     """
 
     start: int
@@ -72,13 +70,13 @@ class Model:
     """A model; made by `load`.
 
     Attributes:
-        path: Its directory or checkpoint.
-        kind: What it was trained for.
-        settings: How it was trained, by the names of the flags; none of a checkpoint
-            that no run of ours has written.
-        batch_size: Rows per step, over all devices.
+        path: The directory or checkpoint of the model.
+        kind: The command that trained the model, or `encoder`.
+        settings: The settings of the training, by flag name; empty for a checkpoint
+            that none of our runs wrote.
+        batch_size: The number of rows per step, over all devices.
         device: Where to compute.
-        text: Case, and most pieces of a row, for `embed`.
+        text: The case, and the maximum number of pieces in a row, for `embed`.
     """
 
     path: Path
@@ -90,14 +88,14 @@ class Model:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns what it predicts, in the order of the ids; none of an encoder."""
+        """Returns the labels, in the order of the ids; empty for an encoder."""
         return released.load_labels([self.path]) or ()
 
     def annotate(self, texts: Iterable[str]) -> list[list[Entity]]:
         """Returns the entities of texts of any length, in the order of the texts.
 
         Raises:
-            InputError: It is no model of run_ner.py.
+            InputError: run_ner.py did not train this model.
         """
         self._require("annotate")
         texts = _listed(texts)
@@ -109,15 +107,15 @@ class Model:
         ]
 
     def classify(self, texts: Iterable[str]) -> list[Relation]:
-        """Returns what sentences say of two entities.
+        """Returns the relations that sentences state between two entities.
 
         Args:
-            texts: With the entities as the model was trained on them, as
+            texts: The sentences, with entities marked as in the training, such as
                 "@GENE$ causes @DISEASE$." or "<< aspirin >> helps [[ men ]]".
 
         Raises:
-            InputError: It is no model of run_re.py, or the entities of a sentence are
-                too long for it.
+            InputError: run_re.py did not train this model, or the entities of a
+                sentence are too long for it.
         """
         self._require("classify")
         return self._classifier.classify(_listed(texts))
@@ -131,13 +129,13 @@ class Model:
         """Returns the answers to a question that texts give, best first.
 
         Args:
-            question: Its text.
+            question: The question.
             texts: One text, several, or several by name; the `source` of an answer is
                 the name, or the number of the text.
-            num_answers: Most answers to return.
+            num_answers: The maximum number of answers.
 
         Raises:
-            InputError: It is no model of run_qa.py.
+            InputError: run_qa.py did not train this model.
         """
         self._require("answer")
         if not isinstance(texts, Mapping):
@@ -156,13 +154,14 @@ class Model:
         """Returns vectors of texts of any length, float32.
 
         Args:
-            texts: Any.
-            pooling: `mean` or `max` of the pieces of a text, `cls`, or `none`.
-            layers: Of the encoder, 0 is the first, -1 the last. Vectors of several
-                layers are put behind each other.
+            texts: The texts.
+            pooling: `mean`, `max` or `cls` for a vector per text, `none` for a vector
+                per piece.
+            layers: The layers of the encoder; 0 is the first, -1 the last. The vectors
+                of several layers are concatenated.
 
         Returns:
-            `[texts, width]`; of `none`, for every text `[pieces, width]`.
+            An array `[texts, width]`; with `none`, an array `[pieces, width]` per text.
 
         Raises:
             InputError: The model has no such layer.
@@ -185,7 +184,7 @@ class Model:
 
     @functools.cached_property
     def _annotator(self) -> Annotator:
-        return annotator.Annotator.load([self.path], self.device, self.batch_size)
+        return Annotator.load([self.path], self.device, self.batch_size)
 
     @functools.cached_property
     def _classifier(self) -> Classifier:
@@ -193,7 +192,7 @@ class Model:
 
     @functools.cached_property
     def _answerer(self) -> Answerer:
-        return qa_ask.Answerer.load(self.path, self.device, self.batch_size)
+        return Answerer.load(self.path, self.device, self.batch_size)
 
     @functools.cached_property
     def _extractor(self) -> extraction.Extractor:
@@ -201,7 +200,7 @@ class Model:
         return extraction.load(self.text, model, self.device, self.batch_size)
 
     def _require(self, method: str) -> None:
-        """Refuses a method that models of another kind have.
+        """Refuses a method that only models of another kind have.
 
         Raises:
             InputError: This model has no such method.
@@ -224,20 +223,20 @@ def load(
     do_lower_case: bool | None = None,
     max_seq_length: int | None = None,
 ) -> Model:
-    """Returns a trained model; its weights are read when they are first needed.
+    """Returns a trained model; the weights are read when they are first needed.
 
     Args:
-        path: The output directory of a run, or an export of it; for `embed` alone any
-            checkpoint.
+        path: The output directory of a run, or an export of it; any checkpoint if only
+            `embed` is used.
         device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
-            or all that there is to say of it.
-        mixed_precision: `auto` computes in bfloat16 where the device multiplies it;
-            default: what `device` says, or float32.
+            or a `DeviceConfig` with all settings.
+        mixed_precision: `auto` computes in bfloat16 if the device multiplies it
+            natively; default: what `device` says, or float32.
         batch_size: Rows per step, over all devices.
-        do_lower_case: Default: as the model was trained, as its tokenizer's files say,
-            or as its vocabulary is.
-        max_seq_length: Most pieces of a row, for `embed`; default: as the model was
-            trained, or 128.
+        do_lower_case: Whether to lower-case text. Default: as the model was trained, as
+            its tokenizer's files say, or as its vocabulary shows.
+        max_seq_length: The maximum number of pieces in a row, for `embed`. Default: as
+            the model was trained, or 128.
 
     Raises:
         InputError: There is no such checkpoint, or `device` is unknown.
@@ -247,7 +246,7 @@ def load(
     found.place.require()
     problem = problems.of_run(found.recorded)
     is_encoder = problem is None or problem.method == "embed"
-    known = config.from_dict(TextConfig, found.recorded, path)
+    known = from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:
         is_known = "do_lower_case" in found.recorded
         do_lower_case = known.do_lower_case if is_known else released.lower_cases(path)
@@ -280,17 +279,17 @@ def _device(name: str) -> DeviceConfig:
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
-    """Returns texts as a list; one alone is refused, since it would be its letters.
+    """Returns texts as a list; refuses a single text, which would become its letters.
 
     Raises:
-        TypeError: One alone, or what is no text.
+        TypeError: `texts` is a single text, or holds something that is not a text.
     """
     if isinstance(texts, str):
         raise TypeError("want a list of texts, not one text")
     listed = list(texts)
     for i, text in enumerate(listed):
         if not isinstance(text, str):
-            raise TypeError(f"text {i} is no str but {type(text).__name__}")
+            raise TypeError(f"text {i} is not a str but {type(text).__name__}")
     return listed
 
 

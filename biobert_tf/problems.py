@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The problems that biobert_tf solves, one line each.
 
-Commands, exports, Python and docs/flags.md ask this list. docs/extending.md says how
-to add a problem.
+The commands, the exports, the Python API and docs/flags.md read this list.
+docs/extending.md says how to add a problem.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ TRAINED: Final[list[TrainedProblem[Any]]] = [
     QA,
     PRETRAINING,
 ]
-"""The problems with a command that trains; asked in this order what a model is."""
+"""The problems with a command that trains, in the order that `of_model` asks."""
 
 
 def everything() -> list[Problem[Any]]:
-    """Returns all problems; the last one takes every model."""
+    """Returns all problems; the last one accepts every model."""
     return [*TRAINED, EMBEDDINGS]
 
 
@@ -48,22 +48,22 @@ def of_model(found: "Found") -> tuple[Problem[Any], str]:
     The problem whose run wrote the model is asked first.
 
     Raises:
-        InputError: The weights cannot be read, or are a classifier's whose labels are
-            unknown.
+        InputError: The weights cannot be read, or belong to a classifier with unknown
+            labels.
     """
     own = of_run(found.recorded)
     for problem in [*([own] if own else []), *everything()]:
         kind = problem.kind_of(found)
         if kind is not None:
             return problem, kind
-    raise AssertionError("the last problem takes every model")
+    raise AssertionError("the last problem accepts every model")
 
 
 def of_kind(kind: str) -> Problem[Any]:
     """Returns the problem that makes models of a kind.
 
     Raises:
-        InputError: No problem does.
+        InputError: No problem makes such models.
     """
     for problem in everything():
         if kind in problem.kinds:

@@ -240,12 +240,14 @@ def test_devices_by_name(models):
 
 def test_what_is_no_text(models):
     for texts in (["a", b"b"], {"x": "a", "y": None}):
-        with pytest.raises(TypeError, match=r"text 1 is no str but (bytes|NoneType)"):
+        with pytest.raises(
+            TypeError, match=r"text 1 is not a str but (bytes|NoneType)"
+        ):
             models["qa"].answer("what ?", texts)
-    with pytest.raises(TypeError, match="text 0 is no str but NoneType"):
+    with pytest.raises(TypeError, match="text 0 is not a str but NoneType"):
         models["qa"].answer(None, ["a"])
     for call in (models["ner"].annotate, models["re"].classify, models["qa"].embed):
-        with pytest.raises(TypeError, match="text 1 is no str but int"):
+        with pytest.raises(TypeError, match="text 1 is not a str but int"):
             call(["a", 7])
 
 

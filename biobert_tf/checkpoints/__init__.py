@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights on disk: checkpoints of every format become one mapping of names."""
+"""Reads checkpoints of every format into one mapping from names to weights."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ class Place:
     Attributes:
         path: The path as it was given, for messages.
         format: The format of the weights.
-        folder: The directory that the weights lie in; an archive's is unpacked.
+        folder: The directory of the weights; for an archive, its unpacked directory.
     """
 
     path: Path
@@ -77,10 +77,10 @@ class Place:
 
 
 def locate(path: Path) -> Place:
-    """Finds out what a path stands for.
+    """Finds the format and the folder of the checkpoint at a path.
 
-    A directory with several formats counts as TF1: training goes on writing there,
-    while the other files beside it are an export of some moment.
+    A directory with several formats counts as TF1: a training continues to write TF1
+    files, while the other files are an export of an earlier moment.
 
     Args:
         path: A TF1 prefix, one of its files, a directory, a `.tar.gz`; a Hugging Face

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint from one format to another, with everything that belongs to it."""
+"""Converts a checkpoint to another format, with the files that belong to it."""
 
 import dataclasses
 import functools
@@ -44,25 +44,25 @@ def convert(
 
     The configuration, the vocabulary, the labels and the settings of the training
     beside the source are carried over under the names of the target's format.
-    Optimizer state is not.
+    The optimizer state is not.
 
     Args:
         source: As for `checkpoints.locate`.
         target: A TF1 prefix, or a new or empty directory for Hugging Face.
         to_format: "auto" takes a name that ends in `.ckpt` or `.ckpt-N` for a TF1
             prefix and anything else for a directory.
-        bert_config_file: Default: the file beside the source.
+        bert_config_file: The sizes of the encoder. Default: the file beside the source.
         vocab_file: A `vocab.txt` or `tokenizer.json`. Default: the file beside the
             source.
-        do_lower_case: Written for Transformers. Default: what the source says, or
-            else whether the vocabulary has no upper-case letter.
-        classifier: For Hugging Face, what a classifier labels. "auto" takes what a
-            Hugging Face source says, or else `trained_as`.
-        trained_as: What the run that wrote the source trained to label. "auto" decides
-            as `huggingface.architecture`.
+        do_lower_case: Whether Transformers shall lower-case text. Default: what the
+            source says, or else whether the vocabulary has no upper-case letter.
+        classifier: For Hugging Face, whether a classifier labels tokens or sequences.
+            "auto" takes what a Hugging Face source says, or else `trained_as`.
+        trained_as: The same for the run that wrote the source, if it is known. "auto"
+            decides as `huggingface.architecture`.
 
     Returns:
-        What was done, in a few lines.
+        A report of what was done, in a few lines.
 
     Raises:
         InputError: The source cannot be read, something that belongs to it is
@@ -70,8 +70,8 @@ def convert(
     """
     if to_format == "saved_model":
         raise InputError(
-            "--to_format=saved_model: convert reads a SavedModel and writes none; "
-            "`biobert export` does"
+            "--to_format=saved_model: convert reads a SavedModel but cannot write one; "
+            "use `biobert export`"
         )
     place = checkpoints.locate(source)
     config_file = _belonging(place, bert_config_file, CONFIG_NAMES, "bert_config_file")
@@ -95,7 +95,7 @@ def convert(
 
 @dataclasses.dataclass(frozen=True)
 class _Model:
-    """What was read: the weights, and what belongs to them."""
+    """The weights that were read, and the files that belong to them."""
 
     place: Place
     config: EncoderConfig
@@ -103,10 +103,10 @@ class _Model:
     checkpoint: base.Checkpoint
 
     def check(self, vocab_file: Path) -> None:
-        """Rejects parts that are not of one model.
+        """Rejects parts of different models.
 
         Raises:
-            InputError: They are not.
+            InputError: The weights or the vocabulary do not fit the sizes.
         """
         weights = self.checkpoint.weights
         base.require_fit(weights, self.config, self.checkpoint.source)
@@ -121,7 +121,7 @@ class _Model:
 
     @property
     def labels(self) -> list[str] | None:
-        """Returns what the head scores, if it scores anything with a name."""
+        """Returns the labels that the head scores; None if they have no names."""
         if "output_weights" in self.checkpoint.weights:
             return read_labels(self.place)
         if "cls/squad/output_weights" in self.checkpoint.weights:
@@ -130,12 +130,12 @@ class _Model:
 
     @functools.cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Returns the file that says how the model was trained, if there is one."""
+        """Returns the settings of the training, by file name; empty without them."""
         file = self.place.beside(SETTINGS_NAME)
         return {SETTINGS_NAME: files.read_json(file)} if file else {}
 
     def classifier(self) -> huggingface.Classifier | None:
-        """Returns what a Hugging Face source says that its classifier labels."""
+        """Returns what the classifier labels, according to a Hugging Face source."""
         if self.place.format == "huggingface":
             return huggingface.stored_classifier(self.place.folder)
         return None
@@ -156,7 +156,7 @@ class _Model:
 def _belonging(
     place: Place, given: Path | None, names: Sequence[str], flag: str
 ) -> Path:
-    """Returns the file that was given, or the one beside the source."""
+    """Returns the given file, or else the file beside the source."""
     found = given or place.beside(*names)
     if found is None:
         raise InputError.at(
@@ -239,7 +239,7 @@ def _reject_other(file: Path, is_other: bool) -> None:
 
 
 def _read_lines(model: _Model) -> list[str]:
-    """Returns what was read, and what of it cannot be carried over."""
+    """Returns lines that report what was read, and what cannot be converted."""
     checkpoint = model.checkpoint
     lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
     if ignored := checkpoint.ignored:

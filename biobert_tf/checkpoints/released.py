@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that are released together: sizes, vocabulary, weights, labels.
 
-Finds what the flags leave out beside the checkpoint, and checks that the parts
+Files that no flag names are searched beside the checkpoint. The parts are checked to
 belong together before anything is computed.
 """
 
@@ -23,10 +23,10 @@ from biobert_tf.text.tokenization import FullTokenizer, check_case
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
 VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
 VOCAB_SOURCES: Final = (*VOCAB_NAMES, tokenizer_files.TOKENIZER_NAME)
-"""A vocabulary is also read out of the file that Transformers 5 saves instead."""
+"""The files to read a vocabulary from; Transformers 5 saves only the second."""
 LABELS_NAME: Final = "labels.json"
 SETTINGS_NAME: Final = "settings.json"
-"""How a model was trained, by flag; every run leaves it beside its model."""
+"""The settings of a training, by flag; every run writes them beside its model."""
 
 _LOG = logging.getLogger(__name__)
 _OUTPUT_PREFIX: Final = "model.ckpt"
@@ -34,11 +34,11 @@ _OUTPUT_PREFIX: Final = "model.ckpt"
 
 @dataclasses.dataclass(frozen=True)
 class Released:
-    """What a run starts from.
+    """The parts that a run starts from.
 
     Attributes:
         encoder_config: Sizes of the encoder.
-        tokenizer: Of the vocabulary.
+        tokenizer: The tokenizer with the model's vocabulary.
         init_checkpoint: The weights, or None for random ones.
     """
 
@@ -50,7 +50,7 @@ class Released:
 def load(text: TextConfig, model: ModelConfig, output_dir: Path | None) -> Released:
     """Reads the configuration and the vocabulary of a run.
 
-    A file that no flag names is looked for beside `--init_checkpoint`, then in the
+    A file that no flag names is searched beside `--init_checkpoint`, then in the
     output directory, where a finished run left its own.
 
     Raises:
@@ -96,12 +96,12 @@ def find_vocab(
 ) -> Path | None:
     """Returns the vocabulary of a run, if there is one; see `load`.
 
-    Of a `tokenizer.json`, which is all that Transformers 5 saves, it is a list of its
-    pieces that is removed when the process ends.
+    Transformers 5 saves only a `tokenizer.json`. For such a model, the result is a
+    temporary list of its pieces, which is removed when the process ends.
 
     Raises:
-        InputError: A `tokenizer.json` is no tokenizer as BERT's, or lower-cases where
-            `--do_lower_case` does not.
+        InputError: A `tokenizer.json` is not a tokenizer like BERT's, or its case
+            contradicts `--do_lower_case`.
     """
     found = text.vocab_file or _find(_places(model, output_dir), VOCAB_SOURCES)
     if found is not None and found.suffix == ".json":
@@ -110,7 +110,7 @@ def find_vocab(
 
 
 def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
-    """Returns the list of the pieces of a tokenizer that cuts text as ours does."""
+    """Returns the file with the pieces of a tokenizer that cuts text as ours does."""
     listed = tokenizer_files.as_list(tokenizer_file)
     stored = tokenizer_files.lower_cases(tokenizer_file.parent)
     if stored is not None and stored != do_lower_case:
@@ -122,20 +122,22 @@ def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
             f"{str(stored).lower()}",
         )
     if odd := tokenizer_files.peculiarities(tokenizer_file.parent):
-        _LOG.warning("%s: not done as it says: %s", tokenizer_file, ", ".join(odd))
+        _LOG.warning(
+            "%s: these options are ignored: %s", tokenizer_file, ", ".join(odd)
+        )
     return listed
 
 
 def lower_cases(path: Path) -> bool:
-    """Says whether text is lower-cased for a checkpoint that no settings tell of.
+    """Says whether text is lower-cased for a checkpoint without recorded settings.
 
-    Its tokenizer's files say so, or else its vocabulary shows it; false of none.
+    The tokenizer's files decide, or else the vocabulary; false if there is neither.
 
     Args:
         path: As for `checkpoints.locate`.
 
     Raises:
-        InputError: Such a file is damaged.
+        InputError: One of these files is damaged.
     """
     place = checkpoints.locate(path)
     stored = tokenizer_files.lower_cases(place.folder)
@@ -153,8 +155,8 @@ def load_tokenizer(
     """Reads a vocabulary and checks that it belongs to a model.
 
     Raises:
-        InputError: It has another case than `--do_lower_case` says, or more entries
-            than the model.
+        InputError: The vocabulary has another case than `--do_lower_case` says, or more
+            entries than the model.
     """
     tokenizer = FullTokenizer(vocab_file, text.do_lower_case)
     check_case(tokenizer.vocab, text.do_lower_case, vocab_file)
@@ -203,8 +205,8 @@ def read_labels(place: Place) -> list[str] | None:
         place: The checkpoint.
 
     Returns:
-        Those of `labels.json`, or else of the `id2label` of a Hugging Face
-        `config.json`; None where there is neither.
+        The labels of `labels.json`, or else of the `id2label` of a Hugging Face
+        `config.json`; None if there is neither.
 
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
@@ -237,7 +239,7 @@ def read_settings(place: Place) -> dict[str, object]:
 
 
 def is_saved(output_dir: Path, global_step: int) -> bool:
-    """Says whether `save` has written the model of this step, whole."""
+    """Says whether `save` has completely written the model of this step."""
     prefix = _prefix(output_dir, global_step)
     return prefix.with_name(f"{prefix.name}.index").exists()
 
@@ -253,7 +255,7 @@ def save(
     output_dir: Path,
     global_step: int,
 ) -> Path:
-    """Writes a fine-tuned model as it would be released: see `save_model`, and labels.
+    """Writes a fine-tuned model in the form of a release: `save_model` and the labels.
 
     Returns:
         The checkpoint's prefix, `model.ckpt-<step>`.
@@ -275,7 +277,7 @@ def save_model(
     output_dir: Path,
     global_step: int,
 ) -> Path:
-    """Writes a TF1 checkpoint, its sizes and, where it is known, its vocabulary.
+    """Writes a TF1 checkpoint, its sizes and, if it is known, its vocabulary.
 
     Returns:
         The checkpoint's prefix, `model.ckpt-<step>`.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands: flags to settings to a run."""
+"""The commands: each turns its flags into settings and runs them."""

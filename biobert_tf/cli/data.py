@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subcommands of `biobert` that make data, vocabularies among them, or check it."""
+"""The subcommands of `biobert` that make or check data and vocabularies."""
 
 import argparse
 import dataclasses
@@ -18,7 +18,7 @@ from biobert_tf.relations.settings import RelationFormat
 
 
 def re_data(argv: Sequence[str]) -> None:
-    """Make relation data of annotated documents, or check it."""
+    """Make relation data from annotated documents, or check it."""
     subcommands.call(
         argv,
         {"chemprot": re_data_chemprot, "pairs": re_data_pairs, "check": re_data_check},
@@ -26,7 +26,7 @@ def re_data(argv: Sequence[str]) -> None:
 
 
 def re_data_chemprot(argv: Sequence[str]) -> None:
-    """Make train, dev and test files of the official ChemProt release."""
+    """Make train, dev and test files from the official ChemProt release."""
     from biobert_tf.relations import settings
 
     chemprot_config = flags.parse(settings.ChemProtConfig, argv)
@@ -39,17 +39,17 @@ def re_data_chemprot(argv: Sequence[str]) -> None:
 
 
 def re_data_pairs(argv: Sequence[str]) -> None:
-    """Make a training file of documents with entities and relations."""
+    """Make a training file from documents with entities and relations."""
     from biobert_tf.relations import settings
 
     pairs_config = flags.parse(settings.PairsConfig, argv)
     from biobert_tf.documents import formats
-    from biobert_tf.relations import writing as tsv
+    from biobert_tf.relations import writing
 
     source = pairs_config.input
     kind = formats.with_relations(source, pairs_config.input_format)
     read = formats.read(source, kind)
-    counts = tsv.write_pairs(
+    counts = writing.write_pairs(
         (loaded.document for loaded in read),
         pairs_config.pair.pairs,
         pairs_config.negative_label,
@@ -77,9 +77,9 @@ def re_data_check(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.common import files
     from biobert_tf.relations import check
-    from biobert_tf.relations import sets as relation_sets
+    from biobert_tf.relations.sets import SETS
 
-    known = relation_sets.SETS
+    known = SETS
     if arguments.task_name not in (None, *known):
         raise InputError(
             f"--task_name={arguments.task_name}: want one of {', '.join(known)}"
@@ -95,7 +95,7 @@ def re_data_check(argv: Sequence[str]) -> None:
 
 
 def bioasq_data(argv: Sequence[str]) -> None:
-    """Make training and test files of BioASQ's questions."""
+    """Make training and test files from BioASQ's questions."""
     from biobert_tf.qa.bioasq import settings
 
     data_config = flags.parse(settings.BioAsqDataConfig, argv)
@@ -121,7 +121,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
 
 
 def inspect_tfrecord(argv: Sequence[str]) -> None:
-    """Show records of pre-training decoded, and measure them."""
+    """Show decoded pre-training records, and measure them."""
     parser = argparse.ArgumentParser(prog=argv[0], description=inspect_tfrecord.__doc__)
     parser.add_argument("files", nargs="+", help="TFRecord files or globs")
     parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
@@ -172,7 +172,7 @@ def vocab_learn(argv: Sequence[str]) -> None:
 
 
 def vocab_extend(argv: Sequence[str]) -> None:
-    """Give new pieces to a vocabulary and to its model."""
+    """Add new pieces to a vocabulary and to its model."""
     from biobert_tf.vocabularies import settings
 
     extend_config = flags.parse(settings.ExtendConfig, argv)
@@ -182,7 +182,7 @@ def vocab_extend(argv: Sequence[str]) -> None:
 
 
 def vocab_report(argv: Sequence[str]) -> None:
-    """Say how well vocabularies fit a corpus."""
+    """Report how well vocabularies fit a corpus."""
     from biobert_tf.vocabularies import settings
 
     report_config = flags.parse(settings.ReportConfig, argv)

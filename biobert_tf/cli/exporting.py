@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert export` and `--do_export`: a model found, read, and written to be served."""
+"""`biobert export` and `--do_export`: find a model, read it and write an export."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from biobert_tf.training import precision, reload
 
 
 def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -> Path:
-    """Exports a model; the directory is whole or as it was before.
+    """Exports a model. If that fails, the directory is as before.
 
     Args:
-        config: What to export, and where to.
-        recorded: The settings that it predicts with, flag name to value; default:
-            those of its training.
+        config: The model to export, and the directory to write.
+        recorded: The settings that the model predicts with, flag name to value;
+            default: the settings of its training.
 
     Returns:
         The directory.
@@ -37,7 +37,7 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     problem, kind = problems.of_model(found)
     if config.kind not in ("auto", kind):
         problem = problems.of_kind(config.kind)
-        # Every model is one of its encoder too.
+        # Every model can also be exported as its encoder.
         if problem.kind_of(found) != config.kind:
             raise InputError.at(
                 config.model,
@@ -56,10 +56,10 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
 
 
 def export_run(settings: ScriptConfig | PretrainingConfig) -> Path:
-    """Exports the model of a run to `export` in its directory: as the run predicts.
+    """Exports the model of a run to `<output_dir>/export`, to predict as the run does.
 
-    A run that has only predicted has no weights of its own; then those that it was
-    given are exported.
+    A run that only predicted has no weights of its own; then its `--init_checkpoint` is
+    exported.
 
     Args:
         settings: The settings of the run.

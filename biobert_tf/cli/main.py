@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `biobert` command: one subcommand, one function.
+"""The `biobert` command, with one function for each subcommand.
 
-The run scripts call the same functions, so `run_ner.py` and `biobert ner` are one.
+The run scripts call the same functions, so `run_ner.py` and `biobert ner` do the same.
 TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
@@ -35,7 +35,7 @@ class ProblemCommand:
         """
         settings = flags.parse(self.problem.settings, argv, self.problem.defaults)
         finished = self.problem.start(settings, self)
-        # One of several workers writes.
+        # Only one of several workers writes.
         if finished and settings.stages.do_export and finished.estimator.is_chief:
             from biobert_tf.cli import exporting
 
@@ -55,7 +55,7 @@ def annotate(argv: Sequence[str]) -> None:
     annotate_config = flags.parse(settings.AnnotateConfig, argv)
     from biobert_tf.ner import annotate as annotate_run
 
-    # What is written to standard output must be nothing else.
+    # The documents may go to standard output, which must hold nothing else.
     print(annotate_run.annotate(annotate_config), file=sys.stderr)
 
 
@@ -80,7 +80,7 @@ def re_predict(argv: Sequence[str]) -> None:
 
 
 def extract_features(argv: Sequence[str]) -> None:
-    """Write the vectors of texts: of every piece or word, or one of each text."""
+    """Write the vectors of texts: one per piece, per word or per text."""
     from biobert_tf.embeddings import settings
 
     features_config = flags.parse(settings.ExtractFeaturesConfig, argv)
@@ -104,7 +104,7 @@ def demo(argv: Sequence[str]) -> None:
 
 
 def export(argv: Sequence[str]) -> None:
-    """Write a trained model as a SavedModel: text in, to be served."""
+    """Write a trained model as a SavedModel that takes text."""
     from biobert_tf.export import settings
 
     export_config = flags.parse(settings.ExportConfig, argv)
@@ -122,7 +122,7 @@ def convert(argv: Sequence[str]) -> None:
         "--to_format",
         choices=("auto", "tf1", "huggingface", "saved_model"),
         default="auto",
-        help="auto: tf1 if --to ends in .ckpt or .ckpt-N; saved_model: says how",
+        help="auto: tf1 if --to ends in .ckpt or .ckpt-N; saved_model: see `export`",
     )
     parser.add_argument("--bert_config_file", type=Path)
     parser.add_argument("--vocab_file", type=Path)
@@ -131,7 +131,7 @@ def convert(argv: Sequence[str]) -> None:
         "--classifier",
         choices=("auto", "token", "sequence"),
         default="auto",
-        help="what output_weights label, for Transformers",
+        help="whether a classifier labels tokens or sequences, for Transformers",
     )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf import checkpoints

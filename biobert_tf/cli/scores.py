@@ -27,7 +27,7 @@ def squad_eval(argv: Sequence[str]) -> None:
     parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
     parser.add_argument("--null_odds", type=Path, help="question id -> odds, for v2")
     parser.add_argument(
-        "--threshold", type=float, default=1.0, help="odds above it leave blank"
+        "--threshold", type=float, default=1.0, help="odds above this mean no answer"
     )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.qa import squad_scores
@@ -53,7 +53,7 @@ def re_eval(argv: Sequence[str]) -> None:
 
 
 def bioasq_eval(argv: Sequence[str]) -> None:
-    """Score answers to BioASQ task b, phase B, as its official program does."""
+    """Score answers to BioASQ task b, phase B, as the official program does."""
     from biobert_tf.qa.bioasq import answers as bioasq_answers
     from biobert_tf.qa.bioasq import scores as bioasq
 
@@ -63,7 +63,7 @@ def bioasq_eval(argv: Sequence[str]) -> None:
         nargs="+",
         type=Path,
         metavar="GOLDEN SUBMISSION",
-        help="of one batch, or of several, which are averaged over all questions",
+        help="files of one or more batches; scores are averaged over all questions",
     )
     parser.add_argument(
         "--edition", type=int, choices=bioasq_answers.EDITIONS, default=5

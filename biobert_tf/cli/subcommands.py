@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command that is a list of others."""
+"""A command that only holds subcommands."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,13 +10,13 @@ Command = Callable[[Sequence[str]], None]
 
 
 def call(argv: Sequence[str], commands: Mapping[str, Command]) -> None:
-    """Calls the command that the first argument names, or lists them."""
+    """Calls the command that the first argument names, or lists all commands."""
     program_name, *words = argv
     name = words[0] if words else "--help"
     if name in ("--help", "-h"):
         print(
-            f"usage: {program_name} COMMAND ...; {program_name} COMMAND --help tells "
-            "more\n"
+            f"usage: {program_name} COMMAND ...; {program_name} COMMAND --help shows "
+            "its flags\n"
         )
         for command, function in commands.items():
             print(f"  {command:24} {(function.__doc__ or '').splitlines()[0]}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flags that hold several things after commas: names, or globs of files."""
+"""Flags that hold several values with commas between them: names, or globs of files."""
 
 import dataclasses
 import glob
@@ -12,10 +12,10 @@ from biobert_tf.common.settings import FlagValue
 
 @dataclasses.dataclass(frozen=True)
 class CommaList(FlagValue):
-    """Things with commas between them.
+    """Values with commas between them.
 
     Attributes:
-        parts: The things, without the white space around them; one may be empty.
+        parts: The values, without the white space around them; a value may be empty.
     """
 
     parts: tuple[str, ...] = ("",)
@@ -27,7 +27,7 @@ class CommaList(FlagValue):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The things that are not empty."""
+        """The values that are not empty."""
         return tuple(filter(None, self.parts))
 
 
@@ -56,9 +56,9 @@ def files_of(pattern: str) -> list[Path]:
     """Returns the files of one glob, sorted by name.
 
     Raises:
-        InputError: There are none.
+        InputError: No file matches.
     """
-    # A file of that very name counts more than what the glob means.
+    # A file of exactly this name takes precedence over the glob.
     names = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
     paths = [Path(name) for name in sorted(names) if Path(name).is_file()]
     if not paths:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line to settings: one absl flag per field of a config class.
+"""Turns the command line into settings: one absl flag per field of a config class.
 
 This is the only code that knows about flags. `--flagfile=FILE` reads flags from a
 file, `--help` lists them by group; both work without TensorFlow.
@@ -28,13 +28,13 @@ def parse(
     """Parses `--name=value` flags into a config.
 
     Booleans take `--do_train`, `--nodo_train` and `--do_train=false`. A field without
-    a default is a required flag. Fields that are config classes themselves are groups
-    whose fields are flags like all others.
+    a default is a required flag. A field that is itself a config class is a group; its
+    fields are flags like all others.
 
     Args:
-        config_type: A dataclass from `config`.
+        config_type: A config class; see `common.settings`.
         argv: The program's name and its arguments.
-        defaults: Defaults of this script that differ from the class's.
+        defaults: The script's defaults that differ from those of the class.
 
     Returns:
         The validated config.
@@ -66,13 +66,13 @@ def parse(
 
 
 def to_argv(config: object) -> list[str]:
-    """Returns the flags that make `parse` give this config again.
+    """Returns the flags from which `parse` makes this config again.
 
-    Every setting is named, so that the defaults of a script play no part; one that is
-    None has no flag and must not have a default.
+    Every setting is named, so that the defaults of a script do not matter. A setting of
+    None gets no flag, so it must not have another default.
 
     Args:
-        config: An instance of a dataclass from `config`.
+        config: An instance of a config class.
 
     Returns:
         `--name=value`, without the program's name that `parse` expects before them.
@@ -88,7 +88,7 @@ def to_argv(config: object) -> list[str]:
 def _read(
     config_type: type, argv: Sequence[str], defaults: Defaults
 ) -> tuple[absl_flags.FlagValues, list[str]]:
-    """Returns the values of all flags, and the words that are no flags.
+    """Returns the values of all flags, and the words that are not flags.
 
     The value of a required flag that is not given is None.
     """
@@ -105,7 +105,7 @@ def _read(
 
 
 def _default(field: settings.Field, defaults: Defaults) -> object:
-    """Returns the default of a flag, as it would be given; None: there is none."""
+    """Returns the default of a flag, as a command line gives it; None without one."""
     if field.name in defaults:
         return defaults[field.name]
     if field.default is dataclasses.MISSING:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Typed settings: checked once at the edge of the program, then only read.
 
-Every number that can change a result is a field here, with its unit in its text.
+Every number that can change a result is a field here, with its unit in its help text.
 A module receives the smallest config it needs; none looks at the command line,
 the environment or a global. `flags` makes the command line from these classes:
-a field is a flag of the same name, its text is the help. `to_dict` makes the record
-that a run keeps in settings.json, `from_dict` reads it.
+a field is a flag of the same name, with its help text. `to_dict` makes the record that
+a run keeps in settings.json; `from_dict` reads it.
 
-`__post_init__` rejects values that mean nothing wherever they come from. A `check`
-method rejects what contradicts a command but not the record of a finished run, such
-as a run with nothing to do; only the command line calls it.
+`__post_init__` rejects invalid values wherever they come from. A `check` method rejects
+settings that make no command but may stand in the record of a finished run, such as a
+run with nothing to do; only the command line calls it.
 
 Names and defaults are those of the original scripts (run_ner.py:25-97 of
-dmis-lab/biobert) unless a text says otherwise.
+dmis-lab/biobert) unless a help text says otherwise.
 """
 
 import abc
@@ -44,7 +44,7 @@ def setting(default: object, doc: str, *, free: bool = False) -> Any:
     """Returns a dataclass field.
 
     Args:
-        default: The value where none is given.
+        default: The value if none is given.
         doc: The documentation of the field and its `--help`.
         free: Whether a run may be resumed with another value. Every other setting
             shapes the result of the run.
@@ -78,8 +78,8 @@ class FlagValue(abc.ABC):
         """Returns the value that a text means.
 
         Raises:
-            InputError: The text means nothing; the message names the flag where it
-                would be unclear.
+            InputError: The text cannot be parsed; the message names the flag where
+                the text alone would be unclear.
         """
 
     def __str__(self) -> str:
@@ -113,14 +113,15 @@ def check(config: object) -> None:
 
 
 def at_least(config: object, **minimum: float) -> None:
-    """Rejects fields of `config` below their minimum or endless, naming the flag.
+    """Rejects fields of `config` that are below their minimum or not finite.
 
     Args:
         config: A config class's instance.
         minimum: Least value by field name.
 
     Raises:
-        InputError: A field is too small, infinite or not a number.
+        InputError: A field is too small, infinite or not a number; the message names
+            its flag.
     """
     for name, least in minimum.items():
         value = getattr(config, name)
@@ -133,10 +134,10 @@ def at_least(config: object, **minimum: float) -> None:
 class StageConfig:
     """Where to write, and which stages to run; a subclass says what is read."""
 
-    output_dir: Path = required("Directory of everything the run writes.", free=True)
+    output_dir: Path = required("Directory for everything the run writes.", free=True)
     do_train: bool = setting(True, "Train on the training files.", free=True)
     do_predict: bool = setting(
-        True, "Predict, and score if labelled, the test files.", free=True
+        True, "Predict the test files, and score them if they have labels.", free=True
     )
     do_export: bool = setting(
         False, "At the end, write a SavedModel to <output_dir>/export.", free=True
@@ -147,7 +148,7 @@ class StageConfig:
         stages = [
             field.name
             for field in dataclasses.fields(self)
-            # What is exported is what a stage has made; see `biobert export`.
+            # An export alone is no run: `biobert export` does that.
             if field.name.startswith("do_") and field.name != "do_export"
         ]
         if not any(getattr(self, name) for name in stages):
@@ -159,7 +160,7 @@ class StageConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectoryStageConfig(StageConfig):
-    """What to read, where to write, and which stages to run: a directory of a set."""
+    """What to read (a directory), where to write, and which stages to run."""
 
     data_dir: Path = required("Directory of the input files.", free=True)
     do_eval: bool = setting(False, "Evaluate on the development file.", free=True)
@@ -204,7 +205,7 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuningConfig:
-    """How a fine-tuning learns, and predicts: rates with linear warm-up and decay."""
+    """How fine-tuning learns, with linear warm-up and decay, and predicts."""
 
     learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
     num_train_epochs: float = setting(3.0, "Passes over the training examples.")
@@ -214,7 +215,7 @@ class FinetuningConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects rates that cannot train and counts that cannot be stepped."""
+        """Rejects a rate that cannot train and counts out of range."""
         require_rate(self.learning_rate)
         at_least(self, num_train_epochs=0, predict_batch_size=1)
         if not 0 <= self.warmup_proportion <= 1:
@@ -252,16 +253,18 @@ class RunConfig:
     save_checkpoints_steps: int = setting(
         1000, "Steps between two checkpoints.", free=True
     )
-    keep_checkpoint_max: int = setting(5, "Checkpoints kept, newest first.", free=True)
+    keep_checkpoint_max: int = setting(
+        5, "Number of newest checkpoints to keep.", free=True
+    )
     iterations_per_loop: int = setting(
         1000,
         "Most steps per compiled call; progress is reported between calls.",
         free=True,
     )
-    seed: int = setting(12345, "Seeds initialisation, dropout and shuffling.")
+    seed: int = setting(12345, "Seed of initialisation, dropout and shuffling.")
 
     def __post_init__(self) -> None:
-        """Rejects counts that cannot be stepped."""
+        """Rejects counts out of range."""
         at_least(
             self,
             train_batch_size=1,
@@ -288,8 +291,8 @@ class DeviceConfig:
     )
     mixed_precision: MixedPrecision = setting(
         "off",
-        "off, bfloat16, float16 (with loss scaling), or auto: bfloat16 where the "
-        "devices multiply it, else off.",
+        "off, bfloat16, float16 (with loss scaling), or auto: bfloat16 if the "
+        "devices multiply it natively, else off.",
     )
     xla: Xla = setting(
         "auto", "Compile the step with XLA: auto (GPU, TPU), on, off.", free=True
@@ -299,7 +302,7 @@ class DeviceConfig:
         "", "Cloud TPU name or grpc:// address; empty: local.", free=True
     )
     tpu_zone: str = setting(
-        "", "Zone of the Cloud TPU; empty: ask the metadata.", free=True
+        "", "Zone of the Cloud TPU; empty: ask the metadata server.", free=True
     )
     gcp_project: str = setting(
         "", "Project of the Cloud TPU; empty: the default.", free=True
@@ -319,7 +322,7 @@ class DeviceConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScriptConfig:
-    """What every fine-tuning script can be told."""
+    """The settings of every fine-tuning script."""
 
     stages: StageConfig
     text: TextConfig
@@ -403,9 +406,9 @@ def from_dict(
     source: Path | str,
     **missing: object,
 ) -> ConfigT:
-    """Returns the config that `to_dict` has written: its inverse.
+    """Returns the config whose `to_dict` wrote these values.
 
-    Keys that are no field of the config are ignored. A field that has no key takes
+    Keys that are not fields of the config are ignored. A field that has no key takes
     its default, so that the record of an earlier version can be read.
 
     Args:
@@ -460,7 +463,7 @@ def _typed(name: str, hint: Hint, value: object) -> object:
 def _fits(kind: Hint, value: object) -> bool:
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind)
-    # True is an instance of int, and is no number here.
+    # True is an instance of int, but not a number here.
     return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 

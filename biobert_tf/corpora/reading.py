@@ -40,7 +40,7 @@ class ReadOptions:
 
     Attributes:
         config: The user's configuration.
-        current: Which records are live; None means all of them.
+        current: The live records; None: all of them.
     """
 
     config: CorpusConfig

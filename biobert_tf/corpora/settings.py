@@ -20,19 +20,19 @@ class CorpusConfig:
     )
     other_abstracts: bool = setting(
         False,
-        "Also take OtherAbstract of PubMed: other languages, plain summaries.",
+        "Also read PubMed's OtherAbstract: other languages, plain summaries.",
         free=True,
     )
     allow_single_document: bool = setting(
         False,
-        "Accept a text file without blank lines: one document, NSP means little.",
+        "Take a text file without blank lines as one document; NSP then means little.",
         free=True,
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WriteCorpusConfig:
-    """Everything `biobert corpus` can be told."""
+    """The settings of `biobert corpus`."""
 
     input: FileGlobs = required(
         "Comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert demo`: a tiny BERT trained, scored and used, on a built-in corpus."""
+"""`biobert demo`: trains, scores and uses a tiny BERT on a built-in corpus."""
 
 import dataclasses
 import json
@@ -12,16 +12,16 @@ from typing import Any, Final
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.demo import ner as demo
+from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.qa import ask as qa_ask
 from biobert_tf.qa import run as qa_run
+from biobert_tf.qa.ask import Answerer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.qa.settings import QaConfig
-from biobert_tf.relations import predict as re_predict
+from biobert_tf.relations import predict
 from biobert_tf.relations import run as re_run
 from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.relations.settings import (
@@ -34,10 +34,10 @@ _MARK: Final = "made-by-biobert-demo"
 
 
 def ner(output_dir: Path) -> None:
-    """Learns diseases and chemicals, and finds those of a new sentence.
+    """Learns diseases and chemicals, and finds them in a new sentence.
 
     Args:
-        output_dir: Made anew: a demo that was here before is deleted.
+        output_dir: The directory to create; an earlier demo in it is deleted.
 
     Raises:
         InputError: The directory exists and is not a demo's.
@@ -48,21 +48,23 @@ def ner(output_dir: Path) -> None:
         "learning_rate": 3e-3,
         "num_train_epochs": 12,
     }
-    demo.write_corpus(output_dir / "data", demo.SEED)
+    ner_demo.write_corpus(output_dir / "data", ner_demo.SEED)
     words = _command("run_ner.py", arguments)
     model = ner_run.run(flags.parse(NerConfig, words))
-    print(f"\nraw sentence\n{demo.RAW_SENTENCE}\nentities found in it")
-    [(example, prediction)] = ner_run.annotate(model, [demo.RAW_SENTENCE], batch_size=8)
+    print(f"\nraw sentence\n{ner_demo.RAW_SENTENCE}\nentities found in it")
+    [(example, prediction)] = ner_run.annotate(
+        model, [ner_demo.RAW_SENTENCE], batch_size=8
+    )
     for entity in prediction.entities:
         text = " ".join(example.words[entity.start : entity.end])
         print(f"  {entity.type:10} {entity.probability:.3f}  {text}")
 
 
 def relations(output_dir: Path) -> None:
-    """Learns which chemical caused which disease, and finds so in a new document.
+    """Learns which chemical causes which disease, and finds that in a new document.
 
     Args:
-        output_dir: Made anew: a demo that was here before is deleted.
+        output_dir: The directory to create; an earlier demo in it is deleted.
 
     Raises:
         InputError: The directory exists and is not a demo's.
@@ -77,12 +79,12 @@ def relations(output_dir: Path) -> None:
         "learning_rate": 1e-3,
         "num_train_epochs": 12,
     }
-    relation_demo.write_corpus(output_dir / "data", demo.SEED)
+    relation_demo.write_corpus(output_dir / "data", ner_demo.SEED)
     words = _command("run_re.py", arguments)
     re_run.run(flags.parse(RelationConfig, words))
     source, target = output_dir / "document.jsonl", output_dir / "relations.jsonl"
     relation_demo.write_documents(source)
-    re_predict.predict(
+    predict.predict(
         RePredictConfig(
             model=output_dir / "model",
             input=source,
@@ -108,7 +110,7 @@ def qa(output_dir: Path) -> None:
     """Learns to answer questions about short passages, and answers new ones.
 
     Args:
-        output_dir: Made anew: a demo that was here before is deleted.
+        output_dir: The directory to create; an earlier demo in it is deleted.
 
     Raises:
         InputError: The directory exists and is not a demo's.
@@ -117,7 +119,7 @@ def qa(output_dir: Path) -> None:
     data_dir = arguments.pop("data_dir")
     # Without dropout so small a model learns to read the question in a minute.
     encoder = dataclasses.replace(
-        demo.ENCODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+        ner_demo.ENCODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
     files.write_json(arguments["bert_config_file"], dataclasses.asdict(encoder))
     arguments = {
@@ -133,12 +135,12 @@ def qa(output_dir: Path) -> None:
         "learning_rate": 2e-3,
         "num_train_epochs": 4,
     }
-    qa_demo.write_corpus(data_dir, demo.SEED)
+    qa_demo.write_corpus(data_dir, ner_demo.SEED)
     words = _command("run_qa.py", arguments)
     qa_run.run(flags.parse(QaConfig, words))
     # A second strategy over the same GPUs would disturb the first.
     device = DeviceConfig(strategy="cpu")
-    answerer = qa_ask.Answerer.load(output_dir / "model", device, batch_size=8)
+    answerer = Answerer.load(output_dir / "model", device, batch_size=8)
     print(f"\nnew passage\n{qa_demo.PASSAGE}\nanswers found in it")
     passage = NamedText("passage", qa_demo.PASSAGE)
     for question in qa_demo.QUESTIONS:
@@ -147,24 +149,24 @@ def qa(output_dir: Path) -> None:
 
 
 def _begin(output_dir: Path) -> dict[str, Any]:
-    """Makes the directory of a demo anew; returns the flags that all demos share."""
+    """Creates an empty directory for a demo; returns the flags that all demos share."""
     if output_dir.exists():
         if not (output_dir / _MARK).exists():
-            raise InputError(f"{output_dir} exists and is no demo; choose another")
+            raise InputError(f"{output_dir} exists and is not a demo; choose another")
         shutil.rmtree(output_dir)
     files.write_text(output_dir / _MARK, "")
     config_file = output_dir / "bert_config.json"
-    files.write_json(config_file, dataclasses.asdict(demo.ENCODER))
+    files.write_json(config_file, dataclasses.asdict(ner_demo.ENCODER))
     return {
         "data_dir": output_dir / "data",
         "output_dir": output_dir / "model",
         "bert_config_file": config_file,
-        "vocab_file": demo.vocab_file(),
+        "vocab_file": ner_demo.vocab_file(),
     }
 
 
 def _command(script: str, arguments: Mapping[str, object]) -> list[str]:
-    """Prints the command that a demo is; returns its words, the script's name first."""
+    """Prints the command of a demo; returns its words, the script's name first."""
     words = [script, *(f"--{name}={value}" for name, value in arguments.items())]
     print("The demo is this command:\n\n  " + shlex.join(["python", *words]) + "\n")
     return words

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts to vectors: batches of rows of like length, vectors out in the order in.
+"""Turns texts into vectors, in batches of rows of similar length.
 
-Whatever the number of texts, memory is bounded: a few thousand rows or a hundred
-megabytes of vectors wait for others of their length.
+The vectors keep the order of the texts. Memory is bounded whatever the number of texts:
+it holds at most a few thousand rows or a hundred megabytes of vectors to sort.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,11 +39,11 @@ class Extracted(NamedTuple):
 
 
 class Extractor:
-    """Gives the vectors of texts.
+    """Computes the vectors of texts.
 
     Attributes:
-        framer: Texts to rows.
-        network: Rows to vectors.
+        framer: Turns texts into rows.
+        network: Turns rows into vectors.
     """
 
     def __init__(self, framer: Framer, network: Network) -> None:
@@ -60,8 +60,8 @@ class Extractor:
         """Yields the vectors of texts, in order; long ones are read in windows.
 
         Args:
-            texts: Read as they are needed.
-            wanted: Which vectors.
+            texts: The texts; read as they are needed.
+            wanted: The layers and the pooling to compute.
 
         Raises:
             InputError: The model has no such layer.
@@ -73,8 +73,8 @@ class Extractor:
     ) -> Iterator[Extracted]:
         """Yields the vectors of texts that are rows already; see `embed`.
 
-        Of a text of several rows `cls` is the mean of their `[CLS]`, while `mean` and
-        `max` are those of all its pieces.
+        For a text of several rows, `cls` is the mean of the rows' `[CLS]` vectors;
+        `mean` and `max` cover all pieces of the text.
         """
         width = self.network.config.hidden_size * len(wanted.layers.numbers)
         runs = _held(frames, width * _FLOAT_BYTES, wanted.pooling)
@@ -85,7 +85,7 @@ class Extractor:
         self, frames: Sequence[Frame], wanted: VectorConfig
     ) -> Iterator[Extracted]:
         rows = [row for frame in frames for row in frame.rows]
-        # The longest first: what does not fit into memory fails at once.
+        # The longest rows come first, so that a lack of memory shows at once.
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
         found: dict[int, np.ndarray] = {}
         batch_size = self.network.inference.batch_size
@@ -109,9 +109,9 @@ def _held(
     """Yields runs of texts that are sorted together.
 
     Args:
-        frames: Of all texts.
-        piece_bytes: Of the vectors of one position.
-        pooling: Whether a row has one such, or every piece.
+        frames: The frames of all texts.
+        piece_bytes: The size of the vectors of one position, in bytes.
+        pooling: `none` holds vectors for every piece; anything else for every row.
     """
     held: list[Frame] = []
     num_rows = num_bytes = 0
@@ -159,7 +159,7 @@ def load(
     """
     assert model.init_checkpoint is not None
     parts = released.load(text, model, None)
-    # Several workers must meet before TensorFlow does anything else.
+    # Workers must join the cluster before TensorFlow does anything else.
     strategy = strategies.build_strategy(device)
     network = Network(
         parts.encoder_config,

@@ -104,7 +104,7 @@ def serve(loaded: Loaded[TextConfig]) -> Served:
     """Returns a trained encoder, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit.
+        InputError: The weights do not fit the model.
     """
     model = loaded.build(lambda config: EncoderModel(config, seed=0))
     graph = EncoderGraph(model, loaded.tokenizer, loaded.text.max_seq_length)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings, as exports and Python see them: every model gives vectors."""
+"""Embeddings, as exports and Python see them: every model can make vectors."""
 
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ class Embeddings(Problem[TextConfig]):
     kinds = ("encoder",)
 
     def kind_of(self, found: "Found") -> str:
-        """Returns `encoder`: every model has one."""
+        """Returns `encoder`: every model has an encoder."""
         return "encoder"
 
     def serve(self, loaded: "Loaded[TextConfig]") -> "Served":
-        """Returns a model that gives vectors of strings; see `graph.serve`."""
+        """Returns a model that turns strings into vectors; see `graph.serve`."""
         from biobert_tf.embeddings import graph
 
         return graph.serve(loaded)

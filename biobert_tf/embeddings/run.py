@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert extract-features`: lines of text in, the vectors of a BERT encoder out.
+"""`biobert extract-features`: computes the vectors of lines of text.
 
 lines -> texts -> rows -> vectors -> JSON lines, or a table of pieces, words, texts
 """
@@ -26,14 +26,14 @@ _SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 @dataclasses.dataclass
 class Summary:
-    """What was extracted.
+    """The counts of an extraction.
 
     Attributes:
-        path: The file.
-        texts: Lines of the input.
-        pieces: Vectors of pieces that were computed, also for words and texts.
-        windowed: Texts read in several windows.
-        cut: Texts that lost their end.
+        path: The file that was written.
+        texts: The number of lines of the input.
+        pieces: The number of pieces computed, also if the file holds words or texts.
+        windowed: The number of texts read in several windows.
+        cut: The number of texts that lost their end.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Summary:
         return f"{self.path}: {self.texts} texts, {self.pieces} pieces{more}"
 
     def counted(self, extracted: Iterable[Extracted]) -> Iterator[Extracted]:
-        """Yields what it is given, and keeps count."""
+        """Yields the same items, counts them and logs the progress."""
         last_report = time.monotonic()
         for one in extracted:
             self.texts += 1
@@ -79,7 +79,7 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
         raise InputError.at(settings.output_file, None, "is a folder; want a file")
     writing.require(output_format)
     lines = reading.read_texts(settings.input_file)
-    # What is wrong with the input is mostly wrong with its first line.
+    # Most bad input shows in its first line, so read that before the model.
     texts = itertools.chain([next(lines)], lines)
     extractor = extraction.load(
         settings.text, settings.model, settings.device, settings.batch_size
@@ -92,11 +92,11 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
         frames = map(extractor.framer.windowed, texts)
     extracted = summary.counted(extractor.extract(frames, settings.vectors))
     if not extractor.is_chief:
-        # Of several workers all compute, and one writes.
+        # All workers compute, and one of them writes.
         for _ in extracted:
             pass
     else:
-        with _told(settings.output_file):
+        with _reported(settings.output_file):
             if output_format == "jsonl":
                 _write_jsonl(settings, extracted)
             else:
@@ -105,11 +105,11 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Says in one line what keeps a file from being written: a full disk, mostly.
+def _reported(path: Path) -> Iterator[None]:
+    """Reports in one line why a file cannot be written, such as a full disk.
 
     Raises:
-        InputError: Something does.
+        InputError: The block cannot write.
     """
     try:
         yield

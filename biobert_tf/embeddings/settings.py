@@ -23,7 +23,7 @@ WordPooling = Literal["mean", "first"]
 Dtype = Literal["float32", "float16"]
 Format = Literal["jsonl", "npz", "hdf5", "parquet"]
 
-# `--format=auto`; before a `.gz`, which only JSON lines may have.
+# Suffix -> format, for `--format=auto`. Only JSON lines may end in `.gz` after it.
 _SUFFIXES: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",
     ".json": "jsonl",
@@ -32,7 +32,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".hdf5": "hdf5",
     ".parquet": "parquet",
 }
-# What the original's JSON lines cannot hold: flag and only value.
+# JSON lines, as the original's, allow only these values: flag -> value.
 _JSONL_ONLY: Final = {
     "pooling": "none",
     "layer_mix": "each",
@@ -46,7 +46,7 @@ class Layers(FlagValue):
     """The layers of `--layers`.
 
     Attributes:
-        numbers: The layers as they were given: 0 is the first, -1 the last.
+        numbers: The layers as given: 0 is the first, -1 the last.
     """
 
     numbers: tuple[int, ...] = ()
@@ -92,25 +92,26 @@ class VectorConfig:
         "Layers, comma-separated: 0 is the first, -1 the last.",
     )
     layer_mix: LayerMix = setting(
-        "each", "each layer's vector, or one of all layers: concat, mean or sum."
+        "each",
+        "each (a vector per layer), or a vector of all layers: concat, mean or sum.",
     )
     pooling: Pooling = setting(
         "none",
-        "none (a vector for every piece), or one for every text: cls, mean or max of "
-        "its pieces.",
+        "none (a vector per piece), or a vector per text: cls, mean or max of its "
+        "pieces.",
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExtractFeaturesConfig:
-    """Everything `biobert extract-features` can be told (extract_features.py)."""
+    """The settings of `biobert extract-features` (extract_features.py)."""
 
     input_file: Path = required(
-        "Text, UTF-8: one text per line, or two with three vertical bars between; "
-        "-: standard input."
+        "UTF-8: one text per line, or two with three vertical bars between them; - for "
+        "standard input."
     )
     output_file: Path = required(
-        "Where the vectors go; - with --format=jsonl: standard output."
+        "File for the vectors; - for standard output, with --format=jsonl."
     )
     init_checkpoint: Path = required(
         "The weights: TF1 prefix, .index, directory, .tar.gz, or a Hugging Face "
@@ -122,27 +123,29 @@ class ExtractFeaturesConfig:
     text: TextConfig
     vectors: VectorConfig
     words: bool = setting(
-        False, "One vector for every word, as white space separates them."
+        False, "Write a vector per word instead; white space separates words."
     )
     word_pooling: WordPooling = setting(
-        "mean", "The vector of a word: mean of its pieces, or its first piece's."
+        "mean", "Vector of a word: mean (of its pieces) or first (its first piece's)."
     )
     format: Literal["auto", "jsonl", "npz", "hdf5", "parquet"] = setting(
         "auto",
         "jsonl (as the original), npz, hdf5 or parquet; auto: by the suffix of "
         "--output_file.",
     )
-    dtype: Dtype = setting("float32", "Numbers in the file: float32 or float16.")
+    dtype: Dtype = setting(
+        "float32", "Type of the numbers in the file: float32 or float16."
+    )
     batch_size: int = setting(32, "Rows per prediction step, all devices.")
     device: DeviceConfig
 
     def __post_init__(self) -> None:
-        """Rejects forms that contradict each other."""
+        """Rejects flags that contradict each other."""
         at_least(self, batch_size=1)
         if self.words and self.vectors.pooling != "none":
             raise InputError(
-                f"--words has vectors of words, --pooling={self.vectors.pooling} one "
-                "of a text; choose one"
+                "--words writes a vector per word, --pooling="
+                f"{self.vectors.pooling} one per text; choose one"
             )
         if self.word_pooling != "mean" and not self.words:
             raise InputError(f"--word_pooling={self.word_pooling} needs --words")
@@ -167,9 +170,9 @@ class ExtractFeaturesConfig:
             if values[flag] != only:
                 shown = str(values[flag]).lower()
                 raise InputError(
-                    f"--{flag}={shown}: JSON lines hold the layers of every piece, as "
-                    "the original's; name an --output_file that ends in .npz, .h5 or "
-                    ".parquet"
+                    f"--{flag}={shown}: JSON lines hold the layers of every piece, "
+                    "as the original's do; name an --output_file that ends in .npz, "
+                    ".h5 or .parquet"
                 )
 
     @property
@@ -179,10 +182,10 @@ class ExtractFeaturesConfig:
 
     @property
     def output_format(self) -> Format:
-        """The form of the output.
+        """The format of the output.
 
         Raises:
-            InputError: `auto`, and the suffix says nothing.
+            InputError: The format is `auto` and the suffix is unknown.
         """
         if self.format != "auto":
             return self.format

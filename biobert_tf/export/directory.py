@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert export`: a trained model in, a directory to serve it from out.
+"""`biobert export`: writes a directory to serve a trained model from.
 
 saved_model.pb, variables/, tokens/    see `saved_model`
 litert/                                see `litert`
@@ -32,10 +32,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
-    """Writes an export; the directory is whole or as it was before.
+    """Writes an export. If that fails, the directory is as before.
 
     Args:
-        config: What else to write, and where to.
+        config: The directory, and what to write beside the model.
         loaded: The model as it was read.
         served: The model as its problem serves it.
 
@@ -58,14 +58,14 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
 
 
 def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
-    """Writes what else our own commands need to use the model."""
+    """Writes the files that our own commands need to use the model."""
     directory.mkdir(exist_ok=True)
     shutil.copyfile(loaded.tokenizer.vocab_file, directory / VOCAB_NAMES[0])
     files.write_json(
         directory / CONFIG_NAMES[0], dataclasses.asdict(loaded.encoder_config)
     )
     recorded = loaded.found.recorded
-    # A released checkpoint exported as an encoder takes no labels along.
+    # The export of a released checkpoint as an encoder has no labels.
     if labels := loaded.labels if recorded else served.labels:
         files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
     if recorded:
@@ -82,16 +82,16 @@ def require_free(output: Path) -> None:
         return
     if output.exists() and not (output / model_card.JSON).is_file():
         raise InputError(
-            f"--output={output} exists and is no export; choose another directory"
+            f"--output={output} exists and is not an export; choose another directory"
         )
 
 
 @contextlib.contextmanager
 def _replacing_directory(output: Path) -> Iterator[Path]:
-    """Gives a new directory that takes the place of `output` if the block succeeds.
+    """Yields a new directory that replaces `output` if the block succeeds.
 
-    Two directories cannot change places at one instant: a kill in between leaves
-    none, and the old one under another name beside it.
+    Two directories cannot be swapped in one step: if the process is killed between the
+    two, `output` is missing and the old directory lies beside it under another name.
 
     Raises:
         InputError: The place cannot be written.
@@ -104,7 +104,7 @@ def _replacing_directory(output: Path) -> Iterator[Path]:
             f"--output={output}: cannot be written: {error.strerror}; choose another"
         ) from None
     try:
-        # mkdtemp makes directories private; this one is made as all others.
+        # mkdtemp makes directories private; this one gets the usual mode.
         new = work / "new"
         new.mkdir()
         yield new

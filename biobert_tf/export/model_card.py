@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user of an exported model must know: model_card.json and model_card.md."""
+"""The model card of an export: model_card.json and model_card.md."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from biobert_tf.training.served import Served
 JSON: Final = "model_card.json"
 MARKDOWN: Final = "model_card.md"
 
-# Settings that say on what a model was trained.
+# The settings that name the training data.
 _DATA: Final = ("data_dir", "train_file", "input_file", "corpus_file", "task_name")
 _LICENCE: Final = (
     "The program that made this directory, biobert_tf, is under Apache-2.0. The "
@@ -37,13 +37,13 @@ def make(
     signatures: Mapping[str, object],
     litert: Mapping[str, object],
 ) -> dict:
-    """Returns everything that is known of a model, ready for JSON.
+    """Returns the card of a model, ready for JSON.
 
     Args:
         loaded: The model as it was read.
         served: The model as it is exported.
         signatures: Types and shapes; see `saved_model.shapes`.
-        litert: What is known of the files for LiteRT; see `litert.save`.
+        litert: The description of the files for LiteRT; see `litert.save`.
     """
     settings, results = loaded.found.recorded, loaded.found.results
     return {
@@ -76,7 +76,7 @@ def make(
 
 
 def markdown(card: Mapping[str, object]) -> str:
-    """Returns a card as a page."""
+    """Returns a card as a Markdown page."""
     parts = (_facts, _scores, _signatures, _litert, _rest)
     return "\n".join(line for part in parts for line in part(card))
 

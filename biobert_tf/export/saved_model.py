@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A served model as a directory in TensorFlow's SavedModel format.
 
-saved_model.pb, variables/     text in, `serving_default`; ids in, `tokens`; records of
-                               a training in, `examples`
-tokens/                        the last two alone, for plain TensorFlow
+saved_model.pb, variables/     three signatures: `serving_default` takes text, `tokens`
+                               takes ids, `examples` takes training records
+tokens/                        only the last two, for plain TensorFlow
 """
 
 import contextlib
@@ -28,11 +28,11 @@ def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Functi
 
     Args:
         served: The model.
-        directory: Must not exist.
+        directory: The directory to create; must not exist.
         also_tokens: Whether to write `tokens/` too.
 
     Returns:
-        The functions that answer, by signature.
+        The functions, by the name of their signature.
     """
     tokens = tokens_function(served, served.score)
     ids_in = {"tokens": tokens, "examples": _examples(served)}
@@ -45,7 +45,7 @@ def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Functi
 
 
 def shapes(functions: Mapping[str, Function]) -> Shapes:
-    """Returns type and shape of all that goes in and comes out; ready for JSON."""
+    """Returns the types and shapes of all inputs and outputs, ready for JSON."""
     return {
         name: {
             "inputs": {
@@ -74,11 +74,11 @@ def _text(served: Served) -> Function:
 def tokens_function(
     served: Served, score: Callable[[dict[str, tf.Tensor]], Outputs]
 ) -> Function:
-    """Returns a function of ids, int32 `[batch, length]`, both of any size.
+    """Returns a function of ids, int32 `[batch, length]`, with any batch and length.
 
     Args:
-        served: Says what the function takes.
-        score: What it computes; see `Served.score`.
+        served: The model; its specs name the inputs.
+        score: Computes the outputs; see `Served.score`.
     """
     specs = {name: tf.TensorSpec([None, None], tf.int32, name) for name in served.specs}
     return _concrete(lambda **batch: score(batch), specs)
@@ -100,7 +100,7 @@ def _concrete(
 def write(served: Served, functions: Mapping[str, Function], directory: Path) -> None:
     """Writes a SavedModel of these functions, by signature."""
     module = tf.Module()
-    # The variables alone: Keras would store its layers once more beside them.
+    # Only the variables: Keras would store its layers once more beside them.
     module.weights = list(served.model.variables)
     with _quiet():
         tf.saved_model.save(module, str(directory), signatures=dict(functions))
@@ -108,7 +108,7 @@ def write(served: Served, functions: Mapping[str, Function], directory: Path) ->
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leaves out what TensorFlow tells of the names that it gives to tensors."""
+    """Silences what TensorFlow logs about its names for tensors."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all served models share: features of records, matrices of answers."""
+"""Parts that all exported models share: record features and padded answers."""
 
 import tensorflow as tf
 
@@ -14,12 +14,12 @@ def input_specs(max_seq_length: int) -> dict[str, FeatureSpec]:
 
 
 def padded(rows: tf.Tensor, values: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Returns values of rows as a matrix or more, filled up with "", -1 or 0.
+    """Returns the values of rows as a padded tensor, filled up with "", -1 or 0.
 
     Args:
         rows: Row of each value, int32; never decreases.
-        values: Strings, numbers of bytes, int32, or probabilities, float32.
-        num_rows: Of the matrix.
+        values: Strings, byte offsets (int32) or probabilities (float32).
+        num_rows: The number of rows of the result.
     """
     filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[values.dtype]
     ragged = tf.RaggedTensor.from_value_rowids(values, rows, num_rows)

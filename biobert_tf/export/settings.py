@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of an export; see `config`."""
+"""Settings of `biobert export`."""
 
 import dataclasses
 from pathlib import Path
@@ -16,17 +16,17 @@ PRECISIONS: dict[Dtype, MixedPrecision] = {
     "bfloat16": "bfloat16",
     "float16": "float16",
 }
-"""The `--mixed_precision` that computes in a type."""
+"""The `--mixed_precision` that computes in each type."""
 
 DTYPES: dict[MixedPrecision, Dtype] = {
     precision: dtype for dtype, precision in PRECISIONS.items()
 }
-"""The type that a `--mixed_precision` computes in."""
+"""The type that each `--mixed_precision` computes in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """Everything `biobert export` can be told."""
+    """The settings of `biobert export`."""
 
     model: Path = required(
         "Trained model: the --output_dir of a run, or a released checkpoint."
@@ -34,32 +34,33 @@ class ExportConfig:
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: str = setting(
         "auto",
-        "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto: what the weights "
-        "are of.",
+        "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto, which looks "
+        "at the weights.",
     )
     dtype: Dtype = setting(
-        "float32", "Type to compute in: float32, bfloat16 or float16; weights stay."
+        "float32",
+        "Type to compute in: float32, bfloat16 or float16; weights stay float32.",
     )
     tokens: bool = setting(
         True,
-        "Also write <output>/tokens, which takes ids and needs TensorFlow alone; it is "
-        "as large again.",
+        "Also write <output>/tokens, which takes ids and needs plain TensorFlow only; "
+        "this doubles the size.",
     )
     litert: LiteRt = setting(
         "none",
         "Also write <output>/litert/ for LiteRT (TensorFlow Lite), which takes ids: "
-        "float, int8 (weights of a quarter of the size) or both.",
+        "float, int8 (weights a quarter of the size) or both.",
     )
     do_lower_case: bool | None = setting(
         None,
-        "As the model was trained; default: what its settings.json says, or false.",
+        "Lower-case the text; default: what the model's settings.json says, or false.",
     )
     max_seq_length: int | None = setting(
-        None, "WordPieces of a window; default: as the model was trained."
+        None, "WordPieces per window; default: as the model was trained."
     )
 
     def __post_init__(self) -> None:
-        """Rejects lengths without room for a piece, and types LiteRT cannot compute."""
+        """Rejects lengths without room for a piece, and types that LiteRT lacks."""
         if self.max_seq_length is not None:
             at_least(self, max_seq_length=3)
         if self.litert != "none" and self.dtype != "float32":

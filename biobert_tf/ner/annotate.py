@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert annotate`: documents in, the same with entities out.
+"""`biobert annotate`: adds entities to documents.
 
     files -> documents -> entities of one model or several -> documents -> files
 
-Documents are read, annotated and written one after the other; a few thousand sentences
-are held at a time, whatever the number of documents.
+Documents are read, annotated and written one after the other; memory holds a few
+thousand sentences at a time, whatever the number of documents.
 """
 
 import collections
@@ -30,7 +30,7 @@ _SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 @dataclasses.dataclass
 class _Bad:
-    """Tells of documents that are left out, and counts them."""
+    """Reports documents that are left out, and counts them."""
 
     count: int = 0
 
@@ -40,7 +40,7 @@ class _Bad:
 
 
 def annotate(settings: AnnotateConfig) -> str:
-    """Finds the entities of documents; returns a line to print.
+    """Finds the entities of documents; returns a summary in one line, to print.
 
     Raises:
         InputError: A model cannot be used, there is nothing to read, or the output
@@ -61,11 +61,11 @@ def annotate(settings: AnnotateConfig) -> str:
 
 
 def summary(totals: jobs.Totals, num_bad: int) -> str:
-    """Returns in one line what was written.
+    """Returns a summary of what was written, in one line.
 
     Args:
-        totals: Of a job.
-        num_bad: Documents and files that were left out.
+        totals: The totals of a job.
+        num_bad: The number of documents and files that were left out.
     """
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
@@ -95,7 +95,7 @@ def _decisive(settings: AnnotateConfig) -> dict[str, object]:
 def _annotated(
     job: Job, annotator: Annotator, min_probability: float
 ) -> Iterator[tuple[Item, Added]]:
-    """Yields the documents of a job with their entities; reports now and then."""
+    """Yields the documents of a job with their entities; logs the progress."""
     waiting: collections.deque[Item] = collections.deque()
 
     def texts() -> Iterator[Document]:
@@ -115,7 +115,7 @@ def _annotated(
 
 
 def _read(loaded: Loaded) -> Document:
-    """Returns what the models read: the words of a file of words, else the text."""
+    """Returns the input of the models: words if the file has words, else the text."""
     document, source = loaded.document, loaded.source
     if not isinstance(source, conll.Source):
         return document.passages

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents to the entities in them, with models that `run_ner.py` has trained.
+"""Finds the entities in documents, with models trained by `run_ner.py`.
 
     documents -> sentences of words -> windows -> label probabilities -> entities
 
-Documents of any length, in any number: a few thousand sentences are held at a time. The
-first two arrows are a thread's, which prepares the next sentences in the meantime.
+Documents may have any length and number: memory holds a few thousand sentences at a
+time. A thread does the first two steps and prepares the next sentences meanwhile.
 """
 
 import dataclasses
@@ -28,11 +28,11 @@ from biobert_tf.ner.sentences import RawSentence
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Batch, Inference, Row
 
-# Sorted by length together; few enough that the first results come soon.
+# These many words are sorted by length; few enough that the first results come soon.
 _MAX_HELD_WORDS: Final = 50_000
 
 Document = Sequence[Passage | RawSentence]
-"""The text of a document: passages with their offsets in it, or what is cut already."""
+"""The text of a document: passages with their offsets, or sentences cut already."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -40,10 +40,10 @@ class FoundEntity:
     """An entity in a document.
 
     Attributes:
-        start: Of its first character, where the document's offsets count from.
-        end: Behind its last character.
-        type: Of the entity; "MISC" of a model whose labels have no types.
-        probability: Of exactly this entity, in [0, 1]; see `task`.
+        start: The offset of the first character, in the document's offsets.
+        end: The offset behind the last character.
+        type: The type; "MISC" if the labels of the model have no types.
+        probability: The probability of exactly this entity, in [0, 1]; see `task`.
     """
 
     start: int
@@ -56,10 +56,10 @@ class Prepared(NamedTuple):
     """Sentences as a model reads them.
 
     Attributes:
-        sentences: From documents.
-        examples: Their words.
-        records: Their windows.
-        rows: The windows' inputs.
+        sentences: The sentences, from documents.
+        examples: The words of each sentence.
+        records: The windows of each sentence.
+        rows: The model inputs of each window.
     """
 
     sentences: Sequence[RawSentence]
@@ -72,7 +72,7 @@ class Model:
     """One NER model, ready to predict.
 
     Attributes:
-        task: What it was trained for.
+        task: The task that the model was trained for.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Model:
 
         Args:
             model_dir: The output directory of `run_ner.py`.
-            inference: Where it is run.
-            device: Precision of the weights' products.
+            inference: Runs the model on rows.
+            device: Where to compute, and in which precision.
 
         Raises:
             InputError: The directory holds no such model.
@@ -91,7 +91,7 @@ class Model:
         loaded = NER.load(model_dir, device)
         if loaded.settings.compat == "fixed":
             reading.require_bio(loaded.labels)
-        # Windows as of `fixed`, whatever it was trained as: no word is lost.
+        # The windows of `fixed` lose no word, whatever the training used.
         self.task = task.NerTask(
             tokenizer=loaded.tokenizer,
             labels=loaded.labels,
@@ -111,7 +111,7 @@ class Model:
         return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
 
     def prepare(self, sentences: Sequence[RawSentence]) -> "Prepared":
-        """Returns what the model reads of sentences."""
+        """Returns the inputs of the model for sentences."""
         examples = [NerExample(sentence.words, None) for sentence in sentences]
         records = self.task.featurize(examples)
         rows = [self._row(record.pieces) for record in records]
@@ -154,7 +154,7 @@ class Annotator:
     """Finds the entities of documents with one model or several.
 
     Attributes:
-        models: Whose entities are put together.
+        models: The models whose entities are merged.
     """
 
     models: Sequence[Model]
@@ -163,7 +163,7 @@ class Annotator:
     def load(
         cls, model_dirs: Sequence[Path], device: DeviceConfig, batch_size: int
     ) -> "Annotator":
-        """Returns an annotator of the models of some directories.
+        """Returns an annotator with the models of these directories.
 
         Args:
             model_dirs: Output directories of `run_ner.py`.
@@ -179,13 +179,13 @@ class Annotator:
         return cls([Model(path, inference, device) for path in model_dirs])
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[list[FoundEntity]]:
-        """Yields the entities of every document, in the order of their places.
+        """Yields the entities of every document, in the order of their offsets.
 
-        Of the same characters and type the most probable is kept; others may overlap,
-        if they are of several models.
+        Of entities with the same characters and type, the most probable is kept. Other
+        entities of different models may overlap.
 
         Args:
-            documents: Read as they are needed.
+            documents: The documents; read as they are needed.
         """
         for held, prepared in background.one_ahead(self._prepared(documents)):
             found = [
@@ -202,14 +202,14 @@ class Annotator:
     def _prepared(
         self, documents: Iterable[Document]
     ) -> Iterator[tuple[list[list[RawSentence]], list[Prepared]]]:
-        """Yields what `_held` does, and the same as every model reads it."""
+        """Yields the runs of `_held` and the inputs of every model for each run."""
         for held in _held(documents):
             sentences = [sentence for own in held for sentence in own]
             yield held, [model.prepare(sentences) for model in self.models]
 
 
 def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
-    """Yields runs of documents, in sentences, that are predicted together."""
+    """Yields runs of documents to predict together, each as a list of sentences."""
     held: list[list[RawSentence]] = []
     num_words = 0
     for document in documents:
@@ -230,7 +230,7 @@ def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
 
 
 def merged(entities: Iterable[FoundEntity]) -> list[FoundEntity]:
-    """Returns entities in order, each once: the most probable of its place and type."""
+    """Returns the most probable entity of each place and type, in order."""
     best: dict[tuple[int, int, str], FoundEntity] = {}
     for entity in entities:
         key = entity.start, entity.end, entity.type

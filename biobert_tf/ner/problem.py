@@ -29,7 +29,7 @@ class NamedEntities(TrainedProblem[NerConfig]):
     max_seq_length = 128
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `ner` for a classifier whose labels are those of words."""
+        """Returns `ner` for a classifier with B or I labels, or of our own run."""
         if not found.is_classifier:
             return None
         has_entities = any(label[0] in "BI" for label in found.labels)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_ner.py` does: NER settings and files into a `finetune.TextRun`."""
+"""Runs `run_ner.py`: makes a `finetune.TextRun` from settings and files."""
 
 import logging
 import tempfile
@@ -9,17 +9,17 @@ from pathlib import Path
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading
-from biobert_tf.ner import task as ner
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.text import words as ner_words
+from biobert_tf.ner.task import NerPrediction, NerTask
+from biobert_tf.text import words
 from biobert_tf.training import finetune, records
 from biobert_tf.training.finetune import Data, Finished
 
 _LOG = logging.getLogger(__name__)
 
 
-def run(settings: NerConfig) -> Finished[ner.NerTask]:
+def run(settings: NerConfig) -> Finished[NerTask]:
     """Runs one NER experiment; returns its model for more predictions.
 
     Raises:
@@ -28,7 +28,7 @@ def run(settings: NerConfig) -> Finished[ner.NerTask]:
     """
     parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     data = read_data(settings)
-    task = ner.NerTask(
+    task = NerTask(
         tokenizer=parts.tokenizer,
         labels=_labels(settings, data),
         max_seq_length=settings.text.max_seq_length,
@@ -91,7 +91,7 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
     directory = settings.stages.data_dir
     names = ["train_dev.tsv"] if settings.train_on == "train_dev" else ["train.tsv"]
     if names == ["train_dev.tsv"] and not (directory / names[0]).is_file():
-        # What the original's train_dev.tsv is, where nobody has made the file.
+        # The original's train_dev.tsv is the two files together.
         names = ["train.tsv", "devel.tsv"]
     examples = []
     for name in names:
@@ -107,7 +107,7 @@ def _read_train(settings: NerConfig) -> list[NerExample]:
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
-    """Returns the labels of the training data, or of the model that is given."""
+    """Returns the labels of the training data, or else of the given model."""
     output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
         labels = reading.label_list(data.train or (), settings.compat)
@@ -124,13 +124,11 @@ def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
     return known
 
 
-def _check_labels(
-    task: ner.NerTask, settings: NerConfig, data: Data[NerExample]
-) -> None:
-    """Looks for labels the model cannot predict.
+def _check_labels(task: NerTask, settings: NerConfig, data: Data[NerExample]) -> None:
+    """Looks for labels that the model cannot predict.
 
-    After training here they are a fact of the data: a warning, and they count as
-    missed. Against a model that was trained elsewhere they mean a wrong file.
+    If this run trains, they are a warning and count as missed. If the model was trained
+    before, they mean that a wrong file was given.
     """
     for name, examples in (("devel.tsv", data.devel), ("test.tsv", data.test)):
         path = settings.stages.data_dir / name
@@ -164,24 +162,24 @@ def _check_labels(
 
 
 def annotate(
-    model: Finished[ner.NerTask], sentences: Sequence[str], batch_size: int
-) -> list[tuple[NerExample, ner.NerPrediction]]:
+    model: Finished[NerTask], sentences: Sequence[str], batch_size: int
+) -> list[tuple[NerExample, NerPrediction]]:
     """Finds the entities of raw sentences.
 
-    What a word is says `text.words`.
+    `text.words` splits them into words.
 
     Args:
-        model: What `run` returned.
+        model: The result of `run`.
         sentences: Plain text, one sentence each.
-        batch_size: Sentences per step.
+        batch_size: The number of sentences per step.
     """
     task, estimator = model.task, model.estimator
-    examples = [NerExample(tuple(ner_words.words(text)), None) for text in sentences]
+    examples = [NerExample(tuple(words.words(text)), None) for text in sentences]
     rows = task.featurize(examples)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "annotate.tf_record"
         records.write(path, (row.features for row in rows), task.specs)
-        # Of no word at all nothing is predicted, not even by name.
+        # Without any word, the predictions lack the entry.
         arrays = {"log_probs": (), **estimator.predict([path], batch_size)}
     predictions = task.decode(examples, rows, arrays)
     return list(zip(examples, predictions, strict=True))

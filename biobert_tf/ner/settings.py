@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of `biobert annotate`."""
+"""Settings of `run_ner.py` and `biobert annotate`."""
 
 import dataclasses
 from pathlib import Path
@@ -23,32 +23,32 @@ _FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnnotateConfig:
-    """Everything `biobert annotate` can be told."""
+    """The settings of `biobert annotate`."""
 
     model: CommaList = required(
-        "Directories that run_ner.py has trained, comma-separated: the entities of all "
-        "are put together."
+        "Directories of models trained by run_ner.py, comma-separated; the entities of "
+        "all models are merged."
     )
     input: Path = required("Documents: a file, a folder, or - for standard input.")
     output: Path = required(
-        "Where they go: a file, a folder, or - for standard output."
+        "Where to write them: a file, a folder, or - for standard output."
     )
     input_format: Format = setting(
-        "auto", f"{_FORMATS}, or auto, which looks into every file."
+        "auto", f"{_FORMATS}, or auto, which detects the format of every file."
     )
     output_format: Format = setting(
         "auto",
-        "jsonl, pubtator, bioc_xml, bioc_json, conll, brat, html, or auto: what the "
-        "name of the output says, else as the input, else jsonl.",
+        "jsonl, pubtator, bioc_xml, bioc_json, conll, brat, html, or auto: by the "
+        "name of the output, else the input's format, else jsonl.",
     )
     min_probability: float = setting(
-        0.0, "Leave out entities less probable than this, [0, 1]."
+        0.0, "Drop entities less probable than this, in [0, 1]."
     )
     predict_batch_size: int = setting(32, "Sentences per step, all devices.")
     device: DeviceConfig
 
     def __post_init__(self) -> None:
-        """Rejects a probability that is none, and a model that is not named."""
+        """Rejects an impossible probability, and a `--model` that names nothing."""
         at_least(self, predict_batch_size=1, min_probability=0)
         if self.min_probability > 1:
             raise InputError(
@@ -65,7 +65,7 @@ class AnnotateConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NerConfig(ScriptConfig):
-    """Everything `run_ner.py` can be told."""
+    """The settings of `run_ner.py`."""
 
     stages: DirectoryStageConfig
     train_on: Literal["train_dev", "train"] = setting(

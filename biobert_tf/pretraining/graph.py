@@ -132,9 +132,9 @@ def serve(loaded: Loaded[PretrainingConfig]) -> Served:
     """Returns a trained masked language model, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit.
+        InputError: The weights do not fit the model.
     """
-    # Neither of the two is read.
+    # Predictions read neither of the two heads.
     model = loaded.build(
         lambda config: heads.PretrainingModel(config, seed=0),
         new_head=("cls/seq_relationship", "bert/pooler"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Pretraining(TrainedProblem[PretrainingConfig]):
-    """Guesses masked words, and whether a sentence follows another."""
+    """Predicts masked words, and whether a sentence follows another."""
 
     command = "pretraining"
     summary = "Convert a corpus to TFRecords, pre-train on them, evaluate."
@@ -24,7 +24,7 @@ class Pretraining(TrainedProblem[PretrainingConfig]):
     kinds = ("masked_lm",)
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `masked_lm` for a model that has that head."""
+        """Returns `masked_lm` for a model with the head for masked words."""
         has_head = "cls/predictions/output_bias" in found.checkpoint.weights
         return "masked_lm" if has_head else None
 
@@ -35,7 +35,7 @@ class Pretraining(TrainedProblem[PretrainingConfig]):
         return run.run(settings)
 
     def serve(self, loaded: "Loaded[PretrainingConfig]") -> "Served":
-        """Returns a model that guesses the masks of strings; see `graph.serve`."""
+        """Returns a model that predicts the masks in strings; see `graph.serve`."""
         from biobert_tf.pretraining import graph
 
         return graph.serve(loaded)

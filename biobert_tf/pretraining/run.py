@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_pretraining.py` does: corpus -> TFRecords -> training -> evaluation.
+"""Runs `run_pretraining.py`: corpus -> TFRecords -> training -> evaluation.
 
-Everything is checked before anything is computed, and `results.json`, the last file
-to be written, says that the run is whole.
+Everything is checked before anything is computed. `results.json` is written last, so
+its presence means that the run is complete.
 """
 
 import dataclasses
@@ -35,14 +35,14 @@ from biobert_tf.training.schedule import Schedule
 _LOG = logging.getLogger(__name__)
 
 _RECORDS_NAME: Final = "pretraining.tfrecord"
-# Masked records hold what these say. A training that masks by itself obeys them, so
-# that another value would change its result.
+# Static masks are in the records already. Only a training with dynamic masks reads
+# these settings, and another value would change its result.
 _FREE_WITH_STATIC_MASKS: Final = ("masked_lm_prob", "do_whole_word_mask")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Parts:
-    """What a training starts from; a vocabulary is needed for dynamic masking only."""
+    """The parts a training starts from; only dynamic masking needs a vocabulary."""
 
     encoder_config: EncoderConfig
     tokenizer: FullTokenizer | None
@@ -53,7 +53,7 @@ class _Parts:
 
 
 def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
-    """Runs the stages that are asked for; returns what was trained or evaluated.
+    """Runs the stages that are asked for; returns the model, or None without one.
 
     Raises:
         InputError: Something given cannot be used.
@@ -120,10 +120,11 @@ def _convert(settings: PretrainingConfig) -> list[Path]:
 def _task(
     settings: PretrainingConfig, parts: _Parts, paths: Sequence[Path]
 ) -> PretrainingTask:
-    """Returns the task that fits the records, of which it looks at the first ones.
+    """Returns the task that fits the records; reads only the first records.
 
     Raises:
-        InputError: Records are no pre-training data, or made for other settings.
+        InputError: The records are not pre-training data, or were made for other
+            settings.
     """
     if parts.vocab_file is not None:
         input.check_manifest(paths, parts.vocab_file, settings.text.do_lower_case)
@@ -173,7 +174,7 @@ def _masking(
 
 @dataclasses.dataclass(frozen=True)
 class _Pretraining:
-    """One pre-training, wired together."""
+    """One pre-training run."""
 
     settings: PretrainingConfig
     parts: _Parts
@@ -185,8 +186,8 @@ class _Pretraining:
         """Trains and evaluates as asked for.
 
         Args:
-            start: When the run began, of `time.monotonic`.
-            seconds: What has been done took how long; is added to.
+            start: The `time.monotonic` at which the run began.
+            seconds: The seconds that each stage took; later stages are added.
         """
         stages = self.settings.stages
         estimator = self._estimator()
@@ -245,7 +246,7 @@ class _Pretraining:
         else:
             _announce(schedule, stream, epochs)
             step = self._train_on(estimator, schedule, stream)
-        # Also where nothing was trained: the last run may have died before this.
+        # Even if nothing was trained now: an earlier run may have died before this.
         output_dir = self.settings.stages.output_dir
         if estimator.is_chief and not released.is_saved(output_dir, step):
             released.save_model(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of pre-training: of the corpus, of its conversion and of the training.
+"""Settings of `run_pretraining.py`: corpus, conversion and training.
 
 Names and defaults are those of create_pretraining_data.py:30-61 and
-run_pretraining.py:31-106 of dmis-lab/biobert unless a text says otherwise.
+run_pretraining.py:31-106 of dmis-lab/biobert unless a help text
+says otherwise.
 
-The settings that make the records are free: a training knows the records by their
-files and the model by its sizes, so what made the records may be left out or changed
-when the training is resumed.
+The settings that make the records are free: a resumed training needs only the record
+files and the sizes of the model, so these settings may be left out or changed.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 class PretrainingStageConfig:
     """What to read, where to write, and which stages to run."""
 
-    output_dir: Path = required("Directory of everything the run writes.", free=True)
+    output_dir: Path = required("Directory for everything the run writes.", free=True)
     input_file: FileGlobs = setting(
         FileGlobs(),
         "TFRecords to train and evaluate on, comma-separated globs; default: those "
@@ -71,7 +71,7 @@ class PretrainingStageConfig:
 class PretrainingTextConfig(TextConfig):
     """How text becomes WordPieces."""
 
-    # Free here: the conversion reads the text, and a training its records.
+    # Free here: only the conversion reads text; the training reads records.
     do_lower_case: bool = setting(
         False, "Lower-case the text; must match the vocabulary.", free=True
     )
@@ -79,11 +79,11 @@ class PretrainingTextConfig(TextConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainingOptimizerConfig:
-    """How a pre-training learns: rates with linear warm-up and decay."""
+    """How pre-training learns: a rate with linear warm-up and decay."""
 
     learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
-    num_train_steps: int = setting(100000, "Steps of the training.")
-    num_warmup_steps: int = setting(10000, "Of them, steps that warm up.")
+    num_train_steps: int = setting(100000, "Number of training steps.")
+    num_warmup_steps: int = setting(10000, "Number of these steps that warm up.")
     optimizer: OptimizerName = setting(
         "adamw", "adamw (BERT's AdamWeightDecay), or lamb for very large batches."
     )
@@ -91,18 +91,18 @@ class PretrainingOptimizerConfig:
         False, "Recompute activations in the backward pass: less memory, more time."
     )
     max_eval_steps: int = setting(
-        100, "Most batches of an evaluation; 0: all.", free=True
+        100, "Most batches per evaluation; 0: all.", free=True
     )
 
     def __post_init__(self) -> None:
-        """Rejects rates that cannot train and counts that cannot be stepped."""
+        """Rejects a rate that cannot train and counts out of range."""
         require_rate(self.learning_rate)
         at_least(self, num_train_steps=1, num_warmup_steps=0, max_eval_steps=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainingConfig:
-    """Everything `run_pretraining.py` can be told."""
+    """The settings of `run_pretraining.py`."""
 
     stages: PretrainingStageConfig
     text: PretrainingTextConfig

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert ask`: a question and texts in, answers and where they stand out.
+"""`biobert ask`: takes a question and texts, returns answers and their places.
 
     model directory -> task, estimator; question, texts -> windows -> scores -> answers
 
-`run_qa.py` gives every passage a softmax of its own, as the original; probabilities of
-several passages cannot be compared. Here the answers in all texts share one.
+`run_qa.py`, like the original, computes a softmax per passage, so that probabilities of
+different passages cannot be compared. Here one softmax covers the answers in all texts.
 """
 
 import dataclasses
@@ -20,8 +20,15 @@ import numpy as np
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.qa import answers as qa_answers
-from biobert_tf.qa import bioasq_form, decoding, lists, reading, span_task, yesno_task
-from biobert_tf.qa import yesno as bioasq_yesno
+from biobert_tf.qa import (
+    bioasq_form,
+    decoding,
+    lists,
+    reading,
+    span_task,
+    yesno,
+    yesno_task,
+)
 from biobert_tf.qa.contexts import NamedText, read_contexts
 from biobert_tf.qa.decoding import Prediction, WindowScores
 from biobert_tf.qa.features import Featurizer
@@ -39,17 +46,19 @@ _SHOWN_AROUND: Final = 60
 
 @dataclasses.dataclass(frozen=True)
 class FoundAnswer:
-    """An answer, and where it stands.
+    """An answer and its place in a text.
 
     Attributes:
-        text: The answer; "yes" or "no" if the question is one of these; "" where a
-            model that may say so (SQuAD 2) says that there is none.
-        probability: In [0, 1].
-        source: The text that it stands in, or that speaks most for it; "" if none does.
-        start: Of the answer in that text, in characters; None if it is not in there.
-        end: Behind its last character; None likewise.
-        around: It and the words around it in that text, with single spaces; `...` where
-            the text goes on.
+        text: The answer; "yes" or "no" from a model of yes/no questions; "" if a model
+            of SQuAD 2 finds no answer.
+        probability: The probability of the answer, in [0, 1].
+        source: The name of the text that holds the answer, or of the text with the
+            strongest evidence for yes or no; "" if there is none.
+        start: The offset of the answer's first character in that text; None if the
+            text does not hold the answer.
+        end: The offset behind the answer's last character; None likewise.
+        around: The answer and the words around it, with single spaces; `...` stands
+            for the rest of the text.
     """
 
     text: str
@@ -61,7 +70,7 @@ class FoundAnswer:
 
     @classmethod
     def at(cls, text: NamedText, start: int, end: int) -> "FoundAnswer":
-        """Returns a part of a text as an answer, with probability 0."""
+        """Returns a part of a text as an answer with probability 0."""
         before = text.text[max(start - _SHOWN_AROUND, 0) : start]
         after = text.text[end : end + _SHOWN_AROUND]
         if len(before) < start:
@@ -79,13 +88,13 @@ class FoundAnswer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answerer:
-    """A model that `run_qa.py` has trained, ready to be asked.
+    """A model trained by `run_qa.py`, ready to answer questions.
 
     Attributes:
-        estimator: With its weights.
-        task: What it was trained for.
+        estimator: The model with its weights.
+        task: The task that the model was trained for.
         settings: The settings of its training.
-        batch_size: Windows per step.
+        batch_size: The number of windows per step.
     """
 
     estimator: Estimator
@@ -131,13 +140,13 @@ class Answerer:
     def answer(
         self, question: str, texts: Sequence[NamedText], num_answers: int
     ) -> list[FoundAnswer]:
-        """Returns the answers to a question, best first; none if no text has a word.
+        """Returns the answers to a question, best first; empty if no text has a word.
 
         Args:
-            question: Its text.
-            texts: Where to look.
-            num_answers: How many to return at most. A question for a list has as many
-                as `lists` decides for, one for yes or no has one.
+            question: The question.
+            texts: The texts to search.
+            num_answers: The maximum number of answers. A list question has as many as
+                `lists` decides; a yes/no question has one.
         """
         examples = [
             YesNoExample(
@@ -154,7 +163,7 @@ class Answerer:
             rows = self.task.featurize(examples)
             scored = qa_answers.scored(rows.windows, self._outputs(rows), "logits")
             decided = itertools.starmap(YesNoScores, scored)
-            return [_decided(bioasq_yesno.decode(examples, decided))]
+            return [_decided(yesno.decode(examples, decided))]
         windows = self.task.featurize(examples)
         names = ("start_logits", "end_logits")
         scored = qa_answers.scored(windows, self._outputs(windows), *names)
@@ -169,7 +178,7 @@ class Answerer:
         return found[:num_answers]
 
     def _outputs(self, rows: Iterable[Record]) -> Iterator[Mapping[str, np.ndarray]]:
-        """Yields what the model says of rows, batch by batch."""
+        """Yields the outputs of the model for rows, batch by batch."""
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "predict.tf_record"
             features = (row.features for row in rows)
@@ -199,8 +208,8 @@ def _ranked(
 ) -> list[FoundAnswer]:
     """Returns the answers in all texts, with the probabilities of one softmax.
 
-    Those of answers that differ in case or white space alone are summed; the place is
-    that of the most probable one.
+    Answers that differ only in case or white space are merged: their probabilities are
+    summed, and the place of the most probable one is kept.
     """
     entries = [
         (answer.start_logit + answer.end_logit, text, answer.span)
@@ -220,16 +229,17 @@ def _ranked(
 
 
 def _key(text: str) -> str:
-    """Returns what answers are compared by."""
+    """Returns an answer in lower case with single spaces, to compare answers."""
     return " ".join(text.lower().split())
 
 
 def _with_none(
     predictions: Sequence[Prediction], found: Sequence[FoundAnswer]
 ) -> list[FoundAnswer]:
-    """Returns the answers of a model that may say that there is none.
+    """Scales answers of a model of SQuAD 2; puts "" first if no text has an answer.
 
-    There is one if any text has one: the text that is the surest of it decides.
+    The probability of "" is the lowest that any text gives to it, since the question
+    has an answer if any text has one.
     """
     none = min(
         answer.probability
@@ -247,9 +257,9 @@ def _with_none(
 
 
 def _decided(passages: Iterable[YesNoAnswer]) -> FoundAnswer:
-    """Returns yes or no, of what all texts say of it."""
+    """Returns yes or no, from the evidence in all texts."""
     passages = list(passages)
-    [answer] = bioasq_yesno.pool(
+    [answer] = yesno.pool(
         dataclasses.replace(passage, id=f"question_{i:03}")
         for i, passage in enumerate(passages)
     )
@@ -263,10 +273,10 @@ def _decided(passages: Iterable[YesNoAnswer]) -> FoundAnswer:
 
 
 def ask(settings: AskConfig) -> str:
-    """Returns lines to print: the answers to the question of a command line.
+    """Answers the question of a command line; returns the lines to print.
 
     Raises:
-        InputError: The model or a text cannot be used, or the answers not be written.
+        InputError: The model or a text cannot be used, or `--json` cannot be written.
     """
     texts = list(read_contexts(settings.context))
     model = Answerer.load(settings.model, settings.device, settings.predict_batch_size)
@@ -280,7 +290,7 @@ def ask(settings: AskConfig) -> str:
 
 
 def _line(answer: FoundAnswer) -> str:
-    """Returns an answer with its place and what stands around it."""
+    """Returns the lines of an answer: text, place and the words around it."""
     shown = " ".join(answer.text.split()) or "(no answer)"
     place = answer.source
     if answer.start is not None:

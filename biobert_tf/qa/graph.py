@@ -63,7 +63,7 @@ class QaGraph:
         tokenizer: FullTokenizer,
         settings: QaSettings,
     ) -> None:
-        """Keeps its arguments as constants of a graph.
+        """Makes the model and the vocabulary constants of a graph.
 
         Raises:
             InputError: The settings leave no room for a context.
@@ -253,10 +253,10 @@ def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
 
 
 def serve(loaded: Loaded[QaConfig]) -> Served:
-    """Returns a trained model of answers, ready to be exported.
+    """Returns a trained model that answers with spans, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit.
+        InputError: The weights do not fit the model.
     """
     model = loaded.build(
         lambda config: heads.SpanClassifier(config, seed=0), new_head=("bert/pooler",)

@@ -37,7 +37,7 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     max_seq_length = 384
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `qa` for a model of spans, `yesno` for a classifier of questions."""
+        """Returns `qa` for a model of answer spans, `yesno` for a yes/no classifier."""
         if _SPAN_WEIGHTS in found.checkpoint.weights:
             return "qa"
         if found.is_classifier and found.recorded.get(self.sign) == _YESNO:

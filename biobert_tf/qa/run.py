@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_qa.py` does: questions into a `finetune.Run`, its answers into files.
+"""Runs `run_qa.py`: reads questions, trains, answers, scores and writes the files.
 
-Answers are decoded and written question by question: neither windows nor scores of more
-than one are held.
+Answers are decoded and written question by question, so that memory holds the windows
+and scores of one question only.
 """
 
 import collections
@@ -19,13 +19,13 @@ from biobert_tf.qa import (
     answers,
     bioasq_form,
     decoding,
+    reading,
     span_task,
     squad_scores,
+    yesno,
     yesno_reading,
     yesno_task,
 )
-from biobert_tf.qa import reading as qa_reading
-from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa.bioasq import scores as bioasq
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.reading import QaExample
@@ -47,7 +47,7 @@ _ORIGINAL_SEED: Final = 12345
 
 
 def run(settings: QaConfig) -> Finished[QaTask]:
-    """Runs one experiment of question answering; returns its model for more.
+    """Runs one question answering experiment; returns its model for more predictions.
 
     Raises:
         InputError: Something given cannot be used.
@@ -56,7 +56,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     predict_files = _predict_files(settings)
     golden_files = _golden_files(settings, predict_files)
-    # Read at once: what cannot be scored against is known before anything is computed.
+    # Read first, so that an unusable file is reported before anything is computed.
     known = frozenset(id_ for p in golden_files for id_ in bioasq.question_ids(p))
     examples: dict[str, Sequence[QaExample]] = {}
     if settings.stages.do_train:
@@ -82,7 +82,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
 
 
 def _predict_files(settings: QaConfig) -> dict[str, Path]:
-    """Returns the files to predict by stage: `test`, or `test_<name>` of several."""
+    """Returns the files to predict by stage: `test`, or `test_<name>` for several."""
     if not settings.stages.do_predict:
         return {}
     paths = settings.stages.predict_file.files()
@@ -103,7 +103,7 @@ def _golden_files(settings: QaConfig, predict_files: Mapping[str, Path]) -> list
         return []
     if settings.question_type == "squad":
         raise InputError(
-            "--golden_file is of BioASQ; SQuAD's answers are read from --predict_file"
+            "--golden_file is for BioASQ; SQuAD's answers are read from --predict_file"
         )
     paths = settings.stages.golden_file.files()
     if len(paths) not in (1, len(predict_files)):
@@ -129,19 +129,19 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
         )
     is_master = settings.compat == "master"
     seed = _ORIGINAL_SEED if is_master else settings.run.seed
-    return qa_reading.training_order(examples, seed)
+    return reading.training_order(examples, seed)
 
 
 def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
-    found = qa_reading.read_examples(
+    found = reading.read_examples(
         path,
         is_training=True,
         version_2_with_negative=settings.version_2_with_negative,
     )
     if found.unrecoverable:
         _LOG.warning(
-            "%s: %d questions are left out, their answers are not where the file "
-            "says; the first is %s",
+            "%s: %d questions are left out, because their answers are not where "
+            "the file says; the first is %s",
             path,
             len(found.unrecoverable),
             found.unrecoverable[0],
@@ -152,13 +152,13 @@ def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
 def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
     if settings.question_type == "yesno":
         return yesno_reading.read_examples(path, needs_labels=False)
-    return qa_reading.read_examples(path, is_training=False).examples
+    return reading.read_examples(path, is_training=False).examples
 
 
 def _task(
     settings: QaConfig, tokenizer: FullTokenizer, examples: Sequence[QaExample]
 ) -> QaTask:
-    """Returns the task of a type of question, for training on some examples."""
+    """Returns the task of the type of question, with class weights from `examples`."""
     is_master = settings.compat == "master"
     featurizer = Featurizer(
         tokenizer=tokenizer,
@@ -181,7 +181,7 @@ def _task(
 
 
 def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
-    """Returns the yes/no questions of which the answer is known."""
+    """Returns the yes/no questions whose answer is known."""
     return [
         example
         for example in examples
@@ -197,9 +197,10 @@ class QaRun(finetune.Run[Any, Any]):
     """A fine-tuning on questions.
 
     Attributes:
-        predict_files: What is predicted, by stage.
-        golden_files: BioASQ's answers: none, one for all stages, or one for each.
-        known: Ids of BioASQ's questions, as far as they are given.
+        predict_files: The file to predict in each stage.
+        golden_files: The files of BioASQ's answers: none, one for all stages, or one
+            for each stage.
+        known: The ids of the questions in `golden_files`.
     """
 
     task: QaTask
@@ -211,10 +212,10 @@ class QaRun(finetune.Run[Any, Any]):
     def _num_scheduled(
         self, examples: Sequence[QaExample], rows: finetune.Rows[Any]
     ) -> int:
-        """Returns how many rows an epoch of the schedule has.
+        """Returns the number of rows in an epoch of the schedule.
 
-        PARITY(run_qa.py:1167-1168): the original counts questions, and so stops before
-        it has seen all windows as often as --num_train_epochs says.
+        PARITY(run_qa.py:1167-1168): the original counts questions instead of windows,
+        and so stops before it has seen all windows --num_train_epochs times.
         """
         return len(examples) if self.settings.compat == "master" else len(rows)
 
@@ -245,7 +246,7 @@ class QaRun(finetune.Run[Any, Any]):
         return self._scores(stage, examples)
 
     def _directory(self, stage: str) -> Path:
-        """Returns where the answers to a file go."""
+        """Returns the folder for the answers to a file."""
         output_dir = self.settings.stages.output_dir
         if len(self.predict_files) == 1:
             return output_dir
@@ -254,7 +255,7 @@ class QaRun(finetune.Run[Any, Any]):
     # --- scores ----------------------------------------------------------------------
 
     def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
-        """Prints and returns the scores of a file, if there are answers to it."""
+        """Prints and returns the scores of a file; empty if its answers are unknown."""
         directory = self._directory(stage)
         if self.settings.question_type == "squad":
             return self._squad_scores(stage, self.predict_files[stage], directory)
@@ -262,7 +263,7 @@ class QaRun(finetune.Run[Any, Any]):
             path = self.golden_files[list(self.predict_files).index(stage)]
             golden = files.read_json(path)
         elif not self.golden_files and len(_labelled(examples)) == len(examples):
-            golden = bioasq_yesno.gold(_labelled(examples), self.known)
+            golden = yesno.gold(_labelled(examples), self.known)
         else:
             return {}
         submission = files.read_json(directory / bioasq_form.SUBMISSION)
@@ -271,7 +272,7 @@ class QaRun(finetune.Run[Any, Any]):
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]
     ) -> dict[str, object]:
-        """Returns the scores of all files together, as the paper's table has them."""
+        """Returns the pooled scores of all files, as in the paper's table."""
         if not estimator.is_chief or not self.golden_files:
             return {}
         if _TEST in results and "scores" in results[_TEST]:
@@ -316,7 +317,7 @@ class QaRun(finetune.Run[Any, Any]):
         question_type = self.settings.question_type
         scores = bioasq.pooled(batches, types=[question_type])
         print(f"\n{stage}\n{bioasq.report(scores)}", end="")
-        # Those of other types are 0, for want of questions.
+        # The scores of other types are 0, because there are no such questions.
         others = [
             name for name in bioasq.MEASURES if not name.startswith(question_type)
         ]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of question answering; see `config`.
+"""Settings of `run_qa.py` and `biobert ask`.
 
-Names and defaults are those of run_qa.py of dmis-lab/biobert unless a text says
-otherwise.
+Names and defaults are those of run_qa.py of dmis-lab/biobert unless a help text
+says otherwise.
 """
 
 import dataclasses
@@ -28,21 +28,21 @@ QuestionType = Literal["squad", "factoid", "list", "yesno"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileStageConfig(StageConfig):
-    """What to read, where to write, and which stages to run: files in SQuAD's form."""
+    """What to read (SQuAD's JSON), where to write, and which stages to run."""
 
     train_file: FileGlobs = setting(
         FileGlobs(), "Questions to train on: SQuAD's JSON, comma-separated globs."
     )
     predict_file: FileGlobs = setting(
         FileGlobs(),
-        "Questions to predict: SQuAD's JSON, comma-separated globs; of several each "
-        "has a folder of its name in --output_dir.",
+        "Questions to predict: SQuAD's JSON, comma-separated globs; each of several "
+        "files gets a folder of its own in --output_dir.",
         free=True,
     )
     golden_file: FileGlobs = setting(
         FileGlobs(),
-        "BioASQ's answers to score against, comma-separated: one for every "
-        "--predict_file, in their order, or one for all.",
+        "BioASQ's answers to score against, comma-separated: one file per "
+        "--predict_file, in the same order, or one for all.",
         free=True,
     )
 
@@ -56,42 +56,46 @@ class FileStageConfig(StageConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QaConfig(ScriptConfig):
-    """Everything `run_qa.py` can be told."""
+    """The settings of `run_qa.py`."""
 
     stages: FileStageConfig
     lists: ListSettings
     question_type: QuestionType = setting(
         "factoid",
-        "squad (one passage a question), or of BioASQ: factoid, list or yesno.",
+        "squad (one passage per question), or BioASQ's factoid, list or yesno.",
         free=True,
     )
-    doc_stride: int = setting(128, "WordPieces from a window to the next.")
-    max_query_length: int = setting(64, "Most WordPieces of a question.")
-    n_best_size: int = setting(20, "Starts, ends and answers considered.", free=True)
+    doc_stride: int = setting(
+        128, "WordPieces from the start of a window to the start of the next."
+    )
+    max_query_length: int = setting(64, "Longest question, in WordPieces.")
+    n_best_size: int = setting(
+        20, "Number of best starts, ends and answers to consider.", free=True
+    )
     max_answer_length: int = setting(30, "Longest answer, in WordPieces.", free=True)
     version_2_with_negative: bool = setting(
         False, "Questions may have no answer, as in SQuAD 2."
     )
     null_score_diff_threshold: float = setting(
         0.0,
-        "No answer if its score exceeds the best answer's by more, in logits.",
+        "Predict no answer if its score beats the best answer's by more, in logits.",
         free=True,
     )
     windows_without_answer: Literal["skip", "keep"] = setting(
         "skip",
-        "Training windows that do not show the answer: skip, or keep as without one "
-        "(--compat=master keeps).",
+        "Training windows that do not show the answer: skip them, or keep them as "
+        "windows without an answer (--compat=master keeps them).",
     )
     class_weights: ClassWeights = setting(
         ClassWeights(),
-        "yesno: weights of the loss: balanced, or as in no:2,yes:1; default: all 1.",
+        "yesno: loss weights: balanced, or as in no:2,yes:1; default: all 1.",
     )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
     )
 
     def __post_init__(self) -> None:
-        """Rejects windows and answers of no length, and settings of other types."""
+        """Rejects lengths below 1, and settings of other types of questions."""
         at_least(
             self,
             doc_stride=1,
@@ -115,21 +119,25 @@ class QaConfig(ScriptConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AskConfig:
-    """Everything `biobert ask` can be told."""
+    """The settings of `biobert ask`."""
 
-    model: Path = required("Directory that run_qa.py has trained, or an export of it.")
+    model: Path = required(
+        "Directory of a model trained by run_qa.py, or an export of it."
+    )
     question: str = required("The question.")
     context: FileGlobs = required(
-        "Where to look: text files, PubMed XML or PMC JATS, comma-separated globs; - "
-        "is text from standard input."
+        "Texts to search: text files, PubMed XML or PMC JATS, comma-separated globs; - "
+        "for text from standard input."
     )
-    num_answers: int = setting(5, "Most answers to show; a list question has its own.")
+    num_answers: int = setting(
+        5, "Most answers to show; a model of list questions sets its own number."
+    )
     json: Path | None = setting(None, "Also write the answers here, as JSON.")
     predict_batch_size: int = setting(8, "Windows per prediction step, all devices.")
     device: DeviceConfig
 
     def __post_init__(self) -> None:
-        """Rejects a question without a word, and counts that show nothing."""
+        """Rejects an empty question, and counts below 1."""
         at_least(self, num_answers=1, predict_batch_size=1)
         if not self.question.strip():
             raise InputError("--question is empty; ask something")

@@ -27,7 +27,7 @@ class YesNoGraph:
         tokenizer: FullTokenizer,
         settings: WindowSettings,
     ) -> None:
-        """Keeps its arguments as constants of a graph.
+        """Makes the model and the vocabulary constants of a graph.
 
         Raises:
             InputError: The settings leave no room for a context.
@@ -95,10 +95,10 @@ def _outputs(evidence: tf.Tensor) -> Outputs:
 
 
 def serve(loaded: Loaded[QaConfig]) -> Served:
-    """Returns a trained model of yes and no, ready to be exported.
+    """Returns a trained model that answers yes or no, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit, or its labels are others.
+        InputError: The weights do not fit the model, or the labels are not no and yes.
     """
     if loaded.labels != LABELS:
         raise InputError.at(

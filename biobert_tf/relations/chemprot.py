@@ -240,7 +240,7 @@ def _read_relations(
         pmid, group = values[0], values[1]
         _check_document(path, line, pmid, mentions)
         if not _GROUP.fullmatch(group):
-            raise InputError.at(path, line, f"{group!r} is no group such as CPR:3")
+            raise InputError.at(path, line, f"{group!r} is not a group such as CPR:3")
         ids = [
             argument.removeprefix(f"Arg{i}:")
             for i, argument in enumerate(values[-2:], start=1)

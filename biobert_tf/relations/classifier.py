@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences to relations, with a model that `run_re.py` has trained.
+"""Classifies sentences, with a model trained by `run_re.py`.
 
 sentences -> records -> rows of like length -> logits -> probabilities of labels
 """
@@ -22,11 +22,11 @@ from biobert_tf.training.inference import Batch, Inference, Row
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """What a text says of its two entities.
+    """The relation that a text states between its two entities.
 
     Attributes:
-        label: The most probable one.
-        probabilities: Of every label, in [0, 1].
+        label: The most probable label.
+        probabilities: The probability of every label, in [0, 1].
     """
 
     label: str
@@ -47,10 +47,10 @@ class Relation:
 
 
 class Classifier:
-    """Says what sentences tell of two entities.
+    """Finds the relations that sentences state between two entities.
 
     Attributes:
-        task: What the model was trained for.
+        task: The task that the model was trained for.
     """
 
     def __init__(self, path: Path, device: DeviceConfig, batch_size: int) -> None:
@@ -59,7 +59,7 @@ class Classifier:
         Args:
             path: The output directory of `run_re.py`.
             device: Where to compute.
-            batch_size: Rows per step, over all devices.
+            batch_size: The number of rows per step, over all devices.
 
         Raises:
             InputError: The directory holds no such model, or the devices cannot share
@@ -78,14 +78,14 @@ class Classifier:
         return {"logits": self._model(batch, training=False)["logits"]}
 
     def classify(self, texts: Sequence[str]) -> list[Relation]:
-        """Returns what every text says, in order.
+        """Returns the relation of every text, in order.
 
         Args:
-            texts: With their entities as in the files of the training.
+            texts: The texts, with entities marked as in the training files.
 
         Raises:
-            InputError: Entities are too long for the model; names the number of the
-                text.
+            InputError: Entities are too long for the model; the message gives the
+                index of the text.
         """
         records = [_record(self.task, i, text) for i, text in enumerate(texts)]
         outputs = self._inference.run(
@@ -97,7 +97,7 @@ class Classifier:
 
 def _record(task: RelationTask, number: int, text: str) -> RelationRecord:
     spans = reading.entity_spans(text, "biobert")
-    # A model that has learned SciBERT's form knows marks, not placeholders.
+    # A model trained on SciBERT's files knows marks, not placeholders.
     spans = spans or reading.entity_spans(text, "scibert")
     try:
         [record] = task.featurize([RelationExample(str(number), text, None, spans)])

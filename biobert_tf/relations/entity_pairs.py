@@ -11,18 +11,18 @@ from biobert_tf.common.settings import FlagValue
 
 @dataclasses.dataclass(frozen=True)
 class PairType:
-    """Which two types of mentions make a pair, in either order in the sentence.
+    """Two types of mentions that make a pair, in either order in the sentence.
 
     Attributes:
-        first: Type of `Candidate.first`; begins with a letter.
-        second: Type of `Candidate.second`; may be the same.
+        first: The type of `Candidate.first`; begins with a letter.
+        second: The type of `Candidate.second`; may be the same.
     """
 
     first: str
     second: str
 
     def __post_init__(self) -> None:
-        """Rejects types of which no placeholder can be made.
+        """Rejects types that cannot become a placeholder.
 
         Raises:
             InputError: A type does not begin with a letter from A to Z.
@@ -61,8 +61,8 @@ class EntityPairs(FlagValue):
             parts = [part.strip() for part in item.split(":" if ":" in item else "-")]
             if len(parts) != 2 or not all(parts):
                 raise InputError(
-                    f"{item.strip()!r} is no pair of entity types; want Chemical-Gene, "
-                    "or CHEMICAL:GENE-Y where a type holds a dash"
+                    f"{item.strip()!r} is not a pair of entity types; want "
+                    "Chemical-Gene, or CHEMICAL:GENE-Y where a type holds a dash"
                 )
             pairs.append(PairType(*parts))
         return cls(text, tuple(dict.fromkeys(pairs)))

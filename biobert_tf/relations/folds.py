@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--folds`: one relation run per fold, and the mean of their scores.
 
-Every fold is a process of its own: the trainings share no state and no memory, and
-one that dies takes no other along. What is under `<output_dir>/<fold>` is what a run
-of that fold alone writes; beside the folds stand
+Every fold runs in a process of its own, so the trainings share no state and one that
+dies does not end another. `<output_dir>/<fold>` holds the files that a run of that fold
+alone would write. Beside the folds are
 
 eval_results.txt   mean and standard deviation of the scores
 results.json       the scores of every fold too; written last
 
-TensorFlow is imported where it is needed, so that a fold's process, which begins by
-importing this module, minds its parent from its first moment.
+TensorFlow is imported only where it is needed: a fold's process imports this module
+first, and must watch its parent from the start.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common import files, flags, processes, program
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
 from biobert_tf.relations.settings import Folds, RelationConfig
@@ -36,12 +36,12 @@ Scores = Mapping[str, Mapping[str, float]]
 
 _EVALUATION_FILE: Final = "eval_results.txt"
 _RESULTS_FILE: Final = "results.json"
-# A training may go on with other values of these, but what it gives may be another:
-# the fold is run again, which costs a trained one its prediction only.
+# A training may resume with other values of these, but may give other results then. So
+# the fold is run again; a fold that is trained already only predicts again.
 _NOT_THE_SAME: Final = frozenset(
     {"data_dir", "init_checkpoint", "vocab_file", "bert_config_file", "max_steps"}
 )
-# Score -> head of its column, in the order of re_eval.py:27-30, 46-48.
+# Score -> heading of its column, in the order of re_eval.py:27-30, 46-48.
 _COLUMNS: Final = {
     "f1": "f1 score",
     "recall": "recall",
@@ -58,15 +58,15 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
 
     Args:
         data_dir: A folder of folds, or a single set.
-        folds: The folds to run, in this order. Empty: all there are, in the order of
+        folds: The folds to run, in this order; empty: all folds, in the order of
             their numbers.
 
     Returns:
-        Nothing where `folds` is empty and `data_dir` is a single set: it holds a
+        An empty list if `folds` is empty and `data_dir` is a single set: it holds a
         train, dev or test file, or no folder with a number.
 
     Raises:
-        InputError: Some of `folds` are not there.
+        InputError: `data_dir` lacks some of `folds`.
     """
     numbered = _numbered(data_dir)
     if not folds:
@@ -102,15 +102,15 @@ def run(settings: RelationConfig, names: Sequence[str], command: Command) -> Non
     """Runs every fold that is not done yet, then writes the mean of their scores.
 
     Args:
-        settings: Of all folds; `data_dir` and `output_dir` are the folders that hold
-            one folder per fold.
-        names: Of the folds, as from `fold_names`; at least one.
-        command: Runs one fold, given the program's name and its flags. At the top
-            level of a module.
+        settings: The settings of all folds; `data_dir` and `output_dir` hold one folder
+            per fold.
+        names: The names of the folds, from `fold_names`; at least one.
+        command: Runs one fold, given the program's name and its flags. It is defined
+            at the top level of a module, so that a process can import it.
 
     Raises:
-        InputError: Something given cannot be used; seen before any fold is run.
-        SystemExit: A fold failed, and has said why; the status is that of the fold.
+        InputError: Something given cannot be used; raised before any fold is run.
+        SystemExit: A fold failed and has printed why; the status is the fold's.
     """
     folds = {name: _fold_settings(settings, name) for name in names}
     _check_directory(settings)
@@ -118,7 +118,7 @@ def run(settings: RelationConfig, names: Sequence[str], command: Command) -> Non
         _check_settings(fold)
     _check_data(folds)
     output_dir = settings.stages.output_dir
-    # As of here they are those of this run: none may be taken for its results.
+    # The results of an earlier run must not be taken for those of this one.
     for file_name in (_EVALUATION_FILE, _RESULTS_FILE):
         (output_dir / file_name).unlink(missing_ok=True)
     for i, (name, fold) in enumerate(folds.items(), start=1):
@@ -146,14 +146,14 @@ def _run_fold(place: str, fold: RelationConfig, command: Command) -> None:
     try:
         status = processes.call(program.run, command, argv)
     except KeyboardInterrupt:
-        _LOG.warning("%s stopped; the same command goes on there", place)
+        _LOG.warning("%s stopped; the same command resumes there", place)
         raise
     if status:
         how = "failed, see above"
         if status < 0:
             name = signal.Signals(-status).name
             how = f"was killed by {name}, perhaps because memory ran out"
-        _LOG.error("%s %s; the same command goes on there", place, how)
+        _LOG.error("%s %s; the same command resumes there", place, how)
         raise SystemExit(status if status > 0 else 128 - status)
 
 
@@ -164,8 +164,8 @@ def _check_directory(settings: RelationConfig) -> None:
     stages = settings.stages
     if (stages.output_dir / "settings.json").exists():
         raise InputError(
-            f"--output_dir={stages.output_dir} holds a run of its own, which is no "
-            "fold; choose another"
+            f"--output_dir={stages.output_dir} holds a run of its own, which is not "
+            "a fold; choose another"
         )
     if settings.device.strategy == "multi_worker":
         raise InputError(
@@ -175,7 +175,7 @@ def _check_directory(settings: RelationConfig) -> None:
 
 
 def _check_settings(fold: RelationConfig) -> None:
-    """Refuses a fold whose training began with other settings, as the fold would."""
+    """Refuses a fold whose training began with other settings, as its run would."""
     from biobert_tf.training import run_directory
 
     output_dir = fold.stages.output_dir
@@ -186,7 +186,7 @@ def _check_settings(fold: RelationConfig) -> None:
 def _is_done(fold: RelationConfig) -> bool:
     """Whether a fold holds the results of all stages, computed with these settings.
 
-    And the export, if there is to be one.
+    If an export is asked for, it must be there too.
     """
     wanted = [_RESULTS_FILE, *(["export"] if fold.stages.do_export else [])]
     if not all((fold.stages.output_dir / name).exists() for name in wanted):
@@ -194,10 +194,10 @@ def _is_done(fold: RelationConfig) -> bool:
     results = _results(fold)
     stages = {"train": fold.stages.do_train, **_scored_stages(fold)}
     has_stages = all(name in results for name, is_run in stages.items() if is_run)
-    may_differ = config.free_names(fold) - _NOT_THE_SAME
+    may_differ = free_names(fold) - _NOT_THE_SAME
     return has_stages and all(
         results["settings"].get(name) == value
-        for name, value in config.to_dict(fold).items()
+        for name, value in to_dict(fold).items()
         if name not in may_differ
     )
 
@@ -207,7 +207,7 @@ def _results(fold: RelationConfig) -> dict[str, Any]:
 
 
 def _check_data(folds: Mapping[str, RelationConfig]) -> None:
-    """Reads all files of all folds, so that a bad one is told of before a training."""
+    """Reads all files of all folds, to report a bad one before any training."""
     found = {name: _labels(fold) for name, fold in folds.items()}
     first, (labels, has_test_labels) = next(iter(found.items()))
     for name, (own_labels, has_own_test_labels) in found.items():
@@ -230,10 +230,10 @@ def _check_data(folds: Mapping[str, RelationConfig]) -> None:
 
 def _labels(fold: RelationConfig) -> tuple[tuple[str, ...], bool]:
     """Returns the labels of a fold, and whether its test file has labels."""
-    from biobert_tf.relations import run as re_run
+    from biobert_tf.relations.run import find_set, read_data
 
-    relation_set = re_run.find_set(fold)
-    test = re_run.read_data(fold, relation_set).test or ()
+    relation_set = find_set(fold)
+    test = read_data(fold, relation_set).test or ()
     return relation_set.labels, any(example.label is not None for example in test)
 
 
@@ -251,14 +251,14 @@ def _write_summary(
     """Prints and writes the scores of all folds.
 
     Args:
-        settings: Of all folds.
-        results: What every fold wrote, by name.
+        settings: The settings of all folds.
+        results: The results of every fold, by name.
     """
     stages = [name for name, is_run in _scored_stages(settings).items() if is_run]
     scores = {name: _scores(found, stages) for name, found in results.items()}
     mean = _over_folds(scores, statistics.fmean)
-    # Of a sample: the squares are divided by the number of folds less one. A single
-    # fold has none.
+    # The standard deviation of a sample, divided by the number of folds less one; a
+    # single fold has none.
     std = _over_folds(scores, statistics.stdev) if len(scores) > 1 else {}
     for stage in stages:
         print(f"\n{stage}, {len(scores)} folds\n{_table(stage, scores, mean, std)}")
@@ -280,7 +280,7 @@ def _write_summary(
             "mean": mean,
             "std": std,
             "std_ddof": 1,
-            "settings": config.to_dict(settings),
+            "settings": to_dict(settings),
         },
     )
 
@@ -300,7 +300,7 @@ def _scores(results: Mapping[str, Any], stages: Sequence[str]) -> Scores:
 def _over_folds(
     scores: Mapping[str, Scores], function: Callable[[Sequence[float]], float]
 ) -> Scores:
-    """Returns a function's value over the folds, for every score of every stage."""
+    """Applies a function to the folds' values of every score of every stage."""
     folds = list(scores.values())
     return {
         stage: {

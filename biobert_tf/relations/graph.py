@@ -63,7 +63,7 @@ class ReGraph:
         labels: Sequence[str],
         settings: ReSettings,
     ) -> None:
-        """Keeps its arguments as constants of a graph; see `task.RelationTask`."""
+        """Makes the model and the vocabulary constants of a graph."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
@@ -249,7 +249,7 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
     """Returns a trained RE model, ready to be exported.
 
     Raises:
-        InputError: Its weights do not fit.
+        InputError: The weights do not fit the model.
     """
     model = loaded.build(
         lambda config: heads.SequenceClassifier(config, len(loaded.labels), seed=0)
@@ -279,7 +279,8 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
 def _is_marked(loaded: Loaded[RelationConfig]) -> bool:
     """Says whether a model was trained on SciBERT's files.
 
-    Settings of `auto` do not; then the files do, if they are still there.
+    If the recorded format is `auto`, the files of the training decide, if they still
+    exist.
     """
     form = loaded.settings.data_format
     if form != "auto" or not loaded.found.recorded:
@@ -288,8 +289,8 @@ def _is_marked(loaded: Loaded[RelationConfig]) -> bool:
     if data_dir.is_dir():
         return reading.detect(data_dir) == "scibert"
     _LOG.warning(
-        "%s is not there to tell the form of its texts: entities are taken for "
-        "placeholders such as @GENE$",
+        "%s does not exist, so the format of its texts is unknown: entities are taken "
+        "to be placeholders such as @GENE$",
         data_dir,
     )
     return False

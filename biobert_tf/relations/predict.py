@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert re-predict`: documents with entities in, the same with relations out.
+"""`biobert re-predict`: adds relations to documents with entities.
 
     documents -> candidate pairs -> records -> probabilities -> relations -> documents
 
-The documents are read twice, once to predict and once to write, so that only the
-probabilities are held in memory.
+The documents are read twice, once to predict and once to write, so that memory holds
+only the probabilities.
 """
 
 import collections
@@ -25,7 +25,6 @@ from biobert_tf.documents import formats
 from biobert_tf.documents.detection import Format
 from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates, reading
-from biobert_tf.relations import task as relation
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.features import RelationRecord
@@ -33,6 +32,7 @@ from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.settings import Placeholders, RePredictConfig
+from biobert_tf.relations.task import RelationTask
 from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
@@ -45,9 +45,9 @@ class Summary:
     """What a prediction found.
 
     Attributes:
-        documents: How many were read and written.
-        pairs: Candidate pairs in them.
-        relations: Relations written, by type.
+        documents: The number of documents read and written.
+        pairs: The number of candidate pairs in them.
+        relations: The number of relations written, by type.
     """
 
     documents: int
@@ -101,11 +101,11 @@ def predict(settings: RePredictConfig) -> Summary:
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:
-    """Refuses at once what would fail when all is predicted.
+    """Checks the outputs before the prediction, rather than fail after it.
 
     Raises:
-        InputError: The output is a file where a folder is to be written, or the other
-            way round.
+        InputError: An output exists and is a file instead of a folder, or a folder
+            instead of a file.
     """
     wanted = {settings.output: document_format == "brat"}
     if settings.candidates is not None:
@@ -120,7 +120,7 @@ def _require_places(settings: RePredictConfig, document_format: Format) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """Documents and the pairs in them; the same whenever they are read."""
+    """The documents and their pairs; every reading gives the same."""
 
     path: Path
     format: Format
@@ -148,7 +148,7 @@ class _Source:
 class _Finder:
     """Turns probabilities into relations, and counts them by type."""
 
-    task: relation.RelationTask
+    task: RelationTask
     names: Mapping[str, str]
     min_probability: float
     stream: TextIO | None
@@ -181,7 +181,7 @@ class _Finder:
 
 
 def _probabilities(
-    task: relation.RelationTask,
+    task: RelationTask,
     estimator: Estimator,
     source: _Source,
     batch_size: int,
@@ -205,9 +205,7 @@ def _probabilities(
         return estimator.predict([path], batch_size)["probabilities"]
 
 
-def _record(
-    task: relation.RelationTask, example: RelationExample, path: Path
-) -> RelationRecord:
+def _record(task: RelationTask, example: RelationExample, path: Path) -> RelationRecord:
     try:
         [record] = task.featurize([example])
     except InputError:
@@ -220,11 +218,11 @@ def _record(
     return record
 
 
-def load(model_dir: Path, device: DeviceConfig) -> Finished[relation.RelationTask]:
-    """Returns a model that `run_re.py` has trained, ready to predict.
+def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
+    """Returns a model trained by `run_re.py`, ready to predict.
 
     Args:
-        model_dir: Its output directory.
+        model_dir: The output directory of `run_re.py`.
         device: Where to compute.
 
     Raises:
@@ -232,7 +230,7 @@ def load(model_dir: Path, device: DeviceConfig) -> Finished[relation.RelationTas
     """
     loaded = RELATIONS.load(model_dir, device)
     settings, labels = loaded.settings, loaded.labels
-    task = relation.RelationTask(
+    task = RelationTask(
         tokenizer=loaded.tokenizer,
         relation_set=SETS.get(settings.task_name)
         or custom(labels, settings.negative_label),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Relations(TrainedProblem[RelationConfig]):
-    """Classifies what sentences say of two entities."""
+    """Classifies the relation that a sentence states between two entities."""
 
     command = "re"
     summary = "Fine-tune, evaluate and predict relations, of one set or of folds."
@@ -31,7 +31,7 @@ class Relations(TrainedProblem[RelationConfig]):
     unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `re` for a classifier whose labels are not those of words."""
+        """Returns `re` for a classifier without labels of words, or of our own run."""
         if not found.is_classifier:
             return None
         has_entities = any(label[0] in "BI" for label in found.labels)
@@ -46,7 +46,7 @@ class Relations(TrainedProblem[RelationConfig]):
     def start(
         self, settings: RelationConfig, command: Command
     ) -> "Finished[RelationTask] | None":
-        """Runs one set, or every fold of a set in a process; see `folds.run`."""
+        """Runs one set, or each fold in a process of its own; see `folds.run`."""
         from biobert_tf.relations import folds
 
         names = folds.fold_names(settings.stages.data_dir, settings.folds)

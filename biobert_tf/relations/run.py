@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `run_re.py` does for one set: its settings and files into a `TextRun`."""
+"""Runs `run_re.py` on one set: makes a `TextRun` from settings and files."""
 
 import json
 import logging
@@ -10,10 +10,10 @@ from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features, reading
-from biobert_tf.relations import task as relation
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import RelationConfig, RelationFormat
+from biobert_tf.relations.task import RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune, run_directory
 from biobert_tf.training.finetune import Data, Finished
@@ -21,7 +21,7 @@ from biobert_tf.training.finetune import Data, Finished
 _LOG = logging.getLogger(__name__)
 
 
-def run(settings: RelationConfig) -> Finished[relation.RelationTask]:
+def run(settings: RelationConfig) -> Finished[RelationTask]:
     """Runs one RE experiment; returns its model for more predictions.
 
     Raises:
@@ -35,7 +35,7 @@ def run(settings: RelationConfig) -> Finished[relation.RelationTask]:
         _require_same_form(settings)
     relation_set = find_set(settings)
     data = read_data(settings, relation_set)
-    task = relation.RelationTask(
+    task = RelationTask(
         tokenizer=parts.tokenizer,
         relation_set=relation_set,
         max_seq_length=settings.text.max_seq_length,
@@ -69,13 +69,13 @@ def _require_markers(tokenizer: FullTokenizer) -> None:
 
 
 def _require_same_form(settings: RelationConfig) -> None:
-    """Refuses to read a model's predictions otherwise than it was trained.
+    """Refuses to predict with other entity markers or negative label than in training.
 
-    What shows neither in its weights nor in its labels is looked up in its settings,
-    if they are there.
+    Neither shows in the weights or labels, so the settings beside the model are read,
+    if there are any.
 
     Raises:
-        InputError: It was trained with other `--entity_markers` or `--negative_label`.
+        InputError: The training had other `--entity_markers` or `--negative_label`.
     """
     for place in (settings.stages.output_dir, settings.model.init_checkpoint):
         # An output directory without labels holds no model, but may hold settings.
@@ -121,7 +121,7 @@ def read_data(
 
 
 def _format(settings: RelationConfig) -> RelationFormat:
-    """Returns the form of the files; one directory holds one form."""
+    """Returns the format of the files; a directory holds only one."""
     data_dir = settings.stages.data_dir
     if not data_dir.is_dir():
         raise InputError(f"--data_dir={data_dir}: no such directory")
@@ -141,10 +141,10 @@ def _require(data_dir: Path, split: str) -> Path:
 
 
 def find_set(settings: RelationConfig) -> RelationSet:
-    """Returns the labels of a run: the named set's, the flag's, or those of the data.
+    """Returns the labels of a run: of the named set, the flag, the model or the data.
 
     Raises:
-        InputError: They cannot be found, or are not those of the model given.
+        InputError: The labels cannot be found, or differ from those of the given model.
     """
     stages, checkpoint = settings.stages, settings.model.init_checkpoint
     trained = (
@@ -171,7 +171,7 @@ def find_set(settings: RelationConfig) -> RelationSet:
 
 
 def _labels_of_data(settings: RelationConfig) -> list[str]:
-    """Returns the labels of the training file, sorted: the ids of a new model."""
+    """Returns the labels of the training file, sorted; their order gives the ids."""
     if not settings.stages.do_train:
         raise InputError(
             "the model's labels are unknown: there is no labels.json beside the "

@@ -105,5 +105,5 @@ def _number(path: Path, line: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError.at(path, line, f"{text[:40]!r} is no finite number")
+        raise InputError.at(path, line, f"{text[:40]!r} is not a finite number")
     return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the commands around relation extraction: re-eval, re-data, re-predict."""
+"""Settings of the relation commands: re, re-eval, re-data and re-predict."""
 
 import dataclasses
 import re
@@ -27,12 +27,12 @@ RelationSetName = Literal[
 RelationFormat = Literal["auto", "biobert", "blue", "scibert"]
 DocumentFormat = Literal["auto", "pubtator", "bioc_xml", "bioc_json", "brat", "jsonl"]
 Placeholders = Literal["type", "order", "marks"]
-# Those of a TSV: with marks the entities are found in SciBERT's JSON lines only.
+# A TSV has no marks: marked entities are found only in SciBERT's JSON lines.
 TsvPlaceholders = Literal["type", "order"]
 
 _PLACEHOLDERS = (
-    "What a sentence shows of a pair: type (@CHEMICAL$, @GENE$) or order (the first of "
-    "the two is @CHEMICAL$, as in BLUE's ChemProt)"
+    "What stands for the two entities of a sentence: type (@CHEMICAL$, @GENE$) or "
+    "order (the first of the two is @CHEMICAL$, as in BLUE's ChemProt)"
 )
 _DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
 
@@ -64,8 +64,8 @@ class Folds(FlagValue):
             last = last or first
             if int(last) < int(first):
                 raise InputError(
-                    f"--folds={text}: {part.strip()!r} is no fold and no range of "
-                    "folds; write them as 1-10 or 1,3,5-7"
+                    f"--folds={text}: {part.strip()!r} is neither a fold nor a range "
+                    "of folds; write them as 1-10 or 1,3,5-7"
                 )
             numbers += range(int(first), int(last) + 1)
         return cls(text, tuple(dict.fromkeys(numbers)))
@@ -82,10 +82,10 @@ class RelationNames(CommaList):
 
         Args:
             labels: The labels of the model.
-            canonical: Returns the label that is spelt so, or None.
+            canonical: Maps a spelling to the label it stands for, or None.
 
         Raises:
-            InputError: A part is no such pair, or names no label.
+            InputError: A part is not `LABEL=NAME`, or its label is unknown.
         """
         names = {label: label for label in labels}
         for part in self.named:
@@ -102,7 +102,7 @@ class RelationNames(CommaList):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RelationConfig(ScriptConfig):
-    """Everything `run_re.py` can be told."""
+    """The settings of `run_re.py`."""
 
     stages: DirectoryStageConfig
     task_name: RelationSetName = required(
@@ -115,7 +115,7 @@ class RelationConfig(ScriptConfig):
     )
     negative_label: str = setting(
         "",
-        "custom: the label that means no relation and counts in no score; default: 0, "
+        "custom: the label that means no relation and is not scored; default: 0, "
         "false, none or negative, if it is a label.",
     )
     data_format: RelationFormat = setting(
@@ -125,14 +125,14 @@ class RelationConfig(ScriptConfig):
     )
     folds: Folds = setting(
         Folds(),
-        "Folds to run, as 1-10 or 1,3: folders of --data_dir; default: all it has.",
+        "Folds to run, such as 1-10 or 1,3: folders of --data_dir; default: all.",
     )
     entity_markers: bool = setting(
-        False, "Set the two entities between [unusedN] pieces."
+        False, "Put [unusedN] pieces before and after each of the two entities."
     )
     class_weights: ClassWeights = setting(
         ClassWeights(),
-        "Weights of the loss: balanced, or as in 0:1,1:2.5; default: all 1.",
+        "Loss weights of the labels: balanced, or as in 0:1,1:2.5; default: all 1.",
     )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
@@ -149,21 +149,23 @@ class RelationConfig(ScriptConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReEvalConfig:
-    """Everything `biobert re-eval` can be told (biocodes/re_eval.py)."""
+    """The settings of `biobert re-eval` (biocodes/re_eval.py)."""
 
-    output_path: Path = required("test_results.tsv: a row of probabilities a sentence.")
+    output_path: Path = required(
+        "test_results.tsv: one row of probabilities per sentence."
+    )
     answer_path: Path = required("The test file, with labels.")
     task: Literal["binary", "chemprot"] = setting(
         "binary", "binary (labels 0 and 1) or chemprot."
     )
     data_format: RelationFormat = setting(
-        "auto", "Form of the test file: biobert, blue, scibert or auto."
+        "auto", "Format of the test file: biobert, blue, scibert or auto."
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ChemProtConfig:
-    """Everything `biobert re-data chemprot` can be told."""
+    """The settings of `biobert re-data chemprot`."""
 
     input: Path = required("Directory of the official release, or of one part of it.")
     output: Path = required("Directory for train.tsv, dev.tsv and test.tsv.")
@@ -172,12 +174,12 @@ class ChemProtConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairsConfig:
-    """Everything `biobert re-data pairs` can be told."""
+    """The settings of `biobert re-data pairs`."""
 
     input: Path = required("Documents with entities and relations.")
-    output: Path = required("The TSV to write, in the form of BLUE.")
+    output: Path = required("The TSV to write, in BLUE's format.")
     pair: EntityPairs = required(
-        "Entity types to pair: Chemical-Gene, more after commas."
+        "Entity types to pair, such as Chemical-Gene; several after commas."
     )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
     negative_label: str = setting("false", "Label of pairs without a relation.")
@@ -190,24 +192,26 @@ class PairsConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RePredictConfig:
-    """Everything `biobert re-predict` can be told."""
+    """The settings of `biobert re-predict`."""
 
-    model: Path = required("Directory that run_re.py has trained.")
+    model: Path = required("Directory of a model trained by run_re.py.")
     input: Path = required("Documents with entities.")
-    output: Path = required("Where the documents go, with relations, in their format.")
+    output: Path = required(
+        "Where to write the documents and their relations, in the input's format."
+    )
     pair: EntityPairs = required(
-        "Entity types to pair: Chemical-Gene, more after commas."
+        "Entity types to pair, such as Chemical-Gene; several after commas."
     )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
     placeholders: Placeholders = setting(
         "type",
-        f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as SciBERT).",
+        f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as in SciBERT).",
     )
     min_probability: float = setting(
-        0.0, "Leave out relations less probable than this, [0, 1]."
+        0.0, "Drop relations less probable than this, in [0, 1]."
     )
     relation_names: RelationNames = setting(
-        RelationNames(), "What to call labels in the output, as in 1=Association."
+        RelationNames(), "Names for labels in the output, such as 1=Association."
     )
     candidates: Path | None = setting(
         None, "Also write every pair with all its probabilities here, as JSON lines."
@@ -216,7 +220,7 @@ class RePredictConfig:
     device: DeviceConfig
 
     def __post_init__(self) -> None:
-        """Rejects a probability that is none, and two uses of one file."""
+        """Rejects an impossible probability, and one file for two purposes."""
         at_least(self, predict_batch_size=1, min_probability=0)
         if self.min_probability > 1:
             raise InputError(
@@ -229,10 +233,10 @@ class RePredictConfig:
 
 
 def _require_different(config: object, name: str, other: str) -> None:
-    """Rejects one file for two fields of `config`.
+    """Rejects two fields of `config` that name the same file.
 
     Raises:
-        InputError: It is one; names the flag of `name`.
+        InputError: They do; the message names the flag of `name`.
     """
     path = getattr(config, name)
     if path.resolve() == getattr(config, other).resolve():

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From files to the number: the stages that all fine-tuned tasks share.
+"""The stages that all fine-tuned tasks share, from examples to scores.
 
     examples -> records -> training -> predictions -> scores -> files
 
-Everything is read and checked before anything is computed, and `results.json`, the
-last file to be written, says that the run is whole.
+Everything is read and checked before anything is computed. `results.json` is written
+last, so its presence means that the run is complete.
 """
 
 import abc
@@ -19,8 +19,8 @@ import numpy as np
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import ScriptConfig
 from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
@@ -35,7 +35,7 @@ _TRAIN: Final = "train"
 
 
 class Score(Protocol):
-    """What a task's `score` returns."""
+    """The scores that a task's `score` returns."""
 
     def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
@@ -58,14 +58,14 @@ TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 
 class Rows(Sized, Iterable[RecordT_co], Protocol[RecordT_co]):
-    """The records of a stage, which are read several times, and counted.
+    """The records of a stage, which can be counted and read several times.
 
-    A list, or something that makes the records anew whenever they are read.
+    A list, or an object that makes the records anew whenever they are read.
     """
 
 
 class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
-    """A task that is fine-tuned on examples: what `Task` is and more."""
+    """A `Task` that is fine-tuned on examples."""
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns what can be predicted; the position is the id."""
+        """Returns the labels; the position of a label is its id."""
 
     @property
     def new_head(self) -> Collection[str]:
@@ -83,10 +83,10 @@ class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
         """Returns the records of all examples."""
 
     def counts(self, records: Iterable[RecordT]) -> dict[str, int]:
-        """Returns what is worth knowing of records, beside their number."""
+        """Returns counts to report about records, beside their number."""
 
     def shuffle_buffer(self, num_records: int) -> int:
-        """Returns among how many records the next of a training is drawn."""
+        """Returns the number of records among which the next one is drawn."""
 
 
 class TextTask(
@@ -133,13 +133,13 @@ class TextTask(
     ) -> dict[str, str | None]:
         """Returns the text of every file a prediction writes, by file name.
 
-        None stands for a file that must not stay from an earlier prediction.
+        None means that the file of an earlier prediction must be deleted.
         """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data(Generic[ExampleT]):
-    """The examples of a set; None where a stage is not run."""
+    """The examples of a set; None for a stage that is not run."""
 
     train: Sequence[ExampleT] | None
     devel: Sequence[ExampleT] | None
@@ -152,10 +152,10 @@ class Data(Generic[ExampleT]):
 
 @dataclasses.dataclass(frozen=True)
 class Finished(Generic[TaskT_co]):
-    """What every run returns: its model, ready for more.
+    """The result of a run: its model, ready for more predictions.
 
     Attributes:
-        task: What was learned.
+        task: The task that was learned.
         estimator: The model, with its weights.
         directory: The output directory.
     """
@@ -167,34 +167,34 @@ class Finished(Generic[TaskT_co]):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run(abc.ABC, Generic[ExampleT, RecordT]):
-    """One fine-tuning, wired together; a subclass says how it predicts.
+    """One fine-tuning run; a subclass says how it predicts.
 
     Attributes:
-        task: What is learned.
-        examples: On what, by stage; the one called `train` is trained on, all others
-            are predicted, in order.
-        parts: Sizes, vocabulary, weights to start from.
-        settings: Of the script.
+        task: The task to learn.
+        examples: The examples of each stage, in order. The stage `train` is trained
+            on; all others are predicted.
+        parts: The sizes, the vocabulary and the weights to start from.
+        settings: The settings of the script.
         row_norm: See `Trainer`.
     """
 
     task: FinetuningTask[ExampleT, RecordT]
     examples: Mapping[str, Sequence[ExampleT]]
     parts: released.Released
-    settings: config.ScriptConfig
+    settings: ScriptConfig
     row_norm: RowNorm
 
     def execute(self) -> Estimator:
         """Runs the stages that have examples; returns the estimator for more.
 
         Raises:
-            InputError: An example makes no record; the output directory cannot be
-                written, belongs to a run with other settings, or holds no weights
-                where some are needed.
+            InputError: An example cannot become a record; or the output directory
+                cannot be written, belongs to a run with other settings, or lacks
+                weights to predict with.
             TrainingDivergedError: The loss became NaN or infinite.
         """
         start = time.monotonic()
-        # Of all stages before the first: what makes no record is known at once.
+        # All stages come first, so that a bad example is reported at once.
         rows = {
             stage: self._featurize(stage, examples)
             for stage, examples in self.examples.items()
@@ -256,7 +256,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         rows: Rows[RecordT],
         step: int,
     ) -> tuple[int, dict[str, Any]]:
-        """Trains what is left to train; returns the step reached, and the schedule."""
+        """Trains up to the last step; returns the step reached, and the schedule."""
         path = self._write_records(estimator, _TRAIN, _TRAIN, rows)
         schedule = Schedule.of(
             self._num_scheduled(examples, rows),
@@ -271,7 +271,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             run_directory.already_trained(estimator, step)
         else:
             step = self._train_on(estimator, path, len(rows), schedule)
-        # Also where nothing was trained: the last run may have died before this.
+        # Even if nothing was trained now: an earlier run may have died before this.
         if estimator.is_chief and not released.is_saved(
             self.settings.stages.output_dir, step
         ):
@@ -285,7 +285,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         return step, numbers
 
     def _num_scheduled(self, examples: Sequence[ExampleT], rows: Rows[RecordT]) -> int:
-        """Returns how many rows an epoch of the schedule has."""
+        """Returns the number of rows in an epoch of the schedule."""
         return len(rows)
 
     def _train_on(
@@ -321,7 +321,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Returns what is known of all stages together, in the form of one."""
+        """Returns the results of all stages together, by the name of their stage."""
         return {}
 
     def _featurize(self, stage: str, examples: Sequence[ExampleT]) -> Rows[RecordT]:
@@ -335,10 +335,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     def _write_records(
         self, estimator: Estimator, stage: str, name: str, rows: Rows[RecordT]
     ) -> Path:
-        """Writes `<name>.tf_record`; every worker reads its own copy.
-
-        Reports what is worth knowing of the records.
-        """
+        """Writes `<name>.tf_record`, one copy per worker; logs the task's counts."""
         directory = strategies.own_dir(
             estimator.strategy, self.settings.stages.output_dir
         )
@@ -393,17 +390,17 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
 
 
 def missing_file(path: Path) -> InputError:
-    """Returns the error for a file that is not there: it names those that are."""
+    """Returns the error for a missing file; the message lists the files that exist."""
     held = sorted(other.name for other in path.parent.glob(f"*{path.suffix}"))
     held_text = ", ".join(held) or f"no {path.suffix} file"
     return InputError.at(path, None, f"no such file; {path.parent} holds {held_text}")
 
 
 def check_labels(output_dir: Path, labels: Sequence[str]) -> None:
-    """Refuses to train labels in a directory whose model has others.
+    """Refuses to train in a directory whose model has other labels.
 
     Raises:
-        InputError: It has.
+        InputError: The directory holds a model with other labels.
     """
     if released.load_labels([output_dir]) not in (None, tuple(labels)):
         raise InputError(

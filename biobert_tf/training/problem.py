@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door of a problem: what commands, exports and Python ask of it.
+"""The interface of a problem, for commands, exports and Python.
 
-Every problem folder has one object of a subclass, in its `problem.py`, and
-`biobert_tf.problems` lists them. docs/extending.md adds one step by step.
+Every problem folder defines a subclass and one instance of it in its `problem.py`;
+`biobert_tf.problems` lists the instances. docs/extending.md adds one step by step.
 """
 
 import abc
@@ -27,10 +27,10 @@ class Problem(abc.ABC, Generic[SettingsT]):
     """A problem that trained models solve.
 
     Attributes:
-        kinds: The kinds of models it makes, as exports and `--kind` name them.
+        kinds: The kinds of this problem's models, as exports and `--kind` name them.
         settings: The class of the settings that are recorded beside a model.
-        max_seq_length: WordPieces of a row where no settings say; None: as many as
-            the model has positions.
+        max_seq_length: The number of WordPieces in a row if no settings are recorded;
+            None: as many as the model has positions.
         unknown: Values of required settings, by name, for models without recorded
             settings.
     """
@@ -53,7 +53,7 @@ class Problem(abc.ABC, Generic[SettingsT]):
 
     @abc.abstractmethod
     def serve(self, loaded: "Loaded[SettingsT]") -> "Served":
-        """Returns a model as an export shows it: strings in, answers out.
+        """Returns a model as an export holds it: strings in, answers out.
 
         Raises:
             InputError: The weights do not fit.
@@ -67,7 +67,7 @@ class TrainedProblem(Problem[SettingsT]):
         command: The name of the command; `biobert <command>` and `run_<command>.py`.
         summary: What the command does, in one line of `biobert --help`.
         defaults: Defaults of the command that differ from those of `settings`.
-        sign: A setting that no other problem has; it tells this problem's runs.
+        sign: A setting that no other problem has; it identifies this problem's runs.
         script: The name of the script, for messages.
         method: The method of `biobert_tf.load(path)` that uses its models.
         classifier: What a classifier of this problem labels, for conversions: words
@@ -87,8 +87,8 @@ class TrainedProblem(Problem[SettingsT]):
         """Runs the stages that the settings ask for.
 
         Returns:
-            The trained task, its estimator and its directory; None where no model was
-            needed, or where processes of their own have run.
+            The trained task, its estimator and its directory; None if no model was
+            needed, or if other processes did the runs.
 
         Raises:
             InputError: Something given cannot be used.
@@ -96,16 +96,16 @@ class TrainedProblem(Problem[SettingsT]):
         """
 
     def start(self, settings: SettingsT, command: Command) -> "Finished[Any] | None":
-        """Does what a command line asks for: `run`, or more than one run.
+        """Does what a command line asks for: one call of `run`, or several runs.
 
         Args:
             settings: The settings of the command line.
-            command: The command itself, to be called in processes of their own.
+            command: The command itself, for runs in other processes.
         """
         return self.run(settings)
 
     def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
-        """Returns a model that a run of this problem has trained, with its settings.
+        """Returns a model trained by a run of this problem, with its settings.
 
         Args:
             path: The output directory of the run, or an export of it.

@@ -10,9 +10,14 @@ from typing import Any, Generic, TypeVar
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import Checkpoint, Place, native, released
 from biobert_tf.common import files
-from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, ModelConfig, RunConfig, TextConfig
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    ModelConfig,
+    RunConfig,
+    TextConfig,
+    from_dict,
+)
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.tokenization import FullTokenizer
@@ -28,13 +33,13 @@ ModelT = TypeVar("ModelT", bound=heads.Model)
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What lies at a path: a checkpoint, and what a run has recorded beside it.
+    """A checkpoint at a path, and the records of a run beside it.
 
     Attributes:
         place: The checkpoint.
-        recorded: The settings of the run, flag name to value; none where no run of
-            ours has written the checkpoint.
-        labels: What the model predicts, in the order of the ids; none of an encoder.
+        recorded: The settings of the run, flag name to value; empty if none of our runs
+            wrote the checkpoint.
+        labels: The labels of the model, in the order of the ids; empty for an encoder.
     """
 
     place: Place
@@ -55,7 +60,7 @@ class Found:
         """Says whether the weights score labels, of words or of texts.
 
         Raises:
-            InputError: They do, and the labels are unknown.
+            InputError: They do, but the labels are unknown.
         """
         if "output_weights" not in self.checkpoint.weights:
             return False
@@ -70,7 +75,7 @@ class Found:
 
     @functools.cached_property
     def results(self) -> Mapping[str, Any]:
-        """Returns what the run wrote to results.json; nothing if there is none.
+        """Returns the contents of results.json; empty if there is no such file.
 
         Raises:
             InputError: The file is not JSON.
@@ -87,7 +92,7 @@ class Loaded(Generic[SettingsT]):
         found: The checkpoint and what lies beside it.
         encoder_config: The sizes of the encoder.
         tokenizer: Text to WordPieces, with the model's vocabulary.
-        text: The case, and the most WordPieces of a row.
+        text: The case, and the maximum number of WordPieces in a row.
         settings: The settings of the training, or of a run that predicts with it.
         device: Where to compute, and in which precision.
     """
@@ -101,7 +106,7 @@ class Loaded(Generic[SettingsT]):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Returns what the model predicts, in the order of the ids."""
+        """Returns the labels of the model, in the order of the ids."""
         return self.found.labels
 
     def build(
@@ -145,7 +150,7 @@ class Loaded(Generic[SettingsT]):
 
 
 def find(path: Path) -> Found:
-    """Returns the checkpoint at a path with what a run has recorded beside it.
+    """Returns the checkpoint at a path with the records of a run beside it.
 
     Args:
         path: As for `checkpoints.locate`.
@@ -186,10 +191,10 @@ def load(
     source = found.place.beside(run_directory.SETTINGS_FILE) or path
     folder = str(found.place.folder)
     places = {"output_dir": folder, "data_dir": folder}
-    settings = config.from_dict(
+    settings = from_dict(
         problem.settings, found.recorded, source, **{**places, **problem.unknown}
     )
-    known = config.from_dict(TextConfig, found.recorded, source)
+    known = from_dict(TextConfig, found.recorded, source)
     model = ModelConfig(init_checkpoint=path)
     if do_lower_case is None:
         do_lower_case = known.do_lower_case

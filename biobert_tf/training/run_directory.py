@@ -4,7 +4,7 @@
 settings.json      all settings; a run is not resumed with others
 weights.json       which variables came from `--init_checkpoint`
 eval_results.txt   scores, as the original writes them
-results.json       everything; written last, it says that the run is whole
+results.json       everything; written last, so its presence means a complete run
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class RunDirectory:
         settings: All settings.
         is_training: Whether the run trains.
         also_free: The names of settings that may change on a resume, beside those
-            that say so themselves.
+            defined with `free=True`.
     """
 
     path: Path
@@ -62,11 +62,11 @@ class RunDirectory:
         init_checkpoint: Path | None,
         new_head: Collection[str],
     ) -> int:
-        """Gives the model its first weights, and the directory to this run.
+        """Gives the model its first weights, and claims the directory for this run.
 
         Args:
-            estimator: Of the run.
-            init_checkpoint: Where weights come from if the directory has none.
+            estimator: The estimator of the run.
+            init_checkpoint: The source of the weights if the directory has none.
             new_head: Variables that a training may start at random.
 
         Returns:
@@ -90,7 +90,7 @@ class RunDirectory:
         try:
             step = estimator.restore()
         except ValueError as error:
-            # What TensorFlow says of a variable of another shape.
+            # TensorFlow raises this for a variable of another shape.
             raise InputError.at(
                 estimator.model_dir,
                 None,
@@ -98,7 +98,7 @@ class RunDirectory:
                 "another --output_dir or delete this one",
             ) from None
         if step is not None:
-            _LOG.info("going on from step %d in %s", step, estimator.model_dir)
+            _LOG.info("resuming from step %d in %s", step, estimator.model_dir)
             return step
         if init_checkpoint is None:
             if not self.is_training:
@@ -119,10 +119,10 @@ class RunDirectory:
         return 0
 
     def _record_settings(self, is_resumed: bool) -> None:
-        """Refuses to mix two trainings in one directory; keeps this one's settings.
+        """Refuses to mix two trainings in one directory; records the settings.
 
-        From here on the directory belongs to this run: the results of an earlier one
-        go, so that they cannot be taken for those of a run that fails.
+        From here on the directory belongs to this run. The results of an earlier run
+        are deleted, so that they are not taken for this one's if it fails.
         """
         path = self.path / SETTINGS_FILE
         if self.is_training and is_resumed:
@@ -140,14 +140,14 @@ class RunDirectory:
         results: Mapping[str, object],
         seconds: Mapping[str, float],
     ) -> None:
-        """Writes the scores, also to the screen, and everything; ends the run.
+        """Writes and prints the scores, and writes `results.json`, which ends the run.
 
         Args:
-            task: Name of the task.
-            step: Of the weights.
-            lines: `key = value`, sorted; none where nothing was scored.
-            results: What else is known, ready for JSON.
-            seconds: What took how long.
+            task: The name of the task.
+            step: The training step of the weights.
+            lines: The scores as sorted `key = value` lines; empty without scores.
+            results: Everything else to record, ready for JSON.
+            seconds: The seconds that each stage took.
         """
         if lines:
             files.write_text(self.path / _EVALUATION_FILE, "\n".join(lines) + "\n")
@@ -170,16 +170,16 @@ class RunDirectory:
 def require_same_settings(
     path: Path, settings: RunSettings, also_free: Collection[str] = ()
 ) -> None:
-    """Refuses to go on with a training that began with other settings.
+    """Refuses to resume a training that began with other settings.
 
     Args:
         path: The directory of the run.
         settings: All settings to resume it with.
-        also_free: The names of settings that may differ, beside those that say so
-            themselves.
+        also_free: The names of settings that may differ, beside those defined with
+            `free=True`.
 
     Raises:
-        InputError: Some differ; it names them.
+        InputError: Some settings differ; the message names them.
     """
     path = path / SETTINGS_FILE
     if not path.exists():
@@ -207,7 +207,7 @@ def value_lines(values: Mapping[str, float], step: int) -> list[str]:
 
 
 def already_trained(estimator: Estimator, step: int) -> None:
-    """Says that a directory's training is over."""
+    """Warns that the training in this directory is complete."""
     _LOG.warning(
         "%s is already trained to its last step, %d: not training again; delete it or "
         "choose another --output_dir to start anew",

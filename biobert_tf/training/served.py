@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every problem gives to be exported: a model, and how it takes text."""
+"""The interface between a problem and its export: a model, and how it takes text."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,13 @@ Outputs = Mapping[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Served:
-    """A trained model as a server shows it.
+    """A trained model, ready to be exported.
 
     Attributes:
         kind: The kind of the model, as `--kind` names it.
         title: What the model does, as the heading of its card.
         model: The model with its weights.
-        labels: What it predicts, in the order of the ids; none for an encoder.
+        labels: The labels of the model, in the order of the ids; empty for an encoder.
         text_inputs: Names of the strings that `answer` takes, each a vector.
         answer: Maps strings to tensors whose first axis is that of the strings.
         score: Maps the model's inputs, int32 `[batch, length]`, to tensors.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Estimator asks of a task, and nothing more."""
+"""The interface of a task, as the Estimator uses it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -16,12 +16,12 @@ Outputs = Mapping[str, tf.Tensor]
 
 
 class Task(Protocol):
-    """A vertical slice, as seen from the training loop.
+    """A task: its records, model, losses and predictions.
 
-    A loss is written as a sum over examples divided by a total over the global
-    batch. The two are asked for apart, because the total must be known over all
-    replicas and accumulated parts before any of them is differentiated: only then
-    do two workers, or four small passes, give what one big batch gives.
+    A loss is a sum over examples divided by a total over the global batch. `losses` and
+    `loss_totals` are two methods because the total over all replicas and accumulated
+    parts must be known before any part is differentiated. Only then do two workers, or
+    four small passes, give the same as one big batch.
     """
 
     @property
@@ -36,7 +36,7 @@ class Task(Protocol):
         """Returns the entries of `losses`; the first is `loss`, which is minimised."""
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the totals the loss divides by, float scalars, summed over rows."""
+        """Returns the divisors of the losses, float scalars, summed over rows."""
 
     def losses(
         self, batch: Batch, outputs: Outputs, totals: Batch
@@ -48,7 +48,7 @@ class Task(Protocol):
 
         Args:
             batch: A part of the global batch.
-            outputs: What the model says of it.
+            outputs: The outputs of the model for `batch`.
             totals: `loss_totals` summed over the whole global batch.
         """
 
@@ -62,5 +62,6 @@ class Task(Protocol):
 
         Args:
             predictions: `[examples, ...]` per name, in file order.
-            batch_size: Of the evaluation; some of the original's losses depend on it.
+            batch_size: The batch size of the evaluation; some of the original's losses
+                depend on it.
         """

@@ -15,26 +15,26 @@ Place = Literal["unused", "append"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SampleConfig:
-    """The text that is looked at."""
+    """The text to count words in."""
 
     input: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
     )
     # Two million sentences are some 50 million words and half a gigabyte.
     max_sentences: int = setting(
-        2_000_000, "Most sentences looked at: of a larger corpus a random sample."
+        2_000_000, "Most sentences to read; a larger corpus is sampled at random."
     )
-    seed: int = setting(12345, "Seeds that sample.")
+    seed: int = setting(12345, "Seed of that sample.")
     strict: bool = setting(False, "Stop at the first damaged record.")
-    other_abstracts: bool = setting(False, "Also take OtherAbstract of PubMed.")
+    other_abstracts: bool = setting(False, "Also read PubMed's OtherAbstract.")
 
     def __post_init__(self) -> None:
-        """Rejects a sample of nothing."""
+        """Rejects an empty sample."""
         at_least(self, max_sentences=1, seed=0)
 
     @property
     def corpus(self) -> CorpusConfig:
-        """How the files are read: where documents end is of no consequence here."""
+        """How to read the files; where documents end does not matter here."""
         return CorpusConfig(
             strict=self.strict,
             other_abstracts=self.other_abstracts,
@@ -44,7 +44,7 @@ class SampleConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LearnConfig:
-    """Everything `biobert vocab learn` can be told."""
+    """The settings of `biobert vocab learn`."""
 
     output: Path = required("The vocabulary to write: vocab.txt.")
     vocab_size: int = setting(28996, "Entries, special ones included.")
@@ -53,13 +53,13 @@ class LearnConfig:
     )
     character_coverage: float = setting(
         0.999999,
-        "Share of the characters of the text, rarest left out, with pieces of their "
-        "own; words with others are [UNK].",
+        "Share of the text's characters that get pieces of their own, most frequent "
+        "first; words with other characters become [UNK].",
     )
     sample: SampleConfig
 
     def __post_init__(self) -> None:
-        """Rejects a size or a share that means nothing."""
+        """Rejects a size below 1 and a share outside (0, 1]."""
         at_least(self, vocab_size=1)
         if not 0 < self.character_coverage <= 1:
             raise InputError(
@@ -69,23 +69,23 @@ class LearnConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """Everything `biobert vocab report` can be told."""
+    """The settings of `biobert vocab report`."""
 
     vocab_file: CommaList = required(
         "Vocabularies, comma-separated; several are compared side by side."
     )
-    top: int = setting(20, "Words listed of each kind.")
+    top: int = setting(20, "Number of words to list of each kind.")
     output: Path | None = setting(None, "Also write the report here, as JSON.")
     suggest: int = setting(
-        0, "Words to suggest for `vocab extend` of the first vocabulary."
+        0, "Number of words to suggest for extending the first vocabulary."
     )
     suggestions_file: Path | None = setting(
-        None, "Where to write them, one per line; --add of `vocab extend` reads it."
+        None, "File for the suggestions, one per line; `vocab extend --add` reads it."
     )
     sample: SampleConfig
 
     def __post_init__(self) -> None:
-        """Rejects counts below zero and suggestions that have nowhere to go."""
+        """Rejects counts below zero, and --suggest without a file or the reverse."""
         at_least(self, top=0, suggest=0)
         if bool(self.suggest) != (self.suggestions_file is not None):
             raise InputError("--suggest and --suggestions_file go together; give both")
@@ -93,7 +93,7 @@ class ReportConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExtendConfig:
-    """Everything `biobert vocab extend` can be told."""
+    """The settings of `biobert vocab extend`."""
 
     add: CommaList = required(
         "New pieces: a file with one per line, or the pieces, comma-separated."
@@ -101,7 +101,7 @@ class ExtendConfig:
     output_dir: Path = required("New or empty directory of the extended model.")
     place: Place = setting(
         "unused",
-        "unused: in the [unusedN] entries, all sizes stay; append: after the last.",
+        "unused: replace [unusedN] entries, sizes stay; append: after the last entry.",
     )
     init_checkpoint: Path | None = setting(
         None,
@@ -116,6 +116,6 @@ class ExtendConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects a command that says nothing to extend."""
+        """Rejects a command without anything to extend."""
         if self.vocab_file is None and self.init_checkpoint is None:
             raise InputError("--vocab_file or --init_checkpoint must be given")

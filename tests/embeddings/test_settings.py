@@ -81,7 +81,10 @@ def test_what_json_lines_do_not_hold(given, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"words": True, "pooling": "cls"}, "--words has vectors of words, --pooling="),
+        (
+            {"words": True, "pooling": "cls"},
+            "--words writes a vector per word, --pooling=",
+        ),
         ({"word_pooling": "first"}, "--word_pooling=first needs --words"),
         ({"layers": "-1,0,-1"}, "--layers=-1,0,-1: a layer is named twice"),
         ({"output_file": "-", "format": "npz"}, "--format=npz: only JSON lines go to"),

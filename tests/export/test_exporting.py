@@ -232,7 +232,7 @@ def test_records_of_a_training_are_scored(exported):
 def test_an_export_replaces_an_export_and_nothing_else(model, exported, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     config = ExportConfig(model=model, output=tmp_path)
-    with pytest.raises(InputError, match="is no export"):
+    with pytest.raises(InputError, match="is not an export"):
         exporting.export(config)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     stale = exported / "stale"

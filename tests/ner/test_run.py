@@ -425,6 +425,6 @@ def test_demo(tmp_path, capsys, monkeypatch):
 
 def test_demo_deletes_nothing_that_is_not_its_own(tmp_path):
     (tmp_path / "thesis.txt").write_text("three years")
-    with pytest.raises(InputError, match="exists and is no demo"):
+    with pytest.raises(InputError, match="exists and is not a demo"):
         cli.main(["biobert", "demo", f"--output_dir={tmp_path}"])
     assert (tmp_path / "thesis.txt").read_text() == "three years"

@@ -71,7 +71,7 @@ def run(toy, capsys):
         ({"question_type": "summary"}, "flag --question_type=summary: value should be"),
         (
             {"question_type": "squad", "golden_file": "absent.json"},
-            "--golden_file is of BioASQ; SQuAD's answers are read from --predict_file",
+            "--golden_file is for BioASQ; SQuAD's answers are read from --predict_file",
         ),
         ({"golden_file": "absent.json"}, "absent.json: no file matches"),
         ({"train_file": "absent.json"}, "absent.json: no file matches"),

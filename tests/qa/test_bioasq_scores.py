@@ -318,13 +318,13 @@ GOOD = questions("factoid", {"q": [["a"]]})
         (
             GOOD,
             questions("", {"q": [["a", None]]}),
-            "q: None in exact_answer is no text",
+            "q: None in exact_answer is not a text",
         ),
-        (GOOD, questions("", {"q": [[True]]}), "q: True in exact_answer is no text"),
+        (GOOD, questions("", {"q": [[True]]}), "q: True in exact_answer is not a text"),
         (
             GOOD,
             questions("", {"q": [[["a"]]]}),
-            r"q: \['a'\] in exact_answer is no text",
+            r"q: \['a'\] in exact_answer is not a text",
         ),
     ],
 )

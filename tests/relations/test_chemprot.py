@@ -167,7 +167,7 @@ def test_placeholders_in_order(tmp_path):
         ("entities", "7\tT9\tGENE-Y\t0\t999\tX", r"entities.tsv:9: .* is not inside"),
         ("gold_standard", "7\tCPR:3\tArg1:T1", "standard.tsv:4: 3 columns; want PMID"),
         ("gold_standard", "9\tCPR:3\tArg1:T1\tArg2:T4", "4: document '9' has no"),
-        ("gold_standard", "7\tNOT\tArg1:T1\tArg2:T4", "4: 'NOT' is no group"),
+        ("gold_standard", "7\tNOT\tArg1:T1\tArg2:T4", "4: 'NOT' is not a group"),
         ("gold_standard", "7\tCPR:3\tArg1:T1\tArg2:T9", "has no entity 'T9'"),
         ("gold_standard", "7\tCPR:3\tArg2:T1\tArg1:T4", "has no entity 'Arg2:T1'"),
     ],

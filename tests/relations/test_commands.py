@@ -105,7 +105,7 @@ def test_re_eval_reads_the_form_it_is_told(biobert, refusal, tmp_path):
     ("rows", "flags", "message"),
     [
         (["0.1\t0.9", "0.1"], {}, "test_results.tsv:2: 1 columns instead of 2"),
-        (["0.1\tx"], {}, "test_results.tsv:1: 'x' is no finite number"),
+        (["0.1\tx"], {}, "test_results.tsv:1: 'x' is not a finite number"),
         (["0.1\t0.9"] * 3, {}, "3 rows of probabilities for the 2 sentences of"),
         (["0\t1"] * 2, {"task": "chemprot"}, "test_results.tsv:1: 2 columns instead"),
         (["0\t1"] * 2, {"task": "gad"}, "should be one of <binary|chemprot>"),
@@ -231,7 +231,7 @@ def test_re_data_pairs_reads_every_format(biobert, tmp_path, kind):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"pair": "Gene"}, "'Gene' is no pair of entity types; want Chemical-Gene"),
+        ({"pair": "Gene"}, "'Gene' is not a pair of entity types; want Chemical-Gene"),
         ({"input": "gone"}, "gone: no such file"),
         ({"input_format": "pubtator"}, "in.jsonl:1: a document must begin with"),
         ({"input_format": "word"}, "should be one of <auto|pubtator|"),
@@ -354,7 +354,7 @@ def test_re_predict(biobert, given):
     [
         ({"model": "gone"}, "gone: holds no model of run_re.py; give its --output_dir"),
         ({"input": "gone"}, "gone: no such file"),
-        ({"pair": "Gene-Chemical-X"}, "is no pair of entity types; want"),
+        ({"pair": "Gene-Chemical-X"}, "is not a pair of entity types; want"),
         ({"min_probability": "2"}, "--min_probability=2.0: must be at most 1"),
         ({"min_probability": "x"}, "could not convert string to float"),
         ({"relation_names": "x=y"}, "--relation_names: 'x=y' is not LABEL=NAME with"),

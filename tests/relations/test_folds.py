@@ -79,7 +79,7 @@ def test_nonsense_is_named(folds):
         Folds.parse(folds)
     assert str(caught.value).startswith(f"--folds={folds}: '")
     assert str(caught.value).endswith(
-        "is no fold and no range of folds; write them as 1-10 or 1,3,5-7"
+        "is neither a fold nor a range of folds; write them as 1-10 or 1,3,5-7"
     )
 
 
@@ -442,7 +442,7 @@ def test_a_fold_that_fails_ends_it(toy, order, status, caplog, capsys):
     assert toy.ran == ["2"]
     assert "error: " in capsys.readouterr().err
     assert caplog.messages[-1] == (
-        "fold 2 (2 of 3) failed, see above; the same command goes on there"
+        "fold 2 (2 of 3) failed, see above; the same command resumes there"
     )
     # The mean of an earlier run is not to be taken for this one's.
     assert not (toy.output / "results.json").exists()
@@ -459,7 +459,7 @@ def test_a_fold_that_is_killed_ends_it(toy, caplog, monkeypatch):
     assert caught.value.code == 137
     assert caplog.messages[-1] == (
         "fold 1 (1 of 3) was killed by SIGKILL, perhaps because memory ran out; the "
-        "same command goes on there"
+        "same command resumes there"
     )
 
 
@@ -471,7 +471,7 @@ def test_an_interrupt_says_where_it_was(toy, caplog, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         toy.run()
     assert caplog.messages[-1] == (
-        "fold 1 (1 of 3) stopped; the same command goes on there"
+        "fold 1 (1 of 3) stopped; the same command resumes there"
     )
 
 

@@ -284,7 +284,7 @@ def test_a_form_that_nothing_tells(tmp_path, caplog):
     loaded = exported(tmp_path, data_format="auto", data_dir="absent")
     found = loaded(text=["<< aspirin >> causes [[ cancer ]] .", "@GENE$"])
     assert found["num_entities"].tolist() == [0, 1]
-    assert "absent is not there to tell the form of its texts" in caplog.text
+    assert "absent does not exist, so the format of its texts is unknown" in caplog.text
 
 
 def exported(folder, **settings):

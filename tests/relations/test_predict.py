@@ -618,7 +618,7 @@ def test_a_pipe_is_refused(predict, tmp_path, monkeypatch):
         ({"min_probability": 1.1}, "--min_probability=1.1: must be at most 1"),
         ({"min_probability": float("nan")}, "--min_probability=nan: must be at le"),
         ({"predict_batch_size": 0}, "--predict_batch_size=0: must be at least 1"),
-        ({"pair": "Chemical"}, "'Chemical' is no pair of entity types"),
+        ({"pair": "Chemical"}, "'Chemical' is not a pair of entity types"),
     ],
 )
 def test_settings_that_mean_nothing(predict, tmp_path, given, message):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of making pre-training data."""
+"""Settings of `biobert create-pretraining-data`."""
 
 import dataclasses
 import shlex
@@ -42,7 +42,7 @@ class ShellWords(FlagValue):
         """Cuts a text into words.
 
         Raises:
-            InputError: A quotation has no end.
+            InputError: A quotation mark is not closed.
         """
         try:
             return cls(text, tuple(shlex.split(text)))
@@ -56,10 +56,10 @@ class ShellWords(FlagValue):
 class PairConfig:
     """How documents become masked sentence pairs (create_pretraining_data.py)."""
 
-    max_predictions_per_seq: int = setting(20, "Most masked pieces of a pair.")
+    max_predictions_per_seq: int = setting(20, "Most masked pieces per pair.")
     dupe_factor: int = setting(
         10,
-        "Passes over the corpus, each cut and masked anew; dynamic masking: one.",
+        "Passes over the corpus, each cut and masked anew; one with dynamic masking.",
         free=True,
     )
     masked_lm_prob: float = setting(0.15, "Share of the pieces that are masked.")
@@ -70,11 +70,11 @@ class PairConfig:
         False, "Mask all pieces of a word or none, as google-research/bert can."
     )
     random_seed: int = setting(
-        12345, "Seeds cutting, pairing and static masking.", free=True
+        12345, "Seed of cutting, pairing and static masking.", free=True
     )
     masking: Masking = setting(
         "static",
-        "static (stored), or dynamic (anew in every epoch of a training).",
+        "static (stored in the records), or dynamic (drawn anew in every epoch).",
         free=True,
     )
 
@@ -97,15 +97,17 @@ class ConversionConfig:
 
     exact: bool = setting(
         False,
-        "The records of the original scripts, one by one; whole corpus in memory.",
+        "Write the original scripts' exact records; keeps the whole corpus in memory.",
         free=True,
     )
     num_shards: int = setting(
         0,
-        "TFRecord files to write where --output_file names one; 0: by corpus size.",
+        "Number of TFRecord files if --output_file names one; 0: by corpus size.",
         free=True,
     )
-    num_workers: int = setting(0, "Processes; 0: one per processor.", free=True)
+    num_workers: int = setting(
+        0, "Number of processes; 0: one per processor.", free=True
+    )
     runner: Runner = setting(
         "local",
         "local (processes of this machine), or an Apache Beam runner.",
@@ -126,7 +128,7 @@ class ConversionConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CreatePretrainingDataConfig:
-    """Everything `biobert create-pretraining-data` can be told."""
+    """The settings of `biobert create-pretraining-data`."""
 
     input_file: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
@@ -138,6 +140,6 @@ class CreatePretrainingDataConfig:
     conversion: ConversionConfig
 
     def __post_init__(self) -> None:
-        """Rejects what only a training could fill in."""
+        """Requires a vocabulary: there is no checkpoint to find one beside."""
         if self.text.vocab_file is None:
             raise InputError("--vocab_file must be given; see --help")

@@ -46,7 +46,7 @@ class Unit:
         path: The file.
         block: First byte and end (exclusive) of a text block; None: the whole file.
         num_bytes: Number of bytes to read.
-        current: Which records of an XML file are live; None: all of them.
+        current: The live records of an XML file; None: all of them.
     """
 
     number: int

@@ -14,7 +14,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 TYPES: Final = ("yesno", "factoid", "list")
-# What the official program can be told with -e: the first edition of the challenge
+# The values of -e of the official program: the first edition of the challenge
 # that each variant of its rules is for.
 EDITIONS: Final = (2, 3, 5, 8, 9)
 FLAT: Final = 2  # Up to here the answers to a factoid question are a flat list.
@@ -82,7 +82,7 @@ def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
 
     Args:
         golden: The contents of the file.
-        edition: Whose rules to read by, one of `EDITIONS`.
+        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form, or there is no such edition.
@@ -111,7 +111,7 @@ def read_submission(
 
     Args:
         submission: The contents of the file.
-        edition: Whose rules to read by, one of `EDITIONS`.
+        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form.
@@ -176,5 +176,7 @@ def _names(name: str, values: Sequence[object]) -> Names:
     for value in values:
         # A number is taken for the text it is written as, as by the Java program.
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InputError(f"question {name}: {value!r} in exact_answer is no text")
+            raise InputError(
+                f"question {name}: {value!r} in exact_answer is not a text"
+            )
     return tuple(str(value).lower() for value in values)

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa.bioasq import abstracts
-from biobert_tf.qa.bioasq import reading as bioasq_reading
+from biobert_tf.qa.bioasq import abstracts, reading
 from biobert_tf.qa.bioasq.answer_spans import Answer, Level, Span, Text
 from biobert_tf.qa.bioasq.passages import Losses, Passage, PassageMaker
 from biobert_tf.qa.bioasq.reading import Pool, Question
@@ -43,21 +42,22 @@ class Counts:
     """What became of the questions.
 
     Attributes:
-        question_type: Theirs.
-        num_read: Questions of all types.
-        num_repeated: Questions of the type that have the id of one before.
-        num_kept: Questions that are written.
-        dropped: Ids of those that are not, by reason.
-        num_passages: Passages that are written.
-        num_without_answer: Passages of kept questions that are not, as they hold no
-            answer.
-        num_entries: What is written as a question of SQuAD.
-        num_beyond: Those that are not, as their question has 1000.
+        question_type: The type of question that is taken.
+        num_read: The number of questions read, of all types.
+        num_repeated: The number of questions of the type that repeat an earlier id.
+        num_kept: The number of questions written.
+        dropped: Ids of the questions that are not written, by reason.
+        num_passages: The number of passages written.
+        num_without_answer: The number of passages of kept questions that are not
+            written because they hold no answer.
+        num_entries: The number of SQuAD questions written.
+        num_beyond: The number of SQuAD questions that are not written because their
+            question has 1000 already.
         levels: How answers were found.
-        num_items: Answers to list questions with a passage.
-        num_items_found: Those of them that a passage holds.
-        num_abstracts: Abstracts found in the PubMed files.
-        num_damaged: Records of the PubMed files that could not be read.
+        num_items: The number of answers to list questions that have a passage.
+        num_items_found: The number of these answers that a passage holds.
+        num_abstracts: The number of abstracts found in the PubMed files.
+        num_damaged: The number of records of the PubMed files that could not be read.
         losses: What the strategy could not do.
     """
 
@@ -139,7 +139,7 @@ def convert(config: BioAsqDataConfig) -> Counts:
     paths = config.input.files()
     if config.output.resolve() in [path.resolve() for path in paths]:
         raise InputError(f"--output={config.output} is an input; choose another")
-    pool = bioasq_reading.read_pool(paths, config.question_type)
+    pool = reading.read_pool(paths, config.question_type)
     counts = Counts(
         question_type=config.question_type,
         num_read=pool.num_read,

@@ -49,9 +49,10 @@ class PassageMaker:
     """How to make passages.
 
     Attributes:
-        strategy: Which of the three.
-        abstracts: Those that were found, for appended and abstract.
-        num_sentences: How many appended puts on either side of a snippet.
+        strategy: The strategy: snippet, appended or abstract.
+        abstracts: The abstracts that were found, for appended and abstract.
+        num_sentences: The number of sentences that appended adds on either side of a
+            snippet.
     """
 
     strategy: Strategy

@@ -197,10 +197,10 @@ def evaluate(
         golden: Questions in BioASQ's form: `{"questions": [{"id", "type",
             "exact_answer"}, ...]}`. Questions of the type summary are passed over.
         submission: The answers, in the same form; their type is not looked at.
-        edition: Whose rules to score by, one of `answers.EDITIONS`. 5, which
-            BioBERT is evaluated with, 8 and 9 differ only in what is said above; 3
-            also lets a submitted answer have synonyms, and 2 reads the answers to a
-            factoid question from a flat list.
+        edition: The edition of the challenge whose rules apply, one of
+            `answers.EDITIONS`. BioBERT is evaluated with 5. Editions 5, 8 and 9 differ
+            only as said above; 3 also lets a submitted answer have synonyms, and 2
+            reads the answers to a factoid question from a flat list.
         types: Score only gold questions of these types and pass over the others.
         skip_missing: Whether to leave missing questions out of the averages, as a
             second official program does for every edition; None: from edition 9.

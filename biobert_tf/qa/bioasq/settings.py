@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the commands around question answering: bioasq-data and ask."""
+"""Settings of `biobert bioasq-data`."""
 
 import dataclasses
 from pathlib import Path
@@ -16,19 +16,19 @@ Strategy = Literal["snippet", "appended", "abstract"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BioAsqDataConfig:
-    """Everything `biobert bioasq-data` can be told."""
+    """The settings of `biobert bioasq-data`."""
 
     input: FileGlobs = required(
         "BioASQ's JSON files, training or golden: comma-separated paths or globs."
     )
-    output: Path = required("The JSON file to write, in the form of SQuAD.")
+    output: Path = required("The JSON file to write, in SQuAD's format.")
     question_type: QuestionType = required("Questions to take: factoid, list or yesno.")
     split: Split = setting(
         "train", "train (with answers, where they are found) or test (without)."
     )
     strategy: Strategy = setting(
         "snippet",
-        "What is a passage: a snippet, a snippet with sentences around it (appended), "
+        "What a passage is: a snippet, a snippet with sentences around it (appended), "
         "or the whole abstract.",
     )
     abstracts: FileGlobs = setting(
@@ -41,7 +41,7 @@ class BioAsqDataConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects a strategy without its abstracts, and abstracts without use."""
+        """Rejects a strategy that lacks abstracts, and abstracts that nothing reads."""
         at_least(self, appended_sentences=1)
         if self.strategy != "snippet" and not self.abstracts:
             raise InputError(
