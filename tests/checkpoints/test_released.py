@@ -247,4 +247,4 @@ def test_what_a_tokenizer_does_otherwise_is_told(tmp_path, caplog):
     files.write_json(path, values)
     load(tmp_path, init_checkpoint=folder)
     [told] = caplog.messages
-    assert told == f"{path}: not done as it says: strip_accents=True"
+    assert told == f"{path}: these options are ignored: strip_accents=True"

@@ -320,7 +320,7 @@ def test_small_languages_of_a_record_are_parsed():
 def test_small_languages_of_a_record_may_be_wrong():
     with pytest.raises(InputError) as caught:
         read(RelationConfig, {"folds": "1-"})
-    assert str(caught.value).startswith("here/settings.json: --folds=1-: '1-' is no")
+    assert str(caught.value).startswith("here/settings.json: --folds=1-: '1-' is nei")
     with pytest.raises(InputError, match=r"json: labels is 7: want a string$"):
         read(RelationConfig, {"labels": 7})
 
