@@ -45,9 +45,8 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
                 f"is a model of kind {kind}, not {config.kind}; leave --kind out, or "
                 "say encoder",
             )
-    loaded = reload.load(
+    loaded = problem.loaded(
         found,
-        problem,
         DeviceConfig(mixed_precision=PRECISIONS[config.dtype]),
         do_lower_case=config.do_lower_case,
         max_seq_length=config.max_seq_length,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.common.settings import DeviceConfig, TextConfig, from_dict
 
 if TYPE_CHECKING:
     from biobert_tf.training.finetune import Finished
@@ -58,6 +58,41 @@ class Problem(abc.ABC, Generic[SettingsT]):
         Raises:
             InputError: The weights do not fit.
         """
+
+    def loaded(
+        self,
+        found: "Found",
+        device: DeviceConfig,
+        *,
+        do_lower_case: bool | None = None,
+        max_seq_length: int | None = None,
+    ) -> "Loaded[SettingsT]":
+        """Returns a model with its settings, its sizes and its vocabulary.
+
+        Args:
+            found: The checkpoint and what lies beside it.
+            device: Where to compute, and in which precision.
+            do_lower_case: Default: as it was recorded, else false.
+            max_seq_length: Default: as it was recorded, else as the problem says.
+
+        Raises:
+            InputError: A file beside the checkpoint is missing or malformed, or does
+                not fit the others.
+        """
+        from biobert_tf.training import reload
+
+        if max_seq_length is None and "max_seq_length" in found.recorded:
+            max_seq_length = from_dict(
+                TextConfig, found.recorded, found.place.path
+            ).max_seq_length
+        return reload.load(
+            found,
+            self.settings,
+            device,
+            unknown=self.unknown,
+            do_lower_case=do_lower_case,
+            max_seq_length=max_seq_length or self.max_seq_length,
+        )
 
 
 class TrainedProblem(Problem[SettingsT]):
@@ -121,4 +156,4 @@ class TrainedProblem(Problem[SettingsT]):
             raise InputError.at(
                 path, None, f"holds no model of {self.script}; give its --output_dir"
             )
-        return reload.load(found, self, device)
+        return self.loaded(found, device)

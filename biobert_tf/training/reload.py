@@ -24,7 +24,6 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.problem import Problem
 from biobert_tf.training.task import Task
 
 SettingsT = TypeVar("SettingsT")
@@ -168,20 +167,22 @@ def find(path: Path) -> Found:
 
 def load(
     found: Found,
-    problem: Problem[SettingsT],
+    settings_type: type[SettingsT],
     device: DeviceConfig,
     *,
-    do_lower_case: bool | None = None,
-    max_seq_length: int | None = None,
+    unknown: Mapping[str, str],
+    do_lower_case: bool | None,
+    max_seq_length: int | None,
 ) -> Loaded[SettingsT]:
     """Reads the vocabulary, the sizes and the settings of a model.
 
     Args:
         found: The checkpoint.
-        problem: The problem that the model solves.
+        settings_type: The class of the recorded settings.
         device: Where to compute, and in which precision.
-        do_lower_case: Default: as it was recorded, else false.
-        max_seq_length: Default: as it was recorded, else as the problem says.
+        unknown: Values of required settings, by name, where none are recorded.
+        do_lower_case: None takes the recorded value, else false.
+        max_seq_length: None takes the number of positions of the model.
 
     Raises:
         InputError: A file beside the checkpoint is missing or malformed, or does not
@@ -191,16 +192,10 @@ def load(
     source = found.place.beside(run_directory.SETTINGS_FILE) or path
     folder = str(found.place.folder)
     places = {"output_dir": folder, "data_dir": folder}
-    settings = from_dict(
-        problem.settings, found.recorded, source, **{**places, **problem.unknown}
-    )
-    known = from_dict(TextConfig, found.recorded, source)
+    settings = from_dict(settings_type, found.recorded, source, **{**places, **unknown})
     model = ModelConfig(init_checkpoint=path)
     if do_lower_case is None:
-        do_lower_case = known.do_lower_case
-    if max_seq_length is None:
-        is_recorded = "max_seq_length" in found.recorded
-        max_seq_length = known.max_seq_length if is_recorded else problem.max_seq_length
+        do_lower_case = from_dict(TextConfig, found.recorded, source).do_lower_case
     if max_seq_length is None:
         shortest = TextConfig(max_seq_length=3)
         sizes, _ = released.load_config(shortest, model, path)

@@ -102,7 +102,7 @@ def converted(tmp_path_factory):
         folder = tmp_path_factory.mktemp(kind)
         problem = problems.of_kind(kind)
         model = write_model(folder / "model", kind)
-        found = reload.load(reload.find(model), problem, DeviceConfig())
+        found = problem.loaded(reload.find(model), DeviceConfig())
         served = problem.serve(found)
         card = litert.save(found, served, folder, "both")
         return folder, saved_model.tokens_function(served, served.score), card
@@ -252,7 +252,7 @@ def test_int8_is_small_because_its_weights_are_int8(kind, converted):
 )
 def test_the_files_that_were_asked_for(choice, names, converted, monkeypatch, tmp_path):
     folder, _, _ = converted("ner")
-    found = reload.load(reload.find(folder / "model"), NER, DeviceConfig())
+    found = NER.loaded(reload.find(folder / "model"), DeviceConfig())
     served = NER.serve(found)
     monkeypatch.setattr(litert, "_converted", lambda source, weights: weights.encode())
     card = litert.save(found, served, tmp_path, choice)
