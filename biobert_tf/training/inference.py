@@ -167,7 +167,9 @@ class Inference:
             for name, values in batch.items()
         }
 
-        def part(context: tf.distribute.ValueContext) -> dict[str, tf.Tensor]:
+        def part(
+            context: tf.distribute.experimental.ValueContext,
+        ) -> dict[str, tf.Tensor]:
             number = context.replica_id_in_sync_group
             return {name: tf.constant(split[number]) for name, split in parts.items()}
 

@@ -99,8 +99,11 @@ class Row(NamedTuple):
 
 
 def guarded(
-    job: Job, step: Callable[[Job, object], Iterator[object]], element: object
-) -> Iterator[object]:
+    # Beam reads these types: Any means that it checks none.
+    job: Job,
+    step: Callable[[Job, Any], Iterator[Any]],
+    element: Any,
+) -> Iterator[Any]:
     """Runs a step; an `InputError` is written to the job's `error_place`.
 
     Once there is an error, the remaining elements are skipped.

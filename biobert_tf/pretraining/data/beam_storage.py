@@ -116,7 +116,7 @@ def put(path: Path, place: str) -> None:
         raise InputError.at(place, None, f"cannot be written: {error}") from None
 
 
-def put_json(values: object, place: str) -> None:
+def put_json(values: Any, place: str) -> None:
     """Writes JSON to a place; raises as `put` does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "values.json"
