@@ -717,7 +717,7 @@ def test_two_folds_and_the_same_after_a_kill(argv, tmp_path, capfd):
     # Fold 1 is there, as if it had been run here.
     shutil.copytree(straight / "1", killed / "1")
     run_folds([*argv, f"--output_dir={killed}", "--folds=1-2"])
-    assert "going on from step " in capfd.readouterr().err
+    assert "resuming from step " in capfd.readouterr().err
     assert results_of(killed) == expected
     for name in ("eval_results.txt", "2/predictions.jsonl", "2/test_results.tsv"):
         assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
