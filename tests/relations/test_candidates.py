@@ -223,7 +223,7 @@ def test_what_looks_like_a_placeholder_is_none():
 
 @pytest.mark.parametrize("text", ["Chemical", "A-B-C", "", "A-", "A-B,,C-D", "A:B:C"])
 def test_no_pair(text):
-    with pytest.raises(InputError, match="not a pair of entity types; want Chemical-Gene"):
+    with pytest.raises(InputError, match="not a pair of entity types; want Chemical"):
         EntityPairs.parse(text)
 
 
