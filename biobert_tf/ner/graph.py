@@ -78,7 +78,7 @@ class NerGraph:
             `labels`, the most probable labels, strings `[batch, length]`, and
             `probabilities` of all labels, float32 `[batch, length, labels]`.
         """
-        probabilities_BLC = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        probabilities_BLC = tf.nn.softmax(self._model(batch)["logits"])
         ids_BL = tf.argmax(probabilities_BLC, -1)
         return {
             "labels": tf.gather(self._labels.names, ids_BL),
@@ -258,7 +258,8 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
     reading.require_bio(loaded.labels)
     # NER does not read the pooler, and some checkpoints come without it.
     model = loaded.build(
-        lambda config: heads.TokenClassifier(config, len(loaded.labels), seed=0),
+        heads.TokenClassifier,
+        num_labels=len(loaded.labels),
         new_head=("bert/pooler",),
     )
     graph = NerGraph(model, loaded.tokenizer, loaded.labels, loaded.text.max_seq_length)

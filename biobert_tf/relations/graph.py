@@ -76,7 +76,7 @@ class ReGraph:
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
-        probabilities = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        probabilities = tf.nn.softmax(self._model(batch)["logits"])
         best = tf.argmax(probabilities, -1)
         return {
             "label": tf.gather(self._labels, best),
@@ -251,9 +251,7 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(
-        lambda config: heads.SequenceClassifier(config, len(loaded.labels), seed=0)
-    )
+    model = loaded.build(heads.SequenceClassifier, num_labels=len(loaded.labels))
     settings = ReSettings(
         max_seq_length=loaded.text.max_seq_length,
         entity_markers=loaded.settings.entity_markers,
