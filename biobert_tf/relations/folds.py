@@ -14,7 +14,6 @@ first, and must watch its parent from the start.
 
 import dataclasses
 import logging
-import re
 import signal
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -68,31 +67,18 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
     Raises:
         InputError: `data_dir` lacks some of `folds`.
     """
-    numbered = _numbered(data_dir)
+    numbered = {int(path.name): path.name for path in reading.folds_of(data_dir)}
     if not folds:
-        splits = reading.SPLITS
-        is_set = any(reading.find(data_dir, split) for split in splits)
-        return [] if is_set else [numbered[number] for number in sorted(numbered)]
+        return [] if reading.files_of(data_dir) else list(numbered.values())
     missing = [str(number) for number in folds.numbers if number not in numbered]
     if missing:
         shown = ", ".join(missing[:10]) + (", ..." if missing[10:] else "")
-        held = ", ".join(numbered[number] for number in sorted(numbered))
+        held = ", ".join(numbered.values())
         raise InputError(
             f"--folds={folds}: {data_dir} has no folder {shown}; it has "
             f"{held or 'no folder with a number'}"
         )
     return [numbered[number] for number in folds.numbers]
-
-
-def _numbered(data_dir: Path) -> dict[int, str]:
-    """Returns number -> name of the folders that are called by a number."""
-    if not data_dir.is_dir():
-        return {}
-    return {
-        int(path.name): path.name
-        for path in sorted(data_dir.iterdir())
-        if re.fullmatch("[0-9]+", path.name) and path.is_dir()
-    }
 
 
 # --- running them -------------------------------------------------------------------

@@ -106,6 +106,20 @@ def find(data_dir: Path, split: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def files_of(data_dir: Path) -> list[Path]:
+    """Returns the train, dev and test files of a set, as far as it has them."""
+    return [path for split in SPLITS if (path := find(data_dir, split))]
+
+
+def folds_of(data_dir: Path) -> list[Path]:
+    """Returns the folders in a folder that are called by a number, by number."""
+    if not data_dir.is_dir():
+        return []
+    found = [path for path in data_dir.iterdir() if path.is_dir()]
+    numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
+    return sorted(numbered, key=lambda path: (int(path.name), path.name))
+
+
 def detect(data_dir: Path) -> RelationFormat:
     """Returns the form of a directory's files.
 
