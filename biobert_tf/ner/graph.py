@@ -23,7 +23,7 @@ from biobert_tf.ner import reading
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.text.labels import chunks
+from biobert_tf.text.labels import Label, chunks
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -234,7 +234,7 @@ def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
     found = [chunks([label]) for label in shown]
     named = [chunk[0].type if chunk else None for chunk in found]
     types = sorted({name for name in named if name is not None})
-    insides = [f"I-{name}" if name else "I" for name in types]
+    insides = [str(Label("I", name)) for name in types]
     ids = [labels.index(name) if name in labels else NOTHING for name in insides]
     return (
         _Labels(

@@ -14,16 +14,13 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import Compat
-from biobert_tf.text.labels import chunks
+from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
 OUTSIDE: Final = "O"
-_LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
 _BIO: Final = re.compile(r"O|[BI](-\S+)?")
-_AS_IOB: Final = {"S": "B", "E": "I"}
 _ORIGINAL_LABELS: Final = ("B", "I", "O")
 # PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
 _ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
-_DOCUMENT_START: Final = "-DOCSTART-"
 # PARITY(run_ner.py:154-155): at v20200409, sentences are cut after this many words.
 _PAPER_MAX_WORDS: Final = 30
 
@@ -90,7 +87,7 @@ def _sentences(
     rows: list[_Row] = []
     for number, line in enumerate(lines, start=1):
         columns = tuple(line.split())
-        if skips_document_start and columns[:1] == (_DOCUMENT_START,):
+        if skips_document_start and columns[:1] == (DOCUMENT_START,):
             columns = ()
         if columns:
             rows.append(_Row(number, columns))
@@ -111,7 +108,7 @@ def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]
                 "add the label, or remove all labels to predict only",
             )
         label = row.columns[-1]
-        if compat == "fixed" and not _LABEL.fullmatch(label):
+        if compat == "fixed" and not LABEL.fullmatch(label):
             raise InputError.at(
                 path, row.line, f"label {label!r} is not O, B-TYPE or I-TYPE"
             )
@@ -131,18 +128,11 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 
     The entities are those that conlleval finds (`I` after `O` begins an entity).
     """
-    # S and E are replaced first: conlleval reads `S` as inside, and does not end an
-    # entity between `E` and `B`.
-    iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     bio = [OUTSIDE] * len(labels)
-    for chunk in chunks(iob):
-        for i in range(chunk.start, chunk.end):
-            bio[i] = _label("B" if i == chunk.start else "I", chunk.type)
+    for chunk in chunks(iob(labels)):
+        inside = [str(Label("I", chunk.type))] * (chunk.end - chunk.start - 1)
+        bio[chunk.start : chunk.end] = [str(Label("B", chunk.type)), *inside]
     return tuple(bio)
-
-
-def _label(tag: str, entity_type: str) -> str:
-    return f"{tag}-{entity_type}" if entity_type else tag
 
 
 def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...]:
@@ -156,10 +146,7 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     types = sorted(
         {chunk.type for example in examples for chunk in chunks(example.labels or ())}
     )
-    return (
-        OUTSIDE,
-        *(_label(tag, entity_type) for entity_type in types for tag in "BI"),
-    )
+    return (OUTSIDE, *(str(Label(tag, name)) for name in types for tag in "BI"))
 
 
 def require_bio(labels: Sequence[str]) -> None:
