@@ -6,10 +6,11 @@ versions of the original.
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -42,10 +43,9 @@ class NerExample:
     ends_blank: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     line: int
-    columns: tuple[str, ...]
+    columns: list[str]
 
 
 def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
@@ -81,21 +81,18 @@ def _sentences(
     path: Path, skips_document_start: bool
 ) -> Iterator[tuple[list[_Row], bool]]:
     """Yields the rows of every sentence, and whether a blank line ends it."""
-    lines = files.read_text(path).split("\n")
-    if not lines[-1]:
-        lines.pop()  # The final newline does not begin another line.
-    rows: list[_Row] = []
-    for number, line in enumerate(lines, start=1):
-        columns = tuple(line.split())
-        if skips_document_start and columns[:1] == (DOCUMENT_START,):
-            columns = ()
-        if columns:
-            rows.append(_Row(number, columns))
-        elif rows:
-            yield rows, True
-            rows = []
-    if rows:
-        yield rows, False
+    # The final newline does not begin another line.
+    lines = files.read_text(path).removesuffix("\n").split("\n")
+    rows = (_Row(number, line.split()) for number, line in enumerate(lines, start=1))
+
+    def has_word(row: _Row) -> bool:
+        is_skipped = skips_document_start and row.columns[:1] == [DOCUMENT_START]
+        return bool(row.columns) and not is_skipped
+
+    for is_sentence, group in itertools.groupby(rows, has_word):
+        if is_sentence:
+            sentence = list(group)
+            yield sentence, sentence[-1].line < len(lines)
 
 
 def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]:
