@@ -43,10 +43,7 @@ def re_eval(argv: Sequence[str]) -> None:
     from biobert_tf.relations import scores as relations
 
     scores = score_files.evaluate(
-        config.output_path,
-        config.answer_path,
-        config.task,
-        config.data_format,
+        config.output_path, config.answer_path, config.task, config.data_format
     )
     print(relations.report(scores), end="")
 

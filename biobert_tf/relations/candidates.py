@@ -257,10 +257,10 @@ def _hidden(
 ) -> list[tuple[Span, str]]:
     """Returns the spans to replace and their replacements, in order: two or one."""
     places = [_place(document, mention) for mention in mentions]
-    (start, end), (other_start, other_end) = sorted(places)
-    is_overlapping = other_start < end
+    joint_places = list(_joined(places))
+    is_overlapping = len(joint_places) == 1
     if is_overlapping:
-        places = [(start, max(end, other_end))]
+        places = joint_places
     if placeholders == "marks":
         texts = [
             f"{before} {_shown(document.slice(*place), placeholders)} {after}"

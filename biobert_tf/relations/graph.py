@@ -78,10 +78,7 @@ class ReGraph:
         """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
         probabilities = tf.nn.softmax(self._model(batch, training=False)["logits"])
         best = tf.argmax(probabilities, -1)
-        return {
-            "label": tf.gather(self._labels, best),
-            "probabilities": probabilities,
-        }
+        return {"label": tf.gather(self._labels, best), "probabilities": probabilities}
 
     def answer(self, text: tf.Tensor) -> Outputs:
         """Returns the relations that texts state.

@@ -337,9 +337,7 @@ def read_examples(
 def _label(path: Path, row: Row, relation_set: RelationSet | None) -> str:
     if not row.label:
         raise InputError.at(
-            path,
-            row.line,
-            "no label; training and scoring need one in every row",
+            path, row.line, "no label; training and scoring need one in every row"
         )
     if relation_set is None:
         return row.label
