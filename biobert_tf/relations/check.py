@@ -64,11 +64,11 @@ def check(
     folds: dict[str, _Files] = {}
     for folder in _folders(data_dir):
         form = reading.detect(folder) if data_format == "auto" else data_format
-        files = {
-            path.relative_to(data_dir).as_posix(): _read(path, data_dir, form, labels)
-            for path in reading.files_of(folder)
-        }
         name = folder.relative_to(data_dir).as_posix()
+        files = {}
+        for path in reading.files_of(folder):
+            file = path.relative_to(data_dir).as_posix()
+            files[file] = list(_read(path, file, form, labels))
         folds[name] = files
         reports = tuple(_balance(*item, labels) for item in files.items())
         sets.append(SetReport(name, form, reports, _problems(files, labels)))
@@ -94,11 +94,9 @@ def _folders(data_dir: Path) -> list[Path]:
 
 
 def _read(
-    path: Path, data_dir: Path, data_format: RelationFormat, labels: RelationSet | None
-) -> list[_Row]:
-    """Returns the rows of a file; known labels are in the set's spelling."""
-    name = path.relative_to(data_dir).as_posix()
-    rows = []
+    path: Path, name: str, data_format: RelationFormat, labels: RelationSet | None
+) -> Iterator[_Row]:
+    """Yields the rows of a file; known labels are in the set's spelling."""
     for row in reading.read_rows(path, data_format):
         spans = reading.entity_spans(row.text, data_format)
         shown = [row.text[span.start : span.end] for span in spans]
@@ -107,8 +105,7 @@ def _read(
         label = row.label or None
         if labels and label:
             label = labels.canonical(label) or label
-        rows.append(_Row(Place(name, row.line, label), row.text, tuple(kinds)))
-    return rows
+        yield _Row(Place(name, row.line, label), row.text, tuple(kinds))
 
 
 def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> FileReport:
