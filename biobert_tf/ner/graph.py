@@ -104,19 +104,15 @@ class NerGraph:
         probabilities_WC = self._of_words(words, tf.size(text))
         ids_W = tf.argmax(probabilities_WC, -1, output_type=tf.int32)
         chosen_W = tf.gather(probabilities_WC, ids_W, batch_dims=1)
-        num_rows = tf.size(text)
-
-        def rows_of_words(values: tf.Tensor) -> tf.Tensor:
-            return padded(words.rows, values, num_rows)
-
+        columns = {
+            "words": _cut_out(text, words.rows, words.starts, words.ends),
+            "starts": words.starts,
+            "ends": words.ends,
+            "labels": tf.gather(self._labels.names, ids_W),
+            "probabilities": chosen_W,
+        }
         return {
-            "words": rows_of_words(
-                _cut_out(text, words.rows, words.starts, words.ends)
-            ),
-            "starts": rows_of_words(words.starts),
-            "ends": rows_of_words(words.ends),
-            "labels": rows_of_words(tf.gather(self._labels.names, ids_W)),
-            "probabilities": rows_of_words(chosen_W),
+            **_table(words.rows, columns, tf.size(text)),
             **self._entities(text, words, ids_W, chosen_W, probabilities_WC),
         }
 
@@ -172,10 +168,8 @@ class NerGraph:
         is_inside_W = tags_W > 0
         # An inside label also begins an entity if the label before has another type;
         # outside has the type -1.
-        is_first_W = (tags_W == 1) | is_new_text_W
-        is_first_W = is_inside_W & (
-            is_first_W | (previous(types_W, NOTHING) != types_W)
-        )
+        is_other_W = previous(types_W, NOTHING) != types_W
+        is_first_W = is_inside_W & ((tags_W == 1) | is_new_text_W | is_other_W)
         goes_on_W = is_inside_W & ~is_first_W
         firsts_E = tf.cast(tf.where(is_first_W)[:, 0], tf.int32)
         is_last_W = is_inside_W & ~following(goes_on_W, False)
@@ -197,10 +191,7 @@ class NerGraph:
             "entity_ends": stops_E,
             "entity_probabilities": tf.cast(product_E * ends_E, tf.float32),
         }
-        return {
-            name: padded(rows_E, values, tf.size(text))
-            for name, values in columns.items()
-        }
+        return _table(rows_E, columns, tf.size(text))
 
     def _ending(
         self,
@@ -217,6 +208,11 @@ class NerGraph:
         where_E2 = tf.where(is_sure_E[:, tf.newaxis], 0, where_E2)
         goes_on_E = tf.gather_nd(tf.cast(probabilities_WC, tf.float64), where_E2)
         return 1.0 - tf.where(is_sure_E, tf.zeros_like(goes_on_E), goes_on_E)
+
+
+def _table(rows: tf.Tensor, columns: Outputs, num_rows: tf.Tensor) -> Outputs:
+    """Returns the columns as matrices with a row per text."""
+    return {name: padded(rows, values, num_rows) for name, values in columns.items()}
 
 
 def _cut_out(
