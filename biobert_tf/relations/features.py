@@ -97,12 +97,8 @@ class Featurizer:
         """Returns the pieces of the sentence, and the entities' ranges of pieces."""
         found = self.tokenizer.tokenize_with_offsets(example.text)
         entities = []
-        for entity in example.entities:
-            inside = [
-                i
-                for i, piece in enumerate(found)
-                if piece.start < entity.end and entity.start < piece.end
-            ]
+        for start, end, *_ in example.entities:
+            inside = [i for i, p in enumerate(found) if p.start < end and start < p.end]
             if inside:
                 entities.append(range(inside[0], inside[-1] + 1))
         return [piece.token for piece in found], entities

@@ -131,18 +131,11 @@ class ReGraph:
         cuts_N = tf.add_n(
             [tf.searchsorted(border, places_N, side="right") for border in borders]
         )
+        is_new_text_N = graph_text.previous(found.units, -1) != found.units
+        is_first_N = is_new_text_N | (graph_text.previous(cuts_N, 0) != cuts_N)
         # These parts are numbered through all texts.
-        units_N = graph_text.numbered(
-            (graph_text.previous(found.units, -1) != found.units)
-            | (graph_text.previous(cuts_N, 0) != cuts_N)
-        )
-        pieces = self._tokenizer(found._replace(units=units_N))
-        rows_P = tf.gather(
-            tf.math.unsorted_segment_max(
-                found.units, units_N, tf.reduce_max(tf.concat([[-1], units_N], 0)) + 1
-            ),
-            pieces.units,
-        )
+        pieces = self._tokenizer(found._replace(units=graph_text.numbered(is_first_N)))
+        rows_P = tf.gather(tf.boolean_mask(found.units, is_first_N), pieces.units)
         return self._with_markers(pieces._replace(units=rows_P), entities)
 
     def _with_markers(self, pieces: Pieces, entities: Entities) -> Pieces:
