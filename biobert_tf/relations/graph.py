@@ -38,13 +38,9 @@ _FAR: Final = 2**30
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReSettings:
-    """The settings that decide which pieces of a text are read.
+    """The settings that decide which pieces of a text are read; see `Featurizer`.
 
-    Attributes:
-        max_seq_length: The number of pieces in a row.
-        entity_markers: Whether entities are set between `MARKERS`.
-        is_marked: Whether entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
-        compat: `master` cuts off the end of a long text, even inside an entity.
+    `is_marked` says that entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
     """
 
     max_seq_length: int
