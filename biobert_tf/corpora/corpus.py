@@ -210,9 +210,7 @@ class _Writer:
         report.num_skipped += 1
         if skipped.is_damage and self._num_logged < _MOST_SKIPS_LOGGED:
             self._num_logged += 1
-            _LOG.warning(
-                "%s: %s: %s; skipped", skipped.path, skipped.position, skipped.reason
-            )
+            _LOG.warning("%s; skipped", skipped)
         if len(report.skipped) < _MOST_SKIPS_LISTED:
             report.skipped.append(
                 {
