@@ -331,4 +331,10 @@ def _check(parser: Any, num_lines: int) -> None:
     """
     for entry in parser.feed_error_log:
         if entry.level == etree.ErrorLevels.FATAL:
-            raise _DamageError(num_lines + max(entry.line, 1), entry.message)
+            # "Opening and ending tag mismatch: sup line 6 and i"
+            message = re.sub(
+                r"(?<= line )\d+",
+                lambda line: f"{num_lines + int(line[0])}",
+                entry.message,
+            )
+            raise _DamageError(num_lines + max(entry.line, 1), message)

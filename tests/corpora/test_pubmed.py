@@ -217,6 +217,7 @@ def test_damage_names_the_line_also_after_other_damage():
     lines += [i for i, line in enumerate(data.split(b"\n"), 1) if b"\xff" in line]
     documents, skipped = read(data)
     assert [d.id for d in documents] == [f"PMID:{n}" for n in (1, 2, 3, 5, 7)]
+    assert f"AbstractText line {lines[0]} and Obs" in skipped[0].reason
     assert [s.position for s in skipped] == [
         f"record {n} (PMID:{n}), line {line}"
         for n, line in zip((4, 6), lines, strict=True)
