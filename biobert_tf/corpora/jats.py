@@ -24,53 +24,22 @@ from biobert_tf.corpora.xml_records import XmlRecord
 _NO_ABSTRACT: Final = frozenset(
     ["graphical", "teaser", "toc", "short", "precis", "stereochemical", "video"]
 )
-_APPARATUS: Final = frozenset(
-    [
-        "abbreviations",
-        "accession numbers",
-        "acknowledgement",
-        "acknowledgements",
-        "acknowledgment",
-        "acknowledgments",
-        "additional file",
-        "additional files",
-        "author contribution",
-        "author contributions",
-        "authors contribution",
-        "authors contributions",
-        "availability of data and materials",
-        "competing interest",
-        "competing interests",
-        "conflict of interest",
-        "conflict of interest statement",
-        "conflicts of interest",
-        "consent for publication",
-        "data availability",
-        "data availability statement",
-        "declaration of competing interest",
-        "declaration of interest",
-        "declaration of interests",
-        "disclosure",
-        "disclosures",
-        "electronic supplementary material",
-        "financial disclosure",
-        "financial support",
-        "footnote",
-        "footnotes",
-        "funding",
-        "list of abbreviations",
-        "prepublication history",
-        "references",
-        "supplemental data",
-        "supplemental information",
-        "supplemental material",
-        "supplementary data",
-        "supplementary information",
-        "supplementary material",
-        "supplementary materials",
-        "supporting information",
-    ]
-)
+_APPARATUS_HEADINGS: Final = """
+    abbreviations, accession numbers, acknowledgement, acknowledgements,
+    acknowledgment, acknowledgments, additional file, additional files, author
+    contribution, author contributions, authors contribution, authors contributions,
+    availability of data and materials, competing interest, competing interests,
+    conflict of interest, conflict of interest statement, conflicts of interest,
+    consent for publication, data availability, data availability statement,
+    declaration of competing interest, declaration of interest, declaration of
+    interests, disclosure, disclosures, electronic supplementary material, financial
+    disclosure, financial support, footnote, footnotes, funding, list of
+    abbreviations, prepublication history, references, supplemental data,
+    supplemental information, supplemental material, supplementary data,
+    supplementary information, supplementary material, supplementary materials,
+    supporting information
+"""
+_APPARATUS: Final = frozenset(" ".join(_APPARATUS_HEADINGS.split()).split(", "))
 
 
 def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
