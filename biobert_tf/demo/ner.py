@@ -67,7 +67,8 @@ def sentences(
         `(words, labels)` of every sentence, one label per word, in BIO.
     """
     # Twice, so that one entity in four is new.
-    rules = grammar.parse(_GRAMMAR, *[_HELD_OUT] * 2 * held_out)
+    further = (_HELD_OUT, _HELD_OUT) if held_out else ()
+    rules = grammar.parse(_GRAMMAR, *further)
 
     def draw(_: int) -> Sentence:
         words, labels = zip(*grammar.expand("$sentence", rules, rng), strict=True)

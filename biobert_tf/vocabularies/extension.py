@@ -158,8 +158,8 @@ def _new_pieces(
         if piece in tokenizer.vocab or piece in pieces:
             present.append(piece)
         elif problem := _impossible(piece, tokenizer):
-            place = (str(add), line) if is_file else ("--add", None)
-            raise InputError.at(*place, problem)
+            place = str(add) if is_file else "--add"
+            raise InputError.at(place, line if is_file else None, problem)
         else:
             pieces[piece] = None
     return list(pieces), present
