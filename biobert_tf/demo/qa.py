@@ -77,11 +77,11 @@ def corpus(seed: int) -> dict[str, list[Story]]:
     """Returns the stories of `train` and `test`; no two share a passage."""
     rng = random.Random(seed)
     told: set[str] = set()
-    rules = grammar.parse(_GRAMMAR)
-    train = stories(NUM_STORIES["train"], rules, rng, told, num_passages=1)
-    rules = grammar.parse(_GRAMMAR, _HELD_OUT)
-    test = stories(NUM_STORIES["test"], rules, rng, told, num_passages=2)
-    return {"train": train, "test": test}
+    train, test = grammar.parse(_GRAMMAR), grammar.parse(_GRAMMAR, _HELD_OUT)
+    return {
+        "train": [story(train, rng, told, 1) for _ in range(NUM_STORIES["train"])],
+        "test": [story(test, rng, told, 2) for _ in range(NUM_STORIES["test"])],
+    }
 
 
 def write_corpus(directory: Path, seed: int) -> None:
@@ -98,9 +98,9 @@ def write_corpus(directory: Path, seed: int) -> None:
     splits = corpus(seed)
     for name, told in splits.items():
         paragraphs = [
-            _paragraph(story, number, has_answers=name == "train")
-            for story in told
-            for number in range(len(story.passages))
+            _paragraph(each, number, has_answers=name == "train")
+            for each in told
+            for number in range(len(each.passages))
         ]
         data = [{"title": "demo", "paragraphs": paragraphs}]
         content = {"version": "demo", "data": data}
@@ -110,34 +110,18 @@ def write_corpus(directory: Path, seed: int) -> None:
             "id": question.id,
             "type": "factoid",
             "body": question.text,
-            "exact_answer": [[story.names[question.role]]],
+            "exact_answer": [[each.names[question.role]]],
         }
-        for story in splits["test"]
-        for question in story.questions
+        for each in splits["test"]
+        for question in each.questions
     ]
     files.write_json(directory / "golden.json", {"questions": golden})
 
 
-def stories(
-    num: int,
-    rules: grammar.Rules,
-    rng: random.Random,
-    told: set[str],
-    *,
-    num_passages: int,
-) -> list[Story]:
-    """Returns `num` stories, none with a passage in `told`, and adds theirs to it."""
-    found: list[Story] = []
-    while len(found) < num:
-        story = _story(rules, rng, num_passages)
-        texts = {passage.text for passage in story.passages}
-        if told.isdisjoint(texts):
-            told |= texts
-            found.append(story)
-    return found
-
-
-def _story(rules: grammar.Rules, rng: random.Random, num_passages: int) -> Story:
+def story(
+    rules: grammar.Rules, rng: random.Random, told: set[str], num_passages: int
+) -> Story:
+    """Returns a story; its passages are not in `told`, and are added to it."""
     names = {role: _expanded(f"${role}_name", rules, rng) for role in _SINGLE_ROLES}
     kinds: dict[str, str] = {}
     for group in ("drug", "disease"):
@@ -146,17 +130,19 @@ def _story(rules: grammar.Rules, rng: random.Random, num_passages: int) -> Story
             kinds[role] = kind
             names[role] = rng.choice(rules[kind])
     marked = {role: (f"[{role} {name}]",) for role, name in names.items()}
-    passages: dict[str, Passage] = {}
+    passages: list[Passage] = []
     while len(passages) < num_passages:
         passage = _passage({**rules, **marked}, rng)
-        passages[passage.text] = passage
+        if passage.text not in told:
+            told.add(passage.text)
+            passages.append(passage)
     known = {**rules, **{role: (name,) for role, name in names.items()}}
     questions = []
     for role in (*_DOUBLE_ROLES, rng.choice(_SINGLE_ROLES)):
         known["kind"] = (kinds.get(role, ""),)
         text = _expanded(f"${role.rstrip('12')}_question", known, rng)
         questions.append(Question(f"{rng.getrandbits(96):024x}", text, role))
-    return Story(names, tuple(passages.values()), tuple(questions))
+    return Story(names, tuple(passages), tuple(questions))
 
 
 def _passage(rules: grammar.Rules, rng: random.Random) -> Passage:

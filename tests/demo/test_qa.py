@@ -85,11 +85,11 @@ def test_names_that_only_the_test_has(corpus):
     assert 0.15 < share < 0.35
 
 
-def test_stories_may_be_kept_out():
+def test_passages_may_be_kept_out():
     rules = grammar.parse(grammar.text("qa"))
-    [one] = qa_demo.stories(1, rules, random.Random(0), set(), num_passages=1)
+    one = qa_demo.story(rules, random.Random(0), set(), 1)
     told = {one.passages[0].text}
-    [other] = qa_demo.stories(1, rules, random.Random(0), told, num_passages=1)
+    other = qa_demo.story(rules, random.Random(0), told, 1)
     assert told == {one.passages[0].text, other.passages[0].text}
     assert len(told) == 2
 
