@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from biobert_tf.corpora import markup, versions
-from biobert_tf.corpora.document import Document
 from biobert_tf.corpora.versions import Entry
 from biobert_tf.corpora.xml_records import XmlRecord
 
@@ -63,7 +62,7 @@ def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
     else:
         key = None
         id_ = f"DOI:{ids['doi']}" if "doi" in ids else f"{name}:record {record.number}"
-    yield Entry(key, id_, lambda: _document(record.element, meta, id_))
+    yield Entry(key, id_, lambda: _paragraphs(record.element, meta))
 
 
 def _identifiers(meta: Any) -> dict[str, str]:
@@ -79,19 +78,16 @@ def _child(element: Any | None, tag: str) -> Any | None:
     return None if element is None else element.find(f"{{*}}{tag}")
 
 
-def _document(article: Any, meta: Any | None, id_: str) -> Document | None:
-    paragraphs = []
+def _paragraphs(article: Any, meta: Any | None) -> Iterator[str]:
     if meta is not None:
-        paragraphs.append(_title(_child(meta, "title-group")))
+        yield _title(_child(meta, "title-group"))
         for abstract in meta.iterfind("{*}abstract"):
             if abstract.get("abstract-type") not in _NO_ABSTRACT:
-                paragraphs += _abstract(abstract)
+                yield from _abstract(abstract)
     body = _child(article, "body")
     if body is not None:
         _drop_apparatus(body)
-        paragraphs += markup.paragraphs(body)
-    found = tuple(text for text in paragraphs if text)
-    return Document(id_, found) if found else None
+        yield from markup.paragraphs(body)
 
 
 def _title(group: Any | None) -> str:

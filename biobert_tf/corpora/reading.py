@@ -202,14 +202,14 @@ def _live(
             on_duplicate(entry.id)
             continue
         try:
-            document = entry.read()
+            paragraphs = tuple(filter(None, entry.read()))
         except markup.UndefinedEntityError as error:
             report(Skipped(name, entry.position, str(error)))
             continue
-        if document is None:
-            report(Skipped(name, entry.position, "no text", is_damage=False))
+        if paragraphs:
+            yield Document(entry.id, paragraphs)
         else:
-            yield document
+            report(Skipped(name, entry.position, "no text", is_damage=False))
 
 
 def _entries(

@@ -12,8 +12,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf.corpora.document import Document
-
 CITATION: Final = 0
 ARTICLE_BY_PMCID: Final = 1
 ARTICLE_BY_PMID: Final = 2
@@ -44,14 +42,14 @@ class Entry(NamedTuple):
         key: The record's key; None if nothing identifies the record, which is then
             always live.
         id: The `Document.id`.
-        read: Builds the document, or returns None if it has no text. Call it at most
+        read: Returns the paragraphs of the document; some may be empty. Call it at most
             once, before asking for the next entry. None for a deletion.
         position: The place in the file, for messages.
     """
 
     key: Key | None
     id: str
-    read: Callable[[], Document | None] | None
+    read: Callable[[], Iterable[str]] | None
     position: str = ""
 
 
