@@ -130,10 +130,7 @@ def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Docu
 
 
 def corpus(
-    paths: Sequence[Path],
-    options: ReadOptions,
-    on_skip: OnSkip,
-    on_duplicate: OnDuplicate = _ignore,
+    paths: Sequence[Path], options: ReadOptions, on_skip: OnSkip
 ) -> Iterator[Document]:
     """Yields the documents of many files, in order.
 
@@ -142,7 +139,7 @@ def corpus(
     """
     num_documents = 0
     for path in paths:
-        for document in documents(path, options, on_skip, on_duplicate):
+        for document in documents(path, options, on_skip):
             num_documents += 1
             yield document
     if not num_documents:
