@@ -299,6 +299,20 @@ def test_named_entities_of_the_dtd_are_read_without_it():
     assert paragraphs(1, "T.", part("TNF-&alpha;&nbsp;up")) == ("T.", "TNF-\u03b1 up")
 
 
+def test_what_the_opening_declares_holds_for_every_record():
+    math = "<m:math><m:mi>p</m:mi><m:mo>=</m:mo><m:mn>.05</m:mn></m:math>"
+    records = [article(n, f"TNF-&alpha; {math}.") for n in (1, 2, 3)]
+    records[1] = records[1].replace("</Article>", "")
+    data = file_of(*records).replace(
+        b"<PubmedArticleSet>",
+        b'<PubmedArticleSet\n xmlns:m="http://www.w3.org/1998/Math/MathML">',
+    )
+    documents, (only,) = read(data)
+    assert [d.paragraphs for d in documents] == [("TNF-\u03b1 p = .05.",)] * 2
+    line = data[: data.index(b"</MedlineCitation>", data.index(b">2<"))].count(b"\n")
+    assert only.position == f"record 2 (PMID:2), line {line + 1}"
+
+
 def entities(*declarations, text="&a;"):
     doctype = f"<!DOCTYPE PubmedArticleSet [{''.join(declarations)}]>"
     return file_of(article(1, text), doctype=doctype)
