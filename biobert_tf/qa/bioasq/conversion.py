@@ -151,10 +151,11 @@ def convert(config: BioAsqDataConfig) -> Counts:
     paragraphs: list[Paragraph] = []
     for question in pool.questions:
         passages = maker.passages(question, counts.losses)
-        if config.split == "train":
-            paragraphs += _training(question, passages, counts)
+        found = _entries(question, passages, config.split == "train", counts)
+        if isinstance(found, str):
+            counts.dropped.setdefault(found, []).append(question.id)
         else:
-            paragraphs += _test(question, passages, counts)
+            paragraphs += _written(question, found, counts)
     _require_some(config, paragraphs, counts)
     _require_distinct_ids(pool, paragraphs)
     name = f"BioASQ-{config.question_type}-{config.split}-{config.strategy}"
@@ -177,32 +178,25 @@ def _abstracts(
     return found
 
 
-def _test(
-    question: Question, passages: list[Passage], counts: Counts
-) -> list[Paragraph]:
+def _entries(
+    question: Question, passages: list[Passage], is_training: bool, counts: Counts
+) -> list[tuple[Passage, list[Entry]]] | str:
+    """Returns passages with their entries, which lack ids; or why there are none."""
     if not passages:
-        return _drop(question, NO_PASSAGE, counts)
-    return _written(question, [(passage, [{}]) for passage in passages], counts)
-
-
-def _training(
-    question: Question, passages: list[Passage], counts: Counts
-) -> list[Paragraph]:
-    if not passages:
-        return _drop(question, NO_PASSAGE, counts)
+        return NO_PASSAGE
+    if not is_training:
+        return [(passage, [{}]) for passage in passages]
     if not question.answers:
-        return _drop(question, NO_ANSWER, counts)
+        return NO_ANSWER
     if question.type == "yesno":
         verdict = question.verdict
-        if verdict is None:
-            return _drop(question, NO_VERDICT, counts)
         answer = {"is_impossible": verdict == "no", "answers": verdict}
-        return _written(question, [(passage, [answer]) for passage in passages], counts)
+        return [(passage, [answer]) for passage in passages] if verdict else NO_VERDICT
     found = list(_with_spans(question, passages, counts))
     if not found:
-        return _drop(question, NOT_FOUND, counts)
+        return NOT_FOUND
     counts.num_without_answer += len(passages) - len(found)
-    return _written(question, found, counts)
+    return found
 
 
 def _with_spans(
@@ -221,15 +215,16 @@ def _with_spans(
                 spans.setdefault((found.start, found.end), found.level)
         counts.levels.update(spans.values())
         if spans:
-            yield passage, [_span_entry(passage.text, span) for span in spans]
+            yield (
+                passage,
+                [
+                    {"answers": [{"text": text.text[i:j], "answer_start": i}]}
+                    for i, j in spans
+                ],
+            )
     if question.type == "list":
         counts.num_items += len(answers)
         counts.num_items_found += len(found_items)
-
-
-def _span_entry(text: str, span: Span) -> Entry:
-    start, end = span
-    return {"answers": [{"text": text[start:end], "answer_start": start}]}
 
 
 def _written(
@@ -252,11 +247,6 @@ def _written(
     counts.num_passages += len(paragraphs)
     counts.num_entries += number
     return paragraphs
-
-
-def _drop(question: Question, reason: str, counts: Counts) -> list[Paragraph]:
-    counts.dropped.setdefault(reason, []).append(question.id)
-    return []
 
 
 def _require_some(
