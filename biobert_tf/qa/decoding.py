@@ -10,6 +10,7 @@ digit. Questions come one by one from an iterator, so memory holds one's windows
 Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 """
 
+import bisect
 import contextlib
 import dataclasses
 import functools
@@ -23,6 +24,7 @@ import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa import reading
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import BasicTokenizer
@@ -315,11 +317,16 @@ def _nbest(
 
 
 class _Reader:
-    """Reads the texts of spans out of one context."""
+    """Reads the texts of spans out of one context.
+
+    Letters are the characters of its words, counted over the whole context.
+    """
 
     def __init__(self, example: QaExample, do_lower_case: bool) -> None:
+        self._context = example.context
         self._words = example.doc_tokens
         self._offsets = example.doc_offsets
+        self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
         # Cached, because the answers to a question share most of their words.
         self._cut = functools.cache(BasicTokenizer(do_lower_case).tokenize)
 
@@ -327,21 +334,22 @@ class _Reader:
         """Returns a span's text and its characters `[start, end)` in the context."""
         pieces = " ".join(features.tokens[span.start : span.end + 1])
         pieces = pieces.replace(" ##", "").replace("##", "")
-        first = features.token_to_orig_map[span.start]
-        last = features.token_to_orig_map[span.end]
-        words = self._words[first : last + 1]
-        original = " ".join(words)
-        tokenized = " ".join(itertools.chain.from_iterable(map(self._cut, words)))
-        start, end = _project(" ".join(pieces.split()), original, tokenized)
-        place = self._offset(first, start), self._offset(first, end - 1) + 1
-        return original[start:end], place
+        first = int(features.token_to_orig_map[span.start])
+        last = int(features.token_to_orig_map[span.end])
+        cut = map(self._cut, self._words[first : last + 1])
+        tokenized = " ".join(itertools.chain.from_iterable(cut))
+        begin, num_letters = self._letters[first], self._letters[last + 1]
+        num_letters -= begin
+        found = _aligned(" ".join(pieces.split()), tokenized, num_letters)
+        letters = found or range(num_letters)
+        start = self._place(begin + letters[0])
+        end = self._place(begin + letters[-1]) + 1
+        return " ".join(reading.words(self._context[start:end])), (start, end)
 
-    def _offset(self, word: int, position: int) -> int:
-        """Returns the context offset of a `position` in `" ".join(words[word:])`."""
-        while position >= len(self._words[word]):
-            position -= len(self._words[word]) + 1
-            word += 1
-        return self._offsets[word][0] + position
+    def _place(self, letter: int) -> int:
+        """Returns the offset of a letter in the context."""
+        word = bisect.bisect_right(self._letters, letter) - 1
+        return self._offsets[word][0] + letter - self._letters[word]
 
 
 def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
@@ -355,24 +363,29 @@ def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> 
         original: The words of the context from which the pieces come.
         tokenizer: A tokenizer with the same casing as the one that made the pieces.
     """
-    tokenized = " ".join(tokenizer.tokenize(original))
-    start, end = _project(predicted, original, tokenized)
-    return original[start:end]
-
-
-def _project(predicted: str, original: str, tokenized: str) -> tuple[int, int]:
-    """Returns `[start, end)` of a predicted text in `original` (run_qa.py:934-1027)."""
-    found = tokenized.find(predicted)
-    # PARITY(run_qa.py:966, 992): spaces are " " alone, the tokenizer's are more;
-    # and equal numbers of characters are taken for the same characters.
+    # PARITY(run_qa.py:966): spaces are " " alone, the tokenizer's are more.
     places = [i for i, char in enumerate(original) if char != " "]
-    is_aligned = len(places) == len(tokenized) - tokenized.count(" ")
+    tokenized = " ".join(tokenizer.tokenize(original))
+    letters = _aligned(predicted, tokenized, len(places))
+    return (
+        original[places[letters[0]] : places[letters[-1]] + 1] if letters else original
+    )
+
+
+def _aligned(predicted: str, tokenized: str, num_letters: int) -> range | None:
+    """Returns the letters of a predicted text, of `num_letters` of its words.
+
+    None: the words, `tokenized` with single spaces, do not hold it, or cannot be
+    aligned (run_qa.py:934-1027).
+    """
+    found = tokenized.find(predicted)
+    # PARITY(run_qa.py:992): equal numbers of characters are taken for the same ones.
+    is_aligned = num_letters == len(tokenized) - tokenized.count(" ")
     has_ends = predicted != "" and predicted == predicted.strip(" ")
     if found == -1 or not is_aligned or not has_ends:
-        return 0, len(original)
+        return None
     first = found - tokenized.count(" ", 0, found)
-    last = first + len(predicted) - predicted.count(" ") - 1
-    return places[first], places[last] + 1
+    return range(first, first + len(predicted) - predicted.count(" "))
 
 
 def _softmax(scores: Sequence[float]) -> list[float]:

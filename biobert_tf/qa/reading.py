@@ -176,6 +176,11 @@ def word_offsets(context: str) -> list[tuple[int, int]]:
     return [match.span() for match in _WORD.finditer(context)]
 
 
+def words(context: str) -> list[str]:
+    """Returns the words of a context."""
+    return _WORD.findall(context)
+
+
 def read_examples(
     path: Path, *, is_training: bool, version_2_with_negative: bool = False
 ) -> QaReading:

@@ -23,7 +23,6 @@ from typing import Final, Literal, NamedTuple
 Span = tuple[int, int]
 Level = Literal["exact", "case", "form"]
 
-LEVELS: Final[tuple[Level, ...]] = ("exact", "case", "form")
 # Letters whose names stand in biomedical text, in lower case. Short names, which are
 # parts of many words (eta, mu, pi), are none.
 _GREEK: Final = {
