@@ -371,7 +371,7 @@ def test_several_files(tmp_path, output):
         ("r_000", "a2"),
         ("s_000", "b"),
     ]
-    assert counts.num_repeated == 1
+    assert counts.pool.num_repeated == 1
 
 
 def refused(capsys, *words):

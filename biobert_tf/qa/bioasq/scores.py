@@ -43,21 +43,11 @@ nothing; strict, lenient and reciprocal rank; or precision, recall and F1."""
 class BioAsqScores:
     """The ten official numbers, what they are averages of, what went unanswered.
 
-    The score of a type of which there is no question is 0, as in the official
-    program.
+    The ten numbers are those that the module's text defines, in [0, 1];
+    `yesno_macro_f1` is the mean of the F1s of yes and no. The score of a type of which
+    there is no question is 0, as in the official program.
 
     Attributes:
-        yesno_accuracy: Share of the yes/no questions answered rightly, in [0, 1].
-        factoid_strict_accuracy: Share of the factoid questions whose first answer is
-            right, in [0, 1].
-        factoid_lenient_accuracy: Share of those with a right answer, in [0, 1].
-        factoid_mrr: Mean reciprocal rank of the first right answer, in [0, 1].
-        list_precision: Mean share of the submitted items that are right, in [0, 1].
-        list_recall: Mean share of the gold items that are found, in [0, 1].
-        list_f1: Mean F1 of the items of a question, in [0, 1].
-        yesno_macro_f1: Mean of the two F1s that follow, in [0, 1].
-        yesno_f1_yes: F1 of the answer yes, in [0, 1].
-        yesno_f1_no: F1 of the answer no, in [0, 1].
         num_yesno: Yes/no questions averaged over.
         num_factoid: Factoid questions averaged over.
         num_list: List questions averaged over.
