@@ -135,25 +135,24 @@ def evaluate(
     is_version_2 = any(question.is_version_2 for question in questions)
     scored = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
     missing = tuple(one.question.id for one in scored if one.prediction is None)
-    best: dict[str, Threshold] = {}
+    rest: dict[str, Any] = {}
     if null_odds is not None:
         odds = files.parse_json(null_odds, functools.partial(_odds, questions))
         if not is_version_2:
             message = "null odds given, but every question has an answer (SQuAD 1)"
             raise InputError(message)
-        best = _best_thresholds(scored, odds)
+        rest = _best_thresholds(scored, odds)
         scored = [
             _left_blank(one) if odds[one.question.id] > threshold else one
             for one in scored
         ]
-    parts = {}
     if is_version_2:
         kinds = {
             "has_answer": [one for one in scored if one.question.answers],
             "no_answer": [one for one in scored if not one.question.answers],
         }
-        parts = {name: _part(kind) for name, kind in kinds.items() if kind}
-    return SquadScores(**vars(_part(scored)), missing=missing, **parts, **best)
+        rest |= {name: _part(kind) for name, kind in kinds.items() if kind}
+    return SquadScores(**vars(_part(scored)), missing=missing, **rest)
 
 
 def has_answers(dataset: Mapping[str, object]) -> bool:

@@ -19,7 +19,7 @@ import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.files import JsonSource
@@ -211,11 +211,10 @@ def _means_of(
         f1_yes,
         f1_no,
     )
-    return BioAsqScores(
-        **dict(zip(MEASURES, means, strict=True)),
-        **{f"num_{type_}": len(own) for type_, own in rows.items()},
-        **{name: tuple(found) for name, found in ids.items()},
-    )
+    values: dict[str, Any] = dict(zip(MEASURES, means, strict=True))
+    values |= {f"num_{type_}": len(own) for type_, own in rows.items()}
+    values |= {name: tuple(found) for name, found in ids.items()}
+    return BioAsqScores(**values)
 
 
 def _golds(golden: JsonSource, edition: int) -> list[Gold]:
