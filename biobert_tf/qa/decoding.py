@@ -363,7 +363,6 @@ def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> 
         original: The words of the context from which the pieces come.
         tokenizer: A tokenizer with the same casing as the one that made the pieces.
     """
-    # PARITY(run_qa.py:966): spaces are " " alone, the tokenizer's are more.
     places = [i for i, char in enumerate(original) if char != " "]
     tokenized = " ".join(tokenizer.tokenize(original))
     letters = _aligned(predicted, tokenized, len(places))
@@ -379,7 +378,8 @@ def _aligned(predicted: str, tokenized: str, num_letters: int) -> range | None:
     aligned (run_qa.py:934-1027).
     """
     found = tokenized.find(predicted)
-    # PARITY(run_qa.py:992): equal numbers of characters are taken for the same ones.
+    # PARITY(run_qa.py:966, 992): letters are what is not " ", though the tokenizer has
+    # more spaces; and equal numbers of characters are taken for the same characters.
     is_aligned = num_letters == len(tokenized) - tokenized.count(" ")
     has_ends = predicted != "" and predicted == predicted.strip(" ")
     if found == -1 or not is_aligned or not has_ends:
