@@ -34,6 +34,8 @@ NBEST: Final = "nbest_predictions.json"
 NULL_ODDS: Final = "null_odds.json"
 _ENTRY: Final = ("text", "probability", "start_logit", "end_logit")
 
+_MAX_CACHED_WORDS: Final = 2**13
+
 WindowT = TypeVar("WindowT", bound=tuple[Any, ...])
 
 NO_SPAN_ODDS: Final = 1_000_000.0
@@ -327,8 +329,7 @@ class _Reader:
         self._words = example.doc_tokens
         self._offsets = example.doc_offsets
         self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
-        # Cached, because the answers to a question share most of their words.
-        self._cut = functools.cache(BasicTokenizer(do_lower_case).tokenize)
+        self._cut = _cutter(do_lower_case)
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
         """Returns a span's text and its characters `[start, end)` in the context."""
@@ -350,6 +351,14 @@ class _Reader:
         """Returns the offset of a letter in the context."""
         word = bisect.bisect_right(self._letters, letter) - 1
         return self._offsets[word][0] + letter - self._letters[word]
+
+
+@functools.cache
+def _cutter(do_lower_case: bool) -> Callable[[str], list[str]]:
+    """Returns a cached tokenizer of words, which answers to all questions share."""
+    return functools.lru_cache(_MAX_CACHED_WORDS)(
+        BasicTokenizer(do_lower_case).tokenize
+    )
 
 
 def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
