@@ -33,7 +33,7 @@ def squad_eval(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.qa import squad_scores
 
-    print(squad_scores.report(squad_scores.evaluate_files(**vars(arguments))), end="")
+    print(squad_scores.report(squad_scores.evaluate(**vars(arguments))), end="")
 
 
 def re_eval(argv: Sequence[str]) -> None:
@@ -78,5 +78,5 @@ def bioasq_eval(argv: Sequence[str]) -> None:
             f"{len(arguments.files)} files; want GOLDEN SUBMISSION of every batch"
         )
     batches = zip(golden, submissions, strict=True)
-    scores = bioasq.pooled_files(batches, arguments.edition, types=arguments.types)
+    scores = bioasq.pooled(batches, arguments.edition, types=arguments.types)
     print(bioasq.report(scores), end="")

@@ -6,14 +6,19 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
 """A JSON object as it is read: its values have no type until they are checked."""
+
+JsonSource = Path | Mapping[str, Any]
+"""A JSON object, or the file that holds it."""
+
+ParsedT = TypeVar("ParsedT")
 
 
 def read_text(path: Path) -> str:
@@ -75,6 +80,23 @@ def read_json(path: Path) -> JsonDict:
     if not isinstance(values, dict):
         raise InputError.at(path, 1, "expected a JSON object")
     return values
+
+
+def parse_json(
+    source: JsonSource, parse: Callable[[Mapping[str, Any]], ParsedT]
+) -> ParsedT:
+    """Returns what `parse` makes of a JSON object.
+
+    Raises:
+        InputError: As `read_json`, or `parse` raised it; a file is named.
+    """
+    if not isinstance(source, Path):
+        return parse(source)
+    values = read_json(source)
+    try:
+        return parse(values)
+    except InputError as error:
+        raise InputError.at(source, None, str(error)) from None
 
 
 @contextlib.contextmanager

@@ -12,61 +12,32 @@ import dataclasses
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any
 
 import numpy as np
 
-from biobert_tf.qa import bioasq_form, yesno
-from biobert_tf.qa import decoding as qa_decoding
-from biobert_tf.qa import lists as bioasq_lists
+from biobert_tf.qa import bioasq_form, decoding, lists, yesno
 from biobert_tf.qa.bioasq_form import Entry
 from biobert_tf.qa.decoding import DecodingSettings, WindowScores
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
-from biobert_tf.qa.settings import QaConfig, QuestionType
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno import YesNoScores
-from biobert_tf.qa.yesno_reading import YesNoExample
-
-_BIOASQ: Final = (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES)
-
 
 Batches = Iterable[Mapping[str, np.ndarray]]
 """The model's outputs batch by batch: arrays `[batch, ...]` by name."""
 
 
-class Answers(Protocol):
-    """Writes the answer files of one question type."""
-
-    def write(
-        self, directory: Path, examples: Any, rows: Iterable[Any], batches: Batches
-    ) -> None:
-        """Writes the answers to the questions of a file; each file whole or not at all.
-
-        Args:
-            directory: Where the files go.
-            examples: One example per question and passage.
-            rows: The records of the examples, in order.
-            batches: The model's outputs for the records, in order.
-
-        Raises:
-            InputError: The directory cannot be written, or a score is not finite.
-        """
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class SpanAnswers:
     """Writes the answers of a span model.
 
     Attributes:
-        question_type: `squad`, `factoid` or `list`.
-        decoding: The settings that decide which spans are answers.
-        lists: The settings that decide how many answers a list question gets.
+        settings: The settings of the run.
         known: Known question ids; see `bioasq_form.question_id`.
     """
 
-    question_type: QuestionType
-    decoding: DecodingSettings
-    lists: bioasq_lists.ListSettings
+    settings: QaConfig
     known: Collection[str]
 
     def write(
@@ -76,37 +47,41 @@ class SpanAnswers:
         rows: Iterable[QaFeatures],
         batches: Batches,
     ) -> None:
-        """Writes the answers; see `Answers`.
+        """Writes the answers to the questions of a file; each file whole or not at all.
 
         Args:
             directory: Where the files go.
             examples: One example per question and passage.
             rows: The windows of the examples, in order.
             batches: `start_logits` and `end_logits` of the windows, in order.
+
+        Raises:
+            InputError: The directory cannot be written, or a score is not finite.
         """
-        is_version_2 = self.decoding.version_2_with_negative
+        is_squad = self.settings.question_type == "squad"
+        how = decoding_of(self.settings)
         nbest: dict[str, list[dict[str, object]]] = {}
-        with qa_decoding.prediction_files(directory, is_version_2) as write:
+        with decoding.prediction_files(directory, how.version_2_with_negative) as write:
             pairs = scored(rows, batches, "start_logits", "end_logits")
             windows = itertools.starmap(WindowScores, pairs)
-            for prediction in qa_decoding.decode(examples, windows, self.decoding):
-                write(prediction)
-                if self.question_type != "squad":
+            for prediction in decoding.decode(examples, windows, how):
+                write(prediction.qas_id, *prediction.entries)
+                if not is_squad:
                     nbest[prediction.qas_id] = [
                         {"text": answer.text, "probability": answer.probability}
                         for answer in prediction.nbest
                     ]
-        if not is_version_2:
-            _forget(directory, qa_decoding.NULL_ODDS)
-        if self.question_type == "squad":
-            _forget(directory, *_BIOASQ)
+        if not how.version_2_with_negative:
+            _forget(directory, decoding.NULL_ODDS)
+        if is_squad:
+            _forget(directory, *bioasq_form.FILES)
         else:
-            make = self._entry(examples)
-            _write(directory, bioasq_form.transform(nbest, self.known, make))
+            documents = bioasq_form.transform(nbest, self.known, self._maker(examples))
+            bioasq_form.write_both(directory, documents)
 
-    def _entry(self, examples: Sequence[QaExample]) -> bioasq_form.MakeEntry:
+    def _maker(self, examples: Sequence[QaExample]) -> bioasq_form.MakeEntry:
         """Returns the function that makes a question's entry from its answers."""
-        if self.question_type == "factoid":
+        if self.settings.question_type == "factoid":
             return bioasq_form.factoid_entry
         questions = {
             bioasq_form.question_id(example.qas_id, self.known): example.question_text
@@ -114,13 +89,13 @@ class SpanAnswers:
         }
 
         def make(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
-            chosen = bioasq_lists.list_answers(answers, questions[id_], self.lists)
+            chosen = lists.list_answers(answers, questions[id_], self.settings.lists)
             return bioasq_form.list_question(id_, chosen)
 
         return make
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class YesNoAnswers:
     """Writes the answers of a yes/no model.
 
@@ -133,30 +108,23 @@ class YesNoAnswers:
     def write(
         self,
         directory: Path,
-        examples: Sequence[YesNoExample],
+        examples: Iterable[QaExample],
         rows: Iterable[QaFeatures],
         batches: Batches,
     ) -> None:
-        """Writes the answers; see `Answers`.
-
-        Args:
-            directory: Where the files go.
-            examples: One example per question and passage.
-            rows: The windows of the examples, in order.
-            batches: `logits` of no and yes for the windows, in order.
-        """
+        """Writes the answers, as `SpanAnswers` does, from `logits` of no and yes."""
         answers = []
-        with yesno.prediction_files(directory) as write:
+        with decoding.prediction_files(directory) as write:
             windows = itertools.starmap(YesNoScores, scored(rows, batches, "logits"))
             for answer in yesno.decode(examples, windows):
-                write(answer)
+                write(answer.id, answer.text, answer.probabilities)
                 answers.append(answer)
-        _forget(directory, qa_decoding.NULL_ODDS)
-        questions = yesno.pool(answers, self.known)
-        _write(directory, yesno.transform(questions))
+        _forget(directory, decoding.NULL_ODDS)
+        documents = yesno.transform(yesno.pool(answers, self.known))
+        bioasq_form.write_both(directory, documents)
 
 
-def of(settings: QaConfig, known: Collection[str]) -> Answers:
+def of(settings: QaConfig, known: Collection[str]) -> SpanAnswers | YesNoAnswers:
     """Returns the writer of answers for a run's question type.
 
     Args:
@@ -164,13 +132,8 @@ def of(settings: QaConfig, known: Collection[str]) -> Answers:
         known: Known question ids; see `bioasq_form.question_id`.
     """
     if settings.question_type == "yesno":
-        return YesNoAnswers(known=known)
-    return SpanAnswers(
-        question_type=settings.question_type,
-        decoding=decoding_of(settings),
-        lists=settings.lists,
-        known=known,
-    )
+        return YesNoAnswers(known)
+    return SpanAnswers(settings, known)
 
 
 def decoding_of(settings: QaConfig) -> DecodingSettings:
@@ -195,12 +158,6 @@ def scored(
     )
     for features, values in zip(rows, scores, strict=True):
         yield features, *values
-
-
-def _write(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
-    """Writes a submission, and the same with scores."""
-    for name, document in zip(_BIOASQ, documents, strict=True):
-        bioasq_form.write(directory / name, document)
 
 
 def _forget(directory: Path, *names: str) -> None:

@@ -21,6 +21,7 @@ from biobert_tf.common.errors import InputError
 
 SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
+FILES: Final = (SUBMISSION, WITH_PROBABILITIES)
 
 # What the original writes (transform_nbset2bioasqform.py:70, 77).
 MAX_FACTOID_ANSWERS: Final = 5
@@ -140,6 +141,17 @@ def submission(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return {"questions": list(entries)}
 
 
+def submissions(
+    scored: Iterable[tuple[Entry, Iterable[tuple[str, float]]]],
+) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
+    """Returns a submission, and the same with pairs `[text, score]` as answers."""
+    scored = list(scored)
+    with_scores = (
+        entry | {"exact_answer": list(map(list, pairs))} for entry, pairs in scored
+    )
+    return submission(entry for entry, _ in scored), submission(with_scores)
+
+
 def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
     # The evaluator requires an ideal answer for every question but does not score it.
     return {
@@ -167,15 +179,10 @@ def transform(
         The submission, and the same with up to 20 pairs `[text, score]` per question.
     """
     pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
-    entries = {id_: make(id_, answers) for id_, answers in pooled.items()}
-    with_scores = (
-        {
-            **entry,
-            "exact_answer": [list(pair) for pair in pooled[id_][:MAX_SHOWN_ANSWERS]],
-        }
-        for id_, entry in entries.items()
+    return submissions(
+        (make(id_, answers), answers[:MAX_SHOWN_ANSWERS])
+        for id_, answers in pooled.items()
     )
-    return submission(entries.values()), submission(with_scores)
 
 
 def transform_file(
@@ -192,9 +199,17 @@ def transform_file(
         InputError: The file is missing or does not hold n-best answers, or the
             directory cannot be written.
     """
-    shown, with_probabilities = transform(read_nbest(nbest_file), known)
-    write(output_dir / SUBMISSION, shown)
-    write(output_dir / WITH_PROBABILITIES, with_probabilities)
+    write_both(output_dir, transform(read_nbest(nbest_file), known))
+
+
+def write_both(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
+    """Writes a submission, and the same with scores.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    for name, document in zip(FILES, documents, strict=True):
+        write(directory / name, document)
 
 
 def write(path: Path, document: dict[str, list[Entry]]) -> None:

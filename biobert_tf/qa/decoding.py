@@ -10,6 +10,7 @@ digit. Questions come one by one from an iterator, so memory holds one's windows
 Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 """
 
+import bisect
 import contextlib
 import dataclasses
 import functools
@@ -17,13 +18,13 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa import window_scores
+from biobert_tf.qa import reading
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import BasicTokenizer
@@ -32,6 +33,10 @@ PREDICTIONS: Final = "predictions.json"
 NBEST: Final = "nbest_predictions.json"
 NULL_ODDS: Final = "null_odds.json"
 _ENTRY: Final = ("text", "probability", "start_logit", "end_logit")
+
+_MAX_CACHED_WORDS: Final = 2**13
+
+WindowT = TypeVar("WindowT", bound=tuple[Any, ...])
 
 NO_SPAN_ODDS: Final = 1_000_000.0
 """Null odds of a question without any valid span: above every sensible threshold.
@@ -53,7 +58,6 @@ class DecodingSettings:
         version_2_with_negative: Whether a question may have no answer (SQuAD 2).
         null_score_diff_threshold: A question gets no answer if its null score exceeds
             the best answer's by more than this, in logits.
-
     """
 
     do_lower_case: bool
@@ -120,6 +124,15 @@ class Prediction:
     nbest: tuple[Answer, ...]
     null_odds: float | None
 
+    @property
+    def entries(self) -> tuple[object, ...]:
+        """The question's entry in each of its answer files; see `prediction_files`."""
+        nbest = [
+            {name: getattr(answer, name) for name in _ENTRY} for answer in self.nbest
+        ]
+        odds = () if self.null_odds is None else (self.null_odds,)
+        return self.text, nbest, *odds
+
 
 class _Span(NamedTuple):
     """Pieces `[start, end]` of a window; (0, 0) is the null answer."""
@@ -155,7 +168,7 @@ def decode(
         InputError: A score is not finite; the message names the question.
         ValueError: Windows are out of order, or belong to no example.
     """
-    for example, own in window_scores.by_example(examples, windows):
+    for example, own in by_example(examples, windows):
         yield decode_question(example, own, settings)
 
 
@@ -178,6 +191,45 @@ def decode_question(
     null_odds = null.score - best.start_logit - best.end_logit
     has_none = null_odds > settings.null_score_diff_threshold
     return Prediction(example.qas_id, "" if has_none else best.text, nbest, null_odds)
+
+
+def by_example(
+    examples: Iterable[QaExample], windows: Iterable[WindowT]
+) -> Iterator[tuple[QaExample, list[WindowT]]]:
+    """Yields every example with its windows; an empty context has no windows.
+
+    Args:
+        examples: The questions; `example_index` of a window counts them from 0.
+        windows: Tuples of a window and its scores: those of the first question, then of
+            the second and so on.
+
+    Raises:
+        ValueError: Windows are out of order, or belong to no example.
+    """
+    groups = itertools.groupby(windows, key=lambda window: window[0].example_index)
+    nothing: tuple[None, Iterator[WindowT]] = (None, iter(()))
+    index, own = next(groups, nothing)
+    for i, example in enumerate(examples):
+        if index != i:
+            yield example, []
+            continue
+        yield example, list(own)
+        index, own = next(groups, nothing)
+    if index is not None:
+        raise ValueError(f"a window of example {index} is out of order")
+
+
+def require_finite(qas_id: str, *scores: np.ndarray) -> None:
+    """Rejects scores that are infinite or not numbers.
+
+    Raises:
+        InputError: A score is not finite; the message names the question.
+    """
+    if not all(np.isfinite(values).all() for values in scores):
+        raise InputError(
+            f"question {qas_id!r}: the model's scores are not finite; its training "
+            "went wrong, give another checkpoint"
+        )
 
 
 # --- scores to spans ----------------------------------------------------------------
@@ -204,7 +256,7 @@ def _valid_spans(
         return np.empty((0, len(_Span._fields)))
     start_WL = np.stack([window.start_logits for window in windows])
     end_WL = np.stack([window.end_logits for window in windows])
-    window_scores.require_finite(qas_id, start_WL, end_WL)
+    require_finite(qas_id, start_WL, end_WL)
     can_start_WL = np.stack([w.features.token_is_max_context for w in windows])
     can_end_WL = np.stack([w.features.token_to_orig_map for w in windows]) >= 0
     # PARITY(run_qa.py:1030-1039): the best of all positions, so that those of
@@ -267,33 +319,46 @@ def _nbest(
 
 
 class _Reader:
-    """Reads the texts of spans out of one context."""
+    """Reads the texts of spans out of one context.
+
+    Letters are the characters of its words, counted over the whole context.
+    """
 
     def __init__(self, example: QaExample, do_lower_case: bool) -> None:
+        self._context = example.context
         self._words = example.doc_tokens
         self._offsets = example.doc_offsets
-        # Cached, because the answers to a question share most of their words.
-        self._cut = functools.cache(BasicTokenizer(do_lower_case).tokenize)
+        self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
+        self._cut = _cutter(do_lower_case)
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
         """Returns a span's text and its characters `[start, end)` in the context."""
         pieces = " ".join(features.tokens[span.start : span.end + 1])
         pieces = pieces.replace(" ##", "").replace("##", "")
-        first = features.token_to_orig_map[span.start]
-        last = features.token_to_orig_map[span.end]
-        words = self._words[first : last + 1]
-        original = " ".join(words)
-        tokenized = " ".join(itertools.chain.from_iterable(map(self._cut, words)))
-        start, end = _project(" ".join(pieces.split()), original, tokenized)
-        place = self._offset(first, start), self._offset(first, end - 1) + 1
-        return original[start:end], place
+        first = int(features.token_to_orig_map[span.start])
+        last = int(features.token_to_orig_map[span.end])
+        cut = map(self._cut, self._words[first : last + 1])
+        tokenized = " ".join(itertools.chain.from_iterable(cut))
+        begin, num_letters = self._letters[first], self._letters[last + 1]
+        num_letters -= begin
+        found = _aligned(" ".join(pieces.split()), tokenized, num_letters)
+        letters = found or range(num_letters)
+        start = self._place(begin + letters[0])
+        end = self._place(begin + letters[-1]) + 1
+        return " ".join(reading.words(self._context[start:end])), (start, end)
 
-    def _offset(self, word: int, position: int) -> int:
-        """Returns the context offset of a `position` in `" ".join(words[word:])`."""
-        while position >= len(self._words[word]):
-            position -= len(self._words[word]) + 1
-            word += 1
-        return self._offsets[word][0] + position
+    def _place(self, letter: int) -> int:
+        """Returns the offset of a letter in the context."""
+        word = bisect.bisect_right(self._letters, letter) - 1
+        return self._offsets[word][0] + letter - self._letters[word]
+
+
+@functools.cache
+def _cutter(do_lower_case: bool) -> Callable[[str], list[str]]:
+    """Returns a cached tokenizer of words, which answers to all questions share."""
+    return functools.lru_cache(_MAX_CACHED_WORDS)(
+        BasicTokenizer(do_lower_case).tokenize
+    )
 
 
 def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
@@ -307,24 +372,29 @@ def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> 
         original: The words of the context from which the pieces come.
         tokenizer: A tokenizer with the same casing as the one that made the pieces.
     """
-    tokenized = " ".join(tokenizer.tokenize(original))
-    start, end = _project(predicted, original, tokenized)
-    return original[start:end]
-
-
-def _project(predicted: str, original: str, tokenized: str) -> tuple[int, int]:
-    """Returns `[start, end)` of a predicted text in `original` (run_qa.py:934-1027)."""
-    found = tokenized.find(predicted)
-    # PARITY(run_qa.py:966, 992): spaces are " " alone, the tokenizer's are more;
-    # and equal numbers of characters are taken for the same characters.
     places = [i for i, char in enumerate(original) if char != " "]
-    is_aligned = len(places) == len(tokenized) - tokenized.count(" ")
+    tokenized = " ".join(tokenizer.tokenize(original))
+    letters = _aligned(predicted, tokenized, len(places))
+    return (
+        original[places[letters[0]] : places[letters[-1]] + 1] if letters else original
+    )
+
+
+def _aligned(predicted: str, tokenized: str, num_letters: int) -> range | None:
+    """Returns the letters of a predicted text, of `num_letters` of its words.
+
+    None: the words, `tokenized` with single spaces, do not hold it, or cannot be
+    aligned (run_qa.py:934-1027).
+    """
+    found = tokenized.find(predicted)
+    # PARITY(run_qa.py:966, 992): letters are what is not " ", though the tokenizer has
+    # more spaces; and equal numbers of characters are taken for the same characters.
+    is_aligned = num_letters == len(tokenized) - tokenized.count(" ")
     has_ends = predicted != "" and predicted == predicted.strip(" ")
     if found == -1 or not is_aligned or not has_ends:
-        return 0, len(original)
+        return None
     first = found - tokenized.count(" ", 0, found)
-    last = first + len(predicted) - predicted.count(" ") - 1
-    return places[first], places[last] + 1
+    return range(first, first + len(predicted) - predicted.count(" "))
 
 
 def _softmax(scores: Sequence[float]) -> list[float]:
@@ -340,31 +410,26 @@ def _softmax(scores: Sequence[float]) -> list[float]:
 
 @contextlib.contextmanager
 def prediction_files(
-    output_dir: Path, version_2_with_negative: bool
-) -> Iterator[Callable[[Prediction], None]]:
-    """Opens the answer files; yields a function that writes one prediction to them.
+    output_dir: Path, version_2_with_negative: bool = False
+) -> Iterator[Callable[..., None]]:
+    """Opens the answer files; yields a function that adds a question to them.
 
-    The files are `predictions.json`, `nbest_predictions.json` and, for v2,
-    `null_odds.json`. They appear when the block succeeds; if it fails, none appears.
-    Predictions are not kept in memory; each question may be written once.
+    The function takes the question's id, then its entry in each file:
+    `predictions.json`, `nbest_predictions.json` and, for v2, `null_odds.json`. The
+    files appear when the block succeeds; if it fails, none appears. Entries are not
+    kept in memory; each question may be written once.
 
     Raises:
         InputError: The directory cannot be written.
     """
     names = [PREDICTIONS, NBEST, *([NULL_ODDS] if version_2_with_negative else [])]
     with contextlib.ExitStack() as stack:
-        texts, nbests, *odds = [
+        adders = [
             stack.enter_context(files.json_object(output_dir / name)) for name in names
         ]
 
-        def write(prediction: Prediction) -> None:
-            texts(prediction.qas_id, prediction.text)
-            entries = [
-                {name: getattr(answer, name) for name in _ENTRY}
-                for answer in prediction.nbest
-            ]
-            nbests(prediction.qas_id, entries)
-            for add in odds:
-                add(prediction.qas_id, prediction.null_odds)
+        def write(qas_id: str, *entries: object) -> None:
+            for add, entry in zip(adders, entries, strict=True):
+                add(qas_id, entry)
 
         yield write

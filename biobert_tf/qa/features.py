@@ -16,6 +16,7 @@ import numpy as np
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import QaConfig
 from biobert_tf.text import windows
 from biobert_tf.text.tokenization import FullTokenizer
 
@@ -191,6 +192,18 @@ class Featurizer:
             )
         if self.doc_stride < 1:
             raise InputError(f"--doc_stride={self.doc_stride} must be at least 1")
+
+    @classmethod
+    def of(
+        cls, settings: QaConfig, tokenizer: FullTokenizer, max_seq_length: int
+    ) -> "Featurizer":
+        """Returns the featurizer to answer with a model trained with `settings`."""
+        return cls(
+            tokenizer=tokenizer,
+            max_seq_length=max_seq_length,
+            doc_stride=settings.doc_stride,
+            max_query_length=settings.max_query_length,
+        )
 
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
         """Yields the rows of all questions, in order.

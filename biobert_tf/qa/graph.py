@@ -18,16 +18,18 @@ from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.text import NOTHING
 from biobert_tf.model import heads
+from biobert_tf.qa.answers import decoding_of
+from biobert_tf.qa.decoding import DecodingSettings
+from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.graph_windows import (
     Contexts,
     QaReader,
-    QaSettings,
     Windows,
     is_owner,
     is_shown,
 )
 from biobert_tf.qa.settings import QaConfig
-from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
@@ -60,17 +62,14 @@ class QaGraph:
     def __init__(
         self,
         model: heads.SpanClassifier,
-        tokenizer: FullTokenizer,
-        settings: QaSettings,
+        featurizer: Featurizer,
+        settings: DecodingSettings,
     ) -> None:
-        """Makes the model and the vocabulary constants of a graph.
-
-        Raises:
-            InputError: The settings leave no room for a context.
-        """
+        """Makes the model and the vocabulary constants of a graph."""
         self._model = model
-        self._reader = QaReader(tokenizer, settings)
-        self._vocab = tokenizer.vocab
+        self._reader = QaReader(featurizer)
+        self._vocab = featurizer.tokenizer.vocab
+        self._max_seq_length = featurizer.max_seq_length
         self._settings = settings
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
@@ -96,7 +95,7 @@ class QaGraph:
         windows, ids, segments = self._reader.windows(question, contexts)
         scored = window_rows.in_batches(
             self.score,
-            window_rows.inputs(ids, segments, self._settings.max_seq_length),
+            window_rows.inputs(ids, segments, self._max_seq_length),
             {
                 name: tf.TensorSpec([None], tf.float32)
                 for name in ("start_logits", "end_logits")
@@ -120,7 +119,7 @@ class QaGraph:
 
     def _spans(self, contexts: Contexts, windows: Windows, scored: Outputs) -> _Spans:
         """Returns all spans that can be answers, in the order of `decoding`."""
-        size = min(self._settings.n_best_size, self._settings.max_seq_length)
+        size = min(self._settings.n_best_size, self._max_seq_length)
         start_KS, starts_KS = tf.math.top_k(scored["start_logits"], size)
         end_KS, ends_KS = tf.math.top_k(scored["end_logits"], size)
         offsets_K1 = tf.expand_dims(windows.offsets - windows.starts, 1)
@@ -259,8 +258,9 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
         InputError: The weights do not fit the model.
     """
     model = loaded.build(heads.SpanClassifier, new_head=("bert/pooler",))
-    settings = QaSettings.of(loaded.settings, loaded.text.max_seq_length)
-    graph = QaGraph(model, loaded.tokenizer, settings)
+    length = loaded.text.max_seq_length
+    featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
+    graph = QaGraph(model, featurizer, decoding_of(loaded.settings))
     return Served(
         kind="qa",
         title="Answers to biomedical questions",
@@ -268,7 +268,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
         text_inputs=("question", "context"),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(loaded.text.max_seq_length),
+        specs=input_specs(length),
         example={
             "question": ("Which gene is mutated in cystic fibrosis?",),
             "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),

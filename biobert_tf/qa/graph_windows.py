@@ -5,8 +5,7 @@ Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, 
 windows, S best starts and ends.
 """
 
-import dataclasses
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -15,53 +14,6 @@ from biobert_tf.export import windows as window_rows
 from biobert_tf.export.text import NOTHING, Words
 from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.settings import QaConfig
-from biobert_tf.text.tokenization import FullTokenizer
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WindowSettings:
-    """The settings that decide how windows are cut.
-
-    Attributes:
-        max_seq_length: The number of pieces in a window, question included.
-        doc_stride: The number of pieces from the start of a window to the next start.
-        max_query_length: Longest question, in pieces; the rest is cut off.
-    """
-
-    max_seq_length: int
-    doc_stride: int
-    max_query_length: int
-
-    @classmethod
-    def of(cls, settings: QaConfig, max_seq_length: int) -> Self:
-        """Returns the settings with which a model was trained.
-
-        Args:
-            settings: The settings of the training.
-            max_seq_length: The number of pieces in a window.
-        """
-        own = {field.name for field in dataclasses.fields(cls)} - {"max_seq_length"}
-        values = {name: getattr(settings, name) for name in own}
-        return cls(**values, max_seq_length=max_seq_length)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class QaSettings(WindowSettings):
-    """The settings that decide how windows are cut and which spans are answers.
-
-    Attributes:
-        n_best_size: The number of starts and ends considered per window, and of answers
-            per question.
-        max_answer_length: Longest answer, in pieces.
-        version_2_with_negative: Whether a question may have no answer.
-        null_score_diff_threshold: See `decoding.DecodingSettings`.
-    """
-
-    n_best_size: int
-    max_answer_length: int
-    version_2_with_negative: bool
-    null_score_diff_threshold: float
 
 
 class Contexts(NamedTuple):
@@ -107,22 +59,11 @@ class Windows(NamedTuple):
 class QaReader:
     """Cuts questions and contexts into windows."""
 
-    def __init__(self, tokenizer: FullTokenizer, settings: WindowSettings) -> None:
-        """Keeps its arguments as constants of a graph.
-
-        Raises:
-            InputError: The settings leave no room for a context.
-        """
-        # The featurizer checks the lengths.
-        Featurizer(
-            tokenizer=tokenizer,
-            max_seq_length=settings.max_seq_length,
-            doc_stride=settings.doc_stride,
-            max_query_length=settings.max_query_length,
-        )
-        self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._settings = settings
+    def __init__(self, featurizer: Featurizer) -> None:
+        """Keeps the featurizer's vocabulary and sizes as constants of a graph."""
+        self._tokenizer = GraphTokenizer(featurizer.tokenizer)
+        self._vocab = featurizer.tokenizer.vocab
+        self._sizes = featurizer
 
     def contexts(self, context: tf.Tensor) -> Contexts:
         """Returns the pieces of contexts, strings `[B]`."""
@@ -151,10 +92,10 @@ class QaReader:
         """Returns the windows (`features.doc_spans`), their piece and segment ids."""
         pieces = self._tokenizer(text.characters(question))
         query = window_rows.by_unit(pieces.ids, pieces.units, tf.size(question))
-        query = query[:, : self._settings.max_query_length]
+        query = query[:, : self._sizes.max_query_length]
         heads_B = 2 + tf.cast(query.row_lengths(), tf.int32)
-        room_B = self._settings.max_seq_length - heads_B - 1
-        stride_B = tf.minimum(room_B, self._settings.doc_stride)
+        room_B = self._sizes.max_seq_length - heads_B - 1
+        stride_B = tf.minimum(room_B, self._sizes.doc_stride)
         firsts_B, lasts_B = contexts.splits[:-1], contexts.splits[1:]
         steps_B = tf.maximum(0, -((firsts_B + room_B - lasts_B) // stride_B))
         limits_B = tf.where(

@@ -135,7 +135,7 @@ class JsonObject:
         """
         if not isinstance(values, dict):
             raise InputError.at(
-                path, None, f"{name} is {_short(values)}, want an object"
+                path, None, f"{name} is {shortened(values)}, want an object"
             )
         return cls(path, name, values)
 
@@ -164,7 +164,7 @@ class JsonObject:
 
     def wrong(self, key: str, wanted: str) -> InputError:
         """Returns an error that shows a bad value and says what is wanted."""
-        return self.error(f"has {key!r} {_short(self.values[key])}, want {wanted}")
+        return self.error(f"has {key!r} {shortened(self.values[key])}, want {wanted}")
 
     def error(self, problem: str) -> InputError:
         """Returns an error that names the file and the object."""
@@ -174,6 +174,11 @@ class JsonObject:
 def word_offsets(context: str) -> list[tuple[int, int]]:
     """Returns the half-open character ranges of the words of a context."""
     return [match.span() for match in _WORD.finditer(context)]
+
+
+def words(context: str) -> list[str]:
+    """Returns the words of a context."""
+    return _WORD.findall(context)
 
 
 def read_examples(
@@ -329,6 +334,7 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
         seen.add(example.qas_id)
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """Returns how a value is shown in messages: its first 40 characters."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."

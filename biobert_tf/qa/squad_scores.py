@@ -9,23 +9,23 @@ gold answers; a data set's score is the mean over its questions.
 
 import collections
 import dataclasses
+import functools
 import math
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.files import JsonSource
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 
-ParsedT = TypeVar("ParsedT")
 
-
-class Threshold(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Threshold:
     """The best score over all null-odds thresholds, and the threshold that gives it.
 
     Attributes:
@@ -51,10 +51,6 @@ class SquadPart:
     exact_match: float
     f1: float
     total: int
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns scores and count by name, ready for JSON."""
-        return {"exact_match": self.exact_match, "f1": self.f1, "total": self.total}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,14 +84,8 @@ class SquadScores(SquadPart):
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields that are not None by name, ready for JSON."""
-        values = {**super().to_dict(), "missing": list(self.missing)}
-        for name in ("has_answer", "no_answer"):
-            if (part := getattr(self, name)) is not None:
-                values[name] = part.to_dict()
-        for name in ("best_exact_match", "best_f1"):
-            if (best := getattr(self, name)) is not None:
-                values[name] = best._asdict()
-        return values
+        values = dataclasses.asdict(self) | {"missing": list(self.missing)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class _Question(NamedTuple):
@@ -116,9 +106,9 @@ class _Scored(NamedTuple):
 
 
 def evaluate(
-    dataset: Mapping[str, object],
-    predictions: Mapping[str, str],
-    null_odds: Mapping[str, float] | None = None,
+    data: JsonSource,
+    predictions: JsonSource,
+    null_odds: JsonSource | None = None,
     threshold: float = 1.0,
 ) -> SquadScores:
     """Scores predicted answers as the official evaluation programs do.
@@ -128,7 +118,7 @@ def evaluate(
     text. A question without a prediction scores 0 in both versions.
 
     Args:
-        dataset: The data in SQuAD's form.
+        data: The data in SQuAD's form.
         predictions: Predicted text by question id; unknown ids are ignored.
         null_odds: How likely it is that a question has no answer, by question id,
             as probabilities or as differences of scores. Version 2.0 only.
@@ -137,30 +127,32 @@ def evaluate(
             of scores give the threshold that the predictions were made with.
 
     Raises:
-        InputError: The data, the predictions or the odds are malformed.
+        InputError: The data, the predictions or the odds are malformed, or a file
+            cannot be read; the message names the file.
     """
-    questions = _questions(dataset)
-    odds = None if null_odds is None else _odds(questions, null_odds)
-    return _evaluate(questions, _texts(predictions), odds, threshold)
-
-
-def evaluate_files(
-    data: Path,
-    predictions: Path,
-    null_odds: Path | None = None,
-    threshold: float = 1.0,
-) -> SquadScores:
-    """Scores files; the arguments are the paths of what `evaluate` takes.
-
-    Raises:
-        InputError: A file cannot be read or is malformed; the message names it.
-    """
-    questions = _parsed(data, _questions)
-    texts = _parsed(predictions, _texts)
-    odds = None
+    questions = files.parse_json(data, _questions)
+    texts = files.parse_json(predictions, _texts)
+    is_version_2 = any(question.is_version_2 for question in questions)
+    scored = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
+    missing = tuple(one.question.id for one in scored if one.prediction is None)
+    rest: dict[str, Any] = {}
     if null_odds is not None:
-        odds = _parsed(null_odds, lambda values: _odds(questions, values))
-    return _evaluate(questions, texts, odds, threshold)
+        odds = files.parse_json(null_odds, functools.partial(_odds, questions))
+        if not is_version_2:
+            message = "null odds given, but every question has an answer (SQuAD 1)"
+            raise InputError(message)
+        rest = _best_thresholds(scored, odds)
+        scored = [
+            _left_blank(one) if odds[one.question.id] > threshold else one
+            for one in scored
+        ]
+    if is_version_2:
+        kinds = {
+            "has_answer": [one for one in scored if one.question.answers],
+            "no_answer": [one for one in scored if not one.question.answers],
+        }
+        rest |= {name: _part(kind) for name, kind in kinds.items() if kind}
+    return SquadScores(**vars(_part(scored)), missing=missing, **rest)
 
 
 def has_answers(dataset: Mapping[str, object]) -> bool:
@@ -214,45 +206,6 @@ def normalized(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text).split())
 
 
-def _evaluate(
-    questions: Sequence[_Question],
-    texts: Mapping[str, str],
-    odds: Mapping[str, float] | None,
-    threshold: float,
-) -> SquadScores:
-    is_version_2 = any(question.is_version_2 for question in questions)
-    if odds is not None and not is_version_2:
-        raise InputError("null odds given, but every question has an answer (SQuAD 1)")
-    raw = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
-    final = raw
-    if odds is not None:
-        final = [
-            _left_blank(one) if odds[one.question.id] > threshold else one
-            for one in raw
-        ]
-    missing = tuple(one.question.id for one in raw if one.prediction is None)
-    scores = SquadScores(**vars(_part(final)), missing=missing)
-    if is_version_2:
-        answered = [one for one in final if one.question.answers]
-        unanswerable = [one for one in final if not one.question.answers]
-        scores = dataclasses.replace(
-            scores,
-            has_answer=_part(answered) if answered else None,
-            no_answer=_part(unanswerable) if unanswerable else None,
-        )
-    if odds is not None:
-        # Equal odds keep their order in the file, as in the official program.
-        names = sorted(odds, key=lambda name: odds[name])
-        place = {name: i for i, name in enumerate(names)}
-        ordered = sorted(raw, key=lambda one: place[one.question.id])
-        scores = dataclasses.replace(
-            scores,
-            best_exact_match=_best(ordered, [s.exact_match for s in ordered], odds),
-            best_f1=_best(ordered, [s.f1 for s in ordered], odds),
-        )
-    return scores
-
-
 def _part(scored: Sequence[_Scored]) -> SquadPart:
     return SquadPart(
         exact_match=sum(one.exact_match for one in scored) / len(scored),
@@ -294,18 +247,25 @@ def _left_blank(one: _Scored) -> _Scored:
     return one._replace(exact_match=right, f1=right)
 
 
+def _best_thresholds(
+    scored: Sequence[_Scored], odds: Mapping[str, float]
+) -> dict[str, Threshold]:
+    """Returns the best thresholds on null odds, by the fields of `SquadScores`."""
+    # Equal odds keep their order in the file, as in the official program.
+    place = {name: i for i, name in enumerate(sorted(odds, key=odds.__getitem__))}
+    ordered = sorted(scored, key=lambda one: place[one.question.id])
+    return {
+        "best_exact_match": _best(ordered, [s.exact_match for s in ordered], odds),
+        "best_f1": _best(ordered, [s.f1 for s in ordered], odds),
+    }
+
+
 def _best(
     ordered: Sequence[_Scored], values: Sequence[float], odds: Mapping[str, float]
 ) -> Threshold:
-    """Returns the best mean score over the thresholds on null odds.
-
-    Args:
-        ordered: Scored questions, lowest null odds first.
-        values: The score of each question if its prediction is kept.
-        odds: Null odds by question id.
-    """
+    """Returns the best mean of `values`; `ordered` has the lowest null odds first."""
     total = sum(_left_blank(one).f1 for one in ordered)
-    best = Threshold(total, 0.0)
+    best, threshold = total, 0.0
     for one, value in zip(ordered, values, strict=True):
         # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
         # question, also between two of equal odds that no threshold can tell apart;
@@ -315,18 +275,9 @@ def _best(
             total += value
         elif one.prediction:
             total -= 1
-        if total > best.score:
-            best = Threshold(total, odds[one.question.id])
-    return best._replace(score=best.score / len(ordered))
-
-
-def _parsed(path: Path, parse: Callable[[Mapping[str, object]], ParsedT]) -> ParsedT:
-    """Parses a JSON file with `parse`; errors name the file."""
-    values = files.read_json(path)
-    try:
-        return parse(values)
-    except InputError as error:
-        raise InputError.at(path, None, str(error)) from None
+        if total > best:
+            best, threshold = total, odds[one.question.id]
+    return Threshold(best / len(ordered), threshold)
 
 
 def _questions(dataset: Mapping[str, object]) -> list[_Question]:
@@ -343,11 +294,12 @@ def _questions(dataset: Mapping[str, object]) -> list[_Question]:
 
 def _entries(
     dataset: Mapping[str, object],
-) -> Iterator[tuple[Mapping[str, object], str]]:
-    """Yields the object of every question, and its place in the data."""
-    for article, article_at in _members(dataset, "data", ""):
-        for paragraph, paragraph_at in _members(article, "paragraphs", article_at):
-            yield from _members(paragraph, "qas", paragraph_at)
+) -> list[tuple[Mapping[str, object], str]]:
+    """Returns the object of every question, and its place in the data."""
+    found = [(dataset, "")]
+    for key in ("data", "paragraphs", "qas"):
+        found = [member for values, at in found for member in _members(values, key, at)]
+    return found
 
 
 def _question(entry: Mapping[str, object], at: str) -> _Question:

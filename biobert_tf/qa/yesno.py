@@ -6,19 +6,16 @@ evidence means yes. Evidence is averaged over a passage's windows, then over a
 question's passages, without weights.
 """
 
-import contextlib
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa import bioasq_form, decoding, window_scores
+from biobert_tf.qa import bioasq_form, decoding
 from biobert_tf.qa.bioasq_form import Entry
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
@@ -65,6 +62,11 @@ class YesNoAnswer:
         weight = math.exp(-abs(self.evidence))
         return (1 if self.evidence > 0 else weight) / (1 + weight)
 
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probability of each answer, in [0, 1]."""
+        return {"yes": self.probability, "no": 1 - self.probability}
+
 
 def decode(
     examples: Iterable[QaExample], windows: Iterable[YesNoScores]
@@ -80,9 +82,9 @@ def decode(
         InputError: A score is not finite; the message names the passage.
         ValueError: Windows are out of order, or belong to no example.
     """
-    for example, own in window_scores.by_example(examples, windows):
+    for example, own in decoding.by_example(examples, windows):
         scores = np.array([window.logits for window in own], np.float64).reshape(-1, 2)
-        window_scores.require_finite(example.qas_id, scores)
+        decoding.require_finite(example.qas_id, scores)
         differences = (scores[:, 1] - scores[:, 0]).tolist()
         yield YesNoAnswer(example.qas_id, statistics.fmean(differences or [0.0]))
 
@@ -127,9 +129,6 @@ def gold(
     return bioasq_form.submission(entries)
 
 
-# --- files --------------------------------------------------------------------------
-
-
 def transform(
     questions: Iterable[YesNoAnswer],
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
@@ -142,38 +141,10 @@ def transform(
         The submission, and the same with both answers as `[text, probability]`, best
         first.
     """
-    entries, with_probabilities = [], []
+    found = []
     for answer in questions:
-        entry = bioasq_form.yes_no(answer.id, answer.is_yes)
-        pairs = [[text, value] for text, value in _probabilities(answer).items()]
-        pairs.sort(key=lambda pair: pair[0] != answer.text)
-        entries.append(entry)
-        with_probabilities.append(entry | {"exact_answer": pairs})
-    return bioasq_form.submission(entries), bioasq_form.submission(with_probabilities)
-
-
-@contextlib.contextmanager
-def prediction_files(output_dir: Path) -> Iterator[Callable[[YesNoAnswer], None]]:
-    """Opens the answer files; yields a function that writes a passage's answer to them.
-
-    The files are `predictions.json` with yes or no, and `nbest_predictions.json` with
-    both probabilities. They appear when the block succeeds; if it fails, neither does.
-    Answers are not kept in memory; each passage may be written once.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    with (
-        files.json_object(output_dir / decoding.PREDICTIONS) as texts,
-        files.json_object(output_dir / decoding.NBEST) as probabilities,
-    ):
-
-        def write(answer: YesNoAnswer) -> None:
-            texts(answer.id, answer.text)
-            probabilities(answer.id, _probabilities(answer))
-
-        yield write
-
-
-def _probabilities(answer: YesNoAnswer) -> dict[str, float]:
-    return {"yes": answer.probability, "no": 1 - answer.probability}
+        pairs = sorted(
+            answer.probabilities.items(), key=lambda pair: pair[0] != answer.text
+        )
+        found.append((bioasq_form.yes_no(answer.id, answer.is_yes), pairs))
+    return bioasq_form.submissions(found)

@@ -10,10 +10,10 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs
 from biobert_tf.model import heads
-from biobert_tf.qa.graph_windows import QaReader, WindowSettings
+from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.graph_windows import QaReader
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno_reading import LABELS
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
@@ -21,20 +21,11 @@ from biobert_tf.training.served import Outputs, Served
 class YesNoGraph:
     """Answers yes/no questions given as string tensors."""
 
-    def __init__(
-        self,
-        model: heads.SequenceClassifier,
-        tokenizer: FullTokenizer,
-        settings: WindowSettings,
-    ) -> None:
-        """Makes the model and the vocabulary constants of a graph.
-
-        Raises:
-            InputError: The settings leave no room for a context.
-        """
+    def __init__(self, model: heads.SequenceClassifier, featurizer: Featurizer) -> None:
+        """Makes the model and the vocabulary constants of a graph."""
         self._model = model
-        self._reader = QaReader(tokenizer, settings)
-        self._max_seq_length = settings.max_seq_length
+        self._reader = QaReader(featurizer)
+        self._max_seq_length = featurizer.max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the answer from each window alone, in the form of `answer`."""
@@ -108,8 +99,9 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
             f"has {' '.join(LABELS)}",
         )
     model = loaded.build(heads.SequenceClassifier, num_labels=len(LABELS))
-    settings = WindowSettings.of(loaded.settings, loaded.text.max_seq_length)
-    graph = YesNoGraph(model, loaded.tokenizer, settings)
+    length = loaded.text.max_seq_length
+    featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
+    graph = YesNoGraph(model, featurizer)
     return Served(
         kind="yesno",
         title="Yes or no to biomedical questions",
@@ -118,7 +110,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
         text_inputs=("question", "context"),
         answer=graph.answer,
         score=graph.score,
-        specs=input_specs(loaded.text.max_seq_length),
+        specs=input_specs(length),
         example={
             "question": ("Is cystic fibrosis caused by mutations in CFTR?",),
             "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),

@@ -336,7 +336,7 @@ def test_errors_name_file_and_question_in_one_line(
         paths.append(tmp_path / f"{name}.json")
         paths[-1].write_text(json.dumps(values))
     with pytest.raises(InputError, match=problem) as raised:
-        bioasq.evaluate_files(*paths)
+        bioasq.evaluate(*paths)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith(str(tmp_path))
 
@@ -369,7 +369,7 @@ def test_ten_numbers_of_the_official_program(golden):
     for case, gold, submission in recorded(golden):
         if not case["measures"]:
             continue  # It died.
-        scores = bioasq.evaluate_files(gold, submission, case["e"])
+        scores = bioasq.evaluate(gold, submission, case["e"])
         assert scores.measures() == close_to(case["measures"]), case["case"]
         if case["printed"]:
             assert scores.measures() == pytest.approx(
@@ -384,10 +384,10 @@ def test_where_the_official_program_dies(golden):
     for case, gold, submission in recorded(golden):
         if case["measures"] or "second_jar" not in case:
             continue
-        scores = bioasq.evaluate_files(gold, submission, case["e"])
+        scores = bioasq.evaluate(gold, submission, case["e"])
         assert scores.missing, case["case"]
         # The second program leaves missing questions out: no other difference.
-        second = bioasq.evaluate_files(gold, submission, case["e"], skip_missing=True)
+        second = bioasq.evaluate(gold, submission, case["e"], skip_missing=True)
         assert second.measures() == close_to(case["second_jar"]["measures"])
         for count in ("num_yesno", "num_factoid", "num_list"):
             assert getattr(scores, count) >= getattr(second, count)
@@ -410,21 +410,21 @@ PUBLISHED_RUNS = {
 def test_published_runs_have_the_official_scores(data, run, batch):
     submission = data / "parity/bioasq" / run / "BioASQform_BioASQ-answer.json"
     gold = data / f"parity/bioasq_factoid_only_golden/4B{batch}_golden.json"
-    scores = bioasq.evaluate_files(gold, submission)
+    scores = bioasq.evaluate(gold, submission)
     assert (
         tuple(round(x, 6) for x in scores.measures()[1:4]) == PUBLISHED_RUNS[run, batch]
     )
     assert (scores.missing, scores.unknown, scores.warnings) == ((), (), ())
     # The gold of all types gives the same, told what to look at.
     whole = data / f"qa/BioASQ/4B{batch}_golden.json"
-    assert bioasq.evaluate_files(whole, submission, types=["factoid"]) == scores
+    assert bioasq.evaluate(whole, submission, types=["factoid"]) == scores
 
 
 @pytest.mark.data
 def test_batches_of_a_year_pooled_from_files(data):
     folder = data / "qa/BioASQ"
     batches = [(folder / f"4B{i}_golden.json",) * 2 for i in range(1, 6)]
-    year = bioasq.pooled_files(batches)
-    assert year == bioasq.evaluate_files(*(folder / "4B_golden.json",) * 2)
+    year = bioasq.pooled(batches)
+    assert year == bioasq.evaluate(*(folder / "4B_golden.json",) * 2)
     assert (year.num_yesno, year.num_factoid, year.num_list) == (133, 161, 88)
     assert year.factoid_mrr == year.yesno_macro_f1 == 1

@@ -48,9 +48,7 @@ def score(folder, golden, entries, edition):
     ]
     files.write_json(folder / "golden.json", {"questions": questions})
     bioasq_form.write(folder / "answer.json", bioasq_form.submission(entries))
-    return bioasq.evaluate_files(
-        folder / "golden.json", folder / "answer.json", edition
-    )
+    return bioasq.evaluate(folder / "golden.json", folder / "answer.json", edition)
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
@@ -166,7 +164,7 @@ def test_the_right_answers_to_real_questions(
         ),
     ]
     bioasq_form.write(tmp_path / "answer.json", bioasq_form.submission(entries))
-    scores = bioasq.evaluate_files(path, tmp_path / "answer.json")
+    scores = bioasq.evaluate(path, tmp_path / "answer.json")
     assert scores.factoid_strict_accuracy == scores.factoid_mrr
     assert scores.factoid_mrr == pytest.approx(factoid_mrr)
     assert scores.list_precision == 1

@@ -395,8 +395,11 @@ def test_files_by_hand(tmp_path):
         qa_decoding.Answer("", 0.25, 0.0, 0.1, None),
     )
     with qa_decoding.prediction_files(tmp_path / "new", True) as write:
-        write(qa_decoding.Prediction("q\ud800", "\u03b1", answers, -2.5))
-        write(qa_decoding.Prediction("b", "", answers[1:], 3.0))
+        for prediction in (
+            qa_decoding.Prediction("q\ud800", "\u03b1", answers, -2.5),
+            qa_decoding.Prediction("b", "", answers[1:], 3.0),
+        ):
+            write(prediction.qas_id, *prediction.entries)
     assert read_all(tmp_path / "new") == {
         "predictions.json": '{\n    "q\\ud800": "\\u03b1",\n    "b": ""\n}\n',
         "null_odds.json": '{\n    "q\\ud800": -2.5,\n    "b": 3.0\n}\n',
@@ -443,8 +446,9 @@ def test_no_file_is_left_by_a_failure(tmp_path):
         pytest.raises(InputError, match="finite"),
         qa_decoding.prediction_files(tmp_path, True) as write,
     ):
-        write(v2(window({5: 1}, {5: 1})))
-        write(v2(window({5: float("nan")}, {5: 1})))
+        for score in (1, float("nan")):
+            prediction = v2(window({5: score}, {5: 1}))
+            write(prediction.qas_id, *prediction.entries)
     assert read_all(tmp_path) == {"predictions.json": "old"}
 
 
@@ -509,7 +513,7 @@ def assert_same(ours, originals, place):
 def assert_files_are_the_originals(predictions, is_v2, folder, originals):
     with qa_decoding.prediction_files(folder, is_v2) as write:
         for prediction in predictions:
-            write(prediction)
+            write(prediction.qas_id, *prediction.entries)
             for answer in prediction.nbest:
                 assert (answer.span is None) == (answer.text in ("", "empty"))
     for name in NAMES:

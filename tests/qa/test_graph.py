@@ -27,20 +27,14 @@ class World:
     """A model as a graph, and as a run decodes it."""
 
     def __init__(self, model, tokenizer, **settings):
-        values = {
-            "max_seq_length": 16,
-            "doc_stride": 4,
-            "max_query_length": 5,
-            "n_best_size": 10,
-            "max_answer_length": 5,
-            "version_2_with_negative": False,
-            "null_score_diff_threshold": 0.0,
-            **settings,
-        }
-        self.settings = qa_graph.QaSettings(**values)
+        sizes = {"max_seq_length": 16, "doc_stride": 4, "max_query_length": 5}
+        values = {"n_best_size": 10, "max_answer_length": 5, **settings}
+        sizes |= {name: values.pop(name) for name in sizes if name in values}
         self.model = model
-        self.tokenizer = tokenizer
-        graph = qa_graph.QaGraph(model, tokenizer, self.settings)
+        self.featurizer = Featurizer(tokenizer=tokenizer, **sizes)
+        is_lower = tokenizer.basic_tokenizer.do_lower_case
+        self.settings = DecodingSettings(do_lower_case=is_lower, **values)
+        graph = qa_graph.QaGraph(model, self.featurizer, self.settings)
         self.answer = tf.function(
             graph.answer, input_signature=[STRINGS, STRINGS], autograph=False
         )
@@ -55,14 +49,7 @@ class World:
                 context[start:end] for start, end in qa_reading.word_offsets(context)
             ),
         )
-        rows = list(
-            Featurizer(
-                tokenizer=self.tokenizer,
-                max_seq_length=self.settings.max_seq_length,
-                doc_stride=self.settings.doc_stride,
-                max_query_length=self.settings.max_query_length,
-            ).featurize([example])
-        )
+        rows = list(self.featurizer.featurize([example]))
         names = ("input_ids", "input_mask", "segment_ids")
         windows = []
         if rows:
@@ -73,19 +60,7 @@ class World:
             outputs = self.model(batch)
             logits = (outputs["start_logits"].numpy(), outputs["end_logits"].numpy())
             windows = [WindowScores(*w) for w in zip(rows, *logits, strict=True)]
-        decoding = DecodingSettings(
-            do_lower_case=self.tokenizer.basic_tokenizer.do_lower_case,
-            **{
-                name: getattr(self.settings, name)
-                for name in (
-                    "n_best_size",
-                    "max_answer_length",
-                    "version_2_with_negative",
-                    "null_score_diff_threshold",
-                )
-            },
-        )
-        return qa_decoding.decode_question(example, windows, decoding)
+        return qa_decoding.decode_question(example, windows, self.settings)
 
     def compare(self, questions, contexts):
         """Checks all answers; returns how many questions have one."""

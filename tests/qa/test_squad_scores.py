@@ -229,7 +229,7 @@ def test_errors_name_file_and_place_in_one_line(
         paths[name] = tmp_path / f"{name}.json"
         paths[name].write_text(json.dumps(values))
     with pytest.raises(InputError, match=problem) as raised:
-        squad_scores.evaluate_files(
+        squad_scores.evaluate(
             paths["data"],
             paths["predictions"],
             None if odds is None else paths["odds"],
@@ -243,17 +243,13 @@ def test_files_are_scored_as_their_contents(tmp_path):
     paths = [tmp_path / name for name in ("data", "predictions", "odds")]
     for path, values in zip(paths, contents, strict=True):
         path.write_text(json.dumps(values))
-    assert squad_scores.evaluate_files(*paths, 0.3) == squad_scores.evaluate(
-        *contents, 0.3
-    )
-    assert squad_scores.evaluate_files(*paths[:2]) == squad_scores.evaluate(
-        *contents[:2]
-    )
+    assert squad_scores.evaluate(*paths, 0.3) == squad_scores.evaluate(*contents, 0.3)
+    assert squad_scores.evaluate(*paths[:2]) == squad_scores.evaluate(*contents[:2])
 
 
 @pytest.mark.data
 def test_real_predictions_have_the_official_scores(data):
-    scores = squad_scores.evaluate_files(
+    scores = squad_scores.evaluate(
         data / "qa/squad/dev-v1.1.json", data / "parity/squad/predictions.json"
     )
     # The official script prints these for the same two files.

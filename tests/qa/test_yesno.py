@@ -7,6 +7,7 @@ import pytest
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa import decoding as qa_decoding
 from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
@@ -172,9 +173,9 @@ def test_submissions():
 
 
 def test_files_of_passages(tmp_path):
-    with bioasq_yesno.prediction_files(tmp_path / "new") as write:
-        write(YesNoAnswer("q_000", 0.0))
-        write(YesNoAnswer("q_001", 1e4))
+    with qa_decoding.prediction_files(tmp_path / "new") as write:
+        for answer in (YesNoAnswer("q_000", 0.0), YesNoAnswer("q_001", 1e4)):
+            write(answer.id, answer.text, answer.probabilities)
         assert not (tmp_path / "new/predictions.json").exists()
     written = {
         path.name: json.loads(path.read_text("ascii"))
@@ -190,7 +191,7 @@ def test_files_of_passages(tmp_path):
 
 
 def test_no_file_is_left_of_a_failure(tmp_path):
-    with pytest.raises(InputError), bioasq_yesno.prediction_files(tmp_path) as write:
-        write(YesNoAnswer("q", 0.0))
+    with pytest.raises(InputError), qa_decoding.prediction_files(tmp_path) as write:
+        write("q", "no", {"yes": 0.5, "no": 0.5})
         raise InputError("later")
     assert not list(tmp_path.iterdir())

@@ -18,7 +18,6 @@ from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa import yesno_graph
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.graph_windows import WindowSettings
 from biobert_tf.qa.yesno import YesNoScores
 from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
@@ -70,7 +69,8 @@ def decided(model, tokenizer, questions, contexts):
 
 def test_equal_to_the_run(tmp_path):
     model, tokenizer = write_model(tmp_path)
-    graph = yesno_graph.YesNoGraph(model, tokenizer, WindowSettings(**SIZES))
+    featurizer = Featurizer(tokenizer=tokenizer, **SIZES)
+    graph = yesno_graph.YesNoGraph(model, featurizer)
     strings = tf.TensorSpec([None], tf.string)
     answer = tf.function(
         graph.answer, input_signature=[strings, strings], autograph=False

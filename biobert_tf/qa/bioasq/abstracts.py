@@ -8,6 +8,7 @@ the files, not with their text.
 import bisect
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Collection
 from typing import Final
@@ -39,10 +40,9 @@ class Abstract:
     @classmethod
     def of(cls, document: Document) -> "Abstract":
         """Returns the paragraphs of a document as one text."""
-        starts, end = [], 0
-        for paragraph in document.paragraphs:
-            starts.append(end)
-            end += len(paragraph) + 1
+        *starts, _ = itertools.accumulate(
+            (len(paragraph) + 1 for paragraph in document.paragraphs), initial=0
+        )
         return cls(" ".join(document.paragraphs), tuple(starts))
 
     def locate(self, snippet: str, is_title: bool) -> Span | None:

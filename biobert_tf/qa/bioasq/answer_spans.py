@@ -23,7 +23,6 @@ from typing import Final, Literal, NamedTuple
 Span = tuple[int, int]
 Level = Literal["exact", "case", "form"]
 
-LEVELS: Final[tuple[Level, ...]] = ("exact", "case", "form")
 # Letters whose names stand in biomedical text, in lower case. Short names, which are
 # parts of many words (eta, mu, pi), are none.
 _GREEK: Final = {
@@ -112,10 +111,12 @@ class Answer:
             names: The answer and its synonyms, the best first, none empty, all as
                 `corpora.document.normalize` leaves them.
         """
-        self._names = names
-        self._folded = [fold(name) for name in names if len(name) >= _LEAST_LENGTH]
-        patterns = [_pattern(name) for name in self._folded]
-        self._patterns = [pattern for pattern in patterns if pattern is not None]
+        folded = [fold(name) for name in names if len(name) >= _LEAST_LENGTH]
+        self._searches: list[tuple[Level, re.Pattern[str]]] = [
+            *(("exact", re.compile(re.escape(name))) for name in names),
+            *(("case", re.compile(re.escape(name))) for name in folded),
+            *(("form", _pattern(name)) for name in folded if _has_word(name)),
+        ]
 
     def find(self, text: Text) -> Found | None:
         """Returns where the first of the names stands that the text holds.
@@ -123,21 +124,11 @@ class Answer:
         A name that is found as it is written comes before one that is found but for
         case, and so on.
         """
-        for level in LEVELS:
-            for spans in self._searches(text, level):
-                span = text.best(spans)
-                if span is not None:
-                    return Found(*span, level)
+        for level, pattern in self._searches:
+            where = text.text if level == "exact" else text.folded
+            if (span := text.best(_matches(pattern, where))) is not None:
+                return Found(*span, level)
         return None
-
-    def _searches(self, text: Text, level: Level) -> Iterator[Iterator[Span]]:
-        """Yields, name by name, where it stands."""
-        if level == "exact":
-            yield from (_occurrences(name, text.text) for name in self._names)
-        elif level == "case":
-            yield from (_occurrences(name, text.folded) for name in self._folded)
-        else:
-            yield from (_matches(pattern, text.folded) for pattern in self._patterns)
 
 
 def is_whole(text: str, start: int, end: int) -> bool:
@@ -180,13 +171,6 @@ def _is_of_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
-def _occurrences(name: str, text: str) -> Iterator[Span]:
-    start = text.find(name)
-    while start >= 0:
-        yield start, start + len(name)
-        start = text.find(name, start + 1)
-
-
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
     """Yields all matches, those that overlap too."""
     match = pattern.search(text)
@@ -195,14 +179,16 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
         match = pattern.search(text, match.start() + 1)
 
 
-def _pattern(name: str) -> re.Pattern[str] | None:
-    """Returns what finds the forms of a folded name.
+def _has_word(name: str) -> bool:
+    return any(map(str.isalnum, name))
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Returns what finds the forms of a folded name with a letter or a digit.
 
     Gaps are as good as none, and none as good as gaps: between letters, digits, Greek
-    and signs. None if the name has neither letter nor digit.
+    and signs.
     """
-    if not any(map(str.isalnum, name)):
-        return None
     atoms = _ATOM.findall(name.rstrip(" ."))
     return re.compile(f"[{_GAPS}]*".join(map(_spelled, atoms)))
 

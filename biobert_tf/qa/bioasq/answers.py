@@ -6,11 +6,9 @@ it die with a traceback, such as a list of texts for a list of lists, an `InputE
 says which question is at fault.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 TYPES: Final = ("yesno", "factoid", "list")
@@ -22,7 +20,6 @@ ONE_NAME: Final = 5  # From here an answer submitted is one name, without synony
 TOLERANT: Final = 9  # From here a question that cannot be compared is left out.
 
 Names = tuple[str, ...]
-ParsedT = TypeVar("ParsedT")
 
 
 class Answer(NamedTuple):
@@ -60,21 +57,6 @@ class Gold(NamedTuple):
     id: str
     type: str
     answer: Answer | None
-
-
-def parsed(
-    path: Path, parse: Callable[[Mapping[str, object], int], ParsedT], edition: int
-) -> ParsedT:
-    """Returns what `parse` makes of a JSON file, for rules of an edition.
-
-    Raises:
-        InputError: The file is not JSON, or `parse` raised it; the file is named.
-    """
-    values = files.read_json(path)
-    try:
-        return parse(values, edition)
-    except InputError as error:
-        raise InputError.at(path, None, str(error)) from None
 
 
 def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:

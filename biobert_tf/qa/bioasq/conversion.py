@@ -43,8 +43,8 @@ class Counts:
 
     Attributes:
         question_type: The type of question that is taken.
-        num_read: The number of questions read, of all types.
-        num_repeated: The number of questions of the type that repeat an earlier id.
+        pool: The questions of that type.
+        abstracts: The abstracts that the strategy needs.
         num_kept: The number of questions written.
         dropped: Ids of the questions that are not written, by reason.
         num_passages: The number of passages written.
@@ -56,14 +56,12 @@ class Counts:
         levels: How answers were found.
         num_items: The number of answers to list questions that have a passage.
         num_items_found: The number of these answers that a passage holds.
-        num_abstracts: The number of abstracts found in the PubMed files.
-        num_damaged: The number of records of the PubMed files that could not be read.
         losses: What the strategy could not do.
     """
 
     question_type: str
-    num_read: int
-    num_repeated: int
+    pool: Pool
+    abstracts: abstracts.Abstracts
     num_kept: int = 0
     dropped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     num_passages: int = 0
@@ -75,8 +73,6 @@ class Counts:
     )
     num_items: int = 0
     num_items_found: int = 0
-    num_abstracts: int = 0
-    num_damaged: int = 0
     losses: Losses = dataclasses.field(default_factory=Losses)
 
     def summary(self) -> str:
@@ -84,7 +80,7 @@ class Counts:
         num_dropped = sum(map(len, self.dropped.values()))
         lines = [
             f"questions: {self.num_kept + num_dropped:,} {self.question_type} of "
-            f"{self.num_read:,}",
+            f"{self.pool.num_read:,}",
             f"kept: {self.num_kept:,} questions, {self.num_passages:,} passages, "
             f"{self.num_entries:,} entries",
             f"dropped: {num_dropped:,} questions",
@@ -102,11 +98,11 @@ class Counts:
             lines.append(
                 f"items of lists: {self.num_items_found:,} of {self.num_items:,} found"
             )
-        if self.num_abstracts:
-            lines.append(f"abstracts: {self.num_abstracts:,}")
+        if self.abstracts.by_pmid:
+            lines.append(f"abstracts: {len(self.abstracts.by_pmid):,}")
         missing = list(self.losses.missing)
         rare = {
-            "questions left out: their id comes twice": self.num_repeated,
+            "questions left out: their id comes twice": self.pool.num_repeated,
             "passages of kept questions dropped: no answer in them": (
                 self.num_without_answer
             ),
@@ -116,7 +112,7 @@ class Counts:
             f"documents not in the files, their snippets used: {_some(missing)}": len(
                 missing
             ),
-            "damaged records in the files": self.num_damaged,
+            "damaged records in the files": self.abstracts.num_damaged,
         }
         lines += [f"{number:,} {what}" for what, number in rare.items() if number]
         return "\n".join(lines)
@@ -142,19 +138,18 @@ def convert(config: BioAsqDataConfig) -> Counts:
     pool = reading.read_pool(paths, config.question_type)
     counts = Counts(
         question_type=config.question_type,
-        num_read=pool.num_read,
-        num_repeated=pool.num_repeated,
+        pool=pool,
+        abstracts=_abstracts(config, pool),
     )
-    maker = PassageMaker(
-        config.strategy, _abstracts(config, pool, counts), config.appended_sentences
-    )
+    maker = PassageMaker(config.strategy, counts.abstracts, config.appended_sentences)
     paragraphs: list[Paragraph] = []
     for question in pool.questions:
         passages = maker.passages(question, counts.losses)
-        if config.split == "train":
-            paragraphs += _training(question, passages, counts)
+        found = _entries(question, passages, config.split == "train", counts)
+        if isinstance(found, str):
+            counts.dropped.setdefault(found, []).append(question.id)
         else:
-            paragraphs += _test(question, passages, counts)
+            paragraphs += _written(question, found, counts)
     _require_some(config, paragraphs, counts)
     _require_distinct_ids(pool, paragraphs)
     name = f"BioASQ-{config.question_type}-{config.split}-{config.strategy}"
@@ -163,46 +158,34 @@ def convert(config: BioAsqDataConfig) -> Counts:
     return counts
 
 
-def _abstracts(
-    config: BioAsqDataConfig, pool: Pool, counts: Counts
-) -> abstracts.Abstracts:
+def _abstracts(config: BioAsqDataConfig, pool: Pool) -> abstracts.Abstracts:
     """Returns the abstracts that the strategy needs."""
     if config.strategy == "snippet":
         return abstracts.Abstracts()
     documents = {s.document for q in pool.questions for s in q.snippets}
     wanted = {number for number in map(abstracts.pmid, documents) if number}
-    found = abstracts.read_abstracts(config.abstracts, wanted)
-    counts.num_abstracts = len(found.by_pmid)
-    counts.num_damaged = found.num_damaged
-    return found
+    return abstracts.read_abstracts(config.abstracts, wanted)
 
 
-def _test(
-    question: Question, passages: list[Passage], counts: Counts
-) -> list[Paragraph]:
+def _entries(
+    question: Question, passages: list[Passage], is_training: bool, counts: Counts
+) -> list[tuple[Passage, list[Entry]]] | str:
+    """Returns passages with their entries, which lack ids; or why there are none."""
     if not passages:
-        return _drop(question, NO_PASSAGE, counts)
-    return _written(question, [(passage, [{}]) for passage in passages], counts)
-
-
-def _training(
-    question: Question, passages: list[Passage], counts: Counts
-) -> list[Paragraph]:
-    if not passages:
-        return _drop(question, NO_PASSAGE, counts)
+        return NO_PASSAGE
+    if not is_training:
+        return [(passage, [{}]) for passage in passages]
     if not question.answers:
-        return _drop(question, NO_ANSWER, counts)
+        return NO_ANSWER
     if question.type == "yesno":
         verdict = question.verdict
-        if verdict is None:
-            return _drop(question, NO_VERDICT, counts)
         answer = {"is_impossible": verdict == "no", "answers": verdict}
-        return _written(question, [(passage, [answer]) for passage in passages], counts)
+        return [(passage, [answer]) for passage in passages] if verdict else NO_VERDICT
     found = list(_with_spans(question, passages, counts))
     if not found:
-        return _drop(question, NOT_FOUND, counts)
+        return NOT_FOUND
     counts.num_without_answer += len(passages) - len(found)
-    return _written(question, found, counts)
+    return found
 
 
 def _with_spans(
@@ -221,15 +204,16 @@ def _with_spans(
                 spans.setdefault((found.start, found.end), found.level)
         counts.levels.update(spans.values())
         if spans:
-            yield passage, [_span_entry(passage.text, span) for span in spans]
+            yield (
+                passage,
+                [
+                    {"answers": [{"text": text.text[i:j], "answer_start": i}]}
+                    for i, j in spans
+                ],
+            )
     if question.type == "list":
         counts.num_items += len(answers)
         counts.num_items_found += len(found_items)
-
-
-def _span_entry(text: str, span: Span) -> Entry:
-    start, end = span
-    return {"answers": [{"text": text[start:end], "answer_start": start}]}
 
 
 def _written(
@@ -252,11 +236,6 @@ def _written(
     counts.num_passages += len(paragraphs)
     counts.num_entries += number
     return paragraphs
-
-
-def _drop(question: Question, reason: str, counts: Counts) -> list[Paragraph]:
-    counts.dropped.setdefault(reason, []).append(question.id)
-    return []
 
 
 def _require_some(

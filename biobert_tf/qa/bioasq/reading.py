@@ -19,6 +19,7 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import normalize
+from biobert_tf.qa.reading import shortened
 
 TYPES: Final = ("factoid", "list", "yesno", "summary")
 _YES_NO: Final = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)
@@ -152,7 +153,7 @@ def _question(id_: str, values: Mapping[str, object]) -> Question:
         raise InputError("has no text as its 'body'")
     if question_type not in TYPES:
         raise InputError(
-            f"has the unknown type {_short(question_type)}; want {', '.join(TYPES)}"
+            f"has the unknown type {shortened(question_type)}; want {', '.join(TYPES)}"
         )
     return Question(
         _encodable(id_),
@@ -184,7 +185,7 @@ def _answers(value: object, question_type: str) -> tuple[Names, ...]:
 def _name(value: object) -> str:
     # A number is taken for the text it is written as, as by the official evaluator.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"has {_short(value)} in its 'exact_answer', want a text")
+        raise InputError(f"has {shortened(value)} in its 'exact_answer', want a text")
     return clean(str(value))
 
 
@@ -192,10 +193,12 @@ def _snippets(values: object) -> Iterator[Snippet]:
     if values is None:
         return
     if not isinstance(values, list):
-        raise InputError(f"has 'snippets' {_short(values)}, want a list")
+        raise InputError(f"has 'snippets' {shortened(values)}, want a list")
     for number, snippet in enumerate(values, start=1):
         if not isinstance(snippet, dict):
-            raise InputError(f"has snippet {number} {_short(snippet)}, want an object")
+            raise InputError(
+                f"has snippet {number} {shortened(snippet)}, want an object"
+            )
         has_document = snippet.get("document") is not None
         yield Snippet(
             clean(_text(snippet, "text", number)),
@@ -208,7 +211,7 @@ def _text(snippet: Mapping[str, object], key: str, number: int) -> str:
     value = snippet.get(key)
     if not isinstance(value, str):
         raise InputError(
-            f"has {key!r} {_short(value)} in snippet {number}, want a text"
+            f"has {key!r} {shortened(value)} in snippet {number}, want a text"
         )
     return value
 
@@ -224,8 +227,3 @@ def clean(text: str) -> str:
 def _encodable(text: str) -> str:
     """Returns text with question marks for what JSON can hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."

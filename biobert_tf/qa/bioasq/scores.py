@@ -16,10 +16,13 @@ number: a right answer at rank 6 counts for the lenient accuracy, and 1/6 for th
 """
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from biobert_tf.common import files
+from biobert_tf.common.files import JsonSource
 from biobert_tf.qa.bioasq.answers import (
     FLAT,
     TOLERANT,
@@ -27,44 +30,24 @@ from biobert_tf.qa.bioasq.answers import (
     Answer,
     Gold,
     Names,
-    parsed,
     read_gold,
     read_submission,
 )
 
-MEASURES: Final = (
-    "yesno_accuracy",
-    "factoid_strict_accuracy",
-    "factoid_lenient_accuracy",
-    "factoid_mrr",
-    "list_precision",
-    "list_recall",
-    "list_f1",
-    "yesno_macro_f1",
-    "yesno_f1_yes",
-    "yesno_f1_no",
-)
+Row = tuple[float, float, float]
+"""The three scores of a question: whether gold is yes, whether the answer is right, and
+nothing; strict, lenient and reciprocal rank; or precision, recall and F1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BioAsqScores:
     """The ten official numbers, what they are averages of, what went unanswered.
 
-    The score of a type of which there is no question is 0, as in the official
-    program.
+    The ten numbers are those that the module's text defines, in [0, 1];
+    `yesno_macro_f1` is the mean of the F1s of yes and no. The score of a type of which
+    there is no question is 0, as in the official program.
 
     Attributes:
-        yesno_accuracy: Share of the yes/no questions answered rightly, in [0, 1].
-        factoid_strict_accuracy: Share of the factoid questions whose first answer is
-            right, in [0, 1].
-        factoid_lenient_accuracy: Share of those with a right answer, in [0, 1].
-        factoid_mrr: Mean reciprocal rank of the first right answer, in [0, 1].
-        list_precision: Mean share of the submitted items that are right, in [0, 1].
-        list_recall: Mean share of the gold items that are found, in [0, 1].
-        list_f1: Mean F1 of the items of a question, in [0, 1].
-        yesno_macro_f1: Mean of the two F1s that follow, in [0, 1].
-        yesno_f1_yes: F1 of the answer yes, in [0, 1].
-        yesno_f1_no: F1 of the answer no, in [0, 1].
         num_yesno: Yes/no questions averaged over.
         num_factoid: Factoid questions averaged over.
         num_list: List questions averaged over.
@@ -125,62 +108,14 @@ class BioAsqScores:
         )
 
 
-class _Tally:
-    """Collects the scores of questions one by one.
-
-    Attributes:
-        yesno: Whether the gold is yes, and whether the answer is right.
-        factoid: Strict, lenient, reciprocal rank.
-        list: Precision, recall, F1.
-        ids: The ids of `BioAsqScores`, by the name of the field.
-    """
-
-    def __init__(self) -> None:
-        self.yesno: list[tuple[bool, bool]] = []
-        self.factoid: list[tuple[float, float, float]] = []
-        self.list: list[tuple[float, float, float]] = []
-        self.ids: dict[str, list[str]] = {
-            name: [] for name in ("missing", "unanswered", "left_out", "unknown")
-        }
-
-    def add(self, gold: Gold, answer: Answer, edition: int) -> None:
-        """Adds a question of one of `TYPES`."""
-        assert gold.answer is not None
-        if gold.type == "yesno":
-            is_right = answer.word == gold.answer.word
-            self.yesno.append((gold.answer.word == "yes", is_right))
-        elif gold.type == "factoid":
-            self.factoid.append(_score_factoid(gold.answer, answer, edition))
-        else:
-            self.list.append(_score_list(gold.answer.items, answer.items))
-
-    def scores(self) -> BioAsqScores:
-        """Returns the means."""
-        strict, lenient, mrr = _means(self.factoid)
-        precision, recall, f1 = _means(self.list)
-        f1_yes, f1_no = _f1_of(self.yesno, True), _f1_of(self.yesno, False)
-        num_right = sum(is_right for _, is_right in self.yesno)
-        return BioAsqScores(
-            yesno_accuracy=num_right / len(self.yesno) if self.yesno else 0.0,
-            factoid_strict_accuracy=strict,
-            factoid_lenient_accuracy=lenient,
-            factoid_mrr=mrr,
-            list_precision=precision,
-            list_recall=recall,
-            list_f1=f1,
-            yesno_macro_f1=(f1_yes + f1_no) / 2,
-            yesno_f1_yes=f1_yes,
-            yesno_f1_no=f1_no,
-            num_yesno=len(self.yesno),
-            num_factoid=len(self.factoid),
-            num_list=len(self.list),
-            **{name: tuple(ids) for name, ids in self.ids.items()},
-        )
+MEASURES: Final = tuple(
+    field.name for field in dataclasses.fields(BioAsqScores) if field.type is float
+)
 
 
 def evaluate(
-    golden: Mapping[str, object],
-    submission: Mapping[str, object],
+    golden: JsonSource,
+    submission: JsonSource,
     edition: int = 5,
     *,
     types: Collection[str] = TYPES,
@@ -194,8 +129,8 @@ def evaluate(
     an exact answer. Of two submitted answers to a question the first counts.
 
     Args:
-        golden: Questions in BioASQ's form: `{"questions": [{"id", "type",
-            "exact_answer"}, ...]}`. Questions of the type summary are passed over.
+        golden: Questions in BioASQ's form, or a file of them: `{"questions": [{"id",
+            "type", "exact_answer"}, ...]}`. Those of the type summary are passed over.
         submission: The answers, in the same form; their type is not looked at.
         edition: The edition of the challenge whose rules apply, one of
             `answers.EDITIONS`. BioBERT is evaluated with 5. Editions 5, 8 and 9 differ
@@ -206,34 +141,15 @@ def evaluate(
             second official program does for every edition; None: from edition 9.
 
     Raises:
-        InputError: The questions are not in BioASQ's form, or there is no such
-            edition.
+        InputError: The questions are not in BioASQ's form, a file cannot be read (it
+            is named), or there is no such edition.
     """
-    return pooled(
-        [(golden, submission)], edition, types=types, skip_missing=skip_missing
-    )
-
-
-def evaluate_files(
-    golden: Path,
-    submission: Path,
-    edition: int = 5,
-    *,
-    types: Collection[str] = TYPES,
-    skip_missing: bool | None = None,
-) -> BioAsqScores:
-    """Scores the files that `evaluate` is given the contents of.
-
-    Raises:
-        InputError: A file cannot be read or is not in BioASQ's form; it is named.
-    """
-    return pooled_files(
-        [(golden, submission)], edition, types=types, skip_missing=skip_missing
-    )
+    batches = [(golden, submission)]
+    return pooled(batches, edition, types=types, skip_missing=skip_missing)
 
 
 def pooled(
-    batches: Iterable[tuple[Mapping[str, object], Mapping[str, object]]],
+    batches: Iterable[tuple[JsonSource, JsonSource]],
     edition: int = 5,
     *,
     types: Collection[str] = TYPES,
@@ -248,41 +164,66 @@ def pooled(
     of the 150 of 5b); the mean of the scores of the batches is another number.
 
     Args:
-        batches: Gold and submission of each, as `evaluate` takes them.
-        edition: See `evaluate`.
-        types: See `evaluate`.
-        skip_missing: See `evaluate`.
+        batches: Gold and submission of each; see `evaluate`, also for the rest.
+        edition: The edition of the challenge whose rules apply.
+        types: The types of questions to score.
+        skip_missing: Whether to leave missing questions out.
 
     Raises:
         InputError: As `evaluate`.
     """
-    read = [
-        (read_gold(golden, edition), read_submission(submission, edition))
-        for golden, submission in batches
-    ]
-    return _pooled(read, edition, types, skip_missing)
+    if skip_missing is None:
+        skip_missing = edition >= TOLERANT
+    rows: dict[str, list[Row]] = {type_: [] for type_ in TYPES}
+    ids: dict[str, list[str]] = {
+        name: [] for name in ("missing", "unanswered", "left_out", "unknown")
+    }
+    for golden, submission in batches:
+        golds = _golds(golden, edition)
+        answers = _answers(submission, edition)
+        known = {gold.id for gold in golds}
+        ids["unknown"] += [name for name in answers if name not in known]
+        for gold in golds:
+            if gold.type not in types or gold.type not in TYPES:
+                continue
+            answer = answers.get(gold.id)
+            if answer is None:
+                ids["missing"].append(gold.id)
+            elif not answer.has_content(gold.type, edition):
+                ids["unanswered"].append(gold.id)
+            if gold.answer is None or (answer is None and skip_missing):
+                ids["left_out"].append(gold.id)
+            else:
+                row = _row(gold.type, gold.answer, answer or Answer(), edition)
+                rows[gold.type].append(row)
+    return _means_of(rows, ids)
 
 
-def pooled_files(
-    batches: Iterable[tuple[Path, Path]],
-    edition: int = 5,
-    *,
-    types: Collection[str] = TYPES,
-    skip_missing: bool | None = None,
+def _means_of(
+    rows: Mapping[str, Sequence[Row]], ids: Mapping[str, Sequence[str]]
 ) -> BioAsqScores:
-    """Scores several batches, given as files of gold and submission; see `pooled`.
+    f1_yes, f1_no = _f1_of(rows["yesno"], 1.0), _f1_of(rows["yesno"], 0.0)
+    means = (
+        _means(rows["yesno"])[1],
+        *_means(rows["factoid"]),
+        *_means(rows["list"]),
+        (f1_yes + f1_no) / 2,
+        f1_yes,
+        f1_no,
+    )
+    values: dict[str, Any] = dict(zip(MEASURES, means, strict=True))
+    values |= {f"num_{type_}": len(own) for type_, own in rows.items()}
+    values |= {name: tuple(found) for name, found in ids.items()}
+    return BioAsqScores(**values)
 
-    Raises:
-        InputError: A file cannot be read or is not in BioASQ's form; it is named.
-    """
-    read = [
-        (
-            parsed(golden, read_gold, edition),
-            parsed(submission, read_submission, edition),
-        )
-        for golden, submission in batches
-    ]
-    return _pooled(read, edition, types, skip_missing)
+
+def _golds(golden: JsonSource, edition: int) -> list[Gold]:
+    return files.parse_json(golden, functools.partial(read_gold, edition=edition))
+
+
+def _answers(submission: JsonSource, edition: int) -> dict[str, Answer]:
+    parse = functools.partial(read_submission, edition=edition)
+    return files.parse_json(submission, parse)
 
 
 def question_ids(golden: Path, edition: int = 5) -> list[str]:
@@ -291,7 +232,7 @@ def question_ids(golden: Path, edition: int = 5) -> list[str]:
     Raises:
         InputError: The file cannot be read or is not in BioASQ's form; it is named.
     """
-    return [gold.id for gold in parsed(golden, read_gold, edition)]
+    return [gold.id for gold in _golds(golden, edition)]
 
 
 def report(scores: BioAsqScores) -> str:
@@ -311,36 +252,16 @@ def report(scores: BioAsqScores) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _pooled(
-    batches: Sequence[tuple[Sequence[Gold], Mapping[str, Answer]]],
-    edition: int,
-    types: Collection[str],
-    skip_missing: bool | None,
-) -> BioAsqScores:
-    if skip_missing is None:
-        skip_missing = edition >= TOLERANT
-    tally = _Tally()
-    for golds, answers in batches:
-        known = {gold.id for gold in golds}
-        tally.ids["unknown"] += [name for name in answers if name not in known]
-        for gold in golds:
-            if gold.type not in types or gold.type not in TYPES:
-                continue
-            answer = answers.get(gold.id)
-            if answer is None:
-                tally.ids["missing"].append(gold.id)
-            elif not answer.has_content(gold.type, edition):
-                tally.ids["unanswered"].append(gold.id)
-            if gold.answer is None or (answer is None and skip_missing):
-                tally.ids["left_out"].append(gold.id)
-            else:
-                tally.add(gold, answer or Answer(), edition)
-    return tally.scores()
+def _row(question_type: str, gold: Answer, answer: Answer, edition: int) -> Row:
+    """Returns the scores of a question of one of `TYPES`."""
+    if question_type == "yesno":
+        return float(gold.word == "yes"), float(answer.word == gold.word), 0.0
+    if question_type == "factoid":
+        return _score_factoid(gold, answer, edition)
+    return _score_list(gold.items, answer.items)
 
 
-def _score_factoid(
-    gold: Answer, answer: Answer, edition: int
-) -> tuple[float, float, float]:
+def _score_factoid(gold: Answer, answer: Answer, edition: int) -> Row:
     """Returns strict and lenient accuracy and the reciprocal rank of a question."""
     right, answers = gold.items, answer.items
     if edition <= FLAT:
@@ -356,9 +277,7 @@ def _score_factoid(
     return 0.0, 0.0, 0.0
 
 
-def _score_list(
-    gold: Sequence[Names], submitted: Sequence[Names]
-) -> tuple[float, float, float]:
+def _score_list(gold: Sequence[Names], submitted: Sequence[Names]) -> Row:
     """Returns precision, recall and F1 of the items of a question."""
     if not gold or not submitted:
         return 0.0, 0.0, 0.0
@@ -390,16 +309,16 @@ def _first_match(names: Names, items: Sequence[Names]) -> int | None:
     return next(matches, None)
 
 
-def _f1_of(questions: Sequence[tuple[bool, bool]], label: bool) -> float:
-    """Returns the F1 of yes (`label` True) or no, from gold and rightness."""
-    num_right = sum(is_yes == label and is_right for is_yes, is_right in questions)
+def _f1_of(rows: Sequence[Row], label: float) -> float:
+    """Returns the F1 of yes (`label` 1) or no (0), from gold and rightness."""
+    num_right = sum(is_yes == label and bool(is_right) for is_yes, is_right, _ in rows)
     # PARITY(EvaluatorTask1b.java:264-278): whatever is not right counts
     # as the other answer, also where it is neither yes nor no.
-    num_wrong = sum(not is_right for _, is_right in questions)
+    num_wrong = sum(not is_right for _, is_right, _ in rows)
     return 2 * num_right / (2 * num_right + num_wrong) if num_right else 0.0
 
 
-def _means(rows: Sequence[tuple[float, float, float]]) -> list[float]:
+def _means(rows: Sequence[Row]) -> list[float]:
     """Returns the mean of each of the three columns; 0 where there is no row."""
     columns = zip(*rows, strict=True) if rows else ([0.0],) * 3
     return [sum(column) / (len(rows) or 1) for column in columns]
