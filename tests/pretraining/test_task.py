@@ -17,7 +17,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining.data import masking as static_masking
 from biobert_tf.pretraining.data import pairs as pair_making
 from biobert_tf.pretraining.data.documents import PieceTable
-from biobert_tf.pretraining.masking import DynamicMasking, choose
+from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.training import optimizer, records
 from biobert_tf.training import precision as precisions
@@ -415,9 +415,8 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
     length = {"max_seq_length": toys.LENGTH}
     given = static_masking.unmasked_features(documents, pairs, PIECES, **length)
     ids = given["input_ids"]
-    static = static_masking.static_features(
-        documents, pairs, PIECES, **length, **settings, rng=rng
-    )
+    rule = static_masking.MaskingRule(pieces=PIECES, **settings)
+    static = static_masking.static_features(documents, pairs, rule, **length, rng=rng)
     batch = {name: tf.constant(values) for name, values in given.items()}
     found = statistics(masked(dynamic(**settings), batch), ids)
     expected = statistics(static, ids)
@@ -427,10 +426,8 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
 
 def chosen(candidates, starts, num_wanted, order):
     given = [list(map(bool, map(int, text))) for text in (candidates, starts)]
-    found = choose(
-        *(tf.constant([row]) for row in given),
-        tf.constant([num_wanted]),
-        tf.constant([order], tf.float64),
+    found = static_masking.choose_words(
+        *(np.array([row]) for row in given), np.array([num_wanted]), np.array([order])
     )
     return "".join(str(int(x)) for x in found[0])
 

@@ -112,11 +112,18 @@ def records(
     )
     if not num_own:
         return
+    rule = masking.MaskingRule(
+        pieces=pieces,
+        max_predictions_per_seq=pairs.max_predictions_per_seq,
+        masked_lm_prob=pairs.masked_lm_prob,
+        do_whole_word_mask=pairs.do_whole_word_mask,
+    )
+    length = text.max_seq_length
     drawn = shuffled(
         make_pairs(
             documents,
             num_own,
-            max_seq_length=text.max_seq_length,
+            max_seq_length=length,
             short_seq_prob=pairs.short_seq_prob,
             # One pass is stored; every epoch of the training masks it anew.
             dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
@@ -128,18 +135,11 @@ def records(
         batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))
         if pairs.masking == "dynamic":
             features = masking.unmasked_features(
-                documents, batch, pieces, max_seq_length=text.max_seq_length
+                documents, batch, pieces, max_seq_length=length
             )
         else:
             features = masking.static_features(
-                documents,
-                batch,
-                pieces,
-                max_seq_length=text.max_seq_length,
-                max_predictions_per_seq=pairs.max_predictions_per_seq,
-                masked_lm_prob=pairs.masked_lm_prob,
-                do_whole_word_mask=pairs.do_whole_word_mask,
-                rng=masks,
+                documents, batch, rule, max_seq_length=length, rng=masks
             )
         yield tf_examples.serialize(features), _counts(features)
 
