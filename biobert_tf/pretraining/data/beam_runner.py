@@ -110,7 +110,7 @@ class Runner:
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
         if beam_storage.find(job.error_place):
-            raise InputError(beam_storage.get_json(job.error_place)["message"])
+            raise InputError(beam_storage.get_object(job.error_place))
 
     def _start(self, pipeline: Any) -> Any:
         """Starts a pipeline; returns Beam's result, which may be pending."""

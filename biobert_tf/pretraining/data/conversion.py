@@ -215,7 +215,8 @@ class _Job:
         reader = units.UnitReader(
             self.work_dir / "units", self.text, self.corpus, self.pairs.random_seed
         )
-        corpus_units = units.find_units(self.inputs)
+        sizes = {str(path): path.stat().st_size for path in self.inputs}
+        corpus_units = units.find_units(sizes)
         counts = self._read(executor, reader, corpus_units)
         if not counts.num_tokens:
             shutil.rmtree(self.work_dir)

@@ -16,14 +16,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf.common import files
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import tf_examples
 from biobert_tf.pretraining.data.documents import (
-    DocumentsBuilder,
     PieceTable,
     TokenizedDocuments,
+    tokenize,
 )
 from biobert_tf.pretraining.data.pairs import max_num_tokens
 from biobert_tf.pretraining.data.settings import PairConfig
@@ -61,43 +61,26 @@ def read_documents(
     Raises:
         InputError: A file cannot be read or is not UTF-8, or no file has any text.
     """
-    builder = DocumentsBuilder(tokenizer)
-    sentences: list[str] = []
-    for line in _lines(paths):
-        if line:
-            sentences.append(line)
-        else:
-            builder.add(sentences)
-            sentences.clear()
-    # PARITY(create_pretraining_data.py:187-200): the end of a file ends no document.
-    builder.add(sentences)
-    if not builder.num_documents:
+    documents = tokenize(_documents(paths), tokenizer)
+    if not documents.num_documents:
         names = ", ".join(map(str, paths))
         raise InputError(f"{names}: no text; give one sentence per line")
-    return builder.build()
+    return documents
 
 
-def _lines(paths: Sequence[Path]) -> Iterator[str]:
+def _documents(paths: Sequence[Path]) -> Iterator[list[str]]:
+    sentences: list[str] = []
     for path in paths:
-        try:
-            with path.open("rb") as stream:
-                for number, line in enumerate(stream, start=1):
-                    yield _decoded(line, path, number).strip()
-        except OSError as error:
-            raise InputError.at(
-                path, None, f"cannot be read: {error.strerror}"
-            ) from None
-
-
-def _decoded(line: bytes, path: Path, number: int) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError.at(
-            path,
-            number,
-            f"byte 0x{line[error.start]:02x} is not UTF-8; convert the file to UTF-8",
-        ) from None
+        with streams.reading(path) as stream:
+            for number, line in stream.lines():
+                streams.require_utf8(path, number, line)
+                if sentence := line.strip():
+                    sentences.append(sentence)
+                else:
+                    yield sentences
+                    sentences = []
+    # PARITY(create_pretraining_data.py:187-200): the end of a file ends no document.
+    yield sentences
 
 
 def convert(
@@ -129,13 +112,23 @@ def convert(
     shares = [instances[i :: len(output_files)] for i in range(len(output_files))]
     with contextlib.ExitStack() as stack:
         temporaries = [stack.enter_context(files.replacing(p)) for p in output_files]
-        for temporary, share in zip(temporaries, shares, strict=True):
-            with temporary.open("wb") as stream:
-                for start in range(0, len(share), _INSTANCES_PER_BATCH):
-                    batch = share[start : start + _INSTANCES_PER_BATCH]
-                    records = tf_examples.serialize(_features(batch, text, pairs))
-                    tf_examples.write_records(stream, records)
-    return [_counts(share) for share in shares]
+        return [
+            _write(temporary, share, text, pairs)
+            for temporary, share in zip(temporaries, shares, strict=True)
+        ]
+
+
+def _write(
+    path: Path, instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
+) -> ShardCounts:
+    counts = ShardCounts()
+    with path.open("wb") as stream:
+        for start in range(0, len(instances), _INSTANCES_PER_BATCH):
+            batch = instances[start : start + _INSTANCES_PER_BATCH]
+            features = _features(batch, text, pairs)
+            tf_examples.write_records(stream, tf_examples.serialize(features))
+            counts += ShardCounts.of(features)
+    return counts
 
 
 def make_instances(
@@ -322,12 +315,3 @@ def _padded(rows: Sequence[np.ndarray], is_used: np.ndarray) -> np.ndarray:
     values = np.zeros(is_used.shape, np.int32)
     values[is_used] = np.concatenate(rows)
     return values
-
-
-def _counts(instances: Sequence[Instance]) -> ShardCounts:
-    return ShardCounts(
-        num_records=len(instances),
-        num_random_next=sum(instance.is_random_next for instance in instances),
-        num_masked=sum(len(instance.masked_lm_ids) for instance in instances),
-        num_tokens=sum(len(instance.input_ids) for instance in instances),
-    )

@@ -7,6 +7,7 @@ be incomplete.
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -92,15 +93,13 @@ class CorpusCounts:
 
     def __add__(self, other: "CorpusCounts") -> "CorpusCounts":
         """Returns the sums of both counts."""
-        skipped = dict(self.num_skipped)
-        for reason, count in other.num_skipped.items():
-            skipped[reason] = skipped.get(reason, 0) + count
+        skipped = Counter(self.num_skipped) + Counter(other.num_skipped)
         return CorpusCounts(
             num_documents=self.num_documents + other.num_documents,
             num_sentences=self.num_sentences + other.num_sentences,
             num_tokens=self.num_tokens + other.num_tokens,
             num_duplicates=self.num_duplicates + other.num_duplicates,
-            num_skipped=skipped,
+            num_skipped=dict(skipped),
         )
 
 

@@ -6,7 +6,6 @@ bytes whether one process, several, or a cluster writes it.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -37,6 +36,17 @@ class ShardCounts:
     num_random_next: int = 0
     num_masked: int = 0
     num_tokens: int = 0
+
+    @classmethod
+    def of(cls, features: masking.Features) -> "ShardCounts":
+        """Returns the counts of records with these features."""
+        weights = features.get("masked_lm_weights", np.zeros(0))
+        return cls(
+            num_records=len(features["input_ids"]),
+            num_random_next=int(features["next_sentence_labels"].sum()),
+            num_masked=int(weights.sum()),
+            num_tokens=int(features["input_mask"].sum()),
+        )
 
     def __add__(self, other: "ShardCounts") -> "ShardCounts":
         """Returns the sums of both counts."""
@@ -72,27 +82,7 @@ def build_shard(
     pieces: PieceTable,
     stream: BinaryIO,
 ) -> ShardCounts:
-    """Writes the records of a shard as a TFRecord stream; see `records`.
-
-    Returns:
-        The counts of what was written.
-    """
-    counts = ShardCounts()
-    for batch, batch_counts in records(documents, num_own, shard, text, pairs, pieces):
-        tf_examples.write_records(stream, batch)
-        counts += batch_counts
-    return counts
-
-
-def records(
-    documents: TokenizedDocuments,
-    num_own: int,
-    shard: int,
-    text: TextConfig,
-    pairs: PairConfig,
-    pieces: PieceTable,
-) -> Iterator[tuple[list[bytes], ShardCounts]]:
-    """Yields the records of a shard, in random order, in batches.
+    """Writes the records of a shard, in random order, as a TFRecord stream.
 
     Args:
         documents: The documents of the shard, then others; random next sentences come
@@ -102,16 +92,18 @@ def records(
         text: The length of a sequence.
         pairs: How to form and mask pairs.
         pieces: The vocabulary's special and continuation pieces.
+        stream: Where to write.
 
-    Yields:
-        Serialized `tf.train.Example`s, and their counts.
+    Returns:
+        The counts of what was written.
     """
+    counts = ShardCounts()
+    if not num_own:
+        return counts
     cutting, order, masks = (
         np.random.default_rng([pairs.random_seed, shard, purpose])
         for purpose in range(3)
     )
-    if not num_own:
-        return
     rule = masking.MaskingRule(
         pieces=pieces,
         max_predictions_per_seq=pairs.max_predictions_per_seq,
@@ -141,14 +133,6 @@ def records(
             features = masking.static_features(
                 documents, batch, rule, max_seq_length=length, rng=masks
             )
-        yield tf_examples.serialize(features), _counts(features)
-
-
-def _counts(features: masking.Features) -> ShardCounts:
-    weights = features.get("masked_lm_weights", np.zeros(0))
-    return ShardCounts(
-        num_records=len(features["input_ids"]),
-        num_random_next=int(features["next_sentence_labels"].sum()),
-        num_masked=int(weights.sum()),
-        num_tokens=int(features["input_mask"].sum()),
-    )
+        tf_examples.write_records(stream, tf_examples.serialize(features))
+        counts += ShardCounts.of(features)
+    return counts
