@@ -12,6 +12,7 @@ from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining.data import manifest
 from biobert_tf.pretraining.record_streams import Shard
+from biobert_tf.training import records
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def shards(paths: Sequence[Path]) -> Iterator[Shard]:
             known.update({path.parent / entry.file: entry for entry in found.files})
         if path not in known:
             _LOG.info("%s: no manifest; counting its records", path)
-            yield Shard.counted(path)
+            yield Shard(path, records.count([path]))
             continue
         entry, size = known[path], path.stat().st_size
         if size != entry.num_bytes:

@@ -376,7 +376,10 @@ def test_a_bug_keeps_its_traceback_and_leaves_nothing(
         ({"inputs": "/nowhere/*.xml"}, "/nowhere/*.xml: no file matches"),
         ({"inputs": "nothing://nowhere/*"}, "nothing://nowhere/*: "),
         ({"output_files": ("x", "x")}, "--output_file names a file twice"),
-        ({"output_files": ("x", "y")}, "--num_shards=3 contradicts the 2 names"),
+        (
+            {"output_files": ("x", "y")},
+            "--num_shards=3 contradicts --output_file, which names 2",
+        ),
         (
             {"options": "--worker=3"},
             "--pipeline_options: Beam has no option --worker=3",

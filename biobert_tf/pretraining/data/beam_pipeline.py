@@ -73,14 +73,8 @@ def convert(
 ) -> Manifest:
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
-    Args:
-        input_patterns: Globs of corpus files: paths that all workers can read, or URLs
-            such as `gs://bucket/pubmed*.xml.gz`.
-        output_files: The TFRecord files, or one name for all; paths or URLs.
-        text: The vocabulary, which must be given, the case, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        conversion: The runner, its options, and the number of files.
+    The arguments are those of `conversion.convert`, but files may also be URLs, such as
+    `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read the paths.
 
     Returns:
         The manifest of what was written, as `conversion.convert` returns it.
@@ -94,11 +88,12 @@ def convert(
     outputs.load_pieces(text)
     target = _Target.of(output_files, conversion.num_shards)
     inputs = _expand(input_patterns)
-    settings = manifest.settings_of(text, pairs, corpus, [], target.settings())
-    settings["inputs"] = [
-        [beam_storage.split(file.place)[1], file.num_bytes, file.changed_ns]
-        for file in inputs
+    found = [
+        (beam_storage.split(f.place)[1], f.num_bytes, f.changed_ns) for f in inputs
     ]
+    settings = manifest.settings_of(
+        text, pairs, corpus, conversion, target.names, found
+    )
     if (before := target.manifest_before(settings)) is not None:
         _LOG.info("%s: this corpus is converted already", target.manifest_place)
         return before
@@ -134,13 +129,7 @@ class _Target:
     @classmethod
     def of(cls, files: Sequence[str], num_shards: int) -> "_Target":
         """Returns the target; raises InputError if the arguments contradict."""
-        if len(set(files)) < len(files):
-            raise InputError("--output_file names a file twice")
-        if len(files) > 1 and num_shards not in (0, len(files)):
-            raise InputError(
-                f"--num_shards={num_shards} contradicts the {len(files)} names of "
-                "--output_file"
-            )
+        outputs.check_names(files, num_shards)
         places = [f if beam_storage.is_remote(f) else os.path.abspath(f) for f in files]
         return cls(tuple(places), num_shards)
 
@@ -153,14 +142,6 @@ class _Target:
     def manifest_place(self) -> str:
         """The path or URL of the manifest."""
         return self.files[0] + manifest.SUFFIX
-
-    def settings(self) -> dict[str, object]:
-        """Returns the settings of the output that `conversion.convert` records."""
-        return {
-            "output_file": ",".join(self.names),
-            "num_shards": self.num_shards,
-            "exact": False,
-        }
 
     def places(self, num_tokens: int) -> list[str]:
         """Returns the places of all files for a corpus of this size."""

@@ -8,7 +8,7 @@ be incomplete.
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
@@ -28,10 +28,13 @@ _READ_BYTES: Final = 2**22
 Settings = dict[str, Any]
 """All settings that the records depend on, JSON values by name."""
 
+Input = tuple[str, int, int]
+"""An input file: name without folder, bytes, nanoseconds of the last change."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A TFRecord file as it was written; see `shards.ShardCounts` for the counts.
+    """A TFRecord file as it was written; see `ShardCounts` for the counts.
 
     Attributes:
         file: The file's name, without a directory.
@@ -164,23 +167,16 @@ def settings_of(
     text: TextConfig,
     pairs: PairConfig,
     corpus: CorpusConfig,
-    inputs: Sequence[Path],
-    outputs: Mapping[str, object],
+    conversion: ConversionConfig,
+    output_names: Iterable[str],
+    inputs: Iterable[Input],
 ) -> Settings:
     """Returns all settings that the records depend on.
 
     An input counts as unchanged if its name, size and time of last change are the same,
     so directories may be moved and terabytes need not be read.
-
-    Args:
-        text: The vocabulary, which must be given, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        inputs: The input files, in order.
-        outputs: How the records are distributed over files.
     """
     assert text.vocab_file is not None
-    stats = [(path.name, path.stat()) for path in inputs]
     return {
         "version": __version__,
         "vocab_sha256": sha256_of(text.vocab_file),
@@ -188,8 +184,10 @@ def settings_of(
         "max_seq_length": text.max_seq_length,
         **dataclasses.asdict(pairs),
         **dataclasses.asdict(corpus),
-        **outputs,
-        "inputs": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        "output_file": ",".join(output_names),
+        "num_shards": conversion.num_shards,
+        "exact": conversion.exact,
+        "inputs": [list(input_) for input_ in inputs],
     }
 
 
