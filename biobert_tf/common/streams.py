@@ -99,18 +99,12 @@ class Stream:
 
     Attributes:
         path: The stream's name in messages.
-        name: The name of documents in it that have no other.
+        name: The name of documents in it that have no other; by default the file's.
         head: At least the first 64 KiB; all bytes if there are fewer.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, name: str = "") -> None:
-        """Reads the head.
-
-        Args:
-            path: The stream's name in messages.
-            stream: The decompressed bytes.
-            name: The name of documents that have no other; by default the file's.
-        """
+        """Reads the head of decompressed bytes; see `Stream` for the names."""
         self.path = path
         self.name = name or bare_name(path.name)
         self._chunks = chunks(stream)
@@ -201,9 +195,8 @@ def bare_name(name: str) -> str:
 def reading(path: Path, name: str = "") -> Iterator[Stream]:
     """Opens a file; it is decompressed if its name ends in `.gz`.
 
-    Args:
-        path: The file. `-` is standard input, decompressed if it begins like gzip.
-        name: The name of documents that have no other; by default the file's.
+    The path `-` is standard input, decompressed if it begins like gzip. For `name` see
+    `Stream`.
 
     Raises:
         InputError: The file cannot be opened.

@@ -39,24 +39,16 @@ class LearningCurve(tf.train.experimental.PythonState):
     """
 
     def __init__(self, output_dir: Path, num_train_steps: int) -> None:
-        """Starts an empty curve of at most some hundreds of rows.
-
-        Args:
-            output_dir: The directory for the table and the plot.
-            num_train_steps: The number of steps of the schedule, which determines the
-                length of a window.
-        """
+        """Starts an empty curve; the length of the schedule determines a window."""
         self._output_dir = output_dir
         self._window = -(-num_train_steps // _MOST_ROWS)
         # Per window: the number of its steps so far, and sums by name.
         self._sums: list[Row] = []
 
     def add(self, history: Mapping[str, np.ndarray], first_step: int) -> None:
-        """Adds the reported values of consecutive steps.
+        """Adds values of consecutive steps, float `[steps]` per name.
 
-        Args:
-            history: float `[steps]` per name.
-            first_step: Zero-based number of the first; it follows the last step added.
+        `first_step`, which is zero-based, follows the last step that was added.
         """
         for offset, values in enumerate(zip(*history.values(), strict=True)):
             index = (first_step + offset) // self._window
@@ -93,14 +85,10 @@ class LearningCurve(tf.train.experimental.PythonState):
 
 
 def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> None:
-    """Adds an evaluation to the table and the plot in `output_dir`.
+    """Adds the scores after `step` training steps to the table and the plot.
 
-    An earlier evaluation of the same step is replaced.
-
-    Args:
-        output_dir: The output directory, which may hold the curve of a training.
-        step: The number of steps that the model was trained.
-        scores: Scores by name, with the names of the training's curve.
+    They have the names of the training's curve. An earlier evaluation of the same step
+    is replaced.
     """
     training, evaluations = read(output_dir / CSV_FILE)
     by_step = {row["step"]: row for row in [*evaluations, {"step": step, **scores}]}

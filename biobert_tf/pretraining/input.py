@@ -45,11 +45,6 @@ def check_manifest(
 ) -> None:
     """Checks that the records were made with this vocabulary, if a manifest says so.
 
-    Args:
-        paths: TFRecord files.
-        vocab_file: The value of `--vocab_file`.
-        do_lower_case: The value of `--do_lower_case`.
-
     Raises:
         InputError: The records were made with another vocabulary or another case.
     """
@@ -104,14 +99,8 @@ def training_shards(
 ) -> list[Shard]:
     """Returns the files of a training with the numbers of their records.
 
-    The numbers are stored in the output directory: a resumed training must read the
-    same records, and need not count them again.
-
-    Args:
-        paths: The files, in order.
-        output_dir: The output directory of the run.
-        step: The step at which the training resumes; 0 for a new training.
-        is_chief: Whether this process writes to the output directory.
+    The numbers are stored in the output directory, by the chief: a training that
+    resumes, at a `step` above 0, must read the same records, and need not count them.
 
     Raises:
         InputError: The training began with other files, or a file is damaged.
@@ -143,9 +132,7 @@ def training_shards(
 def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
     """Returns the first files that hold `most` records, and the number to read.
 
-    Args:
-        paths: All files.
-        most: The number of records wanted; 0 for all.
+    If `most` is 0, they are all files and all records.
 
     Raises:
         InputError: A file is missing or damaged.

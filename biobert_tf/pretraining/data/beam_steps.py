@@ -185,12 +185,8 @@ def write_file(
 ) -> Iterator[int]:
     """Stores a TFRecord file and its entry of the manifest.
 
-    Args:
-        job: The conversion.
-        number: The number of the file.
-        names: The output files' names without folders, as the user gave them.
-        num_shards: Number of files to make of one name; 0 chooses it by corpus size.
-        num_tokens: The number of tokens of the corpus.
+    `names` are the output files' without folders, as the user gave them; for
+    `num_shards` and `num_tokens` see `outputs.Plan.of`.
 
     Yields:
         The number of the file.
@@ -213,13 +209,7 @@ def write_file(
 
 
 def parts_needed(plan: outputs.Plan, number: int, num_parts: int) -> list[int]:
-    """Returns the parts of the spool that are needed to write a TFRecord file.
-
-    Args:
-        plan: The plan, which gives the keys of the file's portions and their banks.
-        number: The number of the file.
-        num_parts: The number of parts, which are equal ranges of keys too.
-    """
+    """Returns the parts of the spool that hold a TFRecord file's portions and banks."""
     first = number * plan.portions_per_file
     last = first + min(
         plan.portions_per_file + plan.num_bank_portions, plan.num_portions

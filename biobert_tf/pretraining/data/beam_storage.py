@@ -20,13 +20,7 @@ from biobert_tf.common.errors import InputError
 
 
 class FoundFile(NamedTuple):
-    """A file that was found.
-
-    Attributes:
-        place: The path or URL.
-        num_bytes: The file's size.
-        changed_ns: The time of its last change, in nanoseconds since 1970.
-    """
+    """A file at a path or URL; `changed_ns` is in nanoseconds since 1970."""
 
     place: str
     num_bytes: int

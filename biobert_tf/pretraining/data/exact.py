@@ -94,13 +94,6 @@ def convert(
 
     The files appear at the end, all or none.
 
-    Args:
-        documents: The corpus, in order.
-        vocab: The vocabulary, in the order of its file.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
-        output_files: TFRecord files to write.
-
     Returns:
         The counts of each file.
 
@@ -139,11 +132,7 @@ def make_instances(
 ) -> list[Instance]:
     """Returns the original's instances of a corpus, in its order (line 175).
 
-    Args:
-        documents: The corpus, in order.
-        vocab: The vocabulary, in the order of its file.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
+    Documents and vocabulary must be in the order of their files.
 
     Raises:
         InputError: The vocabulary lacks `[MASK]`, or sequences are too short.
@@ -291,23 +280,20 @@ def _features(
     instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
 ) -> dict[str, np.ndarray]:
     """Returns the features of instances, padded with zeros (line 102)."""
-    num_tokens = [len(instance.input_ids) for instance in instances]
-    positions = np.arange(text.max_seq_length)
-    input_mask = positions < np.array(num_tokens)[:, None]
-    starts = np.array([instance.b_start for instance in instances])
-    num_masked = [len(instance.masked_lm_ids) for instance in instances]
+    ids, b_starts, positions, labels, is_random = zip(*instances, strict=True)
+    columns = np.arange(text.max_seq_length)
     slots = np.arange(pairs.max_predictions_per_seq)
-    weights = slots < np.array(num_masked)[:, None]
+    input_mask = columns < np.array([*map(len, ids)])[:, None]
+    weights = slots < np.array([*map(len, labels)])[:, None]
+    segment_ids = input_mask & (columns >= np.array(b_starts)[:, None])
     return {
-        "input_ids": _padded([i.input_ids for i in instances], input_mask),
+        "input_ids": _padded(ids, input_mask),
         "input_mask": input_mask.astype(np.int32),
-        "segment_ids": (input_mask & (positions >= starts[:, None])).astype(np.int32),
-        "masked_lm_positions": _padded(
-            [i.masked_lm_positions for i in instances], weights
-        ),
-        "masked_lm_ids": _padded([i.masked_lm_ids for i in instances], weights),
+        "segment_ids": segment_ids.astype(np.int32),
+        "masked_lm_positions": _padded(positions, weights),
+        "masked_lm_ids": _padded(labels, weights),
         "masked_lm_weights": weights.astype(np.float32),
-        "next_sentence_labels": np.array([[int(i.is_random_next)] for i in instances]),
+        "next_sentence_labels": np.array(is_random, np.int32)[:, None],
     }
 
 

@@ -34,13 +34,7 @@ Input = tuple[str, int, int]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A TFRecord file as it was written; see `ShardCounts` for the counts.
-
-    Attributes:
-        file: The file's name, without a directory.
-        num_bytes: The file's size.
-        sha256: Hexadecimal SHA-256 of the file's bytes.
-    """
+    """A TFRecord file as it was written; `file` is its name without a directory."""
 
     file: str
     num_records: int
@@ -52,13 +46,7 @@ class FileEntry:
 
     @classmethod
     def of(cls, path: Path, counts: ShardCounts, name: str = "") -> "FileEntry":
-        """Returns the entry of a file.
-
-        Args:
-            path: The file's present path.
-            counts: The counts of what was written to the file.
-            name: The file's final name; by default its present one.
-        """
+        """Returns the entry of a file, whose final name is `name` if that is given."""
         return cls(
             file=name or path.name,
             **dataclasses.asdict(counts),
@@ -79,13 +67,9 @@ class FileEntry:
 class CorpusCounts:
     """Counts of what was read from a corpus.
 
-    Attributes:
-        num_documents: Number of documents with at least one piece.
-        num_sentences: Number of sentences with at least one piece.
-        num_tokens: Number of WordPieces.
-        num_duplicates: Number of records dropped because they were deleted or
-            replaced by a later version.
-        num_skipped: Number of records that could not be read, by reason.
+    Documents and sentences count if they have a piece. A record that was deleted or
+    replaced by a later version is a duplicate; a record that could not be read is
+    skipped, and counted by reason.
     """
 
     num_documents: int = 0
@@ -195,10 +179,10 @@ def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None
     """Refuses to mix two conversions in one place.
 
     Args:
-        path: The file that records `before`.
+        path: The file that records the settings `before`.
         before: The settings recorded there.
         now: The settings of this conversion.
-        what: What the user should delete, for the error message.
+        what: What the user should delete.
 
     Raises:
         InputError: The settings differ; the message names every difference.

@@ -104,7 +104,8 @@ class MaskingRule:
         slots_C = (is_chosen_BL.cumsum(1) - 1)[rows_C, columns_C]
 
         def table(values: np.ndarray | float, dtype: type) -> np.ndarray:
-            table_BP = np.zeros((len(ids_BL), self.max_predictions_per_seq), dtype)
+            shape = len(ids_BL), self.max_predictions_per_seq
+            table_BP: np.ndarray = np.zeros(shape, dtype)
             table_BP[rows_C, slots_C] = values
             return table_BP
 

@@ -55,12 +55,11 @@ class Plan:
     def of(
         cls, output_files: Sequence[Path], num_shards: int, num_tokens: int
     ) -> "Plan":
-        """Returns the plan for a corpus.
+        """Returns the plan for a corpus of so many tokens.
 
         Args:
             output_files: All files, or one name to number.
-            num_shards: Number of files to make of one name; 0 chooses it by the size
-                of the corpus.
+            num_shards: Number of files to make of one name; 0 chooses it.
             num_tokens: Number of tokens of the corpus.
         """
         if len(output_files) == 1:

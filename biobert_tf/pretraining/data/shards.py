@@ -23,13 +23,9 @@ _PAIRS_PER_BATCH: Final = 2048
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardCounts:
-    """Counts of the contents of a shard.
+    """Counts of a shard; pieces are counted without padding.
 
-    Attributes:
-        num_records: Number of records, one per sentence pair.
-        num_random_next: Number of records whose second part is of another document.
-        num_masked: Number of pieces to predict; 0 with dynamic masking.
-        num_tokens: Number of pieces that are not padding.
+    With dynamic masking `num_masked`, the number of pieces to predict, is 0.
     """
 
     num_records: int = 0

@@ -26,10 +26,8 @@ _ARRAYS: Final = ("document_starts", "sentence_starts", "token_ids")
 def key_of(seed: int, file_number: int, document_id: str) -> int:
     """Returns the key of a document: a hash of the document's origin.
 
-    Args:
-        seed: Random seed; another seed gives another order of documents.
-        file_number: Number of the file among the inputs of the conversion.
-        document_id: Identifier of the document, unique in its file.
+    `document_id` must be unique in its file. Another seed gives another order of
+    documents.
     """
     origin = f"{seed} {file_number} {document_id}".encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(origin, digest_size=8).digest()
@@ -41,14 +39,9 @@ def write(
     documents: Iterable[tuple[int, TokenizedDocuments]],
     tokens_per_part: int = _TOKENS_PER_PART,
 ) -> None:
-    """Writes documents, each with its key, as parts.
+    """Writes documents, each with its key, as parts: directories in `directory`.
 
-    Memory stays constant: a part is written as soon as it is full.
-
-    Args:
-        directory: An existing directory, in which each part is a directory.
-        documents: Keys, and one document each.
-        tokens_per_part: Number of tokens after which a part is full.
+    Memory stays constant: a part is written as soon as it has `tokens_per_part`.
     """
     for number, part in enumerate(_full_parts(documents, tokens_per_part)):
         # Stable: documents that share a key keep their order.
@@ -76,12 +69,9 @@ def _full_parts(
 
 
 def save(part: Path, keys: np.ndarray, documents: TokenizedDocuments) -> None:
-    """Writes documents and their keys as a new part, which `read` reads.
+    """Writes documents and their keys as a new directory, which `read` reads.
 
-    Args:
-        part: The directory to create.
-        keys: int64 `[documents]`, ascending.
-        documents: The documents, in the order of their keys.
+    The keys, int64 `[documents]`, ascend.
     """
     part.mkdir()
     np.save(part / "keys.npy", keys)

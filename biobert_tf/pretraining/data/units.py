@@ -105,11 +105,7 @@ def with_current(
 ) -> list[Unit]:
     """Returns units that know which of their records are replaced by later ones.
 
-    Args:
-        units: Some units of the corpus.
-        paths: All files of the corpus.
-        config: How to read the files.
-        mapper: `map`, or the `map` of a process pool.
+    `paths` are all files of the corpus; `mapper` is `map`, or that of a process pool.
 
     Raises:
         InputError: A file is damaged, and `config` asks for strict reading.
@@ -128,12 +124,7 @@ def with_current(
 
 @dataclasses.dataclass
 class UnitResult:
-    """The result of reading a unit.
-
-    Attributes:
-        counts: The counts of what was read and skipped.
-        skips: Messages about the first few damaged records, for the log.
-    """
+    """What was read of a unit, and messages about the first few damaged records."""
 
     counts: CorpusCounts = dataclasses.field(default_factory=CorpusCounts)
     skips: list[str] = dataclasses.field(default_factory=list)
@@ -192,11 +183,7 @@ def documents(
 class UnitReader:
     """Reads units; small, as it is sent to a worker with each unit.
 
-    Attributes:
-        directory: The directory that holds a directory per finished unit.
-        text: How text becomes WordPieces.
-        corpus: How files are read.
-        seed: Random seed of the documents' order.
+    `directory` holds a directory per finished unit; `seed` orders the documents.
     """
 
     directory: Path
