@@ -23,29 +23,22 @@ _BAR_WIDTH: Final = 40
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """Statistics of records for pre-training; shares are in [0, 1].
+    """Statistics of records for pre-training; `dataclasses.asdict` gives JSON values.
 
-    `dataclasses.asdict` gives JSON values.
+    Shares and rates are in [0, 1]. Those of masks are None with dynamic masking, and
+    those that need the ids of `[MASK]` or `[UNK]` are None without a vocabulary.
 
     Attributes:
-        num_files: Number of files.
-        num_records: Number of records inspected.
         feature_lengths: Number of values of each feature in a record, by name.
         masking: `static`, or `dynamic` if the records hold no masks.
         num_tokens: Number of pieces that are not padding.
-        padding_share: Share of the positions that are padding.
-        random_next_share: Share of the records whose second part is random.
         mean_a_tokens: Mean length of the first part, with `[CLS]` and `[SEP]`.
         mean_b_tokens: Mean length of the second part, with `[SEP]`.
         length_histogram: Number of records per bin; the key is the bin's greatest
             number of pieces.
-        mask_rate: Share of the pieces to predict; None with dynamic masking.
-        masked_share: Share of the pieces to predict that `[MASK]` replaces; None
-            without a vocabulary.
-        kept_share: Share of the pieces to predict that are unchanged.
-        replaced_share: Share of the pieces to predict that another piece replaces.
-        unknown_rate: Share of the pieces that were `[UNK]` before masking; None
-            without a vocabulary.
+        mask_rate: Share of the pieces to predict; what became of them is in
+            `masked_share`, `kept_share` and `replaced_share`.
+        unknown_rate: Share of the pieces that were `[UNK]` before masking.
         examples: Some records as text, to be printed.
     """
 
