@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic masking in tf.data: draws new masked pieces whenever a record is read.
 
-The rule is that of static masking, and so is the code, which is NumPy's. Here every
-draw depends on a seed and the record's number in the stream only.
+This is `MaskingRule` in TensorFlow: a remote TPU reads records where no Python runs.
+The same draws give the same masks. Every draw depends on a seed and the record's
+number in the stream only.
 
 Shape suffixes: B batch, L sequence length, P masked positions.
 """
 
 import dataclasses
 
-import numpy as np
 import tensorflow as tf
 
-from biobert_tf.pretraining.data.masking import MASKED_FEATURES, MaskingRule
+from biobert_tf.pretraining.data.masking import KEPT_BELOW, MASKED_BELOW, MaskingRule
 from biobert_tf.training.records import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DynamicMasking(MaskingRule):
-    """Masks parsed records.
-
-    Attributes:
-        seed: Random seed of all draws.
-    """
+    """Masks parsed records; `seed` is that of all draws."""
 
     seed: int
 
@@ -38,39 +34,109 @@ class DynamicMasking(MaskingRule):
         Returns:
             The batch with the features of `MaskingRule.masked`.
         """
-        ids_BL = batch["input_ids"]
+        ids_BL, is_real_BL = batch["input_ids"], batch["input_mask"] > 0
+        order_BL, action_BL, other_BL = self._draws(
+            ids_BL.shape[1], numbers_B, training
+        )
+        special = [self.pieces.cls_id, self.pieces.sep_id]
+        is_special_BL = tf.reduce_any(ids_BL[..., None] == special, axis=-1)
+        is_candidate_BL = is_real_BL & ~is_special_BL
+        is_chosen_BL = choose(
+            is_candidate_BL,
+            self._starts_word(ids_BL, is_candidate_BL),
+            self._num_wanted(is_real_BL),
+            order_BL,
+        )
+        num_others = len(self.pieces.replacement_ids)
+        others_BL = tf.gather(
+            self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
+        )
+        kept_BL = tf.where(action_BL < KEPT_BELOW, ids_BL, others_BL)
+        replaced_BL = tf.where(action_BL < MASKED_BELOW, self.pieces.mask_id, kept_BL)
+        positions_BP, weights_BP = self._positions(is_chosen_BL)
+        return {
+            **batch,
+            "input_ids": tf.where(is_chosen_BL, replaced_BL, ids_BL),
+            "masked_lm_positions": positions_BP,
+            "masked_lm_ids": tf.where(
+                weights_BP > 0, tf.gather(ids_BL, positions_BP, batch_dims=1), 0
+            ),
+            "masked_lm_weights": weights_BP,
+        }
+
+    def _draws(
+        self, length: int, numbers_B: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns order, action, other piece: draws in [0, 1), float64 `[batch, L]`."""
         stream = tf.constant(2 * self.seed + (not training), tf.int64)
 
         def draw(number: tf.Tensor) -> tf.Tensor:
             return tf.random.stateless_uniform(
-                [3, ids_BL.shape[1]],
-                tf.stack([stream, number]),
-                dtype=tf.float64,
-                alg="philox",
+                [3, length], tf.stack([stream, number]), dtype=tf.float64, alg="philox"
             )
 
         draws_B3L = tf.map_fn(draw, numbers_B, fn_output_signature=tf.float64)
-        masked_BL, *tables_BP = tf.numpy_function(
-            self._in_numpy,
-            [ids_BL, batch["input_mask"], draws_B3L],
-            [tf.int32, tf.int32, tf.int32, tf.float32],
-            stateful=False,
-        )
-        shape = [ids_BL.shape[0], self.max_predictions_per_seq]
-        tables = zip(MASKED_FEATURES, tables_BP, strict=True)
-        return {
-            **batch,
-            "input_ids": tf.ensure_shape(masked_BL, ids_BL.shape),
-            **{name: tf.ensure_shape(table, shape) for name, table in tables},
-        }
+        order_BL, action_BL, other_BL = tf.unstack(draws_B3L, axis=1)
+        return order_BL, action_BL, other_BL
 
-    def _in_numpy(
-        self, ids_BL: np.ndarray, input_mask_BL: np.ndarray, draws_B3L: np.ndarray
-    ) -> list[np.ndarray]:
-        """Returns `masked`; the draws are order, action and other piece."""
-        order_BL, action_BL, other_BL = draws_B3L.swapaxes(0, 1)
-        is_chosen_BL = self.choose(ids_BL, input_mask_BL > 0, order_BL)
-        others = self.pieces.replacement_ids
-        other_C = others[(other_BL[is_chosen_BL] * len(others)).astype(np.int32)]
-        masked = self.masked(ids_BL, is_chosen_BL, action_BL[is_chosen_BL], other_C)
-        return [masked[name] for name in ("input_ids", *MASKED_FEATURES)]
+    def _num_wanted(self, is_real_BL: tf.Tensor) -> tf.Tensor:
+        """Returns the number of pieces to mask in every record, int32 `[batch]`."""
+        # float64, as in Python, so that half-way cases are the same ones.
+        num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
+        wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
+        return tf.cast(
+            tf.clip_by_value(wanted_B, 1.0, self.max_predictions_per_seq), tf.int32
+        )
+
+    def _starts_word(self, ids_BL: tf.Tensor, is_candidate_BL: tf.Tensor) -> tf.Tensor:
+        """Returns which pieces begin a unit of masking, bool `[batch, length]`."""
+        if not self.do_whole_word_mask:
+            return is_candidate_BL
+        goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
+        # [CLS] and [SEP] continue nothing, so that what follows them starts a word.
+        follows_BL = tf.pad(is_candidate_BL[:, :-1], [[0, 0], [1, 0]])
+        return is_candidate_BL & ~(goes_on_BL & follows_BL)
+
+    def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
+        length, most = is_chosen_BL.shape[1], self.max_predictions_per_seq
+        places_BL = tf.sort(tf.where(is_chosen_BL, tf.range(length), length), axis=1)
+        padding = [[0, 0], [0, max(0, most - length)]]
+        places_BP = tf.pad(places_BL, padding, constant_values=length)[:, :most]
+        is_chosen_BP = places_BP < length
+        return tf.where(is_chosen_BP, places_BP, 0), tf.cast(is_chosen_BP, tf.float32)
+
+
+def choose(
+    is_candidate_BL: tf.Tensor,
+    starts_word_BL: tf.Tensor,
+    num_wanted_B: tf.Tensor,
+    order_BL: tf.Tensor,
+) -> tf.Tensor:
+    """Returns what `data.masking.choose_words` returns for the same arguments."""
+    batch_size, length = is_candidate_BL.shape
+    word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
+    first_word_B1 = tf.range(batch_size)[:, None] * length
+    sizes_BL = tf.reshape(
+        tf.math.unsorted_segment_sum(
+            tf.cast(is_candidate_BL, tf.int32),
+            word_BL + first_word_B1,
+            batch_size * length,
+        ),
+        [batch_size, length],
+    )
+    # Columns beyond the last word have size 0; taking them chooses nothing.
+    words_BL = tf.argsort(order_BL, axis=1)
+    ordered_LB = tf.transpose(tf.gather(sizes_BL, words_BL, batch_dims=1))
+
+    def take(
+        state: tuple[tf.Tensor, tf.Tensor], sizes_B: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        is_taken_B = sizes_B <= state[0]
+        return state[0] - tf.where(is_taken_B, sizes_B, 0), is_taken_B
+
+    nothing_B = tf.zeros([batch_size], tf.bool)
+    _, is_taken_LB = tf.scan(take, ordered_LB, (num_wanted_B, nothing_B))
+    ranks_BL = tf.argsort(words_BL, axis=1)
+    is_taken_BL = tf.gather(tf.transpose(is_taken_LB), ranks_BL, batch_dims=1)
+    return tf.gather(is_taken_BL, word_BL, batch_dims=1) & is_candidate_BL

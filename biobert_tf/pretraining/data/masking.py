@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the features of records from sentence pairs, and states the rule of masking.
 
-The rule serves static masking, here, and dynamic masking, in `pretraining.masking`.
-They differ only in where the draws come from.
+Dynamic masking, in `pretraining.masking`, follows the same rule in TensorFlow; it
+differs only in where the draws come from.
 
 Shape suffixes: B pairs, L positions of a sequence, P masked positions, C chosen
 positions of all pairs, W words of a sequence (padded to L).
@@ -24,6 +24,11 @@ MASKED_FEATURES: Final = (
     "masked_lm_weights",
 )
 """The features that say what to predict; records for dynamic masking have none."""
+
+# A draw in [0, 1) below the first masks a piece, below the second keeps it, and else
+# replaces it (create_pretraining_data.py:364-376).
+MASKED_BELOW: Final = 0.8
+KEPT_BELOW: Final = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,7 +87,7 @@ class MaskingRule:
         action_C: np.ndarray,
         other_C: np.ndarray,
     ) -> Features:
-        """Masks the chosen pieces (create_pretraining_data.py:364-376).
+        """Masks, keeps or replaces the chosen pieces.
 
         Args:
             ids_BL: int32, the pieces.
@@ -99,7 +104,9 @@ class MaskingRule:
         ids_C = ids_BL[rows_C, columns_C]
         masked_BL = ids_BL.copy()
         masked_BL[rows_C, columns_C] = np.select(
-            [action_C < 0.8, action_C < 0.9], [self.pieces.mask_id, ids_C], other_C
+            [action_C < MASKED_BELOW, action_C < KEPT_BELOW],
+            [self.pieces.mask_id, ids_C],
+            other_C,
         )
         slots_C = (is_chosen_BL.cumsum(1) - 1)[rows_C, columns_C]
 
