@@ -99,18 +99,12 @@ class Stream:
 
     Attributes:
         path: The stream's name in messages.
-        name: The name of documents in it that have no other.
+        name: The name of documents in it that have no other; by default the file's.
         head: At least the first 64 KiB; all bytes if there are fewer.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, name: str = "") -> None:
-        """Reads the head.
-
-        Args:
-            path: The stream's name in messages.
-            stream: The decompressed bytes.
-            name: The name of documents that have no other; by default the file's.
-        """
+        """Reads the head of decompressed bytes; see `Stream` for the names."""
         self.path = path
         self.name = name or bare_name(path.name)
         self._chunks = chunks(stream)
@@ -183,12 +177,9 @@ class Stream:
             InputError: The stream cannot be read, or is not UTF-8; the latter message
                 names the line.
         """
-        data = b"".join(self.chunks())
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise _not_utf8(self.path, line, data[error.start]) from None
+        text = b"".join(self.chunks()).decode("utf-8", "surrogateescape")
+        require_utf8(self.path, 1, text)
+        return text
 
 
 def bare_name(name: str) -> str:
@@ -201,9 +192,8 @@ def bare_name(name: str) -> str:
 def reading(path: Path, name: str = "") -> Iterator[Stream]:
     """Opens a file; it is decompressed if its name ends in `.gz`.
 
-    Args:
-        path: The file. `-` is standard input, decompressed if it begins like gzip.
-        name: The name of documents that have no other; by default the file's.
+    The path `-` is standard input, decompressed if it begins like gzip. For `name` see
+    `Stream`.
 
     Raises:
         InputError: The file cannot be opened.
@@ -226,9 +216,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     """Yields a stream; what is written to it becomes `path` if the block succeeds.
 
     The file is compressed if its name ends in `.gz`; the same bytes give the same file.
-
-    Args:
-        path: The file. `-` is standard output, where writing cannot be undone.
+    The path `-` is standard output, where writing cannot be undone.
 
     Raises:
         InputError: The directory cannot be written.
@@ -248,20 +236,13 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 def require_utf8(path: Path, number: int, text: str) -> None:
     """Checks that text decoded with `surrogateescape` was UTF-8.
 
-    Args:
-        path: The file to name in the error.
-        number: The 1-based number of the line where the text begins.
-        text: One line or several.
+    The text, one line or several, begins at the line of this 1-based number.
 
     Raises:
         InputError: The text was not UTF-8; the message names the line and the byte.
     """
     if not text.isascii() and (bad := _NOT_UTF8.search(text)):
-        line = number + text.count("\n", 0, bad.start())
-        raise _not_utf8(path, line, ord(bad[0]) - 0xDC00)
-
-
-def _not_utf8(path: Path, number: int, byte: int) -> InputError:
-    return InputError.at(
-        path, number, f"byte 0x{byte:02x} is not UTF-8; convert the file to UTF-8"
-    )
+        line, byte = number + text.count("\n", 0, bad.start()), ord(bad[0]) - 0xDC00
+        raise InputError.at(
+            path, line, f"byte 0x{byte:02x} is not UTF-8; convert the file to UTF-8"
+        )

@@ -6,19 +6,27 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
 
 from biobert_tf.common import files
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 CSV_FILE: Final = "learning_curve.csv"
 PNG_FILE: Final = "learning_curve.png"
 _MOST_ROWS: Final = 200
+# A panel each: the end of the names of its values, a factor, the axis and its end.
+_PANELS: Final = (
+    ("loss", 1.0, "loss (nats)", None),
+    ("accuracy", 100.0, "accuracy (%)", 100),
+)
+# Okabe and Ito's blue and vermilion, which colour-blind people can distinguish; the
+# dashes distinguish them in print.
+_LINES: Final = (
+    ("masked_lm", "masked LM", "#0072B2", "-"),
+    ("next_sentence", "next sentence", "#D55E00", "--"),
+)
 
 Row = dict[str, float]
 
@@ -31,24 +39,16 @@ class LearningCurve(tf.train.experimental.PythonState):
     """
 
     def __init__(self, output_dir: Path, num_train_steps: int) -> None:
-        """Starts an empty curve of at most some hundreds of rows.
-
-        Args:
-            output_dir: The directory for the table and the plot.
-            num_train_steps: The number of steps of the schedule, which determines the
-                length of a window.
-        """
+        """Starts an empty curve; the length of the schedule determines a window."""
         self._output_dir = output_dir
         self._window = -(-num_train_steps // _MOST_ROWS)
         # Per window: the number of its steps so far, and sums by name.
         self._sums: list[Row] = []
 
     def add(self, history: Mapping[str, np.ndarray], first_step: int) -> None:
-        """Adds the reported values of consecutive steps.
+        """Adds values of consecutive steps, float `[steps]` per name.
 
-        Args:
-            history: float `[steps]` per name.
-            first_step: Zero-based number of the first; it follows the last step added.
+        `first_step`, which is zero-based, follows the last step that was added.
         """
         for offset, values in enumerate(zip(*history.values(), strict=True)):
             index = (first_step + offset) // self._window
@@ -75,8 +75,6 @@ class LearningCurve(tf.train.experimental.PythonState):
         evaluations = read(self._output_dir / CSV_FILE)[1]
         _write(self._output_dir, self.rows(), evaluations)
 
-    # --- the interface of PythonState ------------------------------------------------
-
     def serialize(self) -> str:
         """Returns the curve as text, without loss."""
         return json.dumps(self._sums)
@@ -87,21 +85,14 @@ class LearningCurve(tf.train.experimental.PythonState):
 
 
 def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> None:
-    """Adds an evaluation to the table and the plot in `output_dir`.
+    """Adds the scores after `step` training steps to the table and the plot.
 
-    An earlier evaluation of the same step is replaced.
-
-    Args:
-        output_dir: The output directory, which may hold the curve of a training.
-        step: The number of steps that the model was trained.
-        scores: Scores by name, with the names of the training's curve.
+    They have the names of the training's curve. An earlier evaluation of the same step
+    is replaced.
     """
     training, evaluations = read(output_dir / CSV_FILE)
-    others = [row for row in evaluations if row["step"] != step]
-    evaluations = sorted(
-        [*others, {"step": step, **scores}], key=lambda row: row["step"]
-    )
-    _write(output_dir, training, evaluations)
+    by_step = {row["step"]: row for row in [*evaluations, {"step": step, **scores}]}
+    _write(output_dir, training, [by_step[number] for number in sorted(by_step)])
 
 
 def read(path: Path) -> tuple[list[Row], list[Row]]:
@@ -131,57 +122,32 @@ def _write(
     _draw(output_dir / PNG_FILE, training, evaluations)
 
 
-# --- the plot ------------------------------------------------------------------------
-
-# Okabe and Ito's blue and vermilion, which colour-blind people can distinguish; the
-# dashes distinguish them in print.
-_LINES: Final = (
-    ("masked_lm", "masked LM", "#0072B2", "-"),
-    ("next_sentence", "next sentence", "#D55E00", "--"),
-)
-
-
 def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> None:
     """Draws losses and accuracies side by side."""
     # Takes a second to import, and only the plot needs it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    losses, accuracies = figure.subplots(1, 2)
-    _draw_panel(losses, "loss", 1.0, training, evaluations)
-    losses.set_ylabel("loss (nats)")
-    losses.set_ylim(bottom=0)
-    _draw_panel(accuracies, "accuracy", 100.0, training, evaluations)
-    accuracies.set_ylabel("accuracy (%)")
-    accuracies.set_ylim(0, 100)
-    handles, labels = accuracies.get_legend_handles_labels()
+    for axes, panel in zip(figure.subplots(1, 2), _PANELS, strict=True):
+        what, scale, axis_label, top = panel
+        for prefix, label, colour, line in _LINES:
+            name = f"{prefix}_{what}"
+            for kind, rows in (("training", training), ("evaluation", evaluations)):
+                xy = [(row["step"], scale * row[name]) for row in rows if name in row]
+                if xy:
+                    axes.plot(
+                        *zip(*xy, strict=True),
+                        color=colour,
+                        linestyle=line if kind == "training" else "",
+                        marker="" if kind == "training" and len(xy) > 1 else "o",
+                        label=f"{label}, {kind}",
+                    )
+        axes.set_xlabel("training steps")
+        axes.set_ylabel(axis_label)
+        axes.set_ylim(0, top)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     with files.replacing(path) as temporary:
-        canvas.print_figure(temporary, format="png", dpi=120)
-
-
-def _draw_panel(
-    axes: "Axes",
-    what: str,
-    scale: float,
-    training: Sequence[Row],
-    evaluations: Sequence[Row],
-) -> None:
-    for prefix, label, colour, line in _LINES:
-        name = f"{prefix}_{what}"
-        for kind, rows in (("training", training), ("evaluation", evaluations)):
-            points = [(row["step"], scale * row[name]) for row in rows if name in row]
-            if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=colour,
-                    linestyle=line if kind == "training" else "",
-                    marker="" if kind == "training" and len(points) > 1 else "o",
-                    label=f"{label}, {kind}",
-                )
-    axes.set_xlabel("training steps")
-    axes.grid(alpha=0.3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+        figure.savefig(temporary, format="png", dpi=120)

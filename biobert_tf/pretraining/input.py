@@ -12,6 +12,7 @@ from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining.data import manifest
 from biobert_tf.pretraining.record_streams import Shard
+from biobert_tf.training import records
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,11 +44,6 @@ def check_manifest(
     paths: Sequence[Path], vocab_file: Path, do_lower_case: bool
 ) -> None:
     """Checks that the records were made with this vocabulary, if a manifest says so.
-
-    Args:
-        paths: TFRecord files.
-        vocab_file: The value of `--vocab_file`.
-        do_lower_case: The value of `--do_lower_case`.
 
     Raises:
         InputError: The records were made with another vocabulary or another case.
@@ -85,7 +81,7 @@ def shards(paths: Sequence[Path]) -> Iterator[Shard]:
             known.update({path.parent / entry.file: entry for entry in found.files})
         if path not in known:
             _LOG.info("%s: no manifest; counting its records", path)
-            yield Shard.counted(path)
+            yield Shard(path, records.count([path]))
             continue
         entry, size = known[path], path.stat().st_size
         if size != entry.num_bytes:
@@ -103,14 +99,8 @@ def training_shards(
 ) -> list[Shard]:
     """Returns the files of a training with the numbers of their records.
 
-    The numbers are stored in the output directory: a resumed training must read the
-    same records, and need not count them again.
-
-    Args:
-        paths: The files, in order.
-        output_dir: The output directory of the run.
-        step: The step at which the training resumes; 0 for a new training.
-        is_chief: Whether this process writes to the output directory.
+    The numbers are stored in the output directory, by the chief: a training that
+    resumes, at a `step` above 0, must read the same records, and need not count them.
 
     Raises:
         InputError: The training began with other files, or a file is damaged.
@@ -142,9 +132,7 @@ def training_shards(
 def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
     """Returns the first files that hold `most` records, and the number to read.
 
-    Args:
-        paths: All files.
-        most: The number of records wanted; 0 for all.
+    If `most` is 0, they are all files and all records.
 
     Raises:
         InputError: A file is missing or damaged.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic masking in tf.data: draws new masked pieces whenever a record is read.
 
-The statistics are those of `data.masking`, which masks while records are written.
-Here every draw depends on a seed and the record's number in the stream only.
+This is `MaskingRule` in TensorFlow: a remote TPU reads records where no Python runs.
+The same draws give the same masks. Every draw depends on a seed and the record's
+number in the stream only.
 
 Shape suffixes: B batch, L sequence length, P masked positions.
 """
@@ -11,26 +12,14 @@ import dataclasses
 
 import tensorflow as tf
 
-from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.data.masking import KEPT_BELOW, MASKED_BELOW, MaskingRule
 from biobert_tf.training.records import Batch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DynamicMasking:
-    """Masks parsed records.
+class DynamicMasking(MaskingRule):
+    """Masks parsed records; `seed` is that of all draws."""
 
-    Attributes:
-        pieces: The vocabulary's special and continuation pieces.
-        max_predictions_per_seq: Most masked pieces of a record, P.
-        masked_lm_prob: Share of the pieces to mask; `[CLS]` and `[SEP]` count.
-        do_whole_word_mask: Whether to mask all pieces of a word or none.
-        seed: Random seed of all draws.
-    """
-
-    pieces: PieceTable
-    max_predictions_per_seq: int
-    masked_lm_prob: float
-    do_whole_word_mask: bool
     seed: int
 
     def mask(self, batch: Batch, numbers_B: tf.Tensor, *, training: bool) -> Batch:
@@ -43,9 +32,7 @@ class DynamicMasking:
             training: Whether this is training; evaluation draws from another stream.
 
         Returns:
-            The batch with masked `input_ids`, and int32 `masked_lm_positions` and
-            `masked_lm_ids` and float32 `masked_lm_weights`, all `[batch, P]`.
-            Positions ascend, and zeros follow where there are fewer than P.
+            The batch with the features of `MaskingRule.masked`.
         """
         ids_BL, is_real_BL = batch["input_ids"], batch["input_mask"] > 0
         order_BL, action_BL, other_BL = self._draws(
@@ -64,9 +51,8 @@ class DynamicMasking:
         others_BL = tf.gather(
             self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
         )
-        # create_pretraining_data.py:364-376 of dmis-lab/biobert.
-        kept_or_other_BL = tf.where(action_BL < 0.9, ids_BL, others_BL)
-        replaced_BL = tf.where(action_BL < 0.8, self.pieces.mask_id, kept_or_other_BL)
+        kept_BL = tf.where(action_BL < KEPT_BELOW, ids_BL, others_BL)
+        replaced_BL = tf.where(action_BL < MASKED_BELOW, self.pieces.mask_id, kept_BL)
         positions_BP, weights_BP = self._positions(is_chosen_BL)
         return {
             **batch,
@@ -97,8 +83,6 @@ class DynamicMasking:
         """Returns the number of pieces to mask in every record, int32 `[batch]`."""
         # float64, as in Python, so that half-way cases are the same ones.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
-        # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
-        # (dmis-lab/biobert).
         wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
         return tf.cast(
             tf.clip_by_value(wanted_B, 1.0, self.max_predictions_per_seq), tf.int32
@@ -129,20 +113,7 @@ def choose(
     num_wanted_B: tf.Tensor,
     order_BL: tf.Tensor,
 ) -> tf.Tensor:
-    """Chooses words in a given order until enough pieces are chosen.
-
-    Args:
-        is_candidate_BL: bool `[batch, length]`, the positions that may be chosen.
-        starts_word_BL: bool `[batch, length]`, the candidates that begin a word; a
-            word extends to the start of the next.
-        num_wanted_B: int32 `[batch]`, the number of pieces to choose; a word with more
-            pieces than are left is skipped (create_pretraining_data.py:379-380 of
-            google-research/bert).
-        order_BL: float64 `[batch, length]`; column w orders word w, the smallest first.
-
-    Returns:
-        The chosen positions, bool `[batch, length]`.
-    """
+    """Returns what `data.masking.choose_words` returns for the same arguments."""
     batch_size, length = is_candidate_BL.shape
     word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
     first_word_B1 = tf.range(batch_size)[:, None] * length
@@ -155,7 +126,7 @@ def choose(
         [batch_size, length],
     )
     # Columns beyond the last word have size 0; taking them chooses nothing.
-    words_BL = tf.argsort(tf.where(sizes_BL > 0, order_BL, 2.0), axis=1)
+    words_BL = tf.argsort(order_BL, axis=1)
     ordered_LB = tf.transpose(tf.gather(sizes_BL, words_BL, batch_dims=1))
 
     def take(

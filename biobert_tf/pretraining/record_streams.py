@@ -21,7 +21,6 @@ from biobert_tf.training.records import (
     Prepare,
     Specs,
     TrainingData,
-    count,
     parse,
 )
 
@@ -39,15 +38,6 @@ class Shard:
 
     path: Path
     num_records: int
-
-    @classmethod
-    def counted(cls, path: Path) -> "Shard":
-        """Returns the shard of a file after counting its records.
-
-        Raises:
-            InputError: The file is missing or damaged.
-        """
-        return cls(path, count([path]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -331,14 +331,14 @@ def test_a_file_that_workers_do_not_have(beam, convert, corpus, tmp_path, monkey
     paths = [tmp_path / name for name in ("a.txt", "b.txt")]
     for path in paths:
         shutil.copy(corpus / "5.txt", path)
-    find_units = beam_pipeline._find_units
+    find_units = units.find_units
 
-    def losing(places):
-        found = list(find_units(places))
+    def losing(*args):
+        found = find_units(*args)
         paths[1].unlink()
         return found
 
-    monkeypatch.setattr(beam_pipeline, "_find_units", losing)
+    monkeypatch.setattr(units, "find_units", losing)
     with pytest.raises(InputError) as info:
         convert("DirectRunner", inputs=f"{tmp_path}/*.txt")
     assert str(info.value) == f"{paths[1]}: no such file"
@@ -355,7 +355,7 @@ def test_nothing_is_done_once_the_input_is_known_to_be_wrong(tmp_path):
     )
     assert list(beam_steps.guarded(job, step, "first")) == ["first"]
     assert list(beam_steps.guarded(job, step, "second")) == []
-    assert beam_storage.get_json(job.error_place) == {"message": "first is wrong"}
+    assert beam_storage.get_object(job.error_place) == "first is wrong"
 
 
 def test_a_bug_keeps_its_traceback_and_leaves_nothing(
@@ -376,7 +376,10 @@ def test_a_bug_keeps_its_traceback_and_leaves_nothing(
         ({"inputs": "/nowhere/*.xml"}, "/nowhere/*.xml: no file matches"),
         ({"inputs": "nothing://nowhere/*"}, "nothing://nowhere/*: "),
         ({"output_files": ("x", "x")}, "--output_file names a file twice"),
-        ({"output_files": ("x", "y")}, "--num_shards=3 contradicts the 2 names"),
+        (
+            {"output_files": ("x", "y")},
+            "--num_shards=3 contradicts --output_file, which names 2",
+        ),
         (
             {"options": "--worker=3"},
             "--pipeline_options: Beam has no option --worker=3",
@@ -531,7 +534,7 @@ def test_documents_of_one_key_do_not_depend_on_their_order(tmp_path, vocab_file)
     )
     beam_storage.put(vocab_file, job.vocab_place)
     (tmp_path / "a.txt").write_text("A a b.\nA c.\n\nA d.\n\nA e f.\n")
-    unit = beam_steps.Unit(0, 0, str(tmp_path / "a.txt"), None)
+    unit = units.Unit(0, 0, str(tmp_path / "a.txt"), None, 24)
     rows = [row for _, row in beam_steps.read_unit(job, unit)]
     assert rows[0] is None
     rows = [None, *(row._replace(key=7) for row in rows[1:])]
@@ -543,7 +546,6 @@ def test_documents_of_one_key_do_not_depend_on_their_order(tmp_path, vocab_file)
     assert found[0].document_starts.tolist() == [0, 2, 3, 4]
     for name in ("token_ids", "sentence_starts", "document_starts"):
         assert getattr(found[0], name).tolist() == getattr(found[1], name).tolist()
-    counts = beam_storage.get_json(job.place("units", 0))["counts"]
-    assert CorpusCounts(**counts) == CorpusCounts(
+    assert beam_storage.get_object(job.place("units", 0)).counts == CorpusCounts(
         num_documents=3, num_sentences=4, num_tokens=14
     )

@@ -116,16 +116,16 @@ def test_nothing_to_read(tmp_path):
 
 def drawn(tmp_path, monkeypatch):
     """The figure that is drawn."""
-    from matplotlib.backends import backend_agg
+    from matplotlib.figure import Figure
 
     figures = []
-    print_figure = backend_agg.FigureCanvasAgg.print_figure
+    savefig = Figure.savefig
 
-    def keep(canvas, *args, **settings):
-        figures.append(canvas.figure)
-        return print_figure(canvas, *args, **settings)
+    def keep(figure, *args, **settings):
+        figures.append(figure)
+        return savefig(figure, *args, **settings)
 
-    monkeypatch.setattr(backend_agg.FigureCanvasAgg, "print_figure", keep)
+    monkeypatch.setattr(Figure, "savefig", keep)
     curve_of(tmp_path, 10, 3).write()
     learning_curves.add_evaluation(tmp_path, 3, {n: 0.5 for n in NAMES[:5]})
     return figures[-1]

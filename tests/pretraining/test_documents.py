@@ -52,26 +52,6 @@ def test_no_documents_at_all(tokenizer):
     assert lists(tokenized) == []
 
 
-def test_a_builder_starts_anew_after_every_build(tokenizer):
-    builder = documents.DocumentsBuilder(tokenizer)
-    assert builder.add(["a b", "b"])
-    assert not builder.add(["\x00"])
-    assert (builder.num_documents, builder.num_sentences, builder.num_tokens) == (
-        1,
-        2,
-        3,
-    )
-    first = builder.build()
-    assert (builder.num_documents, builder.num_sentences, builder.num_tokens) == (
-        0,
-        0,
-        0,
-    )
-    assert builder.add(["a"])
-    assert lists(builder.build()) == [[[6]]]
-    assert lists(first) == [[[6, 7], [7]]]
-
-
 def test_parts_are_concatenated(tokenizer):
     texts = [["a b", "b"], ["a"], ["ab", "a", "b"]]
     parts = [documents.tokenize(part, tokenizer) for part in (texts[:1], [], texts[1:])]

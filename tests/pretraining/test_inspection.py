@@ -200,7 +200,7 @@ def test_records_that_are_no_examples(tmp_path):
     path = tmp_path / "x"
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(b"\xff\xff\xff")
-    assert "records of another kind" in refusal([path])
+    assert "record 1 is not a tf.train.Example" in refusal([path])
 
 
 def shortened(features, length):

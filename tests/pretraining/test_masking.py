@@ -37,15 +37,19 @@ def some_pairs(*slices):
     return Pairs(*columns, np.array([is_random for *_, is_random in slices]))
 
 
-def mask(documents, pairs, seed=0, **settings):
+def mask(documents, pairs, seed=0, max_seq_length=16, **settings):
     settings = {
-        "max_seq_length": 16,
         "max_predictions_per_seq": 4,
         "masked_lm_prob": 0.15,
         "do_whole_word_mask": False,
     } | settings
-    rng = np.random.default_rng(seed)
-    return masking.static_features(documents, pairs, PIECES, rng=rng, **settings)
+    return masking.static_features(
+        documents,
+        pairs,
+        masking.MaskingRule(pieces=PIECES, **settings),
+        max_seq_length=max_seq_length,
+        rng=np.random.default_rng(seed),
+    )
 
 
 def unmask(features):

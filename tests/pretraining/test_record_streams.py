@@ -26,7 +26,7 @@ def shards(tmp_path_factory):
         path = folder / f"{index}.tfrecord"
         rows = [{"number": [next(numbers)]} for _ in range(size)]
         assert records.write(path, rows, SPECS) == size
-        made.append(Shard.counted(path))
+        made.append(Shard(path, records.count([path])))
     assert tuple(shard.num_records for shard in made) == SIZES
     return made
 

@@ -421,9 +421,8 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
     length = {"max_seq_length": toys.LENGTH}
     given = static_masking.unmasked_features(documents, pairs, PIECES, **length)
     ids = given["input_ids"]
-    static = static_masking.static_features(
-        documents, pairs, PIECES, **length, **settings, rng=rng
-    )
+    rule = static_masking.MaskingRule(pieces=PIECES, **settings)
+    static = static_masking.static_features(documents, pairs, rule, **length, rng=rng)
     batch = {name: tf.constant(values) for name, values in given.items()}
     found = statistics(masked(dynamic(**settings), batch), ids)
     expected = statistics(static, ids)
@@ -431,13 +430,30 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
     assert found["mask"] == pytest.approx(0.8, abs=0.015)
 
 
+@pytest.mark.parametrize("do_whole_word_mask", [False, True])
+@pytest.mark.parametrize("share", [0.15, 0.5])
+def test_the_same_draws_give_the_same_masks_as_in_numpy(do_whole_word_mask, share):
+    masking = dynamic(do_whole_word_mask=do_whole_word_mask, masked_lm_prob=share)
+    batch = unmasked(300)
+    ids, is_real = batch["input_ids"].numpy(), batch["input_mask"].numpy() > 0
+    numbers = tf.range(300, dtype=tf.int64)
+    draws = masking._draws(ids.shape[1], numbers, True)
+    order, action, other = (values.numpy() for values in draws)
+    is_chosen = masking.choose(ids, is_real, order)
+    others = (other[is_chosen] * len(PIECES.replacement_ids)).astype(int)
+    expected = masking.masked(
+        ids, is_chosen, action[is_chosen], PIECES.replacement_ids[others]
+    )
+    found = masked(masking, batch)
+    for name, values in expected.items():
+        assert np.array_equal(found[name], values)
+
+
 def chosen(candidates, starts, num_wanted, order):
     given = [list(map(bool, map(int, text))) for text in (candidates, starts)]
-    found = choose(
-        *(tf.constant([row]) for row in given),
-        tf.constant([num_wanted]),
-        tf.constant([order], tf.float64),
-    )
+    arguments = [np.array([v]) for v in (*given, np.int32(num_wanted), order)]
+    found = static_masking.choose_words(*arguments)
+    assert np.array_equal(choose(*map(tf.constant, arguments)), found)
     return "".join(str(int(x)) for x in found[0])
 
 

@@ -20,18 +20,19 @@ The pipelines exchange files only, in `<first output file>.beam-<random>/`:
     units/00007          the counts of a unit of the input
     parts/00007/         the documents of a range of keys
     files/00007          a TFRecord file, moved to its place at the very end
-    files/00007.json     the file's entry of the manifest
-    error.json           the first error that was found in the input
+    entries/00007        the file's entry of the manifest
+    error                the first error that was found in the input
+
+Where it is not said otherwise, a file is a pickled Python object.
 """
 
 import dataclasses
 import functools
-import itertools
 import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ from biobert_tf.pretraining.data import (
     units,
 )
 from biobert_tf.pretraining.data.beam_runner import Runner
-from biobert_tf.pretraining.data.beam_steps import Job, Unit
+from biobert_tf.pretraining.data.beam_steps import Job
 from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
 from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 
@@ -72,14 +73,8 @@ def convert(
 ) -> Manifest:
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
-    Args:
-        input_patterns: Globs of corpus files: paths that all workers can read, or URLs
-            such as `gs://bucket/pubmed*.xml.gz`.
-        output_files: The TFRecord files, or one name for all; paths or URLs.
-        text: The vocabulary, which must be given, the case, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        conversion: The runner, its options, and the number of files.
+    The arguments are those of `conversion.convert`, but files may also be URLs, such as
+    `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read the paths.
 
     Returns:
         The manifest of what was written, as `conversion.convert` returns it.
@@ -93,11 +88,12 @@ def convert(
     outputs.load_pieces(text)
     target = _Target.of(output_files, conversion.num_shards)
     inputs = _expand(input_patterns)
-    settings = manifest.settings_of(text, pairs, corpus, [], target.settings())
-    settings["inputs"] = [
-        [beam_storage.split(file.place)[1], file.num_bytes, file.changed_ns]
-        for file in inputs
+    found = [
+        (beam_storage.split(f.place)[1], f.num_bytes, f.changed_ns) for f in inputs
     ]
+    settings = manifest.settings_of(
+        text, pairs, corpus, conversion, target.names, found
+    )
     if (before := target.manifest_before(settings)) is not None:
         _LOG.info("%s: this corpus is converted already", target.manifest_place)
         return before
@@ -107,7 +103,7 @@ def convert(
     try:
         assert text.vocab_file is not None
         beam_storage.put(text.vocab_file, job.vocab_place)
-        counts = _read(runner, job, [file.place for file in inputs])
+        counts = _read(runner, job, {f.place: f.num_bytes for f in inputs})
         if not counts.num_tokens:
             raise reading.no_documents([Path(file.place) for file in inputs])
         entries = _write(runner, job, target, counts.num_tokens)
@@ -133,13 +129,7 @@ class _Target:
     @classmethod
     def of(cls, files: Sequence[str], num_shards: int) -> "_Target":
         """Returns the target; raises InputError if the arguments contradict."""
-        if len(set(files)) < len(files):
-            raise InputError("--output_file names a file twice")
-        if len(files) > 1 and num_shards not in (0, len(files)):
-            raise InputError(
-                f"--num_shards={num_shards} contradicts the {len(files)} names of "
-                "--output_file"
-            )
+        outputs.check_names(files, num_shards)
         places = [f if beam_storage.is_remote(f) else os.path.abspath(f) for f in files]
         return cls(tuple(places), num_shards)
 
@@ -152,14 +142,6 @@ class _Target:
     def manifest_place(self) -> str:
         """The path or URL of the manifest."""
         return self.files[0] + manifest.SUFFIX
-
-    def settings(self) -> dict[str, object]:
-        """Returns the settings of the output that `conversion.convert` records."""
-        return {
-            "output_file": ",".join(self.names),
-            "num_shards": self.num_shards,
-            "exact": False,
-        }
 
     def places(self, num_tokens: int) -> list[str]:
         """Returns the places of all files for a corpus of this size."""
@@ -221,32 +203,21 @@ def _expand(patterns: FileGlobs) -> list[beam_storage.FoundFile]:
     return list(found)
 
 
-def _find_units(places: Sequence[str]) -> Iterator[Unit]:
-    """Yields the numbered units of all files; a file at a URL is one unit."""
-    number = itertools.count()
-    for file_number, place in enumerate(places):
-        blocks: list[tuple[int, int] | None] = [None]
-        if not beam_storage.is_remote(place):
-            blocks = [u.block for u in units.find_units([Path(place)], _UNIT_BYTES)]
-        for block in blocks:
-            yield Unit(next(number), file_number, place, block)
-
-
-def _read(runner: Runner, job: Job, places: Sequence[str]) -> CorpusCounts:
+def _read(runner: Runner, job: Job, sizes: Mapping[str, int]) -> CorpusCounts:
     """Writes the documents to the parts of the spool; returns their counts."""
-    found = list(_find_units(places))
+    found = units.find_units(sizes, _UNIT_BYTES)
     xml_files = [unit for unit in found if not reading.is_text(unit.place)]
     if xml_files:
         _LOG.info("indexing %d files", len(xml_files))
         runner.run(job, xml_files, beam_steps.index_file)
         beam_steps.resolve(job, xml_files)
-    _LOG.info("reading %d files in %d units", len(places), len(found))
+    _LOG.info("reading %d files in %d units", len(sizes), len(found))
     runner.run(job, found, beam_steps.read_unit, beam_steps.write_part)
     total = CorpusCounts()
     for unit in found:
-        note = beam_storage.get_json(job.place("units", unit.number))
-        total += CorpusCounts(**note["counts"])
-        for skip in note["skips"]:
+        result = beam_storage.get_object(job.place("units", unit.number))
+        total += result.counts
+        for skip in result.skips:
             _LOG.warning("skipped: %s", skip)
     return total
 
@@ -269,5 +240,4 @@ def _write(
     )
     runner.run(job, range(len(places)), step)
     for number in range(len(places)):
-        note = job.place("files", f"{number:05d}.json")
-        yield FileEntry(**beam_storage.get_json(note))
+        yield beam_storage.get_object(job.place("entries", number))

@@ -39,11 +39,7 @@ class Runner:
 
     @classmethod
     def of(cls, name: str, pipeline_options: Sequence[str]) -> "Runner":
-        """Returns a runner with its options.
-
-        Args:
-            name: The value of `--runner`.
-            pipeline_options: The runner's own options, word by word.
+        """Returns the runner of a value of `--runner`, with its own options.
 
         Raises:
             InputError: Beam is not installed or does not know an option.
@@ -78,8 +74,7 @@ class Runner:
         Args:
             job: The settings that every step gets.
             elements: The inputs of the first step.
-            step: Applied to each element; yields pairs of a key and a value if there is
-                a second step.
+            step: Yields pairs of a key and a value if there is a second step.
             step_of_groups: The second step, applied to each key and all its values.
 
         Raises:
@@ -110,7 +105,7 @@ class Runner:
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
         if beam_storage.find(job.error_place):
-            raise InputError(beam_storage.get_json(job.error_place)["message"])
+            raise InputError(beam_storage.get_object(job.error_place))
 
     def _start(self, pipeline: Any) -> Any:
         """Starts a pipeline; returns Beam's result, which may be pending."""

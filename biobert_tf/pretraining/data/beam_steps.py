@@ -7,7 +7,6 @@ after an exception, and all wrap the exception in pages of traceback.
 """
 
 import atexit
-import collections
 import contextlib
 import dataclasses
 import functools
@@ -15,25 +14,21 @@ import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, versions
-from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import beam_storage, outputs, spool, units
 from biobert_tf.pretraining.data.documents import (
-    DocumentsBuilder,
     TokenizedDocuments,
     id_dtype,
+    starts_of,
 )
-from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.pretraining.data.settings import PairConfig
-
-_MAX_SKIPS_SHOWN: Final = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,17 +62,8 @@ class Job:
 
     @property
     def error_place(self) -> str:
-        """The place of a JSON object whose `message` says what is wrong."""
-        return self.place("error.json")
-
-
-class Unit(NamedTuple):
-    """A piece of the input that one worker reads at a time; see `units.Unit`."""
-
-    number: int
-    file_number: int
-    place: str
-    block: tuple[int, int] | None
+        """The place of the first error's message."""
+        return self.place("error")
 
 
 class Row(NamedTuple):
@@ -113,10 +99,10 @@ def guarded(
     try:
         yield from step(job, element)
     except InputError as error:
-        beam_storage.put_json({"message": str(error)}, job.error_place)
+        beam_storage.put_object(str(error), job.error_place)
 
 
-def index_file(job: Job, unit: Unit) -> Iterator[int]:
+def index_file(job: Job, unit: units.Unit) -> Iterator[int]:
     """Stores the identifiers of an XML file.
 
     Yields:
@@ -124,30 +110,24 @@ def index_file(job: Job, unit: Unit) -> Iterator[int]:
     """
     with beam_storage.local_copy(unit.place) as path:
         index = reading.index_file(path, job.corpus)
-    columns = {
-        field.name: getattr(index, field.name)
-        for field in dataclasses.fields(index)
-        if field.name != "path"
-    }
-    _put_arrays(columns, job.place("index", unit.file_number))
+    index = dataclasses.replace(index, path=unit.place)
+    beam_storage.put_object(index, job.place("index", unit.file_number))
     yield unit.file_number
 
 
-def resolve(job: Job, xml_files: Sequence[Unit]) -> None:
+def resolve(job: Job, xml_files: Sequence[units.Unit]) -> None:
     """Finds and stores which records of the indexed files are live."""
     indexes = [
-        versions.FileIndex(
-            unit.place, **_get_arrays(job.place("index", unit.file_number))
-        )
+        beam_storage.get_object(job.place("index", unit.file_number))
         for unit in xml_files
     ]
     is_live = versions.resolve(indexes).is_live
     for unit in xml_files:
         live_place = job.place("live", unit.file_number)
-        _put_arrays({"is_live": is_live[unit.place]}, live_place)
+        beam_storage.put_object(is_live[unit.place], live_place)
 
 
-def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
+def read_unit(job: Job, unit: units.Unit) -> Iterator[tuple[int, Row | None]]:
     """Tokenizes the documents of a unit, and stores the unit's counts.
 
     Yields:
@@ -156,48 +136,25 @@ def read_unit(job: Job, unit: Unit) -> Iterator[tuple[int, Row | None]]:
     """
     if unit.number == 0:
         yield from zip(range(job.num_parts), itertools.repeat(None))
-    builder = DocumentsBuilder(units.load_tokenizer(_text(job)))
-    skipped: list[Skipped] = []
-    duplicates: list[str] = []
-    num_documents = num_sentences = num_tokens = 0
+    if not reading.is_text(unit.place):
+        is_live = beam_storage.get_object(job.place("live", unit.file_number))
+        unit = dataclasses.replace(unit, is_live=is_live)
+    result = units.UnitResult()
     with beam_storage.local_copy(unit.place) as path:
-        options = reading.ReadOptions(job.corpus, _current(job, unit, path))
-        for ordinal, document in enumerate(
-            reading.documents(
-                path, options, skipped.append, duplicates.append, unit.block
-            )
-        ):
-            if not builder.add(sentences(document)):
-                continue
-            tokenized = builder.build()
-            num_documents += 1
-            num_sentences += tokenized.num_sentences
-            num_tokens += tokenized.num_tokens
-            # Without the directory, so that the keys stay if the corpus is moved.
-            name = document.id.removeprefix(f"{path}:")
-            key = spool.key_of(job.pairs.random_seed, unit.file_number, name)
+        given = (path, _text(job), job.corpus, job.pairs.random_seed, result)
+        found = units.documents(unit, *given)
+        for ordinal, (key, document) in enumerate(found):
             yield (
                 key * job.num_parts // spool.NUM_KEYS,
                 Row(
                     key,
                     unit.number,
                     ordinal,
-                    np.diff(tokenized.sentence_starts).tobytes(),
-                    tokenized.token_ids.tobytes(),
+                    np.diff(document.sentence_starts).tobytes(),
+                    document.token_ids.tobytes(),
                 ),
             )
-    counts = CorpusCounts(
-        num_documents=num_documents,
-        num_sentences=num_sentences,
-        num_tokens=num_tokens,
-        num_duplicates=len(duplicates),
-        num_skipped=dict(collections.Counter(skip.reason for skip in skipped)),
-    )
-    shown = [f"{unit.place}: {s.position}: {s.reason}" for s in skipped if s.is_damage]
-    beam_storage.put_json(
-        {"counts": dataclasses.asdict(counts), "skips": shown[:_MAX_SKIPS_SHOWN]},
-        job.place("units", unit.number),
-    )
+    beam_storage.put_object(result, job.place("units", unit.number))
 
 
 def write_part(job: Job, part: tuple[int, Iterable[Row | None]]) -> Iterator[int]:
@@ -212,8 +169,8 @@ def write_part(job: Job, part: tuple[int, Iterable[Row | None]]) -> Iterator[int
     dtype = id_dtype(units.load_tokenizer(_text(job)).vocab)
     documents = TokenizedDocuments(
         np.frombuffer(b"".join(row.token_ids for row in rows), dtype),
-        _starts(np.concatenate([np.zeros(0, np.int64), *lengths])),
-        _starts(np.array([len(of_document) for of_document in lengths], np.int64)),
+        starts_of(np.concatenate([np.zeros(0, np.int64), *lengths])),
+        starts_of([len(of_document) for of_document in lengths]),
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "part"
@@ -228,12 +185,8 @@ def write_file(
 ) -> Iterator[int]:
     """Stores a TFRecord file and its entry of the manifest.
 
-    Args:
-        job: The conversion.
-        number: The number of the file.
-        names: The output files' names without folders, as the user gave them.
-        num_shards: Number of files to make of one name; 0 chooses it by corpus size.
-        num_tokens: The number of tokens of the corpus.
+    `names` are the output files' without folders, as the user gave them; for
+    `num_shards` and `num_tokens` see `outputs.Plan.of`.
 
     Yields:
         The number of the file.
@@ -251,19 +204,12 @@ def write_file(
             )
             entry = writer.write(number)
         beam_storage.put(plan.paths[number], job.place("files", number))
-    note = job.place("files", f"{number:05d}.json")
-    beam_storage.put_json(dataclasses.asdict(entry), note)
+    beam_storage.put_object(entry, job.place("entries", number))
     yield number
 
 
 def parts_needed(plan: outputs.Plan, number: int, num_parts: int) -> list[int]:
-    """Returns the parts of the spool that are needed to write a TFRecord file.
-
-    Args:
-        plan: The plan, which gives the keys of the file's portions and their banks.
-        number: The number of the file.
-        num_parts: The number of parts, which are equal ranges of keys too.
-    """
+    """Returns the parts of the spool that hold a TFRecord file's portions and banks."""
     first = number * plan.portions_per_file
     last = first + min(
         plan.portions_per_file + plan.num_bank_portions, plan.num_portions
@@ -300,27 +246,3 @@ def _text(job: Job) -> TextConfig:
     atexit.register(stack.close)
     path = stack.enter_context(beam_storage.local_copy(job.vocab_place))
     return dataclasses.replace(job.text, vocab_file=path)
-
-
-def _current(job: Job, unit: Unit, path: Path) -> reading.Current | None:
-    """Returns which records of a unit read from `path` are live; None for text."""
-    if reading.is_text(unit.place):
-        return None
-    is_live = _get_arrays(job.place("live", unit.file_number))["is_live"]
-    return reading.Current({str(path): is_live})
-
-
-def _put_arrays(arrays: dict[str, Any], place: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "arrays.npz"
-        np.savez(path, **arrays)
-        beam_storage.put(path, place)
-
-
-def _get_arrays(place: str) -> dict[str, np.ndarray]:
-    with beam_storage.local_copy(place) as path, np.load(path) as arrays:
-        return dict(arrays)
-
-
-def _starts(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

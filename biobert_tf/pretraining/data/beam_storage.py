@@ -7,24 +7,20 @@ in a cloud store when its last byte has been written.
 """
 
 import contextlib
+import io
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 
 class FoundFile(NamedTuple):
-    """A file that was found.
-
-    Attributes:
-        place: The path or URL.
-        num_bytes: The file's size.
-        changed_ns: The time of its last change, in nanoseconds since 1970.
-    """
+    """A file at a path or URL; `changed_ns` is in nanoseconds since 1970."""
 
     place: str
     num_bytes: int
@@ -104,30 +100,31 @@ def put(path: Path, place: str) -> None:
     Raises:
         InputError: The place cannot be written.
     """
+    with path.open("rb") as stream:
+        _write(stream, place)
+
+
+def put_object(value: object, place: str) -> None:
+    """Pickles an object to a place; raises as `put` does."""
+    _write(io.BytesIO(pickle.dumps(value)), place)
+
+
+def get_object(place: str) -> Any:
+    """Returns the object that `put_object` wrote; raises as `local_copy` does."""
+    with local_copy(place) as path:
+        return pickle.loads(path.read_bytes())
+
+
+def _write(source: BinaryIO, place: str) -> None:
     if not is_remote(place):
-        with files.replacing(Path(place)) as temporary:
-            shutil.copyfile(path, temporary)
+        with files.replacing(Path(place)) as temporary, temporary.open("wb") as file:
+            shutil.copyfileobj(source, file)
         return
     try:
-        target = _file_systems().create(place, **_as_it_is())
-        with target, path.open("rb") as source:
+        with _file_systems().create(place, **_as_it_is()) as target:
             shutil.copyfileobj(source, target)
     except OSError as error:
         raise InputError.at(place, None, f"cannot be written: {error}") from None
-
-
-def put_json(values: Any, place: str) -> None:
-    """Writes JSON to a place; raises as `put` does."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "values.json"
-        files.write_json(path, values)
-        put(path, place)
-
-
-def get_json(place: str) -> dict[str, Any]:
-    """Reads the JSON object at a place; raises as `local_copy` does."""
-    with local_copy(place) as path:
-        return files.read_json(path)
 
 
 def move(destinations: Mapping[str, str]) -> None:

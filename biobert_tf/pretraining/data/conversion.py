@@ -73,16 +73,17 @@ def convert(
         InputError: The corpus or the vocabulary cannot be used, the output cannot be
             written or belongs to another conversion, or a worker was killed.
     """
-    _check_outputs(output_files, conversion.num_shards)
+    for path in output_files:
+        if path.is_dir():
+            raise InputError.at(path, None, "is a directory; give the name of a file")
+    outputs.check_names(output_files, conversion.num_shards)
     inputs = input_patterns.files()
     _check_settings(inputs, text, pairs, conversion.exact)
     outputs.load_pieces(text)
-    how = {
-        "output_file": ",".join(path.name for path in output_files),
-        "num_shards": conversion.num_shards,
-        "exact": conversion.exact,
-    }
-    settings = manifest.settings_of(text, pairs, corpus, inputs, how)
+    names = [path.name for path in output_files]
+    stats = [(path.name, path.stat()) for path in inputs]
+    found = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    settings = manifest.settings_of(text, pairs, corpus, conversion, names, found)
     job = _Job(tuple(inputs), tuple(output_files), settings, text, pairs, corpus)
     before = job.manifest_before()
     if before is not None and job.is_intact(before):
@@ -116,19 +117,6 @@ def _check_settings(
                 "--exact reads plain text, as the original does; write it with "
                 "`biobert corpus`",
             )
-
-
-def _check_outputs(output_files: Sequence[Path], num_shards: int) -> None:
-    for path in output_files:
-        if path.is_dir():
-            raise InputError.at(path, None, "is a directory; give the name of a file")
-    if len(set(output_files)) < len(output_files):
-        raise InputError("--output_file names a file twice")
-    if len(output_files) > 1 and num_shards not in (0, len(output_files)):
-        raise InputError(
-            f"--num_shards={num_shards} contradicts --output_file, which names "
-            f"{len(output_files)} files"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +203,8 @@ class _Job:
         reader = units.UnitReader(
             self.work_dir / "units", self.text, self.corpus, self.pairs.random_seed
         )
-        corpus_units = units.find_units(self.inputs)
+        sizes = {str(path): path.stat().st_size for path in self.inputs}
+        corpus_units = units.find_units(sizes)
         counts = self._read(executor, reader, corpus_units)
         if not counts.num_tokens:
             shutil.rmtree(self.work_dir)

@@ -3,6 +3,7 @@
 
 import array
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -68,63 +69,6 @@ class TokenizedDocuments:
         )
 
 
-class DocumentsBuilder:
-    """Collects documents one by one, at two or four bytes a token."""
-
-    def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Starts without documents; `tokenizer` cuts sentences into pieces."""
-        self._tokenizer = tokenizer
-        self._dtype = id_dtype(tokenizer.vocab)
-        self._start()
-
-    @property
-    def num_documents(self) -> int:
-        """Number of documents added since the last `build`."""
-        return len(self._document_ends)
-
-    @property
-    def num_sentences(self) -> int:
-        """Number of sentences added since the last `build`."""
-        return len(self._sentence_ends)
-
-    @property
-    def num_tokens(self) -> int:
-        """Number of tokens added since the last `build`."""
-        return len(self._token_ids)
-
-    def add(self, sentences: Iterable[str]) -> bool:
-        """Adds a document; drops its sentences that have no pieces.
-
-        Returns:
-            Whether it was added: False if no sentence has pieces.
-        """
-        before = len(self._sentence_ends)
-        for sentence in sentences:
-            ids = self._tokenizer.ids(sentence)
-            if ids:
-                self._token_ids.fromlist(ids)
-                self._sentence_ends.append(len(self._token_ids))
-        if len(self._sentence_ends) == before:
-            return False
-        self._document_ends.append(len(self._sentence_ends))
-        return True
-
-    def build(self) -> TokenizedDocuments:
-        """Returns the documents added since the last `build`, and removes them here."""
-        documents = TokenizedDocuments(
-            np.array(self._token_ids, self._dtype),
-            np.array([0, *self._sentence_ends], np.int64),
-            np.array([0, *self._document_ends], np.int64),
-        )
-        self._start()
-        return documents
-
-    def _start(self) -> None:
-        self._token_ids = array.array(self._dtype.char)
-        self._sentence_ends = array.array("q")
-        self._document_ends = array.array("q")
-
-
 class PieceTable(NamedTuple):
     """The pieces of a vocabulary that masking treats specially.
 
@@ -188,16 +132,37 @@ def tokenize(
 
     Sentences without pieces are dropped, and documents without sentences.
     """
-    builder = DocumentsBuilder(tokenizer)
+    dtype = _dtype_of(tokenizer)
+    token_ids = array.array(dtype.char)
+    sentence_starts, document_starts = array.array("q", [0]), array.array("q", [0])
     for sentences in documents:
-        builder.add(sentences)
-    return builder.build()
+        for ids in map(tokenizer.ids, sentences):
+            if ids:
+                token_ids.fromlist(ids)
+                sentence_starts.append(len(token_ids))
+        num_sentences = len(sentence_starts) - 1
+        if num_sentences > document_starts[-1]:
+            document_starts.append(num_sentences)
+    return TokenizedDocuments(
+        np.array(token_ids, dtype),
+        np.array(sentence_starts, np.int64),
+        np.array(document_starts, np.int64),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _dtype_of(tokenizer: FullTokenizer) -> np.dtype:
+    return id_dtype(tokenizer.vocab)
+
+
+def starts_of(lengths: np.ndarray | Sequence[int]) -> np.ndarray:
+    """Returns where groups of these lengths begin, and the end: int64 `[n + 1]`."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _joined(starts: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the starts array of concatenated parts from the parts' arrays."""
-    lengths = [np.diff(part) for part in starts]
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    return starts_of(np.concatenate([np.diff(part) for part in starts]))
 
 
 def _gathered(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,6 +175,6 @@ def _gathered(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.n
     """
     firsts = starts[indices]
     lengths = starts[np.add(indices, 1)] - firsts
-    new_starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    new_starts = starts_of(lengths)
     shifts = np.repeat(firsts - new_starts[:-1], lengths)
     return shifts + np.arange(new_starts[-1]), new_starts

@@ -16,14 +16,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from biobert_tf.common import files
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import tf_examples
 from biobert_tf.pretraining.data.documents import (
-    DocumentsBuilder,
     PieceTable,
     TokenizedDocuments,
+    tokenize,
 )
 from biobert_tf.pretraining.data.pairs import max_num_tokens
 from biobert_tf.pretraining.data.settings import PairConfig
@@ -61,43 +61,26 @@ def read_documents(
     Raises:
         InputError: A file cannot be read or is not UTF-8, or no file has any text.
     """
-    builder = DocumentsBuilder(tokenizer)
-    sentences: list[str] = []
-    for line in _lines(paths):
-        if line:
-            sentences.append(line)
-        else:
-            builder.add(sentences)
-            sentences.clear()
-    # PARITY(create_pretraining_data.py:187-200): the end of a file ends no document.
-    builder.add(sentences)
-    if not builder.num_documents:
+    documents = tokenize(_documents(paths), tokenizer)
+    if not documents.num_documents:
         names = ", ".join(map(str, paths))
         raise InputError(f"{names}: no text; give one sentence per line")
-    return builder.build()
+    return documents
 
 
-def _lines(paths: Sequence[Path]) -> Iterator[str]:
+def _documents(paths: Sequence[Path]) -> Iterator[list[str]]:
+    sentences: list[str] = []
     for path in paths:
-        try:
-            with path.open("rb") as stream:
-                for number, line in enumerate(stream, start=1):
-                    yield _decoded(line, path, number).strip()
-        except OSError as error:
-            raise InputError.at(
-                path, None, f"cannot be read: {error.strerror}"
-            ) from None
-
-
-def _decoded(line: bytes, path: Path, number: int) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError.at(
-            path,
-            number,
-            f"byte 0x{line[error.start]:02x} is not UTF-8; convert the file to UTF-8",
-        ) from None
+        with streams.reading(path) as stream:
+            for number, line in stream.lines():
+                streams.require_utf8(path, number, line)
+                if sentence := line.strip():
+                    sentences.append(sentence)
+                else:
+                    yield sentences
+                    sentences = []
+    # PARITY(create_pretraining_data.py:187-200): the end of a file ends no document.
+    yield sentences
 
 
 def convert(
@@ -111,13 +94,6 @@ def convert(
 
     The files appear at the end, all or none.
 
-    Args:
-        documents: The corpus, in order.
-        vocab: The vocabulary, in the order of its file.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
-        output_files: TFRecord files to write.
-
     Returns:
         The counts of each file.
 
@@ -129,13 +105,23 @@ def convert(
     shares = [instances[i :: len(output_files)] for i in range(len(output_files))]
     with contextlib.ExitStack() as stack:
         temporaries = [stack.enter_context(files.replacing(p)) for p in output_files]
-        for temporary, share in zip(temporaries, shares, strict=True):
-            with temporary.open("wb") as stream:
-                for start in range(0, len(share), _INSTANCES_PER_BATCH):
-                    batch = share[start : start + _INSTANCES_PER_BATCH]
-                    records = tf_examples.serialize(_features(batch, text, pairs))
-                    tf_examples.write_records(stream, records)
-    return [_counts(share) for share in shares]
+        return [
+            _write(temporary, share, text, pairs)
+            for temporary, share in zip(temporaries, shares, strict=True)
+        ]
+
+
+def _write(
+    path: Path, instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
+) -> ShardCounts:
+    counts = ShardCounts()
+    with path.open("wb") as stream:
+        for start in range(0, len(instances), _INSTANCES_PER_BATCH):
+            batch = instances[start : start + _INSTANCES_PER_BATCH]
+            features = _features(batch, text, pairs)
+            tf_examples.write_records(stream, tf_examples.serialize(features))
+            counts += ShardCounts.of(features)
+    return counts
 
 
 def make_instances(
@@ -146,11 +132,7 @@ def make_instances(
 ) -> list[Instance]:
     """Returns the original's instances of a corpus, in its order (line 175).
 
-    Args:
-        documents: The corpus, in order.
-        vocab: The vocabulary, in the order of its file.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
+    Documents and vocabulary must be in the order of their files.
 
     Raises:
         InputError: The vocabulary lacks `[MASK]`, or sequences are too short.
@@ -298,23 +280,20 @@ def _features(
     instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
 ) -> dict[str, np.ndarray]:
     """Returns the features of instances, padded with zeros (line 102)."""
-    num_tokens = [len(instance.input_ids) for instance in instances]
-    positions = np.arange(text.max_seq_length)
-    input_mask = positions < np.array(num_tokens)[:, None]
-    starts = np.array([instance.b_start for instance in instances])
-    num_masked = [len(instance.masked_lm_ids) for instance in instances]
+    ids, b_starts, positions, labels, is_random = zip(*instances, strict=True)
+    columns = np.arange(text.max_seq_length)
     slots = np.arange(pairs.max_predictions_per_seq)
-    weights = slots < np.array(num_masked)[:, None]
+    input_mask = columns < np.array([*map(len, ids)])[:, None]
+    weights = slots < np.array([*map(len, labels)])[:, None]
+    segment_ids = input_mask & (columns >= np.array(b_starts)[:, None])
     return {
-        "input_ids": _padded([i.input_ids for i in instances], input_mask),
+        "input_ids": _padded(ids, input_mask),
         "input_mask": input_mask.astype(np.int32),
-        "segment_ids": (input_mask & (positions >= starts[:, None])).astype(np.int32),
-        "masked_lm_positions": _padded(
-            [i.masked_lm_positions for i in instances], weights
-        ),
-        "masked_lm_ids": _padded([i.masked_lm_ids for i in instances], weights),
+        "segment_ids": segment_ids.astype(np.int32),
+        "masked_lm_positions": _padded(positions, weights),
+        "masked_lm_ids": _padded(labels, weights),
         "masked_lm_weights": weights.astype(np.float32),
-        "next_sentence_labels": np.array([[int(i.is_random_next)] for i in instances]),
+        "next_sentence_labels": np.array(is_random, np.int32)[:, None],
     }
 
 
@@ -322,12 +301,3 @@ def _padded(rows: Sequence[np.ndarray], is_used: np.ndarray) -> np.ndarray:
     values = np.zeros(is_used.shape, np.int32)
     values[is_used] = np.concatenate(rows)
     return values
-
-
-def _counts(instances: Sequence[Instance]) -> ShardCounts:
-    return ShardCounts(
-        num_records=len(instances),
-        num_random_next=sum(instance.is_random_next for instance in instances),
-        num_masked=sum(len(instance.masked_lm_ids) for instance in instances),
-        num_tokens=sum(len(instance.input_ids) for instance in instances),
-    )

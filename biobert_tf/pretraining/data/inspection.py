@@ -5,53 +5,40 @@ import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
+from biobert_tf.pretraining.data.masking import MASKED_FEATURES, Features
 from biobert_tf.text import tokenization
+from biobert_tf.training import records
 
-_MASKED_FEATURES: Final = (
-    "masked_lm_positions",
-    "masked_lm_ids",
-    "masked_lm_weights",
-)
-_INPUT_FEATURES: Final = ("input_ids", "input_mask", "segment_ids")
-_LABEL: Final = "next_sentence_labels"
-
+_FEATURES: Final = ("input_ids", "input_mask", "segment_ids", "next_sentence_labels")
 _RECORDS_PER_BATCH: Final = 1024
 _NUM_BINS: Final = 16
 _BAR_WIDTH: Final = 40
 
-Batch = Mapping[str, np.ndarray]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """Statistics of records for pre-training; shares are in [0, 1].
+    """Statistics of records for pre-training; `dataclasses.asdict` gives JSON values.
 
-    `dataclasses.asdict` gives JSON values.
+    Shares and rates are in [0, 1]. Those of masks are None with dynamic masking, and
+    those that need the ids of `[MASK]` or `[UNK]` are None without a vocabulary.
 
     Attributes:
-        num_files: Number of files.
-        num_records: Number of records inspected.
         feature_lengths: Number of values of each feature in a record, by name.
         masking: `static`, or `dynamic` if the records hold no masks.
         num_tokens: Number of pieces that are not padding.
-        padding_share: Share of the positions that are padding.
-        random_next_share: Share of the records whose second part is random.
         mean_a_tokens: Mean length of the first part, with `[CLS]` and `[SEP]`.
         mean_b_tokens: Mean length of the second part, with `[SEP]`.
         length_histogram: Number of records per bin; the key is the bin's greatest
             number of pieces.
-        mask_rate: Share of the pieces to predict; None with dynamic masking.
-        masked_share: Share of the pieces to predict that `[MASK]` replaces; None
-            without a vocabulary.
-        kept_share: Share of the pieces to predict that are unchanged.
-        replaced_share: Share of the pieces to predict that another piece replaces.
-        unknown_rate: Share of the pieces that were `[UNK]` before masking; None
-            without a vocabulary.
+        mask_rate: Share of the pieces to predict; what became of them is in
+            `masked_share`, `kept_share` and `replaced_share`.
+        unknown_rate: Share of the pieces that were `[UNK]` before masking.
         examples: Some records as text, to be printed.
     """
 
@@ -93,115 +80,99 @@ def inspect(
         InputError: A file is missing, damaged, empty or not for pre-training, the
             files' features differ in length, or an id is not in the vocabulary.
     """
-    pieces = None if vocab_file is None else tokenization.load_vocab(vocab_file)
+    vocab = {} if vocab_file is None else tokenization.load_vocab(vocab_file)
+    tokens = {id_: token for token, id_ in vocab.items()}
     lengths = _common_lengths(paths)
-    counts = _Counts(lengths["input_ids"], pieces)
+    sums: collections.Counter[str] = collections.Counter()
+    records_of_length = np.zeros(lengths["input_ids"] + 1, np.int64)
     examples: list[str] = []
     for path, first, batch in _batches(paths, lengths, max_records):
-        counts.add(batch, path)
-        for row in range(min(num_examples - len(examples), len(batch["input_ids"]))):
-            example = {name: values[row] for name, values in batch.items()}
-            examples.append(
-                f"{path}: record {first + row}: {_shown(example, counts.tokens)}"
+        highest = max(batch[name].max(initial=0) for name in batch if "ids" in name)
+        if tokens and highest > max(tokens):
+            raise InputError.at(
+                path,
+                None,
+                f"has id {highest}, but the vocabulary ends at {max(tokens)}; give the "
+                "--vocab_file that it was made with",
             )
-    return counts.inspection(len(paths), lengths, tuple(examples))
+        sums.update(_counts(batch, vocab))
+        num_tokens = batch["input_mask"].sum(1)
+        records_of_length += np.bincount(num_tokens, minlength=len(records_of_length))
+        for row in range(min(num_examples - len(examples), len(num_tokens))):
+            example = {name: values[row] for name, values in batch.items()}
+            shown = _shown(example, tokens)
+            examples.append(f"{path}: record {first + row}: {shown}")
+    num_records, predicted = int(records_of_length.sum()), sums["predicted"]
+    is_static = MASKED_FEATURES[0] in lengths
+    rates: dict[str, float] = {}
+    if is_static:
+        rates["mask_rate"] = predicted / sums["tokens"]
+    if vocab:
+        rates["unknown_rate"] = sums["unknown"] / sums["tokens"]
+    if vocab and predicted:
+        for name in ("masked", "kept", "replaced"):
+            rates[f"{name}_share"] = sums[name] / predicted
+    return Inspection(
+        num_files=len(paths),
+        num_records=num_records,
+        feature_lengths=lengths,
+        masking="static" if is_static else "dynamic",
+        num_tokens=sums["tokens"],
+        padding_share=1 - sums["tokens"] / (num_records * lengths["input_ids"]),
+        random_next_share=sums["random_next"] / num_records,
+        mean_a_tokens=(sums["tokens"] - sums["b_tokens"]) / num_records,
+        mean_b_tokens=sums["b_tokens"] / num_records,
+        length_histogram=_histogram(records_of_length),
+        **rates,
+        examples=tuple(examples),
+    )
 
 
 def _common_lengths(paths: Sequence[Path]) -> dict[str, int]:
     """Returns the number of values of each feature, which all files must share."""
-    lengths: dict[str, int] = {}
-    first = paths[0]
+    first, lengths = paths[0], dict[str, int]()
     for path in paths:
-        found = _lengths(path)
-        if lengths and found:
-            _refuse_other_lengths(first, lengths, path, found)
+        found = records.features_of(path)
+        if found is None:
+            continue
+        has_masks = any(name in found for name in MASKED_FEATURES)
+        wanted = {*_FEATURES, *(MASKED_FEATURES if has_masks else ())}
+        if missing := sorted(wanted - set(found)):
+            raise InputError.at(
+                path,
+                None,
+                f"not records for pre-training: they lack {', '.join(missing)}; they "
+                f"have {', '.join(sorted(found)) or 'nothing'}",
+            )
         if not lengths:
             first, lengths = path, found
+        for name in sorted(lengths | found):
+            here, there = lengths.get(name), found.get(name)
+            if here != there:
+                raise InputError.at(
+                    path,
+                    None,
+                    f"{name} has {there or 'no'} values, but {here or 'none'} in "
+                    f"{first}; files of one training must agree",
+                )
     if not lengths:
         raise InputError.at(first, None, "has no records")
     return lengths
 
 
-def _refuse_other_lengths(
-    path: Path, lengths: dict[str, int], other_path: Path, other: dict[str, int]
-) -> None:
-    for name in sorted(lengths | other):
-        here, there = lengths.get(name), other.get(name)
-        if here != there:
-            raise InputError.at(
-                other_path,
-                None,
-                f"{name} has {there or 'no'} values, but {here or 'none'} in {path}; "
-                "files of one training must agree",
-            )
-
-
-def _lengths(path: Path) -> dict[str, int]:
-    """Returns the lengths of the first record's features; empty without a record.
-
-    Raises:
-        InputError: The file is missing, or its records are not for pre-training.
-    """
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
-    if not path.is_file():
-        raise InputError.at(path, None, "no such file")
-    for serialized in _undamaged(tf.data.TFRecordDataset(str(path)).take(1), path):
-        try:
-            example = tf.train.Example.FromString(serialized.numpy())
-        except DecodeError:
-            raise InputError.at(path, None, "has records of another kind") from None
-        lengths = {
-            name: len(feature.int64_list.value) or len(feature.float_list.value)
-            for name, feature in example.features.feature.items()
-        }
-        _check_names(path, lengths)
-        return lengths
-    return {}
-
-
-def _check_names(path: Path, lengths: Mapping[str, int]) -> None:
-    has_masks = any(name in lengths for name in _MASKED_FEATURES)
-    wanted = {*_INPUT_FEATURES, _LABEL, *(_MASKED_FEATURES if has_masks else ())}
-    if missing := sorted(wanted - set(lengths)):
-        raise InputError.at(
-            path,
-            None,
-            f"not records for pre-training: they lack {', '.join(missing)}; they have "
-            f"{', '.join(sorted(lengths)) or 'nothing'}",
-        )
-
-
-def _undamaged(dataset: Any, path: Path) -> Iterator[Any]:
-    """Yields the elements of a dataset of one file; a damaged one is an InputError."""
-    import tensorflow as tf
-
-    from biobert_tf.training import records
-
-    try:
-        yield from dataset
-    except tf.errors.DataLossError:
-        records.count([path])
-        raise
-    except tf.errors.InvalidArgumentError:
-        raise InputError.at(
-            path, None, "its records differ in their features or the features' lengths"
-        ) from None
-
-
 def _batches(
     paths: Sequence[Path], lengths: Mapping[str, int], max_records: int
-) -> Iterator[tuple[Path, int, Batch]]:
-    """Yields batches of records, with their file and the first record's number."""
-    import tensorflow as tf
+) -> Iterator[tuple[Path, int, Features]]:
+    """Yields batches of records, with their file and the first record's number.
 
+    Records for dynamic masking get masked features that are empty, `[records, 0]`.
+    """
     layout = {
         name: tf.io.FixedLenFeature(
             [length], "float32" if name == "masked_lm_weights" else "int64"
         )
         for name, length in lengths.items()
-        if name in (*_INPUT_FEATURES, _LABEL, *_MASKED_FEATURES)
+        if name in (*_FEATURES, *MASKED_FEATURES)
     }
     num_left = max_records or -1
     for path in paths:
@@ -209,101 +180,42 @@ def _batches(
         dataset = dataset.batch(_RECORDS_PER_BATCH)
         dataset = dataset.map(lambda batch: tf.io.parse_example(batch, layout))
         first = 0
-        for batch in _undamaged(dataset.as_numpy_iterator(), path):
-            yield path, first, batch
-            first += len(batch["input_ids"])
+        try:
+            for batch in dataset.as_numpy_iterator():
+                nothing = batch["input_ids"][:, :0]
+                yield path, first, dict.fromkeys(MASKED_FEATURES, nothing) | batch
+                first += len(nothing)
+        except tf.errors.DataLossError:
+            records.count([path])
+            raise
+        except tf.errors.InvalidArgumentError:
+            problem = "its records differ in their features or the features' lengths"
+            raise InputError.at(path, None, problem) from None
         if max_records:
             num_left -= first
 
 
-class _Counts:
-    """Sums over records, from which the rates are computed."""
-
-    def __init__(self, max_seq_length: int, vocab: Mapping[str, int] | None) -> None:
-        self.tokens = None if vocab is None else {i: t for t, i in vocab.items()}
-        self._vocab = vocab
-        self._max_seq_length = max_seq_length
-        self._lengths = np.zeros(max_seq_length + 1, np.int64)
-        self._sums: collections.Counter[str] = collections.Counter()
-
-    def add(self, batch: Batch, path: Path) -> None:
-        """Adds a batch of records of the file `path`."""
-        lengths = batch["input_mask"].sum(1)
-        self._lengths += np.bincount(lengths, minlength=len(self._lengths))
-        self._sums["b_tokens"] += int(batch["segment_ids"].sum())
-        self._sums["random_next"] += int(batch[_LABEL].sum())
-        originals = batch["input_ids"]
-        if "masked_lm_ids" in batch:
-            originals = self._add_masks(batch)
-        if self._vocab is not None:
-            self._check_ids(
-                max(int(originals.max()), int(batch["input_ids"].max())), path
-            )
-            is_unknown = originals == self._vocab.get(tokenization.UNKNOWN)
-            self._sums["unknown"] += int((is_unknown & (batch["input_mask"] > 0)).sum())
-
-    def _check_ids(self, highest: int, path: Path) -> None:
-        assert self.tokens is not None
-        if highest > max(self.tokens):
-            raise InputError.at(
-                path,
-                None,
-                f"has id {highest}, but the vocabulary ends at {max(self.tokens)}; "
-                "give the --vocab_file that it was made with",
-            )
-
-    def _add_masks(self, batch: Batch) -> np.ndarray:
-        """Counts the masked and the kept pieces among those to predict.
-
-        Returns:
-            The ids before masking, int64 `[records, length]`.
-        """
-        is_used = batch["masked_lm_weights"] > 0
-        rows, _ = np.nonzero(is_used)
-        positions = batch["masked_lm_positions"][is_used]
-        labels = batch["masked_lm_ids"][is_used]
-        shown = batch["input_ids"][rows, positions]
-        originals = batch["input_ids"].copy()
-        originals[rows, positions] = labels
-        self._sums["predicted"] += len(labels)
-        if self._vocab is not None:
-            is_mask = shown == self._vocab.get("[MASK]")
-            self._sums["masked"] += int(is_mask.sum())
-            self._sums["kept"] += int((~is_mask & (shown == labels)).sum())
-        return originals
-
-    def inspection(
-        self, num_files: int, lengths: dict[str, int], examples: tuple[str, ...]
-    ) -> Inspection:
-        """Returns the rates over all records that were added."""
-        sums = self._sums
-        num_records = int(self._lengths.sum())
-        num_tokens = int(self._lengths @ np.arange(len(self._lengths)))
-        rates: dict[str, float] = {}
-        if "masked_lm_ids" in lengths:
-            rates["mask_rate"] = sums["predicted"] / num_tokens
-            if self._vocab is not None and sums["predicted"]:
-                rates["masked_share"] = sums["masked"] / sums["predicted"]
-                rates["kept_share"] = sums["kept"] / sums["predicted"]
-                rates["replaced_share"] = (
-                    1 - rates["masked_share"] - rates["kept_share"]
-                )
-        if self._vocab is not None:
-            rates["unknown_rate"] = sums["unknown"] / num_tokens
-        return Inspection(
-            num_files=num_files,
-            num_records=num_records,
-            feature_lengths=lengths,
-            masking="static" if "masked_lm_ids" in lengths else "dynamic",
-            num_tokens=num_tokens,
-            padding_share=1 - num_tokens / (num_records * self._max_seq_length),
-            random_next_share=sums["random_next"] / num_records,
-            mean_a_tokens=(num_tokens - sums["b_tokens"]) / num_records,
-            mean_b_tokens=sums["b_tokens"] / num_records,
-            length_histogram=_histogram(self._lengths),
-            **rates,
-            examples=examples,
-        )
+def _counts(batch: Features, vocab: Mapping[str, int]) -> dict[str, int]:
+    """Returns the numbers of pieces of every kind and of random next sentences."""
+    is_used = batch["masked_lm_weights"] > 0
+    places = np.nonzero(is_used)[0], batch["masked_lm_positions"][is_used]
+    shown, labels = batch["input_ids"][places], batch["masked_lm_ids"][is_used]
+    originals = batch["input_ids"].copy()
+    originals[places] = labels
+    is_unknown = originals == vocab.get(tokenization.UNKNOWN, -1)
+    is_mask = shown == vocab.get("[MASK]", -1)
+    is_kept = ~is_mask & (shown == labels)
+    counted = {
+        "tokens": batch["input_mask"],
+        "b_tokens": batch["segment_ids"],
+        "random_next": batch["next_sentence_labels"],
+        "unknown": is_unknown & (batch["input_mask"] > 0),
+        "predicted": is_used,
+        "masked": is_mask,
+        "kept": is_kept,
+        "replaced": ~is_mask & ~is_kept,
+    }
+    return {name: int(values.sum()) for name, values in counted.items()}
 
 
 def _histogram(counts: np.ndarray) -> dict[int, int]:
@@ -312,33 +224,34 @@ def _histogram(counts: np.ndarray) -> dict[int, int]:
     Args:
         counts: int64 `[max_seq_length + 1]`, the number of records of each length.
     """
-    width = -(-(len(counts) - 1) // _NUM_BINS)
-    ends = range(width, len(counts) - 1 + width, width)
+    most = len(counts) - 1
+    width = -(-most // _NUM_BINS)
+    starts = range(0, most, width)
     # Length 0 does not occur.
-    return {
-        min(end, len(counts) - 1): int(counts[end - width + 1 : end + 1].sum())
-        for end in ends
-    }
+    sums = np.add.reduceat(counts[1:], starts).tolist()
+    ends = (min(start + width, most) for start in starts)
+    return dict(zip(ends, sums, strict=True))
 
 
-def _shown(example: Mapping[str, np.ndarray], tokens: Mapping[int, str] | None) -> str:
+def _shown(example: Features, tokens: Mapping[int, str]) -> str:
     """Returns a record as text: both parts, predicted pieces as `shown{original}`."""
-    ids = example["input_ids"].tolist()
-    words = [str(i) if tokens is None else tokens.get(i, f"<{i}>") for i in ids]
-    if "masked_lm_ids" in example:
-        is_used = example["masked_lm_weights"] > 0
-        for position, label in zip(
-            example["masked_lm_positions"][is_used].tolist(),
-            example["masked_lm_ids"][is_used].tolist(),
-            strict=True,
-        ):
-            original = str(label) if tokens is None else tokens.get(label, f"<{label}>")
-            words[position] += f"{{{original}}}"
+
+    def words_of(ids: np.ndarray) -> list[str]:
+        unknown = "<{}>" if tokens else "{}"
+        return [tokens.get(id_, unknown.format(id_)) for id_ in ids.tolist()]
+
+    words = words_of(example["input_ids"])
+    is_used = example["masked_lm_weights"] > 0
+    originals = words_of(example["masked_lm_ids"][is_used])
+    positions = example["masked_lm_positions"][is_used]
+    for position, original in zip(positions, originals, strict=True):
+        words[position] += f"{{{original}}}"
     length = int(example["input_mask"].sum())
     border = length - int(example["segment_ids"].sum())
-    next_sentence = "random" if example[_LABEL][0] else "the next one"
+    is_random = example["next_sentence_labels"][0]
     return (
-        f"{length} of {len(ids)} positions, B is {next_sentence}\n"
+        f"{length} of {len(words)} positions, B is "
+        f"{'random' if is_random else 'the next one'}\n"
         f"  A: {' '.join(words[:border])}\n  B: {' '.join(words[border:length])}"
     )
 

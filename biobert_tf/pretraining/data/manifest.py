@@ -7,7 +7,8 @@ be incomplete.
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.common.version import __version__
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
 from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
@@ -27,16 +28,13 @@ _READ_BYTES: Final = 2**22
 Settings = dict[str, Any]
 """All settings that the records depend on, JSON values by name."""
 
+Input = tuple[str, int, int]
+"""An input file: name without folder, bytes, nanoseconds of the last change."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A TFRecord file as it was written; see `shards.ShardCounts` for the counts.
-
-    Attributes:
-        file: The file's name, without a directory.
-        num_bytes: The file's size.
-        sha256: Hexadecimal SHA-256 of the file's bytes.
-    """
+    """A TFRecord file as it was written; `file` is its name without a directory."""
 
     file: str
     num_records: int
@@ -48,13 +46,7 @@ class FileEntry:
 
     @classmethod
     def of(cls, path: Path, counts: ShardCounts, name: str = "") -> "FileEntry":
-        """Returns the entry of a file.
-
-        Args:
-            path: The file's present path.
-            counts: The counts of what was written to the file.
-            name: The file's final name; by default its present one.
-        """
+        """Returns the entry of a file, whose final name is `name` if that is given."""
         return cls(
             file=name or path.name,
             **dataclasses.asdict(counts),
@@ -75,13 +67,9 @@ class FileEntry:
 class CorpusCounts:
     """Counts of what was read from a corpus.
 
-    Attributes:
-        num_documents: Number of documents with at least one piece.
-        num_sentences: Number of sentences with at least one piece.
-        num_tokens: Number of WordPieces.
-        num_duplicates: Number of records dropped because they were deleted or
-            replaced by a later version.
-        num_skipped: Number of records that could not be read, by reason.
+    Documents and sentences count if they have a piece. A record that was deleted or
+    replaced by a later version is a duplicate; a record that could not be read is
+    skipped, and counted by reason.
     """
 
     num_documents: int = 0
@@ -92,15 +80,13 @@ class CorpusCounts:
 
     def __add__(self, other: "CorpusCounts") -> "CorpusCounts":
         """Returns the sums of both counts."""
-        skipped = dict(self.num_skipped)
-        for reason, count in other.num_skipped.items():
-            skipped[reason] = skipped.get(reason, 0) + count
+        skipped = Counter(self.num_skipped) + Counter(other.num_skipped)
         return CorpusCounts(
             num_documents=self.num_documents + other.num_documents,
             num_sentences=self.num_sentences + other.num_sentences,
             num_tokens=self.num_tokens + other.num_tokens,
             num_duplicates=self.num_duplicates + other.num_duplicates,
-            num_skipped=skipped,
+            num_skipped=dict(skipped),
         )
 
 
@@ -165,23 +151,16 @@ def settings_of(
     text: TextConfig,
     pairs: PairConfig,
     corpus: CorpusConfig,
-    inputs: Sequence[Path],
-    outputs: Mapping[str, object],
+    conversion: ConversionConfig,
+    output_names: Iterable[str],
+    inputs: Iterable[Input],
 ) -> Settings:
     """Returns all settings that the records depend on.
 
     An input counts as unchanged if its name, size and time of last change are the same,
     so directories may be moved and terabytes need not be read.
-
-    Args:
-        text: The vocabulary, which must be given, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        inputs: The input files, in order.
-        outputs: How the records are distributed over files.
     """
     assert text.vocab_file is not None
-    stats = [(path.name, path.stat()) for path in inputs]
     return {
         "version": __version__,
         "vocab_sha256": sha256_of(text.vocab_file),
@@ -189,8 +168,10 @@ def settings_of(
         "max_seq_length": text.max_seq_length,
         **dataclasses.asdict(pairs),
         **dataclasses.asdict(corpus),
-        **outputs,
-        "inputs": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        "output_file": ",".join(output_names),
+        "num_shards": conversion.num_shards,
+        "exact": conversion.exact,
+        "inputs": [list(input_) for input_ in inputs],
     }
 
 
@@ -198,10 +179,10 @@ def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None
     """Refuses to mix two conversions in one place.
 
     Args:
-        path: The file that records `before`.
+        path: The file that records the settings `before`.
         before: The settings recorded there.
         now: The settings of this conversion.
-        what: What the user should delete, for the error message.
+        what: What the user should delete.
 
     Raises:
         InputError: The settings differ; the message names every difference.

@@ -55,12 +55,11 @@ class Plan:
     def of(
         cls, output_files: Sequence[Path], num_shards: int, num_tokens: int
     ) -> "Plan":
-        """Returns the plan for a corpus.
+        """Returns the plan for a corpus of so many tokens.
 
         Args:
             output_files: All files, or one name to number.
-            num_shards: Number of files to make of one name; 0 chooses it by the size
-                of the corpus.
+            num_shards: Number of files to make of one name; 0 chooses it.
             num_tokens: Number of tokens of the corpus.
         """
         if len(output_files) == 1:
@@ -77,6 +76,17 @@ class Plan:
     def num_portions(self) -> int:
         """Number of portions of all files."""
         return len(self.paths) * self.portions_per_file
+
+
+def check_names(output_files: Sequence[object], num_shards: int) -> None:
+    """Raises InputError if the names of the output files cannot all be meant."""
+    if len(set(output_files)) < len(output_files):
+        raise InputError("--output_file names a file twice")
+    if len(output_files) > 1 and num_shards not in (0, len(output_files)):
+        raise InputError(
+            f"--num_shards={num_shards} contradicts --output_file, which names "
+            f"{len(output_files)} files"
+        )
 
 
 def _num_files(num_tokens: int) -> int:
@@ -153,10 +163,10 @@ class FileWriter:
 
     def entry(self, number: int) -> FileEntry | None:
         """Returns the manifest entry of a finished file; None if it is not intact."""
-        path = self._note(number)
-        if not path.is_file():
+        note = self._note(number)
+        if not note.is_file():
             return None
-        entry = FileEntry(**files.read_json(path))
+        entry = FileEntry(**files.read_json(note))
         return entry if entry.is_intact(self.plan.paths[number]) else None
 
     def write(self, number: int) -> FileEntry:
@@ -165,11 +175,13 @@ class FileWriter:
         Raises:
             InputError: The spool cannot be read, or the file cannot be written.
         """
-        path = self.plan.paths[number]
+        path, size = self.plan.paths[number], self.plan.portions_per_file
+        counts = shards.ShardCounts()
         try:
             with files.replacing(path) as temporary:
                 with temporary.open("wb") as stream:
-                    counts = self._write_portions(number, stream)
+                    for portion in range(number * size, (number + 1) * size):
+                        counts += self._write_portion(portion, stream)
                 entry = FileEntry.of(temporary, counts, path.name)
             self.note(number, entry)
         except OSError as error:
@@ -180,13 +192,6 @@ class FileWriter:
     def note(self, number: int, entry: FileEntry) -> None:
         """Records that a file is finished."""
         files.write_json(self._note(number), dataclasses.asdict(entry))
-
-    def _write_portions(self, number: int, stream: BinaryIO) -> shards.ShardCounts:
-        counts = shards.ShardCounts()
-        first = number * self.plan.portions_per_file
-        for portion in range(first, first + self.plan.portions_per_file):
-            counts += self._write_portion(portion, stream)
-        return counts
 
     def _note(self, number: int) -> Path:
         return self.directory / f"{number:05d}.json"

@@ -156,12 +156,7 @@ def _random_sentences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws runs of sentences from documents other than `unwanted`.
 
-    Args:
-        documents: Documents to draw from.
-        unwanted: int64 `[n]`, one document for each draw.
-        num_tokens: int64 `[n]`, the number of tokens wanted; a run has fewer if its
-            document ends earlier.
-        rng: Source of the draws.
+    A run has `num_tokens`, int64 `[n]` like `unwanted`, or fewer if its document ends.
 
     Returns:
         First sentence and end (exclusive) of each run, int64 `[n]`.

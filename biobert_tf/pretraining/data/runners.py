@@ -22,16 +22,7 @@ def convert(
 ) -> Manifest:
     """Writes the masked sentence pairs of a corpus with the engine of `--runner`.
 
-    Args:
-        input_patterns: Globs of corpus files.
-        output_files: The TFRecord files, or one name for all; URLs for some runners.
-        text: The vocabulary, which must be given, the case, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        settings: The engine, and the numbers of files and of workers.
-
-    Raises:
-        InputError: See `conversion.convert` and `beam_pipeline.convert`.
+    See `conversion.convert` and `beam_pipeline.convert`.
     """
     if settings.runner == "local":
         paths = [Path(name).expanduser() for name in output_files]

@@ -6,7 +6,6 @@ bytes whether one process, several, or a cluster writes it.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -24,19 +23,26 @@ _PAIRS_PER_BATCH: Final = 2048
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardCounts:
-    """Counts of the contents of a shard.
+    """Counts of a shard; pieces are counted without padding.
 
-    Attributes:
-        num_records: Number of records, one per sentence pair.
-        num_random_next: Number of records whose second part is of another document.
-        num_masked: Number of pieces to predict; 0 with dynamic masking.
-        num_tokens: Number of pieces that are not padding.
+    With dynamic masking `num_masked`, the number of pieces to predict, is 0.
     """
 
     num_records: int = 0
     num_random_next: int = 0
     num_masked: int = 0
     num_tokens: int = 0
+
+    @classmethod
+    def of(cls, features: masking.Features) -> "ShardCounts":
+        """Returns the counts of records with these features."""
+        weights = features.get("masked_lm_weights", np.zeros(0))
+        return cls(
+            num_records=len(features["input_ids"]),
+            num_random_next=int(features["next_sentence_labels"].sum()),
+            num_masked=int(weights.sum()),
+            num_tokens=int(features["input_mask"].sum()),
+        )
 
     def __add__(self, other: "ShardCounts") -> "ShardCounts":
         """Returns the sums of both counts."""
@@ -72,27 +78,7 @@ def build_shard(
     pieces: PieceTable,
     stream: BinaryIO,
 ) -> ShardCounts:
-    """Writes the records of a shard as a TFRecord stream; see `records`.
-
-    Returns:
-        The counts of what was written.
-    """
-    counts = ShardCounts()
-    for batch, batch_counts in records(documents, num_own, shard, text, pairs, pieces):
-        tf_examples.write_records(stream, batch)
-        counts += batch_counts
-    return counts
-
-
-def records(
-    documents: TokenizedDocuments,
-    num_own: int,
-    shard: int,
-    text: TextConfig,
-    pairs: PairConfig,
-    pieces: PieceTable,
-) -> Iterator[tuple[list[bytes], ShardCounts]]:
-    """Yields the records of a shard, in random order, in batches.
+    """Writes the records of a shard, in random order, as a TFRecord stream.
 
     Args:
         documents: The documents of the shard, then others; random next sentences come
@@ -102,21 +88,30 @@ def records(
         text: The length of a sequence.
         pairs: How to form and mask pairs.
         pieces: The vocabulary's special and continuation pieces.
+        stream: Where to write.
 
-    Yields:
-        Serialized `tf.train.Example`s, and their counts.
+    Returns:
+        The counts of what was written.
     """
+    counts = ShardCounts()
+    if not num_own:
+        return counts
     cutting, order, masks = (
         np.random.default_rng([pairs.random_seed, shard, purpose])
         for purpose in range(3)
     )
-    if not num_own:
-        return
+    rule = masking.MaskingRule(
+        pieces=pieces,
+        max_predictions_per_seq=pairs.max_predictions_per_seq,
+        masked_lm_prob=pairs.masked_lm_prob,
+        do_whole_word_mask=pairs.do_whole_word_mask,
+    )
+    length = text.max_seq_length
     drawn = shuffled(
         make_pairs(
             documents,
             num_own,
-            max_seq_length=text.max_seq_length,
+            max_seq_length=length,
             short_seq_prob=pairs.short_seq_prob,
             # One pass is stored; every epoch of the training masks it anew.
             dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
@@ -128,27 +123,12 @@ def records(
         batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))
         if pairs.masking == "dynamic":
             features = masking.unmasked_features(
-                documents, batch, pieces, max_seq_length=text.max_seq_length
+                documents, batch, pieces, max_seq_length=length
             )
         else:
             features = masking.static_features(
-                documents,
-                batch,
-                pieces,
-                max_seq_length=text.max_seq_length,
-                max_predictions_per_seq=pairs.max_predictions_per_seq,
-                masked_lm_prob=pairs.masked_lm_prob,
-                do_whole_word_mask=pairs.do_whole_word_mask,
-                rng=masks,
+                documents, batch, rule, max_seq_length=length, rng=masks
             )
-        yield tf_examples.serialize(features), _counts(features)
-
-
-def _counts(features: masking.Features) -> ShardCounts:
-    weights = features.get("masked_lm_weights", np.zeros(0))
-    return ShardCounts(
-        num_records=len(features["input_ids"]),
-        num_random_next=int(features["next_sentence_labels"].sum()),
-        num_masked=int(weights.sum()),
-        num_tokens=int(features["input_mask"].sum()),
-    )
+        tf_examples.write_records(stream, tf_examples.serialize(features))
+        counts += ShardCounts.of(features)
+    return counts

@@ -6,14 +6,15 @@ the border of a document. What is later read from the spool does not depend on h
 corpus was cut into units.
 """
 
-import collections
 import dataclasses
 import functools
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
@@ -22,6 +23,7 @@ from biobert_tf.corpora import plain, reading
 from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import spool
+from biobert_tf.pretraining.data.documents import TokenizedDocuments, tokenize
 from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.text import tokenization
 
@@ -43,49 +45,50 @@ class Unit:
     Attributes:
         number: Number of the unit.
         file_number: Number of the file among the inputs.
-        path: The file.
+        place: The file: a path, or a URL where Beam reads it.
         block: First byte and end (exclusive) of a text block; None: the whole file.
         num_bytes: Number of bytes to read.
-        current: The live records of an XML file; None: all of them.
+        is_live: bool `[entries]`, the live records of an XML file; None: all of them.
     """
 
     number: int
     file_number: int
-    path: Path
+    place: str
     block: tuple[int, int] | None
     num_bytes: int
-    current: reading.Current | None = None
+    is_live: np.ndarray | None = None
 
 
-def find_units(paths: Sequence[Path], unit_bytes: int = 0) -> list[Unit]:
+def find_units(sizes: Mapping[str, int], unit_bytes: int = 0) -> list[Unit]:
     """Returns the units of a corpus, in order.
 
     Args:
-        paths: The files.
+        sizes: The number of bytes of each file, a path or a URL.
         unit_bytes: Target size of a unit of text; 0 chooses it by the size of the
             corpus.
     """
-    sizes = [path.stat().st_size for path in paths]
-    wanted = unit_bytes or min(sum(sizes) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
+    wanted = unit_bytes or min(
+        sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES
+    )
     found: list[Unit] = []
-    for file_number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        for block in _blocks(path, wanted) if _is_splittable(path) else [None]:
+    for file_number, (place, size) in enumerate(sizes.items()):
+        for block in _blocks(place, wanted):
             num_bytes = size if block is None else block[1] - block[0]
-            found.append(Unit(len(found), file_number, path, block, num_bytes))
+            found.append(Unit(len(found), file_number, place, block, num_bytes))
     return found
 
 
-def _is_splittable(path: Path) -> bool:
-    return reading.is_text(path) and not streams.is_compressed(path.name)
-
-
-def _blocks(path: Path, wanted: int) -> Iterator[tuple[int, int]]:
+def _blocks(place: str, wanted: int) -> Iterator[tuple[int, int] | None]:
     """Yields byte ranges of a text file, of about `wanted` bytes each.
 
     The first range does not depend on `wanted`, because documents in it are identified
-    by their line numbers and later documents by their byte offsets.
+    by their line numbers and later documents by their byte offsets. Any other file,
+    and any at a URL, is one unit: None.
     """
-    first, *others = plain.blocks(path, _BLOCK_BYTES) or [(0, 0)]
+    if not reading.is_text(place) or streams.is_compressed(place) or "://" in place:
+        yield None
+        return
+    first, *others = plain.blocks(Path(place), _BLOCK_BYTES) or [(0, 0)]
     yield first
     start = first[1]
     for number, (_, end) in enumerate(others, 1):
@@ -102,51 +105,85 @@ def with_current(
 ) -> list[Unit]:
     """Returns units that know which of their records are replaced by later ones.
 
-    Args:
-        units: Some units of the corpus.
-        paths: All files of the corpus.
-        config: How to read the files.
-        mapper: `map`, or the `map` of a process pool.
+    `paths` are all files of the corpus; `mapper` is `map`, or that of a process pool.
 
     Raises:
         InputError: A file is damaged, and `config` asks for strict reading.
     """
-    if all(reading.is_text(unit.path) for unit in units):
+    if all(reading.is_text(unit.place) for unit in units):
         return [*units]
     is_live = reading.find_current(paths, config, mapper).is_live
     # Only the unit's own file: all of PubMed's would be sent with every unit.
     return [
         unit
-        if reading.is_text(unit.path)
-        else dataclasses.replace(
-            unit, current=reading.Current({str(unit.path): is_live[str(unit.path)]})
-        )
+        if reading.is_text(unit.place)
+        else dataclasses.replace(unit, is_live=is_live[unit.place])
         for unit in units
     ]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class UnitResult:
-    """The result of reading a unit.
+    """What was read of a unit, and messages about the first few damaged records."""
 
-    Attributes:
-        counts: The counts of what was spooled and skipped.
-        skips: Messages about the first few skipped records, for the log.
+    counts: CorpusCounts = dataclasses.field(default_factory=CorpusCounts)
+    skips: list[str] = dataclasses.field(default_factory=list)
+
+
+def documents(
+    unit: Unit,
+    path: Path,
+    text: TextConfig,
+    corpus: CorpusConfig,
+    seed: int,
+    result: UnitResult,
+) -> Iterator[tuple[int, TokenizedDocuments]]:
+    """Yields the key of each document of a unit that has pieces, and the document.
+
+    Args:
+        unit: What to read.
+        path: The unit's file, or a copy of it.
+        text: How text becomes WordPieces.
+        corpus: How files are read.
+        seed: Random seed of the documents' order.
+        result: Everything that is read is added to it.
+
+    Raises:
+        InputError: The file cannot be read.
     """
 
-    counts: CorpusCounts
-    skips: tuple[str, ...]
+    def skip(skipped: Skipped) -> None:
+        result.counts += CorpusCounts(num_skipped={skipped.reason: 1})
+        if skipped.is_damage and len(result.skips) < _MAX_SKIPS_SHOWN:
+            result.skips.append(f"{unit.place}: {skipped.position}: {skipped.reason}")
+
+    def drop(_: str) -> None:
+        result.counts += CorpusCounts(num_duplicates=1)
+
+    tokenizer = load_tokenizer(text)
+    current = None
+    if unit.is_live is not None:
+        current = reading.Current({str(path): unit.is_live})
+    options = reading.ReadOptions(corpus, current)
+    for document in reading.documents(path, options, skip, drop, unit.block):
+        found = tokenize([sentences(document)], tokenizer)
+        if not found.num_documents:
+            continue
+        result.counts += CorpusCounts(
+            num_documents=1,
+            num_sentences=found.num_sentences,
+            num_tokens=found.num_tokens,
+        )
+        # Without the directory, so that the keys stay if the corpus is moved.
+        name = document.id.removeprefix(f"{path}:")
+        yield spool.key_of(seed, unit.file_number, name), found
 
 
 @dataclasses.dataclass(frozen=True)
 class UnitReader:
     """Reads units; small, as it is sent to a worker with each unit.
 
-    Attributes:
-        directory: The directory that holds a directory per finished unit.
-        text: How text becomes WordPieces.
-        corpus: How files are read.
-        seed: Random seed of the documents' order.
+    `directory` holds a directory per finished unit; `seed` orders the documents.
     """
 
     directory: Path
@@ -175,7 +212,9 @@ class UnitReader:
         """
         temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix="."))
         try:
-            result = self._spool(unit, temporary)
+            path, result = Path(unit.place), UnitResult()
+            given = (unit, path, self.text, self.corpus, self.seed, result)
+            spool.write(temporary, documents(*given))
             files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
             temporary.replace(self.place(unit))
         except OSError as error:
@@ -185,30 +224,6 @@ class UnitReader:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return result
-
-    def _spool(self, unit: Unit, directory: Path) -> UnitResult:
-        writer = spool.SpoolWriter(directory, load_tokenizer(self.text))
-        skipped: list[Skipped] = []
-        duplicates: list[str] = []
-        options = reading.ReadOptions(self.corpus, unit.current)
-        for document in reading.documents(
-            unit.path, options, skipped.append, duplicates.append, unit.block
-        ):
-            # Without the directory, so that the keys stay if the corpus is moved.
-            name = document.id.removeprefix(f"{unit.path}:")
-            key = spool.key_of(self.seed, unit.file_number, name)
-            writer.add(key, sentences(document))
-        writer.flush()
-        reasons = collections.Counter(skip.reason for skip in skipped)
-        counts = CorpusCounts(
-            num_documents=writer.num_documents,
-            num_sentences=writer.num_sentences,
-            num_tokens=writer.num_tokens,
-            num_duplicates=len(duplicates),
-            num_skipped=dict(reasons),
-        )
-        shown = (f"{s.path}: {s.position}: {s.reason}" for s in skipped if s.is_damage)
-        return UnitResult(counts, tuple(shown)[:_MAX_SKIPS_SHOWN])
 
 
 @functools.lru_cache(maxsize=1)
