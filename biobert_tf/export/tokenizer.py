@@ -74,7 +74,12 @@ class Letters(NamedTuple):
 
 
 class GraphTokenizer:
-    """Cuts characters into WordPieces; see `FullTokenizer.tokenize_with_offsets`."""
+    """Cuts characters into WordPieces; see `FullTokenizer.tokenize_with_offsets`.
+
+    Attributes:
+        vocab: Ids by token.
+        names: Tokens by id, strings; "" for unused ids.
+    """
 
     def __init__(self, tokenizer: FullTokenizer) -> None:
         """Uses the vocabulary and the case of a tokenizer.
@@ -82,6 +87,9 @@ class GraphTokenizer:
         Raises:
             InputError: A token is too long for tensorflow-text.
         """
+        self.vocab = tokenizer.vocab
+        inverse = tokenizer.inv_vocab
+        self.names = tf.constant([inverse.get(i, "") for i in range(max(inverse) + 1)])
         self._traits = Lookup(characters.traits())
         self._lower: Lookup | None = None
         if tokenizer.basic_tokenizer.do_lower_case:
