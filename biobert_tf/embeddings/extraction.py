@@ -17,6 +17,7 @@ from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings.framing import Frame, Framer
 from biobert_tf.embeddings.network import Network
 from biobert_tf.embeddings.reading import Text
+from biobert_tf.embeddings.runs import runs
 from biobert_tf.embeddings.settings import Pooling, VectorConfig
 from biobert_tf.training import strategy as strategies
 
@@ -77,8 +78,14 @@ class Extractor:
         `mean` and `max` cover all pieces of the text.
         """
         width = self.network.config.hidden_size * len(wanted.layers.numbers)
-        runs = _held(frames, width * _FLOAT_BYTES, wanted.pooling)
-        for held in background.one_ahead(runs):
+
+        def weight(frame: Frame) -> float:
+            num_rows = len(frame.rows)
+            num_vectors = len(frame.tokens) if wanted.pooling == "none" else num_rows
+            num_bytes = num_vectors * width * _FLOAT_BYTES
+            return max(num_rows / _MAX_HELD_ROWS, num_bytes / _MAX_HELD_BYTES)
+
+        for held in background.one_ahead(runs(frames, weight)):
             yield from self._extract_held(held, wanted)
 
     def _extract_held(
@@ -101,30 +108,6 @@ class Extractor:
         for frame in frames:
             parts = [found.pop(next(row_numbers)) for _ in frame.rows]
             yield Extracted(frame, _joined(parts, len(frame.tokens), wanted.pooling))
-
-
-def _held(
-    frames: Iterable[Frame], piece_bytes: int, pooling: Pooling
-) -> Iterator[list[Frame]]:
-    """Yields runs of texts that are sorted together.
-
-    Args:
-        frames: The frames of all texts.
-        piece_bytes: The size of the vectors of one position, in bytes.
-        pooling: `none` holds vectors for every piece; anything else for every row.
-    """
-    held: list[Frame] = []
-    num_rows = num_bytes = 0
-    for frame in frames:
-        held.append(frame)
-        num_rows += len(frame.rows)
-        num_vectors = len(frame.tokens) if pooling == "none" else len(frame.rows)
-        num_bytes += num_vectors * piece_bytes
-        if num_rows >= _MAX_HELD_ROWS or num_bytes >= _MAX_HELD_BYTES:
-            yield held
-            held, num_rows, num_bytes = [], 0, 0
-    if held:
-        yield held
 
 
 def _joined(

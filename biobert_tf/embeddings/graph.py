@@ -12,7 +12,6 @@ from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer
-from biobert_tf.export.windows import names_of
 from biobert_tf.model import heads
 from biobert_tf.model.layers import Dropout
 from biobert_tf.text.tokenization import FullTokenizer
@@ -43,10 +42,7 @@ class EncoderGraph:
         """Makes the model and the vocabulary constants of a graph."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._names = names_of(tokenizer)
-        self._room = max_seq_length - 2
-        self._size = model.config.hidden_size
+        self._max_seq_length = max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `sequence_output` and `pooled_output`, float32."""
@@ -68,17 +64,14 @@ class EncoderGraph:
         num_texts = tf.size(text)
         pieces = self._tokenizer(graph_text.characters(text))
         windows = piece_windows.cut(
-            pieces, num_texts, self._room, self._vocab["[CLS]"], self._vocab["[SEP]"]
+            pieces, num_texts, self._tokenizer, self._max_seq_length
         )
+        size = self._model.config.hidden_size
         specs = {
-            "sequence_output": tf.TensorSpec([None, self._size], tf.float32),
-            "pooled_output": tf.TensorSpec([self._size], tf.float32),
+            "sequence_output": tf.TensorSpec([None, size], tf.float32),
+            "pooled_output": tf.TensorSpec([size], tf.float32),
         }
-        scored = window_rows.in_batches(
-            self.score,
-            window_rows.inputs(windows.ids, tf.zeros_like(windows.ids)),
-            specs,
-        )
+        scored = window_rows.in_batches(self.score, windows.inputs, specs)
         vectors_PD = tf.gather_nd(
             scored["sequence_output"], tf.stack([windows.owners, windows.positions], 1)
         )
@@ -89,7 +82,9 @@ class EncoderGraph:
         sums_BD = tf.math.unsorted_segment_sum(vectors_PD, rows_P, num_texts)
         is_first = graph_text.previous(windows.rows, -1) != windows.rows
         return {
-            "pieces": padded(rows_P, tf.gather(self._names, pieces.ids), num_texts),
+            "pieces": padded(
+                rows_P, tf.gather(self._tokenizer.names, pieces.ids), num_texts
+            ),
             "starts": padded(rows_P, pieces.starts, num_texts),
             "ends": padded(rows_P, pieces.ends, num_texts),
             "sequence_output": padded(rows_P, vectors_PD, num_texts),

@@ -16,7 +16,7 @@ from typing import Final
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import extraction, reading, tables, writing
-from biobert_tf.embeddings.extraction import Extracted, Extractor
+from biobert_tf.embeddings.extraction import Extracted
 from biobert_tf.embeddings.jsonl import json_line
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
@@ -100,7 +100,7 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
             if output_format == "jsonl":
                 _write_jsonl(settings, extracted)
             else:
-                _write_table(settings, extracted, extractor)
+                _write_table(settings, extracted)
     return summary
 
 
@@ -128,16 +128,10 @@ def _write_jsonl(
 
 
 def _write_table(
-    settings: ExtractFeaturesConfig,
-    extracted: Iterable[Extracted],
-    extractor: Extractor,
+    settings: ExtractFeaturesConfig, extracted: Iterable[Extracted]
 ) -> None:
-    layout = tables.layout(settings, extractor.network.config.hidden_size)
-    blocks = (tables.rows_of(frame, vectors, settings) for frame, vectors in extracted)
+    layers = settings.vectors.layers.numbers
+    rows = (tables.rows_of(*one, settings) for one in extracted)
+    blocks = tables.blocks(rows, settings)
     with files.replacing(settings.output_file) as temporary:
-        writing.write(
-            temporary,
-            settings.output_format,
-            layout,
-            tables.merged(blocks, layout),
-        )
+        writing.write(temporary, settings.output_format, layers, blocks)

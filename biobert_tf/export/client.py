@@ -74,9 +74,7 @@ class ExportedModel:
 
 
 def _array(values: np.ndarray) -> np.ndarray:
+    """Returns an array whose strings, if it has any, are decoded."""
     if values.dtype != object:
         return values
-    texts = [value.decode("utf-8", "replace") for value in values.ravel()]
-    array = np.empty(values.size, object)
-    array[:] = texts
-    return array.reshape(values.shape)
+    return np.frompyfunc(lambda text: text.decode("utf-8", "replace"), 1, 1)(values)

@@ -34,41 +34,38 @@ def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Functi
     Returns:
         The functions, by the name of their signature.
     """
-    tokens = tokens_function(served, served.score)
-    ids_in = {"tokens": tokens, "examples": _examples(served)}
-    functions = {"serving_default": _text(served), **ids_in}
+    tokens, examples = tokens_function(served, served.score), _examples(served)
+    texts = {
+        name: tf.TensorSpec([None], tf.string, name) for name in served.text_inputs
+    }
+    functions = {
+        "serving_default": _concrete(lambda **given: served.answer(**given), texts),
+        "tokens": tokens,
+        "examples": examples,
+    }
     write(served, functions, directory)
     if also_tokens:
-        plain = {"serving_default": ids_in["tokens"], "examples": ids_in["examples"]}
+        plain = {"serving_default": tokens, "examples": examples}
         write(served, plain, directory / "tokens")
     return functions
 
 
 def shapes(functions: Mapping[str, Function]) -> Shapes:
     """Returns the types and shapes of all inputs and outputs, ready for JSON."""
+
+    def shown(specs: Mapping[str, tf.TensorSpec]) -> dict[str, object]:
+        return {
+            name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+            for name, spec in specs.items()
+        }
+
     return {
         name: {
-            "inputs": {
-                key: _shape(spec)
-                for key, spec in function.structured_input_signature[1].items()
-            },
-            "outputs": {
-                key: _shape(spec) for key, spec in function.structured_outputs.items()
-            },
+            "inputs": shown(function.structured_input_signature[1]),
+            "outputs": shown(function.structured_outputs),
         }
         for name, function in functions.items()
     }
-
-
-def _shape(spec: tf.TensorSpec) -> dict[str, object]:
-    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
-
-
-def _text(served: Served) -> Function:
-    specs = {
-        name: tf.TensorSpec([None], tf.string, name) for name in served.text_inputs
-    }
-    return _concrete(lambda **texts: served.answer(**texts), specs)
 
 
 def tokens_function(

@@ -7,7 +7,7 @@ order, each with the number of the text, or of the word, that it belongs to.
 Shape suffixes: N characters, W words, B texts.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -35,6 +35,18 @@ class Characters(NamedTuple):
     def where(self, is_kept_N: tf.Tensor) -> "Characters":
         """Returns the characters for which a mask is true."""
         return Characters(*(tf.boolean_mask(values, is_kept_N) for values in self))
+
+
+class Placed(Protocol):
+    """Characters or pieces: each has a text and a place in it."""
+
+    @property
+    def starts(self) -> tf.Tensor:
+        """Byte of the text where each begins."""
+
+    @property
+    def units(self) -> tf.Tensor:
+        """Number of each one's text."""
 
 
 class Words(NamedTuple):
@@ -222,8 +234,8 @@ def begins(found: Characters, word: str) -> tf.Tensor:
     return is_first_N
 
 
-def inside(found: Characters, spans: Spans) -> tf.Tensor:
-    """Returns whether each character is inside one of some spans, bool `[N]`."""
+def inside(found: Placed, spans: Spans) -> tf.Tensor:
+    """Returns whether each character, or piece, begins inside a span, bool `[N]`."""
     places_N = text_places(found.units, found.starts)
     first_N = tf.searchsorted(text_places(spans.rows, spans.starts), places_N, "right")
     last_N = tf.searchsorted(text_places(spans.rows, spans.ends), places_N, "right")

@@ -9,7 +9,6 @@ from typing import Final
 
 import tensorflow as tf
 
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.served import Outputs
 
 Score = Callable[[dict[str, tf.Tensor]], Outputs]
@@ -115,11 +114,3 @@ def _dense(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
     """Returns rows as a matrix of a given width, padded with 0."""
     matrix = rows.to_tensor(0)
     return tf.pad(matrix, [[0, 0], [0, length - tf.shape(matrix)[1]]])
-
-
-def names_of(tokenizer: FullTokenizer) -> tf.Tensor:
-    """Returns the pieces by id, a vector of strings; "" for unused ids."""
-    names = [""] * (max(tokenizer.inv_vocab) + 1)
-    for id_, name in tokenizer.inv_vocab.items():
-        names[id_] = name
-    return tf.constant(names)

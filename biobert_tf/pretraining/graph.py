@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked language modelling of raw text in a graph: predicts each `[MASK]`'s piece.
 
-Shape suffixes: B texts, K windows, M masks of all texts, N characters of all texts,
+Shape suffixes: B texts, K windows, P pieces, M masks and N characters of all texts,
 V vocabulary.
 """
 
@@ -15,7 +15,6 @@ from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
-from biobert_tf.export.windows import names_of
 from biobert_tf.model import heads
 from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.text.tokenization import FullTokenizer
@@ -45,10 +44,8 @@ class MaskedLmGraph:
             raise InputError.at(tokenizer.vocab_file, None, f"lacks {MASK}")
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._names = names_of(tokenizer)
-        self._num_best = min(_NUM_BEST, len(self._names))
-        self._room = max_seq_length - 2
+        self._num_best = min(_NUM_BEST, len(self._tokenizer.names))
+        self._max_seq_length = max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the most probable pieces at the masked positions.
@@ -59,10 +56,11 @@ class MaskedLmGraph:
         """
         logits_BMV = self._model(batch)["masked_lm_logits"]
         # The model's embedding table may be larger than the vocabulary.
-        probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(self._names)]
+        names = self._tokenizer.names
+        probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(names)]
         best, ids = tf.math.top_k(probabilities_BMV, self._num_best)
         return {
-            "pieces": tf.gather(self._names, ids),
+            "pieces": tf.gather(names, ids),
             "piece_ids": ids,
             "probabilities": best,
         }
@@ -79,53 +77,49 @@ class MaskedLmGraph:
             best]`, the most probable first, padded with "" and 0.
         """
         num_texts = tf.size(text)
-        pieces = self._pieces(text)
+        pieces, is_mask_P = self._pieces(text)
         windows = piece_windows.cut(
-            pieces, num_texts, self._room, self._vocab["[CLS]"], self._vocab["[SEP]"]
+            pieces, num_texts, self._tokenizer, self._max_seq_length
         )
-        masks_M = tf.where(pieces.ids == self._vocab[MASK])[:, 0]
-        rows_M = tf.gather(pieces.units, masks_M)
-        # The masks are sorted by window, so their positions can be grouped by window.
-        owners_M = tf.gather(windows.owners, masks_M)
+        # The masks are sorted by window.
         positions = window_rows.by_unit(
-            tf.gather(windows.positions, masks_M), owners_M, tf.size(windows.rows)
+            tf.boolean_mask(windows.positions, is_mask_P),
+            tf.boolean_mask(windows.owners, is_mask_P),
+            tf.size(windows.rows),
         )
-        inputs = window_rows.inputs(windows.ids, tf.zeros_like(windows.ids))
         # At least one position per window, also where no text has a mask.
         places_KN = tf.pad(positions.to_tensor(0), [[0, 0], [0, 1]])
+        is_mask_KN = tf.sequence_mask(positions.row_lengths(), tf.shape(places_KN)[1])
         scored = window_rows.in_batches(
             self.score,
-            {**inputs, "masked_lm_positions": places_KN},
+            {**windows.inputs, "masked_lm_positions": places_KN},
             {
                 "pieces": tf.TensorSpec([None, self._num_best], tf.string),
                 "probabilities": tf.TensorSpec([None, self._num_best], tf.float32),
             },
         )
-        number_M = tf.range(tf.size(owners_M)) - tf.searchsorted(owners_M, owners_M)
-        where_M2 = tf.stack([owners_M, number_M], 1)
+        rows_M, starts_M = (
+            tf.boolean_mask(values, is_mask_P)
+            for values in (pieces.units, pieces.starts)
+        )
         return {
-            "starts": padded(rows_M, tf.gather(pieces.starts, masks_M), num_texts),
+            "starts": padded(rows_M, starts_M, num_texts),
             **{
-                name: padded(rows_M, tf.gather_nd(values, where_M2), num_texts)
+                name: padded(rows_M, tf.boolean_mask(values, is_mask_KN), num_texts)
                 for name, values in scored.items()
             },
         }
 
-    def _pieces(self, text: tf.Tensor) -> Pieces:
-        """Returns the pieces of texts; each `[MASK]` is one piece."""
+    def _pieces(self, text: tf.Tensor) -> tuple[Pieces, tf.Tensor]:
+        """Returns the pieces of texts, and whether each is a `[MASK]`."""
         found = graph_text.characters(text)
         masks = graph_text.occurrences(found, MASK)
-        is_mask_N = graph_text.inside(found, masks)
-        # Spaces in place of the masks separate the words beside them.
-        codes_N = tf.where(is_mask_N, ord(" "), found.codes)
-        pieces = self._tokenizer(found._replace(codes=codes_N))
-        ids = tf.fill([tf.size(masks.rows)], self._vocab[MASK])
-        both = zip(pieces, (ids, masks.starts, masks.ends, masks.rows), strict=True)
-        merged = Pieces(*(tf.concat(pair, 0) for pair in both))
-        order = tf.argsort(
-            graph_text.text_places(merged.units, merged.starts), stable=True
-        )
-        return Pieces(*(tf.gather(values, order) for values in merged))
+        is_left_N = ~graph_text.inside(found, masks) | graph_text.begins(found, MASK)
+        # Alone, the first character of a mask is a piece: it is a punctuation mark.
+        pieces = self._tokenizer(found.where(is_left_N))
+        is_mask_P = graph_text.inside(pieces, masks)
+        ids = tf.where(is_mask_P, self._tokenizer.vocab[MASK], pieces.ids)
+        return pieces._replace(ids=ids), is_mask_P
 
 
 def serve(loaded: Loaded[PretrainingConfig]) -> Served:

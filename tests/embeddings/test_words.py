@@ -18,15 +18,17 @@ def pool(tmp_path):
         frame = Framer(tokenizer, 64).windowed(parse(line))
         numbers = np.arange(1, len(frame.tokens) + 1, dtype=np.float32)
         vectors = np.stack([numbers, 0 * numbers + 10], axis=1)[:, None]
-        words = pool_words(frame, vectors, pooling)
-        for word, start, end in zip(words.words, words.starts, words.ends, strict=True):
+        found = pool_words(frame, vectors, pooling)
+        words, numbers = found["words"].tolist(), found["num_pieces"]
+        starts, ends = found["starts"], found["ends"]
+        for word, start, end in zip(words, starts, ends, strict=True):
             assert line[start:end] == word
-        assert words.vectors.dtype == np.float32
-        assert words.vectors.shape == (len(words.words), 1, 2)
-        has_pieces = words.num_pieces > 0
-        assert words.vectors[:, 0, 1].tolist() == (10 * has_pieces).tolist()
-        found = words.vectors[:, 0, 0].tolist()
-        return [*zip(words.words, words.num_pieces.tolist(), found, strict=True)]
+        pooled = found["vectors"]
+        assert pooled.dtype == np.float32
+        assert pooled.shape == (len(words), 1, 2)
+        assert pooled[:, 0, 1].tolist() == (10 * (numbers > 0)).tolist()
+        by_word = pooled[:, 0, 0].tolist()
+        return [*zip(words, numbers.tolist(), by_word, strict=True)]
 
     return pool
 

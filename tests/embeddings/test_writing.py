@@ -14,22 +14,32 @@ from pyarrow import parquet
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import writing
-from biobert_tf.embeddings.tables import Block, Layout
+from biobert_tf.embeddings.tables import Block
 
 PATHS = (Path(__file__).parent, *Path(__file__).parents[1:3])
-WORDS = Layout(
-    labels="words",
-    columns=("starts", "ends", "num_pieces"),
-    layers=(-1, 0),
-    is_mixed=False,
-    width=3,
-    dtype=np.dtype(np.float32),
-)
-TEXTS = dataclasses.replace(WORDS, labels=None, columns=("num_pieces",))
+LAYERS = (-1, 0)
 # Texts of 2, 0 and 1 words, in two blocks, and a block of a text without words.
 COUNTS = ([2, 0], [1], [0])
 LABELS = ("naïve", "\U0001f600", "β|c")
 OFFSETS = [0, 2, 2, 3, 3]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What a table of toys holds."""
+
+    labels: str | None = "words"
+    columns: tuple[str, ...] = ("starts", "ends", "num_pieces")
+    vector_shape: tuple[int, ...] = (2, 3)
+    dtype: type = np.float32
+
+    @property
+    def is_mixed(self):
+        return len(self.vector_shape) == 1
+
+
+WORDS = Layout()
+TEXTS = Layout(labels=None, columns=("num_pieces",))
 
 
 def numbers(layout, num_rows):
@@ -39,26 +49,31 @@ def numbers(layout, num_rows):
     )
 
 
-def blocks(layout):
+def blocks(layout, counts=None):
     """The blocks of a table whose columns are 0, 1, 2 and so on."""
-    counts = COUNTS if layout.labels else ([1, 1], [1])
+    counts = counts or (COUNTS if layout.labels else ([1, 1], [1]))
     vectors = numbers(layout, 3)
-    start = 0
+    start = num_texts = 0
     for some in counts:
         end = start + sum(some)
         column = np.arange(start, end, dtype=np.int32)
+        labels = np.array(LABELS[start:end], object)
         yield Block(
-            np.array(some),
-            LABELS[start:end] if layout.labels else (),
-            {name: column for name in layout.columns},
-            vectors[start:end],
+            {
+                **({layout.labels: labels} if layout.labels else {}),
+                **{name: column for name in layout.columns},
+                "vectors": vectors[start:end],
+            },
+            np.repeat(num_texts + np.arange(len(some)), some),
+            start + np.cumsum(some),
         )
         start = end
+        num_texts += len(some)
 
 
 def variants(layout):
-    half = dataclasses.replace(layout, dtype=np.dtype(np.float16))
-    return [layout, half, dataclasses.replace(layout, is_mixed=True)]
+    half = dataclasses.replace(layout, dtype=np.float16)
+    return [layout, half, dataclasses.replace(layout, vector_shape=(3,))]
 
 
 LAYOUTS = [*variants(WORDS), *variants(TEXTS)]
@@ -66,6 +81,9 @@ LAYOUTS = [*variants(WORDS), *variants(TEXTS)]
 
 def check(layout, table):
     """Checks a mapping of arrays."""
+    labels = {"offsets", layout.labels} if layout.labels else set()
+    assert table.keys() == {"layers", "vectors", *layout.columns, *labels}
+    assert table["layers"].dtype == np.int32
     assert table["layers"].tolist() == [-1, 0]
     vectors = np.asarray(table["vectors"])
     assert vectors.dtype == layout.dtype
@@ -73,17 +91,17 @@ def check(layout, table):
     for name in layout.columns:
         assert table[name].dtype == np.int32
         assert table[name].tolist() == [0, 1, 2]
-    assert ("offsets" in table) == (layout.labels is not None)
     if layout.labels:
+        assert table["offsets"].dtype == np.int64
         assert table["offsets"].tolist() == OFFSETS
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_npz(tmp_path, layout):
     path = tmp_path / "out.npz"
-    writing.write(path, "npz", layout, blocks(layout))
+    writing.write(path, "npz", LAYERS, blocks(layout))
     with np.load(path) as table:
-        check(layout, table)
+        check(layout, dict(table))
         if layout.labels:
             assert bytes(table["words"]).decode().split() == list(LABELS)
     assert [*tmp_path.iterdir()] == [path]
@@ -92,7 +110,7 @@ def test_npz(tmp_path, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_hdf5(tmp_path, layout):
     path = tmp_path / "out.h5"
-    writing.write(path, "hdf5", layout, blocks(layout))
+    writing.write(path, "hdf5", LAYERS, blocks(layout))
     with h5py.File(path) as file:
         check(layout, {name: dataset[:] for name, dataset in file.items()})
         if layout.labels:
@@ -102,7 +120,7 @@ def test_hdf5(tmp_path, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_parquet(tmp_path, layout):
     path = tmp_path / "out.parquet"
-    writing.write(path, "parquet", layout, blocks(layout))
+    writing.write(path, "parquet", LAYERS, blocks(layout))
     table = parquet.read_table(path).to_pydict()
     names = ["vectors"] if layout.is_mixed else ["layer_-1", "layer_0"]
     labels = [layout.labels] if layout.labels else []
@@ -120,15 +138,15 @@ def test_parquet(tmp_path, layout):
 @pytest.mark.parametrize("output_format", ["npz", "hdf5", "parquet"])
 def test_nothing(tmp_path, output_format):
     path = tmp_path / "out"
-    writing.write(path, output_format, WORDS, [])
+    writing.write(path, output_format, LAYERS, blocks(WORDS, [[0]]))
     if output_format == "npz":
         with np.load(path) as table:
-            assert table["offsets"].tolist() == [0]
+            assert table["offsets"].tolist() == [0, 0]
             assert table["vectors"].shape == (0, 2, 3)
             assert bytes(table["words"]) == b""
     elif output_format == "hdf5":
         with h5py.File(path) as file:
-            assert file["offsets"][:].tolist() == [0]
+            assert file["offsets"][:].tolist() == [0, 0]
             assert file["vectors"].shape == (0, 2, 3)
     else:
         assert parquet.read_table(path).num_rows == 0
@@ -144,7 +162,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
 for output_format in ("npz", "hdf5", "parquet"):
     try:
         blocks = (block for _ in range(2000) for block in own.blocks(own.WORDS))
-        writing.write(Path(sys.argv[1]) / "out", output_format, own.WORDS, blocks)
+        writing.write(Path(sys.argv[1]) / "out", output_format, own.LAYERS, blocks)
     except OSError as error:
         print(output_format, "File too large" in str(error))
 # The system may write a part of what it is given.
