@@ -131,6 +131,14 @@ class NerTask:
         return {"words": tf.reduce_sum(self._is_counted(batch))}
 
     @property
+    def predicts_padding(self) -> bool:
+        """Returns whether padding counts in the scores over pieces, as in the original.
+
+        PARITY(run_ner.py:437-454): see `metrics`.
+        """
+        return self.compat != "fixed"
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Returns the names of the losses: only the one that is minimised."""
         return ("loss",)

@@ -284,12 +284,10 @@ class _Pretraining:
         most = self.settings.pretraining.max_eval_steps * batch_size
         paths, num_records = input.first_records(self.paths, most)
         _LOG.info("evaluating on %d records", num_records)
-        predictions = estimator.predict(
-            paths,
-            batch_size,
-            num_records=num_records,
-            prepare=self.task.prepare_evaluation,
+        rows = records.rows(
+            paths, self.task.specs, num_records, self.task.prepare_evaluation
         )
+        predictions = estimator.predict(rows, batch_size)
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)

@@ -116,6 +116,11 @@ class PretrainingTask:
         )
 
     @property
+    def predicts_padding(self) -> bool:
+        """Returns false: only masked pieces and the pooled output are scored."""
+        return False
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Returns the names of the loss, its two terms and both accuracies."""
         return (

@@ -10,7 +10,6 @@ different passages cannot be compared. Here one softmax covers the answers in al
 import dataclasses
 import itertools
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -36,7 +35,6 @@ from biobert_tf.qa.problem import QA
 from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
 from biobert_tf.qa.yesno_reading import YesNoExample
-from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Record
 
@@ -178,14 +176,9 @@ class Answerer:
         return found[:num_answers]
 
     def _outputs(self, rows: Iterable[Record]) -> Iterator[Mapping[str, np.ndarray]]:
-        """Yields the outputs of the model for rows, batch by batch."""
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "predict.tf_record"
-            features = (row.features for row in rows)
-            num_rows = records.write(path, features, self.task.specs)
-            yield from self.estimator.predict_batches(
-                [path], self.batch_size, num_records=num_rows
-            )
+        """Yields the outputs of the model for each row."""
+        features = (row.features for row in rows)
+        return self.estimator.predict_rows(features, self.batch_size)
 
     def _chosen(
         self,

@@ -232,16 +232,17 @@ class QaRun(finetune.Run[Any, Any]):
         )
         directory = self._directory(stage)
         name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
-        path = self._write_records(estimator, stage, name, rows)
-        batches = estimator.predict_batches(
-            [path], self.settings.finetuning.predict_batch_size, num_records=len(rows)
+        self._write_records(estimator, stage, name, rows)
+        outputs = estimator.predict_rows(
+            (row.features for row in rows),
+            self.settings.finetuning.predict_batch_size,
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.
-            collections.deque(batches, maxlen=0)
+            collections.deque(outputs, maxlen=0)
             return {}
         answers.of(self.settings, self.known).write(
-            directory, examples, self.task.windows(rows), batches
+            directory, examples, self.task.windows(rows), outputs
         )
         return self._scores(stage, examples)
 

@@ -98,6 +98,14 @@ class SpanTask:
         return heads.SpanClassifier(config, seed, dtype=dtype)
 
     @property
+    def predicts_padding(self) -> bool:
+        """Returns whether padding takes places among the best starts and ends.
+
+        PARITY(run_qa.py:1030-1039): see `decoding`.
+        """
+        return self.compat == "master"
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Returns the names of the losses: only the one that is minimised."""
         return ("loss",)

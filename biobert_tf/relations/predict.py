@@ -11,7 +11,6 @@ import collections
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -195,14 +194,13 @@ def _probabilities(
             counts.update(task.counts([record]))
             yield record.features
 
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "predict.tf_record"
-        num_pairs = records.write(path, rows(), task.specs)
-        shown = "".join(f", {number} {name}" for name, number in counts.items())
-        _LOG.info("%s: %d pairs%s", source.path, num_pairs, shown)
-        if not num_pairs:
-            return np.zeros((0, len(task.labels)), np.float32)
-        return estimator.predict([path], batch_size)["probabilities"]
+    found = [
+        outputs["probabilities"]
+        for outputs in estimator.predict_rows(rows(), batch_size)
+    ]
+    shown = "".join(f", {number} {name}" for name, number in counts.items())
+    _LOG.info("%s: %d pairs%s", source.path, len(found), shown)
+    return np.array(found, np.float32).reshape(-1, len(task.labels))
 
 
 def _record(task: RelationTask, example: RelationExample, path: Path) -> RelationRecord:

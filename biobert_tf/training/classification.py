@@ -53,6 +53,11 @@ class SequenceClassification(abc.ABC):
         )
 
     @property
+    def predicts_padding(self) -> bool:
+        """Returns false: the pooled output does not depend on padding."""
+        return False
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Returns the name of the loss, the only reported value."""
         return ("loss",)

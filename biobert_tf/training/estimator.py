@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Estimator: trains, evaluates and predicts one task on any strategy.
+"""The Estimator: trains one task and predicts with it, on any strategy.
 
 It does what TPUEstimator did, on the present API. It starts from the first of these
 that exists:
@@ -9,10 +9,7 @@ that exists:
 3. random weights.
 """
 
-import contextlib
-import functools
 import logging
-import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,19 +20,18 @@ import tf_keras
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
+from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import optimizer, precision, progress, records
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.inference import Inference, Row, Step
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
 _LOG = logging.getLogger(__name__)
-
-# Loops are limited in length so that they report about this often on any device.
-_SECONDS_BETWEEN_REPORTS = 10.0
 
 
 class Estimator:
@@ -76,6 +72,7 @@ class Estimator:
         self.task = task
         self._device = device
         self._run = run
+        self._compiled_step: Step | None = None
         self._check_batches()
         with strategy.scope():
             self.model = task.build_model(
@@ -189,7 +186,7 @@ class Estimator:
             manager = tf.train.CheckpointManager(
                 state, str(save_dir), max_to_keep=run.keep_checkpoint_max
             )
-            with _explained(data.paths, data.specs):
+            with records.explained(data.paths, data.specs):
                 self._loop(trainer, manager, step, last_step, schedule, recorder)
         return max(step, last_step)
 
@@ -279,125 +276,84 @@ class Estimator:
         most = self._run.iterations_per_loop
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return most
-        fitting = int(num_steps / max(seconds, 1e-9) * _SECONDS_BETWEEN_REPORTS)
+        fitting = int(num_steps / max(seconds, 1e-9) * SECONDS_BETWEEN_REPORTS)
         return max(1, min(most, fitting))
 
-    # --- evaluate, predict ----------------------------------------------------
-
-    def evaluate(self, paths: Sequence[Path], batch_size: int) -> dict[str, float]:
-        """Returns the scores of `task.metrics` over all records of `paths`."""
-        return self.task.metrics(self.predict(paths, batch_size), batch_size)
+    # --- predict --------------------------------------------------------------
 
     def predict(
-        self,
-        paths: Sequence[Path],
-        batch_size: int,
-        *,
-        num_records: int | None = None,
-        prepare: records.Prepare | None = None,
+        self, rows: Iterable[records.Features], batch_size: int
     ) -> dict[str, np.ndarray]:
-        """Returns the task's predictions for every record, in file order.
+        """Returns the task's predictions for every row, in the order of the rows.
 
         Args:
-            paths: TFRecord files.
-            batch_size: See `predict_batches`.
-            num_records: Number of records to predict, from the first; the files must
-                have them. None counts the records and predicts all.
-            prepare: See `records.eval_batches`.
+            rows: The features of `task.specs`; see `predict_rows`.
+            batch_size: See `predict_rows`.
 
         Returns:
-            `[records, ...]` per name.
-
-        Raises:
-            InputError: A file is damaged, or a record does not fit the task.
+            `[rows, ...]` per name. The outputs of the padding behind a short row are
+            those that the padding of its batch had, or 0.
         """
-        num_examples = records.count(paths) if num_records is None else num_records
-        batches = self.predict_batches(
-            paths, batch_size, num_records=num_examples, prepare=prepare
-        )
-        results: dict[str, np.ndarray] = {}
-        start = 0
-        for outputs in batches:
-            for name, values in outputs.items():
-                if name not in results:
-                    shape = (num_examples, *values.shape[1:])
-                    results[name] = np.zeros(shape, values.dtype)
-                results[name][start : start + len(values)] = values
-            start += len(values)
-        return results
+        held = list(self.predict_rows(rows, batch_size))
+        names = held[0] if held else ()
+        return {name: _stacked([outputs[name] for outputs in held]) for name in names}
 
-    def predict_batches(
-        self,
-        paths: Sequence[Path],
-        batch_size: int,
-        *,
-        num_records: int,
-        prepare: records.Prepare | None = None,
+    def predict_rows(
+        self, rows: Iterable[records.Features], batch_size: int
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the task's predictions batch by batch, in file order.
+        """Yields the task's predictions row by row, in the order of the rows.
+
+        The padding of rows is computed only where `task.predicts_padding`.
 
         Args:
-            paths: TFRecord files.
-            batch_size: Examples per step over all replicas; the last batch is padded,
-                and the padding's predictions are dropped.
-            num_records: Number of records to predict, from the first; the files must
-                have them.
-            prepare: See `records.eval_batches`.
+            rows: The features of `task.specs`, as records have them.
+            batch_size: Rows per step over all replicas.
 
         Yields:
-            `[batch, ...]` per name.
+            The predictions by name; an axis of positions may be shorter than a record.
 
         Raises:
-            InputError: A file is damaged, or a record does not fit the task.
+            InputError: The devices cannot share a batch.
         """
-        num_steps = math.ceil(num_records / batch_size)
-        replicas = self.strategy.num_replicas_in_sync
-        batches = self._distribute(
-            lambda pipeline: records.eval_batches(
-                paths, self.task.specs, pipeline, num_steps * replicas, prepare
-            ),
-            batch_size,
+        inference = Inference(
+            batch_size=batch_size, strategy=self.strategy, device=self._device
         )
-        last_report = time.monotonic()
-        with _explained(paths, self.task.specs):
-            for step, outputs in enumerate(self._predicted(batches, num_steps)):
-                if time.monotonic() - last_report > _SECONDS_BETWEEN_REPORTS:
-                    last_report = time.monotonic()
-                    _LOG.info(
-                        "predicted %d of %d records", step * batch_size, num_records
-                    )
-                # Together the replicas hold the records of one global batch, but with
-                # several workers not in the order of the file.
-                index = outputs.pop(records.EXAMPLE_INDEX)
-                order = np.argsort(index, kind="stable")
-                is_real = (index[order] >= 0) & (index[order] < num_records)
-                order = order[is_real]
-                yield {name: values[order] for name, values in outputs.items()}
+        specs = self.task.specs
+        outputs = inference.run(
+            self._predict_step(inference),
+            (self._trimmed(row) for row in rows),
+            specs["input_ids"].length,
+            specs,
+        )
+        timer = ReportTimer()
+        for number, predicted in enumerate(outputs):
+            if timer.is_due():
+                _LOG.info("predicted %d rows", number)
+            yield predicted
 
-    def _predicted(
-        self, batches: Iterable[Batch], num_steps: int
-    ) -> Iterator[dict[str, np.ndarray]]:
-        iterator = iter(batches)
-        for _ in range(num_steps):
-            outputs = self._run_predict_step(next(iterator))
-            yield {
-                name: self.strategy.gather(values, axis=0).numpy()
-                for name, values in outputs.items()
-            }
-
-    def predict_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Runs the model on one replica's batch; returns predictions and index."""
-        outputs = self.task.predictions(batch, self.model(batch))
-        return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
+    def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Runs the model on one replica's batch; returns the task's predictions."""
+        return self.task.predictions(batch, self.model(batch))
 
     # --- helpers --------------------------------------------------------------
 
-    @functools.cached_property
-    def _run_predict_step(self) -> Callable[[Batch], dict[str, tf.Tensor]]:
-        """Runs `predict_step` on every replica; traced once per batch size."""
-        xla = strategies.uses_xla(self._device, self.strategy)
-        step = tf.function(self.predict_step, jit_compile=xla or None)
-        return tf.function(lambda batch: self.strategy.run(step, args=(batch,)))
+    def _predict_step(self, inference: Inference) -> Step:
+        """Returns the compiled `predict_step`; its programs are shared by all calls."""
+        if self._compiled_step is None:
+            self._compiled_step = inference.compiled(self.predict_step)
+        return self._compiled_step
+
+    def _trimmed(self, row: records.Features) -> Row:
+        """Returns a row without the padding at its end, unless that is predicted."""
+        arrays = {name: np.asarray(row[name]) for name in self.task.specs}
+        if self.task.predicts_padding:
+            return arrays
+        length = max(1, int(np.count_nonzero(arrays["input_mask"])))
+        most = len(arrays["input_ids"])
+        return {
+            name: values[:length] if len(values) == most else values
+            for name, values in arrays.items()
+        }
 
     @property
     def _state_dir(self) -> Path:
@@ -433,15 +389,12 @@ class Estimator:
         return self.strategy.distribute_datasets_from_function(dataset_fn)
 
 
-@contextlib.contextmanager
-def _explained(paths: Sequence[Path], specs: records.Specs) -> Iterator[None]:
-    """Finds the record that caused an error of TensorFlow in the block.
-
-    Raises:
-        InputError: A record is damaged or does not fit; the message names its file.
-    """
-    try:
-        yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        records.check(paths, specs)
-        raise
+def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns arrays as one, filled up with zeros to the longest."""
+    if not values[0].ndim:
+        return np.stack(values)
+    most = max(map(len, values))
+    stacked = np.zeros((len(values), most, *values[0].shape[1:]), values[0].dtype)
+    for row, array in zip(stacked, values, strict=True):
+        row[: len(array)] = array
+    return stacked

@@ -366,9 +366,9 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         if stage == "devel":
             name, batch_size = ("eval", self.settings.run.eval_batch_size)
         _LOG.info("predicting %s: %d examples", stage, len(examples))
-        path = self._write_records(estimator, stage, name, rows)
-        arrays = estimator.predict([path], batch_size)
+        self._write_records(estimator, stage, name, rows)
         held = list(rows)
+        arrays = estimator.predict((row.features for row in held), batch_size)
         predictions = self.task.decode(examples, held, arrays)
         results: dict[str, object] = {}
         if self.task.is_labelled(examples):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a model on rows of any length, in batches of similar length, on any strategy.
 
-`Estimator.predict` reads records of one length from files; `Inference` takes rows from
-memory as they come and pads them to a few lengths.
+Everything that predicts does it here: evaluations, predictions, annotations, answers
+and features.
 """
 
 import collections
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -16,9 +17,13 @@ import tensorflow as tf
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.records import FeatureSpec, Specs
 
 Row = Mapping[str, np.ndarray]
-"""Model input of one row, int32 `[length]` per name, including `input_ids`."""
+"""Model input of one row by name, including `input_ids`, int32 `[length]`.
+
+All names have that length, except those that `Specs` give another.
+"""
 Outputs = dict[str, np.ndarray]
 Batch = Mapping[str, tf.Tensor]
 Step = Callable[[Batch], Mapping[str, tf.Tensor]]
@@ -31,6 +36,8 @@ ItemT = TypeVar("ItemT")
 
 # Lengths to pad to: few, as a compiler makes a program for each.
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+# Rows are sorted by length among those of this many batches.
+_BATCHES_SORTED: Final = 64
 # Number of batches started before the outputs of the first are awaited.
 _BATCHES_AHEAD: Final = 2
 
@@ -72,35 +79,42 @@ class Inference:
         self._has_static_shapes = self._xla or is_tpu
 
     def run(
-        self, step: Step, rows: Sequence[Row], max_seq_length: int
-    ) -> list[Outputs]:
-        """Returns the outputs of a step for every row, in the order of the rows.
+        self,
+        step: Step,
+        rows: Iterable[Row],
+        max_seq_length: int,
+        specs: Specs | None = None,
+    ) -> Iterator[Outputs]:
+        """Yields the outputs of a step for every row, in the order of the rows.
 
         Args:
             step: A step that `compiled` returned.
-            rows: The rows; they must fit into memory with their outputs.
+            rows: The rows, of which a few thousand are held at a time.
             max_seq_length: Most pieces of a row of this model.
+            specs: The features of a row, where not all are int32 per piece.
 
-        Returns:
-            Arrays by name for each row; an axis of positions has the padded length of
-            the row's batch.
+        Yields:
+            Arrays by name; an axis of positions has the padded length of the row's
+            batch.
         """
-        # The longest first, so that a lack of memory shows at once.
-        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))
-        batches = (
-            order[start : start + self.batch_size]
-            for start in range(0, len(order), self.batch_size)
-        )
-        started = (
-            (numbers, self._start(step, [rows[i] for i in numbers], max_seq_length))
-            for numbers in batches
-        )
-        found: list[Outputs] = [{}] * len(rows)
-        for numbers, running in _ahead(started):
-            outputs = self._finish(running, len(numbers))
-            for place, i in enumerate(numbers):
-                found[i] = {name: values[place] for name, values in outputs.items()}
-        return found
+        rows = iter(rows)
+        while held := list(itertools.islice(rows, _BATCHES_SORTED * self.batch_size)):
+            # The longest first, so that a lack of memory shows at once.
+            order = sorted(range(len(held)), key=lambda i: -len(held[i]["input_ids"]))
+            batches = (
+                order[start : start + self.batch_size]
+                for start in range(0, len(order), self.batch_size)
+            )
+            started = (
+                (i, self._start(step, [held[n] for n in i], max_seq_length, specs))
+                for i in batches
+            )
+            found: list[Outputs] = [{}] * len(held)
+            for numbers, running in _ahead(started):
+                outputs = self._finish(running, len(numbers))
+                for place, i in enumerate(numbers):
+                    found[i] = {name: values[place] for name, values in outputs.items()}
+            yield from found
 
     def run_batch(
         self, step: Step, rows: Sequence[Row], max_seq_length: int
@@ -109,10 +123,14 @@ class Inference:
         return self._finish(self._start(step, rows, max_seq_length), len(rows))
 
     def _start(
-        self, step: Step, rows: Sequence[Row], max_seq_length: int
+        self,
+        step: Step,
+        rows: Sequence[Row],
+        max_seq_length: int,
+        specs: Specs | None = None,
     ) -> Mapping[str, tf.Tensor]:
         """Starts a batch; a GPU still computes when this returns."""
-        return step(self._distributed(self.padded(rows, max_seq_length)))
+        return step(self._distributed(self.padded(rows, max_seq_length, specs)))
 
     def _finish(self, running: Mapping[str, tf.Tensor], num_rows: int) -> Outputs:
         """Waits for the outputs of a batch."""
@@ -138,12 +156,15 @@ class Inference:
         )
         return functools.partial(_of_any_shape, program) if has_signature else program
 
-    def padded(self, rows: Sequence[Row], most: int) -> dict[str, np.ndarray]:
-        """Returns a batch, int32 `[size, length]` per name, and its `input_mask`.
+    def padded(
+        self, rows: Sequence[Row], most: int, specs: Specs | None = None
+    ) -> dict[str, np.ndarray]:
+        """Returns a batch, `[size, length]` per name, and its `input_mask`.
 
         Args:
             rows: At most `batch_size` rows.
             most: Most pieces of a row of the model.
+            specs: See `run`.
         """
         longest = max(len(row["input_ids"]) for row in rows)
         length = longest
@@ -152,12 +173,16 @@ class Inference:
         size = len(rows) + -len(rows) % self.strategy.num_replicas_in_sync
         if self._has_static_shapes:
             size = self.batch_size
-        names = ("input_mask", *rows[0])
-        batch = {name: np.zeros([size, length], np.int32) for name in names}
+        batch = {}
+        for name in ("input_mask", *rows[0]):
+            spec = (specs or {}).get(name, FeatureSpec(most))
+            width = length if spec.length == most else spec.length
+            dtype = np.int32 if spec.dtype == "int64" else np.float32
+            batch[name] = np.full([size, width], spec.padding, dtype)
         for i, row in enumerate(rows):
+            batch["input_mask"][i, : len(row["input_ids"])] = 1
             for name, values in row.items():
                 batch[name][i, : len(values)] = values
-            batch["input_mask"][i, : len(row["input_ids"])] = 1
         return batch
 
     def _distributed(self, batch: Mapping[str, np.ndarray]) -> Batch:

@@ -7,8 +7,9 @@ position only, so a run can stop after any step and resume with the next batch. 
 files too large to be read twice see `pretraining.record_streams`.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,10 +19,10 @@ import tensorflow as tf
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
-Features = Mapping[str, Sequence[int] | Sequence[float]]
+Features = Mapping[str, Sequence[int] | Sequence[float] | np.ndarray]
 
-EXAMPLE_INDEX: Final = "example_index"
-"""Batch entry, int32 `[batch]`: index of the record; -1 for a padding row."""
+# Records that are parsed together.
+_ROWS_AT_ONCE: Final = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,43 +279,57 @@ def train_batches(
     return dataset.prefetch(2)
 
 
-def eval_batches(
+def rows(
     paths: Sequence[Path],
     specs: Specs,
-    pipeline: InputPipeline,
-    num_batches: int,
+    num_rows: int | None = None,
     prepare: Prepare | None = None,
-) -> tf.data.Dataset:
-    """Returns every record once, in order, padded to `num_batches` whole batches.
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the records of files in order, as arrays.
 
     Args:
         paths: TFRecord files, read in this order.
         specs: The features of a record.
-        pipeline: Rows per batch, and the part of this worker.
-        num_batches: Number of batches over all workers, a multiple of the number of
-            workers. Records beyond them are dropped.
-        prepare: Applied to parsed batches and their `EXAMPLE_INDEX`.
+        num_rows: Number of records to read, from the first; None for all.
+        prepare: Applied to parsed records and their numbers.
 
-    Returns:
-        The same as `train_batches`, and `EXAMPLE_INDEX`.
+    Yields:
+        int32 or float32 `[length]` per name.
+
+    Raises:
+        InputError: A file is missing or damaged, or a record does not fit.
     """
     dataset = tf.data.TFRecordDataset([str(path) for path in paths])
-    dataset = dataset.map(lambda record: parse(record, specs)).enumerate()
-    dataset = dataset.map(
-        lambda index, row: {**row, EXAMPLE_INDEX: tf.cast(index, tf.int32)}
-    )
-    padding = tf.data.Dataset.from_tensors(_padding_row(specs)).repeat()
-    dataset = dataset.concatenate(padding).take(num_batches * pipeline.batch_size)
-    dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
-    dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
-    if prepare is not None:
-        dataset = dataset.map(lambda batch: _prepared(batch, prepare))
-    return dataset.prefetch(2)
+    dataset = dataset.take(-1 if num_rows is None else num_rows)
+    dataset = dataset.batch(_ROWS_AT_ONCE).map(lambda batch: parse(batch, specs))
+    number = 0
+    with explained(paths, specs):
+        for batch in dataset:
+            size = len(batch["input_ids"])
+            if prepare is not None:
+                batch = prepare(batch, tf.range(number, number + size, dtype=tf.int64))
+            number += size
+            arrays = {name: values.numpy() for name, values in batch.items()}
+            for i in range(size):
+                yield {name: values[i] for name, values in arrays.items()}
 
 
-def _prepared(batch: Batch, prepare: Prepare) -> Batch:
-    index = batch.pop(EXAMPLE_INDEX)
-    return {**prepare(batch, tf.cast(index, tf.int64)), EXAMPLE_INDEX: index}
+@contextlib.contextmanager
+def explained(paths: Sequence[Path], specs: Specs) -> Iterator[None]:
+    """Finds the record that caused an error of TensorFlow in the block.
+
+    Raises:
+        InputError: A record is damaged or does not fit; the message names its file.
+    """
+    try:
+        yield
+    except (
+        tf.errors.DataLossError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.NotFoundError,
+    ):
+        check(paths, specs)
+        raise
 
 
 def parse(records: tf.Tensor, specs: Specs) -> Batch:
@@ -338,15 +353,3 @@ def parse(records: tf.Tensor, specs: Specs) -> Batch:
         name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values
         for name, values in parsed.items()
     }
-
-
-def _padding_row(specs: Specs) -> dict[str, np.ndarray]:
-    row = {
-        name: np.full(
-            [spec.length],
-            spec.padding,
-            np.int32 if spec.dtype == "int64" else np.float32,
-        )
-        for name, spec in specs.items()
-    }
-    return {**row, EXAMPLE_INDEX: np.array(-1, np.int32)}

@@ -40,6 +40,10 @@ class Task(Protocol):
         """
 
     @property
+    def predicts_padding(self) -> bool:
+        """Returns whether predictions for the padding of rows count."""
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Returns the entries of `losses`; the first is `loss`, which is minimised."""
 
