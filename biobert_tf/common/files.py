@@ -38,28 +38,32 @@ def read_verbatim(path: Path) -> str:
         raise InputError.at(path, None, "no such file") from None
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return decode(data, path)
+    return decode(data, path).removeprefix("\ufeff")
 
 
-def decode(data: bytes, path: Path | str) -> str:
-    """Returns bytes of UTF-8 decoded, without a byte order mark.
+def decode(data: bytes, path: Path | str, line: int = 1) -> str:
+    """Returns bytes of UTF-8 decoded, every character unchanged.
 
     Args:
-        data: The contents of a file.
+        data: The contents of a file, or a part of it.
         path: The file's name in messages.
+        line: The 1-based number of the line where the data begins.
 
     Raises:
         InputError: The bytes are not UTF-8; the message names the line of the first
             bad byte.
     """
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        bad = data[error.start]
-        raise InputError.at(
-            path, line, f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
-        ) from None
+        line += data.count(b"\n", 0, error.start)
+        raise InputError.at(path, line, not_utf8(error)) from None
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Says in words which byte is not UTF-8, and what to do about it."""
+    bad = error.object[error.start]
+    return f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
 
 
 def read_json(path: Path) -> JsonDict:

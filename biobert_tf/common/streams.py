@@ -3,7 +3,6 @@
 
 import contextlib
 import gzip
-import re
 import sys
 import tarfile
 import zlib
@@ -23,8 +22,6 @@ STANDARD_INPUT: Final = Path("stdin")
 
 _HEAD_BYTES: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
-# `surrogateescape` decodes a byte that is not UTF-8 to one of these characters.
-_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
 class UnreadableError(Exception):
@@ -183,12 +180,7 @@ class Stream:
             InputError: The stream cannot be read, or is not UTF-8; the latter message
                 names the line.
         """
-        data = b"".join(self.chunks())
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise _not_utf8(self.path, line, data[error.start]) from None
+        return files.decode(b"".join(self.chunks()), self.path)
 
 
 def bare_name(name: str) -> str:
@@ -256,12 +248,5 @@ def require_utf8(path: Path, number: int, text: str) -> None:
     Raises:
         InputError: The text was not UTF-8; the message names the line and the byte.
     """
-    if not text.isascii() and (bad := _NOT_UTF8.search(text)):
-        line = number + text.count("\n", 0, bad.start())
-        raise _not_utf8(path, line, ord(bad[0]) - 0xDC00)
-
-
-def _not_utf8(path: Path, number: int, byte: int) -> InputError:
-    return InputError.at(
-        path, number, f"byte 0x{byte:02x} is not UTF-8; convert the file to UTF-8"
-    )
+    if not text.isascii():
+        files.decode(text.encode("utf-8", "surrogateescape"), path, number)

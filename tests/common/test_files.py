@@ -27,9 +27,10 @@ def test_read_verbatim_keeps_every_line_end(tmp_path):
     assert files.read_verbatim(path) == "a\r\nb\rc\n\n"
 
 
-def test_read_text_names_the_line_of_a_bad_byte(tmp_path):
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_read_text_names_the_line_of_a_bad_byte(tmp_path, start):
     path = tmp_path / "a.txt"
-    path.write_bytes(b"good\ngood\nSj\xf6gren\n")
+    path.write_bytes(start + b"good\ngood\nSj\xf6gren\n")
     with pytest.raises(InputError) as caught:
         files.read_text(path)
     assert str(caught.value).startswith(f"{path}:3: byte 0xf6 is not UTF-8")

@@ -82,22 +82,11 @@ def _lines(paths: Sequence[Path]) -> Iterator[str]:
         try:
             with path.open("rb") as stream:
                 for number, line in enumerate(stream, start=1):
-                    yield _decoded(line, path, number).strip()
+                    yield files.decode(line, path, number).strip()
         except OSError as error:
             raise InputError.at(
                 path, None, f"cannot be read: {error.strerror}"
             ) from None
-
-
-def _decoded(line: bytes, path: Path, number: int) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError.at(
-            path,
-            number,
-            f"byte 0x{line[error.start]:02x} is not UTF-8; convert the file to UTF-8",
-        ) from None
 
 
 def convert(
