@@ -4,7 +4,6 @@
 import contextlib
 import itertools
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,39 +82,49 @@ def read_json(path: Path) -> JsonDict:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path that replaces `path` if the block succeeds.
+    """Yields a path; the file or folder that the block makes there becomes `path`.
 
-    A reader sees either the old file or the whole new one, even if the process is
-    killed. The parent directory is created if it is missing.
+    A reader sees either what was at `path` before or the whole new one, even if the
+    process is killed. A folder that is not empty cannot be replaced. The parent
+    directory is created if it is missing.
 
     Raises:
-        InputError: The directory cannot be written, or the path is a directory.
+        InputError: The directory cannot be written, or `path` cannot be replaced.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _not_written(path, error) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with scratch(path) as folder:
+        temporary = folder / path.name
         yield temporary
-        # mkstemp makes the file private; set the mode that open() would have set.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        try:
+        with _explained(path):
             temporary.replace(path)
-        except OSError as error:
-            raise _not_written(path, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _not_written(path: Path, error: OSError) -> InputError:
-    return InputError.at(
-        path, None, f"cannot be written: {error.strerror}; choose another directory"
-    )
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yields a private folder, hidden beside `path`, that is deleted after the block.
+
+    What is moved from it to its parent directory gets there at one instant. The parent
+    is created if it is missing.
+
+    Raises:
+        InputError: The parent cannot be written.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+        )
+    with folder as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError.at(
+            path, None, f"cannot be written: {error.strerror}; choose another directory"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,8 +9,6 @@ corpus was cut into units.
 import collections
 import dataclasses
 import functools
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -173,17 +171,15 @@ class UnitReader:
         Raises:
             InputError: The file cannot be read, or the spool cannot be written.
         """
-        temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix="."))
         try:
-            result = self._spool(unit, temporary)
-            files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
-            temporary.replace(self.place(unit))
+            with files.replacing(self.place(unit)) as temporary:
+                temporary.mkdir()
+                result = self._spool(unit, temporary)
+                files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
         except OSError as error:
             raise InputError.at(
                 error.filename or self.directory, None, f"{error.strerror}"
             ) from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return result
 
     def _spool(self, unit: Unit, directory: Path) -> UnitResult:
