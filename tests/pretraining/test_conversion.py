@@ -488,7 +488,7 @@ def test_a_kill_from_outside(corpus, vocab_file, tmp_path, convert, expected):
 @pytest.mark.parametrize(
     ("moment", "reached", "number", "status"),
     [
-        ("stop_in_unit", "*.work/units/.*/part-*/*", signal.SIGTERM, 143),
+        ("stop_in_unit", "*.work/units/.*/*/part-*/*", signal.SIGTERM, 143),
         ("stop_in_file", ".x-*", signal.SIGINT, 130),
     ],
 )
