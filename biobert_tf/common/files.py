@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads UTF-8 and JSON files, and writes files whole or not at all."""
 
+import atexit
 import contextlib
 import itertools
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -115,6 +117,13 @@ def scratch(path: Path) -> Iterator[Path]:
         )
     with folder as name:
         yield Path(name)
+
+
+def folder_until_exit(prefix: str) -> Path:
+    """Returns a new folder below `TMPDIR` that is removed when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextlib.contextmanager
