@@ -233,8 +233,8 @@ def load(
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
             natively; default: what `device` says, or float32.
         batch_size: Rows per step, over all devices.
-        do_lower_case: Whether to lower-case text. Default: as the model was trained, as
-            its tokenizer's files say, or as its vocabulary shows.
+        do_lower_case: Whether to lower-case text. Default: as its tokenizer's files
+            say, as the model was trained, or as its vocabulary shows.
         max_seq_length: The maximum number of pieces in a row, for `embed`. Default: as
             the model was trained, or 128.
 
@@ -248,8 +248,7 @@ def load(
     is_encoder = problem is None or problem.method == "embed"
     known = from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:
-        is_known = "do_lower_case" in found.recorded
-        do_lower_case = known.do_lower_case if is_known else released.lower_cases(path)
+        do_lower_case = released.lower_cases(found.place, found.recorded)
     if max_seq_length is None:
         max_seq_length = known.max_seq_length
     if not isinstance(device, DeviceConfig):

@@ -39,21 +39,24 @@ IN_WORKER = {
 IN_PARENT = {
     "between_passes": (outputs, "refuse_others", 1),
     "before_manifest": (Manifest, "save", 1),
-    "after_manifest": (shutil, "rmtree", 1),
+    "after_manifest": (shutil, "rmtree", 1, ".work"),
 }
 MOMENTS = sorted(m for m in IN_WORKER | IN_PARENT if not m.startswith("stop"))
 NEVER = "never"
 
 
-def die_at(owner, name, call, pid):
-    """Makes the given call of a function not return, and kill a process if any."""
+def die_at(pid, owner, name, call, suffix=""):
+    """Makes the given call of a function not return, and kill a process if any.
+
+    Only calls count whose first argument is shown with the suffix at its end.
+    """
     original = getattr(owner, name)
     calls = 0
 
     @functools.wraps(original)
     def dying(*args, **kwargs):
         nonlocal calls
-        calls += 1
+        calls += str(args[0]).endswith(suffix)
         if calls == call:
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
@@ -69,7 +72,7 @@ def die_at(owner, name, call, pid):
 def arm(moment):
     pids = {"worker": os.getpid(), "stop": None}
     pid = pids.get(moment.partition("_")[0], os.getppid())
-    die_at(*IN_WORKER[moment], pid)
+    die_at(pid, *IN_WORKER[moment])
 
 
 def armed(moment, function, task):
@@ -91,7 +94,7 @@ def fail(message):
 def main(argv):
     _, moment, input_patterns, output_file, vocab_file, num_shards = argv
     if moment in IN_PARENT:
-        die_at(*IN_PARENT[moment], os.getpid())
+        die_at(os.getpid(), *IN_PARENT[moment])
     elif moment in IN_WORKER:
         run = workers.run
         workers.run = lambda executor, function, *rest: run(

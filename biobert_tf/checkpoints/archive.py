@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unpacks archives of checkpoints, so that a `.tar.gz` can be given as it is."""
 
-import atexit
 import functools
 import shutil
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Final
 
 from biobert_tf.checkpoints import base
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 _SAVED_MODEL: Final = "saved_model.pb"
@@ -41,8 +40,7 @@ def opened(path: Path) -> Path:
 @functools.cache
 def _unpacked(path: Path, changed: int) -> Path:
     """Unpacks the archive last changed at `changed`, in nanoseconds."""
-    root = Path(tempfile.mkdtemp(prefix="biobert-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    root = files.folder_until_exit("biobert-")
     try:
         with tarfile.open(path) as archive:
             archive.extractall(root, filter="data")

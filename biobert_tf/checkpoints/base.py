@@ -3,8 +3,6 @@
 
 import contextlib
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from biobert_tf.checkpoints import names
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 
@@ -100,19 +99,8 @@ def staged(directory: Path, key: str) -> Iterator[Path]:
     Raises:
         InputError: The directory cannot be written.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=directory, prefix=".partial-"))
-    except OSError as error:
-        raise InputError.at(
-            directory,
-            None,
-            f"cannot be written: {error.strerror}; choose another directory",
-        ) from None
-    try:
+    with files.scratch(directory / key) as staging:
         yield staging
         (directory / key).unlink(missing_ok=True)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == key):
             path.replace(directory / path.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

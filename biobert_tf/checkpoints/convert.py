@@ -17,7 +17,9 @@ from biobert_tf.checkpoints.released import (
     SETTINGS_NAME,
     VOCAB_NAMES,
     VOCAB_SOURCES,
+    lower_cases,
     read_labels,
+    read_settings,
 )
 from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common import files
@@ -129,28 +131,20 @@ class _Model:
         return None
 
     @functools.cached_property
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """Returns the settings of the training, by file name; empty without them."""
-        file = self.place.beside(SETTINGS_NAME)
-        return {SETTINGS_NAME: files.read_json(file)} if file else {}
+    def settings(self) -> dict[str, object]:
+        """Returns the settings of the training; empty without them."""
+        return read_settings(self.place)
+
+    @property
+    def settings_files(self) -> dict[str, dict[str, object]]:
+        """Returns the settings by file name; empty without them."""
+        return {SETTINGS_NAME: self.settings} if self.settings else {}
 
     def classifier(self) -> huggingface.Classifier | None:
         """Returns what the classifier labels, according to a Hugging Face source."""
         if self.place.format == "huggingface":
             return huggingface.stored_classifier(self.place.folder)
         return None
-
-    def lower_cases(self) -> bool:
-        """Says whether text is lower-cased before the vocabulary is used."""
-        stored = tokenizer_files.lower_cases(self.place.folder)
-        if stored is None:
-            stored = self.settings.get(SETTINGS_NAME, {}).get("do_lower_case")
-        if isinstance(stored, bool):
-            return stored
-        # TF1 checkpoints do not say; but a lower-casing tokenizer never produces a
-        # piece that lower-casing would change, apart from special ones such as [CLS].
-        pieces = self.vocabulary.ids
-        return all(x == x.lower() for x in pieces if not x.startswith("["))
 
 
 def _belonging(
@@ -173,7 +167,7 @@ def _write_huggingface(
 ) -> list[str]:
     """Writes a Hugging Face directory; returns what was written."""
     if do_lower_case is None:
-        do_lower_case = model.lower_cases()
+        do_lower_case = lower_cases(model.place, model.settings, model.vocabulary.ids)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
     weights, labels = model.checkpoint.weights, model.labels
@@ -186,7 +180,7 @@ def _write_huggingface(
         do_lower_case,
         labels,
         classifier,
-        model.settings,
+        model.settings_files,
     )
     lines = [
         f"wrote {directory}: Hugging Face, {architecture}, "
@@ -211,7 +205,7 @@ def _write_tf1(model: _Model, prefix: Path) -> list[str]:
     companions: dict[str, Any] = {CONFIG_NAMES[0]: dataclasses.asdict(model.config)}
     if (labels := model.labels) is not None:
         companions[LABELS_NAME] = {"labels": labels}
-    companions |= model.settings
+    companions |= model.settings_files
     for name, values in companions.items():
         file = prefix.parent / name
         _reject_other(file, file.exists() and files.read_json(file) != values)

@@ -7,7 +7,7 @@ belong together before anything is computed.
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -128,25 +128,32 @@ def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
     return listed
 
 
-def lower_cases(path: Path) -> bool:
-    """Says whether text is lower-cased for a checkpoint without recorded settings.
+def lower_cases(
+    place: Place, recorded: Mapping[str, object], vocab: Iterable[str] | None = None
+) -> bool:
+    """Says whether text is lower-cased for a checkpoint.
 
-    The tokenizer's files decide, or else the vocabulary; false if there is neither.
+    The tokenizer's files decide, else the settings of the training, else the
+    vocabulary; false if there is none of them.
 
     Args:
-        path: As for `checkpoints.locate`.
+        place: The checkpoint.
+        recorded: What `read_settings` returns.
+        vocab: The vocabulary. Default: that beside the checkpoint.
 
     Raises:
         InputError: One of these files is damaged.
     """
-    place = checkpoints.locate(path)
     stored = tokenizer_files.lower_cases(place.folder)
-    if stored is not None:
-        return stored
-    vocab_file = place.beside(*VOCAB_NAMES)
-    return vocab_file is not None and case.is_lower_cased(
-        FullTokenizer(vocab_file).vocab
-    )
+    for known in (stored, recorded.get("do_lower_case")):
+        if isinstance(known, bool):
+            return known
+    if vocab is None:
+        vocab_file = place.beside(*VOCAB_NAMES)
+        if vocab_file is None:
+            return False
+        vocab = FullTokenizer(vocab_file).vocab
+    return case.is_lower_cased(vocab)
 
 
 def load_tokenizer(

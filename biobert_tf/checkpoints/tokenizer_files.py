@@ -4,10 +4,7 @@
 The files are `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`.
 """
 
-import atexit
 import functools
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -107,9 +104,7 @@ def as_list(path: Path) -> Path:
 
 @functools.cache
 def _as_list(path: Path, data: bytes) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=f"biobert-{path.stem}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    listed = folder / VOCAB_NAME
+    listed = files.folder_until_exit(f"biobert-{path.stem}-") / VOCAB_NAME
     listed.write_bytes(data)
     return listed
 

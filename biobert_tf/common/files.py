@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads UTF-8 and JSON files, and writes files whole or not at all."""
 
+import atexit
 import contextlib
 import itertools
 import json
-import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -43,28 +44,32 @@ def read_verbatim(path: Path) -> str:
         raise InputError.at(path, None, "no such file") from None
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return decode(data, path)
+    return decode(data, path).removeprefix("\ufeff")
 
 
-def decode(data: bytes, path: Path | str) -> str:
-    """Returns bytes of UTF-8 decoded, without a byte order mark.
+def decode(data: bytes, path: Path | str, line: int = 1) -> str:
+    """Returns bytes of UTF-8 decoded, every character unchanged.
 
     Args:
-        data: The contents of a file.
+        data: The contents of a file, or a part of it.
         path: The file's name in messages.
+        line: The 1-based number of the line where the data begins.
 
     Raises:
         InputError: The bytes are not UTF-8; the message names the line of the first
             bad byte.
     """
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        bad = data[error.start]
-        raise InputError.at(
-            path, line, f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
-        ) from None
+        line += data.count(b"\n", 0, error.start)
+        raise InputError.at(path, line, not_utf8(error)) from None
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Says in words which byte is not UTF-8, and what to do about it."""
+    bad = error.object[error.start]
+    return f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
 
 
 def read_json(path: Path) -> JsonDict:
@@ -101,39 +106,56 @@ def parse_json(
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path that replaces `path` if the block succeeds.
+    """Yields a path; the file or folder that the block makes there becomes `path`.
 
-    A reader sees either the old file or the whole new one, even if the process is
-    killed. The parent directory is created if it is missing.
+    A reader sees either what was at `path` before or the whole new one, even if the
+    process is killed. A folder that is not empty cannot be replaced. The parent
+    directory is created if it is missing.
 
     Raises:
-        InputError: The directory cannot be written, or the path is a directory.
+        InputError: The directory cannot be written, or `path` cannot be replaced.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _not_written(path, error) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with scratch(path) as folder:
+        temporary = folder / path.name
         yield temporary
-        # mkstemp makes the file private; set the mode that open() would have set.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        try:
+        with _explained(path):
             temporary.replace(path)
-        except OSError as error:
-            raise _not_written(path, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _not_written(path: Path, error: OSError) -> InputError:
-    return InputError.at(
-        path, None, f"cannot be written: {error.strerror}; choose another directory"
-    )
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yields a private folder, hidden beside `path`, that is deleted after the block.
+
+    What is moved from it to its parent directory gets there at one instant. The parent
+    is created if it is missing.
+
+    Raises:
+        InputError: The parent cannot be written.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+        )
+    with folder as name:
+        yield Path(name)
+
+
+def folder_until_exit(prefix: str) -> Path:
+    """Returns a new folder below `TMPDIR` that is removed when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError.at(
+            path, None, f"cannot be written: {error.strerror}; choose another directory"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:

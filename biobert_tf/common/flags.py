@@ -6,6 +6,7 @@ file, `--help` lists them by group; both work without TensorFlow.
 """
 
 import dataclasses
+import functools
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -120,11 +121,10 @@ def _define(
     for group, fields in settings.groups(config_type):
         hints = typing.get_type_hints(group)
         for field in fields:
-            define = _definer(hints[field.name])
-            define(
-                field.name,
-                _default(field, defaults),
-                field.metadata["help"],
+            _definer(hints[field.name])(
+                name=field.name,
+                default=_default(field, defaults),
+                help=field.metadata["help"],
                 flag_values=values,
             )
 
@@ -133,11 +133,7 @@ def _definer(hint: settings.Hint) -> Callable[..., object]:
     """Returns the absl function that defines a flag of a Python type."""
     if typing.get_origin(hint) is Literal:
         choices = list(typing.get_args(hint))
-
-        def define_enum(name: str, default: str, text: str, **kwargs: object) -> None:
-            absl_flags.DEFINE_enum(name, default, choices, text, **kwargs)
-
-        return define_enum
+        return functools.partial(absl_flags.DEFINE_enum, enum_values=choices)
     by_type: dict[type, Callable[..., object]] = {
         bool: absl_flags.DEFINE_boolean,
         int: absl_flags.DEFINE_integer,

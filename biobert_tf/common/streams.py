@@ -3,7 +3,6 @@
 
 import contextlib
 import gzip
-import re
 import sys
 import tarfile
 import zlib
@@ -23,8 +22,6 @@ STANDARD_INPUT: Final = Path("stdin")
 
 _HEAD_BYTES: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
-# `surrogateescape` decodes a byte that is not UTF-8 to one of these characters.
-_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 
 class UnreadableError(Exception):
@@ -177,9 +174,7 @@ class Stream:
             InputError: The stream cannot be read, or is not UTF-8; the latter message
                 names the line.
         """
-        text = b"".join(self.chunks()).decode("utf-8", "surrogateescape")
-        require_utf8(self.path, 1, text)
-        return text
+        return files.decode(b"".join(self.chunks()), self.path)
 
 
 def bare_name(name: str) -> str:
@@ -241,8 +236,5 @@ def require_utf8(path: Path, number: int, text: str) -> None:
     Raises:
         InputError: The text was not UTF-8; the message names the line and the byte.
     """
-    if not text.isascii() and (bad := _NOT_UTF8.search(text)):
-        line, byte = number + text.count("\n", 0, bad.start()), ord(bad[0]) - 0xDC00
-        raise InputError.at(
-            path, line, f"byte 0x{byte:02x} is not UTF-8; convert the file to UTF-8"
-        )
+    if not text.isascii():
+        files.decode(text.encode("utf-8", "surrogateescape"), path, number)

@@ -10,18 +10,16 @@ last.
 import collections
 import contextlib
 import dataclasses
-import datetime
 import gzip
 import importlib.metadata
 import io
 import logging
-import math
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO, cast
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
@@ -29,7 +27,6 @@ from biobert_tf.corpora.document import Document, Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_REPORTS: Final = 10.0
 _MOST_SKIPS_LISTED: Final = 1000
 _MOST_SKIPS_LOGGED: Final = 20
 _MOST_REASONS: Final = 100
@@ -222,17 +219,14 @@ class _Progress:
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
-        self._start = self._last = time.monotonic()
+        self._timer = ReportTimer()
 
     def tell(self, position: int, report: CorpusReport) -> None:
         """Logs that a file is read to `position`, unless the last log is recent."""
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_REPORTS:
+        if not self._timer.is_due():
             return
-        self._last = now
         num_bytes = sum(self._sizes[: report.num_files]) + position
         share = num_bytes / max(sum(self._sizes), 1)
-        seconds = now - self._start
         _LOG.info(
             "file %d of %d: %s documents, %s sentences, %.0f sentences/s | "
             "%.1f %% of the bytes, %s left",
@@ -240,7 +234,7 @@ class _Progress:
             len(self._sizes),
             f"{report.num_documents:,}",
             f"{report.num_sentences:,}",
-            report.num_sentences / seconds,
+            report.num_sentences / self._timer.seconds,
             100 * share,
-            datetime.timedelta(seconds=math.ceil(seconds * (1 - share) / share)),
+            self._timer.left(share),
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf.common import streams
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import Document, OnSkip, Skipped, normalize
 
@@ -143,6 +143,5 @@ def _decode(data: bytes) -> tuple[str, str]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        bad = data[error.start]
-        return "", f"byte 0x{bad:02x} is not UTF-8; convert the file to UTF-8"
+        return "", files.not_utf8(error)
     return normalize(text), ""

@@ -6,8 +6,6 @@ not written again. So an interrupted command resumes when it is started again.
 """
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -233,25 +231,6 @@ def _write_folder(
     Raises:
         InputError: The folder cannot be written, or exists and is not empty.
     """
-    target = place.target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    except OSError as error:
-        raise _not_written(target, error) from None
-    try:
-        written = formats.write(temporary, place.target_format, documents, on_bad)
-        temporary.chmod(target.parent.stat().st_mode)
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            raise _not_written(target, error) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return written
-
-
-def _not_written(path: Path, error: OSError) -> InputError:
-    return InputError.at(
-        path, None, f"cannot be written: {error.strerror}; remove it to begin again"
-    )
+    with files.replacing(place.target) as temporary:
+        temporary.mkdir()
+        return formats.write(temporary, place.target_format, documents, on_bad)

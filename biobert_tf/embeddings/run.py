@@ -8,12 +8,11 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 from biobert_tf.common import files, streams
+from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import extraction, reading, tables, writing
 from biobert_tf.embeddings.extraction import Extracted
@@ -21,7 +20,6 @@ from biobert_tf.embeddings.jsonl import json_line
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 
 @dataclasses.dataclass
@@ -56,14 +54,13 @@ class Summary:
 
     def counted(self, extracted: Iterable[Extracted]) -> Iterator[Extracted]:
         """Yields the same items, counts them and logs the progress."""
-        last_report = time.monotonic()
+        timer = ReportTimer()
         for one in extracted:
             self.texts += 1
             self.pieces += len(one.frame.tokens)
             self.windowed += len(one.frame.rows) > 1
             self.cut += one.frame.num_lost > 0
-            if time.monotonic() - last_report > _SECONDS_BETWEEN_REPORTS:
-                last_report = time.monotonic()
+            if timer.is_due():
                 _LOG.info("%d texts", self.texts)
             yield one
 

@@ -9,13 +9,9 @@ assets.extra/                          see `warmup`
 model_card.json, model_card.md         see `model_card`
 """
 
-import contextlib
 import dataclasses
 import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +30,9 @@ _LOG = logging.getLogger(__name__)
 def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
     """Writes an export. If that fails, the directory is as before.
 
+    Two directories cannot be swapped in one step: if the process is killed between the
+    two, the directory is missing and the old one lies beside it under another name.
+
     Args:
         config: The directory, and what to write beside the model.
         loaded: The model as it was read.
@@ -45,7 +44,8 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
     Raises:
         InputError: The directory cannot be written.
     """
-    with _replacing_directory(config.output) as new:
+    with files.replacing(config.output) as new:
+        new.mkdir()
         functions = saved_model.save(served, new, config.tokens)
         _write_assets(loaded, served, new / "assets")
         warmup.write(new, served.example)
@@ -53,6 +53,8 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
         card = model_card.make(loaded, served, saved_model.shapes(functions), lite)
         files.write_json(new / model_card.JSON, card)
         files.write_text(new / model_card.MARKDOWN, model_card.markdown(card))
+        if config.output.exists():
+            config.output.replace(new.with_name(f"{new.name}.old"))
     _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
     return config.output
 
@@ -84,32 +86,3 @@ def require_free(output: Path) -> None:
         raise InputError(
             f"--output={output} exists and is not an export; choose another directory"
         )
-
-
-@contextlib.contextmanager
-def _replacing_directory(output: Path) -> Iterator[Path]:
-    """Yields a new directory that replaces `output` if the block succeeds.
-
-    Two directories cannot be swapped in one step: if the process is killed between the
-    two, `output` is missing and the old directory lies beside it under another name.
-
-    Raises:
-        InputError: The place cannot be written.
-    """
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    except OSError as error:
-        raise InputError(
-            f"--output={output}: cannot be written: {error.strerror}; choose another"
-        ) from None
-    try:
-        # mkdtemp makes directories private; this one gets the usual mode.
-        new = work / "new"
-        new.mkdir()
-        yield new
-        if output.exists():
-            os.replace(output, work / "old")
-        os.replace(new, output)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -10,10 +10,9 @@ thousand sentences at a time, whatever the number of documents.
 import collections
 import dataclasses
 import logging
-import time
 from collections.abc import Iterator
-from typing import Final
 
+from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
@@ -24,8 +23,6 @@ from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 
 @dataclasses.dataclass
@@ -103,14 +100,13 @@ def _annotated(
             waiting.append(item)
             yield _read(item.loaded)
 
-    begin = last = time.monotonic()
+    timer = ReportTimer()
     for number, found in enumerate(annotator.annotate(texts()), start=1):
         item = waiting.popleft()
         kept = (entity for entity in found if entity.probability >= min_probability)
         yield item, [_mention(item, entity) for entity in kept]
-        if (now := time.monotonic()) - last > _SECONDS_BETWEEN_REPORTS:
-            last = now
-            rate = number / (now - begin)
+        if timer.is_due():
+            rate = number / timer.seconds
             _LOG.info("%d documents annotated, %.1f a second", number, rate)
 
 

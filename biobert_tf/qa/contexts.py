@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf.common import files, streams
+from biobert_tf.common import streams
 from biobert_tf.common.comma_lists import FileGlobs
-from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
 from biobert_tf.corpora.settings import CorpusConfig
@@ -72,8 +71,4 @@ def _report(skipped: Skipped) -> None:
 
 
 def _text(stream: BinaryIO, name: str) -> str:
-    try:
-        data = b"".join(streams.chunks(stream))
-    except streams.UnreadableError as error:
-        raise InputError.at(name, None, str(error)) from None
-    return files.decode(data, name)
+    return streams.Stream(Path(name), stream).text().removeprefix(streams.BOM)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 UNKNOWN: Final = "[UNK]"
@@ -80,17 +81,9 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
     # files.read_text would end a line at a lone \r and so shift the ids after it;
     # TensorFlow's reader, which the original uses, drops the \r.
-    lines = data.removeprefix(codecs.BOM_UTF8).replace(b"\r", b"").split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    vocab = {}
-    for i, line in enumerate(lines):
-        try:
-            vocab[line.decode("utf-8").strip()] = i
-        except UnicodeDecodeError as error:
-            bad = f"byte 0x{line[error.start]:02x} is not UTF-8"
-            raise InputError.at(path, i + 1, f"{bad}; give a BERT vocabulary") from None
-    return vocab
+    text = files.decode(data.removeprefix(codecs.BOM_UTF8).replace(b"\r", b""), path)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return {line.strip(): i for i, line in enumerate(lines)}
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:

@@ -3,7 +3,6 @@
 
 import dataclasses
 import logging
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from biobert_tf.common.clock import format_seconds
 from biobert_tf.common.errors import TrainingDivergedError
 
 _LOG = logging.getLogger(__name__)
@@ -111,10 +111,3 @@ class Progress:
                     tf.summary.scalar(f"train/{name}", value, first_step + offset)
             tf.summary.scalar("train/steps_per_second", rate, step - 1)
         self._writer.flush()
-
-
-def format_seconds(seconds: float) -> str:
-    """Returns a duration as `h:mm:ss`."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"

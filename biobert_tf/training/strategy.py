@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses the devices: builds a `tf.distribute.Strategy` from the settings."""
 
-import atexit
 import json
 import os
-import shutil
 import socket
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
 
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 
@@ -147,6 +145,4 @@ def own_dir(strategy: tf.distribute.Strategy, shared: Path) -> Path:
     """
     if is_chief(strategy):
         return shared
-    directory = Path(tempfile.mkdtemp(prefix="biobert_tf-worker-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
+    return files.folder_until_exit("biobert_tf-worker-")

@@ -27,9 +27,10 @@ def test_read_verbatim_keeps_every_line_end(tmp_path):
     assert files.read_verbatim(path) == "a\r\nb\rc\n\n"
 
 
-def test_read_text_names_the_line_of_a_bad_byte(tmp_path):
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_read_text_names_the_line_of_a_bad_byte(tmp_path, start):
     path = tmp_path / "a.txt"
-    path.write_bytes(b"good\ngood\nSj\xf6gren\n")
+    path.write_bytes(start + b"good\ngood\nSj\xf6gren\n")
     with pytest.raises(InputError) as caught:
         files.read_text(path)
     assert str(caught.value).startswith(f"{path}:3: byte 0xf6 is not UTF-8")
@@ -111,7 +112,7 @@ def test_nothing_stands_at_the_path_before_the_end(tmp_path):
     with files.replacing(path) as temporary:
         temporary.write_text("whole")
         assert not path.exists()
-        assert temporary.parent == path.parent  # a rename, not a copy
+        assert temporary.parent.parent == path.parent  # a rename, not a copy
     assert path.read_text() == "whole"
 
 
@@ -128,6 +129,26 @@ def test_a_directory_where_a_file_is_to_be(tmp_path):
     with pytest.raises(InputError, match="folder: cannot be written: Is a directory"):
         files.write_text(tmp_path / "folder", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_a_folder_appears_whole_and_replaces_nothing(tmp_path):
+    path = tmp_path / "folder"
+
+    def write():
+        with files.replacing(path) as temporary:
+            temporary.mkdir()
+            (temporary / "a.txt").write_text("whole")
+            assert not (path / "a.txt").exists()
+
+    path.mkdir()
+    write()
+    assert stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXU == stat.S_IRWXU
+    assert (path / "a.txt").read_text() == "whole"
+    (path / "a.txt").unlink()
+    (path / "mine.txt").write_text("")
+    with pytest.raises(InputError, match="folder: cannot be written: Directory not"):
+        write()
+    assert [*tmp_path.rglob("*")] == [path, path / "mine.txt"]
 
 
 def test_json_objects_are_written_member_by_member(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from biobert_tf.common import clock
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import corpus, reading
@@ -280,7 +281,7 @@ def test_why_nothing_is_left_is_told(folder, caplog):
 
 
 def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):
-    monkeypatch.setattr(corpus, "_SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr(clock, "SECONDS_BETWEEN_REPORTS", 0.0)
     with caplog.at_level(logging.INFO, corpus.__name__):
         write_corpus(
             FileGlobs.parse(inputs(folder)), folder / "corpus.txt", CorpusConfig()

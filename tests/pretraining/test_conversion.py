@@ -20,6 +20,7 @@ import killed_conversion
 import pytest
 import tensorflow as tf
 
+from biobert_tf.common import clock
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -488,7 +489,7 @@ def test_a_kill_from_outside(corpus, vocab_file, tmp_path, convert, expected):
 @pytest.mark.parametrize(
     ("moment", "reached", "number", "status"),
     [
-        ("stop_in_unit", "*.work/units/.*/part-*/*", signal.SIGTERM, 143),
+        ("stop_in_unit", "*.work/units/.*/*/part-*/*", signal.SIGTERM, 143),
         ("stop_in_file", ".x-*", signal.SIGINT, 130),
     ],
 )
@@ -842,7 +843,7 @@ def test_workers_do_without_tensorflow(processes):
 
 def test_progress_tells_how_long_the_rest_takes(monkeypatch, caplog):
     now = iter([100.0, 104.0, 112.0, 120.0])
-    monkeypatch.setattr(workers.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(clock.time, "monotonic", lambda: next(now))
     caplog.set_level(logging.INFO)
     progress = workers._Progress("reading", 3, 40)
     progress.add(10)  # Four seconds after the start: too early to say.

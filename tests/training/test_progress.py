@@ -15,22 +15,6 @@ def history(loss, gradient_norm=None):
     return {"loss": loss, "learning_rate": rates, "gradient_norm": norm}
 
 
-@pytest.mark.parametrize(
-    "seconds, expected",
-    [
-        (0, "0:00:00"),
-        (0.2, "0:00:01"),
-        (59.1, "0:01:00"),
-        (61, "0:01:01"),
-        (3599, "0:59:59"),
-        (3600, "1:00:00"),
-        (90061, "25:01:01"),
-    ],
-)
-def test_format_seconds(seconds, expected):
-    assert progress.format_seconds(seconds) == expected
-
-
 # --- divergence -----------------------------------------------------------------------
 
 

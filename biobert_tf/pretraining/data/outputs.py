@@ -11,6 +11,7 @@ which together are the whole corpus if that fits.
 import dataclasses
 import functools
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -32,7 +33,7 @@ _MAX_TOKENS_PER_PORTION: Final = 2**21
 _MAX_BANK_TOKENS: Final = 2**23
 
 _NUMBER: Final = re.compile(r"-\d{5}-of-\d{5}(?=(\.[^.]*)?$)")
-# The name that `files.replacing` gives an unfinished file.
+# The folder in which `files.replacing` makes a file.
 _TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
 
 
@@ -123,7 +124,7 @@ def sweep(output_files: Sequence[Path]) -> None:
         for path in folder.glob("*"):
             temporary = _TEMPORARY.fullmatch(path.name)
             if temporary and _stem(temporary["name"]) in ours:
-                path.unlink()
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_others(paths: Sequence[Path]) -> None:

@@ -8,8 +8,6 @@ corpus was cut into units.
 
 import dataclasses
 import functools
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -210,19 +208,17 @@ class UnitReader:
         Raises:
             InputError: The file cannot be read, or the spool cannot be written.
         """
-        temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix="."))
         try:
-            path, result = Path(unit.place), UnitResult()
-            given = (unit, path, self.text, self.corpus, self.seed, result)
-            spool.write(temporary, documents(*given))
-            files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
-            temporary.replace(self.place(unit))
+            with files.replacing(self.place(unit)) as temporary:
+                temporary.mkdir()
+                path, result = Path(unit.place), UnitResult()
+                given = (unit, path, self.text, self.corpus, self.seed, result)
+                spool.write(temporary, documents(*given))
+                files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))
         except OSError as error:
             raise InputError.at(
                 error.filename or self.directory, None, f"{error.strerror}"
             ) from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return result
 
 

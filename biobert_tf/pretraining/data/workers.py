@@ -3,21 +3,18 @@
 
 import concurrent.futures
 import contextlib
-import datetime
 import logging
-import math
 import multiprocessing
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from biobert_tf.common import processes
+from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -104,24 +101,20 @@ class _Progress:
         self._total_size = total_size
         self._num_done = 0
         self._size_done = 0
-        self._start = self._last_report = time.monotonic()
+        self._timer = ReportTimer()
 
     def add(self, size: int) -> None:
         """Counts a finished task; logs if the last report is 10 seconds ago."""
         self._num_done += 1
         self._size_done += size
-        now = time.monotonic()
-        is_last = self._num_done == self._num_tasks
-        if now - self._last_report < _SECONDS_BETWEEN_REPORTS and not is_last:
+        if not self._timer.is_due() and self._num_done < self._num_tasks:
             return
-        self._last_report = now
         share = self._size_done / max(self._total_size, 1)
-        left = (now - self._start) * (1 - share) / max(share, 1e-9)
         _LOG.info(
             "%s: %d of %d (%.0f %%) | %s left",
             self._stage,
             self._num_done,
             self._num_tasks,
             100 * share,
-            datetime.timedelta(seconds=math.ceil(left)),
+            self._timer.left(share),
         )
