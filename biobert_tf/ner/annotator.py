@@ -120,7 +120,7 @@ class Model:
         outputs = self._inference.run(
             self._step, prepared.rows, self.task.max_seq_length
         )
-        log_probs = [output["log_probs"] for output in outputs]
+        log_probs = (output["log_probs"] for output in outputs)
         predictions = self.task.decode(
             prepared.examples, prepared.records, {"log_probs": log_probs}
         )

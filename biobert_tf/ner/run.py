@@ -2,9 +2,7 @@
 """Runs `run_ner.py`: makes a `finetune.TextRun` from settings and files."""
 
 import logging
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
@@ -13,7 +11,7 @@ from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerPrediction, NerTask
 from biobert_tf.text import words
-from biobert_tf.training import finetune, records
+from biobert_tf.training import finetune
 from biobert_tf.training.finetune import Data, Finished
 
 _LOG = logging.getLogger(__name__)
@@ -176,10 +174,7 @@ def annotate(
     task, estimator = model.task, model.estimator
     examples = [NerExample(tuple(words.words(text)), None) for text in sentences]
     rows = task.featurize(examples)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "annotate.tf_record"
-        records.write(path, (row.features for row in rows), task.specs)
-        # Without any word, the predictions lack the entry.
-        arrays = {"log_probs": (), **estimator.predict([path], batch_size)}
-    predictions = task.decode(examples, rows, arrays)
+    outputs = estimator.predict_rows((row.features for row in rows), batch_size)
+    log_probs = [output["log_probs"] for output in outputs]
+    predictions = task.decode(examples, rows, {"log_probs": log_probs})
     return list(zip(examples, predictions, strict=True))

@@ -9,10 +9,8 @@ WithProb_BioASQform_BioASQ-answer.json   the same with scores
 """
 
 import dataclasses
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,8 +22,8 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno import YesNoScores
 
-Batches = Iterable[Mapping[str, np.ndarray]]
-"""The model's outputs batch by batch: arrays `[batch, ...]` by name."""
+Outputs = Iterable[Mapping[str, np.ndarray]]
+"""The model's outputs for each window, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +43,7 @@ class SpanAnswers:
         directory: Path,
         examples: Sequence[QaExample],
         rows: Iterable[QaFeatures],
-        batches: Batches,
+        outputs: Outputs,
     ) -> None:
         """Writes the answers to the questions of a file; each file whole or not at all.
 
@@ -53,7 +51,7 @@ class SpanAnswers:
             directory: Where the files go.
             examples: One example per question and passage.
             rows: The windows of the examples, in order.
-            batches: `start_logits` and `end_logits` of the windows, in order.
+            outputs: `start_logits` and `end_logits` of the windows, in order.
 
         Raises:
             InputError: The directory cannot be written, or a score is not finite.
@@ -62,8 +60,7 @@ class SpanAnswers:
         how = decoding_of(self.settings)
         nbest: dict[str, list[dict[str, object]]] = {}
         with decoding.prediction_files(directory, how.version_2_with_negative) as write:
-            pairs = scored(rows, batches, "start_logits", "end_logits")
-            windows = itertools.starmap(WindowScores, pairs)
+            windows = span_scores(rows, outputs)
             for prediction in decoding.decode(examples, windows, how):
                 write(prediction.qas_id, *prediction.entries)
                 if not is_squad:
@@ -110,13 +107,12 @@ class YesNoAnswers:
         directory: Path,
         examples: Iterable[QaExample],
         rows: Iterable[QaFeatures],
-        batches: Batches,
+        outputs: Outputs,
     ) -> None:
         """Writes the answers, as `SpanAnswers` does, from `logits` of no and yes."""
         answers = []
         with decoding.prediction_files(directory) as write:
-            windows = itertools.starmap(YesNoScores, scored(rows, batches, "logits"))
-            for answer in yesno.decode(examples, windows):
+            for answer in yesno.decode(examples, yesno_scores(rows, outputs)):
                 write(answer.id, answer.text, answer.probabilities)
                 answers.append(answer)
         _forget(directory, decoding.NULL_ODDS)
@@ -147,17 +143,22 @@ def decoding_of(settings: QaConfig) -> DecodingSettings:
     )
 
 
-def scored(
-    rows: Iterable[QaFeatures], batches: Batches, *names: str
-) -> Iterator[tuple[Any, ...]]:
-    """Yields every window followed by its values of the named outputs."""
-    scores = (
-        row
-        for batch in batches
-        for row in zip(*(batch[name] for name in names), strict=True)
-    )
-    for features, values in zip(rows, scores, strict=True):
-        yield features, *values
+def span_scores(rows: Iterable[QaFeatures], outputs: Outputs) -> Iterator[WindowScores]:
+    """Yields every window with its scores: the lowest for padding not computed."""
+    lowest = np.finfo(np.float32).min
+    for features, values in zip(rows, outputs, strict=True):
+        found = []
+        for name in ("start_logits", "end_logits"):
+            scores = np.full(len(features.input_ids), lowest, np.float32)
+            scores[: len(values[name])] = values[name]
+            found.append(scores)
+        yield WindowScores(features, *found)
+
+
+def yesno_scores(rows: Iterable[QaFeatures], outputs: Outputs) -> Iterator[YesNoScores]:
+    """Yields every window with its scores."""
+    for features, values in zip(rows, outputs, strict=True):
+        yield YesNoScores(features, values["logits"])
 
 
 def _forget(directory: Path, *names: str) -> None:

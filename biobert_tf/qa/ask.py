@@ -8,7 +8,6 @@ different passages cannot be compared. Here one softmax covers the answers in al
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,11 +28,11 @@ from biobert_tf.qa import (
     yesno_task,
 )
 from biobert_tf.qa.contexts import NamedText, read_contexts
-from biobert_tf.qa.decoding import Prediction, WindowScores
+from biobert_tf.qa.decoding import Prediction
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.problem import QA
 from biobert_tf.qa.settings import AskConfig, QaConfig
-from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
+from biobert_tf.qa.yesno import YesNoAnswer
 from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Record
@@ -159,14 +158,11 @@ class Answerer:
             return []
         if isinstance(self.task, yesno_task.YesNoTask):
             rows = self.task.featurize(examples)
-            scored = qa_answers.scored(rows.windows, self._outputs(rows), "logits")
-            decided = itertools.starmap(YesNoScores, scored)
+            decided = qa_answers.yesno_scores(rows.windows, self._outputs(rows))
             return [_decided(yesno.decode(examples, decided))]
         windows = self.task.featurize(examples)
-        names = ("start_logits", "end_logits")
-        scored = qa_answers.scored(windows, self._outputs(windows), *names)
         how = qa_answers.decoding_of(self.settings)
-        scores = itertools.starmap(WindowScores, scored)
+        scores = qa_answers.span_scores(windows, self._outputs(windows))
         predictions = list(decoding.decode(examples, scores, how))
         found = _ranked(texts, predictions)
         if self.settings.question_type == "list":
