@@ -32,6 +32,20 @@ class Frame:
     closing: str = ""
     tail: str | None = None
 
+    def put(self, number: int, before: str, closing: str) -> None:
+        """Stores the text before a document.
+
+        Args:
+            number: The document's number, from 1.
+            before: The text; "" also if it was skipped.
+            closing: The end to write if the file's own end cannot be read.
+        """
+        if self.parts and before.strip() == self.separator.strip():
+            self.separator = before
+        elif before or not self.parts:
+            self.parts.append((number, before))
+            self.closing = closing
+
     def text(self, filling: str = "") -> str:
         """Returns the file without its documents.
 
