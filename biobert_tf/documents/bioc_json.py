@@ -10,7 +10,6 @@ around the documents, is written unchanged.
 import copy
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,23 +43,8 @@ _DEFAULTS: Final[dict[str, object]] = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
-    """A document's place in its file.
-
-    Attributes:
-        frame: The text around the documents of the file.
-        number: The number of the document, from 1.
-        text: The document's JSON, as in the file.
-        values: The parsed JSON object.
-        taken: The ids of its annotations and relations.
-    """
-
-    frame: framed.Frame
-    number: int
-    text: str
-    values: dict[str, Any]
-    taken: frozenset[str]
+class Source(framed.Source):
+    """A document of BioC JSON."""
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
@@ -125,7 +109,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         ]
         values = {"id": whole.id, "infons": {}, "passages": passages, "relations": []}
         text = json.dumps(values, ensure_ascii=False)
-        source = Source(frame, 1, text, values, frozenset())
+        source = Source(frame, 1, text, values)
         return Loaded(conversion.bare(whole), source), conversion.contents(whole)
 
     return convert
@@ -149,7 +133,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     return framed.write(path, documents, _text, _empty_frame())
 
 
-def _text(source: Source, added: Added) -> str:
+def _text(source: framed.Source, added: Added) -> str:
     if not added:
         return source.text
     values = copy.deepcopy(source.values)

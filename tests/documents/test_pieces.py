@@ -36,7 +36,7 @@ def cut(monkeypatch):
         monkeypatch.setattr(streams, "_HEAD_BYTES", min(size, 1 << 16))
         data = text.encode("utf-8", "surrogateescape")
         stream = Stream(Path("in"), Dripping(data, size))
-        frame = Frame(",")
+        frame = Frame("," if module is json_pieces else "\n")
         found, told = [], ""
         try:
             for piece in module.pieces(stream, frame):
