@@ -146,22 +146,18 @@ class _Cutter:
             return
         is_first = True
         while True:
+            place: int | None = None
             try:
                 place = self._next(start, is_first)
-            except InputError as error:
-                yield self._skipped(None, error)
-                place = 0
-            is_first = True
-            if place is None:
-                return
-            try:
+                if place is None:
+                    return
                 end = self._document(place)
             except InputError as error:
                 yield self._skipped(place, error)
-                start = 0
-                continue
-            yield self._cut(place, end)
-            start, is_first = 0, False
+                start, is_first = 0, True
+            else:
+                yield self._cut(place, end)
+                start, is_first = 0, False
 
     def _begin(self) -> tuple[int, int]:
         """Finds out what the file is, and sets `_closing`.
@@ -201,17 +197,17 @@ class _Cutter:
             InputError: The text up to there is not JSON.
         """
         mark, position = self._mark(position)
-        if mark == "," and not is_first:
-            return self._mark(position + 1)[1]
         while mark == "]":
             start = self._next_list(position + 1)
             if start is None:
                 return None
-            mark, position = self._mark(start)
             is_first = True
+            mark, position = self._mark(start)
         if is_first:
             return position
-        raise self._unexpected(mark, position)
+        if mark != ",":
+            raise self._unexpected(mark, position)
+        return self._mark(position + 1)[1]
 
     def _next_list(self, position: int) -> int | None:
         """Returns the position in the next list of documents; None if there is none.
@@ -249,11 +245,11 @@ class _Cutter:
             list's.
         """
         mark, position = self._mark(position)
-        is_empty = mark == "{" and self._mark(position + 1)[0] == "}"
-        if is_empty:
-            mark, position = self._mark(position + 1)
         while mark in ("{", ","):
+            is_begun = mark == "{"
             mark, position = self._mark(position + 1)
+            if mark == "}" and is_begun:
+                break
             if mark != '"':
                 raise self._text.error(position, "not JSON: want a key")
             key, end = self._value(position)
@@ -269,12 +265,9 @@ class _Cutter:
         return None, position + 1
 
     def _unexpected(self, mark: str, position: int) -> InputError:
-        problem = "Expecting ',' delimiter"
-        if mark in ("]", "}"):
-            problem = f"{mark} closes nothing"
-        return self._text.error(
-            position, f"not JSON: {problem if mark else 'the file ends'}"
-        )
+        problem = "Expecting ',' delimiter" if mark else "the file ends"
+        problem = f"{mark} closes nothing" if mark in ("]", "}") else problem
+        return self._text.error(position, f"not JSON: {problem}")
 
     def _mark(self, position: int) -> tuple[str, int]:
         """Returns the next character that is not white space, and its position."""
@@ -311,9 +304,11 @@ class _Cutter:
                 has_ended = found.place >= len(text.held.rstrip())
                 problem = f"the file ends{inside}" if has_ended else found.problem
                 raise text.error(start, f"not JSON: {problem}")
-            elif len(text.held) - start > LONGEST_HELD:
-                if _next_document(text.held, start + 1, False)[0] is not None:
-                    raise text.error(start, _DOCUMENTS_INSIDE)
+            elif (
+                len(text.held) - start > LONGEST_HELD
+                and _next_document(text.held, start + 1, False)[0] is not None
+            ):
+                raise text.error(start, _DOCUMENTS_INSIDE)
             text.fill()
 
     def _document(self, start: int) -> int:
@@ -437,23 +432,32 @@ def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, 
         The position of the document, or None; and where to continue the search.
     """
     while key := _PASSAGES.search(text, position):
-        place = key.start()
-        for _ in range(_MOST_TRIED):
-            place = text.rfind("{", position, place)
-            if place < 0:
-                break
-            found = _parsed(text, place)
-            if isinstance(found, _Broken):
-                if found.place <= key.start():
-                    continue
-                # Another document in it would mean that its own end is missing.
-                is_one = not _PASSAGES.search(text, key.end())
-                if found.is_cut and not is_all and is_one:
-                    return None, place
-                break
-            if found.end > key.start():
-                if _is_document(found.value) and not _holds_documents(found.value):
-                    return place, place
-                break
+        place, found = _holder(text, position, key.start())
+        if isinstance(found, _Broken):
+            # Another document in it would mean that its own end is missing.
+            is_one = not _PASSAGES.search(text, key.end())
+            if found.is_cut and not is_all and is_one:
+                return None, place
+        elif found and _is_document(found.value) and not _holds_documents(found.value):
+            return place, place
         position = key.end()
     return None, max(position, len(text) - LONGEST_HELD)
+
+
+def _holder(text: str, lowest: int, key: int) -> tuple[int, _Whole | _Broken | None]:
+    """Returns where the object with a key begins, and the object; None if none does.
+
+    Args:
+        text: The text.
+        lowest: The first position where the object may begin.
+        key: The position of the key.
+    """
+    place = key
+    for _ in range(_MOST_TRIED):
+        place = text.rfind("{", lowest, place)
+        if place < 0:
+            break
+        found = _parsed(text, place)
+        if (found.place if isinstance(found, _Broken) else found.end) > key:
+            return place, found
+    return key, None

@@ -22,8 +22,8 @@ from biobert_tf.documents import fields
 from biobert_tf.documents.framed import Frame
 from biobert_tf.documents.window import Window
 
-# huge_tree allows long texts. It is safe, because `_prefixes` refuses declared entities,
-# which could expand without bound.
+# huge_tree allows long texts. It is safe, because `_prefixes` refuses declared
+# entities, which could expand without bound.
 _SAFE: Final = {
     "resolve_entities": False,
     "load_dtd": False,
