@@ -47,10 +47,6 @@ class Source(framed.Source):
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC XML file as they are read.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: `bioc` is missing. Raised by `on_bad`: the file is not XML or not
             BioC or declares entities; a document is not well-formed or not BioC; a
@@ -154,7 +150,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             _child(child, "offset", str(passage.offset))
             _child(child, "text", passage.text)
         source = Source(frame, 1, _serialised(element), element)
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        return conversion.converted(whole, source)
 
     return convert
 
@@ -170,16 +166,7 @@ def _empty_frame() -> framed.Frame:
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from `read` of one file or from a converter, each with
-            its new mentions and relations.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
+    """Writes documents with mentions and relations added, and returns their number."""
     return framed.write(path, documents, _text, _empty_frame())
 
 

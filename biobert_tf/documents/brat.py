@@ -70,10 +70,6 @@ class Source:
 def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
-    Args:
-        path: The folder.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: There is no such folder, or no .txt in it. Raised by `on_bad`: an
             .ann has no .txt, a line has another form, an id occurs twice, a relation
@@ -214,7 +210,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         if used[name] > 1:
             name = f"{name}~{used[name]}"
         source = Source(whole.passages[0].text, "", name)
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        return conversion.converted(whole, source)
 
     return convert
 

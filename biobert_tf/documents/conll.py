@@ -95,10 +95,6 @@ class _Cut:
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: Raised by `on_bad`: a row has no label although others have one, or
             its label has another form. The message names the line.
@@ -255,7 +251,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             text = conversion.flat(whole)
             with_words = [one for one in kept if text.slice(*one.extent).strip()]
             source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
-            loaded = Loaded(conversion.bare(text), source)
+            loaded, _ = conversion.converted(text, source)
         counts["mentions without a word dropped"] = len(kept) - len(with_words)
         counts["discontinuous mentions written from end to end"] = sum(
             len(mention.spans) > 1 for mention in with_words
@@ -291,29 +287,16 @@ def _with_words(
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with a column of labels added, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from a converter.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            for rows in _sentences(loaded.source, mentions_in(added)):
-                stream.write(rows.encode("utf-8"))
-            num_documents += 1
-    return num_documents
+    """Writes documents with a column of labels added, and returns their number."""
+    return conversion.write_texts(path, documents, _sentences)
 
 
-def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
+def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     """Yields the labelled rows of each sentence and its blank line as one string."""
+    source = loaded.source
     if source.head:
         yield f"{source.head}{_separator(source.head)}O\n\n"
-    remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
+    remaining = sorted(mentions_in(added), key=lambda one: one.extent, reverse=True)
     start, end, mention = _next(remaining)
     for sentence in source.sentences:
         rows = []

@@ -74,7 +74,9 @@ class _Writer(NamedTuple):
     """The functions that write a format.
 
     Attributes:
-        write: Writes documents from `converter` or from a reader of the format.
+        write: Writes documents from `converter` or from a reader of the format, each
+            with its additions, to a file, and returns their number; compressed if the
+            name ends in `.gz`. It raises `InputError` if the file cannot be written.
         converter: Converts a document of any format to one that can be written.
         own: The class of `Loaded.source` of documents that need no conversion, if any.
         is_framed: Whether only documents of one file can be written unconverted.
