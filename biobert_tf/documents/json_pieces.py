@@ -139,11 +139,15 @@ class _Cutter:
         except InputError as error:
             start = end = 0
             yield self._without_head(error)
-        if not self._closing:
-            if end:
-                yield self._cut(start, end)
-            yield from self._lines()
+        if self._closing:
+            yield from self._members(start)
             return
+        if end:
+            yield self._document(start, end)
+        yield from self._lines()
+
+    def _members(self, start: int) -> Iterator[Piece]:
+        """Yields the documents of all lists; the first list's begin at `start`."""
         is_first = True
         while True:
             place: int | None = None
@@ -151,12 +155,16 @@ class _Cutter:
                 place = self._next(start, is_first)
                 if place is None:
                     return
-                end = self._document(place)
+                end = self._end_of_document(place)
             except InputError as error:
-                yield self._skipped(place, error)
+                if place is not None:
+                    self._put(place)
+                elif not self._frame.parts:
+                    raise
+                yield self._skipped(0 if place is None else 1, error)
                 start, is_first = 0, True
             else:
-                yield self._cut(place, end)
+                yield self._document(place, end)
                 start, is_first = 0, False
 
     def _begin(self) -> tuple[int, int]:
@@ -311,7 +319,7 @@ class _Cutter:
                 raise text.error(start, _DOCUMENTS_INSIDE)
             text.fill()
 
-    def _document(self, start: int) -> int:
+    def _end_of_document(self, start: int) -> int:
         """Returns the end of the document that begins at `start`.
 
         Raises:
@@ -346,33 +354,28 @@ class _Cutter:
         streams.require_utf8(self._text.path, line, before)
         self._frame.put(self._number, before, self._closing)
 
-    def _cut(self, start: int, end: int, error: InputError | None = None) -> Piece:
-        """Cuts out a document, or with an error the text that is skipped."""
-        if error is None:
-            self._put(start)
+    def _document(self, start: int, end: int) -> Piece:
+        """Cuts out a document."""
+        self._put(start)
+        return self._cut(end - start)
+
+    def _cut(self, end: int, error: InputError | None = None) -> Piece:
         line = self._text.line
-        text = self._text.drop(end - start)
+        text = self._text.drop(end)
         self._number += 1
         shown = "" if error else text
         return Piece(self._number - 1, shown, line, not self._closing, error)
 
-    def _skipped(self, start: int | None, error: InputError) -> Piece:
+    def _skipped(self, position: int, error: InputError) -> Piece:
         """Skips the text up to the next document, where the window then begins.
 
         Args:
-            start: Where a broken document begins; None if it is the text after one.
-            error: The error.
+            position: The first position where the document may begin.
+            error: Why the text is skipped.
 
         Raises:
             InputError: The given error, if there is no next document.
         """
-        if start is not None:
-            self._put(start)
-        elif not self._frame.parts:
-            raise error
-        return self._left_out(0 if start is None else 1, error)
-
-    def _left_out(self, position: int, error: InputError) -> Piece:
         text = self._text
         place: int | None
         while True:
@@ -385,13 +388,13 @@ class _Cutter:
                 text.drop(position)
                 position = 0
             text.fill()
-        problem = "skipped up to the next document, line"
-        told = InputError(f"{error}; {problem} {text.line_at(place)}")
-        return self._cut(0, place, told)
+        line = text.line_at(place)
+        problem = f"{error}; skipped up to the next document, line {line}"
+        return self._cut(place, InputError(problem))
 
     def _without_head(self, error: InputError) -> Piece:
         """Skips the beginning of a file, which then is a list or has lines."""
-        piece = self._left_out(0, error)
+        piece = self._skipped(0, error)
         mark, _ = self._mark(self._value(0).end)
         self._frame.parts = [(1, "")]
         if mark in (",", "]"):
