@@ -69,7 +69,7 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
         raise piece.error
     streams.require_utf8(path, piece.line, piece.text)
     values = fields.parsed_json(path, piece.line, piece.text)
-    if piece.is_root and "passages" not in values:
+    if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     document, taken = bioc_format.decoded(
         path, piece.line, piece.number, lambda: _bioc_document(values)
