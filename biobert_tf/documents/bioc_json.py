@@ -143,6 +143,4 @@ def _text(source: framed.Source, added: Added) -> str:
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:
-    if not values.get(key):
-        values[key] = []
-    values[key].append(item)
+    values[key] = [*(values.get(key) or []), item]

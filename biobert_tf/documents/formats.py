@@ -247,7 +247,8 @@ def write(
                 ready: Annotated = (loaded, new)
                 if not isinstance(loaded.source, own):
                     ready = convert(loaded, new)
-                    _check(ready)
+                    mentions = tuple(mentions_in(ready[1]))
+                    dataclasses.replace(ready[0].document, mentions=mentions).check()
             except InputError as error:
                 on_bad(error)
                 continue
@@ -257,14 +258,3 @@ def write(
 
     written.documents = writer.write(path, prepared())
     return written
-
-
-def _check(annotated: Annotated) -> None:
-    """Checks that the mentions of a converted document match its text.
-
-    Raises:
-        InputError: A mention does not match.
-    """
-    loaded, added = annotated
-    mentions = tuple(mentions_in(added))
-    dataclasses.replace(loaded.document, mentions=mentions).check()

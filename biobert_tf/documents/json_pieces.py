@@ -75,40 +75,34 @@ def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
     return _Cutter(stream, frame).pieces()
 
 
-class _Whole(NamedTuple):
-    """A parsed value, and the position where it ends."""
-
-    value: Any
-    end: int
-
-
-class _Broken(NamedTuple):
-    """The error of a value that cannot be parsed.
+class _Value(NamedTuple):
+    """A parsed value, or the error of one that cannot be parsed.
 
     Attributes:
-        problem: What is wrong, in a few words.
-        place: The position of the error.
+        end: The position behind the value, or that of the error.
+        value: The value.
+        problem: What is wrong, in a few words; "" if nothing is.
         is_cut: Whether the value may be valid once more text has been read.
     """
 
-    problem: str
-    place: int
-    is_cut: bool
+    end: int
+    value: Any = None
+    problem: str = ""
+    is_cut: bool = False
 
 
-def _parsed(text: str, start: int) -> _Whole | _Broken:
+def _parsed(text: str, start: int) -> _Value:
     """Parses the value that begins at `start`."""
     try:
-        return _Whole(*_DECODER.raw_decode(text, start))
+        value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         has_no_end = error.msg.startswith(_NO_END)
-        return _Broken(
-            "a string has no end" if has_no_end else error.msg,
-            error.pos,
-            has_no_end or error.pos >= len(text) - _LONGEST_TOKEN,
-        )
+        problem = "a string has no end" if has_no_end else error.msg
+        is_cut = has_no_end or error.pos >= len(text) - _LONGEST_TOKEN
+        return _Value(error.pos, None, problem, is_cut)
     except (RecursionError, ValueError) as error:
-        return _Broken(str(error), start, False)
+        return _Value(start, None, str(error))
+    return _Value(end, value)
 
 
 def _is_document(value: object) -> bool:
@@ -260,7 +254,7 @@ class _Cutter:
                 break
             if mark != '"':
                 raise self._text.error(position, "not JSON: want a key")
-            key, end = self._value(position)
+            end, key, *_ = self._value(position)
             mark, position = self._mark(end)
             if mark != ":":
                 raise self._text.error(position, "not JSON: Expecting ':' delimiter")
@@ -288,7 +282,7 @@ class _Cutter:
                 return text.held[position : position + 1], position
             text.fill()
 
-    def _value(self, start: int, inside: str = "") -> _Whole:
+    def _value(self, start: int, inside: str = "") -> _Value:
         """Returns the value that begins at `start`.
 
         Args:
@@ -301,15 +295,15 @@ class _Cutter:
         text = self._text
         while True:
             found = _parsed(text.held, start)
-            if isinstance(found, _Whole):
+            if not found.problem:
                 # A number may continue behind the window, `1e+` with a digit.
                 last, num_behind = text.held[found.end - 1], len(text.held) - found.end
                 if text.is_all or last in '}]"' or num_behind > len("e+"):
                     return found
             elif not found.is_cut:
-                raise text.error(found.place, f"not JSON: {found.problem}")
+                raise text.error(found.end, f"not JSON: {found.problem}")
             elif text.is_all:
-                has_ended = found.place >= len(text.held.rstrip())
+                has_ended = found.end >= len(text.held.rstrip())
                 problem = f"the file ends{inside}" if has_ended else found.problem
                 raise text.error(start, f"not JSON: {problem}")
             elif (
@@ -325,7 +319,7 @@ class _Cutter:
         Raises:
             InputError: It is not JSON, is a collection, or contains other documents.
         """
-        value, end = self._value(start, f" inside document {self._number}")
+        end, value, *_ = self._value(start, f" inside document {self._number}")
         is_collection = isinstance(value, dict) and any(
             isinstance(value.get(key), list) for key in LIST_KEYS
         )
@@ -436,19 +430,18 @@ def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, 
     """
     while key := _PASSAGES.search(text, position):
         place, found = _holder(text, position, key.start())
-        if isinstance(found, _Broken):
+        if found.is_cut and not is_all:
             # Another document in it would mean that its own end is missing.
-            is_one = not _PASSAGES.search(text, key.end())
-            if found.is_cut and not is_all and is_one:
+            if not _PASSAGES.search(text, key.end()):
                 return None, place
-        elif found and _is_document(found.value) and not _holds_documents(found.value):
+        elif _is_document(found.value) and not _holds_documents(found.value):
             return place, place
         position = key.end()
     return None, max(position, len(text) - LONGEST_HELD)
 
 
-def _holder(text: str, lowest: int, key: int) -> tuple[int, _Whole | _Broken | None]:
-    """Returns where the object with a key begins, and the object; None if none does.
+def _holder(text: str, lowest: int, key: int) -> tuple[int, _Value]:
+    """Returns where the object with a key begins, and the object; no value if none does.
 
     Args:
         text: The text.
@@ -461,6 +454,6 @@ def _holder(text: str, lowest: int, key: int) -> tuple[int, _Whole | _Broken | N
         if place < 0:
             break
         found = _parsed(text, place)
-        if (found.place if isinstance(found, _Broken) else found.end) > key:
+        if found.end > key:
             return place, found
-    return key, None
+    return key, _Value(key)
