@@ -441,7 +441,7 @@ def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, 
 
 
 def _holder(text: str, lowest: int, key: int) -> tuple[int, _Value]:
-    """Returns where the object with a key begins, and the object; no value if none does.
+    """Returns where the object that has a key begins, and the object, if any.
 
     Args:
         text: The text.

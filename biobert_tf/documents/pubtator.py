@@ -157,7 +157,8 @@ class _Reader:
         elif len(columns) >= 5 and _is_number(columns[1]) and _is_number(columns[2]):
             self._add_mention(number, columns)
         elif len(columns) >= 4 and not _is_number(columns[1]):
-            self._add_relation(columns)
+            chance = _probability(columns[4:])
+            self.relations.append(Relation(*columns[1:4], chance))
             return True
         else:
             raise InputError.at(self._path, number, f"{len(columns)} columns; {_FORM}")
@@ -172,10 +173,6 @@ class _Reader:
             Mention(name, columns[4], (span,), columns[3], concepts, found)
         )
         self.lines_of[name] = number
-
-    def _add_relation(self, columns: list[str]) -> None:
-        found = _probability(columns[4:])
-        self.relations.append(Relation(columns[1], columns[2], columns[3], found))
 
 
 def _probability(columns: Sequence[str]) -> float | None:
