@@ -158,7 +158,7 @@ class _Reader:
             self._add_mention(number, columns)
         elif len(columns) >= 4 and not _is_number(columns[1]):
             chance = _probability(columns[4:])
-            self.relations.append(Relation(*columns[1:4], chance))
+            self.relations.append(Relation(columns[1], columns[2], columns[3], chance))
             return True
         else:
             raise InputError.at(self._path, number, f"{len(columns)} columns; {_FORM}")
