@@ -14,6 +14,7 @@ import engine
 import numpy as np
 
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.training import records
 from biobert_tf.training import strategy as strategies
 
 
@@ -31,7 +32,7 @@ def main(records_file, model_dir, results_file):
             max_steps=max_steps,
         )
         steps.append(engine.train(made, paths))
-    predicted = made.predict(paths, batch_size=4)
+    predicted = made.predict(records.rows(paths, engine.TASK.specs), batch_size=4)
     np.savez(
         results_file,
         **made.weights(),

@@ -21,10 +21,6 @@ from biobert_tf.documents.document import AnnotatedDocument, Loaded, Passage
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the citations or articles of a file; the id is the PMID or PMCID.
 
-    Args:
-        stream: The file.
-        on_bad: Called with every record that cannot be read or has no text.
-
     Raises:
         InputError: Raised by `on_bad`: a record is damaged or has no text. The message
             names the record.

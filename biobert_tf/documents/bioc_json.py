@@ -10,7 +10,6 @@ around the documents, is written unchanged.
 import copy
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,31 +43,12 @@ _DEFAULTS: Final[dict[str, object]] = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
-    """A document's place in its file.
-
-    Attributes:
-        frame: The text around the documents of the file.
-        number: The number of the document, from 1.
-        text: The document's JSON, as in the file.
-        values: The parsed JSON object.
-        taken: The ids of its annotations and relations.
-    """
-
-    frame: framed.Frame
-    number: int
-    text: str
-    values: dict[str, Any]
-    taken: frozenset[str]
+class Source(framed.Source):
+    """A document of BioC JSON."""
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC JSON file as they are read.
-
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
         InputError: `bioc` is missing. Raised by `on_bad`: the file or a document is
@@ -89,7 +69,7 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
         raise piece.error
     streams.require_utf8(path, piece.line, piece.text)
     values = fields.parsed_json(path, piece.line, piece.text)
-    if piece.is_root and "passages" not in values:
+    if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     document, taken = bioc_format.decoded(
         path, piece.line, piece.number, lambda: _bioc_document(values)
@@ -125,8 +105,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         ]
         values = {"id": whole.id, "infons": {}, "passages": passages, "relations": []}
         text = json.dumps(values, ensure_ascii=False)
-        source = Source(frame, 1, text, values, frozenset())
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        source = Source(frame, 1, text, values)
+        return conversion.converted(whole, source)
 
     return convert
 
@@ -136,20 +116,11 @@ def _empty_frame() -> framed.Frame:
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from `read` of one file or from a converter, each with
-            its new mentions and relations.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
+    """Writes documents with mentions and relations added, and returns their number."""
     return framed.write(path, documents, _text, _empty_frame())
 
 
-def _text(source: Source, added: Added) -> str:
+def _text(source: framed.Source, added: Added) -> str:
     if not added:
         return source.text
     values = copy.deepcopy(source.values)
@@ -172,6 +143,4 @@ def _text(source: Source, added: Added) -> str:
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:
-    if not values.get(key):
-        values[key] = []
-    values[key].append(item)
+    values[key] = [*(values.get(key) or []), item]

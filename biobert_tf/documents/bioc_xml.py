@@ -8,7 +8,6 @@ annotations, and everything around the documents, is written unchanged, in UTF-8
 import copy
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,31 +40,12 @@ _BEFORE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A document's place in its file.
-
-    Attributes:
-        frame: The text around the documents of the file.
-        number: The number of the document, from 1.
-        text: The document's XML, as in the file.
-        element: The parsed lxml element.
-        taken: The ids of its annotations and relations.
-    """
-
-    frame: framed.Frame
-    number: int
-    text: str
-    element: Any
-    taken: frozenset[str]
+class Source(framed.Source):
+    """A document of BioC XML."""
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a BioC XML file as they are read.
-
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
 
     Raises:
         InputError: `bioc` is missing. Raised by `on_bad`: the file is not XML or not
@@ -169,8 +149,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             child = _child(element, "passage", None)
             _child(child, "offset", str(passage.offset))
             _child(child, "text", passage.text)
-        source = Source(frame, 1, _serialised(element), element, frozenset())
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        source = Source(frame, 1, _serialised(element), element)
+        return conversion.converted(whole, source)
 
     return convert
 
@@ -186,24 +166,15 @@ def _empty_frame() -> framed.Frame:
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from `read` of one file or from a converter, each with
-            its new mentions and relations.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
+    """Writes documents with mentions and relations added, and returns their number."""
     return framed.write(path, documents, _text, _empty_frame())
 
 
-def _text(source: Source, added: Added) -> str:
+def _text(source: framed.Source, added: Added) -> str:
     if not added:
         return source.text
     encoder = bioc_format.library().biocxml.encoder
-    element = copy.deepcopy(source.element)
+    element = copy.deepcopy(source.values)
     parts = [
         (int(part.findtext("offset")), part.findtext("text"), part)
         for passage in element.iterfind("passage")

@@ -24,7 +24,7 @@ in which `/` and other characters that file systems refuse are escaped like `%2F
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,10 +70,6 @@ class Source:
 def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
-    Args:
-        path: The folder.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: There is no such folder, or no .txt in it. Raised by `on_bad`: an
             .ann has no .txt, a line has another form, an id occurs twice, a relation
@@ -111,23 +107,18 @@ def load(text_path: Path, name: str = "") -> Loaded:
         raise _without_text(ann_path)
     text = _whole(text_path)
     annotations = _whole(ann_path) if ann_path.exists() else ""
-    reader = _Reader(ann_path)
-    content = annotations.removeprefix(BOM)
-    for number, line in enumerate(content.split("\n"), start=1):
-        reader.add(number, line.removesuffix("\r"))
+    mentions, relations, lines_of = _annotations(ann_path, annotations)
     document = AnnotatedDocument(
         name or text_path.stem,
         (Passage(0, text.removeprefix(BOM)),),
-        tuple(reader.read_mentions()),
-        tuple(reader.read_relations()),
+        mentions,
+        relations,
     )
     if text.startswith(BOM) and any(document.problems()):
         counted = (Passage(1, text.removeprefix(BOM)),)
-        moved = AnnotatedDocument(
-            document.id, counted, document.mentions, document.relations
-        )
+        moved = dataclasses.replace(document, passages=counted)
         document = document if any(moved.problems()) else moved
-    fields.checked(document, ann_path, None, reader.lines_of)
+    fields.checked(document, ann_path, None, lines_of)
     return Loaded(document, Source(text, annotations, text_path.stem))
 
 
@@ -136,65 +127,66 @@ def _whole(path: Path) -> str:
         return stream.text()
 
 
-class _Reader:
-    """Collects mentions and relations from the lines of an .ann file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.lines_of: dict[str, int] = {}
-        self._relations: list[tuple[int, re.Match[str]]] = []
-        self._probabilities: dict[str, float | None] = {}
-        self._mentions: list[Mention] = []
-
-    def add(self, number: int, line: str) -> None:
-        """Adds a line without its end."""
+def _annotations(
+    path: Path, text: str
+) -> tuple[tuple[Mention, ...], tuple[Relation, ...], dict[str, int]]:
+    """Returns the mentions and relations of an .ann file, and the mentions' lines."""
+    lines_of: dict[str, int] = {}
+    mentions: list[Mention] = []
+    related: list[tuple[int, re.Match[str]]] = []
+    chances: dict[str, float | None] = {}
+    for number, end in enumerate(text.removeprefix(BOM).split("\n"), start=1):
+        line = end.removesuffix("\r")
         if match := _MENTION.fullmatch(line):
-            self._add_mention(number, match)
+            name, kind, places, surface = match.groups()
+            if name in lines_of:
+                problem = f"a second mention has the id {name}"
+                raise InputError.at(path, number, problem)
+            mentions.append(Mention(name, kind, _spans(places), surface))
+            lines_of[name] = number
         elif match := _RELATION.fullmatch(line):
-            self._relations.append((number, match))
+            related.append((number, match))
         elif match := _NOTE.fullmatch(line):
-            self._probabilities[match[1]] = fields.probability(match[2])
+            chances[match[1]] = fields.probability(match[2])
         elif line.strip() and line[0] not in _KEPT:
             raise InputError.at(
-                self._path,
+                path,
                 number,
                 f"cannot be read: {line[:60]!r}; want T1<TAB>type start end<TAB>text "
                 "or R1<TAB>type Arg1:T1 Arg2:T2",
             )
+    probable = tuple(
+        dataclasses.replace(mention, probability=chances.get(mention.id))
+        for mention in mentions
+    )
+    found = (_relation(path, *each, lines_of, chances) for each in related)
+    return probable, tuple(one for one in found if one), lines_of
 
-    def _add_mention(self, number: int, match: re.Match[str]) -> None:
-        name, kind, places, text = match.groups()
-        pairs = (place.split(" ") for place in places.split(";"))
-        spans = tuple((int(start), int(end)) for start, end in pairs)
-        if name in self.lines_of:
-            raise InputError.at(
-                self._path, number, f"a second mention has the id {name}"
-            )
-        self._mentions.append(Mention(name, kind, spans, text))
-        self.lines_of[name] = number
 
-    def read_mentions(self) -> Iterator[Mention]:
-        """Yields the mentions; call it after all lines are added."""
-        for mention in self._mentions:
-            chance = self._probabilities.get(mention.id)
-            yield dataclasses.replace(mention, probability=chance)
+def _spans(places: str) -> tuple[tuple[int, int], ...]:
+    pairs = (place.split(" ") for place in places.split(";"))
+    return tuple((int(start), int(end)) for start, end in pairs)
 
-    def read_relations(self) -> Iterator[Relation]:
-        """Yields the relations of mentions; call it after all lines are added."""
-        for number, match in self._relations:
-            name, kind, role, first, other_role, second = match.groups()
-            if (role, other_role) == ("Arg2", "Arg1"):
-                first, second = second, first
-            for argument in (first, second):
-                if argument.startswith("T") and argument not in self.lines_of:
-                    raise InputError.at(
-                        self._path,
-                        number,
-                        f"{name} relates {argument}, which is not in the file",
-                    )
-            if first in self.lines_of and second in self.lines_of:
-                chance = self._probabilities.get(name)
-                yield Relation(kind, first, second, chance, name)
+
+def _relation(
+    path: Path,
+    number: int,
+    match: re.Match[str],
+    known: Container[str],
+    chances: Mapping[str, float | None],
+) -> Relation | None:
+    """Returns the relation of a line; None if it does not relate two mentions."""
+    name, kind, role, first, other_role, second = match.groups()
+    if (role, other_role) == ("Arg2", "Arg1"):
+        first, second = second, first
+    unknown = [argument for argument in (first, second) if argument not in known]
+    for argument in unknown:
+        if argument.startswith("T"):
+            problem = f"{name} relates {argument}, which is not in the file"
+            raise InputError.at(path, number, problem)
+    if unknown:
+        return None
+    return Relation(kind, first, second, chances.get(name), name)
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
@@ -214,7 +206,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         if used[name] > 1:
             name = f"{name}~{used[name]}"
         source = Source(whole.passages[0].text, "", name)
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        return conversion.converted(whole, source)
 
     return convert
 

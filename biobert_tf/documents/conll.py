@@ -20,7 +20,7 @@ most probable. The format cannot hold probabilities, concepts, ids and relations
 """
 
 import bisect
-import math
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,10 +91,6 @@ class _Cut:
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: Raised by `on_bad`: a row has no label although others have one, or
             its label has another form. The message names the line.
@@ -135,17 +131,22 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     sentences: list[tuple[Word, ...]] = []
     mentions: list[Mention] = []
     offset = 0
-    for rows in _runs(block[1:] if is_marked else block):
-        if is_labelled:
-            labels = [_label_of(path, *each) for each in rows]
-        surfaces = [row.split(maxsplit=1)[0] for _, row in rows]
-        words = tuple(_words(rows, surfaces, offset))
+    rows = block[1:] if is_marked else block
+    for is_blank, group in itertools.groupby(rows, lambda each: not each[1].strip()):
+        if is_blank:
+            continue
+        sentence = list(group)
+        surfaces = [row.split(maxsplit=1)[0] for _, row in sentence]
+        words = []
         text = " ".join(surfaces)
-        if is_labelled:
-            mentions += _mentions(words, labels, text, len(mentions) + 1)
         texts.append(text)
-        sentences.append(words)
-        offset += len(text) + 1
+        for (_, row), surface in zip(sentence, surfaces, strict=True):
+            words.append(Word(row, offset, offset + len(surface)))
+            offset = words[-1].end + 1
+        if is_labelled:
+            labels = [_label_of(path, *each) for each in sentence]
+            mentions += _mentions(words, labels, text, len(mentions) + 1)
+        sentences.append(tuple(words))
     document = AnnotatedDocument(
         (_id(head) if is_marked else "") or str(first),
         (Passage(0, "\n".join(texts)),),
@@ -155,30 +156,10 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
 
-def _runs(rows: Block) -> Iterator[Block]:
-    """Yields the rows of each sentence."""
-    run: Block = []
-    for number, row in rows:
-        if row and not row.isspace():
-            run.append((number, row))
-        elif run:
-            yield run
-            run = []
-    if run:
-        yield run
-
-
 def _id(head: str) -> str:
     """Returns the document id in a `-DOCSTART-` row; "" if it has none."""
     columns = head.split("\t") if "\t" in head else head.split()
     return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
-
-
-def _words(rows: Block, surfaces: Iterable[str], offset: int) -> Iterator[Word]:
-    for (_, row), surface in zip(rows, surfaces, strict=True):
-        end = offset + len(surface)
-        yield Word(row, offset, end)
-        offset = end + 1
 
 
 def _is_labelled(stream: Stream) -> bool:
@@ -250,7 +231,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             text = conversion.flat(whole)
             with_words = [one for one in kept if text.slice(*one.extent).strip()]
             source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
-            loaded = Loaded(conversion.bare(text), source)
+            loaded, _ = conversion.converted(text, source)
         counts["mentions without a word dropped"] = len(kept) - len(with_words)
         counts["discontinuous mentions written from end to end"] = sum(
             len(mention.spans) > 1 for mention in with_words
@@ -286,50 +267,29 @@ def _with_words(
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with a column of labels added, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from a converter.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            for rows in _sentences(loaded.source, mentions_in(added)):
-                stream.write(rows.encode("utf-8"))
-            num_documents += 1
-    return num_documents
+    """Writes documents with a column of labels added, and returns their number."""
+    return conversion.write_texts(path, documents, _sentences)
 
 
-def _sentences(source: Source, mentions: Sequence[Mention]) -> Iterator[str]:
+def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     """Yields the labelled rows of each sentence and its blank line as one string."""
+    source = loaded.source
     if source.head:
         yield f"{source.head}{_separator(source.head)}O\n\n"
-    remaining = sorted(mentions, key=lambda mention: mention.extent, reverse=True)
-    start, end, mention = _next(remaining)
+    mentions = sorted(mentions_in(added), key=lambda one: one.extent)
+    ends = [mention.extent[1] for mention in mentions]
     for sentence in source.sentences:
         rows = []
         before = None
         for row, word_start, word_end in sentence:
-            while end <= word_start:
-                start, end, mention = _next(remaining)
-            inside = mention if start < word_end else None
-            label = "O" if inside is None else _label(inside, inside is before)
+            i = bisect.bisect(ends, word_start)
+            is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
+            inside = i if is_inside else None
+            label = _label(mentions[i], inside == before) if is_inside else "O"
             before = inside
             rows.append(f"{row}{_separator(row)}{label}\n")
         rows.append("\n")
         yield "".join(rows)
-
-
-def _next(remaining: list[Mention]) -> tuple[float, float, Mention | None]:
-    """Removes the last mention; returns start, end and mention, infinite if none."""
-    if not remaining:
-        return math.inf, math.inf, None
-    mention = remaining.pop()
-    return (*mention.extent, mention)
 
 
 def _separator(row: str) -> str:

@@ -10,8 +10,10 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
+from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import fields
 from biobert_tf.documents.document import (
@@ -164,14 +166,39 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
     )
 
 
-def bare(document: AnnotatedDocument) -> AnnotatedDocument:
-    """Returns the document without mentions and relations."""
-    return dataclasses.replace(document, mentions=(), relations=())
+def converted(document: AnnotatedDocument, source: object) -> Annotated:
+    """Returns a document whose mentions and relations are additions to its text.
+
+    Args:
+        document: The document.
+        source: The text of the document in the format of a writer.
+    """
+    bare = dataclasses.replace(document, mentions=(), relations=())
+    return Loaded(bare, source), [*document.mentions, *document.relations]
 
 
-def contents(document: AnnotatedDocument) -> list[Mention | Relation]:
-    """Returns the mentions and relations of a document."""
-    return [*document.mentions, *document.relations]
+def write_texts(
+    path: Path,
+    documents: Iterable[Annotated],
+    texts_of: Callable[[Loaded, Added], Iterable[str]],
+) -> int:
+    """Writes documents one after the other, and returns their number.
+
+    Args:
+        path: The file; compressed if its name ends in `.gz`.
+        documents: The documents.
+        texts_of: Yields the parts of a document's text.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    num_documents = 0
+    with streams.writing(path) as stream:
+        for annotated in documents:
+            for text in texts_of(*annotated):
+                stream.write(text.encode("utf-8"))
+            num_documents += 1
+    return num_documents
 
 
 def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:

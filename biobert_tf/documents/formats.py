@@ -74,7 +74,9 @@ class _Writer(NamedTuple):
     """The functions that write a format.
 
     Attributes:
-        write: Writes documents from `converter` or from a reader of the format.
+        write: Writes documents from `converter` or from a reader of the format, each
+            with its additions, to a file, and returns their number; compressed if the
+            name ends in `.gz`. It raises `InputError` if the file cannot be written.
         converter: Converts a document of any format to one that can be written.
         own: The class of `Loaded.source` of documents that need no conversion, if any.
         is_framed: Whether only documents of one file can be written unconverted.
@@ -245,7 +247,8 @@ def write(
                 ready: Annotated = (loaded, new)
                 if not isinstance(loaded.source, own):
                     ready = convert(loaded, new)
-                    _check(ready)
+                    mentions = tuple(mentions_in(ready[1]))
+                    dataclasses.replace(ready[0].document, mentions=mentions).check()
             except InputError as error:
                 on_bad(error)
                 continue
@@ -255,14 +258,3 @@ def write(
 
     written.documents = writer.write(path, prepared())
     return written
-
-
-def _check(annotated: Annotated) -> None:
-    """Checks that the mentions of a converted document match its text.
-
-    Raises:
-        InputError: A mention does not match.
-    """
-    loaded, added = annotated
-    mentions = tuple(mentions_in(added))
-    dataclasses.replace(loaded.document, mentions=mentions).check()

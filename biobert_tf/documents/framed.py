@@ -9,7 +9,7 @@ place. If a document is skipped, its separator is skipped too.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from biobert_tf.common import streams
 from biobert_tf.documents.document import Added, Annotated
@@ -32,6 +32,20 @@ class Frame:
     closing: str = ""
     tail: str | None = None
 
+    def put(self, number: int, before: str, closing: str) -> None:
+        """Stores the text before a document.
+
+        Args:
+            number: The document's number, from 1.
+            before: The text; "" also if it was skipped.
+            closing: The end to write if the file's own end cannot be read.
+        """
+        if self.parts and before.strip() == self.separator.strip():
+            self.separator = before
+        elif before or not self.parts:
+            self.parts.append((number, before))
+            self.closing = closing
+
     def text(self, filling: str = "") -> str:
         """Returns the file without its documents.
 
@@ -43,22 +57,29 @@ class Frame:
         return filling.join([*parts, tail]) if parts else tail
 
 
-class Source(Protocol):
-    """A document's place in its file, as the reader of a format keeps it."""
+@dataclass(frozen=True)
+class Source:
+    """A document's place in its file.
 
-    @property
-    def frame(self) -> Frame:
-        """The text around the documents; the same object for all of a file."""
+    Attributes:
+        frame: The text around the documents; the same object for all of a file.
+        number: The document's number in its file, from 1.
+        text: The document's text, as in the file.
+        values: The parsed text: a JSON object or an lxml element.
+        taken: The ids of its annotations and relations.
+    """
 
-    @property
-    def number(self) -> int:
-        """The document's number in its file, from 1."""
+    frame: Frame
+    number: int
+    text: str
+    values: Any
+    taken: frozenset[str] = frozenset()
 
 
 def write(
     path: Path,
     documents: Iterable[Annotated],
-    text_of: Callable[[Any, Added], str],
+    text_of: Callable[[Source, Added], str],
     empty: Frame,
 ) -> int:
     """Writes the documents of one file back into their frame.

@@ -5,10 +5,11 @@ Contrast is defined by WCAG 2. Text on the colour of a type has at least
 `TEXT_CONTRAST`, the type's name on that colour `NAME_CONTRAST` (level AA requires 4.5).
 """
 
-import bisect
 import colorsys
 import hashlib
 from typing import Final, NamedTuple
+
+import numpy as np
 
 TEXT_CONTRAST: Final = 11.0
 NAME_CONTRAST: Final = 5.0
@@ -77,25 +78,19 @@ def _luminance(color: str) -> float:
         value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
         for value in channels
     ]
-    return sum(
-        weight * value
-        for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
-    )
+    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
 
 
 def _readable(hue: float, against: str, wanted: float) -> str:
     """Returns the colour of a hue closest to `against` that has the wanted contrast."""
     base = _luminance(against)
     sign = 1 if base < 0.18 else -1
-
-    def color(step: int) -> str:
+    color = against
+    for step in range(_STEPS + 1):
         lightness = step / _STEPS if sign > 0 else 1 - step / _STEPS
         rgb = colorsys.hls_to_rgb(hue, lightness, _SATURATION)
-        return "#" + "".join(f"{round(255 * value):02x}" for value in rgb)
-
-    def is_far(step: int) -> bool:
-        found = color(step)
-        is_beyond = (_luminance(found) - base) * sign > 0
-        return is_beyond and contrast(found, against) >= wanted
-
-    return color(bisect.bisect_left(range(_STEPS), True, key=is_far))
+        color = "#" + "".join(f"{round(255 * value):02x}" for value in rgb)
+        is_beyond = (_luminance(color) - base) * sign > 0
+        if is_beyond and contrast(color, against) >= wanted:
+            break
+    return color

@@ -6,26 +6,35 @@ at the pointer or the keyboard focus. The legend counts the types, and its check
 hide them. The page has no script, font or picture and loads nothing; it is light or
 dark like the reader's system.
 
+The text of a passage's element is the passage, so `data-offset`, `data-start` and
+`data-end` are valid offsets. `mark` elements may only nest: an overlapping mention
+becomes several with the same `data-id`, whose texts together are the mention's. A
+character that has no width or changes the direction of text gets an element of its own,
+which isolates it and shows its number. HTML has no U+0000; U+2400 replaces it.
+
 The documents are written to a temporary file first, because the legend precedes them
 and counts the entities of all.
 """
 
+import heapq
 import html
+import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import streams
-from biobert_tf.documents import conversion, html_colors, html_marks
+from biobert_tf.documents import conversion, html_colors
 from biobert_tf.documents.document import (
     Added,
     Annotated,
     AnnotatedDocument,
     Loaded,
     Mention,
+    Passage,
     Relation,
 )
 
@@ -81,7 +90,21 @@ _HIDDEN: Final = (
     "{{ background: none; border-color: transparent; padding: 0; }}\n"
     "body:has(#c{0}:not(:checked)) mark.t{0}::after {{ content: none; }}\n"
 )
+_FOOT: Final = (
+    '</main>\n<footer>\n<p class="info">Point at an entity, tap it or reach it '
+    "with the tab key to see its probability. Entities with a probability were "
+    "found by a model.</p>\n</footer>\n</body>\n</html>\n"
+)
 _NO_TYPE: Final = "Entity"
+
+# Line breaks, controls, soft hyphen, zero-width space, word joiner, byte order mark,
+# embeddings and isolates; not joiners and direction marks, which some scripts need.
+_SPECIAL: Final = re.compile(
+    "\r\n?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff"
+    "\u202a-\u202e\u2066-\u2069\u2028\u2029]"
+)
+# An HTML parser turns a carriage return into a line feed, but not its reference.
+_BREAKS: Final = {"\r\n": "&#13;\n", "\r": "&#13;<br>"}
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
@@ -98,16 +121,9 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes a page, and returns the number of its documents.
+    """Writes documents from a converter, and returns their number.
 
     Memory does not grow with the number of documents.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from a converter.
-
-    Raises:
-        InputError: The directory cannot be written.
     """
     types: Counter[str] = Counter()
     num_documents = 0
@@ -119,7 +135,7 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
         stream.write("".join(_head(num_documents, types)).encode("utf-8"))
         spool.seek(0)
         shutil.copyfileobj(spool, stream)
-        stream.write("".join(_foot()).encode("utf-8"))
+        stream.write(_FOOT.encode("utf-8"))
     return num_documents
 
 
@@ -156,7 +172,7 @@ def _head(num_documents: int, types: Counter[str]) -> Iterator[str]:
             i = numbers[kind]
             yield (
                 f'<label class="t{i}"><input type="checkbox" id="c{i}" checked> '
-                f"<bdi>{html_marks.escaped(kind)}</bdi> <b>{count:,}</b></label>\n"
+                f"{_isolated(kind)} <b>{count:,}</b></label>\n"
             )
         yield "</fieldset>\n"
     yield "</header>\n<main>\n"
@@ -167,94 +183,162 @@ def _colors(number: int, kind: str, theme: html_colors.Theme) -> str:
     return f".t{number} {{ --surface: {found.surface}; --name: {found.name}; }}\n"
 
 
-def _foot() -> Iterator[str]:
-    yield (
-        '</main>\n<footer>\n<p class="info">Point at an entity, tap it or reach it '
-        "with the tab key to see its probability. Entities with a probability were "
-        "found by a model.</p>\n</footer>\n</body>\n</html>\n"
-    )
-
-
 def _article(
     document: AnnotatedDocument, number: int, types: Counter[str]
 ) -> Iterator[str]:
     """Yields the HTML of a document, and counts its entities in `types`."""
-    numbers = {kind: i for i, kind in enumerate(types)}
-    here: Counter[str] = Counter()
-    for mention in document.mentions:
-        kind = mention.type or _NO_TYPE
-        numbers.setdefault(kind, len(numbers))
-        here[kind] += 1
+    here = Counter(mention.type or _NO_TYPE for mention in document.mentions)
     types.update(here)
-
-    def open_tag(mention: Mention, fragment: html_marks.Fragment) -> str:
-        kind = mention.type or _NO_TYPE
-        classes = f"t{numbers[kind]}" + ("" if fragment.is_last else " part")
-        attributes = {
-            "class": classes,
-            "data-id": mention.id,
-            "data-type": kind,
-            "data-start": str(fragment.start),
-            "data-end": str(-fragment.minus_end),
-            "title": _description(mention, kind),
-        }
-        if fragment.is_first:
-            attributes["tabindex"] = "0"
-        return _tag("mark", attributes)
-
-    yield f'<article id="d{number}">\n'
-    yield f"<h2><bdi>{html_marks.escaped(document.id)}</bdi></h2>\n"
+    numbers = {kind: i for i, kind in enumerate(types)}
+    yield f'<article id="d{number}">\n<h2>{_isolated(document.id)}</h2>\n'
     entities = _counted(len(document.mentions), "entity")
-    by_type = ", ".join(
-        f"<bdi>{html_marks.escaped(kind)}</bdi> {n:,}" for kind, n in here.most_common()
-    )
+    by_type = ", ".join(f"{_isolated(kind)} {n:,}" for kind, n in here.most_common())
     yield f'<p class="info">{entities}{": " if by_type else ""}{by_type}</p>\n'
-    for passage, text in html_marks.passages(document, open_tag):
-        yield f'<p class="text" dir="auto" data-offset="{passage.offset}">{text}</p>\n'
+    fragments = sorted(_fragments(document.mentions))
+    for passage in document.passages:
+        yield f'<p class="text" dir="auto" data-offset="{passage.offset}">'
+        inside = [part for one in fragments for part in _clipped(passage, one)]
+        yield from _marked(passage, inside, document.mentions, numbers)
+        yield "</p>\n"
     if document.relations:
-        yield from _relations(document)
+        texts = {mention.id: mention.text for mention in document.mentions}
+        relations = _counted(len(document.relations), "relation")
+        yield f"<details>\n<summary>{relations}</summary>\n<ul>\n"
+        for relation in document.relations:
+            yield f"<li>{_relation(relation, texts)}</li>\n"
+        yield "</ul>\n</details>\n"
     yield "</article>\n"
 
 
-def _tag(name: str, attributes: dict[str, str]) -> str:
+class _Fragment(NamedTuple):
+    """A part of a mention, in the order in which `mark` elements begin.
+
+    Attributes:
+        start: The offset in the document.
+        minus_end: Minus the offset after the last character, to sort longer ones first.
+        order: The index of the mention in the document.
+        is_first: Whether this is the first part of its mention.
+        is_last: Whether this is the last part of its mention.
+    """
+
+    start: int
+    minus_end: int
+    order: int
+    is_first: bool
+    is_last: bool
+
+
+def _fragments(mentions: Iterable[Mention]) -> Iterator[_Fragment]:
+    for order, mention in enumerate(mentions):
+        spans = sorted(mention.spans)
+        for i, (start, end) in enumerate(spans):
+            yield _Fragment(start, -end, order, i == 0, i == len(spans) - 1)
+
+
+def _clipped(passage: Passage, one: _Fragment) -> Iterator[_Fragment]:
+    """Yields the part of a fragment that is inside a passage, if any."""
+    start, end = max(one.start, passage.offset), min(-one.minus_end, passage.end)
+    if start < end:
+        is_first = one.is_first and start == one.start
+        is_last = one.is_last and end == -one.minus_end
+        yield _Fragment(start, -end, one.order, is_first, is_last)
+
+
+def _marked(
+    passage: Passage,
+    fragments: list[_Fragment],
+    mentions: Sequence[Mention],
+    numbers: Mapping[str, int],
+) -> Iterator[str]:
+    """Yields the HTML of a passage, piece by piece.
+
+    Args:
+        passage: The passage.
+        fragments: The fragments in the passage, as a heap.
+        mentions: The mentions of the document.
+        numbers: The number of each type.
+    """
+    position = passage.offset
+    ends: list[int] = []  # the ends of the open elements, the innermost last
+
+    def text_to(end: int) -> str:
+        begin = position - passage.offset
+        return _escaped(passage.text[begin : end - passage.offset])
+
+    while fragments or ends:
+        start = fragments[0].start if fragments else passage.end
+        if ends and ends[-1] <= start:
+            yield text_to(ends[-1]) + "</mark>"
+            position = ends.pop()
+            continue
+        one = heapq.heappop(fragments)
+        end = -one.minus_end
+        if ends and end > ends[-1]:
+            # The rest of it becomes a new fragment after the enclosing element.
+            heapq.heappush(fragments, one._replace(start=ends[-1], is_first=False))
+            end = ends[-1]
+            one = one._replace(minus_end=-end, is_last=False)
+        yield text_to(one.start) + _open_tag(mentions[one.order], one, numbers)
+        position = one.start
+        ends.append(end)
+    yield text_to(passage.end)
+
+
+def _open_tag(mention: Mention, part: _Fragment, numbers: Mapping[str, int]) -> str:
+    kind = mention.type or _NO_TYPE
+    said = [kind, *_probability(mention.probability), *mention.concepts]
+    attributes = {
+        "class": f"t{numbers[kind]}" + ("" if part.is_last else " part"),
+        "data-id": mention.id,
+        "data-type": kind,
+        "data-start": str(part.start),
+        "data-end": str(-part.minus_end),
+        "title": ", ".join(said),
+    }
+    if part.is_first:
+        attributes["tabindex"] = "0"
     # A parser keeps a line feed in an attribute, but not a carriage return.
     shown = "".join(
         f' {key}="{html.escape(value).replace(chr(13), "&#13;")}"'
         for key, value in attributes.items()
     )
-    return f"<{name}{shown}>"
+    return f"<mark{shown}>"
 
 
-def _description(mention: Mention, kind: str) -> str:
-    parts = [kind]
-    if mention.probability is not None:
-        parts.append(f"probability {mention.probability:.4g}")
-    return ", ".join([*parts, *mention.concepts])
+def _probability(value: float | None) -> list[str]:
+    return [] if value is None else [f"probability {value:.4g}"]
 
 
-def _relations(document: AnnotatedDocument) -> Iterator[str]:
-    texts = {mention.id: mention.text for mention in document.mentions}
-    number = _counted(len(document.relations), "relation")
-    yield f"<details>\n<summary>{number}</summary>\n<ul>\n"
-    for relation in document.relations:
-        yield f"<li>{_relation(relation, texts)}</li>\n"
-    yield "</ul>\n</details>\n"
-
-
-def _relation(relation: Relation, texts: dict[str, str]) -> str:
+def _relation(relation: Relation, texts: Mapping[str, str]) -> str:
     first, second, kind = (
-        f"<bdi>{html_marks.escaped(' '.join(text.split()))}</bdi>"
+        _isolated(" ".join(text.split()))
         for text in (
             texts.get(relation.first, relation.first),
             texts.get(relation.second, relation.second),
             relation.type,
         )
     )
-    chance = relation.probability
-    probability = "" if chance is None else f", probability {chance:.4g}"
-    return f"{kind}: {first} \u2192 {second}{probability}"
+    shown = f"{kind}: {first} \u2192 {second}"
+    return ", ".join([shown, *_probability(relation.probability)])
 
 
 def _counted(number: int, noun: str) -> str:
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def _isolated(text: str) -> str:
+    return f"<bdi>{_escaped(text)}</bdi>"
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(_shown, html.escape(text))
+
+
+def _shown(match: re.Match[str]) -> str:
+    text = match[0]
+    if text in _BREAKS:
+        return _BREAKS[text]
+    number = f"U+{ord(text):04X}"
+    text = "\u2400" if text == "\0" else text
+    return f'<span class="u" data-u="{number}">{text}</span>'

@@ -22,14 +22,9 @@ SETTINGS_FILE: Final = ".biobert-annotate.json"
 
 
 class Item(NamedTuple):
-    """A document of a job.
+    """A document of a job, and the `Place` it is read from and written to."""
 
-    Attributes:
-        place: The index of its `Place` in the plan.
-        loaded: The document.
-    """
-
-    place: int
+    place: Place
     loaded: Loaded
 
 
@@ -39,12 +34,10 @@ class Totals:
 
     Attributes:
         written: The counts of documents and of new mentions and relations.
-        files: The outputs that were written.
         num_kept: The number of outputs that were complete before.
     """
 
     written: formats.Written = field(default_factory=formats.Written)
-    files: list[Path] = field(default_factory=list)
     num_kept: int = 0
 
 
@@ -69,42 +62,40 @@ class Job:
             InputError: The folder of outputs was written with other settings, or holds
                 files that no job wrote.
         """
-        self._places = plan.places
-        self._folder = plan.folder
+        self._plan = plan
         self._on_bad = on_bad
         if plan.folder is not None:
             _claim(plan.folder, settings)
         self.todo = [
-            i
-            for i, place in enumerate(plan.places)
+            place
+            for place in plan.places
             if plan.folder is None or not _is_whole(place)
         ]
-        self._unread: set[int] = set()
+        self._unread: set[Place] = set()
         for error in plan.bad:
             on_bad(error)
 
     def documents(self) -> Iterator[Item]:
         """Yields the documents of the outputs that are still to be written."""
-        for i in self.todo:
-            place = self._places[i]
-            num_good = num_bad = 0
+        for place in self.todo:
+            bad: list[InputError] = []
 
-            def on_bad(error: InputError) -> None:
-                nonlocal num_bad
-                num_bad += 1
+            def on_bad(error: InputError, bad: list[InputError] = bad) -> None:
+                bad.append(error)
                 self._on_bad(error)
 
+            has_good = False
             try:
                 for loaded in formats.read(
                     place.source, place.format, on_bad, place.name
                 ):
-                    num_good += 1
-                    yield Item(i, loaded)
+                    has_good = True
+                    yield Item(place, loaded)
             except InputError as error:
                 on_bad(error)
-            if num_bad and not num_good:
+            if bad and not has_good:
                 # An empty output would count as complete and never be written again.
-                self._unread.add(i)
+                self._unread.add(place)
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes documents with their new mentions and relations.
@@ -120,70 +111,59 @@ class Job:
             InputError: An output cannot be written, or no document could be read; then
                 nothing is written.
         """
-        totals = Totals(num_kept=len(self._places) - len(self.todo))
-        if self._folder is None:
-            self._write_all(annotated, totals)
-        else:
-            self._write_each(annotated, totals)
-            self._require_some()
+        totals = Totals(num_kept=len(self._plan.places) - len(self.todo))
+        if self._plan.folder is None:
+            totals.written.add(self._write_all(annotated))
+            return totals
+        groups = itertools.groupby(annotated, lambda pair: pair[0].place)
+        found, group = next(groups, (None, None))
+        for place in self.todo:
+            # All documents up to those of `found` have been read.
+            if place == found and group is not None:
+                totals.written.add(self._write_one(place, _unpacked(group)))
+                found, group = next(groups, (None, None))
+            elif place not in self._unread:
+                totals.written.add(self._write_one(place, ()))
+        self._require_some(self._plan.folder)
         return totals
 
-    def _require_some(self) -> None:
+    def _require_some(self, target: Path) -> None:
         """Raises an error if no document of the input could be read."""
-        if self._unread and len(self._unread) == len(self._places):
-            path = self._places[0].target if self._folder is None else self._folder
-            raise InputError.at(
-                path, None, "nothing to write: no document can be read, see above"
-            )
+        if self._unread and len(self._unread) == len(self._plan.places):
+            problem = "nothing to write: no document can be read, see above"
+            raise InputError.at(target, None, problem)
 
-    def _write_each(
-        self, annotated: Iterable[tuple[Item, Added]], totals: Totals
-    ) -> None:
-        """Writes the documents of each file to its own target."""
-        remaining = iter(self.todo)
-        for i, group in itertools.groupby(annotated, lambda pair: pair[0].place):
-            for other in iter(remaining.__next__, i):
-                self._write_one(other, (), totals)
-            documents = ((item.loaded, added) for item, added in group)
-            self._write_one(i, documents, totals)
-        for other in remaining:
-            self._write_one(other, (), totals)
-
-    def _write_all(
-        self, annotated: Iterable[tuple[Item, Added]], totals: Totals
-    ) -> None:
+    def _write_all(self, annotated: Iterable[tuple[Item, Added]]) -> formats.Written:
         """Writes all documents to one target."""
-        place = self._places[0]
+        place = self._plan.places[0]
 
         def documents() -> Iterator[tuple[Loaded, Added]]:
-            yield from ((item.loaded, added) for item, added in annotated)
-            self._require_some()
+            yield from _unpacked(annotated)
+            self._require_some(place.target)
 
-        written = formats.write(
-            place.target,
-            place.target_format,
-            documents(),
-            self._on_bad,
-            is_merged=len(self._places) > 1,
+        is_merged = len(self._plan.places) > 1
+        return formats.write(
+            place.target, place.target_format, documents(), self._on_bad, is_merged
         )
-        totals.written.add(written)
-        totals.files.append(place.target)
 
     def _write_one(
-        self, i: int, documents: Iterable[tuple[Loaded, Added]], totals: Totals
-    ) -> None:
-        """Writes the documents of one file, unless the file could not be read."""
-        place = self._places[i]
-        if i in self._unread:
-            return
-        if place.target_format == "brat" and place.whole == place.target:
-            written = _write_folder(place, documents, self._on_bad)
-        else:
-            written = formats.write(
+        self, place: Place, documents: Iterable[tuple[Loaded, Added]]
+    ) -> formats.Written:
+        """Writes the documents of one file; a BRAT folder appears when complete."""
+        is_folder = place.target_format == "brat" and place.whole == place.target
+        if not is_folder:
+            return formats.write(
                 place.target, place.target_format, documents, self._on_bad
             )
-        totals.written.add(written)
-        totals.files.append(place.whole)
+        with files.replacing(place.target) as target:
+            target.mkdir()
+            return formats.write(target, place.target_format, documents, self._on_bad)
+
+
+def _unpacked(
+    annotated: Iterable[tuple[Item, Added]],
+) -> Iterator[tuple[Loaded, Added]]:
+    return ((item.loaded, added) for item, added in annotated)
 
 
 def _claim(folder: Path, settings: Mapping[str, object]) -> None:
@@ -221,16 +201,3 @@ def _is_whole(place: Place) -> bool:
         sources.append(place.source.with_suffix(".ann"))
     newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
     return place.whole.stat().st_mtime >= newest
-
-
-def _write_folder(
-    place: Place, documents: Iterable[tuple[Loaded, Added]], on_bad: formats.OnBad
-) -> formats.Written:
-    """Writes a BRAT folder, which appears under its name when it is complete.
-
-    Raises:
-        InputError: The folder cannot be written, or exists and is not empty.
-    """
-    with files.replacing(place.target) as temporary:
-        temporary.mkdir()
-        return formats.write(temporary, place.target_format, documents, on_bad)

@@ -5,31 +5,43 @@ The documents are the members of a list under "documents" (of a collection) or
 "PubTator3", or of a list that is the whole file, or of collections in such a list; or
 the file is one document, or one per line. All other text becomes the `Frame`.
 
-An error in a document loses no other document. If the brackets of the broken document
-match, it is cut out and its parser reports the error. Otherwise everything up to the
-next whole object with a list of passages is skipped, and reading continues there as if
-that object stood in the same list.
+After an error, reading continues at the next whole object with a list of passages, as
+if it stood in the same list. A document never contains another document: if one seems
+to stand among its passages, annotations or relations, its own end is missing.
 """
 
+import codecs
+import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
-from biobert_tf.documents import fields, json_values
+from biobert_tf.documents import fields
 from biobert_tf.documents.framed import Frame
-from biobert_tf.documents.json_text import LONGEST_HELD, Text
-from biobert_tf.documents.json_values import CLOSING, Broken
+from biobert_tf.documents.window import Window
+
+NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
+LONGEST_HELD: Final = 1 << 24
+"""The most characters that are held while looking for the end of a broken document."""
 
 LIST_KEYS: Final = ("documents", "PubTator3")
-NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
-
+_PASSAGES: Final = re.compile(r'"passages"\s*:\s*\[')
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Replaces the beginning of a file if that is broken.
 _HEAD: Final = '{"documents": ['
+
+_DOCUMENTS_INSIDE: Final = "not JSON: documents inside a document"
+
+_DECODER: Final = json.JSONDecoder()
+_NO_END: Final = "Unterminated string"
+# The longest token whose error is reported at its beginning: `-Infinity`, `\ud83d`.
+_LONGEST_TOKEN: Final = 12
+# The most "{" before the passages of a document that are tried as its beginning.
+_MOST_TRIED: Final = 1000
 
 
 class Piece(NamedTuple):
@@ -50,25 +62,6 @@ class Piece(NamedTuple):
     error: InputError | None = None
 
 
-@dataclass
-class _Level:
-    """An open bracket.
-
-    Attributes:
-        bracket: "{" or "[".
-        is_list: Whether its members are documents.
-        may_have_list: Whether it may be a collection: the whole file or a member of it.
-        key: The last key, if it is an object.
-        wants_key: Whether the next string is a key.
-    """
-
-    bracket: str
-    is_list: bool = False
-    may_have_list: bool = False
-    key: str = ""
-    wants_key: bool = False
-
-
 def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
     """Yields the documents of a file.
 
@@ -79,315 +72,388 @@ def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
     Raises:
         InputError: The rest of the file cannot be read.
     """
-    return _Cutter(Text(stream), frame).pieces()
+    return _Cutter(stream, frame).pieces()
+
+
+class _Value(NamedTuple):
+    """A parsed value, or the error of one that cannot be parsed.
+
+    Attributes:
+        end: The position behind the value, or that of the error.
+        value: The value.
+        problem: What is wrong, in a few words; "" if nothing is.
+        is_cut: Whether the value may be valid once more text has been read.
+    """
+
+    end: int
+    value: Any = None
+    problem: str = ""
+    is_cut: bool = False
+
+
+def _parsed(text: str, start: int) -> _Value:
+    """Parses the value that begins at `start`."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        has_no_end = error.msg.startswith(_NO_END)
+        problem = "a string has no end" if has_no_end else error.msg
+        is_cut = has_no_end or error.pos >= len(text) - _LONGEST_TOKEN
+        return _Value(error.pos, None, problem, is_cut)
+    except (RecursionError, ValueError) as error:
+        return _Value(start, None, str(error))
+    return _Value(end, value)
+
+
+def _is_document(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("passages"), list)
+
+
+def _holds_documents(value: object) -> bool:
+    """Returns whether a value contains documents where a document cannot have any."""
+    if not isinstance(value, dict):
+        return isinstance(value, list) and any(map(_is_document, value))
+    lists = (value.get(key) for key in ("passages", "annotations", "relations"))
+    return any(isinstance(one, list) and any(map(_is_document, one)) for one in lists)
 
 
 class _Cutter:
-    """Reads the tokens around documents and keeps track of the open brackets."""
+    """Walks over the text around the documents, and parses every value in it."""
 
-    def __init__(self, text: Text, frame: Frame) -> None:
-        self._text = text  # begins after the last document
+    def __init__(self, stream: Stream, frame: Frame) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._text = Window(stream, decoder)  # begins after the last document
         self._frame = frame
-        self._position = 0  # where to look for the next token
-        self._levels: list[_Level] = []
-        self._around: list[_Level] = []  # the levels around the last document
-        self._start: int | None = None  # where the open document begins
-        self._depth = 0  # the number of brackets around it
+        self._closing = ""  # what closes the list of documents and the file
         self._number = 1  # the number of the next document
-        self._members = ""  # the kind of members, if the whole file is a list
-        self._is_begun = False
-        self._is_left_out = False  # whether the last document was skipped
 
     def pieces(self) -> Iterator[Piece]:
-        while True:
-            try:
-                piece = self._next_piece()
-            except InputError as error:
-                piece = self._recovered(error)
-            if piece is None:
-                return
-            yield piece
-            if piece.is_root and (piece.error or self._text.next(0)):
-                yield from self._lines()
-                return
-
-    def _next_piece(self) -> Piece | None:
-        while (token := self._text.next(self._position)) is not None:
-            if self._is_begun and not self._levels:
-                raise self._text.error(token.start(), "not JSON: text after the end")
-            self._is_begun = True
-            self._position = token.end()
-            if self._is_document_ended(token):
-                if token[0] in "}]":
-                    self._require_json(self._start or 0)
-                return self._piece(self._position)
-        if self._text.failure is not None:
-            raise self._text.failure
-        if self._levels:
-            inside = "" if self._start is None else f" inside document {self._number}"
-            problem = f"not JSON: the file ends{inside}"
-            place = self._position if self._start is None else self._start
-            raise self._text.error(place, problem)
-        self._end()
-        return None
-
-    def _end(self) -> None:
-        """Checks the text around the documents and stores the tail in the frame."""
-        text = self._text
-        streams.require_utf8(text.path, text.line, text.held)
-        if self._around or self._number == 1:
-            whole = Frame("", self._frame.parts, tail=text.held)
-            line = text.line_at(self._position)
-            fields.parsed_json(text.path, line, whole.text("null"))
-        self._frame.tail = text.held
-
-    def _is_document_ended(self, token: re.Match[str]) -> bool:
-        """Processes a token; returns whether it ends a document."""
-        mark = token[0]
-        level = self._levels[-1] if self._levels else None
-        if mark in ":,":
-            self._take_mark(token, level)
-            return False
-        if mark in "}]":
-            if level is None or CLOSING[level.bracket] != mark:
-                problem = f"not JSON: {mark} closes nothing"
-                raise self._text.error(token.start(), problem)
-            self._levels.pop()
-            return self._start is not None and len(self._levels) == self._depth
-        if level is not None and level.wants_key:
-            if mark[0] == '"':
-                level.key = _string(mark)
-                return False
-            if mark in CLOSING:
-                raise self._text.error(token.start(), "not JSON: want a key")
-        return self._is_value_ended(token, level)
-
-    def _take_mark(self, token: re.Match[str], level: _Level | None) -> None:
-        """Processes a comma or colon."""
-        if level is None:
+        try:
+            start, end = self._begin()
+        except InputError as error:
+            start = end = 0
+            yield self._without_head(error)
+        if self._closing:
+            yield from self._members(start)
             return
-        level.wants_key = token[0] == "," and level.bracket == "{"
-        if token[0] == ":" and level.is_list:
-            raise self._text.error(token.start(), "not JSON: : in a list")
+        if end:
+            yield self._document(start, end)
+        yield from self._lines()
 
-    def _is_value_ended(self, token: re.Match[str], level: _Level | None) -> bool:
-        """Processes the first token of a value; returns whether it is a document."""
-        mark = token[0]
-        is_outermost = level is None or level.is_list
-        is_list = mark == "[" and (
-            level is None or (level.may_have_list and level.key in LIST_KEYS)
-        )
-        if is_list:
-            self._require_alike(token.start(), "collections")
-            self._start = None
-        elif self._start is None and is_outermost:
-            self._require_comma(token.start())
-            self._start, self._depth = token.start(), len(self._levels)
-            if mark in CLOSING and self._is_among_documents():
-                self._position = self._whole(token.start())
-                return True
-        if mark in CLOSING:
-            is_whole = not self._levels or (
-                len(self._levels) == 1 and self._levels[0].bracket == "["
-            )
-            self._levels.append(_Level(mark, is_list, is_whole, wants_key=mark == "{"))
-            return False
-        if level is None:
-            raise self._text.error(token.start(), NOT_BIOC)
-        return self._start is not None and len(self._levels) == self._depth
+    def _members(self, start: int) -> Iterator[Piece]:
+        """Yields the documents of all lists; the first list's begin at `start`."""
+        is_first = True
+        while True:
+            place: int | None = None
+            try:
+                place = self._next(start, is_first)
+                if place is None:
+                    return
+                end = self._end_of_document(place)
+            except InputError as error:
+                if place is not None:
+                    self._put(place)
+                elif not self._frame.parts:
+                    raise
+                yield self._skipped(0 if place is None else 1, error)
+                start, is_first = 0, True
+            else:
+                yield self._document(place, end)
+                start, is_first = 0, False
 
-    def _require_comma(self, start: int) -> None:
-        """Checks the text between a document and the last one of the same list.
+    def _begin(self) -> tuple[int, int]:
+        """Finds out what the file is, and sets `_closing`.
+
+        Returns:
+            The position after the bracket of the first list of documents, and 0. If
+            there is none, the positions where the first document begins and ends.
+        """
+        mark, position = self._mark(0)
+        if mark == "{":
+            start, end = self._list_in(position)
+            if start is None:
+                return position, end
+            self._closing = "]}"
+            return start, 0
+        if mark != "[":
+            raise self._text.error(0, NOT_BIOC if mark else "not JSON: no value")
+        self._closing = "]"
+        mark, inner = self._mark(position + 1)
+        if mark == "{":
+            # An error in the first member is told when it is read as a document.
+            with contextlib.suppress(InputError):
+                start, _ = self._list_in(inner)
+                if start is not None:
+                    self._closing = "]}]"
+                    return start, 0
+        return position + 1, 0
+
+    def _next(self, position: int, is_first: bool) -> int | None:
+        """Returns where the next document begins; None at the end of the file.
+
+        Args:
+            position: A position before or after a document in a list.
+            is_first: Whether no comma is wanted before the document.
 
         Raises:
-            InputError: The text is not a comma.
+            InputError: The text up to there is not JSON.
         """
-        is_same = self._around and self._levels and self._around[-1] is self._levels[-1]
-        before = self._text.held[:start].strip()
-        if is_same and before != "," and not self._is_left_out:
-            problem = "Expecting value" if "," in before else "Expecting ',' delimiter"
-            raise self._text.error(start, f"not JSON: {problem}")
+        mark, position = self._mark(position)
+        while mark == "]":
+            start = self._next_list(position + 1)
+            if start is None:
+                return None
+            is_first = True
+            mark, position = self._mark(start)
+        if is_first:
+            return position
+        if mark != ",":
+            raise self._unexpected(mark, position)
+        return self._mark(position + 1)[1]
 
-    def _is_among_documents(self) -> bool:
-        """Returns whether the current member of a list can only be a document."""
-        return len(self._levels) > 1 or (
-            len(self._levels) == 1 and self._members == "documents"
-        )
+    def _next_list(self, position: int) -> int | None:
+        """Returns the position in the next list of documents; None if there is none.
 
-    def _whole(self, start: int) -> int:
+        Args:
+            position: The position after a list of documents.
+        """
+        if self._closing != "]":
+            start, position = self._list_in(position)
+            if start is not None:
+                return start
+        if self._closing == "]}]":
+            mark, position = self._mark(position)
+            if mark == ",":
+                _, place = self._mark(position + 1)
+                start, _ = self._list_in(place)
+                if start is None:
+                    problem = f"documents beside collections in one list; {NOT_BIOC}"
+                    raise self._text.error(place, problem)
+                return start
+            if mark != "]":
+                raise self._unexpected(mark, position)
+            position += 1
+        self._end(position)
+        return None
+
+    def _list_in(self, position: int) -> tuple[int | None, int]:
+        """Walks over the keys of an object up to a list of documents.
+
+        Args:
+            position: Where the object begins, or the position after one of its values.
+
+        Returns:
+            The position in the list, or None; and the position after the object, or the
+            list's.
+        """
+        mark, position = self._mark(position)
+        while mark in ("{", ","):
+            is_begun = mark == "{"
+            mark, position = self._mark(position + 1)
+            if mark == "}" and is_begun:
+                break
+            if mark != '"':
+                raise self._text.error(position, "not JSON: want a key")
+            end, key, *_ = self._value(position)
+            mark, position = self._mark(end)
+            if mark != ":":
+                raise self._text.error(position, "not JSON: Expecting ':' delimiter")
+            mark, position = self._mark(position + 1)
+            if mark == "[" and key in LIST_KEYS:
+                return position + 1, position
+            mark, position = self._mark(self._value(position).end)
+        if mark != "}":
+            raise self._unexpected(mark, position)
+        return None, position + 1
+
+    def _unexpected(self, mark: str, position: int) -> InputError:
+        problem = "Expecting ',' delimiter" if mark else "the file ends"
+        problem = f"{mark} closes nothing" if mark in ("]", "}") else problem
+        return self._text.error(position, f"not JSON: {problem}")
+
+    def _mark(self, position: int) -> tuple[str, int]:
+        """Returns the next character that is not white space, and its position."""
+        text = self._text
+        while True:
+            space = _SPACE.match(text.held, position)
+            assert space is not None
+            position = space.end()
+            if position < len(text.held) or text.is_all:
+                return text.held[position : position + 1], position
+            text.fill()
+
+    def _value(self, start: int, inside: str = "") -> _Value:
+        """Returns the value that begins at `start`.
+
+        Args:
+            start: A position.
+            inside: What to add to the message if the file ends.
+
+        Raises:
+            InputError: The value is not JSON, or contains other documents.
+        """
+        text = self._text
+        while True:
+            found = _parsed(text.held, start)
+            if not found.problem:
+                # A number may continue behind the window, `1e+` with a digit.
+                last, num_behind = text.held[found.end - 1], len(text.held) - found.end
+                if text.is_all or last in '}]"' or num_behind > len("e+"):
+                    return found
+            elif not found.is_cut:
+                raise text.error(found.end, f"not JSON: {found.problem}")
+            elif text.is_all:
+                has_ended = found.end >= len(text.held.rstrip())
+                problem = f"the file ends{inside}" if has_ended else found.problem
+                raise text.error(start, f"not JSON: {problem}")
+            elif (
+                len(text.held) - start > LONGEST_HELD
+                and _next_document(text.held, start + 1, False)[0] is not None
+            ):
+                raise text.error(start, _DOCUMENTS_INSIDE)
+            text.fill()
+
+    def _end_of_document(self, start: int) -> int:
         """Returns the end of the document that begins at `start`.
 
         Raises:
-            InputError: The document is not JSON, or contains other documents.
+            InputError: It is not JSON, is a collection, or contains other documents.
         """
-        text = self._text
-        while isinstance(found := json_values.value_at(text.held, start), Broken):
-            if not found.is_cut:
-                raise text.error(found.place, f"not JSON: {found.problem}")
-            is_long = len(text.held) - start > LONGEST_HELD
-            if is_long and json_values.next_document(text.held, start + 1, False)[0]:
-                raise text.error(start, "not JSON: documents inside a document")
-            if text.is_all:
-                problem = f"the file ends inside document {self._number}"
-                if "string" in found.problem:
-                    problem = found.problem
-                raise text.error(start, f"not JSON: {problem}")
-            text.fill()
-        if len(self._levels) == 1 and _is_collection(found.value):
+        end, value, *_ = self._value(start, f" inside document {self._number}")
+        is_collection = isinstance(value, dict) and any(
+            isinstance(value.get(key), list) for key in LIST_KEYS
+        )
+        if self._closing == "]" and is_collection:
             problem = f"collections beside documents in one list; {NOT_BIOC}"
-            raise text.error(start, problem)
-        if json_values.holds_documents(text.held, start, found):
-            raise text.error(start, "not JSON: documents inside a document")
-        return found.end
+            raise self._text.error(start, problem)
+        if _holds_documents(value):
+            raise self._text.error(start, _DOCUMENTS_INSIDE)
+        return end
 
-    def _require_json(self, start: int) -> None:
-        """Checks that what seems to be the first or only document of a file is JSON.
+    def _end(self, position: int) -> None:
+        """Checks the text around the documents and stores the tail in the frame."""
+        text = self._text
+        mark, position = self._mark(position)
+        if mark:
+            raise text.error(position, "not JSON: text after the end")
+        streams.require_utf8(text.path, text.line, text.held)
+        whole = Frame("", self._frame.parts, tail=text.held).text("null")
+        fields.parsed_json(text.path, text.line_at(position), whole)
+        self._frame.tail = text.held
 
-        Raises:
-            InputError: It is not; its brackets may match those of other documents.
-        """
-        found = json_values.value_at(self._text.held, start)
-        if isinstance(found, Broken):
-            raise self._text.error(found.place, f"not JSON: {found.problem}")
+    def _put(self, start: int) -> None:
+        """Moves the text before a document into the frame."""
+        line = self._text.line
+        before = self._text.drop(start)
+        streams.require_utf8(self._text.path, line, before)
+        self._frame.put(self._number, before, self._closing)
 
-    def _piece(self, end: int) -> Piece:
-        start = self._start
-        assert start is not None
-        self._require_alike(start, "documents")
-        self._put_away(start)
+    def _document(self, start: int, end: int) -> Piece:
+        """Cuts out a document."""
+        self._put(start)
         return self._cut(end - start)
 
-    def _put_away(self, start: int) -> None:
-        """Moves the text before a document into the frame."""
-        text, before = self._text, self._text.held[:start]
-        if before.strip() == "," and self._number > 1:
-            self._frame.separator = before
-        elif not self._is_left_out:
-            streams.require_utf8(text.path, text.line, before)
-            self._frame.parts.append((self._number, before))
-            levels = self._levels[: self._depth]
-            self._frame.closing = "".join(
-                CLOSING[level.bracket] for level in reversed(levels)
-            )
-        text.drop(start)
-
     def _cut(self, end: int, error: InputError | None = None) -> Piece:
-        """Cuts out a document, or with an error the text that is skipped."""
         line = self._text.line
         text = self._text.drop(end)
-        self._start, self._position = None, 0
-        self._around = [*self._levels]
         self._number += 1
-        self._is_left_out = error is not None
         shown = "" if error else text
-        return Piece(self._number - 1, shown, line, not self._levels, error)
+        return Piece(self._number - 1, shown, line, not self._closing, error)
 
-    def _recovered(self, error: InputError) -> Piece:
-        """Continues after the broken document if its end is found, else at the next.
+    def _skipped(self, position: int, error: InputError) -> Piece:
+        """Skips the text up to the next document, where the window then begins.
 
-        Returns:
-            The skipped text with its error, or a document whose error its parser will
-            report.
-
-        Raises:
-            InputError: The given error, if there is no such place.
-        """
-        if self._start is not None:
-            return self._behind_broken(self._start, error)
-        if self._number == 1:
-            raise self._text.failure or error
-        self._levels = [*self._around]
-        return self._left_out(self._text.next_document(0), error)
-
-    def _behind_broken(self, start: int, error: InputError) -> Piece:
-        text = self._text
-        self._levels = self._levels[: self._depth]
-        self._put_away(start)
-        found = json_values.value_at(text.held, 0)
-        num_dropped = text.num_dropped
-        place = text.next_document(1)
-        is_held = text.num_dropped == num_dropped
-        if isinstance(found, Broken) and is_held:
-            stop = len(text.held) if place is None else place
-            end = json_values.balanced_end(text.held, 0, stop)
-            if end is not None and (
-                place is None or text.held[end:place].strip() in ("", ",")
-            ):
-                return self._cut(end)
-            if not found.is_cut:
-                # The token-by-token check finds an error later than this parse does.
-                error = text.error(found.place, f"not JSON: {found.problem}")
-        return self._left_out(place, error)
-
-    def _left_out(self, place: int | None, error: InputError) -> Piece:
-        """Skips the text before the next document.
+        Args:
+            position: The first position where the document may begin.
+            error: Why the text is skipped.
 
         Raises:
-            InputError: There is no next document.
+            InputError: The given error, if there is no next document.
         """
         text = self._text
-        if place is None:
-            raise text.failure or error
-        if not self._levels:
-            self._take_for_a_list(place)
-        elif len(self._levels) == 1:
-            self._members = "documents"
+        place: int | None
+        while True:
+            place, position = _next_document(text.held, position, text.is_all)
+            if place is not None:
+                break
+            if text.is_all:
+                raise error
+            if position > LONGEST_HELD:
+                text.drop(position)
+                position = 0
+            text.fill()
         line = text.line_at(place)
         problem = f"{error}; skipped up to the next document, line {line}"
         return self._cut(place, InputError(problem))
 
-    def _take_for_a_list(self, place: int) -> None:
-        """Decides whether a file whose beginning is broken is a list or has lines."""
-        found = json_values.value_at(self._text.held, place)
-        assert isinstance(found, json_values.Whole)
-        token = self._text.next(found.end)
-        if token is not None and token[0] in ",]":
+    def _without_head(self, error: InputError) -> Piece:
+        """Skips the beginning of a file, which then is a list or has lines."""
+        piece = self._skipped(0, error)
+        mark, _ = self._mark(self._value(0).end)
+        self._frame.parts = [(1, "")]
+        if mark in (",", "]"):
             self._frame.parts = [(1, _HEAD)]
-            self._levels = [_Level("{"), _Level("[", is_list=True)]
-            self._frame.closing = "]}"
+            self._frame.closing = self._closing = "]}"
+        return piece
 
     def _lines(self) -> Iterator[Piece]:
         """Yields the documents that follow the first, one per line."""
         text = self._text
+        mark, _ = self._mark(0)
+        if not mark:
+            self._end(0)
+            return
         self._frame.separator = "\n"
         while text.held or not text.is_all:
-            end = text.held.find("\n")
-            if end < 0 and not text.is_all:
+            end = text.held.find("\n") + 1
+            if not end and not text.is_all:
                 text.fill()
                 continue
-            if end < 0 and text.failure is not None:
-                break
             number = text.line
-            line = text.drop(end + 1 if end >= 0 else len(text.held)).strip()
+            line = text.drop(end or len(text.held)).strip()
             if line:
                 yield Piece(self._number, line, number, True)
                 self._number += 1
-        if text.failure is not None:
-            raise text.failure
         self._frame.tail = "\n"
 
-    def _require_alike(self, position: int, kind: str) -> None:
-        """Checks that a list does not hold both documents and collections.
 
-        Raises:
-            InputError: It holds both; the message names the line of the second kind.
-        """
-        is_member = len(self._levels) == 1 + (kind == "collections")
-        if is_member and self._levels[0].bracket == "[":
-            if self._members not in ("", kind):
-                problem = f"{kind} beside {self._members} in one list; {NOT_BIOC}"
-                raise self._text.error(position, problem)
-            self._members = kind
+def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, int]:
+    """Finds the next whole document, whatever surrounds it.
+
+    Args:
+        text: The text.
+        position: The position where the search begins.
+        is_all: Whether nothing follows the text.
+
+    Returns:
+        The position of the document, or None; and where to continue the search.
+    """
+    while key := _PASSAGES.search(text, position):
+        place, found = _holder(text, position, key.start())
+        if found.is_cut and not is_all:
+            # Another document in it would mean that its own end is missing.
+            if not _PASSAGES.search(text, key.end()):
+                return None, place
+        elif _is_document(found.value) and not _holds_documents(found.value):
+            return place, place
+        position = key.end()
+    return None, max(position, len(text) - LONGEST_HELD)
 
 
-def _is_collection(value: object) -> bool:
-    return isinstance(value, dict) and any(
-        isinstance(value.get(key), list) for key in LIST_KEYS
-    )
+def _holder(text: str, lowest: int, key: int) -> tuple[int, _Value]:
+    """Returns where the object that has a key begins, and the object, if any.
 
-
-def _string(token: str) -> str:
-    try:
-        return str(json.loads(token))
-    except ValueError:
-        return token
+    Args:
+        text: The text.
+        lowest: The first position where the object may begin.
+        key: The position of the key.
+    """
+    place = key
+    for _ in range(_MOST_TRIED):
+        place = text.rfind("{", lowest, place)
+        if place < 0:
+            break
+        found = _parsed(text, place)
+        if found.end > key:
+            return place, found
+    return key, _Value(key)

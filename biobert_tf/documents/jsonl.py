@@ -53,10 +53,6 @@ class Source:
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every line that cannot be read.
-
     Raises:
         InputError: Raised by `on_bad`: a line is not a JSON object, has no text, an
             entity or relation of another form, an unknown or repeated id, or an entity
@@ -179,32 +175,22 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         values = {"id": whole.id, "text": whole.passages[0].text}
         line = json.dumps(values, ensure_ascii=False)
         source = Source(line, values)
-        return Loaded(conversion.bare(whole), source), conversion.contents(whole)
+        return conversion.converted(whole, source)
 
     return convert
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with entities and relations added, and returns their number.
+    """Writes documents with entities and relations added, and returns their number."""
+    return conversion.write_texts(path, documents, _lines)
 
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from `read` or a converter, each with its additions.
 
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            line = loaded.source.line
-            if added:
-                values = _with_added(loaded.source.values, added)
-                line = json.dumps(values, ensure_ascii=False)
-            line += "" if line.endswith("\n") else "\n"
-            stream.write(line.encode("utf-8"))
-            num_documents += 1
-    return num_documents
+def _lines(loaded: Loaded, added: Added) -> Iterator[str]:
+    line = loaded.source.line
+    if added:
+        values = _with_added(loaded.source.values, added)
+        line = json.dumps(values, ensure_ascii=False)
+    yield line if line.endswith("\n") else f"{line}\n"
 
 
 def _with_added(values: Mapping[str, object], added: Added) -> dict[str, object]:

@@ -9,10 +9,10 @@ A folder is read with all its subfolders, in the order of the paths, except hidd
 and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document.
 """
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,7 @@ _CONFIGURATION: Final = ".conf"
 _BRAT: Final = (".txt", ".ann")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Place:
     """A file with documents, and the file they are written to.
 
@@ -58,7 +58,7 @@ class Place:
     whole: Path
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """The files to read and write.
 
@@ -145,7 +145,7 @@ def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
 def _of_folder(
     source: Path, output: Path, input_format: Format, output_format: Format
 ) -> Plan:
-    found: list[tuple[Path, Format]] = []
+    found: dict[Path, Format] = {}
     bad: list[InputError] = []
     for path in _files(source, output):
         try:
@@ -153,9 +153,9 @@ def _of_folder(
             if kind == "auto":
                 kind = "brat" if _is_brat(path) else formats.detect(path)
             if kind != "brat":
-                found.append((path, kind))
+                found[path] = kind
             elif path.suffix in _BRAT:
-                found.append((path.with_suffix(".txt"), kind))
+                found[path.with_suffix(".txt")] = kind
         except InputError as error:
             bad.append(error)
     if not found:
@@ -164,19 +164,25 @@ def _of_folder(
     is_file = output == formats.STANDARD or (
         not output.is_dir() and SUFFIXES.get(detection.suffix(output)) is not None
     )
-    if is_file and output_format != "brat":
-        kinds = {kind for _, kind in found}
-        kind = kinds.pop() if len(kinds) == 1 else "text"
-        target_format = _target_format(kind, output, output_format, False)
+    if not is_file or output_format == "brat":
         places = [
-            Place(path, kind, _inner(source, path), output, target_format, output)
-            for path, kind in found
+            _inside(source, path, kind, output, output_format)
+            for path, kind in found.items()
         ]
-        return Plan(tuple(places), None, tuple(bad))
-    places = [
-        _inside(source, path, kind, output, output_format) for path, kind in found
+        return Plan(tuple(_distinct(places)), output, tuple(bad))
+    kinds = {*found.values()}
+    common = kinds.pop() if len(kinds) == 1 else "text"
+    target_format = _target_format(common, output, output_format, False)
+    # A document's name is its path in the folder, without suffix.
+    names = [
+        path.relative_to(source).with_name(streams.bare_name(path.name)).as_posix()
+        for path in found
     ]
-    return Plan(tuple(_distinct(source, places)), output, tuple(bad))
+    merged = [
+        Place(path, kind, name, output, target_format, output)
+        for (path, kind), name in zip(found.items(), names, strict=True)
+    ]
+    return Plan(tuple(merged), None, tuple(bad))
 
 
 def _files(source: Path, output: Path) -> Iterator[Path]:
@@ -217,12 +223,6 @@ def _is_brat(path: Path) -> bool:
     )
 
 
-def _inner(source: Path, path: Path) -> str:
-    """Returns a document's name: its path in the folder, without suffix."""
-    inner = path.relative_to(source)
-    return str(inner.with_name(streams.bare_name(inner.name)).as_posix())
-
-
 def _inside(
     source: Path, path: Path, kind: Format, output: Path, output_format: Format
 ) -> Place:
@@ -238,7 +238,7 @@ def _inside(
     return Place(path, kind, name, target, target_format, target)
 
 
-def _distinct(source: Path, places: list[Place]) -> Iterator[Place]:
+def _distinct(places: list[Place]) -> Iterator[Place]:
     """Yields the places, changed so that no two are written to the same file.
 
     Files that differ only in their suffix keep it: `a.xml.jsonl`, `a.json.jsonl`.
@@ -249,19 +249,9 @@ def _distinct(source: Path, places: list[Place]) -> Iterator[Place]:
         if counts[place.whole] > 1 and place.whole == place.target:
             inner = place.source.name + _SUFFIX_OF[place.target_format]
             target = place.target.with_name(inner)
-            place = Place(
-                place.source,
-                place.format,
-                place.name,
-                target,
-                place.target_format,
-                target,
-            )
+            place = dataclasses.replace(place, target=target, whole=target)
         if place.whole in seen:
-            raise InputError.at(
-                place.source,
-                None,
-                f"its output, {place.whole}, is also that of another file; rename it",
-            )
+            problem = f"its output, {place.whole}, is also that of another file"
+            raise InputError.at(place.source, None, f"{problem}; rename it")
         seen.add(place.whole)
         yield place

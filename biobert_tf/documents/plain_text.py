@@ -17,10 +17,6 @@ from biobert_tf.documents.document import AnnotatedDocument, Loaded, Passage
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields a file as one document, named like the file.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error if the file cannot be read.
-
     Raises:
         InputError: Raised by `on_bad`: the file is not UTF-8, or damaged.
     """
@@ -35,10 +31,6 @@ def read_lines(
     stream: Stream, on_bad: fields.OnBad = streams.refuse
 ) -> Iterator[Loaded]:
     """Yields every line as a document, named `FILE-LINE`.
-
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every line that cannot be read.
 
     Raises:
         InputError: Raised by `on_bad`: a line is not UTF-8, or the file is damaged.

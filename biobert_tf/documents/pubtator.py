@@ -77,10 +77,6 @@ def is_text_line(line: str) -> bool:
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
-    Args:
-        stream: The file.
-        on_bad: Called with the error of every document that cannot be read.
-
     Raises:
         InputError: Raised by `on_bad`: a line has another form or belongs to another
             document, or its mention does not match the text.
@@ -161,7 +157,8 @@ class _Reader:
         elif len(columns) >= 5 and _is_number(columns[1]) and _is_number(columns[2]):
             self._add_mention(number, columns)
         elif len(columns) >= 4 and not _is_number(columns[1]):
-            self._add_relation(columns)
+            chance = _probability(columns[4:])
+            self.relations.append(Relation(columns[1], columns[2], columns[3], chance))
             return True
         else:
             raise InputError.at(self._path, number, f"{len(columns)} columns; {_FORM}")
@@ -176,10 +173,6 @@ class _Reader:
             Mention(name, columns[4], (span,), columns[3], concepts, found)
         )
         self.lines_of[name] = number
-
-    def _add_relation(self, columns: list[str]) -> None:
-        found = _probability(columns[4:])
-        self.relations.append(Relation(columns[1], columns[2], columns[3], found))
 
 
 def _probability(columns: Sequence[str]) -> float | None:
@@ -239,30 +232,19 @@ def _continuous(
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
+    """Writes documents with mentions and relations added, and returns their number."""
+    return conversion.write_texts(path, documents, _lines)
 
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents from `read` or a converter, each with its additions.
 
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            source = loaded.source
-            mentions = mentions_in(added)
-            lines = _with_lines(
-                source.lines, source.num_before, _mention_lines(loaded, mentions)
-            )
-            known = [*loaded.document.mentions, *mentions]
-            new = _relation_lines(loaded.document.id, known, relations_in(added))
-            end = max((i for i, line in enumerate(lines, 1) if line.strip()), default=0)
-            text = "".join(_with_lines(lines, end, new))
-            stream.write(text.encode("utf-8"))
-            num_documents += 1
-    return num_documents
+def _lines(loaded: Loaded, added: Added) -> Sequence[str]:
+    source, mentions = loaded.source, mentions_in(added)
+    lines = _with_lines(
+        source.lines, source.num_before, _mention_lines(loaded, mentions)
+    )
+    known = [*loaded.document.mentions, *mentions]
+    new = _relation_lines(loaded.document.id, known, relations_in(added))
+    end = max((i for i, line in enumerate(lines, 1) if line.strip()), default=0)
+    return _with_lines(lines, end, new)
 
 
 def _mention_lines(loaded: Loaded, mentions: Iterable[Mention]) -> Iterator[str]:

@@ -17,27 +17,27 @@ from lxml import etree
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import BOM, Stream
+from biobert_tf.common.streams import Stream
 from biobert_tf.documents import fields
 from biobert_tf.documents.framed import Frame
+from biobert_tf.documents.window import Window
 
-# huge_tree allows long texts. It is safe, because `_root` refuses declared entities,
-# which could expand without bound.
+# huge_tree allows long texts. It is safe, because `_prefixes` refuses declared
+# entities, which could expand without bound.
 _SAFE: Final = {
     "resolve_entities": False,
     "load_dtd": False,
     "no_network": True,
     "huge_tree": True,
 }
+# A tag, or a comment or section. One that holds its own beginning, or two dashes, has
+# no end of its own: then only its beginning is text, and documents may follow.
 _TAG: Final = re.compile(
-    r"<document(?=[\s/>])[^>]*+>?|</document\s*+>|<!--|<!\[CDATA\["
+    r"<document(?=[\s/>])[^>]*+>? | </document\s*+>"
+    r"| <!--(?:(?!--).)*+(?:--(?P<comment>>?))?"
+    r"| <!\[CDATA\[(?:(?!<!\[CDATA\[|\]\]>).)*+(?P<section>\]\]>)?",
+    re.VERBOSE | re.DOTALL,
 )
-# A comment or section ends at a match whose group is ">". Any other match means that
-# it has no end, and that documents follow its start.
-_ENDS: Final = {
-    "<!--": re.compile(r"--(>?)"),
-    "<![CDATA[": re.compile(r"<!\[CDATA\[|\]\](>)"),
-}
 _LONGEST_SKIPPED: Final = 1 << 24
 _LONGEST_TAG: Final = 64
 _DECLARATION: Final = re.compile(
@@ -107,95 +107,63 @@ class _Cutter:
     """Looks for the tags of documents in the text of a file."""
 
     def __init__(self, stream: Stream, frame: Frame) -> None:
-        self._path = stream.path
-        self._chunks = stream.chunks()
-        self._decoder = _decoder(stream)
+        self._text = Window(stream, _decoder(stream))  # begins after the last document
         self._frame = frame
-        self._text = ""  # begins after the last document
-        self._line = 1  # the line of its first character
-        self._is_all = False  # whether nothing follows it
-        self._prefixes = ""
 
     def pieces(self) -> Iterator[Piece]:
         number = 0
         tag = self._next(0)
-        self._begin(self._text if tag is None else self._text[: tag.start()])
+        held = self._text.held
+        prefixes = _prefixes(
+            self._text.path, held if tag is None else held[: tag.start()]
+        )
         while tag is not None:
             number += 1
-            start, end = tag.start(), tag.end()
+            start, end = tag.span()
             if not tag[0].endswith("/>") and tag[0][1] != "/":
                 tag = self._next(end)
                 # Another start tag or the end of the file also ends the document.
-                end = len(self._text) if tag is None else tag.start()
+                end = len(self._text.held) if tag is None else tag.start()
                 if tag is not None and tag[0][1] == "/":
                     end = tag.end()
-            yield self._piece(number, start, end)
+            self._put(number, start)
+            line = self._text.line
+            yield Piece(number, self._text.drop(end - start), line, prefixes)
             tag = self._next(0)
         self._end("<document/>" if number else "")
 
     def _next(self, position: int) -> re.Match[str] | None:
         """Returns the next tag; None if there is none."""
+        text = self._text
         while True:
-            tag = _TAG.search(self._text, position)
-            if tag is not None and tag[0] in _ENDS:
-                position = self._behind(tag)
-                continue
-            # The end of a start tag may not have been read yet.
-            is_cut = tag is None or tag[0][-1] != ">"
-            if self._is_all or not is_cut:
-                return tag
-            near_end = max(position, len(self._text) - _LONGEST_TAG)
-            position = near_end if tag is None else tag.start()
-            self._fill()
+            tag = _TAG.search(text.held, position)
+            # The beginning of a tag may stand at the end of the window.
+            position = max(position, len(text.held) - _LONGEST_TAG)
+            if tag is not None:
+                position, end = tag.span()
+                if not tag[0].startswith("<!"):
+                    if text.is_all or tag[0].endswith(">"):
+                        return tag
+                elif (
+                    text.is_all
+                    or end - position > _LONGEST_SKIPPED
+                    or end + len("-->") < len(text.held)
+                ):
+                    is_whole = tag["comment"] or tag["section"]
+                    position = end if is_whole else position + len("<!--")
+                    continue
+            if text.is_all:
+                return None
+            text.fill()
 
-    def _behind(self, start: re.Match[str]) -> int:
-        """Returns where to continue: after a comment or section, if it has an end."""
-        position = start.end()
-        while True:
-            end = _ENDS[start[0]].search(self._text, position)
-            # Two dashes may belong to an end that has not been read completely.
-            if end is not None and (self._is_all or end.end() < len(self._text)):
-                return end.end() if end[1] else start.end()
-            if self._is_all or len(self._text) - start.end() > _LONGEST_SKIPPED:
-                return start.end()
-            position = max(position, len(self._text) - _LONGEST_TAG)
-            self._fill()
-
-    def _fill(self) -> None:
-        """Reads about as much text as is held already."""
-        parts, size = [self._text], 0
-        try:
-            while size <= len(self._text) and not self._is_all:
-                data = next(self._chunks, b"")
-                self._is_all = not data
-                parts.append(self._decoder.decode(data, final=self._is_all))
-                size += len(parts[-1])
-        except UnicodeDecodeError as error:
-            raise InputError.at(
-                self._path,
-                None,
-                f"not {error.encoding}, the encoding it declares; convert it to UTF-8",
-            ) from None
-        self._text = "".join(parts)
-
-    def _begin(self, head: str) -> None:
-        """Checks the root element, given the text before the documents.
-
-        Raises:
-            InputError: The file is not XML, or not BioC.
-        """
-        root = _root(self._path, head)
-        if root.tag != "collection":
-            raise InputError.at(
-                self._path,
-                root.sourceline,
-                f"not BioC: the root is <{root.tag}>, not <collection>",
-            )
-        self._prefixes = "".join(
-            f" xmlns:{prefix}={saxutils.quoteattr(uri)}"
-            for prefix, uri in root.nsmap.items()
-            if prefix
-        )
+    def _put(self, number: int, start: int) -> None:
+        """Moves the text before a document into the frame."""
+        line = self._text.line
+        before = self._text.drop(start)
+        streams.require_utf8(self._text.path, line, before)
+        if number == 1:
+            before = _ENCODING.sub(r"\1UTF-8", before)
+        self._frame.put(number, before, "\n</collection>\n")
 
     def _end(self, filling: str) -> None:
         """Checks the text around the documents and stores the tail in the frame.
@@ -206,33 +174,16 @@ class _Cutter:
         Raises:
             InputError: The text is not XML.
         """
-        streams.require_utf8(self._path, self._line, self._text)
-        whole = Frame("", self._frame.parts, tail=self._text).text(filling)
-        text = _ENCODING.sub(r"\1UTF-8", whole)
+        text = self._text
+        streams.require_utf8(text.path, text.line, text.held)
+        whole = Frame("", self._frame.parts, tail=text.held).text(filling)
         try:
-            etree.fromstring(text.encode("utf-8"), etree.XMLParser(**_SAFE))
+            etree.fromstring(_in_utf8(whole), etree.XMLParser(**_SAFE))
         except etree.XMLSyntaxError as error:
-            line = self._line + self._text.count("\n")
             problem = f"not XML around the documents: {_reason(error)}"
-            raise fields.error_at(self._path, line, problem) from None
-        self._frame.tail = self._text
-
-    def _piece(self, number: int, start: int, end: int) -> Piece:
-        before, text = self._text[:start], self._text[start:end]
-        if number == 1:
-            head = _ENCODING.sub(r"\1UTF-8", before.removeprefix(BOM))
-            self._frame.parts.append((number, head))
-            self._frame.closing = "\n</collection>\n"
-        elif before.strip():
-            streams.require_utf8(self._path, self._line, before)
-            self._frame.parts.append((number, before))
-        else:
-            self._frame.separator = before
-        self._line += before.count("\n")
-        piece = Piece(number, text, self._line, self._prefixes)
-        self._line += text.count("\n")
-        self._text = self._text[end:]
-        return piece
+            line = text.line_at(len(text.held))
+            raise fields.error_at(text.path, line, problem) from None
+        self._frame.tail = text.held
 
 
 def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
@@ -250,18 +201,25 @@ def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
     return codec.incrementaldecoder("surrogateescape" if is_utf8 else "strict")
 
 
-def _root(path: Path, head: str) -> Any:
-    """Returns the root element.
+def _in_utf8(text: str) -> bytes:
+    return _ENCODING.sub(r"\1UTF-8", text).encode("utf-8")
+
+
+def _prefixes(path: Path, head: str) -> str:
+    """Returns the namespaces that the root declares, as attributes.
+
+    Args:
+        path: The file, for error messages.
+        head: The text before the documents.
 
     Raises:
-        InputError: The file is not XML, or declares entities.
+        InputError: The file is not XML or not BioC, or declares entities.
     """
     streams.require_utf8(path, 1, head)
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
-    text = _ENCODING.sub(r"\1UTF-8", head.removeprefix(BOM))
     try:
-        parser.feed(text.encode("utf-8"))
-        root = next((element for _, element in parser.read_events()), None)
+        parser.feed(_in_utf8(head))
+        root: Any = next((element for _, element in parser.read_events()), None)
         if root is None:
             root = parser.close()
     except etree.XMLSyntaxError as error:
@@ -273,4 +231,11 @@ def _root(path: Path, head: str) -> Any:
             None,
             "declares entities (<!ENTITY ...>); expand them and remove the declaration",
         )
-    return root
+    if root.tag != "collection":
+        problem = f"not BioC: the root is <{root.tag}>, not <collection>"
+        raise InputError.at(path, root.sourceline, problem)
+    return "".join(
+        f" xmlns:{prefix}={saxutils.quoteattr(uri)}"
+        for prefix, uri in root.nsmap.items()
+        if prefix
+    )

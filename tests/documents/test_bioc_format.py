@@ -417,6 +417,8 @@ def test_json_lines_stay_lines(tmp_path):
     assert len(json.loads(lines[0])["relations"]) == 5
     with pytest.raises(InputError, match=r"in\.json:2: not JSON"):
         load_json(tmp_path, json.dumps(OTHER) + "\n{oops}")
+    with pytest.raises(InputError, match=r"in\.json:2: not BioC: want an object"):
+        load_json(tmp_path, json.dumps(OTHER) + "\n3")
 
 
 def changed(keys, value):

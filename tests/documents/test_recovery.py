@@ -11,7 +11,7 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
-from biobert_tf.documents import formats, json_pieces, json_text, json_values
+from biobert_tf.documents import formats, json_pieces
 from biobert_tf.documents.framed import Frame
 
 NUMBER = 5
@@ -286,8 +286,7 @@ def test_garbage_costs_its_size(kind):
 
 
 def test_garbage_is_not_held(monkeypatch):
-    monkeypatch.setattr(json_text, "LONGEST_HELD", 1 << 17)
-    monkeypatch.setattr(json_values, "LONGEST_BEGINNING", 1 << 17)
+    monkeypatch.setattr(json_pieces, "LONGEST_HELD", 1 << 17)
     good = json.dumps(document(1)).encode()
 
     def chunks():

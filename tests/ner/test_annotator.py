@@ -15,7 +15,6 @@ from biobert_tf.ner import annotator as ner_annotator
 from biobert_tf.ner.annotator import Annotator, FoundEntity
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
-from biobert_tf.training import records
 
 CPU = DeviceConfig(strategy="cpu")
 TEXTS = [
@@ -78,9 +77,8 @@ def test_as_the_estimator_predicts(model, annotator, tmp_path):
     examples = [NerExample(tuple(each), None) for each in words]
     rows = task.featurize(examples)
     estimator = NER.load(model, CPU).estimator(task)
-    path = tmp_path / "predict.tf_record"
-    records.write(path, (row.features for row in rows), task.specs)
-    expected = task.decode(examples, rows, estimator.predict([path], 8))
+    outputs = estimator.predict((row.features for row in rows), 8)
+    expected = task.decode(examples, rows, outputs)
     texts = [" ".join(each) for each in words]
     found = annotator.annotate(documents(texts))
     for text, entities, prediction in zip(texts, found, expected, strict=True):

@@ -22,6 +22,7 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import Entity, NerPrediction, NerTask
 from biobert_tf.text.labels import chunks
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import records
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -479,7 +480,9 @@ def replays(golden, tmp_path_factory):
         settings = flags.parse(NerConfig, argv)
         model = ner_run.run(settings)
         batch_size = settings.finetuning.predict_batch_size
-        arrays = model.estimator.predict([output / "predict.tf_record"], batch_size)
+        arrays = model.estimator.predict(
+            records.rows([output / "predict.tf_record"], model.task.specs), batch_size
+        )
         found.append(Replay(folder, run, model.task, arrays, output))
     assert found
     return found

@@ -122,7 +122,8 @@ def test_recorded_evaluations(golden, tmp_path):
         batch_size = int(flags["eval_batch_size"])
         wanted = int(flags["max_eval_steps"]) * batch_size
         times = -(-wanted // num_records)
-        predictions = estimator.predict([path] * times, batch_size, num_records=wanted)
+        rows = records.rows([path] * times, task.specs, wanted)
+        predictions = estimator.predict(rows, batch_size)
         expected = dict(
             line.split(" = ") for line in run["eval_results.txt"].splitlines()
         )
@@ -297,8 +298,7 @@ def test_training_step_lowers():
 
 def test_prediction_step_lowers(tmp_path):
     estimator = engine.estimator(tmp_path, task=toys.STATIC, config=toys.CONFIG)
-    batch = {**FIRST, records.EXAMPLE_INDEX: tf.range(8)}
-    engine.check_hlo(engine.hlo(estimator.predict_step, batch))
+    engine.check_hlo(engine.hlo(estimator.predict_step, FIRST))
 
 
 # --- dynamic masking ----------------------------------------------------------------

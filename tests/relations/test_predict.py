@@ -25,7 +25,6 @@ from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.relations.settings import RelationNames, RePredictConfig
-from biobert_tf.training import records
 
 CPU = DeviceConfig(strategy="cpu")
 # Both are rounded to six digits, from numbers that differ by the order of a sum.
@@ -129,10 +128,8 @@ def expected(model, tmp_path_factory):
 
 def say(task, estimator, examples, tmp_path):
     """What a model says of sentences, `[sentences, labels]`."""
-    path = tmp_path / "examples.tf_record"
     rows = (record.features for record in task.featurize(examples))
-    records.write(path, rows, task.specs)
-    return estimator.predict([path], 64)["probabilities"]
+    return estimator.predict(rows, 64)["probabilities"]
 
 
 def relations_in(path, kind):

@@ -17,7 +17,7 @@ from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.settings import DeviceConfig, FinetuningConfig, RunConfig
 from biobert_tf.model import heads
 from biobert_tf.ner.task import NerTask
-from biobert_tf.training import progress
+from biobert_tf.training import progress, records
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule
 
@@ -290,6 +290,10 @@ def test_divergence_stops_before_saving(tmp_path, paths, task_type, what):
     assert all(np.isfinite(array).all() for array in state(tmp_path, 1).values())
 
 
+def rows_of(paths):
+    return records.rows(paths, engine.TASK.specs)
+
+
 def test_truncated_records(tmp_path):
     (path,) = engine.write_rows(tmp_path / "x.tf_record", NUM_ROWS)
     path.write_bytes(path.read_bytes()[:-9])
@@ -297,7 +301,7 @@ def test_truncated_records(tmp_path):
     with pytest.raises(InputError, match=r"x\.tf_record: .* after 10 whole records"):
         engine.train(made, [path])
     with pytest.raises(InputError, match=r"x\.tf_record: .* after 10 whole records"):
-        made.predict([path], batch_size=4)
+        made.predict(rows_of([path]), batch_size=4)
 
 
 # --- weights --------------------------------------------------------------------------
@@ -351,7 +355,7 @@ def test_the_pooler_may_be_missing_where_it_is_not_read(tmp_path):
 def predicted(paths, tmp_path_factory):
     """What the toy says of the rows, one at a time."""
     made = engine.estimator(tmp_path_factory.mktemp("model"))
-    return made, made.predict(paths, batch_size=1)
+    return made, made.predict(rows_of(paths), batch_size=1)
 
 
 def test_predictions_are_those_of_the_model(predicted):
@@ -370,7 +374,7 @@ def test_predictions_are_those_of_the_model(predicted):
 @pytest.mark.parametrize("batch_size", [4, 11, 16])
 def test_partial_batch_is_padded(predicted, paths, batch_size):
     made, expected = predicted
-    arrays = made.predict(paths, batch_size)
+    arrays = made.predict(rows_of(paths), batch_size)
     assert sorted(arrays) == sorted(expected)
     for name, values in expected.items():
         assert arrays[name].dtype == values.dtype
@@ -379,14 +383,18 @@ def test_partial_batch_is_padded(predicted, paths, batch_size):
 
 def test_predictions_of_two_replicas(tmp_path, predicted, paths):
     strategy = engine.two_replicas()
-    arrays = engine.estimator(tmp_path, strategy=strategy).predict(paths, batch_size=4)
+    arrays = engine.estimator(tmp_path, strategy=strategy).predict(
+        rows_of(paths), batch_size=4
+    )
     for name, values in predicted[1].items():
         np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
 
 
 def test_predictions_with_xla(tmp_path, predicted, paths):
     device = DeviceConfig(xla="on")
-    arrays = engine.estimator(tmp_path, device=device).predict(paths, batch_size=4)
+    arrays = engine.estimator(tmp_path, device=device).predict(
+        rows_of(paths), batch_size=4
+    )
     for name, values in predicted[1].items():
         np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
 
@@ -398,7 +406,8 @@ def test_evaluate(predicted, paths):
     rows, positions = np.nonzero(label_ids >= 0)
     chosen = arrays["log_probs"][rows, positions, label_ids[rows, positions]]
     for batch_size in (1, 4):
-        scores = made.evaluate(paths, batch_size)
+        found = made.predict(rows_of(paths), batch_size)
+        scores = made.task.metrics(found, batch_size)
         assert scores == {"loss": pytest.approx(-chosen.mean(), rel=1e-5)}
 
 

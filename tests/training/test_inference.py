@@ -29,7 +29,7 @@ def step(batch):
 @pytest.mark.parametrize("xla", ["off", "on"])
 def test_outputs_are_in_the_order_of_the_rows(xla):
     made = build(xla=xla)
-    found = made.run(made.compiled(step), ROWS, max_seq_length=20)
+    found = list(made.run(made.compiled(step), ROWS, max_seq_length=20))
     assert [int(each["length"]) for each in found] == list(LENGTHS)
     sums = [i * length for i, length in enumerate(LENGTHS)]
     assert [int(each["sum"]) for each in found] == sums
@@ -41,9 +41,9 @@ def test_batches_go_by_length_and_little_ahead(monkeypatch):
     events = []
     start, finish = Inference._start, Inference._finish
 
-    def starting(self, step, rows, most):
+    def starting(self, step, rows, most, specs):
         events.append([len(row["input_ids"]) for row in rows])
-        return start(self, step, rows, most)
+        return start(self, step, rows, most, specs)
 
     def finishing(self, running, num_rows):
         outputs = finish(self, running, num_rows)
@@ -52,7 +52,7 @@ def test_batches_go_by_length_and_little_ahead(monkeypatch):
 
     monkeypatch.setattr(Inference, "_start", starting)
     monkeypatch.setattr(Inference, "_finish", finishing)
-    made.run(made.compiled(step), ROWS, max_seq_length=20)
+    list(made.run(made.compiled(step), ROWS, max_seq_length=20))
     begun = [[20, 17], [9, 7], [5, 5], [3, 2], [1]]
     assert events == [*begun[:3], 20, begun[3], 9, begun[4], 5, 3, 1]
     assert inference._BATCHES_AHEAD == 2
@@ -65,7 +65,7 @@ def test_one_program_for_all_batches():
     program = made.compiled(
         lambda batch: shapes.append(batch["input_ids"].shape) or step(batch)
     )
-    made.run(program, ROWS, max_seq_length=20)
+    list(made.run(program, ROWS, max_seq_length=20))
     assert [shape.as_list() for shape in shapes] == [[None, None]]
     assert made.padded(ROWS[1:2], 20)["input_ids"].shape == (1, 9)
     compiled = build(xla="on")

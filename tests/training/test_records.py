@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.training import records
-from biobert_tf.training.records import EXAMPLE_INDEX, FeatureSpec, InputPipeline
+from biobert_tf.training.records import FeatureSpec, InputPipeline
 
 SPECS = {
     "input_ids": FeatureSpec(2),
@@ -54,13 +54,13 @@ def train(paths, pipeline, **changed):
 
 def test_round_trip(tmp_path):
     path = write(tmp_path / "new" / "x.tf_record", [3, 4])
-    (batch,) = materialize(records.eval_batches([path], SPECS, InputPipeline(2), 1))
-    assert {name: (v.dtype, v.tolist()) for name, v in batch.items()} == {
-        "input_ids": (np.int32, [[3, 103], [4, 104]]),
-        "label_ids": (np.int32, [[1], [0]]),
-        "weights": (np.float32, [[1.5, 0.25, -1.0], [2.0, 0.25, -1.0]]),
-        EXAMPLE_INDEX: (np.int32, [0, 1]),
+    first, second = records.rows([path], SPECS)
+    assert {name: (v.dtype, v.tolist()) for name, v in first.items()} == {
+        "input_ids": (np.int32, [3, 103]),
+        "label_ids": (np.int32, [1]),
+        "weights": (np.float32, [1.5, 0.25, -1.0]),
     }
+    assert second["input_ids"].tolist() == [4, 104]
 
 
 def test_stored_as_the_original_stores(tmp_path):
@@ -194,43 +194,19 @@ def test_workers_share_every_global_batch(tmp_path):
     assert [a + b for a, b in zip(*resumed, strict=True)] == whole[2:]
 
 
-# --- evaluation -----------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------
 
 
-def test_last_batch_is_padded(tmp_path):
-    paths = [write(tmp_path / "a", [5, 6]), write(tmp_path / "b", [7])]
-    first, last, more = materialize(
-        records.eval_batches(paths, SPECS, InputPipeline(2), 3)
-    )
-    assert first["input_ids"].tolist() == [[5, 105], [6, 106]]
-    assert first[EXAMPLE_INDEX].tolist() == [0, 1]
-    assert {name: values.tolist() for name, values in last.items()} == {
-        "input_ids": [[7, 107], [0, 0]],
-        "label_ids": [[1], [-1]],
-        "weights": [[3.5, 0.25, -1.0], [0.5, 0.5, 0.5]],
-        EXAMPLE_INDEX: [2, -1],
-    }
-    assert more[EXAMPLE_INDEX].tolist() == [-1, -1]
-
-
-def test_evaluation_batches_have_static_shapes(tmp_path):
-    path = write(tmp_path / "x", range(3))
-    dataset = records.eval_batches([path], SPECS, InputPipeline(2), 2)
-    assert {n: s.shape.as_list() for n, s in dataset.element_spec.items()} == {
-        "input_ids": [2, 2],
-        "label_ids": [2, 1],
-        "weights": [2, 3],
-        EXAMPLE_INDEX: [2],
-    }
-
-
-def test_workers_share_an_evaluation(tmp_path):
-    path = write(tmp_path / "x", range(5))
-    parts = [
-        firsts(records.eval_batches([path], SPECS, InputPipeline(2, 2, worker), 4))
-        for worker in (0, 1)
+def test_rows_are_the_records_in_order(tmp_path):
+    paths = [write(tmp_path / "a", range(300)), write(tmp_path / "b", [7])]
+    found = list(records.rows(paths, SPECS))
+    firsts = [int(row["input_ids"][0]) for row in found]
+    assert firsts == [*range(300), 7]
+    assert [row["weights"].tolist() for row in found[:2]] == [
+        [0.0, 0.25, -1.0],
+        [0.5, 0.25, -1.0],
     ]
-    assert parts == [[[0, 1], [4, 0]], [[2, 3], [0, 0]]]
+    assert len(list(records.rows(paths, SPECS, 299))) == 299
 
 
 # --- records that do not fit ----------------------------------------------------------
@@ -305,17 +281,13 @@ def test_features_of(tmp_path):
             look()
 
 
-def test_evaluation_batches_are_prepared(tmp_path):
-    """With the numbers of the records; those of padding are negative."""
+def test_rows_are_prepared(tmp_path):
+    """With the numbers of the records."""
     path = write(tmp_path / "x", range(5, 8))
 
     def prepare(batch, numbers):
         assert numbers.dtype == tf.int64
         return {"sum": batch["input_ids"][:, 0] + 10 * tf.cast(numbers, tf.int32)}
 
-    batches = records.eval_batches([path], SPECS, InputPipeline(2), 2, prepare)
-    first, last = materialize(batches)
-    assert sorted(first) == [EXAMPLE_INDEX, "sum"]
-    assert first["sum"].tolist() == [5, 16]
-    assert last["sum"].tolist() == [27, -10]
-    assert last[EXAMPLE_INDEX].tolist() == [2, -1]
+    found = list(records.rows([path], SPECS, prepare=prepare))
+    assert found == [{"sum": 5}, {"sum": 16}, {"sum": 27}]

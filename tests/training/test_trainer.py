@@ -15,7 +15,7 @@ from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.qa.span_task import SpanTask
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.task import RelationTask
-from biobert_tf.training import optimizer, precision, records
+from biobert_tf.training import optimizer, precision
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer
 
@@ -442,8 +442,7 @@ def test_prediction_step_lowers(tmp_path, name):
         run=RunConfig(),
         model_dir=tmp_path,
     )
-    index = {records.EXAMPLE_INDEX: tf.range(8)}
-    text = engine.hlo(estimator.predict_step, {**first(BATCHES), **index})
+    text = engine.hlo(estimator.predict_step, first(BATCHES))
     engine.check_hlo(text)
     assert ("bf16[" in text) == (name == "bfloat16")
 
