@@ -36,7 +36,10 @@ setup(
         *find_packages(include=["biobert_tf", "biobert_tf.*"]),
     ],
     package_dir={"biobert_tf.vocab": "vocab"},
-    package_data={"biobert_tf.vocab": ["*.txt", "*.md"]},
+    package_data={
+        "biobert_tf.vocab": ["*.txt", "*.md"],
+        "biobert_tf.demo": ["*.txt", "*.jsonl"],
+    },
     install_requires=[
         f"tensorflow=={TENSORFLOW}.0",
         f"tensorflow-text=={TENSORFLOW}.1",

@@ -56,7 +56,7 @@ def plain(extractor: Extractor, max_seq_length: int) -> Way:
 
     @tf.function
     def last_layer(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        return encoders.encode(network.encoder, batch)["sequence_output"]
+        return network.encoder(*encoders.inputs(batch)).sequence_output
 
     def way(texts: Sequence[Text]) -> np.ndarray:
         means = []

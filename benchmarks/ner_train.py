@@ -61,8 +61,8 @@ def ours(
     )
     strategy.make_repeatable()
     place = strategy.build_strategy(device)
-    with place.scope(), precision.policy(device):
-        model = task.build_model(encoder_config, seed=0)
+    with place.scope():
+        model = task.build_model(encoder_config, 0, precision.dtype(device))
         checkpoint = checkpoints.locate(model_dir).read()
         native.assign(
             model.variables,

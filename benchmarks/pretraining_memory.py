@@ -55,8 +55,8 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     }
     device = DeviceConfig(mixed_precision=arguments.mixed_precision, xla=arguments.xla)
     place = strategy.build_strategy(device)
-    with place.scope(), precision.policy(device):
-        model = task.build_model(config, seed=0)
+    with place.scope():
+        model = task.build_model(config, 0, precision.dtype(device))
         rates = optimizer.LinearWarmupDecay(1e-4, 10**6, 0)
         trainer = Trainer(
             task,

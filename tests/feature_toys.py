@@ -89,6 +89,6 @@ def say(encoder, *rows):
         ids = [[ner_toys.ID[piece] for piece in words]]
         segments = [[int(i >= num_first) for i in range(len(words))]]
         batch = {"input_ids": tf.constant(ids), "segment_ids": tf.constant(segments)}
-        outputs = encoders.encode(encoder, batch)["encoder_outputs"]
+        outputs = encoder(*encoders.inputs(batch)).encoder_outputs
         found.append(np.stack([layer.numpy()[0] for layer in outputs], axis=1))
     return found

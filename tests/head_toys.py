@@ -17,7 +17,7 @@ HEADS = {
     "qa": ("squad",),
 }
 _BUILD = {
-    "encoder": encoder.build_encoder,
+    "encoder": encoder.Encoder,
     "pretraining": lambda config: heads.PretrainingModel(config, seed=0),
     "ner": lambda config: heads.TokenClassifier(config, 3, seed=0),
     "re": lambda config: heads.SequenceClassifier(config, 3, seed=0),
@@ -61,4 +61,4 @@ def export(variables, directory):
 
 
 def encode(model, batch):
-    return encoder.encode(model, batch)
+    return model(*encoder.inputs(batch))._asdict()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads weights into the variables of a Keras model, and extracts them."""
+"""Loads weights into the variables of a model, and extracts them."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def assign(
     Call it in the cross-replica context of a `tf.distribute` strategy.
 
     Args:
-        variables: The variables of a model, with names from `names.TABLE`.
+        variables: The variables of a model; their names are TF1 names.
         weights: TF1 name to float32 array in TF1 layout.
         source: The checkpoint that the weights came from, for messages.
         new_head: TF1 names, or prefixes of them such as `cls/predictions`, of variables
@@ -67,12 +67,12 @@ def assign(
         InputError: Weights are missing or have other shapes, none fits, or the
             checkpoint has more layers than the model.
     """
-    targets = {name.tf1: (name, variable) for name, variable in _named(variables)}
+    targets = _by_name(variables)
     wrong = {
-        tf1_name: differing
-        for tf1_name, (name, variable) in targets.items()
-        if tf1_name in weights
-        and (differing := _differing_shapes(name, variable, weights[tf1_name]))
+        name: differing
+        for name, variable in targets.items()
+        if name in weights
+        and (differing := _differing_shapes(name, variable, weights[name]))
     }
     fitting = [name for name in targets if name in weights and name not in wrong]
     new = [name for name in targets if name not in fitting and _belongs(name, new_head)]
@@ -84,9 +84,8 @@ def assign(
         [name for name in targets if name not in {*weights, *new}], targets, source
     )
     _reject_layers([name for name in unexpected if _is_layer(name)], targets, source)
-    for tf1_name in fitting:
-        _, variable = targets[tf1_name]
-        variable.assign(weights[tf1_name].reshape(variable.shape))
+    for name in fitting:
+        targets[name].assign(weights[name])
     return LoadReport(
         loaded=tuple(fitting),
         missing=tuple(new),
@@ -96,27 +95,22 @@ def assign(
 
 
 def extract(variables: Sequence[tf.Variable]) -> base.Weights:
-    """Returns the values of `variables` by TF1 name, in TF1 layout, as float32."""
+    """Returns the values of `variables` by TF1 name, as float32."""
     return {
-        name.tf1: np.asarray(variable.numpy(), np.float32).reshape(
-            name.tf1_shape(tuple(variable.shape))
-        )
-        for name, variable in _named(variables)
+        name: np.asarray(variable.numpy(), np.float32)
+        for name, variable in _by_name(variables).items()
     }
 
 
-def _named(
-    variables: Sequence[tf.Variable],
-) -> Iterator[tuple[names.Name, tf.Variable]]:
-    """Yields every variable with its row of the table."""
-    seen: set[str] = set()
+def _by_name(variables: Sequence[tf.Variable]) -> dict[str, tf.Variable]:
+    """Returns the variables by name."""
+    named: dict[str, tf.Variable] = {}
     for variable in variables:
-        text = variable.name.partition(":")[0]
-        name = names.lookup("native", text)
-        assert name is not None, f"variable {text} is not in names.TABLE"
-        assert text not in seen, f"two variables are called {text}"
-        seen.add(text)
-        yield name, variable
+        name = variable.name.partition(":")[0]
+        assert names.lookup("tf1", name), f"variable {name} is not in names.TABLE"
+        assert name not in named, f"two variables are called {name}"
+        named[name] = variable
+    return named
 
 
 def _belongs(name: str, heads: Collection[str]) -> bool:
@@ -124,16 +118,13 @@ def _belongs(name: str, heads: Collection[str]) -> bool:
     return any(name == head or name.startswith(f"{head}/") for head in heads)
 
 
-def _differing_shapes(
-    name: names.Name, variable: tf.Variable, weight: np.ndarray
-) -> str:
+def _differing_shapes(name: str, variable: tf.Variable, weight: np.ndarray) -> str:
     """Returns a message with both shapes if they differ, else an empty string."""
-    wanted = name.tf1_shape(tuple(variable.shape))
-    if weight.shape == wanted:
+    if weight.shape == tuple(variable.shape):
         return ""
     return (
-        f"{name.tf1} is {list(weight.shape)} in the checkpoint and {list(wanted)} in "
-        "the model"
+        f"{name} is {list(weight.shape)} in the checkpoint and "
+        f"{list(variable.shape)} in the model"
     )
 
 

@@ -70,7 +70,7 @@ def read(prefix: Path) -> base.Checkpoint:
     """
     with tf1.opened(prefix) as reader:
         own_names = _own_names(reader)
-        found = {key: names.lookup("native", own) for key, own in own_names.items()}
+        found = {key: names.lookup("tf1", own) for key, own in own_names.items()}
         read_weights = [
             (name, reader.get_tensor(key)) for key, name in found.items() if name
         ]
@@ -78,10 +78,9 @@ def read(prefix: Path) -> base.Checkpoint:
     for name, array in read_weights:
         if name.tf1 in weights:
             raise InputError.at(
-                prefix, None, f"holds {name.native} twice; save one model alone"
+                prefix, None, f"holds {name.tf1} twice; save one model alone"
             )
-        layout = array.reshape(name.tf1_shape(array.shape))
-        weights[name.tf1] = np.asarray(layout, np.float32)
+        weights[name.tf1] = np.asarray(array, np.float32)
     ignored = sorted(own_names[key] for key, name in found.items() if not name)
     if not weights:
         raise InputError.at(

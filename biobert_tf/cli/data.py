@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biobert_tf.cli import subcommands
-from biobert_tf.common import flags
+from biobert_tf.common import files, flags
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
-from biobert_tf.relations.settings import RelationFormat
+from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
+from biobert_tf.relations.sets import SETS
+from biobert_tf.relations.settings import ChemProtConfig, PairsConfig, RelationFormat
+from biobert_tf.vocabularies.settings import ExtendConfig, LearnConfig, ReportConfig
 
 
 def re_data(argv: Sequence[str]) -> None:
@@ -27,34 +30,26 @@ def re_data(argv: Sequence[str]) -> None:
 
 def re_data_chemprot(argv: Sequence[str]) -> None:
     """Make train, dev and test files from the official ChemProt release."""
-    from biobert_tf.relations import settings
-
-    chemprot_config = flags.parse(settings.ChemProtConfig, argv)
+    config = flags.parse(ChemProtConfig, argv)
     from biobert_tf.relations import chemprot
 
-    report = chemprot.convert(
-        chemprot_config.input, chemprot_config.output, chemprot_config.placeholders
-    )
+    report = chemprot.convert(config.input, config.output, config.placeholders)
     print(report.summary())
 
 
 def re_data_pairs(argv: Sequence[str]) -> None:
     """Make a training file from documents with entities and relations."""
-    from biobert_tf.relations import settings
-
-    pairs_config = flags.parse(settings.PairsConfig, argv)
+    config = flags.parse(PairsConfig, argv)
     from biobert_tf.documents import formats
     from biobert_tf.relations import writing
 
-    source = pairs_config.input
-    kind = formats.with_relations(source, pairs_config.input_format)
-    read = formats.read(source, kind)
+    kind = formats.with_relations(config.input, config.input_format)
     counts = writing.write_pairs(
-        (loaded.document for loaded in read),
-        pairs_config.pair.pairs,
-        pairs_config.negative_label,
-        pairs_config.output,
-        pairs_config.placeholders,
+        (loaded.document for loaded in formats.read(config.input, kind)),
+        config.pair.pairs,
+        config.negative_label,
+        config.output,
+        config.placeholders,
     )
     print(counts.summary())
 
@@ -75,18 +70,12 @@ def re_data_check(argv: Sequence[str]) -> None:
         "--strict", action="store_true", help="exit with status 1 if anything is found"
     )
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf.common import files
+    name = arguments.task_name
+    if name not in (None, *SETS):
+        raise InputError(f"--task_name={name}: want one of {', '.join(SETS)}")
     from biobert_tf.relations import check
-    from biobert_tf.relations.sets import SETS
 
-    known = SETS
-    if arguments.task_name not in (None, *known):
-        raise InputError(
-            f"--task_name={arguments.task_name}: want one of {', '.join(known)}"
-        )
-    report = check.check(
-        arguments.data_dir, arguments.data_format, known.get(arguments.task_name)
-    )
+    report = check.check(arguments.data_dir, arguments.data_format, SETS.get(name))
     print(report.summary(), end="")
     if arguments.json is not None:
         files.write_json(arguments.json, report.to_dict())
@@ -96,26 +85,24 @@ def re_data_check(argv: Sequence[str]) -> None:
 
 def bioasq_data(argv: Sequence[str]) -> None:
     """Make training and test files from BioASQ's questions."""
-    from biobert_tf.qa.bioasq import settings
-
-    data_config = flags.parse(settings.BioAsqDataConfig, argv)
+    config = flags.parse(BioAsqDataConfig, argv)
     from biobert_tf.qa.bioasq import conversion
 
-    print(conversion.convert(data_config).summary())
+    print(conversion.convert(config).summary())
 
 
 def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
-    settings = flags.parse(CreatePretrainingDataConfig, argv)
+    config = flags.parse(CreatePretrainingDataConfig, argv)
     from biobert_tf.pretraining.data import runners
 
     manifest = runners.convert(
-        settings.input_file,
-        settings.output_file.parts,
-        settings.text,
-        settings.pairs,
-        settings.corpus,
-        settings.conversion,
+        config.input_file,
+        config.output_file.parts,
+        config.text,
+        config.pairs,
+        config.corpus,
+        config.conversion,
     )
     print(manifest.summary())
 
@@ -131,7 +118,6 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the measures here")
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf.common import files
     from biobert_tf.pretraining.data import inspection
 
     found = inspection.inspect(
@@ -147,10 +133,10 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
 
 def corpus(argv: Sequence[str]) -> None:
     """Write PubMed and PMC files as text: one sentence per line."""
-    settings = flags.parse(WriteCorpusConfig, argv)
+    config = flags.parse(WriteCorpusConfig, argv)
     from biobert_tf.corpora import corpus as corpora
 
-    report = corpora.write_corpus(settings.input, settings.output, settings.corpus)
+    report = corpora.write_corpus(config.input, config.output, config.corpus)
     print(report.summary())
 
 
@@ -163,29 +149,23 @@ def vocab(argv: Sequence[str]) -> None:
 
 def vocab_learn(argv: Sequence[str]) -> None:
     """Learn a WordPiece vocabulary from a corpus."""
-    from biobert_tf.vocabularies import settings
-
-    learn_config = flags.parse(settings.LearnConfig, argv)
+    config = flags.parse(LearnConfig, argv)
     from biobert_tf.vocabularies import learning
 
-    print(learning.learn(learn_config).summary())
+    print(learning.learn(config).summary())
 
 
 def vocab_extend(argv: Sequence[str]) -> None:
     """Add new pieces to a vocabulary and to its model."""
-    from biobert_tf.vocabularies import settings
-
-    extend_config = flags.parse(settings.ExtendConfig, argv)
+    config = flags.parse(ExtendConfig, argv)
     from biobert_tf.vocabularies import extension
 
-    print(extension.extend(extend_config).summary())
+    print(extension.extend(config).summary())
 
 
 def vocab_report(argv: Sequence[str]) -> None:
     """Report how well vocabularies fit a corpus."""
-    from biobert_tf.vocabularies import settings
-
-    report_config = flags.parse(settings.ReportConfig, argv)
+    config = flags.parse(ReportConfig, argv)
     from biobert_tf.vocabularies import report
 
-    print(report.report(report_config), end="")
+    print(report.report(config), end="")

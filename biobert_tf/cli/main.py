@@ -16,6 +16,11 @@ from biobert_tf.cli import data, scores, subcommands
 from biobert_tf.cli.subcommands import Command
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
+from biobert_tf.embeddings.settings import ExtractFeaturesConfig
+from biobert_tf.export.settings import ExportConfig
+from biobert_tf.ner.settings import AnnotateConfig
+from biobert_tf.qa.settings import AskConfig
+from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.training.problem import TrainedProblem
 
 
@@ -50,44 +55,36 @@ pretraining = ProblemCommand(problems.PRETRAINING)
 
 def annotate(argv: Sequence[str]) -> None:
     """Find the entities of documents of any format."""
-    from biobert_tf.ner import settings
-
-    annotate_config = flags.parse(settings.AnnotateConfig, argv)
+    config = flags.parse(AnnotateConfig, argv)
     from biobert_tf.ner import annotate as annotate_run
 
     # The documents may go to standard output, which must hold nothing else.
-    print(annotate_run.annotate(annotate_config), file=sys.stderr)
+    print(annotate_run.annotate(config), file=sys.stderr)
 
 
 def ask(argv: Sequence[str]) -> None:
     """Ask a trained model a question about texts."""
-    from biobert_tf.qa.settings import AskConfig
-
-    ask_config = flags.parse(AskConfig, argv)
+    config = flags.parse(AskConfig, argv)
     from biobert_tf.qa import ask as qa_ask
 
-    print(qa_ask.ask(ask_config), end="")
+    print(qa_ask.ask(config), end="")
 
 
 def re_predict(argv: Sequence[str]) -> None:
     """Find the relations of documents with entities."""
-    from biobert_tf.relations import settings
-
-    predict_config = flags.parse(settings.RePredictConfig, argv)
+    config = flags.parse(RePredictConfig, argv)
     from biobert_tf.relations import predict as re_predict
 
-    print(re_predict.predict(predict_config).text())
+    print(re_predict.predict(config).text())
 
 
 def extract_features(argv: Sequence[str]) -> None:
     """Write the vectors of texts: one per piece, per word or per text."""
-    from biobert_tf.embeddings import settings
-
-    features_config = flags.parse(settings.ExtractFeaturesConfig, argv)
+    config = flags.parse(ExtractFeaturesConfig, argv)
     from biobert_tf.embeddings import run as extract_features
 
-    summary = extract_features.run(features_config)
-    is_printed = features_config.is_printed
+    summary = extract_features.run(config)
+    is_printed = config.is_printed
     print(summary.text(), file=sys.stderr if is_printed else sys.stdout)
 
 
@@ -105,12 +102,10 @@ def demo(argv: Sequence[str]) -> None:
 
 def export(argv: Sequence[str]) -> None:
     """Write a trained model as a SavedModel that takes text."""
-    from biobert_tf.export import settings
-
-    export_config = flags.parse(settings.ExportConfig, argv)
+    config = flags.parse(ExportConfig, argv)
     from biobert_tf.cli import exporting
 
-    print(f"wrote {exporting.export(export_config)}")
+    print(f"wrote {exporting.export(config)}")
 
 
 def convert(argv: Sequence[str]) -> None:

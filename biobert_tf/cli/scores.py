@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
+from biobert_tf.relations.settings import ReEvalConfig
 
 
 def conlleval(argv: Sequence[str]) -> None:
@@ -37,17 +38,12 @@ def squad_eval(argv: Sequence[str]) -> None:
 
 def re_eval(argv: Sequence[str]) -> None:
     """Score a file of relation probabilities as re_eval.py does."""
-    from biobert_tf.relations import settings
-
-    eval_config = flags.parse(settings.ReEvalConfig, argv)
+    config = flags.parse(ReEvalConfig, argv)
     from biobert_tf.relations import score_files
     from biobert_tf.relations import scores as relations
 
     scores = score_files.evaluate(
-        eval_config.output_path,
-        eval_config.answer_path,
-        eval_config.task,
-        eval_config.data_format,
+        config.output_path, config.answer_path, config.task, config.data_format
     )
     print(relations.report(scores), end="")
 

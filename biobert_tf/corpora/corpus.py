@@ -19,7 +19,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final, TextIO, cast
 
 from biobert_tf.common import files, streams
 from biobert_tf.common.comma_lists import FileGlobs
@@ -127,22 +127,19 @@ def write_corpus(
 
 
 def _require_new(output: Path, paths: Sequence[Path]) -> None:
-    for path in paths:
-        if output.exists() and path.samefile(output):
-            raise InputError.at(
-                output, None, "is one of the inputs; choose another name"
-            )
+    if output.exists() and any(map(output.samefile, paths)):
+        raise InputError.at(output, None, "is one of the inputs; choose another name")
 
 
 @contextlib.contextmanager
 def _open_text(path: Path, is_compressed: bool) -> Iterator[TextIO]:
-    with contextlib.ExitStack() as stack:
-        stream: BinaryIO = stack.enter_context(path.open("wb"))
-        if is_compressed:
-            # No name or time in the header, so that the same text gives the same bytes.
-            packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0)
-            stream = stack.enter_context(io.BufferedWriter(packed))  # type: ignore
-        yield stack.enter_context(io.TextIOWrapper(stream, "utf-8", newline=""))
+    with path.open("wb") as stream:
+        # No name or time in the header, so that the same text gives the same bytes.
+        packed = (
+            gzip.GzipFile("", "wb", 6, stream, mtime=0) if is_compressed else stream
+        )
+        with io.TextIOWrapper(cast(BinaryIO, packed), "utf-8", newline="") as text:
+            yield text
 
 
 class _Writer:
@@ -175,7 +172,6 @@ class _Writer:
                 ):
                     self._add(document)
                     progress.tell(stream.tell(), report)
-            progress.next_file()
             report.num_files += 1
             report.documents_by_file[str(path)] = report.num_documents - before
         if not report.num_documents:
@@ -210,17 +206,10 @@ class _Writer:
         report.num_skipped += 1
         if skipped.is_damage and self._num_logged < _MOST_SKIPS_LOGGED:
             self._num_logged += 1
-            _LOG.warning(
-                "%s: %s: %s; skipped", skipped.path, skipped.position, skipped.reason
-            )
+            _LOG.warning("%s; skipped", skipped)
         if len(report.skipped) < _MOST_SKIPS_LISTED:
-            report.skipped.append(
-                {
-                    "path": skipped.path,
-                    "position": skipped.position,
-                    "reason": skipped.reason,
-                }
-            )
+            listed = ("path", "position", "reason")
+            report.skipped.append({name: getattr(skipped, name) for name in listed})
         by_reason = report.skipped_by_reason
         # Some reasons quote the file, so their number must be bounded.
         is_known = skipped.reason in by_reason or len(by_reason) < _MOST_REASONS
@@ -233,12 +222,7 @@ class _Progress:
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
-        self._num_files = 0
         self._start = self._last = time.monotonic()
-
-    def next_file(self) -> None:
-        """Counts a file as read."""
-        self._num_files += 1
 
     def tell(self, position: int, report: CorpusReport) -> None:
         """Logs that a file is read to `position`, unless the last log is recent."""
@@ -246,13 +230,13 @@ class _Progress:
         if now - self._last < _SECONDS_BETWEEN_REPORTS:
             return
         self._last = now
-        num_bytes = sum(self._sizes[: self._num_files]) + position
+        num_bytes = sum(self._sizes[: report.num_files]) + position
         share = num_bytes / max(sum(self._sizes), 1)
         seconds = now - self._start
         _LOG.info(
             "file %d of %d: %s documents, %s sentences, %.0f sentences/s | "
             "%.1f %% of the bytes, %s left",
-            self._num_files + 1,
+            report.num_files + 1,
             len(self._sizes),
             f"{report.num_documents:,}",
             f"{report.num_sentences:,}",

@@ -48,6 +48,10 @@ class Skipped(NamedTuple):
     reason: str
     is_damage: bool = True
 
+    def __str__(self) -> str:
+        """Returns path, position and reason, for a message."""
+        return f"{self.path}: {self.position}: {self.reason}"
+
 
 OnSkip = Callable[[Skipped], None]
 

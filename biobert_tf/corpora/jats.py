@@ -17,60 +17,28 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from biobert_tf.corpora import markup, versions
-from biobert_tf.corpora.document import Document
 from biobert_tf.corpora.versions import Entry
 from biobert_tf.corpora.xml_records import XmlRecord
 
 _NO_ABSTRACT: Final = frozenset(
     ["graphical", "teaser", "toc", "short", "precis", "stereochemical", "video"]
 )
-_APPARATUS: Final = frozenset(
-    [
-        "abbreviations",
-        "accession numbers",
-        "acknowledgement",
-        "acknowledgements",
-        "acknowledgment",
-        "acknowledgments",
-        "additional file",
-        "additional files",
-        "author contribution",
-        "author contributions",
-        "authors contribution",
-        "authors contributions",
-        "availability of data and materials",
-        "competing interest",
-        "competing interests",
-        "conflict of interest",
-        "conflict of interest statement",
-        "conflicts of interest",
-        "consent for publication",
-        "data availability",
-        "data availability statement",
-        "declaration of competing interest",
-        "declaration of interest",
-        "declaration of interests",
-        "disclosure",
-        "disclosures",
-        "electronic supplementary material",
-        "financial disclosure",
-        "financial support",
-        "footnote",
-        "footnotes",
-        "funding",
-        "list of abbreviations",
-        "prepublication history",
-        "references",
-        "supplemental data",
-        "supplemental information",
-        "supplemental material",
-        "supplementary data",
-        "supplementary information",
-        "supplementary material",
-        "supplementary materials",
-        "supporting information",
-    ]
-)
+_APPARATUS_HEADINGS: Final = """
+    abbreviations, accession numbers, acknowledgement, acknowledgements,
+    acknowledgment, acknowledgments, additional file, additional files, author
+    contribution, author contributions, authors contribution, authors contributions,
+    availability of data and materials, competing interest, competing interests,
+    conflict of interest, conflict of interest statement, conflicts of interest,
+    consent for publication, data availability, data availability statement,
+    declaration of competing interest, declaration of interest, declaration of
+    interests, disclosure, disclosures, electronic supplementary material, financial
+    disclosure, financial support, footnote, footnotes, funding, list of
+    abbreviations, prepublication history, references, supplemental data,
+    supplemental information, supplemental material, supplementary data,
+    supplementary information, supplementary material, supplementary materials,
+    supporting information
+"""
+_APPARATUS: Final = frozenset(" ".join(_APPARATUS_HEADINGS.split()).split(", "))
 
 
 def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
@@ -94,7 +62,7 @@ def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
     else:
         key = None
         id_ = f"DOI:{ids['doi']}" if "doi" in ids else f"{name}:record {record.number}"
-    yield Entry(key, id_, lambda: _document(record.element, meta, id_))
+    yield Entry(key, id_, lambda: _paragraphs(record.element, meta))
 
 
 def _identifiers(meta: Any) -> dict[str, str]:
@@ -110,19 +78,16 @@ def _child(element: Any | None, tag: str) -> Any | None:
     return None if element is None else element.find(f"{{*}}{tag}")
 
 
-def _document(article: Any, meta: Any | None, id_: str) -> Document | None:
-    paragraphs = []
+def _paragraphs(article: Any, meta: Any | None) -> Iterator[str]:
     if meta is not None:
-        paragraphs.append(_title(_child(meta, "title-group")))
+        yield _title(_child(meta, "title-group"))
         for abstract in meta.iterfind("{*}abstract"):
             if abstract.get("abstract-type") not in _NO_ABSTRACT:
-                paragraphs += _abstract(abstract)
+                yield from _abstract(abstract)
     body = _child(article, "body")
     if body is not None:
         _drop_apparatus(body)
-        paragraphs += markup.paragraphs(body)
-    found = tuple(text for text in paragraphs if text)
-    return Document(id_, found) if found else None
+        yield from markup.paragraphs(body)
 
 
 def _title(group: Any | None) -> str:

@@ -11,6 +11,7 @@ cannot be written in one line, graphics, floats, labels.
 import html
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from biobert_tf.corpora import mathml
@@ -125,7 +126,10 @@ def _append(element: Any, parts: list[str]) -> None:
 def _append_child(child: Any, parts: list[str]) -> None:
     name = local_name(child)
     if not name:
-        parts.append(_entity(child))
+        text = entity_text(child)
+        if text is None:
+            raise UndefinedEntityError(f"entity &{child.name}; is not defined")
+        parts.append(text)
     elif name in _DROPPED:
         parts.append(_GAP)
     elif name in _SPECIAL:
@@ -138,17 +142,6 @@ def _inner(element: Any) -> str:
     parts: list[str] = []
     _append(element, parts)
     return "".join(parts)
-
-
-def _entity(entity: Any) -> str:
-    text = entity_text(entity)
-    if text is None:
-        raise UndefinedEntityError(f"entity &{entity.name}; is not defined")
-    return text
-
-
-def _break(element: Any, parts: list[str]) -> str:
-    return " "
 
 
 def _link(element: Any, parts: list[str]) -> str:
@@ -217,24 +210,17 @@ def _title(element: Any, parts: list[str]) -> str:
     return f"{_BREAK}{text}{_BREAK}" if is_sentence else _BREAK
 
 
-def _term(element: Any, parts: list[str]) -> str:
-    return f"{_inner(element).strip()}: "
-
-
-def _definition(element: Any, parts: list[str]) -> str:
-    return _inner(element).replace(_BREAK, " ")
-
-
-_SPECIAL: Final = {
+# Each returns the text of an element, given all text before it.
+_SPECIAL: Final[dict[str, Callable[[Any, list[str]], str]]] = {
     "alternatives": _alternatives,
+    "break": lambda element, parts: " ",
+    "def": lambda element, parts: _inner(element).replace(_BREAK, " "),
     "ext-link": _address,
-    "uri": _address,
-    "break": _break,
-    "def": _definition,
     "math": _formula,
     "sup": _superscript,
-    "term": _term,
+    "term": lambda element, parts: f"{_inner(element).strip()}: ",
     "title": _title,
+    "uri": _address,
     "xref": _link,
 }
 
@@ -275,16 +261,13 @@ def _clean_bracket(match: re.Match[str]) -> str:
 def _without_asides(text: str) -> str:
     """Drops asides such as "; for a review, see [12]" with their citation."""
     kept = []
-    segments = _SEGMENT.findall(text)
-    for is_filler, run in itertools.groupby(segments, _is_filler):
+    for is_filler, run in itertools.groupby(
+        _SEGMENT.findall(text), lambda segment: bool(_FILLER.fullmatch(segment))
+    ):
         joined = "".join(run)
         if not (is_filler and _GAP in joined):
             kept.append(joined)
     return "".join(kept)
-
-
-def _is_filler(segment: str) -> bool:
-    return _FILLER.fullmatch(segment) is not None
 
 
 def _joint(match: re.Match[str]) -> str:

@@ -6,7 +6,6 @@ is not UTF-8, or longer than a megabyte, is skipped and reported. The end of a f
 ends a document (in create_pretraining_data.py:187-200 it continues in the next file).
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,60 +47,19 @@ def _is_blank(line: bytes) -> bool:
     return line.isspace() or not line.decode("utf-8", "replace").strip()
 
 
-def documents(
-    path: Path,
-    start: int = 0,
-    end: int | None = None,
-    *,
-    allow_single_document: bool = False,
+def read(
+    stream: BinaryIO,
+    name: str,
+    block: tuple[int, int] | None,
+    allow_single_document: bool,
     on_skip: OnSkip,
 ) -> Iterator[Document]:
-    """Yields the documents of a text file, or of one of its `blocks`.
+    """Yields the documents of a text.
 
     Args:
-        path: The file; it is decompressed if its name ends in `.gz`.
-        start: The offset of the first byte; 0 for a compressed file.
-        end: The offset after the last byte; None means the end of the file.
-        allow_single_document: Whether to accept a file without blank lines.
-        on_skip: Called with every line that is skipped.
-
-    Raises:
-        InputError: The file is missing, or has more than one line and no blank line.
-    """
-    with streams.open_file(path) as file:
-        file.seek(start)
-        lines = Lines(streams.decompressed(file, path.name), str(path), start, end)
-        yield from read(lines, allow_single_document, on_skip)
-
-
-@dataclasses.dataclass(frozen=True)
-class Lines:
-    """A stream of lines, and the part of a file that it is.
-
-    Attributes:
-        stream: The decompressed bytes, positioned at the first line.
+        stream: The decompressed bytes.
         name: The name of the file, for identifiers and messages.
-        start: The offset of the first byte in the file.
-        end: The offset after the last byte; None means the end of the stream.
-    """
-
-    stream: BinaryIO
-    name: str
-    start: int = 0
-    end: int | None = None
-
-    def place(self, number: int, offset: int) -> str:
-        """Returns a line's number, or its byte offset if the number is unknown."""
-        return f"{number}" if self.start == 0 else f"byte {offset}"
-
-
-def read(
-    lines: Lines, allow_single_document: bool, on_skip: OnSkip
-) -> Iterator[Document]:
-    """Yields the documents of a stream of lines.
-
-    Args:
-        lines: The stream.
+        block: The part of the stream to read, from `blocks`; None means all.
         allow_single_document: Whether to accept a text without blank lines.
         on_skip: Called with every line that is skipped.
 
@@ -109,15 +67,15 @@ def read(
         InputError: The text has more than one line and no blank line.
     """
     # Only the first block of a file can be the whole file.
-    is_checked = allow_single_document or lines.start > 0
+    is_checked = allow_single_document or (block is not None and block[0] > 0)
     id_, num_bytes = "", 0
     sentences: list[str] = []
-    for place, text, size in _sentences(lines, on_skip):
+    for place, text, size in _sentences(stream, name, block, on_skip):
         num_bytes += size
         if not is_checked and num_bytes > _MOST_BYTES_WITHOUT_BLANK:
-            raise _single(lines.name, len(sentences))
+            raise _single(name, len(sentences))
         if text is not None:
-            id_ = id_ if sentences else f"{lines.name}:{place}"
+            id_ = id_ if sentences else f"{name}:{place.removeprefix('line ')}"
             sentences.append(text)
             continue
         is_checked = is_checked or bool(sentences)
@@ -125,7 +83,7 @@ def read(
             yield Document(id_, tuple(sentences), is_split=True)
         sentences = []
     if not is_checked and len(sentences) > 1:
-        raise _single(lines.name, len(sentences))
+        raise _single(name, len(sentences))
     if sentences:
         yield Document(id_, tuple(sentences), is_split=True)
 
@@ -140,30 +98,32 @@ def _single(name: str, num_lines: int) -> InputError:
     )
 
 
-def _sentences(lines: Lines, on_skip: OnSkip) -> Iterator[tuple[str, str | None, int]]:
+def _sentences(
+    stream: BinaryIO, name: str, block: tuple[int, int] | None, on_skip: OnSkip
+) -> Iterator[tuple[str, str | None, int]]:
     """Yields place, sentence (None if blank) and size of each line not skipped."""
-    offset, number, place = lines.start, 0, "start"
+    offset, end = block or (0, None)
+    if offset:
+        stream.seek(offset)
+    is_numbered = not offset
+    place = "the start"
     try:
         with streams.telling_damage():
-            while lines.end is None or offset < lines.end:
-                data, size = _line(lines.stream)
+            for number in itertools.count(1):
+                if end is not None and offset >= end:
+                    return
+                data, size = _line(stream)
                 if not size:
                     return
-                number += 1
-                place = lines.place(number, offset)
+                place = f"line {number}" if is_numbered else f"byte {offset}"
                 offset += size
                 text, problem = _decode(data)
                 if problem:
-                    on_skip(Skipped(lines.name, _position(place), problem))
+                    on_skip(Skipped(name, place, problem))
                 elif text or _is_blank(data):
                     yield place, text or None, size
     except streams.UnreadableError as error:
-        position = f"after {_position(place)}"
-        on_skip(Skipped(lines.name, position, str(error)))
-
-
-def _position(place: str) -> str:
-    return place if place.startswith("byte") else f"line {place}"
+        on_skip(Skipped(name, f"after {place}", str(error)))
 
 
 def _line(stream: BinaryIO) -> tuple[bytes, int]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from biobert_tf.corpora import markup, versions
-from biobert_tf.corpora.document import Document, normalize
+from biobert_tf.corpora.document import normalize
 from biobert_tf.corpora.versions import Entry
 from biobert_tf.corpora.xml_records import XmlRecord, local_name
 
@@ -50,7 +50,7 @@ def entries(record: XmlRecord, name: str, other_abstracts: bool) -> Iterator[Ent
     pmid = citation.find("PMID")
     number = _number(pmid)
     id_ = f"PMID:{number}" if number else f"{name}:record {record.number}"
-    yield Entry(_key(pmid), id_, lambda: _document(citation, id_, other_abstracts))
+    yield Entry(_key(pmid), id_, lambda: _paragraphs(citation, other_abstracts))
 
 
 def _number(pmid: Any | None) -> str:
@@ -63,16 +63,15 @@ def _key(pmid: Any | None) -> versions.Key | None:
     return versions.key(versions.CITATION, _number(pmid), pmid.get("Version", "1"))
 
 
-def _document(citation: Any, id_: str, other_abstracts: bool) -> Document | None:
+def _paragraphs(citation: Any, other_abstracts: bool) -> Iterator[str]:
     # A book chapter holds its title and abstract directly, a citation in its Article.
     article = citation.find("Article")
     article = citation if article is None else article
-    paragraphs = [_title(article), *_abstract(article.find("Abstract"))]
+    yield _title(article)
+    yield from _abstract(article.find("Abstract"))
     if other_abstracts:
         for abstract in citation.iterfind("OtherAbstract"):
-            paragraphs += _abstract(abstract)
-    found = tuple(text for text in paragraphs if text)
-    return Document(id_, found) if found else None
+            yield from _abstract(abstract)
 
 
 def _title(article: Any) -> str:

@@ -59,11 +59,15 @@ def _form(path: Path | str) -> str:
     return "xml" if name.endswith(archives.XML_NAMES) else "text"
 
 
+def _ignore(_: object) -> None:
+    """Does nothing."""
+
+
 def documents(
     path: Path,
     options: ReadOptions,
     on_skip: OnSkip,
-    on_duplicate: OnDuplicate | None = None,
+    on_duplicate: OnDuplicate = _ignore,
     block: tuple[int, int] | None = None,
 ) -> Iterator[Document]:
     """Yields the documents of a file, whatever its kind and size.
@@ -80,10 +84,8 @@ def documents(
         InputError: The file cannot be opened, is damaged and the configuration is
             strict, or is a text without blank lines, unless that is allowed.
     """
-    start, end = block or (0, None)
     with streams.open_file(path) as stream:
-        stream.seek(start)
-        yield from _read(stream, str(path), options, on_skip, on_duplicate, start, end)
+        yield from read(stream, str(path), options, on_skip, on_duplicate, block)
 
 
 def read(
@@ -91,7 +93,8 @@ def read(
     name: str,
     options: ReadOptions,
     on_skip: OnSkip,
-    on_duplicate: OnDuplicate | None = None,
+    on_duplicate: OnDuplicate = _ignore,
+    block: tuple[int, int] | None = None,
 ) -> Iterator[Document]:
     """Yields the documents of a stream, as `documents` does for a file.
 
@@ -101,8 +104,17 @@ def read(
         options: How to read the corpus.
         on_skip: As in `documents`.
         on_duplicate: As in `documents`.
+        block: As in `documents`.
     """
-    return _read(stream, name, options, on_skip, on_duplicate, 0, None)
+    config = options.config
+    report = functools.partial(_report, config, on_skip)
+    if is_text(name):
+        unpacked = streams.decompressed(stream, name)
+        allow = config.allow_single_document
+        yield from plain.read(unpacked, name, block, allow, report)
+        return
+    entries = _entries(stream, name, config, report)
+    yield from _live(entries, name, options.current, report, on_duplicate)
 
 
 def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Document]:
@@ -114,14 +126,11 @@ def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Docu
         on_skip: As in `documents`.
     """
     entries = _xml_entries(stream, name, "", CorpusConfig(), on_skip)
-    yield from _documents(entries, name, ReadOptions(CorpusConfig()), on_skip, None)
+    yield from _live(entries, name, None, on_skip, _ignore)
 
 
 def corpus(
-    paths: Sequence[Path],
-    options: ReadOptions,
-    on_skip: OnSkip,
-    on_duplicate: OnDuplicate | None = None,
+    paths: Sequence[Path], options: ReadOptions, on_skip: OnSkip
 ) -> Iterator[Document]:
     """Yields the documents of many files, in order.
 
@@ -130,7 +139,7 @@ def corpus(
     """
     num_documents = 0
     for path in paths:
-        for document in documents(path, options, on_skip, on_duplicate):
+        for document in documents(path, options, on_skip):
             num_documents += 1
             yield document
     if not num_documents:
@@ -163,71 +172,41 @@ def find_current(
 
 def index_file(path: Path, config: CorpusConfig) -> FileIndex:
     """Returns the identifiers of the records of an XML file or archive, in order."""
+    # The second pass reports what is skipped.
     report = functools.partial(_report, config, _ignore)
     with streams.open_file(path) as stream:
         return versions.index(str(path), _entries(stream, str(path), config, report))
 
 
-def _ignore(skipped: Skipped) -> None:
-    """Does nothing, because the second pass reports what is skipped."""
-
-
 def _report(config: CorpusConfig, on_skip: OnSkip, skipped: Skipped) -> None:
     if config.strict and skipped.is_damage:
-        raise InputError.at(
-            skipped.path, None, f"{skipped.position}: {skipped.reason} (--strict)"
-        )
+        raise InputError(f"{skipped} (--strict)")
     on_skip(skipped)
 
 
-def _read(
-    stream: BinaryIO,
-    name: str,
-    options: ReadOptions,
-    on_skip: OnSkip,
-    on_duplicate: OnDuplicate | None,
-    start: int,
-    end: int | None,
-) -> Iterator[Document]:
-    report = functools.partial(_report, options.config, on_skip)
-    if is_text(name):
-        unpacked = streams.decompressed(stream, name)
-        lines = plain.Lines(unpacked, name, start, end)
-        yield from plain.read(lines, options.config.allow_single_document, report)
-        return
-    entries = _entries(stream, name, options.config, report)
-    yield from _documents(entries, name, options, report, on_duplicate)
-
-
-def _documents(
+def _live(
     entries: Iterable[Entry],
     name: str,
-    options: ReadOptions,
+    current: Current | None,
     report: OnSkip,
-    on_duplicate: OnDuplicate | None,
+    on_duplicate: OnDuplicate,
 ) -> Iterator[Document]:
     """Yields the documents of the entries that are live."""
     for ordinal, entry in enumerate(entries):
         if entry.read is None:
             continue
-        if options.current is None or options.current.includes(name, ordinal):
-            document = _document(entry, name, report)
-            if document is not None:
-                yield document
-        elif on_duplicate is not None:
+        if current is not None and not current.includes(name, ordinal):
             on_duplicate(entry.id)
-
-
-def _document(entry: Entry, name: str, report: OnSkip) -> Document | None:
-    assert entry.read is not None
-    try:
-        document = entry.read()
-    except markup.UndefinedEntityError as error:
-        report(Skipped(name, entry.position, str(error)))
-        return None
-    if document is None:
-        report(Skipped(name, entry.position, "no text", is_damage=False))
-    return document
+            continue
+        try:
+            paragraphs = tuple(filter(None, entry.read()))
+        except markup.UndefinedEntityError as error:
+            report(Skipped(name, entry.position, str(error)))
+            continue
+        if paragraphs:
+            yield Document(entry.id, paragraphs)
+        else:
+            report(Skipped(name, entry.position, "no text", is_damage=False))
 
 
 def _entries(

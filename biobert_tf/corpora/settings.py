@@ -5,10 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from biobert_tf.common.comma_lists import FileGlobs
-from biobert_tf.common.settings import (
-    required,
-    setting,
-)
+from biobert_tf.common.settings import required, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,10 @@ Memory is 5 bytes for each record and 2 for each number up to the largest, in ar
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-
-from biobert_tf.corpora.document import Document
 
 CITATION: Final = 0
 ARTICLE_BY_PMCID: Final = 1
@@ -44,14 +42,14 @@ class Entry(NamedTuple):
         key: The record's key; None if nothing identifies the record, which is then
             always live.
         id: The `Document.id`.
-        read: Builds the document, or returns None if it has no text. Call it at most
+        read: Returns the paragraphs of the document; some may be empty. Call it at most
             once, before asking for the next entry. None for a deletion.
         position: The place in the file, for messages.
     """
 
     key: Key | None
     id: str
-    read: Callable[[], Document | None] | None
+    read: Callable[[], Iterable[str]] | None
     position: str = ""
 
 
@@ -84,16 +82,12 @@ class FileIndex:
 
 def index(path: str, entries: Iterable[Entry]) -> FileIndex:
     """Returns the index of a file without building any document."""
-    columns = np.fromiter(
-        _rows(entries), dtype=[("s", "u1"), ("n", "u4"), ("v", "u1"), ("d", "?")]
+    rows = (
+        (*(entry.key or (_NO_SPACE, 0, 0)), entry.read is None) for entry in entries
     )
-    return FileIndex(path, *(columns[name].copy() for name in "snvd"))
-
-
-def _rows(entries: Iterable[Entry]) -> Iterator[tuple[int, int, int, bool]]:
-    for entry in entries:
-        space, number, version = entry.key or (_NO_SPACE, 0, 0)
-        yield space, number, version, entry.read is None
+    types = [("space", "u1"), ("number", "u4"), ("version", "u1"), ("deletion", "?")]
+    columns = np.fromiter(rows, dtype=types)
+    return FileIndex(path, *(columns[name].copy() for name, _ in types))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,43 +107,24 @@ def resolve(indexes: Sequence[FileIndex]) -> Current:
     A file's deletions apply after its records, the order of PubMed's DTD. Deleting a
     version deletes all lower versions as well.
     """
-    is_live = {entry.path: entry.spaces == _NO_SPACE for entry in indexes}
+    is_live = {file.path: file.spaces == _NO_SPACE for file in indexes}
     for space in (CITATION, ARTICLE_BY_PMCID, ARTICLE_BY_PMID):
-        rows = [np.flatnonzero(entry.spaces == space) for entry in indexes]
-        most = max(
-            (
-                int(e.numbers[r].max())
-                for e, r in zip(indexes, rows, strict=True)
-                if len(r)
-            ),
-            default=-1,
-        )
+        files = [(file, np.flatnonzero(file.spaces == space)) for file in indexes]
+        most = max((int(f.numbers[at].max(initial=0)) for f, at in files), default=0)
+        # The live version of each number, 0 for none.
         highest: Any = np.zeros(most + 1, np.uint8)
-        for entry, row in zip(indexes, rows, strict=True):
-            _count_versions(entry, row, highest)
+        for file, at in files:
+            added, deleted = at[~file.is_deletion[at]], at[file.is_deletion[at]]
+            np.maximum.at(highest, file.numbers[added], file.versions[added])
+            numbers = file.numbers[deleted]
+            highest[numbers[file.versions[deleted] >= highest[numbers]]] = 0
+        # From the last record to the first: the first with the live version is live.
         is_taken = np.zeros(most + 1, bool)
-        for entry, row in zip(reversed(indexes), reversed(rows), strict=True):
-            is_live[entry.path][_last_live(entry, row, highest, is_taken)] = True
+        for file, at in reversed(files):
+            numbers = file.numbers[at]
+            # A deletion is never live: it has set the highest version to 0.
+            at = at[(file.versions[at] == highest[numbers]) & ~is_taken[numbers]][::-1]
+            taken, first = np.unique(file.numbers[at], return_index=True)
+            is_taken[taken] = True
+            is_live[file.path][at[first]] = True
     return Current(is_live)
-
-
-def _count_versions(entry: FileIndex, rows: np.ndarray, highest: np.ndarray) -> None:
-    """Updates `highest`, the live version of each number (uint8, 0 for none)."""
-    deleted = rows[entry.is_deletion[rows]]
-    added = rows[~entry.is_deletion[rows]]
-    np.maximum.at(highest, entry.numbers[added], entry.versions[added])
-    numbers = entry.numbers[deleted]
-    highest[numbers[entry.versions[deleted] >= highest[numbers]]] = 0
-
-
-def _last_live(
-    entry: FileIndex, rows: np.ndarray, highest: np.ndarray, is_taken: np.ndarray
-) -> np.ndarray:
-    """Returns the rows of a file that no later row replaces, and marks them taken."""
-    numbers = entry.numbers[rows]
-    # A deletion is never live: it has set the highest version to 0.
-    is_last = (entry.versions[rows] == highest[numbers]) & ~is_taken[numbers]
-    rows = rows[is_last][::-1]
-    taken, first = np.unique(entry.numbers[rows], return_index=True)
-    is_taken[taken] = True
-    return rows[first]

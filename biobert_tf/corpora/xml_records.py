@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cuts a stream of XML into its records; damage loses only the damaged record.
 
-lxml's incremental parser reads the stream in pieces, each of which ends where a record
-ends. After an error a new parser continues at the next start of a record. Nothing
-outside the stream is ever read: an external DTD is not fetched, and a file that
-declares entities is refused.
+The stream is read in pieces, each of which ends where a record ends. Each piece is
+parsed as a file of its own, behind the opening of the whole file. After an error the
+next start of a record is tried. Nothing outside the stream is ever read: an external
+DTD is not fetched, and a file that declares entities is refused.
 """
 
 import contextlib
 import html.entities
+import itertools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from lxml import etree
 
 from biobert_tf.common.streams import UnreadableError, chunks
 
-_MOST_PIECE_BYTES: Final = 1 << 20
+_MOST_OPENING_BYTES: Final = 1 << 20
+_MOST_PIECE_BYTES: Final = 1 << 28
 _LONGEST_TAG: Final = 64
 
 # Each setting is lxml's default or safer. collect_ids=False is not used: it would make
@@ -53,7 +55,6 @@ class Layout(NamedTuple):
     id_prefix: str
 
 
-_ENCODING: Final = re.compile(rb"<\?xml[^>]*\sencoding\s*=\s*[\"']([\w.-]+)")
 _ARTICLES: Final = Layout(
     "PubMed",
     ("PubmedArticle", "PubmedBookArticle", "DeleteCitation", "DeleteDocument"),
@@ -82,7 +83,7 @@ ROOTS: Final = frozenset(_LAYOUTS)
 
 
 class XmlRecord(NamedTuple):
-    """A whole, well-formed record; its element is deleted after the next one.
+    """A whole, well-formed record.
 
     Attributes:
         kind: "PubMed" or "JATS".
@@ -114,47 +115,48 @@ def entity_text(entity: Any) -> str | None:
     return html.entities.html5.get(f"{entity.name};")
 
 
-class Prologue(NamedTuple):
+class _Prologue(NamedTuple):
     """The beginning of a file.
 
     Attributes:
-        head: All bytes read so far.
-        root: The tag of the root element.
+        opening: All bytes in front of the records. The start tag of the root element
+            is the last, unless it is a record itself.
+        rest: The bytes after these that have been read.
         layout: The structure of the file.
-        encoding: The encoding of the text.
+        is_record: Whether the root element is a record.
     """
 
-    head: bytes
-    root: str
+    opening: bytes
+    rest: bytes
     layout: Layout
-    encoding: str
+    is_record: bool
 
 
-def read_prologue(source: Iterator[bytes]) -> Prologue:
+def _read_prologue(source: Iterator[bytes]) -> _Prologue:
     """Reads up to the start tag of the root element.
 
     Raises:
         UnreadableError: The file is not XML, is neither PubMed nor JATS, or declares
             entities.
     """
-    root, head = _root(source)
+    root, head, end = _root(source)
     document = root.getroottree().docinfo
     if document.internalDTD is not None and any(document.internalDTD.iterentities()):
         raise UnreadableError(
             "refused: it declares entities (<!ENTITY ...>), which could expand "
             "without bound or read other files"
         )
-    layout = _LAYOUTS.get(local_name(root))
+    name = local_name(root)
+    layout = _LAYOUTS.get(name)
     if layout is None:
-        raise UnreadableError(
-            f"root element <{local_name(root)}> is neither PubMed nor JATS"
-        )
-    declared = _ENCODING.match(head)
-    encoding = declared[1].decode() if declared else "UTF-8"
-    return Prologue(head, local_name(root), layout, encoding)
+        raise UnreadableError(f"root element <{name}> is neither PubMed nor JATS")
+    if name in layout.records:
+        end = head.rindex(b"<", 0, end)
+    return _Prologue(head[:end], head[end:], layout, name in layout.records)
 
 
-def _root(source: Iterator[bytes]) -> tuple[Any, bytes]:
+def _root(source: Iterator[bytes]) -> tuple[Any, bytes, int]:
+    """Returns the root element, the bytes read, and where its start tag ends."""
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
     head, num_fed = b"", 0
     try:
@@ -166,8 +168,8 @@ def _root(source: Iterator[bytes]) -> tuple[Any, bytes]:
                 parser.feed(head[num_fed:end])
                 num_fed = end
                 for _, root in parser.read_events():
-                    return root, head
-            if len(head) > _MOST_PIECE_BYTES:
+                    return root, head, end
+            if len(head) > _MOST_OPENING_BYTES:
                 raise UnreadableError("not XML: no root element in the first megabyte")
     except etree.XMLSyntaxError as error:
         raise UnreadableError(f"not XML: {error.msg}") from None
@@ -182,214 +184,157 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
         report: Called for every lost record, and if the rest of a file is lost.
     """
     source = chunks(stream)
-    cutter = None
+    reader = None
     try:
-        prologue = read_prologue(source)
-        cutter = _Cutter(prologue, report)
-        for piece in _pieces(prologue, source):
-            yield from cutter.cut(piece)
-        cutter.close()
+        reader = _Reader(_read_prologue(source), report)
+        yield from reader.read(source)
     except UnreadableError as error:
-        done = f"after record {cutter.num_records}" if cutter else "from the start"
+        done = f"after record {reader.num_records}" if reader else "from the start"
         report(done, str(error))
 
 
-def _pieces(prologue: Prologue, source: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields all bytes of the stream, cut after the end tags of records.
-
-    Raises:
-        UnreadableError: The error of `source`, after all bytes that could be read.
-    """
-    end_tag = re.compile(rb"</(?:%s)\s*>" % "|".join(prologue.layout.records).encode())
-    rest, num_searched = b"", 0
-    chunk: bytes | None = prologue.head
-    failure: UnreadableError | None = None
-    while chunk is not None:
-        rest += chunk
-        start = 0
-        for match in end_tag.finditer(rest, num_searched):
-            yield rest[start : match.end()]
-            start = match.end()
-        if len(rest) - start > _MOST_PIECE_BYTES:
-            yield rest[start:]
-            start = len(rest)
-        rest = rest[start:]
-        num_searched = max(0, len(rest) - _LONGEST_TAG)
-        try:
-            chunk = next(source, None)
-        except UnreadableError as error:
-            chunk, failure = None, error
-    yield rest
-    if failure is not None:
-        raise failure
+# What a piece ends with: the end tag of a record, the end of the file, or damage.
+_End = Literal["record", "file", "damage"]
 
 
-class _Cutter:
-    """Feeds pieces to a parser, and to a new parser after damage."""
+class _Reader:
+    """Reads the records of a file piece by piece, and counts them."""
 
-    def __init__(self, prologue: Prologue, report: Report) -> None:
+    def __init__(self, prologue: _Prologue, report: Report) -> None:
+        layout = prologue.layout
+        tags = "|".join(layout.records).encode()
+        self._start_tag = re.compile(rb"<(?:%s)[\s>]" % tags)
+        self._end_tag = re.compile(rb"</(?:%s)\s*>" % tags)
+        self._tags = [f"{{*}}{tag}" for tag in layout.records + layout.inner]
         self._prologue = prologue
         self._report = report
-        tags = "|".join(prologue.layout.records).encode()
-        self._start_tag = re.compile(rb"<(?:%s)[\s>]" % tags)
-        self._end_tag = re.compile(rb"</(?:%s)\s*>\Z" % tags)
-        self._parser: _Parser | None = _Parser(prologue.layout, line=1)
+        self._num_lines = 0  # line ends between the opening and the next piece
+        self._open: Any = None  # the record that has begun and not ended
+        self._num_starts = 0  # records that the last parser has begun
         self.num_records = 0
-        self._line = 1  # of the next piece
 
-    def cut(self, piece: bytes) -> Iterator[XmlRecord]:
-        """Yields the records that end in `piece`."""
-        starts = [match.start() for match in self._start_tag.finditer(piece)]
-        ends_record = self._end_tag.search(piece[-_LONGEST_TAG:]) is not None
-        kind, begin = self._prologue.layout.kind, 0
-        while self._parser is not None or starts:
-            is_restart = self._parser is None
-            if self._parser is None:
-                begin = starts.pop(0)
-                self._parser = self._parser_from(piece, begin)
+    def read(self, source: Iterator[bytes]) -> Iterator[XmlRecord]:
+        """Yields the records.
+
+        Raises:
+            UnreadableError: The error of `source`, after all that could be read, or no
+                record ends for too long.
+        """
+        rest, num_searched = bytearray(self._prologue.rest), 0
+        while True:
+            ends = [each.end() for each in self._end_tag.finditer(rest, num_searched)]
+            for start, end in itertools.pairwise([0, *ends]):
+                yield from self._cut(bytes(rest[start:end]), "record")
+            if ends:
+                del rest[: ends[-1]]
+            num_searched = max(0, len(rest) - _LONGEST_TAG)
+            if len(rest) > _MOST_PIECE_BYTES:
+                raise UnreadableError(f"no record ends in {len(rest):,} bytes")
             try:
-                for element in self._parser.feed(piece[begin:], ends_record):
-                    self.num_records += 1
-                    line = self._parser.line_of(element)
-                    yield XmlRecord(kind, element, self.num_records, line)
+                chunk = next(source, None)
+            except UnreadableError:
+                yield from self._cut(bytes(rest), "damage")
+                raise
+            if chunk is None:
+                break
+            rest += chunk
+        if self._prologue.is_record and self.num_records:
+            # The root element has been read; only comments may follow it.
+            rest[:0] = b"" if self._start_tag.search(rest) else b"<end/>"
+        yield from self._cut(bytes(rest), "file")
+
+    def _cut(self, piece: bytes, end: _End) -> Iterator[XmlRecord]:
+        """Yields the records of a piece; after damage it tries the next start tag."""
+        begins = [0, *(match.start() for match in self._start_tag.finditer(piece))]
+        is_again = False
+        while begins:
+            begin = begins.pop(0)
+            line = self._num_lines + piece.count(b"\n", 0, begin)
+            try:
+                yield from self._parse(piece[begin:], line, end)
                 break
             except _DamageError as damage:
-                if is_restart and not self._parser.num_starts:
+                if is_again and not self._num_starts:
                     # The start tag is damaged; the parser before has reported it.
                     self.num_records += 1
                 else:
                     self._lose(damage)
-                # Records that the parser had begun are lost; try the others again.
-                del starts[: max(0, self._parser.num_starts - is_restart)]
-                self._parser = None
-        self._line += piece.count(b"\n")
+            # Records that the parser had begun are lost; try the others again.
+            del begins[: max(0, self._num_starts - is_again)]
+            is_again = True
+        self._num_lines += piece.count(b"\n")
 
-    def close(self) -> None:
-        """Reports a file that ends too early."""
-        if self._parser is None:
-            return
-        try:
-            self._parser.close()
-        except _DamageError as damage:
-            self._lose(damage)
-
-    def _parser_from(self, piece: bytes, begin: int) -> "_Parser":
-        """Returns a parser inside the root element, for the record at `begin`."""
-        parser = _Parser(
-            self._prologue.layout, self._line + piece.count(b"\n", 0, begin)
-        )
-        encoding, root = self._prologue.encoding, self._prologue.root
-        if root not in self._prologue.layout.records:
-            opening = f'<?xml version="1.0" encoding="{encoding}"?><{root}>'
-            list(parser.feed(opening.encode(), ends_record=False))
-        return parser
-
-    def _lose(self, damage: _DamageError) -> None:
-        assert self._parser is not None
-        if not self._parser.is_in_record:
-            position = f"after record {self.num_records}, line {damage.line}"
-            self._report(position, str(damage))
-            return
-        self.num_records += 1
-        self._report(
-            f"record {self.num_records}{self._parser.known_id}, line {damage.line}",
-            str(damage),
-        )
-
-
-class _Parser:
-    """An incremental parser; `line` is the line of the first byte it is fed."""
-
-    def __init__(self, layout: Layout, line: int) -> None:
-        tags = [f"{{*}}{tag}" for tag in layout.records + layout.inner]
-        self._parser = etree.XMLPullParser(events=("start", "end"), tag=tags, **_SAFE)
-        self._layout = layout
-        self._line = line
-        self._open: Any = None
-        self.num_starts = 0
-
-    @property
-    def is_in_record(self) -> bool:
-        """Whether a record has begun and not ended."""
-        return self._open is not None
-
-    @property
-    def known_id(self) -> str:
-        """The id of the record that has begun, in brackets; "" if not yet read."""
-        for path in self._layout.id_paths:
-            found = (self._open.findtext(path) or "").strip().removeprefix("PMC")
-            if found:
-                return f" ({self._layout.id_prefix}{found})"
-        return ""
-
-    def line_of(self, element: Any) -> int:
-        """Returns the line of an element's start tag in the whole file."""
-        return self._line + element.sourceline - 1
-
-    def feed(self, data: bytes, ends_record: bool) -> Iterator[Any]:
-        """Yields the records that `data` completes.
+    def _parse(self, data: bytes, num_lines: int, end: _End) -> Iterator[XmlRecord]:
+        """Yields the records of a part of the file.
 
         Args:
-            data: The next bytes.
-            ends_record: Whether they end with the end tag of a record.
+            data: The part.
+            num_lines: The number of lines between the opening and the part.
+            end: What the part ends with.
 
         Raises:
             _DamageError: The data is damaged; raised after the last whole record.
         """
-        self.num_starts = 0
+        self._open, self._num_starts, num_ended = None, 0, 0
+        layout = self._prologue.layout
+        parser = etree.XMLPullParser(events=("start", "end"), tag=self._tags, **_SAFE)
         # _check raises the error, after the records before it have been yielded.
         with contextlib.suppress(etree.XMLSyntaxError):
-            self._parser.feed(data)
-        num_ended = 0
-        for element in self._whole_records():
-            num_ended += 1
-            yield element
-        self._check()
-        if ends_record and (self.is_in_record or not num_ended):
-            # A bare "&", "<", quote or "<!--" seems to begin something; libxml2 waits
-            # for its end past any number of records.
-            line = self._line
-            self.close()
-            raise _DamageError(line, "an element or reference is not closed")
-
-    def close(self) -> None:
-        """Raises _DamageError if an element is still open."""
-        try:
-            self._parser.close()
-        except etree.XMLSyntaxError:
-            self._check()
-
-    def _whole_records(self) -> Iterator[Any]:
-        for event, element in self._parser.read_events():
+            parser.feed(self._prologue.opening + data)
+        for event, element in parser.read_events():
+            line = num_lines + element.sourceline
+            is_record = local_name(element) in layout.records
             if event == "end":
                 if element is self._open:
                     self._open = None
-                    yield element
-                    _forget_before(element)
+                    num_ended += 1
+                    self.num_records += 1
+                    yield XmlRecord(layout.kind, element, self.num_records, line)
             elif self._open is None:
                 self._open = element
-                self.num_starts += local_name(element) in self._layout.records
-            elif local_name(element) in self._layout.records:
-                raise _DamageError(
-                    self.line_of(element),
-                    f"<{local_name(self._open)}> is not closed before the next record",
-                )
+                self._num_starts += is_record
+            elif is_record:
+                name = local_name(self._open)
+                problem = f"<{name}> is not closed before the next record"
+                raise _DamageError(line, problem)
+        _check(parser, num_lines)
+        is_whole = num_ended and self._open is None
+        if end == "damage" or (end == "record" and is_whole):
+            return
+        with contextlib.suppress(etree.XMLSyntaxError):
+            parser.close()
+        _check(parser, num_lines)
 
-    def _check(self) -> None:
-        """Raises _DamageError after an error that ends a parse.
+    def _lose(self, damage: _DamageError) -> None:
+        position = f"after record {self.num_records}"
+        if self._open is not None:
+            self.num_records += 1
+            position = f"record {self.num_records}{self._known_id()}"
+        self._report(f"{position}, line {damage.line}", str(damage))
 
-        After an undeclared entity libxml2 continues, but yields no more elements; lxml
-        raises only at the end of the file, while its log has the error at once. Errors
-        that are not fatal (a prefix without namespace) lose nothing.
-        """
-        for entry in self._parser.feed_error_log:
-            if entry.level == etree.ErrorLevels.FATAL:
-                raise _DamageError(self._line + max(entry.line, 1) - 1, entry.message)
+    def _known_id(self) -> str:
+        """Returns the id of the record that has begun; "" if it is not yet read."""
+        layout = self._prologue.layout
+        for path in layout.id_paths:
+            found = (self._open.findtext(path) or "").strip().removeprefix("PMC")
+            if found:
+                return f" ({layout.id_prefix}{found})"
+        return ""
 
 
-def _forget_before(element: Any) -> None:
-    """Deletes the records before this one; the parser still needs this one."""
-    parent = element.getparent()
-    if parent is not None:
-        while parent[0] is not element:
-            del parent[0]
+def _check(parser: Any, num_lines: int) -> None:
+    """Raises _DamageError after an error that ends a parse.
+
+    After an undeclared entity libxml2 continues, but yields no more elements; lxml
+    raises only at the end of the file, while its log has the error at once. Errors
+    that are not fatal (a prefix without namespace) lose nothing.
+    """
+    for entry in parser.feed_error_log:
+        if entry.level == etree.ErrorLevels.FATAL:
+            # "Opening and ending tag mismatch: sup line 6 and i"
+            message = re.sub(
+                r"(?<= line )\d+",
+                lambda line: f"{num_lines + int(line[0])}",
+                entry.message,
+            )
+            raise _DamageError(num_lines + max(entry.line, 1), message)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Expands a grammar at random into labelled words.
 
-The grammars of the demo corpora use this notation:
+The grammars of the demo corpora, the `.txt` files beside this one, use this notation:
 
     name: a b | c     a rule with two alternatives; lines that begin with a space
                       continue it
@@ -16,11 +16,13 @@ BioBERT: punctuation is a word of its own, except inside a word.
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
 
 # The alternatives of every rule.
 Rules = Mapping[str, tuple[str, ...]]
+ItemT = TypeVar("ItemT")
 
 _TOKEN: Final = re.compile(r"\[(\w+) ([^]]+)\]|(\S+)")
 # Punctuation without a space before it, and without one after it.
@@ -28,13 +30,19 @@ _CLOSING: Final = (",", ".", "?", ")", "-")
 _OPENING: Final = ("(", "-")
 
 
-def parse(text: str) -> dict[str, tuple[str, ...]]:
-    """Returns the alternatives of every rule of a grammar, by name."""
-    rules = {}
-    for rule in re.split(r"\n+(?=\S)", text.strip()):
+def text(name: str) -> str:
+    """Returns the text of a grammar of this package."""
+    return (Path(__file__).parent / f"{name}.txt").read_text("utf-8")
+
+
+def parse(*texts: str) -> dict[str, tuple[str, ...]]:
+    """Returns the alternatives of every rule, by name; a later text adds to a rule."""
+    rules: dict[str, tuple[str, ...]] = {}
+    for rule in re.split(r"\n+(?=\S)", "\n".join(texts).strip()):
         name, sign, body = re.split(r"\s*([:=])\s", rule, maxsplit=1)
         alternatives = body.split("|") if sign == ":" else body.split()
-        rules[name] = tuple(" ".join(each.split()) for each in alternatives)
+        added = tuple(" ".join(each.split()) for each in alternatives)
+        rules[name] = rules.get(name, ()) + added
     return rules
 
 
@@ -59,7 +67,7 @@ def expand(text: str, rules: Rules, rng: random.Random) -> Iterator[tuple[str, s
             yield re.sub("#", lambda _: rng.choice("23456789"), token), "O"
 
 
-def prose(words: Sequence[str]) -> tuple[str, list[int]]:
+def prose(words: Iterable[str]) -> tuple[str, list[int]]:
     """Returns words as running text, and the offset of every word in it."""
     text, starts = "", []
     for word in words:
@@ -68,3 +76,20 @@ def prose(words: Sequence[str]) -> tuple[str, list[int]]:
         starts.append(len(text))
         text += word
     return text, starts
+
+
+def distinct(num: int, draw: Callable[[int], ItemT], seen: set[ItemT]) -> list[ItemT]:
+    """Returns `num` different items that are not in `seen`, and adds them to it.
+
+    Args:
+        num: Number of items.
+        draw: Makes an item, given the number of items found so far.
+        seen: Items not to return.
+    """
+    found: list[ItemT] = []
+    while len(found) < num:
+        item = draw(len(found))
+        if item not in seen:
+            seen.add(item)
+            found.append(item)
+    return found

@@ -5,9 +5,9 @@ import dataclasses
 import json
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
@@ -15,6 +15,7 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
+from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import run as qa_run
@@ -31,25 +32,21 @@ from biobert_tf.relations.settings import (
 )
 
 _MARK: Final = "made-by-biobert-demo"
+# A second strategy over the same GPUs would disturb that of the training.
+_DEVICE: Final = DeviceConfig(strategy="cpu")
 
 
 def ner(output_dir: Path) -> None:
-    """Learns diseases and chemicals, and finds them in a new sentence.
-
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-
-    Raises:
-        InputError: The directory exists and is not a demo's.
-    """
-    arguments = {
-        **_begin(output_dir),
-        "max_seq_length": 48,
-        "learning_rate": 3e-3,
-        "num_train_epochs": 12,
-    }
-    ner_demo.write_corpus(output_dir / "data", ner_demo.SEED)
-    words = _command("run_ner.py", arguments)
+    """Learns diseases and chemicals, and finds them in a new sentence; see `_begin`."""
+    words = _begin(
+        output_dir,
+        "run_ner.py",
+        ner_demo.write_corpus,
+        data_dir=output_dir / "data",
+        max_seq_length=48,
+        learning_rate=3e-3,
+        num_train_epochs=12,
+    )
     model = ner_run.run(flags.parse(NerConfig, words))
     print(f"\nraw sentence\n{ner_demo.RAW_SENTENCE}\nentities found in it")
     [(example, prediction)] = ner_run.annotate(
@@ -61,38 +58,30 @@ def ner(output_dir: Path) -> None:
 
 
 def relations(output_dir: Path) -> None:
-    """Learns which chemical causes which disease, and finds that in a new document.
-
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-
-    Raises:
-        InputError: The directory exists and is not a demo's.
-    """
-    arguments = {
-        "task_name": "custom",
-        "do_train": "true",
-        "do_predict": "true",
-        **_begin(output_dir),
-        "max_seq_length": 48,
-        "train_batch_size": 16,
-        "learning_rate": 1e-3,
-        "num_train_epochs": 12,
-    }
-    relation_demo.write_corpus(output_dir / "data", ner_demo.SEED)
-    words = _command("run_re.py", arguments)
+    """Learns what causes what, and finds that in a new document; see `_begin`."""
+    words = _begin(
+        output_dir,
+        "run_re.py",
+        relation_demo.write_corpus,
+        task_name="custom",
+        do_train="true",
+        do_predict="true",
+        data_dir=output_dir / "data",
+        max_seq_length=48,
+        train_batch_size=16,
+        learning_rate=1e-3,
+        num_train_epochs=12,
+    )
     re_run.run(flags.parse(RelationConfig, words))
-    source, target = output_dir / "document.jsonl", output_dir / "relations.jsonl"
-    relation_demo.write_documents(source)
+    target = output_dir / "relations.jsonl"
     predict.predict(
         RePredictConfig(
             model=output_dir / "model",
-            input=source,
+            input=relation_demo.DOCUMENT,
             output=target,
             pair=EntityPairs.parse("Chemical-Disease"),
             relation_names=RelationNames.parse("1=Causes"),
-            # A second strategy over the same GPUs would disturb the first.
-            device=DeviceConfig(strategy="cpu"),
+            device=_DEVICE,
         )
     )
     [document] = map(json.loads, files.read_text(target).splitlines())
@@ -107,40 +96,29 @@ def relations(output_dir: Path) -> None:
 
 
 def qa(output_dir: Path) -> None:
-    """Learns to answer questions about short passages, and answers new ones.
-
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-
-    Raises:
-        InputError: The directory exists and is not a demo's.
-    """
-    arguments = _begin(output_dir)
-    data_dir = arguments.pop("data_dir")
-    # Without dropout so small a model learns to read the question in a minute.
-    encoder = dataclasses.replace(
-        ner_demo.ENCODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    """Learns to answer questions about short passages; see `_begin`."""
+    data_dir = output_dir / "data"
+    words = _begin(
+        output_dir,
+        "run_qa.py",
+        qa_demo.write_corpus,
+        # Without dropout so small a model learns to read the question in a minute.
+        dataclasses.replace(
+            ner_demo.ENCODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+        ),
+        do_train="true",
+        do_predict="true",
+        train_file=data_dir / "train.json",
+        predict_file=data_dir / "test.json",
+        golden_file=data_dir / "golden.json",
+        max_seq_length=64,
+        max_query_length=20,
+        train_batch_size=16,
+        learning_rate=2e-3,
+        num_train_epochs=4,
     )
-    files.write_json(arguments["bert_config_file"], dataclasses.asdict(encoder))
-    arguments = {
-        "do_train": "true",
-        "do_predict": "true",
-        "train_file": data_dir / "train.json",
-        "predict_file": data_dir / "test.json",
-        "golden_file": data_dir / "golden.json",
-        **arguments,
-        "max_seq_length": 64,
-        "max_query_length": 20,
-        "train_batch_size": 16,
-        "learning_rate": 2e-3,
-        "num_train_epochs": 4,
-    }
-    qa_demo.write_corpus(data_dir, ner_demo.SEED)
-    words = _command("run_qa.py", arguments)
     qa_run.run(flags.parse(QaConfig, words))
-    # A second strategy over the same GPUs would disturb the first.
-    device = DeviceConfig(strategy="cpu")
-    answerer = Answerer.load(output_dir / "model", device, batch_size=8)
+    answerer = Answerer.load(output_dir / "model", _DEVICE, batch_size=8)
     print(f"\nnew passage\n{qa_demo.PASSAGE}\nanswers found in it")
     passage = NamedText("passage", qa_demo.PASSAGE)
     for question in qa_demo.QUESTIONS:
@@ -148,25 +126,38 @@ def qa(output_dir: Path) -> None:
         print(f"  {answer.probability:.3f}  {question}  {answer.text}")
 
 
-def _begin(output_dir: Path) -> dict[str, Any]:
-    """Creates an empty directory for a demo; returns the flags that all demos share."""
+def _begin(
+    output_dir: Path,
+    script: str,
+    write_corpus: Callable[[Path, int], None],
+    encoder: EncoderConfig = ner_demo.ENCODER,
+    **arguments: object,
+) -> list[str]:
+    """Prepares a demo, and prints and returns its command, the script's name first.
+
+    Args:
+        output_dir: The directory to create; an earlier demo in it is deleted.
+        script: The name of the script.
+        write_corpus: Writes the data to a directory, with a seed.
+        encoder: The sizes of the model.
+        **arguments: The demo's own flags; those that all demos share are added.
+
+    Raises:
+        InputError: The directory exists and is not a demo's.
+    """
     if output_dir.exists():
         if not (output_dir / _MARK).exists():
             raise InputError(f"{output_dir} exists and is not a demo; choose another")
         shutil.rmtree(output_dir)
     files.write_text(output_dir / _MARK, "")
+    write_corpus(output_dir / "data", ner_demo.SEED)
     config_file = output_dir / "bert_config.json"
-    files.write_json(config_file, dataclasses.asdict(ner_demo.ENCODER))
-    return {
-        "data_dir": output_dir / "data",
+    files.write_json(config_file, dataclasses.asdict(encoder))
+    arguments |= {
         "output_dir": output_dir / "model",
         "bert_config_file": config_file,
         "vocab_file": ner_demo.vocab_file(),
     }
-
-
-def _command(script: str, arguments: Mapping[str, object]) -> list[str]:
-    """Prints the command of a demo; returns its words, the script's name first."""
     words = [script, *(f"--{name}={value}" for name, value in arguments.items())]
     print("The demo is this command:\n\n  " + shlex.join(["python", *words]) + "\n")
     return words

@@ -41,14 +41,10 @@ from biobert_tf.documents.document import (
     Passage,
     mentions_in,
 )
-from biobert_tf.text.labels import chunks
+from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
-DOCUMENT_START: Final = "-DOCSTART-"
-LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
 _IS_LABELLED: Final = re.compile(r"O|[BIES]-\S+")
 _NO_ID: Final = frozenset(["O", "-X-", "_"])
-# conlleval reads an `S` as inside, and lets a phrase continue from an `E` into a `B`.
-_AS_IOB: Final = {"S": "B", "E": "I"}
 
 Block = list[tuple[int, str]]
 """The numbered lines of a document."""
@@ -227,8 +223,7 @@ def _mentions(
     """
     if all(label == "O" for label in labels):
         return
-    iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
-    for i, chunk in enumerate(chunks(iob), start=number):
+    for i, chunk in enumerate(chunks(iob(labels)), start=number):
         start, end = words[chunk.start].start, words[chunk.end - 1].end
         surface = text[start - words[0].start : end - words[0].start]
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
@@ -343,4 +338,4 @@ def _separator(row: str) -> str:
 
 def _label(mention: Mention, goes_on: bool) -> str:
     kind = re.sub(r"\s", "_", mention.type)
-    return ("I" if goes_on else "B") + (f"-{kind}" if kind else "")
+    return str(Label("I" if goes_on else "B", kind))

@@ -9,7 +9,8 @@ from typing import Final, Literal
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, STANDARD_INPUT, Stream
 from biobert_tf.corpora import xml_records
-from biobert_tf.documents import conll, json_pieces, pubtator
+from biobert_tf.documents import json_pieces, pubtator
+from biobert_tf.text import labels
 
 Format = Literal[
     "auto",
@@ -132,10 +133,10 @@ def _is_json_line(start: str) -> bool:
 
 def _is_conll(lines: list[str]) -> bool:
     rows = [line.split() for line in lines]
-    if rows and rows[0][0] == conll.DOCUMENT_START:
+    if rows and rows[0][0] == labels.DOCUMENT_START:
         return True
     return (
         len(rows) >= _FEWEST_ROWS
-        and all(len(row) > 1 and conll.LABEL.fullmatch(row[-1]) for row in rows)
+        and all(len(row) > 1 and labels.LABEL.fullmatch(row[-1]) for row in rows)
         and any(row[-1] == "O" for row in rows)
     )

@@ -13,8 +13,8 @@ from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.export.windows import names_of
-from biobert_tf.model import encoder as encoders
 from biobert_tf.model import heads
+from biobert_tf.model.layers import Dropout
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -23,12 +23,14 @@ from biobert_tf.training.served import Outputs, Served
 class EncoderModel(heads.Model):
     """The encoder without a head."""
 
-    def call(self, batch: heads.Batch, training: bool = False) -> dict[str, tf.Tensor]:
-        """Returns `sequence_output` and `pooled_output`, float32; see `encode`."""
-        outputs = encoders.encode(self.encoder, batch, training)
+    def __call__(
+        self, batch: heads.Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns `sequence_output` and `pooled_output`, float32; see `Encoded`."""
+        encoded = self.encode(batch, dropout)
         return {
-            name: tf.cast(outputs[name], tf.float32)
-            for name in ("sequence_output", "pooled_output")
+            "sequence_output": encoded.sequence_output,
+            "pooled_output": encoded.pooled_output,
         }
 
 
@@ -48,7 +50,7 @@ class EncoderGraph:
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `sequence_output` and `pooled_output`, float32."""
-        return self._model(batch, training=False)
+        return self._model(batch)
 
     def answer(self, text: tf.Tensor) -> Outputs:
         """Returns the vectors of texts.
@@ -106,7 +108,7 @@ def serve(loaded: Loaded[TextConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(lambda config: EncoderModel(config, seed=0))
+    model = loaded.build(EncoderModel)
     graph = EncoderGraph(model, loaded.tokenizer, loaded.text.max_seq_length)
     return Served(
         kind="encoder",

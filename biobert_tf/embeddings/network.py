@@ -65,8 +65,9 @@ class Network:
         self.config = config
         self.max_seq_length = max_seq_length
         self._programs: dict[tuple[object, ...], Step] = {}
-        with strategy.scope(), precision.policy(device):
-            self.encoder = encoders.build_encoder(config)
+        self._dtype = precision.dtype(device)
+        with strategy.scope():
+            self.encoder = encoders.Encoder(config)
             # The checkpoint may lack the pooler, whose output is not used.
             report = native.assign(
                 self.encoder.variables,
@@ -122,8 +123,8 @@ class Network:
             mix: How layers are mixed, before any pooling.
             pooling: How the positions of a row are pooled.
         """
-        outputs = encoders.encode(self.encoder, batch)["encoder_outputs"]
-        x_BLKD = mixed([tf.cast(outputs[i], tf.float32) for i in layers], mix)
+        encoded = self.encoder(*encoders.inputs(batch), dtype=self._dtype)
+        x_BLKD = mixed([encoded.encoder_outputs[i] for i in layers], mix)
         return {"vectors": pooled(x_BLKD, batch["is_wanted"], pooling)}
 
 

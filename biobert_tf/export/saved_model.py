@@ -100,7 +100,7 @@ def _concrete(
 def write(served: Served, functions: Mapping[str, Function], directory: Path) -> None:
     """Writes a SavedModel of these functions, by signature."""
     module = tf.Module()
-    # Only the variables: Keras would store its layers once more beside them.
+    # Only the variables, so that their names identify them when they are read again.
     module.weights = list(served.model.variables)
     with _quiet():
         tf.saved_model.save(module, str(directory), signatures=dict(functions))

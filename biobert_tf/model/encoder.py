@@ -1,308 +1,295 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds and runs the BERT encoder: token ids in, vectors per token and sequence out.
+"""The BERT encoder: token ids in, vectors per token and per text out.
 
-The network is tf-models-official's `BertEncoderV2` with BERT's own settings (its
-defaults are not BERT's: tanh GELU, 16 segment types). Two things are ours: the
-table of activations, and dropout that depends on a seed instead of hidden state, so
-that a step can be repeated, resumed, compiled and recomputed in the backward pass.
-Predictions, which need no dropout, are computed by `encoder_prediction`.
+One forward pass serves training, evaluation, prediction and export. Products are of
+flat `[T, D]` matrices, which is fast on all devices. They are in `dtype`; layer
+normalisation, softmax, the residual sum and everything that is returned are float32.
 
-Shape suffixes: B batch, L sequence length, D hidden size.
+Shape suffixes: B rows of the batch, L length of a row, T = B * L tokens, N attention
+heads, H size of a head, D hidden size, F size of the feed-forward layer, P positions.
 """
 
-import contextlib
-import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import tensorflow as tf
-import tf_keras
-from official.nlp.modeling.networks import bert_encoder
 
-from biobert_tf.model import encoder_prediction
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.model.layers import (
+    ACTIVATIONS,
+    Dense,
+    Dropout,
+    Initializer,
+    LayerNorm,
+    no_dropout,
+)
 
-
-def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    """Returns google-research/bert's GELU, the tanh approximation."""
-    return tf_keras.activations.gelu(x, approximate=True)
-
-
-# dmis-lab/biobert modeling.py:265 computes GELU with erf; google-research/bert
-# (modeling.py:264 at eedf571) with tanh, which Hugging Face names gelu_new.
-_ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
-    "gelu": tf_keras.activations.gelu,
-    "gelu_new": _gelu_tanh,
-    "relu": tf_keras.activations.relu,
-    "tanh": tf_keras.activations.tanh,
-    "linear": tf_keras.activations.linear,
-}
-
-
-def activation(hidden_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the feed-forward activation named `hidden_act` in `bert_config.json`."""
-    return _ACTIVATIONS[hidden_act]
-
-
-# The encoder's first random stream; the heads use the lower ones.
+# The encoder's first random stream for weights; the heads use the lower ones.
 _FIRST_STREAM: Final = 2
+# Softmax turns such a score into 0.
+_MASKED: Final = -1e9
+# A block has four places for dropout, of which BERT does not use the second.
+_DROPOUTS_OF_A_BLOCK: Final = 4
+
+DropoutFn = Callable[[tf.Tensor, float, int], tf.Tensor]
 
 
-def random_weights(
-    config: EncoderConfig, shape: Sequence[int], seed: int, stream: int
-) -> tf.Tensor:
-    """Returns BERT's truncated normal (modeling.py:376-378), float32 of `shape`.
+@dataclasses.dataclass(frozen=True)
+class PaddedRows:
+    """How texts lie in a batch: one in a row, which is filled up with padding.
 
-    Args:
-        config: Gives the standard deviation of the normal distribution; values beyond
-            two standard deviations are redrawn.
-        shape: The shape of the variable.
-        seed: The random seed of the model.
-        stream: A number that differs for every variable of a model.
+    Attributes:
+        mask: int `[B, L]`, 1 for a piece, 0 for padding.
     """
-    return tf.random.stateless_truncated_normal(
-        shape, seed=[seed, stream], stddev=config.initializer_range
-    )
+
+    mask: tf.Tensor
+
+    def masked_scores(self) -> tf.Tensor:
+        """Returns the addend of attention scores, float32 `[B, 1, 1, L]`.
+
+        In a row of padding only, attention is then uniform over all positions; the
+        original adds -10000 to every score instead, which differs by up to 1e-3.
+        """
+        is_padding_BL = tf.cast(tf.equal(self.mask, 0), tf.float32)
+        # LiteRT cannot add two axes with one slice.
+        return tf.expand_dims(tf.expand_dims(is_padding_BL * _MASKED, 1), 1)
+
+    def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
+        """Returns the position embeddings, `[L, D]`; fails if L is more than P."""
+        # A slice fails if it is too long; on a GPU a gather would not.
+        return table_PD[: tf.shape(self.mask)[1]]
+
+    def first_tokens(self, x_BLD: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of every text's first token, `[B, D]`."""
+        return x_BLD[:, 0]
 
 
-def build_encoder(config: EncoderConfig, seed: int = 0) -> bert_encoder.BertEncoderV2:
-    """Returns an encoder with its variables created, under the current strategy.
+class Encoded(NamedTuple):
+    """The outputs of the encoder, all float32.
 
-    Args:
-        config: The sizes, from `bert_config.json`.
-        seed: Random seed of the weights; each variable has its own stream.
-
-    Returns:
-        The network; call it through `encode`.
+    Attributes:
+        sequence_output: `[B, L, D]`, the last layer.
+        pooled_output: `[B, D]`, tanh of a dense layer on the first token.
+        encoder_outputs: `[B, L, D]` of every layer.
     """
-    encoder = bert_encoder.BertEncoderV2(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        max_sequence_length=config.max_position_embeddings,
-        type_vocab_size=config.type_vocab_size,
-        inner_dim=config.intermediate_size,
-        inner_activation=activation(config.hidden_act),
-        output_dropout=config.hidden_dropout_prob,
-        attention_dropout=config.attention_probs_dropout_prob,
-        initializer="zeros",
-        name="bert",
-    )
-    zeros = tf.zeros([1, 2], tf.int32)
-    _run_network(encoder, zeros, zeros, zeros, training=False)
-    # Keras would clone one seeded initializer and give all variables of one shape
-    # the same weights.
-    for stream, variable in enumerate(encoder.trainable_variables, _FIRST_STREAM):
-        if _is_random(variable.name):
-            variable.assign(random_weights(config, variable.shape, seed, stream))
-    make_dropout_stateless(encoder)
-    return encoder
+
+    sequence_output: tf.Tensor
+    pooled_output: tf.Tensor
+    encoder_outputs: Sequence[tf.Tensor]
 
 
-def encode(
-    encoder: bert_encoder.BertEncoderV2,
-    batch: Mapping[str, tf.Tensor],
-    training: bool = False,
-) -> dict[str, tf.Tensor]:
-    """Runs the encoder on a batch.
+class Encoder(tf.Module):
+    """The encoder's variables, with the names of the TF1 checkpoints, and its function.
+
+    Attributes:
+        config: The sizes.
+        word_embeddings: The table of word embeddings, `[vocabulary, D]`.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, seed: int = 0, trains_pooler: bool = True
+    ) -> None:
+        """Creates the variables, under the current strategy.
+
+        Args:
+            config: The sizes, from `bert_config.json`.
+            seed: Random seed of the weights; each variable has its own stream.
+            trains_pooler: Whether the pooler's variables are trainable.
+        """
+        super().__init__()
+        self.config = config
+        size = config.hidden_size
+        init = Initializer(config, seed, _FIRST_STREAM)
+        scope = "bert/embeddings"
+        self.word_embeddings = init.normal(
+            f"{scope}/word_embeddings", (config.vocab_size, size)
+        )
+        self._position_embeddings = init.normal(
+            f"{scope}/position_embeddings", (config.max_position_embeddings, size)
+        )
+        self._token_type_embeddings = init.normal(
+            f"{scope}/token_type_embeddings", (config.type_vocab_size, size)
+        )
+        self._norm = LayerNorm(init, f"{scope}/LayerNorm", size)
+        self._blocks = [
+            _Block(config, init, number) for number in range(config.num_hidden_layers)
+        ]
+        self._pooler = Dense(init, "bert/pooler/dense", size, size, trains_pooler)
+
+    def __call__(
+        self,
+        ids_BL: tf.Tensor,
+        segments_BL: tf.Tensor,
+        rows: PaddedRows,
+        *,
+        dtype: tf.DType = tf.float32,
+        dropout: Dropout | None = None,
+        recompute: bool = False,
+    ) -> Encoded:
+        """Runs the encoder on a batch.
+
+        Args:
+            ids_BL: Ids of pieces, int `[B, L]`.
+            segments_BL: Segment id of every piece, int `[B, L]`.
+            rows: How the texts lie in the batch.
+            dtype: The type of the products: float32, bfloat16 or float16.
+            dropout: The seed of the dropout; None for none, outside of training.
+            recompute: Whether the backward pass computes each block again instead of
+                keeping its activations. Gradients are unchanged; memory falls to about
+                that of one block, and time grows by a third.
+        """
+        drop: DropoutFn = dropout or no_dropout
+        shape = tf.shape(ids_BL)
+        x_TD = self.embed(ids_BL, segments_BL, rows)
+        x_TD = drop(x_TD, self.config.hidden_dropout_prob, 0)
+        masked = rows.masked_scores()
+        outputs = []
+        for block in self._blocks:
+            if recompute and dropout is not None:
+                x_TD = _recomputed(block, x_TD, masked, dtype, dropout)
+            else:
+                x_TD = block(x_TD, masked, dtype, drop)
+            x_BLD = tf.reshape(x_TD, [shape[0], shape[1], x_TD.shape[-1]])
+            # The static shape helps compilers.
+            x_BLD.set_shape([*ids_BL.shape, x_TD.shape[-1]])
+            outputs.append(x_BLD)
+        firsts_BD = tf.cast(rows.first_tokens(outputs[-1]), dtype)
+        pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
+        return Encoded(outputs[-1], pooled_BD, outputs)
+
+    def embed(
+        self, ids_BL: tf.Tensor, segments_BL: tf.Tensor, rows: PaddedRows
+    ) -> tf.Tensor:
+        """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
+        words_BLD = tf.gather(self.word_embeddings, ids_BL)
+        positions = rows.positions(self._position_embeddings)
+        # PARITY(modeling.py:475-478): a product, so that the gradient is dense and the
+        # clipping counts it once.
+        types_BLD = tf.one_hot(segments_BL, self.config.type_vocab_size)
+        types_BLD = tf.tensordot(types_BLD, self._token_type_embeddings, 1)
+        x_BLD = words_BLD + positions + types_BLD
+        return self._norm(tf.reshape(x_BLD, [-1, self.config.hidden_size]))
+
+
+def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, PaddedRows]:
+    """Returns the ids, the segments and the rows of a batch of padded rows.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
     `segment_ids` every position is of segment 0.
 
     Args:
-        encoder: The network that `build_encoder` returned.
         batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
-            `[batch, length]`. Other entries are ignored.
-        training: True applies dropout; needs an enclosing `dropout_seed`.
-
-    Returns:
-        `sequence_output` float `[batch, length, hidden]`, `pooled_output` float
-        `[batch, hidden]` (tanh of a dense layer on the first token) and
-        `encoder_outputs`, the outputs of every layer.
-
-        In a row of padding only, attention is uniform over all positions; the original
-        adds -10000 to every score instead, which differs by up to 1e-3.
+            `[B, L]`. Other entries are ignored.
     """
-    input_ids = batch["input_ids"]
-    input_mask = batch.get("input_mask", tf.ones_like(input_ids))
-    segment_ids = batch.get("segment_ids", tf.zeros_like(input_ids))
-    if not training:
-        return encoder_prediction.encode(encoder, input_ids, input_mask, segment_ids)
-    return _run_network(encoder, input_ids, input_mask, segment_ids, training=True)
+    ids_BL = batch["input_ids"]
+    mask_BL = batch["input_mask"] if "input_mask" in batch else tf.ones_like(ids_BL)
+    segments_BL = (
+        batch["segment_ids"] if "segment_ids" in batch else tf.zeros_like(ids_BL)
+    )
+    return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
-def _run_network(
-    encoder: bert_encoder.BertEncoderV2,
-    input_ids: tf.Tensor,
-    input_mask: tf.Tensor,
-    segment_ids: tf.Tensor,
-    training: bool,
-) -> dict[str, tf.Tensor]:
-    """Runs the network's own layers; returns the same as `encode`."""
-    inputs = {
-        "input_word_ids": input_ids,
-        "input_mask": input_mask,
-        "input_type_ids": segment_ids,
-    }
-    return encoder(inputs, training=training)
+class _Block(tf.Module):
+    """One transformer layer."""
 
+    def __init__(self, config: EncoderConfig, init: Initializer, number: int) -> None:
+        """Creates the variables of layer `number`, from 0."""
+        super().__init__()
+        self._config = config
+        self._first_stream = 1 + _DROPOUTS_OF_A_BLOCK * number
+        size, inner = config.hidden_size, config.intermediate_size
+        scope = f"bert/encoder/layer_{number}"
+        attention = f"{scope}/attention"
+        self._query = Dense(init, f"{attention}/self/query", size, size)
+        self._key = Dense(init, f"{attention}/self/key", size, size)
+        self._value = Dense(init, f"{attention}/self/value", size, size)
+        self._attention_output = Dense(init, f"{attention}/output/dense", size, size)
+        self._attention_norm = LayerNorm(init, f"{attention}/output/LayerNorm", size)
+        self._intermediate = Dense(init, f"{scope}/intermediate/dense", size, inner)
+        self._output = Dense(init, f"{scope}/output/dense", inner, size)
+        self._output_norm = LayerNorm(init, f"{scope}/output/LayerNorm", size)
 
-def _is_random(name: str) -> bool:
-    """Returns whether BERT initializes a variable at random, not with 0 or 1."""
-    return "kernel" in name or ("embedding" in name and "layer_norm" not in name)
-
-
-# --- dropout that depends on a seed ----------------------------------------------
-
-_dropout_seed: contextvars.ContextVar[tf.Tensor] = contextvars.ContextVar("seed")
-
-
-@contextlib.contextmanager
-def dropout_seed(seed_2: tf.Tensor) -> Iterator[None]:
-    """Sets the seed of all dropout inside the block.
-
-    Args:
-        seed_2: int32 `[2]`; may be a symbolic tensor, so that one traced step can run
-            with every seed.
-    """
-    token = _dropout_seed.set(seed_2)
-    try:
-        yield
-    finally:
-        _dropout_seed.reset(token)
-
-
-@dataclasses.dataclass(frozen=True)
-class SeededDropout:
-    """Replaces the random generator of one Keras `Dropout` layer."""
-
-    index: int
-
-    def dropout(
-        self,
-        inputs: tf.Tensor,
-        rate: float,
-        noise_shape: tf.Tensor | None = None,
+    def __call__(
+        self, x_TD: tf.Tensor, masked: tf.Tensor, dtype: tf.DType, drop: DropoutFn
     ) -> tf.Tensor:
-        """Returns `inputs` with a share `rate` zeroed and the rest scaled up.
+        """Returns `[T, D]` of `[T, D]`, both float32.
 
-        Raises:
-            LookupError: The call is not inside `dropout_seed`.
+        Args:
+            x_TD: The output of the layer before.
+            masked: The addend of attention scores.
+            dtype: The type of the products.
+            drop: Applies dropout.
         """
-        seed_2 = tf.random.experimental.stateless_fold_in(
-            _dropout_seed.get(), self.index
+        rate = self._config.hidden_dropout_prob
+        attended_TD = self._attend(tf.cast(x_TD, dtype), masked, drop)
+        attended_TD = drop(tf.cast(attended_TD, tf.float32), rate, self._first_stream)
+        x_TD = self._attention_norm(x_TD + attended_TD)
+        # Not in float32: that takes twice the time and is not more exact.
+        inner_TF = ACTIVATIONS[self._config.hidden_act](
+            self._intermediate(tf.cast(x_TD, dtype))
         )
-        return tf.nn.experimental.stateless_dropout(
-            inputs, rate, seed=seed_2, noise_shape=noise_shape
+        output_TD = tf.cast(self._output(inner_TF), tf.float32)
+        output_TD = drop(output_TD, rate, self._first_stream + 2)
+        return self._output_norm(x_TD + output_TD)
+
+    def _attend(self, x_TD: tf.Tensor, masked: tf.Tensor, drop: DropoutFn) -> tf.Tensor:
+        """Returns multi-head self-attention within each row, `[T, D]`."""
+        shape = tf.shape(masked)
+        num_heads = self._config.num_attention_heads
+        head_size = self._config.hidden_size // num_heads
+
+        def heads(y_TD: tf.Tensor) -> tf.Tensor:
+            y_BLNH = tf.reshape(y_TD, [shape[0], shape[3], num_heads, head_size])
+            return tf.transpose(y_BLNH, [0, 2, 1, 3])
+
+        query_TD = self._query(x_TD) * tf.cast(1 / math.sqrt(head_size), x_TD.dtype)
+        scores_BNLL = tf.matmul(
+            heads(query_TD), heads(self._key(x_TD)), transpose_b=True
         )
+        weights_BNLL = tf.nn.softmax(tf.cast(scores_BNLL, tf.float32) + masked)
+        weights_BNLL = drop(
+            weights_BNLL,
+            self._config.attention_probs_dropout_prob,
+            self._first_stream + 3,
+        )
+        y_BNLH = tf.matmul(tf.cast(weights_BNLL, x_TD.dtype), heads(self._value(x_TD)))
+        y_BLNH = tf.transpose(y_BNLH, [0, 2, 1, 3])
+        return self._attention_output(tf.reshape(y_BLNH, [-1, num_heads * head_size]))
 
 
-def make_dropout_stateless(module: tf.Module, first_index: int = 0) -> int:
-    """Makes every `Dropout` inside `module` draw from `dropout_seed`.
-
-    Args:
-        module: A built layer or model.
-        first_index: Random stream of the first dropout layer.
-
-    Returns:
-        The next free stream.
-    """
-    index = first_index
-    for layer in module.submodules:
-        if isinstance(layer, tf_keras.layers.Dropout):
-            # Keras cannot give a Dropout layer its seed at call time, and a later
-            # build would create a generator of its own.
-            if not layer.built:
-                layer.build(None)
-            layer._random_generator = SeededDropout(index)
-            index += 1
-    return index
-
-
-# --- recomputing activations instead of keeping them ------------------------------
-
-
-class _Training(tf_keras.layers.Layer):
-    """Calls a block in training mode.
-
-    A Keras layer learns of training from the layer that calls it, and in a backward
-    pass there is none.
-    """
-
-    def __init__(self, call: Callable[..., tf.Tensor]) -> None:
-        super().__init__(autocast=False)
-        self._block_call = call
-
-    def call(self, inputs: Sequence[tf.Tensor], training: bool) -> tf.Tensor:
-        return self._block_call(inputs)
-
-
-def recompute_blocks(encoder: bert_encoder.BertEncoderV2) -> None:
-    """Makes every transformer block recompute its activations in the backward pass.
-
-    In training, that is inside `dropout_seed`, only the input of a block is kept for
-    the backward pass, which repeats the block with the same dropout. Gradients are
-    unchanged; memory falls to about that of one block, and time grows by a third.
-
-    Args:
-        encoder: The network that `build_encoder` returned; it is changed in place, but
-            not its variables.
-    """
-    for block in encoder.transformer_layers:
-        block.call = _recomputing(block.call)
-
-
-def _recomputing(call: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """Returns a block's `call` that keeps only the input for the backward pass."""
-    in_training = _Training(call)
-
-    def forward(x_BLD: tf.Tensor, mask: tf.Tensor, seed_2: tf.Tensor) -> tf.Tensor:
-        with dropout_seed(seed_2):
-            return in_training([x_BLD, mask], training=True)
-
-    def recomputing(
-        inputs: Sequence[tf.Tensor], output_range: int | None = None
-    ) -> tf.Tensor:
-        seed_2 = _dropout_seed.get(None)
-        if seed_2 is None:
-            return call(inputs, output_range)
-        x_BLD, mask = inputs
-        return _without_activations(forward, x_BLD, mask, seed_2)
-
-    return recomputing
-
-
-def _without_activations(
-    forward: Callable[..., tf.Tensor],
-    x_BLD: tf.Tensor,
-    mask: tf.Tensor,
-    seed_2: tf.Tensor,
+def _recomputed(
+    block: _Block,
+    x_TD: tf.Tensor,
+    masked: tf.Tensor,
+    dtype: tf.DType,
+    dropout: Dropout,
 ) -> tf.Tensor:
-    """Returns `forward(x, mask, seed)`, which is recomputed for its gradient.
+    """Returns a block's output; the backward pass computes the block again.
 
     This is `tf.recompute_grad` without its warning about the seed, an integer.
     """
 
     @tf.custom_gradient
-    def run(x_BLD: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:
+    def run(x_TD: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple]]:
         def backward(
-            dy_BLD: tf.Tensor, variables: Sequence[tf.Variable] = ()
+            dy_TD: tf.Tensor, variables: Sequence[tf.Variable] = ()
         ) -> tuple[tf.Tensor, Sequence[tf.Tensor]]:
             # Zero, but known only once the gradient is: otherwise a compiler finds that
             # both computations are equal and keeps the activations of the first.
-            some = tf.reshape(dy_BLD, [-1])[0]
+            some = tf.reshape(dy_TD, [-1])[0]
             later = tf.where(some == some, 0, 1)
-            again_BLD = x_BLD + tf.cast(later, x_BLD.dtype)
+            again_TD = x_TD + tf.cast(later, x_TD.dtype)
+            again = dataclasses.replace(dropout, seed_2=dropout.seed_2 + later)
             with tf.GradientTape() as tape:
-                tape.watch(again_BLD)
-                y_BLD = forward(again_BLD, mask, seed_2 + later)
-            dx_BLD, gradients = tape.gradient(
-                y_BLD, (again_BLD, list(variables)), output_gradients=dy_BLD
+                tape.watch(again_TD)
+                y_TD = block(again_TD, masked, dtype, again)
+            dx_TD, gradients = tape.gradient(
+                y_TD, (again_TD, list(variables)), output_gradients=dy_TD
             )
-            return dx_BLD, gradients
+            return dx_TD, gradients
 
-        return forward(x_BLD, mask, seed_2), backward
+        return block(x_TD, masked, dtype, dropout), backward
 
-    return run(x_BLD)
+    return run(x_TD)

@@ -9,18 +9,28 @@ Shape suffixes:
     V vocabulary
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
 
 import tensorflow as tf
-import tf_keras
 
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.model.layers import (
+    ACTIVATIONS,
+    Dense,
+    Dropout,
+    Initializer,
+    LayerNorm,
+    no_dropout,
+)
 
 Batch = Mapping[str, tf.Tensor]
 
 
-class Model(tf_keras.Model):
+class Model(tf.Module, abc.ABC):
     """An encoder with a head, which a subclass adds.
 
     Attributes:
@@ -29,55 +39,76 @@ class Model(tf_keras.Model):
             gets no gradient and must be neither updated nor decayed.
     """
 
-    has_pooler = True
+    has_pooler: ClassVar[bool] = True
+    # Number of dropout streams of the head; those of the encoder follow.
+    _num_dropouts: ClassVar[int] = 0
 
-    def __init__(self, config: EncoderConfig, seed: int) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        seed: int,
+        *,
+        dtype: tf.DType = tf.float32,
+        recompute: bool = False,
+    ) -> None:
         """Builds the encoder; a subclass adds its head.
 
         Args:
             config: Sizes of the encoder.
             seed: Random seed of all weights.
+            dtype: The type of the encoder's products; variables are float32.
+            recompute: See `Encoder`.
         """
         super().__init__()
         self.config = config
-        self.encoder = encoders.build_encoder(config, seed)
-        self.encoder.pooler_layer.trainable = self.has_pooler
-        self._seed = seed
+        self.encoder = encoders.Encoder(config, seed, trains_pooler=self.has_pooler)
+        self._dtype = dtype
+        self._recompute = recompute
+        # The head's own random streams are 0 and 1.
+        self._init = Initializer(config, seed, first_stream=0)
 
-    def _draw(self, stream: int) -> Callable[..., tf.Tensor]:
-        """Returns an initializer of random weights; `stream` is 0 or 1."""
+    @abc.abstractmethod
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns the head's outputs.
 
-        def draw(shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
-            weights = encoders.random_weights(self.config, shape, self._seed, stream)
-            return tf.cast(weights, dtype)
+        Args:
+            batch: The encoder's inputs, see `encoder.inputs`.
+            dropout: The seed of the dropout, in training; None for none.
+        """
 
-        return draw
-
-    def _weights(self, name: str, num_rows: int) -> tf.Variable:
-        """Returns a new `[num_rows, hidden]` projection, truncated normal."""
-        return self.add_weight(
-            name=name,
-            shape=(num_rows, self.config.hidden_size),
-            initializer=self._draw(stream=0),
+    def encode(self, batch: Batch, dropout: Dropout | None = None) -> encoders.Encoded:
+        """Returns the encoder's outputs for a batch; see `__call__`."""
+        if dropout is not None:
+            dropout = dataclasses.replace(dropout, first_stream=self._num_dropouts)
+        return self.encoder(
+            *encoders.inputs(batch),
+            dtype=self._dtype,
+            dropout=dropout,
+            recompute=self._recompute,
         )
-
-    def _bias(self, name: str, size: int) -> tf.Variable:
-        """Returns a new `[size]` bias of zeros."""
-        return self.add_weight(name=name, shape=(size,), initializer="zeros")
 
 
 class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output, in float32.
 
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
-    as in run_ner.py:361-367 and run_squad.py:568-573. They are float32 also under mixed
-    precision: rounded logits would make the probabilities of predictions inexact.
+    as in run_ner.py:361-367 and run_squad.py:568-573. The product is float32 also under
+    mixed precision: rounded logits would make the probabilities of predictions inexact.
     """
 
-    scope = ""
+    scope: ClassVar[str] = ""
+    _num_dropouts = 1
 
     def __init__(
-        self, config: EncoderConfig, num_labels: int, seed: int, dropout: float = 0.0
+        self,
+        config: EncoderConfig,
+        num_labels: int,
+        seed: int,
+        *,
+        dropout: float = 0.0,
+        dtype: tf.DType = tf.float32,
     ) -> None:
         """Builds the head.
 
@@ -86,19 +117,21 @@ class _Linear(Model):
             num_labels: Number of outputs K.
             seed: Random seed of all weights.
             dropout: Dropout probability of the head's input, in training.
+            dtype: The type of the encoder's products.
         """
-        super().__init__(config, seed)
-        self.output_weights = self._weights(f"{self.scope}output_weights", num_labels)
-        self.output_bias = self._bias(f"{self.scope}output_bias", num_labels)
-        self.dropout = tf_keras.layers.Dropout(dropout)
-        encoders.make_dropout_stateless(self)
+        super().__init__(config, seed, dtype=dtype)
+        self.output_weights = self._init.normal(
+            f"{self.scope}output_weights", (num_labels, config.hidden_size)
+        )
+        self.output_bias = self._init.filled(
+            f"{self.scope}output_bias", num_labels, 0.0
+        )
+        self._rate = dropout
 
-    def _project(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        """Maps float `[..., hidden]` to float32 `[..., num_labels]`."""
-        x = tf.cast(self.dropout(x, training=training), tf.float32)
-        weights = tf.cast(self.output_weights, tf.float32)
-        bias = tf.cast(self.output_bias, tf.float32)
-        return tf.tensordot(x, weights, axes=[[-1], [1]]) + bias
+    def _project(self, x: tf.Tensor, dropout: Dropout | None) -> tf.Tensor:
+        """Maps float32 `[..., hidden]` to float32 `[..., num_labels]`."""
+        x = (dropout or no_dropout)(x, self._rate, 0)
+        return tf.tensordot(x, self.output_weights, axes=[[-1], [1]]) + self.output_bias
 
 
 class TokenClassifier(_Linear):
@@ -106,19 +139,23 @@ class TokenClassifier(_Linear):
 
     has_pooler = False
 
-    def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns `logits`, float32 `[batch, length, labels]`."""
-        outputs = encoders.encode(self.encoder, batch, training)
-        return {"logits": self._project(outputs["sequence_output"], training)}
+        encoded = self.encode(batch, dropout)
+        return {"logits": self._project(encoded.sequence_output, dropout)}
 
 
 class SequenceClassifier(_Linear):
     """Scores every class for a text; the RE model (run_re.py:697-739)."""
 
-    def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns `logits`, float32 `[batch, classes]`."""
-        outputs = encoders.encode(self.encoder, batch, training)
-        return {"logits": self._project(outputs["pooled_output"], training)}
+        encoded = self.encode(batch, dropout)
+        return {"logits": self._project(encoded.pooled_output, dropout)}
 
 
 class SpanClassifier(_Linear):
@@ -127,14 +164,18 @@ class SpanClassifier(_Linear):
     has_pooler = False
     scope = "cls/squad/"
 
-    def __init__(self, config: EncoderConfig, seed: int) -> None:
+    def __init__(
+        self, config: EncoderConfig, seed: int, *, dtype: tf.DType = tf.float32
+    ) -> None:
         """Builds the head; its two outputs are start and end."""
-        super().__init__(config, num_labels=2, seed=seed)
+        super().__init__(config, num_labels=2, seed=seed, dtype=dtype)
 
-    def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""
-        outputs = encoders.encode(self.encoder, batch, training)
-        logits_BL2 = self._project(outputs["sequence_output"], training)
+        encoded = self.encode(batch, dropout)
+        logits_BL2 = self._project(encoded.sequence_output, dropout)
         start_BL, end_BL = tf.unstack(logits_BL2, axis=-1)
         return {"start_logits": start_BL, "end_logits": end_BL}
 
@@ -142,47 +183,47 @@ class SpanClassifier(_Linear):
 class PretrainingModel(Model):
     """Masked LM and next sentence prediction (run_pretraining.py:240-321)."""
 
-    def __init__(self, config: EncoderConfig, seed: int) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        seed: int,
+        *,
+        dtype: tf.DType = tf.float32,
+        recompute: bool = False,
+    ) -> None:
         """Builds both heads; the masked LM shares the word embeddings."""
-        super().__init__(config, seed)
-        self.seq_relationship_weights = self._weights(
-            "cls/seq_relationship/output_weights", 2
+        super().__init__(config, seed, dtype=dtype, recompute=recompute)
+        size = config.hidden_size
+        scope = "cls/seq_relationship"
+        self._pair_weights = self._init.normal(f"{scope}/output_weights", (2, size))
+        scope = "cls/predictions"
+        self._transform = Dense(self._init, f"{scope}/transform/dense", size, size)
+        self._norm = LayerNorm(self._init, f"{scope}/transform/LayerNorm", size)
+        self._output_bias = self._init.filled(
+            f"{scope}/output_bias", config.vocab_size, 0.0
         )
-        self.seq_relationship_bias = self._bias("cls/seq_relationship/output_bias", 2)
-        self.transform = tf_keras.layers.Dense(
-            config.hidden_size,
-            activation=encoders.activation(config.hidden_act),
-            kernel_initializer=self._draw(stream=1),
-            name="cls/predictions/transform/dense",
-        )
-        self.layer_norm = tf_keras.layers.LayerNormalization(
-            epsilon=1e-12, dtype=tf.float32, name="cls/predictions/transform/LayerNorm"
-        )
-        # The first call creates the variables; made here, they get exactly these names.
-        self.layer_norm(self.transform(tf.zeros([1, 1, config.hidden_size])))
-        self.output_bias = self._bias("cls/predictions/output_bias", config.vocab_size)
+        self._pair_bias = self._init.filled("cls/seq_relationship/output_bias", 2, 0.0)
 
-    def call(self, batch: Batch, training: bool = False) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
         """Scores the masked positions and the sentence pair.
 
         Args:
             batch: The encoder's inputs and `masked_lm_positions`, int `[batch, P]`.
-            training: True applies dropout.
+            dropout: The seed of the dropout, in training.
 
         Returns:
             `masked_lm_logits` float32 `[batch, P, vocabulary]` and
             `next_sentence_logits` float32 `[batch, 2]` (class 1: random pair).
         """
-        outputs = encoders.encode(self.encoder, batch, training)
-        pooled_BD = tf.cast(outputs["pooled_output"], tf.float32)
-        weights = tf.cast(self.seq_relationship_weights, tf.float32)
-        bias = tf.cast(self.seq_relationship_bias, tf.float32)
+        encoded = self.encode(batch, dropout)
+        pair_B2 = tf.matmul(encoded.pooled_output, self._pair_weights, transpose_b=True)
         return {
             "masked_lm_logits": self._masked_lm_logits(
-                outputs["sequence_output"], batch["masked_lm_positions"]
+                encoded.sequence_output, batch["masked_lm_positions"]
             ),
-            "next_sentence_logits": tf.matmul(pooled_BD, weights, transpose_b=True)
-            + bias,
+            "next_sentence_logits": pair_B2 + self._pair_bias,
         }
 
     def _masked_lm_logits(
@@ -190,9 +231,18 @@ class PretrainingModel(Model):
     ) -> tf.Tensor:
         """Scores every word piece at the given positions, `[batch, P, vocabulary]`."""
         masked_BPD = tf.gather(sequence_BLD, positions_BP, batch_dims=1)
-        masked_BPD = self.layer_norm(self.transform(masked_BPD))
-        # The model's largest product, therefore in the precision of the policy.
-        dtype = sequence_BLD.dtype
-        embeddings_VD = tf.cast(self.encoder.get_embedding_table(), dtype)
-        logits_BPV = tf.einsum("bpd,vd->bpv", tf.cast(masked_BPD, dtype), embeddings_VD)
-        return tf.cast(logits_BPV, tf.float32) + tf.cast(self.output_bias, tf.float32)
+        masked_MD = tf.reshape(masked_BPD, [-1, self.config.hidden_size])
+        hidden_MD = ACTIVATIONS[self.config.hidden_act](
+            self._transform(tf.cast(masked_MD, self._dtype))
+        )
+        hidden_MD = self._norm(tf.cast(hidden_MD, tf.float32))
+        # The model's largest product, therefore in the type of the encoder's.
+        embeddings_VD = tf.cast(self.encoder.word_embeddings, self._dtype)
+        logits_MV = tf.matmul(
+            tf.cast(hidden_MD, self._dtype), embeddings_VD, transpose_b=True
+        )
+        logits_MV = tf.cast(logits_MV, tf.float32) + self._output_bias
+        shape = tf.concat([tf.shape(positions_BP), [self.config.vocab_size]], 0)
+        logits_BPV = tf.reshape(logits_MV, shape)
+        logits_BPV.set_shape([*positions_BP.shape, self.config.vocab_size])
+        return logits_BPV

@@ -100,14 +100,12 @@ class Model:
         )
         self._inference = inference
         with inference.strategy.scope():
-            self._model = loaded.build(
-                lambda config: self.task.build_model(config, seed=0)
-            )
+            self._model = loaded.build(self.task.build_model)
         self._step = inference.compiled(self.step)
 
     def step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns `log_probs` of one replica's batch, float32 `[batch, length, K]`."""
-        outputs = self._model(batch, training=False)
+        outputs = self._model(batch)
         return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
 
     def prepare(self, sentences: Sequence[RawSentence]) -> "Prepared":

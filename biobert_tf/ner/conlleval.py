@@ -6,7 +6,6 @@ The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 
 import collections
 import dataclasses
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -73,10 +72,6 @@ def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]
         yield inside
 
 
-def _count_starts(steps: Iterable[Step]) -> Mapping[str, int]:
-    return collections.Counter(step.label.type for step in steps if step.starts)
-
-
 def evaluate(sentences: Iterable[Sentence]) -> Counts:
     """Counts the phrases of sentences, as if they stood in one file.
 
@@ -87,28 +82,26 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
     Raises:
         ValueError: A sentence's gold and predicted labels differ in number.
     """
-    gold_column: list[Label] = []
-    found_column: list[Label] = []
+    labels: list[tuple[Label, Label]] = []
     num_boundaries = 0
     for number, (gold, predicted) in enumerate(sentences):
         # conlleval.pl treats a blank line as a word outside every phrase. None is added
         # behind the last sentence, since it matters whether a phrase is open there.
         if number:
-            gold_column.append(OUTSIDE)
-            found_column.append(OUTSIDE)
+            labels.append((OUTSIDE, OUTSIDE))
             num_boundaries += 1
-        for gold_label, label in zip(gold, predicted, strict=True):
-            gold_column.append(parse(gold_label))
-            found_column.append(parse(label))
-    num_equal = sum(map(operator.eq, gold_column, found_column))
-    gold_steps = list(steps(gold_column))
-    found_steps = list(steps(found_column))
+        labels += zip(map(parse, gold), map(parse, predicted), strict=True)
+    columns = [list(steps(label[i] for label in labels)) for i in range(2)]
+    gold_types, found_types = (
+        collections.Counter(step.label.type for step in column if step.starts)
+        for column in columns
+    )
     return Counts(
-        num_tokens=len(gold_column) - num_boundaries,
-        num_correct_tags=num_equal - num_boundaries,
-        gold=_count_starts(gold_steps),
-        found=_count_starts(found_steps),
-        correct=collections.Counter(_correct_types(gold_steps, found_steps)),
+        num_tokens=len(labels) - num_boundaries,
+        num_correct_tags=sum(a == b for a, b in labels) - num_boundaries,
+        gold=gold_types,
+        found=found_types,
+        correct=collections.Counter(_correct_types(*columns)),
     )
 
 

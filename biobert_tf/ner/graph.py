@@ -23,7 +23,7 @@ from biobert_tf.ner import reading
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.text.labels import chunks
+from biobert_tf.text.labels import Label, parse
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -38,12 +38,14 @@ class _Labels(NamedTuple):
         types: Index of the label's type, int32 `[C]`; -1 for outside.
         insides: Id of the label that continues an entity, int32 `[types]`; -1 if there
             is no such label.
+        type_names: Type as shown, strings `[types]`.
     """
 
     names: tf.Tensor
     tags: tf.Tensor
     types: tf.Tensor
     insides: tf.Tensor
+    type_names: tf.Tensor
 
 
 class NerGraph:
@@ -68,7 +70,7 @@ class NerGraph:
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
         self._num_labels = len(labels)
-        self._labels, self._types = _read_labels(labels)
+        self._labels = _read_labels(labels)
         self._room = max_seq_length - 2
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
@@ -78,7 +80,7 @@ class NerGraph:
             `labels`, the most probable labels, strings `[batch, length]`, and
             `probabilities` of all labels, float32 `[batch, length, labels]`.
         """
-        probabilities_BLC = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        probabilities_BLC = tf.nn.softmax(self._model(batch)["logits"])
         ids_BL = tf.argmax(probabilities_BLC, -1)
         return {
             "labels": tf.gather(self._labels.names, ids_BL),
@@ -102,19 +104,15 @@ class NerGraph:
         probabilities_WC = self._of_words(words, tf.size(text))
         ids_W = tf.argmax(probabilities_WC, -1, output_type=tf.int32)
         chosen_W = tf.gather(probabilities_WC, ids_W, batch_dims=1)
-        num_rows = tf.size(text)
-
-        def rows_of_words(values: tf.Tensor) -> tf.Tensor:
-            return padded(words.rows, values, num_rows)
-
+        columns = {
+            "words": _cut_out(text, words.rows, words.starts, words.ends),
+            "starts": words.starts,
+            "ends": words.ends,
+            "labels": tf.gather(self._labels.names, ids_W),
+            "probabilities": chosen_W,
+        }
         return {
-            "words": rows_of_words(
-                _cut_out(text, words.rows, words.starts, words.ends)
-            ),
-            "starts": rows_of_words(words.starts),
-            "ends": rows_of_words(words.ends),
-            "labels": rows_of_words(tf.gather(self._labels.names, ids_W)),
-            "probabilities": rows_of_words(chosen_W),
+            **_table(words.rows, columns, tf.size(text)),
             **self._entities(text, words, ids_W, chosen_W, probabilities_WC),
         }
 
@@ -170,10 +168,8 @@ class NerGraph:
         is_inside_W = tags_W > 0
         # An inside label also begins an entity if the label before has another type;
         # outside has the type -1.
-        is_first_W = (tags_W == 1) | is_new_text_W
-        is_first_W = is_inside_W & (
-            is_first_W | (previous(types_W, NOTHING) != types_W)
-        )
+        is_other_W = previous(types_W, NOTHING) != types_W
+        is_first_W = is_inside_W & ((tags_W == 1) | is_new_text_W | is_other_W)
         goes_on_W = is_inside_W & ~is_first_W
         firsts_E = tf.cast(tf.where(is_first_W)[:, 0], tf.int32)
         is_last_W = is_inside_W & ~following(goes_on_W, False)
@@ -190,15 +186,12 @@ class NerGraph:
         stops_E = tf.gather(words.ends, lasts_E)
         columns = {
             "entities": _cut_out(text, rows_E, starts_E, stops_E),
-            "entity_types": tf.gather(self._types, types_E),
+            "entity_types": tf.gather(self._labels.type_names, types_E),
             "entity_starts": starts_E,
             "entity_ends": stops_E,
             "entity_probabilities": tf.cast(product_E * ends_E, tf.float32),
         }
-        return {
-            name: padded(rows_E, values, tf.size(text))
-            for name, values in columns.items()
-        }
+        return _table(rows_E, columns, tf.size(text))
 
     def _ending(
         self,
@@ -212,11 +205,14 @@ class NerGraph:
         is_end_E = tf.gather(tf.concat([is_new_text_W, [True]], 0), next_E)
         is_sure_E = is_end_E | (inside_E == NOTHING)
         where_E2 = tf.stack([next_E, inside_E], 1)
-        where_E2 = tf.boolean_mask(where_E2, ~is_sure_E)
-        goes_on = tf.gather_nd(tf.cast(probabilities_WC, tf.float64), where_E2)
-        places = tf.where(~is_sure_E)
-        number = tf.cast(tf.size(types_E), tf.int64)
-        return 1.0 - tf.scatter_nd(places, goes_on, [number])
+        where_E2 = tf.where(is_sure_E[:, tf.newaxis], 0, where_E2)
+        goes_on_E = tf.gather_nd(tf.cast(probabilities_WC, tf.float64), where_E2)
+        return 1.0 - tf.where(is_sure_E, tf.zeros_like(goes_on_E), goes_on_E)
+
+
+def _table(rows: tf.Tensor, columns: Outputs, num_rows: tf.Tensor) -> Outputs:
+    """Returns the columns as matrices with a row per text."""
+    return {name: padded(rows, values, num_rows) for name, values in columns.items()}
 
 
 def _cut_out(
@@ -226,25 +222,19 @@ def _cut_out(
     return tf.strings.substr(tf.gather(text_B, rows), starts, ends - starts)
 
 
-def _read_labels(labels: Sequence[str]) -> tuple[_Labels, tf.Tensor]:
-    """Returns the labels in parts, and the names of their types."""
+def _read_labels(labels: Sequence[str]) -> _Labels:
     # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean outside
     # (run_ner.py:638-639 for [PAD]).
     shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
-    found = [chunks([label]) for label in shown]
-    named = [chunk[0].type if chunk else None for chunk in found]
+    named = [None if label == OUTSIDE else parse(label).type for label in shown]
     types = sorted({name for name in named if name is not None})
-    insides = [f"I-{name}" if name else "I" for name in types]
+    insides = [str(Label("I", name)) for name in types]
     ids = [labels.index(name) if name in labels else NOTHING for name in insides]
-    return (
-        _Labels(
-            tf.constant(shown),
-            tf.constant(
-                [" BI".index(label[0]) if label != OUTSIDE else 0 for label in shown]
-            ),
-            tf.constant([NOTHING if n is None else types.index(n) for n in named]),
-            tf.constant(ids, tf.int32),
-        ),
+    return _Labels(
+        tf.constant(shown),
+        tf.constant(["OBI".index(label[0]) for label in shown]),
+        tf.constant([NOTHING if n is None else types.index(n) for n in named]),
+        tf.constant(ids, tf.int32),
         tf.constant([name or UNTYPED for name in types], tf.string),
     )
 
@@ -258,7 +248,8 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
     reading.require_bio(loaded.labels)
     # NER does not read the pooler, and some checkpoints come without it.
     model = loaded.build(
-        lambda config: heads.TokenClassifier(config, len(loaded.labels), seed=0),
+        heads.TokenClassifier,
+        num_labels=len(loaded.labels),
         new_head=("bert/pooler",),
     )
     graph = NerGraph(model, loaded.tokenizer, loaded.labels, loaded.text.max_seq_length)

@@ -6,24 +6,22 @@ versions of the original.
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import Compat
-from biobert_tf.text.labels import chunks
+from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
 OUTSIDE: Final = "O"
-_LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
 _BIO: Final = re.compile(r"O|[BI](-\S+)?")
-_AS_IOB: Final = {"S": "B", "E": "I"}
 _ORIGINAL_LABELS: Final = ("B", "I", "O")
 # PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
 _ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
-_DOCUMENT_START: Final = "-DOCSTART-"
 # PARITY(run_ner.py:154-155): at v20200409, sentences are cut after this many words.
 _PAPER_MAX_WORDS: Final = 30
 
@@ -45,10 +43,9 @@ class NerExample:
     ends_blank: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     line: int
-    columns: tuple[str, ...]
+    columns: list[str]
 
 
 def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
@@ -84,21 +81,18 @@ def _sentences(
     path: Path, skips_document_start: bool
 ) -> Iterator[tuple[list[_Row], bool]]:
     """Yields the rows of every sentence, and whether a blank line ends it."""
-    lines = files.read_text(path).split("\n")
-    if not lines[-1]:
-        lines.pop()  # The final newline does not begin another line.
-    rows: list[_Row] = []
-    for number, line in enumerate(lines, start=1):
-        columns = tuple(line.split())
-        if skips_document_start and columns[:1] == (_DOCUMENT_START,):
-            columns = ()
-        if columns:
-            rows.append(_Row(number, columns))
-        elif rows:
-            yield rows, True
-            rows = []
-    if rows:
-        yield rows, False
+    # The final newline does not begin another line.
+    lines = files.read_text(path).removesuffix("\n").split("\n")
+    rows = (_Row(number, line.split()) for number, line in enumerate(lines, start=1))
+
+    def has_word(row: _Row) -> bool:
+        is_skipped = skips_document_start and row.columns[:1] == [DOCUMENT_START]
+        return bool(row.columns) and not is_skipped
+
+    for is_sentence, group in itertools.groupby(rows, has_word):
+        if is_sentence:
+            sentence = list(group)
+            yield sentence, sentence[-1].line < len(lines)
 
 
 def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]:
@@ -111,7 +105,7 @@ def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]
                 "add the label, or remove all labels to predict only",
             )
         label = row.columns[-1]
-        if compat == "fixed" and not _LABEL.fullmatch(label):
+        if compat == "fixed" and not LABEL.fullmatch(label):
             raise InputError.at(
                 path, row.line, f"label {label!r} is not O, B-TYPE or I-TYPE"
             )
@@ -131,18 +125,11 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 
     The entities are those that conlleval finds (`I` after `O` begins an entity).
     """
-    # S and E are replaced first: conlleval reads `S` as inside, and does not end an
-    # entity between `E` and `B`.
-    iob = [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
     bio = [OUTSIDE] * len(labels)
-    for chunk in chunks(iob):
-        for i in range(chunk.start, chunk.end):
-            bio[i] = _label("B" if i == chunk.start else "I", chunk.type)
+    for chunk in chunks(iob(labels)):
+        inside = [str(Label("I", chunk.type))] * (chunk.end - chunk.start - 1)
+        bio[chunk.start : chunk.end] = [str(Label("B", chunk.type)), *inside]
     return tuple(bio)
-
-
-def _label(tag: str, entity_type: str) -> str:
-    return f"{tag}-{entity_type}" if entity_type else tag
 
 
 def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...]:
@@ -156,10 +143,7 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     types = sorted(
         {chunk.type for example in examples for chunk in chunks(example.labels or ())}
     )
-    return (
-        OUTSIDE,
-        *(_label(tag, entity_type) for entity_type in types for tag in "BI"),
-    )
+    return (OUTSIDE, *(str(Label(tag, name)) for name in types for tag in "BI"))
 
 
 def require_bio(labels: Sequence[str]) -> None:

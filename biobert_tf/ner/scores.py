@@ -38,23 +38,6 @@ class EntityScores(SampledScore):
         }
 
 
-def _count_by_type(
-    gold: Sequence[str], predicted: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Returns int64 `[gold, predicted, correct]` of each type in one sentence."""
-    gold_chunks = set(labels.chunks(gold))
-    predicted_chunks = set(labels.chunks(predicted))
-    counts: dict[str, np.ndarray] = collections.defaultdict(
-        lambda: np.zeros(3, np.int64)
-    )
-    for column, chunks in enumerate(
-        (gold_chunks, predicted_chunks, gold_chunks & predicted_chunks)
-    ):
-        for chunk in chunks:
-            counts[chunk.type or UNTYPED][column] += 1
-    return counts
-
-
 def score(
     pairs: Iterable[tuple[Sequence[str], Sequence[str]]],
     *,
@@ -77,21 +60,24 @@ def score(
         ValueError: There is no sentence, or a sentence's gold and predicted labels
             differ in number.
     """
-    totals: dict[str, np.ndarray] = {}
-    sentence_counts: list[np.ndarray] = []
+    # The columns: entities that are gold, predicted, and both.
+    totals: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0, 0])
+    rows = []
     for i, (gold, predicted) in enumerate(pairs):
         if len(gold) != len(predicted):
             raise ValueError(
                 f"sentence {i} has {len(gold)} gold labels, {len(predicted)} predicted"
             )
-        counts = _count_by_type(gold, predicted)
-        for name, values in counts.items():
-            totals[name] = totals.get(name, 0) + values
-        sentence_counts.append(sum(counts.values(), np.zeros(3, np.int64)))
-    if not sentence_counts:
+        wanted, found = set(labels.chunks(gold)), set(labels.chunks(predicted))
+        columns = (wanted, found, wanted & found)
+        rows.append([len(chunks) for chunks in columns])
+        for column, chunks in enumerate(columns):
+            for chunk in chunks:
+                totals[chunk.type or UNTYPED][column] += 1
+    if not rows:
         raise ValueError("no sentences to score")
     return EntityScores(
-        **vars(estimate(np.stack(sentence_counts), seed, num_resamples)),
-        num_sentences=len(sentence_counts),
-        by_type={name: Score(*totals[name].tolist()) for name in sorted(totals)},
+        **vars(estimate(np.array(rows, np.int64), seed, num_resamples)),
+        num_sentences=len(rows),
+        by_type={name: Score(*totals[name]) for name in sorted(totals)},
     )

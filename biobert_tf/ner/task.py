@@ -110,14 +110,20 @@ class NerTask:
 
     # --- records to numbers, on the device -------------------------------------------
 
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.TokenClassifier:
+    def build_model(
+        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+    ) -> heads.TokenClassifier:
         """Returns the encoder with a label scorer on every token.
 
         The head's dropout is 0.1 in run_ner.py:370, whatever the config says; every
         released config says 0.1 too.
         """
         return heads.TokenClassifier(
-            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
+            config,
+            len(self.labels),
+            seed,
+            dropout=config.hidden_dropout_prob,
+            dtype=dtype,
         )
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:

@@ -57,7 +57,7 @@ class MaskedLmGraph:
             `pieces`, strings, `piece_ids`, int32, and `probabilities`, float32, each
             `[batch, masked_lm_positions, best]`, the most probable first.
         """
-        logits_BMV = self._model(batch, training=False)["masked_lm_logits"]
+        logits_BMV = self._model(batch)["masked_lm_logits"]
         # The model's embedding table may be larger than the vocabulary.
         probabilities_BMV = tf.nn.softmax(logits_BMV)[:, :, : len(self._names)]
         best, ids = tf.math.top_k(probabilities_BMV, self._num_best)
@@ -136,7 +136,7 @@ def serve(loaded: Loaded[PretrainingConfig]) -> Served:
     """
     # Predictions read neither of the two heads.
     model = loaded.build(
-        lambda config: heads.PretrainingModel(config, seed=0),
+        heads.PretrainingModel,
         new_head=("cls/seq_relationship", "bert/pooler"),
     )
     graph = MaskedLmGraph(model, loaded.tokenizer, loaded.text.max_seq_length)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.model import encoder, heads
+from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.training import records
@@ -107,12 +107,13 @@ class PretrainingTask:
 
     # --- records to numbers, on the device -------------------------------------------
 
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.PretrainingModel:
+    def build_model(
+        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+    ) -> heads.PretrainingModel:
         """Returns the encoder with both heads."""
-        model = heads.PretrainingModel(config, seed)
-        if self.recompute:
-            encoder.recompute_blocks(model.encoder)
-        return model
+        return heads.PretrainingModel(
+            config, seed, dtype=dtype, recompute=self.recompute
+        )
 
     @property
     def loss_names(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class QaGraph:
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""
-        return self._model(batch, training=False)
+        return self._model(batch)
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         """Returns the answers that contexts give to questions.
@@ -258,9 +258,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(
-        lambda config: heads.SpanClassifier(config, seed=0), new_head=("bert/pooler",)
-    )
+    model = loaded.build(heads.SpanClassifier, new_head=("bert/pooler",))
     settings = QaSettings.of(loaded.settings, loaded.text.max_seq_length)
     graph = QaGraph(model, loaded.tokenizer, settings)
     return Served(

@@ -91,9 +91,11 @@ class SpanTask:
 
     # --- records to numbers, on the device -------------------------------------------
 
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.SpanClassifier:
+    def build_model(
+        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+    ) -> heads.SpanClassifier:
         """Returns the encoder with two scores for every token."""
-        return heads.SpanClassifier(config, seed)
+        return heads.SpanClassifier(config, seed, dtype=dtype)
 
     @property
     def loss_names(self) -> tuple[str, ...]:

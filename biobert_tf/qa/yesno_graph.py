@@ -76,7 +76,7 @@ class YesNoGraph:
             dtype: Type of the result; float64 if windows are averaged, because float32
                 would lose digits that `yesno.decode` keeps.
         """
-        logits_K2 = tf.cast(self._model(batch, training=False)["logits"], dtype)
+        logits_K2 = tf.cast(self._model(batch)["logits"], dtype)
         no, yes = (LABELS.index(label) for label in ("no", "yes"))
         return {"evidence": logits_K2[:, yes] - logits_K2[:, no]}
 
@@ -107,9 +107,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
             f"has the labels {' '.join(loaded.labels)}; a model of yes/no questions "
             f"has {' '.join(LABELS)}",
         )
-    model = loaded.build(
-        lambda config: heads.SequenceClassifier(config, len(LABELS), seed=0)
-    )
+    model = loaded.build(heads.SequenceClassifier, num_labels=len(LABELS))
     settings = WindowSettings.of(loaded.settings, loaded.text.max_seq_length)
     graph = YesNoGraph(model, loaded.tokenizer, settings)
     return Served(

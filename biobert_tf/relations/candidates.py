@@ -30,6 +30,7 @@ import bisect
 import dataclasses
 import functools
 import itertools
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,20 +104,25 @@ def candidates(
             the mentions stay between marks; two that overlap are marked as one.
     """
     wanted = tuple(pairs)
-    mentions = sorted(_wanted_mentions(document, wanted), key=_extent)
-    starts = [_extent(mention)[0] for mention in mentions]
+    mentions = _wanted_mentions(document, wanted)
+    mentions.sort(key=lambda mention: mention.extent)
+    starts = [mention.extent[0] for mention in mentions]
     for start, end in _sentences(document, mentions):
         low, high = (bisect.bisect_left(starts, offset) for offset in (start, end))
-        inside = [m for m in mentions[low:high] if _extent(m)[1] <= end]
+        inside = [m for m in mentions[low:high] if m.extent[1] <= end]
         for couple in itertools.combinations(inside, 2):
-            oriented = _oriented(*couple, wanted)
-            if oriented is not None:
+            if oriented := _oriented(*couple, wanted):
                 pair, first, second = oriented
                 hidden = _hidden(document, pair, (first, second), placeholders)
-                text = _anonymised(document, (start, end), hidden, placeholders)
-                is_overlapping = len(hidden) == 1
                 yield Candidate(
-                    document.id, first, second, start, end, text, None, is_overlapping
+                    document.id,
+                    first,
+                    second,
+                    start,
+                    end,
+                    _anonymised(document, (start, end), hidden, placeholders),
+                    label=None,
+                    is_overlapping=len(hidden) == 1,
                 )
 
 
@@ -165,22 +171,18 @@ def fits(first: Mention, second: Mention, pairs: Sequence[PairType]) -> bool:
 def num_pairs(document: AnnotatedDocument, pairs: Sequence[PairType]) -> int:
     """Returns the number of pairs the document would have if it were one sentence."""
     wanted = tuple(pairs)
-    by_type: Counter[str] = Counter()
-    by_place: Counter[tuple[str, tuple[Span, ...]]] = Counter()
+    # Mentions of one type at one place are no pair.
+    places: dict[str, Counter[tuple[Span, ...]]] = defaultdict(Counter)
     for mention in _wanted_mentions(document, wanted):
-        by_type[mention.type.casefold()] += 1
-        by_place[mention.type.casefold(), tuple(sorted(mention.spans))] += 1
+        places[mention.type.casefold()][tuple(sorted(mention.spans))] += 1
     total = 0
-    for (a, num_a), (b, num_b) in itertools.combinations_with_replacement(
-        by_type.items(), 2
-    ):
-        if _orientation(a, b, wanted) is not None:
-            total += num_a * num_b if a != b else num_a * (num_a - 1) // 2
-    return total - sum(
-        count * (count - 1) // 2
-        for (a, _), count in by_place.items()
-        if _orientation(a, a, wanted) is not None
-    )
+    for a, b in itertools.combinations_with_replacement(places, 2):
+        if _orientation(a, b, wanted) and a != b:
+            total += places[a].total() * places[b].total()
+        elif _orientation(a, b, wanted):
+            same_place = sum(math.comb(count, 2) for count in places[a].values())
+            total += math.comb(places[a].total(), 2) - same_place
+    return total
 
 
 def _wanted_mentions(
@@ -223,41 +225,28 @@ def _oriented(
     return (pair, b, a) if is_swapped else (pair, a, b)
 
 
-def _extent(mention: Mention) -> Span:
-    starts, ends = zip(*mention.spans, strict=True)
-    return min(starts), max(ends)
-
-
 def _sentences(
     document: AnnotatedDocument, mentions: Sequence[Mention]
 ) -> Iterator[Span]:
     """Yields the sentences of passages with two mentions, as document offsets."""
     for passage in document.passages:
-        inside = [
-            (start, end)
-            for start, end in map(_extent, mentions)
-            if passage.offset <= start and end <= passage.end
-        ]
+        at, stop = passage.offset, passage.end
+        extents = [mention.extent for mention in mentions]
+        inside = [(start, end) for start, end in extents if at <= start and end <= stop]
         if len(inside) > 1:
             cut = sentences.spans(passage.text)
-            moved = [
-                (passage.offset + start, passage.offset + end) for start, end in cut
-            ]
-            yield from _joined(moved + inside)
+            yield from _joined([*inside, *((at + a, at + b) for a, b in cut)])
 
 
 def _joined(intervals: Iterable[Span]) -> Iterator[Span]:
     """Yields the unions of intervals that share a character, in order."""
-    current: Span | None = None
-    for start, end in sorted(intervals):
-        if current is not None and start < current[1]:
-            current = current[0], max(current[1], end)
-            continue
-        if current is not None:
-            yield current
-        current = start, end
-    if current is not None:
-        yield current
+    (begin, stop), *others = sorted(intervals)
+    for start, end in others:
+        if start >= stop:
+            yield begin, stop
+            begin = start
+        stop = max(stop, end)
+    yield begin, stop
 
 
 def _hidden(
@@ -268,10 +257,10 @@ def _hidden(
 ) -> list[tuple[Span, str]]:
     """Returns the spans to replace and their replacements, in order: two or one."""
     places = [_place(document, mention) for mention in mentions]
-    (start, end), (other_start, other_end) = sorted(places)
-    is_overlapping = other_start < end
+    joint_places = list(_joined(places))
+    is_overlapping = len(joint_places) == 1
     if is_overlapping:
-        places = [(start, max(end, other_end))]
+        places = joint_places
     if placeholders == "marks":
         texts = [
             f"{before} {_shown(document.slice(*place), placeholders)} {after}"

@@ -6,12 +6,11 @@ training file too. Each makes a score less reliable. Two sentences are the same 
 their characters are.
 """
 
-import dataclasses
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import reading
@@ -24,7 +23,6 @@ from biobert_tf.relations.check_report import (
     Report,
     SetReport,
 )
-from biobert_tf.relations.reading import SPLITS
 from biobert_tf.relations.sets import RelationSet
 from biobert_tf.relations.settings import RelationFormat
 
@@ -32,19 +30,12 @@ _NUM_EXAMPLES: Final = 3
 _NUM_PLACES: Final = 4  # Places shown per example.
 
 
-@dataclasses.dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """A row as the checks need it; `kinds` are its placeholders or marks, in order."""
 
-    file: str
-    line: int
+    place: Place
     text: str
-    label: str | None
     kinds: tuple[str, ...]
-
-    @property
-    def place(self) -> Place:
-        return Place(self.file, self.line, self.label)
 
 
 # Rows by file, and rows by sentence.
@@ -72,17 +63,15 @@ def check(
     sets = []
     folds: dict[str, _Files] = {}
     for folder in _folders(data_dir):
-        name = folder.relative_to(data_dir).as_posix()
         form = reading.detect(folder) if data_format == "auto" else data_format
-        paths = [reading.find(folder, split) for split in SPLITS]
-        folds[name] = {
-            path.relative_to(data_dir).as_posix(): _read(path, data_dir, form, labels)
-            for path in paths
-            if path
-        }
-        reports = [_balance(*item, labels) for item in folds[name].items()]
-        problems = _problems(folds[name], labels)
-        sets.append(SetReport(name, form, tuple(reports), tuple(problems)))
+        name = folder.relative_to(data_dir).as_posix()
+        files = {}
+        for path in reading.files_of(folder):
+            file = path.relative_to(data_dir).as_posix()
+            files[file] = list(_read(path, file, form, labels))
+        folds[name] = files
+        reports = tuple(_balance(*item, labels) for item in files.items())
+        sets.append(SetReport(name, form, reports, _problems(files, labels)))
     across = tuple(_across(folds)) if len(folds) > 1 else ()
     return Report(data_dir, tuple(sets), across)
 
@@ -91,10 +80,9 @@ def _folders(data_dir: Path) -> list[Path]:
     """Returns `data_dir` if it holds a set, else its folds by number."""
     if not data_dir.is_dir():
         raise InputError.at(data_dir, None, "no such directory")
-    if _is_set(data_dir):
+    if reading.files_of(data_dir):
         return [data_dir]
-    numbered = [path for path in data_dir.iterdir() if path.name.isdecimal()]
-    folds = sorted(filter(_is_set, numbered), key=lambda path: int(path.name))
+    folds = [path for path in reading.folds_of(data_dir) if reading.files_of(path)]
     if not folds:
         raise InputError.at(
             data_dir,
@@ -105,15 +93,10 @@ def _folders(data_dir: Path) -> list[Path]:
     return folds
 
 
-def _is_set(folder: Path) -> bool:
-    return any(reading.find(folder, split) for split in SPLITS)
-
-
 def _read(
-    path: Path, data_dir: Path, data_format: RelationFormat, labels: RelationSet | None
-) -> list[_Row]:
-    """Returns the rows of a file; known labels are in the set's spelling."""
-    rows = []
+    path: Path, name: str, data_format: RelationFormat, labels: RelationSet | None
+) -> Iterator[_Row]:
+    """Yields the rows of a file; known labels are in the set's spelling."""
     for row in reading.read_rows(path, data_format):
         spans = reading.entity_spans(row.text, data_format)
         shown = [row.text[span.start : span.end] for span in spans]
@@ -122,13 +105,11 @@ def _read(
         label = row.label or None
         if labels and label:
             label = labels.canonical(label) or label
-        name = path.relative_to(data_dir).as_posix()
-        rows.append(_Row(name, row.line, row.text, label, tuple(kinds)))
-    return rows
+        yield _Row(Place(name, row.line, label), row.text, tuple(kinds))
 
 
 def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> FileReport:
-    found = Counter(row.label for row in rows if row.label)
+    found = Counter(row.place.label for row in rows if row.place.label)
     known = labels.labels if labels and found else ()
     by_label = {**dict.fromkeys(known, 0), **found}
     ranked = sorted(by_label.items(), key=lambda item: (-item[1], item[0]))
@@ -138,16 +119,11 @@ def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> Fil
 # --- within a set -------------------------------------------------------------------
 
 
-def _problems(files: _Files, labels: RelationSet | None) -> list[Problem]:
+def _problems(files: _Files, labels: RelationSet | None) -> tuple[Problem, ...]:
     """Returns the problems within a set, or within a fold."""
-    found = [
-        *_leaks(files),
-        *_contradictions(files),
-        *_repetitions(files),
-        *_bad_rows(files, labels),
-    ]
+    found = [*_repetitions(files), *_near_duplicates(files), *_bad_rows(files, labels)]
     order = list(KINDS)
-    return sorted(found, key=lambda problem: order.index(problem.kind))
+    return tuple(sorted(found, key=lambda problem: order.index(problem.kind)))
 
 
 def _problem(
@@ -163,6 +139,7 @@ def _problem(
 
 
 def _by_text(rows: Iterable[_Row]) -> _Groups:
+    """Returns the rows of each sentence that is not blank, in the order of the rows."""
     groups: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         if row.text.strip():
@@ -170,48 +147,41 @@ def _by_text(rows: Iterable[_Row]) -> _Groups:
     return groups
 
 
-def _leaks(files: _Files) -> Iterator[Problem]:
-    for earlier, later in itertools.combinations(files, 2):
-        there = _by_text(files[earlier])
-        found = [(row, there[row.text][0]) for row in files[later] if row.text in there]
-        yield from _problem("leak", (later, earlier), found)
-
-
-def _contradictions(files: _Files) -> Iterator[Problem]:
-    grouped = {
-        name: _by_text(row for row in rows if row.label) for name, rows in files.items()
-    }
-    for name, groups in grouped.items():
-        each = map(_one_per_label, groups.values())
-        found = [rows for rows in each if len(rows) > 1]
-        yield from _problem("contradiction", (name,), found)
-    for earlier, later in itertools.combinations(grouped, 2):
-        found = []
-        for text in grouped[later].keys() & grouped[earlier].keys():
-            here = _one_per_label(grouped[later][text])
-            there = _one_per_label(grouped[earlier][text])
-            if len({row.label for row in here + there}) > 1:
-                found.append(here + there)
-        found.sort(key=lambda rows: rows[0].line)
-        yield from _problem("contradiction_between", (later, earlier), found)
-
-
-def _one_per_label(rows: Sequence[_Row]) -> list[_Row]:
-    """Returns the first row of each label."""
-    firsts: dict[str | None, _Row] = {}
-    for row in rows:
-        firsts.setdefault(row.label, row)
-    return list(firsts.values())
-
-
 def _repetitions(files: _Files) -> Iterator[Problem]:
-    """Yields duplicates within a file, and near duplicates within the set."""
+    """Yields what is wrong with sentences that stand in one or two files again."""
+    by_text = {name: _by_text(rows) for name, rows in files.items()}
+    by_label = {name: _one_per_label(rows) for name, rows in files.items()}
+    for earlier, later in itertools.combinations_with_replacement(files, 2):
+        is_one = earlier == later
+        names = (later,) if is_one else (later, earlier)
+        known = by_text[earlier]
+        copies = [
+            (row, known[row.text][0])
+            for row in files[later]
+            if row.text in known and row is not known[row.text][0]
+        ]
+        yield from _problem("duplicate" if is_one else "leak", names, copies)
+        disputes = []
+        for text, here in by_label[later].items():
+            there = by_label[earlier].get(text, {})
+            if there and len({*here, *there}) > 1:
+                disputes.append(tuple(dict.fromkeys([*here.values(), *there.values()])))
+        kind = "contradiction" if is_one else "contradiction_between"
+        yield from _problem(kind, names, disputes)
+
+
+def _one_per_label(rows: Iterable[_Row]) -> Mapping[str, Mapping[str, _Row]]:
+    """Returns the first row of each label of each sentence that is not blank."""
+    firsts: dict[str, dict[str, _Row]] = defaultdict(dict)
+    for row in rows:
+        if row.text.strip() and row.place.label:
+            firsts[row.text].setdefault(row.place.label, row)
+    return firsts
+
+
+def _near_duplicates(files: _Files) -> Iterator[Problem]:
     spellings: dict[str, dict[str, _Row]] = defaultdict(dict)
     for name, rows in files.items():
-        groups = _by_text(rows).values()
-        same = [(row, first) for first, *more in groups for row in more]
-        same.sort(key=lambda pair: pair[0].line)
-        yield from _problem("duplicate", (name,), same)
         similar = []
         for row in rows:
             known = spellings["".join(row.text.casefold().split())]
@@ -228,11 +198,12 @@ def _bad_rows(files: _Files, labels: RelationSet | None) -> Iterator[Problem]:
     is_of_one_kind = sum("-" not in kind for kind in kinds) == 1
     for name, rows in files.items():
         found: dict[str, list[tuple[_Row]]] = defaultdict(list)
-        is_labelled = any(row.label for row in rows)
+        is_labelled = any(row.place.label for row in rows)
         for row in rows:
-            if is_labelled and not row.label:
+            label = row.place.label
+            if is_labelled and not label:
                 found["no_label"].append((row,))
-            if labels and row.label and row.label not in labels.labels:
+            if labels and label and label not in labels.labels:
                 found["unknown_label"].append((row,))
             if kind := _text_problem(row, is_of_one_kind):
                 found[kind].append((row,))
@@ -244,15 +215,16 @@ def _text_problem(row: _Row, is_of_one_kind: bool) -> str | None:
     """Returns the kind of a sentence's problem, if it has one."""
     if not row.text.strip():
         return "empty"
-    if not row.kinds:
-        return "no_placeholder"
-    if len(row.kinds) == 1:
-        # The placeholder of two overlapping entities names both: `@CHEM-GENE$`.
-        return None if "-" in row.kinds[0] else "one_placeholder"
-    if len(row.kinds) > 2:
-        return "many_placeholders"
-    is_doubled = row.kinds[0] == row.kinds[1] and not is_of_one_kind
-    return "doubled_placeholder" if is_doubled else None
+    match row.kinds:
+        case []:
+            return "no_placeholder"
+        case [kind]:
+            # The placeholder of two overlapping entities names both: `@CHEM-GENE$`.
+            return None if "-" in kind else "one_placeholder"
+        case [first, second]:
+            is_doubled = first == second and not is_of_one_kind
+            return "doubled_placeholder" if is_doubled else None
+    return "many_placeholders"
 
 
 # --- across folds -------------------------------------------------------------------
@@ -274,13 +246,13 @@ def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
             whole[text] = max(whole.get(text, ()), rows, key=len)
     for name, groups in held.items():
         yield from _problem("missing_in_fold", (name,), _surplus(whole, groups))
-    tests = [
-        rows
+    tested = _by_text(
+        row
         for files in folds.values()
         for name, rows in files.items()
         if Path(name).stem == "test"
-    ]
-    tested = _by_text(itertools.chain(*tests))
+        for row in rows
+    )
     yield from _problem("never_tested", (), _surplus(whole, tested))
     yield from _problem("tested_again", (), _surplus(tested, whole))
 

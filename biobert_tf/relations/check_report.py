@@ -33,13 +33,7 @@ _SHOWN: Final = 90  # Characters of an example's sentence.
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a sentence stands.
-
-    Attributes:
-        file: Path relative to the checked directory.
-        line: 1-based line number.
-        label: The sentence's label there; None if it has none.
-    """
+    """Where a sentence stands: a path in the checked directory, a line from 1."""
 
     file: str
     line: int
@@ -52,12 +46,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A sentence that shows a problem.
-
-    Attributes:
-        text: The sentence.
-        places: The places of the bad row, then of the rows it disagrees with.
-    """
+    """A sentence, and the places of the bad row and of the rows it disagrees with."""
 
     text: str
     places: tuple[Place, ...]
@@ -82,22 +71,18 @@ class Problem:
 
     def lines(self) -> Iterator[str]:
         """Yields a line that describes the problem, then its examples, indented."""
-        yield f"{self.kind}, {self.num}: {KINDS[self.kind].format(*self.files)}"
+        yield f"  {self.kind}, {self.num}: {KINDS[self.kind].format(*self.files)}"
         for example in self.examples:
             text = example.text
             shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-            yield f"  {', '.join(map(str, example.places))}: {shown}"
+            yield f"    {', '.join(map(str, example.places))}: {shown}"
 
 
 @dataclasses.dataclass(frozen=True)
 class FileReport:
-    """The size and class balance of a file.
+    """The number of rows of a file, and of those with each label, most frequent first.
 
-    Attributes:
-        file: Path relative to the checked directory.
-        num_rows: The number of rows.
-        by_label: The number of rows with each label, most frequent first; labels of the
-            set that the file lacks have 0.
+    Labels of the set that the file lacks have 0.
     """
 
     file: str
@@ -110,7 +95,7 @@ class FileReport:
             f"{num} ({num / self.num_rows:.1%}) {label}"
             for label, num in self.by_label.items()
         )
-        return ", ".join([f"{self.file}: {self.num_rows} rows", *shares])
+        return ", ".join([f"  {self.file}: {self.num_rows} rows", *shares])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,25 +114,10 @@ class SetReport:
     files: tuple[FileReport, ...]
     problems: tuple[Problem, ...]
 
-    def lines(self) -> Iterator[str]:
-        """Yields the findings as lines of text."""
-        name = "set" if self.name == "." else f"fold {self.name}"
-        yield f"{name}, form {self.data_format}"
-        for file in self.files:
-            yield f"  {file.line()}"
-        for problem in self.problems:
-            yield from (f"  {line}" for line in problem.lines())
-
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The findings for a directory.
-
-    Attributes:
-        data_dir: The directory.
-        sets: The findings for the set, or for each fold.
-        across: The problems between folds.
-    """
+    """The findings for a directory: a set or folds, and the problems between folds."""
 
     data_dir: Path
     sets: tuple[SetReport, ...]
@@ -168,25 +138,28 @@ class Report:
 
     def to_dict(self) -> dict[str, object]:
         """Returns the report, ready for JSON."""
+        found = dataclasses.asdict(self)
         return {
             "data_dir": str(self.data_dir),
             "num_problems": self.num_problems,
             "totals": self.totals(),
-            "sets": [dataclasses.asdict(each) for each in self.sets],
-            "across": [dataclasses.asdict(each) for each in self.across],
+            "sets": found["sets"],
+            "across": found["across"],
         }
 
     def summary(self) -> str:
         """Returns the report as text, totals last."""
         lines = [str(self.data_dir)]
         for each in self.sets:
-            lines += each.lines()
+            name = "set" if each.name == "." else f"fold {each.name}"
+            lines.append(f"{name}, form {each.data_format}")
+            lines += [file.line() for file in each.files]
+            lines += [line for problem in each.problems for line in problem.lines()]
         if len(self.sets) > 1:
-            lines += ["across folds"]
-            for problem in self.across:
-                lines += [f"  {line}" for line in problem.lines()]
+            lines.append("across folds")
+            lines += [line for problem in self.across for line in problem.lines()]
             if not self.across:
-                lines += ["  every row is in the test file of exactly one fold"]
-        lines += [f"problems: {self.num_problems}"]
+                lines.append("  every row is in the test file of exactly one fold")
+        lines.append(f"problems: {self.num_problems}")
         lines += [f"  {kind:<22}{num:>8,}" for kind, num in self.totals().items()]
         return "\n".join(lines) + "\n"

@@ -16,10 +16,10 @@ evaluates: 3, 4, 5, 6 and 9. If it is missing, they are taken from the relations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -46,15 +46,8 @@ _GROUP: Final = re.compile(r"CPR:\d+")
 Row = tuple[int, list[str]]
 
 
-@dataclass(frozen=True)
-class Part:
-    """The files of one part of a release.
-
-    Attributes:
-        abstracts: The file of the texts.
-        entities: The file of the mentions.
-        relations: The file of the gold standard, or of all relations.
-    """
+class Part(NamedTuple):
+    """The files of one part of a release; `relations` may be its gold standard."""
 
     abstracts: Path
     entities: Path
@@ -63,11 +56,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a conversion.
-
-    Attributes:
-        counts: The counts of each written file, by file name.
-    """
+    """The counts of each written file, by file name."""
 
     counts: Mapping[str, writing.Counts]
 
@@ -187,14 +176,26 @@ def read(part: Part) -> Iterator[AnnotatedDocument]:
         yield document
 
 
-def _rows(path: Path, columns: str, *widths: int) -> Iterator[Row]:
-    """Yields the line number and the columns of every row of a table."""
+def _rows(
+    path: Path, columns: str, *widths: int, known: Container[str] | None = None
+) -> Iterator[Row]:
+    """Yields the line number and the columns of every row of a table.
+
+    Args:
+        path: The file.
+        columns: The columns it should have, for messages.
+        *widths: The numbers of columns that are allowed.
+        known: The documents that are allowed; None allows any.
+    """
     for number, line in enumerate(files.read_text(path).split("\n"), start=1):
+        if not line:
+            continue
         values = line.split("\t")
-        if line and len(values) not in widths:
+        if len(values) not in widths:
             raise InputError.at(path, number, f"{len(values)} columns; want {columns}")
-        if line:
-            yield number, values
+        if known is not None and values[0] not in known:
+            raise InputError.at(path, number, f"document {values[0]!r} has no abstract")
+        yield number, values
 
 
 def _read_abstracts(path: Path) -> dict[str, tuple[Passage, ...]]:
@@ -211,9 +212,8 @@ def _read_entities(
 ) -> dict[str, dict[str, tuple[int, Mention]]]:
     """Returns line number and mention, by document id and mention id."""
     found: dict[str, dict[str, tuple[int, Mention]]] = {pmid: {} for pmid in texts}
-    for line, values in _rows(path, _ENTITY_COLUMNS, 6):
+    for line, values in _rows(path, _ENTITY_COLUMNS, 6, known=texts):
         pmid, mention_id, entity_type, start, end, text = values
-        _check_document(path, line, pmid, found)
         if mention_id in found[pmid]:
             raise InputError.at(
                 path, line, f"a second entity {mention_id} of document {pmid}"
@@ -236,28 +236,17 @@ def _read_relations(
 ) -> dict[str, list[Relation]]:
     """Returns the relations of evaluated groups, by document id."""
     found: dict[str, list[Relation]] = {pmid: [] for pmid in mentions}
-    for line, values in _rows(path, _RELATION_COLUMNS, 4, 6):
-        pmid, group = values[0], values[1]
-        _check_document(path, line, pmid, mentions)
+    for line, (pmid, group, *_, first, second) in _rows(
+        path, _RELATION_COLUMNS, 4, 6, known=mentions
+    ):
         if not _GROUP.fullmatch(group):
             raise InputError.at(path, line, f"{group!r} is not a group such as CPR:3")
-        ids = [
-            argument.removeprefix(f"Arg{i}:")
-            for i, argument in enumerate(values[-2:], start=1)
-        ]
+        ids = first.removeprefix("Arg1:"), second.removeprefix("Arg2:")
         for mention_id in ids:
             if mention_id not in mentions[pmid]:
                 raise InputError.at(
                     path, line, f"document {pmid} has no entity {mention_id!r}"
                 )
         if group in EVALUATED_GROUPS:
-            first, second = ids
-            found[pmid].append(Relation(group, first, second))
+            found[pmid].append(Relation(group, *ids))
     return found
-
-
-def _check_document(
-    path: Path, line: int, pmid: str, known: Mapping[str, object]
-) -> None:
-    if pmid not in known:
-        raise InputError.at(path, line, f"document {pmid!r} has no abstract")

@@ -75,7 +75,7 @@ class Classifier:
 
     def step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns `logits` of one replica's batch, float32 `[batch, labels]`."""
-        return {"logits": self._model(batch, training=False)["logits"]}
+        return {"logits": self._model(batch)["logits"]}
 
     def classify(self, texts: Sequence[str]) -> list[Relation]:
         """Returns the relation of every text, in order.

@@ -97,12 +97,8 @@ class Featurizer:
         """Returns the pieces of the sentence, and the entities' ranges of pieces."""
         found = self.tokenizer.tokenize_with_offsets(example.text)
         entities = []
-        for entity in example.entities:
-            inside = [
-                i
-                for i, piece in enumerate(found)
-                if piece.start < entity.end and entity.start < piece.end
-            ]
+        for start, end, *_ in example.entities:
+            inside = [i for i, p in enumerate(found) if p.start < end and start < p.end]
             if inside:
                 entities.append(range(inside[0], inside[-1] + 1))
         return [piece.token for piece in found], entities
@@ -141,19 +137,13 @@ def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | N
     last = entities[-1].stop if entities else 0
     if num_pieces <= room or last <= room:
         return list(range(min(num_pieces, room)))
-    first = entities[0].start
-    if last - first <= room:
-        # `start` is not negative, because `last` lies behind the first `room` pieces.
-        start = min((first + last - room) // 2, num_pieces - room)
-        return list(range(start, start + room))
+    if last - entities[0].start <= room:
+        # Everything from the first entity to the last counts as one.
+        entities = [range(entities[0].start, last)]
     if sum(map(len, entities)) > room:
         return None
-    nearest = sorted(range(num_pieces), key=lambda i: (_distance(i, entities), i))
-    return sorted(nearest[:room])
 
+    def distance(piece: int) -> int:
+        return min(max(e.start - piece, piece - e.stop + 1, 0) for e in entities)
 
-def _distance(piece: int, entities: Sequence[range]) -> int:
-    """Returns the distance to the nearest entity, in pieces; 0 inside an entity."""
-    return min(
-        max(entity.start - piece, piece - (entity.stop - 1), 0) for entity in entities
-    )
+    return sorted(sorted(range(num_pieces), key=distance)[:room])

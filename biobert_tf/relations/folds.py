@@ -14,7 +14,6 @@ first, and must watch its parent from the start.
 
 import dataclasses
 import logging
-import re
 import signal
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -68,31 +67,18 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
     Raises:
         InputError: `data_dir` lacks some of `folds`.
     """
-    numbered = _numbered(data_dir)
+    numbered = {int(path.name): path.name for path in reading.folds_of(data_dir)}
     if not folds:
-        splits = reading.SPLITS
-        is_set = any(reading.find(data_dir, split) for split in splits)
-        return [] if is_set else [numbered[number] for number in sorted(numbered)]
+        return [] if reading.files_of(data_dir) else list(numbered.values())
     missing = [str(number) for number in folds.numbers if number not in numbered]
     if missing:
         shown = ", ".join(missing[:10]) + (", ..." if missing[10:] else "")
-        held = ", ".join(numbered[number] for number in sorted(numbered))
+        held = ", ".join(numbered.values())
         raise InputError(
             f"--folds={folds}: {data_dir} has no folder {shown}; it has "
             f"{held or 'no folder with a number'}"
         )
     return [numbered[number] for number in folds.numbers]
-
-
-def _numbered(data_dir: Path) -> dict[int, str]:
-    """Returns number -> name of the folders that are called by a number."""
-    if not data_dir.is_dir():
-        return {}
-    return {
-        int(path.name): path.name
-        for path in sorted(data_dir.iterdir())
-        if re.fullmatch("[0-9]+", path.name) and path.is_dir()
-    }
 
 
 # --- running them -------------------------------------------------------------------
@@ -192,10 +178,9 @@ def _is_done(fold: RelationConfig) -> bool:
     if not all((fold.stages.output_dir / name).exists() for name in wanted):
         return False
     results = _results(fold)
-    stages = {"train": fold.stages.do_train, **_scored_stages(fold)}
-    has_stages = all(name in results for name, is_run in stages.items() if is_run)
+    stages = [*(["train"] if fold.stages.do_train else []), *_scored_stages(fold)]
     may_differ = free_names(fold) - _NOT_THE_SAME
-    return has_stages and all(
+    return all(name in results for name in stages) and all(
         results["settings"].get(name) == value
         for name, value in to_dict(fold).items()
         if name not in may_differ
@@ -211,21 +196,19 @@ def _check_data(folds: Mapping[str, RelationConfig]) -> None:
     found = {name: _labels(fold) for name, fold in folds.items()}
     first, (labels, has_test_labels) = next(iter(found.items()))
     for name, (own_labels, has_own_test_labels) in found.items():
-        data_dir = folds[name].stages.data_dir
+        problem = ""
         if own_labels != labels:
-            raise InputError.at(
-                data_dir,
-                None,
+            problem = (
                 f"has the labels {' '.join(own_labels)}, fold {first} has "
-                f"{' '.join(labels)}; name all by --labels",
+                f"{' '.join(labels)}; name all by --labels"
             )
-        if has_own_test_labels != has_test_labels:
-            raise InputError.at(
-                data_dir,
-                None,
+        elif has_own_test_labels != has_test_labels:
+            problem = (
                 f"of its test file and that of fold {first} one has labels, the other "
-                "has none; run those that have labels alone, by --folds",
+                "has none; run those that have labels alone, by --folds"
             )
+        if problem:
+            raise InputError.at(folds[name].stages.data_dir, None, problem)
 
 
 def _labels(fold: RelationConfig) -> tuple[tuple[str, ...], bool]:
@@ -240,21 +223,16 @@ def _labels(fold: RelationConfig) -> tuple[tuple[str, ...], bool]:
 # --- the mean -----------------------------------------------------------------------
 
 
-def _scored_stages(settings: RelationConfig) -> dict[str, bool]:
-    stages = settings.stages
-    return {"devel": stages.do_eval, "test": stages.do_predict}
+def _scored_stages(settings: RelationConfig) -> list[str]:
+    stages = {"devel": settings.stages.do_eval, "test": settings.stages.do_predict}
+    return [name for name, is_run in stages.items() if is_run]
 
 
 def _write_summary(
     settings: RelationConfig, results: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Prints and writes the scores of all folds.
-
-    Args:
-        settings: The settings of all folds.
-        results: The results of every fold, by name.
-    """
-    stages = [name for name, is_run in _scored_stages(settings).items() if is_run]
+    """Prints and writes the scores of all folds; takes their results by name."""
+    stages = _scored_stages(settings)
     scores = {name: _scores(found, stages) for name, found in results.items()}
     mean = _over_folds(scores, statistics.fmean)
     # The standard deviation of a sample, divided by the number of folds less one; a
@@ -263,9 +241,14 @@ def _write_summary(
     for stage in stages:
         print(f"\n{stage}, {len(scores)} folds\n{_table(stage, scores, mean, std)}")
     output_dir = settings.stages.output_dir
-    if lines := _lines(mean, "") + _lines(std, "_std"):
-        text = "".join(f"{line}\n" for line in sorted(lines))
-        files.write_text(output_dir / _EVALUATION_FILE, text)
+    lines = [
+        f"{stage}_{name}{suffix} = {value}\n"
+        for table, suffix in ((mean, ""), (std, "_std"))
+        for stage, values in table.items()
+        for name, value in values.items()
+    ]
+    if lines:
+        files.write_text(output_dir / _EVALUATION_FILE, "".join(sorted(lines)))
     files.write_json(
         output_dir / _RESULTS_FILE,
         {
@@ -308,14 +291,6 @@ def _over_folds(
         }
         for stage, values in folds[0].items()
     }
-
-
-def _lines(scores: Scores, suffix: str) -> list[str]:
-    return [
-        f"{stage}_{name}{suffix} = {value}"
-        for stage, values in scores.items()
-        for name, value in values.items()
-    ]
 
 
 def _table(stage: str, scores: Mapping[str, Scores], mean: Scores, std: Scores) -> str:

@@ -38,13 +38,9 @@ _FAR: Final = 2**30
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReSettings:
-    """The settings that decide which pieces of a text are read.
+    """The settings that decide which pieces of a text are read; see `Featurizer`.
 
-    Attributes:
-        max_seq_length: The number of pieces in a row.
-        entity_markers: Whether entities are set between `MARKERS`.
-        is_marked: Whether entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
-        compat: `master` cuts off the end of a long text, even inside an entity.
+    `is_marked` says that entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
     """
 
     max_seq_length: int
@@ -76,12 +72,9 @@ class ReGraph:
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
-        probabilities = tf.nn.softmax(self._model(batch, training=False)["logits"])
+        probabilities = tf.nn.softmax(self._model(batch)["logits"])
         best = tf.argmax(probabilities, -1)
-        return {
-            "label": tf.gather(self._labels, best),
-            "probabilities": probabilities,
-        }
+        return {"label": tf.gather(self._labels, best), "probabilities": probabilities}
 
     def answer(self, text: tf.Tensor) -> Outputs:
         """Returns the relations that texts state.
@@ -134,18 +127,11 @@ class ReGraph:
         cuts_N = tf.add_n(
             [tf.searchsorted(border, places_N, side="right") for border in borders]
         )
+        is_new_text_N = graph_text.previous(found.units, -1) != found.units
+        is_first_N = is_new_text_N | (graph_text.previous(cuts_N, 0) != cuts_N)
         # These parts are numbered through all texts.
-        units_N = graph_text.numbered(
-            (graph_text.previous(found.units, -1) != found.units)
-            | (graph_text.previous(cuts_N, 0) != cuts_N)
-        )
-        pieces = self._tokenizer(found._replace(units=units_N))
-        rows_P = tf.gather(
-            tf.math.unsorted_segment_max(
-                found.units, units_N, tf.reduce_max(tf.concat([[-1], units_N], 0)) + 1
-            ),
-            pieces.units,
-        )
+        pieces = self._tokenizer(found._replace(units=graph_text.numbered(is_first_N)))
+        rows_P = tf.gather(tf.boolean_mask(found.units, is_first_N), pieces.units)
         return self._with_markers(pieces._replace(units=rows_P), entities)
 
     def _with_markers(self, pieces: Pieces, entities: Entities) -> Pieces:
@@ -187,9 +173,14 @@ class ReGraph:
         room = self._room
         lengths_B = tf.cast(ids.row_lengths(), tf.int32)
         first_BM, last_BM = _entity_pieces(pieces, entities, ids)
-        stop_B = tf.reduce_max(last_BM, 1, keepdims=True) + 1
-        start_B = tf.reduce_min(first_BM, 1, keepdims=True)
-        lengths_B1 = tf.expand_dims(lengths_B, 1)
+        # If the beginning holds all entities, it counts as one; so does everything from
+        # the first entity to the last, if it fits.
+        stop_B1 = tf.maximum(tf.reduce_max(last_BM, 1, keepdims=True) + 1, 0)
+        start_B1 = tf.reduce_min(first_BM, 1, keepdims=True)
+        start_B1 = tf.where(stop_B1 <= room, 0, start_B1)
+        is_one_B1 = stop_B1 - start_B1 <= room
+        first_BM = tf.where(is_one_B1, start_B1, first_BM)
+        last_BM = tf.where(is_one_B1, stop_B1 - 1, last_BM)
         piece_1N = tf.range(tf.reduce_max(tf.concat([[0], lengths_B], 0)))[tf.newaxis]
         distance_BN = tf.reduce_min(
             tf.maximum(
@@ -202,16 +193,11 @@ class ReGraph:
             1,
         )
         # Ranks of the pieces by distance; the earlier of two equals comes first.
-        distance_BN = tf.where(piece_1N < lengths_B1, distance_BN, _FAR)
+        is_piece_BN = piece_1N < tf.expand_dims(lengths_B, 1)
+        distance_BN = tf.where(is_piece_BN, distance_BN, _FAR)
         order_BN = tf.argsort(distance_BN, stable=True)
         rank_BN = tf.argsort(order_BN, stable=True)
-        middle_B1 = tf.minimum((start_B + stop_B - room) // 2, lengths_B1 - room)
-        fits_B1 = (lengths_B1 <= room) | (stop_B <= room)
-        window_B1 = tf.where(fits_B1, 0, middle_B1)
-        is_near_BN = (piece_1N >= window_B1) & (piece_1N < window_B1 + room)
-        is_one_B1 = fits_B1 | (stop_B - start_B <= room)
-        is_kept_BN = tf.where(is_one_B1, is_near_BN, rank_BN < room)
-        return tf.RaggedTensor.from_tensor(is_kept_BN, lengths_B)
+        return tf.RaggedTensor.from_tensor(rank_BN < room, lengths_B)
 
 
 def _entity_pieces(
@@ -251,9 +237,7 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(
-        lambda config: heads.SequenceClassifier(config, len(loaded.labels), seed=0)
-    )
+    model = loaded.build(heads.SequenceClassifier, num_labels=len(loaded.labels))
     settings = ReSettings(
         max_seq_length=loaded.text.max_seq_length,
         entity_markers=loaded.settings.entity_markers,

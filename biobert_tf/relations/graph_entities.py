@@ -60,14 +60,12 @@ class _Matches(NamedTuple):
     Attributes:
         is_match: Whether a match begins at the character.
         ends: The character behind the match, int32.
-        opening: Length of the opening mark, int32.
-        closing: Length of the closing mark, int32.
+        sizes: Length of either mark, int32.
     """
 
     is_match: tf.Tensor
     ends: tf.Tensor
-    opening: tf.Tensor
-    closing: tf.Tensor
+    sizes: tf.Tensor
 
 
 def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
@@ -79,30 +77,25 @@ def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
     """
     first, second = (_matches(found, *pair) for pair in ("<>", "[]"))
     # A character begins at most one of the two kinds of marks.
-    both = _Matches(
-        first.is_match | second.is_match,
-        *(
-            tf.where(first.is_match, a, b)
-            for a, b in zip(first[1:], second[1:], strict=True)
-        ),
-    )
+    both = _chosen(first.is_match, first, second)
     starts_C = tf.cast(tf.where(both.is_match)[:, 0], tf.int32)
     starts = tf.gather(starts_C, _one_after_another(starts_C, both.ends))
-    ends, opening, closing, roles = (
-        tf.gather(values, starts)
-        for values in (*both[1:], tf.cast(second.is_match, tf.int32))
-    )
-    inner_starts, inner_ends = _stripped(
-        found, traits_N, starts + opening, ends - closing
-    )
+    ends = tf.gather(both.ends, starts)
+    sizes = tf.gather(both.sizes, starts)
+    inner_starts, inner_ends = _stripped(found, traits_N, starts + sizes, ends - sizes)
     return Entities(
         tf.gather(found.starts, starts),
         tf.gather(found.ends, ends - 1),
         tf.gather(found.units, starts),
         inner_starts,
         inner_ends,
-        roles,
+        tf.gather(tf.cast(second.is_match, tf.int32), starts),
     )
+
+
+def _chosen(is_first_N: tf.Tensor, first: _Matches, second: _Matches) -> _Matches:
+    columns = zip(first, second, strict=True)
+    return _Matches(*(tf.where(is_first_N, *pair) for pair in columns))
 
 
 def _matches(found: Characters, left: str, right: str) -> _Matches:
@@ -111,44 +104,35 @@ def _matches(found: Characters, left: str, right: str) -> _Matches:
     If a text has any marks set apart by spaces, only such marks count in that text.
     """
     is_more_N = text.begins(found, right * 3)
-    spaced = _between(found, f"{left * 2} ", text.begins(found, f" {right * 2}"), 3)
-    tight = _between(found, left * 2, text.begins(found, right * 2) & ~is_more_N, 2)
+    spaced = _between(found, f"{left * 2} ", text.begins(found, f" {right * 2}"))
+    tight = _between(found, left * 2, text.begins(found, right * 2) & ~is_more_N)
     num_texts = tf.reduce_max(tf.concat([[-1], found.units], 0)) + 1
     is_spaced_B = tf.math.unsorted_segment_max(
         tf.cast(spaced.is_match, tf.int32), found.units, num_texts
     )
-    is_spaced_N = tf.gather(is_spaced_B, found.units) > 0
-    return _Matches(
-        *(tf.where(is_spaced_N, a, b) for a, b in zip(spaced, tight, strict=True))
-    )
+    return _chosen(tf.gather(is_spaced_B, found.units) > 0, spaced, tight)
 
 
-def _between(
-    found: Characters, opening: str, is_closing_N: tf.Tensor, size: int
-) -> _Matches:
+def _between(found: Characters, opening: str, is_closing_N: tf.Tensor) -> _Matches:
     """Returns the matches of an opening mark with the nearest closing mark behind it.
 
     Args:
         found: The characters of the texts.
         opening: The opening mark.
-        is_closing_N: Whether a closing mark begins at each character.
-        size: Length of the closing mark.
+        is_closing_N: Whether a closing mark, as long as `opening`, begins at each
+            character.
     """
+    size = len(opening)
     num_N = tf.size(found.codes)
     closings = tf.cast(tf.where(is_closing_N)[:, 0], tf.int32)
     # At least one character must stand between the marks.
-    behind_N = tf.range(num_N) + len(opening) + 1
+    behind_N = tf.range(num_N) + size + 1
     number_N = tf.searchsorted(closings, behind_N)
     closing_N = tf.gather(tf.concat([closings, [num_N]], 0), number_N)
     rows = tf.concat([found.units, [NOTHING]], 0)
     is_match_N = text.begins(found, opening)
     is_match_N &= tf.gather(rows, closing_N) == found.units
-    return _Matches(
-        is_match_N,
-        closing_N + size,
-        tf.fill([num_N], len(opening)),
-        tf.fill([num_N], size),
-    )
+    return _Matches(is_match_N, closing_N + size, tf.fill([num_N], size))
 
 
 def _one_after_another(starts_C: tf.Tensor, ends_N: tf.Tensor) -> tf.Tensor:

@@ -21,7 +21,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -39,8 +39,7 @@ _MARKED: Final = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of a file, as written.
 
     Attributes:
@@ -56,15 +55,13 @@ class Row:
     label: str | None
 
 
-@dataclasses.dataclass(frozen=True)
-class EntitySpan:
+class EntitySpan(NamedTuple):
     """Where an entity stands in a sentence, in characters, half-open.
 
     Attributes:
         start: Start of the placeholder, or of the entity with its marks.
-        end: End of the placeholder, or of the entity with its marks.
-        inner_start: Start of the entity without marks; equals `start` for a
-            placeholder.
+        end: End of it.
+        inner_start: Start of the entity without marks; `start` for a placeholder.
         inner_end: End of the entity without marks.
         role: 0 for `<< >>`, 1 for `[[ ]]`; for placeholders, 0 for the first in the
             sentence, else 1.
@@ -104,6 +101,20 @@ def find(data_dir: Path, split: str) -> Path | None:
     """Returns the file of a split, `.tsv`, else `.jsonl`, `.json` or `.txt`, if any."""
     paths = (data_dir / f"{split}{suffix}" for suffix in _SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
+
+
+def files_of(data_dir: Path) -> list[Path]:
+    """Returns the train, dev and test files of a set, as far as it has them."""
+    return [path for split in SPLITS if (path := find(data_dir, split))]
+
+
+def folds_of(data_dir: Path) -> list[Path]:
+    """Returns the folders in a folder that are called by a number, by number."""
+    if not data_dir.is_dir():
+        return []
+    found = [path for path in data_dir.iterdir() if path.is_dir()]
+    numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
+    return sorted(numbered, key=lambda path: (int(path.name), path.name))
 
 
 def detect(data_dir: Path) -> RelationFormat:
@@ -182,8 +193,7 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
     text = files.read_text(path)
     if data_format == "scibert":
         return list(_json_rows(path, text))
-    is_quoted = data_format == "blue"
-    return list(_table_rows(path, _table(path, text, is_quoted), is_quoted))
+    return list(_table_rows(path, text, is_quoted=data_format == "blue"))
 
 
 def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
@@ -210,9 +220,8 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
         ) from None
 
 
-def _table_rows(
-    path: Path, table: Iterator[tuple[int, list[str]]], is_quoted: bool
-) -> Iterator[Row]:
+def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[Row]:
+    table = _table(path, text, is_quoted)
     first = next(table, None)
     if first is None:
         return
@@ -328,9 +337,7 @@ def read_examples(
 def _label(path: Path, row: Row, relation_set: RelationSet | None) -> str:
     if not row.label:
         raise InputError.at(
-            path,
-            row.line,
-            "no label; training and scoring need one in every row",
+            path, row.line, "no label; training and scoring need one in every row"
         )
     if relation_set is None:
         return row.label

@@ -17,10 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.relations import reading, scores, sets
 from biobert_tf.relations.settings import RelationFormat
 
-TASKS: Final = {
-    "binary": sets.SETS["gad"],
-    "chemprot": sets.SETS["chemprot"],
-}
+TASKS: Final = {"binary": sets.SETS["gad"], "chemprot": sets.SETS["chemprot"]}
 """The labels by value of `--task`, in the order of the probabilities."""
 
 _SEED: Final = 0

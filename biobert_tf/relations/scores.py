@@ -132,11 +132,7 @@ def report(scores: RelationScores) -> str:
     # made of the counts, a value halfway between two printed ones may round otherwise.
     total = scores.precision + scores.recall
     f1 = 2 * scores.precision * scores.recall / total if total else 0.0
-    values = {
-        "f1 score": f1,
-        "recall": scores.recall,
-        "precision": scores.precision,
-    }
+    values = {"f1 score": f1, "recall": scores.recall, "precision": scores.precision}
     if scores.specificity is not None:
         values["specificity"] = scores.specificity
     return "".join(f"{name:11} : {value:.2%}\n" for name, value in values.items())

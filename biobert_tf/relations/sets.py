@@ -44,11 +44,8 @@ class RelationSet:
         """
         if label in self.labels:
             return label
-        if self.name != "custom":
-            for known in self.labels:
-                if known.casefold() == label.casefold():
-                    return known
-        return None
+        folded = {known.casefold(): known for known in self.labels}
+        return None if self.name == "custom" else folded.get(label.casefold())
 
 
 def _binary(name: str) -> RelationSet:

@@ -204,8 +204,7 @@ class RePredictConfig:
     )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
     placeholders: Placeholders = setting(
-        "type",
-        f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as in SciBERT).",
+        "type", f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as in SciBERT)."
     )
     min_probability: float = setting(
         0.0, "Drop relations less probable than this, in [0, 1]."

@@ -4,7 +4,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -102,14 +102,10 @@ def write_pairs(
                 candidates.labelled(document, pairs, negative_label, placeholders)
             )
             _count(counts, document, found, pairs)
-            writer.writerows(_rows(found))
+            for candidate in found:
+                columns = (candidate.id, candidate.text, candidate.label or "")
+                writer.writerow(_BREAKS.sub(" ", column) for column in columns)
     return counts
-
-
-def _rows(found: Iterable[Candidate]) -> Iterator[list[str]]:
-    for candidate in found:
-        columns = (candidate.id, candidate.text, candidate.label or "")
-        yield [_BREAKS.sub(" ", column) for column in columns]
 
 
 def _count(
@@ -119,12 +115,8 @@ def _count(
     pairs: Sequence[PairType],
 ) -> None:
     """Adds a document and its candidates to `counts`."""
-    rows_of = Counter((candidate.first, candidate.second) for candidate in found)
-    overlapping = {
-        (candidate.first, candidate.second)
-        for candidate in found
-        if candidate.is_overlapping
-    }
+    rows_of = Counter((each.first, each.second) for each in found)
+    overlapping = {(each.first, each.second) for each in found if each.is_overlapping}
     counts.documents += 1
     counts.types.update(mention.type for mention in document.mentions)
     counts.sentences += len({(candidate.start, candidate.end) for candidate in found})
@@ -134,14 +126,13 @@ def _count(
     counts.pairs_across += candidates.num_pairs(document, pairs) - len(rows_of)
     counts.labels.update(candidate.label or "" for candidate in found)
     together = {
-        key
+        frozenset((a, b))
         for first, second in rows_of
         for a in candidates.names(first)
         for b in candidates.names(second)
-        for key in ((a, b), (b, a))
     }
     for relation in document.relations:
-        if (relation.first, relation.second) in together:
+        if frozenset((relation.first, relation.second)) in together:
             counts.relations += 1
         elif _is_wanted(document, relation, pairs):
             counts.relations_across += 1

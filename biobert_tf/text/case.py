@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.text.tokenization import FullTokenizer, load_vocab
 
 
 def load(vocab_file: Path) -> FullTokenizer:
@@ -13,10 +13,7 @@ def load(vocab_file: Path) -> FullTokenizer:
     Raises:
         InputError: The file cannot be read or is not a BERT vocabulary.
     """
-    tokenizer = FullTokenizer(vocab_file)
-    if is_lower_cased(tokenizer.vocab):
-        return FullTokenizer(vocab_file, do_lower_case=True)
-    return tokenizer
+    return FullTokenizer(vocab_file, is_lower_cased(load_vocab(vocab_file)))
 
 
 def is_lower_cased(vocab: Iterable[str]) -> bool:

@@ -2,10 +2,17 @@
 """Decodes the IOB labels of words into phrases, by the rules of conlleval.pl."""
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 BOUNDARY: Final = "-X-"
+"""In the first column, what conlleval.pl takes for a blank line."""
+DOCUMENT_START: Final = "-DOCSTART-"
+"""In the first column, where a document begins."""
+LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
+"""The labels of BIO, IOB1 and IOBES, with or without a type."""
+_AS_IOB: Final = {"S": "B", "E": "I"}
 _ENDING_TAGS: Final = frozenset(
     [("B", "B"), ("B", "O"), ("I", "B"), ("I", "O"), ("E", "E"), ("E", "I"), ("E", "O")]
 )
@@ -27,6 +34,10 @@ class Label(NamedTuple):
 
     tag: str
     type: str
+
+    def __str__(self) -> str:
+        """Returns the label as it is written."""
+        return f"{self.tag}-{self.type}" if self.type else self.tag
 
 
 class Step(NamedTuple):
@@ -71,6 +82,15 @@ def _step(before: Label, label: Label) -> Step:
         or (new_type and label.tag not in ("O", "."))
         or label.tag in ("[", "]"),
     )
+
+
+def iob(labels: Iterable[str]) -> list[str]:
+    """Returns labels of IOBES with `B` for `S` and `I` for `E`; others stay.
+
+    Their phrases are then their `chunks`. conlleval.pl reads an `S` as inside, and lets
+    a phrase continue from an `E` into a `B`.
+    """
+    return [_AS_IOB.get(label[0], label[0]) + label[1:] for label in labels]
 
 
 def chunks(labels: Sequence[str]) -> list[Chunk]:

@@ -36,14 +36,20 @@ class SequenceClassification(abc.ABC):
         """Returns the variables that the initial checkpoint may lack."""
         return ("output_weights", "output_bias")
 
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.SequenceClassifier:
+    def build_model(
+        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+    ) -> heads.SequenceClassifier:
         """Returns the encoder with a label classifier on its pooled output.
 
         The head's dropout is 0.1 in run_re.py:727, whatever the config says;
         every released config has 0.1 too.
         """
         return heads.SequenceClassifier(
-            config, len(self.labels), seed, dropout=config.hidden_dropout_prob
+            config,
+            len(self.labels),
+            seed,
+            dropout=config.hidden_dropout_prob,
+            dtype=dtype,
         )
 
     @property

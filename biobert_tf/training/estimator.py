@@ -77,8 +77,10 @@ class Estimator:
         self._device = device
         self._run = run
         self._check_batches()
-        with strategy.scope(), precision.policy(device):
-            self.model = task.build_model(encoder_config, run.seed)
+        with strategy.scope():
+            self.model = task.build_model(
+                encoder_config, run.seed, precision.dtype(device)
+            )
 
     @property
     def is_chief(self) -> bool:
@@ -174,7 +176,7 @@ class Estimator:
         """
         run = self._run
         last_step = schedule.last_step(run)
-        with self.strategy.scope(), precision.policy(self._device):
+        with self.strategy.scope():
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             more = {} if recorder is None else {"recorder": recorder}
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
@@ -385,7 +387,7 @@ class Estimator:
 
     def predict_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Runs the model on one replica's batch; returns predictions and index."""
-        outputs = self.task.predictions(batch, self.model(batch, training=False))
+        outputs = self.task.predictions(batch, self.model(batch))
         return {**outputs, records.EXAMPLE_INDEX: batch[records.EXAMPLE_INDEX]}
 
     # --- helpers --------------------------------------------------------------

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applies `--mixed_precision`, and chooses the type that `auto` means."""
+"""The precision of products: `--mixed_precision`, and the type that `auto` means."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
-import tf_keras
 
 from biobert_tf.common.settings import DeviceConfig, MixedPrecision
 
-_KERAS_POLICIES: Final = {
-    "off": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
 # CPU flags of bfloat16 instructions: two of x86, one of Arm.
 _CPU_FLAGS: Final = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
 # The compute capability of NVIDIA's Ampere.
@@ -62,15 +54,7 @@ def _cpu_flags() -> set[str]:
     }
 
 
-@contextlib.contextmanager
-def policy(config: DeviceConfig) -> Iterator[None]:
-    """Sets `--mixed_precision` for the models that the block builds.
-
-    Keras has one global policy, which is restored after the block.
-    """
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(_KERAS_POLICIES[chosen(config)])
-    try:
-        yield
-    finally:
-        tf_keras.mixed_precision.set_global_policy(before)
+def dtype(config: DeviceConfig) -> tf.DType:
+    """Returns the type of the encoder's products for `--mixed_precision`."""
+    name = chosen(config)
+    return tf.float32 if name == "off" else tf.as_dtype(name)

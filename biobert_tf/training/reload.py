@@ -109,19 +109,24 @@ class Loaded(Generic[SettingsT]):
         return self.found.labels
 
     def build(
-        self, build: Callable[[EncoderConfig], ModelT], new_head: Collection[str] = ()
+        self,
+        make: Callable[..., ModelT],
+        new_head: Collection[str] = (),
+        **sizes: int,
     ) -> ModelT:
         """Builds a model and gives it the weights.
 
         Args:
-            build: Makes a model of these sizes.
+            make: A class of `model.heads`.
             new_head: Variables that may be missing, because nothing reads them.
+            **sizes: Further arguments of the class.
 
         Raises:
             InputError: Weights are missing or of other shapes.
         """
-        with precision.policy(self.device):
-            model = build(self.encoder_config)
+        model = make(
+            self.encoder_config, seed=0, dtype=precision.dtype(self.device), **sizes
+        )
         native.assign(
             model.variables,
             self.found.checkpoint.weights,

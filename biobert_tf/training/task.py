@@ -28,8 +28,16 @@ class Task(Protocol):
     def specs(self) -> Specs:
         """Returns what a record of this task holds."""
 
-    def build_model(self, config: EncoderConfig, seed: int) -> heads.Model:
-        """Returns the encoder with this task's head, randomly initialised."""
+    def build_model(
+        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+    ) -> heads.Model:
+        """Returns the encoder with this task's head, randomly initialised.
+
+        Args:
+            config: Sizes of the encoder.
+            seed: Random seed of all weights.
+            dtype: The type of the encoder's products.
+        """
 
     @property
     def loss_names(self) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from biobert_tf.model import encoder, heads
+from biobert_tf.model import heads
+from biobert_tf.model.layers import Dropout
 from biobert_tf.training import optimizer
 from biobert_tf.training.task import Task
 
@@ -169,8 +170,8 @@ class Trainer(orbit.StandardTrainer):
 
         If the optimizer scales the loss, the latter two are scaled too.
         """
-        with tf.GradientTape() as tape, encoder.dropout_seed(seed_2):
-            outputs = self._model(batch, training=True)
+        with tf.GradientTape() as tape:
+            outputs = self._model(batch, Dropout(seed_2))
             losses = self._task.losses(batch, outputs, totals)
             loss = losses["loss"]
             if self._scales_loss:

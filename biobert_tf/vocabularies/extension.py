@@ -9,7 +9,7 @@ bit.
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,6 +35,8 @@ PREFIX: Final = "bert_model.ckpt"
 # The weights with one row per entry of the vocabulary.
 _BY_ENTRY: Final = ("bert/embeddings/word_embeddings", "cls/predictions/output_bias")
 _CONTINUATION: Final = "##"
+# A character that the tokenizer drops, so no piece has it.
+_START: Final = "\x00"
 _UNUSED: Final = re.compile(r"\[unused[0-9]+\]")
 # The shortest length that the settings accept; no sequence is built here.
 _NO_LENGTH: Final = 3
@@ -97,7 +99,7 @@ def extend(config: ExtendConfig) -> Extended:
     _require_empty(config.output_dir)
     tokenizer = case.load(_vocab_file(config))
     pieces, present = _new_pieces(config.add, tokenizer)
-    lines, placed = place(pieces, tokenizer, config.place)
+    lines, placed = _place(pieces, tokenizer, config.place)
     text = "".join(f"{line}\n" for line in lines)
     if config.init_checkpoint is None:
         files.write_text(config.output_dir / VOCAB_NAMES[0], text)
@@ -105,20 +107,19 @@ def extend(config: ExtendConfig) -> Extended:
         _write_model(config, tokenizer, placed, text)
     return Extended(
         output_dir=config.output_dir,
-        placed=tuple(placed),
+        placed=placed,
         present=tuple(present),
         num_entries=len(lines),
         source=config.init_checkpoint,
     )
 
 
-def _require_empty(output_dir: Path) -> None:
+def _require_empty(folder: Path) -> None:
     # Hidden files are allowed: a killed run may have left them.
-    if output_dir.exists() and (
-        not output_dir.is_dir()
-        or any(not path.name.startswith(".") for path in output_dir.iterdir())
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())
     ):
-        raise InputError.at(output_dir, None, "exists; give a new or empty directory")
+        raise InputError.at(folder, None, "exists; give a new or empty directory")
 
 
 def _vocab_file(config: ExtendConfig) -> Path:
@@ -137,32 +138,31 @@ def _vocab_file(config: ExtendConfig) -> Path:
 def _new_pieces(
     add: CommaList, tokenizer: FullTokenizer
 ) -> tuple[list[str], list[str]]:
-    """Returns the pieces to add, and those that the vocabulary already has."""
-    pieces: dict[str, None] = {}
-    present = []
-    for line, piece in _read_pieces(add):
-        if piece in tokenizer.vocab or piece in pieces:
-            present.append(piece)
-        elif problem := _impossible(piece, tokenizer):
-            raise InputError.at("--add" if line is None else str(add), line, problem)
-        else:
-            pieces[piece] = None
-    return list(pieces), present
+    """Returns the pieces to add, and those that the vocabulary already has.
 
-
-def _read_pieces(add: CommaList) -> Iterator[tuple[int | None, str]]:
-    """Yields the pieces of a file with line numbers, or those of the flag itself."""
+    The given pieces are the lines of a file, or the parts of the flag itself.
+    """
     path = Path(str(add)).expanduser()
     # No piece has a slash or a full stop inside. A long list of pieces is too long for
     # a file name: then Path.is_file raises, but os.path.isfile returns False.
     is_file = os.path.isfile(path) or "/" in add.text or bool(path.suffix)
     texts = files.read_text(path).split("\n") if is_file else add.parts
-    pieces = [
-        (i + 1 if is_file else None, text.strip()) for i, text in enumerate(texts)
-    ]
-    if not any(piece for _, piece in pieces):
+    given = [(line, text.strip()) for line, text in enumerate(texts, start=1)]
+    if not any(piece for _, piece in given):
         raise InputError(f"--add={add}: holds no piece")
-    yield from ((line, piece) for line, piece in pieces if piece)
+    pieces: dict[str, None] = {}
+    present = []
+    for line, piece in given:
+        if not piece:
+            continue
+        if piece in tokenizer.vocab or piece in pieces:
+            present.append(piece)
+        elif problem := _impossible(piece, tokenizer):
+            place = str(add) if is_file else "--add"
+            raise InputError.at(place, line if is_file else None, problem)
+        else:
+            pieces[piece] = None
+    return list(pieces), present
 
 
 def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
@@ -182,9 +182,9 @@ def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
     return ""
 
 
-def place(
+def _place(
     pieces: Sequence[str], tokenizer: FullTokenizer, where: Place
-) -> tuple[list[str], list[NewPiece]]:
+) -> tuple[list[str], tuple[NewPiece, ...]]:
     """Gives every new piece an id.
 
     Args:
@@ -199,7 +199,9 @@ def place(
     Raises:
         InputError: There are fewer `[unusedN]` entries than new pieces.
     """
-    lines = _lines(tokenizer.vocab_file)
+    # The unchanged lines, split as `text.tokenization.load_vocab` does.
+    text = tokenizer.vocab_file.read_bytes().decode("utf-8")
+    lines = text.removesuffix("\n").split("\n")
     if where == "append":
         ids = list(range(len(lines), len(lines) + len(pieces)))
         lines += pieces
@@ -212,38 +214,21 @@ def place(
                 f"{len(ids)} [unusedN] entries for {len(pieces)} new pieces; give "
                 "--place=append",
             )
-        ids = ids[: len(pieces)]
-        for id_, piece in zip(ids, pieces, strict=True):
-            lines[id_] = piece
-    cut = _Cutter(tokenizer)
-    return lines, [
-        NewPiece(piece, id_, cut(piece)) for piece, id_ in zip(pieces, ids, strict=True)
-    ]
+    cutter = WordpieceTokenizer({**tokenizer.vocab, _START: 0})
+    placed = []
+    for id_, piece in zip(ids, pieces, strict=False):
+        lines[id_] = piece
+        placed.append(NewPiece(piece, id_, _old_pieces(piece, cutter)))
+    return lines, tuple(placed)
 
 
-def _lines(vocab_file: Path) -> list[str]:
-    """Returns the unchanged lines, split as `text.tokenization.load_vocab` does."""
-    return vocab_file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-
-
-class _Cutter:
-    """Cuts new pieces into the pieces of the old vocabulary."""
-
-    def __init__(self, tokenizer: FullTokenizer) -> None:
-        self._start = tokenizer.wordpiece_tokenizer
-        inner = [piece for piece in tokenizer.vocab if piece.startswith(_CONTINUATION)]
-        # This tokenizer finds a `##` piece also at the start of a word.
-        bare = {piece.removeprefix(_CONTINUATION): 0 for piece in inner}
-        self._inside = WordpieceTokenizer({**bare, **dict.fromkeys(inner, 0)})
-
-    def __call__(self, piece: str) -> tuple[str, ...]:
-        """Returns the pieces that `piece` was cut into; `[UNK]` if it could not be."""
-        if not piece.startswith(_CONTINUATION):
-            return tuple(token for token, _, _ in self._start.cut(piece))
-        word = piece.removeprefix(_CONTINUATION)
-        first, *rest = (token for token, _, _ in self._inside.cut(word))
-        is_known = first != self._inside.unk_token
-        return (_CONTINUATION + first if is_known else first, *rest)
+def _old_pieces(piece: str, cutter: WordpieceTokenizer) -> tuple[str, ...]:
+    """Returns the pieces that `piece` was cut into; `[UNK]` if it could not be."""
+    word = piece.removeprefix(_CONTINUATION)
+    if word != piece:
+        # What follows the start of a word is cut into `##` pieces.
+        word = _START + word
+    return tuple(token for token, _, _ in cutter.cut(word) if token != _START)
 
 
 def _write_model(
@@ -262,23 +247,21 @@ def _write_model(
     model = ModelConfig(
         bert_config_file=config.bert_config_file, init_checkpoint=config.init_checkpoint
     )
-    encoder_config = released.load(text, model, config.output_dir).encoder_config
-    place = checkpoints.locate(config.init_checkpoint)
-    checkpoint = place.read()
-    base.require_fit(checkpoint.weights, encoder_config, checkpoint.source)
-    weights = extend_weights(checkpoint.weights, placed, tokenizer.vocab)
-    encoder_config = dataclasses.replace(
-        encoder_config, vocab_size=len(weights[_BY_ENTRY[0]])
-    )
+    old = released.load(text, model, config.output_dir).encoder_config
+    source = checkpoints.locate(config.init_checkpoint)
+    checkpoint = source.read()
+    base.require_fit(checkpoint.weights, old, checkpoint.source)
+    weights = _extended(checkpoint.weights, placed, tokenizer.vocab)
+    new = dataclasses.replace(old, vocab_size=len(weights[_BY_ENTRY[0]]))
     with base.staged(config.output_dir, key=f"{PREFIX}.index") as staging:
         files.write_text(staging / VOCAB_NAMES[0], vocab_text)
-        files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(encoder_config))
-        if "output_weights" in weights and (labels := read_labels(place)):
+        files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(new))
+        if "output_weights" in weights and (labels := read_labels(source)):
             files.write_json(staging / LABELS_NAME, {"labels": labels})
         tf1.write(weights, staging / PREFIX, global_step=0)
 
 
-def extend_weights(
+def _extended(
     weights: base.Weights, placed: Sequence[NewPiece], vocab: Mapping[str, int]
 ) -> base.Weights:
     """Returns the weights of a model whose vocabulary has new pieces.
@@ -294,9 +277,7 @@ def extend_weights(
         row at each new id is the mean of the rows of the old pieces.
     """
     extended = dict(weights)
-    for name in _BY_ENTRY:
-        if name not in weights:
-            continue
+    for name in weights.keys() & _BY_ENTRY:
         old = weights[name]
         num_rows = max(len(old), *(new.id + 1 for new in placed), 0)
         table = np.zeros((num_rows, *old.shape[1:]), np.float32)

@@ -20,7 +20,7 @@ import itertools
 import math
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -193,10 +193,12 @@ def _merges(words: Mapping[str, int], size: int) -> list[str]:
     if not trainable or not size:
         return []
     num_chars = len({char for word, _ in trainable for char in word})
+    # In an order independent of the order of the files.
+    ranked = sorted(trainable, key=lambda item: (-item[1], item[0]))
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         # SentencePiece would first turn sentences into words with counts; skip that.
-        sentence_iterator=_as_tsv(trainable),
+        sentence_iterator=(f"{word}\t{count}" for word, count in ranked),
         input_format="tsv",
         model_writer=model,
         model_type="bpe",
@@ -216,12 +218,6 @@ def _merges(words: Mapping[str, int], size: int) -> list[str]:
     # The first is <unk>; the single characters come after the merges.
     pieces = map(processor.id_to_piece, range(1, processor.get_piece_size()))
     return [to_wordpiece(piece) for piece in pieces if len(piece) > 1]
-
-
-def _as_tsv(words: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """Yields `word<TAB>count`, in an order independent of the order of the files."""
-    for word, count in sorted(words, key=lambda item: (-item[1], item[0])):
-        yield f"{word}\t{count}"
 
 
 def to_wordpiece(piece: str) -> str:

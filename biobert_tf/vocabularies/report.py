@@ -6,7 +6,6 @@ punctuation marks and symbols; nearly all are one piece and would flatter the fi
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -36,6 +35,16 @@ class CutWord:
         """The number of pieces that the text would save if this word were one piece."""
         return self.count * (len(self.pieces) - 1)
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the word has become `[UNK]`."""
+        return self.pieces == (UNKNOWN,)
+
+    @property
+    def has_letter(self) -> bool:
+        """Whether the word has a letter in it."""
+        return any(map(str.isalpha, self.word))
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -54,9 +63,12 @@ class Report:
         num_unknown: The number of pieces that are `[UNK]`.
         most_split: Words with letters, those first that would save most pieces.
         most_unknown: Chunks that become `[UNK]`, the most frequent first.
+        pieces_per_word: The mean number of pieces of a word, also called fertility.
+        whole_word_rate: The share of the words that are one piece, in [0, 1].
+        unknown_rate: The share of all pieces that are `[UNK]`, in [0, 1].
     """
 
-    vocab_file: Path
+    vocab_file: str
     do_lower_case: bool
     num_entries: int
     num_entries_used: int
@@ -66,40 +78,31 @@ class Report:
     num_whole_words: int
     num_pieces: int
     num_unknown: int
-    most_split: tuple[CutWord, ...]
-    most_unknown: tuple[CutWord, ...]
+    most_split: list[CutWord]
+    most_unknown: list[CutWord]
+    pieces_per_word: float
+    whole_word_rate: float
+    unknown_rate: float
 
-    @property
-    def pieces_per_word(self) -> float:
-        """The mean number of pieces of a word, also called fertility."""
-        return self.num_word_pieces / self.num_words
 
-    @property
-    def whole_word_rate(self) -> float:
-        """The share of the words that are one piece, in [0, 1]."""
-        return self.num_whole_words / self.num_words
-
-    @property
-    def unknown_rate(self) -> float:
-        """The share of all pieces that are `[UNK]`, in [0, 1]."""
-        return self.num_unknown / self.num_pieces
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns all attributes and rates by name, ready for JSON."""
-        return {
-            **dataclasses.asdict(self),
-            "vocab_file": str(self.vocab_file),
-            "pieces_per_word": self.pieces_per_word,
-            "whole_word_rate": self.whole_word_rate,
-            "unknown_rate": self.unknown_rate,
-        }
+# The rows of the table: a title, an attribute of `Report`, and its format.
+_ROWS: Final = (
+    ("lower-cased", "do_lower_case", ""),
+    ("entries", "num_entries", ","),
+    ("entries used", "num_entries_used", ","),
+    ("words", "num_words", ","),
+    ("different words", "num_distinct_words", ","),
+    ("pieces per word", "pieces_per_word", ".4f"),
+    ("words kept whole", "whole_word_rate", ".2%"),
+    ("[UNK] of all pieces", "unknown_rate", ".4%"),
+)
 
 
 def report(config: ReportConfig) -> str:
     """Measures vocabularies on a corpus and writes the files that are asked for.
 
     Returns:
-        The report as text; see `as_text`.
+        A table with one column per vocabulary, and the lists of each.
 
     Raises:
         InputError: The corpus or a vocabulary cannot be read, or the corpus has no
@@ -113,24 +116,23 @@ def report(config: ReportConfig) -> str:
         is_lower: corpus_words.count_words(tokens, is_lower)
         for is_lower in {t.basic_tokenizer.do_lower_case for t in tokenizers}
     }
-    if not any(is_word(chunk) for counts in words.values() for chunk in counts):
+    if not any(_is_word(chunk) for counts in words.values() for chunk in counts):
         raise InputError(f"--input={config.sample.input}: the corpus has no words")
-    cuts = [cut(t, words[t.basic_tokenizer.do_lower_case]) for t in tokenizers]
+    cuts = [_cut(t, words[t.basic_tokenizer.do_lower_case]) for t in tokenizers]
     reports = [
-        measure(tokenizer, cut_words, config.top)
-        for tokenizer, cut_words in zip(tokenizers, cuts, strict=True)
+        _measure(*each, config.top) for each in zip(tokenizers, cuts, strict=True)
     ]
     if config.output is not None:
-        files.write_json(config.output, [each.to_dict() for each in reports])
+        files.write_json(config.output, [*map(dataclasses.asdict, reports)])
     if config.suggestions_file is not None:
         suggested = suggestions(cuts[0], config.suggest)
         files.write_text(
             config.suggestions_file, "".join(f"{word}\n" for word in suggested)
         )
-    return as_text(reports)
+    return _as_text(reports)
 
 
-def cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
+def _cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
     """Cuts every different word once, with the vocabulary of `tokenizer`."""
     cutter = tokenizer.wordpiece_tokenizer
     return [
@@ -139,76 +141,67 @@ def cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
     ]
 
 
-def measure(tokenizer: FullTokenizer, cut_words: Sequence[CutWord], top: int) -> Report:
+def _measure(tokenizer: FullTokenizer, chunks: Sequence[CutWord], top: int) -> Report:
     """Computes the statistics of a text that is cut with a vocabulary.
 
     Args:
-        tokenizer: The tokenizer that cut the words.
-        cut_words: Every different chunk of the text, punctuation included; at least
-            one of them is a word.
+        tokenizer: The tokenizer that cut the text.
+        chunks: Every different chunk of the text, punctuation included; at least one
+            of them is a word.
         top: The number of words to list in `most_split` and in `most_unknown`.
     """
-    words = [each for each in cut_words if is_word(each.word)]
-    unknown = [each for each in cut_words if is_unknown(each)]
-    split = [each for each in words if each.cost and _has_letter(each.word)]
-    pieces = Counter(piece for each in cut_words for piece in each.pieces)
+    words = [each for each in chunks if _is_word(each.word)]
+    unknown = [each for each in chunks if each.is_unknown]
+    whole = [each for each in words if not each.cost and not each.is_unknown]
+    split = [each for each in words if each.cost and each.has_letter]
+    used = {piece for each in chunks for piece in each.pieces} - {UNKNOWN}
+    num_words = _total(words)
+    num_word_pieces = num_words + sum(each.cost for each in words)
+    num_pieces = sum(each.count * len(each.pieces) for each in chunks)
     return Report(
-        vocab_file=tokenizer.vocab_file,
+        vocab_file=str(tokenizer.vocab_file),
         do_lower_case=tokenizer.basic_tokenizer.do_lower_case,
         num_entries=max(tokenizer.vocab.values()) + 1,
-        num_entries_used=len(pieces.keys() - {UNKNOWN}),
-        num_words=sum(each.count for each in words),
+        num_entries_used=len(used),
+        num_words=num_words,
         num_distinct_words=len(words),
-        num_word_pieces=sum(each.count * len(each.pieces) for each in words),
-        num_whole_words=sum(
-            each.count
-            for each in words
-            if len(each.pieces) == 1 and not is_unknown(each)
-        ),
-        num_pieces=sum(each.count * len(each.pieces) for each in cut_words),
-        num_unknown=sum(each.count for each in unknown),
-        most_split=tuple(_first(split, top, lambda each: each.cost)),
-        most_unknown=tuple(_first(unknown, top, lambda each: each.count)),
+        num_word_pieces=num_word_pieces,
+        num_whole_words=_total(whole),
+        num_pieces=num_pieces,
+        num_unknown=_total(unknown),
+        most_split=_first(split, top, lambda each: each.cost),
+        most_unknown=_first(unknown, top, lambda each: each.count),
+        pieces_per_word=num_word_pieces / num_words,
+        whole_word_rate=_total(whole) / num_words,
+        unknown_rate=_total(unknown) / num_pieces,
     )
 
 
 def suggestions(cut_words: Iterable[CutWord], most: int) -> list[str]:
-    """Returns the words that would save most pieces if they became pieces.
+    """Returns at most `most` words that would save most pieces if they became pieces.
 
     A word that is `[UNK]` counts as two pieces: a piece of its own would not shorten
     the text, but make the word known. Words without a letter, of less than three
     characters, or that occur once are excluded.
-
-    Args:
-        cut_words: Every different chunk of the text.
-        most: The maximum number of words to return.
     """
     candidates = [
         each
         for each in cut_words
         if each.count >= _MIN_SUGGESTED_COUNT
         and len(each.word) >= _MIN_SUGGESTED_CHARS
-        and _has_letter(each.word)
-        and (each.cost or is_unknown(each))
+        and each.has_letter
+        and (each.cost or each.is_unknown)
     ]
-    return [
-        each.word
-        for each in _first(candidates, most, lambda each: each.cost or each.count)
-    ]
+    first = _first(candidates, most, lambda each: each.cost or each.count)
+    return [each.word for each in first]
 
 
-def is_word(chunk: str) -> bool:
-    """Returns whether a chunk has a letter or a digit in it."""
-    return any(char.isalnum() for char in chunk)
+def _is_word(chunk: str) -> bool:
+    return any(map(str.isalnum, chunk))
 
 
-def is_unknown(cut_word: CutWord) -> bool:
-    """Returns whether a word has become `[UNK]`."""
-    return cut_word.pieces == (UNKNOWN,)
-
-
-def _has_letter(chunk: str) -> bool:
-    return any(char.isalpha() for char in chunk)
+def _total(cut_words: Iterable[CutWord]) -> int:
+    return sum(each.count for each in cut_words)
 
 
 def _first(
@@ -218,37 +211,25 @@ def _first(
     return sorted(cut_words, key=lambda each: (-worth(each), each.word))[:most]
 
 
-def as_text(reports: Sequence[Report]) -> str:
-    """Returns a table with one column per vocabulary, and the lists of each."""
-    rows: list[tuple[str, Callable[[Report], str]]] = [
-        ("lower-cased", lambda each: "yes" if each.do_lower_case else "no"),
-        ("entries", lambda each: f"{each.num_entries:,}"),
-        ("entries used", lambda each: f"{each.num_entries_used:,}"),
-        ("words", lambda each: f"{each.num_words:,}"),
-        ("different words", lambda each: f"{each.num_distinct_words:,}"),
-        ("pieces per word", lambda each: f"{each.pieces_per_word:.4f}"),
-        ("words kept whole", lambda each: f"{each.whole_word_rate:.2%}"),
-        ("[UNK] of all pieces", lambda each: f"{each.unknown_rate:.4%}"),
-    ]
+def _as_text(reports: Sequence[Report]) -> str:
     table = [["", *(f"({i + 1})" for i in range(len(reports)))]]
-    table += [[name, *map(shown, reports)] for name, shown in rows]
+    for title, name, form in _ROWS:
+        values = [getattr(each, name) for each in reports]
+        table.append([title, *(_shown(value, form) for value in values)])
     width = max(len(cell) for row in table for cell in row[1:]) + 2
-    lines = [f"({i + 1}) {each.vocab_file}" for i, each in enumerate(reports)]
-    lines += [
-        f"{row[0]:20}{''.join(f'{cell:>{width}}' for cell in row[1:])}" for row in table
-    ]
-    for i, each in enumerate(reports):
-        lines += _listed(f"({i + 1}) most split", each.most_split)
-        lines += _listed(f"({i + 1}) most often [UNK]", each.most_unknown)
+    lines = [f"({i}) {each.vocab_file}" for i, each in enumerate(reports, start=1)]
+    for title, *cells in table:
+        lines.append(f"{title:20}" + "".join(f"{cell:>{width}}" for cell in cells))
+    for i, each in enumerate(reports, start=1):
+        lists = {"most split": each.most_split, "most often [UNK]": each.most_unknown}
+        for title, cut_words in lists.items():
+            if cut_words:
+                lines += ["", f"({i}) {title}:"]
+            for word in cut_words:
+                pieces = " ".join(word.pieces)
+                lines.append(f"{word.count:8,}  {word.word:.40}: {pieces}")
     return "\n".join(lines)
 
 
-def _listed(title: str, cut_words: Sequence[CutWord]) -> list[str]:
-    """Returns the lines of a list of words with its title; none if it is empty."""
-    if not cut_words:
-        return []
-    rows = [
-        f"{each.count:8,}  {each.word:.40}: {' '.join(each.pieces)}"
-        for each in cut_words
-    ]
-    return ["", f"{title}:", *rows]
+def _shown(value: object, form: str) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else format(value, form)

@@ -12,13 +12,11 @@ the corpus.
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped, sentences
-from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.text.tokenization import BasicTokenizer
 from biobert_tf.vocabularies.settings import SampleConfig
 
@@ -27,19 +25,26 @@ ItemT = TypeVar("ItemT")
 
 
 def read_tokens(config: SampleConfig) -> Counter[str]:
-    """Reads a corpus and counts its tokens, the strings between spaces.
+    """Counts the tokens, the strings between spaces, of the sampled sentences.
 
-    A damaged record is skipped; the log names it in a warning.
-
-    Returns:
-        The number of occurrences of each token in the sampled sentences. Pass it to
-        `count_words`: the tokenizer is slow and then cuts every token only once.
+    A damaged record is skipped; the log names it in a warning. Pass the result to
+    `count_words`: the tokenizer is slow and then cuts every token only once.
 
     Raises:
         InputError: A glob matches no file, a file cannot be read, or no file has a
             document.
     """
-    chosen = sample(_sentences(config.input, config.corpus), config)
+
+    def warn(skipped: Skipped) -> None:
+        if skipped.is_damage:
+            _LOG.warning("%s; skipped", skipped)
+
+    paths = config.input.files()
+    options = reading.ReadOptions(
+        config.corpus, reading.find_current(paths, config.corpus)
+    )
+    documents = reading.corpus(paths, options, warn)
+    chosen = sample((text for each in documents for text in sentences(each)), config)
     # BasicTokenizer splits at all white space, so it cuts a sentence token by token as
     # it would cut the whole.
     return Counter(token for sentence in chosen for token in sentence.split(" "))
@@ -69,17 +74,3 @@ def count_words(tokens: Mapping[str, int], do_lower_case: bool) -> Counter[str]:
         for word in tokenizer.tokenize(token):
             words[word] += count
     return words
-
-
-def _sentences(patterns: FileGlobs, config: CorpusConfig) -> Iterator[str]:
-    """Yields the sentences of a corpus, as `biobert corpus` would write them."""
-
-    def warn(skipped: Skipped) -> None:
-        if skipped.is_damage:
-            place = f"{skipped.path}: {skipped.position}"
-            _LOG.warning("%s: %s; skipped", place, skipped.reason)
-
-    paths = patterns.files()
-    options = reading.ReadOptions(config, reading.find_current(paths, config))
-    for document in reading.corpus(paths, options, warn):
-        yield from sentences(document)

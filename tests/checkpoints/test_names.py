@@ -6,60 +6,52 @@ import pytest
 from biobert_tf.checkpoints import names
 from biobert_tf.model import encoder
 
-FORMS = ("tf1", "huggingface", "native")
+FORMS = ("tf1", "huggingface")
 HEADS = ("masked_lm", "next_sentence", "classifier", "squad")
 
 
 @pytest.mark.parametrize(
-    "tf1, huggingface, native",
+    "tf1, huggingface",
     [
         (
             "bert/embeddings/token_type_embeddings",
             "bert.embeddings.token_type_embeddings.weight",
-            "bert/type_embeddings/embeddings",
         ),
         (
             "bert/encoder/layer_11/attention/self/query/kernel",
             "bert.encoder.layer.11.attention.self.query.weight",
-            "bert/transformer/layer_11/self_attention/query/kernel",
         ),
         (
             "bert/encoder/layer_0/attention/output/LayerNorm/gamma",
             "bert.encoder.layer.0.attention.output.LayerNorm.weight",
-            "bert/transformer/layer_0/self_attention_layer_norm/gamma",
         ),
         (
             "bert/encoder/layer_3/output/LayerNorm/beta",
             "bert.encoder.layer.3.output.LayerNorm.bias",
-            "bert/transformer/layer_3/output_layer_norm/beta",
         ),
         (
             "bert/pooler/dense/bias",
             "bert.pooler.dense.bias",
-            "bert/pooler_transform/bias",
         ),
         (
             "cls/predictions/output_bias",
             "cls.predictions.bias",
-            "cls/predictions/output_bias",
         ),
         (
             "cls/seq_relationship/output_weights",
             "cls.seq_relationship.weight",
-            "cls/seq_relationship/output_weights",
         ),
         (
             "cls/squad/output_bias",
             "qa_outputs.bias",
-            "cls/squad/output_bias",
         ),
-        ("output_weights", "classifier.weight", "output_weights"),
+        ("output_weights", "classifier.weight"),
     ],
 )
-def test_three_names_of_one_weight(tf1, huggingface, native):
-    for form, text in zip(FORMS, (tf1, huggingface, native), strict=True):
+def test_two_names_of_one_weight(tf1, huggingface):
+    for form, text in zip(FORMS, (tf1, huggingface), strict=True):
         name = names.lookup(form, text)
-        assert (name.tf1, name.huggingface, name.native) == (tf1, huggingface, native)
+        assert (name.tf1, name.huggingface) == (tf1, huggingface)
 
 
 def test_table_is_a_bijection_over_twelve_layers():
@@ -108,30 +100,10 @@ def test_names_of_another_form_are_unknown():
     assert names.lookup("huggingface", "bert/pooler/dense/bias") is None
 
 
-def test_native_names_are_those_of_the_encoder():
-    variables = encoder.build_encoder(toys.CONFIG).variables
-    found = {
-        names.lookup("native", variable.name.removesuffix(":0")): variable.shape
-        for variable in variables
-    }
-    assert None not in found
-    shapes = {name.tf1: name.tf1_shape(tuple(shape)) for name, shape in found.items()}
-    assert shapes == toys.shapes()
-
-
-@pytest.mark.parametrize(
-    "part, native_shape, expected",
-    [
-        ("attention/self/key/kernel", (12, 3, 4), (12, 12)),
-        ("attention/self/key/bias", (3, 4), (12,)),
-        ("attention/output/dense/kernel", (3, 4, 10), (12, 10)),
-        ("attention/output/dense/bias", (10,), (10,)),
-        ("intermediate/dense/kernel", (12, 7), (12, 7)),
-    ],
-)
-def test_heads_are_one_axis_in_tf1(part, native_shape, expected):
-    name = names.lookup("tf1", f"bert/encoder/layer_0/{part}")
-    assert name.tf1_shape(native_shape) == expected
+def test_the_variables_of_the_encoder_have_tf1_names_and_shapes():
+    variables = encoder.Encoder(toys.CONFIG).variables
+    found = {v.name.removesuffix(":0"): tuple(v.shape) for v in variables}
+    assert found == toys.shapes()
 
 
 @pytest.mark.data

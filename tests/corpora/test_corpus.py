@@ -12,7 +12,7 @@ import pytest
 
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import corpus, plain, reading
+from biobert_tf.corpora import corpus, reading
 from biobert_tf.corpora.corpus import CorpusReport, write_corpus
 from biobert_tf.corpora.document import Document, Skipped, sentences
 from biobert_tf.corpora.settings import CorpusConfig
@@ -74,7 +74,8 @@ def fail(skipped: Skipped) -> None:
 
 
 def read(path: Path) -> list[tuple[str, ...]]:
-    return [document.paragraphs for document in plain.documents(path, on_skip=fail)]
+    options = reading.ReadOptions(CorpusConfig())
+    return [each.paragraphs for each in reading.documents(path, options, fail)]
 
 
 EXPECTED = """A title

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import plain
+from biobert_tf.corpora import plain, reading
 from biobert_tf.corpora.document import Document, normalize
+from biobert_tf.corpora.settings import CorpusConfig
 
 
 def write(tmp_path, data, name="a.txt"):
@@ -18,15 +19,15 @@ def write(tmp_path, data, name="a.txt"):
     return path
 
 
-def read(path, *block, **kwargs):
+def read(path, block=None, **config):
     skipped = []
-    return list(
-        plain.documents(path, *block, on_skip=skipped.append, **kwargs)
-    ), skipped
+    options = reading.ReadOptions(CorpusConfig(**config))
+    documents = reading.documents(path, options, skipped.append, block=block)
+    return list(documents), skipped
 
 
-def sentences(path, *block, **kwargs):
-    return [document.paragraphs for document in read(path, *block, **kwargs)[0]]
+def sentences(path, block=None, **config):
+    return [document.paragraphs for document in read(path, block, **config)[0]]
 
 
 def test_documents_and_their_lines(tmp_path):
@@ -139,7 +140,7 @@ def test_blocks_hold_every_document_once(tmp_path, block_bytes, seed):
     assert blocks[-1][1] == path.stat().st_size
     assert all(left[1] == right[0] for left, right in itertools.pairwise(blocks))
     assert all(end - start > min(block_bytes, 9) - 9 for start, end in blocks)
-    pieces = [sentences(path, *block) for block in blocks]
+    pieces = [sentences(path, block) for block in blocks]
     assert list(itertools.chain(*pieces)) == sentences(path)
     if block_bytes < 1000:
         assert len(blocks) > 5
@@ -151,7 +152,7 @@ def test_blocks_of_an_empty_file(tmp_path):
 
 def test_a_block_names_bytes(tmp_path):
     path = write(tmp_path, b"One.\n\nTwo.\n\xff\nThree.\n\n")
-    documents, (only,) = read(path, 6, 21)
+    documents, (only,) = read(path, (6, 21))
     assert [d.id for d in documents] == [f"{path}:byte 6"]
     assert only.position == "byte 11"
 

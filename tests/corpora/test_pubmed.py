@@ -217,6 +217,7 @@ def test_damage_names_the_line_also_after_other_damage():
     lines += [i for i, line in enumerate(data.split(b"\n"), 1) if b"\xff" in line]
     documents, skipped = read(data)
     assert [d.id for d in documents] == [f"PMID:{n}" for n in (1, 2, 3, 5, 7)]
+    assert f"AbstractText line {lines[0]} and Obs" in skipped[0].reason
     assert [s.position for s in skipped] == [
         f"record {n} (PMID:{n}), line {line}"
         for n, line in zip((4, 6), lines, strict=True)
@@ -296,6 +297,20 @@ def test_an_encoding_holds_after_damage():
 
 def test_named_entities_of_the_dtd_are_read_without_it():
     assert paragraphs(1, "T.", part("TNF-&alpha;&nbsp;up")) == ("T.", "TNF-\u03b1 up")
+
+
+def test_what_the_opening_declares_holds_for_every_record():
+    math = "<m:math><m:mi>p</m:mi><m:mo>=</m:mo><m:mn>.05</m:mn></m:math>"
+    records = [article(n, f"TNF-&alpha; {math}.") for n in (1, 2, 3)]
+    records[1] = records[1].replace("</Article>", "")
+    data = file_of(*records).replace(
+        b"<PubmedArticleSet>",
+        b'<PubmedArticleSet\n xmlns:m="http://www.w3.org/1998/Math/MathML">',
+    )
+    documents, (only,) = read(data)
+    assert [d.paragraphs for d in documents] == [("TNF-\u03b1 p = .05.",)] * 2
+    line = data[: data.index(b"</MedlineCitation>", data.index(b">2<"))].count(b"\n")
+    assert only.position == f"record 2 (PMID:2), line {line + 1}"
 
 
 def entities(*declarations, text="&a;"):

@@ -24,6 +24,11 @@ def test_parse():
     }
 
 
+def test_a_later_text_adds_to_a_rule():
+    both = grammar.parse("x = a b\ny = c", "x: d e")
+    assert both == {"x": ("a", "b", "d e"), "y": ("c",)}
+
+
 def test_an_alternative_given_twice_is_twice_as_likely():
     rules = grammar.parse("x = a a b")
     words = [word for [(word, _)] in drawn("$x", 600, rules=rules)]

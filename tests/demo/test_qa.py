@@ -7,6 +7,7 @@ import pytest
 
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
+from biobert_tf.demo import grammar
 from biobert_tf.demo import ner as demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.qa import reading as qa_reading
@@ -84,12 +85,13 @@ def test_names_that_only_the_test_has(corpus):
     assert 0.15 < share < 0.35
 
 
-def test_stories_may_be_kept_out():
-    rng = random.Random(0)
-    [one] = qa_demo.stories(1, random.Random(0), num_passages=1, held_out=False)
-    text = one.passages[0].text
-    [other] = qa_demo.stories(1, rng, num_passages=1, held_out=False, exclude=[text])
-    assert other.passages[0].text != text
+def test_passages_may_be_kept_out():
+    rules = grammar.parse(grammar.text("qa"))
+    one = qa_demo.story(rules, random.Random(0), set(), 1)
+    told = {one.passages[0].text}
+    other = qa_demo.story(rules, random.Random(0), told, 1)
+    assert told == {one.passages[0].text, other.passages[0].text}
+    assert len(told) == 2
 
 
 def test_files_are_read_as_those_of_bioasq(folder, corpus):

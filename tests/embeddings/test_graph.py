@@ -11,7 +11,7 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.embeddings import graph as encoder_graph
-from biobert_tf.model import encoder, heads
+from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import features as ner_features
 from biobert_tf.pretraining import graph as masked_lm_graph
@@ -59,16 +59,14 @@ def test_vectors_are_those_of_the_encoder(tokenizer):
             assert span == (piece.start, piece.end)
         wanted = np.zeros((len(ids), ner_toys.CONFIG.hidden_size), np.float32)
         for k, window in enumerate(windows(ids)):
-            outputs = encoder.encode(
-                model.encoder, batch(ids[window.start : window.end])
-            )
+            outputs = model.encode(batch(ids[window.start : window.end]))
             for piece in window.decides:
                 position = 1 + piece - window.start
-                wanted[piece] = outputs["sequence_output"][0, position]
+                wanted[piece] = outputs.sequence_output[0, position]
             if k == 0:
                 np.testing.assert_allclose(
                     found["pooled_output"][row],
-                    outputs["pooled_output"][0],
+                    outputs.pooled_output[0],
                     atol=1e-5,
                 )
         vectors = found["sequence_output"][row]

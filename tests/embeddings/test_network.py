@@ -159,13 +159,11 @@ def test_programs_are_few(build, network, monkeypatch, xla):
     batches = (MADE, MADE[:1], MADE[1:], MADE[:2], [row("[CLS] " * 30, 30, [0])])
     expected = [network.vectors(rows, wanted(pooling="mean")) for rows in batches]
     shapes = []
-    encode = encoders.encode
+    inputs = encoders.inputs
     monkeypatch.setattr(
         encoders,
-        "encode",
-        lambda network, batch: (
-            shapes.append(tuple(batch["input_ids"].shape)) or encode(network, batch)
-        ),
+        "inputs",
+        lambda batch: shapes.append(tuple(batch["input_ids"].shape)) or inputs(batch),
     )
     for rows, vectors in zip(batches, expected, strict=True):
         found = made.vectors(rows, wanted(pooling="mean"))

@@ -6,19 +6,24 @@ import engine
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
+from official.nlp.modeling.networks import bert_encoder
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.model import encoder, encoder_prediction
+from biobert_tf.model import encoder
 from biobert_tf.model.config import HIDDEN_ACTIVATIONS, EncoderConfig
+from biobert_tf.model.layers import ACTIVATIONS, Dropout
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5
 
 
 def build(seed=0, **changes):
-    return encoder.build_encoder(dataclasses.replace(engine.CONFIG, **changes), seed)
+    return encoder.Encoder(dataclasses.replace(engine.CONFIG, **changes), seed)
+
+
+def encode(network, given, **how):
+    return network(*encoder.inputs(given), **how)
 
 
 def batch(*input_ids, **others):
@@ -30,45 +35,15 @@ def batch(*input_ids, **others):
 
 
 def load(config, checkpoint):
-    network = encoder.build_encoder(config)
+    network = encoder.Encoder(config)
     found = checkpoints.locate(checkpoint).read()
     native.assign(network.variables, found.weights, source=found.source)
     return network
 
 
-def run_network(network, given):
-    """What training runs, without its dropout; `encode` does not run it."""
+def embeddings(network, given):
     ids = given["input_ids"]
-    mask = given.get("input_mask", tf.ones_like(ids))
-    segments = given.get("segment_ids", tf.zeros_like(ids))
-    return encoder._run_network(network, ids, mask, segments, training=False)
-
-
-def network_embeddings(network, inputs):
-    """What enters the first block: the network calls the layer norm with the sum."""
-    seen = []
-    norm = network._embedding_norm_layer
-    call = norm.call
-    norm.call = lambda x: seen.append(call(x)) or seen[-1]
-    try:
-        run_network(network, inputs)
-    finally:
-        norm.call = call
-    return seen[0]
-
-
-def embeddings(network, inputs):
-    ids = inputs["input_ids"]
-    segments = inputs.get("segment_ids", tf.zeros_like(ids))
-    return tf.reshape(
-        encoder_prediction.embed(network, ids, segments), [*ids.shape, -1]
-    )
-
-
-FORWARDS = [(encoder.encode, embeddings), (run_network, network_embeddings)]
-both_forwards = pytest.mark.parametrize(
-    "forward, embed", FORWARDS, ids=["prediction", "training"]
-)
+    return tf.reshape(network.embed(*encoder.inputs(given)), [*ids.shape, -1])
 
 
 KEY = re.compile(
@@ -78,12 +53,11 @@ KEY = re.compile(
 
 
 @pytest.mark.golden
-@both_forwards
 @pytest.mark.parametrize(
     "file_name, hidden_act",
     [("outputs_erf.npz", "gelu"), ("outputs_tanh_gelu.npz", "gelu_new")],
 )
-def test_recorded_outputs(golden, file_name, hidden_act, forward, embed):
+def test_recorded_outputs(golden, file_name, hidden_act):
     """Every tensor of every input set; `test_heads` has those of the heads.
 
     Rows that are padding only are left out: the original adds -10000 to all their
@@ -113,14 +87,14 @@ def test_recorded_outputs(golden, file_name, hidden_act, forward, embed):
             given = {"input_ids": given["input_ids"]}
             is_real[:] = True
         model = network(match["act"] or hidden_act)
-        outputs = forward(model, given)
+        outputs = encode(model, given)
         if match["what"] == "embedding_output":
-            actual = embed(model, given)
+            actual = embeddings(model, given)
             is_real[:] = True
         elif match["layer"]:
-            actual = outputs["encoder_outputs"][int(match["layer"])]
+            actual = outputs.encoder_outputs[int(match["layer"])]
         else:
-            actual = outputs[match["what"]]
+            actual = getattr(outputs, match["what"])
         np.testing.assert_allclose(
             actual.numpy()[is_real], expected[key][is_real], RTOL, ATOL, err_msg=key
         )
@@ -132,12 +106,12 @@ def test_recorded_outputs_of_the_first_release(golden):
     folder = golden / "model" / "v10_style"
     expected = dict(np.load(folder / "outputs.npz"))
     network = load(EncoderConfig.from_json(folder / "bert_config.json"), folder)
-    outputs = encoder.encode(
-        network, {"input_ids": tf.constant(expected.pop("input_ids"))}
-    )
+    outputs = encode(network, {"input_ids": tf.constant(expected.pop("input_ids"))})
     assert expected
     for key, array in expected.items():
-        np.testing.assert_allclose(outputs[key], array, RTOL, ATOL, err_msg=key)
+        np.testing.assert_allclose(
+            getattr(outputs, key), array, RTOL, ATOL, err_msg=key
+        )
 
 
 # --- the formulas ---------------------------------------------------------------------
@@ -188,8 +162,7 @@ def reference(weights, config, input_ids, input_mask, segment_ids):
     return x, np.tanh(dense(x[0], weights, "bert/pooler/dense"))
 
 
-@both_forwards
-def test_numpy_reference(forward, embed):
+def test_numpy_reference():
     network = build(num_hidden_layers=2)
     rng = np.random.default_rng(1)
     for variable in network.variables:
@@ -198,29 +171,29 @@ def test_numpy_reference(forward, embed):
     row = ([2, 9, 29, 3, 0], [1, 1, 0, 1, 0], [0, 1, 1, 0, 0])
     sequence, pooled = reference(native.extract(network.variables), config, *row)
     ids, mask, segments = ([values] for values in row)
-    outputs = forward(network, batch(*ids, input_mask=mask, segment_ids=segments))
-    np.testing.assert_allclose(outputs["sequence_output"][0], sequence, 1e-4, 1e-5)
-    np.testing.assert_allclose(outputs["pooled_output"][0], pooled, 1e-4, 1e-5)
+    outputs = encode(network, batch(*ids, input_mask=mask, segment_ids=segments))
+    np.testing.assert_allclose(outputs.sequence_output[0], sequence, 1e-4, 1e-5)
+    np.testing.assert_allclose(outputs.pooled_output[0], pooled, 1e-4, 1e-5)
 
 
 # --- structure ------------------------------------------------------------------------
 
 
 def test_every_activation_has_a_function():
-    assert set(encoder._ACTIVATIONS) == set(HIDDEN_ACTIVATIONS)
+    assert set(ACTIVATIONS) == set(HIDDEN_ACTIVATIONS)
 
 
 def test_the_two_gelus():
     """x Phi(x), and its tanh approximation, at -1, 0, 1 and 3."""
     x = tf.constant([-1.0, 0.0, 1.0, 3.0])
-    erf = encoder.activation("gelu")(x)
+    erf = ACTIVATIONS["gelu"](x)
     assert np.allclose(erf, [-0.15865525, 0.0, 0.84134475, 2.99595031], atol=1e-6)
-    tanh = encoder.activation("gelu_new")(x)
+    tanh = ACTIVATIONS["gelu_new"](x)
     assert np.allclose(tanh, [-0.15880801, 0.0, 0.84119199, 2.99636261], atol=1e-6)
 
 
 def count(**config):
-    network = encoder.build_encoder(EncoderConfig(**config))
+    network = encoder.Encoder(EncoderConfig(**config))
     return sum(variable.shape.num_elements() for variable in network.variables)
 
 
@@ -250,15 +223,15 @@ def test_number_of_parameters_of_biobert_base():
 
 def test_padding_does_not_change_real_tokens():
     network = build()
-    short = encoder.encode(network, batch([3, 4, 5]))
-    long = encoder.encode(
+    short = encode(network, batch([3, 4, 5]))
+    long = encode(
         network,
         batch([3, 4, 5, 9, 8], input_mask=[[1, 1, 1, 0, 0]]),
     )
     np.testing.assert_allclose(
-        long["sequence_output"][:, :3], short["sequence_output"], atol=1e-6
+        long.sequence_output[:, :3], short.sequence_output, atol=1e-6
     )
-    np.testing.assert_allclose(long["pooled_output"], short["pooled_output"], atol=1e-6)
+    np.testing.assert_allclose(long.pooled_output, short.pooled_output, atol=1e-6)
 
 
 def test_every_input_matters():
@@ -266,8 +239,8 @@ def test_every_input_matters():
     ones = batch([3, 4, 5])
 
     def first_token(**changes):
-        outputs = encoder.encode(network, {**ones, **batch([3, 4, 5], **changes)})
-        return outputs["sequence_output"][0, 0].numpy()
+        outputs = encode(network, {**ones, **batch([3, 4, 5], **changes)})
+        return outputs.sequence_output[0, 0].numpy()
 
     same = first_token(input_mask=[[1, 1, 1]], segment_ids=[[0, 0, 0]])
     assert np.array_equal(same, first_token())
@@ -278,15 +251,17 @@ def test_every_input_matters():
 def test_eager_is_graph():
     network = build()
     inputs = batch([3, 4, 5, 0], input_mask=[[1, 1, 1, 0]])
-    graph = tf.function(lambda values: encoder.encode(network, values))(inputs)
-    eager = encoder.encode(network, inputs)
+    graph = tf.function(lambda values: encode(network, values))(inputs)
+    eager = encode(network, inputs)
     for name in ("sequence_output", "pooled_output"):
-        np.testing.assert_allclose(graph[name], eager[name], atol=1e-6)
+        np.testing.assert_allclose(
+            getattr(graph, name), getattr(eager, name), atol=1e-6
+        )
 
 
 def test_pieces_beyond_the_positions_fail():
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
-        encoder.encode(build(max_position_embeddings=4), batch([1, 2, 3, 4, 5]))
+        encode(build(max_position_embeddings=4), batch([1, 2, 3, 4, 5]))
 
 
 # --- random weights -------------------------------------------------------------------
@@ -331,7 +306,7 @@ def test_what_is_not_drawn():
 def test_spread_of_the_weights():
     """A normal cut at two deviations has a deviation of 0.8796 of its parent's."""
     array = values(initializer_range=0.02, vocab_size=2000)[
-        "bert/word_embeddings/embeddings:0"
+        "bert/embeddings/word_embeddings:0"
     ]
     assert np.abs(array).max() <= 0.04
     assert array.std() == pytest.approx(0.8796 * 0.02, rel=0.02)
@@ -341,10 +316,11 @@ def test_spread_of_the_weights():
 # --- dropout --------------------------------------------------------------------------
 
 
-def dropped(network, seed_2, **inputs):
-    with encoder.dropout_seed(tf.constant(seed_2)):
-        outputs = encoder.encode(network, inputs or batch([3, 4, 5]), training=True)
-    return outputs["sequence_output"].numpy()
+def dropped(network, seed_2, **how):
+    outputs = encode(
+        network, batch([3, 4, 5]), dropout=Dropout(tf.constant(seed_2)), **how
+    )
+    return outputs.sequence_output.numpy()
 
 
 def test_dropout_depends_on_the_seed_alone():
@@ -353,17 +329,8 @@ def test_dropout_depends_on_the_seed_alone():
     assert np.array_equal(dropped(network, [1, 2]), first)
     for seed_2 in ([1, 3], [2, 2], [2, 1]):
         assert not np.allclose(dropped(network, seed_2), first)
-    plain = encoder.encode(network, batch([3, 4, 5]))["sequence_output"]
+    plain = encode(network, batch([3, 4, 5])).sequence_output
     assert not np.allclose(plain, first)
-
-
-def test_dropout_without_a_seed_is_an_error():
-    network = build()
-    with pytest.raises(LookupError):
-        encoder.encode(network, batch([3, 4]), training=True)
-    dropped(network, [1, 2])
-    with pytest.raises(LookupError):
-        encoder.encode(network, batch([3, 4]), training=True)
 
 
 def test_dropout_inside_xla():
@@ -371,9 +338,8 @@ def test_dropout_inside_xla():
 
     @tf.function(jit_compile=True)
     def compiled(seed_2):
-        with encoder.dropout_seed(seed_2):
-            outputs = encoder.encode(network, batch([3, 4, 5]), training=True)
-        return outputs["sequence_output"]
+        outputs = encode(network, batch([3, 4, 5]), dropout=Dropout(seed_2))
+        return outputs.sequence_output
 
     first = compiled(tf.constant([1, 2]))
     assert np.array_equal(compiled(tf.constant([1, 2])), first)
@@ -381,35 +347,41 @@ def test_dropout_inside_xla():
     assert compiled.experimental_get_tracing_count() == 1
 
 
-def dropout_layers(network):
-    return [
-        layer
-        for layer in network.submodules
-        if isinstance(layer, tf_keras.layers.Dropout)
-    ]
+class Recorded(Dropout):
+    """Keeps the calls, rate and stream, beside the seed."""
+
+    def __call__(self, x, rate, stream):
+        seed_2, calls = self.seed_2
+        calls.append((rate, self.first_stream + stream))
+        return Dropout(seed_2, self.first_stream)(x, rate, stream)
 
 
-def test_every_layer_has_its_own_stream():
-    layers = dropout_layers(build(num_hidden_layers=2))
-    # Embeddings; per block attention, attention's output, inner (unused), output.
-    assert len(layers) == 1 + 2 * 4
-    with encoder.dropout_seed(tf.constant([1, 2])):
-        masks = {
-            tuple(layer._random_generator.dropout(tf.ones([50]), 0.5).numpy())
-            for layer in layers
-        }
-    assert len(masks) == len(layers)
+@pytest.mark.parametrize("first", [0, 3])
+def test_every_place_has_its_own_stream(first):
+    """Embeddings; per block the attention's output, the output, the probabilities."""
+    network = build(
+        num_hidden_layers=2,
+        hidden_dropout_prob=0.25,
+        attention_probs_dropout_prob=0.5,
+    )
+    calls = []
+    recorded = Recorded((tf.constant([1, 2]), calls), first)
+    encode(network, batch([3, 4, 5]), dropout=recorded)
+    blocks = [(0.5, 4), (0.25, 1), (0.25, 3), (0.5, 8), (0.25, 5), (0.25, 7)]
+    expected = [(0.25, 0), *blocks]
+    assert calls == [(rate, first + stream) for rate, stream in expected]
 
 
-def test_streams_go_on_from_the_first():
-    assert encoder.make_dropout_stateless(build(), first_index=3) == 3 + 5
+def test_streams_differ():
+    drop = Dropout(tf.constant([1, 2]))
+    masks = {tuple(drop(tf.ones([50]), 0.5, stream).numpy()) for stream in range(9)}
+    assert len(masks) == 9
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_rate_of_dropout(rate):
     """Of 100,000 ones a share `rate` is zero, the others 1 / (1 - rate)."""
-    with encoder.dropout_seed(tf.constant([1, 2])):
-        out = encoder.SeededDropout(0).dropout(tf.ones([100_000]), rate).numpy()
+    out = Dropout(tf.constant([1, 2]))(tf.ones([100_000]), rate, 0).numpy()
     assert set(np.unique(out)) == {np.float32(0), np.float32(1 / (1 - rate))}
     assert (out == 0).mean() == pytest.approx(rate, abs=0.005)
     assert out.mean() == pytest.approx(1, abs=0.01)
@@ -425,12 +397,199 @@ def test_rate_of_dropout(rate):
 def test_each_rate_is_used(changes):
     network = build(**changes)
     assert not np.allclose(dropped(network, [1, 2]), dropped(network, [3, 4]))
-    rates = {layer.name: layer.rate for layer in dropout_layers(network)}
-    assert rates["embedding_dropout"] == changes["hidden_dropout_prob"]
-    assert set(rates.values()) == set(changes.values())
 
 
 def test_no_dropout_where_the_rates_are_zero():
     network = build(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    plain = run_network(network, batch([3, 4, 5]))["sequence_output"]
+    plain = encode(network, batch([3, 4, 5])).sequence_output
     assert np.array_equal(dropped(network, [1, 2]), plain)
+
+
+# --- the independent reference: tf-models-official ------------------------------------
+
+CONFIG = dataclasses.replace(
+    engine.CONFIG,
+    num_hidden_layers=3,
+    hidden_dropout_prob=0.0,
+    attention_probs_dropout_prob=0.0,
+)
+NAMES = ("input_ids", "input_mask", "segment_ids")
+# TF1 name -> the reference's.
+REFERENCE_NAMES = {
+    "bert/embeddings/word_embeddings": "word_embeddings/embeddings",
+    "bert/embeddings/position_embeddings": "position_embedding/embeddings",
+    "bert/embeddings/token_type_embeddings": "type_embeddings/embeddings",
+    "bert/embeddings/LayerNorm": "embeddings/layer_norm",
+    "{ours}/attention/self": "{theirs}/self_attention",
+    "{ours}/attention/output/dense": "{theirs}/self_attention/attention_output",
+    "{ours}/attention/output/LayerNorm": "{theirs}/self_attention_layer_norm",
+    "{ours}/intermediate/dense": "{theirs}/intermediate",
+    "{ours}/output/dense": "{theirs}/output",
+    "{ours}/output/LayerNorm": "{theirs}/output_layer_norm",
+    "bert/pooler/dense": "pooler_transform",
+}
+
+
+def reference_name(name):
+    layer = "".join(re.findall(r"layer_\d+", name))
+    blocks = {"ours": f"bert/encoder/{layer}", "theirs": f"transformer/{layer}"}
+    for pair in REFERENCE_NAMES.items():
+        ours, theirs = (text.format_map(blocks) for text in pair)
+        if name == ours or name.startswith(f"{ours}/"):
+            return theirs + name.removeprefix(ours)
+    raise AssertionError(name)
+
+
+def large(config=CONFIG):
+    """An encoder whose weights are large enough to make half precision err."""
+    network = encoder.Encoder(config, seed=3)
+    rng = np.random.default_rng(3)
+    for variable in network.variables:
+        variable.assign_add(rng.normal(size=variable.shape, scale=0.2))
+    return network
+
+
+def official(network):
+    """The model garden's encoder with the weights of ours."""
+    config = network.config
+    made = bert_encoder.BertEncoderV2(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        max_sequence_length=config.max_position_embeddings,
+        type_vocab_size=config.type_vocab_size,
+        inner_dim=config.intermediate_size,
+        inner_activation="gelu",
+        output_dropout=0.0,
+        attention_dropout=0.0,
+        name="official",
+    )
+    run_official(made, toy_rows())
+    weights = {
+        reference_name(name): array
+        for name, array in native.extract(network.variables).items()
+    }
+    for variable in made.variables:
+        name = variable.name.removesuffix(":0").removeprefix("official/")
+        variable.assign(weights.pop(name).reshape(variable.shape))
+    assert not weights
+    return made
+
+
+def run_official(made, given):
+    return made(
+        {
+            "input_word_ids": given["input_ids"],
+            "input_mask": given["input_mask"],
+            "input_type_ids": given["segment_ids"],
+        }
+    )
+
+
+def toy_rows(seed=0):
+    """Rows of 7, 4 and no pieces."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, CONFIG.vocab_size, (3, 7))
+    segments = rng.integers(0, 2, (3, 7))
+    mask = [[1] * 7, [1] * 4 + [0] * 3, [0] * 7]
+    values = (ids, mask, segments)
+    return {n: tf.constant(v, tf.int32) for n, v in zip(NAMES, values, strict=True)}
+
+
+def test_equal_to_the_reference_in_all_layers():
+    """Rows of padding too: they attend evenly."""
+    network = large()
+    expected = run_official(official(network), toy_rows())
+    actual = encode(network, toy_rows())
+    assert expected.keys() == set(actual._fields)
+    layers = zip(expected["encoder_outputs"], actual.encoder_outputs, strict=True)
+    for one, other in layers:
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        expected["pooled_output"], actual.pooled_output, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_gradients_are_those_of_the_reference(recompute):
+    network = large()
+    theirs = official(network)
+    no_rate = Dropout(tf.constant([1, 2]))
+    with tf.GradientTape() as tape:
+        outputs = encode(network, toy_rows(), dropout=no_rate, recompute=recompute)
+        loss = tf.reduce_sum(outputs.pooled_output) + tf.reduce_sum(
+            outputs.sequence_output[:, 1] ** 3
+        )
+    ours = dict(
+        zip(
+            (reference_name(v.name.removesuffix(":0")) for v in network.variables),
+            tape.gradient(loss, network.variables),
+            strict=True,
+        )
+    )
+    with tf.GradientTape() as tape:
+        outputs = run_official(theirs, toy_rows())
+        loss = tf.reduce_sum(outputs["pooled_output"]) + tf.reduce_sum(
+            outputs["sequence_output"][:, 1] ** 3
+        )
+    for variable, gradient in zip(
+        theirs.variables, tape.gradient(loss, theirs.variables), strict=True
+    ):
+        name = variable.name.removesuffix(":0").removeprefix("official/")
+        expected = tf.convert_to_tensor(gradient)
+        actual = tf.reshape(tf.convert_to_tensor(ours[name]), expected.shape)
+        # The bias of the keys has no gradient but rounding.
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+def distance(outputs, exact):
+    """Mean absolute difference at the eleven real pieces."""
+    real = np.array(toy_rows()["input_mask"], bool)
+    difference = outputs.sequence_output - exact.sequence_output
+    return np.abs(difference.numpy()[real]).mean()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("bfloat16", 1e-3, 0.05), ("float16", 1e-4, 0.01)]
+)
+def test_half_precision(dtype, least, most):
+    """The products are rounded, and nothing else: outputs are float32."""
+    network = large()
+    exact = encode(network, toy_rows())
+    outputs = encode(network, toy_rows(), dtype=tf.as_dtype(dtype))
+    assert {x.dtype for x in tf.nest.flatten(outputs)} == {tf.float32}
+    assert np.isfinite(outputs.sequence_output).all()
+    assert least < distance(outputs, exact) < most
+
+
+def test_one_program_for_all_shapes():
+    network = large()
+    spec = {name: tf.TensorSpec([None, None], tf.int32) for name in NAMES}
+    program = tf.function(
+        lambda given: encode(network, given).sequence_output, input_signature=[spec]
+    )
+    assert program(toy_rows()).shape == (3, 7, CONFIG.hidden_size)
+    short = {name: values[:2, :4] for name, values in toy_rows().items()}
+    assert program(short).shape == (2, 4, CONFIG.hidden_size)
+    assert program.experimental_get_tracing_count() == 1
+
+
+def test_known_lengths_stay_known():
+    network = large()
+    spec = {name: tf.TensorSpec([3, 7], tf.int32) for name in NAMES}
+    program = tf.function(lambda given: encode(network, given))
+    outputs = program.get_concrete_function(spec).structured_outputs
+    for output in outputs.encoder_outputs:
+        assert output.shape == (3, 7, CONFIG.hidden_size)
+
+
+def test_compiled():
+    network = large()
+    program = tf.function(lambda x: encode(network, x), jit_compile=True)
+    np.testing.assert_allclose(
+        program(toy_rows()).sequence_output,
+        encode(network, toy_rows()).sequence_output,
+        rtol=1e-4,
+        atol=1e-5,
+    )

@@ -16,7 +16,6 @@ from biobert_tf.checkpoints import native
 from biobert_tf.cli import exporting
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import client as serving
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
@@ -34,7 +33,6 @@ from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import precision
 
 LABELS = ("false", "helps", "harms")
 PLAIN = ReSettings(max_seq_length=16)
@@ -148,8 +146,9 @@ def test_another_type(tokenizer, mixed, bound):
     """The run in this type, and nearly the run in float32."""
     config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
     exact = heads.SequenceClassifier(config, len(LABELS), seed=1)
-    with precision.policy(DeviceConfig(mixed_precision=mixed)):
-        model = heads.SequenceClassifier(config, len(LABELS), seed=1)
+    model = heads.SequenceClassifier(
+        config, len(LABELS), seed=1, dtype=tf.as_dtype(mixed)
+    )
     task = RelationTask(
         tokenizer=tokenizer,
         relation_set=custom(LABELS, "false"),

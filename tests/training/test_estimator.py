@@ -312,7 +312,7 @@ def test_initialize_with_a_new_head(tmp_path):
         made.initialize(given)
     assert_equal(made.weights(), before)
     report = made.initialize(given, new_head=("output_weights", "output_bias"))
-    assert report.missing == ("output_weights", "output_bias")
+    assert report.missing == ("output_bias", "output_weights")
     after = made.weights()
     head = {name: after.pop(name) for name in report.missing}
     assert_equal(head, {name: before[name] for name in head})
@@ -322,14 +322,14 @@ def test_initialize_with_a_new_head(tmp_path):
 class TextTask(NerTask):
     """A task whose model reads the pooler."""
 
-    def build_model(self, config, seed):
-        return heads.SequenceClassifier(config, 3, seed)
+    def build_model(self, config, seed, dtype):
+        return heads.SequenceClassifier(config, 3, seed, dtype=dtype)
 
 
 def test_the_pooler_may_be_missing_where_it_is_not_read(tmp_path):
     """As in the models of tokens and spans that Transformers saves."""
     weights = engine.estimator(tmp_path).weights()
-    pooler = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
+    pooler = ("bert/pooler/dense/bias", "bert/pooler/dense/kernel")
     for name in pooler:
         del weights[name]
     given = Checkpoint(weights, (), Path("model.ckpt"))

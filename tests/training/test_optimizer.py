@@ -197,18 +197,18 @@ def test_optimizers_by_name():
 def test_what_is_decayed():
     model = heads.PretrainingModel(engine.CONFIG, seed=0)
     decayed = {v.name for v in model.variables if optimizer.is_decayed(v.name)}
-    layer = "bert/transformer/layer_0"
+    layer = "bert/encoder/layer_0"
     assert decayed == {
-        "bert/word_embeddings/embeddings:0",
-        "bert/position_embedding/embeddings:0",
-        "bert/type_embeddings/embeddings:0",
-        f"{layer}/self_attention/query/kernel:0",
-        f"{layer}/self_attention/key/kernel:0",
-        f"{layer}/self_attention/value/kernel:0",
-        f"{layer}/self_attention/attention_output/kernel:0",
-        f"{layer}/intermediate/kernel:0",
-        f"{layer}/output/kernel:0",
-        "bert/pooler_transform/kernel:0",
+        "bert/embeddings/word_embeddings:0",
+        "bert/embeddings/position_embeddings:0",
+        "bert/embeddings/token_type_embeddings:0",
+        f"{layer}/attention/self/query/kernel:0",
+        f"{layer}/attention/self/key/kernel:0",
+        f"{layer}/attention/self/value/kernel:0",
+        f"{layer}/attention/output/dense/kernel:0",
+        f"{layer}/intermediate/dense/kernel:0",
+        f"{layer}/output/dense/kernel:0",
+        "bert/pooler/dense/kernel:0",
         "cls/predictions/transform/dense/kernel:0",
         "cls/seq_relationship/output_weights:0",
     }

@@ -15,8 +15,7 @@ from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.qa.span_task import SpanTask
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.task import RelationTask
-from biobert_tf.training import optimizer, records
-from biobert_tf.training import precision as precisions
+from biobert_tf.training import optimizer, precision, records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.trainer import Trainer
 
@@ -254,8 +253,10 @@ def train(
         rows = tf.data.Dataset.from_tensor_slices(batches).unbatch()
         return rows.batch(batch_size // strategy.num_replicas_in_sync, True)
 
-    with strategy.scope(), precisions.policy(device or DeviceConfig()):
-        model = engine.TASK.build_model(config, seed=1)
+    with strategy.scope():
+        model = engine.TASK.build_model(
+            config, seed=1, dtype=precision.dtype(device or DeviceConfig())
+        )
         adam = engine.adam(model, num_steps)
         if loss_scale:
             adam = tf_keras.mixed_precision.LossScaleOptimizer(
@@ -415,36 +416,36 @@ def lowered_step(task, model, batches, loss_scale=None, **settings):
 
 
 @pytest.mark.parametrize(
-    "config, precision, settings",
+    "config, name, settings",
     [
         (engine.CONFIG, "off", {}),
         (engine.without_dropout(), "off", {"row_norm": "unsummed"}),
         (engine.CONFIG, "bfloat16", {"accumulation_steps": 2}),
     ],
 )
-def test_training_step_lowers(config, precision, settings):
-    with precisions.policy(DeviceConfig(mixed_precision=precision)):
-        model = engine.TASK.build_model(config, seed=1)
-        text = lowered_step(engine.TASK, model, BATCHES, **settings)
+def test_training_step_lowers(config, name, settings):
+    dtype = precision.dtype(DeviceConfig(mixed_precision=name))
+    model = engine.TASK.build_model(config, seed=1, dtype=dtype)
+    text = lowered_step(engine.TASK, model, BATCHES, **settings)
     engine.check_hlo(text)
-    assert ("bf16[" in text) == (precision == "bfloat16")
+    assert ("bf16[" in text) == (name == "bfloat16")
     assert ("rng-bit-generator" in text or "xor(" in text) == (config is engine.CONFIG)
 
 
-@pytest.mark.parametrize("precision", ["off", "bfloat16"])
-def test_prediction_step_lowers(tmp_path, precision):
+@pytest.mark.parametrize("name", ["off", "bfloat16"])
+def test_prediction_step_lowers(tmp_path, name):
     estimator = Estimator(
         engine.TASK,
         engine.CONFIG,
         strategy=tf.distribute.OneDeviceStrategy("/cpu:0"),
-        device=DeviceConfig(mixed_precision=precision),
+        device=DeviceConfig(mixed_precision=name),
         run=RunConfig(),
         model_dir=tmp_path,
     )
     index = {records.EXAMPLE_INDEX: tf.range(8)}
     text = engine.hlo(estimator.predict_step, {**first(BATCHES), **index})
     engine.check_hlo(text)
-    assert ("bf16[" in text) == (precision == "bfloat16")
+    assert ("bf16[" in text) == (name == "bfloat16")
 
 
 def test_a_bad_lowering_is_seen():

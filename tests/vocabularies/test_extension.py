@@ -6,6 +6,7 @@ import json
 import checkpoint_toys as toys
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import huggingface, native, released, tf1, tokenizer_files
@@ -176,19 +177,12 @@ def test_text_without_new_pieces_is_encoded_as_before(model, place):
     def encode(source):
         found = checkpoints.locate(source).read()
         config = EncoderConfig.from_json(source / "bert_config.json")
-        network = encoder.build_encoder(config)
+        network = encoder.Encoder(config)
         native.assign(network.variables, found.weights, source=found.source)
         tokenizer = released.FullTokenizer(source / "vocab.txt")
         ids = tokenizer.convert_tokens_to_ids(tokenizer.tokenize("a ab B acb"))
-        inputs = np.asarray([ids], np.int32)
-        outputs = network(
-            {
-                "input_word_ids": inputs,
-                "input_mask": np.ones_like(inputs),
-                "input_type_ids": np.zeros_like(inputs),
-            }
-        )
-        return ids, outputs["sequence_output"].numpy()
+        outputs = network(*encoder.inputs({"input_ids": tf.constant([ids])}))
+        return ids, outputs.sequence_output.numpy()
 
     (old_ids, old), (new_ids, new) = encode(model), encode(folder)
     assert new_ids == old_ids

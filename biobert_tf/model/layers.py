@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts that BERT is made of: dense layers, layer normalisation, dropout.
+
+Their variables have the names and the shapes of the TF1 checkpoints.
+
+Shape suffixes: T tokens, D hidden size, I inputs, O outputs of a dense layer.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import tensorflow as tf
+
+from biobert_tf.model.config import EncoderConfig
+
+
+def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    """Returns google-research/bert's GELU, the tanh approximation."""
+    return tf.nn.gelu(x, approximate=True)
+
+
+# dmis-lab/biobert modeling.py:265 computes GELU with erf; google-research/bert
+# (modeling.py:264 at eedf571) with tanh, which Hugging Face names gelu_new.
+ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
+    "gelu": tf.nn.gelu,
+    "gelu_new": _gelu_tanh,
+    "relu": tf.nn.relu,
+    "tanh": tf.nn.tanh,
+    "linear": tf.identity,
+}
+"""Functions of the feed-forward layer, by `hidden_act` of `bert_config.json`."""
+
+
+class Initializer:
+    """Creates variables with BERT's initial values (modeling.py:376-378)."""
+
+    def __init__(self, config: EncoderConfig, seed: int, first_stream: int) -> None:
+        """Stores the distribution.
+
+        Args:
+            config: Gives the standard deviation of the normal distribution.
+            seed: The random seed of the model.
+            first_stream: Number of the first variable's random stream. Every variable
+                has a stream of its own, in the order of creation.
+        """
+        self._deviation = config.initializer_range
+        self._seed = seed
+        self._streams = itertools.count(first_stream)
+
+    def normal(
+        self, name: str, shape: Sequence[int], trainable: bool = True
+    ) -> tf.Variable:
+        """Returns a float32 variable: a normal distribution, cut at two deviations."""
+        values = tf.random.stateless_truncated_normal(
+            shape, seed=[self._seed, next(self._streams)], stddev=self._deviation
+        )
+        return tf.Variable(values, name=name, trainable=trainable)
+
+    def filled(
+        self, name: str, size: int, value: float, trainable: bool = True
+    ) -> tf.Variable:
+        """Returns a float32 variable `[size]` of equal values."""
+        next(self._streams)
+        return tf.Variable(tf.fill([size], value), name=name, trainable=trainable)
+
+
+class Dense(tf.Module):
+    """A linear map with a bias, `x W + b`."""
+
+    def __init__(
+        self,
+        init: Initializer,
+        scope: str,
+        num_inputs: int,
+        num_outputs: int,
+        trainable: bool = True,
+    ) -> None:
+        """Creates `<scope>/kernel` `[I, O]` and `<scope>/bias` `[O]`."""
+        super().__init__()
+        shape = (num_inputs, num_outputs)
+        self.kernel = init.normal(f"{scope}/kernel", shape, trainable)
+        self.bias = init.filled(f"{scope}/bias", num_outputs, 0.0, trainable)
+
+    def __call__(self, x_TI: tf.Tensor) -> tf.Tensor:
+        """Returns `[T, O]`, computed in the type of `x_TI`."""
+        product_TO = tf.matmul(x_TI, tf.cast(self.kernel, x_TI.dtype))
+        return tf.nn.bias_add(product_TO, tf.cast(self.bias, x_TI.dtype))
+
+
+class LayerNorm(tf.Module):
+    """Layer normalisation over the last axis, in float32; epsilon is 1e-12."""
+
+    def __init__(self, init: Initializer, scope: str, size: int) -> None:
+        """Creates `<scope>/gamma` and `<scope>/beta`, both `[size]`."""
+        super().__init__()
+        self.gamma = init.filled(f"{scope}/gamma", size, 1.0)
+        self.beta = init.filled(f"{scope}/beta", size, 0.0)
+
+    def __call__(self, x_TD: tf.Tensor) -> tf.Tensor:
+        """Returns float32 `[T, D]`."""
+        mean_T1 = tf.reduce_mean(x_TD, -1, keepdims=True)
+        centered_TD = x_TD - mean_T1
+        variance_T1 = tf.reduce_mean(tf.square(centered_TD), -1, keepdims=True)
+        scale_T1 = tf.math.rsqrt(variance_T1 + 1e-12)
+        return centered_TD * scale_T1 * self.gamma + self.beta
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropout:
+    """Dropout that depends on a seed instead of hidden state.
+
+    So a step can be repeated, resumed, compiled, and recomputed in the backward pass.
+
+    Attributes:
+        seed_2: int32 `[2]`; may be symbolic, so that one traced step can run with every
+            seed.
+        first_stream: Added to the number of every stream.
+    """
+
+    seed_2: tf.Tensor
+    first_stream: int = 0
+
+    def __call__(self, x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:
+        """Returns `x` with a share `rate` zeroed and the rest scaled up.
+
+        Args:
+            x: Values of any shape.
+            rate: The share, in [0, 1).
+            stream: A number that differs for every call in a forward pass.
+        """
+        if not rate:
+            return x
+        seed_2 = tf.random.experimental.stateless_fold_in(
+            self.seed_2, self.first_stream + stream
+        )
+        return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
+
+
+def no_dropout(x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:
+    """Returns `x`: what stands in for `Dropout` outside of training."""
+    del rate, stream
+    return x
