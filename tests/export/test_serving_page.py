@@ -23,7 +23,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 def exported(tmp_path_factory):
     """The folders of an exported NER and QA model."""
     folder = tmp_path_factory.mktemp("served")
-    ner_toys.write_model(folder / "ner", config=ner_toys.STRONG)
+    ner_toys.write_model(folder / "ner")
     ner_toys.write_vocab(folder / "qa/vocab.txt")
     span = heads.SpanClassifier(ner_toys.STRONG, seed=1)
     ner_toys.save_model(span, ("start", "end"), folder / "qa")
