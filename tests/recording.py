@@ -25,7 +25,7 @@ LONGEST_TEXT = 250
 # Of the conlleval.pl runs: mixed labels, another delimiter, and a refusal.
 REPORTS = ("11_IOB1_1types_noise10", "hand_tabs_d", "hand_unicode", "hand_one_column")
 TRAININGS = ("ner_gather", "ner_one_hot", "pretrain_gather", "re_gather", "qa_gather")
-CHECKPOINTS = {"pretrain": 1000, "ner": 40, "re": 40, "qa": 40}
+CHECKPOINTS = {"pretrain": 1000, "ner": 40, "re": 40, "chemprot": 40, "qa": 40}
 # One of those with a sparse gradient, and the one that trains everything.
 GRADIENTS = ("ner_gather", "pretrain_gather")
 LARGEST_GRADIENT = 128
@@ -103,7 +103,7 @@ def record_model(golden: Path) -> None:
     }
     write_json(target / "variables.json", facts)
     heads = {}
-    for task in ("ner", "re", "qa"):
+    for task in CHECKPOINTS:
         for name, array in tf1.read(source / task).weights.items():
             if name not in weights:
                 heads[f"{task}/{name}"] = array
