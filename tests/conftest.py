@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import recording as small_recording
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +25,16 @@ def _folder(variable: str, default: str) -> Path:
 def golden() -> Path:
     """Folder of outputs recorded from the original programs."""
     return _folder("BIOBERT_GOLDEN", "../shared/golden")
+
+
+@pytest.fixture(
+    scope="session", params=["small", pytest.param("full", marks=pytest.mark.golden)]
+)
+def recording(request, tmp_path_factory) -> Path:
+    """The small recording of this repository, and `golden` where it is there."""
+    if request.param == "full":
+        return request.getfixturevalue("golden")
+    return small_recording.build(tmp_path_factory.mktemp("recorded"))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,12 @@ from biobert_tf.export.settings import ExportConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 CPU = DeviceConfig(strategy="cpu")
+# The command of a kind, its toy, and how many epochs teach the toy something.
+RUNS = {
+    "ner": (cli.ner, ner_toys.Toy, 60),
+    "re": (cli.re, re_toys.Toy, 20),
+    "qa": (cli.qa, qa_toys.Toy, 30),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,14 +46,12 @@ def load(path, **more):
 def models(tmp_path_factory):
     """A trained model of every script."""
     folder = tmp_path_factory.mktemp("models")
-    ner, re, qa = ner_toys.Toy, re_toys.Toy, qa_toys.Toy
-    runs = {"ner": (cli.ner, ner, 60), "re": (cli.re, re, 20), "qa": (cli.qa, qa, 30)}
-    for name, (command, toy, num_epochs) in runs.items():
+    for name, (command, toy, num_epochs) in RUNS.items():
         made = toy(folder / name)
         command(
             made.argv(num_train_epochs=num_epochs, output_dir=folder / f"{name}-out")
         )
-    return {name: load(folder / f"{name}-out") for name in runs}
+    return {name: load(folder / f"{name}-out") for name in RUNS}
 
 
 def test_kinds(models):
@@ -160,8 +164,11 @@ def test_the_package_imports_no_tensorflow_until_it_is_needed():
 
 
 def test_settings_are_those_of_the_run(models):
-    for model in models.values():
-        assert model.settings == files.read_json(model.path / "settings.json")
+    for name, (_, _, num_epochs) in RUNS.items():
+        settings = models[name].settings
+        assert settings["num_train_epochs"] == num_epochs
+        assert settings["output_dir"] == str(models[name].path)
+        assert settings == files.read_json(models[name].path / "settings.json")
 
 
 # --- the page ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import checkpoint_toys as toys
+import engine
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -159,14 +160,15 @@ def test_unknown_and_double_variables_are_our_mistake():
 
 
 def test_under_a_distribution_strategy():
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    strategy = tf.distribute.MirroredStrategy(devices)
+    strategy = engine.two_replicas()
     with strategy.scope():
         variables = encoder.Encoder(toys.CONFIG).variables
     native.assign(variables, toys.weights(), source=SOURCE)
     toys.assert_same(native.extract(variables), toys.weights())
     for variable in variables:
-        for copy in strategy.experimental_local_results(variable):
+        copies = strategy.experimental_local_results(variable)
+        assert len({copy.device for copy in copies}) == 2
+        for copy in copies:
             assert np.array_equal(copy.numpy(), variable.numpy())
 
 

@@ -15,6 +15,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lxml.etree
 import numpy as np
 import pytest
 
@@ -318,17 +319,56 @@ def test_real_files_read_cleanly(data):
                 assert not LITTER.search(text), (path.name, text)
 
 
+BACK_MATTER = re.compile(
+    "(?i)(list of )?abbreviations|competing interests|disclosure|funding"
+    "|authors?'? ?contributions?|author's contributions|supplementary material"
+    "|supporting information|pre-publication history|appendix"
+)
+
+
+PLAIN_TEXT = ".//p//text()[not(ancestor::fig or ancestor::table-wrap)]"
+
+
+def triples(text):
+    """All words that follow each other, by three."""
+    words = text.split()
+    return {*zip(words, words[1:], words[2:], strict=False)}
+
+
 @pytest.mark.data
 def test_real_articles_have_all_their_parts(data):
-    for path in corpus_files(data / "pretrain"):
-        if path.suffix != ".nxml":
-            continue
+    """Most words of the abstract and of every section, and no title of a reference.
+
+    What stands in tables and figures is not text; therefore most.
+    """
+    articles = [p for p in corpus_files(data / "pretrain") if p.suffix == ".nxml"]
+    assert articles
+    num_references = 0
+    for path in articles:
         ((title, *paragraphs),), _, _ = read(path)
         assert 5 <= len(title.split()) <= 40
         assert sum(len(text.split()) for text in paragraphs) > 1000, path.name
         # No reference list, no acknowledgement, no licence.
         text = "\n".join(paragraphs)
         assert not re.search(r"Creative Commons|Published by ", text)
+        tree = lxml.etree.parse(path, lxml.etree.XMLParser(load_dtd=False))
+        sections = [
+            section
+            for section in tree.findall("./body/sec")
+            if not BACK_MATTER.match(section.findtext("title", ""))
+        ]
+        assert len(sections) > 2, path.name
+        held = triples(text)
+        for part in (tree.find(".//abstract"), *sections):
+            wanted = triples("".join(part.xpath(PLAIN_TEXT)))
+            share = len(wanted & held) / len(wanted)
+            assert share > 0.75, (path.name, part.findtext("title"), share)
+        for reference in tree.iterfind(".//ref-list//article-title"):
+            cited = " ".join("".join(reference.itertext()).split())
+            if len(cited) > 30:
+                assert cited not in text, path.name
+                num_references += 1
+    assert num_references
 
 
 @pytest.mark.data

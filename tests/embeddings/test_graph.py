@@ -115,7 +115,10 @@ def test_masked_pieces(tokenizer):
 
 @pytest.mark.golden
 def test_vectors_of_the_recorded_run(golden):
-    """Those of texts that the original takes as they are: alone and not too long."""
+    """Those of texts that the original takes as they are: alone and not too long.
+
+    A recording has the layers that it was asked for; the graph returns the last one.
+    """
     folder = golden / "extract_features"
     settings = json.loads((folder / "settings.json").read_text())
     config = EncoderConfig.from_json(golden / settings["config"])
@@ -144,10 +147,13 @@ def test_vectors_of_the_recorded_run(golden):
             inner = features[1:-1]
             names = [piece.decode() for piece in found["pieces"]]
             assert names == [feature["token"] for feature in inner]
+            last = (-1, config.num_hidden_layers - 1)
             wanted = [
-                next(x["values"] for x in feature["layers"] if x["index"] == -1)
+                next((x["values"] for x in feature["layers"] if x["index"] in last), [])
                 for feature in inner
             ]
+            if [] in wanted:
+                break  # This run recorded other layers only.
             np.testing.assert_allclose(
                 found["sequence_output"],
                 np.reshape(wanted, (len(inner), config.hidden_size)),

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import numpy as np
 
 from biobert_tf.embeddings.jsonl import json_line
@@ -19,7 +21,11 @@ def test_a_line():
 
 def test_rounded_as_python_does():
     values = np.random.default_rng(1).normal(size=(50, 2, 20)).astype(np.float32)
-    rounded = [round(float(value), 6) for value in values.ravel()]
-    line = json_line(0, ["x"] * 50, [0, 1], values)
-    for value in rounded:
-        assert f"{value}" in line
+    features = json.loads(json_line(0, ["x"] * 50, [0, 1], values))["features"]
+    assert [
+        [[*map(repr, layer["values"])] for layer in feature["layers"]]
+        for feature in features
+    ] == [
+        [[repr(round(float(value), 6)) for value in layer] for layer in piece]
+        for piece in values
+    ]

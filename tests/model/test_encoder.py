@@ -52,18 +52,17 @@ KEY = re.compile(
 )
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(
     "file_name, hidden_act",
     [("outputs_erf.npz", "gelu"), ("outputs_tanh_gelu.npz", "gelu_new")],
 )
-def test_recorded_outputs(golden, file_name, hidden_act):
+def test_recorded_outputs(recording, file_name, hidden_act):
     """Every tensor of every input set; `test_heads` has those of the heads.
 
     Rows that are padding only are left out: the original adds -10000 to all their
     scores, which rounds them; we attend evenly.
     """
-    folder = golden / "model"
+    folder = recording / "model"
     config = EncoderConfig.from_json(folder / "bert_config.json")
     inputs = np.load(folder / "inputs.npz")
     expected = np.load(folder / file_name)

@@ -62,18 +62,17 @@ def pretraining_outputs(model, inputs):
     }
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(
     "file_name, hidden_act",
     [("outputs_erf.npz", "gelu"), ("outputs_tanh_gelu.npz", "gelu_new")],
 )
-def test_recorded_pretraining(golden, file_name, hidden_act):
+def test_recorded_pretraining(recording, file_name, hidden_act):
     """Every tensor of both heads; `test_encoder` has the others.
 
     The recorded mean losses count padding rows, so their recorded values stand in
     for ours there: a mean over the others and these must be the recorded mean.
     """
-    folder = golden / "model"
+    folder = recording / "model"
     values = {**EncoderConfig.from_json(folder / "bert_config.json").__dict__}
     config = EncoderConfig(**{**values, "hidden_act": hidden_act})
     model = load(heads.PretrainingModel(config, seed=0), folder / "pretrain")
@@ -118,7 +117,6 @@ def classifier_outputs(logits, labels):
     }
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(
     "file_name, head, mean_loss",
     [
@@ -126,8 +124,8 @@ def classifier_outputs(logits, labels):
         ("outputs_re.npz", heads.SequenceClassifier, np.mean),
     ],
 )
-def test_recorded_classifiers(golden, file_name, head, mean_loss):
-    folder = golden / "model"
+def test_recorded_classifiers(recording, file_name, head, mean_loss):
+    folder = recording / "model"
     config = EncoderConfig.from_json(folder / "bert_config.json")
     expected = dict(np.load(folder / file_name))
     tasks = {tuple(key.split("_")[:2]) for key in expected}
@@ -148,9 +146,8 @@ def test_recorded_classifiers(golden, file_name, head, mean_loss):
     assert not expected, f"no test for {sorted(expected)}"
 
 
-@pytest.mark.golden
-def test_recorded_spans(golden):
-    folder = golden / "model"
+def test_recorded_spans(recording):
+    folder = recording / "model"
     config = EncoderConfig.from_json(folder / "bert_config.json")
     model = load(heads.SpanClassifier(config, seed=0), folder / "qa")
     expected = np.load(folder / "outputs_qa.npz")

@@ -184,17 +184,15 @@ def golden_cases(golden):
         yield case, folder / f"{case['case']}.conll", flags.get("-d", " ")
 
 
-@pytest.mark.golden
-def test_every_recorded_report(golden):
-    cases = [case for case in golden_cases(golden) if case[0]["returncode"] == 0]
+def test_every_recorded_report(recording):
+    cases = [case for case in golden_cases(recording) if case[0]["returncode"] == 0]
     assert cases
     for case, path, delimiter in cases:
         assert conlleval.report_file(path, delimiter) == case["printed"], path.name
 
 
-@pytest.mark.golden
-def test_every_recorded_refusal(golden):
-    cases = [case for case in golden_cases(golden) if case[0]["returncode"]]
+def test_every_recorded_refusal(recording):
+    cases = [case for case in golden_cases(recording) if case[0]["returncode"]]
     assert cases
     for case, path, delimiter in cases:
         with pytest.raises(InputError) as error:

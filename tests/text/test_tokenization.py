@@ -373,8 +373,8 @@ def read_rows(path):
 
 
 @pytest.fixture(scope="module")
-def recorded(golden):
-    folder = golden / "tokenization"
+def recorded(recording):
+    folder = recording / "tokenization"
     names = {"cased": False, "uncased": True}
     tokenizers = {
         name: tokenization.FullTokenizer(folder / f"vocab_{name}.txt", do_lower_case)
@@ -398,7 +398,6 @@ def same_but_for_newer_characters(tokenize, text, expected):
     return False
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("name", ["real", "adversarial"])
 def test_equals_the_original_on_every_text(recorded, name):
     folder, tokenizers = recorded
@@ -418,7 +417,6 @@ def test_equals_the_original_on_every_text(recorded, name):
             ), row["id"]
 
 
-@pytest.mark.golden
 def test_basic_tokenizer_equals_the_original(recorded):
     rows = read_rows(recorded[0] / "basic.jsonl.gz")
     assert rows
@@ -431,7 +429,6 @@ def test_basic_tokenizer_equals_the_original(recorded):
                 assert same_but_for_newer_characters(tokenize, row["text"], row[key])
 
 
-@pytest.mark.golden
 def test_bytes_equal_the_original(recorded):
     folder, tokenizers = recorded
     rows = read_rows(folder / "bytes.jsonl.gz")
@@ -440,9 +437,8 @@ def test_bytes_equal_the_original(recorded):
         assert tokenizer.tokenize(bytes.fromhex(row["bytes_hex"])) == row[kind]
 
 
-@pytest.mark.golden
-def test_wordpiece_equals_the_original(golden):
-    toy = json.loads((golden / "tokenization" / "wordpiece_toy.json").read_text())
+def test_wordpiece_equals_the_original(recording):
+    toy = json.loads((recording / "tokenization" / "wordpiece_toy.json").read_text())
     tokenizer = tokenization.WordpieceTokenizer(
         {token: i for i, token in enumerate(toy["vocab"])},
         toy["unk_token"],
@@ -463,7 +459,6 @@ def test_load_vocab_equals_the_original(golden):
         assert [list(item) for item in vocab.items()] == items, name
 
 
-@pytest.mark.golden
 def test_check_case_knows_the_released_vocabularies(recorded):
     folder, tokenizers = recorded
     for kind, right in (("cased", False), ("uncased", True)):
