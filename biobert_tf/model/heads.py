@@ -126,11 +126,11 @@ class _Linear(Model):
         self.output_bias = self._init.filled(
             f"{self.scope}output_bias", num_labels, 0.0
         )
-        self._rate = dropout
+        self.dropout_rate = dropout
 
     def _project(self, x: tf.Tensor, dropout: Dropout | None) -> tf.Tensor:
         """Maps float32 `[..., hidden]` to float32 `[..., num_labels]`."""
-        x = (dropout or no_dropout)(x, self._rate, 0)
+        x = (dropout or no_dropout)(x, self.dropout_rate, 0)
         return tf.tensordot(x, self.output_weights, axes=[[-1], [1]]) + self.output_bias
 
 

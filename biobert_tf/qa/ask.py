@@ -206,7 +206,8 @@ def _ranked(
         for answer in prediction.nbest
         if answer.span is not None
     ]
-    entries.sort(key=lambda entry: entry[0], reverse=True)
+    # Rounded, so that of two equal texts the first comes first.
+    entries.sort(key=lambda entry: round(entry[0], 4), reverse=True)
     weights = [math.exp(score - entries[0][0]) for score, _, _ in entries]
     found: dict[str, FoundAnswer] = {}
     for weight, (_, text, (start, end)) in zip(weights, entries, strict=True):

@@ -243,7 +243,7 @@ def test_the_head_has_the_dropout_of_the_encoder(task):
     model = task.build_model(encoder, seed=1)
     assert isinstance(model, heads.TokenClassifier)
     assert model.output_weights.shape == (len(task.labels), encoder.hidden_size)
-    assert model.dropout.rate == 0.3
+    assert model.dropout_rate == 0.3
 
 
 def test_what_is_new_in_a_checkpoint(task):

@@ -139,7 +139,7 @@ def test_the_head(task):
     model = task.build_model(encoder, seed=1)
     assert isinstance(model, heads.SequenceClassifier)
     assert model.output_weights.shape == (3, encoder.hidden_size)
-    assert model.dropout.rate == 0.3
+    assert model.dropout_rate == 0.3
     assert set(task.new_head) == {"output_weights", "output_bias"}
     assert task.name == "re"
     assert task.loss_names == ("loss",)

@@ -358,51 +358,66 @@ def predicted(paths, tmp_path_factory):
     return made, made.predict(rows_of(paths), batch_size=1)
 
 
+def assert_predicted(arrays, expected):
+    """Equal where there are pieces; padding is not predicted."""
+    is_real = engine.batches(1, NUM_ROWS)["input_mask"][0] > 0
+    assert sorted(arrays) == sorted(expected)
+    for name, values in expected.items():
+        assert arrays[name].dtype == values.dtype
+        where = is_real if values.ndim > 1 else ...
+        np.testing.assert_allclose(
+            arrays[name][where], values[where], rtol=1e-5, atol=1e-5
+        )
+
+
 def test_predictions_are_those_of_the_model(predicted):
     made, arrays = predicted
     batches = engine.batches(1, NUM_ROWS)
     batch = {name: tf.constant(values[0]) for name, values in batches.items()}
-    logits = made.model(batch)["logits"]
-    assert set(arrays) == {"log_probs", "label_ids", "loss", "words"}
     assert arrays["log_probs"].shape == (NUM_ROWS, engine.LENGTH, 3)
-    np.testing.assert_allclose(
-        arrays["log_probs"], tf.nn.log_softmax(logits), atol=1e-5
-    )
-    assert np.array_equal(arrays["label_ids"], batch["label_ids"])
+    expected = made.task.predictions(batch, made.model(batch))
+    assert sorted(expected) == ["label_ids", "log_probs", "loss", "words"]
+    assert_predicted(arrays, {k: v.numpy() for k, v in expected.items()})
+
+
+class Original(NerTask):
+    """A task whose predictions for padding count."""
+
+    predicts_padding = True
+
+
+def test_padding_is_predicted_where_it_counts(tmp_path, paths):
+    settings = {
+        f.name: getattr(engine.TASK, f.name) for f in dataclasses.fields(NerTask)
+    }
+    made = engine.estimator(tmp_path, task=Original(**settings))
+    batches = engine.batches(1, NUM_ROWS)
+    batch = {name: tf.constant(values[0]) for name, values in batches.items()}
+    expected = made.task.predictions(batch, made.model(batch))
+    for name, values in made.predict(rows_of(paths), batch_size=4).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [4, 11, 16])
-def test_partial_batch_is_padded(predicted, paths, batch_size):
+def test_partial_batches(predicted, paths, batch_size):
     made, expected = predicted
-    arrays = made.predict(rows_of(paths), batch_size)
-    assert sorted(arrays) == sorted(expected)
-    for name, values in expected.items():
-        assert arrays[name].dtype == values.dtype
-        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+    assert_predicted(made.predict(rows_of(paths), batch_size), expected)
 
 
 def test_predictions_of_two_replicas(tmp_path, predicted, paths):
-    strategy = engine.two_replicas()
-    arrays = engine.estimator(tmp_path, strategy=strategy).predict(
-        rows_of(paths), batch_size=4
-    )
-    for name, values in predicted[1].items():
-        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+    made = engine.estimator(tmp_path, strategy=engine.two_replicas())
+    assert_predicted(made.predict(rows_of(paths), batch_size=4), predicted[1])
 
 
 def test_predictions_with_xla(tmp_path, predicted, paths):
-    device = DeviceConfig(xla="on")
-    arrays = engine.estimator(tmp_path, device=device).predict(
-        rows_of(paths), batch_size=4
-    )
-    for name, values in predicted[1].items():
-        np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-5)
+    made = engine.estimator(tmp_path, device=DeviceConfig(xla="on"))
+    assert_predicted(made.predict(rows_of(paths), batch_size=4), predicted[1])
 
 
-def test_evaluate(predicted, paths):
+def test_metrics(predicted, paths):
     """The mean over labelled words, whatever the batch size."""
     made, arrays = predicted
-    label_ids = arrays["label_ids"]
+    label_ids = engine.batches(1, NUM_ROWS)["label_ids"][0]
     rows, positions = np.nonzero(label_ids >= 0)
     chosen = arrays["log_probs"][rows, positions, label_ids[rows, positions]]
     for batch_size in (1, 4):
@@ -460,9 +475,10 @@ def test_two_workers_equal_one(tmp_path, paths):
     alone = tmp_path / "alone"
     made = engine.estimator(alone, config=engine.without_dropout())
     engine.train(made, paths)
+    found = made.predict(rows_of(paths), batch_size=4)
     expected = {
         **made.weights(),
-        **{f"predicted:{k}": v for k, v in made.predict(paths, batch_size=4).items()},
+        **{f"predicted:{k}": v for k, v in found.items()},
     }
     for index, worker in enumerate(workers):
         output, _ = worker.communicate(timeout=300)
