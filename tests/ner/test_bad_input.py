@@ -176,7 +176,7 @@ def test_unknown_keys_of_the_configuration_are_a_warning(toy, model, caplog):
 @pytest.mark.parametrize(
     "changes, named",
     [
-        ({"hidden_size": 16}, "[15, 8] in the checkpoint and [15, 16] in the model"),
+        ({"hidden_size": 16}, "[2, 8] in the checkpoint and [2, 16] in the model"),
         ({"num_hidden_layers": 2}, "bert/encoder/layer_1/"),
         ({"vocab_size": 20}, "[15, 8] in the checkpoint and [20, 8] in the model"),
     ],
@@ -315,10 +315,7 @@ def test_flags(run, monkeypatch, flags, problem):
     assert run(**flags).startswith(problem)
 
 
-@pytest.mark.parametrize(
-    "do_train, name, whole", [(False, "predict", 1), (True, "train", 4)]
-)
-def test_truncated_records(run, model, monkeypatch, do_train, name, whole):
+def test_truncated_records(run, model, monkeypatch):
     write = records.write
 
     def write_half(path, rows, specs):
@@ -326,9 +323,8 @@ def test_truncated_records(run, model, monkeypatch, do_train, name, whole):
         path.write_bytes(path.read_bytes()[:-10])
 
     monkeypatch.setattr(records, "write", write_half)
-    message = run(init_checkpoint=model, do_train=do_train)
-    problem = f"truncated or damaged after {whole} whole records"
-    assert f"{name}.tf_record: {problem}" in message
+    message = run(init_checkpoint=model, do_train=True)
+    assert "train.tf_record: truncated or damaged after 4 whole records" in message
 
 
 def test_training_that_diverges(toy, capsys):
