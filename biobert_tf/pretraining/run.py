@@ -287,7 +287,7 @@ class _Pretraining:
         rows = records.rows(
             paths, self.task.specs, num_records, self.task.prepare_evaluation
         )
-        predictions = estimator.predict(rows, batch_size)
+        predictions = estimator.predict(rows, batch_size, self.task.masked_specs)
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)

@@ -57,25 +57,27 @@ class PretrainingTask:
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (run_pretraining.py:335-350).
+        """Returns the features of a record; with dynamic masking, without the masks."""
+        return {
+            name: spec
+            for name, spec in self.masked_specs.items()
+            if self.masking is None or name not in MASKED_LM_FEATURES
+        }
 
-        With dynamic masking, only the features that do not depend on the masks.
-        """
+    @property
+    def masked_specs(self) -> Specs:
+        """Returns the original's features (run_pretraining.py:335-350)."""
         pieces = functools.partial(
             FeatureSpec, self.max_seq_length, flag="--max_seq_length"
         )
-        specs = {
+        masked = functools.partial(
+            FeatureSpec, self.max_predictions_per_seq, flag="--max_predictions_per_seq"
+        )
+        return {
             "input_ids": pieces(below=self.vocab_size),
             "input_mask": pieces(below=2),
             "segment_ids": pieces(below=2),
             "next_sentence_labels": FeatureSpec(1, below=2),
-        }
-        if self.masking is not None:
-            return specs
-        masked = functools.partial(
-            FeatureSpec, self.max_predictions_per_seq, flag="--max_predictions_per_seq"
-        )
-        return specs | {
             "masked_lm_positions": masked(below=self.max_seq_length),
             "masked_lm_ids": masked(below=self.vocab_size),
             "masked_lm_weights": masked(dtype="float32"),

@@ -282,32 +282,40 @@ class Estimator:
     # --- predict --------------------------------------------------------------
 
     def predict(
-        self, rows: Iterable[records.Features], batch_size: int
+        self,
+        rows: Iterable[records.Features],
+        batch_size: int,
+        specs: records.Specs | None = None,
     ) -> dict[str, np.ndarray]:
         """Returns the task's predictions for every row, in the order of the rows.
 
         Args:
-            rows: The features of `task.specs`; see `predict_rows`.
+            rows: See `predict_rows`.
             batch_size: See `predict_rows`.
+            specs: See `predict_rows`.
 
         Returns:
             `[rows, ...]` per name. The outputs of the padding behind a short row are
             those that the padding of its batch had, or 0.
         """
-        held = list(self.predict_rows(rows, batch_size))
+        held = list(self.predict_rows(rows, batch_size, specs))
         names = held[0] if held else ()
         return {name: _stacked([outputs[name] for outputs in held]) for name in names}
 
     def predict_rows(
-        self, rows: Iterable[records.Features], batch_size: int
+        self,
+        rows: Iterable[records.Features],
+        batch_size: int,
+        specs: records.Specs | None = None,
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
         The padding of rows is computed only where `task.predicts_padding`.
 
         Args:
-            rows: The features of `task.specs`, as records have them.
+            rows: The features of `specs`, as records have them.
             batch_size: Rows per step over all replicas.
+            specs: The features that the model needs. Default: those of a record.
 
         Yields:
             The predictions by name; an axis of positions may be shorter than a record.
@@ -318,10 +326,10 @@ class Estimator:
         inference = Inference(
             batch_size=batch_size, strategy=self.strategy, device=self._device
         )
-        specs = self.task.specs
+        specs = specs or self.task.specs
         outputs = inference.run(
             self._predict_step(inference),
-            (self._trimmed(row) for row in rows),
+            (self._trimmed(row, specs) for row in rows),
             specs["input_ids"].length,
             specs,
         )
@@ -343,9 +351,9 @@ class Estimator:
             self._compiled_step = inference.compiled(self.predict_step)
         return self._compiled_step
 
-    def _trimmed(self, row: records.Features) -> Row:
+    def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""
-        arrays = {name: np.asarray(row[name]) for name in self.task.specs}
+        arrays = {name: np.asarray(row[name]) for name in specs}
         if self.task.predicts_padding:
             return arrays
         length = max(1, int(np.count_nonzero(arrays["input_mask"])))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The numbers of question answering: records, losses; text is `test_qa_run`'s."""
 
+import dataclasses
 import math
 
 import ner_toys
@@ -10,8 +11,8 @@ import qa_toys as toys
 import tensorflow as tf
 
 from biobert_tf.model import heads
+from biobert_tf.qa import answers, span_task, yesno_task
 from biobert_tf.qa import features as qa_features
-from biobert_tf.qa import span_task, yesno_task
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.yesno_reading import YesNoExample
@@ -135,6 +136,21 @@ def test_the_head_of_spans_may_be_new_and_has_no_pooler(task):
     assert set(task.new_head) <= names
     assert not any("pooler" in variable.name for variable in model.trainable_variables)
     assert len(task.labels) == model.output_weights.shape[0]
+
+
+def test_padding_is_scored_for_the_original_only(task):
+    original = dataclasses.replace(task, compat="master")
+    assert (task.predicts_padding, original.predicts_padding) == (False, True)
+
+
+def test_padding_without_scores_is_never_an_answer(task):
+    rows = list(task.featurize([trained_on("in men cancer", "cancer")]))
+    short = {"start_logits": np.zeros(3, np.float32)}
+    outputs = [{**short, "end_logits": np.ones(4, np.float32)} for _ in rows]
+    for row, scores in zip(rows, answers.span_scores(rows, outputs), strict=True):
+        assert len(scores.start_logits) == len(scores.end_logits) == len(row.input_ids)
+        assert (scores.start_logits[:3] == 0).all()
+        assert (scores.end_logits[4:] == np.finfo(np.float32).min).all()
 
 
 @pytest.mark.parametrize(
