@@ -145,14 +145,16 @@ class Inference:
         XLA and TPUs need a program for every length; otherwise one serves all lengths.
         """
         if self._xla:
-            step = tf.function(step, jit_compile=True)
+            step = tf.function(step, jit_compile=True, autograph=False)
         run = functools.partial(self.strategy.run, step)
         if self._has_static_shapes:
-            return tf.function(lambda batch: run(args=(batch,)))
+            return tf.function(lambda batch: run(args=(batch,)), autograph=False)
         # A signature cannot describe the values of several devices.
         has_signature = self.strategy.num_replicas_in_sync == 1
         program = tf.function(
-            lambda batch: run(args=(batch,)), reduce_retracing=not has_signature
+            lambda batch: run(args=(batch,)),
+            autograph=False,
+            reduce_retracing=not has_signature,
         )
         return functools.partial(_of_any_shape, program) if has_signature else program
 

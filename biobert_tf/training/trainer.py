@@ -76,7 +76,7 @@ class Trainer(orbit.StandardTrainer):
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
         self._forward_backward: Callable[..., Sums] = tf.function(
-            self._forward_backward_eagerly, jit_compile=xla or None
+            self._forward_backward_eagerly, jit_compile=xla or None, autograph=False
         )
         self._loop_start = _replicated(tf.zeros([], tf.int64))
         # The values that are reported of every step.
@@ -89,6 +89,8 @@ class Trainer(orbit.StandardTrainer):
         """Stores the step at which the loop starts."""
         self._loop_start.assign(self.optimizer.iterations)
 
+    # Nothing below needs AutoGraph, whose conversion takes longer than the tracing.
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, iterator: Iterator[Batch]) -> None:
         """Runs `replica_step` on every replica's next batch."""
         strategy = tf.distribute.get_strategy()
