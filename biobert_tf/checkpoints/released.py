@@ -133,7 +133,7 @@ def lower_cases(
 ) -> bool:
     """Says whether text is lower-cased for a checkpoint.
 
-    The tokenizer's files decide, else the settings of the training, else the
+    The settings of the training decide, else the tokenizer's files, else the
     vocabulary; false if there is none of them.
 
     Args:
@@ -145,7 +145,7 @@ def lower_cases(
         InputError: One of these files is damaged.
     """
     stored = tokenizer_files.lower_cases(place.folder)
-    for known in (stored, recorded.get("do_lower_case")):
+    for known in (recorded.get("do_lower_case"), stored):
         if isinstance(known, bool):
             return known
     if vocab is None:

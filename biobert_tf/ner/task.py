@@ -227,8 +227,8 @@ class NerTask:
         outside[self.labels.index(OUTSIDE)] = 1.0
         probs = [np.tile(outside, (len(example.words), 1)) for example in examples]
         for record, log_probs_LK in zip(records, predictions["log_probs"], strict=True):
-            for word, position in record.words:
-                probs[record.example][word] = np.exp(log_probs_LK[position])
+            words, positions = np.array(record.words, int).reshape(-1, 2).T
+            probs[record.example][words] = np.exp(log_probs_LK[positions])
         return [self._decode_sentence(probs_WK) for probs_WK in probs]
 
     def _decode_sentence(self, probs_WK: np.ndarray) -> NerPrediction:
@@ -341,11 +341,13 @@ class NerTask:
         logits: list[str] = []
         for record, log_probs_LK in zip(records, log_probs_NLK, strict=True):
             tokens += record.pieces
-            for row_K in log_probs_LK[: len(record.pieces)]:
-                label = self.labels[row_K.argmax()]
-                # PARITY(run_ner.py:638-639): a predicted [PAD] is written as O.
-                labels.append(OUTSIDE if label == "[PAD]" else label)
-                logits.append("\t".join(str(value) for value in row_K))
+            log_probs_PK = log_probs_LK[: len(record.pieces)]
+            # PARITY(run_ner.py:638-639): a predicted [PAD] is written as O.
+            labels += (
+                OUTSIDE if self.labels[i] == "[PAD]" else self.labels[i]
+                for i in log_probs_PK.argmax(-1)
+            )
+            logits += ("\t".join(map(str, row_K)) for row_K in log_probs_PK)
         texts = {"token_test.txt": tokens, "label_test.txt": labels}
         if self.compat == "paper":
             texts["logits_test.txt"] = logits
