@@ -220,7 +220,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         if not is_compressed(path.name):
             yield raw
             return
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
             yield cast(BinaryIO, packed)
 
 

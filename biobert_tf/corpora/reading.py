@@ -8,9 +8,11 @@ is text.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
@@ -25,10 +27,13 @@ from biobert_tf.corpora import (
 )
 from biobert_tf.corpora.document import Document, OnSkip, Skipped
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.corpora.versions import Current, Entry, FileIndex
+from biobert_tf.corpora.versions import Entry
 
-Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]
+Map = Callable[[Callable[[Path], np.ndarray], Sequence[Path]], Iterable[np.ndarray]]
 """`map`, or the `map` of a process pool: results in the order of the paths."""
+
+Current = Mapping[str, np.ndarray]
+"""For each XML file, bool `[entries]`: whether the entry is a live record."""
 
 OnDuplicate = Callable[[str], None]
 """Called with the `Document.id` of a record that a later one replaces or deletes."""
@@ -167,15 +172,16 @@ def find_current(
     """
     xml_paths = [path for path in paths if not is_text(path)]
     index = functools.partial(index_file, config=config)
-    return versions.resolve(list(mapper(index, xml_paths)))
+    is_live = versions.resolve(list(mapper(index, xml_paths)))
+    return dict(zip(map(str, xml_paths), is_live, strict=True))
 
 
-def index_file(path: Path, config: CorpusConfig) -> FileIndex:
-    """Returns the identifiers of the records of an XML file or archive, in order."""
+def index_file(path: Path, config: CorpusConfig) -> np.ndarray:
+    """Returns the `versions.index` of an XML file or archive."""
     # The second pass reports what is skipped.
     report = functools.partial(_report, config, _ignore)
     with streams.open_file(path) as stream:
-        return versions.index(str(path), _entries(stream, str(path), config, report))
+        return versions.index(_entries(stream, str(path), config, report))
 
 
 def _report(config: CorpusConfig, on_skip: OnSkip, skipped: Skipped) -> None:
@@ -195,7 +201,7 @@ def _live(
     for ordinal, entry in enumerate(entries):
         if entry.read is None:
             continue
-        if current is not None and not current.includes(name, ordinal):
+        if current is not None and not current[name][ordinal]:
             on_duplicate(entry.id)
             continue
         try:
