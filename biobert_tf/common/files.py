@@ -23,11 +23,7 @@ ParsedT = TypeVar("ParsedT")
 
 
 def read_text(path: Path) -> str:
-    r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
-
-    Raises:
-        InputError: The same errors as `read_verbatim`.
-    """
+    r"""Returns what `read_verbatim` does, but `\r\n` and `\r` become `\n`."""
     return read_verbatim(path).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -44,11 +40,7 @@ def read_verbatim(path: Path) -> str:
 
 @contextlib.contextmanager
 def explained_reading(path: Path) -> Iterator[None]:
-    """Turns an `OSError` into one line that says why a file cannot be read.
-
-    Raises:
-        InputError: The block has raised an `OSError`.
-    """
+    """Turns an `OSError` into an InputError that says why a file cannot be read."""
     try:
         yield
     except FileNotFoundError:
@@ -60,14 +52,10 @@ def explained_reading(path: Path) -> Iterator[None]:
 def decode(data: bytes, path: Path | str, line: int = 1) -> str:
     """Returns bytes of UTF-8 decoded, every character unchanged.
 
-    Args:
-        data: The contents of a file, or a part of it.
-        path: The file's name in messages.
-        line: The 1-based number of the line where the data begins.
+    The data begins at the line of this 1-based number of the file `path`.
 
     Raises:
-        InputError: The bytes are not UTF-8; the message names the line of the first
-            bad byte.
+        InputError: It is not UTF-8; the message names the line of the first bad byte.
     """
     try:
         return data.decode("utf-8")
@@ -100,11 +88,7 @@ def read_json(path: Path) -> JsonDict:
 def parse_json(
     source: JsonSource, parse: Callable[[Mapping[str, Any]], ParsedT]
 ) -> ParsedT:
-    """Returns what `parse` makes of a JSON object.
-
-    Raises:
-        InputError: As `read_json`, or `parse` raised it; a file is named.
-    """
+    """Returns what `parse` makes of a JSON object; an InputError names the file."""
     if not isinstance(source, Path):
         return parse(source)
     values = read_json(source)

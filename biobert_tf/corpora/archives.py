@@ -26,10 +26,9 @@ class _ReadOnce:
 
 
 def members(stream: BinaryIO) -> Iterator[Member]:
-    """Yields the XML files of an archive; read each before asking for the next.
+    """Yields the XML files of an uncompressed archive, which is read once.
 
-    Args:
-        stream: An uncompressed tar archive; it is read once, from start to end.
+    Read each before asking for the next.
 
     Raises:
         UnreadableError: The rest cannot be read.

@@ -39,8 +39,8 @@ class Skipped(NamedTuple):
         position: The place in the file: "record 17 (PMID 123), line 4711", "member
             a/b.nxml, line 3", "line 3".
         reason: The reason, without a final full stop.
-        is_damage: Whether the file is damaged; False for a citation without text.
-            `strict` stops at damage.
+        is_damage: Whether the file is damaged, where `strict` stops; False for a
+            citation without text.
     """
 
     path: str

@@ -42,12 +42,7 @@ _APPARATUS: Final = frozenset(" ".join(_APPARATUS_HEADINGS.split()).split(", "))
 
 
 def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
-    """Yields the one article of a record.
-
-    Args:
-        record: An `article` record.
-        name: The name of the file, for articles without identifier.
-    """
+    """Yields the one article of a record; `name` is the file's, if it has no id."""
     meta = _child(_child(record.element, "front"), "article-meta")
     ids = {} if meta is None else _identifiers(meta)
     number = ids.get("pmcid", ids.get("pmc", "")).removeprefix("PMC")

@@ -22,12 +22,8 @@ _MOST_BYTES_WITHOUT_BLANK: Final = 1 << 26
 def blocks(path: Path, block_bytes: int) -> list[tuple[int, int]]:
     """Cuts an uncompressed file into blocks that end where documents end.
 
-    Args:
-        path: The file.
-        block_bytes: The target size; a block ends at the first blank line after it.
-
-    Returns:
-        `(start, end)` byte ranges that cover the file in order; none for an empty file.
+    A block ends at the first blank line after `block_bytes`. Returns the `(start, end)`
+    byte ranges that cover the file in order; none for an empty file.
     """
     size = path.stat().st_size
     borders = [0]
@@ -54,10 +50,10 @@ def read(
     allow_single_document: bool,
     on_skip: OnSkip,
 ) -> Iterator[Document]:
-    """Yields the documents of a text.
+    """Yields the documents of a decompressed text.
 
     Args:
-        stream: The decompressed bytes.
+        stream: The text.
         name: The name of the file, for identifiers and messages.
         block: The part of the stream to read, from `blocks`; None means all.
         allow_single_document: Whether to accept a text without blank lines.

@@ -29,13 +29,9 @@ _DELETIONS: Final = frozenset(["DeleteCitation", "DeleteDocument"])
 
 
 def entries(record: XmlRecord, name: str, other_abstracts: bool) -> Iterator[Entry]:
-    """Yields the entries of a PubMed record: one citation, or deletions.
+    """Yields the entries of a PubMed record: one citation or book, or deletions.
 
-    Args:
-        record: A `PubmedArticle`, `MedlineCitation`, `PubmedBookArticle`,
-            `BookDocument` or `DeleteCitation`.
-        name: The name of the file, for records without PMID.
-        other_abstracts: Whether to read `OtherAbstract` too.
+    `name` is that of the file, for records without PMID.
     """
     element = record.element
     if local_name(element) in _DELETIONS:

@@ -87,10 +87,7 @@ def _first_cased(vocab: Iterable[str]) -> str | None:
 
 
 def is_lower_cased(vocab: Iterable[str]) -> bool:
-    """Returns whether a vocabulary is uncased, that is, has no upper-case letter.
-
-    Bracketed entries such as `[CLS]` are ignored.
-    """
+    """Returns whether a vocabulary has no upper-case letter but in `[CLS]` and such."""
     return _first_cased(vocab) is None
 
 
@@ -243,11 +240,7 @@ class FullTokenizer:
         return pieces
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of each token.
-
-        Raises:
-            InputError: A token is not in the vocabulary.
-        """
+        """Returns the id of each token; InputError if one is not in the vocabulary."""
         try:
             return [self.vocab[token] for token in tokens]
         except KeyError as error:
@@ -255,11 +248,7 @@ class FullTokenizer:
             raise InputError.at(self.vocab_file, None, problem) from None
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of each id.
-
-        Raises:
-            InputError: No token has that id.
-        """
+        """Returns the token of each id; InputError if one has none."""
         try:
             return [self.inv_vocab[id_] for id_ in ids]
         except KeyError as error:
