@@ -12,11 +12,7 @@ from biobert_tf.common.settings import FlagValue
 
 @dataclasses.dataclass(frozen=True)
 class CommaList(FlagValue):
-    """Values with commas between them.
-
-    Attributes:
-        parts: The values, without the white space around them; a value may be empty.
-    """
+    """Values without the white space around them; a value may be empty."""
 
     parts: tuple[str, ...] = ("",)
 

@@ -18,7 +18,6 @@ JsonDict = dict[str, Any]
 
 JsonSource = Path | Mapping[str, Any]
 """A JSON object, or the file that holds it."""
-
 ParsedT = TypeVar("ParsedT")
 
 
@@ -121,10 +120,7 @@ def scratch(path: Path) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
     What is moved from it to its parent directory gets there at one instant. A missing
-    parent is created.
-
-    Raises:
-        InputError: The parent cannot be written.
+    parent is created; InputError if it cannot be written.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,10 +164,8 @@ def json_object(path: Path) -> Iterator[Callable[[str, object], None]]:
     """Yields a function that adds one member to the JSON object stored in `path`.
 
     The file, indented by 4, appears when the block has succeeded. The members are not
-    kept in memory; the caller makes sure that their keys differ.
-
-    Raises:
-        InputError: The directory cannot be written.
+    kept in memory; the caller makes sure that their keys differ. It is written with
+    `replacing`.
     """
     with (
         replacing(path) as temporary,

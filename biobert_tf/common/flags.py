@@ -80,10 +80,7 @@ def to_argv(config: object) -> list[str]:
 def _read(
     config_type: type, argv: Sequence[str], defaults: Defaults
 ) -> tuple[dict[str, object], list[str]]:
-    """Returns the values of all flags, and the words that are not flags.
-
-    The value of a required flag that is not given is None.
-    """
+    """Returns the values of all flags, and the words that are not flags."""
     flags = absl_flags.FlagValues()
     for field in settings.leaves(config_type):
         _definer(settings.kind_of(field))(

@@ -61,13 +61,10 @@ class CorpusReport:
     def summary(self) -> str:
         """Returns a few lines for people to read."""
         lines = [
-            f"files       {self.num_files:15,}",
-            f"documents   {self.num_documents:15,}",
-            f"sentences   {self.num_sentences:15,}",
-            f"words       {self.num_words:15,}",
-            f"characters  {self.num_characters:15,}",
-            f"duplicates  {self.num_duplicates:15,}  dropped",
-            f"skipped     {self.num_skipped:15,}",
+            f"{name.removeprefix('num_'):12}{count:15,}"
+            + ("  dropped" if name == "num_duplicates" else "")
+            for name, count in vars(self).items()
+            if name.startswith("num_")
         ]
         reasons = list(self.skipped_by_reason.items())
         for reason, count in reasons[:_MOST_REASONS_SHOWN]:

@@ -38,11 +38,8 @@ def entries(record: XmlRecord, name: str, other_abstracts: bool) -> Iterator[Ent
         for pmid in element.iterfind("PMID"):
             yield Entry(_key(pmid), f"PMID:{_number(pmid)}", None)
         return
-    citation = element
-    if local_name(element) in ("PubmedArticle", "PubmedBookArticle"):
-        citation = next(
-            element.iterchildren("MedlineCitation", "BookDocument"), element
-        )
+    # The record is the citation itself, or holds it.
+    citation = next(element.iterchildren("MedlineCitation", "BookDocument"), element)
     pmid = citation.find("PMID")
     number = _number(pmid)
     id_ = f"PMID:{number}" if number else f"{name}:record {record.number}"

@@ -38,8 +38,7 @@ class Entry(NamedTuple):
     """A record, or the deletion of one.
 
     Attributes:
-        key: The record's key; None if nothing identifies the record, which is then
-            always live.
+        key: The record's key; None if nothing identifies it: it is then always live.
         id: The `Document.id`.
         read: Returns the paragraphs of the document; some may be empty. Call it at most
             once, before asking for the next entry. None for a deletion.

@@ -8,7 +8,6 @@ DTD is not fetched, and a file that declares entities is refused.
 """
 
 import contextlib
-import html.entities
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -100,11 +99,6 @@ def local_name(element: Any) -> str:
     return re.split("[}:]", tag)[-1] if isinstance(tag, str) else ""
 
 
-def entity_text(entity: Any) -> str | None:
-    """Returns the character that a named entity of HTML stands for; None if unknown."""
-    return html.entities.html5.get(f"{entity.name};")
-
-
 def _read_prologue(source: Iterator[bytes]) -> tuple[_Layout, bytes, bytes, bool]:
     """Reads up to the start tag of the root element.
 
@@ -171,8 +165,8 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
         report(done, str(error))
 
 
-# What a piece ends with: the end tag of a record, the end of the file, or damage.
 _End = Literal["record", "file", "damage"]
+"""What a piece ends with: the end tag of a record, the end of the file, or damage."""
 
 
 class _Reader:

@@ -70,8 +70,7 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     not part of the first token.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8; the latter message names
-            the line.
+        InputError: The file cannot be read, or a line that is named is not UTF-8.
     """
     # files.read_text would end a line at a lone \r and so shift the ids after it;
     # TensorFlow's reader, which the original uses, drops the \r.
@@ -92,15 +91,11 @@ def is_lower_cased(vocab: Iterable[str]) -> bool:
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
-    """Checks that `do_lower_case` agrees with the case of the vocabulary.
+    """Raises InputError if `do_lower_case` contradicts the case of the vocabulary.
 
     A vocabulary without letters that have two cases agrees with either. The original
     checks the name of the checkpoint instead (tokenization.py:28), which no BioBERT
     checkpoint matches.
-
-    Raises:
-        InputError: The vocabulary, read from `vocab_file`, is cased and text would be
-            lower-cased, or it is uncased and text would not be.
     """
     cased = _first_cased(vocab)
     if do_lower_case and cased is not None:
