@@ -24,11 +24,8 @@ class Window:
 def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
     """Cuts a text into windows of whole units that overlap by half, in order.
 
-    Every unit is decided by one window: the one that `max_context` finds.
-
-    Args:
-        lengths: The number of pieces of every unit, each from 1 to `room`.
-        room: The maximum number of pieces in a window.
+    Every unit is decided by one window: the one that `max_context` finds. The lengths
+    are the numbers of pieces of the units, each from 1 to `room`, that of a window.
     """
     assert all(1 <= length <= room for length in lengths), (lengths, room)
     starts = list(itertools.accumulate(lengths, initial=0))
