@@ -23,7 +23,6 @@ from biobert_tf.pretraining.data.shards import ShardCounts
 SUFFIX: Final = ".manifest.json"
 """A manifest's name is the name of the requested output file and this suffix."""
 
-_READ_BYTES: Final = 2**22
 
 Settings = dict[str, Any]
 """All settings that the records depend on, JSON values by name."""
@@ -229,14 +228,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         InputError: The file cannot be read.
     """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while data := stream.read(_READ_BYTES):
-                digest.update(data)
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
+    with files.explained_reading(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_manifest(tfrecords: Sequence[Path]) -> Manifest | None:
