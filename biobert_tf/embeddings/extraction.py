@@ -6,14 +6,15 @@ it holds at most a few thousand rows or a hundred megabytes of vectors to sort.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import background
+from biobert_tf.common.runs import runs
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings.framing import Frame, Framer
 from biobert_tf.embeddings.network import Network
@@ -24,8 +25,6 @@ from biobert_tf.training import strategy as strategies
 _MAX_HELD_BYTES: Final = 2**27
 _MAX_HELD_ROWS: Final = 4096
 _FLOAT_BYTES: Final = 4
-
-Item = TypeVar("Item")
 
 
 class Extracted(NamedTuple):
@@ -102,24 +101,6 @@ class Extractor:
         for frame in frames:
             parts = [found.pop(next(row_numbers)) for _ in frame.rows]
             yield Extracted(frame, _joined(parts, len(frame.tokens), wanted.pooling))
-
-
-def runs(
-    items: Iterable[Item], weight: Callable[[Item], float]
-) -> Iterator[list[Item]]:
-    """Yields runs of items that weigh 1 or little more together; the last may be less.
-
-    Items are read as they are needed.
-    """
-    run, total = [], 0.0
-    for item in items:
-        run.append(item)
-        total += weight(item)
-        if total >= 1:
-            yield run
-            run, total = [], 0.0
-    if run:
-        yield run
 
 
 def _joined(

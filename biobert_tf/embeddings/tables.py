@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.embeddings.extraction import runs
+from biobert_tf.common.runs import runs
 from biobert_tf.embeddings.framing import Frame, word_spans
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig, WordPooling
 

@@ -17,12 +17,7 @@ import numpy as np
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import base, released, tf1
-from biobert_tf.checkpoints.released import (
-    CONFIG_NAMES,
-    LABELS_NAME,
-    VOCAB_NAMES,
-    read_labels,
-)
+from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
@@ -43,7 +38,7 @@ _NO_LENGTH: Final = 3
 
 
 class NewPiece(NamedTuple):
-    """A new piece, its id, and the old pieces that it was cut into before."""
+    """A new piece, its id, and the old pieces that it was cut into, or `[UNK]`."""
 
     piece: str
     id: int
@@ -59,7 +54,7 @@ class Extended:
         placed: The new pieces, in the order given.
         present: The given pieces that the vocabulary already had, and repetitions.
         num_entries: The number of lines of the extended vocabulary.
-        source: The checkpoint that was read; None if none was given.
+        source: The checkpoint that was read, if any.
     """
 
     output_dir: Path
@@ -185,19 +180,10 @@ def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
 def _place(
     pieces: Sequence[str], tokenizer: FullTokenizer, where: Place
 ) -> tuple[list[str], tuple[NewPiece, ...]]:
-    """Gives every new piece an id.
+    """Returns the lines of the extended vocabulary, and the pieces with their ids.
 
-    Args:
-        pieces: Pieces that the vocabulary lacks.
-        tokenizer: The tokenizer of the vocabulary.
-        where: "unused" replaces the `[unusedN]` entries with the lowest ids; "append"
-            adds entries after the last.
-
-    Returns:
-        The lines of the extended vocabulary, and the new pieces.
-
-    Raises:
-        InputError: There are fewer `[unusedN]` entries than new pieces.
+    "unused" replaces the `[unusedN]` entries with the lowest ids; "append" adds entries
+    after the last.
     """
     # The unchanged lines, split as `text.tokenization.load_vocab` does.
     text = tokenizer.vocab_file.read_bytes().decode("utf-8")
@@ -218,17 +204,11 @@ def _place(
     placed = []
     for id_, piece in zip(ids, pieces, strict=False):
         lines[id_] = piece
-        placed.append(NewPiece(piece, id_, _old_pieces(piece, cutter)))
-    return lines, tuple(placed)
-
-
-def _old_pieces(piece: str, cutter: WordpieceTokenizer) -> tuple[str, ...]:
-    """Returns the pieces that `piece` was cut into; `[UNK]` if it could not be."""
-    word = piece.removeprefix(_CONTINUATION)
-    if word != piece:
         # What follows the start of a word is cut into `##` pieces.
-        word = _START + word
-    return tuple(token for token, _, _ in cutter.cut(word) if token != _START)
+        word = re.sub(f"^{_CONTINUATION}", _START, piece)
+        old = tuple(token for token, _, _ in cutter.cut(word) if token != _START)
+        placed.append(NewPiece(piece, id_, old))
+    return lines, tuple(placed)
 
 
 def _write_model(
@@ -256,7 +236,7 @@ def _write_model(
     with base.staged(config.output_dir, key=f"{PREFIX}.index") as staging:
         files.write_text(staging / VOCAB_NAMES[0], vocab_text)
         files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(new))
-        if "output_weights" in weights and (labels := read_labels(source)):
+        if "output_weights" in weights and (labels := released.read_labels(source)):
             files.write_json(staging / LABELS_NAME, {"labels": labels})
         tf1.write(weights, staging / PREFIX, global_step=0)
 
@@ -266,15 +246,10 @@ def _extended(
 ) -> base.Weights:
     """Returns the weights of a model whose vocabulary has new pieces.
 
-    Args:
-        weights: TF1 name to float32 array in TF1 layout; not changed.
-        placed: The new pieces. Their ids may lie beyond the rows of the weights.
-        vocab: The old vocabulary.
-
-    Returns:
-        The same weights, except for the word embeddings `[vocab_size, hidden]` and, if
-        the model has it, the bias of the masked language model `[vocab_size]`: their
-        row at each new id is the mean of the rows of the old pieces.
+    They are the same except for the word embeddings `[vocab_size, hidden]` and, if the
+    model has it, the bias of the masked language model `[vocab_size]`: their row at
+    each new id, which may lie beyond the old rows, is the mean of those of the old
+    pieces.
     """
     extended = dict(weights)
     for name in weights.keys() & _BY_ENTRY:

@@ -510,8 +510,8 @@ def test_specs_of_both_kinds():
     assert list(task.specs) == list(toys.UNMASKED_FEATURES)
     batch = unmasked(4)
     numbers = tf.range(4, dtype=tf.int64)
-    training = task.prepare_training(dict(batch), numbers)
-    evaluation = task.prepare_evaluation(dict(batch), numbers)
+    training = task.prepare(dict(batch), numbers, training=True)
+    evaluation = task.prepare(dict(batch), numbers, training=False)
     assert set(training) == set(evaluation) == set(toys.STATIC.specs)
     assert not np.array_equal(training["input_ids"], evaluation["input_ids"])
-    assert toys.STATIC.prepare_training(batch, numbers) is batch
+    assert toys.STATIC.prepare(batch, numbers, training=True) is batch

@@ -73,11 +73,9 @@ def convert(
 ) -> Manifest:
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
-    The arguments are those of `conversion.convert`, but files may also be URLs, such as
-    `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read the paths.
-
-    Returns:
-        The manifest of what was written, as `conversion.convert` returns it.
+    The arguments and the result are those of `conversion.convert`, but files may also
+    be URLs, such as `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read
+    the paths.
 
     Raises:
         InputError: The corpus, the vocabulary, the output or the options of the
@@ -116,12 +114,7 @@ def convert(
 
 @dataclasses.dataclass(frozen=True)
 class _Target:
-    """The output files.
-
-    Attributes:
-        files: The output files as the user named them, paths or URLs.
-        num_shards: The value of `--num_shards`.
-    """
+    """The output files as the user named them, paths or URLs, and `--num_shards`."""
 
     files: tuple[str, ...]
     num_shards: int
@@ -232,12 +225,8 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
     outputs.refuse_others(local)
     _LOG.info("writing %d files of %d WordPieces", len(places), num_tokens)
-    step = functools.partial(
-        beam_steps.write_file,
-        names=target.names,
-        num_shards=target.num_shards,
-        num_tokens=num_tokens,
-    )
+    given = {"num_shards": target.num_shards, "num_tokens": num_tokens}
+    step = functools.partial(beam_steps.write_file, names=target.names, **given)
     runner.run(job, range(len(places)), step)
     for number in range(len(places)):
         yield beam_storage.get_object(job.place("entries", number))

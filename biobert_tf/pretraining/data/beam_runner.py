@@ -27,12 +27,7 @@ Step = Callable[[Job, Any], Iterator[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Runner:
-    """A runner of Beam.
-
-    Attributes:
-        name: The value of `--runner`.
-        options: Beam's `PipelineOptions`.
-    """
+    """A runner of Beam: the value of `--runner`, and Beam's `PipelineOptions`."""
 
     name: str
     options: Any
@@ -69,13 +64,10 @@ class Runner:
         step: Step,
         step_of_groups: Step | None = None,
     ) -> None:
-        """Runs a pipeline to its end.
+        """Runs a pipeline of a step on elements to its end.
 
-        Args:
-            job: The settings that every step gets.
-            elements: The inputs of the first step.
-            step: Yields pairs of a key and a value if there is a second step.
-            step_of_groups: The second step, applied to each key and all its values.
+        With a second step, the first yields pairs of a key and a value, and the second
+        is applied to each key and all its values.
 
         Raises:
             InputError: A step found an error in the input, or the runner failed.

@@ -19,7 +19,7 @@ import numpy as np
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining.data import tf_examples
+from biobert_tf.pretraining.data import shards
 from biobert_tf.pretraining.data.documents import (
     PieceTable,
     TokenizedDocuments,
@@ -27,7 +27,6 @@ from biobert_tf.pretraining.data.documents import (
 )
 from biobert_tf.pretraining.data.pairs import max_num_tokens
 from biobert_tf.pretraining.data.settings import PairConfig
-from biobert_tf.pretraining.data.shards import ShardCounts
 from biobert_tf.text.tokenization import FullTokenizer
 
 _INSTANCES_PER_BATCH: Final = 2048
@@ -89,7 +88,7 @@ def convert(
     text: TextConfig,
     pairs: PairConfig,
     output_files: Sequence[Path],
-) -> list[ShardCounts]:
+) -> list[shards.ShardCounts]:
     """Writes the original's records of a corpus, one to each file in turn.
 
     The files appear at the end, all or none.
@@ -113,15 +112,13 @@ def convert(
 
 def _write(
     path: Path, instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
-) -> ShardCounts:
-    counts = ShardCounts()
+) -> shards.ShardCounts:
+    batches = (
+        _features(instances[start : start + _INSTANCES_PER_BATCH], text, pairs)
+        for start in range(0, len(instances), _INSTANCES_PER_BATCH)
+    )
     with path.open("wb") as stream:
-        for start in range(0, len(instances), _INSTANCES_PER_BATCH):
-            batch = instances[start : start + _INSTANCES_PER_BATCH]
-            features = _features(batch, text, pairs)
-            tf_examples.write_records(stream, tf_examples.serialize(features))
-            counts += ShardCounts.of(features)
-    return counts
+        return shards.write(stream, batches)
 
 
 def make_instances(

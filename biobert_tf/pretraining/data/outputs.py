@@ -58,10 +58,8 @@ class Plan:
     ) -> "Plan":
         """Returns the plan for a corpus of so many tokens.
 
-        Args:
-            output_files: All files, or one name to number.
-            num_shards: Number of files to make of one name; 0 chooses it.
-            num_tokens: Number of tokens of the corpus.
+        `output_files` are all files, or one name to number: `num_shards` times, or as
+        often as the size of the corpus wants if that is 0.
         """
         if len(output_files) == 1:
             paths = numbered(output_files[0], num_shards or _num_files(num_tokens))
@@ -148,12 +146,8 @@ def refuse_others(paths: Sequence[Path]) -> None:
 class FileWriter:
     """Writes TFRecord files; small, as it is sent to a worker with each file.
 
-    Attributes:
-        directory: The directory for a JSON note about each finished TFRecord file.
-        parts: The parts of the spool.
-        plan: How documents are distributed over files.
-        text: The vocabulary and the length.
-        pairs: How to form and mask pairs.
+    `directory` holds a JSON note about each finished TFRecord file; `parts` are those
+    of the spool.
     """
 
     directory: Path
@@ -183,7 +177,7 @@ class FileWriter:
                 with temporary.open("wb") as stream:
                     for portion in range(number * size, (number + 1) * size):
                         counts += self._write_portion(portion, stream)
-                entry = FileEntry.of(temporary, counts, path.name)
+                entry = FileEntry.of(temporary, counts)
             self.note(number, entry)
         except OSError as error:
             problem = f"cannot be written: {error.strerror}"

@@ -6,6 +6,7 @@ bytes whether one process, several, or a cluster writes it.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -89,13 +90,9 @@ def build_shard(
         pairs: How to form and mask pairs.
         pieces: The vocabulary's special and continuation pieces.
         stream: Where to write.
-
-    Returns:
-        The counts of what was written.
     """
-    counts = ShardCounts()
     if not num_own:
-        return counts
+        return ShardCounts()
     cutting, order, masks = (
         np.random.default_rng([pairs.random_seed, shard, purpose])
         for purpose in range(3)
@@ -119,16 +116,24 @@ def build_shard(
         ),
         order,
     )
-    for start in range(0, drawn.num_pairs, _PAIRS_PER_BATCH):
+
+    def features(start: int) -> masking.Features:
         batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))
         if pairs.masking == "dynamic":
-            features = masking.unmasked_features(
+            return masking.unmasked_features(
                 documents, batch, pieces, max_seq_length=length
             )
-        else:
-            features = masking.static_features(
-                documents, batch, rule, max_seq_length=length, rng=masks
-            )
+        return masking.static_features(
+            documents, batch, rule, max_seq_length=length, rng=masks
+        )
+
+    return write(stream, map(features, range(0, drawn.num_pairs, _PAIRS_PER_BATCH)))
+
+
+def write(stream: BinaryIO, batches: Iterable[masking.Features]) -> ShardCounts:
+    """Writes batches of features as records of a TFRecord stream; counts them."""
+    counts = ShardCounts()
+    for features in batches:
         tf_examples.write_records(stream, tf_examples.serialize(features))
         counts += ShardCounts.of(features)
     return counts
