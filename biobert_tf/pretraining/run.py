@@ -16,12 +16,14 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf.checkpoints import released
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining import curves, input, record_streams
-from biobert_tf.pretraining.data import runners
+from biobert_tf.pretraining.data import conversion
 from biobert_tf.pretraining.data.documents import PieceTable
 from biobert_tf.pretraining.data.masking import MASKED_FEATURES
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.pretraining.record_streams import RecordStream
 from biobert_tf.pretraining.settings import PretrainingConfig
@@ -102,9 +104,17 @@ def _convert(settings: PretrainingConfig) -> list[Path]:
         found = released.find_vocab(text, settings.model, settings.stages.output_dir)
         text = dataclasses.replace(text, vocab_file=found)
     directory = settings.stages.output_dir / "records"
-    given = (text, settings.pairs, settings.corpus, settings.conversion)
-    corpus, target = settings.stages.corpus_file, directory / _RECORDS_NAME
-    written = runners.convert(corpus, [str(target)], *given)
+    target = str(directory / _RECORDS_NAME)
+    written = conversion.convert(
+        CreatePretrainingDataConfig(
+            input_file=settings.stages.corpus_file,
+            output_file=CommaList(target, (target,)),
+            text=text,
+            pairs=settings.pairs,
+            corpus=settings.corpus,
+            conversion=settings.conversion,
+        )
+    )
     print(written.summary())
     return [directory / entry.file for entry in written.files]
 

@@ -26,7 +26,6 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
-    conversion,
     exact,
     inspection,
     manifest,
@@ -384,7 +383,7 @@ def document_keys():
 def test_named_files_are_the_shards(corpus, vocab_file, tmp_path, expected):
     # The folder of the second is not there yet.
     paths = [tmp_path / "a" / "1.tfrecord", tmp_path / "b" / "2", tmp_path / "c"]
-    found = conversion.convert(
+    found = killed_conversion.convert_with(
         FileGlobs.parse(f"{corpus}/*.txt"),
         paths,
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
@@ -669,7 +668,7 @@ def test_a_vocabulary_without_mask(corpus, tmp_path):
 
 def test_a_vocabulary_of_the_wrong_case(corpus, tmp_path, vocab_file):
     message = refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file, do_lower_case=True),
@@ -716,7 +715,7 @@ def test_outputs_that_contradict(
     corpus, vocab_file, tmp_path, output_files, num_shards, problem
 ):
     assert problem in refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / name for name in output_files.split()],
         TextConfig(vocab_file=vocab_file),
@@ -775,7 +774,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     text = TextConfig(vocab_file=vocab_file, max_seq_length=32)
     pairs = PairConfig(dupe_factor=2, max_predictions_per_seq=5)
     how = ConversionConfig(exact=True, num_shards=2)
-    found = conversion.convert(
+    found = killed_conversion.convert_with(
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         text,
@@ -796,7 +795,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     assert found.corpus.num_documents == NUM_DOCUMENTS - (NUM_FILES - 1)
     assert Manifest.load(tmp_path / "x.manifest.json") == found
     message = refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         text,
@@ -818,7 +817,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
 def test_what_exact_cannot_do(tmp_path, vocab_file, name, pairs, problem):
     (tmp_path / name).write_text("a\n\nb\n")
     assert problem in refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(str(tmp_path / name)),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file),

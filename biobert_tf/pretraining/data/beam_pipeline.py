@@ -38,9 +38,7 @@ from typing import Final
 
 from biobert_tf.common.comma_lists import FileGlobs, files_of
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
-from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
     beam_steps,
     beam_storage,
@@ -52,7 +50,7 @@ from biobert_tf.pretraining.data import (
 from biobert_tf.pretraining.data.beam_runner import Runner
 from biobert_tf.pretraining.data.beam_steps import Job
 from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,41 +61,33 @@ _FILE_BYTES_PER_PART: Final = 2**22
 _MAX_PARTS: Final = 2**13
 
 
-def convert(
-    input_patterns: FileGlobs,
-    output_files: Sequence[str],
-    text: TextConfig,
-    pairs: PairConfig,
-    corpus: CorpusConfig,
-    conversion: ConversionConfig,
-) -> Manifest:
+def convert(config: CreatePretrainingDataConfig) -> Manifest:
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
-    The arguments and the result are those of `conversion.convert`, but files may also
-    be URLs, such as `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read
-    the paths.
+    The result is that of `conversion.convert`, but files may also be URLs, such as
+    `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read the paths.
 
     Raises:
         InputError: The corpus, the vocabulary, the output or the options of the
             runner cannot be used, or Beam is not installed. Nothing is left behind.
     """
+    text, conversion = config.text, config.conversion
     runner = Runner.of(conversion.runner, conversion.pipeline_options.words)
-    shards.check(text, pairs)
+    shards.check(text, config.pairs)
     outputs.load_pieces(text)
-    target = _Target.of(output_files, conversion.num_shards)
-    inputs = _expand(input_patterns)
+    target = _Target.of(config.output_file.parts, conversion.num_shards)
+    inputs = _expand(config.input_file)
     found = [
         (beam_storage.split(f.place)[1], f.num_bytes, f.changed_ns) for f in inputs
     ]
-    settings = manifest.settings_of(
-        text, pairs, corpus, conversion, target.names, found
-    )
+    settings = manifest.settings_of(config, target.names, found)
     if (before := target.manifest_before(settings)) is not None:
         _LOG.info("%s: this corpus is converted already", target.manifest_place)
         return before
     num_parts = 1 + sum(file.num_bytes for file in inputs) // _FILE_BYTES_PER_PART
     work = f"{target.files[0]}.beam-{uuid.uuid4().hex[:8]}"
-    job = Job(work, text, pairs, corpus, min(num_parts, _MAX_PARTS))
+    num_parts = min(num_parts, _MAX_PARTS)
+    job = Job(work, text, config.pairs, config.corpus, num_parts)
     try:
         assert text.vocab_file is not None
         beam_storage.put(text.vocab_file, job.vocab_place)

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import TextConfig
 from biobert_tf.common.version import __version__
-from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.documents import TokenizedDocuments
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
@@ -75,6 +74,15 @@ class CorpusCounts:
     num_tokens: int = 0
     num_duplicates: int = 0
     num_skipped: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, documents: TokenizedDocuments) -> "CorpusCounts":
+        """Returns the counts of documents that were read."""
+        return cls(
+            num_documents=documents.num_documents,
+            num_sentences=documents.num_sentences,
+            num_tokens=documents.num_tokens,
+        )
 
     def __add__(self, other: "CorpusCounts") -> "CorpusCounts":
         """Returns the sums of both counts."""
@@ -138,10 +146,7 @@ class Manifest:
 
 
 def settings_of(
-    text: TextConfig,
-    pairs: PairConfig,
-    corpus: CorpusConfig,
-    conversion: ConversionConfig,
+    config: CreatePretrainingDataConfig,
     output_names: Iterable[str],
     inputs: Iterable[Input],
 ) -> Settings:
@@ -150,17 +155,18 @@ def settings_of(
     An input counts as unchanged if its name, size and time of last change are the same,
     so directories may be moved and terabytes need not be read.
     """
+    text = config.text
     assert text.vocab_file is not None
     return {
         "version": __version__,
         "vocab_sha256": sha256_of(text.vocab_file),
         "do_lower_case": text.do_lower_case,
         "max_seq_length": text.max_seq_length,
-        **dataclasses.asdict(pairs),
-        **dataclasses.asdict(corpus),
+        **dataclasses.asdict(config.pairs),
+        **dataclasses.asdict(config.corpus),
         "output_file": ",".join(output_names),
-        "num_shards": conversion.num_shards,
-        "exact": conversion.exact,
+        "num_shards": config.conversion.num_shards,
+        "exact": config.conversion.exact,
         "inputs": [list(input_) for input_ in inputs],
     }
 

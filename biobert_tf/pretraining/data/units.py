@@ -167,11 +167,7 @@ def documents(
         found = tokenize([sentences(document)], tokenizer)
         if not found.num_documents:
             continue
-        result.counts += CorpusCounts(
-            num_documents=1,
-            num_sentences=found.num_sentences,
-            num_tokens=found.num_tokens,
-        )
+        result.counts += CorpusCounts.of(found)
         # Without the directory, so that the keys stay if the corpus is moved.
         name = document.id.removeprefix(f"{path}:")
         yield spool.key_of(seed, unit.file_number, name), found
