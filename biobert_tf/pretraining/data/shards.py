@@ -15,7 +15,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import masking, tf_examples
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining.data.pairs import make_pairs, shuffled
+from biobert_tf.pretraining.data.pairs import make_pairs
 from biobert_tf.pretraining.data.settings import PairConfig
 
 # Pairs whose features are in memory at once: a few MB at length 512.
@@ -104,18 +104,15 @@ def build_shard(
         do_whole_word_mask=pairs.do_whole_word_mask,
     )
     length = text.max_seq_length
-    drawn = shuffled(
-        make_pairs(
-            documents,
-            num_own,
-            max_seq_length=length,
-            short_seq_prob=pairs.short_seq_prob,
-            # One pass is stored; every epoch of the training masks it anew.
-            dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
-            rng=cutting,
-        ),
-        order,
-    )
+    drawn = make_pairs(
+        documents,
+        num_own,
+        max_seq_length=length,
+        short_seq_prob=pairs.short_seq_prob,
+        # One pass is stored; every epoch of the training masks it anew.
+        dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
+        rng=cutting,
+    ).shuffled(order)
 
     def features(start: int) -> masking.Features:
         batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))

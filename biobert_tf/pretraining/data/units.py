@@ -60,14 +60,11 @@ class Unit:
 def find_units(sizes: Mapping[str, int], unit_bytes: int = 0) -> list[Unit]:
     """Returns the units of a corpus, in order.
 
-    Args:
-        sizes: The number of bytes of each file, a path or a URL.
-        unit_bytes: Target size of a unit of text; 0 chooses it by the size of the
-            corpus.
+    `sizes` has the number of bytes of each file, a path or a URL. A unit of text has
+    about `unit_bytes`; 0 chooses that by the size of the corpus.
     """
-    wanted = unit_bytes or min(
-        sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES
-    )
+    by_size = min(sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
+    wanted = unit_bytes or by_size
     found: list[Unit] = []
     for file_number, (place, size) in enumerate(sizes.items()):
         for block in _blocks(place, wanted):
@@ -138,13 +135,8 @@ def documents(
 ) -> Iterator[tuple[int, TokenizedDocuments]]:
     """Yields the key of each document of a unit that has pieces, and the document.
 
-    Args:
-        unit: What to read.
-        path: The unit's file, or a copy of it.
-        text: How text becomes WordPieces.
-        corpus: How files are read.
-        seed: Random seed of the documents' order.
-        result: Everything that is read is added to it.
+    `path` is the unit's file, or a copy of it. The seed is that of the documents'
+    order. Everything that is read is added to `result`.
 
     Raises:
         InputError: The file cannot be read.
@@ -158,10 +150,8 @@ def documents(
     def drop(_: str) -> None:
         result.counts += CorpusCounts(num_duplicates=1)
 
-    tokenizer = load_tokenizer(text)
-    current = None
-    if unit.is_live is not None:
-        current = reading.Current({str(path): unit.is_live})
+    tokenizer, is_live = load_tokenizer(text), unit.is_live
+    current = None if is_live is None else reading.Current({str(path): is_live})
     options = reading.ReadOptions(corpus, current)
     for document in reading.documents(path, options, skip, drop, unit.block):
         found = tokenize([sentences(document)], tokenizer)

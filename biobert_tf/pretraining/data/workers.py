@@ -26,10 +26,7 @@ def pool(num_workers: int) -> Iterator[Pool]:
     """Provides worker processes; they end with the block, however it ends.
 
     They also end when this process is killed, so none keeps writing files that a
-    restarted conversion writes too.
-
-    Args:
-        num_workers: Number of processes; 0 means one per processor.
+    restarted conversion writes too. 0 workers mean one per processor.
 
     Raises:
         InputError: A process was killed, most likely because memory ran out.
@@ -73,12 +70,8 @@ def run(
 ) -> Iterator[tuple[TaskT, ResultT]]:
     """Yields tasks with `function(task)` as they finish, and logs progress.
 
-    Args:
-        executor: The processes that `pool` provides.
-        function: A function at the top level of a module, or a partial of one.
-        tasks: The tasks, in the order in which to begin them.
-        sizes: The amount of work of each task, in any unit.
-        stage: The name of this stage, for the log.
+    Tasks are begun in order; `sizes` are their amounts of work, in any unit. The
+    function can be sent to a process; `stage` names it in the log.
     """
     progress = _Progress(stage, len(tasks), sum(sizes))
     futures = {
