@@ -30,10 +30,8 @@ _FLOAT_BYTES: Final = 4
 class Extracted(NamedTuple):
     """A text and its vectors.
 
-    Attributes:
-        frame: The text, with its pieces.
-        vectors: float32 `[pieces, layers, width]`, or `[layers, width]` of a pooled
-            text, zeros if it has no pieces. One layer if layers are mixed.
+    The vectors are float32 `[pieces, layers, width]`, or `[layers, width]` of a pooled
+    text, zeros if it has no pieces. There is one layer if layers are mixed.
     """
 
     frame: Frame

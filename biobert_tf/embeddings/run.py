@@ -22,14 +22,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class Summary:
-    """The counts of an extraction.
+    """The counts of an extraction; pieces also if the file holds words or texts.
 
-    Attributes:
-        path: The file that was written.
-        texts: The number of lines of the input.
-        pieces: The number of pieces computed, also if the file holds words or texts.
-        windowed: The number of texts read in several windows.
-        cut: The number of texts that lost their end.
+    `windowed` texts were read in several windows; `cut` ones lost their end.
     """
 
     path: Path

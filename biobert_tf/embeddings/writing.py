@@ -159,11 +159,7 @@ class _Stream(io.FileIO):
             return size or 0
 
     def require_written(self) -> None:
-        """Raises the first error of a write, if there was one.
-
-        Raises:
-            OSError: A write has failed.
-        """
+        """Raises the `OSError` of the first write that has failed, if any has."""
         if self._error is not None:
             raise self._error
 
@@ -190,11 +186,7 @@ def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
 
 
 def _pyarrow() -> ModuleType:
-    """Returns the package pyarrow.
-
-    Raises:
-        InputError: pyarrow is not installed.
-    """
+    """Returns the package pyarrow; raises `InputError` if it is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -23,30 +23,16 @@ class DynamicMasking(MaskingRule):
     seed: int
 
     def mask(self, batch: Batch, numbers_B: tf.Tensor, *, training: bool) -> Batch:
-        """Adds the masked LM features to records that have none.
+        """Adds the features of `MaskingRule.masked` to records that have none.
 
-        Args:
-            batch: int32 `input_ids` and `input_mask`, `[batch, length]`; other
-                entries are left alone.
-            numbers_B: int64 `[batch]`, the records' numbers in their stream.
-            training: Whether this is training; evaluation draws from another stream.
-
-        Returns:
-            The batch with the features of `MaskingRule.masked`.
+        `numbers_B`, int64, are the records' numbers in their stream. Evaluation draws
+        from another stream than training: the same masks every time.
         """
         ids_BL, is_real_BL = batch["input_ids"], batch["input_mask"] > 0
         order_BL, action_BL, other_BL = self._draws(
             ids_BL.shape[1], numbers_B, training
         )
-        special = [self.pieces.cls_id, self.pieces.sep_id]
-        is_special_BL = tf.reduce_any(ids_BL[..., None] == special, axis=-1)
-        is_candidate_BL = is_real_BL & ~is_special_BL
-        is_chosen_BL = choose(
-            is_candidate_BL,
-            self._starts_word(ids_BL, is_candidate_BL),
-            self._num_wanted(is_real_BL),
-            order_BL,
-        )
+        is_chosen_BL = self._chosen(ids_BL, is_real_BL, order_BL)
         num_others = len(self.pieces.replacement_ids)
         others_BL = tf.gather(
             self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
@@ -79,23 +65,25 @@ class DynamicMasking(MaskingRule):
         order_BL, action_BL, other_BL = tf.unstack(draws_B3L, axis=1)
         return order_BL, action_BL, other_BL
 
-    def _num_wanted(self, is_real_BL: tf.Tensor) -> tf.Tensor:
-        """Returns the number of pieces to mask in every record, int32 `[batch]`."""
-        # float64, as in Python, so that half-way cases are the same ones.
+    def _chosen(
+        self, ids_BL: tf.Tensor, is_real_BL: tf.Tensor, order_BL: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what `MaskingRule.choose` returns for the same arguments."""
+        # float64, as in NumPy, so that half-way cases are the same ones.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
-        wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
-        return tf.cast(
-            tf.clip_by_value(wanted_B, 1.0, self.max_predictions_per_seq), tf.int32
+        num_wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
+        num_wanted_B = tf.clip_by_value(num_wanted_B, 1.0, self.max_predictions_per_seq)
+        is_special_BL = (ids_BL == self.pieces.cls_id) | (ids_BL == self.pieces.sep_id)
+        is_text_BL = is_real_BL & ~is_special_BL
+        starts_word_BL = is_text_BL
+        if self.do_whole_word_mask:
+            goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
+            # A piece after [CLS] or [SEP] always begins a word.
+            goes_on_BL &= tf.pad(is_text_BL[:, :-1], [[0, 0], [1, 0]])
+            starts_word_BL = is_text_BL & ~goes_on_BL
+        return choose(
+            is_text_BL, starts_word_BL, tf.cast(num_wanted_B, tf.int32), order_BL
         )
-
-    def _starts_word(self, ids_BL: tf.Tensor, is_candidate_BL: tf.Tensor) -> tf.Tensor:
-        """Returns which pieces begin a unit of masking, bool `[batch, length]`."""
-        if not self.do_whole_word_mask:
-            return is_candidate_BL
-        goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
-        # [CLS] and [SEP] continue nothing, so that what follows them starts a word.
-        follows_BL = tf.pad(is_candidate_BL[:, :-1], [[0, 0], [1, 0]])
-        return is_candidate_BL & ~(goes_on_BL & follows_BL)
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
@@ -108,18 +96,18 @@ class DynamicMasking(MaskingRule):
 
 
 def choose(
-    is_candidate_BL: tf.Tensor,
+    is_text_BL: tf.Tensor,
     starts_word_BL: tf.Tensor,
     num_wanted_B: tf.Tensor,
     order_BL: tf.Tensor,
 ) -> tf.Tensor:
     """Returns what `data.masking.choose_words` returns for the same arguments."""
-    batch_size, length = is_candidate_BL.shape
+    batch_size, length = is_text_BL.shape
     word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
     first_word_B1 = tf.range(batch_size)[:, None] * length
     sizes_BL = tf.reshape(
         tf.math.unsorted_segment_sum(
-            tf.cast(is_candidate_BL, tf.int32),
+            tf.cast(is_text_BL, tf.int32),
             word_BL + first_word_B1,
             batch_size * length,
         ),
@@ -139,4 +127,4 @@ def choose(
     _, is_taken_LB = tf.scan(take, ordered_LB, (num_wanted_B, nothing_B))
     ranks_BL = tf.argsort(words_BL, axis=1)
     is_taken_BL = tf.gather(tf.transpose(is_taken_LB), ranks_BL, batch_dims=1)
-    return tf.gather(is_taken_BL, word_BL, batch_dims=1) & is_candidate_BL
+    return tf.gather(is_taken_BL, word_BL, batch_dims=1) & is_text_BL

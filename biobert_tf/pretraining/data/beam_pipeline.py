@@ -138,28 +138,21 @@ class _Target:
         """Returns the manifest of the same conversion if all its files exist.
 
         The files' sizes are compared but not their contents, which may be terabytes.
-
-        Raises:
-            InputError: The manifest there is of another conversion.
+        Raises `InputError` if the manifest there is of another conversion.
         """
         if not beam_storage.find(self.manifest_place):
             return None
         with beam_storage.local_copy(self.manifest_place) as path:
             before = Manifest.load(path)
             manifest.refuse_other(path, before.settings, settings, "it and its files")
-        found = [
-            file.num_bytes
-            for place in self.places(before.corpus.num_tokens)
-            for file in beam_storage.find(place)
-        ]
+        places = self.places(before.corpus.num_tokens)
+        found = [file.num_bytes for each in places for file in beam_storage.find(each)]
         return before if found == [entry.num_bytes for entry in before.files] else None
 
     def publish(self, job: Job, result: Manifest) -> None:
         """Moves the finished files to their places, then writes the manifest."""
-        places = self.places(result.corpus.num_tokens)
-        beam_storage.move(
-            {job.place("files", i): place for i, place in enumerate(places)}
-        )
+        places = enumerate(self.places(result.corpus.num_tokens))
+        beam_storage.move({job.place("files", i): place for i, place in places})
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "manifest.json"
             result.save(path)

@@ -94,37 +94,35 @@ def local_copy(place: str) -> Iterator[Path]:
             raise InputError(str(error).replace(str(path), place)) from None
 
 
-def put(path: Path, place: str) -> None:
-    """Copies a local file to a place.
+def put(source: Path | BinaryIO, place: str) -> None:
+    """Copies a local file or a stream to a place.
 
     Raises:
         InputError: The place cannot be written.
     """
-    with path.open("rb") as stream:
-        _write(stream, place)
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            put(stream, place)
+    elif not is_remote(place):
+        with files.replacing(Path(place)) as temporary, temporary.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    else:
+        try:
+            with _file_systems().create(place, **_as_it_is()) as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise InputError.at(place, None, f"cannot be written: {error}") from None
 
 
 def put_object(value: object, place: str) -> None:
     """Pickles an object to a place; raises as `put` does."""
-    _write(io.BytesIO(pickle.dumps(value)), place)
+    put(io.BytesIO(pickle.dumps(value)), place)
 
 
 def get_object(place: str) -> Any:
     """Returns the object that `put_object` wrote; raises as `local_copy` does."""
     with local_copy(place) as path:
         return pickle.loads(path.read_bytes())
-
-
-def _write(source: BinaryIO, place: str) -> None:
-    if not is_remote(place):
-        with files.replacing(Path(place)) as temporary, temporary.open("wb") as file:
-            shutil.copyfileobj(source, file)
-        return
-    try:
-        with _file_systems().create(place, **_as_it_is()) as target:
-            shutil.copyfileobj(source, target)
-    except OSError as error:
-        raise InputError.at(place, None, f"cannot be written: {error}") from None
 
 
 def move(destinations: Mapping[str, str]) -> None:

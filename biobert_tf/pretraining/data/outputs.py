@@ -100,11 +100,9 @@ def numbered(output_file: Path, num_files: int) -> tuple[Path, ...]:
     """Returns `name-00000-of-00012.suffix` and so on; one file keeps its name."""
     if num_files == 1:
         return (output_file,)
+    ends = (f"-{i:05d}-of-{num_files:05d}" for i in range(num_files))
     stem, suffix = output_file.stem, output_file.suffix
-    return tuple(
-        output_file.with_name(f"{stem}-{i:05d}-of-{num_files:05d}{suffix}")
-        for i in range(num_files)
-    )
+    return tuple(output_file.with_name(f"{stem}{end}{suffix}") for end in ends)
 
 
 def _stem(name: str) -> str:
@@ -113,10 +111,7 @@ def _stem(name: str) -> str:
 
 
 def sweep(output_files: Sequence[Path]) -> None:
-    """Deletes unfinished files with these names, or these names and a number.
-
-    A killed process leaves such files. Folders need not exist.
-    """
+    """Deletes unfinished files of a killed process, with or without a number."""
     ours = {path.name for path in output_files}
     for folder in {path.parent for path in output_files}:
         for path in folder.glob("*"):

@@ -119,7 +119,7 @@ def _next_pairs(
 ) -> tuple[Pairs, np.ndarray]:
     """Returns each document's next pair, and the sentence where its next one begins."""
     offsets = documents.sentence_starts
-    ends = _reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
+    ends = reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
     num_sentences = ends - cuts.positions
     a_ends = cuts.positions + rng.integers(1, np.maximum(num_sentences, 2))
     is_random_next = (num_sentences == 1) | (rng.random(len(ends)) < 0.5)
@@ -152,11 +152,11 @@ def _random_sentences(
         chosen += chosen >= unwanted
     document_ends = documents.document_starts[chosen + 1]
     firsts = rng.integers(documents.document_starts[chosen], document_ends)
-    ends = _reaching(documents.sentence_starts, firsts, num_tokens, document_ends)
+    ends = reaching(documents.sentence_starts, firsts, num_tokens, document_ends)
     return firsts, ends
 
 
-def _reaching(
+def reaching(
     offsets: np.ndarray, firsts: np.ndarray, num_tokens: np.ndarray, ends: np.ndarray
 ) -> np.ndarray:
     """Returns the ends of the shortest runs of sentences that have enough tokens.
