@@ -47,13 +47,8 @@ class Network:
     ) -> None:
         """Builds the encoder with the weights of a checkpoint, not those of heads.
 
-        Args:
-            config: Sizes of the encoder.
-            checkpoint: The weights.
-            batch_size: Most rows of a batch, over all devices.
-            max_seq_length: Most pieces of a row.
-            strategy: The strategy that `build_strategy(device)` returned.
-            device: Precision and compilation.
+        A batch has at most `batch_size` rows, over all devices; a row has at most
+        `max_seq_length` pieces. `strategy` is what `build_strategy(device)` returned.
 
         Raises:
             InputError: The checkpoint does not hold the encoder, or the devices cannot

@@ -48,8 +48,6 @@ class PretrainingTask:
         """Returns the variables that the initial checkpoint may lack."""
         return ("cls/predictions", "cls/seq_relationship", "bert/pooler")
 
-    # --- records ---------------------------------------------------------------------
-
     @property
     def specs(self) -> Specs:
         """Returns the features of a record; with dynamic masking, without the masks."""
@@ -62,18 +60,15 @@ class PretrainingTask:
     @property
     def masked_specs(self) -> Specs:
         """Returns the original's features (run_pretraining.py:335-350)."""
-        pieces = functools.partial(
-            FeatureSpec, self.max_seq_length, flag="--max_seq_length"
-        )
-        masked = functools.partial(
-            FeatureSpec, self.max_predictions_per_seq, flag="--max_predictions_per_seq"
-        )
+        length, most = self.max_seq_length, self.max_predictions_per_seq
+        pieces = functools.partial(FeatureSpec, length, flag="--max_seq_length")
+        masked = functools.partial(FeatureSpec, most, flag="--max_predictions_per_seq")
         return {
             "input_ids": pieces(below=self.vocab_size),
             "input_mask": pieces(below=2),
             "segment_ids": pieces(below=2),
             "next_sentence_labels": FeatureSpec(1, below=2),
-            "masked_lm_positions": masked(below=self.max_seq_length),
+            "masked_lm_positions": masked(below=length),
             "masked_lm_ids": masked(below=self.vocab_size),
             "masked_lm_weights": masked(dtype="float32"),
         }
@@ -88,8 +83,6 @@ class PretrainingTask:
         if self.masking is None:
             return batch
         return self.masking.mask(batch, numbers, training=training)
-
-    # --- records to numbers, on the device -------------------------------------------
 
     def build_model(
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
@@ -161,8 +154,6 @@ class PretrainingTask:
             "next_sentence_loss": pair_B[0],
             "next_sentence_correct": pair_B[1],
         }
-
-    # --- numbers to scores -----------------------------------------------------------
 
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int

@@ -66,8 +66,7 @@ class Extended:
     def summary(self) -> str:
         """Returns a report of what was done, with one line for each new piece."""
         lines = [
-            f"{new.piece}: {new.id}, was {' '.join(new.old_pieces)}"
-            for new in self.placed
+            f"{piece}: {id_}, was {' '.join(old)}" for piece, id_, old in self.placed
         ]
         if self.present:
             lines.append(f"already present: {' '.join(self.present)}")
@@ -91,30 +90,21 @@ def extend(config: ExtendConfig) -> Extended:
             fewer `[unusedN]` entries than new pieces, the vocabulary does not belong
             to the model, or the directory is not empty.
     """
-    _require_empty(config.output_dir)
-    tokenizer = case.load(_vocab_file(config))
-    pieces, present = _new_pieces(config.add, tokenizer)
-    lines, placed = _place(pieces, tokenizer, config.place)
-    text = "".join(f"{line}\n" for line in lines)
-    if config.init_checkpoint is None:
-        files.write_text(config.output_dir / VOCAB_NAMES[0], text)
-    else:
-        _write_model(config, tokenizer, placed, text)
-    return Extended(
-        output_dir=config.output_dir,
-        placed=placed,
-        present=tuple(present),
-        num_entries=len(lines),
-        source=config.init_checkpoint,
-    )
-
-
-def _require_empty(folder: Path) -> None:
+    folder = config.output_dir
     # Hidden files are allowed: a killed run may have left them.
     if folder.exists() and (
         not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())
     ):
         raise InputError.at(folder, None, "exists; give a new or empty directory")
+    tokenizer = case.load(_vocab_file(config))
+    pieces, present = _new_pieces(config.add, tokenizer)
+    lines, placed = _place(pieces, tokenizer, config.place)
+    text = "".join(f"{line}\n" for line in lines)
+    if config.init_checkpoint is None:
+        files.write_text(folder / VOCAB_NAMES[0], text)
+    else:
+        _write_model(config, tokenizer, placed, text)
+    return Extended(folder, placed, tuple(present), len(lines), config.init_checkpoint)
 
 
 def _vocab_file(config: ExtendConfig) -> Path:

@@ -174,20 +174,16 @@ def grow(base: Sequence[str], words: Mapping[str, int], vocab_size: int) -> list
 
 def _merges(words: Mapping[str, int], size: int) -> list[str]:
     """Returns at most `size` WordPieces of a byte-pair model, in order of merging."""
-    trainable = [
-        (word, count)
-        for word, count in words.items()
-        if _RESERVED.isdisjoint(word) and len(word) > 1
-    ]
+    trainable = [w for w in words if _RESERVED.isdisjoint(w) and len(w) > 1]
     if not trainable or not size:
         return []
-    num_chars = len({char for word, _ in trainable for char in word})
+    num_chars = len(set("".join(trainable)))
     # In an order independent of the order of the files.
-    ranked = sorted(trainable, key=lambda item: (-item[1], item[0]))
+    ranked = sorted(trainable, key=lambda word: (-words[word], word))
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         # SentencePiece would first turn sentences into words with counts; skip that.
-        sentence_iterator=(f"{word}\t{count}" for word, count in ranked),
+        sentence_iterator=(f"{word}\t{words[word]}" for word in ranked),
         input_format="tsv",
         model_writer=model,
         model_type="bpe",

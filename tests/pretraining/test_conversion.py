@@ -844,10 +844,13 @@ def test_progress_tells_how_long_the_rest_takes(monkeypatch, caplog):
     now = iter([100.0, 104.0, 112.0, 120.0])
     monkeypatch.setattr(clock.time, "monotonic", lambda: next(now))
     caplog.set_level(logging.INFO)
-    progress = workers._Progress("reading", 3, 40)
-    progress.add(10)  # Four seconds after the start: too early to say.
-    progress.add(10)
-    progress.add(20)
+    monkeypatch.setattr(concurrent.futures, "as_completed", list)
+    # The first ends four seconds after the start: too early to say.
+    assert list(workers.run(InProcess(), str, [1, 2, 3], [10, 10, 20], "reading")) == [
+        (1, "1"),
+        (2, "2"),
+        (3, "3"),
+    ]
     assert caplog.messages == [
         "reading: 2 of 3 (50 %) | 0:00:12 left",
         "reading: 3 of 3 (100 %) | 0:00:00 left",

@@ -30,6 +30,7 @@ import dataclasses
 import functools
 import logging
 import os
+import posixpath
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,9 +78,7 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
     outputs.load_pieces(text)
     target = _Target.of(config.output_file.parts, conversion.num_shards)
     inputs = _expand(config.input_file)
-    found = [
-        (beam_storage.split(f.place)[1], f.num_bytes, f.changed_ns) for f in inputs
-    ]
+    found = [(posixpath.basename(f.place), *f[1:]) for f in inputs]
     settings = manifest.settings_of(config, target.names, found)
     if (before := target.manifest_before(settings)) is not None:
         _LOG.info("%s: this corpus is converted already", target.manifest_place)
@@ -119,7 +118,7 @@ class _Target:
     @property
     def names(self) -> list[str]:
         """The files without their folders."""
-        return [beam_storage.split(file)[1] for file in self.files]
+        return [*map(posixpath.basename, self.files)]
 
     @property
     def manifest_place(self) -> str:
@@ -131,8 +130,8 @@ class _Target:
         if len(self.files) > 1:
             return list(self.files)
         plan = outputs.Plan.of([Path(self.names[0])], self.num_shards, num_tokens)
-        folder = beam_storage.split(self.files[0])[0]
-        return [beam_storage.join(folder, path.name) for path in plan.paths]
+        folder = posixpath.dirname(self.files[0])
+        return [posixpath.join(folder, path.name) for path in plan.paths]
 
     def manifest_before(self, settings: manifest.Settings) -> Manifest | None:
         """Returns the manifest of the same conversion if all its files exist.

@@ -47,9 +47,8 @@ class Job:
 
     def place(self, *names: str | int) -> str:
         """Returns the place of a file in `work`; numbers become five digits."""
-        return beam_storage.join(
-            self.work, *(n if isinstance(n, str) else f"{n:05d}" for n in names)
-        )
+        shown = (name if isinstance(name, str) else f"{name:05d}" for name in names)
+        return "/".join([self.work, *shown])
 
     @property
     def vocab_place(self) -> str:
@@ -63,13 +62,9 @@ class Job:
 
 
 class Row(NamedTuple):
-    """A document; unit and ordinal are its alone, so sorting restores one order.
+    """A document: its key in the spool, and its number `ordinal` in a unit.
 
-    Attributes:
-        key: The document's key in the spool.
-        unit: Number of the unit.
-        ordinal: Number of the document in the unit.
-        document: The document.
+    Unit and ordinal are its alone, so sorting restores one order.
     """
 
     key: int
@@ -198,7 +193,7 @@ def _local_part(
         return Path(place)
     folder = scratch / "parts" / f"{number:05d}"
     folder.mkdir(parents=True)
-    for file in beam_storage.find(beam_storage.join(place, "*")):
+    for file in beam_storage.find(f"{place}/*"):
         path = stack.enter_context(beam_storage.local_copy(file.place))
         path.rename(folder / path.name)
     return folder

@@ -9,6 +9,7 @@ in a cloud store when its last byte has been written.
 import contextlib
 import io
 import pickle
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,17 +31,6 @@ class FoundFile(NamedTuple):
 def is_remote(place: str) -> bool:
     """Returns whether a place is a URL."""
     return "://" in place
-
-
-def join(folder: str, *names: str) -> str:
-    """Returns the place of a file in a folder."""
-    return "/".join([folder, *names])
-
-
-def split(place: str) -> tuple[str, str]:
-    """Returns the folder, "." if none is named, and the name in the folder."""
-    folder, _, name = place.rpartition("/")
-    return folder or ("/" if place.startswith("/") else "."), name
 
 
 def find(pattern: str) -> list[FoundFile]:
@@ -81,7 +71,7 @@ def local_copy(place: str) -> Iterator[Path]:
         yield Path(place)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / split(place)[1]
+        path = Path(folder) / posixpath.basename(place)
         try:
             source = _file_systems().open(place, **_as_it_is())
             with source, path.open("wb") as target:
@@ -148,7 +138,7 @@ def delete(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     with contextlib.suppress(OSError):
-        _file_systems().delete([file.place for file in find(join(folder, "**"))])
+        _file_systems().delete([file.place for file in find(f"{folder}/**")])
 
 
 def _file_systems() -> Any:

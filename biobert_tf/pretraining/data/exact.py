@@ -34,12 +34,8 @@ _INSTANCES_PER_BATCH: Final = 2048
 class Instance(NamedTuple):
     """A masked sentence pair; the arrays are int32 and of any length.
 
-    Attributes:
-        input_ids: Ids of `[CLS]`, A, `[SEP]`, B, `[SEP]`, masked.
-        b_start: Position where B begins.
-        masked_lm_positions: Positions to predict, ascending.
-        masked_lm_ids: The original ids at these positions.
-        is_random_next: Whether B was drawn from a random document.
+    B begins at position `b_start`. The positions to predict ascend; `masked_lm_ids` are
+    the original ids there.
     """
 
     input_ids: np.ndarray
@@ -100,24 +96,18 @@ def convert(
             sequences are too short for two tokens.
     """
     instances = make_instances(documents, vocab, text, pairs)
-    shares = [instances[i :: len(output_files)] for i in range(len(output_files))]
+    counts = []
     with contextlib.ExitStack() as stack:
         temporaries = [stack.enter_context(files.replacing(p)) for p in output_files]
-        return [
-            _write(temporary, share, text, pairs)
-            for temporary, share in zip(temporaries, shares, strict=True)
-        ]
-
-
-def _write(
-    path: Path, instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
-) -> shards.ShardCounts:
-    batches = (
-        _features(instances[start : start + _INSTANCES_PER_BATCH], text, pairs)
-        for start in range(0, len(instances), _INSTANCES_PER_BATCH)
-    )
-    with path.open("wb") as stream:
-        return shards.write(stream, batches)
+        for number, temporary in enumerate(temporaries):
+            share = instances[number :: len(output_files)]
+            batches = (
+                _features(share[start : start + _INSTANCES_PER_BATCH], text, pairs)
+                for start in range(0, len(share), _INSTANCES_PER_BATCH)
+            )
+            with temporary.open("wb") as stream:
+                counts.append(shards.write(stream, batches))
+    return counts
 
 
 def make_instances(

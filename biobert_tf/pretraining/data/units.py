@@ -109,12 +109,7 @@ def with_current(
         return [*units]
     is_live = reading.find_current(paths, config, mapper).is_live
     # Only the unit's own file: all of PubMed's would be sent with every unit.
-    return [
-        unit
-        if reading.is_text(unit.place)
-        else dataclasses.replace(unit, is_live=is_live[unit.place])
-        for unit in units
-    ]
+    return [dataclasses.replace(u, is_live=is_live.get(u.place)) for u in units]
 
 
 @dataclasses.dataclass

@@ -73,41 +73,19 @@ def run(
     Tasks are begun in order; `sizes` are their amounts of work, in any unit. The
     function can be sent to a process; `stage` names it in the log.
     """
-    progress = _Progress(stage, len(tasks), sum(sizes))
+    timer, size_done, total_size = ReportTimer(), 0, max(sum(sizes), 1)
     futures = {
         executor.submit(function, task): (task, size)
         for task, size in zip(tasks, sizes, strict=True)
     }
-    for future in concurrent.futures.as_completed(futures):
+    for num_done, future in enumerate(concurrent.futures.as_completed(futures), 1):
         # Popped, so that results are not kept: a corpus has thousands of tasks.
         task, size = futures.pop(future)
         yield task, future.result()
-        progress.add(size)
-
-
-class _Progress:
-    """Logs how much is done and the estimated time left."""
-
-    def __init__(self, stage: str, num_tasks: int, total_size: int) -> None:
-        self._stage = stage
-        self._num_tasks = num_tasks
-        self._total_size = total_size
-        self._num_done = 0
-        self._size_done = 0
-        self._timer = ReportTimer()
-
-    def add(self, size: int) -> None:
-        """Counts a finished task; logs if the last report is 10 seconds ago."""
-        self._num_done += 1
-        self._size_done += size
-        if not self._timer.is_due() and self._num_done < self._num_tasks:
-            return
-        share = self._size_done / max(self._total_size, 1)
-        _LOG.info(
-            "%s: %d of %d (%.0f %%) | %s left",
-            self._stage,
-            self._num_done,
-            self._num_tasks,
-            100 * share,
-            self._timer.left(share),
-        )
+        size_done += size
+        if timer.is_due() or num_done == len(tasks):
+            share = size_done / total_size
+            _LOG.info(
+                "%s: %d of %d (%.0f %%) | %s left",
+                *(stage, num_done, len(tasks), 100 * share, timer.left(share)),
+            )
