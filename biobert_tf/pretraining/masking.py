@@ -71,12 +71,13 @@ class DynamicMasking(MaskingRule):
         """Returns what `MaskingRule.choose` returns for the same arguments."""
         # float64, as in NumPy, so that half-way cases are the same ones.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
-        num_wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
-        num_wanted_B = tf.clip_by_value(num_wanted_B, 1.0, self.max_predictions_per_seq)
+        num_wanted_B = tf.round(num_tokens_B * self.pairs.masked_lm_prob)
+        most = self.pairs.max_predictions_per_seq
+        num_wanted_B = tf.clip_by_value(num_wanted_B, 1.0, most)
         is_special_BL = (ids_BL == self.pieces.cls_id) | (ids_BL == self.pieces.sep_id)
         is_text_BL = is_real_BL & ~is_special_BL
         starts_word_BL = is_text_BL
-        if self.do_whole_word_mask:
+        if self.pairs.do_whole_word_mask:
             goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
             # A piece after [CLS] or [SEP] always begins a word.
             goes_on_BL &= tf.pad(is_text_BL[:, :-1], [[0, 0], [1, 0]])
@@ -87,7 +88,7 @@ class DynamicMasking(MaskingRule):
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
-        length, most = is_chosen_BL.shape[1], self.max_predictions_per_seq
+        length, most = is_chosen_BL.shape[1], self.pairs.max_predictions_per_seq
         places_BL = tf.sort(tf.where(is_chosen_BL, tf.range(length), length), axis=1)
         padding = [[0, 0], [0, max(0, most - length)]]
         places_BP = tf.pad(places_BL, padding, constant_values=length)[:, :most]

@@ -163,13 +163,8 @@ def _masking(
             None,
             "holds records without masks, which --vocab_file is needed to make",
         )
-    return DynamicMasking(
-        pieces=PieceTable.of(tokenizer.vocab),
-        max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
-        masked_lm_prob=settings.pairs.masked_lm_prob,
-        do_whole_word_mask=settings.pairs.do_whole_word_mask,
-        seed=settings.run.seed,
-    )
+    pieces = PieceTable.of(tokenizer.vocab)
+    return DynamicMasking(pieces=pieces, pairs=settings.pairs, seed=settings.run.seed)
 
 
 # --- training and evaluation ---------------------------------------------------------

@@ -17,6 +17,7 @@ from biobert_tf.model.layers import Dropout
 from biobert_tf.pretraining.data import masking as static_masking
 from biobert_tf.pretraining.data import pairs as pair_making
 from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.pretraining.masking import DynamicMasking, choose
 from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.training import optimizer, precision, records
@@ -304,16 +305,14 @@ def test_prediction_step_lowers(tmp_path):
 # --- dynamic masking ----------------------------------------------------------------
 
 
-def dynamic(**changed):
+def dynamic(seed=1, pieces=PIECES, **changed):
     settings = {
-        "pieces": PIECES,
         "max_predictions_per_seq": toys.MOST_MASKED,
         "masked_lm_prob": 0.15,
         "do_whole_word_mask": False,
-        "seed": 1,
         **changed,
     }
-    return DynamicMasking(**settings)
+    return DynamicMasking(pieces=pieces, pairs=PairConfig(**settings), seed=seed)
 
 
 def unmasked(num_rows, seed=0):
@@ -421,7 +420,7 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
     length = {"max_seq_length": toys.LENGTH}
     given = static_masking.unmasked_features(documents, pairs, PIECES, **length)
     ids = given["input_ids"]
-    rule = static_masking.MaskingRule(pieces=PIECES, **settings)
+    rule = static_masking.MaskingRule(pieces=PIECES, pairs=PairConfig(**settings))
     static = static_masking.static_features(documents, pairs, rule, **length, rng=rng)
     batch = {name: tf.constant(values) for name, values in given.items()}
     found = statistics(masked(dynamic(**settings), batch), ids)

@@ -15,6 +15,7 @@ import numpy as np
 
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
 from biobert_tf.pretraining.data.pairs import Pairs
+from biobert_tf.pretraining.data.settings import PairConfig
 
 Features = dict[str, np.ndarray]
 
@@ -31,23 +32,17 @@ KEPT_BELOW: Final = 0.9
 class MaskingRule:
     """Which pieces of a sequence are masked, and what replaces them.
 
-    A share of the pieces is chosen. Of these, 80 % become `[MASK]`, 10 % stay, and 10 %
-    become another piece: unlike in the original, never a special or unused one.
+    A share of the pieces, also of `[CLS]` and `[SEP]`, is the number to choose. Of the
+    chosen, 80 % become `[MASK]`, 10 % stay, and 10 % become another piece: unlike in
+    the original, never a special or unused one.
 
-    Attributes:
-        pieces: The vocabulary's special and continuation pieces.
-        max_predictions_per_seq: Most masked pieces of a sequence, P.
-        masked_lm_prob: Share of the pieces to choose; `[CLS]` and `[SEP]` count.
-        do_whole_word_mask: Whether to choose all pieces of a word or none. As in the
-            original, a word with more pieces than are left to choose is skipped, and
-            each piece is masked, kept or replaced independently. Unlike there, a word
-            does not extend from the end of A to the beginning of B.
+    With whole-word masking, as in the original, a word with more pieces than are left
+    to choose is skipped, and each piece is masked, kept or replaced independently.
+    Unlike there, a word does not extend from the end of A to the beginning of B.
     """
 
     pieces: PieceTable
-    max_predictions_per_seq: int
-    masked_lm_prob: float
-    do_whole_word_mask: bool
+    pairs: PairConfig
 
     def choose(
         self, ids_BL: np.ndarray, is_real_BL: np.ndarray, order_BL: np.ndarray
@@ -59,14 +54,14 @@ class MaskingRule:
         # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
         # (dmis-lab/biobert).
         num_wanted_B = np.clip(
-            np.rint(is_real_BL.sum(1) * self.masked_lm_prob).astype(np.int64),
+            np.rint(is_real_BL.sum(1) * self.pairs.masked_lm_prob).astype(np.int64),
             1,
-            self.max_predictions_per_seq,
+            self.pairs.max_predictions_per_seq,
         )
         is_special_BL = (ids_BL == self.pieces.cls_id) | (ids_BL == self.pieces.sep_id)
         is_text_BL = is_real_BL & ~is_special_BL
         starts_word_BL = is_text_BL
-        if self.do_whole_word_mask:
+        if self.pairs.do_whole_word_mask:
             goes_on_BL = self.pieces.is_continuation[ids_BL]
             # A piece after [CLS] or [SEP] always begins a word.
             goes_on_BL[:, 1:] &= is_text_BL[:, :-1]
@@ -101,7 +96,7 @@ class MaskingRule:
         slots_C = (is_chosen_BL.cumsum(1) - 1)[rows_C, columns_C]
 
         def table(values: np.ndarray | float, dtype: type) -> np.ndarray:
-            shape = len(ids_BL), self.max_predictions_per_seq
+            shape = len(ids_BL), self.pairs.max_predictions_per_seq
             table_BP: np.ndarray = np.zeros(shape, dtype)
             table_BP[rows_C, slots_C] = values
             return table_BP

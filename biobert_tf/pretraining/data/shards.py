@@ -97,12 +97,7 @@ def build_shard(
         np.random.default_rng([pairs.random_seed, shard, purpose])
         for purpose in range(3)
     )
-    rule = masking.MaskingRule(
-        pieces=pieces,
-        max_predictions_per_seq=pairs.max_predictions_per_seq,
-        masked_lm_prob=pairs.masked_lm_prob,
-        do_whole_word_mask=pairs.do_whole_word_mask,
-    )
+    rule = masking.MaskingRule(pieces=pieces, pairs=pairs)
     length = text.max_seq_length
     drawn = make_pairs(
         documents,

@@ -87,5 +87,9 @@ def run(
             share = size_done / total_size
             _LOG.info(
                 "%s: %d of %d (%.0f %%) | %s left",
-                *(stage, num_done, len(tasks), 100 * share, timer.left(share)),
+                stage,
+                num_done,
+                len(tasks),
+                100 * share,
+                timer.left(share),
             )
