@@ -23,12 +23,9 @@ _MOST_OF_WINDOW: Final = 4
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """One row of model input, without padding.
+    """One row of model input without padding: int32 and, `is_wanted`, bool `[length]`.
 
-    Attributes:
-        input_ids: int32 `[length]`.
-        segment_ids: int32 `[length]`.
-        is_wanted: bool `[length]`, the positions whose vectors are taken from this row.
+    The vectors of the wanted positions are taken from this row.
     """
 
     input_ids: np.ndarray
@@ -41,7 +38,6 @@ class Frame:
     """A text with its pieces and the rows of model input.
 
     Attributes:
-        text: The text.
         tokens: The pieces that have vectors.
         starts: int32 `[pieces]`, the character where each piece begins.
         ends: int32 `[pieces]`, where each ends (exclusive). `[CLS]` and `[SEP]` are

@@ -26,14 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Network:
-    """Computes vectors of an encoder's layers.
-
-    Attributes:
-        config: Sizes of the encoder.
-        encoder: The encoder.
-        inference: Runs batches on the devices.
-        max_seq_length: Most pieces of a row.
-    """
+    """Computes vectors of the layers of an `encoder` on some devices."""
 
     def __init__(
         self,

@@ -62,12 +62,7 @@ def pool_words(frame: Frame, vectors: np.ndarray, pooling: WordPooling) -> Colum
 
     A word has the pieces that share a character with it. The tokenizer drops control
     characters, some of which separate words; one piece may then belong to two words.
-
-    Args:
-        frame: The text, with its pieces.
-        vectors: float32 `[pieces, ...]`.
-        pooling: Whether a word's vector is the `mean` of its pieces' vectors or the
-            vector of the `first` piece.
+    Its vector is the `mean` of those of its pieces, `[pieces, ...]`, or the `first`.
 
     Returns:
         `words` as the line spells them; `starts` and `ends` (exclusive), their

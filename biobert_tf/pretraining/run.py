@@ -181,11 +181,9 @@ class _Pretraining:
     strategy: tf.distribute.Strategy
 
     def execute(self, start: float, seconds: dict[str, float]) -> Estimator:
-        """Trains and evaluates as asked for.
+        """Trains and evaluates as asked for in a run that began at `start`.
 
-        Args:
-            start: The `time.monotonic` at which the run began.
-            seconds: The seconds that each stage took; later stages are added.
+        The `seconds` that each of the stages takes are added to those before.
         """
         stages = self.settings.stages
         strategies.make_repeatable()
@@ -241,7 +239,20 @@ class _Pretraining:
         if step >= schedule.last_step(run):
             run_directory.already_trained(estimator, step)
         else:
-            _announce(schedule, stream, epochs)
+            _LOG.info(
+                "training on %d records of %d files for %d steps: %.2f epochs",
+                stream.num_records,
+                len(shards),
+                schedule.num_train_steps,
+                epochs,
+            )
+            if given.num_warmup_steps >= given.num_train_steps:
+                _LOG.warning(
+                    "--num_warmup_steps=%d of --num_train_steps=%d: the rate never "
+                    "reaches --learning_rate",
+                    given.num_warmup_steps,
+                    given.num_train_steps,
+                )
             prepare = functools.partial(self.task.prepare, training=True)
             step = estimator.train(
                 record_streams.training_data(stream, self.task.specs, prepare),
@@ -277,20 +288,3 @@ class _Pretraining:
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)
         return {"records": num_records, "metrics": metrics}
-
-
-def _announce(schedule: Schedule, stream: RecordStream, epochs: float) -> None:
-    _LOG.info(
-        "training on %d records of %d files for %d steps: %.2f epochs",
-        stream.num_records,
-        len(stream.shards),
-        schedule.num_train_steps,
-        epochs,
-    )
-    if schedule.num_warmup_steps >= schedule.num_train_steps:
-        _LOG.warning(
-            "--num_warmup_steps=%d of --num_train_steps=%d: the rate never reaches "
-            "--learning_rate",
-            schedule.num_warmup_steps,
-            schedule.num_train_steps,
-        )

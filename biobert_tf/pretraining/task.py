@@ -28,13 +28,7 @@ _EPSILON: Final = 1e-5
 class PretrainingTask:
     """Everything that makes a run a pre-training; holds no mutable state.
 
-    Attributes:
-        max_seq_length: Number of positions of a record.
-        max_predictions_per_seq: Most masked pieces of a record, P.
-        vocab_size: Size of the vocabulary.
-        masking: Masks records that hold no masks; None for statically masked records.
-        recompute: Whether to compute activations again in the backward pass, to save
-            memory.
+    `masking` masks records that hold no masks; it is None for statically masked ones.
     """
 
     max_seq_length: int

@@ -49,12 +49,8 @@ class NewPiece(NamedTuple):
 class Extended:
     """What `extend` did.
 
-    Attributes:
-        output_dir: The directory of the extended vocabulary and model.
-        placed: The new pieces, in the order given.
-        present: The given pieces that the vocabulary already had, and repetitions.
-        num_entries: The number of lines of the extended vocabulary.
-        source: The checkpoint that was read, if any.
+    The new pieces were `placed` in the order given; those that were `present` already
+    include repetitions. `source` is the checkpoint that was read, if any.
     """
 
     output_dir: Path

@@ -52,10 +52,8 @@ class Learned:
 
     Attributes:
         vocab_file: The vocabulary that was written.
-        num_entries: The number of its entries.
         num_single: The number of entries of one character, with and without `##`.
         num_words: The number of words of the text, counting every occurrence.
-        num_distinct: The number of different words.
         left_out: Characters too rare to get a piece, the most frequent first.
     """
 

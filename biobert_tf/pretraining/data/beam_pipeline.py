@@ -142,8 +142,7 @@ class _Target:
         if not beam_storage.find(self.manifest_place):
             return None
         with beam_storage.local_copy(self.manifest_place) as path:
-            before = Manifest.load(path)
-            manifest.refuse_other(path, before.settings, settings, "it and its files")
+            before = Manifest.load_same(path, settings)
         places = self.places(before.corpus.num_tokens)
         found = [file.num_bytes for each in places for file in beam_storage.find(each)]
         return before if found == [entry.num_bytes for entry in before.files] else None

@@ -31,12 +31,8 @@ from biobert_tf.pretraining.data.settings import PairConfig
 class Job:
     """The settings that every step gets; small, as they are sent with each step.
 
-    Attributes:
-        work: Path or URL of the folder for the files that steps exchange.
-        text: The case and the length; workers find the vocabulary in `work`.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        num_parts: Number of parts of the spool, equal ranges of keys.
+    `work` is the path or URL of the folder for the files that steps exchange; workers
+    find the vocabulary there. The spool has `num_parts` parts, equal ranges of keys.
     """
 
     work: str

@@ -70,7 +70,9 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
     found = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     settings = manifest.settings_of(config, names, found)
     job = _Job(config, inputs, output_files, settings)
-    before = job.manifest_before()
+    before = None
+    if job.manifest_path.exists():
+        before = Manifest.load_same(job.manifest_path, settings)
     if before is not None and job.is_intact(before):
         _LOG.info("%s: this corpus is converted already", job.manifest_path)
         shutil.rmtree(job.work_dir, ignore_errors=True)
@@ -120,16 +122,6 @@ class _Job:
     @property
     def work_dir(self) -> Path:
         return Path(f"{self.output_files[0]}.work")
-
-    def manifest_before(self) -> Manifest | None:
-        """Returns the existing manifest; raises InputError if it is of another job."""
-        if not self.manifest_path.exists():
-            return None
-        before = Manifest.load(self.manifest_path)
-        manifest.refuse_other(
-            self.manifest_path, before.settings, self.settings, "it and its files"
-        )
-        return before
 
     def is_intact(self, before: Manifest) -> bool:
         """Returns whether the files are those that the manifest lists."""

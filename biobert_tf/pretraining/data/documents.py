@@ -23,7 +23,7 @@ class TokenizedDocuments:
     Every document has at least one sentence, and every sentence at least one token.
 
     Attributes:
-        token_ids: uint16 or uint32 `[tokens]`; see `id_dtype`.
+        token_ids: `[tokens]`, uint16 if that can hold every id, else uint32.
         sentence_starts: int64 `[sentences + 1]`, where each sentence begins in
             `token_ids`; the last entry is the number of tokens.
         document_starts: int64 `[documents + 1]`, the number of each document's first

@@ -126,6 +126,13 @@ class Manifest:
         )
 
     @classmethod
+    def load_same(cls, path: Path, settings: Settings) -> "Manifest":
+        """Reads the manifest of a conversion; refuses that of another one."""
+        found = cls.load(path)
+        refuse_other(path, found.settings, settings, "it and its files")
+        return found
+
+    @classmethod
     def load(cls, path: Path) -> "Manifest":
         """Reads a manifest.
 

@@ -41,11 +41,7 @@ _TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
 class Plan:
     """How the documents are distributed over the TFRecord files.
 
-    Attributes:
-        paths: The files.
-        portions_per_file: Number of portions of a file.
-        num_bank_portions: Number of portions in the bank of each portion: those that
-            follow it, and after the last the first.
+    The bank of a portion is the portions that follow it, and after the last the first.
     """
 
     paths: tuple[Path, ...]

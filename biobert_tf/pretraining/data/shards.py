@@ -81,15 +81,8 @@ def build_shard(
 ) -> ShardCounts:
     """Writes the records of a shard, in random order, as a TFRecord stream.
 
-    Args:
-        documents: The documents of the shard, then others; random next sentences come
-            from both.
-        num_own: Number of documents of the shard.
-        shard: Number of the shard; all draws depend on it and the seed.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
-        pieces: The vocabulary's special and continuation pieces.
-        stream: Where to write.
+    The first `num_own` documents are those of the shard; random next sentences come
+    from the others too. All draws depend on the number of the shard and the seed.
     """
     if not num_own:
         return ShardCounts()
