@@ -111,7 +111,7 @@ def _write(
     output_dir: Path, training: Sequence[Row], evaluations: Sequence[Row]
 ) -> None:
     text = io.StringIO()
-    names = list(dict.fromkeys(n for row in [*training, *evaluations] for n in row))
+    names = dict.fromkeys(name for row in [*training, *evaluations] for name in row)
     table = csv.DictWriter(text, ["kind", *names], lineterminator="\n")
     table.writeheader()
     for kind, rows in (("train", training), ("eval", evaluations)):

@@ -37,13 +37,10 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordStream:
-    """The endless stream of the records of some files.
+    """The endless stream of the records of some files, in an order of a random seed.
 
-    Attributes:
-        shards: The files, in an order that must be the same in every run.
-        seed: Random seed of the order.
-        shuffle_buffer: Size of the shuffle buffer in records.
-        files_per_group: Number of files whose records are mixed.
+    The files must be in the same order in every run. The records of `files_per_group`
+    files are mixed, in a buffer of `shuffle_buffer` records.
     """
 
     shards: Sequence[Shard]

@@ -73,9 +73,8 @@ def report(config: ReportConfig) -> str:
         InputError: The corpus or a vocabulary cannot be read, or the corpus has no
             words.
     """
-    tokenizers = [
-        case.load(Path(name).expanduser()) for name in config.vocab_file.parts
-    ]
+    paths = [Path(name).expanduser() for name in config.vocab_file.parts]
+    tokenizers = [*map(case.load, paths)]
     tokens = corpus_words.read_tokens(config.sample)
     words = {
         is_lower: corpus_words.count_words(tokens, is_lower)
@@ -84,16 +83,13 @@ def report(config: ReportConfig) -> str:
     if not any(_is_word(chunk) for counts in words.values() for chunk in counts):
         raise InputError(f"--input={config.sample.input}: the corpus has no words")
     cuts = [_cut(t, words[t.basic_tokenizer.do_lower_case]) for t in tokenizers]
-    reports = [
-        _measure(*each, config.top) for each in zip(tokenizers, cuts, strict=True)
-    ]
+    pairs = zip(tokenizers, cuts, strict=True)
+    reports = [_measure(*each, config.top) for each in pairs]
     if config.output is not None:
         files.write_json(config.output, reports)
     if config.suggestions_file is not None:
-        suggested = suggestions(cuts[0], config.suggest)
-        files.write_text(
-            config.suggestions_file, "".join(f"{word}\n" for word in suggested)
-        )
+        lines = [f"{word}\n" for word in suggestions(cuts[0], config.suggest)]
+        files.write_text(config.suggestions_file, "".join(lines))
     return _as_text(reports)
 
 

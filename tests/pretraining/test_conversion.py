@@ -690,7 +690,7 @@ def test_an_output_that_cannot_be_written(convert, tmp_path):
 @pytest.mark.parametrize(
     ("lengths", "problem"),
     [
-        ({"max_seq_length": 4}, "--max_seq_length=4: a pair needs at least 5"),
+        ({"max_seq_length": 4}, "--max_seq_length=4: must be at least 5"),
         (
             {"max_seq_length": 8, "max_predictions_per_seq": 9},
             "--max_predictions_per_seq=9: a sequence has only --max_seq_length=8",

@@ -161,16 +161,12 @@ def _expand(patterns: FileGlobs) -> list[beam_storage.FoundFile]:
     """Returns the files of globs, local or at URLs; see `FileGlobs.files`."""
     found: dict[beam_storage.FoundFile, None] = {}
     for pattern in patterns.named:
-        if beam_storage.is_remote(pattern):
-            files = beam_storage.find(pattern)
-            if not files:
-                raise InputError(f"{pattern}: no file matches; check the URL")
-        else:
-            files = [
-                file
-                for path in files_of(pattern)
-                for file in beam_storage.find(os.path.abspath(path))
-            ]
+        places = [pattern]
+        if not beam_storage.is_remote(pattern):
+            places = [*map(os.path.abspath, files_of(pattern))]
+        files = [file for place in places for file in beam_storage.find(place)]
+        if not files:
+            raise InputError(f"{pattern}: no file matches; check the URL")
         found |= dict.fromkeys(files)
     if not found:
         raise InputError(f"{patterns.text!r} names no file")
@@ -206,8 +202,12 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
     outputs.refuse_others(local)
     _LOG.info("writing %d files of %d WordPieces", len(places), num_tokens)
-    given = {"num_shards": target.num_shards, "num_tokens": num_tokens}
-    step = functools.partial(beam_steps.write_file, names=target.names, **given)
+    step = functools.partial(
+        beam_steps.write_file,
+        names=target.names,
+        num_shards=target.num_shards,
+        num_tokens=num_tokens,
+    )
     runner.run(job, range(len(places)), step)
     for number in range(len(places)):
         yield beam_storage.get_object(job.place("entries", number))

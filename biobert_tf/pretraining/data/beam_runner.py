@@ -57,16 +57,10 @@ class Runner:
         )
         return cls(name, options)
 
-    def run(
-        self,
-        job: Job,
-        elements: Iterable[Any],
-        step: Step,
-        step_of_groups: Step | None = None,
-    ) -> None:
-        """Runs a pipeline of a step on elements to its end.
+    def run(self, job: Job, elements: Iterable[Any], *steps: Step) -> None:
+        """Runs a pipeline of one or two steps on elements to its end.
 
-        With a second step, the first yields pairs of a key and a value, and the second
+        If there are two, the first yields pairs of a key and a value, and the second
         is applied to each key and all its values.
 
         Raises:
@@ -74,10 +68,11 @@ class Runner:
         """
         import apache_beam as beam
 
+        first, *others = (functools.partial(beam_steps.guarded, job, s) for s in steps)
+
+        runner = _RUNNER_CLASSES.get(self.name, self.name)
         try:
-            pipeline = beam.Pipeline(
-                runner=_RUNNER_CLASSES.get(self.name, self.name), options=self.options
-            )
+            pipeline = beam.Pipeline(runner=runner, options=self.options)
         except ValueError as error:
             lines = str(error).splitlines()
             problem = " ".join(lines[1:] or lines)
@@ -87,10 +82,9 @@ class Runner:
             | beam.Create(list(elements))
             # Without this a runner may process all elements in one place.
             | beam.Reshuffle()
-            | "First" >> beam.FlatMap(functools.partial(beam_steps.guarded, job, step))
+            | "First" >> beam.FlatMap(first)
         )
-        if step_of_groups is not None:
-            second = functools.partial(beam_steps.guarded, job, step_of_groups)
+        for second in others:
             _ = found | beam.GroupByKey() | "Second" >> beam.FlatMap(second)
         try:
             self._wait(self._start(pipeline))

@@ -110,7 +110,10 @@ def max_num_tokens(max_seq_length: int) -> int:
         InputError: There is no room for two.
     """
     if max_seq_length < _NUM_SPECIAL + 2:
-        raise InputError(f"--max_seq_length={max_seq_length}: must be at least 5")
+        raise InputError(
+            f"--max_seq_length={max_seq_length}: must be at least 5: [CLS], a piece, "
+            "[SEP], a piece, [SEP]"
+        )
     return max_seq_length - _NUM_SPECIAL
 
 
@@ -130,7 +133,7 @@ def _next_pairs(
         documents, cuts.documents[is_random_next], num_left[is_random_next], rng
     )
     sentences = (cuts.positions, a_ends, b_firsts, b_ends)
-    pairs = Pairs(*(offsets[each] for each in sentences), is_random_next)
+    pairs = Pairs._make([*(offsets[each] for each in sentences), is_random_next])
     # Sentences of a chunk that are not used as B are used later.
     return pairs, np.where(is_random_next, a_ends, ends)
 
@@ -157,7 +160,10 @@ def _random_sentences(
 
 
 def reaching(
-    offsets: np.ndarray, firsts: np.ndarray, num_tokens: np.ndarray, ends: np.ndarray
+    offsets: np.ndarray,
+    firsts: np.ndarray | int,
+    num_tokens: np.ndarray | int,
+    ends: np.ndarray | int,
 ) -> np.ndarray:
     """Returns the ends of the shortest runs of sentences that have enough tokens.
 

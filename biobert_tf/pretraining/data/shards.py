@@ -15,7 +15,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import masking, tf_examples
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining.data.pairs import make_pairs
+from biobert_tf.pretraining.data.pairs import make_pairs, max_num_tokens
 from biobert_tf.pretraining.data.settings import PairConfig
 
 # Pairs whose features are in memory at once: a few MB at length 512.
@@ -58,11 +58,7 @@ def check(text: TextConfig, pairs: PairConfig) -> None:
         InputError: Two pieces do not fit into `max_seq_length`, or more predictions
             are wanted than a sequence has pieces.
     """
-    if text.max_seq_length < 5:
-        raise InputError(
-            f"--max_seq_length={text.max_seq_length}: a pair needs at least 5: [CLS], "
-            "a piece, [SEP], a piece, [SEP]"
-        )
+    max_num_tokens(text.max_seq_length)
     if pairs.max_predictions_per_seq > text.max_seq_length:
         raise InputError(
             f"--max_predictions_per_seq={pairs.max_predictions_per_seq}: a sequence "
