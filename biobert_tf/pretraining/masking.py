@@ -29,24 +29,20 @@ class DynamicMasking(MaskingRule):
         from another stream than training: the same masks every time.
         """
         ids_BL, is_real_BL = batch["input_ids"], batch["input_mask"] > 0
-        order_BL, action_BL, other_BL = self._draws(
-            ids_BL.shape[1], numbers_B, training
-        )
+        length = ids_BL.shape[1]
+        order_BL, action_BL, other_BL = self._draws(length, numbers_B, training)
         is_chosen_BL = self._chosen(ids_BL, is_real_BL, order_BL)
-        num_others = len(self.pieces.replacement_ids)
-        others_BL = tf.gather(
-            self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
-        )
+        ids = self.pieces.replacement_ids
+        others_BL = tf.gather(ids, tf.cast(other_BL * len(ids), tf.int32))
         kept_BL = tf.where(action_BL < KEPT_BELOW, ids_BL, others_BL)
         replaced_BL = tf.where(action_BL < MASKED_BELOW, self.pieces.mask_id, kept_BL)
         positions_BP, weights_BP = self._positions(is_chosen_BL)
+        originals_BP = tf.gather(ids_BL, positions_BP, batch_dims=1)
         return {
             **batch,
             "input_ids": tf.where(is_chosen_BL, replaced_BL, ids_BL),
             "masked_lm_positions": positions_BP,
-            "masked_lm_ids": tf.where(
-                weights_BP > 0, tf.gather(ids_BL, positions_BP, batch_dims=1), 0
-            ),
+            "masked_lm_ids": tf.where(weights_BP > 0, originals_BP, 0),
             "masked_lm_weights": weights_BP,
         }
 
@@ -82,9 +78,8 @@ class DynamicMasking(MaskingRule):
             # A piece after [CLS] or [SEP] always begins a word.
             goes_on_BL &= tf.pad(is_text_BL[:, :-1], [[0, 0], [1, 0]])
             starts_word_BL = is_text_BL & ~goes_on_BL
-        return choose(
-            is_text_BL, starts_word_BL, tf.cast(num_wanted_B, tf.int32), order_BL
-        )
+        num_wanted_B = tf.cast(num_wanted_B, tf.int32)
+        return choose(is_text_BL, starts_word_BL, num_wanted_B, order_BL)
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
@@ -105,15 +100,11 @@ def choose(
     """Returns what `data.masking.choose_words` returns for the same arguments."""
     batch_size, length = is_text_BL.shape
     word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
-    first_word_B1 = tf.range(batch_size)[:, None] * length
-    sizes_BL = tf.reshape(
-        tf.math.unsorted_segment_sum(
-            tf.cast(is_text_BL, tf.int32),
-            word_BL + first_word_B1,
-            batch_size * length,
-        ),
-        [batch_size, length],
+    flat_words_BL = word_BL + tf.range(batch_size)[:, None] * length
+    sizes = tf.math.unsorted_segment_sum(
+        tf.cast(is_text_BL, tf.int32), flat_words_BL, batch_size * length
     )
+    sizes_BL = tf.reshape(sizes, [batch_size, length])
     # Columns beyond the last word have size 0; taking them chooses nothing.
     words_BL = tf.argsort(order_BL, axis=1)
     ordered_LB = tf.transpose(tf.gather(sizes_BL, words_BL, batch_dims=1))

@@ -214,12 +214,14 @@ class _Job:
     ) -> CorpusCounts:
         """Reads the unfinished units; returns the counts of all units."""
         known = [reader.counts(unit) for unit in corpus_units]
-        pending = units.with_current(
-            [u for u, c in zip(corpus_units, known, strict=True) if c is None],
-            self.inputs,
-            self.config.corpus,
-            executor.map,
-        )
+        pending = [u for u, c in zip(corpus_units, known, strict=True) if c is None]
+        if not all(reading.is_text(unit.place) for unit in pending):
+            corpus = self.config.corpus
+            live = reading.find_current(self.inputs, corpus, executor.map).is_live
+            # Only of its own file: all of PubMed's would be sent with every unit.
+            pending = [
+                dataclasses.replace(u, is_live=live.get(u.place)) for u in pending
+            ]
         total = sum(filter(None, known), CorpusCounts())
         sizes = [unit.num_bytes for unit in pending]
         for _, result in workers.run(executor, reader.read, pending, sizes, "reading"):

@@ -92,26 +92,6 @@ def _blocks(place: str, wanted: int) -> Iterator[tuple[int, int] | None]:
             start = end
 
 
-def with_current(
-    units: Sequence[Unit],
-    paths: Sequence[Path],
-    config: CorpusConfig,
-    mapper: reading.Map,
-) -> list[Unit]:
-    """Returns units that know which of their records are replaced by later ones.
-
-    `paths` are all files of the corpus; `mapper` is `map`, or that of a process pool.
-
-    Raises:
-        InputError: A file is damaged, and `config` asks for strict reading.
-    """
-    if all(reading.is_text(unit.place) for unit in units):
-        return [*units]
-    is_live = reading.find_current(paths, config, mapper).is_live
-    # Only the unit's own file: all of PubMed's would be sent with every unit.
-    return [dataclasses.replace(u, is_live=is_live.get(u.place)) for u in units]
-
-
 @dataclasses.dataclass
 class UnitResult:
     """What was read of a unit, and messages about the first few damaged records."""
