@@ -185,7 +185,7 @@ class _Pretraining:
 
         The `seconds` that each of the stages takes are added to those before.
         """
-        stages = self.settings.stages
+        stages, is_static = self.settings.stages, self.task.masking is None
         strategies.make_repeatable()
         estimator = Estimator(
             self.task,
@@ -199,14 +199,12 @@ class _Pretraining:
             path=stages.output_dir,
             settings=self.settings,
             is_training=stages.do_train,
-            also_free=_FREE_WITH_STATIC_MASKS if self.task.masking is None else (),
+            also_free=_FREE_WITH_STATIC_MASKS if is_static else (),
         )
         step = directory.start(
             estimator, self.settings.model.init_checkpoint, self.task.new_head
         )
-        results: dict[str, Any] = {
-            "masking": "static" if self.task.masking is None else "dynamic"
-        }
+        results: dict[str, Any] = {"masking": "static" if is_static else "dynamic"}
         lines: list[str] = []
         if stages.do_train:
             begin = time.monotonic()

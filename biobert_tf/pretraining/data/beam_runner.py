@@ -87,16 +87,15 @@ class Runner:
         for second in others:
             _ = found | beam.GroupByKey() | "Second" >> beam.FlatMap(second)
         try:
-            self._wait(self._start(pipeline))
+            self._finish(pipeline)
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
         if beam_storage.find(job.error_place):
             raise InputError(beam_storage.get_object(job.error_place))
 
-    def _start(self, pipeline: Any) -> Any:
-        """Starts a pipeline; returns Beam's result, which may be pending."""
+    def _finish(self, pipeline: Any) -> None:
         try:
-            return pipeline.run()
+            result = pipeline.run()
         except RuntimeError as error:
             # These runners run the steps in `run`: the error is a bug of a step.
             if self.name in _RUNNER_CLASSES:
@@ -104,8 +103,6 @@ class Runner:
             raise InputError(
                 f"--runner={self.name} cannot be started: {str(error).splitlines()[0]}"
             ) from None
-
-    def _wait(self, result: Any) -> None:
         try:
             state = result.wait_until_finish()
         finally:

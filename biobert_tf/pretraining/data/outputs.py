@@ -57,10 +57,9 @@ class Plan:
         `output_files` are all files, or one name to number: `num_shards` times, or as
         often as the size of the corpus wants if that is 0.
         """
-        if len(output_files) == 1:
-            paths = numbered(output_files[0], num_shards or _num_files(num_tokens))
-        else:
-            paths = tuple(output_files)
+        paths = tuple(output_files)
+        if len(paths) == 1:
+            paths = numbered(paths[0], num_shards or _num_files(num_tokens))
         tokens_per_round = len(paths) * _MAX_TOKENS_PER_PORTION
         portions_per_file = max(1, -(-num_tokens // tokens_per_round))
         num_portions = len(paths) * portions_per_file
