@@ -9,33 +9,23 @@ different passages cannot be compared. Here one softmax covers the answers in al
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.qa import answers as qa_answers
-from biobert_tf.qa import (
-    bioasq_form,
-    decoding,
-    lists,
-    reading,
-    span_task,
-    yesno,
-    yesno_task,
-)
+from biobert_tf.qa import bioasq_form, lists, reading, yesno
+from biobert_tf.qa import task as tasks
 from biobert_tf.qa.contexts import NamedText, read_contexts
 from biobert_tf.qa.decoding import Prediction
-from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.problem import QA
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer
-from biobert_tf.qa.yesno_reading import YesNoExample
+from biobert_tf.training.class_weights import ClassWeights
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Record
 
 # Characters of the text that are shown on either side of an answer.
 _SHOWN_AROUND: Final = 60
@@ -95,7 +85,7 @@ class Answerer:
     """
 
     estimator: Estimator
-    task: span_task.SpanTask | yesno_task.YesNoTask
+    task: tasks.QaTask
     settings: QaConfig
     batch_size: int
 
@@ -113,21 +103,11 @@ class Answerer:
                 the batch.
         """
         loaded = QA.load(model_dir, device)
-        settings = loaded.settings
-        featurizer = Featurizer(
-            tokenizer=loaded.tokenizer,
-            max_seq_length=loaded.text.max_seq_length,
-            doc_stride=settings.doc_stride,
-            max_query_length=settings.max_query_length,
+        # The padding of rows is no answer, and nothing is trained.
+        settings = dataclasses.replace(
+            loaded.settings, compat="fixed", class_weights=ClassWeights()
         )
-        task: span_task.SpanTask | yesno_task.YesNoTask
-        if settings.question_type == "yesno":
-            weights = (1.0,) * len(yesno_task.LABELS)
-            task = yesno_task.YesNoTask(
-                featurizer=featurizer, class_weights=weights, compat="fixed"
-            )
-        else:
-            task = span_task.SpanTask(featurizer=featurizer, compat="fixed")
+        task = tasks.of(settings, loaded.tokenizer, loaded.text.max_seq_length)
         estimator = loaded.estimator(task)
         estimator.check_batch_size("predict_batch_size", batch_size)
         return cls(
@@ -146,7 +126,7 @@ class Answerer:
                 `lists` decides; a yes/no question has one.
         """
         examples = [
-            YesNoExample(
+            QaExample(
                 qas_id=text.source,
                 question_text=question,
                 context=text.text,
@@ -156,25 +136,20 @@ class Answerer:
         ]
         if not any(example.doc_tokens for example in examples):
             return []
-        if isinstance(self.task, yesno_task.YesNoTask):
-            rows = self.task.featurize(examples)
-            decided = qa_answers.yesno_scores(rows.windows, self._outputs(rows))
-            return [_decided(yesno.decode(examples, decided))]
-        windows = self.task.featurize(examples)
-        how = qa_answers.decoding_of(self.settings)
-        scores = qa_answers.span_scores(windows, self._outputs(windows))
-        predictions = list(decoding.decode(examples, scores, how))
+        rows = self.task.featurize(examples)
+        features = (row.features for row in rows)
+        outputs = self.estimator.predict_rows(features, self.batch_size)
+        if self.settings.question_type == "yesno":
+            return [_decided(qa_answers.yes_no_answers(examples, rows, outputs))]
+        predictions = list(
+            qa_answers.span_predictions(self.settings, examples, rows, outputs)
+        )
         found = _ranked(texts, predictions)
         if self.settings.question_type == "list":
             return self._chosen(question, predictions, found)
-        if self.settings.version_2_with_negative:
+        if self.settings.decoding.version_2_with_negative:
             found = _with_none(predictions, found)
         return found[:num_answers]
-
-    def _outputs(self, rows: Iterable[Record]) -> Iterator[Mapping[str, np.ndarray]]:
-        """Yields the outputs of the model for each row."""
-        features = (row.features for row in rows)
-        return self.estimator.predict_rows(features, self.batch_size)
 
     def _chosen(
         self,

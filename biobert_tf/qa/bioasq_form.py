@@ -10,14 +10,12 @@ these answers into one entry per question.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common import files
-from biobert_tf.common.errors import InputError
 
 SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
@@ -106,14 +104,10 @@ def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, flo
 # --- questions ----------------------------------------------------------------------
 
 
-def factoid(id_: str, answers: Iterable[str]) -> Entry:
-    """Returns the entry of a factoid question: at most 5 answers, best first."""
-    return _entry("factoid", id_, [[text] for text in answers][:MAX_FACTOID_ANSWERS])
-
-
-def factoid_entry(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
-    """Returns the entry of a factoid question from the answers of `pool`."""
-    return factoid(id_, (text for text, _ in answers))
+def factoid(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
+    """Returns the entry of a factoid question: the 5 best answers of `pool`."""
+    best = [[text] for text, _ in answers[:MAX_FACTOID_ANSWERS]]
+    return _entry("factoid", id_, best)
 
 
 def list_question(id_: str, answers: Iterable[str]) -> Entry:
@@ -166,7 +160,7 @@ def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
 
 
 def transform(
-    nbest: NBest, known: Collection[str] = (), make: MakeEntry = factoid_entry
+    nbest: NBest, known: Collection[str] = (), make: MakeEntry = factoid
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Returns the submission of questions answered by spans, and the same with scores.
 
@@ -183,23 +177,6 @@ def transform(
         (make(id_, answers), answers[:MAX_SHOWN_ANSWERS])
         for id_, answers in pooled.items()
     )
-
-
-def transform_file(
-    nbest_file: Path, output_dir: Path, known: Collection[str] = ()
-) -> None:
-    """Writes the submission of factoid questions, and the same with scores.
-
-    Args:
-        nbest_file: The `nbest_predictions.json` of a prediction.
-        output_dir: Where the two files go.
-        known: Known question ids; see `question_id`.
-
-    Raises:
-        InputError: The file is missing or does not hold n-best answers, or the
-            directory cannot be written.
-    """
-    write_both(output_dir, transform(read_nbest(nbest_file), known))
 
 
 def write_both(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
@@ -219,29 +196,3 @@ def write(path: Path, document: dict[str, list[Entry]]) -> None:
         InputError: The directory cannot be written.
     """
     files.write_text(path, json.dumps(document, indent=2))
-
-
-def read_nbest(path: Path) -> NBest:
-    """Reads the n-best answers of every passage.
-
-    Raises:
-        InputError: The file is missing or not JSON, or an entry is not a list of
-            answers with a text and a probability; the message names the question.
-    """
-    nbest = files.read_json(path)
-    for id_, answers in nbest.items():
-        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
-            raise InputError.at(
-                path,
-                None,
-                f'question {id_!r} has no list of {{"text", "probability"}}; give the '
-                "nbest_predictions.json that run_qa.py wrote",
-            )
-    return nbest
-
-
-def _is_answer(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-        return False
-    probability = value.get("probability")
-    return isinstance(probability, int | float) and 0 <= probability < math.inf

@@ -28,11 +28,6 @@ _MAX_CACHED_WORDS: Final = 2**16
 # The cache takes 55 MB at most.
 _MAX_CACHED_CONTEXTS: Final = 2**12
 _MAX_WORDS_OF_CACHED: Final = 2**9
-# Training windows are too many and too large to shuffle all of them in memory; their
-# questions are in random order already.
-_SHUFFLE_BUFFER: Final = 10_000
-# PARITY(run_qa.py:731): the original draws the next from 100.
-_ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # The position of [CLS] means no answer.
 
@@ -62,6 +57,8 @@ class QaFeatures:
             hold the answer; None if the row is not for training.
         end_position: Position of the answer's last piece; 0 or None likewise.
         is_impossible: Whether the file says that the context has no answer.
+        is_yes: The answer to a yes/no question; None if it is not known, and for other
+            questions.
     """
 
     unique_id: int
@@ -76,13 +73,11 @@ class QaFeatures:
     start_position: int | None
     end_position: int | None
     is_impossible: bool
+    is_yes: bool | None = None
 
     @property
     def features(self) -> dict[str, Sequence[int]]:
-        """Returns the record's features under the original's names.
-
-        A record that is not for training has answer positions of 0.
-        """
+        """Returns the features of all tasks' records by name; unknown answers are 0."""
         return {
             "unique_ids": [self.unique_id],
             "input_ids": self.input_ids.tolist(),
@@ -90,6 +85,8 @@ class QaFeatures:
             "segment_ids": self.segment_ids.tolist(),
             "start_positions": [self.start_position or 0],
             "end_positions": [self.end_position or 0],
+            "label_ids": [int(self.is_yes or False)],
+            "is_real_example": [1],
         }
 
 
@@ -197,12 +194,16 @@ class Featurizer:
     def of(
         cls, settings: QaConfig, tokenizer: FullTokenizer, max_seq_length: int
     ) -> "Featurizer":
-        """Returns the featurizer to answer with a model trained with `settings`."""
+        """Returns the featurizer of a run, or of a model trained with `settings`."""
+        is_master = settings.compat == "master"
         return cls(
             tokenizer=tokenizer,
             max_seq_length=max_seq_length,
             doc_stride=settings.doc_stride,
             max_query_length=settings.max_query_length,
+            windows_without_answer=(
+                "keep" if is_master else settings.windows_without_answer
+            ),
         )
 
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
@@ -252,6 +253,7 @@ class Featurizer:
                 start_position=label[0],
                 end_position=label[1],
                 is_impossible=example.is_impossible,
+                is_yes=example.is_yes,
                 **self._columns(head_ids, pieces, shown, owners[shown] == number),
             )
 
@@ -341,13 +343,6 @@ class Windows:
                 pass
         assert self._num_rows is not None
         return self._num_rows
-
-
-def shuffle_buffer(num_rows: int, compat: Literal["fixed", "master"]) -> int:
-    """Returns the size of the training shuffle buffer, in rows."""
-    if compat == "master":
-        return _ORIGINAL_SHUFFLE_BUFFER
-    return min(num_rows, _SHUFFLE_BUFFER)
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:

@@ -18,8 +18,6 @@ from biobert_tf.export import windows as window_rows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.text import NOTHING
 from biobert_tf.model import heads
-from biobert_tf.qa.answers import decoding_of
-from biobert_tf.qa.decoding import DecodingSettings
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.graph_windows import (
     Contexts,
@@ -28,7 +26,7 @@ from biobert_tf.qa.graph_windows import (
     is_owner,
     is_shown,
 )
-from biobert_tf.qa.settings import QaConfig
+from biobert_tf.qa.settings import DecodingSettings, QaConfig
 from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -260,7 +258,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
     model = loaded.build(heads.SpanClassifier, new_head=("bert/pooler",))
     length = loaded.text.max_seq_length
     featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
-    graph = QaGraph(model, featurizer, decoding_of(loaded.settings))
+    graph = QaGraph(model, featurizer, loaded.settings.decoding)
     return Served(
         kind="qa",
         title="Answers to biomedical questions",

@@ -20,25 +20,23 @@ from biobert_tf.qa import (
     bioasq_form,
     decoding,
     reading,
-    span_task,
     squad_scores,
     yesno,
     yesno_reading,
-    yesno_task,
+)
+from biobert_tf.qa import (
+    task as tasks,
 )
 from biobert_tf.qa.bioasq import scores as bioasq
-from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
-from biobert_tf.qa.yesno_reading import YesNoExample
-from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.qa.task import QaTask
 from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
 
 _LOG = logging.getLogger(__name__)
-
-QaTask = span_task.SpanTask | yesno_task.YesNoTask
 
 _TRAIN: Final = "train"
 _TEST: Final = "test"
@@ -63,7 +61,12 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
         examples[stage] = _read_test(settings, path)
-    task = _task(settings, parts.tokenizer, examples.get(_TRAIN, ()))
+    task = tasks.of(
+        settings,
+        parts.tokenizer,
+        settings.text.max_seq_length,
+        examples.get(_TRAIN, ()),
+    )
     estimator = QaRun(
         task=task,
         examples=examples,
@@ -136,7 +139,7 @@ def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
     found = reading.read_examples(
         path,
         is_training=True,
-        version_2_with_negative=settings.version_2_with_negative,
+        version_2_with_negative=settings.decoding.version_2_with_negative,
     )
     if found.unrecoverable:
         _LOG.warning(
@@ -155,45 +158,11 @@ def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
     return reading.read_examples(path, is_training=False).examples
 
 
-def _task(
-    settings: QaConfig, tokenizer: FullTokenizer, examples: Sequence[QaExample]
-) -> QaTask:
-    """Returns the task of the type of question, with class weights from `examples`."""
-    is_master = settings.compat == "master"
-    featurizer = Featurizer(
-        tokenizer=tokenizer,
-        max_seq_length=settings.text.max_seq_length,
-        doc_stride=settings.doc_stride,
-        max_query_length=settings.max_query_length,
-        windows_without_answer="keep" if is_master else settings.windows_without_answer,
-    )
-    if settings.question_type != "yesno":
-        return span_task.SpanTask(featurizer=featurizer, compat=settings.compat)
-    labels = yesno_reading.LABELS
-    weights = settings.class_weights.of(
-        labels,
-        [labels[bool(example.is_yes)] for example in _labelled(examples)],
-        lambda label: label if label in labels else None,
-    )
-    return yesno_task.YesNoTask(
-        featurizer=featurizer, class_weights=weights, compat=settings.compat
-    )
-
-
-def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
-    """Returns the yes/no questions whose answer is known."""
-    return [
-        example
-        for example in examples
-        if isinstance(example, YesNoExample) and example.is_yes is not None
-    ]
-
-
 # --- the run ------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QaRun(finetune.Run[Any, Any]):
+class QaRun(finetune.Run[QaExample, QaFeatures]):
     """A fine-tuning on questions.
 
     Attributes:
@@ -210,7 +179,7 @@ class QaRun(finetune.Run[Any, Any]):
     known: frozenset[str]
 
     def _num_scheduled(
-        self, examples: Sequence[QaExample], rows: finetune.Rows[Any]
+        self, examples: Sequence[QaExample], rows: finetune.Rows[QaFeatures]
     ) -> int:
         """Returns the number of rows in an epoch of the schedule.
 
@@ -224,7 +193,7 @@ class QaRun(finetune.Run[Any, Any]):
         estimator: Estimator,
         stage: str,
         examples: Sequence[QaExample],
-        rows: finetune.Rows[Any],
+        rows: finetune.Rows[QaFeatures],
     ) -> dict[str, Any]:
         """Predicts, writes and scores the questions of one file."""
         _LOG.info(
@@ -241,9 +210,7 @@ class QaRun(finetune.Run[Any, Any]):
             # Workers compute together; one of them writes.
             collections.deque(outputs, maxlen=0)
             return {}
-        answers.of(self.settings, self.known).write(
-            directory, examples, self.task.windows(rows), outputs
-        )
+        answers.write(self.settings, self.known, directory, examples, rows, outputs)
         return self._scores(stage, examples)
 
     def _directory(self, stage: str) -> Path:
@@ -263,8 +230,10 @@ class QaRun(finetune.Run[Any, Any]):
         if len(self.golden_files) == len(self.predict_files):
             path = self.golden_files[list(self.predict_files).index(stage)]
             golden = files.read_json(path)
-        elif not self.golden_files and len(_labelled(examples)) == len(examples):
-            golden = yesno.gold(_labelled(examples), self.known)
+        elif not self.golden_files and all(
+            example.is_yes is not None for example in examples
+        ):
+            golden = yesno.gold(examples, self.known)
         else:
             return {}
         submission = files.read_json(directory / bioasq_form.SUBMISSION)
@@ -299,13 +268,14 @@ class QaRun(finetune.Run[Any, Any]):
             return {}
         odds = None
         # A model of version 2 may be tried on questions that all have an answer.
-        if self.settings.version_2_with_negative and squad_scores.is_version_2(dataset):
+        how = self.settings.decoding
+        if how.version_2_with_negative and squad_scores.is_version_2(dataset):
             odds = files.read_json(directory / decoding.NULL_ODDS)
         scores = squad_scores.evaluate(
             dataset,
             files.read_json(directory / decoding.PREDICTIONS),
             odds,
-            self.settings.null_score_diff_threshold,
+            how.null_score_diff_threshold,
         )
         print(f"\n{stage}\n{squad_scores.report(scores)}", end="")
         return {"scores": scores.to_dict()}

@@ -21,7 +21,7 @@ def nbest(**probabilities):
 def factoids(passages):
     """Entries of factoid questions, from n-best lists by passage."""
     return [
-        bioasq_form.factoid(id_, (text for text, _ in bioasq_form.pool(lists)))
+        bioasq_form.factoid(id_, bioasq_form.pool(lists))
         for id_, lists in bioasq_form.by_question(passages).items()
     ]
 
