@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -107,49 +107,42 @@ class _Pieces:
     ends: np.ndarray
 
 
-class _Words(dict[str, _Cut]):
-    """A cache of the pieces of words and their ids.
+def _cutter(tokenizer: FullTokenizer) -> Callable[[str], _Cut]:
+    """Returns a cached function from words to their pieces and the pieces' ids.
 
     The tokenizer's own cache is slower: it makes offsets too, which takes half as long
-    again, and cleans a word before the look-up. This cache is emptied when it is full,
-    so it need not record which words were used last.
+    again, and cleans a word before the look-up.
     """
 
-    def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Starts with an empty cache."""
-        super().__init__()
-        self._tokenizer = tokenizer
-        # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
-        self._cut_again = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_chunk)
+    # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
+    @functools.lru_cache(_MAX_CACHED_WORDS)
+    def cut_chunk(chunk: str) -> _Cut:
+        pieces = tokenizer.wordpiece_tokenizer.tokenize(chunk)
+        return tuple(pieces), tuple(tokenizer.convert_tokens_to_ids(pieces))
 
-    def __missing__(self, word: str) -> _Cut:
-        """Cuts a new word with the tokenizer's two stages and stores its pieces."""
-        if len(self) >= _MAX_CACHED_WORDS:
-            self.clear()
+    @functools.lru_cache(_MAX_CACHED_WORDS)
+    def cut(word: str) -> _Cut:
         pieces: tuple[str, ...] = ()
         ids: tuple[int, ...] = ()
-        for chunk in self._tokenizer.basic_tokenizer.tokenize(word):
-            more_pieces, more_ids = self._cut_again(chunk)
+        for chunk in tokenizer.basic_tokenizer.tokenize(word):
+            more_pieces, more_ids = cut_chunk(chunk)
             pieces += more_pieces
             ids += more_ids
-        self[word] = pieces, ids
         return pieces, ids
 
-    def _cut_chunk(self, chunk: str) -> _Cut:
-        pieces = self._tokenizer.wordpiece_tokenizer.tokenize(chunk)
-        return tuple(pieces), tuple(self._tokenizer.convert_tokens_to_ids(pieces))
+    return cut
 
-    def join(self, words: tuple[str, ...]) -> _Pieces:
-        """Returns the pieces of a context, given its words."""
-        found = list(map(self.__getitem__, words))
-        pieces, ids = zip(*found, strict=True) if found else ((), ())
-        lengths = np.fromiter(map(len, pieces), np.int32, len(words))
-        return _Pieces(
-            list(itertools.chain.from_iterable(pieces)),
-            np.array(list(itertools.chain.from_iterable(ids)), np.int32),
-            np.repeat(np.arange(len(words), dtype=np.int32), lengths),
-            lengths.cumsum(dtype=np.int32),
-        )
+
+def _join(words: tuple[str, ...], cut: Callable[[str], _Cut]) -> _Pieces:
+    """Returns the pieces of a context, given its words."""
+    pieces, ids = zip(*map(cut, words), strict=True) if words else ((), ())
+    lengths = np.fromiter(map(len, pieces), np.int32, len(words))
+    return _Pieces(
+        list(itertools.chain.from_iterable(pieces)),
+        np.array(list(itertools.chain.from_iterable(ids)), np.int32),
+        np.repeat(np.arange(len(words), dtype=np.int32), lengths),
+        lengths.cumsum(dtype=np.int32),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,13 +206,13 @@ class Featurizer:
         questions about one context are faster if they stand close together. A context
         without pieces has no rows.
         """
-        memory = _Words(self.tokenizer)
-        join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(memory.join)
+        join = functools.partial(_join, cut=_cutter(self.tokenizer))
+        join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(join)
         unique_ids = itertools.count(FIRST_UNIQUE_ID)
         numbered = enumerate(examples)
         for words, group in itertools.groupby(numbered, lambda x: x[1].doc_tokens):
             is_short = len(words) <= _MAX_WORDS_OF_CACHED
-            pieces = join_again(words) if is_short else memory.join(words)
+            pieces = join_again(words) if is_short else join(words)
             for index, example in group:
                 yield from self._rows(index, example, pieces, unique_ids)
 

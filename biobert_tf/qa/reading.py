@@ -230,15 +230,20 @@ def read_questions(
             "SQuAD's form with `biobert bioasq-data`"
         )
     is_empty = True
-    for entry in JsonObject("", values).objects("data"):
-        for paragraph in entry.objects("paragraphs"):
-            context = Context.of(paragraph.get("context", str))
-            for question in paragraph.objects("qas"):
-                is_empty = False
-                name = f"question {_id(question)!r}"
-                yield context, dataclasses.replace(question, name=name)
+    for paragraph in paragraphs(values):
+        context = Context.of(paragraph.get("context", str))
+        for question in paragraph.objects("qas"):
+            is_empty = False
+            name = f"question {_id(question)!r}"
+            yield context, dataclasses.replace(question, name=name)
     if is_empty:
         raise InputError("holds no question")
+
+
+def paragraphs(values: Mapping[str, object]) -> Iterator[JsonObject]:
+    """Yields the paragraphs of a file; see `read_questions`."""
+    for entry in JsonObject("", values).objects("data"):
+        yield from entry.objects("paragraphs")
 
 
 def _id(question: JsonObject) -> str:
