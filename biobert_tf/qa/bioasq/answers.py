@@ -60,11 +60,7 @@ class Gold(NamedTuple):
 
 
 def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
-    """Returns the questions of a gold file.
-
-    Args:
-        golden: The contents of the file.
-        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
+    """Returns the questions of a gold file, by the rules of one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form, or there is no such edition.
@@ -76,9 +72,8 @@ def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
         question_type = question.get("type")
         if question_type not in (*TYPES, "summary"):
             raise InputError(f"question {name}: the type {question_type!r} is unknown")
-        answer = None
-        if question_type in TYPES:
-            answer = _gold_answer(name, question, edition)
+        is_scored = question_type in TYPES
+        answer = _gold_answer(name, question, edition) if is_scored else None
         found.append(Gold(name, question_type, answer))
     return found
 
@@ -89,11 +84,7 @@ def read_submission(
     """Returns the answers of a submission by the id of the question.
 
     Of two answers to a question the first counts. A question without an exact answer
-    has an empty one.
-
-    Args:
-        submission: The contents of the file.
-        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
+    has an empty one. The rules are those of one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form.

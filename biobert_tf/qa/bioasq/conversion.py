@@ -42,17 +42,16 @@ class Counts:
     """What became of the questions.
 
     Attributes:
-        question_type: The type of question that is taken.
-        pool: The questions of that type.
+        pool: The questions of the type that is taken.
         abstracts: The abstracts that the strategy needs.
         num_kept: The number of questions written.
         dropped: Ids of the questions that are not written, by reason.
         num_passages: The number of passages written.
-        num_without_answer: The number of passages of kept questions that are not
-            written because they hold no answer.
+        num_without_answer: Passages of kept questions that hold no answer and are not
+            written.
         num_entries: The number of SQuAD questions written.
-        num_beyond: The number of SQuAD questions that are not written because their
-            question has 1000 already.
+        num_beyond: SQuAD questions that are not written because their question has
+            1000 already.
         levels: How answers were found.
         num_items: The number of answers to list questions that have a passage.
         num_items_found: The number of these answers that a passage holds.
@@ -119,13 +118,7 @@ class Counts:
 
 
 def convert(config: BioAsqDataConfig) -> Counts:
-    """Writes a training or test file.
-
-    Args:
-        config: What to read, how, and where to write.
-
-    Returns:
-        What was kept, and what was dropped and why.
+    """Writes a training or test file; returns what was kept and dropped, and why.
 
     Raises:
         InputError: A file cannot be read or is not BioASQ's, no question of the type
@@ -150,7 +143,14 @@ def convert(config: BioAsqDataConfig) -> Counts:
             counts.dropped.setdefault(found, []).append(question.id)
         else:
             paragraphs += _written(question, found, counts)
-    _require_some(config, paragraphs, counts)
+    if not paragraphs:
+        reasons = ", ".join(f"{len(i):,} x {why}" for why, i in counts.dropped.items())
+        is_test = config.split == "train" and set(counts.dropped) == {NO_ANSWER}
+        hint = "; for a test set give --split=test" if is_test else ""
+        raise InputError(
+            f"{config.input}: no {config.question_type} question can be kept: "
+            f"{reasons}{hint}"
+        )
     _require_distinct_ids(pool, paragraphs)
     name = f"BioASQ-{config.question_type}-{config.split}-{config.strategy}"
     data = [{"title": "BioASQ", "paragraphs": paragraphs}]
@@ -203,14 +203,12 @@ def _with_spans(
                 found_items.add(i)
                 spans.setdefault((found.start, found.end), found.level)
         counts.levels.update(spans.values())
-        if spans:
-            yield (
-                passage,
-                [
-                    {"answers": [{"text": text.text[i:j], "answer_start": i}]}
-                    for i, j in spans
-                ],
-            )
+        entries: list[Entry] = [
+            {"answers": [{"text": text.text[start:end], "answer_start": start}]}
+            for start, end in spans
+        ]
+        if entries:
+            yield passage, entries
     if question.type == "list":
         counts.num_items += len(answers)
         counts.num_items_found += len(found_items)
@@ -236,20 +234,6 @@ def _written(
     counts.num_passages += len(paragraphs)
     counts.num_entries += number
     return paragraphs
-
-
-def _require_some(
-    config: BioAsqDataConfig, paragraphs: list[Paragraph], counts: Counts
-) -> None:
-    """Refuses to write a file without a question."""
-    if not paragraphs:
-        reasons = ", ".join(f"{len(i):,} x {why}" for why, i in counts.dropped.items())
-        is_test = config.split == "train" and set(counts.dropped) == {NO_ANSWER}
-        hint = "; for a test set give --split=test" if is_test else ""
-        raise InputError(
-            f"{config.input}: no {config.question_type} question can be kept: "
-            f"{reasons}{hint}"
-        )
 
 
 def _require_distinct_ids(pool: Pool, paragraphs: list[Paragraph]) -> None:

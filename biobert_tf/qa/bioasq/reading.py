@@ -89,10 +89,6 @@ class Pool:
 def read_pool(paths: Sequence[Path], question_type: str) -> Pool:
     """Reads the questions of a type; of two with the same id the first counts.
 
-    Args:
-        paths: BioASQ's JSON files, at least one.
-        question_type: One of `TYPES`.
-
     Raises:
         InputError: As `read_questions`, or no file has a question of the type.
     """
@@ -123,15 +119,14 @@ def read_questions(path: Path) -> Iterator[Question]:
     values = files.read_json(path)
     questions = values.get("questions")
     if not isinstance(questions, list):
-        is_squad = "data" in values and "questions" not in values
-        raise InputError.at(
-            path,
-            None,
-            "has 'data' but no 'questions': it is in the form of SQuAD already; give "
-            "BioASQ's own file"
-            if is_squad
-            else "no list of 'questions'; want a file of BioASQ task b",
-        )
+        if "data" in values and "questions" not in values:
+            problem = (
+                "has 'data' but no 'questions': it is in the form of SQuAD already; "
+                "give BioASQ's own file"
+            )
+        else:
+            problem = "no list of 'questions'; want a file of BioASQ task b"
+        raise InputError.at(path, None, problem)
     for number, question in enumerate(questions, start=1):
         id_ = question.get("id") if isinstance(question, dict) else None
         if not isinstance(id_, str) or not id_:
@@ -143,11 +138,7 @@ def read_questions(path: Path) -> Iterator[Question]:
 
 
 def _question(id_: str, values: Mapping[str, object]) -> Question:
-    """Returns a question.
-
-    Raises:
-        InputError: It is at fault; the message goes on behind the question's name.
-    """
+    """Returns a question; the message of an error goes on behind its name."""
     body, question_type = values.get("body"), values.get("type")
     if not isinstance(body, str):
         raise InputError("has no text as its 'body'")
@@ -199,21 +190,17 @@ def _snippets(values: object) -> Iterator[Snippet]:
             raise InputError(
                 f"has snippet {number} {shortened(snippet)}, want an object"
             )
-        has_document = snippet.get("document") is not None
-        yield Snippet(
-            clean(_text(snippet, "text", number)),
-            _encodable(_text(snippet, "document", number)) if has_document else "",
-            snippet.get("beginSection") == "title",
-        )
-
-
-def _text(snippet: Mapping[str, object], key: str, number: int) -> str:
-    value = snippet.get(key)
-    if not isinstance(value, str):
-        raise InputError(
-            f"has {key!r} {shortened(value)} in snippet {number}, want a text"
-        )
-    return value
+        texts = [snippet.get("text"), snippet.get("document")]
+        if texts[1] is None:
+            texts[1] = ""
+        for key, value in zip(("text", "document"), texts, strict=True):
+            if not isinstance(value, str):
+                raise InputError(
+                    f"has {key!r} {shortened(value)} in snippet {number}, want a text"
+                )
+        text, document = texts
+        is_title = snippet.get("beginSection") == "title"
+        yield Snippet(clean(text), _encodable(document), is_title)
 
 
 def clean(text: str) -> str:
