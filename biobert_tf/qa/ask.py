@@ -21,7 +21,6 @@ from biobert_tf.qa import task as tasks
 from biobert_tf.qa.contexts import NamedText, read_contexts
 from biobert_tf.qa.decoding import Prediction
 from biobert_tf.qa.problem import QA
-from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer
 from biobert_tf.training.class_weights import ClassWeights
@@ -77,11 +76,7 @@ class FoundAnswer:
 class Answerer:
     """A model trained by `run_qa.py`, ready to answer questions.
 
-    Attributes:
-        estimator: The model with its weights.
-        task: The task that the model was trained for.
-        settings: The settings of its training.
-        batch_size: The number of windows per step.
+    `settings` are those of its training; `batch_size` counts the windows per step.
     """
 
     estimator: Estimator
@@ -91,10 +86,10 @@ class Answerer:
 
     @classmethod
     def load(cls, model_dir: Path, device: DeviceConfig, batch_size: int) -> "Answerer":
-        """Returns the model of a directory.
+        """Returns the model of a directory, the `output_dir` of `run_qa.py`.
 
         Args:
-            model_dir: The output directory of `run_qa.py`.
+            model_dir: The directory, or an export of it.
             device: Where to compute.
             batch_size: Windows per prediction step, all devices.
 
@@ -119,20 +114,11 @@ class Answerer:
     ) -> list[FoundAnswer]:
         """Returns the answers to a question, best first; empty if no text has a word.
 
-        Args:
-            question: The question.
-            texts: The texts to search.
-            num_answers: The maximum number of answers. A list question has as many as
-                `lists` decides; a yes/no question has one.
+        There are at most `num_answers`. A list question has as many as `lists` decides;
+        a yes/no question has one.
         """
         examples = [
-            QaExample(
-                qas_id=text.source,
-                question_text=question,
-                context=text.text,
-                doc_tokens=reading.Context.of(text.text).words,
-            )
-            for text in texts
+            reading.Context(text.text).example(text.source, question) for text in texts
         ]
         if not any(example.doc_tokens for example in examples):
             return []
@@ -146,25 +132,10 @@ class Answerer:
         )
         found = _ranked(texts, predictions)
         if self.settings.question_type == "list":
-            return self._chosen(question, predictions, found)
+            return _chosen(question, predictions, found, self.settings.lists)
         if self.settings.decoding.version_2_with_negative:
             found = _with_none(predictions, found)
         return found[:num_answers]
-
-    def _chosen(
-        self,
-        question: str,
-        predictions: Sequence[Prediction],
-        found: Sequence[FoundAnswer],
-    ) -> list[FoundAnswer]:
-        """Returns the items of a list, as `run_qa.py` would submit them."""
-        pooled = bioasq_form.pool(
-            [dataclasses.asdict(answer) for answer in prediction.nbest]
-            for prediction in predictions
-        )
-        chosen = lists.list_answers(pooled, question, self.settings.lists)
-        by_text = {_key(answer.text): answer for answer in found}
-        return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 
 
 def _ranked(
@@ -191,6 +162,19 @@ def _ranked(
         probability = first.probability + weight / sum(weights)
         found[key] = dataclasses.replace(first, probability=probability)
     return sorted(found.values(), key=lambda answer: answer.probability, reverse=True)
+
+
+def _chosen(
+    question: str,
+    predictions: Sequence[Prediction],
+    found: Sequence[FoundAnswer],
+    settings: lists.ListSettings,
+) -> list[FoundAnswer]:
+    """Returns the items of a list, as `run_qa.py` would submit them."""
+    pooled = bioasq_form.pool(prediction.entries[2] for prediction in predictions)
+    chosen = lists.list_answers(pooled, question, settings)
+    by_text = {_key(answer.text): answer for answer in found}
+    return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 
 
 def _key(text: str) -> str:
@@ -247,11 +231,10 @@ def ask(settings: AskConfig) -> str:
     model = Answerer.load(settings.model, settings.device, settings.predict_batch_size)
     answers = model.answer(settings.question, texts, settings.num_answers)
     if settings.json is not None:
-        question = {"question": settings.question}
         found = [answer.to_dict() for answer in answers]
-        files.write_json(settings.json, {**question, "answers": found})
-    lines = map(_line, answers)
-    return "".join(lines) or "no answer: the texts hold no word\n"
+        stored = {"question": settings.question, "answers": found}
+        files.write_json(settings.json, stored)
+    return "".join(map(_line, answers)) or "no answer: the texts hold no word\n"
 
 
 def _line(answer: FoundAnswer) -> str:

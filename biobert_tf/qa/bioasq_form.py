@@ -47,10 +47,7 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
     before. Any other id belongs to a question with one passage. The original requires
     24 characters before the ending and drops the last 4 characters whatever they are.
 
-    Args:
-        passage_id: Id under which the passage was answered.
-        known: Known question ids. Each is kept whole, so that `trial_001` can be the
-            id of a question.
+    An id in `known` is kept whole, so that `trial_001` can be the id of a question.
     """
     match = None if passage_id in known else _SUB_ID.fullmatch(passage_id)
     return match[1] if match else passage_id
@@ -59,12 +56,7 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
 def by_question(
     nbest: Mapping[str, object], known: Collection[str] = ()
 ) -> dict[str, list[Any]]:
-    """Groups values by question; each question's values keep the given order.
-
-    Args:
-        nbest: Values by passage id, such as answers or yes/no scores.
-        known: Known question ids; see `question_id`.
-    """
+    """Groups values of passages, such as answers, by question; orders are kept."""
     grouped: dict[str, list[Any]] = {}
     for passage_id, values in nbest.items():
         grouped.setdefault(question_id(passage_id, known), []).append(values)
@@ -76,9 +68,6 @@ def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, flo
 
     The probabilities of equal texts are summed over all passages. Each passage has its
     own softmax, so a sum can exceed 1.
-
-    Args:
-        passages: The n-best list of every passage.
 
     Returns:
         Pairs of answer and score. Answers that differ only in case are one, in its most
@@ -111,12 +100,10 @@ def factoid(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
 
 
 def list_question(id_: str, answers: Iterable[str]) -> Entry:
-    """Returns the entry of a list question.
+    """Returns the entry of a list question from the chosen items.
 
-    Args:
-        id_: Id of the question.
-        answers: The chosen items. An item is dropped if it is empty, has more than 100
-            characters or repeats an earlier one (in any case); 100 items are kept.
+    An item is dropped if it is empty, has more than 100 characters or repeats an
+    earlier one (in any case); 100 items are kept.
     """
     items: dict[str, str] = {}
     for text in answers:
@@ -148,12 +135,8 @@ def submissions(
 
 def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
     # The evaluator requires an ideal answer for every question but does not score it.
-    return {
-        "type": type_,
-        "id": id_,
-        "ideal_answer": "Dummy",
-        "exact_answer": exact_answer,
-    }
+    entry = {"type": type_, "id": id_, "ideal_answer": "Dummy"}
+    return entry | {"exact_answer": exact_answer}
 
 
 # --- files --------------------------------------------------------------------------

@@ -48,13 +48,9 @@ search for the lowest null score; JSON has no infinity.
 
 
 class WindowScores(NamedTuple):
-    """A window and the model's scores for it.
+    """A window, and the model's scores of each position, float `[length]`.
 
-    Attributes:
-        features: The window.
-        start_logits: Score of each position as an answer's first piece, float
-            `[length]`.
-        end_logits: Score of each position as an answer's last piece, float `[length]`.
+    They are those of the position as an answer's first piece, and as its last.
     """
 
     features: QaFeatures
@@ -180,8 +176,7 @@ def by_example(
 
     Args:
         examples: The questions; `example_index` of a window counts them from 0.
-        windows: Tuples of a window and its scores: those of the first question, then of
-            the second and so on.
+        windows: Tuples of a window and its scores, in the order of the questions.
 
     Raises:
         ValueError: Windows are out of order, or belong to no example.
@@ -200,11 +195,7 @@ def by_example(
 
 
 def require_finite(qas_id: str, *scores: np.ndarray) -> None:
-    """Rejects scores that are infinite or not numbers.
-
-    Raises:
-        InputError: A score is not finite; the message names the question.
-    """
+    """Raises an InputError with the question's id if a score is not finite."""
     if not all(np.isfinite(values).all() for values in scores):
         raise InputError(
             f"question {qas_id!r}: the model's scores are not finite; its training "
@@ -229,8 +220,7 @@ def _valid_spans(
 ) -> np.ndarray:
     """Returns the spans that can be answers, in the order of the original's loops.
 
-    Returns:
-        Float64 `[spans, 5]`, with the columns of `_Span`.
+    They are the rows of a float64 `[spans, 5]` with the columns of `_Span`.
     """
     if not windows:
         return np.empty((0, len(_Span._fields)))

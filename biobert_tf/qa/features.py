@@ -31,7 +31,7 @@ _MAX_WORDS_OF_CACHED: Final = 2**9
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # The position of [CLS] means no answer.
 
-Label = tuple[int, int] | tuple[None, None]
+_Label = tuple[int, int] | tuple[None, None]
 _Cut = tuple[tuple[str, ...], tuple[int, ...]]
 
 
@@ -167,11 +167,7 @@ class Featurizer:
     windows_without_answer: Literal["skip", "keep"] = "skip"
 
     def __post_init__(self) -> None:
-        """Checks the lengths.
-
-        Raises:
-            InputError: They leave no room for the context, or the stride is below 1.
-        """
+        """Rejects lengths that leave no room for the context, and a stride below 1."""
         if self.max_query_length < 0 or (
             self.max_seq_length <= self.max_query_length + _NUM_SPECIAL
         ):
@@ -189,14 +185,15 @@ class Featurizer:
     ) -> "Featurizer":
         """Returns the featurizer of a run, or of a model trained with `settings`."""
         is_master = settings.compat == "master"
+        windows_without_answer = (
+            "keep" if is_master else settings.windows_without_answer
+        )
         return cls(
             tokenizer=tokenizer,
             max_seq_length=max_seq_length,
             doc_stride=settings.doc_stride,
             max_query_length=settings.max_query_length,
-            windows_without_answer=(
-                "keep" if is_master else settings.windows_without_answer
-            ),
+            windows_without_answer=windows_without_answer,
         )
 
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
@@ -216,9 +213,6 @@ class Featurizer:
             for index, example in group:
                 yield from self._rows(index, example, pieces, unique_ids)
 
-    def _ids(self, tokens: Sequence[str]) -> np.ndarray:
-        return np.array(self.tokenizer.convert_tokens_to_ids(tokens), np.int32)
-
     def _rows(
         self,
         index: int,
@@ -228,7 +222,7 @@ class Featurizer:
     ) -> Iterator[QaFeatures]:
         query = self.tokenizer.tokenize(example.question_text)[: self.max_query_length]
         head = ("[CLS]", *query, "[SEP]")
-        head_ids = self._ids(head)
+        head_ids = self.tokenizer.convert_tokens_to_ids(head)
         room = self.max_seq_length - len(query) - _NUM_SPECIAL
         spans = doc_spans(len(pieces.tokens), room, self.doc_stride)
         owners = max_context_spans(spans)
@@ -251,7 +245,7 @@ class Featurizer:
             )
 
     def _columns(
-        self, head_ids: np.ndarray, pieces: _Pieces, shown: slice, is_max: np.ndarray
+        self, head_ids: Sequence[int], pieces: _Pieces, shown: slice, is_max: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Returns the arrays of a row, by attribute of `QaFeatures`."""
         start = len(head_ids)
@@ -286,14 +280,10 @@ class Featurizer:
 
     def _label(
         self, example: QaExample, answer: range | None, span: range, offset: int
-    ) -> Label | None:
+    ) -> _Label | None:
         """Returns the answer's position in a row; None if the row is to be skipped.
 
-        Args:
-            example: The question.
-            answer: The answer's pieces of the context.
-            span: The pieces of the context that the row shows.
-            offset: Position in the row of the first shown piece of the context.
+        The row shows the context's pieces of `span` from the position `offset`.
         """
         if answer is None:
             return (None, None) if example.start_position is None else _NO_ANSWER
@@ -311,12 +301,7 @@ class Windows:
     """The rows of questions, made again at every iteration; none is kept."""
 
     def __init__(self, featurizer: Featurizer, examples: Sequence[QaExample]) -> None:
-        """Stores the arguments; rows are made on iteration.
-
-        Args:
-            featurizer: Turns the questions into rows.
-            examples: The questions.
-        """
+        """Keeps the arguments; rows are made on iteration."""
         self._featurizer = featurizer
         self._examples = examples
         self._num_rows: int | None = None
@@ -341,11 +326,8 @@ class Windows:
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
     """Returns the pieces of a context that each of its windows shows.
 
-    Args:
-        num_pieces: The number of pieces in the context.
-        room: Most pieces of the context in one window.
-        doc_stride: The number of pieces from the start of a window to the next start;
-            with `room` or more the windows do not overlap.
+    A window shows at most `room` pieces. The next one starts `doc_stride` pieces later;
+    with `room` or more the windows do not overlap.
     """
     stride = min(room, doc_stride)
     num_strides = max(0, math.ceil((num_pieces - room) / stride))
@@ -363,7 +345,7 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
         spans: The pieces that each window shows; together they cover all pieces.
 
     Returns:
-        Index of the window for each piece, int `[pieces]`.
+        Index of the window for each piece, int32 `[pieces]`.
     """
     num_pieces = spans[-1].stop if spans else 0
     if len(spans) == 1:
@@ -377,13 +359,9 @@ def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> 
     An annotated answer may be only a part of the words that it touches, such as
     "1895" of "(1895-1943)." (run_qa.py:483-517).
 
-    Args:
-        tokens: The pieces of the context.
-        words: The range of the pieces of the words that the answer touches.
-        answer: The pieces of the answer's text.
-
     Returns:
-        The first range in `words` with the answer's pieces; `words` if there is none.
+        The first range in `words` whose `tokens` are the answer's pieces; `words` if
+        there is none.
     """
     for start in range(words.start, words.stop - len(answer) + 1):
         if answer and tokens[start : start + len(answer)] == answer:

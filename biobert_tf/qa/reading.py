@@ -87,7 +87,6 @@ class QaReading:
     unrecoverable: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
 class Context:
     """A context, cut into words once for all its questions.
 
@@ -97,19 +96,24 @@ class Context:
         starts: Index in `text` of each word's first character.
     """
 
-    text: str
-    words: tuple[str, ...]
-    starts: list[int]
-
-    @classmethod
-    def of(cls, text: str) -> "Context":
+    def __init__(self, text: str) -> None:
         """Cuts a text into words."""
         offsets = word_offsets(text)
-        return cls(
-            text,
-            # All occurrences of a word share one string.
-            tuple(sys.intern(text[start:end]) for start, end in offsets),
-            [start for start, _ in offsets],
+        self.text = text
+        # All occurrences of a word share one string.
+        self.words = tuple(sys.intern(text[start:end]) for start, end in offsets)
+        self.starts = [start for start, _ in offsets]
+
+    def example(
+        self, qas_id: str, question: str, is_yes: bool | None = None
+    ) -> QaExample:
+        """Returns a question about the context without an answer span."""
+        return QaExample(
+            qas_id=qas_id,
+            question_text=question,
+            context=self.text,
+            doc_tokens=self.words,
+            is_yes=is_yes,
         )
 
 
@@ -195,7 +199,7 @@ def _examples(
     examples: list[QaExample] = []
     unrecoverable = []
     for context, question in read_questions(values):
-        example = unlabelled(context, question)
+        example = context.example(id_of(question), question.get("question", str))
         if is_training:
             labelled = _with_answer(example, context, question, allows_impossible)
             if labelled is None:
@@ -231,10 +235,10 @@ def read_questions(
         )
     is_empty = True
     for paragraph in paragraphs(values):
-        context = Context.of(paragraph.get("context", str))
+        context = Context(paragraph.get("context", str))
         for question in paragraph.objects("qas"):
             is_empty = False
-            name = f"question {_id(question)!r}"
+            name = f"question {id_of(question)!r}"
             yield context, dataclasses.replace(question, name=name)
     if is_empty:
         raise InputError("holds no question")
@@ -246,21 +250,15 @@ def paragraphs(values: Mapping[str, object]) -> Iterator[JsonObject]:
         yield from entry.objects("paragraphs")
 
 
-def _id(question: JsonObject) -> str:
-    """Returns the id as text; it may be a number, which is written as a JSON key."""
+def id_of(question: JsonObject) -> str:
+    """Returns the id as text; it may be a number, which is written as a JSON key.
+
+    Raises:
+        InputError: There is no id.
+    """
     if isinstance(id_ := question.values.get("id"), int):
         return str(id_)
     return question.get("id", str)
-
-
-def unlabelled(context: Context, question: JsonObject) -> QaExample:
-    """Returns the example of a question without its answer."""
-    return QaExample(
-        qas_id=_id(question),
-        question_text=question.get("question", str),
-        context=context.text,
-        doc_tokens=context.words,
-    )
 
 
 def _with_answer(

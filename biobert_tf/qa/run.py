@@ -123,8 +123,21 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     for path in settings.stages.train_file.files():
         if settings.question_type == "yesno":
             examples += yesno_reading.read_examples(path, needs_labels=True)
-        else:
-            examples += _read_spans(settings, path)
+            continue
+        found = reading.read_examples(
+            path,
+            is_training=True,
+            version_2_with_negative=settings.decoding.version_2_with_negative,
+        )
+        examples += found.examples
+        if found.unrecoverable:
+            _LOG.warning(
+                "%s: %d questions are left out, because their answers are not where "
+                "the file says; the first is %s",
+                path,
+                len(found.unrecoverable),
+                found.unrecoverable[0],
+            )
     if not examples:
         raise InputError(
             f"--train_file={settings.stages.train_file}: no question has an answer "
@@ -133,23 +146,6 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     is_master = settings.compat == "master"
     seed = _ORIGINAL_SEED if is_master else settings.run.seed
     return reading.training_order(examples, seed)
-
-
-def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
-    found = reading.read_examples(
-        path,
-        is_training=True,
-        version_2_with_negative=settings.decoding.version_2_with_negative,
-    )
-    if found.unrecoverable:
-        _LOG.warning(
-            "%s: %d questions are left out, because their answers are not where "
-            "the file says; the first is %s",
-            path,
-            len(found.unrecoverable),
-            found.unrecoverable[0],
-        )
-    return found.examples
 
 
 def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
@@ -226,16 +222,14 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         """Prints and returns the scores of a file; empty if its answers are unknown."""
         directory = self._directory(stage)
         if self.settings.question_type == "squad":
-            return self._squad_scores(stage, self.predict_files[stage], directory)
+            return self._squad_scores(stage)
         if len(self.golden_files) == len(self.predict_files):
             path = self.golden_files[list(self.predict_files).index(stage)]
             golden = files.read_json(path)
-        elif not self.golden_files and all(
-            example.is_yes is not None for example in examples
-        ):
-            golden = yesno.gold(examples, self.known)
-        else:
+        elif self.golden_files or any(example.is_yes is None for example in examples):
             return {}
+        else:
+            golden = yesno.gold(examples, self.known)
         submission = files.read_json(directory / bioasq_form.SUBMISSION)
         return self._bioasq_scores(stage, [(golden, submission)])
 
@@ -260,10 +254,9 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         batches = list(zip(golden, submissions, strict=True))
         return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
 
-    def _squad_scores(
-        self, stage: str, data: Path, directory: Path
-    ) -> dict[str, object]:
-        dataset = files.read_json(data)
+    def _squad_scores(self, stage: str) -> dict[str, object]:
+        directory = self._directory(stage)
+        dataset = files.read_json(self.predict_files[stage])
         if not squad_scores.has_answers(dataset):
             return {}
         odds = None

@@ -85,9 +85,7 @@ def pool(
 ) -> list[YesNoAnswer]:
     """Returns the answer to every question, pooled over its passages.
 
-    Args:
-        passages: The answers from passages, as `decode` yields them.
-        known: Known question ids; see `bioasq_form.question_id`.
+    See `bioasq_form.question_id` for `known`.
     """
     evidence = {passage.id: passage.evidence for passage in passages}
     return [
@@ -101,9 +99,7 @@ def gold(
 ) -> dict[str, list[Entry]]:
     """Returns the gold answers of labelled examples in BioASQ's form.
 
-    Args:
-        examples: The passages; those without a label are skipped.
-        known: Known question ids; see `bioasq_form.question_id`.
+    See `bioasq_form.question_id` for `known`.
 
     Raises:
         InputError: Passages of a question differ in label; the message names it.
@@ -125,12 +121,7 @@ def transform(
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Returns the submission of yes/no questions, and the same with probabilities.
 
-    Args:
-        questions: The answers to questions, as `pool` returns them.
-
-    Returns:
-        The submission, and the same with both answers as `[text, probability]`, best
-        first.
+    The second has both answers as `[text, probability]`, best first.
     """
     found = []
     for answer in questions:

@@ -8,7 +8,6 @@ all other SQuAD's form (see `reading`) as in dmis-lab/bioasq-biobert: `answers` 
           "yes" or "no"; `is_impossible`, if present, is true for "no".
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -55,8 +54,8 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
 
 def _json(values: Mapping[str, object]) -> list[QaExample]:
     return [
-        dataclasses.replace(
-            reading.unlabelled(context, question), is_yes=_is_yes(question)
+        context.example(
+            reading.id_of(question), question.get("question", str), _is_yes(question)
         )
         for context, question in reading.read_questions(values)
     ]
@@ -94,15 +93,8 @@ def _table(path: Path) -> list[QaExample]:
             raise InputError.at(
                 path, number, f"the answer is {answer!r}, want yes or no"
             )
-        context = Context.of(text)
-        example = QaExample(
-            qas_id=id_,
-            question_text=question,
-            context=context.text,
-            doc_tokens=context.words,
-            is_yes=_ANSWERS.get(answer.lower()),
-        )
-        examples.append(example)
+        is_yes = _ANSWERS.get(answer.lower())
+        examples.append(Context(text).example(id_, question, is_yes))
     if not examples:
         raise InputError.at(path, None, "holds no question")
     return examples

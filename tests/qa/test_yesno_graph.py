@@ -55,7 +55,7 @@ def decided(model, tokenizer, questions, contexts):
             qas_id=str(i),
             question_text=question,
             context=context,
-            doc_tokens=qa_reading.Context.of(context).words,
+            doc_tokens=qa_reading.Context(context).words,
         )
         for i, (question, context) in enumerate(zip(questions, contexts, strict=True))
     ]

@@ -190,17 +190,21 @@ def _snippets(values: object) -> Iterator[Snippet]:
             raise InputError(
                 f"has snippet {number} {shortened(snippet)}, want an object"
             )
-        texts = [snippet.get("text"), snippet.get("document")]
-        if texts[1] is None:
-            texts[1] = ""
-        for key, value in zip(("text", "document"), texts, strict=True):
-            if not isinstance(value, str):
-                raise InputError(
-                    f"has {key!r} {shortened(value)} in snippet {number}, want a text"
-                )
-        text, document = texts
-        is_title = snippet.get("beginSection") == "title"
-        yield Snippet(clean(text), _encodable(document), is_title)
+        has_document = snippet.get("document") is not None
+        yield Snippet(
+            clean(_text(snippet, "text", number)),
+            _encodable(_text(snippet, "document", number)) if has_document else "",
+            snippet.get("beginSection") == "title",
+        )
+
+
+def _text(snippet: Mapping[str, object], key: str, number: int) -> str:
+    value = snippet.get(key)
+    if not isinstance(value, str):
+        raise InputError(
+            f"has {key!r} {shortened(value)} in snippet {number}, want a text"
+        )
+    return value
 
 
 def clean(text: str) -> str:
