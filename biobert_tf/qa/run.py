@@ -15,6 +15,7 @@ from typing import Any, Final
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.files import JsonSource
 from biobert_tf.qa import (
     answers,
     bioasq_form,
@@ -24,9 +25,7 @@ from biobert_tf.qa import (
     yesno,
     yesno_reading,
 )
-from biobert_tf.qa import (
-    task as tasks,
-)
+from biobert_tf.qa import task as tasks
 from biobert_tf.qa.bioasq import scores as bioasq
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
@@ -163,8 +162,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     Attributes:
         predict_files: The file to predict in each stage.
-        golden_files: The files of BioASQ's answers: none, one for all stages, or one
-            for each stage.
+        golden_files: The files of BioASQ's answers; see `_golden_files`.
         known: The ids of the questions in `golden_files`.
     """
 
@@ -192,9 +190,8 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         rows: finetune.Rows[QaFeatures],
     ) -> dict[str, Any]:
         """Predicts, writes and scores the questions of one file."""
-        _LOG.info(
-            "predicting %s: %d questions", self.predict_files[stage], len(examples)
-        )
+        path = self.predict_files[stage]
+        _LOG.info("predicting %s: %d questions", path, len(examples))
         directory = self._directory(stage)
         name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
         self._write_records(estimator, stage, name, rows)
@@ -220,17 +217,16 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
         """Prints and returns the scores of a file; empty if its answers are unknown."""
-        directory = self._directory(stage)
         if self.settings.question_type == "squad":
             return self._squad_scores(stage)
+        golden: JsonSource
         if len(self.golden_files) == len(self.predict_files):
-            path = self.golden_files[list(self.predict_files).index(stage)]
-            golden = files.read_json(path)
+            golden = self.golden_files[list(self.predict_files).index(stage)]
         elif self.golden_files or any(example.is_yes is None for example in examples):
             return {}
         else:
             golden = yesno.gold(examples, self.known)
-        submission = files.read_json(directory / bioasq_form.SUBMISSION)
+        submission = self._directory(stage) / bioasq_form.SUBMISSION
         return self._bioasq_scores(stage, [(golden, submission)])
 
     def _summary(
@@ -241,17 +237,16 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             return {}
         if _TEST in results and "scores" in results[_TEST]:
             return {}
-        submissions = [
-            files.read_json(self._directory(stage) / bioasq_form.SUBMISSION)
+        paths = [
+            self._directory(stage) / bioasq_form.SUBMISSION
             for stage in self.predict_files
         ]
+        submissions: Sequence[JsonSource] = paths
         if len(self.golden_files) == 1:
-            everything = [
-                entry for submission in submissions for entry in submission["questions"]
-            ]
-            submissions = [bioasq_form.submission(everything)]
-        golden = map(files.read_json, self.golden_files)
-        batches = list(zip(golden, submissions, strict=True))
+            read = map(files.read_json, paths)
+            entries = [entry for document in read for entry in document["questions"]]
+            submissions = [bioasq_form.submission(entries)]
+        batches = list(zip(self.golden_files, submissions, strict=True))
         return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
 
     def _squad_scores(self, stage: str) -> dict[str, object]:
@@ -259,32 +254,29 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         dataset = files.read_json(self.predict_files[stage])
         if not squad_scores.has_answers(dataset):
             return {}
-        odds = None
-        # A model of version 2 may be tried on questions that all have an answer.
         how = self.settings.decoding
-        if how.version_2_with_negative and squad_scores.is_version_2(dataset):
-            odds = files.read_json(directory / decoding.NULL_ODDS)
+        # A model of version 2 may be tried on questions that all have an answer.
+        has_odds = how.version_2_with_negative and squad_scores.is_version_2(dataset)
         scores = squad_scores.evaluate(
             dataset,
-            files.read_json(directory / decoding.PREDICTIONS),
-            odds,
+            directory / decoding.PREDICTIONS,
+            directory / decoding.NULL_ODDS if has_odds else None,
             how.null_score_diff_threshold,
         )
         print(f"\n{stage}\n{squad_scores.report(scores)}", end="")
         return {"scores": scores.to_dict()}
 
     def _bioasq_scores(
-        self,
-        stage: str,
-        batches: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+        self, stage: str, batches: Sequence[tuple[JsonSource, JsonSource]]
     ) -> dict[str, object]:
         question_type = self.settings.question_type
         scores = bioasq.pooled(batches, types=[question_type])
         print(f"\n{stage}\n{bioasq.report(scores)}", end="")
         # The scores of other types are 0, because there are no such questions.
-        others = [
-            name for name in bioasq.MEASURES if not name.startswith(question_type)
-        ]
-        others += [f"num_{name}" for name in bioasq.TYPES if name != question_type]
-        values = scores.to_dict()
-        return {"scores": {k: v for k, v in values.items() if k not in others}}
+        others = tuple(name for name in bioasq.TYPES if name != question_type)
+        values = {
+            name: value
+            for name, value in scores.to_dict().items()
+            if not name.removeprefix("num_").startswith(others)
+        }
+        return {"scores": values}

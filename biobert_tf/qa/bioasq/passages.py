@@ -62,11 +62,7 @@ class PassageMaker:
     def passages(self, question: Question, losses: Losses) -> list[Passage]:
         """Returns the passages of a question, in the order of their first snippets.
 
-        No two have the same text.
-
-        Args:
-            question: With its snippets.
-            losses: Is added to.
+        No two have the same text. What cannot be done is added to `losses`.
         """
         found: dict[str, list[Span]] = {}
         for snippet in question.snippets:
