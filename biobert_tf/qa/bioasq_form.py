@@ -163,19 +163,10 @@ def transform(
 
 
 def write_both(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
-    """Writes a submission, and the same with scores.
+    """Writes a submission, and the same with scores, in the original's format.
 
     Raises:
         InputError: The directory cannot be written.
     """
     for name, document in zip(FILES, documents, strict=True):
-        write(directory / name, document)
-
-
-def write(path: Path, document: dict[str, list[Entry]]) -> None:
-    """Writes a submission as the original writes it, whole or not at all.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    files.write_text(path, json.dumps(document, indent=2))
+        files.write_text(directory / name, json.dumps(document, indent=2))

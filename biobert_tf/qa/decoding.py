@@ -10,7 +10,6 @@ digit. Questions come one by one from an iterator, so memory holds one's windows
 Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 """
 
-import bisect
 import contextlib
 import dataclasses
 import functools
@@ -270,10 +269,10 @@ def _nbest(
     for span in spans:
         if len(found) == n_best_size:
             break
-        if span == null:
-            found[""] = span, None
-            continue
-        text, place = reader.read(windows[span.window].features, span)
+        place = None
+        text = ""
+        if span != null:
+            text, place = reader.read(windows[span.window].features, span)
         found.setdefault(text, (span, place))
     if null is not None:
         found.setdefault("", (null, None))
@@ -296,8 +295,9 @@ class _Reader:
     def __init__(self, example: QaExample, cut: Callable[[str], list[str]]) -> None:
         self._context = example.context
         self._words = example.doc_tokens
-        self._offsets = example.doc_offsets
         self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
+        ranges = itertools.starmap(range, example.doc_offsets)
+        self._places = list(itertools.chain.from_iterable(ranges))
         self._cut = cut
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
@@ -312,14 +312,9 @@ class _Reader:
         num_letters -= begin
         found = aligned_letters(" ".join(pieces.split()), tokenized, num_letters)
         letters = found or range(num_letters)
-        start = self._place(begin + letters[0])
-        end = self._place(begin + letters[-1]) + 1
+        start = self._places[begin + letters[0]]
+        end = self._places[begin + letters[-1]] + 1
         return " ".join(reading.words(self._context[start:end])), (start, end)
-
-    def _place(self, letter: int) -> int:
-        """Returns the offset of a letter in the context."""
-        word = bisect.bisect_right(self._letters, letter) - 1
-        return self._offsets[word][0] + letter - self._letters[word]
 
 
 def aligned_letters(predicted: str, tokenized: str, num_letters: int) -> range | None:

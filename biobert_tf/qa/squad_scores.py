@@ -133,8 +133,9 @@ def evaluate(
     if null_odds is not None:
         odds = files.parse_json(null_odds, functools.partial(_odds, questions))
         if not is_version_2:
-            message = "null odds given, but every question has an answer (SQuAD 1)"
-            raise InputError(message)
+            raise InputError(
+                "null odds given, but every question has an answer (SQuAD 1)"
+            )
         rest = _best_thresholds(scored, odds)
         scored = [
             _left_blank(one) if odds[one.question.id] > threshold else one
@@ -246,31 +247,27 @@ def _best_thresholds(
 ) -> dict[str, Threshold]:
     """Returns the best thresholds on null odds, by the fields of `SquadScores`."""
     # Equal odds keep their order in the file, as in the official program.
-    place = {name: i for i, name in enumerate(sorted(odds, key=odds.__getitem__))}
-    ordered = sorted(scored, key=lambda one: place[one.question.id])
-    return {
-        f"best_{name}": _best(ordered, name, odds) for name in ("exact_match", "f1")
-    }
-
-
-def _best(
-    ordered: Sequence[_Scored], name: str, odds: Mapping[str, float]
-) -> Threshold:
-    """Returns the best mean of a score; `ordered` has the lowest null odds first."""
-    total = sum(_left_blank(one).f1 for one in ordered)
-    best, threshold = total, 0.0
-    for one in ordered:
-        # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
-        # question, also between two of equal odds that no threshold can tell apart;
-        # and an answer to a question without one costs a point by being there, even
-        # where nothing is left of it, as of "the".
-        if one.question.answers:
-            total += getattr(one, name)
-        elif one.prediction:
-            total -= 1
-        if total > best:
-            best, threshold = total, odds[one.question.id]
-    return Threshold(best / len(ordered), threshold)
+    place = {name: i for i, name in enumerate(odds)}
+    ordered = sorted(
+        scored, key=lambda one: (odds[one.question.id], place[one.question.id])
+    )
+    found = {}
+    for name in ("exact_match", "f1"):
+        total = sum(_left_blank(one).f1 for one in ordered)
+        best, threshold = total, 0.0
+        for one in ordered:
+            # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
+            # question, also between two of equal odds that no threshold can tell
+            # apart; and an answer to a question without one costs a point by being
+            # there, even where nothing is left of it, as of "the".
+            if one.question.answers:
+                total += getattr(one, name)
+            elif one.prediction:
+                total -= 1
+            if total > best:
+                best, threshold = total, odds[one.question.id]
+        found[f"best_{name}"] = Threshold(best / len(ordered), threshold)
+    return found
 
 
 def _questions(dataset: Mapping[str, object]) -> list[_Question]:
@@ -304,10 +301,9 @@ def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
 def _odds(
     questions: Sequence[_Question], null_odds: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    """Returns the null odds of the questions, in the given order, checked as finite."""
+    """Returns `null_odds` after checking that those of the questions are finite."""
     for question in questions:
         value: Any = null_odds.get(question.id)
         if type(value) not in (int, float) or not math.isfinite(value):
             raise InputError(f"no finite null odds for question {question.id}")
-    asked = {question.id for question in questions}
-    return {name: value for name, value in null_odds.items() if name in asked}
+    return null_odds

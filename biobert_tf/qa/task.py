@@ -185,14 +185,7 @@ def of(
     max_seq_length: int,
     examples: Iterable[QaExample] = (),
 ) -> QaTask:
-    """Returns the task of a run.
-
-    Args:
-        settings: The settings of the run.
-        tokenizer: Text to WordPieces.
-        max_seq_length: The number of WordPieces in a row.
-        examples: The questions to train on, for the class weights of yes and no.
-    """
+    """Returns the task of a run; class weights of yes and no come from `examples`."""
     featurizer = Featurizer.of(settings, tokenizer, max_seq_length)
     if settings.question_type != "yesno":
         return SpanTask(featurizer=featurizer, compat=settings.compat)
