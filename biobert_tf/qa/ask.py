@@ -100,9 +100,12 @@ class Answerer:
         loaded = QA.load(model_dir, device)
         # The padding of rows is no answer, and nothing is trained.
         settings = dataclasses.replace(
-            loaded.settings, compat="fixed", class_weights=ClassWeights()
+            loaded.settings,
+            text=loaded.text,
+            compat="fixed",
+            class_weights=ClassWeights(),
         )
-        task = tasks.of(settings, loaded.tokenizer, loaded.text.max_seq_length)
+        task = tasks.of(settings, loaded.tokenizer)
         estimator = loaded.estimator(task)
         estimator.check_batch_size("predict_batch_size", batch_size)
         return cls(

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -90,15 +90,11 @@ class QaFeatures:
         }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Pieces:
-    """The pieces of a context, made once for all questions about it.
+class _Pieces(NamedTuple):
+    """The pieces of a context, P in number, made once for all questions about it.
 
-    Attributes:
-        tokens: The pieces, P in number.
-        ids: Ids of the pieces, int32 `[P]`.
-        words: Index of the word that each piece belongs to, int32 `[P]`.
-        ends: The number of pieces up to the end of each word, int32 `[words]`.
+    Their ids and the indices of their words are int32 `[P]`. `ends` holds the number of
+    pieces up to the end of each word, int32 `[words]`.
     """
 
     tokens: list[str]

@@ -59,13 +59,11 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
-        examples[stage] = _read_test(settings, path)
-    task = tasks.of(
-        settings,
-        parts.tokenizer,
-        settings.text.max_seq_length,
-        examples.get(_TRAIN, ()),
-    )
+        if settings.question_type == "yesno":
+            examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
+        else:
+            examples[stage] = reading.read_examples(path, is_training=False).examples
+    task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
         examples=examples,
@@ -145,12 +143,6 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     is_master = settings.compat == "master"
     seed = _ORIGINAL_SEED if is_master else settings.run.seed
     return reading.training_order(examples, seed)
-
-
-def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
-    if settings.question_type == "yesno":
-        return yesno_reading.read_examples(path, needs_labels=False)
-    return reading.read_examples(path, is_training=False).examples
 
 
 # --- the run ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ Shape suffixes: B batch, L sequence length.
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -48,10 +48,7 @@ class _WindowTask:
     featurizer: Featurizer
     compat: Literal["fixed", "master"]
 
-    @property
-    def name(self) -> str:
-        """Returns the name of the task in the results."""
-        return "qa"
+    name: ClassVar = "qa"
 
     def _specs(self, *answer: str) -> Specs:
         """Returns the features of a record: the original's, and those of an answer."""
@@ -88,19 +85,13 @@ class _WindowTask:
 class SpanTask(_WindowTask):
     """Finds where in a passage the answer begins and ends."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Returns the names of the head's two outputs."""
-        return SPAN_LABELS
-
-    @property
-    def new_head(self) -> tuple[str, ...]:
-        """Returns the variables that a starting checkpoint may lack.
-
-        A checkpoint that was trained on questions before has them, and they are used.
-        """
-        scope = heads.SpanClassifier.scope
-        return (f"{scope}output_weights", f"{scope}output_bias")
+    labels: ClassVar = SPAN_LABELS
+    # A checkpoint that was trained on questions before has them, and they are used.
+    new_head: ClassVar = (
+        f"{heads.SpanClassifier.scope}output_weights",
+        f"{heads.SpanClassifier.scope}output_bias",
+    )
+    loss_names: ClassVar = ("loss",)
 
     @property
     def specs(self) -> Specs:
@@ -123,11 +114,6 @@ class SpanTask(_WindowTask):
         PARITY(run_qa.py:1030-1039): see `decoding`.
         """
         return self.compat == "master"
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """Returns the names of the losses: only the one that is minimised."""
-        return ("loss",)
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the number of rows."""
@@ -161,10 +147,7 @@ class SpanTask(_WindowTask):
 class YesNoTask(_WindowTask, SequenceClassification):
     """Classifies whether a passage answers a question with yes."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Returns the two answers; an answer's index is its id."""
-        return LABELS
+    labels: ClassVar = LABELS
 
     @property
     def specs(self) -> Specs:
@@ -180,13 +163,11 @@ QaTask = SpanTask | YesNoTask
 
 
 def of(
-    settings: QaConfig,
-    tokenizer: FullTokenizer,
-    max_seq_length: int,
-    examples: Iterable[QaExample] = (),
+    settings: QaConfig, tokenizer: FullTokenizer, examples: Iterable[QaExample] = ()
 ) -> QaTask:
     """Returns the task of a run; class weights of yes and no come from `examples`."""
-    featurizer = Featurizer.of(settings, tokenizer, max_seq_length)
+    length = settings.text.max_seq_length
+    featurizer = Featurizer.of(settings, tokenizer, length)
     if settings.question_type != "yesno":
         return SpanTask(featurizer=featurizer, compat=settings.compat)
     known = [example.is_yes for example in examples if example.is_yes is not None]
