@@ -41,8 +41,8 @@ WindowT = TypeVar("WindowT", bound=tuple[Any, ...])
 NO_SPAN_ODDS: Final = 1_000_000.0
 """Null odds of a question without any valid span: above every sensible threshold.
 
-The original fails with an AttributeError there. The number is the initial value of its
-search for the lowest null score; JSON has no infinity.
+The original fails there. The number is the initial value of its search for the lowest
+null score; JSON has no infinity.
 """
 
 
@@ -129,20 +129,16 @@ def decode(
 ) -> Iterator[Prediction]:
     """Yields the prediction for every example.
 
-    Args:
-        examples: The questions; `example_index` of a window counts them from 0.
-        windows: The scored windows of the first question, then of the second and so
-            on; a question with an empty context has no window.
-        settings: The settings that decide which spans are answers.
-        do_lower_case: Whether the tokenizer that made the windows lower-cases.
+    See `by_example` for the order of the windows. `do_lower_case` says whether the
+    tokenizer that made them lower-cases.
 
     Raises:
         InputError: A score is not finite; the message names the question.
         ValueError: Windows are out of order, or belong to no example.
     """
-    cut = BasicTokenizer(do_lower_case).tokenize
     # Answers to all questions share the cache.
-    cut = functools.lru_cache(_MAX_CACHED_WORDS)(cut)
+    cached = functools.lru_cache(_MAX_CACHED_WORDS)
+    cut = cached(BasicTokenizer(do_lower_case).tokenize)
     for example, own in by_example(examples, windows):
         null = _null_span(own) if settings.version_2_with_negative else None
         spans = _ranked(_valid_spans(example.qas_id, own, settings), null)
@@ -175,7 +171,8 @@ def by_example(
 
     Args:
         examples: The questions; `example_index` of a window counts them from 0.
-        windows: Tuples of a window and its scores, in the order of the questions.
+        windows: Tuples of a window and its scores: those of the first question, then of
+            the second and so on.
 
     Raises:
         ValueError: Windows are out of order, or belong to no example.
@@ -324,9 +321,8 @@ def aligned_letters(predicted: str, tokenized: str, num_letters: int) -> range |
 
     Args:
         predicted: The pieces, joined to words with single spaces.
-        tokenized: What the tokenizer makes of the words that the pieces touch, with
-            single spaces.
-        num_letters: The number of letters in these words.
+        tokenized: The words as the tokenizer cuts them, with single spaces.
+        num_letters: The number of letters in the words.
 
     Returns:
         A range; None if the words do not hold the text, or if the characters cannot be

@@ -75,12 +75,10 @@ class QaExample:
 
 @dataclasses.dataclass(frozen=True)
 class QaReading:
-    """The questions of a file.
+    """The questions of a file, in its order.
 
-    Attributes:
-        examples: The examples, in the order of the file.
-        unrecoverable: Ids of the training questions that were dropped because their
-            answer does not stand at `answer_start`.
+    `unrecoverable` are the ids of the training questions that were dropped because
+    their answer does not stand at `answer_start`.
     """
 
     examples: list[QaExample]
@@ -88,12 +86,9 @@ class QaReading:
 
 
 class Context:
-    """A context, cut into words once for all its questions.
+    """A context as the file has it, cut into words once for all its questions.
 
-    Attributes:
-        text: The context as the file has it.
-        words: The words of the context.
-        starts: Index in `text` of each word's first character.
+    `starts` are the indices in `text` of each word's first character.
     """
 
     def __init__(self, text: str) -> None:
@@ -173,10 +168,8 @@ def read_examples(
 ) -> QaReading:
     """Reads the questions of a file as run_qa.py does (`read_squad_examples`).
 
-    Args:
-        path: A JSON file in SQuAD's form.
-        is_training: Whether to read the answers.
-        version_2_with_negative: Whether to read `is_impossible` of training questions.
+    Answers are read for training only, and `is_impossible` with
+    `version_2_with_negative` only.
 
     Raises:
         InputError: The file does not exist, is not JSON or has no `data`; a key is

@@ -151,20 +151,12 @@ def evaluate(
 
 
 def has_answers(dataset: Mapping[str, object]) -> bool:
-    """Returns whether every question has the key `answers`.
-
-    Raises:
-        InputError: The data are not in SQuAD's form.
-    """
+    """Returns whether every question of data in SQuAD's form has the key `answers`."""
     return all("answers" in entry.values for entry in _entries(dataset))
 
 
 def is_version_2(dataset: Mapping[str, object]) -> bool:
-    """Returns whether any question has the key `is_impossible` or has no answer.
-
-    Raises:
-        InputError: The data are not in SQuAD's form.
-    """
+    """Returns whether any question has the key `is_impossible` or has no answer."""
     return any(question.is_version_2 for question in _questions(dataset))
 
 

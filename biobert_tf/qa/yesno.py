@@ -64,10 +64,8 @@ def decode(
 ) -> Iterator[YesNoAnswer]:
     """Yields the answer from every passage.
 
-    Args:
-        examples: The passages; `example_index` of a window counts them from 0.
-        windows: The windows of the first passage, then of the second and so on, with
-            their scores for no and yes, float `[2]`; an empty passage has no window.
+    Windows come with their scores for no and yes, float `[2]`; see
+    `decoding.by_example` for their order.
 
     Raises:
         InputError: A score is not finite; the message names the passage.

@@ -47,11 +47,8 @@ class Answer(NamedTuple):
 class Gold(NamedTuple):
     """A question of a gold file.
 
-    Attributes:
-        id: Its id, any text.
-        type: One of `TYPES`, or `summary`.
-        answer: The right answer; None for a summary, and from edition `TOLERANT`
-            where the file has none.
+    The type is one of `TYPES`, or `summary`. The answer is None for a summary, and from
+    edition `TOLERANT` where the file has none.
     """
 
     id: str

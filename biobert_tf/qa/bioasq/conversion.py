@@ -42,8 +42,6 @@ class Counts:
     """What became of the questions.
 
     Attributes:
-        pool: The questions of the type that is taken.
-        abstracts: The abstracts that the strategy needs.
         num_kept: The number of questions written.
         dropped: Ids of the questions that are not written, by reason.
         num_passages: The number of passages written.
@@ -52,10 +50,8 @@ class Counts:
         num_entries: The number of SQuAD questions written.
         num_beyond: SQuAD questions that are not written because their question has
             1000 already.
-        levels: How answers were found.
         num_items: The number of answers to list questions that have a passage.
         num_items_found: The number of these answers that a passage holds.
-        losses: What the strategy could not do.
     """
 
     question_type: str
@@ -240,12 +236,11 @@ def _require_distinct_ids(pool: Pool, paragraphs: list[Paragraph]) -> None:
     """Refuses ids of questions that look like those of another one's passages."""
     known = {question.id for question in pool.questions}
     for paragraph in paragraphs:
-        for entry in paragraph["qas"]:
-            if entry["id"] in known:
-                raise InputError(
-                    f"question {entry['id']!r} has the id of a passage of question "
-                    f"{entry['id'][:-4]!r}; rename one of them"
-                )
+        for id_ in known.intersection(entry["id"] for entry in paragraph["qas"]):
+            raise InputError(
+                f"question {id_!r} has the id of a passage of question {id_[:-4]!r}; "
+                "rename one of them"
+            )
 
 
 def _some(names: list[str]) -> str:

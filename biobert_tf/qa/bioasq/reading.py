@@ -77,8 +77,7 @@ class Pool:
     Attributes:
         questions: In the order of the files, no id twice.
         num_read: Questions of all types, repeated ones included.
-        num_repeated: Questions of the type that are left out, because one before has
-            their id.
+        num_repeated: Questions that are left out, because one before has their id.
     """
 
     questions: list[Question]

@@ -161,13 +161,10 @@ def pooled(
     the 150 of 5b). The mean of the scores of the batches is another number.
 
     Args:
-        batches: Gold and submission of each; see `evaluate`, also for the rest.
+        batches: Gold and submission of each; see `evaluate` for the rest, and errors.
         edition: The edition of the challenge whose rules apply.
         types: The types of questions to score.
         skip_missing: Whether to leave missing questions out.
-
-    Raises:
-        InputError: As `evaluate`.
     """
     if skip_missing is None:
         skip_missing = edition >= TOLERANT
