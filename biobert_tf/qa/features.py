@@ -5,6 +5,7 @@ A context longer than a row is split into overlapping windows. Every piece belon
 the window that shows most context around it; an answer may begin only there.
 """
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -313,8 +314,7 @@ class Windows:
     def __len__(self) -> int:
         """Returns the number of rows; iterates once if they are not yet counted."""
         if self._num_rows is None:
-            for _ in self:
-                pass
+            collections.deque(self, maxlen=0)
         assert self._num_rows is not None
         return self._num_rows
 

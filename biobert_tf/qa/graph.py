@@ -3,8 +3,8 @@
 
 An answer is cut from the context at the place where the model found it. If the pieces
 cannot be aligned with the text, the answer is all words that they touch
-(`decoding.get_final_text`). One difference remains: that function takes the first place
-among these words that has the same pieces.
+(`decoding.aligned_letters`). One difference remains: that function takes the first
+place among these words that has the same pieces.
 
 Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts and
 ends, A answers to all questions, N best answers.
@@ -152,11 +152,10 @@ class QaGraph(WindowGraph):
     ) -> tf.Tensor:
         """Returns the null score of questions, the windows' lowest, float64 `[B]`."""
         # In float64, as `decoding` does.
-        starts_K, ends_K = (
+        scores_K = sum(
             tf.cast(scored[name][:, 0], tf.float64)
             for name in ("start_logits", "end_logits")
         )
-        scores_K = starts_K + ends_K
         least_B = tf.math.unsorted_segment_min(scores_K, windows.rows, num_rows)
         # A question without windows has a null score of 0.
         return tf.where(least_B == tf.float64.max, tf.zeros_like(least_B), least_B)
@@ -172,11 +171,9 @@ class QaGraph(WindowGraph):
         texts_A = tf.strings.substr(tf.gather(context, spans.rows), starts_A, sizes_A)
         texts_A = tf.strings.regex_replace(texts_A, _SPACES, " ")
         keys_A = tf.strings.join([tf.strings.as_string(spans.rows), texts_A], " ")
-        _, same_A = tf.unique(keys_A)
+        unique, same_A = tf.unique(keys_A)
         places_A = tf.range(tf.size(same_A))
-        firsts = tf.math.unsorted_segment_min(
-            places_A, same_A, tf.size(tf.unique(keys_A)[0])
-        )
+        firsts = tf.math.unsorted_segment_min(places_A, same_A, tf.size(unique))
         spans, texts_A = spans.take(firsts), tf.gather(texts_A, firsts)
         begins_A = tf.searchsorted(spans.rows, spans.rows)
         is_best_A = tf.range(tf.size(firsts)) - begins_A < self._settings.n_best_size
@@ -218,15 +215,9 @@ class QaGraph(WindowGraph):
         # The first column holds the best of the remaining answers.
         rows = tf.boolean_mask(best.rows, chosen_A)
         for name, values in columns.items():
-            matrix = padded(rows, tf.boolean_mask(values, chosen_A), num_rows)
-            outputs[name] = _first_column(matrix)
+            chosen = tf.boolean_mask(values, chosen_A)
+            outputs[name] = padded(rows, chosen, num_rows, width=1)[:, 0]
         return outputs
-
-
-def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
-    """Returns the first value of every row; the padding value if there is no column."""
-    filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[matrix_BN.dtype]
-    return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
 
 
 def serve(loaded: Loaded[QaConfig]) -> Served:

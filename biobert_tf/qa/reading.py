@@ -11,6 +11,7 @@ for training, and `is_impossible` only for v2. `yesno_reading` reads yes/no ques
 """
 
 import bisect
+import collections
 import dataclasses
 import functools
 import random
@@ -310,16 +311,14 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
     Raises:
         InputError: An id repeats; the message names the first.
     """
-    seen: set[str] = set()
-    for example in examples:
-        if example.qas_id in seen:
-            raise InputError.at(
-                path,
-                None,
-                f"question {example.qas_id!r} occurs twice; predictions are stored by "
-                "id, so give each question and passage its own id (id_001, id_002)",
-            )
-        seen.add(example.qas_id)
+    counts = collections.Counter(example.qas_id for example in examples)
+    if twice := [id_ for id_, count in counts.items() if count > 1]:
+        raise InputError.at(
+            path,
+            None,
+            f"question {twice[0]!r} occurs twice; predictions are stored by id, so "
+            "give each question and passage its own id (id_001, id_002)",
+        )
 
 
 def shortened(value: object) -> str:

@@ -104,7 +104,11 @@ class Answer:
         self._searches: list[tuple[Level, re.Pattern[str]]] = [
             *(("exact", re.compile(re.escape(name))) for name in names),
             *(("case", re.compile(re.escape(name))) for name in folded),
-            *(("form", _pattern(name)) for name in folded if _has_word(name)),
+            *(
+                ("form", _pattern(name))
+                for name in folded
+                if any(map(str.isalnum, name))
+            ),
         ]
 
     def find(self, text: Text) -> Found | None:
@@ -166,10 +170,6 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
     while match:
         yield match.span()
         match = pattern.search(text, match.start() + 1)
-
-
-def _has_word(name: str) -> bool:
-    return any(map(str.isalnum, name))
 
 
 def _pattern(name: str) -> re.Pattern[str]:
