@@ -74,10 +74,7 @@ class FoundAnswer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answerer:
-    """A model trained by `run_qa.py`, ready to answer questions.
-
-    `settings` are those of its training; `batch_size` counts the windows per step.
-    """
+    """A model trained by `run_qa.py`; a prediction step has `batch_size` windows."""
 
     estimator: Estimator
     task: tasks.QaTask
@@ -88,10 +85,8 @@ class Answerer:
     def load(cls, model_dir: Path, device: DeviceConfig, batch_size: int) -> "Answerer":
         """Returns the model of a directory, the `output_dir` of `run_qa.py`.
 
-        Args:
-            model_dir: The directory, or an export of it.
-            device: Where to compute.
-            batch_size: Windows per prediction step, all devices.
+        An export of it will do. A prediction step has `batch_size` windows, all devices
+        together.
 
         Raises:
             InputError: The directory holds no such model, or the devices cannot share

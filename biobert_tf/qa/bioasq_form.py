@@ -147,13 +147,8 @@ def transform(
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Returns the submission of questions answered by spans, and the same with scores.
 
-    Args:
-        nbest: The n-best answers by passage id.
-        known: Known question ids; see `question_id`.
-        make: Makes a question's entry from its pooled answers.
-
-    Returns:
-        The submission, and the same with up to 20 pairs `[text, score]` per question.
+    The second has up to 20 pairs `[text, score]` per question. `make` makes a
+    question's entry from its pooled answers; see `question_id` for `known`.
     """
     pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
     return submissions(

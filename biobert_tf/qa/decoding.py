@@ -95,7 +95,7 @@ class Prediction:
 
     @property
     def entries(self) -> tuple[Any, ...]:
-        """The id, and the entry in each of the answer files; see `prediction_files`."""
+        """The id, and the entry in each of the files of `prediction_files`."""
         nbest = [
             {name: getattr(answer, name) for name in _ENTRY} for answer in self.nbest
         ]
@@ -293,7 +293,7 @@ class _Reader:
         self._context = example.context
         self._words = example.doc_tokens
         self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
-        ranges = itertools.starmap(range, example.doc_offsets)
+        ranges = itertools.starmap(range, reading.word_offsets(example.context))
         self._places = list(itertools.chain.from_iterable(ranges))
         self._cut = cut
 
@@ -356,10 +356,9 @@ def prediction_files(
 ) -> Iterator[Callable[..., None]]:
     """Opens the answer files; yields a function that adds a question to them.
 
-    The function takes the question's id, then its entry in each file:
-    `predictions.json`, `nbest_predictions.json` and, for v2, `null_odds.json`. The
-    files appear when the block succeeds; if it fails, none appears. Entries are not
-    kept in memory; each question may be written once.
+    The function takes the `entries` of an answer. The files appear when the block
+    succeeds; if it fails, none appears. Entries are not kept in memory; each question
+    may be written once.
 
     Raises:
         InputError: The directory cannot be written.

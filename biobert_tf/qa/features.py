@@ -147,7 +147,6 @@ class Featurizer:
     """Turns questions into rows; holds no mutable state of its own.
 
     Attributes:
-        tokenizer: Cuts words into pieces.
         max_seq_length: The number of pieces in a row.
         doc_stride: The number of pieces from the start of a window to the next start.
         max_query_length: Longest question, in pieces; the rest is cut off.
@@ -211,11 +210,7 @@ class Featurizer:
                 yield from self._rows(index, example, pieces, unique_ids)
 
     def _rows(
-        self,
-        index: int,
-        example: QaExample,
-        pieces: _Pieces,
-        unique_ids: Iterator[int],
+        self, index: int, example: QaExample, pieces: _Pieces, unique_ids: Iterator[int]
     ) -> Iterator[QaFeatures]:
         query = self.tokenizer.tokenize(example.question_text)[: self.max_query_length]
         head = ("[CLS]", *query, "[SEP]")

@@ -65,14 +65,6 @@ class QaExample:
     is_impossible: bool = False
     is_yes: bool | None = None
 
-    @property
-    def doc_offsets(self) -> list[tuple[int, int]]:
-        """Returns the characters `[start, end)` in `context` of each of `doc_tokens`.
-
-        They are computed at every call, because storing them would take most memory.
-        """
-        return word_offsets(self.context)
-
 
 @dataclasses.dataclass(frozen=True)
 class QaReading:

@@ -140,8 +140,7 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
             f"--train_file={settings.stages.train_file}: no question has an answer "
             "that is where the file says"
         )
-    is_master = settings.compat == "master"
-    seed = _ORIGINAL_SEED if is_master else settings.run.seed
+    seed = _ORIGINAL_SEED if settings.compat == "master" else settings.run.seed
     return reading.training_order(examples, seed)
 
 
@@ -188,8 +187,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
         self._write_records(estimator, stage, name, rows)
         outputs = estimator.predict_rows(
-            (row.features for row in rows),
-            self.settings.finetuning.predict_batch_size,
+            (row.features for row in rows), self.settings.finetuning.predict_batch_size
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.
@@ -225,9 +223,8 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         self, estimator: Estimator, results: Mapping[str, Any]
     ) -> dict[str, object]:
         """Returns the pooled scores of all files, as in the paper's table."""
-        if not estimator.is_chief or not self.golden_files:
-            return {}
-        if _TEST in results and "scores" in results[_TEST]:
+        has_scores = "scores" in results.get(_TEST, {})
+        if has_scores or not estimator.is_chief or not self.golden_files:
             return {}
         paths = [
             self._directory(stage) / bioasq_form.SUBMISSION

@@ -133,9 +133,8 @@ def evaluate(
     if null_odds is not None:
         odds = files.parse_json(null_odds, functools.partial(_odds, questions))
         if not is_version_2:
-            raise InputError(
-                "null odds given, but every question has an answer (SQuAD 1)"
-            )
+            problem = "null odds given, but every question has an answer (SQuAD 1)"
+            raise InputError(problem)
         rest = _best_thresholds(scored, odds)
         scored = [
             _left_blank(one) if odds[one.question.id] > threshold else one
@@ -194,11 +193,9 @@ def normalized(text: str) -> str:
 
 
 def _part(scored: Sequence[_Scored]) -> SquadPart:
-    return SquadPart(
-        exact_match=sum(one.exact_match for one in scored) / len(scored),
-        f1=sum(one.f1 for one in scored) / len(scored),
-        total=len(scored),
-    )
+    total = len(scored)
+    exact_match = sum(one.exact_match for one in scored) / total
+    return SquadPart(exact_match, sum(one.f1 for one in scored) / total, total)
 
 
 def _scored(question: _Question, prediction: str | None, is_version_2: bool) -> _Scored:

@@ -25,10 +25,8 @@ _COLUMNS: Final = ("id", "question", "context", "yes or no")
 def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
     """Reads the questions of a file, in the order of the file.
 
-    Args:
-        path: The file.
-        needs_labels: Whether every question must have an answer, as in training. If
-            not, answers are read where they are given, and no id may occur twice.
+    With `needs_labels`, as in training, every question must have an answer. Without,
+    answers are read where they are given, and no id may occur twice.
 
     Raises:
         InputError: The file cannot be read or is not in SQuAD's form; a row has too few

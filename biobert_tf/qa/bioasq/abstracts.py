@@ -119,10 +119,8 @@ def pmid(document: str) -> str | None:
 def read_abstracts(patterns: FileGlobs, wanted: Collection[str]) -> Abstracts:
     """Reads the newest version of each wanted citation.
 
-    Args:
-        patterns: Globs of PubMed XML files. The files of a glob are taken as published
-            in the order of their names, as PubMed's are.
-        wanted: PMIDs; without any no file is read.
+    The files of a glob are taken as published in the order of their names, as PubMed's
+    are. Without wanted PMIDs no file is read.
 
     Raises:
         InputError: A glob matches no file, a file cannot be opened, or no file holds

@@ -125,20 +125,17 @@ def convert(config: BioAsqDataConfig) -> Counts:
     if config.output.resolve() in [path.resolve() for path in paths]:
         raise InputError(f"--output={config.output} is an input; choose another")
     pool = reading.read_pool(paths, config.question_type)
-    counts = Counts(
-        question_type=config.question_type,
-        pool=pool,
-        abstracts=_abstracts(config, pool),
-    )
-    maker = PassageMaker(config.strategy, counts.abstracts, config.appended_sentences)
+    found = _abstracts(config, pool)
+    counts = Counts(question_type=config.question_type, pool=pool, abstracts=found)
+    maker = PassageMaker(config.strategy, found, config.appended_sentences)
     paragraphs: list[Paragraph] = []
     for question in pool.questions:
         passages = maker.passages(question, counts.losses)
-        found = _entries(question, passages, config.split == "train", counts)
-        if isinstance(found, str):
-            counts.dropped.setdefault(found, []).append(question.id)
+        entries = _entries(question, passages, config.split == "train", counts)
+        if isinstance(entries, str):
+            counts.dropped.setdefault(entries, []).append(question.id)
         else:
-            paragraphs += _written(question, found, counts)
+            paragraphs += _written(question, entries, counts)
     if not paragraphs:
         reasons = ", ".join(f"{len(i):,} x {why}" for why, i in counts.dropped.items())
         is_test = config.split == "train" and set(counts.dropped) == {NO_ANSWER}

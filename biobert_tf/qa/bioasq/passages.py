@@ -48,11 +48,8 @@ class Losses:
 class PassageMaker:
     """How to make passages.
 
-    Attributes:
-        strategy: The strategy: snippet, appended or abstract.
-        abstracts: The abstracts that were found, for appended and abstract.
-        num_sentences: The number of sentences that appended adds on either side of a
-            snippet.
+    For `appended` and `abstract` there are the abstracts that were found; `appended`
+    adds `num_sentences` on either side of a snippet.
     """
 
     strategy: Strategy

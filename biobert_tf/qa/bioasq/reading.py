@@ -50,10 +50,8 @@ class Question:
     Attributes:
         id: Any text but the empty one.
         body: The question, as the file has it.
-        type: One of `TYPES`.
         answers: The exact answer: the items of a list question; else one, whose names
             are all that count. Empty where the file has none, as for a test set.
-        snippets: In the order of the file.
     """
 
     id: str
