@@ -26,4 +26,5 @@ def padded(
     """
     filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[values.dtype]
     ragged = tf.RaggedTensor.from_value_rowids(values, rows, num_rows)
-    return ragged.to_tensor(tf.constant(filling, values.dtype), shape=[None, width])
+    shape = None if width is None else [None, width]
+    return ragged.to_tensor(tf.constant(filling, values.dtype), shape=shape)
