@@ -281,7 +281,7 @@ def peak(
         qa_decoding.prediction_files(Path(folder), False) as write,
     ):
         for prediction in predictions:
-            write(prediction.qas_id, *prediction.entries)
+            write(*prediction.entries)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most / 2**20
