@@ -24,8 +24,8 @@ from biobert_tf.qa.contexts import NamedText
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations import predict
 from biobert_tf.relations import run as re_run
-from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.relations.settings import (
+    EntityPairs,
     RelationConfig,
     RelationNames,
     RePredictConfig,

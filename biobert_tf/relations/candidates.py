@@ -37,9 +37,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from biobert_tf.documents.document import AnnotatedDocument, Mention
-from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.reading import PLACEHOLDER
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 from biobert_tf.text import sentences
 
 Span = tuple[int, int]

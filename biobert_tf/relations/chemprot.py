@@ -25,8 +25,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import writing
-from biobert_tf.relations.entity_pairs import PairType
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 
 EVALUATED_GROUPS: Final = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 NEGATIVE: Final = "false"

@@ -39,22 +39,6 @@ _MARKED: Final = (
 )
 
 
-class Row(NamedTuple):
-    """One row of a file, as written.
-
-    Attributes:
-        line: 1-based line where the row begins.
-        id: The index column; the number of the row, from 0, if there is none.
-        text: The sentence.
-        label: The label as written; None if the file has no labels.
-    """
-
-    line: int
-    id: str
-    text: str
-    label: str | None
-
-
 class EntitySpan(NamedTuple):
     """Where an entity stands in a sentence, in characters, half-open.
 
@@ -76,15 +60,15 @@ class EntitySpan(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RelationExample:
-    """A sentence with its entities.
+    """A sentence with its entities: one row of a file.
 
     Attributes:
-        id: Id of the row.
+        id: The index column; the number of the row, from 0, if there is none.
         text: The sentence as the file has it.
-        label: A label of the set, or None if unknown.
+        label: The label as the file or the set spells it; None if unknown.
         entities: The entities in the order of the text. Published sets have sentences
             with one (`@CHEM-GENE$` if the two overlap), with more, and with none.
-        line: 1-based line in the file.
+        line: 1-based line where the row begins.
     """
 
     id: str
@@ -92,6 +76,10 @@ class RelationExample:
     label: str | None
     entities: tuple[EntitySpan, ...]
     line: int = 1
+
+
+_Row = tuple[int, str, str, str | None]
+"""Line, id, sentence and label of a row."""
 
 
 # --- which file, which form ---------------------------------------------------------
@@ -176,8 +164,8 @@ def _header(columns: list[str]) -> list[str]:
 # --- rows ---------------------------------------------------------------------------
 
 
-def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
-    """Reads the rows of a file.
+def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
+    """Reads the rows of a file, with labels as written; a label may be empty.
 
     Args:
         path: The file.
@@ -191,9 +179,15 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
     if data_format == "auto":
         data_format = detect_file(path)
     text = files.read_text(path)
-    if data_format == "scibert":
-        return list(_json_rows(path, text))
-    return list(_table_rows(path, text, is_quoted=data_format == "blue"))
+    rows = (
+        _json_rows(path, text)
+        if data_format == "scibert"
+        else _table_rows(path, text, is_quoted=data_format == "blue")
+    )
+    return [
+        RelationExample(index, text, label, entity_spans(text, data_format), line)
+        for line, index, text, label in rows
+    ]
 
 
 def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
@@ -220,7 +214,7 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
         ) from None
 
 
-def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[Row]:
+def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[_Row]:
     table = _table(path, text, is_quoted)
     first = next(table, None)
     if first is None:
@@ -246,10 +240,10 @@ def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[Row]:
             )
         values = dict(zip(wanted, columns, strict=True))
         index = str(number) if wanted[0] == "sentence" else columns[0]
-        yield Row(line, index, values["sentence"], values.get("label"))
+        yield line, index, values["sentence"], values.get("label")
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     for number, (line, content) in enumerate(lines):
         try:
@@ -260,13 +254,10 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         if not isinstance(sentence, str):
             raise InputError.at(path, line, 'no "text"; want {"text": ..., "label"}')
         label, index = values.get("label"), values.get("id")
-        yield Row(
-            line,
-            str(number if index is None else index),
-            # JSON can hold a lone surrogate; our output, which is UTF-8, cannot.
-            sentence.encode("utf-8", "replace").decode("utf-8"),
-            None if label is None else str(label),
-        )
+        # JSON can hold a lone surrogate; our output, which is UTF-8, cannot.
+        sentence = sentence.encode("utf-8", "replace").decode("utf-8")
+        index = str(number if index is None else index)
+        yield line, index, sentence, None if label is None else str(label)
 
 
 # --- examples -----------------------------------------------------------------------
@@ -315,26 +306,20 @@ def read_examples(
         InputError: The file cannot be read (see `read_rows`) or is empty, labels are
             missing, or a label is not in the set.
     """
-    if data_format == "auto":
-        data_format = detect_file(path)
     rows = read_rows(path, data_format)
     if not rows:
         raise InputError.at(path, 1, "holds no sentence; want rows of sentence, label")
     # A file without any label is for prediction; if only some are missing, it is wrong.
     is_labelled = needs_labels or any(row.label for row in rows)
     return [
-        RelationExample(
-            row.id,
-            row.text,
-            _label(path, row, relation_set) if is_labelled else None,
-            entity_spans(row.text, data_format),
-            row.line,
+        dataclasses.replace(
+            row, label=_label(path, row, relation_set) if is_labelled else None
         )
         for row in rows
     ]
 
 
-def _label(path: Path, row: Row, relation_set: RelationSet | None) -> str:
+def _label(path: Path, row: RelationExample, relation_set: RelationSet | None) -> str:
     if not row.label:
         raise InputError.at(
             path, row.line, "no label; training and scoring need one in every row"

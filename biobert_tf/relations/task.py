@@ -11,17 +11,14 @@ Shape suffixes: N examples, K labels.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final
 
 import numpy as np
 
 from biobert_tf.relations import scores
 from biobert_tf.relations.features import Featurizer, RelationRecord
 from biobert_tf.relations.reading import RelationExample
-from biobert_tf.relations.sets import RelationSet
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.classification import SequenceClassification
-from biobert_tf.training.records import FeatureSpec, Specs
 
 # PARITY(run_re.py:667): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
@@ -41,57 +38,23 @@ class RelationPrediction:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RelationTask(SequenceClassification):
+class RelationTask(Featurizer, SequenceClassification):
     """The task of a run on relations; holds no mutable state.
 
-    `SequenceClassification` describes the model's outputs and the loss.
-
-    Attributes:
-        tokenizer: Cuts text into pieces.
-        relation_set: The labels.
-        max_seq_length: The number of pieces in a record.
-        entity_markers: Whether entities get markers; see `features.Featurizer`.
-        compat: `fixed` or `master`; see `settings.RelationConfig`.
+    `Featurizer` makes the records; `SequenceClassification` describes the model's
+    outputs and the loss.
     """
 
-    tokenizer: FullTokenizer
-    relation_set: RelationSet
-    max_seq_length: int
-    entity_markers: bool
-    compat: Literal["fixed", "master"]
-
-    @property
-    def name(self) -> str:
-        """Returns the name of the task in the results."""
-        return "re"
+    name: ClassVar = "re"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Returns the labels that can be predicted; a label's index is its id."""
         return self.relation_set.labels
 
-    # --- text to records -------------------------------------------------------------
-
-    @property
-    def specs(self) -> Specs:
-        """Returns the original's features (run_re.py:636-642)."""
-        names = ("input_ids", "input_mask", "segment_ids")
-        return {
-            **{name: FeatureSpec(self.max_seq_length) for name in names},
-            "label_ids": FeatureSpec(1),
-            "is_real_example": FeatureSpec(1),
-        }
-
     def featurize(self, examples: Sequence[RelationExample]) -> list[RelationRecord]:
         """Returns one record per sentence, in order."""
-        featurizer = Featurizer(
-            tokenizer=self.tokenizer,
-            relation_set=self.relation_set,
-            max_seq_length=self.max_seq_length,
-            entity_markers=self.entity_markers,
-            compat=self.compat,
-        )
-        return [featurizer.featurize(example) for example in examples]
+        return list(map(self.record, examples))
 
     def counts(self, records: Iterable[RelationRecord]) -> dict[str, int]:
         """Returns the number of cut sentences, and of those cut around entities."""

@@ -13,8 +13,7 @@ from biobert_tf.common import files
 from biobert_tf.documents.document import AnnotatedDocument, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate
-from biobert_tf.relations.entity_pairs import PairType
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 
 # Characters that end a line or a column for CSV, for str.splitlines or in editors.
 _BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")

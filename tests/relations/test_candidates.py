@@ -10,7 +10,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.entity_pairs import EntityPairs, PairType
+from biobert_tf.relations.settings import EntityPairs, PairType
 
 CHEMICAL_GENE = EntityPairs.parse("Chemical-Gene").pairs
 CHARACTERS = (
