@@ -24,7 +24,6 @@ class Counts:
     """The numbers of documents, pairs and rows, and of what was lost.
 
     Attributes:
-        documents: Documents read.
         types: Mentions by type, as the documents spell it.
         sentences: Sentences with a pair.
         pairs: Pairs of mentions that share a sentence.
@@ -78,12 +77,7 @@ def write_pairs(
     Characters that end lines or columns become spaces. The file is written whole or not
     at all; memory does not grow with the number of documents.
 
-    Args:
-        documents: Documents with mentions and relations.
-        pairs: The types to pair.
-        negative_label: The label of pairs without a relation.
-        path: The file to write.
-        placeholders: How mentions are hidden; see `candidates.candidates`.
+    The candidates are those of `candidates.labelled`.
 
     Raises:
         InputError: The file cannot be written, or a document cannot be read.
@@ -118,7 +112,7 @@ def _count(
     overlapping = {(each.first, each.second) for each in found if each.is_overlapping}
     counts.documents += 1
     counts.types.update(mention.type for mention in document.mentions)
-    counts.sentences += len({(candidate.start, candidate.end) for candidate in found})
+    counts.sentences += len({candidate.sentence for candidate in found})
     counts.pairs += len(rows_of)
     counts.overlapping += len(overlapping)
     counts.several += sum(number > 1 for number in rows_of.values())
