@@ -19,7 +19,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,10 +43,8 @@ class EntitySpan(NamedTuple):
     """Where an entity stands in a sentence, in characters, half-open.
 
     Attributes:
-        start: Start of the placeholder, or of the entity with its marks.
-        end: End of it.
-        inner_start: Start of the entity without marks; `start` for a placeholder.
-        inner_end: End of the entity without marks.
+        start, end: The placeholder, or the entity with its marks.
+        inner_start, inner_end: The entity without marks; the same for a placeholder.
         role: 0 for `<< >>`, 1 for `[[ ]]`; for placeholders, 0 for the first in the
             sentence, else 1.
     """
@@ -114,15 +112,12 @@ def detect(data_dir: Path) -> RelationFormat:
     Raises:
         InputError: A file cannot be read.
     """
-    found = {split: find(data_dir, split) for split in SPLITS}
-    for split, path in found.items():
-        if path is None or not (first := _first_line(path)):
-            continue
-        if first.startswith("{"):
-            return "scibert"
-        if split != "test":
-            return "blue" if _is_header(first) else "biobert"
-    return detect_file(found["test"]) if found["test"] else "biobert"
+    for path in files_of(data_dir):
+        if first := _first_line(path):
+            if path.stem == "test" or first.startswith("{"):
+                return detect_file(path)
+            return "blue" if _header(first.split("\t")) else "biobert"
+    return "biobert"
 
 
 def detect_file(path: Path) -> RelationFormat:
@@ -137,7 +132,7 @@ def detect_file(path: Path) -> RelationFormat:
     first = _first_line(path)
     if first.startswith("{"):
         return "scibert"
-    is_blue = _is_header(first) and ('"' in first or first.endswith("\r\n"))
+    is_blue = _header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
     return "blue" if is_blue else "biobert"
 
 
@@ -151,13 +146,9 @@ def _first_line(path: Path) -> str:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
 
 
-def _is_header(line: str) -> bool:
-    return bool(_header(line.rstrip("\r\n").split("\t")))
-
-
-def _header(columns: list[str]) -> list[str]:
+def _header(columns: Iterable[str]) -> list[str]:
     """Returns the names of the columns; [] if `columns` is not a header."""
-    names = [column.strip('"').lower() for column in columns]
+    names = [column.strip('"\r\n').lower() for column in columns]
     return names if "sentence" in names else []
 
 
@@ -166,10 +157,6 @@ def _header(columns: list[str]) -> list[str]:
 
 def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
     """Reads the rows of a file, with labels as written; a label may be empty.
-
-    Args:
-        path: The file.
-        data_format: The form of the file; `auto` calls `detect_file`.
 
     Raises:
         InputError: The file does not exist or is not UTF-8; a row has a different
@@ -194,9 +181,8 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
     """Yields the line number and the columns of every row that is not blank."""
     if not is_quoted:
         # PARITY(run_re.py:200): quotes are characters like all others.
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line:
-                yield number, line.split("\t")
+        lines = enumerate(text.split("\n"), start=1)
+        yield from ((number, line.split("\t")) for number, line in lines if line)
         return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
     begin = 1
@@ -266,9 +252,7 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
 def entity_spans(text: str, data_format: RelationFormat) -> tuple[EntitySpan, ...]:
     """Returns where the entities of a sentence stand, in the order of the text.
 
-    Args:
-        text: The sentence.
-        data_format: `scibert` finds `<< >>` and `[[ ]]`, any other form placeholders.
+    These are `<< >>` and `[[ ]]` in the form `scibert`, placeholders in any other.
     """
     if data_format != "scibert":
         return tuple(
@@ -294,17 +278,11 @@ def read_examples(
     relation_set: RelationSet | None,
     needs_labels: bool,
 ) -> list[RelationExample]:
-    """Reads the examples of a file.
-
-    Args:
-        path: The file.
-        data_format: The form of the file; `auto` calls `detect_file`.
-        relation_set: The allowed labels; None allows any.
-        needs_labels: Whether an unlabelled file is an error.
+    """Reads the examples of a file, of any labels if `relation_set` is None.
 
     Raises:
         InputError: The file cannot be read (see `read_rows`) or is empty, labels are
-            missing, or a label is not in the set.
+            missing though needed, or a label is not in the set.
     """
     rows = read_rows(path, data_format)
     if not rows:

@@ -28,9 +28,8 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 class RelationPrediction:
     """The prediction for one sentence.
 
-    Attributes:
-        label: The most probable label; in a tie the first.
-        probabilities: The probabilities of the labels, float32 `[labels]`.
+    `label` is the most probable, in a tie the first; `probabilities` of all labels are
+    float32 `[labels]`.
     """
 
     label: str
