@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the entities of raw text inside a TensorFlow graph; offsets are bytes.
 
-The entities are those that `run.annotate` finds.
+The entities are those that `annotator` finds.
 
 Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
 L length, E entities, C labels.
@@ -58,14 +58,7 @@ class NerGraph:
         labels: Sequence[str],
         max_seq_length: int,
     ) -> None:
-        """Keeps its arguments as constants of a graph.
-
-        Args:
-            model: The model with its weights.
-            tokenizer: The tokenizer with which the model was trained.
-            labels: The labels that the model predicts; a label's index is its id.
-            max_seq_length: Most pieces of a window, `[CLS]` and `[SEP]` included.
-        """
+        """Keeps its arguments, of which `NerTask` tells, as constants of a graph."""
         self._model = model
         self._tokenizer = GraphTokenizer(tokenizer)
         self._vocab = tokenizer.vocab
@@ -74,11 +67,9 @@ class NerGraph:
         self._room = max_seq_length - 2
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns the labels of pieces.
+        """Returns the most probable `labels` of pieces, strings `[batch, length]`.
 
-        Returns:
-            `labels`, the most probable labels, strings `[batch, length]`, and
-            `probabilities` of all labels, float32 `[batch, length, labels]`.
+        Also the `probabilities` of all labels, float32 `[batch, length, labels]`.
         """
         probabilities_BLC = tf.nn.softmax(self._model(batch)["logits"])
         ids_BL = tf.argmax(probabilities_BLC, -1)
@@ -223,9 +214,7 @@ def _cut_out(
 
 
 def _read_labels(labels: Sequence[str]) -> _Labels:
-    # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean outside
-    # (run_ner.py:638-639 for [PAD]).
-    shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
+    shown = list(map(reading.of_word, labels))
     named = [None if label == OUTSIDE else parse(label).type for label in shown]
     types = sorted({name for name in named if name is not None})
     insides = [str(Label("I", name)) for name in types]

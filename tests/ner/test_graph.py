@@ -1,7 +1,6 @@
-"""Entities found inside a graph are those that `ner.run.annotate` finds."""
+"""Entities found inside a graph are those of `NerTask`."""
 
 import random
-from pathlib import Path
 
 import ner_toys
 import numpy as np
@@ -17,7 +16,6 @@ from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Finished
 
 UNTYPED = ("O", "B", "I")
 ORDER = ("I-Dis", "O", "B-Chem", "X", "B-Dis", "[CLS]")
@@ -53,12 +51,8 @@ class World:
 
     def differences(self, texts):
         """Compares every text; returns how many entities there are."""
-        from biobert_tf.ner import run as ner_run
-
         found = {name: values.numpy() for name, values in self.answer(texts).items()}
-        wanted = ner_run.annotate(
-            Finished(self.task, self.estimator, Path()), texts, batch_size=4
-        )
+        wanted = ner_toys.annotated(self.task, self.estimator, texts, batch_size=4)
         num_entities = 0
         for i, (text, (example, prediction)) in enumerate(
             zip(texts, wanted, strict=True)
