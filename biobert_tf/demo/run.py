@@ -136,12 +136,8 @@ def _begin(
 ) -> list[str]:
     """Prepares a demo, and prints and returns its command, the script's name first.
 
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-        script: The name of the script.
-        write_corpus: Writes the data to a directory, with a seed.
-        encoder: The sizes of the model.
-        **arguments: The demo's own flags; those that all demos share are added.
+    An earlier demo in the directory is deleted. `write_corpus` takes a directory and a
+    seed; `arguments` are the demo's own flags, without those that all demos share.
 
     Raises:
         InputError: The directory exists and is not a demo's.

@@ -17,8 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner.annotator import Annotator, Document, FoundEntity
-from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
@@ -58,12 +57,7 @@ def annotate(settings: AnnotateConfig) -> str:
 
 
 def summary(totals: jobs.Totals, num_bad: int) -> str:
-    """Returns a summary of what was written, in one line.
-
-    Args:
-        totals: The totals of a job.
-        num_bad: The number of documents and files that were left out.
-    """
+    """Returns a summary of what was written, and how much was left out, in one line."""
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
     parts = [

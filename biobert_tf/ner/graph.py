@@ -20,11 +20,13 @@ from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
 from biobert_tf.ner import reading
+from biobert_tf.ner.features import Featurizer
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.ner.task import NerTask
 from biobert_tf.text.labels import Label, parse
-from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
@@ -51,20 +53,14 @@ class _Labels(NamedTuple):
 class NerGraph:
     """Finds entities in texts given as string tensors."""
 
-    def __init__(
-        self,
-        model: heads.TokenClassifier,
-        tokenizer: FullTokenizer,
-        labels: Sequence[str],
-        max_seq_length: int,
-    ) -> None:
-        """Keeps its arguments, of which `NerTask` tells, as constants of a graph."""
+    def __init__(self, model: heads.Model, featurizer: Featurizer) -> None:
+        """Makes the model, its labels and its vocabulary constants of a graph."""
         self._model = model
-        self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._num_labels = len(labels)
-        self._labels = _read_labels(labels)
-        self._room = max_seq_length - 2
+        self._tokenizer = GraphTokenizer(featurizer.tokenizer)
+        self._vocab = featurizer.tokenizer.vocab
+        self._num_labels = len(featurizer.labels)
+        self._labels = _read_labels(featurizer.labels)
+        self._room = featurizer.max_seq_length - 2
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the most probable `labels` of pieces, strings `[batch, length]`.
@@ -234,14 +230,10 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
     Raises:
         InputError: Its weights do not fit, or its labels are of another task.
     """
-    reading.require_bio(loaded.labels)
+    task = NerTask.of(loaded)
     # NER does not read the pooler, and some checkpoints come without it.
-    model = loaded.build(
-        heads.TokenClassifier,
-        num_labels=len(loaded.labels),
-        new_head=("bert/pooler",),
-    )
-    graph = NerGraph(model, loaded.tokenizer, loaded.labels, loaded.text.max_seq_length)
+    model = loaded.build(task.build_model, new_head=("bert/pooler",))
+    graph = NerGraph(model, task)
     return Served(
         kind="ner",
         title="Named entities of biomedical text",

@@ -89,10 +89,7 @@ def piece_scores(label_ids: np.ndarray, predicted_ids: np.ndarray) -> dict[str, 
     These are not the scores of the paper's tables, which count entities, but the means
     over the labels B and I of scores over word pieces, each in [0, 1]
     (run_ner.py:437-449; tf_metrics.py:168-203). `eval_f` is the mean of two F1 values.
-
-    Args:
-        label_ids: Gold label ids, integer, any shape, usually `[batch, length]`.
-        predicted_ids: Predicted label ids, integer, same shape.
+    The ids are integers of any shape, usually `[batch, length]`.
     """
     # PARITY(run_ner.py:440-442): every position counts, also padding, so that a
     # B or I predicted there lowers precision. Mask before calling to leave it out.

@@ -22,7 +22,9 @@ from biobert_tf.ner import conlleval, reading, scores
 from biobert_tf.ner.features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.ner.reading import OUTSIDE, NerExample
 from biobert_tf.ner.scores import UNTYPED
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text.labels import Chunk, chunks
+from biobert_tf.training.reload import Loaded
 from biobert_tf.training.task import Batch, Outputs
 
 # PARITY(run_ner.py:336): the original draws the next example from 100; a file sorted
@@ -54,6 +56,19 @@ class NerTask(Featurizer):
     name: ClassVar = "ner"
     new_head: ClassVar = ("output_weights", "output_bias")
     loss_names: ClassVar = ("loss",)
+
+    @classmethod
+    def of(cls, loaded: Loaded[NerConfig]) -> "NerTask":
+        """Returns the task of a trained model, to predict with it.
+
+        The windows of `fixed` lose no word, whatever the training used.
+
+        Raises:
+            InputError: Its labels do not form entities.
+        """
+        reading.require_bio(loaded.labels)
+        length = loaded.text.max_seq_length
+        return cls(loaded.tokenizer, loaded.labels, length, "fixed")
 
     def counts(self, records: Iterable[NerRecord]) -> dict[str, int]:
         """Returns no counts beyond the numbers of sentences and records."""

@@ -56,9 +56,8 @@ class Candidate:
 
     Attributes:
         document: Id of the document.
-        first: The mention of the pair's first type; if both have one type, the mention
-            that begins earlier.
-        second: The other mention.
+        first, second: The mentions in the order of the pair's types; if both have one
+            type, in that of the text.
         sentence: Offsets of the sentence in the document, half-open.
         text: The sentence with placeholders for the two; it may hold line breaks.
         label: Type of the relation between the two, or the label for no relation; None

@@ -58,14 +58,9 @@ def convert(
 ) -> dict[str, writing.Counts]:
     """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts of a release.
 
-    Args:
-        source: The folder of one part, or any folder above the folders of parts.
-        target: Folder for the files, which have BLUE's form (`writing.write_pairs`).
-        placeholders: How mentions are hidden; "order" does as the set that BLUE
-            publishes.
-
-    Returns:
-        The counts of each written file, by file name.
+    The files have BLUE's form (`writing.write_pairs`); with `placeholders="order"` also
+    its placeholders. Returns their counts, by file name. `source` is the folder of one
+    part, or any folder above the folders of parts.
 
     Raises:
         InputError: There is no part, or two of one split; a file is missing; or a row

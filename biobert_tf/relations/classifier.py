@@ -49,10 +49,7 @@ class Classifier:
         self._batch_size = batch_size
 
     def classify(self, texts: Sequence[str]) -> list[Relation]:
-        """Returns the relation of every text, in order.
-
-        Args:
-            texts: The texts, with entities marked as in the training files.
+        """Returns the relation of every text, in order, marked as in training files.
 
         Raises:
             InputError: Entities are too long for the model; the message gives the

@@ -28,7 +28,6 @@ from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
-from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.training import records
@@ -201,14 +200,5 @@ def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
         InputError: The directory holds no such model.
     """
     loaded = RELATIONS.load(model_dir, device)
-    settings, labels = loaded.settings, loaded.labels
-    task = RelationTask(
-        tokenizer=loaded.tokenizer,
-        relation_set=SETS.get(settings.task_name)
-        or custom(labels, settings.negative_label),
-        max_seq_length=loaded.text.max_seq_length,
-        entity_markers=settings.entity_markers,
-        class_weights=(1.0,) * len(labels),
-        compat="fixed",
-    )
+    task = RelationTask.of(loaded, "fixed")
     return Finished(task, loaded.estimator(task), model_dir)

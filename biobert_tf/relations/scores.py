@@ -29,9 +29,9 @@ from biobert_tf.relations.settings import RelationFormat
 class RelationScores(SampledScore):
     """The score over all relations, with its parts and its intervals.
 
-    Precision, recall and F1 are micro averages over all labels except the negative one.
-    For a binary set they are the scores of its positive label; without a negative label
-    all three equal the accuracy.
+    Precision, recall and F1 are micro averages over all labels except the negative one:
+    in a binary set the scores of its positive label, without a negative label the
+    accuracy.
 
     Attributes:
         accuracy: The share of sentences with the right label, the negative one too.
@@ -77,15 +77,8 @@ def score(
 
     A gold label that is not in `labels`, such as one that only the test file has,
     cannot be predicted. It counts as a missed relation, and in the macro average as a
-    label with an F1 of 0. Intervals come from `common.counts.estimate`, over sentences.
-
-    Args:
-        gold: The labels of the data.
-        predicted: The labels of the model, one per gold label, each in `labels`.
-        labels: The labels that can be predicted, all different.
-        negative: The label that means "no relation"; None if every label is a relation.
-        seed: Seed of the resampling.
-        num_resamples: The number of test sets to draw.
+    label with an F1 of 0. `negative` means "no relation"; None if every label is a
+    relation. Intervals come from `common.counts.estimate`, over sentences.
 
     Raises:
         ValueError: There is nothing to score, gold and predicted labels differ in

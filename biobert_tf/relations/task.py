@@ -11,14 +11,17 @@ Shape suffixes: N examples, K labels.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
 from biobert_tf.relations import scores
 from biobert_tf.relations.features import Featurizer, RelationRecord
 from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.sets import SETS, custom
+from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.training.classification import SequenceClassification
+from biobert_tf.training.reload import Loaded
 
 # PARITY(run_re.py:667): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
@@ -45,6 +48,22 @@ class RelationTask(Featurizer, SequenceClassification):
     """
 
     name: ClassVar = "re"
+
+    @classmethod
+    def of(
+        cls, loaded: Loaded[RelationConfig], compat: Literal["fixed", "master"]
+    ) -> "RelationTask":
+        """Returns the task of a trained model, to predict with it."""
+        settings, labels = loaded.settings, loaded.labels
+        return cls(
+            tokenizer=loaded.tokenizer,
+            relation_set=SETS.get(settings.task_name)
+            or custom(labels, settings.negative_label),
+            max_seq_length=loaded.text.max_seq_length,
+            entity_markers=settings.entity_markers,
+            class_weights=(1.0,) * len(labels),
+            compat=compat,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 """Writes the candidate pairs of annotated documents as TSV files for training."""
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,7 @@ class Counts:
         types: Mentions by type, as the documents spell it.
         sentences: Sentences with a pair.
         pairs: Pairs of mentions that share a sentence.
-        overlapping: Pairs that overlap and have one placeholder for both.
+        overlapping: Pairs that have one placeholder for both.
         several: Pairs with relations of more than one type; each type is a row.
         pairs_across: Pairs of the given types that share a document but no sentence.
         labels: Rows by label; their sum is the number of rows.
@@ -50,17 +51,15 @@ class Counts:
 
     def summary(self) -> str:
         """Returns the counts as text, without a final line break."""
-        return "\n".join(
-            [
-                f"documents: {self.documents} with mentions: {_by_name(self.types)}",
-                f"sentences with a pair: {self.sentences}",
-                f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
-                f"{self.several} with several labels; {self.pairs_across} more share "
-                "no sentence",
-                f"rows: {self.labels.total()}: {_by_name(self.labels)}",
-                f"relations: {self.relations} found; lost: {self.relations_across} "
-                f"across sentences, {self.relations_other} of other types",
-            ]
+        return (
+            f"documents: {self.documents} with mentions: {_by_name(self.types)}\n"
+            f"sentences with a pair: {self.sentences}\n"
+            f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
+            f"{self.several} with several labels; {self.pairs_across} more share "
+            "no sentence\n"
+            f"rows: {self.labels.total()}: {_by_name(self.labels)}\n"
+            f"relations: {self.relations} found; lost: {self.relations_across} "
+            f"across sentences, {self.relations_other} of other types"
         )
 
 
@@ -119,10 +118,9 @@ def _count(
     counts.pairs_across += candidates.num_pairs(document, pairs) - len(rows_of)
     counts.labels.update(candidate.label or "" for candidate in found)
     together = {
-        frozenset((a, b))
+        frozenset(both)
         for first, second in rows_of
-        for a in candidates.names(first)
-        for b in candidates.names(second)
+        for both in itertools.product(candidates.names(first), candidates.names(second))
     }
     for relation in document.relations:
         if frozenset((relation.first, relation.second)) in together:
@@ -141,9 +139,8 @@ def _is_wanted(
         [m for m in document.mentions if name in candidates.names(m)]
         for name in (relation.first, relation.second)
     )
-    return any(
-        candidates.fits(first, second, pairs) for first in firsts for second in seconds
-    )
+    couples = itertools.product(firsts, seconds)
+    return any(candidates.fits(*couple, pairs) for couple in couples)
 
 
 def _by_name(counter: Counter[str]) -> str:

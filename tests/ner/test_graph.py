@@ -42,7 +42,7 @@ class World:
             model_dir=folder,
         )
         model = self.estimator.model
-        graph = ner_graph.NerGraph(model, tokenizer, labels, max_seq_length)
+        graph = ner_graph.NerGraph(model, self.task)
         self.answer = tf.function(
             graph.answer,
             input_signature=[tf.TensorSpec([None], tf.string)],
@@ -153,7 +153,8 @@ def test_windows_are_those_of_the_training(room):
 def test_scores_of_pieces(tmp_path):
     tokenizer = FullTokenizer(ner_toys.write_vocab(tmp_path / "vocab.txt"))
     model = heads.TokenClassifier(ner_toys.CONFIG, len(ner_toys.LABELS), seed=1)
-    graph = ner_graph.NerGraph(model, tokenizer, ner_toys.LABELS, 12)
+    featurizer = ner_features.Featurizer(tokenizer, ner_toys.LABELS, 12, "fixed")
+    graph = ner_graph.NerGraph(model, featurizer)
     batch = {
         "input_ids": tf.constant([[2, 5, 3]]),
         "input_mask": tf.constant([[1, 1, 1]]),
