@@ -170,8 +170,6 @@ class Model:
             len(found), width
         )
 
-    # --- loaded when they are needed --------------------------------------------------
-
     @functools.cached_property
     def _annotator(self) -> Annotator:
         return Annotator.load([self.path], self.device, self.batch_size)

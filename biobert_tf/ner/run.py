@@ -57,9 +57,6 @@ def _announce(settings: NerConfig) -> None:
         )
 
 
-# --- files -------------------------------------------------------------------------
-
-
 def read_data(settings: NerConfig) -> Data[NerExample]:
     """Reads the files of the stages to run: `train_dev`, `devel` and `test` `.tsv`.
 
@@ -87,9 +84,6 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
         devel=read("devel") if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,
     )
-
-
-# --- labels ------------------------------------------------------------------------
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:

@@ -86,8 +86,6 @@ class RelationTask(Featurizer, SequenceClassification):
         """Returns the size of the training shuffle buffer, in records."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
 
-    # --- numbers to text and scores --------------------------------------------------
-
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
     ) -> dict[str, float]:
