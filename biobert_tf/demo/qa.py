@@ -106,13 +106,13 @@ def write_corpus(directory: Path, seed: int) -> None:
         files.write_json(directory / f"{name}.json", {"version": "demo", "data": data})
     golden = [
         {
-            "id": question.id,
+            "id": id_,
             "type": "factoid",
-            "body": question.text,
-            "exact_answer": [[each.names[question.role]]],
+            "body": text,
+            "exact_answer": [[each.names[role]]],
         }
         for each in splits["test"]
-        for question in each.questions
+        for id_, text, role in each.questions
     ]
     files.write_json(directory / "golden.json", {"questions": golden})
 

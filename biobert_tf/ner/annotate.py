@@ -46,7 +46,14 @@ def annotate(settings: AnnotateConfig) -> str:
         settings.input, settings.output, settings.input_format, settings.output_format
     )
     bad = _Bad()
-    job = Job(plan, _decisive(settings), bad)
+    decisive = {
+        "models": [str(path.resolve()) for path in settings.models],
+        "input_format": settings.input_format,
+        "output_format": settings.output_format,
+        "min_probability": settings.min_probability,
+        "mixed_precision": precision.chosen(settings.device),
+    }
+    job = Job(plan, decisive, bad)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
@@ -70,17 +77,6 @@ def summary(totals: jobs.Totals, num_bad: int) -> str:
     if num_bad:
         parts.append(f"{num_bad} left out, see above")
     return "; ".join(parts)
-
-
-def _decisive(settings: AnnotateConfig) -> dict[str, object]:
-    """Returns the settings that decide what is written, ready for JSON."""
-    return {
-        "models": [str(path.resolve()) for path in settings.models],
-        "input_format": settings.input_format,
-        "output_format": settings.output_format,
-        "min_probability": settings.min_probability,
-        "mixed_precision": precision.chosen(settings.device),
-    }
 
 
 def _annotated(
