@@ -151,10 +151,8 @@ class _Finder:
     def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
         types, placeholders = self._settings.pair.pairs, self._settings.placeholders
         for loaded in formats.read(self._settings.input, self._format):
-            yield (
-                loaded,
-                [*candidates.candidates(loaded.document, types, placeholders)],
-            )
+            found = candidates.candidates(loaded.document, types, placeholders)
+            yield loaded, list(found)
 
     def _example(self, pair: Candidate) -> RelationExample:
         is_marked = self._settings.placeholders == "marks"
@@ -253,14 +251,14 @@ class Classifier:
                 index of the text.
         """
         task = self._model.task
-        records = [
+        rows = [
             _record(
                 task, _example(i, text), f"text {i}: its entities are", "shorten them"
             )
             for i, text in enumerate(texts)
         ]
         outputs = self._model.estimator.predict_rows(
-            (record.features for record in records), self._batch_size
+            (row.features for row in rows), self._batch_size
         )
         return [
             Relation(

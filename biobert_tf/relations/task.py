@@ -47,7 +47,7 @@ class RelationTask(Featurizer, SequenceClassification):
     outputs and the loss.
     """
 
-    name: ClassVar = "re"
+    name: ClassVar[str] = "re"
 
     @classmethod
     def of(

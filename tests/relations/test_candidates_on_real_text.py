@@ -361,7 +361,7 @@ def annotated(paragraphs, rng) -> AnnotatedDocument:
 
 def assert_sound(document, candidate) -> None:
     """The sentence holds both mentions, and is the text but for the placeholders."""
-    sentence = document.slice(candidate.start, candidate.end)
+    sentence = document.slice(*candidate.sentence)
     assert sentence == sentence.strip()
     spans = relation_reading.entity_spans(candidate.text, "blue")
     assert len(spans) == (1 if candidate.is_overlapping else 2)
