@@ -52,14 +52,9 @@ _LAYERS: Final = "bert/encoder/"
 
 
 def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
-    """Checks that weights are those of a whole encoder of these sizes.
+    """Checks that the weights of a checkpoint are a whole encoder of these sizes.
 
     The number of attention heads cannot be checked, as no shape depends on it.
-
-    Args:
-        weights: TF1 name to array in TF1 layout.
-        config: The expected sizes.
-        source: The checkpoint that the weights come from, for the message.
 
     Raises:
         InputError: A part of the encoder is missing, or a size differs.

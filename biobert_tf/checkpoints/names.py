@@ -31,19 +31,17 @@ class Name:
 
 def _dense(tf1: str) -> tuple[Name, Name]:
     """Returns the kernel and the bias of a dense layer."""
-    huggingface = _dotted(tf1)
     return (
-        Name(f"{tf1}/kernel", f"{huggingface}.weight", transposed=True),
-        Name(f"{tf1}/bias", f"{huggingface}.bias"),
+        Name(f"{tf1}/kernel", f"{_dotted(tf1)}.weight", transposed=True),
+        Name(f"{tf1}/bias", f"{_dotted(tf1)}.bias"),
     )
 
 
 def _layer_norm(tf1: str) -> tuple[Name, Name]:
     """Returns the scale and the offset of a layer normalisation."""
-    huggingface = _dotted(tf1)
     return (
-        Name(f"{tf1}/gamma", f"{huggingface}.weight"),
-        Name(f"{tf1}/beta", f"{huggingface}.bias"),
+        Name(f"{tf1}/gamma", f"{_dotted(tf1)}.weight"),
+        Name(f"{tf1}/beta", f"{_dotted(tf1)}.bias"),
     )
 
 
@@ -70,9 +68,8 @@ _TRANSFORM: Final = "cls/predictions/transform"
 TABLE: Final[tuple[Name, ...]] = (
     # --- embeddings
     *(
-        Name(table, f"{_dotted(table)}.weight")
-        for kind in ("word", "position", "token_type")
-        for table in (f"bert/embeddings/{kind}_embeddings",)
+        Name(f"bert/embeddings/{kind}", f"bert.embeddings.{kind}.weight")
+        for kind in ("word_embeddings", "position_embeddings", "token_type_embeddings")
     ),
     *_layer_norm("bert/embeddings/LayerNorm"),
     # --- encoder
@@ -107,16 +104,9 @@ _BY_FORM: Final[dict[Form, dict[str, Name]]] = {
 
 
 def lookup(form: Form, text: str) -> Name | None:
-    """Returns the weight whose name in one of the two forms is `text`.
+    """Returns the weight that is called `text`, with the layer filled in.
 
-    Args:
-        form: The form of `text`.
-        text: A variable or tensor name, for example
-            `bert/encoder/layer_3/output/dense/bias`.
-
-    Returns:
-        The row of the table with the layer filled in, or None if it is not the name of
-        a BERT weight: optimizer slots, `global_step`, buffers.
+    Returns None if that is no BERT weight: optimizer slots, `global_step`, buffers.
     """
     found = _LAYER.search(text)
     if found is None:

@@ -29,7 +29,6 @@ SETTINGS_NAME: Final = "settings.json"
 """The settings of a training, by flag; every run writes them beside its model."""
 
 _LOG = logging.getLogger(__name__)
-_OUTPUT_PREFIX: Final = "model.ckpt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,27 +103,20 @@ def find_vocab(
             contradicts `--do_lower_case`.
     """
     found = text.vocab_file or _find(_places(model, output_dir), VOCAB_SOURCES)
-    if found is not None and found.suffix == ".json":
-        return _listed(found, text.do_lower_case)
-    return found
-
-
-def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
-    """Returns the file with the pieces of a tokenizer that cuts text as ours does."""
-    listed = tokenizer_files.as_list(tokenizer_file)
-    stored = tokenizer_files.lower_cases(tokenizer_file.parent)
-    if stored is not None and stored != do_lower_case:
+    if found is None or found.suffix != ".json":
+        return found
+    listed = tokenizer_files.as_list(found)
+    stored = tokenizer_files.lower_cases(found.parent)
+    if stored not in (None, text.do_lower_case):
         raise InputError.at(
-            tokenizer_file,
+            found,
             None,
             f"the tokenizer {'lower-cases' if stored else 'does not lower-case'} but "
-            f"do_lower_case is {str(do_lower_case).lower()}; set it to "
+            f"do_lower_case is {str(not stored).lower()}; set it to "
             f"{str(stored).lower()}",
         )
-    if odd := tokenizer_files.peculiarities(tokenizer_file.parent):
-        _LOG.warning(
-            "%s: these options are ignored: %s", tokenizer_file, ", ".join(odd)
-        )
+    if odd := tokenizer_files.peculiarities(found.parent):
+        _LOG.warning("%s: these options are ignored: %s", found, ", ".join(odd))
     return listed
 
 
@@ -138,7 +130,7 @@ def lower_cases(
 
     Args:
         place: The checkpoint.
-        recorded: What `read_settings` returns.
+        recorded: The settings of the training; see `read_settings`.
         vocab: The vocabulary. Default: that beside the checkpoint.
 
     Raises:
@@ -194,11 +186,7 @@ def _not_found(flag: str, places: Sequence[Path], names: Sequence[str]) -> Input
 
 
 def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
-    """Returns the labels a model was trained with, from the first place that has them.
-
-    Args:
-        places: Checkpoints or directories.
-    """
+    """Returns the labels beside the first of these checkpoints that has any."""
     for place in places:
         if place and (labels := read_labels(checkpoints.locate(place))):
             return tuple(labels)
@@ -208,21 +196,17 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
 def read_labels(place: Place) -> list[str] | None:
     """Returns the labels stored beside a checkpoint, in the order of their ids.
 
-    Args:
-        place: The checkpoint.
-
-    Returns:
-        The labels of `labels.json`, or else of the `id2label` of a Hugging Face
-        `config.json`; None if there is neither.
+    They are in `labels.json`, or else in the `id2label` of a Hugging Face
+    `config.json`; None if there is neither.
 
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
     """
     file = place.beside(LABELS_NAME)
+    if file is None and place.format == "huggingface":
+        return huggingface.labels(place.folder)
     if file is None:
-        return (
-            huggingface.labels(place.folder) if place.format == "huggingface" else None
-        )
+        return None
     labels = files.read_json(file).get("labels")
     if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
         raise InputError.at(file, None, 'expected {"labels": ["...", ...]}')
@@ -232,11 +216,7 @@ def read_labels(place: Place) -> list[str] | None:
 def read_settings(place: Place) -> dict[str, object]:
     """Returns the settings that a run has recorded beside its model, by flag.
 
-    Args:
-        place: The checkpoint.
-
-    Returns:
-        The settings; none where no run of ours has written the checkpoint.
+    There are none where no run of ours has written the checkpoint.
 
     Raises:
         InputError: The file is not a JSON object.
@@ -247,12 +227,11 @@ def read_settings(place: Place) -> dict[str, object]:
 
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
-    prefix = _prefix(output_dir, global_step)
-    return prefix.with_name(f"{prefix.name}.index").exists()
+    return _prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)
 
 
 def _prefix(output_dir: Path, global_step: int) -> Path:
-    return output_dir / f"{_OUTPUT_PREFIX}-{global_step}"
+    return output_dir / f"model.ckpt-{global_step}"
 
 
 def save(
@@ -262,11 +241,7 @@ def save(
     output_dir: Path,
     global_step: int,
 ) -> Path:
-    """Writes a fine-tuned model in the form of a release: `save_model` and the labels.
-
-    Returns:
-        The checkpoint's prefix, `model.ckpt-<step>`.
-    """
+    """Writes a fine-tuned model in the form of a release: labels and `save_model`."""
     files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
     return save_model(
         released.encoder_config,
@@ -286,8 +261,7 @@ def save_model(
 ) -> Path:
     """Writes a TF1 checkpoint, its sizes and, if it is known, its vocabulary.
 
-    Returns:
-        The checkpoint's prefix, `model.ckpt-<step>`.
+    Returns the checkpoint's prefix, `model.ckpt-<step>`.
     """
     files.write_json(output_dir / CONFIG_NAMES[0], dataclasses.asdict(config))
     copy = output_dir / VOCAB_NAMES[0]
