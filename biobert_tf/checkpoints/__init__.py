@@ -20,10 +20,8 @@ Format = Literal["tf1", "huggingface", "saved_model"]
 class Place:
     """A checkpoint on disk, found but not read; made by `locate`.
 
-    Attributes:
-        path: The path as it was given, for messages.
-        format: The format of the weights.
-        folder: The directory of the weights; for an archive, its unpacked directory.
+    The path is as it was given, for messages; the folder is that of the weights, for an
+    archive its unpacked directory.
     """
 
     path: Path

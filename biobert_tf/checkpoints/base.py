@@ -85,11 +85,7 @@ def staged(directory: Path, key: str) -> Iterator[Path]:
     Several files cannot be replaced at one instant. Therefore the file `key`, without
     which no reader finds a checkpoint, is removed first and moved in last: a process
     killed at any moment leaves the old checkpoint, none, or the whole new one, never a
-    mixture.
-
-    Args:
-        directory: The directory, created if missing; other files in it stay.
-        key: Name of a file that the block writes into the temporary folder.
+    mixture. Other files in the directory stay.
 
     Raises:
         InputError: The directory cannot be written.

@@ -193,14 +193,20 @@ def _write_tf1(model: _Model, prefix: Path) -> str:
     if model.labels is not None:
         companions[LABELS_NAME] = {"labels": model.labels}
     companions |= model.beside
-    for name, values in companions.items():
-        file = prefix.parent / name
-        _reject_other(file, file.exists() and files.read_json(file) != values)
     vocab_target = prefix.parent / VOCAB_NAMES[0]
     data = model.vocabulary.data
-    _reject_other(
-        vocab_target, vocab_target.exists() and vocab_target.read_bytes() != data
-    )
+    # Another model's files beside it would be broken.
+    others = [
+        file
+        for name, values in companions.items()
+        if (file := prefix.parent / name).exists() and files.read_json(file) != values
+    ]
+    if vocab_target.exists() and vocab_target.read_bytes() != data:
+        others.append(vocab_target)
+    if others:
+        raise InputError.at(
+            others[0], None, "belongs to another model; give another directory"
+        )
     for name, values in companions.items():
         files.write_json(prefix.parent / name, values)
     with files.replacing(vocab_target) as temporary:
@@ -209,11 +215,3 @@ def _write_tf1(model: _Model, prefix: Path) -> str:
     step = int(found["step"] or 0) if found else 0
     tf1.write(model.weights, prefix, step)
     return f"wrote {prefix}: TF1, global_step={step}"
-
-
-def _reject_other(file: Path, is_other: bool) -> None:
-    """Raises where writing `file` would break another checkpoint beside it."""
-    if is_other:
-        raise InputError.at(
-            file, None, "belongs to another model; give another directory"
-        )

@@ -40,7 +40,6 @@ _TIED: Final[Mapping[str, str]] = {
     "cls.predictions.decoder.weight": "bert/embeddings/word_embeddings",
     "cls.predictions.decoder.bias": "cls/predictions/output_bias",
 }
-_MASKED_LM: Final = "cls/predictions/"
 # Heads whose outputs have names, in order of precedence.
 _LABELLED: Final = ("output_weights", "cls/squad/output_weights")
 _HEADS: Final[Mapping[str, str]] = {
@@ -100,9 +99,6 @@ def _default_labels(num_labels: int) -> list[str]:
     return [f"LABEL_{i}" for i in range(num_labels)]
 
 
-# --- reading ---------------------------------------------------------------------
-
-
 def read(directory: Path) -> base.Checkpoint:
     """Reads the BERT weights of a Hugging Face directory.
 
@@ -159,7 +155,7 @@ def _drop_untied_head(
             directory,
             stored,
         )
-        head = [name for name in weights if name.startswith(_MASKED_LM)]
+        head = [name for name in weights if name.startswith("cls/predictions/")]
         for name in head:
             del weights[name]
         return [*head, *tied]
@@ -203,9 +199,6 @@ def _safetensors() -> Any:
             "pip install biobert_tf[huggingface]"
         ) from None
     return safetensors
-
-
-# --- writing ---------------------------------------------------------------------
 
 
 def architecture(
@@ -273,10 +266,11 @@ def write(
 ) -> str:
     """Writes a directory that Transformers loads, whole or not at all.
 
+    The directory is created if it is missing; files of the same names are replaced.
+
     Args:
         weights: The weights by TF1 name.
-        directory: The directory, created if missing; files of the same names are
-            replaced.
+        directory: The directory.
         config: Sizes of the encoder.
         vocabulary: The vocabulary of the model.
         do_lower_case: Whether the tokenizer lower-cases.

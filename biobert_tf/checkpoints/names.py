@@ -8,6 +8,7 @@ too. Weights are exchanged in TF1 layout: a kernel is `[in, out]`.
 """
 
 import dataclasses
+import functools
 import re
 from typing import Final, Literal
 
@@ -29,20 +30,17 @@ class Name:
     transposed: bool = False
 
 
-def _dense(tf1: str) -> tuple[Name, Name]:
-    """Returns the kernel and the bias of a dense layer."""
+def _layer(tf1: str, weight: str, bias: str) -> tuple[Name, Name]:
+    """Returns the weight and the bias of a layer; kernels are transposed."""
+    huggingface = tf1.replace("layer_{n}", "layer.{n}").replace("/", ".")
     return (
-        Name(f"{tf1}/kernel", f"{_dotted(tf1)}.weight", transposed=True),
-        Name(f"{tf1}/bias", f"{_dotted(tf1)}.bias"),
+        Name(f"{tf1}/{weight}", f"{huggingface}.weight", weight == "kernel"),
+        Name(f"{tf1}/{bias}", f"{huggingface}.bias"),
     )
 
 
-def _layer_norm(tf1: str) -> tuple[Name, Name]:
-    """Returns the scale and the offset of a layer normalisation."""
-    return (
-        Name(f"{tf1}/gamma", f"{_dotted(tf1)}.weight"),
-        Name(f"{tf1}/beta", f"{_dotted(tf1)}.bias"),
-    )
+_dense = functools.partial(_layer, weight="kernel", bias="bias")
+_layer_norm = functools.partial(_layer, weight="gamma", bias="beta")
 
 
 def _output(tf1: str, huggingface: str) -> tuple[Name, Name]:
@@ -55,11 +53,6 @@ def _output(tf1: str, huggingface: str) -> tuple[Name, Name]:
         Name(f"{tf1}output_weights", f"{huggingface}.weight"),
         Name(f"{tf1}output_bias", f"{huggingface}.bias"),
     )
-
-
-def _dotted(tf1: str) -> str:
-    """Returns the path of a layer in Hugging Face's model."""
-    return tf1.replace("layer_{n}", "layer.{n}").replace("/", ".")
 
 
 _BLOCK: Final = "bert/encoder/layer_{n}"

@@ -33,13 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Released:
-    """The parts that a run starts from.
-
-    Attributes:
-        encoder_config: Sizes of the encoder.
-        tokenizer: The tokenizer with the model's vocabulary.
-        init_checkpoint: The weights, or None for random ones.
-    """
+    """The parts that a run starts from; without a checkpoint, weights are random."""
 
     encoder_config: EncoderConfig
     tokenizer: FullTokenizer
@@ -125,13 +119,8 @@ def lower_cases(
 ) -> bool:
     """Says whether text is lower-cased for a checkpoint.
 
-    The settings of the training decide, else the tokenizer's files, else the
-    vocabulary; false if there is none of them.
-
-    Args:
-        place: The checkpoint.
-        recorded: The settings of the training; see `read_settings`.
-        vocab: The vocabulary. Default: that beside the checkpoint.
+    The recorded settings of the training decide, else the tokenizer's files, else the
+    vocabulary, by default that beside the checkpoint; false if there is none of them.
 
     Raises:
         InputError: One of these files is damaged.
@@ -194,10 +183,9 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
 
 
 def read_labels(place: Place) -> list[str] | None:
-    """Returns the labels stored beside a checkpoint, in the order of their ids.
+    """Returns the labels beside a checkpoint, in the order of their ids, if any.
 
-    They are in `labels.json`, or else in the `id2label` of a Hugging Face
-    `config.json`; None if there is neither.
+    They are in `labels.json`, or else in the `id2label` of a Hugging Face model.
 
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
@@ -214,9 +202,7 @@ def read_labels(place: Place) -> list[str] | None:
 
 
 def read_settings(place: Place) -> dict[str, object]:
-    """Returns the settings that a run has recorded beside its model, by flag.
-
-    There are none where no run of ours has written the checkpoint.
+    """Returns the settings that a run of ours, if any, has recorded, by flag.
 
     Raises:
         InputError: The file is not a JSON object.
@@ -235,34 +221,19 @@ def _prefix(output_dir: Path, global_step: int) -> Path:
 
 
 def save(
-    released: Released,
-    weights: checkpoints.Weights,
-    labels: Sequence[str],
-    output_dir: Path,
-    global_step: int,
-) -> Path:
-    """Writes a fine-tuned model in the form of a release: labels and `save_model`."""
-    files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
-    return save_model(
-        released.encoder_config,
-        Path(released.tokenizer.vocab_file),
-        weights,
-        output_dir,
-        global_step,
-    )
-
-
-def save_model(
     config: EncoderConfig,
     vocab_file: Path | None,
     weights: checkpoints.Weights,
     output_dir: Path,
     global_step: int,
+    labels: Sequence[str] | None = None,
 ) -> Path:
-    """Writes a TF1 checkpoint, its sizes and, if it is known, its vocabulary.
+    """Writes a model in the form of a release; returns its prefix `model.ckpt-<step>`.
 
-    Returns the checkpoint's prefix, `model.ckpt-<step>`.
+    A release is a TF1 checkpoint, its sizes and, if known, its vocabulary and labels.
     """
+    if labels is not None:
+        files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
     files.write_json(output_dir / CONFIG_NAMES[0], dataclasses.asdict(config))
     copy = output_dir / VOCAB_NAMES[0]
     if vocab_file is not None and vocab_file.resolve() != copy.resolve():

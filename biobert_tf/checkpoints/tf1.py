@@ -129,12 +129,9 @@ def read(path: Path) -> base.Checkpoint:
     All other variables are not read but named in `ignored`: the optimizer's `adam_m`,
     `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
 
-    Args:
-        path: The checkpoint; see `find`.
-
     Raises:
-        InputError: The checkpoint is missing, is damaged, or holds no BERT weight, or
-            holds one twice.
+        InputError: The checkpoint is missing, see `find`, or damaged, or holds no BERT
+            weight, or holds one twice.
     """
     prefix = find(path)
     weights: base.Weights = {}
@@ -183,10 +180,7 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     The format is that of TF1's `Saver`. The directory's file `checkpoint` is updated to
     name this checkpoint as the newest, after those that it named before.
 
-    Args:
-        weights: The weights by TF1 name.
-        prefix: The prefix to write, for example `output/model.ckpt-40`.
-        global_step: Training steps taken, stored as int64 `global_step`.
+    `global_step`, the number of training steps taken, is stored too, as int64.
 
     Raises:
         InputError: The directory cannot be written.

@@ -37,9 +37,6 @@ class Vocabulary(NamedTuple):
     ids: dict[str, int]
 
 
-# --- reading ---------------------------------------------------------------------
-
-
 def read_vocabulary(path: Path) -> Vocabulary:
     """Reads the vocabulary of a `vocab.txt`, or of a `tokenizer.json`.
 
@@ -140,9 +137,6 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
     config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
     return config, tokenizer.get("normalizer") or {}
-
-
-# --- writing ---------------------------------------------------------------------
 
 
 def write(

@@ -147,11 +147,8 @@ def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Ten
     """Returns the ids, the segments and the mask of a batch; see `Encoder`.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
-    `segment_ids` every position is of segment 0.
-
-    Args:
-        batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
-            `[B, L]`. Other entries are ignored.
+    `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`;
+    other entries are ignored.
     """
     ids_BL = batch["input_ids"]
     segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))

@@ -183,9 +183,7 @@ class PretrainingModel(Model):
     ) -> dict[str, tf.Tensor]:
         """Scores the masked positions and the sentence pair.
 
-        Args:
-            batch: The encoder's inputs and `masked_lm_positions`, int `[B, P]`.
-            dropout: None outside of training.
+        The batch has `masked_lm_positions`, int `[B, P]`, too.
 
         Returns:
             `masked_lm_logits` float32 `[B, P, V]` and `next_sentence_logits` float32

@@ -249,7 +249,7 @@ class _Pretraining:
         # Even if nothing was trained now: an earlier run may have died before this.
         output_dir = self.settings.stages.output_dir
         if estimator.is_chief and not released.is_saved(output_dir, step):
-            released.save_model(
+            released.save(
                 self.parts.encoder_config,
                 self.parts.vocab_file,
                 estimator.weights(),

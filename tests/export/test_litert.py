@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import types
 from pathlib import Path
 
 import ner_toys
@@ -254,7 +255,10 @@ def test_the_files_that_were_asked_for(choice, names, converted, monkeypatch, tm
     folder, _, _ = converted("ner")
     found = NER.loaded(reload.find(folder / "model"), DeviceConfig())
     served = NER.serve(found)
-    monkeypatch.setattr(litert, "_converted", lambda source, weights: weights.encode())
+    fast = types.SimpleNamespace(convert=lambda: b"weights")
+    monkeypatch.setattr(
+        tf.lite.TFLiteConverter, "from_saved_model", lambda *_, **__: fast
+    )
     card = litert.save(found, served, tmp_path, choice)
     assert list(card.get("files", {})) == names
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
