@@ -318,12 +318,17 @@ def test_a_conversion_that_fails_leaves_the_old_export(exported, monkeypatch):
 
     before = files_of(exported)
 
-    def fail(source, weights):
-        if weights == "int8":
-            raise RuntimeError("no int8")
-        return b"new"
+    class Failing:
+        optimizations = ()
 
-    monkeypatch.setattr(litert, "_converted", fail)
+        def convert(self):
+            if self.optimizations:
+                raise RuntimeError("no int8")
+            return b"new"
+
+    monkeypatch.setattr(
+        tf.lite.TFLiteConverter, "from_saved_model", lambda *_, **__: Failing()
+    )
     # It was written before, and takes long.
     monkeypatch.setattr(saved_model, "save", lambda *_: {})
     config = ExportConfig(
