@@ -68,10 +68,8 @@ def in_batches(
 ) -> dict[str, tf.Tensor]:
     """Returns the outputs of `score` for all rows, computed `MAX_ROWS` at a time.
 
-    Args:
-        score: The model.
-        rows: The model's inputs; see `inputs`.
-        specs: Type of every output, and its shape without the first axis.
+    The rows are what `inputs` returns. The specs are the type of every output, and its
+    shape without the first axis.
     """
     num_rows = tf.shape(rows["input_ids"])[0]
     # Without rows, one empty batch is computed to give outputs of the right shape.

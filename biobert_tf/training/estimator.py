@@ -146,13 +146,8 @@ class Estimator:
         is a state, the training resumes from it with the same batches, dropout and
         learning rates that an uninterrupted training would have had.
 
-        Args:
-            data: The source of the batches.
-            schedule: Length of the training and of its warm-up.
-            learning_rate: Peak rate.
-            optimizer_name: See `optimizer.build`.
-            row_norm: See `Trainer`.
-            recorder: Records all steps, and is saved with the state.
+        The rate peaks at `learning_rate`. The recorder records all steps, and is saved
+        with the state. For `row_norm` see `Trainer`.
 
         Returns:
             The step reached.
