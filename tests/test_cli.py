@@ -209,7 +209,7 @@ def test_help_lists_the_commands(words, capsys):
     [
         *sorted(COMMANDS - GROUPS),
         *("vocab learn", "vocab extend", "vocab report"),
-        *("re-data chemprot", "re-data pairs", "re-data check"),
+        *("re-data chemprot", "re-data drugprot", "re-data pairs", "re-data check"),
     ],
 )
 def test_help_of_a_command(command, capsys):

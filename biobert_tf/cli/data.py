@@ -17,10 +17,10 @@ from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import (
-    ChemProtConfig,
     PairsConfig,
     ReEvalConfig,
     RelationFormat,
+    ReleaseConfig,
 )
 from biobert_tf.vocabularies.settings import ExtendConfig, LearnConfig, ReportConfig
 
@@ -29,16 +29,32 @@ def re_data(argv: Sequence[str]) -> None:
     """Make relation data from annotated documents, or check it."""
     subcommands.call(
         argv,
-        {"chemprot": re_data_chemprot, "pairs": re_data_pairs, "check": re_data_check},
+        {
+            "chemprot": re_data_chemprot,
+            "drugprot": re_data_drugprot,
+            "pairs": re_data_pairs,
+            "check": re_data_check,
+        },
     )
 
 
 def re_data_chemprot(argv: Sequence[str]) -> None:
     """Make train, dev and test files from the official ChemProt release."""
-    config = flags.parse(ChemProtConfig, argv)
+    config = flags.parse(ReleaseConfig, argv)
     from biobert_tf.relations import chemprot
 
     counts = chemprot.convert(config.input, config.output, config.placeholders)
+    print(chemprot.summary(counts))
+
+
+def re_data_drugprot(argv: Sequence[str]) -> None:
+    """Make train and dev files from the official DrugProt release."""
+    config = flags.parse(ReleaseConfig, argv)
+    from biobert_tf.relations import chemprot
+
+    counts = chemprot.convert(
+        config.input, config.output, config.placeholders, chemprot.DRUGPROT
+    )
     print(chemprot.summary(counts))
 
 

@@ -283,7 +283,8 @@ def _rows(path: Path, table: Iterator[tuple[int, list[str]]]) -> list[_Row]:
 
 def _has_id(columns: Sequence[str]) -> bool:
     """Returns whether a row without a header begins with an id, then a sentence."""
-    return len(columns[0].split()) == 1 and len(columns[1].split()) > 1
+    is_id = len(columns[0].split()) == 1 and not PLACEHOLDER.search(columns[0])
+    return is_id and len(columns[1].split()) > 1
 
 
 def _require_no_header(path: Path, rows: Sequence[_Row]) -> None:

@@ -202,8 +202,8 @@ class ReEvalConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ChemProtConfig:
-    """The settings of `biobert re-data chemprot`."""
+class ReleaseConfig:
+    """The settings of `biobert re-data chemprot` and `biobert re-data drugprot`."""
 
     input: Path = required("Directory of the official release, or of one part of it.")
     output: Path = required("Directory for train.tsv, dev.tsv and test.tsv.")

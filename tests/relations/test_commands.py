@@ -130,8 +130,8 @@ def test_re_data_lists_its_commands(biobert, refusal):
     printed = biobert("re-data")
     assert printed.startswith("usage: biobert re-data COMMAND")
     commands = [line.split()[0] for line in printed.splitlines()[1:] if line]
-    assert commands == ["chemprot", "pairs", "check"]
-    wanted = "no command 'gad'; known: chemprot, pairs, check"
+    assert commands == ["chemprot", "drugprot", "pairs", "check"]
+    wanted = "no command 'gad'; known: chemprot, drugprot, pairs, check"
     assert refusal("re-data", "gad") == wanted
 
 
