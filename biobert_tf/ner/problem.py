@@ -8,7 +8,10 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from biobert_tf.ner.task import NerTask
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -40,6 +43,18 @@ class NamedEntities(TrainedProblem[NerConfig]):
         from biobert_tf.ner import run
 
         return run.run(settings)
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds words with labels; see `check.is_set`."""
+        from biobert_tf.ner import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks a set; see `check.check`."""
+        from biobert_tf.ner import check
+
+        return check.check(settings.data_dir, settings.ruler)
 
     def serve(self, loaded: "Loaded[NerConfig]") -> "Served":
         """Returns a model that finds the entities of strings; see `graph.serve`."""

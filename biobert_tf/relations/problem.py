@@ -4,11 +4,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.training.problem import Command, TrainedProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from biobert_tf.relations.task import RelationTask
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -54,6 +58,23 @@ class Relations(TrainedProblem[RelationConfig]):
             return self.run(settings)
         folds.run(settings, names, command)
         return None
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds a set or folds; see `check.is_set`."""
+        from biobert_tf.relations import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks a set or folds; see `check.check`."""
+        from biobert_tf.relations import check
+
+        return check.check(
+            settings.data_dir,
+            settings.data_format,
+            SETS.get(settings.task_name),
+            settings.ruler,
+        )
 
     def serve(self, loaded: "Loaded[RelationConfig]") -> "Served":
         """Returns a model that classifies strings; see `graph.serve`."""

@@ -121,10 +121,10 @@ def detect(data_dir: Path) -> RelationFormat:
         InputError: A file cannot be read.
     """
     for path in files_of(data_dir):
-        if first := _first_line(path):
+        if first := first_line(path):
             if path.stem == "test" or first.startswith("{"):
                 return detect_file(path)
-            return "blue" if _header(first.split("\t")) else "biobert"
+            return "blue" if header(first.split("\t")) else "biobert"
     return "biobert"
 
 
@@ -137,21 +137,21 @@ def detect_file(path: Path) -> RelationFormat:
     Raises:
         InputError: The file cannot be read.
     """
-    first = _first_line(path)
+    first = first_line(path)
     if first.startswith("{"):
         return "scibert"
-    is_blue = _header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
+    is_blue = header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
     return "blue" if is_blue else "biobert"
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
     """Returns the first line that is not blank, with its line end; "" without any."""
     with files.explained_reading(path), path.open("rb") as stream:
         first = next((line for line in stream if line.strip()), b"")
         return first.decode("utf-8-sig", errors="replace")
 
 
-def _header(columns: Iterable[str]) -> list[str]:
+def header(columns: Iterable[str]) -> list[str]:
     """Returns the names of the columns; [] if `columns` is not a header.
 
     A column `text` beside one of the usual other names is called `sentence`.
@@ -244,7 +244,7 @@ def _blue_rows(path: Path, text: str) -> list[_Row]:
 def _require_header(path: Path, text: str) -> None:
     """Rejects a first row that is no header."""
     for line, columns in itertools.islice(_plain(text), 1):
-        if not _header(columns):
+        if not header(columns):
             raise InputError.at(
                 path,
                 line,
@@ -257,7 +257,7 @@ def _rows(path: Path, table: Iterator[tuple[int, list[str]]]) -> list[_Row]:
     first = next(table, None)
     if first is None:
         return []
-    wanted = _header(first[1])
+    wanted = header(first[1])
     rows = table if wanted else itertools.chain([first], table)
     if not wanted:
         wanted = ["sentence", "label"]

@@ -14,6 +14,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig, from_dict
 
 if TYPE_CHECKING:
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -146,6 +147,22 @@ class TrainedProblem(Problem[SettingsT]):
         `command` is the command itself, for runs in other processes.
         """
         return self.run(settings)
+
+    def has_data(self, data_dir: Path) -> bool:
+        """Returns whether a folder holds data of this problem that `check` can read.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        return False
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Returns what is wrong with the data of a folder, for `biobert data-check`.
+
+        Raises:
+            InputError: The folder holds no such data, or a file cannot be read.
+        """
+        raise InputError(f"data-check knows no data of {self.script}")
 
     def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
         """Returns a model that a run of this problem trained, or an export of it.
