@@ -7,16 +7,18 @@ r"""Reads and writes CoNLL files: a word per line, its label last.
     cancer<TAB>I-Disease
     <blank line>
 
-A blank line ends a sentence. Columns are separated by any white space; the first is the
-word. A document begins at a `-DOCSTART-` and ends at the next; before the first, every
-sentence is a document, named by the number of its first line. Its text joins words with
-a space and sentences with a line break. If the last column at the beginning of the file
-has labels (BIO, IOB1 or IOBES, with or without types), they are the mentions.
+A blank line ends a sentence; `text.rows` says how its rows are read, also comments,
+CoNLL-U and AIONER's frames. A document begins at a `-DOCSTART-`, `# doc_id = ID` or
+`# newdoc id = ID` and ends at the next; before the first, every sentence is a document,
+named by the number of its first line. Its text joins words with a space and sentences
+with a line break. If the last column at the beginning of the file has labels (BIO,
+IOB1, IOBES or BILOU, with or without types), they are the mentions.
 
-New mentions become one more column; the others are kept. So a file with the columns
-`word gold predicted` can be scored by conlleval. A word that a mention covers in part
-gets its label. Of overlapping mentions the longest is written, of equally long ones the
-most probable. The format cannot hold probabilities, concepts, ids and relations.
+New mentions become one more column; the others are kept, and so are comments. So a file
+with the columns `word gold predicted` can be scored by conlleval. A word that a mention
+covers in part gets its label. Of overlapping mentions the longest is written, of
+equally long ones the most probable. The format cannot hold probabilities, concepts, ids
+and relations.
 """
 
 import bisect
@@ -41,9 +43,13 @@ from biobert_tf.documents.document import (
     Passage,
     mentions_in,
 )
+from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
-_IS_LABELLED: Final = re.compile(r"O|[BIES]-\S+")
+_IS_LABELLED: Final = re.compile(r"O(-\S+)?|[BIESLU]-\S+")
+_NEW_DOCUMENT: Final = re.compile(
+    r"#\s*(?:newdoc(?:\s+id\s*=|\s*$)|doc_id\s*=)([^\t]*)"
+)
 _NO_ID: Final = frozenset(["O", "-X-", "_"])
 
 Block = list[tuple[int, str]]
@@ -51,7 +57,10 @@ Block = list[tuple[int, str]]
 
 
 class Word(NamedTuple):
-    """A row of the file without its end, and its word's offsets in the document."""
+    """A row of the file without its end, and its word's offsets in the document.
+
+    The row of a comment, or of another row that is no word, has the same offset twice.
+    """
 
     row: str
     start: int
@@ -69,6 +78,13 @@ class Source:
 
     head: str
     sentences: Iterable[Sequence[Word]]
+
+    def spans(self) -> Iterator[tuple[tuple[int, int], ...]]:
+        """Yields the offsets of the words of each sentence."""
+        for sentence in self.sentences:
+            spans = tuple((one.start, one.end) for one in sentence)
+            if words := tuple(span for span in spans if span[0] < span[1]):
+                yield words
 
 
 @dataclass(frozen=True)
@@ -105,12 +121,15 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 def _blocks(stream: Stream) -> Iterator[Block]:
     block: Block = []
-    is_marked = False
+    is_marked, was_blank = False, True
     for number, line in stream.lines():
         row = line.removeprefix(BOM) if number == 1 else line
         row = row.rstrip("\r\n")
-        is_start = DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
         is_blank = not row or row.isspace()
+        is_start = _is_marked(row) or (
+            was_blank and _NEW_DOCUMENT.fullmatch(row) is not None
+        )
+        was_blank = is_blank or is_start
         is_end = is_start or (is_blank and not is_marked)
         if is_end and block:
             yield block
@@ -126,7 +145,7 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     for number, row in block:
         streams.require_utf8(path, number, row)
     first, head = block[0]
-    is_marked = head.split()[:1] == [DOCUMENT_START]
+    is_marked = _is_marked(head)
     texts: list[str] = []
     sentences: list[tuple[Word, ...]] = []
     mentions: list[Mention] = []
@@ -136,77 +155,85 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
         if is_blank:
             continue
         sentence = list(group)
-        surfaces = [row.split(maxsplit=1)[0] for _, row in sentence]
+        read = text_rows.read([row for _, row in sentence])
+        text = " ".join(word.text for word in read.words)
+        surfaces = {word.row: word.text for word in read.words}
         words = []
-        text = " ".join(surfaces)
-        texts.append(text)
-        for (_, row), surface in zip(sentence, surfaces, strict=True):
-            words.append(Word(row, offset, offset + len(surface)))
-            offset = words[-1].end + 1
+        for i, (_, row) in enumerate(sentence):
+            length = len(surfaces.get(i, ""))
+            words.append(Word(row, offset, offset + length))
+            offset += length + 1 if length else 0
         if is_labelled:
-            labels = [_label_of(path, *each) for each in sentence]
-            mentions += _mentions(words, labels, text, len(mentions) + 1)
+            labels = [
+                _label_of(path, sentence[word.row][0], word) for word in read.words
+            ]
+            spans = [words[word.row][1:] for word in read.words]
+            mentions += _mentions(spans, labels, text, len(mentions) + 1)
+        if text:
+            texts.append(text)
         sentences.append(tuple(words))
     document = AnnotatedDocument(
-        (_id(head) if is_marked else "") or str(first),
-        (Passage(0, "\n".join(texts)),),
-        tuple(mentions),
-        (),
+        _id(head) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
     )
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
 
+def _is_marked(row: str) -> bool:
+    return DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
+
+
 def _id(head: str) -> str:
-    """Returns the document id in a `-DOCSTART-` row; "" if it has none."""
+    """Returns the document id in the row where a document begins; "" if it has none."""
+    if match := _NEW_DOCUMENT.fullmatch(head):
+        return match[1].strip()
+    if not _is_marked(head):
+        return ""
     columns = head.split("\t") if "\t" in head else head.split()
     return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
 
 
 def _is_labelled(stream: Stream) -> bool:
     """Returns whether any row of a file's head ends with a label."""
-    lines = stream.head.decode("utf-8", "replace").splitlines()
-    rows = (line.split() for line in lines)
     return any(
-        len(row) > 1 and row[0] != DOCUMENT_START and _IS_LABELLED.fullmatch(row[-1])
-        for row in rows
+        word.text != DOCUMENT_START and _IS_LABELLED.fullmatch(word.last or "")
+        for sentence in text_rows.sentences(stream.head.decode("utf-8", "replace"))
+        for word in sentence.words
     )
 
 
-def _label_of(path: Path, number: int, row: str) -> str:
-    """Returns the label of a row.
+def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
+    """Returns the label of a word.
 
     Raises:
         InputError: The last column is not a label.
     """
-    columns = row.rsplit(maxsplit=1)
-    if len(columns) == 1:
+    if word.last is None:
         raise InputError.at(
             path, number, "one column where other rows have a label; add the label"
         )
-    label = columns[1]
-    if label != "O" and not LABEL.fullmatch(label):
+    if not LABEL.fullmatch(word.last):
         raise InputError.at(
-            path, number, f"label {label[:40]!r} is not O, B-TYPE or I-TYPE"
+            path, number, f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
         )
-    return label
+    return word.last
 
 
 def _mentions(
-    words: Sequence[Word], labels: Sequence[str], text: str, number: int
+    spans: Sequence[tuple[int, int]], labels: Sequence[str], text: str, number: int
 ) -> Iterator[Mention]:
     """Yields the mentions of a sentence.
 
     Args:
-        words: The words of the sentence.
+        spans: The offsets of the words of the sentence.
         labels: The labels of the words.
         text: The text of the sentence.
         number: The number of its first mention in the document.
     """
-    if all(label == "O" for label in labels):
+    if all(label[0] == "O" for label in labels):
         return
     for i, chunk in enumerate(chunks(iob(labels)), start=number):
-        start, end = words[chunk.start].start, words[chunk.end - 1].end
-        surface = text[start - words[0].start : end - words[0].start]
+        start, end = spans[chunk.start][0], spans[chunk.end - 1][1]
+        surface = text[start - spans[0][0] : end - spans[0][0]]
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
 
 
@@ -252,8 +279,8 @@ def _with_words(
     """Returns the mentions that cover a word, and how many cover a word in part."""
     if not mentions:
         return [], 0
-    starts = [word.start for sentence in source.sentences for word in sentence]
-    ends = [word.end for sentence in source.sentences for word in sentence]
+    spans = [span for sentence in source.spans() for span in sentence]
+    starts, ends = [span[0] for span in spans], [span[1] for span in spans]
     kept = []
     num_widened = 0
     for mention in mentions:
@@ -282,6 +309,10 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
         rows = []
         before = None
         for row, word_start, word_end in sentence:
+            if word_start == word_end:
+                is_comment = row[0] == "#" and "\t" not in row
+                rows.append(f"{row}\n" if is_comment else f"{row}{_separator(row)}O\n")
+                continue
             i = bisect.bisect(ends, word_start)
             is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
             inside = i if is_inside else None

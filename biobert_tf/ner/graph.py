@@ -20,6 +20,7 @@ from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
 from biobert_tf.ner import reading
+from biobert_tf.ner.features import ends
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
@@ -71,7 +72,10 @@ class NerGraph:
         self._vocab = tokenizer.vocab
         self._num_labels = len(labels)
         self._labels = _read_labels(labels)
-        self._room = max_seq_length - 2
+        first, last = ends(tokenizer, labels)
+        self._first = tokenizer.convert_tokens_to_ids(first)
+        self._last = tokenizer.convert_tokens_to_ids(last)
+        self._room = max_seq_length - len(first) - len(last)
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the labels of pieces.
@@ -129,15 +133,18 @@ class NerGraph:
         ids = window_rows.ranges(
             pieces.flat_values, first_K, tf.gather(places_W1, windows.ends)
         )
-        ids = window_rows.between(ids, self._vocab["[CLS]"], self._vocab["[SEP]"])
+        times = tf.stack([ids.nrows(out_type=tf.int32), 1])
+        first, last = (tf.tile([side], times) for side in (self._first, self._last))
+        ids = tf.concat([first, ids, last], axis=1)
         spec = tf.TensorSpec([None, self._num_labels], tf.float32)
         scored = window_rows.in_batches(
             lambda batch: {"probabilities": self.score(batch)["probabilities"]},
             window_rows.inputs(ids, tf.zeros_like(ids)),
             {"probabilities": spec},
         )
-        # The first piece of a word stands behind [CLS].
-        position_W = 1 + places_W1[:-1] - tf.gather(first_K, windows.owners)
+        position_W = (
+            len(self._first) + places_W1[:-1] - tf.gather(first_K, windows.owners)
+        )
         where_W2 = tf.stack([windows.owners, position_W], 1)
         return tf.gather_nd(scored["probabilities"], where_W2)
 

@@ -330,7 +330,9 @@ class NerTask:
     def _printed(self, label: str) -> str:
         if self.compat != "fixed":
             return f"{label}-{UNTYPED}"
-        return label if label == OUTSIDE or "-" in label else f"{label}-{UNTYPED}"
+        if label[0] == OUTSIDE:
+            return OUTSIDE
+        return label if "-" in label else f"{label}-{UNTYPED}"
 
     def _original_files(
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
