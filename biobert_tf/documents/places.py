@@ -6,7 +6,8 @@
     folder                     ->  one file, if the output's name has a file's suffix
 
 A folder is read with all its subfolders, in the order of the paths, except hidden files
-and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document.
+and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document, and so is one
+with `NAME.a1`.
 """
 
 import dataclasses
@@ -32,9 +33,6 @@ _SUFFIX_OF: Final[dict[Format, str]] = {
     "brat": "",
 }
 _NOT_PACKED: Final = frozenset(["html", "brat"])
-# The suffix of the files that BRAT keeps beside the documents.
-_CONFIGURATION: Final = ".conf"
-_BRAT: Final = (".txt", ".ann")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _of_folder(
                 kind = "brat" if _is_brat(path) else formats.detect(path)
             if kind != "brat":
                 found[path] = kind
-            elif path.suffix in _BRAT:
+            elif path.suffix in (".txt", *brat.SUFFIXES):
                 found[path.with_suffix(".txt")] = kind
         except InputError as error:
             bad.append(error)
@@ -206,20 +204,20 @@ def _files(source: Path, output: Path) -> Iterator[Path]:
             for name in names
             if name[0] != "." and (inside / name).resolve() != avoided
         ]
-        has_brat = any(name.endswith(".ann") for name in files)
+        has_brat = any(name.endswith(brat.SUFFIXES) for name in files)
         for name in files:
             path = inside / name
             is_known = (
-                name.endswith(".ann") and path.with_suffix(".txt").name in files
-            ) or (has_brat and name.endswith(_CONFIGURATION))
+                name.endswith(brat.SUFFIXES) and path.with_suffix(".txt").name in files
+            ) or (has_brat and name.endswith(brat.CONFIGURATION))
             if name[0] != "." and not is_known and path.resolve() != avoided:
                 found.append(path)
     yield from sorted(found, key=lambda path: path.parts)
 
 
 def _is_brat(path: Path) -> bool:
-    return path.suffix == ".ann" or (
-        path.suffix == ".txt" and path.with_suffix(".ann").is_file()
+    return path.suffix in brat.SUFFIXES or (
+        path.suffix == ".txt" and bool(brat.annotations_of(path))
     )
 
 

@@ -85,6 +85,8 @@ def predict(settings: RePredictConfig) -> Summary:
     source = _Source(settings.input, document_format, pairs, settings.placeholders)
     # The whole input is read, and so checked, before anything is written.
     probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
+    if not len(probabilities):
+        _warn_of_no_pair(settings.input, document_format, pairs)
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
@@ -97,6 +99,22 @@ def predict(settings: RePredictConfig) -> Summary:
             finder.with_relations(source, probabilities),
         )
     return Summary(written.documents, len(probabilities), finder.counts)
+
+
+def _warn_of_no_pair(path: Path, format: Format, pairs: Sequence[PairType]) -> None:
+    """Says what the documents hold instead of pairs of the wanted types."""
+    types: collections.Counter[str] = collections.Counter()
+    for loaded in formats.read(path, format):
+        types.update(mention.type for mention in loaded.document.mentions)
+    by_type = ", ".join(f"{name} {number}" for name, number in sorted(types.items()))
+    _LOG.warning(
+        "%s: no sentence has a pair of %s; read as %s, it has %d entities%s",
+        path,
+        " or ".join(f"{pair.first}-{pair.second}" for pair in pairs),
+        format,
+        types.total(),
+        f": {by_type}" if by_type else "",
+    )
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:

@@ -114,7 +114,7 @@ def read(rows: Sequence[str]) -> Sentence:
         Word(i, row[0], row[-1] if len(row) > 1 else None)
         for i, row in enumerate(table[start:], start)
     ]
-    partial = (word.last[2:] for word in words if (word.last or "").startswith("O-"))
+    partial = (label[2:] for _, _, label in words if label and label[:2] == "O-")
     scope = next(partial, ALL)
     if words and _marks(words[0], ""):
         words = words[1:]
