@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads and checks the parts that files of all formats share: JSON, numbers, ids."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
@@ -12,6 +13,10 @@ from biobert_tf.documents.document import AnnotatedDocument, Loaded
 
 OnBad = Callable[[InputError], None]
 """Called with the error (file, line, reason) of a document that is skipped."""
+
+BadMentions = Literal["keep", "skip", "error"]
+"""What to do with an old mention that differs from its text: carry it along as it
+stands, leave it out, or refuse the document."""
 
 Unit = TypeVar("Unit")
 
@@ -105,7 +110,7 @@ def checked(
     line: int | None,
     lines_of: Mapping[str, int] | None = None,
 ) -> AnnotatedDocument:
-    """Returns the document if `AnnotatedDocument.problems` finds none.
+    """Returns the document, in which every mention that is wrong has its `problem`.
 
     Args:
         document: The document.
@@ -114,12 +119,22 @@ def checked(
         lines_of: Mention id to line, if the file has one line for each mention.
 
     Raises:
-        InputError: The first problem, with its line.
+        InputError: A mention has no place, or a negative one, which no format can hold.
     """
-    for mention, problem in document.problems():
-        place = (lines_of or {}).get(mention, line)
-        raise error_at(path, place, f"document {document.id}: {problem}")
-    return document
+    wrong: dict[str, str] = {}
+    for name, problem in document.problems():
+        place = (lines_of or {}).get(name, line)
+        error = error_at(path, place, f"document {document.id}: {problem}")
+        wrong[name] = str(error)
+    if not wrong:
+        return document
+    mentions = []
+    for mention in document.mentions:
+        problem = wrong.get(mention.id, "")
+        if problem and min((start for start, _ in mention.spans), default=-1) < 0:
+            raise InputError(problem)
+        mentions.append(dataclasses.replace(mention, problem=problem))
+    return dataclasses.replace(document, mentions=tuple(mentions))
 
 
 def next_number(prefix: str, taken: Iterable[str]) -> int:
