@@ -170,7 +170,9 @@ def _names(found: Any) -> tuple[str, str]:
     """Returns a document's id, and the PMC id that it stands for; "" if none."""
     name = str(found.id or "")
     articles = (part.infons for part in found.passages if part.infons)
-    front = next((one for one in articles if one.get("article-id_pmc")), {})
+    front: dict[str, Any] = next(
+        (one for one in articles if one.get("article-id_pmc")), {}
+    )
     infons = {**front, **(found.infons or {})}
     pmid, _, pmc = str(infons.get("_id") or "").partition("|")
     pmid = str(infons.get("pmid") or infons.get("article-id_pmid") or pmid)

@@ -3,9 +3,10 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
@@ -17,6 +18,18 @@ OnBad = Callable[[InputError], None]
 BadMentions = Literal["keep", "skip", "error"]
 """What to do with an old mention that differs from its text: carry it along as it
 stands, leave it out, or refuse the document."""
+
+# Why a document is left out: the first of these that its error's message has.
+_KINDS: Final = (
+    ("its format is unknown", "name the format"),
+    ("a mention differs from its text", ": mention "),
+    ("the output cannot hold it", "cannot hold|cannot be a file name|passage begins"),
+    ("not UTF-8", "UTF-8|UTF-16|the encoding"),
+    ("not JSON", "JSON|surrogate"),
+    ("not XML", "not XML"),
+    ("not BioC", "BioC"),
+    ("the file is damaged or missing", "compressed data|no such file|beside it"),
+)
 
 Unit = TypeVar("Unit")
 
@@ -47,6 +60,12 @@ def readable(
             on_bad(error)
             continue
         yield loaded
+
+
+def kind(error: InputError) -> str:
+    """Returns in a few words why a document is left out."""
+    found = (name for name, part in _KINDS if re.search(part, str(error)))
+    return next(found, "rows or values that are not understood")
 
 
 def parsed_json(path: Path, line: int | None, text: str) -> Any:

@@ -47,19 +47,21 @@ class Summary:
         documents: The number of documents read and written.
         pairs: The number of candidate pairs in them.
         relations: The number of relations written, by type.
+        notes: What was done with mentions that differ from their text, and how often.
     """
 
     documents: int
     pairs: int
     relations: Mapping[str, int]
+    notes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def text(self) -> str:
         """Returns one line to print."""
         by_type = ", ".join(f"{name} {n}" for name, n in sorted(self.relations.items()))
         total = sum(self.relations.values())
-        return f"{self.documents} documents, {self.pairs} pairs, {total} relations" + (
-            f": {by_type}" if by_type else ""
-        )
+        line = f"{self.documents} documents, {self.pairs} pairs, {total} relations"
+        parts = [f"{line}: {by_type}" if by_type else line]
+        return "; ".join([*parts, *(f"{n} x {note}" for note, n in self.notes.items())])
 
 
 def predict(settings: RePredictConfig) -> Summary:
@@ -82,7 +84,10 @@ def predict(settings: RePredictConfig) -> Summary:
     estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
     relation_set = task.relation_set
     names = settings.relation_names.of(relation_set.labels, relation_set.canonical)
-    source = _Source(settings.input, document_format, pairs, settings.placeholders)
+    source = _Source(
+        *(settings.input, document_format, pairs, settings.placeholders),
+        settings.bad_mentions,
+    )
     # The whole input is read, and so checked, before anything is written.
     probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
     with contextlib.ExitStack() as stack:
@@ -91,12 +96,13 @@ def predict(settings: RePredictConfig) -> Summary:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
         finder = _Finder(task, names, settings.min_probability, stream)
+        notes: collections.Counter[str] = collections.Counter()
         written = formats.write(
             settings.output,
             document_format,
-            finder.with_relations(source, probabilities),
+            finder.with_relations(source, probabilities, notes),
         )
-    return Summary(written.documents, len(probabilities), finder.counts)
+    return Summary(written.documents, len(probabilities), finder.counts, notes)
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:
@@ -125,9 +131,14 @@ class _Source:
     format: Format
     types: Sequence[PairType]
     placeholders: Placeholders
+    bad_mentions: formats.BadMentions
 
-    def documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
-        for loaded in formats.read(self.path, self.format):
+    def documents(
+        self, notes: collections.Counter[str] | None = None
+    ) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+        for loaded in formats.read(
+            self.path, self.format, bad_mentions=self.bad_mentions, notes=notes
+        ):
             found = candidates.candidates(
                 loaded.document, self.types, self.placeholders
             )
@@ -156,10 +167,13 @@ class _Finder:
     )
 
     def with_relations(
-        self, source: _Source, probabilities: np.ndarray
+        self,
+        source: _Source,
+        probabilities: np.ndarray,
+        notes: collections.Counter[str],
     ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
         rows = iter(probabilities)
-        for loaded, pairs in source.documents():
+        for loaded, pairs in source.documents(notes):
             found = [self._relation(source, pair, next(rows)) for pair in pairs]
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)
