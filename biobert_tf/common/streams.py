@@ -144,24 +144,30 @@ class Stream:
         except UnreadableError as error:
             raise InputError.at(self.path, None, str(error)) from None
 
-    def lines(self) -> Iterator[tuple[int, str]]:
+    def lines(self, old_ends: bool = False) -> Iterator[tuple[int, str]]:
         r"""Yields the 1-based number of each line and the line with its line end.
 
         Only `\n` ends a line: characters such as U+2028 and a lone `\r` are text. A
         byte that is not UTF-8 becomes half of a surrogate pair: see `require_utf8`.
 
+        Args:
+            old_ends: Whether `\r` ends the lines of a file without `\n` in its head.
+
         Raises:
             InputError: The rest cannot be read. An incomplete last line is not yielded.
         """
+        is_old = old_ends and b"\r" in self.head and b"\n" not in self.head
+        mark = b"\r" if is_old else b"\n"
         number = 1
         begun: list[bytes] = []
         for chunk in self.chunks():
-            end = chunk.rfind(b"\n")
+            end = chunk.rfind(mark)
             if end >= 0:
                 data = b"".join([*begun, chunk[:end]])
                 begun = []
-                for line in data.decode("utf-8", "surrogateescape").split("\n"):
-                    yield number, f"{line}\n"
+                text = data.decode("utf-8", "surrogateescape")
+                for line in text.split(mark.decode()):
+                    yield number, f"{line}{mark.decode()}"
                     number += 1
             begun.append(chunk[end + 1 :])
         if data := b"".join(begun):

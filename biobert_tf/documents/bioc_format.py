@@ -7,17 +7,37 @@ for: the DOCTYPE, unknown keys and elements, the difference between an empty inf
 "None", text after a comment.
 
 The type of a mention is the infon `type`, its concepts are the infon `identifier` or
-`MESH`, its probability is the infon `probability`. An annotation without a location is
-kept but is not a mention. A new mention becomes an annotation of the passage or
-sentence that holds it, or of the document if none does. A relation has two nodes that
-are mentions; or no node and two concepts in its infons: `entity1` and `entity2` of
-BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task. Relations of
-other forms are kept but not interpreted. The type of a relation is the infon `type` or
-`relation`, its probability the infon `probability`. New relations are written at the
-end of their document.
+`MESH` (a string or a list), its probability is the infon `probability`. An annotation
+without a location is kept but is not a mention. A mention without an id, or with one
+that others have too, is named T1, T2, ...; a relation that names such an id is in
+doubt. A new mention becomes an annotation of the passage or sentence that holds it, or
+of the document if none does.
+
+A relation has two nodes that are mentions; or two concepts in its infons: `entity1` and
+`entity2` of BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task,
+`role1` and `role2` of PubTator3 (an object with an `identifier`, or `Type|ID`). Then a
+node may name one mention of each by place: `role="3,0"` means the fourth and the first
+annotation of the document. Relations of other forms are kept and counted. The type of a
+relation is the infon `type` or `relation`, its probability the infon `probability`, or
+`score` of PubTator3. New relations are written at the end of their document.
+
+A document's id is its `id`, except in full texts of PubTator3 and PMC, where that is
+the PMC id without its letters, and so the PMID of another article. The id then is the
+PMID that the document or its passages give, else the PMC id with its letters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+import itertools
+import re
+from collections import Counter
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +60,14 @@ _NOT_BIOC: Final = (
     ValueError,
 )
 _CONCEPT_KEYS: Final = ("identifier", "MESH")
-_CONCEPT_ROLES: Final = (("entity1", "entity2"), ("Chemical", "Disease"))
+_CONCEPT_ROLES: Final = (
+    ("entity1", "entity2"),
+    ("Chemical", "Disease"),
+    ("role1", "role2"),
+)
+_PLACES: Final = re.compile(r"(\d{1,9}),(\d{1,9})", re.ASCII)
+NAME_KEYS: Final = ("_id", "pmid", "pmcid")
+"""Keys beside those of BioC that hold ids of a document of PubTator3."""
 
 
 def library() -> Any:
@@ -63,33 +90,33 @@ def library() -> Any:
 
 def decoded(
     path: Path, line: int, number: int, decode: Callable[[], Any]
-) -> tuple[AnnotatedDocument, frozenset[str]]:
-    """Returns a document and the ids of its annotations and relations.
+) -> tuple[AnnotatedDocument, frozenset[str], list[str]]:
+    """Returns a document, all ids in it, and the id of each of its annotations.
 
     Args:
         path: The file, for error messages.
         line: The line where the document begins.
         number: The document's number in its file, from 1; its id if it has no other.
-        decode: Returns the document as a `bioc.BioCDocument`.
+        decode: Returns the document as a `bioc.BioCDocument`, whose infons also have
+            the `NAME_KEYS`.
 
     Raises:
-        InputError: The document is not BioC, or a mention does not match the text at
-            its offsets.
+        InputError: The document is not BioC.
     """
     try:
         found = decode()
         parts = list(_parts(found))
-        document = _annotated(found, parts, str(number))
-        items = (
-            item for part in parts for item in [*part.annotations, *part.relations]
-        )
-        taken = frozenset(str(item.id) for item in items)
+        annotations = [each for part in parts for each in part.annotations]
+        relations = [each for part in parts for each in part.relations]
+        taken = {str(each.id) for each in (*annotations, *relations)}
+        ids = _unique([each.id for each in annotations], taken)
+        document = _annotated(found, annotations, relations, ids, str(number))
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
             path, line, f"document number {number} is not valid BioC: {reason}"
         ) from None
-    return fields.checked(document, path, line), taken
+    return fields.checked(document, path, line), frozenset({*taken, *ids}), ids
 
 
 def _parts(found: Any) -> Iterator[Any]:
@@ -100,30 +127,62 @@ def _parts(found: Any) -> Iterator[Any]:
     yield found
 
 
-def _annotated(found: Any, parts: Sequence[Any], number: str) -> AnnotatedDocument:
+def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
+    """Returns the ids of annotations, with new ones for missing and double ids."""
+    counts = Counter(map(str, names))
+    new = (f"T{i}" for i in itertools.count(fields.next_number("T", taken)))
+    return [
+        next(new) if name in ("", None) or counts[str(name)] > 1 else str(name)
+        for name in names
+    ]
+
+
+def _annotated(
+    found: Any,
+    annotations: Sequence[Any],
+    relations: Sequence[Any],
+    ids: Sequence[str],
+    number: str,
+) -> AnnotatedDocument:
     passages = tuple(
         Passage(fields.integer(part.offset, "an offset"), part.text)
         for passage in found.passages
         for part in ([passage] if passage.text else passage.sentences)
         if part.text
     )
-    bare = AnnotatedDocument(str(found.id or number), passages, (), ())
-    mentions = tuple(
-        _mention(bare, annotation)
-        for part in parts
-        for annotation in part.annotations
-        if annotation.locations
-    )
-    known = {mention.id for mention in mentions}
-    relations = (_relation(item, known) for part in parts for item in part.relations)
-    return AnnotatedDocument(
-        bare.id, passages, mentions, tuple(item for item in relations if item)
+    name, pmc_id = _names(found)
+    bare = AnnotatedDocument(name or number, passages, (), (), 0, pmc_id)
+    places = [
+        _mention(bare, annotation, name) if annotation.locations else None
+        for annotation, name in zip(annotations, ids, strict=True)
+    ]
+    mentions = tuple(one for one in places if one)
+    names = {one.id: one for one in mentions}
+    concepts = {concept for one in mentions for concept in one.concepts}
+    read = [_relation(one, places, names, concepts) for one in relations]
+    known = tuple(one for one in read if one)
+    return dataclasses.replace(
+        bare, mentions=mentions, relations=known, num_unread=len(read) - len(known)
     )
 
 
-def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
-    if annotation.id in ("", None):
-        raise InputError("an annotation has no id, so that no relation could name it")
+def _names(found: Any) -> tuple[str, str]:
+    """Returns a document's id, and the PMC id that it stands for; "" if none."""
+    name = str(found.id or "")
+    articles = (part.infons for part in found.passages if part.infons)
+    front: dict[str, Any] = next(
+        (one for one in articles if one.get("article-id_pmc")), {}
+    )
+    infons = {**front, **(found.infons or {})}
+    pmid, _, pmc = str(infons.get("_id") or "").partition("|")
+    pmid = str(infons.get("pmid") or infons.get("article-id_pmid") or pmid)
+    pmc = str(infons.get("pmcid") or infons.get("article-id_pmc") or pmc)
+    if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
+        return name, ""
+    return (pmid if pmid.isdigit() else f"PMC{name}"), f"PMC{name}"
+
+
+def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention:
     spans = tuple(
         (
             fields.integer(place.offset, "an offset"),
@@ -133,38 +192,97 @@ def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
     )
     text = annotation.text
     if text is None:
-        text = " ".join(document.slice(start, end) for start, end in spans)
+        text = document.text_at(spans)
     if not isinstance(text, str):
-        raise InputError(f"the text of annotation {annotation.id} is not a string")
+        raise InputError(f"the text of annotation {name} is not a string")
     infons = annotation.infons or {}
-    concepts = (infons.get(key) for key in _CONCEPT_KEYS)
+    identifier = next((infons[key] for key in _CONCEPT_KEYS if infons.get(key)), "")
+    several = identifier if isinstance(identifier, list) else [identifier]
+    concepts = (one for each in several for one in split_concepts(str(each)))
     return Mention(
-        str(annotation.id),
+        name,
         str(infons.get("type") or ""),
         spans,
         text,
-        split_concepts(str(next((c for c in concepts if c), ""))),
+        tuple(dict.fromkeys(concepts)),
         fields.probability(infons.get("probability")),
     )
 
 
-def _relation(item: Any, known: set[str]) -> Relation | None:
+def _relation(
+    item: Any,
+    places: Sequence[Mention | None],
+    names: Mapping[str, Mention],
+    concepts: Container[str],
+) -> Relation | None:
+    """Returns a relation; None if it is neither of two mentions nor of two concepts.
+
+    Args:
+        item: The relation as a `bioc.BioCRelation`.
+        places: The mention of every annotation, if it has a location.
+        names: The mentions by id.
+        concepts: The concepts of all mentions.
+    """
     infons = item.infons or {}
-    names = [str(node.refid) for node in item.nodes]
-    if not names:
-        concepts = ([infons.get(key) for key in keys] for keys in _CONCEPT_ROLES)
-        names = next((list(map(str, pair)) for pair in concepts if all(pair)), [])
-    elif not known.issuperset(names):
+    ends = pair = _two([names.get(str(node.refid)) for node in item.nodes])
+    if pair is None:
+        pair = _by_place(item.nodes, places)
+        ends = _two_concepts(infons, pair, concepts) or pair
+    if ends is None:
         return None
-    if len(names) != 2:
-        return None
+    chance = infons.get("probability")
+    if chance is None and "role1" in infons:
+        chance = infons.get("score")
     return Relation(
         str(infons.get("type") or infons.get("relation") or ""),
-        names[0],
-        names[1],
-        fields.probability(infons.get("probability")),
+        *ends,
+        fields.probability(chance),
         str(item.id or ""),
+        pair if pair != ends else None,
     )
+
+
+def _two(found: Sequence[Mention | None]) -> tuple[str, str] | None:
+    """Returns the ids of two mentions; None if there are not just two."""
+    names = [mention.id for mention in found if mention]
+    return (names[0], names[1]) if len(names) == len(found) == 2 else None
+
+
+def _by_place(
+    nodes: Sequence[Any], places: Sequence[Mention | None]
+) -> tuple[str, str] | None:
+    match = _PLACES.fullmatch(str(nodes[0].role)) if len(nodes) == 1 else None
+    numbers = map(int, match.groups()) if match else ()
+    return _two([places[i] for i in numbers if i < len(places)])
+
+
+def _two_concepts(
+    infons: Mapping[str, Any], pair: tuple[str, str] | None, concepts: Container[str]
+) -> tuple[str, str] | None:
+    """Returns the concepts in the infons of a relation; None if there are not two.
+
+    One that is missing, or that no mention has, becomes the mention in `pair`.
+    """
+    for keys in _CONCEPT_ROLES:
+        if all(map(infons.get, keys)):
+            names = [_concept(infons[key], key, concepts) for key in keys]
+            if pair:
+                names = [
+                    name if name in concepts else mention
+                    for name, mention in zip(names, pair, strict=True)
+                ]
+            return (names[0], names[1]) if all(names) else None
+    return None
+
+
+def _concept(value: Any, key: str, concepts: Container[str]) -> str:
+    if isinstance(value, dict):
+        value = value.get("identifier") or ""
+    elif key.startswith("role"):
+        value = value.partition("|")[2] if "|" in str(value) else value
+    several = [str(value), *split_concepts(str(value))]
+    known = next((one for one in several if one in concepts), several[0])
+    return known if split_concepts(known) else ""
 
 
 def encoded_relations(
@@ -195,6 +313,11 @@ def encoded_mention(mention: Mention) -> object:
         item.add_location(package.BioCLocation(start, end - start))
     item.text = mention.text
     return item
+
+
+def document_infons(document: AnnotatedDocument) -> dict[str, str]:
+    """Returns the infons of a document of another format."""
+    return {"article-id_pmc": document.pmc_id} if document.pmc_id else {}
 
 
 def _infons(kind: str, probability: float | None) -> dict[str, str]:

@@ -8,8 +8,9 @@ around the documents, is written unchanged.
 """
 
 import copy
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ _DEFAULTS: Final[dict[str, object]] = {
     "annotations": [],
     "relations": [],
     "nodes": [],
+    "refid": "",
     "role": "",
 }
 
@@ -71,15 +73,17 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     values = fields.parsed_json(path, piece.line, piece.text)
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
-    document, taken = bioc_format.decoded(
+    document, taken, ids = bioc_format.decoded(
         path, piece.line, piece.number, lambda: _bioc_document(values)
     )
-    source = Source(frame, piece.number, piece.text, values, taken)
+    source = Source(frame, piece.number, piece.text, values, taken, ids)
     return Loaded(document, source, taken)
 
 
 def _bioc_document(values: Any) -> object:
-    return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
+    names = {key: values[key] for key in bioc_format.NAME_KEYS if key in values}
+    named = {**values, "infons": {**(values.get("infons") or {}), **names}}
+    return bioc_format.library().biocjson.fromJSON(_filled(named), "BioCDocument")
 
 
 def _filled(value: object) -> object:
@@ -103,7 +107,9 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             {"offset": passage.offset, "infons": {}, "text": passage.text}
             for passage in whole.passages
         ]
-        values = {"id": whole.id, "infons": {}, "passages": passages, "relations": []}
+        infons = bioc_format.document_infons(whole)
+        values = {"id": whole.id, "infons": infons, "passages": passages}
+        values["relations"] = []
         text = json.dumps(values, ensure_ascii=False)
         source = Source(frame, 1, text, values)
         return conversion.converted(whole, source)
@@ -124,6 +130,11 @@ def _text(source: framed.Source, added: Added) -> str:
     if not added:
         return source.text
     values = copy.deepcopy(source.values)
+    relations = relations_in(added)
+    if relations:
+        for annotation, name in zip(_annotations(values), source.ids, strict=True):
+            if str(annotation.get("id")) != name:
+                annotation["id"] = name
     bioc = bioc_format.library()
     parts = [
         (part["offset"], part["text"], part)
@@ -136,10 +147,37 @@ def _text(source: framed.Source, added: Added) -> str:
     for mention in mentions_in(added):
         item = bioc.biocjson.toJSON(bioc_format.encoded_mention(mention))
         _append(bioc_format.holder(parts, mention) or values, "annotations", item)
-    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
+    for relation in bioc_format.encoded_relations(relations, source.taken):
         _append(values, "relations", bioc.biocjson.toJSON(relation))
+    return _dumped(values, source)
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document in which some mentions are annotations without a location.
+
+    They stay because a relation of PubTator3 counts all annotations.
+    """
+    source = loaded.source
+    values = copy.deepcopy(source.values)
+    for annotation, name in zip(_annotations(values), source.ids, strict=True):
+        if name in names:
+            annotation["locations"] = []
+    text = _dumped(values, source)
+    source = dataclasses.replace(source, values=values, text=text)
+    return Loaded(loaded.document.without(names), source, loaded.taken)
+
+
+def _dumped(values: Any, source: framed.Source) -> str:
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
+
+
+def _annotations(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields the annotations in the order of `bioc_format.decoded`."""
+    for passage in values["passages"]:
+        for part in (passage, *(passage.get("sentences") or [])):
+            yield from part.get("annotations") or []
+    yield from values.get("annotations") or []
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:

@@ -6,8 +6,9 @@ annotations, and everything around the documents, is written unchanged, in UTF-8
 """
 
 import copy
+import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,10 +64,10 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
-    document, taken = bioc_format.decoded(
+    document, taken, ids = bioc_format.decoded(
         path, piece.line, piece.number, lambda: _bioc_document(element)
     )
-    source = Source(frame, piece.number, piece.text, element, taken)
+    source = Source(frame, piece.number, piece.text, element, taken, ids)
     return Loaded(document, source, taken)
 
 
@@ -122,6 +123,7 @@ def _relation(element: Any) -> dict[str, object]:
     nodes = [
         {"refid": node.attrib["refid"], "role": node.attrib["role"]}
         for node in element.iterfind("node")
+        if node.attrib
     ]
     return {"id": element.get("id"), "infons": _infons(element), "nodes": nodes}
 
@@ -145,6 +147,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         bioc_format.count_losses(whole, notes)
         element = etree.Element("document")
         _child(element, "id", whole.id)
+        for key, value in bioc_format.document_infons(whole).items():
+            _child(element, "infon", value).set("key", key)
         for passage in whole.passages:
             child = _child(element, "passage", None)
             _child(child, "offset", str(passage.offset))
@@ -175,6 +179,10 @@ def _text(source: framed.Source, added: Added) -> str:
         return source.text
     encoder = bioc_format.library().biocxml.encoder
     element = copy.deepcopy(source.values)
+    relations = relations_in(added)
+    if relations:
+        for annotation, name in zip(_annotations(element), source.ids, strict=True):
+            annotation.set("id", name)
     parts = [
         (int(part.findtext("offset")), part.findtext("text"), part)
         for passage in element.iterfind("passage")
@@ -188,11 +196,31 @@ def _text(source: framed.Source, added: Added) -> str:
         new = encoder.encode_annotation(bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
-    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
+    for relation in bioc_format.encoded_relations(relations, source.taken):
         new = encoder.encode_relation(relation)
         new.tail = tail
         element.append(new)
     return _serialised(element)
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document in which some mentions are annotations without a location."""
+    source = loaded.source
+    element = copy.deepcopy(source.values)
+    for annotation, name in zip(_annotations(element), source.ids, strict=True):
+        if name in names:
+            for place in annotation.findall("location"):
+                annotation.remove(place)
+    source = dataclasses.replace(source, values=element, text=_serialised(element))
+    return Loaded(loaded.document.without(names), source, loaded.taken)
+
+
+def _annotations(element: Any) -> Iterator[Any]:
+    """Yields the annotations in the order of `bioc_format.decoded`."""
+    for passage in element.iterfind("passage"):
+        for part in (passage, *passage.iterfind("sentence")):
+            yield from part.iterfind("annotation")
+    yield from element.iterfind("annotation")
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:

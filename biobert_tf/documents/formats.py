@@ -5,7 +5,7 @@ import codecs
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,12 +34,13 @@ from biobert_tf.documents.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.documents.fields import OnBad
+from biobert_tf.documents.fields import BadMentions, OnBad
 
 __all__ = [
     "STANDARD",
     "WITH_RELATIONS",
     "WRITTEN",
+    "BadMentions",
     "Format",
     "Loaded",
     "OnBad",
@@ -74,7 +75,7 @@ _UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 
 
 class _Writer(NamedTuple):
-    """The functions that write a format.
+    """The functions that write a format, and change what was read in it.
 
     Attributes:
         write: Writes documents from `converter` or from a reader of the format, each
@@ -83,20 +84,28 @@ class _Writer(NamedTuple):
         converter: Converts a document of any format to one that can be written.
         own: The class of `Loaded.source` of documents that need no conversion, if any.
         is_framed: Whether only documents of one file can be written unconverted.
+        without: Takes mentions, and what names them, out of a document that was read.
     """
 
     write: Callable[[Path, Iterable[Annotated]], int]
     converter: Callable[[conversion.Notes], conversion.Converter]
     own: Any
     is_framed: bool = False
+    without: Callable[[Loaded, Container[str]], Loaded] | None = None
 
 
 _WRITERS: Final[dict[Format, _Writer]] = {
-    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source),
-    "pubtator": _Writer(pubtator.write, pubtator.converter, pubtator.Source),
-    "bioc_xml": _Writer(bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True),
-    "bioc_json": _Writer(bioc_json.write, bioc_json.converter, bioc_json.Source, True),
-    "brat": _Writer(brat.write, brat.converter, brat.Source),
+    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source, without=jsonl.without),
+    "pubtator": _Writer(
+        pubtator.write, pubtator.converter, pubtator.Source, without=pubtator.without
+    ),
+    "bioc_xml": _Writer(
+        bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True, bioc_xml.without
+    ),
+    "bioc_json": _Writer(
+        bioc_json.write, bioc_json.converter, bioc_json.Source, True, bioc_json.without
+    ),
+    "brat": _Writer(brat.write, brat.converter, brat.Source, without=brat.without),
     "conll": _Writer(conll.write, conll.converter, ()),
     "html": _Writer(html_page.write, html_page.converter, ()),
 }
@@ -180,7 +189,12 @@ def with_relations(path: Path, format: Format) -> Format:
 
 
 def read(
-    path: Path, format: Format, on_bad: OnBad = refuse, name: str = ""
+    path: Path,
+    format: Format,
+    on_bad: OnBad = refuse,
+    name: str = "",
+    bad_mentions: BadMentions = "error",
+    notes: conversion.Notes | None = None,
 ) -> Iterator[Loaded]:
     """Yields the documents of a file or folder, in its order, one at a time.
 
@@ -191,10 +205,35 @@ def read(
         on_bad: Called with the error of every document that cannot be read, and of the
             rest of a file if that cannot be read; by default it raises the error.
         name: The name of documents that have no other; by default the file's.
+        bad_mentions: What to do with a mention that differs from its text.
+        notes: Counts such mentions if they are kept or left out.
 
     Raises:
         InputError: The input cannot be opened, or its format is unknown.
     """
+    for loaded in _read(path, format, on_bad, name):
+        bad = loaded.document.bad_mentions
+        if bad and bad_mentions == "error":
+            on_bad(InputError(bad[0].problem))
+            continue
+        if bad and notes is not None:
+            done = "carried along" if bad_mentions == "keep" else "left out"
+            notes[f"mentions that differ from their text {done}"] += len(bad)
+        if bad and bad_mentions == "skip":
+            yield _without(loaded, {mention.id for mention in bad})
+        else:
+            yield loaded
+
+
+def _without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some mentions, as if its file had none of them."""
+    for writer in _WRITERS.values():
+        if writer.without and isinstance(loaded.source, writer.own):
+            return writer.without(loaded, names)
+    return dataclasses.replace(loaded, document=loaded.document.without(names))
+
+
+def _read(path: Path, format: Format, on_bad: OnBad, name: str) -> Iterator[Loaded]:
     if path.is_dir() and format in ("auto", "brat"):
         yield from brat.read(path, on_bad)
         return

@@ -47,19 +47,21 @@ class Summary:
         documents: The number of documents read and written.
         pairs: The number of candidate pairs in them.
         relations: The number of relations written, by type.
+        notes: What was done with mentions that differ from their text, and how often.
     """
 
     documents: int
     pairs: int
     relations: Mapping[str, int]
+    notes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def text(self) -> str:
         """Returns one line to print."""
         by_type = ", ".join(f"{name} {n}" for name, n in sorted(self.relations.items()))
         total = sum(self.relations.values())
-        return f"{self.documents} documents, {self.pairs} pairs, {total} relations" + (
-            f": {by_type}" if by_type else ""
-        )
+        line = f"{self.documents} documents, {self.pairs} pairs, {total} relations"
+        parts = [f"{line}: {by_type}" if by_type else line]
+        return "; ".join([*parts, *(f"{n} x {note}" for note, n in self.notes.items())])
 
 
 def predict(settings: RePredictConfig) -> Summary:
@@ -82,36 +84,40 @@ def predict(settings: RePredictConfig) -> Summary:
     estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
     relation_set = task.relation_set
     names = settings.relation_names.of(relation_set.labels, relation_set.canonical)
-    source = _Source(settings.input, document_format, pairs, settings.placeholders)
+    source = _Source(
+        *(settings.input, document_format, pairs, settings.placeholders),
+        settings.bad_mentions,
+    )
     # The whole input is read, and so checked, before anything is written.
     probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
     if not len(probabilities):
-        _warn_of_no_pair(settings.input, document_format, pairs)
+        _warn_of_no_pair(source)
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
         finder = _Finder(task, names, settings.min_probability, stream)
+        notes: collections.Counter[str] = collections.Counter()
         written = formats.write(
             settings.output,
             document_format,
-            finder.with_relations(source, probabilities),
+            finder.with_relations(source, probabilities, notes),
         )
-    return Summary(written.documents, len(probabilities), finder.counts)
+    return Summary(written.documents, len(probabilities), finder.counts, notes)
 
 
-def _warn_of_no_pair(path: Path, format: Format, pairs: Sequence[PairType]) -> None:
+def _warn_of_no_pair(source: "_Source") -> None:
     """Says what the documents hold instead of pairs of the wanted types."""
     types: collections.Counter[str] = collections.Counter()
-    for loaded in formats.read(path, format):
+    for loaded, _ in source.documents():
         types.update(mention.type for mention in loaded.document.mentions)
     by_type = ", ".join(f"{name} {number}" for name, number in sorted(types.items()))
     _LOG.warning(
         "%s: no sentence has a pair of %s; read as %s, it has %d entities%s",
-        path,
-        " or ".join(f"{pair.first}-{pair.second}" for pair in pairs),
-        format,
+        source.path,
+        " or ".join(f"{pair.first}-{pair.second}" for pair in source.types),
+        source.format,
         types.total(),
         f": {by_type}" if by_type else "",
     )
@@ -143,9 +149,14 @@ class _Source:
     format: Format
     types: Sequence[PairType]
     placeholders: Placeholders
+    bad_mentions: formats.BadMentions
 
-    def documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
-        for loaded in formats.read(self.path, self.format):
+    def documents(
+        self, notes: collections.Counter[str] | None = None
+    ) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+        for loaded in formats.read(
+            self.path, self.format, bad_mentions=self.bad_mentions, notes=notes
+        ):
             found = candidates.candidates(
                 loaded.document, self.types, self.placeholders
             )
@@ -174,10 +185,13 @@ class _Finder:
     )
 
     def with_relations(
-        self, source: _Source, probabilities: np.ndarray
+        self,
+        source: _Source,
+        probabilities: np.ndarray,
+        notes: collections.Counter[str],
     ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
         rows = iter(probabilities)
-        for loaded, pairs in source.documents():
+        for loaded, pairs in source.documents(notes):
             found = [self._relation(source, pair, next(rows)) for pair in pairs]
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)

@@ -203,8 +203,6 @@ def test_xml_is_read_document_by_document(tmp_path):
         ("<offset>0</offset>", "", 5, "document number 1 is not valid BioC"),
         ("<offset>0</offset>", "<offset>a</offset>", 5, "'a'"),
         ("<offset>0</offset>", f"<offset>{'9' * 5000}</offset>", 5, "4300 digits"),
-        ('annotation id="1"', "annotation", 5, "an annotation has no id"),
-        ('annotation id="m"', 'annotation id="1"', 5, "a second mention has the id 1"),
         (' role="trigger"', "", 5, "'role' is missing"),
         ("ibuprofen</text>", "<i>ibuprofen</i></text>", 5, "markup or a comment"),
         ("ibuprofen</text>", "<!-- -->ibuprofen</text>", 5, "markup or a comment"),
@@ -445,7 +443,6 @@ ANNOTATION = ("documents", 0, "passages", 0, "annotations", 0)
         ([3], "document number 1 is not valid BioC"),
         ([{"id": 3}], "document number 1 is not valid BioC: 'passages' is missing"),
         ([OTHER, COLLECTION], ":1: collections beside documents in one list; not BioC"),
-        (changed((*ANNOTATION, "id"), None), "an annotation has no id"),
         (
             changed((*ANNOTATION, "text"), "aspirin"),
             "document 10: mention 1 ('aspirin'",
