@@ -102,7 +102,8 @@ def of_content(stream: Stream, is_prose: bool = False) -> Format | None:
     if re.match(r'\{\s*(?:["}]|$)', start):
         return "jsonl" if _is_json_line(start) else "bioc_json"
     if re.match(r"\[\s*(?:[{\]]|$)", start):
-        return "bioc_json"
+        key = _KEY.search(start)
+        return "jsonl" if key is not None and key[1] == "text" else "bioc_json"
     lines = [line for line in head.splitlines() if line.strip()][:_ROWS_LOOKED_AT]
     if lines and pubtator.is_text_line(lines[0]):
         return "pubtator"
