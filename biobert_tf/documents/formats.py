@@ -179,6 +179,8 @@ def with_relations(path: Path, format: Format) -> Format:
         with streams.reading(path) as stream:
             found = detection.of_content(stream)
     if found in WITH_RELATIONS:
+        if format == "auto":
+            _LOG.info("%s: read as %s", path, found)
         return found
     raise InputError.at(
         path,

@@ -164,7 +164,7 @@ def spans_of(name: str, entity: Values) -> tuple[tuple[int, int], ...]:
     spans = entity.get("spans")
     if spans is None and entity.keys().isdisjoint(("start", "start_offset", "end")):
         span = entity.get("span")
-        parts = span if isinstance(span, list) else [span]
+        parts: list[Any] = span if isinstance(span, list) else [span]
         if not all(isinstance(part, dict) for part in parts):
             raise InputError(f"entity {name} has no offsets")
         spans = [[part.get("begin"), part.get("end")] for part in parts]

@@ -11,6 +11,7 @@ with `NAME.a1`.
 """
 
 import dataclasses
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import STANDARD_INPUT
 from biobert_tf.documents import brat, detection, formats
 from biobert_tf.documents.detection import SUFFIXES, Format
+
+_LOG = logging.getLogger(__name__)
 
 _SUFFIX_OF: Final[dict[Format, str]] = {
     "jsonl": ".jsonl",
@@ -96,11 +99,17 @@ def plan(
     if source != formats.STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():
-        return _of_folder(source, output, input_format, output_format)
-    kind = input_format
-    if kind == "auto" and source != formats.STANDARD:
-        kind = formats.detect(source)
-    return Plan((_single(source, kind, output, output_format),), None)
+        found = _of_folder(source, output, input_format, output_format)
+    else:
+        kind = input_format
+        if kind == "auto" and source != formats.STANDARD:
+            kind = formats.detect(source)
+        found = Plan((_single(source, kind, output, output_format),), None)
+    kinds = Counter(place.format for place in found.places)
+    if input_format == "auto" and "auto" not in kinds:
+        by_kind = ", ".join(f"{name} {number}" for name, number in kinds.items())
+        _LOG.info("%s: read as %s", source, by_kind)
+    return found
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
