@@ -60,13 +60,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class SampledScore(Score):
-    """The score of a sample of units, such as sentences, with its intervals.
-
-    Attributes:
-        precision_interval: 95 % interval of `precision`; see `estimate`.
-        recall_interval: 95 % interval of `recall`.
-        f1_interval: 95 % interval of `f1`.
-    """
+    """The score of a sample of units, such as sentences; see `estimate`."""
 
     precision_interval: Interval
     recall_interval: Interval
@@ -98,35 +92,21 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
         seed: The seed of the resampling; the same seed gives the same intervals.
         num_resamples: The number of test sets to draw.
     """
-    num_gold, num_predicted, num_correct = table.sum(0).tolist()
-    precision, recall, f1 = _intervals(table, seed, num_resamples)
-    return SampledScore(
-        num_gold=num_gold,
-        num_predicted=num_predicted,
-        num_correct=num_correct,
-        precision_interval=precision,
-        recall_interval=recall,
-        f1_interval=f1,
-    )
-
-
-def _intervals(table: np.ndarray, seed: int, num_resamples: int) -> list[Interval]:
-    """Returns the bootstrap intervals of precision, recall and F1."""
     rng = np.random.Generator(np.random.PCG64(seed))
     # Equal units are interchangeable: drawing how often each distinct row occurs is
     # the same as drawing units, and far fewer numbers are drawn.
     rows, repeats = np.unique(table, axis=0, return_counts=True)
-    num_units = len(table)
-    drawn = rng.multinomial(num_units, repeats / num_units, size=num_resamples)
+    drawn = rng.multinomial(len(table), repeats / len(table), size=num_resamples)
     num_gold, num_predicted, num_correct = (drawn @ rows).T
-    samples = (
-        _ratios(num_correct, num_predicted),
-        _ratios(num_correct, num_gold),
-        _ratios(2 * num_correct, num_gold + num_predicted),
-    )
-    return [Interval(*np.percentile(s, _PERCENTILES).tolist()) for s in samples]
+    intervals = [
+        _interval(num_correct, num_predicted),
+        _interval(num_correct, num_gold),
+        _interval(2 * num_correct, num_gold + num_predicted),
+    ]
+    return SampledScore(*table.sum(0).tolist(), *intervals)
 
 
-def _ratios(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+def _interval(numerators: np.ndarray, denominators: np.ndarray) -> Interval:
     zeros = np.zeros(numerators.shape, np.float64)
-    return np.divide(numerators, denominators, out=zeros, where=denominators != 0)
+    ratios = np.divide(numerators, denominators, out=zeros, where=denominators != 0)
+    return Interval(*np.percentile(ratios, _PERCENTILES).tolist())

@@ -35,16 +35,26 @@ def read_verbatim(path: Path) -> str:
     """Returns the text of a UTF-8 file unchanged, without a byte order mark.
 
     Raises:
-        InputError: The file is missing, unreadable or not UTF-8; if it is not UTF-8,
-            the message names the line of the first bad byte.
+        InputError: The file is missing, unreadable or not UTF-8; see `decode`.
+    """
+    with explained_reading(path):
+        data = path.read_bytes()
+    return decode(data, path).removeprefix("\ufeff")
+
+
+@contextlib.contextmanager
+def explained_reading(path: Path) -> Iterator[None]:
+    """Turns an `OSError` into one line that says why a file cannot be read.
+
+    Raises:
+        InputError: The block has raised an `OSError`.
     """
     try:
-        data = path.read_bytes()
+        yield
     except FileNotFoundError:
         raise InputError.at(path, None, "no such file") from None
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return decode(data, path).removeprefix("\ufeff")
 
 
 def decode(data: bytes, path: Path | str, line: int = 1) -> str:
@@ -109,8 +119,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a path; the file or folder that the block makes there becomes `path`.
 
     A reader sees either what was at `path` before or the whole new one, even if the
-    process is killed. A folder that is not empty cannot be replaced. The parent
-    directory is created if it is missing.
+    process is killed. A folder that is not empty cannot be replaced. A missing parent
+    directory is created.
 
     Raises:
         InputError: The directory cannot be written, or `path` cannot be replaced.
@@ -126,8 +136,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def scratch(path: Path) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
-    What is moved from it to its parent directory gets there at one instant. The parent
-    is created if it is missing.
+    What is moved from it to its parent directory gets there at one instant. A missing
+    parent is created.
 
     Raises:
         InputError: The parent cannot be written.

@@ -27,7 +27,6 @@ from biobert_tf.common import files
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
-from biobert_tf.text import case
 from biobert_tf.text.tokenization import FullTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies.settings import ExtendConfig, Place
 
@@ -97,7 +96,7 @@ def extend(config: ExtendConfig) -> Extended:
             to the model, or the directory is not empty.
     """
     _require_empty(config.output_dir)
-    tokenizer = case.load(_vocab_file(config))
+    tokenizer = FullTokenizer(_vocab_file(config), None)
     pieces, present = _new_pieces(config.add, tokenizer)
     lines, placed = _place(pieces, tokenizer, config.place)
     text = "".join(f"{line}\n" for line in lines)

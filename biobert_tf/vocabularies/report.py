@@ -12,7 +12,6 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.text import case
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import ReportConfig
@@ -109,7 +108,7 @@ def report(config: ReportConfig) -> str:
             words.
     """
     tokenizers = [
-        case.load(Path(name).expanduser()) for name in config.vocab_file.parts
+        FullTokenizer(Path(name).expanduser(), None) for name in config.vocab_file.parts
     ]
     tokens = corpus_words.read_tokens(config.sample)
     words = {

@@ -110,7 +110,6 @@ def index_file(job: Job, unit: units.Unit) -> Iterator[int]:
     """
     with beam_storage.local_copy(unit.place) as path:
         index = reading.index_file(path, job.corpus)
-    index = dataclasses.replace(index, path=unit.place)
     beam_storage.put_object(index, job.place("index", unit.file_number))
     yield unit.file_number
 
@@ -121,10 +120,8 @@ def resolve(job: Job, xml_files: Sequence[units.Unit]) -> None:
         beam_storage.get_object(job.place("index", unit.file_number))
         for unit in xml_files
     ]
-    is_live = versions.resolve(indexes).is_live
-    for unit in xml_files:
-        live_place = job.place("live", unit.file_number)
-        beam_storage.put_object(is_live[unit.place], live_place)
+    for unit, is_live in zip(xml_files, versions.resolve(indexes), strict=True):
+        beam_storage.put_object(is_live, job.place("live", unit.file_number))
 
 
 def read_unit(job: Job, unit: units.Unit) -> Iterator[tuple[int, Row | None]]:

@@ -110,7 +110,7 @@ def with_current(
     """
     if all(reading.is_text(unit.place) for unit in units):
         return [*units]
-    is_live = reading.find_current(paths, config, mapper).is_live
+    is_live = reading.find_current(paths, config, mapper)
     # Only the unit's own file: all of PubMed's would be sent with every unit.
     return [
         unit
@@ -159,9 +159,7 @@ def documents(
         result.counts += CorpusCounts(num_duplicates=1)
 
     tokenizer = load_tokenizer(text)
-    current = None
-    if unit.is_live is not None:
-        current = reading.Current({str(path): unit.is_live})
+    current = None if unit.is_live is None else {str(path): unit.is_live}
     options = reading.ReadOptions(corpus, current)
     for document in reading.documents(path, options, skip, drop, unit.block):
         found = tokenize([sentences(document)], tokenizer)
