@@ -137,3 +137,16 @@ class Toy:
         given = {**values, **flags}.items()
         words = [f"--{name}={value}" for name, value in given if value is not None]
         return [self.SCRIPT, *words]
+
+
+def annotated(task, estimator, texts, batch_size):
+    """The words and the prediction of every text, which is one sentence."""
+    from biobert_tf.ner.reading import NerExample
+    from biobert_tf.text import words
+
+    examples = [NerExample(tuple(words.words(text)), None) for text in texts]
+    records = task.featurize(examples)
+    outputs = estimator.predict_rows((row.features for row in records), batch_size)
+    log_probs = [output["log_probs"] for output in outputs]
+    predictions = task.decode(examples, records, {"log_probs": log_probs})
+    return list(zip(examples, predictions, strict=True))

@@ -34,8 +34,8 @@ def re_data_chemprot(argv: Sequence[str]) -> None:
     config = flags.parse(ChemProtConfig, argv)
     from biobert_tf.relations import chemprot
 
-    report = chemprot.convert(config.input, config.output, config.placeholders)
-    print(report.summary())
+    counts = chemprot.convert(config.input, config.output, config.placeholders)
+    print(chemprot.summary(counts))
 
 
 def re_data_pairs(argv: Sequence[str]) -> None:

@@ -39,10 +39,9 @@ def squad_eval(argv: Sequence[str]) -> None:
 def re_eval(argv: Sequence[str]) -> None:
     """Score a file of relation probabilities as re_eval.py does."""
     config = flags.parse(ReEvalConfig, argv)
-    from biobert_tf.relations import score_files
     from biobert_tf.relations import scores as relations
 
-    scores = score_files.evaluate(
+    scores = relations.evaluate(
         config.output_path, config.answer_path, config.task, config.data_format
     )
     print(relations.report(scores), end="")

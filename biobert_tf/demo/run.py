@@ -15,8 +15,10 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
+from biobert_tf.documents.document import Passage
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run
+from biobert_tf.ner.annotator import Annotator
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import run as qa_run
 from biobert_tf.qa.ask import Answerer
@@ -24,8 +26,8 @@ from biobert_tf.qa.contexts import NamedText
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations import predict
 from biobert_tf.relations import run as re_run
-from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.relations.settings import (
+    EntityPairs,
     RelationConfig,
     RelationNames,
     RePredictConfig,
@@ -47,14 +49,13 @@ def ner(output_dir: Path) -> None:
         learning_rate=3e-3,
         num_train_epochs=12,
     )
-    model = ner_run.run(flags.parse(NerConfig, words))
-    print(f"\nraw sentence\n{ner_demo.RAW_SENTENCE}\nentities found in it")
-    [(example, prediction)] = ner_run.annotate(
-        model, [ner_demo.RAW_SENTENCE], batch_size=8
-    )
-    for entity in prediction.entities:
-        text = " ".join(example.words[entity.start : entity.end])
-        print(f"  {entity.type:10} {entity.probability:.3f}  {text}")
+    ner_run.run(flags.parse(NerConfig, words))
+    text = ner_demo.RAW_SENTENCE
+    print(f"\nraw sentence\n{text}\nentities found in it")
+    annotator = Annotator.load([output_dir / "model"], _DEVICE, batch_size=8)
+    for entity in next(annotator.annotate([[Passage(0, text)]])):
+        shown = text[entity.start : entity.end]
+        print(f"  {entity.type:10} {entity.probability:.3f}  {shown}")
 
 
 def relations(output_dir: Path) -> None:
@@ -135,12 +136,8 @@ def _begin(
 ) -> list[str]:
     """Prepares a demo, and prints and returns its command, the script's name first.
 
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-        script: The name of the script.
-        write_corpus: Writes the data to a directory, with a seed.
-        encoder: The sizes of the model.
-        **arguments: The demo's own flags; those that all demos share are added.
+    An earlier demo in the directory is deleted. `write_corpus` takes a directory and a
+    seed; `arguments` are the demo's own flags, without those that all demos share.
 
     Raises:
         InputError: The directory exists and is not a demo's.

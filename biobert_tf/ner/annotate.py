@@ -17,8 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, fields, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner.annotator import Annotator, Document, FoundEntity
-from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 

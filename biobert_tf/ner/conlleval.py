@@ -24,8 +24,7 @@ class Counts:
     Attributes:
         num_tokens: The number of words, without sentence boundaries.
         num_correct_tags: The number of words whose predicted label is the gold one.
-        gold: The number of phrases in the gold labels, by type.
-        found: The number of phrases in the predicted labels, by type.
+        gold, found: The number of phrases in the gold and predicted labels, by type.
         correct: The number of phrases in both (same type, same words), by type.
     """
 
@@ -73,11 +72,7 @@ def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]
 
 
 def evaluate(sentences: Iterable[Sentence]) -> Counts:
-    """Counts the phrases of sentences, as if they stood in one file.
-
-    Args:
-        sentences: The gold and predicted labels of each sentence, equally many. A
-            sentence may be empty.
+    """Counts the phrases of sentences as if they stood in one file.
 
     Raises:
         ValueError: A sentence's gold and predicted labels differ in number.
@@ -149,14 +144,6 @@ def format_report(counts: Counts) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _split(line: str, delimiter: str) -> list[str]:
-    """Splits a line as Perl does: empty columns at the end are dropped."""
-    columns = line.split(delimiter)
-    while columns and not columns[-1]:
-        columns.pop()
-    return columns
-
-
 def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
     """Yields the columns of every line, checked; [] for a blank line."""
     lines = files.read_text(path).split("\n")
@@ -164,7 +151,10 @@ def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
         lines.pop()
     num_columns = 0
     for number, line in enumerate(lines, start=1):
-        columns = _split(line, delimiter)
+        columns = line.split(delimiter)
+        # Perl drops empty columns at the end.
+        while columns and not columns[-1]:
+            columns.pop()
         num_columns = num_columns or len(columns)
         if columns and len(columns) != num_columns:
             raise InputError.at(
@@ -188,12 +178,9 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
 
     A blank line, or a line whose first column is `-X-`, ends a sentence; two in a
     row, or one at the start or end of the file, give an empty sentence. A line may end
-    in `\r\n`; the Perl program would make `\r` a part of the label.
-
-    Args:
-        path: A UTF-8 file such as `NER_result_conll.txt`.
-        delimiter: The text between columns, taken literally. A backslash and `t`, as
-            users of the Perl program type it in a shell, mean a tab.
+    in `\r\n`; the Perl program would make `\r` a part of the label. The delimiter is
+    taken literally, but a backslash and `t`, as users of the Perl program type it in a
+    shell, mean a tab.
 
     Raises:
         InputError: The file cannot be read, the delimiter is empty, or a line has

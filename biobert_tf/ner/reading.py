@@ -32,7 +32,6 @@ class NerExample:
     """A sentence.
 
     Attributes:
-        words: The words as the file has them.
         labels: The label of each word; None if the file has no labels.
         line: 1-based line of the first word.
         ends_blank: Whether a blank line follows the sentence.
@@ -77,18 +76,18 @@ def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExa
     is_unlabelled = all(word.label is None for one in sentences for word in one.words)
     if is_unlabelled and needs_labels:
         first = sentences[0].words[0]
-        raise InputError.at(
-            path, first.line, "one column, no label; want `word label` lines"
+        problem = "one column, no label; want `word label` lines"
+        raise InputError.at(path, first.line, problem)
+    return [
+        NerExample(
+            words=tuple(word.text for word in sentence.words),
+            labels=None if is_unlabelled else _labels(path, sentence, compat),
+            line=sentence.words[0].line,
+            ends_blank=sentence.ends_blank,
+            scope=sentence.scope,
         )
-    examples = []
-    for sentence in sentences:
-        words = tuple(word.text for word in sentence.words)
-        labels = None if is_unlabelled else _labels(path, sentence, compat)
-        line = sentence.words[0].line
-        examples.append(
-            NerExample(words, labels, line, sentence.ends_blank, sentence.scope)
-        )
-    return examples
+        for sentence in sentences
+    ]
 
 
 def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
@@ -119,34 +118,30 @@ def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
 
 
 def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:
+    """Returns the last column, checked."""
     labels = []
     for line, text, label in sentence.words:
+        problem = ""
         if label is None:
-            raise InputError.at(
-                path,
-                line,
+            problem = (
                 f"one column ({text!r}) where other rows have a label; "
-                "add the label, or remove all labels to predict only",
+                "add the label, or remove all labels to predict only"
             )
-        if compat == "fixed" and not LABEL.fullmatch(label):
-            raise InputError.at(
-                path, line, f"label {label!r} is not O, B-TYPE or I-TYPE"
-            )
-        if compat != "fixed" and label not in _ORIGINAL_LABELS:
-            raise InputError.at(
-                path,
-                line,
+        elif compat == "fixed" and not LABEL.fullmatch(label):
+            problem = f"label {label!r} is not O, B-TYPE or I-TYPE"
+        elif compat != "fixed" and label not in _ORIGINAL_LABELS:
+            problem = (
                 f"label {label!r}: --compat={compat} knows B, I and O only, like the "
-                "original; use --compat=fixed",
+                "original; use --compat=fixed"
             )
-        if label.startswith("O-") and label != f"O-{sentence.scope}":
-            raise InputError.at(
-                path,
-                line,
+        elif label[:2] == "O-" and label != f"O-{sentence.scope}":
+            problem = (
                 f"label {label!r} after O-{sentence.scope}; write the sentence twice, "
-                "once with the labels of each type",
+                "once with the labels of each type"
             )
-        labels.append(label)
+        if problem:
+            raise InputError.at(path, line, problem)
+        labels.append(label or "")
     return to_bio(labels) if compat == "fixed" else tuple(labels)
 
 
@@ -182,11 +177,17 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     )
 
 
+def of_word(label: str) -> str:
+    """Returns what a predicted label means for a word: `O`, `B` or `I`, with its type.
+
+    PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean O
+    (run_ner.py:638-639 for [PAD]).
+    """
+    return label if label[0] in "BI" else OUTSIDE
+
+
 def require_bio(labels: Sequence[str]) -> None:
     """Checks that a model's labels are BIO, so that its predictions form entities.
-
-    Args:
-        labels: The labels of a model trained here or elsewhere.
 
     Raises:
         InputError: `O` is missing, or a label is not `O`, `B` or `I` (with or without a

@@ -22,7 +22,7 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import EntityPairs
 
 PAIRS = EntityPairs.parse("Chemical-Gene").pairs
 LONGEST_MENTION = 150  # Characters.
