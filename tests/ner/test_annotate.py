@@ -136,7 +136,7 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
     status, said = annotate(model, capsys, source, output, output_format="jsonl")
     assert status == 0
     assert "3 documents" in said[-1]
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not UTF-8")
     names = sorted(
         str(path.relative_to(output))
         for path in output.rglob("*")
@@ -165,7 +165,7 @@ def test_a_bad_document_loses_no_other(model, tmp_path, capsys):
     source = write(tmp_path / "in.jsonl", text)
     status, said = annotate(model, capsys, source, tmp_path / "out.jsonl")
     assert status == 0
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not JSON")
     found = entities(tmp_path / "out.jsonl")
     assert list(found) == ["0", "1", "2"]
 
