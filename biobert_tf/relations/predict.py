@@ -96,13 +96,12 @@ def predict(settings: RePredictConfig) -> Summary:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
         finder = _Finder(task, names, settings.min_probability, stream)
-        notes: collections.Counter[str] = collections.Counter()
         written = formats.write(
             settings.output,
             document_format,
-            finder.with_relations(source, probabilities, notes),
+            finder.with_relations(source, probabilities),
         )
-    return Summary(written.documents, len(probabilities), finder.counts, notes)
+    return Summary(written.documents, len(probabilities), finder.counts, source.notes)
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:
@@ -125,19 +124,24 @@ def _require_places(settings: RePredictConfig, document_format: Format) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """The documents and their pairs; every reading gives the same."""
+    """The documents and their pairs; every reading gives the same.
+
+    `notes` counts the mentions that differ from their text in the last reading.
+    """
 
     path: Path
     format: Format
     types: Sequence[PairType]
     placeholders: Placeholders
-    bad_mentions: formats.BadMentions
+    bad_mentions: formats.BadMentions = "keep"
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
-    def documents(
-        self, notes: collections.Counter[str] | None = None
-    ) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+    def documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+        self.notes.clear()
         for loaded in formats.read(
-            self.path, self.format, bad_mentions=self.bad_mentions, notes=notes
+            self.path, self.format, bad_mentions=self.bad_mentions, notes=self.notes
         ):
             found = candidates.candidates(
                 loaded.document, self.types, self.placeholders
@@ -167,13 +171,10 @@ class _Finder:
     )
 
     def with_relations(
-        self,
-        source: _Source,
-        probabilities: np.ndarray,
-        notes: collections.Counter[str],
+        self, source: _Source, probabilities: np.ndarray
     ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
         rows = iter(probabilities)
-        for loaded, pairs in source.documents(notes):
+        for loaded, pairs in source.documents():
             found = [self._relation(source, pair, next(rows)) for pair in pairs]
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)
