@@ -45,6 +45,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conversion, fields
 from biobert_tf.documents.document import (
     AnnotatedDocument,
+    Loaded,
     Mention,
     Passage,
     Relation,
@@ -313,6 +314,16 @@ def encoded_mention(mention: Mention) -> object:
         item.add_location(package.BioCLocation(start, end - start))
     item.text = mention.text
     return item
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document in which some mentions are annotations without a location.
+
+    They stay because a relation of PubTator3 counts all annotations.
+    """
+    skipped = frozenset(name for name in loaded.source.ids if name in names)
+    source = dataclasses.replace(loaded.source, skipped=skipped)
+    return Loaded(loaded.document.without(names), source, loaded.taken)
 
 
 def document_infons(document: AnnotatedDocument) -> dict[str, str]:
