@@ -73,16 +73,16 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(values)
+        *(path, piece.line, piece.number),
+        lambda: _bioc_document(values),
+        values if isinstance(values, dict) else {},
     )
     source = Source(frame, piece.number, piece.text, values, taken, ids)
     return Loaded(document, source, taken)
 
 
 def _bioc_document(values: Any) -> object:
-    names = {key: values[key] for key in bioc_format.NAME_KEYS if key in values}
-    named = {**values, "infons": {**(values.get("infons") or {}), **names}}
-    return bioc_format.library().biocjson.fromJSON(_filled(named), "BioCDocument")
+    return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
 
 
 def _filled(value: object) -> object:

@@ -64,7 +64,7 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
     document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(element)
+        path, piece.line, piece.number, lambda: _bioc_document(element), {}
     )
     source = Source(frame, piece.number, piece.text, element, taken, ids)
     return Loaded(document, source, taken)

@@ -190,7 +190,7 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
     ids = [_name(entity.get("id"), f"T{i}") for i, entity in enumerate(old, start=1)]
     # Entities without an id are named by position, which must not change.
     values["entities"] = [
-        {**entity, "id": entity.get("id", name)}
+        {**entity, "id": name} if entity.get("id") is None else entity
         for entity, name in zip(old, ids, strict=True)
         if name not in names
     ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BioC and PubTator as the field writes them: nothing is lost without a word."""
 
+import gzip
 import json
 import re
 
@@ -8,7 +9,7 @@ import document_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import formats
+from biobert_tf.documents import fields, formats
 from biobert_tf.documents.document import Relation
 from biobert_tf.relations import writing
 from biobert_tf.relations.entity_pairs import EntityPairs
@@ -101,7 +102,8 @@ def test_full_texts_have_no_nodes(tmp_path):
 
 def test_a_role_that_no_mention_has_is_the_mention_at_its_place(tmp_path):
     """As in relations of variants, whose mentions have longer identifiers."""
-    for role in ({"identifier": None}, {"identifier": "-"}, {"identifier": "RS#:1"}):
+    for name in (None, "-", "RS#:1", [], ["RS#:1"]):
+        role = {"identifier": name}
         document = one(put(tmp_path, pubtator3(relation(role2=role))))
         [found] = document.relations
         assert (found.first, found.second) == ("MESH:D001241", "3")
@@ -219,6 +221,15 @@ def test_identifiers_may_be_lists(tmp_path):
     several = annotation("2", "Chemical", "Aspirin", 0, identifier=["D1", 2, "D1"])
     document = one(put(tmp_path, pubtator3(title=(several,))))
     assert document.mentions[0].concepts == ("D1", "2")
+    roles = {"role1": {"identifier": ["D9", 2]}, "role2": {"identifier": ["D8"]}}
+    document = one(put(tmp_path, pubtator3(relation([], **roles), title=(several,))))
+    assert [(each.first, each.second) for each in document.relations] == [("2", "D8")]
+
+
+def test_infons_of_another_form_are_no_ids(tmp_path):
+    value = pubtator3(infons=["a"])
+    value["PubTator3"][0]["passages"][0]["infons"] = ["b"]
+    assert one(put(tmp_path, value)).id == "7"
 
 
 @pytest.mark.parametrize(
@@ -559,6 +570,68 @@ def test_case_of_a_mismatch(cases, tmp_path):
     assert (tmp_path / "skip").read_text() == "".join(lines[:2] + lines[3:])
     with pytest.raises(InputError, match="mention T1"):
         list(formats.read(path, "auto"))
+
+
+@pytest.mark.parametrize("name", [None, "T2"])
+def test_entities_without_an_id_keep_their_names(tmp_path, name):
+    entities = [
+        {"start": 0, "end": 7, "type": "X", "text": "aspirin"},
+        {"start": 12, "end": 21, "type": "X", "id": name},
+    ]
+    linked = {"type": "r", "first": "T2", "second": "T2"}
+    line = {"text": TITLE, "entities": entities, "relations": [linked]}
+    path = put(tmp_path, line, "in.jsonl")
+    found, _ = read(path, bad_mentions="skip")
+    write(tmp_path / "out.jsonl", found, "jsonl")
+    again = one(tmp_path / "out.jsonl")
+    assert [each.id for each in again.mentions] == ["T2"]
+    assert again.relations == (Relation("r", "T2", "T2"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        (
+            "a.pubtator",
+            f"{HEAD}7\t0\t7\taspirin\tX\n",
+            "a mention differs from its text",
+        ),
+        ("a.pubtator", f"{HEAD}7\t0\n", "rows or values that are not understood"),
+        ("a.jsonl", '{"text": 1}', "rows or values that are not understood"),
+        ("a.jsonl", "{", "not JSON"),
+        ("a.jsonl", b"\xff", "not UTF-8"),
+        ("a.jsonl", HEAD.encode("utf-16"), "not UTF-8"),
+        ("a.json", '{"documents": [3]}', "not BioC"),
+        ("a.xml", "<collection>", "not XML"),
+        ("a.xml", "<x/>", "not BioC"),
+        (
+            "a.txt.gz",
+            gzip.compress(b"Aspirin. " * 99)[:-9],
+            "the file is damaged or missing",
+        ),
+        ("a.pdf", "%PDF", "its format is unknown"),
+        ("a.ann", "", "its format is unknown"),
+    ],
+)
+def test_what_is_left_out_has_a_kind(tmp_path, name, text, kind):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    told = []
+    try:
+        list(formats.read(path, "auto", told.append))
+    except InputError as error:
+        told.append(error)
+    assert [fields.kind(error) for error in told] == [kind]
+
+
+def test_what_a_format_cannot_hold_has_a_kind(tmp_path):
+    told = []
+    path = put(tmp_path, {"text": "\x00", "id": "a|b"}, "in.jsonl")
+    for kind in ("bioc_xml", "pubtator"):
+        documents = ((loaded, ()) for loaded in read(path)[0])
+        formats.write(tmp_path / kind, kind, documents, told.append)
+    assert {fields.kind(error) for error in told} == {"the output cannot hold it"}
+    assert len(told) == 2
 
 
 # --- joiners -------------------------------------------------------------------------
