@@ -45,5 +45,5 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def cases() -> Path:
-    """Folder of small inputs that are valid or common, and once failed."""
+    """Folder of small inputs after public reports, each with its right result."""
     return _folder("BIOBERT_CASES", "../shared/cases")

@@ -45,6 +45,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conversion, fields
 from biobert_tf.documents.document import (
     AnnotatedDocument,
+    Loaded,
     Mention,
     Passage,
     Relation,
@@ -66,8 +67,6 @@ _CONCEPT_ROLES: Final = (
     ("role1", "role2"),
 )
 _PLACES: Final = re.compile(r"(\d{1,9}),(\d{1,9})", re.ASCII)
-NAME_KEYS: Final = ("_id", "pmid", "pmcid")
-"""Keys beside those of BioC that hold ids of a document of PubTator3."""
 
 
 def library() -> Any:
@@ -89,7 +88,11 @@ def library() -> Any:
 
 
 def decoded(
-    path: Path, line: int, number: int, decode: Callable[[], Any]
+    path: Path,
+    line: int,
+    number: int,
+    decode: Callable[[], Any],
+    given: Mapping[str, Any],
 ) -> tuple[AnnotatedDocument, frozenset[str], list[str]]:
     """Returns a document, all ids in it, and the id of each of its annotations.
 
@@ -97,8 +100,8 @@ def decoded(
         path: The file, for error messages.
         line: The line where the document begins.
         number: The document's number in its file, from 1; its id if it has no other.
-        decode: Returns the document as a `bioc.BioCDocument`, whose infons also have
-            the `NAME_KEYS`.
+        decode: Returns the document as a `bioc.BioCDocument`.
+        given: The ids that PubTator3 gives beside `id`: `_id`, `pmid`, `pmcid`.
 
     Raises:
         InputError: The document is not BioC.
@@ -110,7 +113,8 @@ def decoded(
         relations = [each for part in parts for each in part.relations]
         taken = {str(each.id) for each in (*annotations, *relations)}
         ids = _unique([each.id for each in annotations], taken)
-        document = _annotated(found, annotations, relations, ids, str(number))
+        bare = _text(found, str(number), given)
+        document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
@@ -137,21 +141,34 @@ def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
     ]
 
 
-def _annotated(
-    found: Any,
-    annotations: Sequence[Any],
-    relations: Sequence[Any],
-    ids: Sequence[str],
-    number: str,
-) -> AnnotatedDocument:
+def _text(found: Any, number: str, given: Mapping[str, Any]) -> AnnotatedDocument:
+    """Returns a document without annotations, whose id is `number` if it has none."""
     passages = tuple(
         Passage(fields.integer(part.offset, "an offset"), part.text)
         for passage in found.passages
         for part in ([passage] if passage.text else passage.sentences)
         if part.text
     )
-    name, pmc_id = _names(found)
-    bare = AnnotatedDocument(name or number, passages, (), (), 0, pmc_id)
+    name = str(found.id or number)
+    infons = [part.infons for part in (found, *found.passages)]
+    articles = [one for one in infons if isinstance(one, dict)]
+    front = next((one for one in articles if one.get("article-id_pmc")), {})
+    pmid, _, pmc = str(given.get("_id") or "").partition("|")
+    pmid = str(given.get("pmid") or front.get("article-id_pmid") or pmid)
+    pmc = str(given.get("pmcid") or front.get("article-id_pmc") or pmc)
+    pmc_id = f"PMC{name}"
+    if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
+        return AnnotatedDocument(name, passages, (), ())
+    name = pmid if pmid.isdigit() else pmc_id
+    return AnnotatedDocument(name, passages, (), (), 0, pmc_id)
+
+
+def _annotated(
+    bare: AnnotatedDocument,
+    annotations: Sequence[Any],
+    relations: Sequence[Any],
+    ids: Sequence[str],
+) -> AnnotatedDocument:
     places = [
         _mention(bare, annotation, name) if annotation.locations else None
         for annotation, name in zip(annotations, ids, strict=True)
@@ -164,22 +181,6 @@ def _annotated(
     return dataclasses.replace(
         bare, mentions=mentions, relations=known, num_unread=len(read) - len(known)
     )
-
-
-def _names(found: Any) -> tuple[str, str]:
-    """Returns a document's id, and the PMC id that it stands for; "" if none."""
-    name = str(found.id or "")
-    articles = (part.infons for part in found.passages if part.infons)
-    front: dict[str, Any] = next(
-        (one for one in articles if one.get("article-id_pmc")), {}
-    )
-    infons = {**front, **(found.infons or {})}
-    pmid, _, pmc = str(infons.get("_id") or "").partition("|")
-    pmid = str(infons.get("pmid") or infons.get("article-id_pmid") or pmid)
-    pmc = str(infons.get("pmcid") or infons.get("article-id_pmc") or pmc)
-    if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
-        return name, ""
-    return (pmid if pmid.isdigit() else f"PMC{name}"), f"PMC{name}"
 
 
 def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention:
@@ -280,7 +281,8 @@ def _concept(value: Any, key: str, concepts: Container[str]) -> str:
         value = value.get("identifier") or ""
     elif key.startswith("role"):
         value = value.partition("|")[2] if "|" in str(value) else value
-    several = [str(value), *split_concepts(str(value))]
+    several = [str(one) for one in (value if isinstance(value, list) else [value])]
+    several += [part for one in several for part in split_concepts(one)]
     known = next((one for one in several if one in concepts), several[0])
     return known if split_concepts(known) else ""
 
@@ -313,6 +315,16 @@ def encoded_mention(mention: Mention) -> object:
         item.add_location(package.BioCLocation(start, end - start))
     item.text = mention.text
     return item
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document in which some mentions are annotations without a location.
+
+    They stay because a relation of PubTator3 counts all annotations.
+    """
+    skipped = frozenset(name for name in loaded.source.ids if name in names)
+    source = dataclasses.replace(loaded.source, skipped=skipped)
+    return Loaded(loaded.document.without(names), source, loaded.taken)
 
 
 def document_infons(document: AnnotatedDocument) -> dict[str, str]:

@@ -8,9 +8,8 @@ around the documents, is written unchanged.
 """
 
 import copy
-import dataclasses
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,16 +73,16 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(values)
+        *(path, piece.line, piece.number),
+        lambda: _bioc_document(values),
+        values if isinstance(values, dict) else {},
     )
     source = Source(frame, piece.number, piece.text, values, taken, ids)
     return Loaded(document, source, taken)
 
 
 def _bioc_document(values: Any) -> object:
-    names = {key: values[key] for key in bioc_format.NAME_KEYS if key in values}
-    named = {**values, "infons": {**(values.get("infons") or {}), **names}}
-    return bioc_format.library().biocjson.fromJSON(_filled(named), "BioCDocument")
+    return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
 
 
 def _filled(value: object) -> object:
@@ -127,14 +126,15 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _text(source: framed.Source, added: Added) -> str:
-    if not added:
+    if not added and not source.skipped:
         return source.text
     values = copy.deepcopy(source.values)
     relations = relations_in(added)
-    if relations:
-        for annotation, name in zip(_annotations(values), source.ids, strict=True):
-            if str(annotation.get("id")) != name:
-                annotation["id"] = name
+    for annotation, name in zip(_annotations(values), source.ids, strict=True):
+        if name in source.skipped:
+            annotation["locations"] = []
+        if relations and str(annotation.get("id")) != name:
+            annotation["id"] = name
     bioc = bioc_format.library()
     parts = [
         (part["offset"], part["text"], part)
@@ -149,25 +149,6 @@ def _text(source: framed.Source, added: Added) -> str:
         _append(bioc_format.holder(parts, mention) or values, "annotations", item)
     for relation in bioc_format.encoded_relations(relations, source.taken):
         _append(values, "relations", bioc.biocjson.toJSON(relation))
-    return _dumped(values, source)
-
-
-def without(loaded: Loaded, names: Container[str]) -> Loaded:
-    """Returns a document in which some mentions are annotations without a location.
-
-    They stay because a relation of PubTator3 counts all annotations.
-    """
-    source = loaded.source
-    values = copy.deepcopy(source.values)
-    for annotation, name in zip(_annotations(values), source.ids, strict=True):
-        if name in names:
-            annotation["locations"] = []
-    text = _dumped(values, source)
-    source = dataclasses.replace(source, values=values, text=text)
-    return Loaded(loaded.document.without(names), source, loaded.taken)
-
-
-def _dumped(values: Any, source: framed.Source) -> str:
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
 

@@ -6,9 +6,8 @@ annotations, and everything around the documents, is written unchanged, in UTF-8
 """
 
 import copy
-import dataclasses
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +64,7 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
     document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(element)
+        path, piece.line, piece.number, lambda: _bioc_document(element), {}
     )
     source = Source(frame, piece.number, piece.text, element, taken, ids)
     return Loaded(document, source, taken)
@@ -175,13 +174,15 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _text(source: framed.Source, added: Added) -> str:
-    if not added:
+    if not added and not source.skipped:
         return source.text
     encoder = bioc_format.library().biocxml.encoder
     element = copy.deepcopy(source.values)
     relations = relations_in(added)
-    if relations:
-        for annotation, name in zip(_annotations(element), source.ids, strict=True):
+    for annotation, name in zip(_annotations(element), source.ids, strict=True):
+        for place in annotation.findall("location") if name in source.skipped else ():
+            annotation.remove(place)
+        if relations:
             annotation.set("id", name)
     parts = [
         (int(part.findtext("offset")), part.findtext("text"), part)
@@ -201,18 +202,6 @@ def _text(source: framed.Source, added: Added) -> str:
         new.tail = tail
         element.append(new)
     return _serialised(element)
-
-
-def without(loaded: Loaded, names: Container[str]) -> Loaded:
-    """Returns a document in which some mentions are annotations without a location."""
-    source = loaded.source
-    element = copy.deepcopy(source.values)
-    for annotation, name in zip(_annotations(element), source.ids, strict=True):
-        if name in names:
-            for place in annotation.findall("location"):
-                annotation.remove(place)
-    source = dataclasses.replace(source, values=element, text=_serialised(element))
-    return Loaded(loaded.document.without(names), source, loaded.taken)
 
 
 def _annotations(element: Any) -> Iterator[Any]:

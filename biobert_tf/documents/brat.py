@@ -310,7 +310,7 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
 
 def _named(line: str) -> set[str]:
     """Returns the ids in a line: its own and, unless it is a mention, its arguments."""
-    name, content, *_ = [*line.split("\t"), ""]
+    name, content, *_ = [*line.removeprefix(BOM).split("\t"), ""]
     arguments = () if name.startswith("T") else re.split(r"[\s:]+", content)
     return {name, *arguments}
 

@@ -14,6 +14,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import STANDARD, Stream, refuse
 from biobert_tf.documents import (
     articles,
+    bioc_format,
     bioc_json,
     bioc_xml,
     brat,
@@ -75,7 +76,7 @@ _UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 
 
 class _Writer(NamedTuple):
-    """The functions that write a format, and change what was read in it.
+    """The functions that write a format.
 
     Attributes:
         write: Writes documents from `converter` or from a reader of the format, each
@@ -84,30 +85,31 @@ class _Writer(NamedTuple):
         converter: Converts a document of any format to one that can be written.
         own: The class of `Loaded.source` of documents that need no conversion, if any.
         is_framed: Whether only documents of one file can be written unconverted.
-        without: Takes mentions, and what names them, out of a document that was read.
     """
 
     write: Callable[[Path, Iterable[Annotated]], int]
     converter: Callable[[conversion.Notes], conversion.Converter]
     own: Any
     is_framed: bool = False
-    without: Callable[[Loaded, Container[str]], Loaded] | None = None
 
 
 _WRITERS: Final[dict[Format, _Writer]] = {
-    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source, without=jsonl.without),
-    "pubtator": _Writer(
-        pubtator.write, pubtator.converter, pubtator.Source, without=pubtator.without
-    ),
-    "bioc_xml": _Writer(
-        bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True, bioc_xml.without
-    ),
-    "bioc_json": _Writer(
-        bioc_json.write, bioc_json.converter, bioc_json.Source, True, bioc_json.without
-    ),
-    "brat": _Writer(brat.write, brat.converter, brat.Source, without=brat.without),
+    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source),
+    "pubtator": _Writer(pubtator.write, pubtator.converter, pubtator.Source),
+    "bioc_xml": _Writer(bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True),
+    "bioc_json": _Writer(bioc_json.write, bioc_json.converter, bioc_json.Source, True),
+    "brat": _Writer(brat.write, brat.converter, brat.Source),
     "conll": _Writer(conll.write, conll.converter, ()),
     "html": _Writer(html_page.write, html_page.converter, ()),
+}
+
+# What takes mentions, and all that names them, out of a document, by its source.
+_WITHOUT: Final[dict[type, Callable[[Loaded, Container[str]], Loaded]]] = {
+    jsonl.Source: jsonl.without,
+    pubtator.Source: pubtator.without,
+    bioc_xml.Source: bioc_format.without,
+    bioc_json.Source: bioc_format.without,
+    brat.Source: brat.without,
 }
 
 WRITTEN: Final = frozenset(_WRITERS)
@@ -222,17 +224,9 @@ def read(
             done = "carried along" if bad_mentions == "keep" else "left out"
             notes[f"mentions that differ from their text {done}"] += len(bad)
         if bad and bad_mentions == "skip":
-            yield _without(loaded, {mention.id for mention in bad})
-        else:
-            yield loaded
-
-
-def _without(loaded: Loaded, names: Container[str]) -> Loaded:
-    """Returns a document without some mentions, as if its file had none of them."""
-    for writer in _WRITERS.values():
-        if writer.without and isinstance(loaded.source, writer.own):
-            return writer.without(loaded, names)
-    return dataclasses.replace(loaded, document=loaded.document.without(names))
+            without = _WITHOUT[type(loaded.source)]
+            loaded = without(loaded, {mention.id for mention in bad})
+        yield loaded
 
 
 def _read(path: Path, format: Format, on_bad: OnBad, name: str) -> Iterator[Loaded]:

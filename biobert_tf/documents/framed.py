@@ -68,6 +68,7 @@ class Source:
         values: The parsed text: a JSON object or an lxml element.
         taken: The ids of its annotations and relations.
         ids: The id of every annotation, in order; its own if it has one alone.
+        skipped: The ids of annotations that are written without their location.
     """
 
     frame: Frame
@@ -76,6 +77,7 @@ class Source:
     values: Any
     taken: frozenset[str] = frozenset()
     ids: Sequence[str] = ()
+    skipped: frozenset[str] = frozenset()
 
 
 def write(

@@ -219,7 +219,7 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
     values = dict(json_forms.in_objects(source.values))
     # Entities without an id are named by position, which must not change.
     values[json_forms.form_of(values).entities] = [
-        {**entity, "id": entity.get("id", mention.id)}
+        {**entity, "id": mention.id} if entity.get("id") is None else entity
         for entity, mention in zip(
             _entities(values), loaded.document.mentions, strict=True
         )

@@ -54,8 +54,8 @@ from biobert_tf.documents.document import (
 _TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z][\w-]*)\|(.*)", re.DOTALL)
 # The first line of a file: other files may begin with three columns between bars.
 _FIRST_LINE: Final = re.compile(r"[^|\t]+\|[A-Za-z]\||(?:PMC)?\d+\|[A-Za-z][\w-]*\|")
-_NAMED: Final = re.compile(r"T\d+", re.ASCII)
-_NUMBER: Final = re.compile(r"\s*[-+]?[\d.]*\s*")
+# What is no type of a relation: a number, the id of a mention.
+_NO_TYPE: Final = re.compile(r"\s*[-+]?[\d.]*\s*|T\d+", re.ASCII)
 _BREAK: Final = re.compile(r"[\n\r]")
 _FORM: Final = (
     "want PMID|t|text, PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts] or "
@@ -113,90 +113,81 @@ def _blocks(stream: Stream) -> Iterator[list[tuple[int, str]]]:
 
 
 def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
-    reader = _Reader(path)
-    num_before = 0
-    for i, (number, line) in enumerate(block, start=1):
-        streams.require_utf8(path, number, line)
-        content = line.removeprefix(BOM).removesuffix("\n").removesuffix("\r")
-        if content.strip():
-            is_relation = reader.add(number, content)
-            num_before = num_before if is_relation else i
+    name, first_line, num_before = "", None, 0
+    passages: list[Passage] = []
+    mentions: list[Mention] = []
+    relations: list[Relation] = []
+    lines_of: dict[str, int] = {}
+    for i, number, line, text in _rows(path, block):
+        columns = line.split("\t")
+        if text:
+            name, first_line = text[1], first_line or number
+            offset = passages[-1].end + 1 if passages else 0
+            passages.append(Passage(offset, text[3]))
+        elif _is_mention(columns):
+            mentions.append(_mention(f"T{len(mentions) + 1}", columns))
+            lines_of[mentions[-1].id] = number
+        elif _is_relation(columns, passages):
+            kind, first, second, *more = columns[1:]
+            relations.append(Relation(kind, first, second, _probability(more)))
+            continue
+        else:
+            shown = conversion.shown(line.replace("\t", "<TAB>"))
+            problem = f"neither a mention nor a relation: {shown}"
+            problem = f"{problem}: {len(columns)} columns; {_FORM}"
+            raise InputError.at(path, number, problem)
+        num_before = i
     document = AnnotatedDocument(
-        reader.id,
-        tuple(reader.passages),
-        tuple(reader.mentions),
-        tuple(reader.relations),
+        name, tuple(passages), tuple(mentions), tuple(relations)
     )
-    document = fields.checked(document, path, reader.first_line, reader.lines_of)
+    document = fields.checked(document, path, first_line, lines_of)
     return Loaded(document, Source(tuple(line for _, line in block), num_before))
 
 
-class _Reader:
-    """Builds a document from its lines."""
+def _rows(
+    path: Path, block: list[tuple[int, str]]
+) -> Iterator[tuple[int, int, str, re.Match[str] | None]]:
+    """Yields the lines of a document that are not blank, without their ends.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.id = ""
-        self.first_line: int | None = None
-        self.passages: list[Passage] = []
-        self.mentions: list[Mention] = []
-        self.relations: list[Relation] = []
-        self.lines_of: dict[str, int] = {}
+    Each comes with its number in the block, from 1, its number in the file, and the
+    match of a text.
+    """
+    name = ""
+    for i, (number, line) in enumerate(block, start=1):
+        streams.require_utf8(path, number, line)
+        content = line.removeprefix(BOM).removesuffix("\n").removesuffix("\r")
+        if not content.strip():
+            continue
+        match = _TEXT_LINE.fullmatch(content)
+        found = match[1] if match else content.partition("\t")[0]
+        if not name and not match:
+            problem = "a document must begin with PMID|t|title"
+            raise InputError.at(path, number, problem)
+        if name and found != name:
+            problem = f"{found[:40]!r} inside document {name}; {_FORM}"
+            raise InputError.at(path, number, problem)
+        name = found
+        yield i, number, content, match
 
-    def add(self, number: int, line: str) -> bool:
-        """Adds a line that is not blank; returns whether it is a relation."""
-        match = _TEXT_LINE.fullmatch(line)
-        if self.first_line is None:
-            if match is None:
-                raise InputError.at(
-                    self._path, number, "a document must begin with PMID|t|title"
-                )
-            self.id, self.first_line = match[1], number
-        columns = line.split("\t")
-        found = match[1] if match else columns[0]
-        if found != self.id:
-            raise InputError.at(
-                self._path, number, f"{found[:40]!r} inside document {self.id}; {_FORM}"
-            )
-        if match:
-            offset = self.passages[-1].end + 1 if self.passages else 0
-            self.passages.append(Passage(offset, match[3]))
-        elif _is_mention(columns):
-            self._add_mention(number, columns)
-        elif self._is_relation(columns):
-            chance = _probability(columns[4:])
-            self.relations.append(Relation(columns[1], columns[2], columns[3], chance))
-            return True
-        else:
-            shown = conversion.shown(line.replace("\t", "<TAB>"))
-            problem = (
-                f"neither a mention nor a relation: {shown}: {len(columns)} columns; "
-                f"{_FORM}"
-            )
-            raise InputError.at(self._path, number, problem)
+
+def _mention(name: str, columns: Sequence[str]) -> Mention:
+    concepts = split_concepts(columns[5]) if len(columns) > 5 else ()
+    span = (int(columns[1]), int(columns[2]))
+    chance = _probability(columns[6:])
+    return Mention(name, columns[4], (span,), columns[3], concepts, chance)
+
+
+def _is_relation(columns: Sequence[str], passages: Sequence[Passage]) -> bool:
+    """Returns whether columns are a relation, and not a mention of another form."""
+    if len(columns) < 4 or _NO_TYPE.fullmatch(columns[1]) or not all(columns[1:4]):
         return False
-
-    def _is_relation(self, columns: Sequence[str]) -> bool:
-        """Returns whether columns are a relation, and not a mention of another form."""
-        if len(columns) < 4 or _NUMBER.fullmatch(columns[1]) or not all(columns[1:4]):
-            return False
-        text = AnnotatedDocument("", tuple(self.passages), (), ())
-        return not _NAMED.fullmatch(columns[1]) and not any(
-            _is_number(start)
-            and _is_number(end)
-            and text.text_at([(int(start), int(end))]) in {*columns} - {""}
-            for start, end in itertools.pairwise(columns)
-        )
-
-    def _add_mention(self, number: int, columns: list[str]) -> None:
-        name = f"T{len(self.mentions) + 1}"
-        span = (int(columns[1]), int(columns[2]))
-        concepts = split_concepts(columns[5]) if len(columns) > 5 else ()
-        found = _probability(columns[6:])
-        self.mentions.append(
-            Mention(name, columns[4], (span,), columns[3], concepts, found)
-        )
-        self.lines_of[name] = number
+    text = AnnotatedDocument("", tuple(passages), (), ())
+    spans = (
+        (int(start), int(end))
+        for start, end in itertools.pairwise(columns)
+        if _is_number(start) and _is_number(end)
+    )
+    return not any(text.text_at([span]) in {*columns} - {""} for span in spans)
 
 
 def _is_mention(columns: Sequence[str]) -> bool:

@@ -84,13 +84,12 @@ def predict(settings: RePredictConfig) -> Summary:
         if settings.candidates is not None:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
-        notes: collections.Counter[str] = collections.Counter()
         written = formats.write(
             settings.output,
             document_format,
-            finder.with_relations(probabilities, stream, notes),
+            finder.with_relations(probabilities, stream),
         )
-    return Summary(written.documents, len(probabilities), finder.counts, notes)
+    return Summary(written.documents, len(probabilities), finder.counts, finder.notes)
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:
@@ -123,6 +122,8 @@ class _Finder:
         labels = task.relation_set
         self._names = settings.relation_names.of(labels.labels, labels.canonical)
         self.counts: collections.Counter[str] = collections.Counter()
+        # Of the last reading: mentions that differ from their text.
+        self.notes: collections.Counter[str] = collections.Counter()
 
     def probabilities(self, estimator: Estimator) -> np.ndarray:
         """Returns the probability of every label, float32 `[pairs, labels]`."""
@@ -144,14 +145,11 @@ class _Finder:
         return np.array(found, np.float32).reshape(-1, len(task.labels))
 
     def with_relations(
-        self,
-        probabilities: np.ndarray,
-        stream: TextIO | None,
-        notes: collections.Counter[str],
+        self, probabilities: np.ndarray, stream: TextIO | None
     ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
         """Yields the documents with their relations, and writes all pairs."""
         rows = iter(probabilities)
-        for loaded, pairs in self._documents(notes):
+        for loaded, pairs in self._documents():
             found = [self._relation(pair, next(rows), stream) for pair in pairs]
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)
@@ -173,14 +171,13 @@ class _Finder:
             f": {by_type}" if by_type else "",
         )
 
-    def _documents(
-        self, notes: collections.Counter[str] | None = None
-    ) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+    def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
         settings = self._settings
+        self.notes.clear()
         for loaded in formats.read(
             *(settings.input, self._format),
             bad_mentions=settings.bad_mentions,
-            notes=notes,
+            notes=self.notes,
         ):
             found = candidates.candidates(
                 loaded.document, settings.pair.pairs, settings.placeholders

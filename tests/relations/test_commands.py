@@ -382,7 +382,7 @@ def test_re_predict_needs_four_flags(refusal):
 def test_re_predict_names_a_broken_document(refusal, given, tmp_path):
     text = given["input"].read_text("utf-8").replace("\tzinc\t", "\tiron\t")
     given["input"].write_text(text, "utf-8")
-    message = refusal("re-predict", **given)
+    message = refusal("re-predict", **given, bad_mentions="error")
     assert message.startswith(f"{given['input']}:17: document 8: mention T1 ('iron' at")
     assert not (tmp_path / "out").exists()
 
