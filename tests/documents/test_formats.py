@@ -231,6 +231,8 @@ def test_detection_looks_at_names(tmp_path, name, text, kind):
         ("doccano/b.jsonl", "jsonl"),
         ("doccano/spacy.jsonl", "jsonl"),
         ("xml/concat.xml", "pubmed_xml"),
+        ("xml/err.xml", "pubmed_xml"),
+        ("xml/oai.xml", "pubmed_xml"),
         ("xml/one.xml", "pubmed_xml"),
         ("xml/set.xml", "pubmed_xml"),
     ],
