@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Translates between BioC and `AnnotatedDocument`, for both XML and JSON.
 
-The library `bioc` decodes a document and encodes its new annotations. The readers keep
-everything else as the text that was read, because `bioc` drops what it has no class
-for: the DOCTYPE, unknown keys and elements, the difference between an empty infon and
-"None", text after a comment.
+Both formats are interpreted in the form of JSON. The readers keep the text that was
+read, and so also what is not interpreted: the DOCTYPE, unknown keys and elements, the
+difference between an empty infon and "None", text after a comment.
 
 The type of a mention is the infon `type`, its concepts are the infon `identifier` or
 `MESH` (a string or a list), its probability is the infon `probability`. An annotation
@@ -52,7 +51,7 @@ from biobert_tf.documents.document import (
     split_concepts,
 )
 
-# The exceptions that bioc raises if a document is not valid BioC.
+# What a document raises that is not valid BioC.
 _NOT_BIOC: Final = (
     AttributeError,
     KeyError,
@@ -69,30 +68,8 @@ _CONCEPT_ROLES: Final = (
 _PLACES: Final = re.compile(r"(\d{1,9}),(\d{1,9})", re.ASCII)
 
 
-def library() -> Any:
-    """Returns the package bioc, which is optional.
-
-    Raises:
-        InputError: The package is not installed.
-    """
-    try:
-        import bioc
-        import bioc.biocjson
-        import bioc.biocxml
-        import bioc.biocxml.encoder
-    except ImportError:
-        raise InputError(
-            "BioC files need the package bioc: pip install 'biobert_tf[formats]'"
-        ) from None
-    return bioc
-
-
 def decoded(
-    path: Path,
-    line: int,
-    number: int,
-    decode: Callable[[], Any],
-    given: Mapping[str, Any],
+    path: Path, line: int, number: int, decode: Callable[[], Any]
 ) -> tuple[AnnotatedDocument, frozenset[str], list[str]]:
     """Returns a document, all ids in it, and the id of each of its annotations.
 
@@ -100,8 +77,7 @@ def decoded(
         path: The file, for error messages.
         line: The line where the document begins.
         number: The document's number in its file, from 1; its id if it has no other.
-        decode: Returns the document as a `bioc.BioCDocument`.
-        given: The ids that PubTator3 gives beside `id`: `_id`, `pmid`, `pmcid`.
+        decode: Returns the document as an object of BioC JSON.
 
     Raises:
         InputError: The document is not BioC.
@@ -109,11 +85,11 @@ def decoded(
     try:
         found = decode()
         parts = list(_parts(found))
-        annotations = [each for part in parts for each in part.annotations]
-        relations = [each for part in parts for each in part.relations]
-        taken = {str(each.id) for each in (*annotations, *relations)}
-        ids = _unique([each.id for each in annotations], taken)
-        bare = _text(found, str(number), given)
+        annotations = [each for part in parts for each in part.get("annotations") or ()]
+        relations = [each for part in parts for each in part.get("relations") or ()]
+        taken = {str(each.get("id")) for each in (*annotations, *relations)}
+        ids = _unique([each.get("id") for each in annotations], taken)
+        bare = _text(found, str(number))
         document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
@@ -125,9 +101,9 @@ def decoded(
 
 def _parts(found: Any) -> Iterator[Any]:
     """Yields the holders of annotations: passages, their sentences, the document."""
-    for passage in found.passages:
+    for passage in found["passages"]:
         yield passage
-        yield from passage.sentences
+        yield from passage.get("sentences") or ()
     yield found
 
 
@@ -141,21 +117,26 @@ def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
     ]
 
 
-def _text(found: Any, number: str, given: Mapping[str, Any]) -> AnnotatedDocument:
+def _text(found: Any, number: str) -> AnnotatedDocument:
     """Returns a document without annotations, whose id is `number` if it has none."""
     passages = tuple(
-        Passage(fields.integer(part.offset, "an offset"), part.text)
-        for passage in found.passages
-        for part in ([passage] if passage.text else passage.sentences)
-        if part.text
+        Passage(
+            fields.integer(part["offset"], "an offset"),
+            _string(part["text"], "the text of a passage"),
+        )
+        for passage in found["passages"]
+        for part in (
+            [passage] if passage.get("text") else passage.get("sentences") or ()
+        )
+        if part.get("text")
     )
-    name = str(found.id or number)
-    infons = [part.infons for part in (found, *found.passages)]
+    name = str(found.get("id") or number)
+    infons = [part.get("infons") for part in (found, *found["passages"])]
     articles = [one for one in infons if isinstance(one, dict)]
     front = next((one for one in articles if one.get("article-id_pmc")), {})
-    pmid, _, pmc = str(given.get("_id") or "").partition("|")
-    pmid = str(given.get("pmid") or front.get("article-id_pmid") or pmid)
-    pmc = str(given.get("pmcid") or front.get("article-id_pmc") or pmc)
+    pmid, _, pmc = str(found.get("_id") or "").partition("|")
+    pmid = str(found.get("pmid") or front.get("article-id_pmid") or pmid)
+    pmc = str(found.get("pmcid") or front.get("article-id_pmc") or pmc)
     pmc_id = f"PMC{name}"
     if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
         return AnnotatedDocument(name, passages, (), ())
@@ -170,7 +151,7 @@ def _annotated(
     ids: Sequence[str],
 ) -> AnnotatedDocument:
     places = [
-        _mention(bare, annotation, name) if annotation.locations else None
+        _mention(bare, annotation, name) if annotation.get("locations") else None
         for annotation, name in zip(annotations, ids, strict=True)
     ]
     mentions = tuple(one for one in places if one)
@@ -186,17 +167,15 @@ def _annotated(
 def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention:
     spans = tuple(
         (
-            fields.integer(place.offset, "an offset"),
-            place.offset + fields.integer(place.length, "a length"),
+            fields.integer(place["offset"], "an offset"),
+            place["offset"] + fields.integer(place["length"], "a length"),
         )
-        for place in annotation.locations
+        for place in annotation["locations"]
     )
-    text = annotation.text
+    text = annotation.get("text")
     if text is None:
         text = document.text_at(spans)
-    if not isinstance(text, str):
-        raise InputError(f"the text of annotation {name} is not a string")
-    infons = annotation.infons or {}
+    infons = annotation.get("infons") or {}
     identifier = next((infons[key] for key in _CONCEPT_KEYS if infons.get(key)), "")
     several = identifier if isinstance(identifier, list) else [identifier]
     concepts = (one for each in several for one in split_concepts(str(each)))
@@ -204,10 +183,16 @@ def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention
         name,
         str(infons.get("type") or ""),
         spans,
-        text,
+        _string(text, f"the text of annotation {name}"),
         tuple(dict.fromkeys(concepts)),
         fields.probability(infons.get("probability")),
     )
+
+
+def _string(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name} is not a string")
+    return value
 
 
 def _relation(
@@ -219,15 +204,16 @@ def _relation(
     """Returns a relation; None if it is neither of two mentions nor of two concepts.
 
     Args:
-        item: The relation as a `bioc.BioCRelation`.
+        item: The relation as an object of BioC JSON.
         places: The mention of every annotation, if it has a location.
         names: The mentions by id.
         concepts: The concepts of all mentions.
     """
-    infons = item.infons or {}
-    ends = pair = _two([names.get(str(node.refid)) for node in item.nodes])
+    infons = item.get("infons") or {}
+    nodes = item.get("nodes") or ()
+    ends = pair = _two([names.get(str(node.get("refid"))) for node in nodes])
     if pair is None:
-        pair = _by_place(item.nodes, places)
+        pair = _by_place(nodes, places)
         ends = _two_concepts(infons, pair, concepts) or pair
     if ends is None:
         return None
@@ -238,7 +224,7 @@ def _relation(
         str(infons.get("type") or infons.get("relation") or ""),
         *ends,
         fields.probability(chance),
-        str(item.id or ""),
+        str(item.get("id") or ""),
         pair if pair != ends else None,
     )
 
@@ -252,7 +238,7 @@ def _two(found: Sequence[Mention | None]) -> tuple[str, str] | None:
 def _by_place(
     nodes: Sequence[Any], places: Sequence[Mention | None]
 ) -> tuple[str, str] | None:
-    match = _PLACES.fullmatch(str(nodes[0].role)) if len(nodes) == 1 else None
+    match = _PLACES.fullmatch(str(nodes[0].get("role"))) if len(nodes) == 1 else None
     numbers = map(int, match.groups()) if match else ()
     return _two([places[i] for i in numbers if i < len(places)])
 
@@ -288,33 +274,34 @@ def _concept(value: Any, key: str, concepts: Container[str]) -> str:
 
 
 def encoded_relations(
-    relations: Sequence[Relation], taken: frozenset[str]
-) -> list[Any]:
-    """Returns relations as `bioc.BioCRelation`s with ids that are not in `taken`."""
-    package = library()
-    items = []
-    for i, relation in enumerate(relations, start=fields.next_number("R", taken)):
-        item = package.BioCRelation()
-        item.id = f"R{i}"
-        item.infons = _infons(relation.type, relation.probability)
-        item.add_node(package.BioCNode(relation.first, "Arg1"))
-        item.add_node(package.BioCNode(relation.second, "Arg2"))
-        items.append(item)
-    return items
+    relations: Iterable[Relation], taken: frozenset[str]
+) -> list[dict[str, Any]]:
+    """Returns relations as objects of BioC JSON with ids that are not in `taken`."""
+    return [
+        {
+            "id": f"R{i}",
+            "infons": _infons(relation.type, relation.probability),
+            "nodes": [
+                {"refid": relation.first, "role": "Arg1"},
+                {"refid": relation.second, "role": "Arg2"},
+            ],
+        }
+        for i, relation in enumerate(relations, start=fields.next_number("R", taken))
+    ]
 
 
-def encoded_mention(mention: Mention) -> object:
-    """Returns a mention as a `bioc.BioCAnnotation`."""
-    package = library()
-    item = package.BioCAnnotation()
-    item.id = mention.id
-    item.infons = _infons(mention.type, mention.probability)
+def encoded_mention(mention: Mention) -> dict[str, Any]:
+    """Returns a mention as an object of BioC JSON."""
+    infons = _infons(mention.type, mention.probability)
     if concepts := conversion.joined_concepts(mention.concepts):
-        item.infons["identifier"] = concepts
-    for start, end in mention.spans:
-        item.add_location(package.BioCLocation(start, end - start))
-    item.text = mention.text
-    return item
+        infons["identifier"] = concepts
+    places = [{"offset": start, "length": end - start} for start, end in mention.spans]
+    return {
+        "id": mention.id,
+        "infons": infons,
+        "text": mention.text,
+        "locations": places,
+    }
 
 
 def without(loaded: Loaded, names: Container[str]) -> Loaded:

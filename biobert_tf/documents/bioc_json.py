@@ -30,19 +30,6 @@ _HEAD: Final = (
 )
 _TAIL: Final = "\n ]\n}\n"
 
-# Defaults of the keys that bioc's JSON decoder requires; files omit empty ones.
-_DEFAULTS: Final[dict[str, object]] = {
-    "id": "",
-    "infons": {},
-    "text": None,
-    "sentences": [],
-    "annotations": [],
-    "relations": [],
-    "nodes": [],
-    "refid": "",
-    "role": "",
-}
-
 
 class Source(framed.Source):
     """A document of BioC JSON."""
@@ -52,11 +39,9 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """Yields the documents of a BioC JSON file as they are read.
 
     Raises:
-        InputError: `bioc` is missing. Raised by `on_bad`: the file or a document is
-            not JSON or not BioC, or a mention does not match the text at its offsets.
+        InputError: Raised by `on_bad`: the file or a document is not JSON or not BioC.
             The message names the line.
     """
-    bioc_format.library()
     frame = framed.Frame(",")
 
     def load(piece: json_pieces.Piece) -> Loaded:
@@ -72,31 +57,16 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     values = fields.parsed_json(path, piece.line, piece.text)
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
+    # What is nested too deeply to be copied could not be written with additions.
     document, taken, ids = bioc_format.decoded(
-        *(path, piece.line, piece.number),
-        lambda: _bioc_document(values),
-        values if isinstance(values, dict) else {},
+        path, piece.line, piece.number, lambda: copy.deepcopy(values)
     )
     source = Source(frame, piece.number, piece.text, values, taken, ids)
     return Loaded(document, source, taken)
 
 
-def _bioc_document(values: Any) -> object:
-    return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
-
-
-def _filled(value: object) -> object:
-    """Returns `value` with the keys that `bioc` requires in every object."""
-    if isinstance(value, list):
-        return [_filled(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return _DEFAULTS | {key: _filled(item) for key, item in value.items()}
-
-
 def converter(notes: conversion.Notes) -> conversion.Converter:
     """Returns a function that converts a document of another format to BioC JSON."""
-    bioc_format.library()
     frame = _empty_frame()
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
@@ -135,7 +105,6 @@ def _text(source: framed.Source, added: Added) -> str:
             annotation["locations"] = []
         if relations and str(annotation.get("id")) != name:
             annotation["id"] = name
-    bioc = bioc_format.library()
     parts = [
         (part["offset"], part["text"], part)
         for passage in values["passages"]
@@ -145,10 +114,10 @@ def _text(source: framed.Source, added: Added) -> str:
         if part.get("text")
     ]
     for mention in mentions_in(added):
-        item = bioc.biocjson.toJSON(bioc_format.encoded_mention(mention))
-        _append(bioc_format.holder(parts, mention) or values, "annotations", item)
+        part = bioc_format.holder(parts, mention) or values
+        _append(part, "annotations", bioc_format.encoded_mention(mention))
     for relation in bioc_format.encoded_relations(relations, source.taken):
-        _append(values, "relations", bioc.biocjson.toJSON(relation))
+        _append(values, "relations", relation)
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
 

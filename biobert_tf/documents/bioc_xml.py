@@ -48,11 +48,10 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """Yields the documents of a BioC XML file as they are read.
 
     Raises:
-        InputError: `bioc` is missing. Raised by `on_bad`: the file is not XML or not
-            BioC or declares entities; a document is not well-formed or not BioC; a
-            mention does not match the text at its offsets. The message names the line.
+        InputError: Raised by `on_bad`: the file is not XML or not BioC or declares
+            entities; a document is not well-formed or not BioC. The message names the
+            line.
     """
-    bioc_format.library()
     frame = framed.Frame("\n")
 
     def load(piece: xml_pieces.Piece) -> Loaded:
@@ -64,19 +63,20 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
     document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(element), {}
+        path, piece.line, piece.number, lambda: _values(element)
     )
     source = Source(frame, piece.number, piece.text, element, taken, ids)
     return Loaded(document, source, taken)
 
 
-def _bioc_document(element: Any) -> Any:
+def _values(element: Any) -> dict[str, object]:
+    """Returns a document as an object of BioC JSON."""
     if element.xpath(".//text/node()[not(self::text())]"):
         raise InputError("markup or a comment inside <text>")
     values = _part(element)
     values["id"] = element.findtext("id")
     values["passages"] = [_passage(child) for child in element.iterfind("passage")]
-    return bioc_format.library().biocjson.fromJSON(values, "BioCDocument")
+    return values
 
 
 def _passage(element: Any) -> dict[str, object]:
@@ -132,7 +132,6 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 
     The function raises `InputError` for characters that XML cannot hold.
     """
-    bioc_format.library()
     frame = _empty_frame()
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
@@ -176,7 +175,6 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 def _text(source: framed.Source, added: Added) -> str:
     if not added and not source.skipped:
         return source.text
-    encoder = bioc_format.library().biocxml.encoder
     element = copy.deepcopy(source.values)
     relations = relations_in(added)
     for annotation, name in zip(_annotations(element), source.ids, strict=True):
@@ -194,14 +192,28 @@ def _text(source: framed.Source, added: Added) -> str:
     for mention in mentions_in(added):
         holder = bioc_format.holder(parts, mention)
         holder = element if holder is None else holder
-        new = encoder.encode_annotation(bioc_format.encoded_mention(mention))
+        new = _encoded("annotation", bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
     for relation in bioc_format.encoded_relations(relations, source.taken):
-        new = encoder.encode_relation(relation)
+        new = _encoded("relation", relation)
         new.tail = tail
         element.append(new)
     return _serialised(element)
+
+
+def _encoded(tag: str, item: dict[str, Any]) -> Any:
+    """Returns an annotation or a relation of BioC JSON as an element."""
+    element = etree.Element(tag, {"id": item["id"]})
+    for key, value in item["infons"].items():
+        _child(element, "infon", value).set("key", key)
+    for tag, key in (("location", "locations"), ("node", "nodes")):
+        for values in item.get(key, ()):
+            attributes = {name: str(value) for name, value in values.items()}
+            etree.SubElement(element, tag, attributes)
+    if "text" in item:
+        _child(element, "text", item["text"])
+    return element
 
 
 def _annotations(element: Any) -> Iterator[Any]:

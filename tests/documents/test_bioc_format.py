@@ -4,7 +4,6 @@
 import copy
 import gzip
 import json
-import sys
 
 import document_toys as toys
 import pytest
@@ -457,6 +456,10 @@ ANNOTATION = ("documents", 0, "passages", 0, "annotations", 0)
         (changed((*ANNOTATION, "locations", 0, "length"), 7.0), "a length is 7.0, not"),
         (changed(("documents", 0, "passages", 0, "offset"), None), "an offset is None"),
         (changed(("documents", 0, "passages", 0, "text"), 5), "is not valid BioC"),
+        (
+            changed(("documents", 1, "passages"), [{"offset": 0, "text": 5}]),
+            "number 2 is not valid BioC: the text of a passage is not a string",
+        ),
         (changed(("documents", 0, "passages"), None), "document number 1 is not"),
         (changed(("documents", 1), "passages"), "document number 2 is not"),
         (
@@ -474,11 +477,3 @@ def test_broken_json(tmp_path, value, problem):
         load_json(tmp_path, value)
     assert problem in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'in.json'}:")
-
-
-def test_bioc_is_optional(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bioc", None)
-    (tmp_path / "in").write_text("{}")
-    for module in (bioc_json, bioc_xml):
-        with pytest.raises(InputError, match=r"pip install 'biobert_tf\[formats\]'"):
-            toys.read(module, tmp_path / "in")
