@@ -29,8 +29,9 @@ in which `/` and other characters that file systems refuse are escaped like `%2F
 """
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -241,11 +242,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
         whole = conversion.renumbered(conversion.flat(whole))
-        num_lost = sum(
-            any(map(_cannot_be_identifier, one.concepts)) for one in whole.mentions
-        )
-        if num_lost:
-            notes["concepts dropped"] += num_lost
+        if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
+            notes["concepts dropped"] += len(lost)
         name = file_name(whole.id)
         used[name] = used.get(name, 0) + 1
         if used[name] > 1:
@@ -320,51 +318,39 @@ def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> 
         return annotations
     end = "\r\n" if "\r\n" in annotations else "\n"
     taken = [line.split("\t")[0] for line in annotations.split("\n")]
-    note_id = fields.next_number("#", taken)
-    name_id = fields.next_number("N", taken)
-    lines = [annotations]
-    if annotations and not annotations.endswith("\n"):
-        lines.append(end)
-    known = {mention.id: mention for mention in mentions_in(added)}
-    for name, line, probability in _new_lines(document, taken, added):
-        lines.append(f"{name}\t{line}{end}")
-        for concept in known[name].concepts if name in known else ():
-            if not _cannot_be_identifier(concept):
-                surface = line.split("\t", 1)[1]
-                reference = f"Reference {name} {_identifier(concept)}"
-                lines.append(f"N{name_id}\t{reference}\t{surface}{end}")
-                name_id += 1
-        if probability is not None:
-            note = f"probability {probability:.6f}"
-            lines.append(f"#{note_id}\tAnnotatorNotes {name}\t{note}{end}")
-            note_id += 1
+    next_of = {mark: itertools.count(fields.next_number(mark, taken)) for mark in "#NR"}
+    is_ended = not annotations or annotations.endswith("\n")
+    lines = [annotations if is_ended else annotations + end]
+    new: list[Mention | Relation] = [*mentions_in(added), *relations_in(added)]
+    for one in new:
+        if isinstance(one, Mention):
+            name, line, surface = one.id, *_mention_columns(document, one)
+            lines.append(f"{name}\t{line}\t{surface}{end}")
+            for identifier in filter(None, map(_identifier, one.concepts)):
+                reference = f"Reference {name} {identifier}"
+                lines.append(f"N{next(next_of['N'])}\t{reference}\t{surface}{end}")
+        else:
+            name = f"R{next(next_of['R'])}"
+            roles = f"Arg1:{one.first} Arg2:{one.second}"
+            lines.append(f"{name}\t{_type(one.type)} {roles}{end}")
+        if one.probability is not None:
+            note = f"AnnotatorNotes {name}\tprobability {one.probability:.6f}"
+            lines.append(f"#{next(next_of['#'])}\t{note}{end}")
     return "".join(lines)
 
 
-def _new_lines(
-    document: AnnotatedDocument, taken: Sequence[str], added: Added
-) -> Iterator[tuple[str, str, float | None]]:
-    """Yields the id, the line and the probability of each new annotation."""
-    for mention in mentions_in(added):
-        spans = [span for part in mention.spans for span in _by_line(document, *part)]
-        places = ";".join(f"{start} {end}" for start, end in spans)
-        text = mention.text if mention.problem else document.text_at(spans)
-        text = re.sub(r"[\r\n]", " ", text)
-        line = f"{_type(mention.type)} {places}\t{text}"
-        yield mention.id, line, mention.probability
-    for i, relation in enumerate(
-        relations_in(added), start=fields.next_number("R", taken)
-    ):
-        line = f"{_type(relation.type)} Arg1:{relation.first} Arg2:{relation.second}"
-        yield f"R{i}", line, relation.probability
-
-
-def _cannot_be_identifier(concept: str) -> bool:
-    return not concept or re.search(r"\s", concept) is not None
+def _mention_columns(document: AnnotatedDocument, mention: Mention) -> tuple[str, str]:
+    """Returns a mention's type with its places, and its text."""
+    spans = [span for part in mention.spans for span in _by_line(document, *part)]
+    places = ";".join(f"{start} {end}" for start, end in spans)
+    text = mention.text if mention.problem else document.text_at(spans)
+    return f"{_type(mention.type)} {places}", re.sub(r"[\r\n]", " ", text)
 
 
 def _identifier(concept: str) -> str:
-    """Returns an identifier with its database, as BRAT wants it."""
+    """Returns an identifier with its database; "" if BRAT cannot hold it."""
+    if not concept or re.search(r"\s", concept):
+        return ""
     has_database = re.match("[^:]+:.", concept) and not concept.startswith(_NO_DATABASE)
     return concept if has_database else f"{_NO_DATABASE}{concept}"
 
