@@ -91,9 +91,7 @@ class Source:
 class _Cut:
     """The sentences of a text of another format, cut anew whenever they are read.
 
-    Attributes:
-        text: The text of the document.
-        mentions: Disjoint mentions, in order.
+    The mentions are disjoint and in order.
     """
 
     text: str
@@ -120,22 +118,25 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 
 def _blocks(stream: Stream) -> Iterator[Block]:
+    """Yields the rows of each document; comments before the first belong to it."""
     block: Block = []
-    is_marked, was_blank = False, True
+    is_marked, is_begun, is_between = False, False, True
     for number, line in stream.lines():
         row = line.removeprefix(BOM) if number == 1 else line
         row = row.rstrip("\r\n")
         is_blank = not row or row.isspace()
-        is_start = _is_marked(row) or (
-            was_blank and _NEW_DOCUMENT.fullmatch(row) is not None
-        )
-        was_blank = is_blank or is_start
+        is_comment = is_between and text_rows.is_comment(row)
+        is_named = is_comment and _NEW_DOCUMENT.fullmatch(row) is not None
+        is_head = _is_marked(row)
+        is_start = is_named or is_head
         is_end = is_start or (is_blank and not is_marked)
-        if is_end and block:
+        if is_end and block and (is_begun or is_head):
             yield block
-            block = []
+            block, is_begun = [], False
+        is_between = is_blank or is_comment
+        is_begun = is_begun or is_start or not is_between
         is_marked = is_marked or is_start
-        if is_marked or not is_blank:
+        if is_marked or block or not is_blank:
             block.append((number, row))
     if any(row.strip() for _, row in block):
         yield block
@@ -173,7 +174,7 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
             texts.append(text)
         sentences.append(tuple(words))
     document = AnnotatedDocument(
-        _id(head) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
+        _id(block) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
     )
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
@@ -182,10 +183,12 @@ def _is_marked(row: str) -> bool:
     return DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
 
 
-def _id(head: str) -> str:
-    """Returns the document id in the row where a document begins; "" if it has none."""
-    if match := _NEW_DOCUMENT.fullmatch(head):
-        return match[1].strip()
+def _id(block: Block) -> str:
+    """Returns the id in the rows where a document begins; "" if it has none."""
+    for _, row in itertools.takewhile(lambda each: each[1][:1] in "#", block):
+        if match := _NEW_DOCUMENT.fullmatch(row):
+            return match[1].strip()
+    head = block[0][1]
     if not _is_marked(head):
         return ""
     columns = head.split("\t") if "\t" in head else head.split()
@@ -202,11 +205,7 @@ def _is_labelled(stream: Stream) -> bool:
 
 
 def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
-    """Returns the label of a word.
-
-    Raises:
-        InputError: The last column is not a label.
-    """
+    """Returns the label of a word; raises `InputError` if it has none."""
     if word.last is None:
         raise InputError.at(
             path, number, "one column where other rows have a label; add the label"
@@ -221,13 +220,9 @@ def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
 def _mentions(
     spans: Sequence[tuple[int, int]], labels: Sequence[str], text: str, number: int
 ) -> Iterator[Mention]:
-    """Yields the mentions of a sentence.
+    """Yields the mentions of a sentence, numbered in the document from `number`.
 
-    Args:
-        spans: The offsets of the words of the sentence.
-        labels: The labels of the words.
-        text: The text of the sentence.
-        number: The number of its first mention in the document.
+    The spans are the offsets of its words, the labels theirs, and `text` is its text.
     """
     if all(label[0] == "O" for label in labels):
         return

@@ -87,6 +87,14 @@ def sentences(text: str) -> Iterator[Sentence]:
             yield read(list(group))
 
 
+def is_comment(row: str) -> bool:
+    """Returns whether a row is a comment if it stands before the words of a sentence.
+
+    Where rows have no tabs, one that ends with a label is a word all the same.
+    """
+    return "\t" not in row and _COMMENT.match(row) is not None
+
+
 def read(rows: Sequence[str]) -> Sentence:
     """Returns the sentence that rows hold, none of which is blank."""
     table = [columns(row) for row in rows]
@@ -98,8 +106,8 @@ def read(rows: Sequence[str]) -> Sentence:
     is_tabbed = "\t" in rows[-1]
     start = 0
     for row, found in zip(rows, table, strict=True):
-        is_comment = _COMMENT.match(row) and (is_tabbed or not _is_label(found[-1]))
-        if "\t" in row or not (is_comment or (is_conllu and row[0] == "#")):
+        is_remark = is_comment(row) and (is_tabbed or not _is_label(found[-1]))
+        if not (is_remark or (is_conllu and row[0] == "#" and "\t" not in row)):
             break
         start += 1
     if is_conllu:

@@ -95,6 +95,20 @@ def test_comments_and_frames_are_no_words(tmp_path):
     )
 
 
+def test_comments_at_the_beginning_belong_to_the_first_document(tmp_path):
+    text = (
+        "# licence = x\n\n# global.columns = ID FORM\n# newdoc id = 7\na\tO\n\nb\tB-X\n"
+    )
+    [loaded] = load(tmp_path, text)
+    assert loaded.document.id == "7"
+    assert loaded.document.passages[0].text == "a\nb"
+    found, _ = written(tmp_path, (loaded, []))
+    assert found == text.replace("O\n", "O\tO\n").replace("B-X\n", "B-X\tO\n\n")
+    documents = load(tmp_path, "# licence = x\n\na\tO\n\n# y = z\nb\tB-X\n")
+    assert [one.document.passages[0].text for one in documents] == ["a", "b"]
+    assert [one.document.id for one in documents] == ["1", "5"]
+
+
 def test_conllu(tmp_path):
     rows = [
         f"{i}\t{word}\t{COLUMNS}" for i, word in (("1-2", "ab"), (1, "a"), (2, "b"))
