@@ -274,8 +274,8 @@ def _with_words(
     """Returns the mentions that cover a word, and how many cover a word in part."""
     if not mentions:
         return [], 0
-    spans = [span for sentence in source.spans() for span in sentence]
-    starts, ends = [span[0] for span in spans], [span[1] for span in spans]
+    starts = [start for sentence in source.spans() for start, _ in sentence]
+    ends = [end for sentence in source.spans() for _, end in sentence]
     kept = []
     num_widened = 0
     for mention in mentions:
