@@ -35,7 +35,7 @@ from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
 from biobert_tf.ner.annotator import Annotator
 from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
-from biobert_tf.relations.classifier import Classifier, Relation
+from biobert_tf.relations.predict import Classifier, Relation
 from biobert_tf.training import reload
 
 
@@ -62,7 +62,6 @@ class Model:
     """A model; made by `load`.
 
     Attributes:
-        path: The directory or checkpoint of the model.
         kind: The command that trained the model, or `encoder` if it only embeds.
         settings: The settings of the training, by flag name; empty for a checkpoint
             that none of our runs wrote.
@@ -169,8 +168,6 @@ class Model:
         return np.array([vectors[0] for vectors in found], np.float32).reshape(
             len(found), width
         )
-
-    # --- loaded when they are needed --------------------------------------------------
 
     @functools.cached_property
     def _annotator(self) -> Annotator:

@@ -84,11 +84,10 @@ def write_model(folder, labels=LABELS, config=CONFIG):
 def save_model(model, labels, folder):
     """Writes a model beside its vocabulary; returns the folder."""
     from biobert_tf.checkpoints import native, released
-    from biobert_tf.text.tokenization import FullTokenizer
 
-    tokenizer = FullTokenizer(folder / "vocab.txt")
-    parts = released.Released(model.config, tokenizer, None)
-    released.save(parts, native.extract(model.variables), labels, folder, global_step=7)
+    weights = native.extract(model.variables)
+    vocab_file = folder / "vocab.txt"
+    released.save(model.config, vocab_file, weights, folder, 7, labels)
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf import problems
-from biobert_tf.cli import data, scores, subcommands
+from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
@@ -139,14 +139,15 @@ def convert(argv: Sequence[str]) -> None:
         "do_lower_case": spoken[arguments.do_lower_case],
         "trained_as": trained.classifier if trained else "auto",
     }
-    print(conversion.convert(**given))
+    source, target = given.pop("source"), given.pop("target")
+    print(conversion.convert(source, target, **given))
 
 
 _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
-    "re-eval": scores.re_eval,
+    "re-eval": data.re_eval,
     "re-data": data.re_data,
     "re-predict": re_predict,
     "bioasq-data": data.bioasq_data,
@@ -157,9 +158,9 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "extract-features": extract_features,
     "export": export,
     "convert": convert,
-    "conlleval": scores.conlleval,
-    "squad-eval": scores.squad_eval,
-    "bioasq-eval": scores.bioasq_eval,
+    "conlleval": data.conlleval,
+    "squad-eval": data.squad_eval,
+    "bioasq-eval": data.bioasq_eval,
     "demo": demo,
 }
 

@@ -20,10 +20,7 @@ class Interval(NamedTuple):
 class Score:
     """Counts, and the ratios computed from them; a ratio with denominator 0 is 0.
 
-    Attributes:
-        num_gold: The number of gold items, such as entities or relations.
-        num_predicted: The number of predicted items.
-        num_correct: The number of predicted items that equal a gold item.
+    The items are entities or relations; the correct ones equal a gold item.
     """
 
     num_gold: int
@@ -86,11 +83,8 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
     the test. They do not cover how it varies with the seed of the training; for
     that, train several times.
 
-    Args:
-        table: int64 `[units, 3]`, the numbers of gold, predicted and correct items of
-            each unit; at least one unit.
-        seed: The seed of the resampling; the same seed gives the same intervals.
-        num_resamples: The number of test sets to draw.
+    The table is int64 `[units, 3]`, the numbers of gold, predicted and correct items of
+    each unit; at least one unit. The same seed gives the same intervals.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     # Equal units are interchangeable: drawing how often each distinct row occurs is

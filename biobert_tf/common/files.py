@@ -18,16 +18,11 @@ JsonDict = dict[str, Any]
 
 JsonSource = Path | Mapping[str, Any]
 """A JSON object, or the file that holds it."""
-
 ParsedT = TypeVar("ParsedT")
 
 
 def read_text(path: Path) -> str:
-    r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
-
-    Raises:
-        InputError: The same errors as `read_verbatim`.
-    """
+    r"""Returns what `read_verbatim` does, but `\r\n` and `\r` become `\n`."""
     return read_verbatim(path).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -44,11 +39,7 @@ def read_verbatim(path: Path) -> str:
 
 @contextlib.contextmanager
 def explained_reading(path: Path) -> Iterator[None]:
-    """Turns an `OSError` into one line that says why a file cannot be read.
-
-    Raises:
-        InputError: The block has raised an `OSError`.
-    """
+    """Turns an `OSError` into an InputError that says why a file cannot be read."""
     try:
         yield
     except FileNotFoundError:
@@ -60,14 +51,10 @@ def explained_reading(path: Path) -> Iterator[None]:
 def decode(data: bytes, path: Path | str, line: int = 1) -> str:
     """Returns bytes of UTF-8 decoded, every character unchanged.
 
-    Args:
-        data: The contents of a file, or a part of it.
-        path: The file's name in messages.
-        line: The 1-based number of the line where the data begins.
+    The data begins at the line of this 1-based number of the file `path`.
 
     Raises:
-        InputError: The bytes are not UTF-8; the message names the line of the first
-            bad byte.
+        InputError: It is not UTF-8; the message names the line of the first bad byte.
     """
     try:
         return data.decode("utf-8")
@@ -100,11 +87,7 @@ def read_json(path: Path) -> JsonDict:
 def parse_json(
     source: JsonSource, parse: Callable[[Mapping[str, Any]], ParsedT]
 ) -> ParsedT:
-    """Returns what `parse` makes of a JSON object.
-
-    Raises:
-        InputError: As `read_json`, or `parse` raised it; a file is named.
-    """
+    """Returns what `parse` makes of a JSON object; an InputError names the file."""
     if not isinstance(source, Path):
         return parse(source)
     values = read_json(source)
@@ -137,10 +120,7 @@ def scratch(path: Path) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
     What is moved from it to its parent directory gets there at one instant. A missing
-    parent is created.
-
-    Raises:
-        InputError: The parent cannot be written.
+    parent is created; InputError if it cannot be written.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,10 +164,8 @@ def json_object(path: Path) -> Iterator[Callable[[str, object], None]]:
     """Yields a function that adds one member to the JSON object stored in `path`.
 
     The file, indented by 4, appears when the block has succeeded. The members are not
-    kept in memory; the caller makes sure that their keys differ.
-
-    Raises:
-        InputError: The directory cannot be written.
+    kept in memory; the caller makes sure that their keys differ. It is written with
+    `replacing`.
     """
     with (
         replacing(path) as temporary,

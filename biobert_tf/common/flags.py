@@ -33,10 +33,8 @@ def parse(
     a default is a required flag. A field that is itself a config class is a group; its
     fields are flags like all others.
 
-    Args:
-        config_type: A config class; see `common.settings`.
-        argv: The program's name and its arguments.
-        defaults: The script's defaults that differ from those of the class.
+    `argv` begins with the program's name; `defaults` are those defaults of the script
+    that differ from the class's.
 
     Raises:
         InputError: An unknown flag, a value that does not parse, a missing flag, or
@@ -80,10 +78,7 @@ def to_argv(config: object) -> list[str]:
 def _read(
     config_type: type, argv: Sequence[str], defaults: Defaults
 ) -> tuple[dict[str, object], list[str]]:
-    """Returns the values of all flags, and the words that are not flags.
-
-    The value of a required flag that is not given is None.
-    """
+    """Returns the values of all flags, and the words that are not flags."""
     flags = absl_flags.FlagValues()
     for field in settings.leaves(config_type):
         _definer(settings.kind_of(field))(

@@ -39,13 +39,10 @@ Field = dataclasses.Field[Any]
 
 
 def setting(default: object, doc: str, *, free: bool = False) -> Any:
-    """Returns a dataclass field.
+    """Returns a dataclass field, which `doc` explains in `--help` and docs/flags.md.
 
-    Args:
-        default: The value if none is given.
-        doc: What `--help` and docs/flags.md say of it.
-        free: Whether a run may be resumed with another value. Every other setting
-            shapes the result of the run.
+    A run may be resumed with another value of a `free` setting; every other setting
+    shapes the result of the run.
     """
     return dataclasses.field(default=default, metadata={"help": doc, "free": free})
 
@@ -59,8 +56,7 @@ def required(doc: str, *, free: bool = False) -> Any:
 class FlagValue(abc.ABC):
     """The value of a flag that is a small language: parsed once, then only read.
 
-    Attributes:
-        text: The flag as it was given. It stands in settings.json and in messages.
+    The text of the flag as it was given stands in settings.json and in messages.
     """
 
     text: str = ""
@@ -71,8 +67,7 @@ class FlagValue(abc.ABC):
         """Returns the value that a text means.
 
         Raises:
-            InputError: The text cannot be parsed; the message names the flag where
-                the text alone would be unclear.
+            InputError: It means none; the message names the flag if that is unclear.
         """
 
     def __str__(self) -> str:
@@ -85,11 +80,7 @@ class FlagValue(abc.ABC):
 
 
 def check(config: Any) -> None:
-    """Calls the `check` method of a config and of its groups, where they have one.
-
-    Raises:
-        InputError: The values contradict each other in a command.
-    """
+    """Calls `check`, which raises InputError, of a config and its groups, if any."""
     for value in vars(config).values():
         if is_group(type(value)):
             check(value)
@@ -125,12 +116,9 @@ class StageConfig:
 
     def check(self) -> None:
         """Rejects a run with nothing to do."""
-        stages = [
-            field.name
-            for field in dataclasses.fields(self)
-            # An export alone is no run: `biobert export` does that.
-            if field.name.startswith("do_") and field.name != "do_export"
-        ]
+        # An export alone is no run: `biobert export` does that.
+        names = [name for name in vars(self) if name.startswith("do_")]
+        stages = [name for name in names if name != "do_export"]
         if not any(getattr(self, name) for name in stages):
             *others, last = (f"--{name}" for name in stages)
             raise InputError(
@@ -205,11 +193,7 @@ class FinetuningConfig:
 
 
 def require_rate(learning_rate: float) -> None:
-    """Rejects a learning rate that cannot train.
-
-    Raises:
-        InputError: It is not positive and finite.
-    """
+    """Raises InputError if a learning rate is not positive and finite."""
     if not 0 < learning_rate < math.inf:
         raise InputError(
             f"--learning_rate={learning_rate}: must be positive and finite"
@@ -377,16 +361,11 @@ def from_dict(
     source: Path | str,
     **missing: object,
 ) -> ConfigT:
-    """Returns the config whose `to_dict` wrote these values.
+    """Returns the config whose `to_dict` wrote these values to the file `source`.
 
     Keys that are not fields of the config are ignored. A field that has no key takes
-    its default, so that the record of an earlier version can be read.
-
-    Args:
-        config_type: The config class to build.
-        values: The record of a run, flag name to value.
-        source: The file that holds the record, for messages.
-        **missing: Values for required fields that the record lacks, by field name.
+    its value in `missing`, else its default, so that the record of an earlier version
+    can be read.
 
     Raises:
         InputError: A value is of a wrong type or out of its bounds, or a required
@@ -415,11 +394,7 @@ _WANTED: Final = {bool: "true or false", int: "a whole number", float: "a number
 
 
 def _typed(field: Field, value: object) -> object:
-    """Returns a recorded value as its field has it.
-
-    Raises:
-        InputError: The value is of another type.
-    """
+    """Returns a recorded value as its field has it; InputError if its type differs."""
     kind = kind_of(field)
     if value is None and kind is not field.type:
         return None

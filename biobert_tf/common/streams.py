@@ -29,11 +29,7 @@ class UnreadableError(Exception):
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Opens a file for reading.
-
-    Raises:
-        InputError: The file is missing, is a folder, or may not be read.
-    """
+    """Opens a file for reading; InputError if it is missing, a folder or forbidden."""
     with files.explained_reading(path):
         return path.open("rb")
 
@@ -64,11 +60,7 @@ def telling_damage() -> Iterator[None]:
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the bytes of a stream up to the end or the first damage.
-
-    Raises:
-        UnreadableError: The rest cannot be read.
-    """
+    """Yields the bytes up to the end or the first damage, an `UnreadableError`."""
     # read1 returns the bytes before an error; read would raise and lose them.
     read = getattr(stream, "read1", stream.read)
     with telling_damage():
@@ -77,11 +69,7 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def refuse(error: InputError) -> None:
-    """Raises an error: the `OnBad` of callers that want every document or none.
-
-    Raises:
-        InputError: The given error.
-    """
+    """Raises an error: the `OnBad` of callers that want every document or none."""
     raise error
 
 
@@ -97,7 +85,7 @@ class Stream(io.BufferedIOBase):
     """
 
     def __init__(self, path: Path, stream: BinaryIO, name: str = "") -> None:
-        """Reads the head of decompressed bytes; see `Stream` for the names."""
+        """Reads the head of decompressed bytes."""
         self.path = path
         self.name = name or bare_name(path.name)
         self._chunks = chunks(stream)
@@ -135,11 +123,7 @@ class Stream(io.BufferedIOBase):
     read1 = read
 
     def chunks(self) -> Iterator[bytes]:
-        """Yields the bytes up to the end or the first damage.
-
-        Raises:
-            InputError: The rest cannot be read.
-        """
+        """Yields the bytes up to the end or the first damage, an InputError."""
         with self._naming_damage():
             yield from iter(self.read1, b"")
 
@@ -172,8 +156,7 @@ class Stream(io.BufferedIOBase):
         """Returns the whole text, every character unchanged.
 
         Raises:
-            InputError: The stream cannot be read, or is not UTF-8; the latter message
-                names the line.
+            InputError: The stream cannot be read, or a line that is named is not UTF-8.
         """
         return files.decode(b"".join(self.chunks()), self.path)
 

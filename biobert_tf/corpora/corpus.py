@@ -37,11 +37,8 @@ class CorpusReport:
 
     Attributes:
         splitter: Name and version of the library that finds the sentences.
-        num_files: The number of files read.
-        num_documents: The number of documents written.
         num_sentences: The number of lines written, without blank ones.
         num_words: The number of words of the sentences, separated by white space.
-        num_characters: The number of characters of the sentences.
         num_duplicates: The number of records that a later one replaces or deletes.
         num_skipped: The number of records that could not be used.
         skipped_by_reason: The number of skipped records by reason, largest first.
@@ -64,13 +61,10 @@ class CorpusReport:
     def summary(self) -> str:
         """Returns a few lines for people to read."""
         lines = [
-            f"files       {self.num_files:15,}",
-            f"documents   {self.num_documents:15,}",
-            f"sentences   {self.num_sentences:15,}",
-            f"words       {self.num_words:15,}",
-            f"characters  {self.num_characters:15,}",
-            f"duplicates  {self.num_duplicates:15,}  dropped",
-            f"skipped     {self.num_skipped:15,}",
+            f"{name.removeprefix('num_'):12}{count:15,}"
+            + ("  dropped" if name == "num_duplicates" else "")
+            for name, count in vars(self).items()
+            if name.startswith("num_")
         ]
         reasons = list(self.skipped_by_reason.items())
         for reason, count in reasons[:_MOST_REASONS_SHOWN]:
@@ -83,18 +77,10 @@ class CorpusReport:
 def write_corpus(
     patterns: FileGlobs, output: Path, config: CorpusConfig
 ) -> CorpusReport:
-    """Writes the sentences of corpus files in the original text format.
+    """Writes the sentences of corpus files, and returns the report that it stores.
 
-    Memory does not grow with the corpus, except for a few bytes for each XML record
-    (`reading.find_current`) and each file.
-
-    Args:
-        patterns: Globs of PubMed XML, PMC JATS, `.tar.gz` or text.
-        output: The text file to write; gzip if its name ends in `.gz`.
-        config: How the files are read.
-
-    Returns:
-        The report that is stored in `output` + `.report.json`.
+    The output is gzip if its name ends in `.gz`. Memory does not grow with the corpus,
+    except for a few bytes for each XML record (`reading.find_current`) and each file.
 
     Raises:
         InputError: A file cannot be read, or is damaged and the configuration is
@@ -131,11 +117,7 @@ class _Writer:
         self._report = CorpusReport(splitter=f"sentencex {version}")
 
     def write(self, options: reading.ReadOptions) -> CorpusReport:
-        """Writes the documents of all files and returns the report.
-
-        Raises:
-            InputError: The same errors as `write_corpus`.
-        """
+        """Writes the documents of all files and returns the report."""
         report = self._report
         self._ids.write(b"document\tid\tfirst_line\tsentences\n")
         for path in self._paths:

@@ -112,11 +112,7 @@ def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Docu
 def corpus(
     paths: Sequence[Path], options: ReadOptions, on_skip: OnSkip
 ) -> Iterator[Document]:
-    """Yields the documents of many files, in order.
-
-    Raises:
-        InputError: There is no document, or the same errors as `documents`.
-    """
+    """Yields the `documents` of many files, in order; InputError if there is none."""
     num_documents = 0
     for path in paths:
         for document in documents(path, options, on_skip):

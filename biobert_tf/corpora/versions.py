@@ -24,15 +24,12 @@ _MOST_DIGITS: Final = 9
 
 
 class Key(NamedTuple):
-    """The key of a record. A citation and a full text of one PMID have different keys.
+    """The key of a record: kind, number of the PMID or PMCID, and version from 1.
 
-    Attributes:
-        space: `CITATION`, `ARTICLE_BY_PMCID` or `ARTICLE_BY_PMID`.
-        number: The number of the PMID or PMCID.
-        version: The version, from 1.
+    A citation and a full text of one PMID have different keys.
     """
 
-    space: int
+    space: int  # CITATION, ARTICLE_BY_PMCID or ARTICLE_BY_PMID
     number: int
     version: int
 
@@ -41,8 +38,7 @@ class Entry(NamedTuple):
     """A record, or the deletion of one.
 
     Attributes:
-        key: The record's key; None if nothing identifies the record, which is then
-            always live.
+        key: The record's key; None if nothing identifies it: it is then always live.
         id: The `Document.id`.
         read: Returns the paragraphs of the document; some may be empty. Call it at most
             once, before asking for the next entry. None for a deletion.
@@ -82,11 +78,8 @@ def resolve(indexes: Sequence[np.ndarray]) -> list[np.ndarray]:
     A file's deletions apply after its records, the order of PubMed's DTD. Deleting a
     version deletes all lower versions as well.
 
-    Args:
-        indexes: What `index` returns for each file.
-
     Returns:
-        For each file, bool `[entries]`: whether the entry is a live record.
+        For the `index` of each file, bool `[entries]`: whether the record is live.
     """
     is_live = [rows["space"] == _NO_SPACE for rows in indexes]
     for space in (CITATION, ARTICLE_BY_PMCID, ARTICLE_BY_PMID):

@@ -10,7 +10,6 @@ Files may be joined by `cat`, and articles may stand in the answer of an OAI-PMH
 """
 
 import contextlib
-import html.entities
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -110,11 +109,6 @@ def local_name(element: Any) -> str:
     return re.split("[}:]", tag)[-1] if isinstance(tag, str) else ""
 
 
-def entity_text(entity: Any) -> str | None:
-    """Returns the character that a named entity of HTML stands for; None if unknown."""
-    return html.entities.html5.get(f"{entity.name};")
-
-
 class _Prologue(NamedTuple):
     """The beginning of a file: the structure, and the tag of the root element.
 
@@ -200,8 +194,8 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
         report(done, str(error))
 
 
-# What a piece ends with: the end tag of a record, the end of the file, or damage.
 _End = Literal["record", "file", "damage"]
+"""What a piece ends with: the end tag of a record, the end of the file, or damage."""
 
 
 class _Reader:

@@ -2,7 +2,6 @@
 """`biobert demo`: trains, scores and uses a tiny BERT on a built-in corpus."""
 
 import dataclasses
-import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
+from biobert_tf.documents import formats
 from biobert_tf.documents.document import Passage
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run
@@ -85,15 +85,13 @@ def relations(output_dir: Path) -> None:
             device=_DEVICE,
         )
     )
-    [document] = map(json.loads, files.read_text(target).splitlines())
-    print(f"\ndocument with entities\n{document['text']}\nrelations found in it")
-    names = {
-        entity["id"]: document["text"][entity["start"] : entity["end"]]
-        for entity in document["entities"]
-    }
-    for found in document.get("relations", ()):
-        first, second = names[found["first"]], names[found["second"]]
-        print(f"  {found['type']} {found['probability']:.3f}  {first} -> {second}")
+    [loaded] = formats.read(target, "jsonl")
+    text = loaded.document.passages[0].text
+    print(f"\ndocument with entities\n{text}\nrelations found in it")
+    names = {mention.id: mention.text for mention in loaded.document.mentions}
+    for found in loaded.document.relations:
+        first, second = names[found.first], names[found.second]
+        print(f"  {found.type} {found.probability:.3f}  {first} -> {second}")
 
 
 def qa(output_dir: Path) -> None:

@@ -48,7 +48,15 @@ def annotate(settings: AnnotateConfig) -> str:
         settings.input, settings.output, settings.input_format, settings.output_format
     )
     bad = _Bad()
-    job = Job(plan, _decisive(settings), bad, settings.bad_mentions)
+    decisive = {
+        "models": [str(path.resolve()) for path in settings.models],
+        "input_format": settings.input_format,
+        "output_format": settings.output_format,
+        "min_probability": settings.min_probability,
+        "bad_mentions": settings.bad_mentions,
+        "mixed_precision": precision.chosen(settings.device),
+    }
+    job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
@@ -78,18 +86,6 @@ def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in sorted(left_out.items()))
         parts.append(f"{left_out.total()} left out, see above: {kinds}")
     return "; ".join(parts)
-
-
-def _decisive(settings: AnnotateConfig) -> dict[str, object]:
-    """Returns the settings that decide what is written, ready for JSON."""
-    return {
-        "models": [str(path.resolve()) for path in settings.models],
-        "input_format": settings.input_format,
-        "output_format": settings.output_format,
-        "min_probability": settings.min_probability,
-        "bad_mentions": settings.bad_mentions,
-        "mixed_precision": precision.chosen(settings.device),
-    }
 
 
 def _annotated(

@@ -4,9 +4,9 @@
 The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 """
 
-import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from biobert_tf.common import files
@@ -30,24 +30,9 @@ class Counts:
 
     num_tokens: int
     num_correct_tags: int
-    gold: Mapping[str, int]
-    found: Mapping[str, int]
-    correct: Mapping[str, int]
-
-    @property
-    def num_gold(self) -> int:
-        """The number of gold phrases of all types."""
-        return sum(self.gold.values())
-
-    @property
-    def num_found(self) -> int:
-        """The number of predicted phrases of all types."""
-        return sum(self.found.values())
-
-    @property
-    def num_correct(self) -> int:
-        """The number of correctly predicted phrases of all types."""
-        return sum(self.correct.values())
+    gold: Counter[str]
+    found: Counter[str]
+    correct: Counter[str]
 
 
 def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]:
@@ -88,15 +73,14 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
         labels += zip(map(parse, gold), map(parse, predicted), strict=True)
     columns = [list(steps(label[i] for label in labels)) for i in range(2)]
     gold_types, found_types = (
-        collections.Counter(step.label.type for step in column if step.starts)
-        for column in columns
+        Counter(step.label.type for step in column if step.starts) for column in columns
     )
     return Counts(
         num_tokens=len(labels) - num_boundaries,
         num_correct_tags=sum(a == b for a, b in labels) - num_boundaries,
         gold=gold_types,
         found=found_types,
-        correct=collections.Counter(_correct_types(*columns)),
+        correct=Counter(_correct_types(*columns)),
     )
 
 
@@ -125,18 +109,19 @@ def format_report(counts: Counts) -> str:
 
     Values are in percent, with two digits; a ratio of nothing is 0.
     """
+    totals = counts.gold.total(), counts.found.total(), counts.correct.total()
+    num_gold, num_found, num_correct = totals
     lines = [
-        f"processed {counts.num_tokens} tokens with {counts.num_gold} phrases; "
-        f"found: {counts.num_found} phrases; correct: {counts.num_correct}."
+        f"processed {counts.num_tokens} tokens with {num_gold} phrases; "
+        f"found: {num_found} phrases; correct: {num_correct}."
     ]
     if counts.num_tokens:
         accuracy = 100 * counts.num_correct_tags / counts.num_tokens
-        scores = _format_scores(counts.num_gold, counts.num_found, counts.num_correct)
-        lines.append(f"accuracy: {accuracy:6.2f}%; {scores}")
+        lines.append(f"accuracy: {accuracy:6.2f}%; {_format_scores(*totals)}")
     for chunk_type in _listed_types(counts):
-        num_found = counts.found.get(chunk_type, 0)
+        num_found = counts.found[chunk_type]
         scores = _format_scores(
-            counts.gold.get(chunk_type, 0), num_found, counts.correct.get(chunk_type, 0)
+            counts.gold[chunk_type], num_found, counts.correct[chunk_type]
         )
         # PARITY(conlleval.pl:217): %17s counts bytes; Perl was not told of UTF-8.
         padding = " " * (17 - len(chunk_type.encode("utf-8")))

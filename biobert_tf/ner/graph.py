@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the entities of raw text inside a TensorFlow graph; offsets are bytes.
+"""Finds the entities of raw text inside a TensorFlow graph, as `annotator` does.
 
-The entities are those that `annotator` finds.
-
-Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
-L length, E entities, C labels.
+Offsets are bytes. Shape suffixes: B texts, W words of all texts, P pieces of all words,
+K windows, L length, E entities, C labels.
 """
 
 from collections.abc import Sequence
@@ -78,10 +76,7 @@ class NerGraph:
         }
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the words and the entities of texts.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, of any length.
+        """Returns the words and the entities of texts, which may have any length.
 
         Returns:
             Matrices with a row per text, padded with "", -1 or 0. A column per word:

@@ -29,13 +29,10 @@ _PAPER_MAX_WORDS: Final = 30
 
 @dataclasses.dataclass(frozen=True)
 class NerExample:
-    """A sentence.
+    """A sentence; `labels` are None if the file has none.
 
-    Attributes:
-        labels: The label of each word; None if the file has no labels.
-        line: 1-based line of the first word.
-        ends_blank: Whether a blank line follows the sentence.
-        scope: The type of entity that the labels know; `text.rows.ALL` if all.
+    `line` is the 1-based one of the first word; `ends_blank` says whether a blank line
+    follows the sentence; `scope` is the type that the labels know, or `text.rows.ALL`.
     """
 
     words: tuple[str, ...]

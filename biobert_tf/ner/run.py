@@ -58,9 +58,6 @@ def _announce(settings: NerConfig) -> None:
         )
 
 
-# --- files -------------------------------------------------------------------------
-
-
 def read_data(settings: NerConfig) -> Data[NerExample]:
     """Reads the files of the stages to run: `train_dev`, `devel` and `test` `.tsv`.
 
@@ -88,9 +85,6 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
         devel=read("devel") if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,
     )
-
-
-# --- labels ------------------------------------------------------------------------
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:

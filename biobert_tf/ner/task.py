@@ -53,9 +53,9 @@ class NerPrediction:
 class NerTask(Featurizer):
     """The task of a NER run; holds no mutable state. `Featurizer` makes its records."""
 
-    name: ClassVar = "ner"
-    new_head: ClassVar = ("output_weights", "output_bias")
-    loss_names: ClassVar = ("loss",)
+    name: ClassVar[str] = "ner"
+    new_head: ClassVar[tuple[str, ...]] = ("output_weights", "output_bias")
+    loss_names: ClassVar[tuple[str, ...]] = ("loss",)
 
     @classmethod
     def of(cls, loaded: Loaded[NerConfig]) -> "NerTask":

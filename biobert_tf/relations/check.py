@@ -96,10 +96,10 @@ class FileReport:
     def line(self) -> str:
         """Returns `train.tsv: 1000 rows, 500 (50.0%) 0, 500 (50.0%) 1`."""
         shares = (
-            f"{num} ({num / self.num_rows:.1%}) {label}"
+            f", {num} ({num / self.num_rows:.1%}) {label}"
             for label, num in self.by_label.items()
         )
-        return ", ".join([f"  {self.file}: {self.num_rows} rows", *shares])
+        return f"  {self.file}: {self.num_rows} rows" + "".join(shares)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,9 +167,8 @@ class _Row(NamedTuple):
     kinds: tuple[str, ...]
 
 
-# Rows by file, and rows by sentence.
-_Files = Mapping[str, Sequence[_Row]]
-_Groups = Mapping[str, Sequence[_Row]]
+# By file, or by sentence.
+_Rows = Mapping[str, Sequence[_Row]]
 
 
 def check(
@@ -187,7 +186,7 @@ def check(
             message names the line.
     """
     sets = []
-    folds: dict[str, _Files] = {}
+    folds: dict[str, _Rows] = {}
     for folder in _folders(data_dir):
         form = reading.detect(folder) if data_format == "auto" else data_format
         name = folder.relative_to(data_dir).as_posix()
@@ -235,10 +234,7 @@ def _balance(name: str, rows: Sequence[_Row], labels: RelationSet | None) -> Fil
     return FileReport(name, len(rows), dict(ranked))
 
 
-# --- within a set -------------------------------------------------------------------
-
-
-def _problems(files: _Files, labels: RelationSet | None) -> tuple[Problem, ...]:
+def _problems(files: _Rows, labels: RelationSet | None) -> tuple[Problem, ...]:
     """Returns the problems within a set, or within a fold."""
     found = [*_repetitions(files), *_near_duplicates(files), *_bad_rows(files, labels)]
     return tuple(sorted(found, key=lambda problem: [*KINDS].index(problem.kind)))
@@ -256,7 +252,7 @@ def _problem(
         yield Problem(kind, files, len(found), examples)
 
 
-def _by_text(rows: Iterable[_Row]) -> _Groups:
+def _by_text(rows: Iterable[_Row]) -> _Rows:
     """Returns the rows of each sentence that is not blank, in the order of the rows."""
     groups: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
@@ -265,7 +261,7 @@ def _by_text(rows: Iterable[_Row]) -> _Groups:
     return groups
 
 
-def _repetitions(files: _Files) -> Iterator[Problem]:
+def _repetitions(files: _Rows) -> Iterator[Problem]:
     """Yields what is wrong with sentences that stand in one or two files again."""
     by_text = {name: _by_text(rows) for name, rows in files.items()}
     for earlier, later in itertools.combinations_with_replacement(files, 2):
@@ -296,7 +292,7 @@ def _by_label(rows: Iterable[_Row]) -> dict[str, _Row]:
     return firsts
 
 
-def _near_duplicates(files: _Files) -> Iterator[Problem]:
+def _near_duplicates(files: _Rows) -> Iterator[Problem]:
     spellings: dict[str, dict[str, _Row]] = defaultdict(dict)
     for name, rows in files.items():
         similar = []
@@ -308,7 +304,7 @@ def _near_duplicates(files: _Files) -> Iterator[Problem]:
         yield from _problem("near_duplicate", (name,), similar)
 
 
-def _bad_rows(files: _Files, labels: RelationSet | None) -> Iterator[Problem]:
+def _bad_rows(files: _Rows, labels: RelationSet | None) -> Iterator[Problem]:
     """Yields the problems that a row shows on its own."""
     kinds = {kind for rows in files.values() for row in rows for kind in row.kinds}
     # Sets of drug-drug or protein-protein pairs have one placeholder only.
@@ -344,19 +340,13 @@ def _text_problem(row: _Row, is_of_one_kind: bool) -> str | None:
     return "many_placeholders"
 
 
-# --- across folds -------------------------------------------------------------------
-
-
-def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
-    """Yields the rows that are not in the test file of exactly one fold.
-
-    A sentence that one fold holds twice may be tested twice.
-    """
+def _across(folds: Mapping[str, _Rows]) -> Iterator[Problem]:
+    """Yields the rows that are not in the test file of exactly one fold."""
     held = {
         name: _by_text(itertools.chain(*files.values()))
         for name, files in folds.items()
     }
-    # The whole set is the union of all folds.
+    # The whole set is the union of all folds. What one holds twice may be tested twice.
     whole: dict[str, Sequence[_Row]] = {}
     for groups in held.values():
         for text, rows in groups.items():
@@ -374,7 +364,7 @@ def _across(folds: Mapping[str, _Files]) -> Iterator[Problem]:
     yield from _problem("tested_again", (), _surplus(tested, whole))
 
 
-def _surplus(groups: _Groups, others: _Groups) -> list[Sequence[_Row]]:
+def _surplus(groups: _Rows, others: _Rows) -> list[Sequence[_Row]]:
     """Returns a sentence's rows once for each row that `others` lacks."""
     return [
         rows

@@ -34,15 +34,12 @@ ENTITY_TYPES: Final = ("CHEMICAL", "GENE", "GENE-N", "GENE-Y")
 # Word in the names of a part's files -> the split that is written.
 _SPLITS: Final = {"training": "train", "development": "dev", "test": "test"}
 
-_ABSTRACT_COLUMNS: Final = "PMID<TAB>title<TAB>abstract"
 _ENTITY_COLUMNS: Final = "PMID<TAB>T1<TAB>CHEMICAL<TAB>start<TAB>end<TAB>text"
 _RELATION_COLUMNS: Final = (
     "PMID<TAB>CPR:3<TAB>Arg1:T1<TAB>Arg2:T2 (gold standard) or "
     "PMID<TAB>CPR:3<TAB>Y<TAB>ACTIVATOR<TAB>Arg1:T1<TAB>Arg2:T2"
 )
 _GROUP: Final = re.compile(r"CPR:\d+")
-
-Row = tuple[int, list[str]]
 
 
 class Part(NamedTuple):
@@ -89,8 +86,7 @@ def find_parts(source: Path) -> dict[str, Part]:
     has another file of abstracts: the test set was first published without relations.
 
     Raises:
-        InputError: `source` is not a folder, holds no part, holds two parts of one
-            split, or a part lacks its relations.
+        InputError: There is no part, or two of one split; or a part lacks relations.
     """
     if not source.is_dir():
         raise InputError.at(source, None, "no such folder")
@@ -170,7 +166,7 @@ def read(part: Part) -> Iterator[AnnotatedDocument]:
 
 def _rows(
     path: Path, columns: str, *widths: int, known: Container[str] | None = None
-) -> Iterator[Row]:
+) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the columns of every row of a table.
 
     `columns` says what it should have, for messages; `widths` are the numbers of
@@ -189,7 +185,8 @@ def _rows(
 
 def _read_abstracts(path: Path) -> dict[str, tuple[Passage, ...]]:
     texts: dict[str, tuple[Passage, ...]] = {}
-    for line, (pmid, title, abstract) in _rows(path, _ABSTRACT_COLUMNS, 3):
+    columns = "PMID<TAB>title<TAB>abstract"
+    for line, (pmid, title, abstract) in _rows(path, columns, 3):
         if pmid in texts:
             raise InputError.at(path, line, f"a second abstract of document {pmid}")
         texts[pmid] = Passage(0, title), Passage(len(title) + 1, abstract)

@@ -132,12 +132,8 @@ def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | N
 
     If the beginning of the sentence holds all entities, it is shown, as in the
     original. Otherwise a window with the entities in its middle is shown, or, if they
-    are too far apart, the pieces nearest to any entity.
-
-    Args:
-        num_pieces: The number of pieces in the sentence.
-        entities: The entities' ranges of pieces, in order.
-        room: Most pieces in a record.
+    are too far apart, the pieces nearest to any entity. `entities` are their ranges of
+    pieces, in order; `room` is the number of pieces that a record can show.
     """
     last = entities[-1].stop if entities else 0
     if num_pieces <= room or last <= room:

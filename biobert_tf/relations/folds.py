@@ -81,12 +81,8 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
 def run(settings: RelationConfig, names: Sequence[str], command: Command) -> None:
     """Runs every fold that is not done yet, then writes the mean of their scores.
 
-    Args:
-        settings: The settings of all folds; `data_dir` and `output_dir` hold one folder
-            per fold.
-        names: The names of the folds, from `fold_names`; at least one.
-        command: Runs one fold. It is defined at the top level of a module, so that a
-            process can import it.
+    `data_dir` and `output_dir` hold one folder for each of `names`. `command` runs one
+    fold; it is defined at the top level of a module, so that a process can import it.
 
     Raises:
         InputError: Something given cannot be used; raised before any fold is run.

@@ -42,11 +42,8 @@ class ReGraph:
     ) -> None:
         """Makes the model and the vocabulary constants of a graph.
 
-        Args:
-            model: The classifier with its weights.
-            featurizer: Decides which pieces of a text are read.
-            is_marked: Whether entities stand in `<< >>` and `[[ ]]`, as in SciBERT's
-                files.
+        `featurizer` decides which pieces of a text are read; `is_marked` says that
+        entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
         """
         self._model = model
         self._featurizer = featurizer
@@ -63,10 +60,7 @@ class ReGraph:
         return {"label": tf.gather(self._labels, best), "probabilities": probabilities}
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the relations that texts state.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, with placeholders or marks.
+        """Returns the relations that texts with placeholders or marks state.
 
         Returns:
             `label`, strings `[batch]`; `probabilities`, float32 `[batch, labels]`, in

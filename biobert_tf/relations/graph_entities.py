@@ -45,9 +45,6 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
     return Entities(*spans, spans.starts, spans.ends, roles)
 
 
-# --- marks --------------------------------------------------------------------------
-
-
 class _Matches(NamedTuple):
     """The matches of a pattern that begin at characters, vectors `[N]`.
 

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert re-predict`: adds relations to documents with entities.
+"""Finds relations with a trained model, in documents or in single sentences.
+
+`biobert re-predict` adds relations to documents with entities:
 
     documents -> candidate pairs -> records -> probabilities -> relations -> documents
 
 The documents are read twice, once to predict and once to write, so that memory holds
-only the probabilities.
+only the probabilities. `Classifier` takes sentences.
 """
 
 import collections
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -20,9 +22,8 @@ import numpy as np
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.documents import formats
+from biobert_tf.documents import document, formats
 from biobert_tf.documents.detection import Format
-from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates, reading
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.features import RelationRecord
@@ -134,7 +135,7 @@ class _Finder:
             for _, found in self._documents():
                 for example in map(self._example, found):
                     whose = f"{path}: the entities of the pair {example.id} are"
-                    row = record(task, example, whose, "take one of them out")
+                    row = _record(task, example, whose, "take one of them out")
                     counts.update(task.counts([row]))
                     yield row.features
 
@@ -146,7 +147,7 @@ class _Finder:
 
     def with_relations(
         self, probabilities: np.ndarray, stream: TextIO | None
-    ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
+    ) -> Iterator[tuple[formats.Loaded, list[document.Relation]]]:
         """Yields the documents with their relations, and writes all pairs."""
         rows = iter(probabilities)
         for loaded, pairs in self._documents():
@@ -191,7 +192,7 @@ class _Finder:
 
     def _relation(
         self, pair: Candidate, probabilities: np.ndarray, stream: TextIO | None
-    ) -> Relation | None:
+    ) -> document.Relation | None:
         [prediction] = self._task.decode(
             (), (), {"probabilities": probabilities[np.newaxis]}
         )
@@ -202,10 +203,10 @@ class _Finder:
         if is_negative or probability < self._settings.min_probability:
             return None
         name = self._names[prediction.label]
-        return Relation(name, pair.first.id, pair.second.id, probability)
+        return document.Relation(name, pair.first.id, pair.second.id, probability)
 
 
-def record(
+def _record(
     task: RelationTask, example: RelationExample, whose: str, advice: str
 ) -> RelationRecord:
     """Returns the record of a sentence to predict.
@@ -231,3 +232,76 @@ def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
     loaded = RELATIONS.load(model_dir, device)
     task = RelationTask.of(loaded, "fixed")
     return Finished(task, loaded.estimator(task), model_dir)
+
+
+# --- single sentences -----------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """The relation that a text states between its two entities.
+
+    `label` is the most probable one, `probabilities` are those of all, in [0, 1].
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Returns the probability of the label, in [0, 1]."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything by name, ready for JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": dict(self.probabilities),
+        }
+
+
+class Classifier:
+    """Finds the relations that sentences state between two entities."""
+
+    def __init__(self, path: Path, device: DeviceConfig, batch_size: int) -> None:
+        """Loads the model; see `load`.
+
+        Raises:
+            InputError: There is none, or the devices cannot share such a batch.
+        """
+        self._model = load(path, device)
+        self._model.estimator.check_batch_size("batch_size", batch_size)
+        self._batch_size = batch_size
+
+    def classify(self, texts: Sequence[str]) -> list[Relation]:
+        """Returns the relation of every text, in order, marked as in training files.
+
+        Raises:
+            InputError: Entities are too long for the model; the message gives the
+                index of the text.
+        """
+        task = self._model.task
+        rows = [
+            _record(
+                task, _example(i, text), f"text {i}: its entities are", "shorten them"
+            )
+            for i, text in enumerate(texts)
+        ]
+        outputs = self._model.estimator.predict_rows(
+            (row.features for row in rows), self._batch_size
+        )
+        return [
+            Relation(
+                task.labels[probabilities.argmax()],
+                dict(zip(task.labels, probabilities.tolist(), strict=True)),
+            )
+            for probabilities in (output["probabilities"] for output in outputs)
+        ]
+
+
+def _example(number: int, text: str) -> RelationExample:
+    spans = reading.entity_spans(text, "biobert")
+    # A model trained on SciBERT's files knows marks, not placeholders.
+    spans = spans or reading.entity_spans(text, "scibert")
+    return RelationExample(str(number), text, None, spans)

@@ -84,9 +84,6 @@ def _require_same_form(settings: RelationConfig) -> None:
         return
 
 
-# --- files -------------------------------------------------------------------------
-
-
 def read_data(
     settings: RelationConfig, relation_set: RelationSet
 ) -> Data[RelationExample]:
@@ -118,9 +115,6 @@ def _read(
     return reading.read_examples(
         path, data_format, relation_set, needs_labels=split != "test"
     )
-
-
-# --- labels ------------------------------------------------------------------------
 
 
 def find_set(settings: RelationConfig) -> RelationSet:

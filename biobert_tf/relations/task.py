@@ -47,7 +47,7 @@ class RelationTask(Featurizer, SequenceClassification):
     outputs and the loss.
     """
 
-    name: ClassVar = "re"
+    name: ClassVar[str] = "re"
 
     @classmethod
     def of(
@@ -85,8 +85,6 @@ class RelationTask(Featurizer, SequenceClassification):
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns the size of the training shuffle buffer, in records."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
-
-    # --- numbers to text and scores --------------------------------------------------
 
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int

@@ -26,7 +26,6 @@ class Counts:
 
     Attributes:
         types: Mentions by type, as the documents spell it.
-        sentences: Sentences with a pair.
         pairs: Pairs of mentions that share a sentence.
         overlapping: Pairs that have one placeholder for both.
         several: Pairs with relations of more than one type; each type is a row.

@@ -70,8 +70,7 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     not part of the first token.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8; the latter message names
-            the line.
+        InputError: The file cannot be read, or a line that is named is not UTF-8.
     """
     # files.read_text would end a line at a lone \r and so shift the ids after it;
     # TensorFlow's reader, which the original uses, drops the \r.
@@ -87,23 +86,16 @@ def _first_cased(vocab: Iterable[str]) -> str | None:
 
 
 def is_lower_cased(vocab: Iterable[str]) -> bool:
-    """Returns whether a vocabulary is uncased, that is, has no upper-case letter.
-
-    Bracketed entries such as `[CLS]` are ignored.
-    """
+    """Returns whether a vocabulary has no upper-case letter but in `[CLS]` and such."""
     return _first_cased(vocab) is None
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
-    """Checks that `do_lower_case` agrees with the case of the vocabulary.
+    """Raises InputError if `do_lower_case` contradicts the case of the vocabulary.
 
     A vocabulary without letters that have two cases agrees with either. The original
     checks the name of the checkpoint instead (tokenization.py:28), which no BioBERT
     checkpoint matches.
-
-    Raises:
-        InputError: The vocabulary, read from `vocab_file`, is cased and text would be
-            lower-cased, or it is uncased and text would not be.
     """
     cased = _first_cased(vocab)
     if do_lower_case and cased is not None:
@@ -243,11 +235,7 @@ class FullTokenizer:
         return pieces
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of each token.
-
-        Raises:
-            InputError: A token is not in the vocabulary.
-        """
+        """Returns the id of each token; InputError if one is not in the vocabulary."""
         try:
             return [self.vocab[token] for token in tokens]
         except KeyError as error:
@@ -255,11 +243,7 @@ class FullTokenizer:
             raise InputError.at(self.vocab_file, None, problem) from None
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of each id.
-
-        Raises:
-            InputError: No token has that id.
-        """
+        """Returns the token of each id; InputError if one has none."""
         try:
             return [self.inv_vocab[id_] for id_ in ids]
         except KeyError as error:

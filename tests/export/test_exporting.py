@@ -22,7 +22,7 @@ from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import client as serving
-from biobert_tf.export import model_card, warmup
+from biobert_tf.export import model_card, saved_model
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
 from biobert_tf.ner import task as ner
@@ -195,7 +195,7 @@ def test_the_card_says_what_the_model_is(exported):
 def test_warm_up_requests_are_answered(exported):
     loaded = tf.saved_model.load(str(exported)).signatures
     sizes = []
-    for record in tf.data.TFRecordDataset(str(exported / warmup.NAME)):
+    for record in tf.data.TFRecordDataset(str(exported / saved_model.WARMUP)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
         inputs = {

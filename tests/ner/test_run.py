@@ -201,9 +201,9 @@ def test_scores_are_those_of_conlleval_on_the_conll_file(trained):
     file = trained / "NER_result_conll.txt"
     counts = conlleval.evaluate(conlleval.read_sentences(file))
     scores = results_of(trained)["test"]["scores"]
-    assert counts.num_gold == scores["num_gold"]
-    assert counts.num_found == scores["num_predicted"]
-    assert counts.num_correct == scores["num_correct"]
+    assert counts.gold.total() == scores["num_gold"]
+    assert counts.found.total() == scores["num_predicted"]
+    assert counts.correct.total() == scores["num_correct"]
     for name, part in scores["by_type"].items():
         assert counts.correct.get(name, 0) == part["num_correct"]
 
