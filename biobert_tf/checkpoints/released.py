@@ -17,8 +17,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.text import case
-from biobert_tf.text.tokenization import FullTokenizer, check_case
+from biobert_tf.text.tokenization import FullTokenizer, check_case, is_lower_cased
 
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
 VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
@@ -153,7 +152,7 @@ def lower_cases(
         if vocab_file is None:
             return False
         vocab = FullTokenizer(vocab_file).vocab
-    return case.is_lower_cased(vocab)
+    return is_lower_cased(vocab)
 
 
 def load_tokenizer(

@@ -100,17 +100,9 @@ def bioasq_data(argv: Sequence[str]) -> None:
 def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
     config = flags.parse(CreatePretrainingDataConfig, argv)
-    from biobert_tf.pretraining.data import runners
+    from biobert_tf.pretraining.data import conversion
 
-    manifest = runners.convert(
-        config.input_file,
-        config.output_file.parts,
-        config.text,
-        config.pairs,
-        config.corpus,
-        config.conversion,
-    )
-    print(manifest.summary())
+    print(conversion.convert(config).summary())
 
 
 def inspect_tfrecord(argv: Sequence[str]) -> None:

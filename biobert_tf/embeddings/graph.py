@@ -44,15 +44,8 @@ class EncoderGraph:
         self._tokenizer = GraphTokenizer(tokenizer)
         self._max_seq_length = max_seq_length
 
-    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns `sequence_output` and `pooled_output`, float32."""
-        return self._model(batch)
-
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the vectors of texts.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, of any length.
+        """Returns the vectors of texts: strings `[batch]`, UTF-8, of any length.
 
         Returns:
             Per piece, padded with "", -1 and 0: `pieces`, `starts` and `ends` (bytes),
@@ -71,15 +64,11 @@ class EncoderGraph:
             "sequence_output": tf.TensorSpec([None, size], tf.float32),
             "pooled_output": tf.TensorSpec([size], tf.float32),
         }
-        scored = window_rows.in_batches(self.score, windows.inputs, specs)
+        scored = window_rows.in_batches(self._model, windows.inputs, specs)
         vectors_PD = tf.gather_nd(
             scored["sequence_output"], tf.stack([windows.owners, windows.positions], 1)
         )
         rows_P = pieces.units
-        counts_B1 = tf.math.unsorted_segment_sum(
-            tf.ones_like(rows_P, tf.float32)[:, tf.newaxis], rows_P, num_texts
-        )
-        sums_BD = tf.math.unsorted_segment_sum(vectors_PD, rows_P, num_texts)
         is_first = graph_text.previous(windows.rows, -1) != windows.rows
         return {
             "pieces": padded(
@@ -93,7 +82,9 @@ class EncoderGraph:
                 tf.boolean_mask(windows.rows, is_first),
                 num_texts,
             ),
-            "mean_embedding": tf.math.divide_no_nan(sums_BD, counts_B1),
+            "mean_embedding": tf.math.unsorted_segment_mean(
+                vectors_PD, rows_P, num_texts
+            ),
         }
 
 
@@ -111,7 +102,7 @@ def serve(loaded: Loaded[TextConfig]) -> Served:
         model=model,
         text_inputs=("text",),
         answer=graph.answer,
-        score=graph.score,
+        score=model,
         specs=input_specs(loaded.text.max_seq_length),
         example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
     )

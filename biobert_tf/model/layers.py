@@ -16,6 +16,16 @@ import tensorflow as tf
 from biobert_tf.model.config import EncoderConfig
 
 
+def _gelu(x: tf.Tensor) -> tf.Tensor:
+    """Returns dmis-lab/biobert's GELU, `0.5 x (1 + erf(x / sqrt(2)))`.
+
+    `tf.nn.gelu` computes the same with `erfc`, an operation that takes two to three
+    times as long on a CPU and that ONNX does not have. LiteRT replaces the formula by
+    an operation of its own only if the products are in this order.
+    """
+    return (0.5 * x) * (1.0 + tf.math.erf(x * 0.5**0.5))
+
+
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
     """Returns google-research/bert's GELU, the tanh approximation."""
     return tf.nn.gelu(x, approximate=True)
@@ -24,7 +34,7 @@ def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
 # dmis-lab/biobert modeling.py:265 computes GELU with erf; google-research/bert
 # (modeling.py:264 at eedf571) with tanh, which Hugging Face names gelu_new.
 ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
-    "gelu": tf.nn.gelu,
+    "gelu": _gelu,
     "gelu_new": _gelu_tanh,
     "relu": tf.nn.relu,
     "tanh": tf.nn.tanh,

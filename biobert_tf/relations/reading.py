@@ -155,12 +155,9 @@ def detect_file(path: Path) -> RelationFormat:
 
 def _first_line(path: Path) -> str:
     """Returns the first line that is not blank, with its line end; "" without any."""
-    try:
-        with path.open("rb") as stream:
-            first = next((line for line in stream if line.strip()), b"")
-            return first.decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+    with files.explained_reading(path), path.open("rb") as stream:
+        first = next((line for line in stream if line.strip()), b"")
+        return first.decode("utf-8-sig", errors="replace")
 
 
 def _is_header(line: str) -> bool:

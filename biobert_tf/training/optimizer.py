@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -58,8 +59,11 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         decayed = self.learning_rate * (1.0 - done)
         if self.num_warmup_steps == 0:
             return decayed
-        warmup = float(self.num_warmup_steps)
-        return tf.where(step < warmup, self.learning_rate * (step / warmup), decayed)
+        # PARITY(optimization.py:50): TF 1 folds the constants of the warm-up into one
+        # factor, in float32; a division would give other last bits.
+        warmup = np.float32(self.num_warmup_steps)
+        factor = np.float32(self.learning_rate) * (np.float32(1) / warmup)
+        return tf.where(step < warmup, step * factor, decayed)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments of the constructor."""
