@@ -157,7 +157,12 @@ def _annotated(
         for annotation, name in zip(annotations, ids, strict=True)
     ]
     mentions = tuple(one for one in places if one)
-    names = {one.id: one for one in mentions}
+    # An id that was made here is in no file, and so no relation of a file means it.
+    names = {
+        one.id: one
+        for one, annotation in zip(places, annotations, strict=True)
+        if one and one.id == str(annotation.get("id"))
+    }
     concepts = {concept for one in mentions for concept in one.concepts}
     read = [_relation(one, places, names, concepts) for one in relations]
     known = tuple(one for one in read if one)
