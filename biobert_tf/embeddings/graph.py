@@ -7,9 +7,9 @@ Shape suffixes: B texts, P pieces of all texts, D hidden size.
 import tensorflow as tf
 
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.model import heads
@@ -56,7 +56,7 @@ class EncoderGraph:
         """
         num_texts = tf.size(text)
         pieces = self._tokenizer(graph_text.characters(text))
-        windows = piece_windows.cut(
+        windows = word_windows.cut_pieces(
             pieces, num_texts, self._tokenizer, self._max_seq_length
         )
         size = self._model.config.hidden_size

@@ -36,36 +36,6 @@ _DROPOUTS_OF_A_BLOCK: Final = 4
 DropoutFn = Callable[[tf.Tensor, float, int], tf.Tensor]
 
 
-@dataclasses.dataclass(frozen=True)
-class PaddedRows:
-    """How texts lie in a batch: one in a row, which is filled up with padding.
-
-    Attributes:
-        mask: int `[B, L]`, 1 for a piece, 0 for padding.
-    """
-
-    mask: tf.Tensor
-
-    def masked_scores(self) -> tf.Tensor:
-        """Returns the addend of attention scores, float32 `[B, 1, 1, L]`.
-
-        In a row of padding only, attention is then uniform over all positions; the
-        original adds -10000 to every score instead, which differs by up to 1e-3.
-        """
-        is_padding_BL = tf.cast(tf.equal(self.mask, 0), tf.float32)
-        # LiteRT cannot add two axes with one slice.
-        return tf.expand_dims(tf.expand_dims(is_padding_BL * _MASKED, 1), 1)
-
-    def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
-        """Returns the position embeddings, `[L, D]`; fails if L is more than P."""
-        # A slice fails if it is too long; on a GPU a gather would not.
-        return table_PD[: tf.shape(self.mask)[1]]
-
-    def first_tokens(self, x_BLD: tf.Tensor) -> tf.Tensor:
-        """Returns the vector of every text's first token, `[B, D]`."""
-        return x_BLD[:, 0]
-
-
 class Encoded(NamedTuple):
     """The outputs of the encoder, all float32.
 
@@ -93,10 +63,7 @@ class Encoder(tf.Module):
     ) -> None:
         """Creates the variables, under the current strategy.
 
-        Args:
-            config: The sizes, from `bert_config.json`.
-            seed: Random seed of the weights; each variable has its own stream.
-            trains_pooler: Whether the pooler's variables are trainable.
+        `trains_pooler` says whether the pooler's variables are trainable.
         """
         super().__init__()
         self.config = config
@@ -122,7 +89,7 @@ class Encoder(tf.Module):
         self,
         ids_BL: tf.Tensor,
         segments_BL: tf.Tensor,
-        rows: PaddedRows,
+        mask_BL: tf.Tensor,
         *,
         dtype: tf.DType = tf.float32,
         dropout: Dropout | None = None,
@@ -131,9 +98,9 @@ class Encoder(tf.Module):
         """Runs the encoder on a batch.
 
         Args:
-            ids_BL: Ids of pieces, int `[B, L]`.
+            ids_BL: Ids of pieces, int `[B, L]`, L at most P.
             segments_BL: Segment id of every piece, int `[B, L]`.
-            rows: How the texts lie in the batch.
+            mask_BL: int `[B, L]`, 1 for a piece, 0 for padding.
             dtype: The type of the products: float32, bfloat16 or float16.
             dropout: The seed of the dropout; None for none, outside of training.
             recompute: Whether the backward pass computes each block again instead of
@@ -142,9 +109,13 @@ class Encoder(tf.Module):
         """
         drop: DropoutFn = dropout or no_dropout
         shape = tf.shape(ids_BL)
-        x_TD = self.embed(ids_BL, segments_BL, rows)
+        x_TD = self.embed(ids_BL, segments_BL)
         x_TD = drop(x_TD, self.config.hidden_dropout_prob, 0)
-        masked = rows.masked_scores()
+        # In a row of padding only, attention is then uniform over all positions; the
+        # original adds -10000 to every score instead, which differs by up to 1e-3.
+        is_padding_BL = tf.cast(tf.equal(mask_BL, 0), tf.float32)
+        # LiteRT cannot add two axes with one slice.
+        masked = tf.expand_dims(tf.expand_dims(is_padding_BL * _MASKED, 1), 1)
         outputs = []
         for block in self._blocks:
             if recompute and dropout is not None:
@@ -155,40 +126,33 @@ class Encoder(tf.Module):
             # The static shape helps compilers.
             x_BLD.set_shape([*ids_BL.shape, x_TD.shape[-1]])
             outputs.append(x_BLD)
-        firsts_BD = tf.cast(rows.first_tokens(outputs[-1]), dtype)
+        firsts_BD = tf.cast(outputs[-1][:, 0], dtype)
         pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
         return Encoded(outputs[-1], pooled_BD, outputs)
 
-    def embed(
-        self, ids_BL: tf.Tensor, segments_BL: tf.Tensor, rows: PaddedRows
-    ) -> tf.Tensor:
+    def embed(self, ids_BL: tf.Tensor, segments_BL: tf.Tensor) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
         words_BLD = tf.gather(self.word_embeddings, ids_BL)
-        positions = rows.positions(self._position_embeddings)
+        # A slice fails if it is too long; on a GPU a gather would not.
+        positions_LD = self._position_embeddings[: tf.shape(ids_BL)[1]]
         # PARITY(modeling.py:475-478): a product, so that the gradient is dense and the
         # clipping counts it once.
         types_BLD = tf.one_hot(segments_BL, self.config.type_vocab_size)
         types_BLD = tf.tensordot(types_BLD, self._token_type_embeddings, 1)
-        x_BLD = words_BLD + positions + types_BLD
+        x_BLD = words_BLD + positions_LD + types_BLD
         return self._norm(tf.reshape(x_BLD, [-1, self.config.hidden_size]))
 
 
-def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, PaddedRows]:
-    """Returns the ids, the segments and the rows of a batch of padded rows.
+def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the ids, the segments and the mask of a batch; see `Encoder`.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
-    `segment_ids` every position is of segment 0.
-
-    Args:
-        batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
-            `[B, L]`. Other entries are ignored.
+    `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`;
+    other entries are ignored.
     """
     ids_BL = batch["input_ids"]
-    mask_BL = batch["input_mask"] if "input_mask" in batch else tf.ones_like(ids_BL)
-    segments_BL = (
-        batch["segment_ids"] if "segment_ids" in batch else tf.zeros_like(ids_BL)
-    )
-    return ids_BL, segments_BL, PaddedRows(mask_BL)
+    segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))
+    return ids_BL, segments_BL, batch.get("input_mask", tf.ones_like(ids_BL))
 
 
 class _Block(tf.Module):
@@ -214,13 +178,9 @@ class _Block(tf.Module):
     def __call__(
         self, x_TD: tf.Tensor, masked: tf.Tensor, dtype: tf.DType, drop: DropoutFn
     ) -> tf.Tensor:
-        """Returns `[T, D]` of `[T, D]`, both float32.
+        """Returns `[T, D]` of `[T, D]`, both float32; products are in `dtype`.
 
-        Args:
-            x_TD: The output of the layer before.
-            masked: The addend of attention scores.
-            dtype: The type of the products.
-            drop: Applies dropout.
+        `masked` is added to attention scores, `[B, 1, 1, L]`.
         """
         rate = self._config.hidden_dropout_prob
         attended_TD = self._attend(tf.cast(x_TD, dtype), masked, drop)

@@ -17,8 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, fields, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner.annotator import Annotator, Document, FoundEntity
-from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
@@ -49,7 +48,15 @@ def annotate(settings: AnnotateConfig) -> str:
         settings.input, settings.output, settings.input_format, settings.output_format
     )
     bad = _Bad()
-    job = Job(plan, _decisive(settings), bad, settings.bad_mentions)
+    decisive = {
+        "models": [str(path.resolve()) for path in settings.models],
+        "input_format": settings.input_format,
+        "output_format": settings.output_format,
+        "min_probability": settings.min_probability,
+        "bad_mentions": settings.bad_mentions,
+        "mixed_precision": precision.chosen(settings.device),
+    }
+    job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
@@ -60,12 +67,7 @@ def annotate(settings: AnnotateConfig) -> str:
 
 
 def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
-    """Returns a summary of what was written, in one line.
-
-    Args:
-        totals: The totals of a job.
-        left_out: The documents and files that were left out, by the kind of reason.
-    """
+    """Returns a summary of what was written, and of what was left out, in one line."""
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
     parts = [
@@ -79,18 +81,6 @@ def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
         kinds = ", ".join(f"{n} x {kind}" for kind, n in sorted(left_out.items()))
         parts.append(f"{left_out.total()} left out, see above: {kinds}")
     return "; ".join(parts)
-
-
-def _decisive(settings: AnnotateConfig) -> dict[str, object]:
-    """Returns the settings that decide what is written, ready for JSON."""
-    return {
-        "models": [str(path.resolve()) for path in settings.models],
-        "input_format": settings.input_format,
-        "output_format": settings.output_format,
-        "min_probability": settings.min_probability,
-        "bad_mentions": settings.bad_mentions,
-        "mixed_precision": precision.chosen(settings.device),
-    }
 
 
 def _annotated(

@@ -10,9 +10,9 @@ from typing import Final
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
@@ -77,7 +77,7 @@ class MaskedLmGraph:
         """
         num_texts = tf.size(text)
         pieces, is_mask_P = self._pieces(text)
-        windows = piece_windows.cut(
+        windows = word_windows.cut_pieces(
             pieces, num_texts, self._tokenizer, self._max_seq_length
         )
         # The masks are sorted by window.

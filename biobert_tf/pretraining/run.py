@@ -263,7 +263,7 @@ class _Pretraining:
         if is_chief and not released.is_saved(output_dir, step):
             encoder_config, tokenizer = self.parts
             vocab_file = None if tokenizer is None else tokenizer.vocab_file
-            released.save_model(
+            released.save(
                 encoder_config, vocab_file, estimator.weights(), output_dir, step
             )
         return step, {

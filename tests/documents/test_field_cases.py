@@ -12,7 +12,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import fields, formats
 from biobert_tf.documents.document import Relation
 from biobert_tf.relations import writing
-from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import EntityPairs
 
 TITLE = "Aspirin and nephritis"
 ABSTRACT = "Aspirin induced nephritis."
