@@ -18,7 +18,6 @@ VERSION = next(
 TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1"]
 BEAM = ["apache-beam[dask]==2.77.0"]
-FORMATS = ["bioc>=2.1,<3"]
 FEATURES = ["pyarrow>=15"]
 
 setup(
@@ -63,12 +62,10 @@ setup(
     extras_require={
         "huggingface": HUGGINGFACE,
         "beam": BEAM,
-        "formats": FORMATS,
         "features": FEATURES,
         "test": [
             *HUGGINGFACE,
             *BEAM,
-            *FORMATS,
             *FEATURES,
             # tf-models-official brings it; the tests run files with it themselves.
             "ai-edge-litert==2.3.0",
