@@ -61,7 +61,8 @@ def re_data_pairs(argv: Sequence[str]) -> None:
         config.output,
         config.placeholders,
     )
-    counts.notes.update(notes)
+    if notes:
+        counts.notes["mentions that differ from their text"] = notes.total()
     print(counts.summary())
 
 

@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import conversion, fields
+from biobert_tf.documents import conversion, fields, framed
 from biobert_tf.documents.document import (
     AnnotatedDocument,
     Loaded,
@@ -68,15 +68,15 @@ _CONCEPT_ROLES: Final = (
 _PLACES: Final = re.compile(r"(\d{1,9}),(\d{1,9})", re.ASCII)
 
 
-def decoded(
-    path: Path, line: int, number: int, decode: Callable[[], Any]
-) -> tuple[AnnotatedDocument, frozenset[str], list[str]]:
-    """Returns a document, all ids in it, and the id of each of its annotations.
+def loaded(
+    path: Path, line: int, source: framed.Source, decode: Callable[[], Any]
+) -> Loaded:
+    """Returns a document; its id is its number in the file if it has no other.
 
     Args:
         path: The file, for error messages.
         line: The line where the document begins.
-        number: The document's number in its file, from 1; its id if it has no other.
+        source: Its source, in which the ids are still missing.
         decode: Returns the document as an object of BioC JSON.
 
     Raises:
@@ -89,14 +89,16 @@ def decoded(
         relations = [each for part in parts for each in part.get("relations") or ()]
         taken = {str(each.get("id")) for each in (*annotations, *relations)}
         ids = _unique([each.get("id") for each in annotations], taken)
-        bare = _text(found, str(number))
+        bare = _text(found, str(source.number))
         document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
-            path, line, f"document number {number} is not valid BioC: {reason}"
+            path, line, f"document number {source.number} is not valid BioC: {reason}"
         ) from None
-    return fields.checked(document, path, line), frozenset({*taken, *ids}), ids
+    all_ids = frozenset({*taken, *ids})
+    source = dataclasses.replace(source, taken=all_ids, ids=ids)
+    return Loaded(fields.checked(document, path, line), source, all_ids)
 
 
 def _parts(found: Any) -> Iterator[Any]:
@@ -155,7 +157,12 @@ def _annotated(
         for annotation, name in zip(annotations, ids, strict=True)
     ]
     mentions = tuple(one for one in places if one)
-    names = {one.id: one for one in mentions}
+    # An id that was made here is in no file, and so no relation of a file means it.
+    names = {
+        one.id: one
+        for one, annotation in zip(places, annotations, strict=True)
+        if one and one.id == str(annotation.get("id"))
+    }
     concepts = {concept for one in mentions for concept in one.concepts}
     read = [_relation(one, places, names, concepts) for one in relations]
     known = tuple(one for one in read if one)
@@ -203,11 +210,7 @@ def _relation(
 ) -> Relation | None:
     """Returns a relation; None if it is neither of two mentions nor of two concepts.
 
-    Args:
-        item: The relation as an object of BioC JSON.
-        places: The mention of every annotation, if it has a location.
-        names: The mentions by id.
-        concepts: The concepts of all mentions.
+    `places` has the mention of every annotation, or None for one without a location.
     """
     infons = item.get("infons") or {}
     nodes = item.get("nodes") or ()
@@ -304,14 +307,14 @@ def encoded_mention(mention: Mention) -> dict[str, Any]:
     }
 
 
-def without(loaded: Loaded, names: Container[str]) -> Loaded:
+def without(old: Loaded, names: Container[str]) -> Loaded:
     """Returns a document in which some mentions are annotations without a location.
 
     They stay because a relation of PubTator3 counts all annotations.
     """
-    skipped = frozenset(name for name in loaded.source.ids if name in names)
-    source = dataclasses.replace(loaded.source, skipped=skipped)
-    return Loaded(loaded.document.without(names), source, loaded.taken)
+    skipped = frozenset(name for name in old.source.ids if name in names)
+    source = dataclasses.replace(old.source, skipped=skipped)
+    return Loaded(old.document.without(names), source, old.taken)
 
 
 def document_infons(document: AnnotatedDocument) -> dict[str, str]:

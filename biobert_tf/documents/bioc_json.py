@@ -58,11 +58,8 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
     # What is nested too deeply to be copied could not be written with additions.
-    document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: copy.deepcopy(values)
-    )
-    source = Source(frame, piece.number, piece.text, values, taken, ids)
-    return Loaded(document, source, taken)
+    source = Source(frame, piece.number, piece.text, values)
+    return bioc_format.loaded(path, piece.line, source, lambda: copy.deepcopy(values))
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
@@ -123,7 +120,7 @@ def _text(source: framed.Source, added: Added) -> str:
 
 
 def _annotations(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the annotations in the order of `bioc_format.decoded`."""
+    """Yields the annotations in the order of `bioc_format.loaded`."""
     for passage in values["passages"]:
         for part in (passage, *(passage.get("sentences") or [])):
             yield from part.get("annotations") or []

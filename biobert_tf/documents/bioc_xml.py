@@ -62,11 +62,8 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
-    document, taken, ids = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _values(element)
-    )
-    source = Source(frame, piece.number, piece.text, element, taken, ids)
-    return Loaded(document, source, taken)
+    source = Source(frame, piece.number, piece.text, element)
+    return bioc_format.loaded(path, piece.line, source, lambda: _values(element))
 
 
 def _values(element: Any) -> dict[str, object]:
@@ -217,7 +214,7 @@ def _encoded(tag: str, item: dict[str, Any]) -> Any:
 
 
 def _annotations(element: Any) -> Iterator[Any]:
-    """Yields the annotations in the order of `bioc_format.decoded`."""
+    """Yields the annotations in the order of `bioc_format.loaded`."""
     for passage in element.iterfind("passage"):
         for part in (passage, *passage.iterfind("sentence")):
             yield from part.iterfind("annotation")

@@ -67,12 +67,7 @@ def annotate(settings: AnnotateConfig) -> str:
 
 
 def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
-    """Returns a summary of what was written, in one line.
-
-    Args:
-        totals: The totals of a job.
-        left_out: The documents and files that were left out, by the kind of reason.
-    """
+    """Returns a summary of what was written, and of what was left out, in one line."""
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
     parts = [

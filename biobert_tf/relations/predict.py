@@ -42,13 +42,13 @@ _LOG = logging.getLogger(__name__)
 class Summary:
     """What a prediction found: documents, pairs in them, and relations by type.
 
-    The notes say what was done with mentions that differ from their text, how often.
+    `notes` counts the mentions that differ from their text.
     """
 
     documents: int
     pairs: int
     relations: Mapping[str, int]
-    notes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, int]
 
     def text(self) -> str:
         """Returns one line to print."""
@@ -123,7 +123,6 @@ class _Finder:
         labels = task.relation_set
         self._names = settings.relation_names.of(labels.labels, labels.canonical)
         self.counts: collections.Counter[str] = collections.Counter()
-        # Of the last reading: mentions that differ from their text.
         self.notes: collections.Counter[str] = collections.Counter()
 
     def probabilities(self, estimator: Estimator) -> np.ndarray:
@@ -174,15 +173,14 @@ class _Finder:
 
     def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
         settings = self._settings
-        self.notes.clear()
+        types, placeholders = settings.pair.pairs, settings.placeholders
+        self.notes.clear()  # every reading counts the same
         for loaded in formats.read(
             *(settings.input, self._format),
             bad_mentions=settings.bad_mentions,
             notes=self.notes,
         ):
-            found = candidates.candidates(
-                loaded.document, settings.pair.pairs, settings.placeholders
-            )
+            found = candidates.candidates(loaded.document, types, placeholders)
             yield loaded, list(found)
 
     def _example(self, pair: Candidate) -> RelationExample:

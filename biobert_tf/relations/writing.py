@@ -52,7 +52,7 @@ class Counts:
 
     def summary(self) -> str:
         """Returns the counts as text, without a final line break."""
-        left_out = "; ".join(f"{n} x {note}" for note, n in sorted(self.notes.items()))
+        not_used = "; ".join(f"{n} x {note}" for note, n in sorted(self.notes.items()))
         return (
             f"documents: {self.documents} with mentions: {_by_name(self.types)}\n"
             f"sentences with a pair: {self.sentences}\n"
@@ -62,7 +62,7 @@ class Counts:
             f"rows: {self.labels.total()}: {_by_name(self.labels)}\n"
             f"relations: {self.relations} found; lost: {self.relations_across} "
             f"across sentences, {self.relations_other} of other types"
-            + (f"\nnot used: {left_out}" if left_out else "")
+            + (f"\nnot used: {not_used}" if not_used else "")
         )
 
 

@@ -314,6 +314,15 @@ def test_missing_and_double_ids(tmp_path, kind, names):
     assert again.num_unread == 1
 
 
+def test_a_relation_of_no_annotation_means_none_without_an_id(tmp_path):
+    nodes = [{"refid": "T1", "role": "a"}, {"refid": "3", "role": "b"}]
+    doubtful = {"id": "R1", "infons": {"type": "old"}, "nodes": nodes}
+    value = pubtator3(doubtful, title=({**DRUG, "id": ""}, DISEASE))
+    document = one(put(tmp_path, value))
+    assert document.mentions[0].id == "T1"
+    assert (document.relations, document.num_unread) == ((), 1)
+
+
 def test_cases_of_bioc(cases):
     for name in (
         "noid.xml",
@@ -342,6 +351,7 @@ HEAD = f"7|t|{TITLE}\n7|a|{ABSTRACT}\n"
     "row",
     [
         "7\tT1\tChemical\t0\t7\tAspirin",
+        "7\tT1\tChemical\t0\t7\taspirin",
         "7\tChemical\t0\t7\tAspirin",
         "7\tAspirin\tChemical\t0\t7",
         "7\t 0\t7\tAspirin\tChemical\tD1",

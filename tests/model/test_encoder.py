@@ -44,7 +44,7 @@ def load(config, checkpoint):
 
 def embeddings(network, given):
     ids = given["input_ids"]
-    return tf.reshape(network.embed(*encoder.inputs(given)[:2]), [*ids.shape, -1])
+    return tf.reshape(network.embed(*encoder.inputs(given)), [*ids.shape, -1])
 
 
 KEY = re.compile(
