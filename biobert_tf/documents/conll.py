@@ -297,7 +297,7 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     """Yields the labelled rows of each sentence and its blank line as one string."""
     source = loaded.source
     if source.head:
-        yield f"{source.head}{_separator(source.head)}O\n\n"
+        yield text_rows.with_column(source.head, "O\n\n")
     mentions = sorted(mentions_in(added), key=lambda one: one.extent)
     ends = [mention.extent[1] for mention in mentions]
     for sentence in source.sentences:
@@ -306,20 +306,18 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
         for row, word_start, word_end in sentence:
             if word_start == word_end:
                 is_comment = row[0] == "#" and "\t" not in row
-                rows.append(f"{row}\n" if is_comment else f"{row}{_separator(row)}O\n")
+                rows.append(
+                    f"{row}\n" if is_comment else text_rows.with_column(row, "O\n")
+                )
                 continue
             i = bisect.bisect(ends, word_start)
             is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
             inside = i if is_inside else None
             label = _label(mentions[i], inside == before) if is_inside else "O"
             before = inside
-            rows.append(f"{row}{_separator(row)}{label}\n")
+            rows.append(text_rows.with_column(row, f"{label}\n"))
         rows.append("\n")
         yield "".join(rows)
-
-
-def _separator(row: str) -> str:
-    return "\t" if "\t" in row or " " not in row else " "
 
 
 def _label(mention: Mention, goes_on: bool) -> str:

@@ -32,6 +32,7 @@ from biobert_tf.text.labels import LABEL
 ALL: Final = "ALL"
 """The scope of a sentence whose labels know all types."""
 
+_TAB: Final = "\t"
 _ASCII_SPACE: Final = " \t\r\n\v\f"
 _COMMENT: Final = re.compile(r"#\s*(?:[\w.:-]+(?: [\w.:-]+)?\s*=|new(?:doc|par)\s*$)")
 _MARKER: Final = re.compile(r"<(/?)([^<>/\s]+)>")
@@ -59,13 +60,11 @@ class Sentence(NamedTuple):
 
     Attributes:
         words: The rows that are words.
-        num_comments: The number of rows at the beginning that are comments.
         scope: The type that the labels know, or `ALL`.
         is_conllu: Whether the rows are CoNLL-U.
     """
 
     words: Sequence[Word]
-    num_comments: int
     scope: str
     is_conllu: bool
 
@@ -75,7 +74,7 @@ def columns(row: str) -> list[str]:
     row = row.strip(_ASCII_SPACE)
     if row.isspace():
         return []
-    parts = row.split("\t" if "\t" in row else " ")
+    parts = row.split(_TAB if _TAB in row else " ")
     return [part for part in (part.strip(_ASCII_SPACE) for part in parts) if part]
 
 
@@ -92,7 +91,7 @@ def is_comment(row: str) -> bool:
 
     Where rows have no tabs, one that ends with a label is a word all the same.
     """
-    return "\t" not in row and _COMMENT.match(row) is not None
+    return _TAB not in row and _COMMENT.match(row) is not None
 
 
 def read(rows: Sequence[str]) -> Sentence:
@@ -103,11 +102,11 @@ def read(rows: Sequence[str]) -> Sentence:
         for row in table
         if row[0][0] != "#" or len(row) >= _CONLLU_COLUMNS
     )
-    is_tabbed = "\t" in rows[-1]
+    is_tabbed = _TAB in rows[-1]
     start = 0
     for row, found in zip(rows, table, strict=True):
         is_remark = is_comment(row) and (is_tabbed or not _is_label(found[-1]))
-        if not (is_remark or (is_conllu and row[0] == "#" and "\t" not in row)):
+        if not (is_remark or (is_conllu and row[0] == "#" and _TAB not in row)):
             break
         start += 1
     if is_conllu:
@@ -117,27 +116,34 @@ def read(rows: Sequence[str]) -> Sentence:
             for i, row in enumerate(table[start:], start)
             if row[0].isdecimal()
         ]
-        return Sentence(words, start, ALL, is_conllu)
+        return Sentence(words, ALL, is_conllu)
+    first, last = start, len(table)
+    marked = _scope_of(table[start], "") if start < last else ""
+    if marked:
+        first += 1
+    if first < last and _scope_of(table[-1], "/"):
+        last -= 1
     words = [
         Word(i, row[0], row[-1] if len(row) > 1 else None)
-        for i, row in enumerate(table[start:], start)
+        for i, row in enumerate(table[first:last], first)
     ]
     partial = (label[2:] for _, _, label in words if label and label[:2] == "O-")
-    scope = next(partial, ALL)
-    if words and _marks(words[0], ""):
-        words = words[1:]
-    if words and _marks(words[-1], "/"):
-        words = words[:-1]
-    return Sentence(words, start, scope, is_conllu)
+    return Sentence(words, next(partial, marked or ALL), is_conllu)
+
+
+def with_column(row: str, value: str) -> str:
+    """Returns a row with one more column at its end."""
+    row = row.strip(_ASCII_SPACE)
+    return f"{row}{' ' if ' ' in row and _TAB not in row else _TAB}{value}"
 
 
 def _is_label(column: str) -> bool:
     return LABEL.fullmatch(column) is not None
 
 
-def _marks(word: Word, slash: str) -> bool:
-    """Returns whether a row is `<TYPE>` (or `</TYPE>` for a slash) of a frame."""
-    match = _MARKER.fullmatch(word.text)
+def _scope_of(row: Sequence[str], slash: str) -> str:
+    """Returns the type of `<TYPE>` (or `</TYPE>` for a slash) of a frame; else ""."""
+    match = _MARKER.fullmatch(row[0])
     if match is None or match[1] != slash:
-        return False
-    return match[2] == ALL or word.last == f"O-{match[2]}"
+        return ""
+    return match[2] if match[2] == ALL or f"O-{match[2]}" in row else ""

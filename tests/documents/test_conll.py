@@ -95,6 +95,16 @@ def test_comments_and_frames_are_no_words(tmp_path):
     )
 
 
+def test_frames_are_read_again_behind_a_new_column(tmp_path):
+    documents = load(tmp_path, OTHER)
+    text, _ = written(tmp_path, *((one, []) for one in documents))
+    again = load(tmp_path, text)
+    assert [one.document.id for one in again[:2]] == ["7", "8 a"]
+    assert [one.document.passages for one in again] == [
+        one.document.passages for one in documents
+    ]
+
+
 def test_comments_at_the_beginning_belong_to_the_first_document(tmp_path):
     text = (
         "# licence = x\n\n# global.columns = ID FORM\n# newdoc id = 7\na\tO\n\nb\tB-X\n"

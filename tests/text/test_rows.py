@@ -35,22 +35,21 @@ def test_columns(row, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "num_comments", "expected"),
+    ("text", "expected"),
     [
-        ("# doc_id = 7\n# text = a B\na\tO", 2, [("a", "O")]),
-        ("# sent id = 7\na NN O", 1, [("a", "O")]),
-        ("# x =\na", 1, [("a", None)]),
-        ("# x = 1", 1, []),
+        ("# doc_id = 7\n# text = a B\na\tO", [("a", "O")]),
+        ("# sent id = 7\na NN O", [("a", "O")]),
+        ("# x =\na", [("a", None)]),
+        ("# x = 1", []),
         # A word may be a number sign.
-        ("#\tO\na\tO", 0, [("#", "O"), ("a", "O")]),
-        ("# O\na O", 0, [("#", "O"), ("a", "O")]),
-        ("# = B\na O", 0, [("#", "B"), ("a", "O")]),
-        ("#1 = O\na O", 0, [("#1", "O"), ("a", "O")]),
-        ("a\tO\n# b = c\tO", 0, [("a", "O"), ("# b = c", "O")]),
+        ("#\tO\na\tO", [("#", "O"), ("a", "O")]),
+        ("# O\na O", [("#", "O"), ("a", "O")]),
+        ("# = B\na O", [("#", "B"), ("a", "O")]),
+        ("#1 = O\na O", [("#1", "O"), ("a", "O")]),
+        ("a\tO\n# b = c\tO", [("a", "O"), ("# b = c", "O")]),
     ],
 )
-def test_comments(text, num_comments, expected):
-    assert read(text).num_comments == num_comments
+def test_comments(text, expected):
     assert words(text) == expected
 
 
@@ -78,6 +77,7 @@ def test_conllu():
     [
         ("<ALL>\tO\na\tB-X\n</ALL>\tO", "ALL", ["a"]),
         ("<X>\tO-X\na\tB-X\nb\tO-X\n</X>\tO-X", "X", ["a", "b"]),
+        ("<X> O-X O\na B-X O\n</X> O-X O", "X", ["a"]),  # with a column predicted
         ("a B-X\nb O-X", "X", ["a", "b"]),  # the labels alone say it too
         ("<ALL>\na\n</ALL>", "ALL", ["a"]),
         ("<i>\tO\na\tO\n</i>\tO", "ALL", ["<i>", "a", "</i>"]),
@@ -88,6 +88,21 @@ def test_conllu():
 def test_frames(text, scope, expected):
     read_ = read(text)
     assert (read_.scope, [word.text for word in read_.words]) == (scope, expected)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("a", "a\tO"),
+        ("a NN", "a NN O"),
+        ("a b\tNN", "a b\tNN\tO"),
+        ("\ta b \r", "a b O"),
+        ("10\u00a0mg", "10\u00a0mg\tO"),
+    ],
+)
+def test_one_more_column(row, expected):
+    assert rows.with_column(row, "O") == expected
+    assert rows.columns(expected) == [*rows.columns(row), "O"]
 
 
 def test_sentences():
