@@ -397,9 +397,9 @@ def test_annotate(trained, corpus, tmp_path):
 
 
 def test_demo(tmp_path, capsys, monkeypatch):
-    """With a third of its epochs, and a second time in a hurry."""
+    """With fewer epochs, and a second time in a hurry."""
     output, run = tmp_path / "demo", ner_run.run
-    epochs, steps = 4, 0
+    epochs, steps = 7, 0
 
     def run_shortly(settings):
         finetuning = dataclasses.replace(settings.finetuning, num_train_epochs=epochs)
