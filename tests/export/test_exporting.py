@@ -280,28 +280,6 @@ def export_model(folder, kind_of_head, labels=(), settings=None, **flags):
     return serving.ExportedModel(folder / "out")
 
 
-def test_relations(tmp_path):
-    model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
-    settings = {"task_name": "gad", "max_seq_length": 12, "do_lower_case": False}
-    loaded = export_model(tmp_path, model, ("0", "1"), settings)
-    assert loaded.kind == "re"
-    found = loaded(text=["@GENE$ causes @DISEASE$ .", "x " * 99])
-    assert set(found["label"]) <= {"0", "1"}
-    assert found["is_cut"].tolist() == [False, True]
-    np.testing.assert_allclose(found["probabilities"].sum(1), 1, atol=1e-6)
-
-
-def test_answers(tmp_path):
-    model = heads.SpanClassifier(re_toys.CONFIG, seed=1)
-    settings = {"max_seq_length": 16, "max_query_length": 4, "doc_stride": 4}
-    loaded = export_model(tmp_path, model, ("start", "end"), settings)
-    assert loaded.kind == "qa"
-    context = "\u4e2d severe cancer helps " * 9
-    found = loaded(question=["with"], context=[context])
-    start, end = found["start"][0], found["end"][0]
-    assert context.encode()[start:end].decode() == found["answer"][0] != ""
-
-
 def test_vectors_of_any_model_in_another_type(tmp_path, model, exported):
     """They take the place of an export of another kind."""
     output = shutil.copytree(exported, tmp_path / "out")
