@@ -12,6 +12,7 @@ and the steps reached.
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import engine
@@ -26,6 +27,8 @@ def main(records_file, model_dir, chief_results, chief_is, results, other_is):
     child = os.fork()
     mine, variables = (results, other_is) if child == 0 else (chief_results, chief_is)
     os.environ.update(json.loads(variables))
+    # TMPDIR is read once, and an import may have done that.
+    tempfile.tempdir = None
     work(records_file, model_dir, mine)
     if child:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
