@@ -27,13 +27,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import sentences
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import conversion
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.settings import (
+    ConversionConfig,
+    CreatePretrainingDataConfig,
+    PairConfig,
+)
 
 ORIGINAL_PER_CPU_SECOND = 600
 EXACT_SENTENCES = 10_000
@@ -80,12 +84,16 @@ def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=corpus.parent) as folder:
         manifest = conversion.convert(
-            FileGlobs.parse(str(corpus)),
-            [Path(folder) / "x.tfrecord"],
-            TextConfig(vocab_file=vocab_file, max_seq_length=128),
-            PairConfig(dupe_factor=5),
-            CorpusConfig(),
-            ConversionConfig(num_workers=num_workers, exact=num_workers == 0),
+            CreatePretrainingDataConfig(
+                input_file=FileGlobs.parse(str(corpus)),
+                output_file=CommaList.parse(f"{folder}/x.tfrecord"),
+                text=TextConfig(vocab_file=vocab_file, max_seq_length=128),
+                pairs=PairConfig(dupe_factor=5),
+                corpus=CorpusConfig(),
+                conversion=ConversionConfig(
+                    num_workers=num_workers, exact=num_workers == 0
+                ),
+            )
         )
         wall_seconds = time.perf_counter() - start
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, -1)]

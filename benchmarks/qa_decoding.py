@@ -40,12 +40,14 @@ import numpy as np
 
 from biobert_tf.qa import decoding as qa_decoding
 from biobert_tf.qa import reading as qa_reading
-from biobert_tf.qa.decoding import DecodingSettings, Prediction, WindowScores
+from biobert_tf.qa.decoding import Prediction, WindowScores
 from biobert_tf.qa.features import Featurizer, QaFeatures
 from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import DecodingSettings
 from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
-SETTINGS = DecodingSettings(do_lower_case=False)
+SETTINGS = DecodingSettings()
+decode = functools.partial(qa_decoding.decode, do_lower_case=False)
 SHAPES = ("random", "peaked")
 SEED = 12345
 NUM_CHECKED = 200
@@ -121,7 +123,7 @@ def plain_text(example: QaExample, span: PlainSpan) -> str:
     predicted = " ".join(pieces.replace(" ##", "").replace("##", "").split())
     first, last = span.window.words[span.start], span.window.words[span.end]
     original = " ".join(example.doc_tokens[first : last + 1])
-    tokenizer = BasicTokenizer(SETTINGS.do_lower_case)
+    tokenizer = BasicTokenizer(do_lower_case=False)
     tokenized = " ".join(tokenizer.tokenize(original))
     start = tokenized.find(predicted)
     if start == -1:
@@ -232,13 +234,13 @@ def print_times(vocab_file: Path, examples: Sequence[QaExample], repeats: int) -
         windows = list(scores(shape, rows))
         plain_windows = grouped(len(examples), windows)
         some = examples[:NUM_CHECKED]
-        ours = qa_decoding.decode(
+        ours = decode(
             some, (w for w in windows if w.features.example_index < len(some)), SETTINGS
         )
         check(ours, plain(some, plain_windows[: len(some)]))
         ways: dict[str, Callable[[], Iterable[Any]]] = {
             "plain": functools.partial(plain, examples, plain_windows),
-            "ours": functools.partial(qa_decoding.decode, examples, windows, SETTINGS),
+            "ours": functools.partial(decode, examples, windows, SETTINGS),
         }
         times: dict[str, list[float]] = {}
         for _ in range(repeats):
@@ -273,13 +275,13 @@ def peak(
     tracemalloc.start()
     rows = hold(featurizer(vocab_file).featurize(examples))
     windows = hold(scores("peaked", rows))
-    predictions = hold(qa_decoding.decode(examples, windows, SETTINGS))
+    predictions = hold(decode(examples, windows, SETTINGS))
     with (
         tempfile.TemporaryDirectory() as folder,
         qa_decoding.prediction_files(Path(folder), False) as write,
     ):
         for prediction in predictions:
-            write(prediction.qas_id, *prediction.entries)
+            write(*prediction.entries)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most / 2**20

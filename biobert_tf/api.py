@@ -13,7 +13,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -32,26 +32,18 @@ from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
-from biobert_tf.ner.annotator import Annotator, FoundEntity
+from biobert_tf.ner.annotator import Annotator
 from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
-from biobert_tf.relations.classifier import Classifier, Relation
+from biobert_tf.relations.predict import Classifier, Relation
 from biobert_tf.training import reload
-
-_ENCODER = "encoder"
-"""The kind of a model that only embeds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """An entity in a text.
+    """An entity in a text, at the characters `[start, end)`.
 
-    Attributes:
-        start: The offset of the first character in the text.
-        end: The offset behind the last character.
-        text: `text[start:end]`.
-        type: The type of the entity.
-        probability: The probability of exactly this entity, in [0, 1].
+    `probability` is that of exactly this entity, in [0, 1].
     """
 
     start: int
@@ -70,12 +62,10 @@ class Model:
     """A model; made by `load`.
 
     Attributes:
-        path: The directory or checkpoint of the model.
-        kind: The command that trained the model, or `encoder`.
+        kind: The command that trained the model, or `encoder` if it only embeds.
         settings: The settings of the training, by flag name; empty for a checkpoint
             that none of our runs wrote.
         batch_size: The number of rows per step, over all devices.
-        device: Where to compute.
         text: The case, and the maximum number of pieces in a row, for `embed`.
     """
 
@@ -102,16 +92,18 @@ class Model:
         documents = ([Passage(0, text)] for text in texts)
         found = self._annotator.annotate(documents)
         return [
-            [_entity(text, entity) for entity in entities]
+            [
+                Entity(e.start, e.end, text[e.start : e.end], e.type, e.probability)
+                for e in entities
+            ]
             for text, entities in zip(texts, found, strict=True)
         ]
 
     def classify(self, texts: Iterable[str]) -> list[Relation]:
         """Returns the relations that sentences state between two entities.
 
-        Args:
-            texts: The sentences, with entities marked as in the training, such as
-                "@GENE$ causes @DISEASE$." or "<< aspirin >> helps [[ men ]]".
+        These are marked as in the training: "@GENE$ causes @DISEASE$." or
+        "<< aspirin >> helps [[ men ]]".
 
         Raises:
             InputError: run_re.py did not train this model, or the entities of a
@@ -126,15 +118,13 @@ class Model:
         texts: str | Mapping[str, str] | Iterable[str],
         num_answers: int = 5,
     ) -> list[FoundAnswer]:
-        """Returns the answers to a question that texts give, best first.
+        """Returns at most `num_answers` answers that texts give, best first.
 
-        Args:
-            question: The question.
-            texts: One text, several, or several by name; the `source` of an answer is
-                the name, or the number of the text.
-            num_answers: The maximum number of answers.
+        `texts` are one text, several, or several by name; the `source` of an answer is
+        the name, or the number of the text.
 
         Raises:
+            TypeError: Something given is not a text.
             InputError: run_qa.py did not train this model.
         """
         self._require("answer")
@@ -155,8 +145,7 @@ class Model:
 
         Args:
             texts: The texts.
-            pooling: `mean`, `max` or `cls` for a vector per text, `none` for a vector
-                per piece.
+            pooling: `mean`, `max` or `cls` for a vector per text, `none` per piece.
             layers: The layers of the encoder; 0 is the first, -1 the last. The vectors
                 of several layers are concatenated.
 
@@ -180,8 +169,6 @@ class Model:
             len(found), width
         )
 
-    # --- loaded when they are needed --------------------------------------------------
-
     @functools.cached_property
     def _annotator(self) -> Annotator:
         return Annotator.load([self.path], self.device, self.batch_size)
@@ -200,18 +187,11 @@ class Model:
         return extraction.load(self.text, model, self.device, self.batch_size)
 
     def _require(self, method: str) -> None:
-        """Refuses a method that only models of another kind have.
-
-        Raises:
-            InputError: This model has no such method.
-        """
+        """Refuses a method that only models of another kind have."""
         [kind] = [each.command for each in problems.TRAINED if each.method == method]
         if self.kind != kind:
-            raise InputError.at(
-                self.path,
-                None,
-                f"cannot {method}: it is a model of kind {self.kind}, not {kind}",
-            )
+            problem = f"cannot {method}: it is a model of kind {self.kind}, not {kind}"
+            raise InputError.at(self.path, None, problem)
 
 
 def load(
@@ -245,19 +225,24 @@ def load(
     found = reload.find(path)
     found.place.require()
     problem = problems.of_run(found.recorded)
-    is_encoder = problem is None or problem.method == "embed"
+    kind = "encoder"
+    if problem is not None and problem.method != "embed":
+        kind = problem.command
     known = from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:
         do_lower_case = released.lower_cases(found.place, found.recorded)
     if max_seq_length is None:
         max_seq_length = known.max_seq_length
     if not isinstance(device, DeviceConfig):
-        device = _device(device)
+        names = get_args(StrategyName)
+        if device not in names:
+            raise InputError(f"device {device!r} is none of {', '.join(names)}")
+        device = DeviceConfig(strategy=device)
     if mixed_precision is not None:
         device = dataclasses.replace(device, mixed_precision=mixed_precision)
     return Model(
         path=path,
-        kind=_ENCODER if problem is None or is_encoder else problem.command,
+        kind=kind,
         settings=found.recorded,
         batch_size=batch_size,
         device=device,
@@ -265,24 +250,8 @@ def load(
     )
 
 
-def _device(name: str) -> DeviceConfig:
-    """Returns the device of a name.
-
-    Raises:
-        InputError: There is no such name.
-    """
-    names = get_args(StrategyName)
-    if name not in names:
-        raise InputError(f"device {name!r} is none of {', '.join(names)}")
-    return DeviceConfig(strategy=cast(StrategyName, name))
-
-
 def _listed(texts: Iterable[str]) -> list[str]:
-    """Returns texts as a list; refuses a single text, which would become its letters.
-
-    Raises:
-        TypeError: `texts` is a single text, or holds something that is not a text.
-    """
+    """Returns texts as a list; refuses one text, which would become its letters."""
     if isinstance(texts, str):
         raise TypeError("want a list of texts, not one text")
     listed = list(texts)
@@ -290,8 +259,3 @@ def _listed(texts: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             raise TypeError(f"text {i} is not a str but {type(text).__name__}")
     return listed
-
-
-def _entity(text: str, found: FoundEntity) -> Entity:
-    shown = text[found.start : found.end]
-    return Entity(found.start, found.end, shown, found.type, found.probability)

@@ -16,13 +16,17 @@ import sys
 from pathlib import Path
 
 from biobert_tf.common import program
-from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import conversion, outputs, units, workers
 from biobert_tf.pretraining.data.manifest import Manifest
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.settings import (
+    ConversionConfig,
+    CreatePretrainingDataConfig,
+    PairConfig,
+)
 
 IN_WORKER = {
     # A unit is spooled, but not under its name.
@@ -107,13 +111,27 @@ def convert(
     input_patterns, output_file, vocab_file, num_shards, num_workers=1, **pairs
 ):
     """The conversion that all the tests of kills share."""
-    return conversion.convert(
+    return convert_with(
         FileGlobs.parse(input_patterns),
         [output_file],
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
         PairConfig(**{"dupe_factor": 2, "max_predictions_per_seq": 5, **pairs}),
         CorpusConfig(),
         ConversionConfig(num_shards=num_shards, num_workers=num_workers),
+    )
+
+
+def convert_with(input_file, output_files, text, pairs, corpus, how):
+    """A conversion with these settings; the output files are paths or URLs."""
+    return conversion.convert(
+        CreatePretrainingDataConfig(
+            input_file=input_file,
+            output_file=CommaList.parse(",".join(map(str, output_files))),
+            text=text,
+            pairs=pairs,
+            corpus=corpus,
+            conversion=how,
+        )
     )
 
 

@@ -84,11 +84,10 @@ def write_model(folder, labels=LABELS, config=CONFIG):
 def save_model(model, labels, folder):
     """Writes a model beside its vocabulary; returns the folder."""
     from biobert_tf.checkpoints import native, released
-    from biobert_tf.text.tokenization import FullTokenizer
 
-    tokenizer = FullTokenizer(folder / "vocab.txt")
-    parts = released.Released(model.config, tokenizer, None)
-    released.save(parts, native.extract(model.variables), labels, folder, global_step=7)
+    weights = native.extract(model.variables)
+    vocab_file = folder / "vocab.txt"
+    released.save(model.config, vocab_file, weights, folder, 7, labels)
     return folder
 
 
@@ -137,3 +136,16 @@ class Toy:
         given = {**values, **flags}.items()
         words = [f"--{name}={value}" for name, value in given if value is not None]
         return [self.SCRIPT, *words]
+
+
+def annotated(task, estimator, texts, batch_size):
+    """The words and the prediction of every text, which is one sentence."""
+    from biobert_tf.ner.reading import NerExample
+    from biobert_tf.text import words
+
+    examples = [NerExample(tuple(words.words(text)), None) for text in texts]
+    records = task.featurize(examples)
+    outputs = estimator.predict_rows((row.features for row in records), batch_size)
+    log_probs = [output["log_probs"] for output in outputs]
+    predictions = task.decode(examples, records, {"log_probs": log_probs})
+    return list(zip(examples, predictions, strict=True))

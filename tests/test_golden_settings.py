@@ -43,7 +43,7 @@ def resolved(command, *words):
     for group, fields in settings.groups(config_type):
         lines += ["", group.__name__] if fields else []
         for field in fields:
-            value = values[field.name].value
+            value = values[field.name]
             is_required = field.default is dataclasses.MISSING and value is None
             # An empty text and none at all are shown alike in --help, but not here.
             shown = '""' if value == "" else flags._shown(value)

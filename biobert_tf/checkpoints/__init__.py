@@ -5,8 +5,11 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from biobert_tf.checkpoints import archive, huggingface, saved_model, tf1
+import tensorflow as tf
+
+from biobert_tf.checkpoints import archive, huggingface, tf1
 from biobert_tf.checkpoints.base import Checkpoint, Weights
+from biobert_tf.common.errors import InputError
 
 __all__ = ["Checkpoint", "Format", "Place", "Weights", "locate"]
 
@@ -17,10 +20,8 @@ Format = Literal["tf1", "huggingface", "saved_model"]
 class Place:
     """A checkpoint on disk, found but not read; made by `locate`.
 
-    Attributes:
-        path: The path as it was given, for messages.
-        format: The format of the weights.
-        folder: The directory of the weights; for an archive, its unpacked directory.
+    The path is as it was given, for messages; the folder is that of the weights, for an
+    archive its unpacked directory.
     """
 
     path: Path
@@ -33,9 +34,15 @@ class Place:
         Raises:
             InputError: There is no checkpoint, or there are several.
         """
-        if self.format == "saved_model":
-            return saved_model.prefix(self.folder)
-        return tf1.find(self.path)
+        if self.format != "saved_model":
+            return tf1.find(self.path)
+        found = self.folder / tf.saved_model.VARIABLES_DIRECTORY
+        found /= tf.saved_model.VARIABLES_FILENAME
+        if not found.with_name(f"{found.name}.index").is_file():
+            raise InputError.at(
+                self.folder, None, "has no variables/variables.index; copy all of it"
+            )
+        return found
 
     def require(self) -> None:
         """Checks that there is a checkpoint, without reading its weights.
@@ -54,24 +61,17 @@ class Place:
         """
         if self.format == "huggingface":
             return huggingface.read(self.folder)
-        prefix = self.prefix()
-        if saved_model.has_objects(prefix):
-            return saved_model.read(prefix)
-        return tf1.read(prefix)
+        return tf1.read(self.prefix())
 
     def beside(self, *names: str) -> Path | None:
         """Returns the first existing file of these names beside the weights.
 
-        The assets of a SavedModel count as beside its weights. The checkpoint itself
-        need not be readable.
-
-        Args:
-            names: File names, best first; for example `"bert_config.json",
-                "config.json"`.
+        The names are given best first. The assets of a SavedModel count as beside its
+        weights. The checkpoint itself need not be readable.
         """
         places = [self.folder]
         if self.format == "saved_model":
-            places.append(self.folder / saved_model.ASSETS)
+            places.append(self.folder / tf.saved_model.ASSETS_DIRECTORY)
         found = (place / name for name in names for place in places)
         return next((file for file in found if file.is_file()), None)
 
@@ -101,6 +101,6 @@ def _format(at: Path) -> Format:
     if at.is_dir() and not tf1.prefixes_in(at):
         if huggingface.is_checkpoint(at):
             return "huggingface"
-        if saved_model.is_saved_model(at):
+        if (at / tf.saved_model.SAVED_MODEL_FILENAME_PB).is_file():
             return "saved_model"
     return "tf1"

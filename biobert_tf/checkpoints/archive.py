@@ -18,11 +18,8 @@ _SAVED_MODEL: Final = "saved_model.pb"
 def opened(path: Path) -> Path:
     """Returns `path`, or for an archive its unpacked folder with the checkpoint.
 
-    An archive is unpacked once per process, below the system's temporary directory
-    (`TMPDIR`), and removed when the process ends.
-
-    Args:
-        path: Any path; only `*.tar.gz` and `*.tgz` are archives.
+    Archives are `*.tar.gz` and `*.tgz`. They are unpacked once per process, below the
+    system's temporary directory (`TMPDIR`), and removed when the process ends.
 
     Raises:
         InputError: The archive is missing, damaged, unsafe, or does not hold

@@ -52,14 +52,9 @@ _LAYERS: Final = "bert/encoder/"
 
 
 def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
-    """Checks that weights are those of a whole encoder of these sizes.
+    """Checks that the weights of a checkpoint are a whole encoder of these sizes.
 
     The number of attention heads cannot be checked, as no shape depends on it.
-
-    Args:
-        weights: TF1 name to array in TF1 layout.
-        config: The expected sizes.
-        source: The checkpoint that the weights come from, for the message.
 
     Raises:
         InputError: A part of the encoder is missing, or a size differs.
@@ -90,11 +85,7 @@ def staged(directory: Path, key: str) -> Iterator[Path]:
     Several files cannot be replaced at one instant. Therefore the file `key`, without
     which no reader finds a checkpoint, is removed first and moved in last: a process
     killed at any moment leaves the old checkpoint, none, or the whole new one, never a
-    mixture.
-
-    Args:
-        directory: The directory, created if missing; other files in it stay.
-        key: Name of a file that the block writes into the temporary folder.
+    mixture. Other files in the directory stay.
 
     Raises:
         InputError: The directory cannot be written.

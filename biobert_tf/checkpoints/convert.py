@@ -2,7 +2,6 @@
 """Converts a checkpoint to another format, with the files that belong to it."""
 
 import dataclasses
-import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from biobert_tf.checkpoints.released import (
     read_labels,
     read_settings,
 )
-from biobert_tf.checkpoints.tokenizer_files import Vocabulary
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
@@ -76,75 +74,68 @@ def convert(
             "use `biobert export`"
         )
     place = checkpoints.locate(source)
-    config_file = _belonging(place, bert_config_file, CONFIG_NAMES, "bert_config_file")
-    vocab_file = _belonging(place, vocab_file, VOCAB_SOURCES, "vocab_file")
-    model = _Model(
-        place=place,
-        config=EncoderConfig.from_json(config_file),
-        vocabulary=tokenizer_files.read_vocabulary(vocab_file),
-        checkpoint=place.read(),
-    )
-    model.check(vocab_file)
+    model, lines = _read(place, bert_config_file, vocab_file)
     prefix = tf1.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
-        written = _write_tf1(model, prefix)
-    else:
-        if classifier == "auto":
-            classifier = model.classifier() or trained_as
-        written = _write_huggingface(model, target, do_lower_case, classifier)
-    return "\n".join([*_read_lines(model), *written])
+        return "\n".join([*lines, _write_tf1(model, prefix)])
+    if classifier == "auto":
+        is_stored = place.format == "huggingface"
+        classifier = (
+            huggingface.stored_classifier(place.folder) if is_stored else trained_as
+        )
+    if do_lower_case is None:
+        do_lower_case = lower_cases(place, read_settings(place), model.vocabulary.ids)
+    written = _write_huggingface(model, target, do_lower_case, classifier)
+    return "\n".join([*lines, *written])
 
 
 @dataclasses.dataclass(frozen=True)
 class _Model:
-    """The weights that were read, and the files that belong to them."""
+    """What is written: weights, and what belongs to them.
 
-    place: Place
+    Attributes:
+        labels: The labels that the head scores; None if they have no names.
+        beside: Contents of further JSON files, by name.
+    """
+
+    weights: base.Weights
     config: EncoderConfig
-    vocabulary: Vocabulary
-    checkpoint: base.Checkpoint
+    vocabulary: tokenizer_files.Vocabulary
+    labels: list[str] | None
+    beside: dict[str, dict[str, object]]
 
-    def check(self, vocab_file: Path) -> None:
-        """Rejects parts of different models.
 
-        Raises:
-            InputError: The weights or the vocabulary do not fit the sizes.
-        """
-        weights = self.checkpoint.weights
-        base.require_fit(weights, self.config, self.checkpoint.source)
-        num_tokens = max(self.vocabulary.ids.values()) + 1
-        if num_tokens > self.config.vocab_size:
-            raise InputError.at(
-                vocab_file,
-                None,
-                f"has {num_tokens} entries, and the model {self.config.vocab_size}; "
-                "give the vocabulary that belongs to it",
-            )
-
-    @property
-    def labels(self) -> list[str] | None:
-        """Returns the labels that the head scores; None if they have no names."""
-        if "output_weights" in self.checkpoint.weights:
-            return read_labels(self.place)
-        if "cls/squad/output_weights" in self.checkpoint.weights:
-            return list(SPAN_LABELS)
-        return None
-
-    @functools.cached_property
-    def settings(self) -> dict[str, object]:
-        """Returns the settings of the training; empty without them."""
-        return read_settings(self.place)
-
-    @property
-    def settings_files(self) -> dict[str, dict[str, object]]:
-        """Returns the settings by file name; empty without them."""
-        return {SETTINGS_NAME: self.settings} if self.settings else {}
-
-    def classifier(self) -> huggingface.Classifier | None:
-        """Returns what the classifier labels, according to a Hugging Face source."""
-        if self.place.format == "huggingface":
-            return huggingface.stored_classifier(self.place.folder)
-        return None
+def _read(
+    place: Place, config_file: Path | None, vocab_file: Path | None
+) -> tuple[_Model, list[str]]:
+    """Returns a model whose parts fit each other, and lines that report it."""
+    config_file = _belonging(place, config_file, CONFIG_NAMES, "bert_config_file")
+    vocab_file = _belonging(place, vocab_file, VOCAB_SOURCES, "vocab_file")
+    config = EncoderConfig.from_json(config_file)
+    vocabulary = tokenizer_files.read_vocabulary(vocab_file)
+    checkpoint = place.read()
+    base.require_fit(checkpoint.weights, config, checkpoint.source)
+    num_tokens = max(vocabulary.ids.values()) + 1
+    if num_tokens > config.vocab_size:
+        raise InputError.at(
+            vocab_file,
+            None,
+            f"has {num_tokens} entries, and the model {config.vocab_size}; "
+            "give the vocabulary that belongs to it",
+        )
+    lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
+    if ignored := checkpoint.ignored:
+        lines.append(f"left out {len(ignored)} entries: {base.some(ignored)}")
+    if odd := tokenizer_files.peculiarities(place.folder):
+        lines.append(f"left out of its tokenizer: {', '.join(odd)}")
+    labels = None
+    if "output_weights" in checkpoint.weights:
+        labels = read_labels(place)
+    elif "cls/squad/output_weights" in checkpoint.weights:
+        labels = list(SPAN_LABELS)
+    settings = read_settings(place)
+    beside = {SETTINGS_NAME: settings} if settings else {}
+    return _Model(checkpoint.weights, config, vocabulary, labels, beside), lines
 
 
 def _belonging(
@@ -162,31 +153,27 @@ def _belonging(
 def _write_huggingface(
     model: _Model,
     directory: Path,
-    do_lower_case: bool | None,
+    do_lower_case: bool,
     classifier: huggingface.Classifier,
 ) -> list[str]:
     """Writes a Hugging Face directory; returns what was written."""
-    if do_lower_case is None:
-        do_lower_case = lower_cases(model.place, model.settings, model.vocabulary.ids)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
-    weights, labels = model.checkpoint.weights, model.labels
-    architecture = huggingface.architecture(weights, labels, classifier)
-    huggingface.write(
-        weights,
+    architecture = huggingface.write(
+        model.weights,
         directory,
         model.config,
         model.vocabulary,
         do_lower_case,
-        labels,
+        model.labels,
         classifier,
-        model.settings_files,
+        model.beside,
     )
     lines = [
         f"wrote {directory}: Hugging Face, {architecture}, "
         f"do_lower_case={do_lower_case}"
     ]
-    if strangers := huggingface.leaves_out(architecture, weights):
+    if strangers := huggingface.leaves_out(architecture, model.weights):
         lines.append(
             f"with {', '.join(strangers)}, which {architecture} does not have: "
             "Transformers calls them unexpected, and loses them when it saves the model"
@@ -194,7 +181,7 @@ def _write_huggingface(
     return lines
 
 
-def _write_tf1(model: _Model, prefix: Path) -> list[str]:
+def _write_tf1(model: _Model, prefix: Path) -> str:
     """Writes a TF1 checkpoint and its companions; returns what was written."""
     if prefix.is_dir():
         raise InputError.at(
@@ -203,41 +190,28 @@ def _write_tf1(model: _Model, prefix: Path) -> list[str]:
     if prefix in tf1.prefixes_in(prefix.parent):
         raise InputError.at(prefix, None, "exists; give another name")
     companions: dict[str, Any] = {CONFIG_NAMES[0]: dataclasses.asdict(model.config)}
-    if (labels := model.labels) is not None:
-        companions[LABELS_NAME] = {"labels": labels}
-    companions |= model.settings_files
-    for name, values in companions.items():
-        file = prefix.parent / name
-        _reject_other(file, file.exists() and files.read_json(file) != values)
+    if model.labels is not None:
+        companions[LABELS_NAME] = {"labels": model.labels}
+    companions |= model.beside
     vocab_target = prefix.parent / VOCAB_NAMES[0]
     data = model.vocabulary.data
-    _reject_other(
-        vocab_target, vocab_target.exists() and vocab_target.read_bytes() != data
-    )
+    # Another model's files beside it would be broken.
+    others = [
+        file
+        for name, values in companions.items()
+        if (file := prefix.parent / name).exists() and files.read_json(file) != values
+    ]
+    if vocab_target.exists() and vocab_target.read_bytes() != data:
+        others.append(vocab_target)
+    if others:
+        raise InputError.at(
+            others[0], None, "belongs to another model; give another directory"
+        )
     for name, values in companions.items():
         files.write_json(prefix.parent / name, values)
     with files.replacing(vocab_target) as temporary:
         temporary.write_bytes(data)
     found = _TF1_PREFIX.search(prefix.name)
     step = int(found["step"] or 0) if found else 0
-    tf1.write(model.checkpoint.weights, prefix, step)
-    return [f"wrote {prefix}: TF1, global_step={step}"]
-
-
-def _reject_other(file: Path, is_other: bool) -> None:
-    """Raises where writing `file` would break another checkpoint beside it."""
-    if is_other:
-        raise InputError.at(
-            file, None, "belongs to another model; give another directory"
-        )
-
-
-def _read_lines(model: _Model) -> list[str]:
-    """Returns lines that report what was read, and what cannot be converted."""
-    checkpoint = model.checkpoint
-    lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
-    if ignored := checkpoint.ignored:
-        lines.append(f"left out {len(ignored)} entries: {base.some(ignored)}")
-    if odd := tokenizer_files.peculiarities(model.place.folder):
-        lines.append(f"left out of its tokenizer: {', '.join(odd)}")
-    return lines
+    tf1.write(model.weights, prefix, step)
+    return f"wrote {prefix}: TF1, global_step={step}"

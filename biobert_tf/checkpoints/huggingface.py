@@ -21,6 +21,14 @@ from biobert_tf.model.config import EncoderConfig
 Classifier = Literal["auto", "token", "sequence"]
 
 _WEIGHTS_FILE: Final = "model.safetensors"
+_TORCH_FILE: Final = "pytorch_model.bin"
+_TORCH_ONLY: Final = (
+    "holds pytorch_model.bin only; where torch is installed, run in it: "
+    'python -c "import torch, safetensors.torch as s; '
+    "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
+    "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, "
+    "'model.safetensors', dict(format='pt'))\""
+)
 # Another value means another network whose weights have the same names.
 _REQUIRED: Final[Mapping[str, object]] = {
     "model_type": "bert",
@@ -32,10 +40,13 @@ _TIED: Final[Mapping[str, str]] = {
     "cls.predictions.decoder.weight": "bert/embeddings/word_embeddings",
     "cls.predictions.decoder.bias": "cls/predictions/output_bias",
 }
-_MASKED_LM: Final = "cls/predictions/"
 # Heads whose outputs have names, in order of precedence.
 _LABELLED: Final = ("output_weights", "cls/squad/output_weights")
-_CLASSIFIERS: Final[tuple[Classifier, ...]] = ("token", "sequence")
+_HEADS: Final[Mapping[str, str]] = {
+    "cls/squad/output_weights": "BertForQuestionAnswering",
+    "cls/predictions/output_bias": "BertForMaskedLM",
+    "cls/seq_relationship/output_weights": "BertForNextSentencePrediction",
+}
 _WITHOUT_POOLER: Final = frozenset(
     {"BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM"}
 )
@@ -44,7 +55,7 @@ _WITHOUT_POOLER: Final = frozenset(
 def is_checkpoint(directory: Path) -> bool:
     """Returns whether `directory` holds a Hugging Face model in any weights format."""
     return (directory / "config.json").is_file() and (
-        bool(_weights_files(directory)) or (directory / "pytorch_model.bin").is_file()
+        bool(_weights_files(directory)) or (directory / _TORCH_FILE).is_file()
     )
 
 
@@ -68,9 +79,7 @@ def encoder_config(directory: Path) -> EncoderConfig:
 def labels(directory: Path) -> list[str] | None:
     """Returns the labels named in `config.json`, in the order of their ids.
 
-    Returns:
-        None if the labels have no names, or the default names of Transformers:
-        `LABEL_0`, `LABEL_1`.
+    Returns None if they have no names, or those that Transformers makes: `LABEL_0`.
 
     Raises:
         InputError: The ids are not 0, 1, 2, ...
@@ -87,11 +96,7 @@ def labels(directory: Path) -> list[str] | None:
 
 
 def _default_labels(num_labels: int) -> list[str]:
-    """Returns the names that Transformers gives to labels without a name."""
     return [f"LABEL_{i}" for i in range(num_labels)]
-
-
-# --- reading ---------------------------------------------------------------------
 
 
 def read(directory: Path) -> base.Checkpoint:
@@ -99,10 +104,6 @@ def read(directory: Path) -> base.Checkpoint:
 
     Names with and without `bert.` and the older `LayerNorm.gamma` and `.beta` are
     understood; float16 and bfloat16 become float32.
-
-    Args:
-        directory: A directory with `config.json` and `model.safetensors` (or its
-            shards).
 
     Raises:
         InputError: It is not a BERT model, it has no safetensors file or a damaged
@@ -131,10 +132,8 @@ def read(directory: Path) -> base.Checkpoint:
 
 def _lookup(stored: str) -> names.Name | None:
     """Returns the weight of a tensor named `stored` by any version of Transformers."""
-    text = stored
-    for old, new in ((".gamma", ".weight"), (".beta", ".bias")):
-        if text.endswith(f"LayerNorm{old}"):
-            text = text.removesuffix(old) + new
+    text = stored.replace("LayerNorm.gamma", "LayerNorm.weight")
+    text = text.replace("LayerNorm.beta", "LayerNorm.bias")
     found = names.lookup("huggingface", text)
     return found or names.lookup("huggingface", f"bert.{text}")
 
@@ -156,7 +155,7 @@ def _drop_untied_head(
             directory,
             stored,
         )
-        head = [name for name in weights if name.startswith(_MASKED_LM)]
+        head = [name for name in weights if name.startswith("cls/predictions/")]
         for name in head:
             del weights[name]
         return [*head, *tied]
@@ -175,7 +174,9 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name and the value of every stored tensor."""
     paths = _weights_files(directory)
     if not paths:
-        raise InputError.at(directory, None, _no_safetensors(directory))
+        has_other = (directory / _TORCH_FILE).is_file()
+        problem = _TORCH_ONLY if has_other else f"holds no {_WEIGHTS_FILE}"
+        raise InputError.at(directory, None, problem)
     safetensors = _safetensors()
     for path in paths:
         try:
@@ -188,25 +189,8 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
             ) from None
 
 
-def _no_safetensors(directory: Path) -> str:
-    """Returns the error message for a directory without safetensors."""
-    if not (directory / "pytorch_model.bin").is_file():
-        return f"holds no {_WEIGHTS_FILE}"
-    return (
-        "holds pytorch_model.bin only; where torch is installed, run in it: "
-        'python -c "import torch, safetensors.torch as s; '
-        "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
-        "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, "
-        f"'{_WEIGHTS_FILE}', dict(format='pt'))\""
-    )
-
-
 def _safetensors() -> Any:
-    """Returns the module safetensors, which is optional.
-
-    Raises:
-        InputError: safetensors is not installed.
-    """
+    """Returns the module safetensors, which is optional."""
     try:
         import safetensors.numpy
     except ImportError:
@@ -217,9 +201,6 @@ def _safetensors() -> Any:
     return safetensors
 
 
-# --- writing ---------------------------------------------------------------------
-
-
 def architecture(
     weights: base.Weights,
     labels: Sequence[str] | None = None,
@@ -228,7 +209,7 @@ def architecture(
     """Returns the Transformers class that has these weights.
 
     Args:
-        weights: Weights by TF1 name; the heads among them determine the class.
+        weights: The weights by TF1 name; the heads among them determine the class.
         labels: The labels of the head, in the order of their ids.
         classifier: Whether `output_weights` labels tokens or sequences. "auto" means
             tokens if O is a label.
@@ -242,31 +223,20 @@ def architecture(
                 "cannot tell whether output_weights labels tokens or sequences; "
                 "give --classifier=token or --classifier=sequence"
             )
-        token = classifier == "token" or (
-            classifier == "auto" and labels is not None and "O" in labels
-        )
-        kind = "Token" if token else "Sequence"
-        return f"BertFor{kind}Classification"
-    heads = {
-        "cls/squad/output_weights": "BertForQuestionAnswering",
-        "cls/predictions/output_bias": "BertForMaskedLM",
-        "cls/seq_relationship/output_weights": "BertForNextSentencePrediction",
-    }
-    present = [model for name, model in heads.items() if name in weights]
+        if classifier == "auto":
+            classifier = "token" if "O" in (labels or ()) else "sequence"
+        return f"BertFor{classifier.capitalize()}Classification"
+    present = [model for name, model in _HEADS.items() if name in weights]
     if present == ["BertForMaskedLM", "BertForNextSentencePrediction"]:
         return "BertForPreTraining"
     return present[0] if present else "BertModel"
 
 
 def leaves_out(model: str, weights: base.Weights) -> list[str]:
-    """Returns the weights that a Transformers class does not have.
+    """Returns the weights that the Transformers class `model` does not have.
 
     Transformers reports them as unexpected when it loads the model, and drops them when
     it saves the model.
-
-    Args:
-        model: The class that `architecture` returned.
-        weights: Weights by TF1 name.
     """
     strangers = [name for name in weights if name.startswith("bert/pooler/")]
     return strangers if model in _WITHOUT_POOLER else []
@@ -279,10 +249,9 @@ def stored_classifier(directory: Path) -> Classifier:
         InputError: The file is missing.
     """
     models = str(files.read_json(directory / "config.json").get("architectures"))
-    for kind in _CLASSIFIERS:
-        if f"For{kind.capitalize()}Classification" in models:
-            return kind
-    return "auto"
+    if "ForTokenClassification" in models:
+        return "token"
+    return "sequence" if "ForSequenceClassification" in models else "auto"
 
 
 def write(
@@ -294,19 +263,23 @@ def write(
     labels: Sequence[str] | None = None,
     classifier: Classifier = "auto",
     beside: Mapping[str, Mapping[str, object]] | None = None,
-) -> None:
+) -> str:
     """Writes a directory that Transformers loads, whole or not at all.
 
+    The directory is created if it is missing; files of the same names are replaced.
+
     Args:
-        weights: TF1 name to float32 array in TF1 layout.
-        directory: The directory, created if missing; files of the same names are
-            replaced.
+        weights: The weights by TF1 name.
+        directory: The directory.
         config: Sizes of the encoder.
         vocabulary: The vocabulary of the model.
         do_lower_case: Whether the tokenizer lower-cases.
-        labels: The labels of the head, in the order of their ids.
+        labels: See `architecture`.
         classifier: See `architecture`.
         beside: Contents of further JSON files, by file name.
+
+    Returns:
+        The name of the class that `architecture` finds.
 
     Raises:
         InputError: Sizes or labels do not fit the weights, the directory cannot be
@@ -330,6 +303,7 @@ def write(
         )
         # safetensors creates files that only their owner can read.
         shutil.copymode(staging / "config.json", staging / _WEIGHTS_FILE)
+    return model
 
 
 def _label_values(

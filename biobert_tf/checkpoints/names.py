@@ -8,6 +8,7 @@ too. Weights are exchanged in TF1 layout: a kernel is `[in, out]`.
 """
 
 import dataclasses
+import functools
 import re
 from typing import Final, Literal
 
@@ -29,22 +30,17 @@ class Name:
     transposed: bool = False
 
 
-def _dense(tf1: str) -> tuple[Name, Name]:
-    """Returns the kernel and the bias of a dense layer."""
-    huggingface = _dotted(tf1)
+def _layer(tf1: str, weight: str, bias: str) -> tuple[Name, Name]:
+    """Returns the weight and the bias of a layer; kernels are transposed."""
+    huggingface = tf1.replace("layer_{n}", "layer.{n}").replace("/", ".")
     return (
-        Name(f"{tf1}/kernel", f"{huggingface}.weight", transposed=True),
-        Name(f"{tf1}/bias", f"{huggingface}.bias"),
+        Name(f"{tf1}/{weight}", f"{huggingface}.weight", weight == "kernel"),
+        Name(f"{tf1}/{bias}", f"{huggingface}.bias"),
     )
 
 
-def _layer_norm(tf1: str) -> tuple[Name, Name]:
-    """Returns the scale and the offset of a layer normalisation."""
-    huggingface = _dotted(tf1)
-    return (
-        Name(f"{tf1}/gamma", f"{huggingface}.weight"),
-        Name(f"{tf1}/beta", f"{huggingface}.bias"),
-    )
+_dense = functools.partial(_layer, weight="kernel", bias="bias")
+_layer_norm = functools.partial(_layer, weight="gamma", bias="beta")
 
 
 def _output(tf1: str, huggingface: str) -> tuple[Name, Name]:
@@ -59,20 +55,14 @@ def _output(tf1: str, huggingface: str) -> tuple[Name, Name]:
     )
 
 
-def _dotted(tf1: str) -> str:
-    """Returns the path of a layer in Hugging Face's model."""
-    return tf1.replace("layer_{n}", "layer.{n}").replace("/", ".")
-
-
 _BLOCK: Final = "bert/encoder/layer_{n}"
 _TRANSFORM: Final = "cls/predictions/transform"
 
 TABLE: Final[tuple[Name, ...]] = (
     # --- embeddings
     *(
-        Name(table, f"{_dotted(table)}.weight")
-        for kind in ("word", "position", "token_type")
-        for table in (f"bert/embeddings/{kind}_embeddings",)
+        Name(f"bert/embeddings/{kind}", f"bert.embeddings.{kind}.weight")
+        for kind in ("word_embeddings", "position_embeddings", "token_type_embeddings")
     ),
     *_layer_norm("bert/embeddings/LayerNorm"),
     # --- encoder
@@ -107,16 +97,9 @@ _BY_FORM: Final[dict[Form, dict[str, Name]]] = {
 
 
 def lookup(form: Form, text: str) -> Name | None:
-    """Returns the weight whose name in one of the two forms is `text`.
+    """Returns the weight that is called `text`, with the layer filled in.
 
-    Args:
-        form: The form of `text`.
-        text: A variable or tensor name, for example
-            `bert/encoder/layer_3/output/dense/bias`.
-
-    Returns:
-        The row of the table with the layer filled in, or None if it is not the name of
-        a BERT weight: optimizer slots, `global_step`, buffers.
+    Returns None if that is no BERT weight: optimizer slots, `global_step`, buffers.
     """
     found = _LAYER.search(text)
     if found is None:

@@ -4,12 +4,15 @@
 import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
 
 from biobert_tf.checkpoints import base, names
 from biobert_tf.common.errors import InputError
+
+_LAYERS: Final = "bert/encoder/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ def assign(
 
     Args:
         variables: The variables of a model; their names are TF1 names.
-        weights: TF1 name to float32 array in TF1 layout.
+        weights: The weights by TF1 name.
         source: The checkpoint that the weights came from, for messages.
         new_head: TF1 names, or prefixes of them such as `cls/predictions`, of variables
             that keep their random values if the weights lack them or have another
@@ -68,30 +71,47 @@ def assign(
             checkpoint has more layers than the model.
     """
     targets = _by_name(variables)
-    wrong = {
-        name: differing
-        for name, variable in targets.items()
-        if name in weights
-        and (differing := _differing_shapes(name, variable, weights[name]))
-    }
-    fitting = [name for name in targets if name in weights and name not in wrong]
-    new = [name for name in targets if name not in fitting and _belongs(name, new_head)]
+    shared = [name for name in targets if name in weights]
+    fitting = [name for name in shared if targets[name].shape == weights[name].shape]
+    heads = tuple(f"{head}/" for head in new_head)
+    new = [
+        name for name in targets if name not in fitting and f"{name}/".startswith(heads)
+    ]
     unexpected = sorted(set(weights) - set(targets))
-    _reject_shapes([text for name, text in wrong.items() if name not in new], source)
-    if not fitting:
-        raise InputError.at(source, None, "holds no variable of the model")
-    _reject_missing(
-        [name for name in targets if name not in {*weights, *new}], targets, source
-    )
-    _reject_layers([name for name in unexpected if _is_layer(name)], targets, source)
+    wrong = [
+        f"{name} is {list(weights[name].shape)} in the checkpoint and "
+        f"{targets[name].shape.as_list()} in the model"
+        for name in shared
+        if name not in {*fitting, *new}
+    ]
+    missing = [name for name in targets if name not in {*weights, *new}]
+    # A model without transformer blocks, such as a head alone, may ignore those.
+    has_layers = any(name.startswith(_LAYERS) for name in targets)
+    layers = [name for name in unexpected if has_layers and name.startswith(_LAYERS)]
+    problem = ""
+    if wrong:
+        cause = "bert_config.json does not fit the checkpoint"
+        if all(text.startswith("output_") for text in wrong):
+            cause = "the labels are not those of the checkpoint"
+        problem = f"{cause}: {len(wrong)} shapes differ: {base.some(wrong)}"
+    elif not fitting:
+        problem = "holds no variable of the model"
+    elif missing:
+        problem = (
+            f"lacks {len(missing)} of the {len(targets)} variables of the model: "
+            f"{base.some(missing)}; was it trained for another task, or does "
+            "bert_config.json not belong to it?"
+        )
+    elif layers:
+        problem = (
+            "has more layers than the model, bert_config.json does not fit the "
+            f"checkpoint: {base.some(layers)}"
+        )
+    if problem:
+        raise InputError.at(source, None, problem)
     for name in fitting:
         targets[name].assign(weights[name])
-    return LoadReport(
-        loaded=tuple(fitting),
-        missing=tuple(new),
-        unexpected=tuple(unexpected),
-        source=source,
-    )
+    return LoadReport(tuple(fitting), tuple(new), tuple(unexpected), source)
 
 
 def extract(variables: Sequence[tf.Variable]) -> base.Weights:
@@ -103,7 +123,6 @@ def extract(variables: Sequence[tf.Variable]) -> base.Weights:
 
 
 def _by_name(variables: Sequence[tf.Variable]) -> dict[str, tf.Variable]:
-    """Returns the variables by name."""
     named: dict[str, tf.Variable] = {}
     for variable in variables:
         name = variable.name.partition(":")[0]
@@ -111,71 +130,3 @@ def _by_name(variables: Sequence[tf.Variable]) -> dict[str, tf.Variable]:
         assert name not in named, f"two variables are called {name}"
         named[name] = variable
     return named
-
-
-def _belongs(name: str, heads: Collection[str]) -> bool:
-    """Returns whether `name` is one of `heads` or lies below one."""
-    return any(name == head or name.startswith(f"{head}/") for head in heads)
-
-
-def _differing_shapes(name: str, variable: tf.Variable, weight: np.ndarray) -> str:
-    """Returns a message with both shapes if they differ, else an empty string."""
-    if weight.shape == tuple(variable.shape):
-        return ""
-    return (
-        f"{name} is {list(weight.shape)} in the checkpoint and "
-        f"{list(variable.shape)} in the model"
-    )
-
-
-def _reject_missing(
-    missing: Sequence[str], targets: Collection[str], source: Path
-) -> None:
-    """Raises InputError for variables that have no weight and may not be new."""
-    if not missing:
-        return
-    raise InputError.at(
-        source,
-        None,
-        f"lacks {len(missing)} of the {len(targets)} variables of the model: "
-        f"{base.some(missing)}; was it trained for another task, or does "
-        "bert_config.json not belong to it?",
-    )
-
-
-def _is_layer(name: str) -> bool:
-    """Returns whether a TF1 name is that of a variable in a transformer block."""
-    return name.startswith("bert/encoder/")
-
-
-def _reject_layers(
-    unexpected: Sequence[str], targets: Collection[str], source: Path
-) -> None:
-    """Raises InputError for weights of layers that the model does not have.
-
-    A model without transformer blocks, such as a head alone, may ignore such weights.
-    """
-    if unexpected and any(_is_layer(name) for name in targets):
-        raise InputError.at(
-            source,
-            None,
-            "has more layers than the model, bert_config.json does not fit the "
-            f"checkpoint: {base.some(unexpected)}",
-        )
-
-
-def _reject_shapes(wrong: Sequence[str], source: Path) -> None:
-    """Raises InputError for variables whose weights have another shape."""
-    if not wrong:
-        return
-    labels_only = all(text.startswith("output_") for text in wrong)
-    cause = (
-        "the labels are not those of the checkpoint"
-        if labels_only
-        else "bert_config.json does not fit the checkpoint"
-    )
-    raise InputError.at(
-        source,
-        None,
-        f"{cause}: {len(wrong)} shapes differ: {base.some(wrong)}",
-    )

@@ -17,8 +17,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.text import case
-from biobert_tf.text.tokenization import FullTokenizer, check_case
+from biobert_tf.text.tokenization import FullTokenizer, check_case, is_lower_cased
 
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
 VOCAB_NAMES: Final = (tokenizer_files.VOCAB_NAME,)
@@ -29,18 +28,11 @@ SETTINGS_NAME: Final = "settings.json"
 """The settings of a training, by flag; every run writes them beside its model."""
 
 _LOG = logging.getLogger(__name__)
-_OUTPUT_PREFIX: Final = "model.ckpt"
 
 
 @dataclasses.dataclass(frozen=True)
 class Released:
-    """The parts that a run starts from.
-
-    Attributes:
-        encoder_config: Sizes of the encoder.
-        tokenizer: The tokenizer with the model's vocabulary.
-        init_checkpoint: The weights, or None for random ones.
-    """
+    """The parts that a run starts from; without a checkpoint, weights are random."""
 
     encoder_config: EncoderConfig
     tokenizer: FullTokenizer
@@ -104,27 +96,20 @@ def find_vocab(
             contradicts `--do_lower_case`.
     """
     found = text.vocab_file or _find(_places(model, output_dir), VOCAB_SOURCES)
-    if found is not None and found.suffix == ".json":
-        return _listed(found, text.do_lower_case)
-    return found
-
-
-def _listed(tokenizer_file: Path, do_lower_case: bool) -> Path:
-    """Returns the file with the pieces of a tokenizer that cuts text as ours does."""
-    listed = tokenizer_files.as_list(tokenizer_file)
-    stored = tokenizer_files.lower_cases(tokenizer_file.parent)
-    if stored is not None and stored != do_lower_case:
+    if found is None or found.suffix != ".json":
+        return found
+    listed = tokenizer_files.as_list(found)
+    stored = tokenizer_files.lower_cases(found.parent)
+    if stored not in (None, text.do_lower_case):
         raise InputError.at(
-            tokenizer_file,
+            found,
             None,
             f"the tokenizer {'lower-cases' if stored else 'does not lower-case'} but "
-            f"do_lower_case is {str(do_lower_case).lower()}; set it to "
+            f"do_lower_case is {str(not stored).lower()}; set it to "
             f"{str(stored).lower()}",
         )
-    if odd := tokenizer_files.peculiarities(tokenizer_file.parent):
-        _LOG.warning(
-            "%s: these options are ignored: %s", tokenizer_file, ", ".join(odd)
-        )
+    if odd := tokenizer_files.peculiarities(found.parent):
+        _LOG.warning("%s: these options are ignored: %s", found, ", ".join(odd))
     return listed
 
 
@@ -133,13 +118,8 @@ def lower_cases(
 ) -> bool:
     """Says whether text is lower-cased for a checkpoint.
 
-    The settings of the training decide, else the tokenizer's files, else the
-    vocabulary; false if there is none of them.
-
-    Args:
-        place: The checkpoint.
-        recorded: What `read_settings` returns.
-        vocab: The vocabulary. Default: that beside the checkpoint.
+    The recorded settings of the training decide, else the tokenizer's files, else the
+    vocabulary, by default that beside the checkpoint; false if there is none of them.
 
     Raises:
         InputError: One of these files is damaged.
@@ -153,7 +133,7 @@ def lower_cases(
         if vocab_file is None:
             return False
         vocab = FullTokenizer(vocab_file).vocab
-    return case.is_lower_cased(vocab)
+    return is_lower_cased(vocab)
 
 
 def load_tokenizer(
@@ -194,11 +174,7 @@ def _not_found(flag: str, places: Sequence[Path], names: Sequence[str]) -> Input
 
 
 def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
-    """Returns the labels a model was trained with, from the first place that has them.
-
-    Args:
-        places: Checkpoints or directories.
-    """
+    """Returns the labels beside the first of these checkpoints that has any."""
     for place in places:
         if place and (labels := read_labels(checkpoints.locate(place))):
             return tuple(labels)
@@ -206,23 +182,18 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
 
 
 def read_labels(place: Place) -> list[str] | None:
-    """Returns the labels stored beside a checkpoint, in the order of their ids.
+    """Returns the labels beside a checkpoint, in the order of their ids, if any.
 
-    Args:
-        place: The checkpoint.
-
-    Returns:
-        The labels of `labels.json`, or else of the `id2label` of a Hugging Face
-        `config.json`; None if there is neither.
+    They are in `labels.json`, or else in the `id2label` of a Hugging Face model.
 
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
     """
     file = place.beside(LABELS_NAME)
+    if file is None and place.format == "huggingface":
+        return huggingface.labels(place.folder)
     if file is None:
-        return (
-            huggingface.labels(place.folder) if place.format == "huggingface" else None
-        )
+        return None
     labels = files.read_json(file).get("labels")
     if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
         raise InputError.at(file, None, 'expected {"labels": ["...", ...]}')
@@ -230,13 +201,7 @@ def read_labels(place: Place) -> list[str] | None:
 
 
 def read_settings(place: Place) -> dict[str, object]:
-    """Returns the settings that a run has recorded beside its model, by flag.
-
-    Args:
-        place: The checkpoint.
-
-    Returns:
-        The settings; none where no run of ours has written the checkpoint.
+    """Returns the settings that a run of ours, if any, has recorded, by flag.
 
     Raises:
         InputError: The file is not a JSON object.
@@ -247,48 +212,27 @@ def read_settings(place: Place) -> dict[str, object]:
 
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
-    prefix = _prefix(output_dir, global_step)
-    return prefix.with_name(f"{prefix.name}.index").exists()
+    return _prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)
 
 
 def _prefix(output_dir: Path, global_step: int) -> Path:
-    return output_dir / f"{_OUTPUT_PREFIX}-{global_step}"
+    return output_dir / f"model.ckpt-{global_step}"
 
 
 def save(
-    released: Released,
-    weights: checkpoints.Weights,
-    labels: Sequence[str],
-    output_dir: Path,
-    global_step: int,
-) -> Path:
-    """Writes a fine-tuned model in the form of a release: `save_model` and the labels.
-
-    Returns:
-        The checkpoint's prefix, `model.ckpt-<step>`.
-    """
-    files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
-    return save_model(
-        released.encoder_config,
-        Path(released.tokenizer.vocab_file),
-        weights,
-        output_dir,
-        global_step,
-    )
-
-
-def save_model(
     config: EncoderConfig,
     vocab_file: Path | None,
     weights: checkpoints.Weights,
     output_dir: Path,
     global_step: int,
+    labels: Sequence[str] | None = None,
 ) -> Path:
-    """Writes a TF1 checkpoint, its sizes and, if it is known, its vocabulary.
+    """Writes a model in the form of a release; returns its prefix `model.ckpt-<step>`.
 
-    Returns:
-        The checkpoint's prefix, `model.ckpt-<step>`.
+    A release is a TF1 checkpoint, its sizes and, if known, its vocabulary and labels.
     """
+    if labels is not None:
+        files.write_json(output_dir / LABELS_NAME, {"labels": list(labels)})
     files.write_json(output_dir / CONFIG_NAMES[0], dataclasses.asdict(config))
     copy = output_dir / VOCAB_NAMES[0]
     if vocab_file is not None and vocab_file.resolve() != copy.resolve():

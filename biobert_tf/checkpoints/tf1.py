@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds, reads and writes TensorFlow 1 checkpoints, BioBERT's release format.
+"""Finds and reads TensorFlow's checkpoints; writes TF1's, BioBERT's release format.
 
 A checkpoint `model.ckpt-40` is the files `model.ckpt-40.index` and
 `model.ckpt-40.data-00000-of-00001`; the path without endings is its prefix. The
 file `checkpoint` beside it names the newest prefix of its directory.
+
+In what TensorFlow 2 saved, a SavedModel or a training's state, an entry's name is its
+path in an object, for example `weights/0/.ATTRIBUTES/VARIABLE_VALUE`. The object graph
+stored with the entries gives each variable's own name, and so its row of `names.TABLE`.
 """
 
 import contextlib
@@ -14,11 +18,13 @@ from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from biobert_tf.checkpoints import archive, base, names
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
+_GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _PART: Final = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 # The errors of TensorFlow for truncated, mixed-up or other files.
 _DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
@@ -64,7 +70,6 @@ def find(path: Path) -> Path:
 
 
 def _index(prefix: Path) -> Path:
-    """Returns the index file, which every checkpoint has."""
     return prefix.with_name(f"{prefix.name}.index")
 
 
@@ -87,10 +92,7 @@ def _in_directory(directory: Path) -> Path:
 
 
 def _recorded(directory: Path) -> list[Path]:
-    """Returns the prefixes that the file `checkpoint` names, the newest last.
-
-    Returns none if the file is missing or damaged.
-    """
+    """Returns the prefixes that the file `checkpoint`, if any, names; newest last."""
     try:
         state = tf.train.get_checkpoint_state(str(directory))
     except ValueError:  # empty, or not UTF-8
@@ -109,9 +111,6 @@ def _recorded(directory: Path) -> list[Path]:
 def opened(prefix: Path) -> Iterator[Any]:
     """Provides TensorFlow's reader of a checkpoint to a block that only reads.
 
-    Args:
-        prefix: The prefix of an existing checkpoint.
-
     Raises:
         InputError: The checkpoint is damaged.
     """
@@ -125,34 +124,54 @@ def opened(prefix: Path) -> Iterator[Any]:
 
 
 def read(path: Path) -> base.Checkpoint:
-    """Reads the BERT weights of a TF1 checkpoint.
+    """Reads the BERT weights of a checkpoint.
 
     All other variables are not read but named in `ignored`: the optimizer's `adam_m`,
     `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
 
-    Args:
-        path: The checkpoint; see `find`.
-
     Raises:
-        InputError: The checkpoint is missing, is damaged, or holds no BERT weight.
+        InputError: The checkpoint is missing, see `find`, or damaged, or holds no BERT
+            weight, or holds one twice.
     """
     prefix = find(path)
+    weights: base.Weights = {}
     with opened(prefix) as reader:
-        stored = sorted(reader.get_variable_to_shape_map())
-        weights = {
-            name: np.asarray(reader.get_tensor(name), np.float32)
-            for name in stored
-            if names.lookup("tf1", name)
-        }
-    ignored = tuple(name for name in stored if name not in weights)
+        own_names = _own_names(reader)
+        is_weight = {own: bool(names.lookup("tf1", own)) for own in own_names.values()}
+        found = [
+            (own, reader.get_tensor(key))
+            for key, own in own_names.items()
+            if is_weight[own]
+        ]
+    for own, array in found:
+        if own in weights:
+            raise InputError.at(
+                prefix, None, f"holds {own} twice; save one model alone"
+            )
+        weights[own] = np.asarray(array, np.float32)
+    ignored = sorted(own for own in own_names.values() if not is_weight[own])
     if not weights:
         raise InputError.at(
             prefix,
             None,
             f"holds no variable with a BERT name, but {base.some(ignored)}; "
-            "want a TF1 checkpoint with names like bert/embeddings/word_embeddings",
+            "want names like bert/embeddings/word_embeddings",
         )
-    return base.Checkpoint(weights=weights, ignored=ignored, source=prefix)
+    return base.Checkpoint(weights, tuple(ignored), prefix)
+
+
+def _own_names(reader: Any) -> dict[str, str]:
+    """Returns each variable's own name by its key in the checkpoint."""
+    if not reader.has_tensor(_GRAPH):
+        return {name: name for name in sorted(reader.get_variable_to_shape_map())}
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor(_GRAPH)
+    )
+    return {
+        attribute.checkpoint_key: attribute.full_name or attribute.checkpoint_key
+        for node in graph.nodes
+        for attribute in node.attributes
+    }
 
 
 def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
@@ -161,10 +180,7 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     The format is that of TF1's `Saver`. The directory's file `checkpoint` is updated to
     name this checkpoint as the newest, after those that it named before.
 
-    Args:
-        weights: TF1 name to float32 array in TF1 layout.
-        prefix: The prefix to write, for example `output/model.ckpt-40`.
-        global_step: Training steps taken, stored as int64 `global_step`.
+    `global_step`, the number of training steps taken, is stored too, as int64.
 
     Raises:
         InputError: The directory cannot be written.

@@ -25,24 +25,16 @@ _SPECIAL: Final[Mapping[str, str]] = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
-_REQUIRED: Final = ("unk_token", "cls_token", "sep_token")
+_REQUIRED: Final = (tokenization.UNKNOWN, "[CLS]", "[SEP]")
 # Longer words become `[UNK]`; the limit of Transformers' own BertTokenizer is 100.
 _MAX_WORD: Final = tokenization.WordpieceTokenizer({}).max_input_chars_per_word
 
 
 class Vocabulary(NamedTuple):
-    """A vocabulary.
-
-    Attributes:
-        data: The bytes of its `vocab.txt`.
-        ids: The id of every token.
-    """
+    """The bytes of a `vocab.txt`, and the id of every token."""
 
     data: bytes
     ids: dict[str, int]
-
-
-# --- reading ---------------------------------------------------------------------
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -59,8 +51,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     else:
         ids = tokenization.load_vocab(path)
         vocabulary = Vocabulary(path.read_bytes(), ids)
-    needed = [_SPECIAL[name] for name in _REQUIRED]
-    if missing := [token for token in needed if token not in vocabulary.ids]:
+    if missing := [token for token in _REQUIRED if token not in vocabulary.ids]:
         raise InputError.at(
             path, None, f"lacks {', '.join(missing)}; give a BERT vocabulary"
         )
@@ -110,10 +101,7 @@ def _as_list(path: Path, data: bytes) -> Path:
 
 
 def lower_cases(directory: Path) -> bool | None:
-    """Returns whether the tokenizer stored in a directory lower-cases.
-
-    Returns:
-        None if no file says so.
+    """Returns whether the tokenizer stored in a directory lower-cases, if it says so.
 
     Raises:
         InputError: A file is not a JSON object.
@@ -151,9 +139,6 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     return config, tokenizer.get("normalizer") or {}
 
 
-# --- writing ---------------------------------------------------------------------
-
-
 def write(
     directory: Path, vocabulary: Vocabulary, do_lower_case: bool, max_length: int
 ) -> None:
@@ -172,9 +157,13 @@ def write(
     Raises:
         InputError: The directory cannot be written.
     """
-    special = {
-        name: token for name, token in _SPECIAL.items() if token in vocabulary.ids
-    }
+    ids = vocabulary.ids
+    special = {name: token for name, token in _SPECIAL.items() if token in ids}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    added = [
+        {"id": ids[token], "content": token, **flags, "special": True}
+        for token in sorted(special.values(), key=ids.__getitem__)
+    ]
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "do_lower_case": do_lower_case,
@@ -184,32 +173,11 @@ def write(
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         **special,
     }
-    tokenizer = _tokenizer(vocabulary.ids, list(special.values()), do_lower_case)
-    (directory / VOCAB_NAME).write_bytes(vocabulary.data)
-    files.write_json(directory / TOKENIZER_NAME, tokenizer)
-    files.write_json(directory / CONFIG_NAME, config)
-
-
-def _tokenizer(
-    ids: Mapping[str, int], special: list[str], do_lower_case: bool
-) -> dict[str, object]:
-    """Returns the content of `tokenizer.json`."""
-    return {
+    tokenizer = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {
-                "id": ids[token],
-                "content": token,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": True,
-            }
-            for token in sorted(special, key=ids.__getitem__)
-        ],
+        "added_tokens": added,
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
@@ -225,9 +193,12 @@ def _tokenizer(
             "unk_token": tokenization.UNKNOWN,
             "continuing_subword_prefix": "##",
             "max_input_chars_per_word": _MAX_WORD,
-            "vocab": dict(ids),
+            "vocab": ids,
         },
     }
+    (directory / VOCAB_NAME).write_bytes(vocabulary.data)
+    files.write_json(directory / TOKENIZER_NAME, tokenizer)
+    files.write_json(directory / CONFIG_NAME, config)
 
 
 def _template(ids: Mapping[str, int]) -> dict[str, object]:

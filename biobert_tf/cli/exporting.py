@@ -16,15 +16,10 @@ from biobert_tf.training import precision, reload
 
 
 def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -> Path:
-    """Exports a model. If that fails, the directory is as before.
+    """Exports a model; returns the directory, which is as before if that fails.
 
-    Args:
-        config: The model to export, and the directory to write.
-        recorded: The settings that the model predicts with, flag name to value;
-            default: the settings of its training.
-
-    Returns:
-        The directory.
+    `recorded` are the settings that the model predicts with, flag name to value;
+    default: the settings of its training.
 
     Raises:
         InputError: The model cannot be read, is of another kind, or the directory
@@ -58,13 +53,7 @@ def export_run(settings: ScriptConfig | PretrainingConfig) -> Path:
     """Exports the model of a run to `<output_dir>/export`, to predict as the run does.
 
     A run that only predicted has no weights of its own; then its `--init_checkpoint` is
-    exported.
-
-    Args:
-        settings: The settings of the run.
-
-    Returns:
-        The directory.
+    exported. Returns the directory.
     """
     output_dir = settings.stages.output_dir
     init_checkpoint = settings.model.init_checkpoint

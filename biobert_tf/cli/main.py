@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf import problems
-from biobert_tf.cli import data, scores, subcommands
-from biobert_tf.cli.subcommands import Command
+from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program
 from biobert_tf.common.version import __version__
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
@@ -21,7 +20,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations.settings import RePredictConfig
-from biobert_tf.training.problem import TrainedProblem
+from biobert_tf.training.problem import Command, TrainedProblem
 
 
 class ProblemCommand:
@@ -84,8 +83,7 @@ def extract_features(argv: Sequence[str]) -> None:
     from biobert_tf.embeddings import run as extract_features
 
     summary = extract_features.run(config)
-    is_printed = config.is_printed
-    print(summary.text(), file=sys.stderr if is_printed else sys.stdout)
+    print(summary.text(), file=sys.stderr if config.is_printed else sys.stdout)
 
 
 def demo(argv: Sequence[str]) -> None:
@@ -133,29 +131,23 @@ def convert(argv: Sequence[str]) -> None:
     from biobert_tf.checkpoints import convert as conversion
     from biobert_tf.checkpoints import released
 
-    place = checkpoints.locate(arguments.source)
-    trained = problems.of_run(released.read_settings(place))
-
-    spoken = {"true": True, "false": False, None: None}
-    print(
-        conversion.convert(
-            arguments.source,
-            arguments.target,
-            to_format=arguments.to_format,
-            bert_config_file=arguments.bert_config_file,
-            vocab_file=arguments.vocab_file,
-            do_lower_case=spoken[arguments.do_lower_case],
-            classifier=arguments.classifier,
-            trained_as=trained.classifier if trained else "auto",
-        )
+    trained = problems.of_run(
+        released.read_settings(checkpoints.locate(arguments.source))
     )
+    spoken = {"true": True, "false": False, None: None}
+    given = vars(arguments) | {
+        "do_lower_case": spoken[arguments.do_lower_case],
+        "trained_as": trained.classifier if trained else "auto",
+    }
+    source, target = given.pop("source"), given.pop("target")
+    print(conversion.convert(source, target, **given))
 
 
 _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
-    "re-eval": scores.re_eval,
+    "re-eval": data.re_eval,
     "re-data": data.re_data,
     "re-predict": re_predict,
     "bioasq-data": data.bioasq_data,
@@ -166,9 +158,9 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "extract-features": extract_features,
     "export": export,
     "convert": convert,
-    "conlleval": scores.conlleval,
-    "squad-eval": scores.squad_eval,
-    "bioasq-eval": scores.bioasq_eval,
+    "conlleval": data.conlleval,
+    "squad-eval": data.squad_eval,
+    "bioasq-eval": data.bioasq_eval,
     "demo": demo,
 }
 

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command that only holds subcommands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from biobert_tf.common.errors import InputError
-
-Command = Callable[[Sequence[str]], None]
-"""Takes the program's name and its arguments."""
+from biobert_tf.training.problem import Command
 
 
 def call(argv: Sequence[str], commands: Mapping[str, Command]) -> None:

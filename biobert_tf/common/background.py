@@ -17,10 +17,6 @@ def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
     A caller that stops early, also by Ctrl-C, does not wait for the item that is being
     prepared: it may be read from a terminal and never arrive.
 
-    Args:
-        items: The items; a background thread reads them, at most one ahead of the
-            caller.
-
     Raises:
         BaseException: Whatever making an item raised, in place of that item.
     """

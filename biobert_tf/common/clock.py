@@ -9,11 +9,7 @@ SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 
 class ReportTimer:
-    """Says when a job is to log its progress.
-
-    Attributes:
-        seconds: The time from the start to the last call of `is_due`.
-    """
+    """Says when a job is to log; `seconds` runs from the start to the last `is_due`."""
 
     def __init__(self) -> None:
         """Starts the clock."""

@@ -12,11 +12,7 @@ from biobert_tf.common.settings import FlagValue
 
 @dataclasses.dataclass(frozen=True)
 class CommaList(FlagValue):
-    """Values with commas between them.
-
-    Attributes:
-        parts: The values, without the white space around them; a value may be empty.
-    """
+    """Values without the white space around them; a value may be empty."""
 
     parts: tuple[str, ...] = ("",)
 
@@ -53,11 +49,7 @@ class FileGlobs(CommaList):
 
 
 def files_of(pattern: str) -> list[Path]:
-    """Returns the files of one glob, sorted by name.
-
-    Raises:
-        InputError: No file matches.
-    """
+    """Returns the files of one glob, sorted by name; InputError if there is none."""
     # A file of exactly this name takes precedence over the glob.
     names = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
     paths = [Path(name) for name in sorted(names) if Path(name).is_file()]

@@ -20,10 +20,7 @@ class Interval(NamedTuple):
 class Score:
     """Counts, and the ratios computed from them; a ratio with denominator 0 is 0.
 
-    Attributes:
-        num_gold: The number of gold items, such as entities or relations.
-        num_predicted: The number of predicted items.
-        num_correct: The number of predicted items that equal a gold item.
+    The items are entities or relations; the correct ones equal a gold item.
     """
 
     num_gold: int
@@ -60,13 +57,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class SampledScore(Score):
-    """The score of a sample of units, such as sentences, with its intervals.
-
-    Attributes:
-        precision_interval: 95 % interval of `precision`; see `estimate`.
-        recall_interval: 95 % interval of `recall`.
-        f1_interval: 95 % interval of `f1`.
-    """
+    """The score of a sample of units, such as sentences; see `estimate`."""
 
     precision_interval: Interval
     recall_interval: Interval
@@ -92,41 +83,24 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
     the test. They do not cover how it varies with the seed of the training; for
     that, train several times.
 
-    Args:
-        table: int64 `[units, 3]`, the numbers of gold, predicted and correct items of
-            each unit; at least one unit.
-        seed: The seed of the resampling; the same seed gives the same intervals.
-        num_resamples: The number of test sets to draw.
+    The table is int64 `[units, 3]`, the numbers of gold, predicted and correct items of
+    each unit; at least one unit. The same seed gives the same intervals.
     """
-    num_gold, num_predicted, num_correct = table.sum(0).tolist()
-    precision, recall, f1 = _intervals(table, seed, num_resamples)
-    return SampledScore(
-        num_gold=num_gold,
-        num_predicted=num_predicted,
-        num_correct=num_correct,
-        precision_interval=precision,
-        recall_interval=recall,
-        f1_interval=f1,
-    )
-
-
-def _intervals(table: np.ndarray, seed: int, num_resamples: int) -> list[Interval]:
-    """Returns the bootstrap intervals of precision, recall and F1."""
     rng = np.random.Generator(np.random.PCG64(seed))
     # Equal units are interchangeable: drawing how often each distinct row occurs is
     # the same as drawing units, and far fewer numbers are drawn.
     rows, repeats = np.unique(table, axis=0, return_counts=True)
-    num_units = len(table)
-    drawn = rng.multinomial(num_units, repeats / num_units, size=num_resamples)
+    drawn = rng.multinomial(len(table), repeats / len(table), size=num_resamples)
     num_gold, num_predicted, num_correct = (drawn @ rows).T
-    samples = (
-        _ratios(num_correct, num_predicted),
-        _ratios(num_correct, num_gold),
-        _ratios(2 * num_correct, num_gold + num_predicted),
-    )
-    return [Interval(*np.percentile(s, _PERCENTILES).tolist()) for s in samples]
+    intervals = [
+        _interval(num_correct, num_predicted),
+        _interval(num_correct, num_gold),
+        _interval(2 * num_correct, num_gold + num_predicted),
+    ]
+    return SampledScore(*table.sum(0).tolist(), *intervals)
 
 
-def _ratios(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+def _interval(numerators: np.ndarray, denominators: np.ndarray) -> Interval:
     zeros = np.zeros(numerators.shape, np.float64)
-    return np.divide(numerators, denominators, out=zeros, where=denominators != 0)
+    ratios = np.divide(numerators, denominators, out=zeros, where=denominators != 0)
+    return Interval(*np.percentile(ratios, _PERCENTILES).tolist())

@@ -17,10 +17,8 @@ class InputError(ValueError):
     def at(cls, path: Path | str, line: int | None, problem: str) -> "InputError":
         """Returns an error that begins with `path:line:`, as compilers print it.
 
-        Args:
-            path: The file at fault.
-            line: The 1-based line number; None if no line is to be named.
-            problem: What is wrong and what to do, without a final full stop.
+        The line counts from 1; None names none. The problem says what is wrong and what
+        to do, without a final full stop.
         """
         place = str(path) if line is None else f"{path}:{line}"
         return cls(f"{place}: {problem}")

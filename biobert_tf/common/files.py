@@ -18,16 +18,11 @@ JsonDict = dict[str, Any]
 
 JsonSource = Path | Mapping[str, Any]
 """A JSON object, or the file that holds it."""
-
 ParsedT = TypeVar("ParsedT")
 
 
 def read_text(path: Path) -> str:
-    r"""Returns the text of a UTF-8 file; `\r\n` and `\r` become `\n`.
-
-    Raises:
-        InputError: The same errors as `read_verbatim`.
-    """
+    r"""Returns what `read_verbatim` does, but `\r\n` and `\r` become `\n`."""
     return read_verbatim(path).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -35,29 +30,31 @@ def read_verbatim(path: Path) -> str:
     """Returns the text of a UTF-8 file unchanged, without a byte order mark.
 
     Raises:
-        InputError: The file is missing, unreadable or not UTF-8; if it is not UTF-8,
-            the message names the line of the first bad byte.
+        InputError: The file is missing, unreadable or not UTF-8; see `decode`.
     """
-    try:
+    with explained_reading(path):
         data = path.read_bytes()
+    return decode(data, path).removeprefix("\ufeff")
+
+
+@contextlib.contextmanager
+def explained_reading(path: Path) -> Iterator[None]:
+    """Turns an `OSError` into an InputError that says why a file cannot be read."""
+    try:
+        yield
     except FileNotFoundError:
         raise InputError.at(path, None, "no such file") from None
     except OSError as error:
         raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return decode(data, path).removeprefix("\ufeff")
 
 
 def decode(data: bytes, path: Path | str, line: int = 1) -> str:
     """Returns bytes of UTF-8 decoded, every character unchanged.
 
-    Args:
-        data: The contents of a file, or a part of it.
-        path: The file's name in messages.
-        line: The 1-based number of the line where the data begins.
+    The data begins at the line of this 1-based number of the file `path`.
 
     Raises:
-        InputError: The bytes are not UTF-8; the message names the line of the first
-            bad byte.
+        InputError: It is not UTF-8; the message names the line of the first bad byte.
     """
     try:
         return data.decode("utf-8")
@@ -90,11 +87,7 @@ def read_json(path: Path) -> JsonDict:
 def parse_json(
     source: JsonSource, parse: Callable[[Mapping[str, Any]], ParsedT]
 ) -> ParsedT:
-    """Returns what `parse` makes of a JSON object.
-
-    Raises:
-        InputError: As `read_json`, or `parse` raised it; a file is named.
-    """
+    """Returns what `parse` makes of a JSON object; an InputError names the file."""
     if not isinstance(source, Path):
         return parse(source)
     values = read_json(source)
@@ -109,8 +102,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a path; the file or folder that the block makes there becomes `path`.
 
     A reader sees either what was at `path` before or the whole new one, even if the
-    process is killed. A folder that is not empty cannot be replaced. The parent
-    directory is created if it is missing.
+    process is killed. A folder that is not empty cannot be replaced. A missing parent
+    directory is created.
 
     Raises:
         InputError: The directory cannot be written, or `path` cannot be replaced.
@@ -126,11 +119,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def scratch(path: Path) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
-    What is moved from it to its parent directory gets there at one instant. The parent
-    is created if it is missing.
-
-    Raises:
-        InputError: The parent cannot be written.
+    What is moved from it to its parent directory gets there at one instant. A missing
+    parent is created; InputError if it cannot be written.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,10 +164,8 @@ def json_object(path: Path) -> Iterator[Callable[[str, object], None]]:
     """Yields a function that adds one member to the JSON object stored in `path`.
 
     The file, indented by 4, appears when the block has succeeded. The members are not
-    kept in memory; the caller makes sure that their keys differ.
-
-    Raises:
-        InputError: The directory cannot be written.
+    kept in memory; the caller makes sure that their keys differ. It is written with
+    `replacing`.
     """
     with (
         replacing(path) as temporary,

@@ -16,17 +16,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def call(function: Callable[..., int], *arguments: object) -> int:
-    """Calls a function in a new process and waits for it to end.
+    """Calls a function in a new process, waits and returns its exit status.
 
-    The process writes to the same screen. It ends when this process ends: at Ctrl-C,
-    at SIGTERM, and when this process is killed.
-
-    Args:
-        function: A function at the top level of a module; it returns the exit status.
-        arguments: The arguments of the function; each can be pickled.
-
-    Returns:
-        The exit status; -N if signal N killed the process.
+    The status is what the function, of the top level of a module, returns, or -N if
+    signal N killed the process. The arguments can be pickled. The process writes to the
+    same screen. It ends when this process ends: at Ctrl-C, at SIGTERM, and when this
+    process is killed.
     """
     # A fresh interpreter: a fork would inherit the threads of TensorFlow.
     context = multiprocessing.get_context("spawn")
@@ -58,18 +53,17 @@ def _exit_with(
 def end_with(parent: Connection) -> None:
     """Makes this process end when its parent closes a pipe or dies.
 
-    Args:
-        parent: The reading end of the pipe; only the parent has the other end.
+    `parent` is the reading end of the pipe; only the parent has the other end.
     """
+
+    def wait_and_exit() -> None:
+        # Nothing is ever sent, so poll returns only when the other end is closed.
+        parent.poll(None)
+        os._exit(1)
+
     # Ctrl-C reaches the whole process group; the parent handles it for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_wait_and_exit, args=(parent,), daemon=True).start()
-
-
-def _wait_and_exit(parent: Connection) -> None:
-    # Nothing is ever sent, so poll returns only when the other end is closed.
-    parent.poll(None)
-    os._exit(1)
+    threading.Thread(target=wait_and_exit, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -12,13 +12,8 @@ from biobert_tf.common.errors import InputError, TrainingDivergedError
 def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
-    Args:
-        main: The program; it raises `InputError` for what the user can correct.
-        argv: The program's name and its arguments.
-
-    Returns:
-        0 after success, 2 after an `InputError`, 3 after a training that diverged, 130
-        after Ctrl-C. Other exceptions are bugs and keep their traceback.
+    It is 0 after success, 2 after an `InputError`, 3 after a training that diverged,
+    130 after Ctrl-C. Other exceptions are bugs and keep their traceback.
     """
     # TensorFlow reads this when it is imported; its start-up log does not help users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -32,12 +27,9 @@ def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
     )
     try:
         main(argv)
-    except InputError as error:
+    except (InputError, TrainingDivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except TrainingDivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
+        return 2 if isinstance(error, InputError) else 3
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 130

@@ -22,7 +22,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, Self, TypeVar
 
 from biobert_tf.common.errors import InputError
 
@@ -34,40 +34,29 @@ OptimizerName = Literal["adamw", "lamb"]
 
 ConfigT = TypeVar("ConfigT")
 
-Hint = Any
-"""The type of a field, as `typing.get_type_hints` returns it."""
 Field = dataclasses.Field[Any]
 """A field of a config class, with a value of any type."""
 
 
 def setting(default: object, doc: str, *, free: bool = False) -> Any:
-    """Returns a dataclass field.
+    """Returns a dataclass field, which `doc` explains in `--help` and docs/flags.md.
 
-    Args:
-        default: The value if none is given.
-        doc: The documentation of the field and its `--help`.
-        free: Whether a run may be resumed with another value. Every other setting
-            shapes the result of the run.
+    A run may be resumed with another value of a `free` setting; every other setting
+    shapes the result of the run.
     """
     return dataclasses.field(default=default, metadata={"help": doc, "free": free})
 
 
 def required(doc: str, *, free: bool = False) -> Any:
-    """Returns a dataclass field without a default: a flag that must be given.
-
-    Args:
-        doc: The documentation of the field and its `--help`.
-        free: Whether a run may be resumed with another value.
-    """
-    return dataclasses.field(metadata={"help": doc, "free": free})
+    """Returns a dataclass field without a default: a flag that must be given."""
+    return setting(dataclasses.MISSING, doc, free=free)
 
 
 @dataclasses.dataclass(frozen=True)
 class FlagValue(abc.ABC):
     """The value of a flag that is a small language: parsed once, then only read.
 
-    Attributes:
-        text: The flag as it was given. It stands in settings.json and in messages.
+    The text of the flag as it was given stands in settings.json and in messages.
     """
 
     text: str = ""
@@ -78,8 +67,7 @@ class FlagValue(abc.ABC):
         """Returns the value that a text means.
 
         Raises:
-            InputError: The text cannot be parsed; the message names the flag where
-                the text alone would be unclear.
+            InputError: It means none; the message names the flag if that is unclear.
         """
 
     def __str__(self) -> str:
@@ -91,37 +79,20 @@ class FlagValue(abc.ABC):
         return bool(self.text)
 
 
-@runtime_checkable
-class _Checked(Protocol):
-    """A config with conditions that hold for commands only."""
-
-    def check(self) -> None:
-        """Raises InputError if the values contradict each other in a command."""
-
-
-def check(config: object) -> None:
-    """Calls the `check` method of a config and of its groups, where they have one.
-
-    Raises:
-        InputError: The values contradict each other in a command.
-    """
+def check(config: Any) -> None:
+    """Calls `check`, which raises InputError, of a config and its groups, if any."""
     for value in vars(config).values():
         if is_group(type(value)):
             check(value)
-    if isinstance(config, _Checked):
+    if hasattr(config, "check"):
         config.check()
 
 
 def at_least(config: object, **minimum: float) -> None:
     """Rejects fields of `config` that are below their minimum or not finite.
 
-    Args:
-        config: A config class's instance.
-        minimum: Least value by field name.
-
     Raises:
-        InputError: A field is too small, infinite or not a number; the message names
-            its flag.
+        InputError: The message names the flag.
     """
     for name, least in minimum.items():
         value = getattr(config, name)
@@ -145,12 +116,9 @@ class StageConfig:
 
     def check(self) -> None:
         """Rejects a run with nothing to do."""
-        stages = [
-            field.name
-            for field in dataclasses.fields(self)
-            # An export alone is no run: `biobert export` does that.
-            if field.name.startswith("do_") and field.name != "do_export"
-        ]
+        # An export alone is no run: `biobert export` does that.
+        names = [name for name in vars(self) if name.startswith("do_")]
+        stages = [name for name in names if name != "do_export"]
         if not any(getattr(self, name) for name in stages):
             *others, last = (f"--{name}" for name in stages)
             raise InputError(
@@ -225,11 +193,7 @@ class FinetuningConfig:
 
 
 def require_rate(learning_rate: float) -> None:
-    """Rejects a learning rate that cannot train.
-
-    Raises:
-        InputError: It is not positive and finite.
-    """
+    """Raises InputError if a learning rate is not positive and finite."""
     if not 0 < learning_rate < math.inf:
         raise InputError(
             f"--learning_rate={learning_rate}: must be positive and finite"
@@ -335,26 +299,21 @@ class ScriptConfig:
 # --- configs and plain values ---------------------------------------------------------
 
 
-def is_group(hint: Hint) -> bool:
+def is_group(kind: object) -> bool:
     """Says whether the type of a field is a config class with fields of its own."""
-    return dataclasses.is_dataclass(hint) and not is_flag_value(hint)
+    return dataclasses.is_dataclass(kind) and not _is_flag_value(kind)
 
 
-def is_flag_value(hint: Hint) -> bool:
-    """Says whether the type of a field is a small language that is parsed."""
-    return isinstance(hint, type) and issubclass(hint, FlagValue)
+def _is_flag_value(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, FlagValue)
 
 
-def without_none(hint: Hint) -> Hint:
-    """Returns `X` of the type `X | None`, and any other type as it is."""
-    if isinstance(hint, types.UnionType):
-        (hint,) = [part for part in typing.get_args(hint) if part is not type(None)]
-    return hint
-
-
-def fields(config_type: type) -> tuple[Field, ...]:
-    """Returns the fields of a config class, groups included."""
-    return dataclasses.fields(config_type)
+def kind_of(field: Field) -> Any:
+    """Returns the type of a field; `X` if it is `X | None`."""
+    kind = field.type
+    if isinstance(kind, types.UnionType):
+        (kind,) = [part for part in typing.get_args(kind) if part is not type(None)]
+    return kind
 
 
 def groups(config_type: type) -> Iterator[tuple[type, list[Field]]]:
@@ -362,41 +321,37 @@ def groups(config_type: type) -> Iterator[tuple[type, list[Field]]]:
 
     The groups come first, in the order of their fields, then the class itself.
     """
-    hints = typing.get_type_hints(config_type)
     own = []
-    for field in fields(config_type):
-        if is_group(hints[field.name]):
-            yield from groups(hints[field.name])
+    for field in dataclasses.fields(config_type):
+        if is_group(kind_of(field)):
+            yield from groups(kind_of(field))
         else:
             own.append(field)
     yield config_type, own
 
 
-def free_names(config: object) -> frozenset[str]:
-    """Returns the names of the settings that may change when a run is resumed.
-
-    Args:
-        config: A config class or an instance of one.
-    """
-    config_type = config if isinstance(config, type) else type(config)
-    return frozenset(
-        field.name
-        for _, own in groups(config_type)
-        for field in own
-        if field.metadata["free"]
-    )
+def leaves(config: Any) -> Iterator[Field]:
+    """Yields the fields of a config, or class, and of its groups."""
+    for _, own in groups(config):
+        yield from own
 
 
-def to_dict(config: object) -> dict[str, object]:
+def free_names(config: Any) -> frozenset[str]:
+    """Returns the settings of a config, or class, that may change in a resumed run."""
+    return frozenset(x.name for x in leaves(config) if x.metadata["free"])
+
+
+def plain(value: object) -> object:
+    """Returns the value of a setting as JSON and the command line have it."""
+    return str(value) if isinstance(value, Path | FlagValue) else value
+
+
+def to_dict(config: Any) -> dict[str, object]:
     """Returns the settings as one flat JSON-ready mapping, flag name to value."""
     flat: dict[str, object] = {}
-    for field in fields(type(config)):
+    for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if is_group(type(value)):
-            flat.update(to_dict(value))
-        else:
-            is_text = isinstance(value, Path | FlagValue)
-            flat[field.name] = str(value) if is_text else value
+        flat |= to_dict(value) if is_group(type(value)) else {field.name: plain(value)}
     return flat
 
 
@@ -406,69 +361,54 @@ def from_dict(
     source: Path | str,
     **missing: object,
 ) -> ConfigT:
-    """Returns the config whose `to_dict` wrote these values.
+    """Returns the config whose `to_dict` wrote these values to the file `source`.
 
     Keys that are not fields of the config are ignored. A field that has no key takes
-    its default, so that the record of an earlier version can be read.
-
-    Args:
-        config_type: The config class to build.
-        values: The record of a run, flag name to value.
-        source: The file that holds the record, for messages.
-        **missing: Values for required fields that the record lacks, by field name.
+    its value in `missing`, else its default, so that the record of an earlier version
+    can be read.
 
     Raises:
         InputError: A value is of a wrong type or out of its bounds, or a required
             field has no value.
     """
     try:
-        return _from_record(config_type, {**missing, **values})
+        return build(config_type, {**missing, **values})
     except InputError as error:
         raise InputError.at(source, None, str(error)) from None
 
 
-def _from_record(config_type: type[ConfigT], values: Mapping[str, object]) -> ConfigT:
-    hints = typing.get_type_hints(config_type)
+def build(config_type: type[ConfigT], values: Mapping[str, object]) -> ConfigT:
+    """Returns the config of these values, as `from_dict`; messages name no file."""
     arguments: dict[str, object] = {}
-    for field in fields(config_type):
-        name, hint = field.name, hints[field.name]
-        if is_group(hint):
-            arguments[name] = _from_record(hint, values)
-        elif name in values:
-            arguments[name] = _typed(name, hint, values[name])
+    for field in dataclasses.fields(typing.cast(type, config_type)):
+        if is_group(kind_of(field)):
+            arguments[field.name] = build(kind_of(field), values)
+        elif field.name in values:
+            arguments[field.name] = _typed(field, values[field.name])
         elif field.default is dataclasses.MISSING:
-            raise InputError(f"lacks {name}; want the settings of a whole run")
+            raise InputError(f"lacks {field.name}; want the settings of a whole run")
     return config_type(**arguments)
 
 
-def _typed(name: str, hint: Hint, value: object) -> object:
-    """Returns a recorded value as its field has it.
+_WANTED: Final = {bool: "true or false", int: "a whole number", float: "a number"}
 
-    Raises:
-        InputError: The value is of another type.
-    """
-    kind = without_none(hint)
-    if value is None and kind is not hint:
+
+def _typed(field: Field, value: object) -> object:
+    """Returns a recorded value as its field has it; InputError if its type differs."""
+    kind = kind_of(field)
+    if value is None and kind is not field.type:
         return None
     if kind is float and type(value) is int:
         # JSON does not tell 3 from 3.0.
         return float(value)
-    if isinstance(value, str) and (kind is Path or is_flag_value(kind)):
+    if isinstance(value, str) and (kind is Path or _is_flag_value(kind)):
         return Path(value) if kind is Path else kind.parse(value)
-    if not _fits(kind, value):
-        raise InputError(f"{name} is {value!r}: want {_wanted(kind)}")
+    if choices := typing.get_args(kind):
+        is_right, wanted = value in choices, f"one of {', '.join(choices)}"
+    else:
+        # True is an instance of int, but not a number here.
+        is_right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+        wanted = _WANTED.get(kind, "a string")
+    if not is_right:
+        raise InputError(f"{field.name} is {value!r}: want {wanted}")
     return value
-
-
-def _fits(kind: Hint, value: object) -> bool:
-    if typing.get_origin(kind) is Literal:
-        return value in typing.get_args(kind)
-    # True is an instance of int, but not a number here.
-    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-
-
-def _wanted(kind: Hint) -> str:
-    if typing.get_origin(kind) is Literal:
-        return f"one of {', '.join(typing.get_args(kind))}"
-    names = {bool: "true or false", int: "a whole number", float: "a number"}
-    return names.get(kind, "a string")

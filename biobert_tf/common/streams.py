@@ -3,6 +3,7 @@
 
 import contextlib
 import gzip
+import io
 import sys
 import tarfile
 import zlib
@@ -14,14 +15,13 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 _READ_BYTES: Final = 1 << 16
+_HEAD_BYTES: Final = 1 << 16
+_GZIP: Final = b"\x1f\x8b"
 BOM: Final = "\ufeff"
 STANDARD: Final = Path("-")
 """The path `-`: standard input for reading, standard output for writing."""
 STANDARD_INPUT: Final = Path("stdin")
 """The name of standard input in messages."""
-
-_HEAD_BYTES: Final = 1 << 16
-_GZIP: Final = b"\x1f\x8b"
 
 
 class UnreadableError(Exception):
@@ -29,17 +29,9 @@ class UnreadableError(Exception):
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Opens a file for reading.
-
-    Raises:
-        InputError: The file is missing, is a folder, or may not be read.
-    """
-    try:
+    """Opens a file for reading; InputError if it is missing, a folder or forbidden."""
+    with files.explained_reading(path):
         return path.open("rb")
-    except FileNotFoundError:
-        raise InputError.at(path, None, "no such file") from None
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
 
 
 def is_compressed(name: str) -> bool:
@@ -68,11 +60,7 @@ def telling_damage() -> Iterator[None]:
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the bytes of a stream up to the end or the first damage.
-
-    Raises:
-        UnreadableError: The rest cannot be read.
-    """
+    """Yields the bytes up to the end or the first damage, an `UnreadableError`."""
     # read1 returns the bytes before an error; read would raise and lose them.
     read = getattr(stream, "read1", stream.read)
     with telling_damage():
@@ -81,15 +69,11 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def refuse(error: InputError) -> None:
-    """Raises an error: the `OnBad` of callers that want every document or none.
-
-    Raises:
-        InputError: The given error.
-    """
+    """Raises an error: the `OnBad` of callers that want every document or none."""
     raise error
 
 
-class Stream:
+class Stream(io.BufferedIOBase):
     """Bytes that are read once; the first of them can be inspected beforehand.
 
     An error in the first bytes is raised when they are read.
@@ -101,7 +85,7 @@ class Stream:
     """
 
     def __init__(self, path: Path, stream: BinaryIO, name: str = "") -> None:
-        """Reads the head of decompressed bytes; see `Stream` for the names."""
+        """Reads the head of decompressed bytes."""
         self.path = path
         self.name = name or bare_name(path.name)
         self._chunks = chunks(stream)
@@ -119,7 +103,11 @@ class Stream:
             self._failure = error
             return b""
 
-    def read(self, size: int = -1) -> bytes:
+    def readable(self) -> bool:
+        """Returns True."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
         """Returns the next bytes, at most `size` if it is given; b"" at the end.
 
         Raises:
@@ -128,19 +116,21 @@ class Stream:
         chunk = self._rest or self._next()
         if not chunk and self._failure is not None:
             raise self._failure
-        end = len(chunk) if size < 0 else size
+        end = len(chunk) if size is None or size < 0 else size
         self._rest = chunk[end:]
         return chunk[:end]
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yields the bytes up to the end or the first damage.
+    read1 = read
 
-        Raises:
-            InputError: The rest cannot be read.
-        """
+    def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes up to the end or the first damage, an InputError."""
+        with self._naming_damage():
+            yield from iter(self.read1, b"")
+
+    @contextlib.contextmanager
+    def _naming_damage(self) -> Iterator[None]:
         try:
-            while chunk := self.read():
-                yield chunk
+            yield
         except UnreadableError as error:
             raise InputError.at(self.path, None, str(error)) from None
 
@@ -153,26 +143,15 @@ class Stream:
         Raises:
             InputError: The rest cannot be read. An incomplete last line is not yielded.
         """
-        number = 1
-        begun: list[bytes] = []
-        for chunk in self.chunks():
-            end = chunk.rfind(b"\n")
-            if end >= 0:
-                data = b"".join([*begun, chunk[:end]])
-                begun = []
-                for line in data.decode("utf-8", "surrogateescape").split("\n"):
-                    yield number, f"{line}\n"
-                    number += 1
-            begun.append(chunk[end + 1 :])
-        if data := b"".join(begun):
-            yield number, data.decode("utf-8", "surrogateescape")
+        text = io.TextIOWrapper(self, "utf-8", "surrogateescape", newline="\n")
+        with self._naming_damage():
+            yield from enumerate(text, 1)
 
     def text(self) -> str:
         """Returns the whole text, every character unchanged.
 
         Raises:
-            InputError: The stream cannot be read, or is not UTF-8; the latter message
-                names the line.
+            InputError: The stream cannot be read, or a line that is named is not UTF-8.
         """
         return files.decode(b"".join(self.chunks()), self.path)
 
@@ -224,7 +203,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         if not is_compressed(path.name):
             yield raw
             return
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
             yield cast(BinaryIO, packed)
 
 

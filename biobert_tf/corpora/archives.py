@@ -2,6 +2,7 @@
 """Reads the XML files of a tar stream one by one; damage loses only some of them."""
 
 import tarfile
+import types
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple, Self, cast
 
@@ -18,23 +19,17 @@ class Member(NamedTuple):
     problem: str = ""
 
 
-class _ReadOnce:
-    """Reads at most what is available, so that an error does not lose good bytes."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.read = getattr(stream, "read1", stream.read)
-
-
 def members(stream: BinaryIO) -> Iterator[Member]:
-    """Yields the XML files of an archive; read each before asking for the next.
+    """Yields the XML files of an uncompressed archive, which is read once.
 
-    Args:
-        stream: An uncompressed tar archive; it is read once, from start to end.
+    Read each before asking for the next.
 
     Raises:
         UnreadableError: The rest cannot be read.
     """
     num_bad_blocks = 0
+    # Reads at most what is available, so that an error does not lose good bytes.
+    source = types.SimpleNamespace(read=getattr(stream, "read1", stream.read))
 
     class Header(tarfile.TarInfo):
         """Counts the blocks that should be headers but are not.
@@ -55,7 +50,7 @@ def members(stream: BinaryIO) -> Iterator[Member]:
     with (
         streams.telling_damage(),
         tarfile.open(
-            fileobj=cast(BinaryIO, _ReadOnce(stream)),
+            fileobj=cast(BinaryIO, source),
             mode="r|",
             tarinfo=Header,
             ignore_zeros=True,

@@ -8,15 +8,12 @@ last.
 """
 
 import collections
-import contextlib
 import dataclasses
-import gzip
 import importlib.metadata
-import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO, cast
+from typing import BinaryIO, Final
 
 from biobert_tf.common import files, streams
 from biobert_tf.common.clock import ReportTimer
@@ -40,11 +37,8 @@ class CorpusReport:
 
     Attributes:
         splitter: Name and version of the library that finds the sentences.
-        num_files: The number of files read.
-        num_documents: The number of documents written.
         num_sentences: The number of lines written, without blank ones.
         num_words: The number of words of the sentences, separated by white space.
-        num_characters: The number of characters of the sentences.
         num_duplicates: The number of records that a later one replaces or deletes.
         num_skipped: The number of records that could not be used.
         skipped_by_reason: The number of skipped records by reason, largest first.
@@ -67,13 +61,10 @@ class CorpusReport:
     def summary(self) -> str:
         """Returns a few lines for people to read."""
         lines = [
-            f"files       {self.num_files:15,}",
-            f"documents   {self.num_documents:15,}",
-            f"sentences   {self.num_sentences:15,}",
-            f"words       {self.num_words:15,}",
-            f"characters  {self.num_characters:15,}",
-            f"duplicates  {self.num_duplicates:15,}  dropped",
-            f"skipped     {self.num_skipped:15,}",
+            f"{name.removeprefix('num_'):12}{count:15,}"
+            + ("  dropped" if name == "num_duplicates" else "")
+            for name, count in vars(self).items()
+            if name.startswith("num_")
         ]
         reasons = list(self.skipped_by_reason.items())
         for reason, count in reasons[:_MOST_REASONS_SHOWN]:
@@ -86,93 +77,61 @@ class CorpusReport:
 def write_corpus(
     patterns: FileGlobs, output: Path, config: CorpusConfig
 ) -> CorpusReport:
-    """Writes the sentences of corpus files in the original text format.
+    """Writes the sentences of corpus files, and returns the report that it stores.
 
-    Memory does not grow with the corpus, except for a few bytes for each XML record
-    (`reading.find_current`) and each file.
-
-    Args:
-        patterns: Globs of PubMed XML, PMC JATS, `.tar.gz` or text.
-        output: The text file to write; gzip if its name ends in `.gz`.
-        config: How the files are read.
-
-    Returns:
-        The report that is stored in `output` + `.report.json`.
+    The output is gzip if its name ends in `.gz`. Memory does not grow with the corpus,
+    except for a few bytes for each XML record (`reading.find_current`) and each file.
 
     Raises:
         InputError: A file cannot be read, or is damaged and the configuration is
             strict; no document was found; the output is an input or cannot be written.
     """
     paths = patterns.files()
-    _require_new(output, paths)
+    if output.exists() and any(map(output.samefile, paths)):
+        raise InputError.at(output, None, "is one of the inputs; choose another name")
     options = reading.ReadOptions(config, reading.find_current(paths, config))
     report_path = Path(f"{output}.report.json")
     with (
-        files.replacing(output) as text_path,
-        files.replacing(Path(f"{output}.ids.tsv")) as ids_path,
+        streams.writing(output) as text,
+        streams.writing(Path(f"{output}.ids.tsv")) as ids,
     ):
-        is_compressed = streams.is_compressed(output.name)
-        with (
-            _open_text(text_path, is_compressed) as text,
-            _open_text(ids_path, False) as ids,
-        ):
-            report = _Writer(text, ids).write(paths, options)
+        report = _Writer(text, ids, paths).write(options)
         # A report means that the files beside it are whole and belong together.
         report_path.unlink(missing_ok=True)
     files.write_json(report_path, dataclasses.asdict(report))
     return report
 
 
-def _require_new(output: Path, paths: Sequence[Path]) -> None:
-    if output.exists() and any(map(output.samefile, paths)):
-        raise InputError.at(output, None, "is one of the inputs; choose another name")
-
-
-@contextlib.contextmanager
-def _open_text(path: Path, is_compressed: bool) -> Iterator[TextIO]:
-    with path.open("wb") as stream:
-        # No name or time in the header, so that the same text gives the same bytes.
-        packed = (
-            gzip.GzipFile("", "wb", 6, stream, mtime=0) if is_compressed else stream
-        )
-        with io.TextIOWrapper(cast(BinaryIO, packed), "utf-8", newline="") as text:
-            yield text
-
-
 class _Writer:
-    """Writes documents and counts them."""
+    """Writes documents, counts them, and logs the progress."""
 
-    def __init__(self, text: TextIO, ids: TextIO) -> None:
+    def __init__(self, text: BinaryIO, ids: BinaryIO, paths: Sequence[Path]) -> None:
         self._text = text
         self._ids = ids
+        self._paths = paths
+        self._sizes = [path.stat().st_size for path in paths]
+        self._timer = ReportTimer()
         self._line = 1
         self._num_logged = 0
         version = importlib.metadata.version("sentencex")
         self._report = CorpusReport(splitter=f"sentencex {version}")
-        ids.write("document\tid\tfirst_line\tsentences\n")
 
-    def write(
-        self, paths: Sequence[Path], options: reading.ReadOptions
-    ) -> CorpusReport:
-        """Writes the documents of all files and returns the report.
-
-        Raises:
-            InputError: The same errors as `write_corpus`.
-        """
+    def write(self, options: reading.ReadOptions) -> CorpusReport:
+        """Writes the documents of all files and returns the report."""
         report = self._report
-        progress = _Progress([path.stat().st_size for path in paths])
-        for path in paths:
+        self._ids.write(b"document\tid\tfirst_line\tsentences\n")
+        for path in self._paths:
             before = report.num_documents
             with streams.open_file(path) as stream:
                 for document in reading.read(
                     stream, str(path), options, self._skip, self._drop
                 ):
                     self._add(document)
-                    progress.tell(stream.tell(), report)
+                    self._log_progress(stream.tell())
             report.num_files += 1
             report.documents_by_file[str(path)] = report.num_documents - before
         if not report.num_documents:
-            raise reading.no_documents(paths)
+            raise reading.no_documents(self._paths)
         by_reason = collections.Counter(report.skipped_by_reason)
         report.skipped_by_reason = dict(by_reason.most_common())
         return report
@@ -187,11 +146,12 @@ class _Writer:
         report.num_words += len(text.split())
         report.num_characters += len(text) - len(lines) + 1
         if self._line > 1:
-            self._text.write("\n")
+            self._text.write(b"\n")
             self._line += 1
-        self._text.write(f"{text}\n")
+        self._text.write(f"{text}\n".encode())
         id_ = " ".join(document.id.split())
-        self._ids.write(f"{report.num_documents}\t{id_}\t{self._line}\t{len(lines)}\n")
+        row = f"{report.num_documents}\t{id_}\t{self._line}\t{len(lines)}\n"
+        self._ids.write(row.encode())
         self._line += len(lines)
 
     def _drop(self, id_: str) -> None:
@@ -213,18 +173,11 @@ class _Writer:
         reason = skipped.reason if is_known else _OTHER_REASONS
         by_reason[reason] = by_reason.get(reason, 0) + 1
 
-
-class _Progress:
-    """Logs the progress of reading and the estimated time left."""
-
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self._sizes = sizes
-        self._timer = ReportTimer()
-
-    def tell(self, position: int, report: CorpusReport) -> None:
+    def _log_progress(self, position: int) -> None:
         """Logs that a file is read to `position`, unless the last log is recent."""
         if not self._timer.is_due():
             return
+        report = self._report
         num_bytes = sum(self._sizes[: report.num_files]) + position
         share = num_bytes / max(sum(self._sizes), 1)
         _LOG.info(

@@ -36,11 +36,10 @@ class Skipped(NamedTuple):
 
     Attributes:
         path: The file's name as it was given to the reader.
-        position: The place in the file: "record 17 (PMID 123), line 4711", "member
-            a/b.nxml, line 3", "line 3".
+        position: The place: "record 17 (PMID:123), line 47", "member b.nxml, line 3".
         reason: The reason, without a final full stop.
-        is_damage: Whether the file is damaged; False for a citation without text.
-            `strict` stops at damage.
+        is_damage: Whether the file is damaged, where `strict` stops; False for a
+            citation without text.
     """
 
     path: str
@@ -69,10 +68,7 @@ def normalize(text: str) -> str:
 
 
 def sentences(document: Document) -> list[str]:
-    """Returns the sentences of a document in reading order.
-
-    The paragraphs of a document with `is_split` are its sentences.
-    """
+    """Returns the sentences of a document in reading order."""
     if document.is_split:
         return list(document.paragraphs)
     return [

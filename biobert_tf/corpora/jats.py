@@ -42,13 +42,8 @@ _APPARATUS: Final = frozenset(" ".join(_APPARATUS_HEADINGS.split()).split(", "))
 
 
 def entries(record: XmlRecord, name: str) -> Iterator[Entry]:
-    """Yields the one article of a record.
-
-    Args:
-        record: An `article` record.
-        name: The name of the file, for articles without identifier.
-    """
-    meta = _child(_child(record.element, "front"), "article-meta")
+    """Yields the one article of a record; `name` is the file's, if it has no id."""
+    meta = record.element.find("{*}front/{*}article-meta")
     ids = {} if meta is None else _identifiers(meta)
     number = ids.get("pmcid", ids.get("pmc", "")).removeprefix("PMC")
     if number:
@@ -74,26 +69,18 @@ def _identifiers(meta: Any) -> dict[str, str]:
     return found
 
 
-def _child(element: Any | None, tag: str) -> Any | None:
-    return None if element is None else element.find(f"{{*}}{tag}")
-
-
 def _paragraphs(article: Any, meta: Any | None) -> Iterator[str]:
     if meta is not None:
-        yield _title(_child(meta, "title-group"))
+        title = markup.line(meta.find("{*}title-group/{*}article-title"))
+        subtitle = markup.line(meta.find("{*}title-group/{*}subtitle"))
+        yield f"{title}: {subtitle}" if title and subtitle else title
         for abstract in meta.iterfind("{*}abstract"):
             if abstract.get("abstract-type") not in _NO_ABSTRACT:
                 yield from _abstract(abstract)
-    body = _child(article, "body")
+    body = article.find("{*}body")
     if body is not None:
         _drop_apparatus(body)
         yield from markup.paragraphs(body)
-
-
-def _title(group: Any | None) -> str:
-    title = markup.line(_child(group, "article-title"))
-    subtitle = markup.line(_child(group, "subtitle"))
-    return f"{title}: {subtitle}" if title and subtitle else title
 
 
 def _abstract(abstract: Any) -> Iterator[str]:
@@ -109,7 +96,7 @@ def _abstract(abstract: Any) -> Iterator[str]:
 
 
 def _heading(section: Any) -> str:
-    return markup.line(_child(section, "title"))
+    return markup.line(section.find("{*}title"))
 
 
 def _drop_apparatus(body: Any) -> None:

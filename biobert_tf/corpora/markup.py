@@ -9,6 +9,7 @@ cannot be written in one line, graphics, floats, labels.
 """
 
 import html
+import html.entities
 import itertools
 import re
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from biobert_tf.corpora import mathml
 from biobert_tf.corpora.document import normalize
-from biobert_tf.corpora.xml_records import entity_text, local_name
+from biobert_tf.corpora.xml_records import local_name
 
 # Neither can occur in XML.
 _GAP: Final = "\x00"  # where something was dropped
@@ -89,9 +90,6 @@ def paragraphs(element: Any) -> list[str]:
     Text outside a `p` (a bare list item, a title that is a sentence) is a paragraph as
     well; a list or a quotation inside a `p` splits it.
 
-    Args:
-        element: An lxml element; it is not changed.
-
     Raises:
         UndefinedEntityError: The text refers to an entity that is not defined.
     """
@@ -126,10 +124,9 @@ def _append(element: Any, parts: list[str]) -> None:
 def _append_child(child: Any, parts: list[str]) -> None:
     name = local_name(child)
     if not name:
-        text = entity_text(child)
-        if text is None:
+        if f"{child.name};" not in html.entities.html5:
             raise UndefinedEntityError(f"entity &{child.name}; is not defined")
-        parts.append(text)
+        parts.append(html.entities.html5[f"{child.name};"])
     elif name in _DROPPED:
         parts.append(_GAP)
     elif name in _SPECIAL:
@@ -204,10 +201,9 @@ def _title(element: Any, parts: list[str]) -> str:
     """Returns a heading that is a sentence; other headings are not running text."""
     text = _inner(element)
     tidy = _tidy(text.replace(_BREAK, " "))
-    is_sentence = (
-        tidy.endswith((".", "?", "!")) and len(tidy.split()) >= _SENTENCE_WORDS
-    )
-    return f"{_BREAK}{text}{_BREAK}" if is_sentence else _BREAK
+    if tidy.endswith((".", "?", "!")) and len(tidy.split()) >= _SENTENCE_WORDS:
+        return f"{_BREAK}{text}{_BREAK}"
+    return _BREAK
 
 
 # Each returns the text of an element, given all text before it.

@@ -25,10 +25,7 @@ class UnreadableError(Exception):
 
 
 def linear(element: Any) -> str:
-    """Returns a formula as text: `10^-6`, `x_i` reads `xi`, `a/b`, `√x`.
-
-    Args:
-        element: An lxml element, `math` or any part of one.
+    """Returns `math`, or a part of it, as text: `10^-6`, `x_i` reads `xi`, `a/b`, `√x`.
 
     Raises:
         UnreadableError: The formula cannot be written in one line.

@@ -22,12 +22,8 @@ _MOST_BYTES_WITHOUT_BLANK: Final = 1 << 26
 def blocks(path: Path, block_bytes: int) -> list[tuple[int, int]]:
     """Cuts an uncompressed file into blocks that end where documents end.
 
-    Args:
-        path: The file.
-        block_bytes: The target size; a block ends at the first blank line after it.
-
-    Returns:
-        `(start, end)` byte ranges that cover the file in order; none for an empty file.
+    A block ends at the first blank line after `block_bytes`. Returns the `(start, end)`
+    byte ranges that cover the file in order; none for an empty file.
     """
     size = path.stat().st_size
     borders = [0]
@@ -54,17 +50,13 @@ def read(
     allow_single_document: bool,
     on_skip: OnSkip,
 ) -> Iterator[Document]:
-    """Yields the documents of a text.
+    """Yields the documents of a decompressed text, or of one of its `blocks`.
 
-    Args:
-        stream: The decompressed bytes.
-        name: The name of the file, for identifiers and messages.
-        block: The part of the stream to read, from `blocks`; None means all.
-        allow_single_document: Whether to accept a text without blank lines.
-        on_skip: Called with every line that is skipped.
+    The file's name stands in identifiers and messages.
 
     Raises:
-        InputError: The text has more than one line and no blank line.
+        InputError: The text has more than one line and no blank line, unless that is
+            allowed.
     """
     # Only the first block of a file can be the whole file.
     is_checked = allow_single_document or (block is not None and block[0] > 0)
@@ -89,13 +81,12 @@ def read(
 
 
 def _single(name: str, num_lines: int) -> InputError:
-    return InputError.at(
-        name,
-        None,
+    problem = (
         f"{num_lines} lines and no blank line: a blank line must end each document, or "
         "next-sentence labels mean nothing; --allow_single_document reads the file as "
-        "one document",
+        "one document"
     )
+    return InputError.at(name, None, problem)
 
 
 def _sentences(

@@ -29,24 +29,17 @@ _DELETIONS: Final = frozenset(["DeleteCitation", "DeleteDocument"])
 
 
 def entries(record: XmlRecord, name: str, other_abstracts: bool) -> Iterator[Entry]:
-    """Yields the entries of a PubMed record: one citation, or deletions.
+    """Yields the entries of a PubMed record: one citation or book, or deletions.
 
-    Args:
-        record: A `PubmedArticle`, `MedlineCitation`, `PubmedBookArticle`,
-            `BookDocument` or `DeleteCitation`.
-        name: The name of the file, for records without PMID.
-        other_abstracts: Whether to read `OtherAbstract` too.
+    `name` is that of the file, for records without PMID.
     """
     element = record.element
     if local_name(element) in _DELETIONS:
         for pmid in element.iterfind("PMID"):
             yield Entry(_key(pmid), f"PMID:{_number(pmid)}", None)
         return
-    citation = element
-    if local_name(element) in ("PubmedArticle", "PubmedBookArticle"):
-        citation = next(
-            element.iterchildren("MedlineCitation", "BookDocument"), element
-        )
+    # The record is the citation itself, or holds it.
+    citation = next(element.iterchildren("MedlineCitation", "BookDocument"), element)
     pmid = citation.find("PMID")
     number = _number(pmid)
     id_ = f"PMID:{number}" if number else f"{name}:record {record.number}"

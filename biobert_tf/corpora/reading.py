@@ -8,27 +8,24 @@ is text.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.corpora import (
-    archives,
-    jats,
-    markup,
-    plain,
-    pubmed,
-    versions,
-    xml_records,
-)
+from biobert_tf.corpora import archives, jats, markup, plain, pubmed, xml_records
 from biobert_tf.corpora.document import Document, OnSkip, Skipped
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.corpora.versions import Current, Entry, FileIndex
+from biobert_tf.corpora.versions import Entry, index, resolve
 
-Map = Callable[[Callable[[Path], FileIndex], Sequence[Path]], Iterable[FileIndex]]
+Map = Callable[[Callable[[Path], np.ndarray], Sequence[Path]], Iterable[np.ndarray]]
 """`map`, or the `map` of a process pool: results in the order of the paths."""
+
+Current = Mapping[str, np.ndarray]
+"""For each XML file, bool `[entries]`: whether the entry is a live record."""
 
 OnDuplicate = Callable[[str], None]
 """Called with the `Document.id` of a record that a later one replaces or deletes."""
@@ -36,12 +33,7 @@ OnDuplicate = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """How to read a corpus.
-
-    Attributes:
-        config: The user's configuration.
-        current: The live records; None: all of them.
-    """
+    """How to read a corpus; if `current` is None, all records are live."""
 
     config: CorpusConfig
     current: Current | None = None
@@ -98,13 +90,7 @@ def read(
 ) -> Iterator[Document]:
     """Yields the documents of a stream, as `documents` does for a file.
 
-    Args:
-        stream: The file's bytes, compressed or not, from any file system.
-        name: The file's name, which decides its kind and is used in messages.
-        options: How to read the corpus.
-        on_skip: As in `documents`.
-        on_duplicate: As in `documents`.
-        block: As in `documents`.
+    The bytes are compressed or not, as the name says, which also decides the kind.
     """
     config = options.config
     report = functools.partial(_report, config, on_skip)
@@ -118,13 +104,7 @@ def read(
 
 
 def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Document]:
-    """Yields the documents of a stream of uncompressed XML.
-
-    Args:
-        stream: PubMed or JATS XML.
-        name: The name for documents without identifier and for messages.
-        on_skip: As in `documents`.
-    """
+    """Yields the documents of uncompressed PubMed or JATS XML; see `documents`."""
     entries = _xml_entries(stream, name, "", CorpusConfig(), on_skip)
     yield from _live(entries, name, None, on_skip, _ignore)
 
@@ -132,11 +112,7 @@ def xml_documents(stream: BinaryIO, name: str, on_skip: OnSkip) -> Iterator[Docu
 def corpus(
     paths: Sequence[Path], options: ReadOptions, on_skip: OnSkip
 ) -> Iterator[Document]:
-    """Yields the documents of many files, in order.
-
-    Raises:
-        InputError: There is no document, or the same errors as `documents`.
-    """
+    """Yields the `documents` of many files, in order; InputError if there is none."""
     num_documents = 0
     for path in paths:
         for document in documents(path, options, on_skip):
@@ -155,27 +131,25 @@ def no_documents(paths: Sequence[Path]) -> InputError:
 def find_current(
     paths: Sequence[Path], config: CorpusConfig, mapper: Map = map
 ) -> Current:
-    """Reads the identifiers of all XML files to find which records are live.
+    """Returns the live records, a few bytes for each, of all XML files.
 
     Args:
         paths: Files in order of publication; text files are ignored.
         config: The user's configuration; if it is strict, damage raises.
         mapper: The `map` of a process pool indexes the files in parallel.
-
-    Returns:
-        The value for `ReadOptions.current`; it takes a few bytes for each record.
     """
     xml_paths = [path for path in paths if not is_text(path)]
-    index = functools.partial(index_file, config=config)
-    return versions.resolve(list(mapper(index, xml_paths)))
+    indexes = mapper(functools.partial(index_file, config=config), xml_paths)
+    is_live = resolve(list(indexes))
+    return dict(zip(map(str, xml_paths), is_live, strict=True))
 
 
-def index_file(path: Path, config: CorpusConfig) -> FileIndex:
-    """Returns the identifiers of the records of an XML file or archive, in order."""
+def index_file(path: Path, config: CorpusConfig) -> np.ndarray:
+    """Returns the `versions.index` of an XML file or archive."""
     # The second pass reports what is skipped.
     report = functools.partial(_report, config, _ignore)
     with streams.open_file(path) as stream:
-        return versions.index(str(path), _entries(stream, str(path), config, report))
+        return index(_entries(stream, str(path), config, report))
 
 
 def _report(config: CorpusConfig, on_skip: OnSkip, skipped: Skipped) -> None:
@@ -195,7 +169,7 @@ def _live(
     for ordinal, entry in enumerate(entries):
         if entry.read is None:
             continue
-        if current is not None and not current.includes(name, ordinal):
+        if current is not None and not current[name][ordinal]:
             on_duplicate(entry.id)
             continue
         try:
@@ -245,7 +219,5 @@ def _xml_entries(
         else:
             found = jats.entries(record, source)
         for entry in found:
-            position = (
-                f"{before}record {record.number} ({entry.id}), line {record.line}"
-            )
-            yield entry._replace(position=position)
+            place = f"record {record.number} ({entry.id}), line {record.line}"
+            yield entry._replace(position=before + place)

@@ -3,10 +3,9 @@
 
 PubMed publishes a baseline and then daily updates: a record in a later file replaces
 the earlier one, a higher `Version` replaces a lower one, `DeleteCitation` removes one.
-Memory is 5 bytes for each record and 2 for each number up to the largest, in arrays.
+Memory is 8 bytes for each record and 2 for each number up to the largest, in arrays.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,21 +15,21 @@ CITATION: Final = 0
 ARTICLE_BY_PMCID: Final = 1
 ARTICLE_BY_PMID: Final = 2
 _NO_SPACE: Final = 255
+_INDEX: Final = np.dtype(
+    [("space", "u1"), ("number", "u4"), ("version", "u1"), ("is_deletion", "?")]
+)
 
 _MOST_DIGITS: Final = 9
 """NLM's identifiers have 8; a longer, damaged one would make the arrays huge."""
 
 
 class Key(NamedTuple):
-    """The key of a record. A citation and a full text of one PMID have different keys.
+    """The key of a record: kind, number of the PMID or PMCID, and version from 1.
 
-    Attributes:
-        space: `CITATION`, `ARTICLE_BY_PMCID` or `ARTICLE_BY_PMID`.
-        number: The number of the PMID or PMCID.
-        version: The version, from 1.
+    A citation and a full text of one PMID have different keys.
     """
 
-    space: int
+    space: int  # CITATION, ARTICLE_BY_PMCID or ARTICLE_BY_PMID
     number: int
     version: int
 
@@ -39,8 +38,7 @@ class Entry(NamedTuple):
     """A record, or the deletion of one.
 
     Attributes:
-        key: The record's key; None if nothing identifies the record, which is then
-            always live.
+        key: The record's key; None if nothing identifies it: it is then always live.
         id: The `Document.id`.
         read: Returns the paragraphs of the document; some may be empty. Call it at most
             once, before asking for the next entry. None for a deletion.
@@ -61,70 +59,52 @@ def key(space: int, number: str, version: str = "1") -> Key | None:
     return Key(space, int(number), min(max(int(version), 1), 255) if is_version else 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class FileIndex:
-    """The keys of a file's entries, in order; all arrays have shape `[entries]`.
+def index(entries: Iterable[Entry]) -> np.ndarray:
+    """Returns the keys of a file's entries, in order, without building any document.
 
-    Attributes:
-        path: The file.
-        spaces: uint8, `Key.space`; 255 for an entry without a key.
-        numbers: uint32, `Key.number`.
-        versions: uint8, `Key.version`.
-        is_deletion: bool, whether the entry is a deletion.
+    Returns:
+        `[entries]` with the fields space (255: no key), number and version of `Key`,
+        and is_deletion.
     """
-
-    path: str
-    spaces: np.ndarray
-    numbers: np.ndarray
-    versions: np.ndarray
-    is_deletion: np.ndarray
-
-
-def index(path: str, entries: Iterable[Entry]) -> FileIndex:
-    """Returns the index of a file without building any document."""
     rows = (
         (*(entry.key or (_NO_SPACE, 0, 0)), entry.read is None) for entry in entries
     )
-    types = [("space", "u1"), ("number", "u4"), ("version", "u1"), ("deletion", "?")]
-    columns = np.fromiter(rows, dtype=types)
-    return FileIndex(path, *(columns[name].copy() for name, _ in types))
+    return np.fromiter(rows, dtype=_INDEX)
 
 
-@dataclasses.dataclass(frozen=True)
-class Current:
-    """For each file, bool `[entries]`: whether the entry is a live record."""
-
-    is_live: dict[str, np.ndarray]
-
-    def includes(self, path: str, ordinal: int) -> bool:
-        """Returns whether entry `ordinal` (from 0) of a file is live."""
-        return bool(self.is_live[path][ordinal])
-
-
-def resolve(indexes: Sequence[FileIndex]) -> Current:
+def resolve(indexes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Returns the live records of files that were published in this order.
 
     A file's deletions apply after its records, the order of PubMed's DTD. Deleting a
     version deletes all lower versions as well.
+
+    Returns:
+        For the `index` of each file, bool `[entries]`: whether the record is live.
     """
-    is_live = {file.path: file.spaces == _NO_SPACE for file in indexes}
+    is_live = [rows["space"] == _NO_SPACE for rows in indexes]
     for space in (CITATION, ARTICLE_BY_PMCID, ARTICLE_BY_PMID):
-        files = [(file, np.flatnonzero(file.spaces == space)) for file in indexes]
-        most = max((int(f.numbers[at].max(initial=0)) for f, at in files), default=0)
+        places = [np.flatnonzero(rows["space"] == space) for rows in indexes]
+        files = list(zip(indexes, places, is_live, strict=True))
+        most = max(
+            (int(f["number"][at].max(initial=0)) for f, at, _ in files), default=0
+        )
         # The live version of each number, 0 for none.
         highest: Any = np.zeros(most + 1, np.uint8)
-        for file, at in files:
-            added, deleted = at[~file.is_deletion[at]], at[file.is_deletion[at]]
-            np.maximum.at(highest, file.numbers[added], file.versions[added])
-            numbers = file.numbers[deleted]
-            highest[numbers[file.versions[deleted] >= highest[numbers]]] = 0
+        for rows, at, _ in files:
+            is_deletion = rows["is_deletion"][at]
+            added, deleted = rows[at[~is_deletion]], rows[at[is_deletion]]
+            np.maximum.at(highest, added["number"], added["version"])
+            numbers = deleted["number"]
+            highest[numbers[deleted["version"] >= highest[numbers]]] = 0
         # From the last record to the first: the first with the live version is live.
         is_taken = np.zeros(most + 1, bool)
-        for file, at in reversed(files):
-            numbers = file.numbers[at]
+        for rows, at, live in reversed(files):
+            found = rows[at]
+            numbers = found["number"]
             # A deletion is never live: it has set the highest version to 0.
-            at = at[(file.versions[at] == highest[numbers]) & ~is_taken[numbers]][::-1]
-            taken, first = np.unique(file.numbers[at], return_index=True)
+            is_first = (found["version"] == highest[numbers]) & ~is_taken[numbers]
+            at = at[is_first][::-1]
+            taken, first = np.unique(rows["number"][at], return_index=True)
             is_taken[taken] = True
-            is_live[file.path][at[first]] = True
-    return Current(is_live)
+            live[at[first]] = True
+    return is_live

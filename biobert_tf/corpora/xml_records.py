@@ -8,7 +8,6 @@ DTD is not fetched, and a file that declares entities is refused.
 """
 
 import contextlib
-import html.entities
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -37,39 +36,33 @@ Report = Callable[[str, str], None]
 """Called with the position of a record that cannot be read, and the reason."""
 
 
-class Layout(NamedTuple):
-    """The structure of files of one kind.
-
-    Attributes:
-        kind: "PubMed" or "JATS".
-        records: The tags of the records.
-        inner: Tags that are records too, unless they stand inside another record.
-        id_paths: Paths that find the identifier in the remains of a damaged record.
-        id_prefix: The prefix of the identifier in `Document.id`.
-    """
+class _Layout(NamedTuple):
+    """The structure of files of one kind, "PubMed" or "JATS"."""
 
     kind: str
     records: tuple[str, ...]
+    # Tags that are records too, unless they stand inside another record.
     inner: tuple[str, ...]
-    id_paths: tuple[str, ...]
+    # The XPath of the identifier, for damaged records, and what precedes it in an id.
+    id_path: str
     id_prefix: str
 
 
-_ARTICLES: Final = Layout(
+_ARTICLES: Final = _Layout(
     "PubMed",
     ("PubmedArticle", "PubmedBookArticle", "DeleteCitation", "DeleteDocument"),
     ("MedlineCitation", "BookDocument"),
-    (".//PMID",),
+    ".//PMID",
     "PMID:",
 )
-_CITATIONS: Final = Layout(
-    "PubMed", ("MedlineCitation", "DeleteCitation"), (), (".//PMID",), "PMID:"
+_CITATIONS: Final = _Layout(
+    "PubMed", ("MedlineCitation", "DeleteCitation"), (), ".//PMID", "PMID:"
 )
-_JATS: Final = Layout(
+_JATS: Final = _Layout(
     "JATS",
     ("article",),
     (),
-    tuple(f".//{{*}}article-id[@pub-id-type='{kind}']" for kind in ("pmc", "pmcid")),
+    ".//*[local-name()='article-id'][@pub-id-type='pmc' or @pub-id-type='pmcid']",
     "PMCID:PMC",
 )
 _LAYOUTS: Final = {
@@ -83,13 +76,9 @@ ROOTS: Final = frozenset(_LAYOUTS)
 
 
 class XmlRecord(NamedTuple):
-    """A whole, well-formed record.
+    """A whole, well-formed record of kind "PubMed" or "JATS"; `element` is of lxml.
 
-    Attributes:
-        kind: "PubMed" or "JATS".
-        element: The lxml element.
-        number: The record's number from 1, counting damaged records too.
-        line: The line of its start tag, from 1.
+    Its `number` from 1 counts damaged records too; its start tag is on `line`, from 1.
     """
 
     kind: str
@@ -110,30 +99,13 @@ def local_name(element: Any) -> str:
     return re.split("[}:]", tag)[-1] if isinstance(tag, str) else ""
 
 
-def entity_text(entity: Any) -> str | None:
-    """Returns the character that a named entity of HTML stands for; None if unknown."""
-    return html.entities.html5.get(f"{entity.name};")
-
-
-class _Prologue(NamedTuple):
-    """The beginning of a file.
-
-    Attributes:
-        opening: All bytes in front of the records. The start tag of the root element
-            is the last, unless it is a record itself.
-        rest: The bytes after these that have been read.
-        layout: The structure of the file.
-        is_record: Whether the root element is a record.
-    """
-
-    opening: bytes
-    rest: bytes
-    layout: Layout
-    is_record: bool
-
-
-def _read_prologue(source: Iterator[bytes]) -> _Prologue:
+def _read_prologue(source: Iterator[bytes]) -> tuple[_Layout, bytes, bytes, bool]:
     """Reads up to the start tag of the root element.
+
+    Returns:
+        The structure of the file; all bytes in front of the records, of which the start
+        tag of the root is the last unless the root is a record itself; the bytes after
+        these that have been read; whether the root is a record.
 
     Raises:
         UnreadableError: The file is not XML, is neither PubMed nor JATS, or declares
@@ -150,9 +122,10 @@ def _read_prologue(source: Iterator[bytes]) -> _Prologue:
     layout = _LAYOUTS.get(name)
     if layout is None:
         raise UnreadableError(f"root element <{name}> is neither PubMed nor JATS")
-    if name in layout.records:
+    is_record = name in layout.records
+    if is_record:
         end = head.rindex(b"<", 0, end)
-    return _Prologue(head[:end], head[end:], layout, name in layout.records)
+    return layout, head[:end], head[end:], is_record
 
 
 def _root(source: Iterator[bytes]) -> tuple[Any, bytes, int]:
@@ -177,50 +150,51 @@ def _root(source: Iterator[bytes]) -> tuple[Any, bytes, int]:
 
 
 def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
-    """Yields the records of a PubMed or JATS stream, whatever their number.
+    """Yields the records of a decompressed PubMed or JATS stream, read once.
 
-    Args:
-        stream: The decompressed bytes of the XML; read once, from start to end.
-        report: Called for every lost record, and if the rest of a file is lost.
+    `report` is called for every lost record, and if the rest of a file is lost.
     """
     source = chunks(stream)
     reader = None
     try:
-        reader = _Reader(_read_prologue(source), report)
-        yield from reader.read(source)
+        layout, opening, rest, is_record = _read_prologue(source)
+        reader = _Reader(layout, opening, report)
+        yield from reader.read(rest, source, is_record)
     except UnreadableError as error:
         done = f"after record {reader.num_records}" if reader else "from the start"
         report(done, str(error))
 
 
-# What a piece ends with: the end tag of a record, the end of the file, or damage.
 _End = Literal["record", "file", "damage"]
+"""What a piece ends with: the end tag of a record, the end of the file, or damage."""
 
 
 class _Reader:
     """Reads the records of a file piece by piece, and counts them."""
 
-    def __init__(self, prologue: _Prologue, report: Report) -> None:
-        layout = prologue.layout
+    def __init__(self, layout: _Layout, opening: bytes, report: Report) -> None:
         tags = "|".join(layout.records).encode()
         self._start_tag = re.compile(rb"<(?:%s)[\s>]" % tags)
         self._end_tag = re.compile(rb"</(?:%s)\s*>" % tags)
         self._tags = [f"{{*}}{tag}" for tag in layout.records + layout.inner]
-        self._prologue = prologue
+        self._layout = layout
+        self._opening = opening
         self._report = report
         self._num_lines = 0  # line ends between the opening and the next piece
         self._open: Any = None  # the record that has begun and not ended
         self._num_starts = 0  # records that the last parser has begun
         self.num_records = 0
 
-    def read(self, source: Iterator[bytes]) -> Iterator[XmlRecord]:
-        """Yields the records.
+    def read(
+        self, first: bytes, source: Iterator[bytes], is_root: bool
+    ) -> Iterator[XmlRecord]:
+        """Yields the records; `is_root` says that the root element is the only one.
 
         Raises:
             UnreadableError: The error of `source`, after all that could be read, or no
                 record ends for too long.
         """
-        rest, num_searched = bytearray(self._prologue.rest), 0
+        rest, num_searched = bytearray(first), 0
         while True:
             ends = [each.end() for each in self._end_tag.finditer(rest, num_searched)]
             for start, end in itertools.pairwise([0, *ends]):
@@ -238,7 +212,7 @@ class _Reader:
             if chunk is None:
                 break
             rest += chunk
-        if self._prologue.is_record and self.num_records:
+        if is_root and self.num_records:
             # The root element has been read; only comments may follow it.
             rest[:0] = b"" if self._start_tag.search(rest) else b"<end/>"
         yield from self._cut(bytes(rest), "file")
@@ -265,31 +239,24 @@ class _Reader:
         self._num_lines += piece.count(b"\n")
 
     def _parse(self, data: bytes, num_lines: int, end: _End) -> Iterator[XmlRecord]:
-        """Yields the records of a part of the file.
+        """Yields the whole records of a part; at damage it raises _DamageError.
 
-        Args:
-            data: The part.
-            num_lines: The number of lines between the opening and the part.
-            end: What the part ends with.
-
-        Raises:
-            _DamageError: The data is damaged; raised after the last whole record.
+        `num_lines` is the number of lines between the opening and the part.
         """
         self._open, self._num_starts, num_ended = None, 0, 0
-        layout = self._prologue.layout
         parser = etree.XMLPullParser(events=("start", "end"), tag=self._tags, **_SAFE)
         # _check raises the error, after the records before it have been yielded.
         with contextlib.suppress(etree.XMLSyntaxError):
-            parser.feed(self._prologue.opening + data)
+            parser.feed(self._opening + data)
         for event, element in parser.read_events():
             line = num_lines + element.sourceline
-            is_record = local_name(element) in layout.records
+            is_record = local_name(element) in self._layout.records
             if event == "end":
                 if element is self._open:
                     self._open = None
                     num_ended += 1
                     self.num_records += 1
-                    yield XmlRecord(layout.kind, element, self.num_records, line)
+                    yield XmlRecord(self._layout.kind, element, self.num_records, line)
             elif self._open is None:
                 self._open = element
                 self._num_starts += is_record
@@ -309,17 +276,11 @@ class _Reader:
         position = f"after record {self.num_records}"
         if self._open is not None:
             self.num_records += 1
-            position = f"record {self.num_records}{self._known_id()}"
+            text = self._open.xpath(f"string(({self._layout.id_path})[1]/text())")
+            number = text.strip().removeprefix("PMC")
+            known = f" ({self._layout.id_prefix}{number})" if number else ""
+            position = f"record {self.num_records}{known}"
         self._report(f"{position}, line {damage.line}", str(damage))
-
-    def _known_id(self) -> str:
-        """Returns the id of the record that has begun; "" if it is not yet read."""
-        layout = self._prologue.layout
-        for path in layout.id_paths:
-            found = (self._open.findtext(path) or "").strip().removeprefix("PMC")
-            if found:
-                return f" ({layout.id_prefix}{found})"
-        return ""
 
 
 def _check(parser: Any, num_lines: int) -> None:

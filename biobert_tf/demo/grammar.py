@@ -47,16 +47,7 @@ def parse(*texts: str) -> dict[str, tuple[str, ...]]:
 
 
 def expand(text: str, rules: Rules, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Yields the words of one expansion of `text`.
-
-    Args:
-        text: An alternative of a rule, or `$name`.
-        rules: The rules that `parse` returned.
-        rng: The only source of randomness; it is advanced.
-
-    Yields:
-        `(word, label)`, the label in BIO.
-    """
+    """Yields `(word, label)` of one expansion of an alternative, the label in BIO."""
     for kind, inside, token in _TOKEN.findall(text):
         if kind:
             for i, (word, _) in enumerate(expand(inside, rules, rng)):
@@ -81,10 +72,7 @@ def prose(words: Iterable[str]) -> tuple[str, list[int]]:
 def distinct(num: int, draw: Callable[[int], ItemT], seen: set[ItemT]) -> list[ItemT]:
     """Returns `num` different items that are not in `seen`, and adds them to it.
 
-    Args:
-        num: Number of items.
-        draw: Makes an item, given the number of items found so far.
-        seen: Items not to return.
+    `draw` makes an item, given the number of items found so far.
     """
     found: list[ItemT] = []
     while len(found) < num:

@@ -55,16 +55,9 @@ _HELD_OUT: Final = grammar.text("ner_held_out")
 def sentences(
     num: int, rng: random.Random, held_out: bool, seen: set[Sentence]
 ) -> list[Sentence]:
-    """Returns `num` different labelled sentences.
+    """Returns `num` different labelled sentences, and adds them to `seen`.
 
-    Args:
-        num: Number of sentences.
-        rng: The only source of randomness; it is advanced.
-        held_out: Whether to use also the words that the training file must not have.
-        seen: Sentences not to return; those returned are added.
-
-    Returns:
-        `(words, labels)` of every sentence, one label per word, in BIO.
+    `held_out` also uses the words that the training file must not have.
     """
     # Twice, so that one entity in four is new.
     further = (_HELD_OUT, _HELD_OUT) if held_out else ()

@@ -103,17 +103,16 @@ def write_corpus(directory: Path, seed: int) -> None:
             for number in range(len(each.passages))
         ]
         data = [{"title": "demo", "paragraphs": paragraphs}]
-        content = {"version": "demo", "data": data}
-        files.write_json(directory / f"{name}.json", content)
+        files.write_json(directory / f"{name}.json", {"version": "demo", "data": data})
     golden = [
         {
-            "id": question.id,
+            "id": id_,
             "type": "factoid",
-            "body": question.text,
-            "exact_answer": [[each.names[question.role]]],
+            "body": text,
+            "exact_answer": [[each.names[role]]],
         }
         for each in splits["test"]
-        for question in each.questions
+        for id_, text, role in each.questions
     ]
     files.write_json(directory / "golden.json", {"questions": golden})
 
@@ -125,10 +124,9 @@ def story(
     names = {role: _expanded(f"${role}_name", rules, rng) for role in _SINGLE_ROLES}
     kinds: dict[str, str] = {}
     for group in ("drug", "disease"):
-        two = rng.sample(rules[group], 2)
-        for role, kind in zip((f"{group}1", f"{group}2"), two, strict=True):
-            kinds[role] = kind
-            names[role] = rng.choice(rules[kind])
+        for i, kind in enumerate(rng.sample(rules[group], 2), start=1):
+            kinds[f"{group}{i}"] = kind
+            names[f"{group}{i}"] = rng.choice(rules[kind])
     marked = {role: (f"[{role} {name}]",) for role, name in names.items()}
     passages: list[Passage] = []
     while len(passages) < num_passages:
@@ -165,11 +163,13 @@ def _expanded(text: str, rules: grammar.Rules, rng: random.Random) -> str:
 def _paragraph(story: Story, number: int, *, has_answers: bool) -> dict[str, object]:
     """Returns a passage with the questions about it, in SQuAD's form."""
     passage = story.passages[number]
-    asked = []
-    for id_, text, role in story.questions:
-        entry: dict[str, object] = {"id": f"{id_}_{number:03}", "question": text}
-        if has_answers:
-            answer = {"text": story.names[role], "answer_start": passage.starts[role]}
-            entry["answers"] = [answer]
-        asked.append(entry)
+
+    def answers(role: str) -> dict[str, object]:
+        answer = {"text": story.names[role], "answer_start": passage.starts[role]}
+        return {"answers": [answer]} if has_answers else {}
+
+    asked = [
+        {"id": f"{id_}_{number:03}", "question": text, **answers(role)}
+        for id_, text, role in story.questions
+    ]
     return {"context": passage.text, "qas": asked}

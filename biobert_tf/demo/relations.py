@@ -62,11 +62,11 @@ def write_corpus(directory: Path, seed: int) -> None:
         InputError: The directory cannot be written.
     """
     for name, part in corpus(seed).items():
-        rows: list[tuple[str, ...]] = [*part]
+        lines = ["\t".join(sentence) for sentence in part]
         if name == "test":
-            numbered = [(str(i), *sentence) for i, sentence in enumerate(part)]
-            rows = [("index", "sentence", "label"), *numbered]
-        text = "".join("\t".join(row) + "\n" for row in rows)
+            numbered = [f"{i}\t{line}" for i, line in enumerate(lines)]
+            lines = ["index\tsentence\tlabel", *numbered]
+        text = "".join(f"{line}\n" for line in lines)
         files.write_text(directory / f"{name}.tsv", text)
 
 

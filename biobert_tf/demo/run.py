@@ -2,7 +2,6 @@
 """`biobert demo`: trains, scores and uses a tiny BERT on a built-in corpus."""
 
 import dataclasses
-import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -15,8 +14,11 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Passage
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.ner import run as ner_run
+from biobert_tf.ner.annotator import Annotator
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.qa import run as qa_run
 from biobert_tf.qa.ask import Answerer
@@ -24,8 +26,8 @@ from biobert_tf.qa.contexts import NamedText
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.relations import predict
 from biobert_tf.relations import run as re_run
-from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.relations.settings import (
+    EntityPairs,
     RelationConfig,
     RelationNames,
     RePredictConfig,
@@ -47,14 +49,13 @@ def ner(output_dir: Path) -> None:
         learning_rate=3e-3,
         num_train_epochs=12,
     )
-    model = ner_run.run(flags.parse(NerConfig, words))
-    print(f"\nraw sentence\n{ner_demo.RAW_SENTENCE}\nentities found in it")
-    [(example, prediction)] = ner_run.annotate(
-        model, [ner_demo.RAW_SENTENCE], batch_size=8
-    )
-    for entity in prediction.entities:
-        text = " ".join(example.words[entity.start : entity.end])
-        print(f"  {entity.type:10} {entity.probability:.3f}  {text}")
+    ner_run.run(flags.parse(NerConfig, words))
+    text = ner_demo.RAW_SENTENCE
+    print(f"\nraw sentence\n{text}\nentities found in it")
+    annotator = Annotator.load([output_dir / "model"], _DEVICE, batch_size=8)
+    for entity in next(annotator.annotate([[Passage(0, text)]])):
+        shown = text[entity.start : entity.end]
+        print(f"  {entity.type:10} {entity.probability:.3f}  {shown}")
 
 
 def relations(output_dir: Path) -> None:
@@ -84,15 +85,13 @@ def relations(output_dir: Path) -> None:
             device=_DEVICE,
         )
     )
-    [document] = map(json.loads, files.read_text(target).splitlines())
-    print(f"\ndocument with entities\n{document['text']}\nrelations found in it")
-    names = {
-        entity["id"]: document["text"][entity["start"] : entity["end"]]
-        for entity in document["entities"]
-    }
-    for found in document.get("relations", ()):
-        first, second = names[found["first"]], names[found["second"]]
-        print(f"  {found['type']} {found['probability']:.3f}  {first} -> {second}")
+    [loaded] = formats.read(target, "jsonl")
+    text = loaded.document.passages[0].text
+    print(f"\ndocument with entities\n{text}\nrelations found in it")
+    names = {mention.id: mention.text for mention in loaded.document.mentions}
+    for found in loaded.document.relations:
+        first, second = names[found.first], names[found.second]
+        print(f"  {found.type} {found.probability:.3f}  {first} -> {second}")
 
 
 def qa(output_dir: Path) -> None:
@@ -135,12 +134,8 @@ def _begin(
 ) -> list[str]:
     """Prepares a demo, and prints and returns its command, the script's name first.
 
-    Args:
-        output_dir: The directory to create; an earlier demo in it is deleted.
-        script: The name of the script.
-        write_corpus: Writes the data to a directory, with a seed.
-        encoder: The sizes of the model.
-        **arguments: The demo's own flags; those that all demos share are added.
+    An earlier demo in the directory is deleted. `write_corpus` takes a directory and a
+    seed; `arguments` are the demo's own flags, without those that all demos share.
 
     Raises:
         InputError: The directory exists and is not a demo's.

@@ -5,6 +5,7 @@ The vectors keep the order of the texts. Memory is bounded whatever the number o
 it holds at most a few thousand rows or a hundred megabytes of vectors to sort.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -13,11 +14,11 @@ import numpy as np
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import background
+from biobert_tf.common.runs import runs
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings.framing import Frame, Framer
 from biobert_tf.embeddings.network import Network
 from biobert_tf.embeddings.reading import Text
-from biobert_tf.embeddings.runs import runs
 from biobert_tf.embeddings.settings import Pooling, VectorConfig
 from biobert_tf.training import strategy as strategies
 
@@ -29,28 +30,20 @@ _FLOAT_BYTES: Final = 4
 class Extracted(NamedTuple):
     """A text and its vectors.
 
-    Attributes:
-        frame: The text, with its pieces.
-        vectors: float32 `[pieces, layers, width]`, or `[layers, width]` of a pooled
-            text, zeros if it has no pieces. One layer if layers are mixed.
+    The vectors are float32 `[pieces, layers, width]`, or `[layers, width]` of a pooled
+    text, zeros if it has no pieces. There is one layer if layers are mixed.
     """
 
     frame: Frame
     vectors: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
 class Extractor:
-    """Computes the vectors of texts.
+    """Computes the vectors of texts; `load` makes one."""
 
-    Attributes:
-        framer: Turns texts into rows.
-        network: Turns rows into vectors.
-    """
-
-    def __init__(self, framer: Framer, network: Network) -> None:
-        """Keeps its arguments; `load` makes them."""
-        self.framer = framer
-        self.network = network
+    framer: Framer
+    network: Network
 
     @property
     def is_chief(self) -> bool:
@@ -60,9 +53,7 @@ class Extractor:
     def embed(self, texts: Iterable[Text], wanted: VectorConfig) -> Iterator[Extracted]:
         """Yields the vectors of texts, in order; long ones are read in windows.
 
-        Args:
-            texts: The texts; read as they are needed.
-            wanted: The layers and the pooling to compute.
+        Texts are read as they are needed.
 
         Raises:
             InputError: The model has no such layer.
@@ -92,6 +83,7 @@ class Extractor:
         self, frames: Sequence[Frame], wanted: VectorConfig
     ) -> Iterator[Extracted]:
         rows = [row for frame in frames for row in frame.rows]
+        is_pooled = wanted.pooling != "none"
         # The longest rows come first, so that a lack of memory shows at once.
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i].input_ids))
         found: dict[int, np.ndarray] = {}
@@ -102,7 +94,6 @@ class Extractor:
             for i, row_vectors in zip(numbers, vectors, strict=True):
                 # Copied, so that the padding beside it is not held.
                 is_wanted = np.flatnonzero(rows[i].is_wanted)
-                is_pooled = wanted.pooling != "none"
                 found[i] = row_vectors.copy() if is_pooled else row_vectors[is_wanted]
         row_numbers = iter(range(len(rows)))
         for frame in frames:
@@ -128,13 +119,7 @@ def _joined(
 def load(
     text: TextConfig, model: ModelConfig, device: DeviceConfig, batch_size: int
 ) -> Extractor:
-    """Returns an extractor for a checkpoint.
-
-    Args:
-        text: Vocabulary, case, most pieces of a row.
-        model: The weights, and their sizes.
-        device: Where to compute.
-        batch_size: Rows per step, over all devices.
+    """Returns an extractor for a checkpoint; `batch_size` is in rows, of all devices.
 
     Raises:
         InputError: A file is missing or does not fit the others, the checkpoint holds

@@ -7,7 +7,7 @@ Positions in a text count the characters of its line.
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,12 +23,9 @@ _MOST_OF_WINDOW: Final = 4
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """One row of model input, without padding.
+    """One row of model input without padding: int32 and, `is_wanted`, bool `[length]`.
 
-    Attributes:
-        input_ids: int32 `[length]`.
-        segment_ids: int32 `[length]`.
-        is_wanted: bool `[length]`, the positions whose vectors are taken from this row.
+    The vectors of the wanted positions are taken from this row.
     """
 
     input_ids: np.ndarray
@@ -41,7 +38,6 @@ class Frame:
     """A text with its pieces and the rows of model input.
 
     Attributes:
-        text: The text.
         tokens: The pieces that have vectors.
         starts: int32 `[pieces]`, the character where each piece begins.
         ends: int32 `[pieces]`, where each ends (exclusive). `[CLS]` and `[SEP]` are
@@ -60,17 +56,10 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Framer:
-    """Turns texts into rows; holds no mutable state of its own.
-
-    Attributes:
-        tokenizer: The tokenizer that cuts text into pieces.
-        max_seq_length: Most pieces of a row, with `[CLS]` and `[SEP]`.
-    """
+    """Turns texts into rows of at most `max_seq_length` pieces, special ones too."""
 
     tokenizer: FullTokenizer
     max_seq_length: int
-
-    # --- as the original --------------------------------------------------------------
 
     def truncated(self, text: Text) -> Frame:
         """Returns a frame of one row, all of whose positions are wanted.
@@ -78,22 +67,14 @@ class Framer:
         Wanted are `[CLS]` and `[SEP]` too. What does not fit is dropped: the end of a
         text, or the end of the longer text of a pair.
         """
-        first, *others = (self._pieces(part) for part in text.parts)
+        first, *others = map(self._pieces, text.parts)
         second = others[0] if others else []
         # PARITY(extract_features.py:221, 259): a second text without pieces is none.
         room = self.max_seq_length - (3 if second else 2)
         kept = truncated_lengths(len(first), len(second), room)
         shown = [*self._row(first[: kept[0]], second[: kept[1]], text)]
-        return Frame(
-            text,
-            tuple(piece.token for piece in shown),
-            _array(piece.start for piece in shown),
-            _array(piece.end for piece in shown),
-            (self._model_row(shown, kept[0] + 2, np.ones(len(shown), bool)),),
-            num_lost=len(first) + len(second) - sum(kept),
-        )
-
-    # --- in windows -------------------------------------------------------------------
+        row = _model_row(shown, kept[0] + 2, np.ones(len(shown), bool))
+        return _frame(text, shown, [row], len(first) + len(second) - sum(kept))
 
     def windowed(self, text: Text) -> Frame:
         """Returns a frame of as many rows as are needed to show every piece.
@@ -121,14 +102,8 @@ class Framer:
             is_wanted = np.array([piece.end > piece.start for piece in row])
             position = np.cumsum(is_wanted) - 1 + shown.start
             is_wanted &= (position >= decided.start) & (position < decided.stop)
-            rows.append(self._model_row(row, len(first) + 2, is_wanted))
-        return Frame(
-            text,
-            tuple(piece.token for piece in pieces),
-            _array(piece.start for piece in pieces),
-            _array(piece.end for piece in pieces),
-            tuple(rows),
-        )
+            rows.append(_model_row(row, len(first) + 2, is_wanted))
+        return _frame(text, pieces, rows)
 
     def _spans(
         self, text: Text, parts: Sequence[Sequence[Piece]], room: int
@@ -146,8 +121,6 @@ class Framer:
                     starts[window.decides.start], starts[window.decides.stop]
                 )
                 yield range(starts[window.start], starts[window.end]), decided
-
-    # --- both -------------------------------------------------------------------------
 
     def _pieces(self, part: Part) -> list[Piece]:
         return [
@@ -169,25 +142,29 @@ class Framer:
     def _special(self, token: str, place: int) -> Piece:
         return Piece(token, self.tokenizer.vocab[token], place, place)
 
-    def _model_row(
-        self, pieces: Sequence[Piece], num_first: int, is_wanted: np.ndarray
-    ) -> Row:
-        """Returns a row whose first `num_first` positions are of segment 0."""
-        segment_ids = np.ones(len(pieces), np.int32)
-        segment_ids[:num_first] = 0
-        return Row(_array(piece.id for piece in pieces), segment_ids, is_wanted)
+
+def _model_row(pieces: Sequence[Piece], num_first: int, is_wanted: np.ndarray) -> Row:
+    """Returns a row whose first `num_first` positions are of segment 0."""
+    segment_ids = (np.arange(len(pieces)) >= num_first).astype(np.int32)
+    return Row(
+        np.array([piece.id for piece in pieces], np.int32), segment_ids, is_wanted
+    )
+
+
+def _frame(
+    text: Text, pieces: Sequence[Piece], rows: Sequence[Row], num_lost: int = 0
+) -> Frame:
+    starts = np.array([piece.start for piece in pieces], np.int32)
+    ends = np.array([piece.end for piece in pieces], np.int32)
+    tokens = tuple(piece.token for piece in pieces)
+    return Frame(text, tokens, starts, ends, tuple(rows), num_lost)
 
 
 def truncated_lengths(num_first: int, num_second: int, room: int) -> tuple[int, int]:
     """Returns the number of pieces to keep of each text of a pair.
 
-    The longer text loses one piece at a time, the second text in a tie
-    (extract_features.py:302-316).
-
-    Args:
-        num_first: Number of pieces of the first text.
-        num_second: Number of pieces of the second text; 0 for a single text.
-        room: Most pieces of both together.
+    The longer text loses one piece at a time, the second text in a tie, until both
+    have at most `room` (extract_features.py:302-316).
     """
     if num_first + num_second <= room:
         return num_first, num_second
@@ -211,7 +188,3 @@ def _unit_lengths(part: Part, pieces: Sequence[Piece], room: int) -> Iterator[in
     for length in np.unique(words, return_counts=True)[1].tolist():
         is_long = length * _MOST_OF_WINDOW > room
         yield from itertools.repeat(1, length) if is_long else [length]
-
-
-def _array(values: Iterable[int]) -> np.ndarray:
-    return np.fromiter(values, np.int32)

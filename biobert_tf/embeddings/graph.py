@@ -7,9 +7,9 @@ Shape suffixes: B texts, P pieces of all texts, D hidden size.
 import tensorflow as tf
 
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.model import heads
@@ -44,15 +44,8 @@ class EncoderGraph:
         self._tokenizer = GraphTokenizer(tokenizer)
         self._max_seq_length = max_seq_length
 
-    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns `sequence_output` and `pooled_output`, float32."""
-        return self._model(batch)
-
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the vectors of texts.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, of any length.
+        """Returns the vectors of texts: strings `[batch]`, UTF-8, of any length.
 
         Returns:
             Per piece, padded with "", -1 and 0: `pieces`, `starts` and `ends` (bytes),
@@ -63,7 +56,7 @@ class EncoderGraph:
         """
         num_texts = tf.size(text)
         pieces = self._tokenizer(graph_text.characters(text))
-        windows = piece_windows.cut(
+        windows = word_windows.cut_pieces(
             pieces, num_texts, self._tokenizer, self._max_seq_length
         )
         size = self._model.config.hidden_size
@@ -71,15 +64,11 @@ class EncoderGraph:
             "sequence_output": tf.TensorSpec([None, size], tf.float32),
             "pooled_output": tf.TensorSpec([size], tf.float32),
         }
-        scored = window_rows.in_batches(self.score, windows.inputs, specs)
+        scored = window_rows.in_batches(self._model, windows.inputs, specs)
         vectors_PD = tf.gather_nd(
             scored["sequence_output"], tf.stack([windows.owners, windows.positions], 1)
         )
         rows_P = pieces.units
-        counts_B1 = tf.math.unsorted_segment_sum(
-            tf.ones_like(rows_P, tf.float32)[:, tf.newaxis], rows_P, num_texts
-        )
-        sums_BD = tf.math.unsorted_segment_sum(vectors_PD, rows_P, num_texts)
         is_first = graph_text.previous(windows.rows, -1) != windows.rows
         return {
             "pieces": padded(
@@ -93,7 +82,9 @@ class EncoderGraph:
                 tf.boolean_mask(windows.rows, is_first),
                 num_texts,
             ),
-            "mean_embedding": tf.math.divide_no_nan(sums_BD, counts_B1),
+            "mean_embedding": tf.math.unsorted_segment_mean(
+                vectors_PD, rows_P, num_texts
+            ),
         }
 
 
@@ -111,7 +102,7 @@ def serve(loaded: Loaded[TextConfig]) -> Served:
         model=model,
         text_inputs=("text",),
         answer=graph.answer,
-        score=graph.score,
+        score=model,
         specs=input_specs(loaded.text.max_seq_length),
         example={"text": ("Mutations of BRCA1 cause hereditary breast cancer.",)},
     )

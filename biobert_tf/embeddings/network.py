@@ -26,14 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Network:
-    """Computes vectors of an encoder's layers.
-
-    Attributes:
-        config: Sizes of the encoder.
-        encoder: The encoder.
-        inference: Runs batches on the devices.
-        max_seq_length: Most pieces of a row.
-    """
+    """Computes vectors of the layers of an `encoder` on some devices."""
 
     def __init__(
         self,
@@ -45,15 +38,10 @@ class Network:
         strategy: tf.distribute.Strategy,
         device: DeviceConfig,
     ) -> None:
-        """Builds the encoder with the weights of a checkpoint.
+        """Builds the encoder with the weights of a checkpoint, not those of heads.
 
-        Args:
-            config: Sizes of the encoder.
-            checkpoint: The weights; those of heads are ignored.
-            batch_size: Most rows of a batch, over all devices.
-            max_seq_length: Most pieces of a row.
-            strategy: The strategy that `build_strategy(device)` returned.
-            device: Precision and compilation.
+        A batch has at most `batch_size` rows, over all devices; a row has at most
+        `max_seq_length` pieces. `strategy` is what `build_strategy(device)` returned.
 
         Raises:
             InputError: The checkpoint does not hold the encoder, or the devices cannot
@@ -78,11 +66,7 @@ class Network:
         _LOG.info("%s", report.summary()[0])
 
     def vectors(self, rows: Sequence[Row], wanted: VectorConfig) -> np.ndarray:
-        """Returns the vectors of some rows.
-
-        Args:
-            rows: At most `batch_size` rows.
-            wanted: The layers, their mix and the pooling.
+        """Returns the vectors of at most `batch_size` rows.
 
         Returns:
             float32. Without pooling `[rows, length, layers, width]`; else
@@ -93,51 +77,29 @@ class Network:
         Raises:
             InputError: The model has no such layer.
         """
-        program = self._program(
-            wanted.layers.indexes(self.config.num_hidden_layers),
-            wanted.layer_mix,
-            wanted.pooling,
-        )
-        outputs = self.inference.run_batch(program, inputs(rows), self.max_seq_length)
-        return outputs["vectors"]
-
-    def _program(
-        self, layers: tuple[int, ...], mix: LayerMix, pooling: Pooling
-    ) -> Step:
-        """Returns `step` compiled for these settings; see `Inference.compiled`."""
+        layers = wanted.layers.indexes(self.config.num_hidden_layers)
+        mix, pooling = wanted.layer_mix, wanted.pooling
         key = (layers, mix, pooling)
         if key not in self._programs:
             step = functools.partial(self.step, layers=layers, mix=mix, pooling=pooling)
             self._programs[key] = self.inference.compiled(step)
-        return self._programs[key]
+        batch = [vars(row) for row in rows]
+        outputs = self.inference.run_batch(
+            self._programs[key], batch, self.max_seq_length
+        )
+        return outputs["vectors"]
 
     def step(
         self, batch: Batch, layers: Sequence[int], mix: LayerMix, pooling: Pooling
     ) -> dict[str, tf.Tensor]:
         """Returns the `vectors` of one replica's batch; see `vectors`.
 
-        Args:
-            batch: int32 `[batch, length]` per name: the encoder's inputs, and
-                `is_wanted`.
-            layers: The layers, counted from 0.
-            mix: How layers are mixed, before any pooling.
-            pooling: How the positions of a row are pooled.
+        The batch has the arrays of `Row`, int32 `[batch, length]`. Layers, counted from
+        0, are mixed before any pooling.
         """
         encoded = self.encoder(*encoders.inputs(batch), dtype=self._dtype)
         x_BLKD = mixed([encoded.encoder_outputs[i] for i in layers], mix)
         return {"vectors": pooled(x_BLKD, batch["is_wanted"], pooling)}
-
-
-def inputs(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
-    """Returns rows in the form that `Inference` expects."""
-    return [
-        {
-            "input_ids": row.input_ids,
-            "segment_ids": row.segment_ids,
-            "is_wanted": row.is_wanted,
-        }
-        for row in rows
-    ]
 
 
 def mixed(layers_BLD: Sequence[tf.Tensor], mix: LayerMix) -> tf.Tensor:
@@ -154,10 +116,7 @@ def mixed(layers_BLD: Sequence[tf.Tensor], mix: LayerMix) -> tf.Tensor:
 def pooled(x_BLKD: tf.Tensor, is_wanted_BL: tf.Tensor, pooling: Pooling) -> tf.Tensor:
     """Returns the pooled vectors of every row; see `Network.vectors`.
 
-    Args:
-        x_BLKD: float32 `[batch, length, layers, width]`.
-        is_wanted_BL: `[batch, length]`, 1 or 0.
-        pooling: How to pool the wanted positions.
+    `is_wanted_BL` is 1 at the positions to pool, else 0.
     """
     if pooling == "none":
         return x_BLKD

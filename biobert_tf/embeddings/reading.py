@@ -25,12 +25,7 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A text, or a pair of texts.
-
-    Attributes:
-        first: The text, or the first text of the pair.
-        second: The second text of the pair; None for a single text.
-    """
+    """A text, which has no `second`, or a pair of texts."""
 
     first: Part
     second: Part | None = None
@@ -52,9 +47,6 @@ def parse(line: str) -> Text:
     """Returns the text of a line, or the pair of `FIRST ||| SECOND`.
 
     White space around the line is dropped, as in the original.
-
-    Args:
-        line: The line without its line end.
     """
     stripped = line.strip()
     start = line.index(stripped)

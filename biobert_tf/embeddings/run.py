@@ -4,7 +4,6 @@
 lines -> texts -> rows -> vectors -> JSON lines, or a table of pieces, words, texts
 """
 
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -16,7 +15,6 @@ from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import extraction, reading, tables, writing
 from biobert_tf.embeddings.extraction import Extracted
-from biobert_tf.embeddings.jsonl import json_line
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 
 _LOG = logging.getLogger(__name__)
@@ -24,14 +22,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class Summary:
-    """The counts of an extraction.
+    """The counts of an extraction; pieces also if the file holds words or texts.
 
-    Attributes:
-        path: The file that was written.
-        texts: The number of lines of the input.
-        pieces: The number of pieces computed, also if the file holds words or texts.
-        windowed: The number of texts read in several windows.
-        cut: The number of texts that lost their end.
+    `windowed` texts were read in several windows; `cut` ones lost their end.
     """
 
     path: Path
@@ -42,15 +35,10 @@ class Summary:
 
     def text(self) -> str:
         """Returns one line to print."""
-        more = "".join(
-            f", {number} {what}"
-            for number, what in (
-                (self.windowed, "longer than --max_seq_length, read in windows"),
-                (self.cut, "cut at --max_seq_length"),
-            )
-            if number
-        )
-        return f"{self.path}: {self.texts} texts, {self.pieces} pieces{more}"
+        text = f"{self.path}: {self.texts} texts, {self.pieces} pieces"
+        if self.windowed:
+            text += f", {self.windowed} longer than --max_seq_length, read in windows"
+        return text + (f", {self.cut} cut at --max_seq_length" if self.cut else "")
 
     def counted(self, extracted: Iterable[Extracted]) -> Iterator[Extracted]:
         """Yields the same items, counts them and logs the progress."""
@@ -83,36 +71,25 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
     )
     settings.vectors.layers.indexes(extractor.network.config.num_hidden_layers)
     summary = Summary(settings.output_file)
+    framer, write = extractor.framer, _write_table
+    frame = framer.windowed
     if output_format == "jsonl":
-        frames = map(extractor.framer.truncated, texts)
-    else:
-        frames = map(extractor.framer.windowed, texts)
-    extracted = summary.counted(extractor.extract(frames, settings.vectors))
+        frame, write = framer.truncated, _write_jsonl
+    extracted = summary.counted(extractor.extract(map(frame, texts), settings.vectors))
     if not extractor.is_chief:
         # All workers compute, and one of them writes.
         for _ in extracted:
             pass
-    else:
-        with _reported(settings.output_file):
-            if output_format == "jsonl":
-                _write_jsonl(settings, extracted)
-            else:
-                _write_table(settings, extracted)
-    return summary
-
-
-@contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Reports in one line why a file cannot be written, such as a full disk.
-
-    Raises:
-        InputError: The block cannot write.
-    """
+        return summary
     try:
-        yield
+        write(settings, extracted)
     except OSError as error:
+        # Such as a full disk.
         problem = error.strerror or str(error).partition("\n")[0]
-        raise InputError.at(path, None, f"cannot be written: {problem}") from None
+        raise InputError.at(
+            settings.output_file, None, f"cannot be written: {problem}"
+        ) from None
+    return summary
 
 
 def _write_jsonl(
@@ -121,7 +98,9 @@ def _write_jsonl(
     layers = settings.vectors.layers.numbers
     with streams.writing(settings.output_file) as stream:
         for index, (frame, vectors) in enumerate(extracted):
-            stream.write(json_line(index, frame.tokens, layers, vectors).encode())
+            stream.write(
+                writing.json_line(index, frame.tokens, layers, vectors).encode()
+            )
 
 
 def _write_table(

@@ -43,21 +43,13 @@ _JSONL_ONLY: Final = {
 
 @dataclasses.dataclass(frozen=True)
 class Layers(FlagValue):
-    """The layers of `--layers`.
-
-    Attributes:
-        numbers: The layers as given: 0 is the first, -1 the last.
-    """
+    """The layers of `--layers`: the first is 0, and -1 is the last."""
 
     numbers: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads layers with commas between them.
-
-        Raises:
-            InputError: They are not comma-separated whole numbers.
-        """
+        """Reads comma-separated whole numbers; raises InputError for anything else."""
         try:
             return cls(text, tuple(map(int, text.split(","))))
         except ValueError:
@@ -66,10 +58,7 @@ class Layers(FlagValue):
             ) from None
 
     def indexes(self, num_layers: int) -> tuple[int, ...]:
-        """Returns the layers counted from 0.
-
-        Args:
-            num_layers: The number of layers of the model.
+        """Returns the layers of a model of `num_layers` layers, counted from 0.
 
         Raises:
             InputError: The model has no such layer.
@@ -168,11 +157,10 @@ class ExtractFeaturesConfig:
         values = {**vars(self), **vars(self.vectors)}
         for flag, only in _JSONL_ONLY.items():
             if values[flag] != only:
-                shown = str(values[flag]).lower()
                 raise InputError(
-                    f"--{flag}={shown}: JSON lines hold the layers of every piece, "
-                    "as the original's do; name an --output_file that ends in .npz, "
-                    ".h5 or .parquet"
+                    f"--{flag}={str(values[flag]).lower()}: JSON lines hold the layers "
+                    "of every piece, as the original's do; name an --output_file that "
+                    "ends in .npz, .h5 or .parquet"
                 )
 
     @property

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tables of vectors to files: NumPy's .npz, HDF5, or Parquet.
+"""Writes tables of vectors to files: JSON lines, NumPy's .npz, HDF5, or Parquet.
 
 Files are written block by block, so a table is never whole in memory.
 """
 
 import io
 import itertools
+import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -19,8 +20,7 @@ import numpy as np
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings.settings import Format
-from biobert_tf.embeddings.tables import Block
-from biobert_tf.embeddings.words import Columns
+from biobert_tf.embeddings.tables import Block, Columns
 
 _CHUNK_BYTES: Final = 2**18
 
@@ -38,19 +38,11 @@ def require(output_format: Format) -> None:
 def write(
     path: Path, output_format: Format, layers: Sequence[int], blocks: Iterable[Block]
 ) -> None:
-    """Writes a table.
+    """Writes a table of at least one block; its format is not `jsonl`.
 
-    Args:
-        path: The file to write.
-        output_format: The file's format; not `jsonl`.
-        layers: The layer numbers as the user gave them.
-        blocks: The rows of the table, at least one block.
+    `layers` are the numbers as the user gave them.
     """
-    writers: dict[str, Callable[[Path, Sequence[int], Iterable[Block]], None]] = {
-        "npz": _write_npz,
-        "hdf5": _write_hdf5,
-        "parquet": _write_parquet,
-    }
+    writers = {"npz": _write_npz, "hdf5": _write_hdf5, "parquet": _write_parquet}
     writers[output_format](path, layers, blocks)
 
 
@@ -59,6 +51,33 @@ def _with_offsets(blocks: Iterable[Block]) -> Iterator[Columns]:
     for i, (columns, _, ends) in enumerate(blocks):
         offsets = {"offsets": ends if i else np.insert(ends, 0, 0)}
         yield columns | (offsets if columns.keys() & {"pieces", "words"} else {})
+
+
+# --- JSON lines -----------------------------------------------------------------------
+
+
+def json_line(
+    index: int, tokens: Sequence[str], layers: Sequence[int], vectors: np.ndarray
+) -> str:
+    """Returns the line of text `index`, from 0, as the original's extract_features.py.
+
+    The tokens include `[CLS]` and `[SEP]`; `vectors` are float32
+    `[pieces, layers, width]`.
+    """
+    # Rounds as Python's round(x, 6) of the same number in float64 does.
+    rounded = np.round(vectors.astype(np.float64), 6).tolist()
+    features = [
+        {
+            "token": token,
+            "layers": [
+                {"index": layer, "values": values}
+                for layer, values in zip(layers, layer_values, strict=True)
+            ],
+        }
+        for token, layer_values in zip(tokens, rounded, strict=True)
+    ]
+    # PARITY(extract_features.py:393): "linex", not "line".
+    return json.dumps({"linex_index": index, "features": features}) + "\n"
 
 
 # --- NumPy ----------------------------------------------------------------------------
@@ -140,11 +159,7 @@ class _Stream(io.FileIO):
             return size or 0
 
     def require_written(self) -> None:
-        """Raises the first error of a write, if there was one.
-
-        Raises:
-            OSError: A write has failed.
-        """
+        """Raises the `OSError` of the first write that has failed, if any has."""
         if self._error is not None:
             raise self._error
 
@@ -171,11 +186,7 @@ def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
 
 
 def _pyarrow() -> ModuleType:
-    """Returns the package pyarrow.
-
-    Raises:
-        InputError: pyarrow is not installed.
-    """
+    """Returns the package pyarrow; raises `InputError` if it is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -7,9 +7,10 @@ uses them cuts text as the Python tokenizer did at export, wherever the graph ru
 
 import enum
 import functools
+import itertools
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,28 +29,17 @@ FINAL_SIGMA: Final = ord("\N{GREEK SMALL LETTER FINAL SIGMA}")
 class Trait(enum.IntFlag):
     """A property of a character, one bit of the numbers in a `Table`."""
 
-    DROPPED = enum.auto()
-    """Is removed from the text."""
-    SPACE = enum.auto()
-    """Separates words of the tokenizer."""
-    ALONE = enum.auto()
-    """Is a word of its own: CJK."""
-    PUNCTUATION = enum.auto()
-    """Is a chunk of its own inside a word."""
-    CASED = enum.auto()
-    """Is a letter of upper or lower case."""
-    CASE_IGNORABLE = enum.auto()
-    """Is ignored in the search for the letters around a sigma."""
-    NER_LETTER = enum.auto()
-    """Belongs to a word of `text.words`."""
-    NER_JOINER = enum.auto()
-    """Joins two characters of `NER_LETTER`."""
-    NER_SPACE = enum.auto()
-    """Separates words of `text.words`."""
-    NAME_LETTER = enum.auto()
-    """May begin the name in a placeholder of `relations.reading`."""
-    QA_SPACE = enum.auto()
-    """Separates words of `qa.reading`."""
+    DROPPED = enum.auto()  # Is removed from the text.
+    SPACE = enum.auto()  # Separates words of the tokenizer.
+    ALONE = enum.auto()  # Is a word of its own: CJK.
+    PUNCTUATION = enum.auto()  # Is a chunk of its own inside a word.
+    CASED = enum.auto()  # Is a letter of upper or lower case.
+    CASE_IGNORABLE = enum.auto()  # Is no letter, seen from a sigma: an apostrophe.
+    NER_LETTER = enum.auto()  # Belongs to a word of `text.words`.
+    NER_JOINER = enum.auto()  # Joins two characters of `NER_LETTER`.
+    NER_SPACE = enum.auto()  # Separates words of `text.words`.
+    NAME_LETTER = enum.auto()  # May begin a name in `relations.reading.PLACEHOLDER`.
+    QA_SPACE = enum.auto()  # Separates words of `qa.reading`.
 
 
 class Table(NamedTuple):
@@ -97,7 +87,8 @@ def lower_case() -> tuple[Table, np.ndarray]:
             # An empty key would give the row of unchanged characters.
             key = tuple(map(ord, text)) or (-1,)
             values[code] = rows.setdefault(key, len(rows))
-    return Table.of(values), _filled(rows)
+    columns = list(itertools.zip_longest(*rows, fillvalue=-1))
+    return Table.of(values), np.array(columns, np.int32).T
 
 
 def _assigned() -> Iterator[int]:
@@ -110,25 +101,8 @@ def _assigned() -> Iterator[int]:
             yield code
 
 
-def _filled(rows: Iterable[Sequence[int]]) -> np.ndarray:
-    listed = list(rows)
-    filled = np.full((len(listed), max(map(len, listed))), -1, np.int32)
-    for i, row in enumerate(listed):
-        filled[i, : len(row)] = row
-    return filled
-
-
-def _is_dropped(char: str) -> bool:
-    return tokenization.cleaned_character(ord(char)) == ""
-
-
-def _is_alone(char: str) -> bool:
-    return tokenization.cleaned_character(ord(char)) == f" {char} "
-
-
-def _is_space(char: str) -> bool:
-    cleaned = tokenization.cleaned_character(ord(char))
-    return cleaned != "" and cleaned.isspace()
+def _cleaned(char: str) -> str:
+    return tokenization.cleaned_character(ord(char))
 
 
 def _is_cased(char: str) -> bool:
@@ -142,9 +116,9 @@ def _is_case_ignorable(char: str) -> bool:
 
 
 _TESTS: Final[dict[Trait, Callable[[str], bool]]] = {
-    Trait.DROPPED: _is_dropped,
-    Trait.SPACE: _is_space,
-    Trait.ALONE: _is_alone,
+    Trait.DROPPED: lambda char: _cleaned(char) == "",
+    Trait.SPACE: lambda char: _cleaned(char).isspace(),
+    Trait.ALONE: lambda char: _cleaned(char) == f" {char} ",
     Trait.PUNCTUATION: tokenization.is_punctuation,
     Trait.CASED: _is_cased,
     Trait.CASE_IGNORABLE: _is_case_ignorable,

@@ -47,22 +47,14 @@ class ExportedModel:
         return self.card["kind"]
 
     def __call__(self, **texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Runs the model on strings.
+        """Runs the model on strings, by name of the input, equally many for each.
 
-        Args:
-            texts: Strings by name of the input, equally many for each.
-
-        Returns:
-            Arrays by name of the output; strings are `str` in arrays of objects.
+        Returns arrays by name of the output; strings are `str` in arrays of objects.
         """
         return self._run("serving_default", tf.string, texts)
 
     def score(self, **ids: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the model on pieces.
-
-        Args:
-            ids: `input_ids`, `input_mask`, `segment_ids`, int `[batch, length]`.
-        """
+        """Runs the model on the inputs of `tokens`, int `[batch, length]` each."""
         return self._run("tokens", tf.int32, ids)
 
     def _run(

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert export`: writes a directory to serve a trained model from.
 
-saved_model.pb, variables/, tokens/    see `saved_model`
-litert/                                see `litert`
-assets/                                vocab.txt, bert_config.json, labels.json,
-                                       settings.json of the training
-assets.extra/                          see `warmup`
-model_card.json, model_card.md         see `model_card`
+saved_model.pb, variables/, tokens/, assets.extra/    see `saved_model`
+litert/                           see `litert`
+assets/                           vocab.txt, bert_config.json, labels.json,
+                                  settings.json of the training
+model_card.json, model_card.md    see `model_card`
 """
 
 import dataclasses
@@ -18,7 +17,7 @@ from typing import Any
 from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import litert, model_card, saved_model, warmup
+from biobert_tf.export import litert, model_card, saved_model
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.training import run_directory
 from biobert_tf.training.reload import Loaded
@@ -33,14 +32,6 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
     Two directories cannot be swapped in one step: if the process is killed between the
     two, the directory is missing and the old one lies beside it under another name.
 
-    Args:
-        config: The directory, and what to write beside the model.
-        loaded: The model as it was read.
-        served: The model as its problem serves it.
-
-    Returns:
-        The directory.
-
     Raises:
         InputError: The directory cannot be written.
     """
@@ -48,7 +39,6 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
         new.mkdir()
         functions = saved_model.save(served, new, config.tokens)
         _write_assets(loaded, served, new / "assets")
-        warmup.write(new, served.example)
         lite = litert.save(loaded, served, new, config.litert)
         card = model_card.make(loaded, served, saved_model.shapes(functions), lite)
         files.write_json(new / model_card.JSON, card)

@@ -38,13 +38,9 @@ _FILES: Final[Mapping[LiteRt, Mapping[str, str]]] = {
 def save(
     loaded: Loaded[Any], served: Served, directory: Path, choice: LiteRt
 ) -> dict[str, object]:
-    """Writes the files of a model into the directory of its export.
+    """Writes the files that `--litert` asks for into the directory of an export.
 
-    Args:
-        loaded: The model as it was read.
-        served: The model as it is exported, computing in float32.
-        directory: The directory of the export.
-        choice: The value of `--litert`.
+    The model must compute in float32.
 
     Returns:
         The files' entry of the model card, JSON values: `files`, type of the weights
@@ -68,23 +64,18 @@ def save(
         for name, weights in _FILES[choice].items():
             path = directory / name
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(_converted(source, weights))
+            converter = tf.lite.TFLiteConverter.from_saved_model(
+                source, signature_keys=[SIGNATURE]
+            )
+            if weights == "int8":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            path.write_bytes(converter.convert())
             files[name] = {"weights": weights, "bytes": path.stat().st_size}
     return {
         "files": files,
         **saved_model.shapes({SIGNATURE: function})[SIGNATURE],
         "example": _example(served, loaded.tokenizer, loaded.text.max_seq_length),
     }
-
-
-def _converted(source: str, weights: str) -> bytes:
-    """Returns a SavedModel as a LiteRT model."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        source, signature_keys=[SIGNATURE]
-    )
-    if weights == "int8":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter.convert()
 
 
 def _example(

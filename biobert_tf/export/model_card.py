@@ -2,12 +2,11 @@
 """The model card of an export: model_card.json and model_card.md."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf.checkpoints import native
 from biobert_tf.common.version import __version__
 from biobert_tf.export.settings import DTYPES
 from biobert_tf.training.reload import Loaded
@@ -23,7 +22,9 @@ _LICENCE: Final = (
     "weights follow from the checkpoint and from the data they were trained on; their "
     "licences say what may be done with them, and this program does not know them."
 )
-
+_NO_SCORES: Final = (
+    "None are known: the training was not scored, or not by this program."
+)
 _INT8: Final = (
     "Rows may have any number and any length up to the positions of the model. Weights "
     "in int8 make a file about a quarter as large and its outputs a little different; "
@@ -39,11 +40,7 @@ def make(
 ) -> dict:
     """Returns the card of a model, ready for JSON.
 
-    Args:
-        loaded: The model as it was read.
-        served: The model as it is exported.
-        signatures: Types and shapes; see `saved_model.shapes`.
-        litert: The description of the files for LiteRT; see `litert.save`.
+    For `signatures` see `saved_model.shapes`, for `litert` see `litert.save`.
     """
     settings, results = loaded.found.recorded, loaded.found.results
     return {
@@ -52,10 +49,7 @@ def make(
         "version": __version__,
         "tensorflow": tf.__version__,
         "dtype": DTYPES[loaded.device.mixed_precision],
-        "parameters": sum(
-            math.prod(weight.shape)
-            for weight in native.extract(served.model.variables).values()
-        ),
+        "parameters": sum(math.prod(v.shape) for v in served.model.variables),
         "labels": list(served.labels),
         "do_lower_case": loaded.tokenizer.basic_tokenizer.do_lower_case,
         "max_seq_length": loaded.text.max_seq_length,
@@ -75,18 +69,9 @@ def make(
     }
 
 
-def markdown(card: Mapping[str, object]) -> str:
+def markdown(card: Mapping[str, Any]) -> str:
     """Returns a card as a Markdown page."""
-    parts = (_facts, _scores, _signatures, _litert, _rest)
-    return "\n".join(line for part in parts for line in part(card))
-
-
-def _facts(card: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# {card['title']}"
-    yield ""
-    yield f"A SavedModel of biobert_tf {card['version']}, of kind `{card['kind']}`."
-    yield ""
-    shown = {
+    facts = {
         "Labels": ", ".join(card["labels"]),
         "Parameters": f"{card['parameters']:,}",
         "Longest window": f"{card['max_seq_length']} WordPieces",
@@ -97,92 +82,69 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
         "Started from": card["init_checkpoint"],
         **{f"Data ({name})": value for name, value in card["data"].items()},
     }
-    yield "| | |"
-    yield "|---|---|"
-    for name, value in shown.items():
-        if value:
-            yield f"| {name} | {value} |"
-    yield ""
+    scores = [
+        (stage, name, f"{value:.6g}")
+        for stage, found in card["scores"].items()
+        for name, value in found.items()
+        if isinstance(value, int | float)
+    ]
+    score_blocks = [
+        "Shares are in [0, 1].",
+        _table("| data | measure | value |", scores),
+    ]
+    settings = [f"    --{k}={v}" for k, v in sorted(card["settings"].items())]
+    blocks = [
+        f"# {card['title']}",
+        f"A SavedModel of biobert_tf {card['version']}, of kind `{card['kind']}`.",
+        _table("| | |", [(name, value) for name, value in facts.items() if value]),
+        "## Scores",
+        *(score_blocks if card["scores"] else [_NO_SCORES]),
+        "## Signatures",
+        _signatures(card["signatures"]),
+        *(_litert(card["litert"]) if card["litert"] else ()),
+        "## Settings of the training",
+        "\n".join(settings) or "Not known.",
+        "## Licence",
+        card["licence"],
+    ]
+    return "\n\n".join(blocks) + "\n"
 
 
-def _scores(card: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Scores"
-    yield ""
-    if not card["scores"]:
-        yield "None are known: the training was not scored, or not by this program."
-        yield ""
-        return
-    yield "Shares are in [0, 1]."
-    yield ""
-    yield "| data | measure | value |"
-    yield "|---|---|---|"
-    for stage, scores in card["scores"].items():
-        for name, value in scores.items():
-            if isinstance(value, int | float):
-                yield f"| {stage} | {name} | {value:.6g} |"
-    yield ""
+def _table(head: str, rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * (head.count("|") - 1), *lines])
 
 
-def _signatures(card: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Signatures"
-    yield ""
-    yield from _table_of(card["signatures"])
-
-
-def _table_of(signatures: Mapping[str, Any]) -> Iterator[str]:
-    yield "| signature | | name | type | shape |"
-    yield "|---|---|---|---|---|"
+def _signatures(signatures: Mapping[str, Any]) -> str:
+    rows = []
     for name, sides in signatures.items():
         for side in ("inputs", "outputs"):
             for key, entry in sides[side].items():
                 shape = ["any" if size is None else size for size in entry["shape"]]
-                shown = ", ".join(map(str, shape))
-                yield f"| {name} | {side[:-1]} | {key} | {entry['dtype']} | [{shown}] |"
-    yield ""
+                shown = f"[{', '.join(map(str, shape))}]"
+                rows.append((name, side[:-1], key, entry["dtype"], shown))
+    return _table("| signature | | name | type | shape |", rows)
 
 
-def _litert(card: Mapping[str, Any]) -> Iterator[str]:
-    found = card["litert"]
-    if not found:
-        return
+def _litert(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the blocks about the files for LiteRT."""
     yield "## LiteRT"
-    yield ""
     yield "Files for LiteRT (TensorFlow Lite); ids in, numbers out."
-    yield ""
-    yield "| file | weights | bytes |"
-    yield "|---|---|---|"
-    for name, file in found["files"].items():
-        yield f"| {name} | {file['weights']} | {file['bytes']:,} |"
-    yield ""
-    yield from _table_of({"tokens": found})
+    rows = [(k, v["weights"], f"{v['bytes']:,}") for k, v in found["files"].items()]
+    yield _table("| file | weights | bytes |", rows)
+    yield _signatures({"tokens": found})
     yield _INT8
-    yield ""
     yield "From this directory, after `pip install ai-edge-litert`:"
-    yield ""
-    yield "```python"
-    yield "import numpy as np"
-    yield "from ai_edge_litert.interpreter import Interpreter"
-    yield ""
-    yield f'interpreter = Interpreter("{next(iter(found["files"]))}")'
-    yield 'run = interpreter.get_signature_runner("tokens")'
-    yield "found = run("
-    for name, values in found["example"].items():
-        yield f"    {name}=np.array({values}, np.int32),"
-    yield ")"
-    yield "```"
-    yield ""
+    arguments = "".join(
+        f"    {name}=np.array({values}, np.int32),\n"
+        for name, values in found["example"].items()
+    )
+    yield f"""```python
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
-
-def _rest(card: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Settings of the training"
-    yield ""
-    if card["settings"]:
-        for name, value in sorted(card["settings"].items()):
-            yield f"    --{name}={value}"
-    else:
-        yield "Not known."
-    yield ""
-    yield "## Licence"
-    yield ""
-    yield card["licence"]
-    yield ""
+interpreter = Interpreter("{next(iter(found["files"]))}")
+run = interpreter.get_signature_runner("tokens")
+found = run(
+{arguments})
+```"""

@@ -4,15 +4,17 @@
 saved_model.pb, variables/     three signatures: `serving_default` takes text, `tokens`
                                takes ids, `examples` takes training records
 tokens/                        only the last two, for plain TensorFlow
+assets.extra/                  requests to warm up TensorFlow Serving with at its start
 """
 
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from biobert_tf.training import records
 from biobert_tf.training.served import Outputs, Served
@@ -22,14 +24,12 @@ Function = Any
 
 Shapes = dict[str, dict[str, dict[str, object]]]
 
+WARMUP: Final = "assets.extra/tf_serving_warmup_requests"
+"""The file of requests that the server reads, in the directory of a SavedModel."""
+
 
 def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Function]:
-    """Writes a model into a new directory.
-
-    Args:
-        served: The model.
-        directory: The directory to create; must not exist.
-        also_tokens: Whether to write `tokens/` too.
+    """Writes a model into a new directory, and `tokens/` if that is asked for.
 
     Returns:
         The functions, by the name of their signature.
@@ -47,7 +47,26 @@ def save(served: Served, directory: Path, also_tokens: bool) -> dict[str, Functi
     if also_tokens:
         plain = {"serving_default": tokens, "examples": examples}
         write(served, plain, directory / "tokens")
+    _write_warmup(served, directory / WARMUP)
     return functions
+
+
+def _write_warmup(served: Served, path: Path) -> None:
+    """Writes requests for the text signature: the example once, and eight times."""
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for times in (1, 8):
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(signature_name="serving_default"),
+                inputs={
+                    name: tf.make_tensor_proto(list(values) * times)
+                    for name, values in served.example.items()
+                },
+            )
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
 
 
 def shapes(functions: Mapping[str, Function]) -> Shapes:
@@ -71,12 +90,7 @@ def shapes(functions: Mapping[str, Function]) -> Shapes:
 def tokens_function(
     served: Served, score: Callable[[dict[str, tf.Tensor]], Outputs]
 ) -> Function:
-    """Returns a function of ids, int32 `[batch, length]`, with any batch and length.
-
-    Args:
-        served: The model; its specs name the inputs.
-        score: Computes the outputs; see `Served.score`.
-    """
+    """Returns `score`, see `Served`, as a function of ids for any batch and length."""
     specs = {name: tf.TensorSpec([None, None], tf.int32, name) for name in served.specs}
     return _concrete(lambda **batch: score(batch), specs)
 

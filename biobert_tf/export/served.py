@@ -13,14 +13,18 @@ def input_specs(max_seq_length: int) -> dict[str, FeatureSpec]:
     return {name: FeatureSpec(max_seq_length) for name in MODEL_INPUTS}
 
 
-def padded(rows: tf.Tensor, values: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
+def padded(
+    rows: tf.Tensor, values: tf.Tensor, num_rows: tf.Tensor, width: int | None = None
+) -> tf.Tensor:
     """Returns the values of rows as a padded tensor, filled up with "", -1 or 0.
 
     Args:
         rows: Row of each value, int32; never decreases.
         values: Strings, byte offsets (int32) or probabilities (float32).
         num_rows: The number of rows of the result.
+        width: The number of columns; None: as many as the longest row has values.
     """
     filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[values.dtype]
     ragged = tf.RaggedTensor.from_value_rowids(values, rows, num_rows)
-    return ragged.to_tensor(tf.constant(filling, values.dtype))
+    shape = None if width is None else [None, width]
+    return ragged.to_tensor(tf.constant(filling, values.dtype), shape=shape)

@@ -11,17 +11,14 @@ from biobert_tf.common.settings import MixedPrecision, at_least, required, setti
 Dtype = Literal["float32", "bfloat16", "float16"]
 LiteRt = Literal["none", "float", "int8", "both"]
 
-PRECISIONS: dict[Dtype, MixedPrecision] = {
-    "float32": "off",
+DTYPES: dict[MixedPrecision, Dtype] = {
+    "off": "float32",
     "bfloat16": "bfloat16",
     "float16": "float16",
 }
-"""The `--mixed_precision` that computes in each type."""
-
-DTYPES: dict[MixedPrecision, Dtype] = {
-    precision: dtype for dtype, precision in PRECISIONS.items()
-}
 """The type that each `--mixed_precision` computes in."""
+
+PRECISIONS = {dtype: precision for precision, dtype in DTYPES.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -85,11 +85,7 @@ def has(traits: tf.Tensor, trait: Trait) -> tf.Tensor:
 
 
 def characters(texts_B: tf.Tensor) -> Characters:
-    """Returns the characters of texts; bytes that are not UTF-8 are skipped.
-
-    Args:
-        texts_B: The texts, strings.
-    """
+    """Returns the characters of texts; bytes that are not UTF-8 are skipped."""
     codes, starts = tf.strings.unicode_decode_with_offsets(
         texts_B, "UTF-8", errors="ignore"
     )
@@ -125,12 +121,7 @@ def numbered(is_first: tf.Tensor) -> tf.Tensor:
 
 
 def ner_words(found: Characters, traits_N: tf.Tensor) -> Words:
-    """Cuts texts into the words of `text.words`.
-
-    Args:
-        found: The characters of the texts.
-        traits_N: The characters' traits.
-    """
+    """Cuts texts into the words of `text.words`, given the characters' traits."""
     is_letter_N = has(traits_N, Trait.NER_LETTER)
     is_space_N = has(traits_N, Trait.NER_SPACE)
     is_new_text_N = previous(found.units, NOTHING) != found.units
@@ -144,7 +135,7 @@ def ner_words(found: Characters, traits_N: tf.Tensor) -> Words:
 
 
 def qa_words(found: Characters, traits_N: tf.Tensor) -> Words:
-    """Cuts texts into the words of `qa.reading`; for arguments see `ner_words`."""
+    """Cuts texts into the words of `qa.reading`, given the characters' traits."""
     is_space_N = has(traits_N, Trait.QA_SPACE)
     is_new_text_N = previous(found.units, NOTHING) != found.units
     is_first_N = previous(is_space_N, True) | is_new_text_N
@@ -166,13 +157,7 @@ def _words(found: Characters, is_first_N: tf.Tensor, is_space_N: tf.Tensor) -> W
 
 
 class Spans(NamedTuple):
-    """Spans of texts, all vectors int32, in the order of the texts.
-
-    Attributes:
-        starts: Byte of the text where each span begins.
-        ends: Byte where each ends (exclusive).
-        rows: Number of each span's text.
-    """
+    """Spans of texts in the order of the texts, with the fields of `Words`."""
 
     starts: tf.Tensor
     ends: tf.Tensor
@@ -180,12 +165,7 @@ class Spans(NamedTuple):
 
 
 def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
-    """Finds placeholders such as `@GENE$` (`relations.reading.PLACEHOLDER`).
-
-    Args:
-        found: The characters of the texts.
-        traits_N: The characters' traits.
-    """
+    """Finds placeholders such as `@GENE$` (`relations.reading.PLACEHOLDER`)."""
     is_inner_N = has(traits_N, Trait.NER_LETTER) | (found.codes == ord("-"))
     # Index of the first character after each that cannot be part of a name.
     ends = tf.where(tf.concat([~is_inner_N, [True]], 0))[:, 0]
@@ -209,9 +189,7 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Spans:
 def occurrences(found: Characters, word: str) -> Spans:
     """Finds all occurrences of a word that cannot overlap itself, such as `[MASK]`.
 
-    Args:
-        found: The characters of the texts.
-        word: The word, of more than one character.
+    The word has more than one character.
     """
     is_first_N = begins(found, word)
     ends = found.ends

@@ -9,10 +9,10 @@ characters was tried between two letters:
 - Lower-casing gives other pieces for 4,039 (a superscript 2 becomes 2, an ellipsis
   three dots, sharp s becomes ss) and other offsets for 11,353, mostly of Hangul.
 - Without lower-casing it differs for 226, all of them characters that are dropped here.
-- It bounds the bytes of a chunk, and BERT its characters: a chunk of 201 letters must
-  be unknown, and one of 200 letters of four bytes must not.
-So the clean-up, the lower-casing and the search for chunks, to count their characters,
-would stay: the code would be no smaller.
+- Behind the clean-up and the lower-casing of this module it differs for none. But it
+  bounds the bytes of a chunk, and BERT its characters: a chunk of 201 letters must be
+  unknown, and one of 200 letters of four bytes must not.
+Chunks must be found anyway, to count their characters: it would replace no code.
 
 The pieces are those of `FullTokenizer`, with one exception:
 lower-casing does not put the few combining characters that it keeps in canonical order

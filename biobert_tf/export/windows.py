@@ -27,12 +27,9 @@ def between(ids: tf.RaggedTensor, first: int, last: int) -> tf.RaggedTensor:
 def by_unit(
     values_P: tf.Tensor, units_P: tf.Tensor, num_units: tf.Tensor
 ) -> tf.RaggedTensor:
-    """Returns rows of the values of each unit, a text or a word.
+    """Returns a row for each unit, a text or a word, of the values of its pieces.
 
-    Args:
-        values_P: A value for each piece.
-        units_P: The unit of each piece; never decreases.
-        num_units: The number of units, and so of rows.
+    The units of the pieces never decrease.
     """
     rows = tf.RaggedTensor.from_value_rowids(values_P, units_P, num_units)
     # The type that all other functions of ragged tensors return.
@@ -51,12 +48,9 @@ def ranges(
 def inputs(
     ids: tf.RaggedTensor, segments: tf.RaggedTensor, length: int | None = None
 ) -> dict[str, tf.Tensor]:
-    """Returns the inputs of a model, int32 `[R, L]`.
+    """Returns the inputs of a model, int32 `[R, L]`, of pieces and their segment ids.
 
-    Args:
-        ids: Pieces of every row, int32 `[R, (length)]`.
-        segments: Segment ids of the pieces, in the same shape.
-        length: The length to pad to; None pads to the longest row.
+    They are padded to `length`, or else to the longest row.
     """
     lengths = tf.cast(ids.row_lengths(), tf.int32)
     to_fill = tf.reduce_max(tf.concat([[1], lengths], 0)) if length is None else length
@@ -72,15 +66,10 @@ def in_batches(
     rows: Mapping[str, tf.Tensor],
     specs: Mapping[str, tf.TensorSpec],
 ) -> dict[str, tf.Tensor]:
-    """Runs a model on rows, `MAX_ROWS` at a time.
+    """Returns the outputs of `score` for all rows, computed `MAX_ROWS` at a time.
 
-    Args:
-        score: The model.
-        rows: The model's inputs; see `inputs`.
-        specs: Type of every output, and its shape without the first axis.
-
-    Returns:
-        The outputs of `score` for all rows, by name.
+    The rows are what `inputs` returns. The specs are the type of every output, and its
+    shape without the first axis.
     """
     num_rows = tf.shape(rows["input_ids"])[0]
     # Without rows, one empty batch is computed to give outputs of the right shape.
@@ -94,12 +83,12 @@ def in_batches(
 
     arrays = [
         tf.TensorArray(
-            spec.dtype,
-            size=num_batches,
+            each.dtype,
+            num_batches,
             infer_shape=False,
-            element_shape=[None, *spec.shape],
+            element_shape=[None, *each.shape],
         )
-        for spec in specs.values()
+        for each in specs.values()
     ]
     _, *arrays = tf.while_loop(
         lambda i, *_: i < num_batches,

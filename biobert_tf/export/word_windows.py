@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts windows of whole words in a graph, as `text.windows.cut_windows` does.
+"""Cuts windows of words or pieces in a graph, as `text.windows.cut_windows` does.
 
-Shape suffixes: W words of all texts, W1 one more, B texts, K windows of all texts,
-S steps.
+Shape suffixes: W words of all texts, W1 one more, P pieces of all texts, B texts,
+K windows of all texts, S steps.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from biobert_tf.export import windows as window_rows
 from biobert_tf.export.text import NOTHING
+from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 
 
 class Windows(NamedTuple):
@@ -55,6 +57,44 @@ def cut(places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int) -> Windows:
     return Windows(starts_K, ends_K, owners_W)
 
 
+class PieceWindows(NamedTuple):
+    """The windows of texts that are cut between pieces.
+
+    Attributes:
+        inputs: The windows as inputs of a model, with `[CLS]` and `[SEP]`.
+        rows: Number of each window's text, int32 `[K]`.
+        owners: The window that has most context around each piece, int32 `[P]`.
+        positions: Position of each piece in that window, int32 `[P]`.
+    """
+
+    inputs: dict[str, tf.Tensor]
+    rows: tf.Tensor
+    owners: tf.Tensor
+    positions: tf.Tensor
+
+
+def cut_pieces(
+    pieces: Pieces, num_texts: tf.Tensor, tokenizer: GraphTokenizer, most: int
+) -> PieceWindows:
+    """Cuts texts into windows of at most `most` pieces, with `[CLS]` and `[SEP]`.
+
+    They overlap by half. A text without pieces has none.
+    """
+    splits_B1 = tf.searchsorted(pieces.units, tf.range(num_texts + 1))
+    # Each piece is treated as a word of one piece.
+    windows = cut(tf.range(tf.size(pieces.ids) + 1), splits_B1, most - 2)
+    inner = window_rows.ranges(pieces.ids, windows.starts, windows.ends)
+    vocab = tokenizer.vocab
+    ids = window_rows.between(inner, vocab["[CLS]"], vocab["[SEP]"])
+    starts_P = tf.gather(windows.starts, windows.owners)
+    return PieceWindows(
+        window_rows.inputs(ids, tf.zeros_like(ids)),
+        tf.gather(pieces.units, windows.starts),
+        windows.owners,
+        1 + tf.range(tf.size(pieces.ids)) - starts_P,
+    )
+
+
 def _spans(
     places_W1: tf.Tensor, splits_B1: tf.Tensor, room: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -62,10 +102,7 @@ def _spans(
     lasts_B = splits_B1[1:]
 
     def step(
-        i: tf.Tensor,
-        start_B: tf.Tensor,
-        starts: tf.TensorArray,
-        ends: tf.TensorArray,
+        i: tf.Tensor, start_B: tf.Tensor, starts: tf.TensorArray, ends: tf.TensorArray
     ) -> tuple:
         place_B = tf.gather(places_W1, start_B)
         end_B = tf.searchsorted(places_W1, place_B + room, side="right") - 1
@@ -87,18 +124,14 @@ def _spans(
         step,
         [tf.constant(0), splits_B1[:-1], *arrays],
     )
+    # One more step that has no window, as an array without steps cannot be stacked.
+    nothing_B = tf.fill([tf.size(lasts_B)], NOTHING)
     starts_BS, ends_BS = (
-        tf.transpose(_stacked(array, lasts_B)) for array in (starts, ends)
+        tf.transpose(array.write(array.size(), nothing_B).stack())
+        for array in (starts, ends)
     )
     is_there_BS = starts_BS != NOTHING
     return (
         tf.boolean_mask(starts_BS, is_there_BS),
         tf.boolean_mask(ends_BS, is_there_BS),
     )
-
-
-def _stacked(array: tf.TensorArray, like_B: tf.Tensor) -> tf.Tensor:
-    """Returns the steps of a loop, `[S, B]`, and one more that has no window."""
-    nothing_1B = tf.fill([1, tf.size(like_B)], NOTHING)
-    array = array.write(array.size(), nothing_1B[0])
-    return array.stack()

@@ -53,8 +53,7 @@ class EncoderConfig:
         """Reads the `bert_config.json` (or `config.json`) released with weights.
 
         A warning names unknown keys, so that a misspelt key is not silently replaced by
-        a default, as it is in the original's `from_dict`
-        (modeling.py:82-87).
+        a default, as it is in the original's `from_dict` (modeling.py:82-87).
 
         Raises:
             InputError: The file is missing or not JSON, or a size is missing or

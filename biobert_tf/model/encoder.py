@@ -36,9 +36,10 @@ _DROPOUTS_OF_A_BLOCK: Final = 4
 DropoutFn = Callable[[tf.Tensor, float, int], tf.Tensor]
 
 
-@dataclasses.dataclass(frozen=True)
-class PaddedRows:
+class PaddedRows(NamedTuple):
     """How texts lie in a batch: one in a row, which is filled up with padding.
+
+    Another class with these methods would let several texts share a row.
 
     Attributes:
         mask: int `[B, L]`, 1 for a piece, 0 for padding.
@@ -93,10 +94,7 @@ class Encoder(tf.Module):
     ) -> None:
         """Creates the variables, under the current strategy.
 
-        Args:
-            config: The sizes, from `bert_config.json`.
-            seed: Random seed of the weights; each variable has its own stream.
-            trains_pooler: Whether the pooler's variables are trainable.
+        `trains_pooler` says whether the pooler's variables are trainable.
         """
         super().__init__()
         self.config = config
@@ -131,7 +129,7 @@ class Encoder(tf.Module):
         """Runs the encoder on a batch.
 
         Args:
-            ids_BL: Ids of pieces, int `[B, L]`.
+            ids_BL: Ids of pieces, int `[B, L]`, L at most P.
             segments_BL: Segment id of every piece, int `[B, L]`.
             rows: How the texts lie in the batch.
             dtype: The type of the products: float32, bfloat16 or float16.
@@ -164,30 +162,25 @@ class Encoder(tf.Module):
     ) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
         words_BLD = tf.gather(self.word_embeddings, ids_BL)
-        positions = rows.positions(self._position_embeddings)
+        positions_LD = rows.positions(self._position_embeddings)
         # PARITY(modeling.py:475-478): a product, so that the gradient is dense and the
         # clipping counts it once.
         types_BLD = tf.one_hot(segments_BL, self.config.type_vocab_size)
         types_BLD = tf.tensordot(types_BLD, self._token_type_embeddings, 1)
-        x_BLD = words_BLD + positions + types_BLD
+        x_BLD = words_BLD + positions_LD + types_BLD
         return self._norm(tf.reshape(x_BLD, [-1, self.config.hidden_size]))
 
 
 def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, PaddedRows]:
-    """Returns the ids, the segments and the rows of a batch of padded rows.
+    """Returns the ids, the segments and the rows of a batch; see `Encoder`.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
-    `segment_ids` every position is of segment 0.
-
-    Args:
-        batch: `input_ids` and optionally `input_mask`, `segment_ids`; each int
-            `[B, L]`. Other entries are ignored.
+    `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`;
+    other entries are ignored.
     """
     ids_BL = batch["input_ids"]
-    mask_BL = batch["input_mask"] if "input_mask" in batch else tf.ones_like(ids_BL)
-    segments_BL = (
-        batch["segment_ids"] if "segment_ids" in batch else tf.zeros_like(ids_BL)
-    )
+    segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))
+    mask_BL = batch.get("input_mask", tf.ones_like(ids_BL))
     return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
@@ -214,13 +207,9 @@ class _Block(tf.Module):
     def __call__(
         self, x_TD: tf.Tensor, masked: tf.Tensor, dtype: tf.DType, drop: DropoutFn
     ) -> tf.Tensor:
-        """Returns `[T, D]` of `[T, D]`, both float32.
+        """Returns `[T, D]` of `[T, D]`, both float32; products are in `dtype`.
 
-        Args:
-            x_TD: The output of the layer before.
-            masked: The addend of attention scores.
-            dtype: The type of the products.
-            drop: Applies dropout.
+        `masked` is added to attention scores, `[B, 1, 1, L]`.
         """
         rate = self._config.hidden_dropout_prob
         attended_TD = self._attend(tf.cast(x_TD, dtype), masked, drop)

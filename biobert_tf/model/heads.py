@@ -51,14 +51,7 @@ class Model(tf.Module, abc.ABC):
         dtype: tf.DType = tf.float32,
         recompute: bool = False,
     ) -> None:
-        """Builds the encoder; a subclass adds its head.
-
-        Args:
-            config: Sizes of the encoder.
-            seed: Random seed of all weights.
-            dtype: The type of the encoder's products; variables are float32.
-            recompute: See `Encoder`.
-        """
+        """Builds the encoder, whose products are in `dtype`; variables are float32."""
         super().__init__()
         self.config = config
         self.encoder = encoders.Encoder(config, seed, trains_pooler=self.has_pooler)
@@ -71,11 +64,9 @@ class Model(tf.Module, abc.ABC):
     def __call__(
         self, batch: Batch, dropout: Dropout | None = None
     ) -> dict[str, tf.Tensor]:
-        """Returns the head's outputs.
+        """Returns the head's outputs for the encoder's inputs, see `encoder.inputs`.
 
-        Args:
-            batch: The encoder's inputs, see `encoder.inputs`.
-            dropout: The seed of the dropout, in training; None for none.
+        `dropout` is None outside of training.
         """
 
     def encode(self, batch: Batch, dropout: Dropout | None = None) -> encoders.Encoded:
@@ -91,8 +82,9 @@ class Model(tf.Module, abc.ABC):
 
 
 class _Linear(Model):
-    """A projection `x W^T + b` of the encoder's output, in float32.
+    """A projection `x W^T + b` of the encoder's output to K `logits`, in float32.
 
+    The head reads the pooled output if it `has_pooler`, else that of every token.
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
     as in run_ner.py:361-367 and run_squad.py:568-573. The product is float32 also under
     mixed precision: rounded logits would make the probabilities of predictions inexact.
@@ -110,15 +102,7 @@ class _Linear(Model):
         dropout: float = 0.0,
         dtype: tf.DType = tf.float32,
     ) -> None:
-        """Builds the head.
-
-        Args:
-            config: Sizes of the encoder.
-            num_labels: Number of outputs K.
-            seed: Random seed of all weights.
-            dropout: Dropout probability of the head's input, in training.
-            dtype: The type of the encoder's products.
-        """
+        """Builds the head; `dropout` is the dropout probability of its input."""
         super().__init__(config, seed, dtype=dtype)
         self.output_weights = self._init.normal(
             f"{self.scope}output_weights", (num_labels, config.hidden_size)
@@ -128,10 +112,19 @@ class _Linear(Model):
         )
         self.dropout_rate = dropout
 
-    def _project(self, x: tf.Tensor, dropout: Dropout | None) -> tf.Tensor:
-        """Maps float32 `[..., hidden]` to float32 `[..., num_labels]`."""
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns `logits`, float32 `[B, K]` or, of every token, `[B, L, K]`."""
+        encoded = self.encode(batch, dropout)
+        x = encoded.pooled_output if self.has_pooler else encoded.sequence_output
         x = (dropout or no_dropout)(x, self.dropout_rate, 0)
-        return tf.tensordot(x, self.output_weights, axes=[[-1], [1]]) + self.output_bias
+        logits = tf.tensordot(x, self.output_weights, axes=[[-1], [1]])
+        return {"logits": logits + self.output_bias}
+
+
+class SequenceClassifier(_Linear):
+    """Scores every class for a text; the RE model (run_re.py:697-739)."""
 
 
 class TokenClassifier(_Linear):
@@ -139,29 +132,10 @@ class TokenClassifier(_Linear):
 
     has_pooler = False
 
-    def __call__(
-        self, batch: Batch, dropout: Dropout | None = None
-    ) -> dict[str, tf.Tensor]:
-        """Returns `logits`, float32 `[batch, length, labels]`."""
-        encoded = self.encode(batch, dropout)
-        return {"logits": self._project(encoded.sequence_output, dropout)}
 
-
-class SequenceClassifier(_Linear):
-    """Scores every class for a text; the RE model (run_re.py:697-739)."""
-
-    def __call__(
-        self, batch: Batch, dropout: Dropout | None = None
-    ) -> dict[str, tf.Tensor]:
-        """Returns `logits`, float32 `[batch, classes]`."""
-        encoded = self.encode(batch, dropout)
-        return {"logits": self._project(encoded.pooled_output, dropout)}
-
-
-class SpanClassifier(_Linear):
+class SpanClassifier(TokenClassifier):
     """Scores every token as start and end of an answer (run_squad.py:550-587)."""
 
-    has_pooler = False
     scope = "cls/squad/"
 
     def __init__(
@@ -174,9 +148,9 @@ class SpanClassifier(_Linear):
         self, batch: Batch, dropout: Dropout | None = None
     ) -> dict[str, tf.Tensor]:
         """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""
-        encoded = self.encode(batch, dropout)
-        logits_BL2 = self._project(encoded.sequence_output, dropout)
-        start_BL, end_BL = tf.unstack(logits_BL2, axis=-1)
+        start_BL, end_BL = tf.unstack(
+            super().__call__(batch, dropout)["logits"], axis=-1
+        )
         return {"start_logits": start_BL, "end_logits": end_BL}
 
 
@@ -209,13 +183,11 @@ class PretrainingModel(Model):
     ) -> dict[str, tf.Tensor]:
         """Scores the masked positions and the sentence pair.
 
-        Args:
-            batch: The encoder's inputs and `masked_lm_positions`, int `[batch, P]`.
-            dropout: The seed of the dropout, in training.
+        The batch has `masked_lm_positions`, int `[B, P]`, too.
 
         Returns:
-            `masked_lm_logits` float32 `[batch, P, vocabulary]` and
-            `next_sentence_logits` float32 `[batch, 2]` (class 1: random pair).
+            `masked_lm_logits` float32 `[B, P, V]` and `next_sentence_logits` float32
+            `[B, 2]` (class 1: random pair).
         """
         encoded = self.encode(batch, dropout)
         pair_B2 = tf.matmul(encoded.pooled_output, self._pair_weights, transpose_b=True)

@@ -17,8 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner.annotator import Annotator, Document, FoundEntity
-from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
@@ -47,7 +46,14 @@ def annotate(settings: AnnotateConfig) -> str:
         settings.input, settings.output, settings.input_format, settings.output_format
     )
     bad = _Bad()
-    job = Job(plan, _decisive(settings), bad)
+    decisive = {
+        "models": [str(path.resolve()) for path in settings.models],
+        "input_format": settings.input_format,
+        "output_format": settings.output_format,
+        "min_probability": settings.min_probability,
+        "mixed_precision": precision.chosen(settings.device),
+    }
+    job = Job(plan, decisive, bad)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
@@ -58,12 +64,7 @@ def annotate(settings: AnnotateConfig) -> str:
 
 
 def summary(totals: jobs.Totals, num_bad: int) -> str:
-    """Returns a summary of what was written, in one line.
-
-    Args:
-        totals: The totals of a job.
-        num_bad: The number of documents and files that were left out.
-    """
+    """Returns a summary of what was written, and how much was left out, in one line."""
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
     parts = [
@@ -76,17 +77,6 @@ def summary(totals: jobs.Totals, num_bad: int) -> str:
     if num_bad:
         parts.append(f"{num_bad} left out, see above")
     return "; ".join(parts)
-
-
-def _decisive(settings: AnnotateConfig) -> dict[str, object]:
-    """Returns the settings that decide what is written, ready for JSON."""
-    return {
-        "models": [str(path.resolve()) for path in settings.models],
-        "input_format": settings.input_format,
-        "output_format": settings.output_format,
-        "min_probability": settings.min_probability,
-        "mixed_precision": precision.chosen(settings.device),
-    }
 
 
 def _annotated(

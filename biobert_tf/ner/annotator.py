@@ -9,6 +9,7 @@ time. A thread does the first two steps and prepares the next sentences meanwhil
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,17 +20,28 @@ import tensorflow as tf
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents.document import Passage
-from biobert_tf.ner import reading, task
-from biobert_tf.ner import sentences as raw_sentences
+from biobert_tf.ner import task
 from biobert_tf.ner.features import NerRecord
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
-from biobert_tf.ner.sentences import RawSentence
+from biobert_tf.text import sentences as text_sentences
+from biobert_tf.text import words as text_words
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Batch, Inference, Row
 
+# A single line break may only wrap the text; an empty line ends a sentence.
+_PARAGRAPH_END: Final = re.compile(r"(?:\r\n?+|[\n\x85\u2029])\s*?[\r\n\x85\u2029]\s*")
 # These many words are sorted by length; few enough that the first results come soon.
 _MAX_HELD_WORDS: Final = 50_000
+
+
+@dataclasses.dataclass(frozen=True)
+class RawSentence:
+    """The words of a sentence of raw text, and their half-open character ranges."""
+
+    words: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+
 
 Document = Sequence[Passage | RawSentence]
 """The text of a document: passages with their offsets, or sentences cut already."""
@@ -37,11 +49,9 @@ Document = Sequence[Passage | RawSentence]
 
 @dataclasses.dataclass(frozen=True, order=True)
 class FoundEntity:
-    """An entity in a document.
+    """An entity in a document, half-open, in the document's offsets.
 
     Attributes:
-        start: The offset of the first character, in the document's offsets.
-        end: The offset behind the last character.
         type: The type; "MISC" if the labels of the model have no types.
         probability: The probability of exactly this entity, in [0, 1]; see `task`.
     """
@@ -53,14 +63,7 @@ class FoundEntity:
 
 
 class Prepared(NamedTuple):
-    """Sentences as a model reads them.
-
-    Attributes:
-        sentences: The sentences, from documents.
-        examples: The words of each sentence.
-        records: The windows of each sentence.
-        rows: The model inputs of each window.
-    """
+    """Sentences as a model reads them: their words, their windows, its inputs."""
 
     sentences: Sequence[RawSentence]
     examples: Sequence[NerExample]
@@ -69,35 +72,18 @@ class Prepared(NamedTuple):
 
 
 class Model:
-    """One NER model, ready to predict.
-
-    Attributes:
-        task: The task that the model was trained for.
-    """
+    """One NER model, ready to predict; `task` is the one that it was trained for."""
 
     def __init__(
         self, model_dir: Path, inference: Inference, device: DeviceConfig
     ) -> None:
-        """Loads the weights.
-
-        Args:
-            model_dir: The output directory of `run_ner.py`.
-            inference: Runs the model on rows.
-            device: Where to compute, and in which precision.
+        """Loads the model in an output directory of `run_ner.py`.
 
         Raises:
             InputError: The directory holds no such model.
         """
         loaded = NER.load(model_dir, device)
-        if loaded.settings.compat == "fixed":
-            reading.require_bio(loaded.labels)
-        # The windows of `fixed` lose no word, whatever the training used.
-        self.task = task.NerTask(
-            tokenizer=loaded.tokenizer,
-            labels=loaded.labels,
-            max_seq_length=loaded.text.max_seq_length,
-            compat="fixed",
-        )
+        self.task = task.NerTask.of(loaded)
         self._inference = inference
         with inference.strategy.scope():
             self._model = loaded.build(self.task.build_model)
@@ -108,14 +94,18 @@ class Model:
         outputs = self._model(batch)
         return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
 
-    def prepare(self, sentences: Sequence[RawSentence]) -> "Prepared":
+    def prepare(self, sentences: Sequence[RawSentence]) -> Prepared:
         """Returns the inputs of the model for sentences."""
         examples = [NerExample(sentence.words, None) for sentence in sentences]
         records = self.task.featurize(examples)
-        rows = [self._row(record.pieces) for record in records]
+        ids = (
+            np.array(record.features["input_ids"][: len(record.pieces)], np.int32)
+            for record in records
+        )
+        rows = [{"input_ids": own, "segment_ids": np.zeros_like(own)} for own in ids]
         return Prepared(sentences, examples, records, rows)
 
-    def entities(self, prepared: "Prepared") -> list[list[FoundEntity]]:
+    def entities(self, prepared: Prepared) -> list[list[FoundEntity]]:
         """Returns the entities of every sentence, in order."""
         outputs = self._inference.run(
             self._step, prepared.rows, self.task.max_seq_length
@@ -124,6 +114,7 @@ class Model:
         predictions = self.task.decode(
             prepared.examples, prepared.records, {"log_probs": log_probs}
         )
+        both = zip(prepared.sentences, predictions, strict=True)
         return [
             [
                 FoundEntity(
@@ -134,26 +125,13 @@ class Model:
                 )
                 for entity in prediction.entities
             ]
-            for sentence, prediction in zip(
-                prepared.sentences, predictions, strict=True
-            )
+            for sentence, prediction in both
         ]
-
-    def _row(self, pieces: Sequence[str]) -> Row:
-        ids = self.task.tokenizer.convert_tokens_to_ids(pieces)
-        return {
-            "input_ids": np.array(ids, np.int32),
-            "segment_ids": np.zeros(len(ids), np.int32),
-        }
 
 
 @dataclasses.dataclass(frozen=True)
 class Annotator:
-    """Finds the entities of documents with one model or several.
-
-    Attributes:
-        models: The models whose entities are merged.
-    """
+    """Finds the entities of documents with one model or several, and merges them."""
 
     models: Sequence[Model]
 
@@ -161,16 +139,11 @@ class Annotator:
     def load(
         cls, model_dirs: Sequence[Path], device: DeviceConfig, batch_size: int
     ) -> "Annotator":
-        """Returns an annotator with the models of these directories.
-
-        Args:
-            model_dirs: Output directories of `run_ner.py`.
-            device: Where to compute.
-            batch_size: Rows per step, over all devices.
+        """Returns an annotator with the models in output directories of `run_ner.py`.
 
         Raises:
             InputError: A directory holds no such model, or the devices cannot share a
-                batch.
+                batch of so many rows.
         """
         strategy = strategies.build_strategy(device)
         inference = Inference(batch_size=batch_size, strategy=strategy, device=device)
@@ -180,10 +153,7 @@ class Annotator:
         """Yields the entities of every document, in the order of their offsets.
 
         Of entities with the same characters and type, the most probable is kept. Other
-        entities of different models may overlap.
-
-        Args:
-            documents: The documents; read as they are needed.
+        entities of different models may overlap. Documents are read as they are needed.
         """
         for held, prepared in background.one_ahead(self._prepared(documents)):
             found = [
@@ -214,9 +184,7 @@ def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
         sentences = [
             sentence
             for part in document
-            for sentence in (
-                [part] if isinstance(part, RawSentence) else raw_sentences.cut(part)
-            )
+            for sentence in ([part] if isinstance(part, RawSentence) else cut(part))
         ]
         held.append(sentences)
         num_words += sum(len(sentence.words) for sentence in sentences)
@@ -235,3 +203,33 @@ def merged(entities: Iterable[FoundEntity]) -> list[FoundEntity]:
         if key not in best or best[key].probability < entity.probability:
             best[key] = entity
     return sorted(best.values())
+
+
+# --- text to sentences ----------------------------------------------------------------
+
+
+def cut(passage: Passage) -> Iterator[RawSentence]:
+    """Yields the sentences of a passage that have a word.
+
+    Every character except white space is in one word of one sentence. Offsets count
+    from the start of the passage's document.
+    """
+    for start, end in _paragraphs(passage.text):
+        paragraph = passage.text[start:end]
+        begin = passage.offset + start
+        for first, last in text_sentences.spans(paragraph):
+            places = text_words.spans(paragraph[first:last])
+            if places:
+                shift = begin + first
+                yield RawSentence(
+                    tuple(paragraph[first + a : first + b] for a, b in places),
+                    tuple((shift + a, shift + b) for a, b in places),
+                )
+
+
+def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in _PARAGRAPH_END.finditer(text):
+        yield start, match.start()
+        start = match.end()
+    yield start, len(text)

@@ -4,9 +4,9 @@
 The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 """
 
-import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from biobert_tf.common import files
@@ -24,31 +24,15 @@ class Counts:
     Attributes:
         num_tokens: The number of words, without sentence boundaries.
         num_correct_tags: The number of words whose predicted label is the gold one.
-        gold: The number of phrases in the gold labels, by type.
-        found: The number of phrases in the predicted labels, by type.
+        gold, found: The number of phrases in the gold and predicted labels, by type.
         correct: The number of phrases in both (same type, same words), by type.
     """
 
     num_tokens: int
     num_correct_tags: int
-    gold: Mapping[str, int]
-    found: Mapping[str, int]
-    correct: Mapping[str, int]
-
-    @property
-    def num_gold(self) -> int:
-        """The number of gold phrases of all types."""
-        return sum(self.gold.values())
-
-    @property
-    def num_found(self) -> int:
-        """The number of predicted phrases of all types."""
-        return sum(self.found.values())
-
-    @property
-    def num_correct(self) -> int:
-        """The number of correctly predicted phrases of all types."""
-        return sum(self.correct.values())
+    gold: Counter[str]
+    found: Counter[str]
+    correct: Counter[str]
 
 
 def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]:
@@ -73,11 +57,7 @@ def _correct_types(gold: Iterable[Step], found: Iterable[Step]) -> Iterator[str]
 
 
 def evaluate(sentences: Iterable[Sentence]) -> Counts:
-    """Counts the phrases of sentences, as if they stood in one file.
-
-    Args:
-        sentences: The gold and predicted labels of each sentence, equally many. A
-            sentence may be empty.
+    """Counts the phrases of sentences as if they stood in one file.
 
     Raises:
         ValueError: A sentence's gold and predicted labels differ in number.
@@ -93,15 +73,14 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
         labels += zip(map(parse, gold), map(parse, predicted), strict=True)
     columns = [list(steps(label[i] for label in labels)) for i in range(2)]
     gold_types, found_types = (
-        collections.Counter(step.label.type for step in column if step.starts)
-        for column in columns
+        Counter(step.label.type for step in column if step.starts) for column in columns
     )
     return Counts(
         num_tokens=len(labels) - num_boundaries,
         num_correct_tags=sum(a == b for a, b in labels) - num_boundaries,
         gold=gold_types,
         found=found_types,
-        correct=collections.Counter(_correct_types(*columns)),
+        correct=Counter(_correct_types(*columns)),
     )
 
 
@@ -130,31 +109,24 @@ def format_report(counts: Counts) -> str:
 
     Values are in percent, with two digits; a ratio of nothing is 0.
     """
+    totals = counts.gold.total(), counts.found.total(), counts.correct.total()
+    num_gold, num_found, num_correct = totals
     lines = [
-        f"processed {counts.num_tokens} tokens with {counts.num_gold} phrases; "
-        f"found: {counts.num_found} phrases; correct: {counts.num_correct}."
+        f"processed {counts.num_tokens} tokens with {num_gold} phrases; "
+        f"found: {num_found} phrases; correct: {num_correct}."
     ]
     if counts.num_tokens:
         accuracy = 100 * counts.num_correct_tags / counts.num_tokens
-        scores = _format_scores(counts.num_gold, counts.num_found, counts.num_correct)
-        lines.append(f"accuracy: {accuracy:6.2f}%; {scores}")
+        lines.append(f"accuracy: {accuracy:6.2f}%; {_format_scores(*totals)}")
     for chunk_type in _listed_types(counts):
-        num_found = counts.found.get(chunk_type, 0)
+        num_found = counts.found[chunk_type]
         scores = _format_scores(
-            counts.gold.get(chunk_type, 0), num_found, counts.correct.get(chunk_type, 0)
+            counts.gold[chunk_type], num_found, counts.correct[chunk_type]
         )
         # PARITY(conlleval.pl:217): %17s counts bytes; Perl was not told of UTF-8.
         padding = " " * (17 - len(chunk_type.encode("utf-8")))
         lines.append(f"{padding}{chunk_type}: {scores}  {num_found}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    """Splits a line as Perl does: empty columns at the end are dropped."""
-    columns = line.split(delimiter)
-    while columns and not columns[-1]:
-        columns.pop()
-    return columns
 
 
 def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
@@ -164,7 +136,10 @@ def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
         lines.pop()
     num_columns = 0
     for number, line in enumerate(lines, start=1):
-        columns = _split(line, delimiter)
+        columns = line.split(delimiter)
+        # Perl drops empty columns at the end.
+        while columns and not columns[-1]:
+            columns.pop()
         num_columns = num_columns or len(columns)
         if columns and len(columns) != num_columns:
             raise InputError.at(
@@ -188,12 +163,9 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
 
     A blank line, or a line whose first column is `-X-`, ends a sentence; two in a
     row, or one at the start or end of the file, give an empty sentence. A line may end
-    in `\r\n`; the Perl program would make `\r` a part of the label.
-
-    Args:
-        path: A UTF-8 file such as `NER_result_conll.txt`.
-        delimiter: The text between columns, taken literally. A backslash and `t`, as
-            users of the Perl program type it in a shell, mean a tab.
+    in `\r\n`; the Perl program would make `\r` a part of the label. The delimiter is
+    taken literally, but a backslash and `t`, as users of the Perl program type it in a
+    shell, mean a tab.
 
     Raises:
         InputError: The file cannot be read, the delimiter is empty, or a line has

@@ -14,7 +14,7 @@ from biobert_tf.common.settings import Compat
 from biobert_tf.ner.reading import OUTSIDE, NerExample, paper_chunks
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.text.windows import cut_windows
-from biobert_tf.training.records import Features
+from biobert_tf.training.records import Features, FeatureSpec, Specs
 
 UNLABELLED: Final = -1
 """Label id of a position that the loss ignores (`fixed` only)."""
@@ -25,12 +25,11 @@ class NerRecord:
     """One row of model input, and the words whose labels are read from it.
 
     Attributes:
-        features: `input_ids`, `input_mask`, `segment_ids`, `label_ids`, each
-            `max_seq_length` ints.
+        features: See `Featurizer.specs`.
         pieces: The WordPieces of the row, `[CLS]` and `[SEP]` included.
         example: Index of the sentence.
-        words: A pair `(word, position)` for every word whose label is read from this
-            row: its index in the sentence, and its first piece's index in the row.
+        words: For every word whose label is read from this row, its index in the
+            sentence and its first piece's index in the row.
     """
 
     features: Features
@@ -41,14 +40,36 @@ class NerRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Featurizer:
-    """Turns sentences into records; holds no mutable state of its own."""
+    """Turns sentences into records of `max_seq_length` pieces.
+
+    Attributes:
+        labels: The labels that can be predicted; a label's index is its id.
+    """
 
     tokenizer: FullTokenizer
     labels: tuple[str, ...]
     max_seq_length: int
     compat: Compat
 
-    def featurize(self, index: int, example: NerExample) -> list[NerRecord]:
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (run_ner.py:313-320)."""
+        # The loss ignores padding rows; padding inside a row counts in the original's.
+        padding = {"label_ids": UNLABELLED}
+        return {
+            name: FeatureSpec(self.max_seq_length, padding=padding.get(name, 0))
+            for name in ("input_ids", "input_mask", "segment_ids", "label_ids")
+        }
+
+    def featurize(self, examples: Sequence[NerExample]) -> list[NerRecord]:
+        """Returns the records of all sentences, in order."""
+        return [
+            record
+            for index, example in enumerate(examples)
+            for record in self.records(index, example)
+        ]
+
+    def records(self, index: int, example: NerExample) -> list[NerRecord]:
         """Returns the records of the sentence with this index.
 
         With `fixed`, every word is in the `words` of exactly one record. `master` drops
@@ -98,11 +119,9 @@ class Featurizer:
             if pieces and len(row) < self.max_seq_length - 1:
                 words.append((word, len(row)))
             row += pieces
-            labels += [example.labels[word] if example.labels else OUTSIDE][
-                : len(pieces)
-            ]
             # PARITY(run_ner.py:232): the further pieces of a word are a class, X.
-            labels += ["X"] * (len(pieces) - 1)
+            word_labels = [example.labels[word] if example.labels else OUTSIDE]
+            labels += (word_labels + ["X"] * (len(pieces) - 1))[: len(pieces)]
         # PARITY(run_ner.py:235-237): what does not fit is dropped without a word.
         keep = self.max_seq_length - 1
         row, labels = [*row[:keep], "[SEP]"], [*labels[:keep], "[SEP]"]

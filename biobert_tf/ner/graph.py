@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the entities of raw text inside a TensorFlow graph; offsets are bytes.
+"""Finds the entities of raw text inside a TensorFlow graph, as `annotator` does.
 
-The entities are those that `run.annotate` finds.
-
-Shape suffixes: B texts, W words of all texts, P pieces of all words, K windows,
-L length, E entities, C labels.
+Offsets are bytes. Shape suffixes: B texts, W words of all texts, P pieces of all words,
+K windows, L length, E entities, C labels.
 """
 
 from collections.abc import Sequence
@@ -20,11 +18,13 @@ from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
 from biobert_tf.ner import reading
+from biobert_tf.ner.features import Featurizer
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.ner.task import NerTask
 from biobert_tf.text.labels import Label, parse
-from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
+from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
@@ -51,34 +51,19 @@ class _Labels(NamedTuple):
 class NerGraph:
     """Finds entities in texts given as string tensors."""
 
-    def __init__(
-        self,
-        model: heads.TokenClassifier,
-        tokenizer: FullTokenizer,
-        labels: Sequence[str],
-        max_seq_length: int,
-    ) -> None:
-        """Keeps its arguments as constants of a graph.
-
-        Args:
-            model: The model with its weights.
-            tokenizer: The tokenizer with which the model was trained.
-            labels: The labels that the model predicts; a label's index is its id.
-            max_seq_length: Most pieces of a window, `[CLS]` and `[SEP]` included.
-        """
+    def __init__(self, model: heads.Model, featurizer: Featurizer) -> None:
+        """Makes the model, its labels and its vocabulary constants of a graph."""
         self._model = model
-        self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._num_labels = len(labels)
-        self._labels = _read_labels(labels)
-        self._room = max_seq_length - 2
+        self._tokenizer = GraphTokenizer(featurizer.tokenizer)
+        self._vocab = featurizer.tokenizer.vocab
+        self._num_labels = len(featurizer.labels)
+        self._labels = _read_labels(featurizer.labels)
+        self._room = featurizer.max_seq_length - 2
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns the labels of pieces.
+        """Returns the most probable `labels` of pieces, strings `[batch, length]`.
 
-        Returns:
-            `labels`, the most probable labels, strings `[batch, length]`, and
-            `probabilities` of all labels, float32 `[batch, length, labels]`.
+        Also the `probabilities` of all labels, float32 `[batch, length, labels]`.
         """
         probabilities_BLC = tf.nn.softmax(self._model(batch)["logits"])
         ids_BL = tf.argmax(probabilities_BLC, -1)
@@ -88,10 +73,7 @@ class NerGraph:
         }
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the words and the entities of texts.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, of any length.
+        """Returns the words and the entities of texts, which may have any length.
 
         Returns:
             Matrices with a row per text, padded with "", -1 or 0. A column per word:
@@ -223,9 +205,7 @@ def _cut_out(
 
 
 def _read_labels(labels: Sequence[str]) -> _Labels:
-    # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean outside
-    # (run_ner.py:638-639 for [PAD]).
-    shown = [label if label[0] in "BI" else OUTSIDE for label in labels]
+    shown = list(map(reading.of_word, labels))
     named = [None if label == OUTSIDE else parse(label).type for label in shown]
     types = sorted({name for name in named if name is not None})
     insides = [str(Label("I", name)) for name in types]
@@ -245,14 +225,10 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
     Raises:
         InputError: Its weights do not fit, or its labels are of another task.
     """
-    reading.require_bio(loaded.labels)
+    task = NerTask.of(loaded)
     # NER does not read the pooler, and some checkpoints come without it.
-    model = loaded.build(
-        heads.TokenClassifier,
-        num_labels=len(loaded.labels),
-        new_head=("bert/pooler",),
-    )
-    graph = NerGraph(model, loaded.tokenizer, loaded.labels, loaded.text.max_seq_length)
+    model = loaded.build(task.build_model, new_head=("bert/pooler",))
+    graph = NerGraph(model, task)
     return Served(
         kind="ner",
         title="Named entities of biomedical text",

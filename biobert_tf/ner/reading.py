@@ -28,13 +28,10 @@ _PAPER_MAX_WORDS: Final = 30
 
 @dataclasses.dataclass(frozen=True)
 class NerExample:
-    """A sentence.
+    """A sentence; `labels` are None if the file has none.
 
-    Attributes:
-        words: The words as the file has them.
-        labels: The label of each word; None if the file has no labels.
-        line: 1-based line of the first word.
-        ends_blank: Whether a blank line follows the sentence.
+    `line` is the 1-based one of the first word; `ends_blank` says whether a blank line
+    follows the sentence.
     """
 
     words: tuple[str, ...]
@@ -66,15 +63,17 @@ def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExa
     is_unlabelled = all(len(row.columns) == 1 for rows, _ in sentences for row in rows)
     if is_unlabelled and needs_labels:
         first = sentences[0][0][0]
-        raise InputError.at(
-            path, first.line, "one column, no label; want `word label` lines"
+        problem = "one column, no label; want `word label` lines"
+        raise InputError.at(path, first.line, problem)
+    return [
+        NerExample(
+            words=tuple(row.columns[0] for row in rows),
+            labels=None if is_unlabelled else _labels(path, rows, compat),
+            line=rows[0].line,
+            ends_blank=ends_blank,
         )
-    examples = []
-    for rows, ends_blank in sentences:
-        words = tuple(row.columns[0] for row in rows)
-        labels = None if is_unlabelled else _labels(path, rows, compat)
-        examples.append(NerExample(words, labels, rows[0].line, ends_blank))
-    return examples
+        for rows, ends_blank in sentences
+    ]
 
 
 def _sentences(
@@ -96,26 +95,23 @@ def _sentences(
 
 
 def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]:
-    for row in rows:
-        if len(row.columns) == 1:
-            raise InputError.at(
-                path,
-                row.line,
-                f"one column ({row.columns[0]!r}) where other rows have a label; "
-                "add the label, or remove all labels to predict only",
+    """Returns the last column, checked."""
+    for line, columns in rows:
+        label, problem = columns[-1], ""
+        if len(columns) == 1:
+            problem = (
+                f"one column ({label!r}) where other rows have a label; "
+                "add the label, or remove all labels to predict only"
             )
-        label = row.columns[-1]
-        if compat == "fixed" and not LABEL.fullmatch(label):
-            raise InputError.at(
-                path, row.line, f"label {label!r} is not O, B-TYPE or I-TYPE"
-            )
-        if compat != "fixed" and label not in _ORIGINAL_LABELS:
-            raise InputError.at(
-                path,
-                row.line,
+        elif compat == "fixed" and not LABEL.fullmatch(label):
+            problem = f"label {label!r} is not O, B-TYPE or I-TYPE"
+        elif compat != "fixed" and label not in _ORIGINAL_LABELS:
+            problem = (
                 f"label {label!r}: --compat={compat} knows B, I and O only, like the "
-                "original; use --compat=fixed",
+                "original; use --compat=fixed"
             )
+        if problem:
+            raise InputError.at(path, line, problem)
     labels = [row.columns[-1] for row in rows]
     return to_bio(labels) if compat == "fixed" else tuple(labels)
 
@@ -146,11 +142,17 @@ def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...
     return (OUTSIDE, *(str(Label(tag, name)) for name in types for tag in "BI"))
 
 
+def of_word(label: str) -> str:
+    """Returns what a predicted label means for a word: `O`, `B` or `I`, with its type.
+
+    PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean O
+    (run_ner.py:638-639 for [PAD]).
+    """
+    return label if label[0] in "BI" else OUTSIDE
+
+
 def require_bio(labels: Sequence[str]) -> None:
     """Checks that a model's labels are BIO, so that its predictions form entities.
-
-    Args:
-        labels: The labels of a model trained here or elsewhere.
 
     Raises:
         InputError: `O` is missing, or a label is not `O`, `B` or `I` (with or without a

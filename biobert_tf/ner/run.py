@@ -2,15 +2,13 @@
 """Runs `run_ner.py`: makes a `finetune.TextRun` from settings and files."""
 
 import logging
-from collections.abc import Sequence
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.ner.task import NerPrediction, NerTask
-from biobert_tf.text import words
+from biobert_tf.ner.task import NerTask
 from biobert_tf.training import finetune
 from biobert_tf.training.finetune import Data, Finished
 
@@ -59,9 +57,6 @@ def _announce(settings: NerConfig) -> None:
         )
 
 
-# --- files -------------------------------------------------------------------------
-
-
 def read_data(settings: NerConfig) -> Data[NerExample]:
     """Reads the files of the stages to run: `train_dev`, `devel` and `test` `.tsv`.
 
@@ -72,36 +67,23 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
     if not stages.data_dir.is_dir():
         raise InputError(f"--data_dir={stages.data_dir}: no such directory")
 
-    def read(name: str, needs_labels: bool) -> list[NerExample]:
-        path = stages.data_dir / name
-        if not path.is_file():
-            raise finetune.missing_file(path)
-        return reading.read_examples(path, settings.compat, needs_labels)
+    def read(*names: str, needs_labels: bool = True) -> list[NerExample]:
+        examples = []
+        for path in (stages.data_dir / f"{name}.tsv" for name in names):
+            if not path.is_file():
+                raise finetune.missing_file(path)
+            examples += reading.read_examples(path, settings.compat, needs_labels)
+        return examples
 
-    return Data(
-        train=_read_train(settings) if stages.do_train else None,
-        devel=read("devel.tsv", needs_labels=True) if stages.do_eval else None,
-        test=read("test.tsv", needs_labels=False) if stages.do_predict else None,
-    )
-
-
-def _read_train(settings: NerConfig) -> list[NerExample]:
-    directory = settings.stages.data_dir
-    names = ["train_dev.tsv"] if settings.train_on == "train_dev" else ["train.tsv"]
-    if names == ["train_dev.tsv"] and not (directory / names[0]).is_file():
+    training: list[str] = [settings.train_on]
+    if training == ["train_dev"] and not (stages.data_dir / "train_dev.tsv").is_file():
         # The original's train_dev.tsv is the two files together.
-        names = ["train.tsv", "devel.tsv"]
-    examples = []
-    for name in names:
-        if not (directory / name).is_file():
-            raise finetune.missing_file(directory / name)
-        examples += reading.read_examples(
-            directory / name, settings.compat, needs_labels=True
-        )
-    return examples
-
-
-# --- labels ------------------------------------------------------------------------
+        training = ["train", "devel"]
+    return Data(
+        train=read(*training) if stages.do_train else None,
+        devel=read("devel") if stages.do_eval else None,
+        test=read("test", needs_labels=False) if stages.do_predict else None,
+    )
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
@@ -154,27 +136,3 @@ def _check_labels(task: NerTask, settings: NerConfig, data: Data[NerExample]) ->
             ", ".join(sorted({label for _, label in unknown})),
             line,
         )
-
-
-# --- annotating ---------------------------------------------------------------------
-
-
-def annotate(
-    model: Finished[NerTask], sentences: Sequence[str], batch_size: int
-) -> list[tuple[NerExample, NerPrediction]]:
-    """Finds the entities of raw sentences.
-
-    `text.words` splits them into words.
-
-    Args:
-        model: The result of `run`.
-        sentences: Plain text, one sentence each.
-        batch_size: The number of sentences per step.
-    """
-    task, estimator = model.task, model.estimator
-    examples = [NerExample(tuple(words.words(text)), None) for text in sentences]
-    rows = task.featurize(examples)
-    outputs = estimator.predict_rows((row.features for row in rows), batch_size)
-    log_probs = [output["log_probs"] for output in outputs]
-    predictions = task.decode(examples, rows, {"log_probs": log_probs})
-    return list(zip(examples, predictions, strict=True))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Computes entity-level precision, recall and F1, with confidence intervals."""
+"""Computes precision, recall and F1, of entities and of word pieces."""
 
 import collections
 import dataclasses
@@ -14,16 +14,16 @@ from biobert_tf.text import labels
 UNTYPED: Final = "MISC"
 """The name under which entities without a type are reported."""
 
+# The ids of B and I among the original's labels.
+_PIECE_TAGS: Final = (1, 2)
+
 
 @dataclasses.dataclass(frozen=True)
 class EntityScores(SampledScore):
-    """The score over all entities, with its parts and its intervals.
+    """The score over all entities, with its intervals, and that of each type.
 
-    A predicted entity is correct if a gold entity has the same words and type.
-
-    Attributes:
-        num_sentences: The number of sentences scored.
-        by_type: The score of each entity type, sorted by name.
+    A predicted entity is correct if a gold entity has the same words and type. Types
+    are sorted by name.
     """
 
     num_sentences: int
@@ -53,7 +53,7 @@ def score(
     Args:
         pairs: The gold and predicted labels of each sentence, equally many, such as
             `B-Disease`, or `B`, whose entities are reported as `UNTYPED`.
-        seed: Seed of the resampling; the same seed gives the same intervals.
+        seed: Seed of the resampling.
         num_resamples: The number of test sets to draw.
 
     Raises:
@@ -81,3 +81,23 @@ def score(
         num_sentences=len(rows),
         by_type={name: Score(*totals[name]) for name in sorted(totals)},
     )
+
+
+def piece_scores(label_ids: np.ndarray, predicted_ids: np.ndarray) -> dict[str, float]:
+    """Returns the `eval_precision`, `eval_recall` and `eval_f` of the original.
+
+    These are not the scores of the paper's tables, which count entities, but the means
+    over the labels B and I of scores over word pieces, each in [0, 1]
+    (run_ner.py:437-449; tf_metrics.py:168-203). `eval_f` is the mean of two F1 values.
+    The ids are integers of any shape, usually `[batch, length]`.
+    """
+    # PARITY(run_ner.py:440-442): every position counts, also padding, so that a
+    # B or I predicted there lowers precision. Mask before calling to leave it out.
+    parts = []
+    for tag in _PIECE_TAGS:
+        is_gold, is_predicted = label_ids == tag, predicted_ids == tag
+        columns = (is_gold, is_predicted, is_gold & is_predicted)
+        part = Score(*(int(column.sum()) for column in columns))
+        parts.append((part.precision, part.recall, part.f1))
+    names = ("eval_precision", "eval_recall", "eval_f")
+    return dict(zip(names, np.mean(parts, axis=0).tolist(), strict=True))

@@ -11,21 +11,20 @@ Shape suffixes: B batch, L sequence length, K labels.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.common.settings import Compat
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.ner import conlleval, piece_scores, scores
+from biobert_tf.ner import conlleval, reading, scores
 from biobert_tf.ner.features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.ner.reading import OUTSIDE, NerExample
 from biobert_tf.ner.scores import UNTYPED
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.text.labels import Chunk, chunks
-from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.reload import Loaded
 from biobert_tf.training.task import Batch, Outputs
 
 # PARITY(run_ner.py:336): the original draws the next example from 100; a file sorted
@@ -51,54 +50,25 @@ class NerPrediction:
     entities: tuple[Entity, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NerTask:
-    """The task of a NER run; holds no mutable state.
+class NerTask(Featurizer):
+    """The task of a NER run; holds no mutable state. `Featurizer` makes its records."""
 
-    Attributes:
-        tokenizer: Cuts words into pieces.
-        labels: The labels that can be predicted; a label's index is its id.
-        max_seq_length: The number of pieces in a record.
-        compat: `fixed`, `master` or `paper`; see `common.settings.Compat`.
-    """
+    name: ClassVar[str] = "ner"
+    new_head: ClassVar[tuple[str, ...]] = ("output_weights", "output_bias")
+    loss_names: ClassVar[tuple[str, ...]] = ("loss",)
 
-    tokenizer: FullTokenizer
-    labels: tuple[str, ...]
-    max_seq_length: int
-    compat: Compat
+    @classmethod
+    def of(cls, loaded: Loaded[NerConfig]) -> "NerTask":
+        """Returns the task of a trained model, to predict with it.
 
-    @property
-    def name(self) -> str:
-        """Returns the name of the task in the results."""
-        return "ner"
+        The windows of `fixed` lose no word, whatever the training used.
 
-    @property
-    def new_head(self) -> tuple[str, ...]:
-        """Returns the variables that a starting checkpoint may lack."""
-        return ("output_weights", "output_bias")
-
-    # --- text to records -------------------------------------------------------------
-
-    @property
-    def specs(self) -> Specs:
-        """Returns the original's features (run_ner.py:313-320)."""
-        # The loss ignores padding rows; padding inside a row counts in the original's.
-        padding = {"label_ids": UNLABELLED}
-        return {
-            name: FeatureSpec(self.max_seq_length, padding=padding.get(name, 0))
-            for name in ("input_ids", "input_mask", "segment_ids", "label_ids")
-        }
-
-    def featurize(self, examples: Sequence[NerExample]) -> list[NerRecord]:
-        """Returns the records of all sentences, in order."""
-        featurizer = Featurizer(
-            self.tokenizer, self.labels, self.max_seq_length, self.compat
-        )
-        return [
-            record
-            for index, example in enumerate(examples)
-            for record in featurizer.featurize(index, example)
-        ]
+        Raises:
+            InputError: Its labels do not form entities.
+        """
+        reading.require_bio(loaded.labels)
+        length = loaded.text.max_seq_length
+        return cls(loaded.tokenizer, loaded.labels, length, "fixed")
 
     def counts(self, records: Iterable[NerRecord]) -> dict[str, int]:
         """Returns no counts beyond the numbers of sentences and records."""
@@ -132,16 +102,8 @@ class NerTask:
 
     @property
     def predicts_padding(self) -> bool:
-        """Returns whether padding counts in the scores over pieces, as in the original.
-
-        PARITY(run_ner.py:437-454): see `metrics`.
-        """
+        """Returns whether padding counts in the scores over pieces; see `metrics`."""
         return self.compat != "fixed"
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """Returns the names of the losses: only the one that is minimised."""
-        return ("loss",)
 
     def losses(
         self, batch: Batch, outputs: Outputs, totals: Batch
@@ -186,8 +148,7 @@ class NerTask:
     ) -> dict[str, float]:
         """Returns `loss`, and for the original its word-piece scores.
 
-        PARITY(run_ner.py:437-454): `eval_precision`, `eval_recall` and `eval_f` are
-        the mean over B and I of scores over pieces, padding included: not the entity
+        PARITY(run_ner.py:437-454): these (`scores.piece_scores`) are not the entity
         scores of the paper. The loss is the mean over batches of their sums.
         """
         losses = predictions["loss"].astype(np.float64)
@@ -197,15 +158,9 @@ class NerTask:
         batches = [
             losses[i : i + batch_size].sum() for i in range(0, len(losses), batch_size)
         ]
-        macro = piece_scores.macro_piece_scores(
-            predictions["label_ids"], predictions["log_probs"].argmax(-1)
-        )
-        return {
-            "eval_precision": macro.precision,
-            "eval_recall": macro.recall,
-            "eval_f": macro.f,
-            "loss": float(np.mean(batches)),
-        }
+        best = predictions["log_probs"].argmax(-1)
+        macro = scores.piece_scores(predictions["label_ids"], best)
+        return {**macro, "loss": float(np.mean(batches))}
 
     def decode(
         self,
@@ -213,15 +168,10 @@ class NerTask:
         records: Sequence[NerRecord],
         predictions: Mapping[str, Any],
     ) -> list[NerPrediction]:
-        """Returns the prediction for every sentence.
+        """Returns the prediction for every sentence, from `log_probs` of each record.
 
         A word that no record holds (`master` and `paper` may lose words) is outside
         with probability 1.
-
-        Args:
-            examples: The sentences.
-            records: The records of all sentences.
-            predictions: `log_probs`, for each record `[length, labels]`.
         """
         outside = np.zeros(len(self.labels), np.float32)
         outside[self.labels.index(OUTSIDE)] = 1.0
@@ -233,16 +183,11 @@ class NerTask:
 
     def _decode_sentence(self, probs_WK: np.ndarray) -> NerPrediction:
         ids = probs_WK.argmax(-1)
-        # PARITY(ner_detokenize.py:45-46): X, [CLS], [SEP] and [PAD] on a word mean O
-        # (run_ner.py:638-639 for [PAD]).
-        labels = tuple(
-            label if label[0] in "BI" else OUTSIDE
-            for label in (self.labels[i] for i in ids)
+        labels = tuple(reading.of_word(self.labels[i]) for i in ids)
+        found = (
+            Entity(*chunk, self._probability(probs_WK, ids, chunk))
+            for chunk in chunks(labels)
         )
-        found = [
-            Entity(c.type, c.start, c.end, self._probability(probs_WK, ids, c))
-            for c in chunks(labels)
-        ]
         return NerPrediction(labels, tuple(found))
 
     def _probability(
@@ -267,11 +212,9 @@ class NerTask:
         seed: int,
     ) -> scores.EntityScores:
         """Returns entity-level precision, recall and F1 of labelled examples."""
-        pairs = [
-            (example.labels or (), prediction.labels)
-            for example, prediction in zip(examples, predictions, strict=True)
-        ]
-        return scores.score(pairs, seed=seed)
+        gold = [example.labels or () for example in examples]
+        found = [prediction.labels for prediction in predictions]
+        return scores.score(zip(gold, found, strict=True), seed=seed)
 
     def is_labelled(self, examples: Sequence[NerExample]) -> bool:
         """Returns whether predictions for `examples` can be scored."""
@@ -281,11 +224,7 @@ class NerTask:
         self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
     ) -> str:
         """Returns conlleval.pl's report on labelled examples, in percent."""
-        pairs = [
-            [list(map(self._printed, labels)) for labels in (e.labels or (), p.labels)]
-            for e, p in zip(examples, predictions, strict=True)
-        ]
-        counts = conlleval.evaluate((gold, found) for gold, found in pairs)
+        counts = conlleval.evaluate(self._printed(examples, predictions))
         return conlleval.format_report(counts).rstrip("\n")
 
     def prediction_files(
@@ -299,13 +238,12 @@ class NerTask:
 
         Without gold labels, `NER_result_conll.txt` is None.
         """
-        is_labelled = self.is_labelled(examples)
-        texts = {
+        texts: dict[str, str | None] = {
             "predictions.jsonl": predictions_jsonl(examples, predictions),
-            "NER_result_conll.txt": self._conll(examples, predictions)
-            if is_labelled
-            else None,
+            "NER_result_conll.txt": None,
         }
+        if self.is_labelled(examples):
+            texts["NER_result_conll.txt"] = self._conll(examples, predictions)
         if self.compat != "fixed":
             texts.update(self._original_files(records, arrays["log_probs"]))
         return texts
@@ -313,24 +251,31 @@ class NerTask:
     def _conll(
         self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
     ) -> str:
-        """Returns `word gold predicted` lines, as conlleval reads them.
+        """Returns `word gold predicted` lines, as conlleval reads them."""
+        lines: list[str] = []
+        pairs = self._printed(examples, predictions)
+        for example, pair in zip(examples, pairs, strict=True):
+            lines += map(" ".join, zip(example.words, *pair, strict=True))
+            lines.append("")
+        return "\n".join(lines) + "\n"
+
+    def _printed(
+        self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
+    ) -> list[conlleval.Sentence]:
+        """Returns the gold and the predicted labels as they are printed.
 
         PARITY(ner_detokenize.py:152): labels without a type get `-MISC`, `O` included
         where the original writes the file.
         """
-        lines = []
-        for example, prediction in zip(examples, predictions, strict=True):
-            for word, *labels in zip(
-                example.words, example.labels or (), prediction.labels, strict=True
-            ):
-                lines.append(" ".join([word, *map(self._printed, labels)]))
-            lines.append("")
-        return "\n".join(lines) + "\n"
 
-    def _printed(self, label: str) -> str:
-        if self.compat != "fixed":
-            return f"{label}-{UNTYPED}"
-        return label if label == OUTSIDE or "-" in label else f"{label}-{UNTYPED}"
+        def printed(label: str) -> str:
+            is_whole = self.compat == "fixed" and (label == OUTSIDE or "-" in label)
+            return label if is_whole else f"{label}-{UNTYPED}"
+
+        return [
+            ([*map(printed, example.labels or ())], [*map(printed, prediction.labels)])
+            for example, prediction in zip(examples, predictions, strict=True)
+        ]
 
     def _original_files(
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray

@@ -50,11 +50,10 @@ class LearningCurve(tf.train.experimental.PythonState):
 
         `first_step`, which is zero-based, follows the last step that was added.
         """
-        for offset, values in enumerate(zip(*history.values(), strict=True)):
-            index = (first_step + offset) // self._window
-            if index == len(self._sums):
+        for step, values in enumerate(zip(*history.values(), strict=True), first_step):
+            if step % self._window == 0:
                 self._sums.append({"steps": 0, **dict.fromkeys(history, 0.0)})
-            sums = self._sums[index]
+            sums = self._sums[-1]
             sums["steps"] += 1
             for name, value in zip(history, values, strict=True):
                 sums[name] += float(value)
@@ -72,7 +71,7 @@ class LearningCurve(tf.train.experimental.PythonState):
 
     def write(self) -> None:
         """Writes the table and the plot of the training and of earlier evaluations."""
-        evaluations = read(self._output_dir / CSV_FILE)[1]
+        _, evaluations = read(self._output_dir / CSV_FILE)
         _write(self._output_dir, self.rows(), evaluations)
 
     def serialize(self) -> str:
@@ -112,7 +111,7 @@ def _write(
     output_dir: Path, training: Sequence[Row], evaluations: Sequence[Row]
 ) -> None:
     text = io.StringIO()
-    names = list(dict.fromkeys(n for row in [*training, *evaluations] for n in row))
+    names = dict.fromkeys(name for row in [*training, *evaluations] for name in row)
     table = csv.DictWriter(text, ["kind", *names], lineterminator="\n")
     table.writeheader()
     for kind, rows in (("train", training), ("eval", evaluations)):
@@ -128,8 +127,8 @@ def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> No
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, 2), _PANELS, strict=True):
-        what, scale, axis_label, top = panel
+    panels = zip(figure.subplots(1, 2), _PANELS, strict=True)
+    for axes, (what, scale, axis_label, top) in panels:
         for prefix, label, colour, line in _LINES:
             name = f"{prefix}_{what}"
             for kind, rows in (("training", training), ("evaluation", evaluations)):
@@ -142,9 +141,7 @@ def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> No
                         marker="" if kind == "training" and len(xy) > 1 else "o",
                         label=f"{label}, {kind}",
                     )
-        axes.set_xlabel("training steps")
-        axes.set_ylabel(axis_label)
-        axes.set_ylim(0, top)
+        axes.set(xlabel="training steps", ylabel=axis_label, ylim=(0, top))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()

@@ -10,9 +10,9 @@ from typing import Final
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import piece_windows
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
+from biobert_tf.export import word_windows
 from biobert_tf.export.served import input_specs, padded
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
@@ -48,11 +48,11 @@ class MaskedLmGraph:
         self._max_seq_length = max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
-        """Returns the most probable pieces at the masked positions.
+        """Returns the most probable pieces at the masked positions, the best first.
 
         Returns:
             `pieces`, strings, `piece_ids`, int32, and `probabilities`, float32, each
-            `[batch, masked_lm_positions, best]`, the most probable first.
+            `[batch, masked_lm_positions, best]`.
         """
         logits_BMV = self._model(batch)["masked_lm_logits"]
         # The model's embedding table may be larger than the vocabulary.
@@ -68,8 +68,7 @@ class MaskedLmGraph:
     def answer(self, text: tf.Tensor) -> Outputs:
         """Returns the most probable pieces for every `[MASK]` of texts.
 
-        Args:
-            text: Strings `[batch]`, UTF-8, of any length; `[MASK]` is one piece.
+        Texts are strings `[batch]`, UTF-8, of any length; `[MASK]` is one piece.
 
         Returns:
             `starts`, the byte where each mask begins, int32 `[batch, masks]`, padded
@@ -78,7 +77,7 @@ class MaskedLmGraph:
         """
         num_texts = tf.size(text)
         pieces, is_mask_P = self._pieces(text)
-        windows = piece_windows.cut(
+        windows = word_windows.cut_pieces(
             pieces, num_texts, self._tokenizer, self._max_seq_length
         )
         # The masks are sorted by window.
@@ -98,17 +97,11 @@ class MaskedLmGraph:
                 "probabilities": tf.TensorSpec([None, self._num_best], tf.float32),
             },
         )
-        rows_M, starts_M = (
-            tf.boolean_mask(values, is_mask_P)
-            for values in (pieces.units, pieces.starts)
-        )
-        return {
-            "starts": padded(rows_M, starts_M, num_texts),
-            **{
-                name: padded(rows_M, tf.boolean_mask(values, is_mask_KN), num_texts)
-                for name, values in scored.items()
-            },
-        }
+        found = {"starts": tf.boolean_mask(pieces.starts, is_mask_P)}
+        for name, values in scored.items():
+            found[name] = tf.boolean_mask(values, is_mask_KN)
+        rows_M = tf.boolean_mask(pieces.units, is_mask_P)
+        return {name: padded(rows_M, of_M, num_texts) for name, of_M in found.items()}
 
     def _pieces(self, text: tf.Tensor) -> tuple[Pieces, tf.Tensor]:
         """Returns the pieces of texts, and whether each is a `[MASK]`."""
@@ -129,10 +122,8 @@ def serve(loaded: Loaded[PretrainingConfig]) -> Served:
         InputError: The weights do not fit the model.
     """
     # Predictions read neither of the two heads.
-    model = loaded.build(
-        heads.PretrainingModel,
-        new_head=("cls/seq_relationship", "bert/pooler"),
-    )
+    unread = ("cls/seq_relationship", "bert/pooler")
+    model = loaded.build(heads.PretrainingModel, new_head=unread)
     graph = MaskedLmGraph(model, loaded.tokenizer, loaded.text.max_seq_length)
     most = loaded.settings.pairs.max_predictions_per_seq
     return Served(

@@ -51,21 +51,18 @@ def check_manifest(
     found = manifest.find_manifest(paths)
     if found is None:
         return
-    made_with = found.settings["vocab_sha256"]
-    if made_with != manifest.sha256_of(vocab_file):
-        raise InputError.at(
-            paths[0],
-            None,
+    problem, lower = "", found.settings["do_lower_case"]
+    if found.settings["vocab_sha256"] != manifest.sha256_of(vocab_file):
+        problem = (
             f"was made with another vocabulary than {vocab_file}; give "
-            "--vocab_file and --init_checkpoint that belong to it",
+            "--vocab_file and --init_checkpoint that belong to it"
         )
-    lower = found.settings["do_lower_case"]
-    if lower != do_lower_case:
-        raise InputError.at(
-            paths[0],
-            None,
-            f"was made with --do_lower_case={str(lower).lower()}; give the same flag",
+    elif lower != do_lower_case:
+        problem = (
+            f"was made with --do_lower_case={str(lower).lower()}; give the same flag"
         )
+    if problem:
+        raise InputError.at(paths[0], None, problem)
 
 
 def shards(paths: Sequence[Path]) -> Iterator[Shard]:
@@ -106,30 +103,27 @@ def training_shards(
         InputError: The training began with other files, or a file is damaged.
     """
     path = output_dir / _INPUT_FILE
-    sizes = [[file.name, file.stat().st_size] for file in paths]
+    sizes = [{"name": file.name, "size": file.stat().st_size} for file in paths]
     if step and path.exists():
         entries = files.read_json(path)["files"]
-        if [[entry["name"], entry["size"]] for entry in entries] != sizes:
+        counts = [entry.pop("records") for entry in entries]
+        if entries != sizes:
             raise InputError.at(
                 path,
                 None,
                 "names other records than --input_file; resume a training with the "
                 "files it began with, in the same order",
             )
-        pairs = zip(paths, entries, strict=True)
-        return [Shard(file, entry["records"]) for file, entry in pairs]
+        return [*map(Shard, paths, counts)]
     counted = list(shards(paths))
     if is_chief:
         rows = zip(sizes, counted, strict=True)
-        entries = [
-            {"name": name, "size": size, "records": shard.num_records}
-            for (name, size), shard in rows
-        ]
+        entries = [entry | {"records": shard.num_records} for entry, shard in rows]
         files.write_json(path, {"files": entries})
     return counted
 
 
-def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
+def first_records(paths: Sequence[Path], most: int) -> tuple[Sequence[Path], int]:
     """Returns the first files that hold `most` records, and the number to read.
 
     If `most` is 0, they are all files and all records.
@@ -137,11 +131,9 @@ def first_records(paths: Sequence[Path], most: int) -> tuple[list[Path], int]:
     Raises:
         InputError: A file is missing or damaged.
     """
-    taken: list[Path] = []
     num_records = 0
-    for shard in shards(paths):
-        taken.append(shard.path)
+    for num_files, shard in enumerate(shards(paths), 1):
         num_records += shard.num_records
         if most and num_records >= most:
-            return taken, most
-    return taken, num_records
+            return paths[:num_files], most
+    return paths, num_records

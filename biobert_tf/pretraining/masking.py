@@ -23,44 +23,26 @@ class DynamicMasking(MaskingRule):
     seed: int
 
     def mask(self, batch: Batch, numbers_B: tf.Tensor, *, training: bool) -> Batch:
-        """Adds the masked LM features to records that have none.
+        """Adds the features of `MaskingRule.masked` to records that have none.
 
-        Args:
-            batch: int32 `input_ids` and `input_mask`, `[batch, length]`; other
-                entries are left alone.
-            numbers_B: int64 `[batch]`, the records' numbers in their stream.
-            training: Whether this is training; evaluation draws from another stream.
-
-        Returns:
-            The batch with the features of `MaskingRule.masked`.
+        `numbers_B`, int64, are the records' numbers in their stream. Evaluation draws
+        from another stream than training: the same masks every time.
         """
         ids_BL, is_real_BL = batch["input_ids"], batch["input_mask"] > 0
-        order_BL, action_BL, other_BL = self._draws(
-            ids_BL.shape[1], numbers_B, training
-        )
-        special = [self.pieces.cls_id, self.pieces.sep_id]
-        is_special_BL = tf.reduce_any(ids_BL[..., None] == special, axis=-1)
-        is_candidate_BL = is_real_BL & ~is_special_BL
-        is_chosen_BL = choose(
-            is_candidate_BL,
-            self._starts_word(ids_BL, is_candidate_BL),
-            self._num_wanted(is_real_BL),
-            order_BL,
-        )
-        num_others = len(self.pieces.replacement_ids)
-        others_BL = tf.gather(
-            self.pieces.replacement_ids, tf.cast(other_BL * num_others, tf.int32)
-        )
+        length = ids_BL.shape[1]
+        order_BL, action_BL, other_BL = self._draws(length, numbers_B, training)
+        is_chosen_BL = self._chosen(ids_BL, is_real_BL, order_BL)
+        ids = self.pieces.replacement_ids
+        others_BL = tf.gather(ids, tf.cast(other_BL * len(ids), tf.int32))
         kept_BL = tf.where(action_BL < KEPT_BELOW, ids_BL, others_BL)
         replaced_BL = tf.where(action_BL < MASKED_BELOW, self.pieces.mask_id, kept_BL)
         positions_BP, weights_BP = self._positions(is_chosen_BL)
+        originals_BP = tf.gather(ids_BL, positions_BP, batch_dims=1)
         return {
             **batch,
             "input_ids": tf.where(is_chosen_BL, replaced_BL, ids_BL),
             "masked_lm_positions": positions_BP,
-            "masked_lm_ids": tf.where(
-                weights_BP > 0, tf.gather(ids_BL, positions_BP, batch_dims=1), 0
-            ),
+            "masked_lm_ids": tf.where(weights_BP > 0, originals_BP, 0),
             "masked_lm_weights": weights_BP,
         }
 
@@ -79,27 +61,29 @@ class DynamicMasking(MaskingRule):
         order_BL, action_BL, other_BL = tf.unstack(draws_B3L, axis=1)
         return order_BL, action_BL, other_BL
 
-    def _num_wanted(self, is_real_BL: tf.Tensor) -> tf.Tensor:
-        """Returns the number of pieces to mask in every record, int32 `[batch]`."""
-        # float64, as in Python, so that half-way cases are the same ones.
+    def _chosen(
+        self, ids_BL: tf.Tensor, is_real_BL: tf.Tensor, order_BL: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what `MaskingRule.choose` returns for the same arguments."""
+        # float64, as in NumPy, so that half-way cases are the same ones.
         num_tokens_B = tf.reduce_sum(tf.cast(is_real_BL, tf.float64), axis=1)
-        wanted_B = tf.round(num_tokens_B * self.masked_lm_prob)
-        return tf.cast(
-            tf.clip_by_value(wanted_B, 1.0, self.max_predictions_per_seq), tf.int32
-        )
-
-    def _starts_word(self, ids_BL: tf.Tensor, is_candidate_BL: tf.Tensor) -> tf.Tensor:
-        """Returns which pieces begin a unit of masking, bool `[batch, length]`."""
-        if not self.do_whole_word_mask:
-            return is_candidate_BL
-        goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
-        # [CLS] and [SEP] continue nothing, so that what follows them starts a word.
-        follows_BL = tf.pad(is_candidate_BL[:, :-1], [[0, 0], [1, 0]])
-        return is_candidate_BL & ~(goes_on_BL & follows_BL)
+        num_wanted_B = tf.round(num_tokens_B * self.pairs.masked_lm_prob)
+        most = self.pairs.max_predictions_per_seq
+        num_wanted_B = tf.clip_by_value(num_wanted_B, 1.0, most)
+        is_special_BL = (ids_BL == self.pieces.cls_id) | (ids_BL == self.pieces.sep_id)
+        is_text_BL = is_real_BL & ~is_special_BL
+        starts_word_BL = is_text_BL
+        if self.pairs.do_whole_word_mask:
+            goes_on_BL = tf.gather(self.pieces.is_continuation, ids_BL)
+            # A piece after [CLS] or [SEP] always begins a word.
+            goes_on_BL &= tf.pad(is_text_BL[:, :-1], [[0, 0], [1, 0]])
+            starts_word_BL = is_text_BL & ~goes_on_BL
+        num_wanted_B = tf.cast(num_wanted_B, tf.int32)
+        return choose(is_text_BL, starts_word_BL, num_wanted_B, order_BL)
 
     def _positions(self, is_chosen_BL: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the chosen positions, ascending, and weights: 1, or 0 if unused."""
-        length, most = is_chosen_BL.shape[1], self.max_predictions_per_seq
+        length, most = is_chosen_BL.shape[1], self.pairs.max_predictions_per_seq
         places_BL = tf.sort(tf.where(is_chosen_BL, tf.range(length), length), axis=1)
         padding = [[0, 0], [0, max(0, most - length)]]
         places_BP = tf.pad(places_BL, padding, constant_values=length)[:, :most]
@@ -108,23 +92,19 @@ class DynamicMasking(MaskingRule):
 
 
 def choose(
-    is_candidate_BL: tf.Tensor,
+    is_text_BL: tf.Tensor,
     starts_word_BL: tf.Tensor,
     num_wanted_B: tf.Tensor,
     order_BL: tf.Tensor,
 ) -> tf.Tensor:
     """Returns what `data.masking.choose_words` returns for the same arguments."""
-    batch_size, length = is_candidate_BL.shape
+    batch_size, length = is_text_BL.shape
     word_BL = tf.maximum(tf.cumsum(tf.cast(starts_word_BL, tf.int32), axis=1) - 1, 0)
-    first_word_B1 = tf.range(batch_size)[:, None] * length
-    sizes_BL = tf.reshape(
-        tf.math.unsorted_segment_sum(
-            tf.cast(is_candidate_BL, tf.int32),
-            word_BL + first_word_B1,
-            batch_size * length,
-        ),
-        [batch_size, length],
+    flat_words_BL = word_BL + tf.range(batch_size)[:, None] * length
+    sizes = tf.math.unsorted_segment_sum(
+        tf.cast(is_text_BL, tf.int32), flat_words_BL, batch_size * length
     )
+    sizes_BL = tf.reshape(sizes, [batch_size, length])
     # Columns beyond the last word have size 0; taking them chooses nothing.
     words_BL = tf.argsort(order_BL, axis=1)
     ordered_LB = tf.transpose(tf.gather(sizes_BL, words_BL, batch_dims=1))
@@ -139,4 +119,4 @@ def choose(
     _, is_taken_LB = tf.scan(take, ordered_LB, (num_wanted_B, nothing_B))
     ranks_BL = tf.argsort(words_BL, axis=1)
     is_taken_BL = tf.gather(tf.transpose(is_taken_LB), ranks_BL, batch_dims=1)
-    return tf.gather(is_taken_BL, word_BL, batch_dims=1) & is_candidate_BL
+    return tf.gather(is_taken_BL, word_BL, batch_dims=1) & is_text_BL

@@ -16,13 +16,8 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.training.records import (
-    InputPipeline,
-    Prepare,
-    Specs,
-    TrainingData,
-    parse,
-)
+from biobert_tf.training import records
+from biobert_tf.training.records import InputPipeline, Prepare, Specs, TrainingData
 
 # Files that are open at a time; the original reads 4 (run_pretraining.py:328).
 _FILES_PER_GROUP: Final = 16
@@ -42,13 +37,10 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordStream:
-    """The endless stream of the records of some files.
+    """The endless stream of the records of some files, in an order of a random seed.
 
-    Attributes:
-        shards: The files, in an order that must be the same in every run.
-        seed: Random seed of the order.
-        shuffle_buffer: Size of the shuffle buffer in records.
-        files_per_group: Number of files whose records are mixed.
+    The files must be in the same order in every run. The records of `files_per_group`
+    files are mixed, in a buffer of `shuffle_buffer` records.
     """
 
     shards: Sequence[Shard]
@@ -64,9 +56,7 @@ class RecordStream:
     def records(self, num_skipped: int = 0) -> tf.data.Dataset:
         """Returns the endless stream from record `num_skipped` on.
 
-        Returns:
-            Pairs of a record's number in the stream, int64, and the serialized record,
-            a string.
+        Its items are a record's number in the stream, int64, and its serialized string.
         """
         first, num_left = self._find(num_skipped)
         rest = tf.data.Dataset.range(first + 1, _MOST_GROUPS)
@@ -90,11 +80,7 @@ class RecordStream:
         raise AssertionError("an epoch is the sum of its groups")
 
     def _group(self, group: tf.Tensor) -> tf.data.Dataset:
-        """Returns the shuffled records of a group of files, serialized.
-
-        Args:
-            group: Number of the group, counted over all epochs, an int64 scalar.
-        """
+        """Returns the shuffled records of a group, whose number counts all epochs."""
         names = tf.gather(
             [str(shard.path) for shard in self.shards], self._members(group)
         )
@@ -141,11 +127,6 @@ def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> Train
 
     All workers read the same stream and each takes its part of every global batch, so
     the number of workers changes no batch. Each record is parsed by one worker only.
-
-    Args:
-        stream: The records.
-        specs: The features of a record.
-        prepare: Transforms a parsed batch, given its records' numbers in the stream.
     """
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
@@ -155,7 +136,7 @@ def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> Train
         # Not in parallel: the shuffles within the stream count as state, and under
         # determinism TensorFlow refuses a parallel map over state, with a warning.
         dataset = dataset.map(
-            lambda numbers, records: prepare(parse(records, specs), numbers)
+            lambda numbers, batch: prepare(records.parse(batch, specs), numbers)
         )
         return dataset.prefetch(2)
 

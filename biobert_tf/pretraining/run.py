@@ -6,6 +6,7 @@ its presence means that the run is complete.
 """
 
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,18 @@ from typing import Any, Final
 import tensorflow as tf
 
 from biobert_tf.checkpoints import released
+from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining import curves, input, record_streams
-from biobert_tf.pretraining.data import runners
+from biobert_tf.pretraining.data import conversion
 from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.data.masking import MASKED_FEATURES
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.pretraining.record_streams import RecordStream
 from biobert_tf.pretraining.settings import PretrainingConfig
-from biobert_tf.pretraining.task import MASKED_LM_FEATURES, PretrainingTask
+from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records, run_directory
 from biobert_tf.training import strategy as strategies
@@ -40,16 +44,8 @@ _RECORDS_NAME: Final = "pretraining.tfrecord"
 _FREE_WITH_STATIC_MASKS: Final = ("masked_lm_prob", "do_whole_word_mask")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Parts:
-    """The parts a training starts from; only dynamic masking needs a vocabulary."""
-
-    encoder_config: EncoderConfig
-    tokenizer: FullTokenizer | None
-
-    @property
-    def vocab_file(self) -> Path | None:
-        return None if self.tokenizer is None else Path(self.tokenizer.vocab_file)
+# The sizes of the encoder; only dynamic masking needs a tokenizer.
+_Parts = tuple[EncoderConfig, FullTokenizer | None]
 
 
 def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
@@ -91,11 +87,9 @@ def _load_parts(settings: PretrainingConfig) -> _Parts:
             "no vocabulary is known: the checkpoint will lack its vocab.txt, which "
             "fine-tuning needs; give --vocab_file"
         )
-        return _Parts(encoder_config, None)
-    return _Parts(
-        encoder_config,
-        released.load_tokenizer(vocab_file, settings.text, encoder_config, config_file),
-    )
+        return encoder_config, None
+    checked = (settings.text, encoder_config, config_file)
+    return encoder_config, released.load_tokenizer(vocab_file, *checked)
 
 
 def _convert(settings: PretrainingConfig) -> list[Path]:
@@ -110,9 +104,17 @@ def _convert(settings: PretrainingConfig) -> list[Path]:
         found = released.find_vocab(text, settings.model, settings.stages.output_dir)
         text = dataclasses.replace(text, vocab_file=found)
     directory = settings.stages.output_dir / "records"
-    given = (text, settings.pairs, settings.corpus, settings.conversion)
-    corpus, target = settings.stages.corpus_file, directory / _RECORDS_NAME
-    written = runners.convert(corpus, [str(target)], *given)
+    target = str(directory / _RECORDS_NAME)
+    written = conversion.convert(
+        CreatePretrainingDataConfig(
+            input_file=settings.stages.corpus_file,
+            output_file=CommaList(target, (target,)),
+            text=text,
+            pairs=settings.pairs,
+            corpus=settings.corpus,
+            conversion=settings.conversion,
+        )
+    )
     print(written.summary())
     return [directory / entry.file for entry in written.files]
 
@@ -126,13 +128,14 @@ def _task(
         InputError: The records are not pre-training data, or were made for other
             settings.
     """
-    if parts.vocab_file is not None:
-        input.check_manifest(paths, parts.vocab_file, settings.text.do_lower_case)
+    encoder_config, tokenizer = parts
+    if tokenizer is not None:
+        input.check_manifest(paths, tokenizer.vocab_file, settings.text.do_lower_case)
     found = (records.features_of(path) for path in paths)
     features = next((names for names in found if names is not None), None)
     if features is None:
         raise InputError.at(paths[0], None, "there is no record in any file")
-    is_static = bool(set(MASKED_LM_FEATURES) & set(features))
+    is_static = bool(set(MASKED_FEATURES) & set(features))
     if is_static and settings.pairs.masking == "dynamic":
         raise InputError.at(
             paths[0],
@@ -143,8 +146,8 @@ def _task(
     task = PretrainingTask(
         max_seq_length=settings.text.max_seq_length,
         max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
-        vocab_size=parts.encoder_config.vocab_size,
-        masking=None if is_static else _masking(settings, parts, paths),
+        vocab_size=encoder_config.vocab_size,
+        masking=None if is_static else _masking(settings, tokenizer, paths),
         recompute=settings.pretraining.recompute,
     )
     records.check(paths, task.specs, most=1)
@@ -152,21 +155,16 @@ def _task(
 
 
 def _masking(
-    settings: PretrainingConfig, parts: _Parts, paths: Sequence[Path]
+    settings: PretrainingConfig, tokenizer: FullTokenizer | None, paths: Sequence[Path]
 ) -> DynamicMasking:
-    if parts.tokenizer is None:
+    if tokenizer is None:
         raise InputError.at(
             paths[0],
             None,
             "holds records without masks, which --vocab_file is needed to make",
         )
-    return DynamicMasking(
-        pieces=PieceTable.of(parts.tokenizer.vocab),
-        max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
-        masked_lm_prob=settings.pairs.masked_lm_prob,
-        do_whole_word_mask=settings.pairs.do_whole_word_mask,
-        seed=settings.run.seed,
-    )
+    pieces = PieceTable.of(tokenizer.vocab)
+    return DynamicMasking(pieces=pieces, pairs=settings.pairs, seed=settings.run.seed)
 
 
 # --- training and evaluation ---------------------------------------------------------
@@ -183,27 +181,31 @@ class _Pretraining:
     strategy: tf.distribute.Strategy
 
     def execute(self, start: float, seconds: dict[str, float]) -> Estimator:
-        """Trains and evaluates as asked for.
+        """Trains and evaluates as asked for in a run that began at `start`.
 
-        Args:
-            start: The `time.monotonic` at which the run began.
-            seconds: The seconds that each stage took; later stages are added.
+        The `seconds` that each of the stages takes are added to those before.
         """
-        stages = self.settings.stages
-        estimator = self._estimator()
+        stages, is_static = self.settings.stages, self.task.masking is None
+        strategies.make_repeatable()
+        estimator = Estimator(
+            self.task,
+            self.parts[0],
+            strategy=self.strategy,
+            device=self.settings.device,
+            run=self.settings.run,
+            model_dir=stages.output_dir,
+        )
         directory = RunDirectory(
             path=stages.output_dir,
             settings=self.settings,
             is_training=stages.do_train,
-            also_free=_FREE_WITH_STATIC_MASKS if self.task.masking is None else (),
+            also_free=_FREE_WITH_STATIC_MASKS if is_static else (),
         )
         step = directory.start(
             estimator, self.settings.model.init_checkpoint, self.task.new_head
         )
-        results: dict[str, Any] = {
-            "masking": "static" if self.task.masking is None else "dynamic"
-        }
-        scores: dict[str, float] = {}
+        results: dict[str, Any] = {"masking": "static" if is_static else "dynamic"}
+        lines: list[str] = []
         if stages.do_train:
             begin = time.monotonic()
             step, results["train"] = self._train(estimator, step)
@@ -211,50 +213,58 @@ class _Pretraining:
         if stages.do_eval:
             begin = time.monotonic()
             results["eval"] = self._evaluate(estimator, step)
-            scores = results["eval"]["metrics"]
+            lines = run_directory.value_lines(results["eval"]["metrics"], step)
             seconds["eval"] = time.monotonic() - begin
         seconds["total"] = time.monotonic() - start
         if estimator.is_chief:
-            lines = run_directory.value_lines(scores, step) if scores else []
             directory.write_results("pretraining", step, lines, results, seconds)
         return estimator
-
-    def _estimator(self) -> Estimator:
-        strategies.make_repeatable()
-        return Estimator(
-            self.task,
-            self.parts.encoder_config,
-            strategy=self.strategy,
-            device=self.settings.device,
-            run=self.settings.run,
-            model_dir=self.settings.stages.output_dir,
-        )
 
     def _train(
         self, estimator: Estimator, step: int
     ) -> tuple[int, Mapping[str, object]]:
         given, run = self.settings.pretraining, self.settings.run
+        output_dir, is_chief = self.settings.stages.output_dir, estimator.is_chief
         schedule = Schedule(given.num_train_steps, given.num_warmup_steps)
-        shards = input.training_shards(
-            self.paths, self.settings.stages.output_dir, step, estimator.is_chief
-        )
+        shards = input.training_shards(self.paths, output_dir, step, is_chief)
         stream = RecordStream(shards=shards, seed=run.seed)
-        _check_length(stream.num_records, len(self.paths), run.train_batch_size)
+        if stream.num_records < run.train_batch_size:
+            raise InputError(
+                f"{stream.num_records} records in {len(shards)} files are fewer than "
+                f"--train_batch_size={run.train_batch_size}; lower it or give more data"
+            )
         epochs = schedule.num_train_steps * run.train_batch_size / stream.num_records
         if step >= schedule.last_step(run):
             run_directory.already_trained(estimator, step)
         else:
-            _announce(schedule, stream, epochs)
-            step = self._train_on(estimator, schedule, stream)
+            _LOG.info(
+                "training on %d records of %d files for %d steps: %.2f epochs",
+                stream.num_records,
+                len(shards),
+                schedule.num_train_steps,
+                epochs,
+            )
+            if given.num_warmup_steps >= given.num_train_steps:
+                _LOG.warning(
+                    "--num_warmup_steps=%d of --num_train_steps=%d: the rate never "
+                    "reaches --learning_rate",
+                    given.num_warmup_steps,
+                    given.num_train_steps,
+                )
+            prepare = functools.partial(self.task.prepare, training=True)
+            step = estimator.train(
+                record_streams.training_data(stream, self.task.specs, prepare),
+                schedule,
+                given.learning_rate,
+                optimizer_name=given.optimizer,
+                recorder=curves.LearningCurve(output_dir, schedule.num_train_steps),
+            )
         # Even if nothing was trained now: an earlier run may have died before this.
-        output_dir = self.settings.stages.output_dir
-        if estimator.is_chief and not released.is_saved(output_dir, step):
-            released.save_model(
-                self.parts.encoder_config,
-                self.parts.vocab_file,
-                estimator.weights(),
-                output_dir,
-                step,
+        if is_chief and not released.is_saved(output_dir, step):
+            encoder_config, tokenizer = self.parts
+            vocab_file = None if tokenizer is None else tokenizer.vocab_file
+            released.save(
+                encoder_config, vocab_file, estimator.weights(), output_dir, step
             )
         return step, {
             "files": len(self.paths),
@@ -264,56 +274,15 @@ class _Pretraining:
             "epochs": round(epochs, 3),
         }
 
-    def _train_on(
-        self, estimator: Estimator, schedule: Schedule, stream: RecordStream
-    ) -> int:
-        return estimator.train(
-            record_streams.training_data(
-                stream, self.task.specs, self.task.prepare_training
-            ),
-            schedule,
-            self.settings.pretraining.learning_rate,
-            optimizer_name=self.settings.pretraining.optimizer,
-            recorder=curves.LearningCurve(
-                self.settings.stages.output_dir, schedule.num_train_steps
-            ),
-        )
-
     def _evaluate(self, estimator: Estimator, step: int) -> dict[str, object]:
         batch_size = self.settings.run.eval_batch_size
         most = self.settings.pretraining.max_eval_steps * batch_size
         paths, num_records = input.first_records(self.paths, most)
         _LOG.info("evaluating on %d records", num_records)
-        rows = records.rows(
-            paths, self.task.specs, num_records, self.task.prepare_evaluation
-        )
+        prepare = functools.partial(self.task.prepare, training=False)
+        rows = records.rows(paths, self.task.specs, num_records, prepare)
         predictions = estimator.predict(rows, batch_size, self.task.masked_specs)
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)
         return {"records": num_records, "metrics": metrics}
-
-
-def _check_length(num_records: int, num_files: int, batch_size: int) -> None:
-    if num_records < batch_size:
-        raise InputError(
-            f"{num_records} records in {num_files} files are fewer than "
-            f"--train_batch_size={batch_size}; lower it or give more data"
-        )
-
-
-def _announce(schedule: Schedule, stream: RecordStream, epochs: float) -> None:
-    _LOG.info(
-        "training on %d records of %d files for %d steps: %.2f epochs",
-        stream.num_records,
-        len(stream.shards),
-        schedule.num_train_steps,
-        epochs,
-    )
-    if schedule.num_warmup_steps >= schedule.num_train_steps:
-        _LOG.warning(
-            "--num_warmup_steps=%d of --num_train_steps=%d: the rate never reaches "
-            "--learning_rate",
-            schedule.num_warmup_steps,
-            schedule.num_train_steps,
-        )

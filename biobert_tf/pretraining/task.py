@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.pretraining.data.masking import MASKED_FEATURES
 from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.training import records
 from biobert_tf.training.records import FeatureSpec, Specs
@@ -21,25 +22,13 @@ from biobert_tf.training.task import Batch, Outputs
 
 # run_pretraining.py:279: a batch may have no masked pieces.
 _EPSILON: Final = 1e-5
-MASKED_LM_FEATURES: Final = (
-    "masked_lm_positions",
-    "masked_lm_ids",
-    "masked_lm_weights",
-)
-"""Features of statically masked records, those masked when they were written."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainingTask:
     """Everything that makes a run a pre-training; holds no mutable state.
 
-    Attributes:
-        max_seq_length: Number of positions of a record.
-        max_predictions_per_seq: Most masked pieces of a record, P.
-        vocab_size: Size of the vocabulary; piece ids are smaller.
-        masking: Masks records that hold no masks; None for statically masked records.
-        recompute: Whether to compute activations again in the backward pass, to save
-            memory.
+    `masking` masks records that hold no masks; it is None for statically masked ones.
     """
 
     max_seq_length: int
@@ -53,61 +42,41 @@ class PretrainingTask:
         """Returns the variables that the initial checkpoint may lack."""
         return ("cls/predictions", "cls/seq_relationship", "bert/pooler")
 
-    # --- records ---------------------------------------------------------------------
-
     @property
     def specs(self) -> Specs:
         """Returns the features of a record; with dynamic masking, without the masks."""
         return {
             name: spec
             for name, spec in self.masked_specs.items()
-            if self.masking is None or name not in MASKED_LM_FEATURES
+            if self.masking is None or name not in MASKED_FEATURES
         }
 
     @property
     def masked_specs(self) -> Specs:
         """Returns the original's features (run_pretraining.py:335-350)."""
-        pieces = functools.partial(
-            FeatureSpec, self.max_seq_length, flag="--max_seq_length"
-        )
-        masked = functools.partial(
-            FeatureSpec, self.max_predictions_per_seq, flag="--max_predictions_per_seq"
-        )
+        length, most = self.max_seq_length, self.max_predictions_per_seq
+        pieces = functools.partial(FeatureSpec, length, flag="--max_seq_length")
+        masked = functools.partial(FeatureSpec, most, flag="--max_predictions_per_seq")
         return {
             "input_ids": pieces(below=self.vocab_size),
             "input_mask": pieces(below=2),
             "segment_ids": pieces(below=2),
             "next_sentence_labels": FeatureSpec(1, below=2),
-            "masked_lm_positions": masked(below=self.max_seq_length),
+            "masked_lm_positions": masked(below=length),
             "masked_lm_ids": masked(below=self.vocab_size),
             "masked_lm_weights": masked(dtype="float32"),
         }
 
-    def prepare_training(
-        self, batch: records.Batch, numbers: tf.Tensor
+    def prepare(
+        self, batch: records.Batch, numbers: tf.Tensor, *, training: bool
     ) -> records.Batch:
-        """Masks parsed records; statically masked records stay as they are.
+        """Masks parsed records of these numbers; see `DynamicMasking.mask`.
 
-        Args:
-            batch: The features of `specs`, `[batch, ...]` each.
-            numbers: int64 `[batch]`, the records' numbers in the training stream.
+        Statically masked records stay as they are.
         """
-        return self._prepare(batch, numbers, training=True)
-
-    def prepare_evaluation(
-        self, batch: records.Batch, numbers: tf.Tensor
-    ) -> records.Batch:
-        """Masks parsed records; a record gets the same masks in every evaluation."""
-        return self._prepare(batch, numbers, training=False)
-
-    def _prepare(
-        self, batch: records.Batch, numbers: tf.Tensor, training: bool
-    ) -> records.Batch:
         if self.masking is None:
             return batch
         return self.masking.mask(batch, numbers, training=training)
-
-    # --- records to numbers, on the device -------------------------------------------
 
     def build_model(
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
@@ -154,12 +123,11 @@ class PretrainingTask:
         }
         masked = sums["masked_lm_loss"] / (totals["masked"] + _EPSILON)
         pairs = sums["next_sentence_loss"] / totals["rows"]
+        correct = tf.math.divide_no_nan(sums["masked_lm_correct"], totals["masked"])
         return {
             "loss": masked + pairs,
             "masked_lm_loss": masked,
-            "masked_lm_accuracy": tf.math.divide_no_nan(
-                sums["masked_lm_correct"], totals["masked"]
-            ),
+            "masked_lm_accuracy": correct,
             "next_sentence_loss": pairs,
             "next_sentence_accuracy": sums["next_sentence_correct"] / totals["rows"],
         }
@@ -167,8 +135,7 @@ class PretrainingTask:
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
         """Returns, per row, sums over its masked pieces and the values of its pair.
 
-        All float32 `[batch]`: `masked_lm_loss`, `masked_lm_correct`,
-        `masked_lm_weight`, `next_sentence_loss`, `next_sentence_correct`.
+        All are float32 `[batch]`; losses are in nats.
         """
         weights_BP = batch["masked_lm_weights"]
         masked_BP = _judged(outputs["masked_lm_logits"], batch["masked_lm_ids"])
@@ -181,8 +148,6 @@ class PretrainingTask:
             "next_sentence_loss": pair_B[0],
             "next_sentence_correct": pair_B[1],
         }
-
-    # --- numbers to scores -----------------------------------------------------------
 
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int
@@ -214,9 +179,7 @@ def _judged(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
 def _batch_loss(values: Mapping[str, np.ndarray], batch_size: int) -> float:
     """Returns the mean of the batches' losses, weighted by their numbers of rows.
 
-    Args:
-        values: What `predictions` returned, float64 `[rows]` per name.
-        batch_size: Number of rows of a full batch.
+    `values` are those that `predictions` returned, float64 `[rows]` per name.
     """
     num_rows = len(values["masked_lm_loss"])
     starts = np.arange(0, num_rows, batch_size)

@@ -9,33 +9,22 @@ different passages cannot be compared. Here one softmax covers the answers in al
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.qa import answers as qa_answers
-from biobert_tf.qa import (
-    bioasq_form,
-    decoding,
-    lists,
-    reading,
-    span_task,
-    yesno,
-    yesno_task,
-)
+from biobert_tf.qa import bioasq_form, lists, reading, yesno
+from biobert_tf.qa import task as tasks
 from biobert_tf.qa.contexts import NamedText, read_contexts
 from biobert_tf.qa.decoding import Prediction
-from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.problem import QA
 from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer
-from biobert_tf.qa.yesno_reading import YesNoExample
+from biobert_tf.training.class_weights import ClassWeights
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Record
 
 # Characters of the text that are shown on either side of an answer.
 _SHOWN_AROUND: Final = 60
@@ -85,49 +74,33 @@ class FoundAnswer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answerer:
-    """A model trained by `run_qa.py`, ready to answer questions.
-
-    Attributes:
-        estimator: The model with its weights.
-        task: The task that the model was trained for.
-        settings: The settings of its training.
-        batch_size: The number of windows per step.
-    """
+    """A model trained by `run_qa.py`; a prediction step has `batch_size` windows."""
 
     estimator: Estimator
-    task: span_task.SpanTask | yesno_task.YesNoTask
+    task: tasks.QaTask
     settings: QaConfig
     batch_size: int
 
     @classmethod
     def load(cls, model_dir: Path, device: DeviceConfig, batch_size: int) -> "Answerer":
-        """Returns the model of a directory.
+        """Returns the model of a directory, the `output_dir` of `run_qa.py`.
 
-        Args:
-            model_dir: The output directory of `run_qa.py`.
-            device: Where to compute.
-            batch_size: Windows per prediction step, all devices.
+        An export of it will do. A prediction step has `batch_size` windows, all devices
+        together.
 
         Raises:
             InputError: The directory holds no such model, or the devices cannot share
                 the batch.
         """
         loaded = QA.load(model_dir, device)
-        settings = loaded.settings
-        featurizer = Featurizer(
-            tokenizer=loaded.tokenizer,
-            max_seq_length=loaded.text.max_seq_length,
-            doc_stride=settings.doc_stride,
-            max_query_length=settings.max_query_length,
+        # The padding of rows is no answer, and nothing is trained.
+        settings = dataclasses.replace(
+            loaded.settings,
+            text=loaded.text,
+            compat="fixed",
+            class_weights=ClassWeights(),
         )
-        task: span_task.SpanTask | yesno_task.YesNoTask
-        if settings.question_type == "yesno":
-            weights = (1.0,) * len(yesno_task.LABELS)
-            task = yesno_task.YesNoTask(
-                featurizer=featurizer, class_weights=weights, compat="fixed"
-            )
-        else:
-            task = span_task.SpanTask(featurizer=featurizer, compat="fixed")
+        task = tasks.of(settings, loaded.tokenizer)
         estimator = loaded.estimator(task)
         estimator.check_batch_size("predict_batch_size", batch_size)
         return cls(
@@ -139,57 +112,28 @@ class Answerer:
     ) -> list[FoundAnswer]:
         """Returns the answers to a question, best first; empty if no text has a word.
 
-        Args:
-            question: The question.
-            texts: The texts to search.
-            num_answers: The maximum number of answers. A list question has as many as
-                `lists` decides; a yes/no question has one.
+        There are at most `num_answers`. A list question has as many as `lists` decides;
+        a yes/no question has one.
         """
         examples = [
-            YesNoExample(
-                qas_id=text.source,
-                question_text=question,
-                context=text.text,
-                doc_tokens=reading.Context.of(text.text).words,
-            )
-            for text in texts
+            reading.Context(text.text).example(text.source, question) for text in texts
         ]
         if not any(example.doc_tokens for example in examples):
             return []
-        if isinstance(self.task, yesno_task.YesNoTask):
-            rows = self.task.featurize(examples)
-            decided = qa_answers.yesno_scores(rows.windows, self._outputs(rows))
-            return [_decided(yesno.decode(examples, decided))]
-        windows = self.task.featurize(examples)
-        how = qa_answers.decoding_of(self.settings)
-        scores = qa_answers.span_scores(windows, self._outputs(windows))
-        predictions = list(decoding.decode(examples, scores, how))
+        rows = self.task.featurize(examples)
+        features = (row.features for row in rows)
+        outputs = self.estimator.predict_rows(features, self.batch_size)
+        if self.settings.question_type == "yesno":
+            return [_decided(qa_answers.yes_no_answers(examples, rows, outputs))]
+        predictions = list(
+            qa_answers.span_predictions(self.settings, examples, rows, outputs)
+        )
         found = _ranked(texts, predictions)
         if self.settings.question_type == "list":
-            return self._chosen(question, predictions, found)
-        if self.settings.version_2_with_negative:
+            return _chosen(question, predictions, found, self.settings.lists)
+        if self.settings.decoding.version_2_with_negative:
             found = _with_none(predictions, found)
         return found[:num_answers]
-
-    def _outputs(self, rows: Iterable[Record]) -> Iterator[Mapping[str, np.ndarray]]:
-        """Yields the outputs of the model for each row."""
-        features = (row.features for row in rows)
-        return self.estimator.predict_rows(features, self.batch_size)
-
-    def _chosen(
-        self,
-        question: str,
-        predictions: Sequence[Prediction],
-        found: Sequence[FoundAnswer],
-    ) -> list[FoundAnswer]:
-        """Returns the items of a list, as `run_qa.py` would submit them."""
-        pooled = bioasq_form.pool(
-            [dataclasses.asdict(answer) for answer in prediction.nbest]
-            for prediction in predictions
-        )
-        chosen = lists.list_answers(pooled, question, self.settings.lists)
-        by_text = {_key(answer.text): answer for answer in found}
-        return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 
 
 def _ranked(
@@ -216,6 +160,19 @@ def _ranked(
         probability = first.probability + weight / sum(weights)
         found[key] = dataclasses.replace(first, probability=probability)
     return sorted(found.values(), key=lambda answer: answer.probability, reverse=True)
+
+
+def _chosen(
+    question: str,
+    predictions: Sequence[Prediction],
+    found: Sequence[FoundAnswer],
+    settings: lists.ListSettings,
+) -> list[FoundAnswer]:
+    """Returns the items of a list, as `run_qa.py` would submit them."""
+    pooled = bioasq_form.pool(prediction.entries[2] for prediction in predictions)
+    chosen = lists.list_answers(pooled, question, settings)
+    by_text = {_key(answer.text): answer for answer in found}
+    return [by_text[_key(text)] for text in chosen if _key(text) in by_text]
 
 
 def _key(text: str) -> str:
@@ -272,11 +229,10 @@ def ask(settings: AskConfig) -> str:
     model = Answerer.load(settings.model, settings.device, settings.predict_batch_size)
     answers = model.answer(settings.question, texts, settings.num_answers)
     if settings.json is not None:
-        question = {"question": settings.question}
         found = [answer.to_dict() for answer in answers]
-        files.write_json(settings.json, {**question, "answers": found})
-    lines = map(_line, answers)
-    return "".join(lines) or "no answer: the texts hold no word\n"
+        stored = {"question": settings.question, "answers": found}
+        files.write_json(settings.json, stored)
+    return "".join(map(_line, answers)) or "no answer: the texts hold no word\n"
 
 
 def _line(answer: FoundAnswer) -> str:

@@ -10,14 +10,12 @@ these answers into one entry per question.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common import files
-from biobert_tf.common.errors import InputError
 
 SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
@@ -49,10 +47,7 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
     before. Any other id belongs to a question with one passage. The original requires
     24 characters before the ending and drops the last 4 characters whatever they are.
 
-    Args:
-        passage_id: Id under which the passage was answered.
-        known: Known question ids. Each is kept whole, so that `trial_001` can be the
-            id of a question.
+    An id in `known` is kept whole, so that `trial_001` can be the id of a question.
     """
     match = None if passage_id in known else _SUB_ID.fullmatch(passage_id)
     return match[1] if match else passage_id
@@ -61,12 +56,7 @@ def question_id(passage_id: str, known: Collection[str] = ()) -> str:
 def by_question(
     nbest: Mapping[str, object], known: Collection[str] = ()
 ) -> dict[str, list[Any]]:
-    """Groups values by question; each question's values keep the given order.
-
-    Args:
-        nbest: Values by passage id, such as answers or yes/no scores.
-        known: Known question ids; see `question_id`.
-    """
+    """Groups values of passages, such as answers, by question; orders are kept."""
     grouped: dict[str, list[Any]] = {}
     for passage_id, values in nbest.items():
         grouped.setdefault(question_id(passage_id, known), []).append(values)
@@ -78,9 +68,6 @@ def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, flo
 
     The probabilities of equal texts are summed over all passages. Each passage has its
     own softmax, so a sum can exceed 1.
-
-    Args:
-        passages: The n-best list of every passage.
 
     Returns:
         Pairs of answer and score. Answers that differ only in case are one, in its most
@@ -106,23 +93,17 @@ def pool(passages: Iterable[Sequence[Mapping[str, Any]]]) -> list[tuple[str, flo
 # --- questions ----------------------------------------------------------------------
 
 
-def factoid(id_: str, answers: Iterable[str]) -> Entry:
-    """Returns the entry of a factoid question: at most 5 answers, best first."""
-    return _entry("factoid", id_, [[text] for text in answers][:MAX_FACTOID_ANSWERS])
-
-
-def factoid_entry(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
-    """Returns the entry of a factoid question from the answers of `pool`."""
-    return factoid(id_, (text for text, _ in answers))
+def factoid(id_: str, answers: Sequence[tuple[str, float]]) -> Entry:
+    """Returns the entry of a factoid question: the 5 best answers of `pool`."""
+    best = [[text] for text, _ in answers[:MAX_FACTOID_ANSWERS]]
+    return _entry("factoid", id_, best)
 
 
 def list_question(id_: str, answers: Iterable[str]) -> Entry:
-    """Returns the entry of a list question.
+    """Returns the entry of a list question from the chosen items.
 
-    Args:
-        id_: Id of the question.
-        answers: The chosen items. An item is dropped if it is empty, has more than 100
-            characters or repeats an earlier one (in any case); 100 items are kept.
+    An item is dropped if it is empty, has more than 100 characters or repeats an
+    earlier one (in any case); 100 items are kept.
     """
     items: dict[str, str] = {}
     for text in answers:
@@ -154,29 +135,20 @@ def submissions(
 
 def _entry(type_: str, id_: str, exact_answer: list[list[Any]] | str) -> Entry:
     # The evaluator requires an ideal answer for every question but does not score it.
-    return {
-        "type": type_,
-        "id": id_,
-        "ideal_answer": "Dummy",
-        "exact_answer": exact_answer,
-    }
+    entry = {"type": type_, "id": id_, "ideal_answer": "Dummy"}
+    return entry | {"exact_answer": exact_answer}
 
 
 # --- files --------------------------------------------------------------------------
 
 
 def transform(
-    nbest: NBest, known: Collection[str] = (), make: MakeEntry = factoid_entry
+    nbest: NBest, known: Collection[str] = (), make: MakeEntry = factoid
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Returns the submission of questions answered by spans, and the same with scores.
 
-    Args:
-        nbest: The n-best answers by passage id.
-        known: Known question ids; see `question_id`.
-        make: Makes a question's entry from its pooled answers.
-
-    Returns:
-        The submission, and the same with up to 20 pairs `[text, score]` per question.
+    The second has up to 20 pairs `[text, score]` per question. `make` makes a
+    question's entry from its pooled answers; see `question_id` for `known`.
     """
     pooled = {id_: pool(lists) for id_, lists in by_question(nbest, known).items()}
     return submissions(
@@ -185,63 +157,11 @@ def transform(
     )
 
 
-def transform_file(
-    nbest_file: Path, output_dir: Path, known: Collection[str] = ()
-) -> None:
-    """Writes the submission of factoid questions, and the same with scores.
-
-    Args:
-        nbest_file: The `nbest_predictions.json` of a prediction.
-        output_dir: Where the two files go.
-        known: Known question ids; see `question_id`.
-
-    Raises:
-        InputError: The file is missing or does not hold n-best answers, or the
-            directory cannot be written.
-    """
-    write_both(output_dir, transform(read_nbest(nbest_file), known))
-
-
 def write_both(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> None:
-    """Writes a submission, and the same with scores.
+    """Writes a submission, and the same with scores, in the original's format.
 
     Raises:
         InputError: The directory cannot be written.
     """
     for name, document in zip(FILES, documents, strict=True):
-        write(directory / name, document)
-
-
-def write(path: Path, document: dict[str, list[Entry]]) -> None:
-    """Writes a submission as the original writes it, whole or not at all.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    files.write_text(path, json.dumps(document, indent=2))
-
-
-def read_nbest(path: Path) -> NBest:
-    """Reads the n-best answers of every passage.
-
-    Raises:
-        InputError: The file is missing or not JSON, or an entry is not a list of
-            answers with a text and a probability; the message names the question.
-    """
-    nbest = files.read_json(path)
-    for id_, answers in nbest.items():
-        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
-            raise InputError.at(
-                path,
-                None,
-                f'question {id_!r} has no list of {{"text", "probability"}}; give the '
-                "nbest_predictions.json that run_qa.py wrote",
-            )
-    return nbest
-
-
-def _is_answer(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-        return False
-    probability = value.get("probability")
-    return isinstance(probability, int | float) and 0 <= probability < math.inf
+        files.write_text(directory / name, json.dumps(document, indent=2))

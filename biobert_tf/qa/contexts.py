@@ -39,8 +39,7 @@ def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
     A PubMed or PMC file gives one text per article; a text file is one text. A damaged
     article is skipped, and the log says where it is and why.
 
-    Args:
-        patterns: Globs of files; `-` means text from standard input.
+    The pattern `-` means text from standard input.
 
     Raises:
         InputError: A file does not exist, cannot be read, or is not UTF-8.
@@ -53,14 +52,10 @@ def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
             with streams.open_file(path) as stream:
                 unpacked = streams.decompressed(stream, str(path))
                 yield NamedText(str(path), _text(unpacked, str(path)))
-        else:
-            yield from _articles(path)
-
-
-def _articles(path: Path) -> Iterator[NamedText]:
-    options = reading.ReadOptions(CorpusConfig())
-    for document in reading.documents(path, options, _report):
-        yield NamedText(document.id, " ".join(document.paragraphs))
+            continue
+        options = reading.ReadOptions(CorpusConfig())
+        for document in reading.documents(path, options, _report):
+            yield NamedText(document.id, " ".join(document.paragraphs))
 
 
 def _report(skipped: Skipped) -> None:

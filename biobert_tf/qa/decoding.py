@@ -10,7 +10,6 @@ digit. Questions come one by one from an iterator, so memory holds one's windows
 Shape suffixes: W windows of a question, L length, S best starts, E best ends.
 """
 
-import bisect
 import contextlib
 import dataclasses
 import functools
@@ -27,6 +26,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.qa import reading
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import DecodingSettings
 from biobert_tf.text.tokenization import BasicTokenizer
 
 PREDICTIONS: Final = "predictions.json"
@@ -41,46 +41,15 @@ WindowT = TypeVar("WindowT", bound=tuple[Any, ...])
 NO_SPAN_ODDS: Final = 1_000_000.0
 """Null odds of a question without any valid span: above every sensible threshold.
 
-The original fails with an AttributeError there. The number is the initial value of its
-search for the lowest null score; JSON has no infinity.
+The original fails there. The number is the initial value of its search for the lowest
+null score; JSON has no infinity.
 """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DecodingSettings:
-    """The settings that decide which spans are answers.
-
-    Attributes:
-        do_lower_case: Whether the tokenizer that made the windows lower-cases.
-        n_best_size: The number of starts and ends considered per window, and of answers
-            kept per question.
-        max_answer_length: Longest answer, in WordPieces.
-        version_2_with_negative: Whether a question may have no answer (SQuAD 2).
-        null_score_diff_threshold: A question gets no answer if its null score exceeds
-            the best answer's by more than this, in logits.
-    """
-
-    do_lower_case: bool
-    n_best_size: int = 20
-    max_answer_length: int = 30
-    version_2_with_negative: bool = False
-    null_score_diff_threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Rejects sizes below 1, with which no answer could be found."""
-        for name in ("n_best_size", "max_answer_length"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name}={getattr(self, name)} must be at least 1")
-
-
 class WindowScores(NamedTuple):
-    """A window and the model's scores for it.
+    """A window, and the model's scores of each position, float `[length]`.
 
-    Attributes:
-        features: The window.
-        start_logits: Score of each position as an answer's first piece, float
-            `[length]`.
-        end_logits: Score of each position as an answer's last piece, float `[length]`.
+    They are those of the position as an answer's first piece, and as its last.
     """
 
     features: QaFeatures
@@ -125,13 +94,13 @@ class Prediction:
     null_odds: float | None
 
     @property
-    def entries(self) -> tuple[object, ...]:
-        """The question's entry in each of its answer files; see `prediction_files`."""
+    def entries(self) -> tuple[Any, ...]:
+        """The id, and the entry in each of the files of `prediction_files`."""
         nbest = [
             {name: getattr(answer, name) for name in _ENTRY} for answer in self.nbest
         ]
         odds = () if self.null_odds is None else (self.null_odds,)
-        return self.text, nbest, *odds
+        return self.qas_id, self.text, nbest, *odds
 
 
 class _Span(NamedTuple):
@@ -155,42 +124,44 @@ def decode(
     examples: Iterable[QaExample],
     windows: Iterable[WindowScores],
     settings: DecodingSettings,
+    *,
+    do_lower_case: bool,
 ) -> Iterator[Prediction]:
     """Yields the prediction for every example.
 
-    Args:
-        examples: The questions; `example_index` of a window counts them from 0.
-        windows: The scored windows of the first question, then of the second and so
-            on; a question with an empty context has no window.
-        settings: The settings that decide which spans are answers.
+    See `by_example` for the order of the windows. `do_lower_case` says whether the
+    tokenizer that made them lower-cases.
 
     Raises:
         InputError: A score is not finite; the message names the question.
         ValueError: Windows are out of order, or belong to no example.
     """
+    # Answers to all questions share the cache.
+    cached = functools.lru_cache(_MAX_CACHED_WORDS)
+    cut = cached(BasicTokenizer(do_lower_case).tokenize)
     for example, own in by_example(examples, windows):
-        yield decode_question(example, own, settings)
+        null = _null_span(own) if settings.version_2_with_negative else None
+        spans = _ranked(_valid_spans(example.qas_id, own, settings), null)
+        reader = _Reader(example, cut)
+        nbest = _nbest(reader, own, spans, null, settings.n_best_size)
+        yield _prediction(example.qas_id, nbest, null, settings)
 
 
-def decode_question(
-    example: QaExample, windows: Sequence[WindowScores], settings: DecodingSettings
+def _prediction(
+    qas_id: str,
+    nbest: tuple[Answer, ...],
+    null: _Span | None,
+    settings: DecodingSettings,
 ) -> Prediction:
-    """Returns the prediction for one question from all of its windows.
-
-    Raises:
-        InputError: A score is not finite; the message names the question.
-    """
-    null = _null_span(windows) if settings.version_2_with_negative else None
-    spans = _ranked(_valid_spans(example.qas_id, windows, settings), null)
-    nbest = _nbest(example, windows, spans, null, settings)
+    """Returns a question's prediction, which chooses the best answer or none."""
     if null is None:
-        return Prediction(example.qas_id, nbest[0].text, nbest, None)
+        return Prediction(qas_id, nbest[0].text, nbest, None)
     best = next((answer for answer in nbest if answer.text), None)
     if best is None:
-        return Prediction(example.qas_id, "", nbest, NO_SPAN_ODDS)
+        return Prediction(qas_id, "", nbest, NO_SPAN_ODDS)
     null_odds = null.score - best.start_logit - best.end_logit
     has_none = null_odds > settings.null_score_diff_threshold
-    return Prediction(example.qas_id, "" if has_none else best.text, nbest, null_odds)
+    return Prediction(qas_id, "" if has_none else best.text, nbest, null_odds)
 
 
 def by_example(
@@ -220,11 +191,7 @@ def by_example(
 
 
 def require_finite(qas_id: str, *scores: np.ndarray) -> None:
-    """Rejects scores that are infinite or not numbers.
-
-    Raises:
-        InputError: A score is not finite; the message names the question.
-    """
+    """Raises an InputError with the question's id if a score is not finite."""
     if not all(np.isfinite(values).all() for values in scores):
         raise InputError(
             f"question {qas_id!r}: the model's scores are not finite; its training "
@@ -249,8 +216,7 @@ def _valid_spans(
 ) -> np.ndarray:
     """Returns the spans that can be answers, in the order of the original's loops.
 
-    Returns:
-        Float64 `[spans, 5]`, with the columns of `_Span`.
+    They are the rows of a float64 `[spans, 5]` with the columns of `_Span`.
     """
     if not windows:
         return np.empty((0, len(_Span._fields)))
@@ -289,22 +255,21 @@ def _ranked(spans: np.ndarray, null: _Span | None) -> Iterator[_Span]:
 
 
 def _nbest(
-    example: QaExample,
+    reader: "_Reader",
     windows: Sequence[WindowScores],
     spans: Iterable[_Span],
     null: _Span | None,
-    settings: DecodingSettings,
+    n_best_size: int,
 ) -> tuple[Answer, ...]:
     """Returns the best answers with distinct texts, and their probabilities."""
-    reader = _Reader(example, settings.do_lower_case)
     found: dict[str, tuple[_Span, tuple[int, int] | None]] = {}
     for span in spans:
-        if len(found) == settings.n_best_size:
+        if len(found) == n_best_size:
             break
-        if span == null:
-            found[""] = span, None
-            continue
-        text, place = reader.read(windows[span.window].features, span)
+        place = None
+        text = ""
+        if span != null:
+            text, place = reader.read(windows[span.window].features, span)
         found.setdefault(text, (span, place))
     if null is not None:
         found.setdefault("", (null, None))
@@ -324,12 +289,13 @@ class _Reader:
     Letters are the characters of its words, counted over the whole context.
     """
 
-    def __init__(self, example: QaExample, do_lower_case: bool) -> None:
+    def __init__(self, example: QaExample, cut: Callable[[str], list[str]]) -> None:
         self._context = example.context
         self._words = example.doc_tokens
-        self._offsets = example.doc_offsets
         self._letters = list(itertools.accumulate(map(len, self._words), initial=0))
-        self._cut = _cutter(do_lower_case)
+        ranges = itertools.starmap(range, reading.word_offsets(example.context))
+        self._places = list(itertools.chain.from_iterable(ranges))
+        self._cut = cut
 
     def read(self, features: QaFeatures, span: _Span) -> tuple[str, tuple[int, int]]:
         """Returns a span's text and its characters `[start, end)` in the context."""
@@ -341,50 +307,26 @@ class _Reader:
         tokenized = " ".join(itertools.chain.from_iterable(cut))
         begin, num_letters = self._letters[first], self._letters[last + 1]
         num_letters -= begin
-        found = _aligned(" ".join(pieces.split()), tokenized, num_letters)
+        found = aligned_letters(" ".join(pieces.split()), tokenized, num_letters)
         letters = found or range(num_letters)
-        start = self._place(begin + letters[0])
-        end = self._place(begin + letters[-1]) + 1
+        start = self._places[begin + letters[0]]
+        end = self._places[begin + letters[-1]] + 1
         return " ".join(reading.words(self._context[start:end])), (start, end)
 
-    def _place(self, letter: int) -> int:
-        """Returns the offset of a letter in the context."""
-        word = bisect.bisect_right(self._letters, letter) - 1
-        return self._offsets[word][0] + letter - self._letters[word]
 
+def aligned_letters(predicted: str, tokenized: str, num_letters: int) -> range | None:
+    """Returns the letters of the context's words that predicted pieces stand for.
 
-@functools.cache
-def _cutter(do_lower_case: bool) -> Callable[[str], list[str]]:
-    """Returns a cached tokenizer of words, which answers to all questions share."""
-    return functools.lru_cache(_MAX_CACHED_WORDS)(
-        BasicTokenizer(do_lower_case).tokenize
-    )
-
-
-def get_final_text(predicted: str, original: str, tokenizer: BasicTokenizer) -> str:
-    """Returns the part of the original words that the predicted pieces stand for.
-
-    For example, the pieces `steve smith` of `Steve Smith's` give `Steve Smith`. If the
-    characters cannot be aligned one to one, all of `original` is returned.
+    For example, `steve smith` is letters 0 to 9 of the words `Steve Smith's`.
 
     Args:
         predicted: The pieces, joined to words with single spaces.
-        original: The words of the context from which the pieces come.
-        tokenizer: A tokenizer with the same casing as the one that made the pieces.
-    """
-    places = [i for i, char in enumerate(original) if char != " "]
-    tokenized = " ".join(tokenizer.tokenize(original))
-    letters = _aligned(predicted, tokenized, len(places))
-    return (
-        original[places[letters[0]] : places[letters[-1]] + 1] if letters else original
-    )
+        tokenized: The words as the tokenizer cuts them, with single spaces.
+        num_letters: The number of letters in the words.
 
-
-def _aligned(predicted: str, tokenized: str, num_letters: int) -> range | None:
-    """Returns the letters of a predicted text, of `num_letters` of its words.
-
-    None: the words, `tokenized` with single spaces, do not hold it, or cannot be
-    aligned (run_qa.py:934-1027).
+    Returns:
+        A range; None if the words do not hold the text, or if the characters cannot be
+        aligned one to one (run_qa.py:934-1027).
     """
     found = tokenized.find(predicted)
     # PARITY(run_qa.py:966, 992): letters are what is not " ", though the tokenizer has
@@ -414,10 +356,9 @@ def prediction_files(
 ) -> Iterator[Callable[..., None]]:
     """Opens the answer files; yields a function that adds a question to them.
 
-    The function takes the question's id, then its entry in each file:
-    `predictions.json`, `nbest_predictions.json` and, for v2, `null_odds.json`. The
-    files appear when the block succeeds; if it fails, none appears. Entries are not
-    kept in memory; each question may be written once.
+    The function takes the `entries` of an answer. The files appear when the block
+    succeeds; if it fails, none appears. Entries are not kept in memory; each question
+    may be written once.
 
     Raises:
         InputError: The directory cannot be written.

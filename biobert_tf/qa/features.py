@@ -5,12 +5,13 @@ A context longer than a row is split into overlapping windows. Every piece belon
 the window that shows most context around it; an answer may begin only there.
 """
 
+import collections
 import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -28,15 +29,10 @@ _MAX_CACHED_WORDS: Final = 2**16
 # The cache takes 55 MB at most.
 _MAX_CACHED_CONTEXTS: Final = 2**12
 _MAX_WORDS_OF_CACHED: Final = 2**9
-# Training windows are too many and too large to shuffle all of them in memory; their
-# questions are in random order already.
-_SHUFFLE_BUFFER: Final = 10_000
-# PARITY(run_qa.py:731): the original draws the next from 100.
-_ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _NUM_SPECIAL: Final = 3  # [CLS], [SEP] and [SEP]
 _NO_ANSWER: Final = (0, 0)  # The position of [CLS] means no answer.
 
-Label = tuple[int, int] | tuple[None, None]
+_Label = tuple[int, int] | tuple[None, None]
 _Cut = tuple[tuple[str, ...], tuple[int, ...]]
 
 
@@ -62,6 +58,8 @@ class QaFeatures:
             hold the answer; None if the row is not for training.
         end_position: Position of the answer's last piece; 0 or None likewise.
         is_impossible: Whether the file says that the context has no answer.
+        is_yes: The answer to a yes/no question; None if it is not known, and for other
+            questions.
     """
 
     unique_id: int
@@ -76,13 +74,11 @@ class QaFeatures:
     start_position: int | None
     end_position: int | None
     is_impossible: bool
+    is_yes: bool | None = None
 
     @property
     def features(self) -> dict[str, Sequence[int]]:
-        """Returns the record's features under the original's names.
-
-        A record that is not for training has answer positions of 0.
-        """
+        """Returns the features of all tasks' records by name; unknown answers are 0."""
         return {
             "unique_ids": [self.unique_id],
             "input_ids": self.input_ids.tolist(),
@@ -90,18 +86,16 @@ class QaFeatures:
             "segment_ids": self.segment_ids.tolist(),
             "start_positions": [self.start_position or 0],
             "end_positions": [self.end_position or 0],
+            "label_ids": [int(self.is_yes or False)],
+            "is_real_example": [1],
         }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Pieces:
-    """The pieces of a context, made once for all questions about it.
+class _Pieces(NamedTuple):
+    """The pieces of a context, P in number, made once for all questions about it.
 
-    Attributes:
-        tokens: The pieces, P in number.
-        ids: Ids of the pieces, int32 `[P]`.
-        words: Index of the word that each piece belongs to, int32 `[P]`.
-        ends: The number of pieces up to the end of each word, int32 `[words]`.
+    Their ids and the indices of their words are int32 `[P]`. `ends` holds the number of
+    pieces up to the end of each word, int32 `[words]`.
     """
 
     tokens: list[str]
@@ -110,49 +104,42 @@ class _Pieces:
     ends: np.ndarray
 
 
-class _Words(dict[str, _Cut]):
-    """A cache of the pieces of words and their ids.
+def _cutter(tokenizer: FullTokenizer) -> Callable[[str], _Cut]:
+    """Returns a cached function from words to their pieces and the pieces' ids.
 
     The tokenizer's own cache is slower: it makes offsets too, which takes half as long
-    again, and cleans a word before the look-up. This cache is emptied when it is full,
-    so it need not record which words were used last.
+    again, and cleans a word before the look-up.
     """
 
-    def __init__(self, tokenizer: FullTokenizer) -> None:
-        """Starts with an empty cache."""
-        super().__init__()
-        self._tokenizer = tokenizer
-        # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
-        self._cut_again = functools.lru_cache(_MAX_CACHED_WORDS)(self._cut_chunk)
+    # Words share most of their chunks: `Smith`, `Smith's`, `(Smith`.
+    @functools.lru_cache(_MAX_CACHED_WORDS)
+    def cut_chunk(chunk: str) -> _Cut:
+        pieces = tokenizer.wordpiece_tokenizer.tokenize(chunk)
+        return tuple(pieces), tuple(tokenizer.convert_tokens_to_ids(pieces))
 
-    def __missing__(self, word: str) -> _Cut:
-        """Cuts a new word with the tokenizer's two stages and stores its pieces."""
-        if len(self) >= _MAX_CACHED_WORDS:
-            self.clear()
+    @functools.lru_cache(_MAX_CACHED_WORDS)
+    def cut(word: str) -> _Cut:
         pieces: tuple[str, ...] = ()
         ids: tuple[int, ...] = ()
-        for chunk in self._tokenizer.basic_tokenizer.tokenize(word):
-            more_pieces, more_ids = self._cut_again(chunk)
+        for chunk in tokenizer.basic_tokenizer.tokenize(word):
+            more_pieces, more_ids = cut_chunk(chunk)
             pieces += more_pieces
             ids += more_ids
-        self[word] = pieces, ids
         return pieces, ids
 
-    def _cut_chunk(self, chunk: str) -> _Cut:
-        pieces = self._tokenizer.wordpiece_tokenizer.tokenize(chunk)
-        return tuple(pieces), tuple(self._tokenizer.convert_tokens_to_ids(pieces))
+    return cut
 
-    def join(self, words: tuple[str, ...]) -> _Pieces:
-        """Returns the pieces of a context, given its words."""
-        found = list(map(self.__getitem__, words))
-        pieces, ids = zip(*found, strict=True) if found else ((), ())
-        lengths = np.fromiter(map(len, pieces), np.int32, len(words))
-        return _Pieces(
-            list(itertools.chain.from_iterable(pieces)),
-            np.array(list(itertools.chain.from_iterable(ids)), np.int32),
-            np.repeat(np.arange(len(words), dtype=np.int32), lengths),
-            lengths.cumsum(dtype=np.int32),
-        )
+
+def _join(words: tuple[str, ...], cut: Callable[[str], _Cut]) -> _Pieces:
+    """Returns the pieces of a context, given its words."""
+    pieces, ids = zip(*map(cut, words), strict=True) if words else ((), ())
+    lengths = np.fromiter(map(len, pieces), np.int32, len(words))
+    return _Pieces(
+        list(itertools.chain.from_iterable(pieces)),
+        np.array(list(itertools.chain.from_iterable(ids)), np.int32),
+        np.repeat(np.arange(len(words), dtype=np.int32), lengths),
+        lengths.cumsum(dtype=np.int32),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,7 +147,6 @@ class Featurizer:
     """Turns questions into rows; holds no mutable state of its own.
 
     Attributes:
-        tokenizer: Cuts words into pieces.
         max_seq_length: The number of pieces in a row.
         doc_stride: The number of pieces from the start of a window to the next start.
         max_query_length: Longest question, in pieces; the rest is cut off.
@@ -177,11 +163,7 @@ class Featurizer:
     windows_without_answer: Literal["skip", "keep"] = "skip"
 
     def __post_init__(self) -> None:
-        """Checks the lengths.
-
-        Raises:
-            InputError: They leave no room for the context, or the stride is below 1.
-        """
+        """Rejects lengths that leave no room for the context, and a stride below 1."""
         if self.max_query_length < 0 or (
             self.max_seq_length <= self.max_query_length + _NUM_SPECIAL
         ):
@@ -197,12 +179,17 @@ class Featurizer:
     def of(
         cls, settings: QaConfig, tokenizer: FullTokenizer, max_seq_length: int
     ) -> "Featurizer":
-        """Returns the featurizer to answer with a model trained with `settings`."""
+        """Returns the featurizer of a run, or of a model trained with `settings`."""
+        is_master = settings.compat == "master"
+        windows_without_answer = (
+            "keep" if is_master else settings.windows_without_answer
+        )
         return cls(
             tokenizer=tokenizer,
             max_seq_length=max_seq_length,
             doc_stride=settings.doc_stride,
             max_query_length=settings.max_query_length,
+            windows_without_answer=windows_without_answer,
         )
 
     def featurize(self, examples: Iterable[QaExample]) -> Iterator[QaFeatures]:
@@ -212,29 +199,22 @@ class Featurizer:
         questions about one context are faster if they stand close together. A context
         without pieces has no rows.
         """
-        memory = _Words(self.tokenizer)
-        join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(memory.join)
+        join = functools.partial(_join, cut=_cutter(self.tokenizer))
+        join_again = functools.lru_cache(_MAX_CACHED_CONTEXTS)(join)
         unique_ids = itertools.count(FIRST_UNIQUE_ID)
         numbered = enumerate(examples)
         for words, group in itertools.groupby(numbered, lambda x: x[1].doc_tokens):
             is_short = len(words) <= _MAX_WORDS_OF_CACHED
-            pieces = join_again(words) if is_short else memory.join(words)
+            pieces = join_again(words) if is_short else join(words)
             for index, example in group:
                 yield from self._rows(index, example, pieces, unique_ids)
 
-    def _ids(self, tokens: Sequence[str]) -> np.ndarray:
-        return np.array(self.tokenizer.convert_tokens_to_ids(tokens), np.int32)
-
     def _rows(
-        self,
-        index: int,
-        example: QaExample,
-        pieces: _Pieces,
-        unique_ids: Iterator[int],
+        self, index: int, example: QaExample, pieces: _Pieces, unique_ids: Iterator[int]
     ) -> Iterator[QaFeatures]:
         query = self.tokenizer.tokenize(example.question_text)[: self.max_query_length]
         head = ("[CLS]", *query, "[SEP]")
-        head_ids = self._ids(head)
+        head_ids = self.tokenizer.convert_tokens_to_ids(head)
         room = self.max_seq_length - len(query) - _NUM_SPECIAL
         spans = doc_spans(len(pieces.tokens), room, self.doc_stride)
         owners = max_context_spans(spans)
@@ -252,11 +232,12 @@ class Featurizer:
                 start_position=label[0],
                 end_position=label[1],
                 is_impossible=example.is_impossible,
+                is_yes=example.is_yes,
                 **self._columns(head_ids, pieces, shown, owners[shown] == number),
             )
 
     def _columns(
-        self, head_ids: np.ndarray, pieces: _Pieces, shown: slice, is_max: np.ndarray
+        self, head_ids: Sequence[int], pieces: _Pieces, shown: slice, is_max: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Returns the arrays of a row, by attribute of `QaFeatures`."""
         start = len(head_ids)
@@ -291,14 +272,10 @@ class Featurizer:
 
     def _label(
         self, example: QaExample, answer: range | None, span: range, offset: int
-    ) -> Label | None:
+    ) -> _Label | None:
         """Returns the answer's position in a row; None if the row is to be skipped.
 
-        Args:
-            example: The question.
-            answer: The answer's pieces of the context.
-            span: The pieces of the context that the row shows.
-            offset: Position in the row of the first shown piece of the context.
+        The row shows the context's pieces of `span` from the position `offset`.
         """
         if answer is None:
             return (None, None) if example.start_position is None else _NO_ANSWER
@@ -316,12 +293,7 @@ class Windows:
     """The rows of questions, made again at every iteration; none is kept."""
 
     def __init__(self, featurizer: Featurizer, examples: Sequence[QaExample]) -> None:
-        """Stores the arguments; rows are made on iteration.
-
-        Args:
-            featurizer: Turns the questions into rows.
-            examples: The questions.
-        """
+        """Keeps the arguments; rows are made on iteration."""
         self._featurizer = featurizer
         self._examples = examples
         self._num_rows: int | None = None
@@ -337,27 +309,16 @@ class Windows:
     def __len__(self) -> int:
         """Returns the number of rows; iterates once if they are not yet counted."""
         if self._num_rows is None:
-            for _ in self:
-                pass
+            collections.deque(self, maxlen=0)
         assert self._num_rows is not None
         return self._num_rows
-
-
-def shuffle_buffer(num_rows: int, compat: Literal["fixed", "master"]) -> int:
-    """Returns the size of the training shuffle buffer, in rows."""
-    if compat == "master":
-        return _ORIGINAL_SHUFFLE_BUFFER
-    return min(num_rows, _SHUFFLE_BUFFER)
 
 
 def doc_spans(num_pieces: int, room: int, doc_stride: int) -> list[range]:
     """Returns the pieces of a context that each of its windows shows.
 
-    Args:
-        num_pieces: The number of pieces in the context.
-        room: Most pieces of the context in one window.
-        doc_stride: The number of pieces from the start of a window to the next start;
-            with `room` or more the windows do not overlap.
+    A window shows at most `room` pieces. The next one starts `doc_stride` pieces later;
+    with `room` or more the windows do not overlap.
     """
     stride = min(room, doc_stride)
     num_strides = max(0, math.ceil((num_pieces - room) / stride))
@@ -375,7 +336,7 @@ def max_context_spans(spans: Sequence[range]) -> np.ndarray:
         spans: The pieces that each window shows; together they cover all pieces.
 
     Returns:
-        Index of the window for each piece, int `[pieces]`.
+        Index of the window for each piece, int32 `[pieces]`.
     """
     num_pieces = spans[-1].stop if spans else 0
     if len(spans) == 1:
@@ -389,13 +350,9 @@ def improved_answer_span(tokens: list[str], words: range, answer: list[str]) -> 
     An annotated answer may be only a part of the words that it touches, such as
     "1895" of "(1895-1943)." (run_qa.py:483-517).
 
-    Args:
-        tokens: The pieces of the context.
-        words: The range of the pieces of the words that the answer touches.
-        answer: The pieces of the answer's text.
-
     Returns:
-        The first range in `words` with the answer's pieces; `words` if there is none.
+        The first range in `words` whose `tokens` are the answer's pieces; `words` if
+        there is none.
     """
     for start in range(words.start, words.stop - len(answer) + 1):
         if answer and tokens[start : start + len(answer)] == answer:

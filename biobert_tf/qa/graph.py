@@ -3,8 +3,8 @@
 
 An answer is cut from the context at the place where the model found it. If the pieces
 cannot be aligned with the text, the answer is all words that they touch
-(`decoding.get_final_text`). One difference remains: that function takes the first place
-among these words that has the same pieces.
+(`decoding.aligned_letters`). One difference remains: that function takes the first
+place among these words that has the same pieces.
 
 Shape suffixes: B questions, P pieces of all contexts, K windows, S best starts and
 ends, A answers to all questions, N best answers.
@@ -14,21 +14,18 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import input_specs, padded
+from biobert_tf.export.served import padded
 from biobert_tf.export.text import NOTHING
 from biobert_tf.model import heads
-from biobert_tf.qa.answers import decoding_of
-from biobert_tf.qa.decoding import DecodingSettings
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.graph_windows import (
     Contexts,
-    QaReader,
+    WindowGraph,
     Windows,
     is_owner,
     is_shown,
 )
-from biobert_tf.qa.settings import QaConfig
+from biobert_tf.qa.settings import DecodingSettings, QaConfig
 from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -56,7 +53,7 @@ class _Spans(NamedTuple):
         return _Spans(*(tf.gather(values, places) for values in self))
 
 
-class QaGraph:
+class QaGraph(WindowGraph):
     """Answers questions given as string tensors."""
 
     def __init__(
@@ -65,11 +62,8 @@ class QaGraph:
         featurizer: Featurizer,
         settings: DecodingSettings,
     ) -> None:
-        """Makes the model and the vocabulary constants of a graph."""
-        self._model = model
-        self._reader = QaReader(featurizer)
-        self._vocab = featurizer.tokenizer.vocab
-        self._max_seq_length = featurizer.max_seq_length
+        """Keeps the settings beside what a `WindowGraph` keeps."""
+        super().__init__(model, featurizer)
         self._settings = settings
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
@@ -77,11 +71,7 @@ class QaGraph:
         return self._model(batch)
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
-        """Returns the answers that contexts give to questions.
-
-        Args:
-            question: Strings `[batch]`, UTF-8.
-            context: Strings `[batch]`, UTF-8, of any length.
+        """Returns the answers that contexts, of any length, give to questions.
 
         Returns:
             `answer`, its bytes `start` and `end` in the context, and `probability`,
@@ -91,15 +81,12 @@ class QaGraph:
             was trained with unanswerable questions, `null_odds` `[batch]`, in logits;
             then an answer "" at bytes -1 means that there is none.
         """
-        contexts = self._reader.contexts(context)
-        windows, ids, segments = self._reader.windows(question, contexts)
-        scored = window_rows.in_batches(
+        logits = tf.TensorSpec([None], tf.float32)
+        contexts, windows, scored = self._scored(
+            question,
+            context,
             self.score,
-            window_rows.inputs(ids, segments, self._max_seq_length),
-            {
-                name: tf.TensorSpec([None], tf.float32)
-                for name in ("start_logits", "end_logits")
-            },
+            {"start_logits": logits, "end_logits": logits},
         )
         spans = self._spans(contexts, windows, scored)
         num_rows = tf.size(question)
@@ -119,7 +106,7 @@ class QaGraph:
 
     def _spans(self, contexts: Contexts, windows: Windows, scored: Outputs) -> _Spans:
         """Returns all spans that can be answers, in the order of `decoding`."""
-        size = min(self._settings.n_best_size, self._max_seq_length)
+        size = min(self._settings.n_best_size, self._sizes.max_seq_length)
         start_KS, starts_KS = tf.math.top_k(scored["start_logits"], size)
         end_KS, ends_KS = tf.math.top_k(scored["end_logits"], size)
         offsets_K1 = tf.expand_dims(windows.offsets - windows.starts, 1)
@@ -146,8 +133,8 @@ class QaGraph:
         """Returns the first bytes of answers and the bytes behind them."""
         is_unknown_P = tf.cast(contexts.ids == self._vocab[UNKNOWN], tf.int32)
         unknown_P1 = tf.concat([[0], tf.cumsum(is_unknown_P)], 0)
-        has_unknown_A = tf.gather(unknown_P1, first_A) != tf.gather(
-            unknown_P1, last_A + 1
+        has_unknown_A = tf.gather(unknown_P1, last_A + 1) > tf.gather(
+            unknown_P1, first_A
         )
         word_A, last_word_A = (tf.gather(contexts.words, p) for p in (first_A, last_A))
         # With as many characters as letters, the two are taken to be aligned.
@@ -155,29 +142,19 @@ class QaGraph:
             contexts.surplus, last_word_A + 1
         )
         is_exact_A = is_aligned_A & ~has_unknown_A
-        words = contexts.of_words
-        return (
-            tf.where(
-                is_exact_A,
-                tf.gather(contexts.starts, first_A),
-                tf.gather(words.starts, word_A),
-            ),
-            tf.where(
-                is_exact_A,
-                tf.gather(contexts.ends, last_A),
-                tf.gather(words.ends, last_word_A),
-            ),
-        )
+        pieces, words = contexts, contexts.of_words
+        starts = tf.gather(pieces.starts, first_A), tf.gather(words.starts, word_A)
+        ends = tf.gather(pieces.ends, last_A), tf.gather(words.ends, last_word_A)
+        return tf.where(is_exact_A, *starts), tf.where(is_exact_A, *ends)
 
     def _null_scores(
         self, windows: Windows, scored: Outputs, num_rows: tf.Tensor
     ) -> tf.Tensor:
         """Returns the null score of questions, the windows' lowest, float64 `[B]`."""
-        scores_K = tf.add_n(
-            [
-                tf.cast(scored[name][:, 0], tf.float64)
-                for name in ("start_logits", "end_logits")
-            ]
+        # In float64, as `decoding` does.
+        scores_K = sum(
+            tf.cast(scored[name][:, 0], tf.float64)
+            for name in ("start_logits", "end_logits")
         )
         least_B = tf.math.unsorted_segment_min(scores_K, windows.rows, num_rows)
         # A question without windows has a null score of 0.
@@ -194,11 +171,9 @@ class QaGraph:
         texts_A = tf.strings.substr(tf.gather(context, spans.rows), starts_A, sizes_A)
         texts_A = tf.strings.regex_replace(texts_A, _SPACES, " ")
         keys_A = tf.strings.join([tf.strings.as_string(spans.rows), texts_A], " ")
-        _, same_A = tf.unique(keys_A)
+        unique, same_A = tf.unique(keys_A)
         places_A = tf.range(tf.size(same_A))
-        firsts = tf.math.unsorted_segment_min(
-            places_A, same_A, tf.size(tf.unique(keys_A)[0])
-        )
+        firsts = tf.math.unsorted_segment_min(places_A, same_A, tf.size(unique))
         spans, texts_A = spans.take(firsts), tf.gather(texts_A, firsts)
         begins_A = tf.searchsorted(spans.rows, spans.rows)
         is_best_A = tf.range(tf.size(firsts)) - begins_A < self._settings.n_best_size
@@ -240,15 +215,9 @@ class QaGraph:
         # The first column holds the best of the remaining answers.
         rows = tf.boolean_mask(best.rows, chosen_A)
         for name, values in columns.items():
-            matrix = padded(rows, tf.boolean_mask(values, chosen_A), num_rows)
-            outputs[name] = _first_column(matrix)
+            chosen = tf.boolean_mask(values, chosen_A)
+            outputs[name] = padded(rows, chosen, num_rows, width=1)[:, 0]
         return outputs
-
-
-def _first_column(matrix_BN: tf.Tensor) -> tf.Tensor:
-    """Returns the first value of every row; the padding value if there is no column."""
-    filling = {tf.string: "", tf.int32: -1, tf.float32: 0.0}[matrix_BN.dtype]
-    return tf.pad(matrix_BN, [[0, 0], [0, 1]], constant_values=filling)[:, 0]
 
 
 def serve(loaded: Loaded[QaConfig]) -> Served:
@@ -260,17 +229,8 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
     model = loaded.build(heads.SpanClassifier, new_head=("bert/pooler",))
     length = loaded.text.max_seq_length
     featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
-    graph = QaGraph(model, featurizer, decoding_of(loaded.settings))
-    return Served(
-        kind="qa",
-        title="Answers to biomedical questions",
-        model=model,
-        text_inputs=("question", "context"),
-        answer=graph.answer,
-        score=graph.score,
-        specs=input_specs(length),
-        example={
-            "question": ("Which gene is mutated in cystic fibrosis?",),
-            "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),
-        },
+    return QaGraph(model, featurizer, loaded.settings.decoding).served(
+        "qa",
+        "Answers to biomedical questions",
+        "Which gene is mutated in cystic fibrosis?",
     )

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cuts questions and contexts into windows inside a graph, as `features` does.
 
+`WindowGraph` is the base of the models that answer questions so.
+
 Shape suffixes: B questions, W words of all contexts, P pieces of all contexts, K
 windows, S best starts and ends.
 """
 
+import abc
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from biobert_tf.export import text
 from biobert_tf.export import windows as window_rows
+from biobert_tf.export.served import input_specs
 from biobert_tf.export.text import NOTHING, Words
 from biobert_tf.export.tokenizer import GraphTokenizer
+from biobert_tf.model import heads
 from biobert_tf.qa.features import Featurizer
+from biobert_tf.training.served import Outputs, Served
 
 
 class Contexts(NamedTuple):
@@ -56,16 +63,55 @@ class Windows(NamedTuple):
     offsets: tf.Tensor
 
 
-class QaReader:
-    """Cuts questions and contexts into windows."""
+class WindowGraph(abc.ABC):
+    """Answers questions given as string tensors, from windows of their contexts."""
 
-    def __init__(self, featurizer: Featurizer) -> None:
-        """Keeps the featurizer's vocabulary and sizes as constants of a graph."""
+    def __init__(self, model: heads.Model, featurizer: Featurizer) -> None:
+        """Keeps the model, and the vocabulary and sizes as constants of a graph."""
+        self._model = model
         self._tokenizer = GraphTokenizer(featurizer.tokenizer)
         self._vocab = featurizer.tokenizer.vocab
         self._sizes = featurizer
 
-    def contexts(self, context: tf.Tensor) -> Contexts:
+    @abc.abstractmethod
+    def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
+        """Returns what the model says about windows, `[batch, ...]` per name."""
+
+    @abc.abstractmethod
+    def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
+        """Returns answers to questions from contexts, both strings `[batch]`, UTF-8."""
+
+    def served(
+        self, kind: str, title: str, question: str, labels: Sequence[str] = ()
+    ) -> Served:
+        """Returns the model ready to be exported, with a question to try it on."""
+        context = "Cystic fibrosis is caused by mutations in the CFTR gene."
+        return Served(
+            kind=kind,
+            title=title,
+            model=self._model,
+            labels=labels,
+            text_inputs=("question", "context"),
+            answer=self.answer,
+            score=self.score,
+            specs=input_specs(self._sizes.max_seq_length),
+            example={"question": (question,), "context": (context,)},
+        )
+
+    def _scored(
+        self,
+        question: tf.Tensor,
+        context: tf.Tensor,
+        score: Callable[[dict[str, tf.Tensor]], Outputs],
+        specs: Mapping[str, tf.TensorSpec],
+    ) -> tuple[Contexts, Windows, Outputs]:
+        """Returns the windows of contexts and their scores; `specs` as `in_batches`."""
+        contexts = self._contexts(context)
+        windows, ids, segments = self._windows(question, contexts)
+        rows = window_rows.inputs(ids, segments, self._sizes.max_seq_length)
+        return contexts, windows, window_rows.in_batches(score, rows, specs)
+
+    def _contexts(self, context: tf.Tensor) -> Contexts:
         """Returns the pieces of contexts, strings `[B]`."""
         found = text.characters(context)
         words = text.qa_words(found, self._tokenizer.traits(found.codes))
@@ -86,7 +132,7 @@ class QaReader:
             tf.searchsorted(rows_P, tf.range(tf.size(context) + 1)),
         )
 
-    def windows(
+    def _windows(
         self, question: tf.Tensor, contexts: Contexts
     ) -> tuple[Windows, tf.RaggedTensor, tf.RaggedTensor]:
         """Returns the windows (`features.doc_spans`), their piece and segment ids."""

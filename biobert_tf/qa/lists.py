@@ -122,11 +122,8 @@ def list_answers(
     Truncated answers, such as `TP53 (p53` or `TP53,`, are dropped. So is "TP53 and
     MDM2" if "TP53" and "MDM2" are answers too.
 
-    Args:
-        answers: The answers from all passages with their scores, best first, as
-            `bioasq_form.pool` returns them.
-        question: The text of the question.
-        settings: The settings that decide how many answers to take.
+    The answers come from all passages with their scores, best first, as
+    `bioasq_form.pool` returns them.
     """
     whole = [answer for answer in answers if is_whole(answer[0])] or answers[:1]
     texts = [text for text, _ in whole]

@@ -8,7 +8,7 @@ from biobert_tf.qa.settings import QaConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
-    from biobert_tf.qa.run import QaTask
+    from biobert_tf.qa.task import QaTask
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served

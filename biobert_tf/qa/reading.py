@@ -7,15 +7,17 @@
     ]}]}]}
 
 BioASQ questions come in the same form, one paragraph per passage. Answers are read only
-for training, and `is_impossible` only for v2.
+for training, and `is_impossible` only for v2. `yesno_reading` reads yes/no questions.
 """
 
 import bisect
+import collections
 import dataclasses
+import functools
 import random
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -49,6 +51,8 @@ class QaExample:
         end_position: Index of the answer's last word; -1 or None likewise.
         is_impossible: Whether the file says that the context has no answer; False
             outside training.
+        is_yes: The answer to a yes/no question, which has no answer span; None if it
+            is not known, and for other questions.
     """
 
     qas_id: str
@@ -59,85 +63,54 @@ class QaExample:
     start_position: int | None = None
     end_position: int | None = None
     is_impossible: bool = False
-
-    @property
-    def doc_offsets(self) -> list[tuple[int, int]]:
-        """Returns the characters `[start, end)` in `context` of each of `doc_tokens`.
-
-        They are computed at every call, because storing them would take most memory.
-        """
-        return word_offsets(self.context)
-
-
-ExampleT = TypeVar("ExampleT", bound=QaExample)
+    is_yes: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class QaReading:
-    """The questions of a file.
+    """The questions of a file, in its order.
 
-    Attributes:
-        examples: The examples, in the order of the file.
-        unrecoverable: Ids of the training questions that were dropped because their
-            answer does not stand at `answer_start`.
+    `unrecoverable` are the ids of the training questions that were dropped because
+    their answer does not stand at `answer_start`.
     """
 
     examples: list[QaExample]
     unrecoverable: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
 class Context:
-    """A context, cut into words once for all its questions.
+    """A context as the file has it, cut into words once for all its questions.
 
-    Attributes:
-        text: The context as the file has it.
-        words: The words of the context.
-        starts: Index in `text` of each word's first character.
+    `starts` are the indices in `text` of each word's first character.
     """
 
-    text: str
-    words: tuple[str, ...]
-    starts: list[int]
-
-    @classmethod
-    def of(cls, text: str) -> "Context":
+    def __init__(self, text: str) -> None:
         """Cuts a text into words."""
         offsets = word_offsets(text)
-        return cls(
-            text,
-            # All occurrences of a word share one string.
-            tuple(sys.intern(text[start:end]) for start, end in offsets),
-            [start for start, _ in offsets],
+        self.text = text
+        # All occurrences of a word share one string.
+        self.words = tuple(sys.intern(text[start:end]) for start, end in offsets)
+        self.starts = [start for start, _ in offsets]
+
+    def example(
+        self, qas_id: str, question: str, is_yes: bool | None = None
+    ) -> QaExample:
+        """Returns a question about the context without an answer span."""
+        return QaExample(
+            qas_id=qas_id,
+            question_text=question,
+            context=self.text,
+            doc_tokens=self.words,
+            is_yes=is_yes,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class JsonObject:
-    """A JSON object of a file, with a name for error messages.
+    """A JSON object, with its place in the file or another name for error messages."""
 
-    Attributes:
-        path: The file.
-        name: What the object is, or its place in the file.
-        values: The object's values by key.
-    """
-
-    path: Path
     name: str
-    values: dict[str, object]
-
-    @classmethod
-    def of(cls, path: Path, name: str, values: object) -> "JsonObject":
-        """Returns `values` with its name.
-
-        Raises:
-            InputError: `values` is not an object.
-        """
-        if not isinstance(values, dict):
-            raise InputError.at(
-                path, None, f"{name} is {shortened(values)}, want an object"
-            )
-        return cls(path, name, values)
+    values: Mapping[str, object]
 
     def get(self, key: str, kind: type[ValueT]) -> ValueT:
         """Returns a value.
@@ -153,22 +126,24 @@ class JsonObject:
         return value
 
     def objects(self, key: str) -> "Iterator[JsonObject]":
-        """Yields the objects of the list at `key`."""
-        for i, values in enumerate(self.get(key, list)):
-            prefix = f"{self.name}.{key}" if self.name else key
-            yield JsonObject.of(self.path, f"{prefix}[{i}]", values)
+        """Yields the objects of the list at `key`.
 
-    def renamed(self, name: str) -> "JsonObject":
-        """Returns the object under another name."""
-        return dataclasses.replace(self, name=name)
+        Raises:
+            InputError: There is no such list, or a member is no object.
+        """
+        for i, values in enumerate(self.get(key, list)):
+            member = JsonObject(f"{self.name}.{key}[{i}]".lstrip("."), values)
+            if not isinstance(values, dict):
+                raise member.error(f"is {shortened(values)}, want an object")
+            yield member
 
     def wrong(self, key: str, wanted: str) -> InputError:
         """Returns an error that shows a bad value and says what is wanted."""
         return self.error(f"has {key!r} {shortened(self.values[key])}, want {wanted}")
 
     def error(self, problem: str) -> InputError:
-        """Returns an error that names the file and the object."""
-        return InputError.at(self.path, None, f"{self.name} {problem}".lstrip())
+        """Returns an error that names the object."""
+        return InputError(f"{self.name} {problem}".lstrip())
 
 
 def word_offsets(context: str) -> list[tuple[int, int]]:
@@ -186,10 +161,8 @@ def read_examples(
 ) -> QaReading:
     """Reads the questions of a file as run_qa.py does (`read_squad_examples`).
 
-    Args:
-        path: A JSON file in SQuAD's form.
-        is_training: Whether to read the answers.
-        version_2_with_negative: Whether to read `is_impossible` of training questions.
+    Answers are read for training only, and `is_impossible` with
+    `version_2_with_negative` only.
 
     Raises:
         InputError: The file does not exist, is not JSON or has no `data`; a key is
@@ -197,23 +170,33 @@ def read_examples(
             exactly one answer; two questions to predict have the same id; or there is
             no question. The message names the file and the question.
     """
+    read = functools.partial(
+        _examples, is_training=is_training, allows_impossible=version_2_with_negative
+    )
+    found = files.parse_json(path, read)
+    if not is_training:
+        require_distinct_ids(path, found.examples)
+    return found
+
+
+def _examples(
+    values: Mapping[str, object], is_training: bool, allows_impossible: bool
+) -> QaReading:
     examples: list[QaExample] = []
     unrecoverable = []
-    for context, question in read_questions(path):
-        example = unlabelled(context, question)
+    for context, question in read_questions(values):
+        example = context.example(id_of(question), question.get("question", str))
         if is_training:
-            labelled = _with_answer(example, context, question, version_2_with_negative)
+            labelled = _with_answer(example, context, question, allows_impossible)
             if labelled is None:
                 unrecoverable.append(example.qas_id)
                 continue
             example = labelled
         examples.append(example)
-    if not is_training:
-        require_distinct_ids(path, examples)
     return QaReading(examples, tuple(unrecoverable))
 
 
-def training_order(examples: Sequence[ExampleT], seed: int) -> list[ExampleT]:
+def training_order(examples: Sequence[QaExample], seed: int) -> list[QaExample]:
     """Returns the examples shuffled; the original does so with seed 12345.
 
     It shuffles before it cuts windows (run_qa.py:1173-1174, 1200), which numbers them.
@@ -223,47 +206,45 @@ def training_order(examples: Sequence[ExampleT], seed: int) -> list[ExampleT]:
     return shuffled
 
 
-def read_questions(path: Path) -> Iterator[tuple[Context, JsonObject]]:
+def read_questions(
+    values: Mapping[str, object],
+) -> Iterator[tuple[Context, JsonObject]]:
     """Yields the questions of a file with their contexts, in the order of the file.
 
     Raises:
-        InputError: The file does not exist, is not JSON or not in SQuAD's form, or has
-            no question.
+        InputError: The file is not in SQuAD's form, or has no question.
     """
-    values = files.read_json(path)
     if "data" not in values and "questions" in values:
-        raise InputError.at(
-            path,
-            None,
+        raise InputError(
             "has 'questions' but no 'data', like BioASQ's own files; convert it to "
-            "SQuAD's form with `biobert bioasq-data`",
+            "SQuAD's form with `biobert bioasq-data`"
         )
     is_empty = True
-    for entry in JsonObject(path, "", values).objects("data"):
-        for paragraph in entry.objects("paragraphs"):
-            context = Context.of(paragraph.get("context", str))
-            for question in paragraph.objects("qas"):
-                is_empty = False
-                yield context, question.renamed(f"question {_id(question)!r}")
+    for paragraph in paragraphs(values):
+        context = Context(paragraph.get("context", str))
+        for question in paragraph.objects("qas"):
+            is_empty = False
+            name = f"question {id_of(question)!r}"
+            yield context, dataclasses.replace(question, name=name)
     if is_empty:
-        raise InputError.at(path, None, "holds no question")
+        raise InputError("holds no question")
 
 
-def _id(question: JsonObject) -> str:
-    """Returns the id as text; it may be a number, which is written as a JSON key."""
+def paragraphs(values: Mapping[str, object]) -> Iterator[JsonObject]:
+    """Yields the paragraphs of a file; see `read_questions`."""
+    for entry in JsonObject("", values).objects("data"):
+        yield from entry.objects("paragraphs")
+
+
+def id_of(question: JsonObject) -> str:
+    """Returns the id as text; it may be a number, which is written as a JSON key.
+
+    Raises:
+        InputError: There is no id.
+    """
     if isinstance(id_ := question.values.get("id"), int):
         return str(id_)
     return question.get("id", str)
-
-
-def unlabelled(context: Context, question: JsonObject) -> QaExample:
-    """Returns the example of a question without its answer."""
-    return QaExample(
-        qas_id=_id(question),
-        question_text=question.get("question", str),
-        context=context.text,
-        doc_tokens=context.words,
-    )
 
 
 def _with_answer(
@@ -322,16 +303,14 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
     Raises:
         InputError: An id repeats; the message names the first.
     """
-    seen: set[str] = set()
-    for example in examples:
-        if example.qas_id in seen:
-            raise InputError.at(
-                path,
-                None,
-                f"question {example.qas_id!r} occurs twice; predictions are stored by "
-                "id, so give each question and passage its own id (id_001, id_002)",
-            )
-        seen.add(example.qas_id)
+    counts = collections.Counter(example.qas_id for example in examples)
+    if twice := [id_ for id_, count in counts.items() if count > 1]:
+        raise InputError.at(
+            path,
+            None,
+            f"question {twice[0]!r} occurs twice; predictions are stored by id, so "
+            "give each question and passage its own id (id_001, id_002)",
+        )
 
 
 def shortened(value: object) -> str:

@@ -15,30 +15,27 @@ from typing import Any, Final
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.files import JsonSource
 from biobert_tf.qa import (
     answers,
     bioasq_form,
     decoding,
     reading,
-    span_task,
     squad_scores,
     yesno,
     yesno_reading,
-    yesno_task,
 )
+from biobert_tf.qa import task as tasks
 from biobert_tf.qa.bioasq import scores as bioasq
-from biobert_tf.qa.features import Featurizer
+from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
-from biobert_tf.qa.yesno_reading import YesNoExample
-from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.qa.task import QaTask
 from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
 
 _LOG = logging.getLogger(__name__)
-
-QaTask = span_task.SpanTask | yesno_task.YesNoTask
 
 _TRAIN: Final = "train"
 _TEST: Final = "test"
@@ -62,8 +59,11 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
-        examples[stage] = _read_test(settings, path)
-    task = _task(settings, parts.tokenizer, examples.get(_TRAIN, ()))
+        if settings.question_type == "yesno":
+            examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
+        else:
+            examples[stage] = reading.read_examples(path, is_training=False).examples
+    task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
         examples=examples,
@@ -120,86 +120,40 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     for path in settings.stages.train_file.files():
         if settings.question_type == "yesno":
             examples += yesno_reading.read_examples(path, needs_labels=True)
-        else:
-            examples += _read_spans(settings, path)
+            continue
+        found = reading.read_examples(
+            path,
+            is_training=True,
+            version_2_with_negative=settings.decoding.version_2_with_negative,
+        )
+        examples += found.examples
+        if found.unrecoverable:
+            _LOG.warning(
+                "%s: %d questions are left out, because their answers are not where "
+                "the file says; the first is %s",
+                path,
+                len(found.unrecoverable),
+                found.unrecoverable[0],
+            )
     if not examples:
         raise InputError(
             f"--train_file={settings.stages.train_file}: no question has an answer "
             "that is where the file says"
         )
-    is_master = settings.compat == "master"
-    seed = _ORIGINAL_SEED if is_master else settings.run.seed
+    seed = _ORIGINAL_SEED if settings.compat == "master" else settings.run.seed
     return reading.training_order(examples, seed)
-
-
-def _read_spans(settings: QaConfig, path: Path) -> list[QaExample]:
-    found = reading.read_examples(
-        path,
-        is_training=True,
-        version_2_with_negative=settings.version_2_with_negative,
-    )
-    if found.unrecoverable:
-        _LOG.warning(
-            "%s: %d questions are left out, because their answers are not where "
-            "the file says; the first is %s",
-            path,
-            len(found.unrecoverable),
-            found.unrecoverable[0],
-        )
-    return found.examples
-
-
-def _read_test(settings: QaConfig, path: Path) -> Sequence[QaExample]:
-    if settings.question_type == "yesno":
-        return yesno_reading.read_examples(path, needs_labels=False)
-    return reading.read_examples(path, is_training=False).examples
-
-
-def _task(
-    settings: QaConfig, tokenizer: FullTokenizer, examples: Sequence[QaExample]
-) -> QaTask:
-    """Returns the task of the type of question, with class weights from `examples`."""
-    is_master = settings.compat == "master"
-    featurizer = Featurizer(
-        tokenizer=tokenizer,
-        max_seq_length=settings.text.max_seq_length,
-        doc_stride=settings.doc_stride,
-        max_query_length=settings.max_query_length,
-        windows_without_answer="keep" if is_master else settings.windows_without_answer,
-    )
-    if settings.question_type != "yesno":
-        return span_task.SpanTask(featurizer=featurizer, compat=settings.compat)
-    labels = yesno_reading.LABELS
-    weights = settings.class_weights.of(
-        labels,
-        [labels[bool(example.is_yes)] for example in _labelled(examples)],
-        lambda label: label if label in labels else None,
-    )
-    return yesno_task.YesNoTask(
-        featurizer=featurizer, class_weights=weights, compat=settings.compat
-    )
-
-
-def _labelled(examples: Sequence[QaExample]) -> list[YesNoExample]:
-    """Returns the yes/no questions whose answer is known."""
-    return [
-        example
-        for example in examples
-        if isinstance(example, YesNoExample) and example.is_yes is not None
-    ]
 
 
 # --- the run ------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QaRun(finetune.Run[Any, Any]):
+class QaRun(finetune.Run[QaExample, QaFeatures]):
     """A fine-tuning on questions.
 
     Attributes:
         predict_files: The file to predict in each stage.
-        golden_files: The files of BioASQ's answers: none, one for all stages, or one
-            for each stage.
+        golden_files: The files of BioASQ's answers; see `_golden_files`.
         known: The ids of the questions in `golden_files`.
     """
 
@@ -210,7 +164,7 @@ class QaRun(finetune.Run[Any, Any]):
     known: frozenset[str]
 
     def _num_scheduled(
-        self, examples: Sequence[QaExample], rows: finetune.Rows[Any]
+        self, examples: Sequence[QaExample], rows: finetune.Rows[QaFeatures]
     ) -> int:
         """Returns the number of rows in an epoch of the schedule.
 
@@ -224,26 +178,22 @@ class QaRun(finetune.Run[Any, Any]):
         estimator: Estimator,
         stage: str,
         examples: Sequence[QaExample],
-        rows: finetune.Rows[Any],
+        rows: finetune.Rows[QaFeatures],
     ) -> dict[str, Any]:
         """Predicts, writes and scores the questions of one file."""
-        _LOG.info(
-            "predicting %s: %d questions", self.predict_files[stage], len(examples)
-        )
+        path = self.predict_files[stage]
+        _LOG.info("predicting %s: %d questions", path, len(examples))
         directory = self._directory(stage)
         name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
         self._write_records(estimator, stage, name, rows)
         outputs = estimator.predict_rows(
-            (row.features for row in rows),
-            self.settings.finetuning.predict_batch_size,
+            (row.features for row in rows), self.settings.finetuning.predict_batch_size
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.
             collections.deque(outputs, maxlen=0)
             return {}
-        answers.of(self.settings, self.known).write(
-            directory, examples, self.task.windows(rows), outputs
-        )
+        answers.write(self.settings, self.known, directory, examples, rows, outputs)
         return self._scores(stage, examples)
 
     def _directory(self, stage: str) -> Path:
@@ -257,71 +207,65 @@ class QaRun(finetune.Run[Any, Any]):
 
     def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
         """Prints and returns the scores of a file; empty if its answers are unknown."""
-        directory = self._directory(stage)
         if self.settings.question_type == "squad":
-            return self._squad_scores(stage, self.predict_files[stage], directory)
+            return self._squad_scores(stage)
+        golden: JsonSource
         if len(self.golden_files) == len(self.predict_files):
-            path = self.golden_files[list(self.predict_files).index(stage)]
-            golden = files.read_json(path)
-        elif not self.golden_files and len(_labelled(examples)) == len(examples):
-            golden = yesno.gold(_labelled(examples), self.known)
-        else:
+            golden = self.golden_files[list(self.predict_files).index(stage)]
+        elif self.golden_files or any(example.is_yes is None for example in examples):
             return {}
-        submission = files.read_json(directory / bioasq_form.SUBMISSION)
+        else:
+            golden = yesno.gold(examples, self.known)
+        submission = self._directory(stage) / bioasq_form.SUBMISSION
         return self._bioasq_scores(stage, [(golden, submission)])
 
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]
     ) -> dict[str, object]:
         """Returns the pooled scores of all files, as in the paper's table."""
-        if not estimator.is_chief or not self.golden_files:
+        has_scores = "scores" in results.get(_TEST, {})
+        if has_scores or not estimator.is_chief or not self.golden_files:
             return {}
-        if _TEST in results and "scores" in results[_TEST]:
-            return {}
-        submissions = [
-            files.read_json(self._directory(stage) / bioasq_form.SUBMISSION)
+        paths = [
+            self._directory(stage) / bioasq_form.SUBMISSION
             for stage in self.predict_files
         ]
+        submissions: Sequence[JsonSource] = paths
         if len(self.golden_files) == 1:
-            everything = [
-                entry for submission in submissions for entry in submission["questions"]
-            ]
-            submissions = [bioasq_form.submission(everything)]
-        golden = map(files.read_json, self.golden_files)
-        batches = list(zip(golden, submissions, strict=True))
+            read = map(files.read_json, paths)
+            entries = [entry for document in read for entry in document["questions"]]
+            submissions = [bioasq_form.submission(entries)]
+        batches = list(zip(self.golden_files, submissions, strict=True))
         return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
 
-    def _squad_scores(
-        self, stage: str, data: Path, directory: Path
-    ) -> dict[str, object]:
-        dataset = files.read_json(data)
+    def _squad_scores(self, stage: str) -> dict[str, object]:
+        directory = self._directory(stage)
+        dataset = files.read_json(self.predict_files[stage])
         if not squad_scores.has_answers(dataset):
             return {}
-        odds = None
+        how = self.settings.decoding
         # A model of version 2 may be tried on questions that all have an answer.
-        if self.settings.version_2_with_negative and squad_scores.is_version_2(dataset):
-            odds = files.read_json(directory / decoding.NULL_ODDS)
+        has_odds = how.version_2_with_negative and squad_scores.is_version_2(dataset)
         scores = squad_scores.evaluate(
             dataset,
-            files.read_json(directory / decoding.PREDICTIONS),
-            odds,
-            self.settings.null_score_diff_threshold,
+            directory / decoding.PREDICTIONS,
+            directory / decoding.NULL_ODDS if has_odds else None,
+            how.null_score_diff_threshold,
         )
         print(f"\n{stage}\n{squad_scores.report(scores)}", end="")
         return {"scores": scores.to_dict()}
 
     def _bioasq_scores(
-        self,
-        stage: str,
-        batches: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+        self, stage: str, batches: Sequence[tuple[JsonSource, JsonSource]]
     ) -> dict[str, object]:
         question_type = self.settings.question_type
         scores = bioasq.pooled(batches, types=[question_type])
         print(f"\n{stage}\n{bioasq.report(scores)}", end="")
         # The scores of other types are 0, because there are no such questions.
-        others = [
-            name for name in bioasq.MEASURES if not name.startswith(question_type)
-        ]
-        others += [f"num_{name}" for name in bioasq.TYPES if name != question_type]
-        values = scores.to_dict()
-        return {"scores": {k: v for k, v in values.items() if k not in others}}
+        others = tuple(name for name in bioasq.TYPES if name != question_type)
+        values = {
+            name: value
+            for name, value in scores.to_dict().items()
+            if not name.removeprefix("num_").startswith(others)
+        }
+        return {"scores": values}

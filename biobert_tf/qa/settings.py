@@ -55,20 +55,9 @@ class FileStageConfig(StageConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QaConfig(ScriptConfig):
-    """The settings of `run_qa.py`."""
+class DecodingSettings:
+    """The settings that decide which spans are answers."""
 
-    stages: FileStageConfig
-    lists: ListSettings
-    question_type: QuestionType = setting(
-        "factoid",
-        "squad (one passage per question), or BioASQ's factoid, list or yesno.",
-        free=True,
-    )
-    doc_stride: int = setting(
-        128, "WordPieces from the start of a window to the start of the next."
-    )
-    max_query_length: int = setting(64, "Longest question, in WordPieces.")
     n_best_size: int = setting(
         20, "Number of best starts, ends and answers to consider.", free=True
     )
@@ -81,6 +70,33 @@ class QaConfig(ScriptConfig):
         "Predict no answer if its score beats the best answer's by more, in logits.",
         free=True,
     )
+
+    def __post_init__(self) -> None:
+        """Rejects sizes below 1, and a threshold that is not finite."""
+        at_least(self, n_best_size=1, max_answer_length=1)
+        if not math.isfinite(self.null_score_diff_threshold):
+            raise InputError(
+                f"--null_score_diff_threshold={self.null_score_diff_threshold}: must "
+                "be finite"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QaConfig(ScriptConfig):
+    """The settings of `run_qa.py`."""
+
+    stages: FileStageConfig
+    decoding: DecodingSettings
+    lists: ListSettings
+    question_type: QuestionType = setting(
+        "factoid",
+        "squad (one passage per question), or BioASQ's factoid, list or yesno.",
+        free=True,
+    )
+    doc_stride: int = setting(
+        128, "WordPieces from the start of a window to the start of the next."
+    )
+    max_query_length: int = setting(64, "Longest question, in WordPieces.")
     windows_without_answer: Literal["skip", "keep"] = setting(
         "skip",
         "Training windows that do not show the answer: skip them, or keep them as "
@@ -96,21 +112,10 @@ class QaConfig(ScriptConfig):
 
     def __post_init__(self) -> None:
         """Rejects lengths below 1, and settings of other types of questions."""
-        at_least(
-            self,
-            doc_stride=1,
-            max_query_length=1,
-            n_best_size=1,
-            max_answer_length=1,
-        )
-        if not math.isfinite(self.null_score_diff_threshold):
-            raise InputError(
-                f"--null_score_diff_threshold={self.null_score_diff_threshold}: must "
-                "be finite"
-            )
+        at_least(self, doc_stride=1, max_query_length=1)
         if self.class_weights and self.question_type != "yesno":
             raise InputError("--class_weights is for --question_type=yesno")
-        if self.version_2_with_negative and self.question_type != "squad":
+        if self.decoding.version_2_with_negative and self.question_type != "squad":
             raise InputError(
                 "--version_2_with_negative is for --question_type=squad; every "
                 "question of BioASQ has an answer"

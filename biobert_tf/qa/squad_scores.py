@@ -13,12 +13,14 @@ import functools
 import math
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.files import JsonSource
+from biobert_tf.qa import reading
+from biobert_tf.qa.reading import JsonObject
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -30,8 +32,7 @@ class Threshold:
 
     Attributes:
         score: Mean exact match or F1, in [0, 1].
-        threshold: Questions with greater null odds than this are left unanswered;
-            in the unit of the null odds.
+        threshold: Questions with greater null odds than this are left unanswered.
     """
 
     score: float
@@ -40,13 +41,7 @@ class Threshold:
 
 @dataclasses.dataclass(frozen=True)
 class SquadPart:
-    """The scores of some of the questions.
-
-    Attributes:
-        exact_match: Share of questions whose answer is a gold answer, in [0, 1].
-        f1: Mean F1 of the words of answer and gold answer, in [0, 1].
-        total: The number of questions.
-    """
+    """Mean scores of some questions, in [0, 1], and the number of the questions."""
 
     exact_match: float
     f1: float
@@ -61,9 +56,8 @@ class SquadScores(SquadPart):
         missing: Ids of the questions without a prediction; each scores 0.
         has_answer: Version 2.0: scores of the questions with an answer, if any.
         no_answer: Version 2.0: scores of the questions without an answer, if any.
-        best_exact_match: Version 2.0 with null odds: the best threshold for the exact
-            match.
-        best_f1: Version 2.0 with null odds: the best threshold for F1.
+        best_exact_match: Version 2.0 with null odds: the best threshold.
+        best_f1: The same for F1.
     """
 
     missing: tuple[str, ...] = ()
@@ -139,8 +133,8 @@ def evaluate(
     if null_odds is not None:
         odds = files.parse_json(null_odds, functools.partial(_odds, questions))
         if not is_version_2:
-            message = "null odds given, but every question has an answer (SQuAD 1)"
-            raise InputError(message)
+            problem = "null odds given, but every question has an answer (SQuAD 1)"
+            raise InputError(problem)
         rest = _best_thresholds(scored, odds)
         scored = [
             _left_blank(one) if odds[one.question.id] > threshold else one
@@ -156,20 +150,12 @@ def evaluate(
 
 
 def has_answers(dataset: Mapping[str, object]) -> bool:
-    """Returns whether every question has the key `answers`.
-
-    Raises:
-        InputError: The data are not in SQuAD's form.
-    """
-    return all("answers" in entry for entry, _ in _entries(dataset))
+    """Returns whether every question of data in SQuAD's form has the key `answers`."""
+    return all("answers" in entry.values for entry in _entries(dataset))
 
 
 def is_version_2(dataset: Mapping[str, object]) -> bool:
-    """Returns whether any question has the key `is_impossible` or has no answer.
-
-    Raises:
-        InputError: The data are not in SQuAD's form.
-    """
+    """Returns whether any question has the key `is_impossible` or has no answer."""
     return any(question.is_version_2 for question in _questions(dataset))
 
 
@@ -207,11 +193,9 @@ def normalized(text: str) -> str:
 
 
 def _part(scored: Sequence[_Scored]) -> SquadPart:
-    return SquadPart(
-        exact_match=sum(one.exact_match for one in scored) / len(scored),
-        f1=sum(one.f1 for one in scored) / len(scored),
-        total=len(scored),
-    )
+    total = len(scored)
+    exact_match = sum(one.exact_match for one in scored) / total
+    return SquadPart(exact_match, sum(one.f1 for one in scored) / total, total)
 
 
 def _scored(question: _Question, prediction: str | None, is_version_2: bool) -> _Scored:
@@ -252,84 +236,44 @@ def _best_thresholds(
 ) -> dict[str, Threshold]:
     """Returns the best thresholds on null odds, by the fields of `SquadScores`."""
     # Equal odds keep their order in the file, as in the official program.
-    place = {name: i for i, name in enumerate(sorted(odds, key=odds.__getitem__))}
-    ordered = sorted(scored, key=lambda one: place[one.question.id])
-    return {
-        "best_exact_match": _best(ordered, [s.exact_match for s in ordered], odds),
-        "best_f1": _best(ordered, [s.f1 for s in ordered], odds),
-    }
-
-
-def _best(
-    ordered: Sequence[_Scored], values: Sequence[float], odds: Mapping[str, float]
-) -> Threshold:
-    """Returns the best mean of `values`; `ordered` has the lowest null odds first."""
-    total = sum(_left_blank(one).f1 for one in ordered)
-    best, threshold = total, 0.0
-    for one, value in zip(ordered, values, strict=True):
-        # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
-        # question, also between two of equal odds that no threshold can tell apart;
-        # and an answer to a question without one costs a point by being there, even
-        # where nothing is left of it, as of "the".
-        if one.question.answers:
-            total += value
-        elif one.prediction:
-            total -= 1
-        if total > best:
-            best, threshold = total, odds[one.question.id]
-    return Threshold(best / len(ordered), threshold)
+    place = {name: i for i, name in enumerate(odds)}
+    ordered = sorted(
+        scored, key=lambda one: (odds[one.question.id], place[one.question.id])
+    )
+    found = {}
+    for name in ("exact_match", "f1"):
+        total = sum(_left_blank(one).f1 for one in ordered)
+        best, threshold = total, 0.0
+        for one in ordered:
+            # PARITY(evaluate-v2.0.py:202-221): sums are compared after every
+            # question, also between two of equal odds that no threshold can tell
+            # apart; and an answer to a question without one costs a point by being
+            # there, even where nothing is left of it, as of "the".
+            if one.question.answers:
+                total += getattr(one, name)
+            elif one.prediction:
+                total -= 1
+            if total > best:
+                best, threshold = total, odds[one.question.id]
+        found[f"best_{name}"] = Threshold(best / len(ordered), threshold)
+    return found
 
 
 def _questions(dataset: Mapping[str, object]) -> list[_Question]:
-    """Returns the questions of data in SQuAD's form.
-
-    Raises:
-        InputError: The data are not in that form; the message says where.
-    """
-    found = [_question(entry, at) for entry, at in _entries(dataset)]
+    found = []
+    for entry in _entries(dataset):
+        answers = tuple(answer.get("text", str) for answer in entry.objects("answers"))
+        is_version_2 = "is_impossible" in entry.values or not answers
+        found.append(_Question(entry.get("id", str), answers, is_version_2))
     if not found:
         raise InputError("holds no question")
     return found
 
 
-def _entries(
-    dataset: Mapping[str, object],
-) -> list[tuple[Mapping[str, object], str]]:
-    """Returns the object of every question, and its place in the data."""
-    found = [(dataset, "")]
-    for key in ("data", "paragraphs", "qas"):
-        found = [member for values, at in found for member in _members(values, key, at)]
-    return found
-
-
-def _question(entry: Mapping[str, object], at: str) -> _Question:
-    answers = tuple(
-        _text_of(answer, "text", answer_at)
-        for answer, answer_at in _members(entry, "answers", at)
-    )
-    is_version_2 = "is_impossible" in entry or not answers
-    return _Question(_text_of(entry, "id", at), answers, is_version_2)
-
-
-def _members(
-    values: Mapping[str, object], key: str, at: str
-) -> Iterator[tuple[Mapping[str, object], str]]:
-    """Yields every object in the list `values[key]`, and its place in the data."""
-    members = values.get(key)
-    at = f"{at}.{key}" if at else key
-    if not isinstance(members, list):
-        raise InputError(f"not in SQuAD's form: {at} is missing or not a list")
-    for i, member in enumerate(members):
-        if not isinstance(member, dict):
-            raise InputError(f"not in SQuAD's form: {at}[{i}] is not an object")
-        yield member, f"{at}[{i}]"
-
-
-def _text_of(values: Mapping[str, object], key: str, at: str) -> str:
-    text = values.get(key)
-    if not isinstance(text, str):
-        raise InputError(f"not in SQuAD's form: {at}.{key} is missing or not a text")
-    return text
+def _entries(dataset: Mapping[str, object]) -> list[JsonObject]:
+    """Returns the object of every question."""
+    paragraphs = reading.paragraphs(dataset)
+    return [entry for paragraph in paragraphs for entry in paragraph.objects("qas")]
 
 
 def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
@@ -346,10 +290,9 @@ def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:
 def _odds(
     questions: Sequence[_Question], null_odds: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    """Returns the null odds of the questions, in the given order, checked as finite."""
+    """Returns `null_odds` after checking that those of the questions are finite."""
     for question in questions:
         value: Any = null_odds.get(question.id)
         if type(value) not in (int, float) or not math.isfinite(value):
             raise InputError(f"no finite null odds for question {question.id}")
-    asked = {question.id for question in questions}
-    return {name: value for name, value in null_odds.items() if name in asked}
+    return null_odds

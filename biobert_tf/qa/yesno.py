@@ -10,7 +10,6 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,19 +18,6 @@ from biobert_tf.qa import bioasq_form, decoding
 from biobert_tf.qa.bioasq_form import Entry
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
-from biobert_tf.qa.yesno_reading import YesNoExample
-
-
-class YesNoScores(NamedTuple):
-    """A window and the model's scores for it.
-
-    Attributes:
-        features: The window.
-        logits: Scores for no and for yes, float `[2]`.
-    """
-
-    features: QaFeatures
-    logits: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,23 +53,26 @@ class YesNoAnswer:
         """Probability of each answer, in [0, 1]."""
         return {"yes": self.probability, "no": 1 - self.probability}
 
+    @property
+    def entries(self) -> tuple[object, ...]:
+        """The id, and the entry in each file of `decoding.prediction_files`."""
+        return self.id, self.text, self.probabilities
+
 
 def decode(
-    examples: Iterable[QaExample], windows: Iterable[YesNoScores]
+    examples: Iterable[QaExample], windows: Iterable[tuple[QaFeatures, np.ndarray]]
 ) -> Iterator[YesNoAnswer]:
     """Yields the answer from every passage.
 
-    Args:
-        examples: The passages; `example_index` of a window counts them from 0.
-        windows: The scored windows of the first passage, then of the second and so on;
-            an empty passage has no window.
+    Windows come with their scores for no and yes, float `[2]`; see
+    `decoding.by_example` for their order.
 
     Raises:
         InputError: A score is not finite; the message names the passage.
         ValueError: Windows are out of order, or belong to no example.
     """
     for example, own in decoding.by_example(examples, windows):
-        scores = np.array([window.logits for window in own], np.float64).reshape(-1, 2)
+        scores = np.array([logits for _, logits in own], np.float64).reshape(-1, 2)
         decoding.require_finite(example.qas_id, scores)
         differences = (scores[:, 1] - scores[:, 0]).tolist()
         yield YesNoAnswer(example.qas_id, statistics.fmean(differences or [0.0]))
@@ -94,9 +83,7 @@ def pool(
 ) -> list[YesNoAnswer]:
     """Returns the answer to every question, pooled over its passages.
 
-    Args:
-        passages: The answers from passages, as `decode` yields them.
-        known: Known question ids; see `bioasq_form.question_id`.
+    See `bioasq_form.question_id` for `known`.
     """
     evidence = {passage.id: passage.evidence for passage in passages}
     return [
@@ -106,13 +93,11 @@ def pool(
 
 
 def gold(
-    examples: Iterable[YesNoExample], known: Collection[str] = ()
+    examples: Iterable[QaExample], known: Collection[str] = ()
 ) -> dict[str, list[Entry]]:
     """Returns the gold answers of labelled examples in BioASQ's form.
 
-    Args:
-        examples: The passages; those without a label are skipped.
-        known: Known question ids; see `bioasq_form.question_id`.
+    See `bioasq_form.question_id` for `known`.
 
     Raises:
         InputError: Passages of a question differ in label; the message names it.
@@ -134,12 +119,7 @@ def transform(
 ) -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
     """Returns the submission of yes/no questions, and the same with probabilities.
 
-    Args:
-        questions: The answers to questions, as `pool` returns them.
-
-    Returns:
-        The submission, and the same with both answers as `[text, probability]`, best
-        first.
+    The second has both answers as `[text, probability]`, best first.
     """
     found = []
     for answer in questions:

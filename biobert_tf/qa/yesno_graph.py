@@ -7,25 +7,17 @@ Shape suffixes: B questions, K windows.
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import windows as window_rows
-from biobert_tf.export.served import input_specs
 from biobert_tf.model import heads
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.graph_windows import QaReader
+from biobert_tf.qa.graph_windows import WindowGraph
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.yesno_reading import LABELS
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
 
-class YesNoGraph:
+class YesNoGraph(WindowGraph):
     """Answers yes/no questions given as string tensors."""
-
-    def __init__(self, model: heads.SequenceClassifier, featurizer: Featurizer) -> None:
-        """Makes the model and the vocabulary constants of a graph."""
-        self._model = model
-        self._reader = QaReader(featurizer)
-        self._max_seq_length = featurizer.max_seq_length
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the answer from each window alone, in the form of `answer`."""
@@ -33,24 +25,19 @@ class YesNoGraph:
         return _outputs(self._evidence(batch, tf.float32)["evidence"])
 
     def answer(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
-        """Returns whether contexts answer questions with yes.
+        """Returns whether contexts, of any length, answer questions with yes.
 
         For a question with several contexts, average their evidence.
-
-        Args:
-            question: Strings `[batch]`, UTF-8.
-            context: Strings `[batch]`, UTF-8, of any length.
 
         Returns:
             `label`, "yes" or "no", `[batch]`; `probabilities` of no and yes, float32
             `[batch, 2]`; `evidence`, the score for yes minus the score for no, averaged
             over the windows, in logits, float32 `[batch]`; 0 for an empty context.
         """
-        contexts = self._reader.contexts(context)
-        windows, ids, segments = self._reader.windows(question, contexts)
-        scored = window_rows.in_batches(
+        _, windows, scored = self._scored(
+            question,
+            context,
             lambda batch: self._evidence(batch, tf.float64),
-            window_rows.inputs(ids, segments, self._max_seq_length),
             {"evidence": tf.TensorSpec([], tf.float64)},
         )
         return _outputs(
@@ -62,10 +49,8 @@ class YesNoGraph:
     def _evidence(self, batch: dict[str, tf.Tensor], dtype: tf.DType) -> Outputs:
         """Returns the windows' score for yes minus that for no, `[K]`.
 
-        Args:
-            batch: The inputs of the model.
-            dtype: Type of the result; float64 if windows are averaged, because float32
-                would lose digits that `yesno.decode` keeps.
+        The type is float64 if windows are averaged, because float32 would lose digits
+        that `yesno.decode` keeps.
         """
         logits_K2 = tf.cast(self._model(batch)["logits"], dtype)
         no, yes = (LABELS.index(label) for label in ("no", "yes"))
@@ -101,18 +86,9 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
     model = loaded.build(heads.SequenceClassifier, num_labels=len(LABELS))
     length = loaded.text.max_seq_length
     featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
-    graph = YesNoGraph(model, featurizer)
-    return Served(
-        kind="yesno",
-        title="Yes or no to biomedical questions",
-        model=model,
-        labels=loaded.labels,
-        text_inputs=("question", "context"),
-        answer=graph.answer,
-        score=graph.score,
-        specs=input_specs(length),
-        example={
-            "question": ("Is cystic fibrosis caused by mutations in CFTR?",),
-            "context": ("Cystic fibrosis is caused by mutations in the CFTR gene.",),
-        },
+    return YesNoGraph(model, featurizer).served(
+        "yesno",
+        "Yes or no to biomedical questions",
+        "Is cystic fibrosis caused by mutations in CFTR?",
+        loaded.labels,
     )

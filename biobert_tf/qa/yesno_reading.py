@@ -8,8 +8,7 @@ all other SQuAD's form (see `reading`) as in dmis-lab/bioasq-biobert: `answers` 
           "yes" or "no"; `is_impossible`, if present, is true for "no".
 """
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,26 +22,11 @@ _ANSWERS: Final = {"no": False, "yes": True}
 _COLUMNS: Final = ("id", "question", "context", "yes or no")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class YesNoExample(QaExample):
-    """A question about one context, to be answered by yes or no.
-
-    It has no answer span, so training uses all of its windows.
-
-    Attributes:
-        is_yes: Whether the answer is yes; None if it is not known.
-    """
-
-    is_yes: bool | None = None
-
-
-def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
+def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
     """Reads the questions of a file, in the order of the file.
 
-    Args:
-        path: The file.
-        needs_labels: Whether every question must have an answer, as in training. If
-            not, answers are read where they are given, and no id may occur twice.
+    With `needs_labels`, as in training, every question must have an answer. Without,
+    answers are read where they are given, and no id may occur twice.
 
     Raises:
         InputError: The file cannot be read or is not in SQuAD's form; a row has too few
@@ -51,9 +35,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
             line.
     """
     is_table = path.name.lower().endswith(".tsv")
-    examples = list(_table(path) if is_table else _json(path))
-    if not examples:
-        raise InputError.at(path, None, "holds no question")
+    examples = _table(path) if is_table else files.parse_json(path, _json)
     if not needs_labels:
         reading.require_distinct_ids(path, examples)
         return examples
@@ -68,10 +50,13 @@ def read_examples(path: Path, needs_labels: bool) -> list[YesNoExample]:
     return examples
 
 
-def _json(path: Path) -> Iterator[YesNoExample]:
-    for context, question in reading.read_questions(path):
-        example = reading.unlabelled(context, question)
-        yield YesNoExample(**vars(example), is_yes=_is_yes(question))
+def _json(values: Mapping[str, object]) -> list[QaExample]:
+    return [
+        context.example(
+            reading.id_of(question), question.get("question", str), _is_yes(question)
+        )
+        for context, question in reading.read_questions(values)
+    ]
 
 
 def _is_yes(question: JsonObject) -> bool | None:
@@ -87,7 +72,8 @@ def _is_yes(question: JsonObject) -> bool | None:
     return is_yes
 
 
-def _table(path: Path) -> Iterator[YesNoExample]:
+def _table(path: Path) -> list[QaExample]:
+    examples = []
     for number, line in enumerate(files.read_verbatim(path).split("\n"), start=1):
         if not (line := line.removesuffix("\r")):
             continue
@@ -105,11 +91,8 @@ def _table(path: Path) -> Iterator[YesNoExample]:
             raise InputError.at(
                 path, number, f"the answer is {answer!r}, want yes or no"
             )
-        context = Context.of(text)
-        yield YesNoExample(
-            qas_id=id_,
-            question_text=question,
-            context=context.text,
-            doc_tokens=context.words,
-            is_yes=_ANSWERS.get(answer.lower()),
-        )
+        is_yes = _ANSWERS.get(answer.lower())
+        examples.append(Context(text).example(id_, question, is_yes))
+    if not examples:
+        raise InputError.at(path, None, "holds no question")
+    return examples

@@ -37,9 +37,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from biobert_tf.documents.document import AnnotatedDocument, Mention
-from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.reading import PLACEHOLDER
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 from biobert_tf.text import sentences
 
 Span = tuple[int, int]
@@ -57,11 +56,9 @@ class Candidate:
 
     Attributes:
         document: Id of the document.
-        first: The mention of the pair's first type; if both have one type, the mention
-            that begins earlier.
-        second: The other mention.
-        start: Offset of the sentence's first character in the document.
-        end: Offset behind the sentence's last character.
+        first, second: The mentions in the order of the pair's types; if both have one
+            type, in that of the text.
+        sentence: Offsets of the sentence in the document, half-open.
         text: The sentence with placeholders for the two; it may hold line breaks.
         label: Type of the relation between the two, or the label for no relation; None
             if it is to be predicted.
@@ -71,8 +68,7 @@ class Candidate:
     document: str
     first: Mention
     second: Mention
-    start: int
-    end: int
+    sentence: Span
     text: str
     label: str | None
     is_overlapping: bool
@@ -107,9 +103,9 @@ def candidates(
     mentions = _wanted_mentions(document, wanted)
     mentions.sort(key=lambda mention: mention.extent)
     starts = [mention.extent[0] for mention in mentions]
-    for start, end in _sentences(document, mentions):
-        low, high = (bisect.bisect_left(starts, offset) for offset in (start, end))
-        inside = [m for m in mentions[low:high] if m.extent[1] <= end]
+    for sentence in _sentences(document, mentions):
+        low, high = (bisect.bisect_left(starts, offset) for offset in sentence)
+        inside = [m for m in mentions[low:high] if m.extent[1] <= sentence[1]]
         for couple in itertools.combinations(inside, 2):
             if oriented := _oriented(*couple, wanted):
                 pair, first, second = oriented
@@ -118,9 +114,8 @@ def candidates(
                     document.id,
                     first,
                     second,
-                    start,
-                    end,
-                    _anonymised(document, (start, end), hidden, placeholders),
+                    sentence,
+                    _anonymised(document, sentence, hidden, placeholders),
                     label=None,
                     is_overlapping=len(hidden) == 1,
                 )
@@ -137,13 +132,8 @@ def labelled(
     A relation holds for two mentions if it names their ids or concepts, in any order:
     the types tell the two apart, and two mentions of one type have one row for both
     directions. A pair with several relations comes once for each relation type, in the
-    order of the relations, as in the published ChemProt.
-
-    Args:
-        document: A document with mentions and relations.
-        pairs: The types to pair.
-        negative_label: The label of a pair without a relation.
-        placeholders: How mentions are hidden; see `candidates`.
+    order of the relations, as in the published ChemProt. A pair without a relation has
+    `negative_label`.
     """
     types: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     for i, relation in enumerate(document.relations):
@@ -229,9 +219,9 @@ def _sentences(
     document: AnnotatedDocument, mentions: Sequence[Mention]
 ) -> Iterator[Span]:
     """Yields the sentences of passages with two mentions, as document offsets."""
+    extents = [mention.extent for mention in mentions]
     for passage in document.passages:
         at, stop = passage.offset, passage.end
-        extents = [mention.extent for mention in mentions]
         inside = [(start, end) for start, end in extents if at <= start and end <= stop]
         if len(inside) > 1:
             cut = sentences.spans(passage.text)

@@ -15,9 +15,9 @@ evaluates: 3, 4, 5, 6 and 9. If it is missing, they are taken from the relations
 """
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,8 +25,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import writing
-from biobert_tf.relations.entity_pairs import PairType
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 
 EVALUATED_GROUPS: Final = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 NEGATIVE: Final = "false"
@@ -35,15 +34,12 @@ ENTITY_TYPES: Final = ("CHEMICAL", "GENE", "GENE-N", "GENE-Y")
 # Word in the names of a part's files -> the split that is written.
 _SPLITS: Final = {"training": "train", "development": "dev", "test": "test"}
 
-_ABSTRACT_COLUMNS: Final = "PMID<TAB>title<TAB>abstract"
 _ENTITY_COLUMNS: Final = "PMID<TAB>T1<TAB>CHEMICAL<TAB>start<TAB>end<TAB>text"
 _RELATION_COLUMNS: Final = (
     "PMID<TAB>CPR:3<TAB>Arg1:T1<TAB>Arg2:T2 (gold standard) or "
     "PMID<TAB>CPR:3<TAB>Y<TAB>ACTIVATOR<TAB>Arg1:T1<TAB>Arg2:T2"
 )
 _GROUP: Final = re.compile(r"CPR:\d+")
-
-Row = tuple[int, list[str]]
 
 
 class Part(NamedTuple):
@@ -54,41 +50,33 @@ class Part(NamedTuple):
     relations: Path
 
 
-@dataclass(frozen=True)
-class Report:
-    """The counts of each written file, by file name."""
-
-    counts: Mapping[str, writing.Counts]
-
-    def summary(self) -> str:
-        """Returns the counts as text, without a final line break."""
-        return "\n".join(
-            line
-            for name, counts in self.counts.items()
-            for line in (name, *(f"  {line}" for line in counts.summary().split("\n")))
-        )
-
-
-def convert(source: Path, target: Path, placeholders: Placeholders = "type") -> Report:
+def convert(
+    source: Path, target: Path, placeholders: Placeholders = "type"
+) -> dict[str, writing.Counts]:
     """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts of a release.
 
-    Args:
-        source: The folder of one part, or any folder above the folders of parts.
-        target: Folder for the files, which have BLUE's form (`writing.write_pairs`).
-        placeholders: How mentions are hidden; "order" does as the set that BLUE
-            publishes.
+    The files have BLUE's form (`writing.write_pairs`); with `placeholders="order"` also
+    its placeholders. Returns their counts, by file name. `source` is the folder of one
+    part, or any folder above the folders of parts.
 
     Raises:
         InputError: There is no part, or two of one split; a file is missing; or a row
             is malformed (the message names it).
     """
-    counts = {}
-    for split, part in find_parts(source).items():
-        path = target / f"{split}.tsv"
-        counts[path.name] = writing.write_pairs(
-            read(part), PAIRS, NEGATIVE, path, placeholders
+    return {
+        f"{split}.tsv": writing.write_pairs(
+            read(part), PAIRS, NEGATIVE, target / f"{split}.tsv", placeholders
         )
-    return Report(counts)
+        for split, part in find_parts(source).items()
+    }
+
+
+def summary(counts: Mapping[str, writing.Counts]) -> str:
+    """Returns the counts of files as text, without a final line break."""
+    return "\n".join(
+        f"{name}\n{textwrap.indent(each.summary(), '  ')}"
+        for name, each in counts.items()
+    )
 
 
 def find_parts(source: Path) -> dict[str, Part]:
@@ -98,8 +86,7 @@ def find_parts(source: Path) -> dict[str, Part]:
     has another file of abstracts: the test set was first published without relations.
 
     Raises:
-        InputError: `source` is not a folder, holds no part, holds two parts of one
-            split, or a part lacks its relations.
+        InputError: There is no part, or two of one split; or a part lacks relations.
     """
     if not source.is_dir():
         raise InputError.at(source, None, "no such folder")
@@ -120,18 +107,19 @@ def find_parts(source: Path) -> dict[str, Part]:
 
 def _part(candidates: Sequence[Path]) -> Part:
     """Returns the part of the only file of abstracts that has relations."""
-    complete = [path for path in candidates if _relations(path) is not None]
-    if len(complete) > 1:
+    found = [
+        (path, relations) for path in candidates if (relations := _relations(path))
+    ]
+    if not found:
         raise InputError.at(
-            complete[1], None, f"is the same split as {complete[0]}; remove one of them"
-        )
-    abstracts = (complete or candidates)[0]
-    relations = _relations(abstracts)
-    if relations is None:
-        raise InputError.at(
-            _sibling(abstracts, "gold_standard"),
+            _sibling(candidates[0], "gold_standard"),
             None,
             "no such file, and no file of relations either",
+        )
+    (abstracts, relations), *others = found
+    for path, _ in others:
+        raise InputError.at(
+            path, None, f"is the same split as {abstracts}; remove one of them"
         )
     return Part(abstracts, _sibling(abstracts, "entities"), relations)
 
@@ -178,14 +166,11 @@ def read(part: Part) -> Iterator[AnnotatedDocument]:
 
 def _rows(
     path: Path, columns: str, *widths: int, known: Container[str] | None = None
-) -> Iterator[Row]:
+) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the columns of every row of a table.
 
-    Args:
-        path: The file.
-        columns: The columns it should have, for messages.
-        *widths: The numbers of columns that are allowed.
-        known: The documents that are allowed; None allows any.
+    `columns` says what it should have, for messages; `widths` are the numbers of
+    columns that are allowed, `known` the documents (None: all).
     """
     for number, line in enumerate(files.read_text(path).split("\n"), start=1):
         if not line:
@@ -200,7 +185,8 @@ def _rows(
 
 def _read_abstracts(path: Path) -> dict[str, tuple[Passage, ...]]:
     texts: dict[str, tuple[Passage, ...]] = {}
-    for line, (pmid, title, abstract) in _rows(path, _ABSTRACT_COLUMNS, 3):
+    columns = "PMID<TAB>title<TAB>abstract"
+    for line, (pmid, title, abstract) in _rows(path, columns, 3):
         if pmid in texts:
             raise InputError.at(path, line, f"a second abstract of document {pmid}")
         texts[pmid] = Passage(0, title), Passage(len(title) + 1, abstract)
@@ -215,15 +201,11 @@ def _read_entities(
     for line, values in _rows(path, _ENTITY_COLUMNS, 6, known=texts):
         pmid, mention_id, entity_type, start, end, text = values
         if mention_id in found[pmid]:
-            raise InputError.at(
-                path, line, f"a second entity {mention_id} of document {pmid}"
-            )
+            problem = f"a second entity {mention_id} of document {pmid}"
+            raise InputError.at(path, line, problem)
         if entity_type not in ENTITY_TYPES:
-            raise InputError.at(
-                path,
-                line,
-                f"entity type {entity_type!r} is none of {' '.join(ENTITY_TYPES)}",
-            )
+            problem = f"entity type {entity_type!r} is none of {' '.join(ENTITY_TYPES)}"
+            raise InputError.at(path, line, problem)
         if not (start.isdecimal() and end.isdecimal()):
             raise InputError.at(path, line, f"{start!r}, {end!r} are not offsets")
         span = int(start), int(end)
@@ -242,11 +224,9 @@ def _read_relations(
         if not _GROUP.fullmatch(group):
             raise InputError.at(path, line, f"{group!r} is not a group such as CPR:3")
         ids = first.removeprefix("Arg1:"), second.removeprefix("Arg2:")
-        for mention_id in ids:
-            if mention_id not in mentions[pmid]:
-                raise InputError.at(
-                    path, line, f"document {pmid} has no entity {mention_id!r}"
-                )
+        if unknown := [name for name in ids if name not in mentions[pmid]]:
+            problem = f"document {pmid} has no entity {unknown[0]!r}"
+            raise InputError.at(path, line, problem)
         if group in EVALUATED_GROUPS:
             found[pmid].append(Relation(group, *ids))
     return found

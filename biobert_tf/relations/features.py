@@ -9,7 +9,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import RelationSet
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training.records import Features
+from biobert_tf.training.records import Features, FeatureSpec, Specs
 
 # Unused pieces of BERT's vocabularies: those before and after the entity of each role.
 MARKERS: Final = (("[unused1]", "[unused2]"), ("[unused3]", "[unused4]"))
@@ -20,8 +20,7 @@ class RelationRecord:
     """One row of model input.
 
     Attributes:
-        features: `input_ids`, `input_mask`, `segment_ids`, each `max_seq_length` ints,
-            `label_ids` and `is_real_example`, one int each.
+        features: See `Featurizer.specs`.
         pieces: The WordPieces of the row, `[CLS]` and `[SEP]` included.
         is_cut: Whether the sentence was too long and was cut.
         is_windowed: Whether it was cut around the entities, because they do not stand
@@ -36,12 +35,9 @@ class RelationRecord:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Featurizer:
-    """Turns sentences into records; holds no mutable state of its own.
+    """Turns sentences into records of `max_seq_length` pieces.
 
     Attributes:
-        tokenizer: Cuts text into pieces.
-        relation_set: The labels.
-        max_seq_length: The number of pieces in a record.
         entity_markers: Whether entities are set between `MARKERS`.
         compat: `master` cuts off the end of a long sentence, even inside an entity.
     """
@@ -52,7 +48,17 @@ class Featurizer:
     entity_markers: bool
     compat: Literal["fixed", "master"]
 
-    def featurize(self, example: RelationExample) -> RelationRecord:
+    @property
+    def specs(self) -> Specs:
+        """Returns the original's features (run_re.py:636-642)."""
+        names = ("input_ids", "input_mask", "segment_ids")
+        return {
+            **{name: FeatureSpec(self.max_seq_length) for name in names},
+            "label_ids": FeatureSpec(1),
+            "is_real_example": FeatureSpec(1),
+        }
+
+    def record(self, example: RelationExample) -> RelationRecord:
         """Returns the record of one sentence.
 
         Raises:
@@ -81,9 +87,11 @@ class Featurizer:
             "label_ids": [self._label_id(example.label)],
             "is_real_example": [1],
         }
-        is_windowed = kept != list(range(len(kept)))
         return RelationRecord(
-            features, tuple(row), len(kept) < len(pieces), is_windowed
+            features,
+            tuple(row),
+            is_cut=len(kept) < len(pieces),
+            is_windowed=kept != list(range(len(kept))),
         )
 
     def _label_id(self, label: str | None) -> int:
@@ -120,19 +128,12 @@ class Featurizer:
 
 
 def view(num_pieces: int, entities: Sequence[range], room: int) -> list[int] | None:
-    """Chooses the pieces of a sentence that a record shows.
+    """Returns which pieces of a sentence a record shows; None if entities do not fit.
 
     If the beginning of the sentence holds all entities, it is shown, as in the
     original. Otherwise a window with the entities in its middle is shown, or, if they
-    are too far apart, the pieces nearest to any entity.
-
-    Args:
-        num_pieces: The number of pieces in the sentence.
-        entities: The entities' ranges of pieces, in order.
-        room: Most pieces in a record.
-
-    Returns:
-        The indices of the pieces, in order; None if the entities do not fit.
+    are too far apart, the pieces nearest to any entity. `entities` are their ranges of
+    pieces, in order; `room` is the number of pieces that a record can show.
     """
     last = entities[-1].stop if entities else 0
     if num_pieces <= room or last <= room:

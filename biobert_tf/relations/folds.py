@@ -26,10 +26,10 @@ from biobert_tf.common.settings import free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
 from biobert_tf.relations.settings import Folds, RelationConfig
+from biobert_tf.training.problem import Command
 
 _LOG = logging.getLogger(__name__)
 
-Command = Callable[[Sequence[str]], None]
 # Stage -> score -> value in [0, 1].
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -55,14 +55,8 @@ _COLUMNS: Final = {
 def fold_names(data_dir: Path, folds: Folds) -> list[str]:
     """Returns the names of the folds to run: folders of `data_dir` with a number.
 
-    Args:
-        data_dir: A folder of folds, or a single set.
-        folds: The folds to run, in this order; empty: all folds, in the order of
-            their numbers.
-
-    Returns:
-        An empty list if `folds` is empty and `data_dir` is a single set: it holds a
-        train, dev or test file, or no folder with a number.
+    Without `folds` these are all, in the order of their numbers; none if `data_dir` is
+    a single set: it holds a train, dev or test file, or no folder with a number.
 
     Raises:
         InputError: `data_dir` lacks some of `folds`.
@@ -87,21 +81,15 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
 def run(settings: RelationConfig, names: Sequence[str], command: Command) -> None:
     """Runs every fold that is not done yet, then writes the mean of their scores.
 
-    Args:
-        settings: The settings of all folds; `data_dir` and `output_dir` hold one folder
-            per fold.
-        names: The names of the folds, from `fold_names`; at least one.
-        command: Runs one fold, given the program's name and its flags. It is defined
-            at the top level of a module, so that a process can import it.
+    `data_dir` and `output_dir` hold one folder for each of `names`. `command` runs one
+    fold; it is defined at the top level of a module, so that a process can import it.
 
     Raises:
         InputError: Something given cannot be used; raised before any fold is run.
         SystemExit: A fold failed and has printed why; the status is the fold's.
     """
     folds = {name: _fold_settings(settings, name) for name in names}
-    _check_directory(settings)
-    for fold in folds.values():
-        _check_settings(fold)
+    _check_directories(settings, folds)
     _check_data(folds)
     output_dir = settings.stages.output_dir
     # The results of an earlier run must not be taken for those of this one.
@@ -109,10 +97,11 @@ def run(settings: RelationConfig, names: Sequence[str], command: Command) -> Non
         (output_dir / file_name).unlink(missing_ok=True)
     for i, (name, fold) in enumerate(folds.items(), start=1):
         place = f"fold {name} ({i} of {len(folds)})"
-        if _is_done(fold):
-            _LOG.info("%s is done, in %s", place, fold.stages.output_dir)
-        else:
-            _LOG.info("%s: %s", place, fold.stages.output_dir)
+        is_done = _is_done(fold)
+        _LOG.info(
+            "%s%s %s", place, " is done, in" if is_done else ":", fold.stages.output_dir
+        )
+        if not is_done:
             _run_fold(place, fold, command)
     _write_summary(settings, {name: _results(fold) for name, fold in folds.items()})
 
@@ -146,27 +135,27 @@ def _run_fold(place: str, fold: RelationConfig, command: Command) -> None:
 # --- what is there already ----------------------------------------------------------
 
 
-def _check_directory(settings: RelationConfig) -> None:
-    stages = settings.stages
-    if (stages.output_dir / "settings.json").exists():
+def _check_directories(
+    settings: RelationConfig, folds: Mapping[str, RelationConfig]
+) -> None:
+    """Refuses what the run of a fold would refuse, or would take for its own."""
+    from biobert_tf.training import run_directory
+
+    output_dir = settings.stages.output_dir
+    if (output_dir / "settings.json").exists():
         raise InputError(
-            f"--output_dir={stages.output_dir} holds a run of its own, which is not "
-            "a fold; choose another"
+            f"--output_dir={output_dir} holds a run of its own, which is not a fold; "
+            "choose another"
         )
     if settings.device.strategy == "multi_worker":
         raise InputError(
             "--strategy=multi_worker works on one fold only; run every fold by a "
             "command of its own, with its --data_dir and --output_dir"
         )
-
-
-def _check_settings(fold: RelationConfig) -> None:
-    """Refuses a fold whose training began with other settings, as its run would."""
-    from biobert_tf.training import run_directory
-
-    output_dir = fold.stages.output_dir
-    if fold.stages.do_train and (output_dir / "training" / "checkpoint").exists():
-        run_directory.require_same_settings(output_dir, fold)
+    for fold in folds.values():
+        folder = fold.stages.output_dir
+        if fold.stages.do_train and (folder / "training" / "checkpoint").exists():
+            run_directory.require_same_settings(folder, fold)
 
 
 def _is_done(fold: RelationConfig) -> bool:
@@ -284,12 +273,12 @@ def _over_folds(
     scores: Mapping[str, Scores], function: Callable[[Sequence[float]], float]
 ) -> Scores:
     """Applies a function to the folds' values of every score of every stage."""
-    folds = list(scores.values())
+    first, *_ = folds = list(scores.values())
     return {
         stage: {
             name: function([fold[stage][name] for fold in folds]) for name in values
         }
-        for stage, values in folds[0].items()
+        for stage, values in first.items()
     }
 
 

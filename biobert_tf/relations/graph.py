@@ -9,10 +9,8 @@ Shape suffixes: B texts, N most pieces of a text, P pieces of all texts, E entit
 all texts, M most entities of a text.
 """
 
-import dataclasses
 import logging
-from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import tensorflow as tf
 
@@ -23,10 +21,10 @@ from biobert_tf.export.text import Characters, Spans
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
 from biobert_tf.relations import graph_entities, reading
-from biobert_tf.relations.features import MARKERS
+from biobert_tf.relations.features import MARKERS, Featurizer
 from biobert_tf.relations.graph_entities import Entities
 from biobert_tf.relations.settings import RelationConfig
-from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.relations.task import RelationTask
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
@@ -36,39 +34,24 @@ _FAR: Final = 2**30
 """A distance greater than that of any piece."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReSettings:
-    """The settings that decide which pieces of a text are read; see `Featurizer`.
-
-    `is_marked` says that entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
-    """
-
-    max_seq_length: int
-    entity_markers: bool = False
-    is_marked: bool = False
-    compat: Literal["fixed", "master"] = "fixed"
-
-
 class ReGraph:
     """Classifies the relations of texts given as string tensors."""
 
     def __init__(
-        self,
-        model: heads.SequenceClassifier,
-        tokenizer: FullTokenizer,
-        labels: Sequence[str],
-        settings: ReSettings,
+        self, model: heads.Model, featurizer: Featurizer, is_marked: bool = False
     ) -> None:
-        """Makes the model and the vocabulary constants of a graph."""
+        """Makes the model and the vocabulary constants of a graph.
+
+        `featurizer` decides which pieces of a text are read; `is_marked` says that
+        entities stand in `<< >>` and `[[ ]]`, as in SciBERT's files.
+        """
         self._model = model
-        self._tokenizer = GraphTokenizer(tokenizer)
-        self._vocab = tokenizer.vocab
-        self._labels = tf.constant(list(labels))
-        self._room = settings.max_seq_length - 2
-        self._settings = settings
-        self._find = (
-            graph_entities.marked if settings.is_marked else graph_entities.placeholders
-        )
+        self._featurizer = featurizer
+        self._tokenizer = GraphTokenizer(featurizer.tokenizer)
+        self._vocab = featurizer.tokenizer.vocab
+        self._labels = tf.constant(featurizer.relation_set.labels)
+        self._room = featurizer.max_seq_length - 2
+        self._find = graph_entities.marked if is_marked else graph_entities.placeholders
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns `label`, strings `[batch]`, and `probabilities` of all labels."""
@@ -77,10 +60,7 @@ class ReGraph:
         return {"label": tf.gather(self._labels, best), "probabilities": probabilities}
 
     def answer(self, text: tf.Tensor) -> Outputs:
-        """Returns the relations that texts state.
-
-        Args:
-            text: Strings `[batch]`, UTF-8, with placeholders or marks.
+        """Returns the relations that texts with placeholders or marks state.
 
         Returns:
             `label`, strings `[batch]`; `probabilities`, float32 `[batch, labels]`, in
@@ -113,7 +93,7 @@ class ReGraph:
 
     def _pieces(self, found: Characters, entities: Entities) -> Pieces:
         """Returns the pieces of texts, with entities between markers if so set."""
-        if not self._settings.entity_markers:
+        if not self._featurizer.entity_markers:
             return self._tokenizer(found)
         # The marks around entities are dropped, since markers replace them.
         is_inner_N = graph_text.inside(found, entities.inner)
@@ -161,7 +141,7 @@ class ReGraph:
         self, pieces: Pieces, entities: Entities, ids: tf.RaggedTensor
     ) -> tf.RaggedTensor:
         """Returns the ids of the pieces that a row shows."""
-        if self._settings.compat == "master":
+        if self._featurizer.compat == "master":
             # PARITY(run_re.py:528-529): an entity may be cut off.
             return ids[:, : self._room]
         return tf.ragged.boolean_mask(ids, self._view(pieces, entities.spans, ids))
@@ -182,16 +162,10 @@ class ReGraph:
         first_BM = tf.where(is_one_B1, start_B1, first_BM)
         last_BM = tf.where(is_one_B1, stop_B1 - 1, last_BM)
         piece_1N = tf.range(tf.reduce_max(tf.concat([[0], lengths_B], 0)))[tf.newaxis]
-        distance_BN = tf.reduce_min(
-            tf.maximum(
-                0,
-                tf.maximum(
-                    first_BM[:, :, tf.newaxis] - piece_1N[:, tf.newaxis],
-                    piece_1N[:, tf.newaxis] - last_BM[:, :, tf.newaxis],
-                ),
-            ),
-            1,
-        )
+        before_BMN = first_BM[:, :, tf.newaxis] - piece_1N[:, tf.newaxis]
+        behind_BMN = piece_1N[:, tf.newaxis] - last_BM[:, :, tf.newaxis]
+        distance_BMN = tf.maximum(0, tf.maximum(before_BMN, behind_BMN))
+        distance_BN = tf.reduce_min(distance_BMN, 1)
         # Ranks of the pieces by distance; the earlier of two equals comes first.
         is_piece_BN = piece_1N < tf.expand_dims(lengths_B, 1)
         distance_BN = tf.where(is_piece_BN, distance_BN, _FAR)
@@ -205,20 +179,16 @@ def _entity_pieces(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the first and the last piece of the entities of every text.
 
-    Returns:
-        Int32 `[B, M]`, M at least 1, padded with `_FAR` and `-_FAR`.
+    They are int32 `[B, M]`, M at least 1, padded with `_FAR` and `-_FAR`.
     """
     starts_P = graph_text.text_places(pieces.units, pieces.starts)
     ends_P = graph_text.text_places(pieces.units, pieces.ends)
     # An entity's first piece is the first that ends behind its start; its last piece is
     # the last that begins before its end.
-    first_E = tf.searchsorted(
-        ends_P, graph_text.text_places(entities.rows, entities.starts), side="right"
-    )
-    last_E = (
-        tf.searchsorted(starts_P, graph_text.text_places(entities.rows, entities.ends))
-        - 1
-    )
+    starts_E = graph_text.text_places(entities.rows, entities.starts)
+    ends_E = graph_text.text_places(entities.rows, entities.ends)
+    first_E = tf.searchsorted(ends_P, starts_E, side="right")
+    last_E = tf.searchsorted(starts_P, ends_E) - 1
     splits = tf.cast(ids.row_starts(), tf.int32)
     row_starts_E = tf.gather(splits, entities.rows)
     num_rows = tf.size(splits)
@@ -237,16 +207,11 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(heads.SequenceClassifier, num_labels=len(loaded.labels))
-    settings = ReSettings(
-        max_seq_length=loaded.text.max_seq_length,
-        entity_markers=loaded.settings.entity_markers,
-        is_marked=_is_marked(loaded),
-        compat=loaded.settings.compat,
-    )
-    graph = ReGraph(model, loaded.tokenizer, loaded.labels, settings)
-    shown = "<< BRCA1 >>", "[[ cancer ]]"
-    first, second = shown if settings.is_marked else ("@GENE$", "@DISEASE$")
+    task = RelationTask.of(loaded, loaded.settings.compat)
+    model = loaded.build(task.build_model)
+    is_marked = _is_marked(loaded)
+    graph = ReGraph(model, task, is_marked)
+    shown = ("<< BRCA1 >>", "[[ cancer ]]") if is_marked else ("@GENE$", "@DISEASE$")
     return Served(
         kind="re",
         title="Relations between biomedical entities",
@@ -256,7 +221,7 @@ def serve(loaded: Loaded[RelationConfig]) -> Served:
         answer=graph.answer,
         score=graph.score,
         specs=input_specs(loaded.text.max_seq_length),
-        example={"text": (f"{first} is associated with {second} in adults.",)},
+        example={"text": (" is associated with ".join(shown) + " in adults.",)},
     )
 
 

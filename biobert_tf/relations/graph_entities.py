@@ -16,13 +16,7 @@ from biobert_tf.export.text import NOTHING, Characters, Spans, has
 class Entities(NamedTuple):
     """Entities in the order of the texts, all vectors int32 `[E]`.
 
-    Attributes:
-        starts: First byte of the entity in its text, marks included.
-        ends: Byte behind the entity, marks included.
-        rows: Index of the entity's text.
-        inner_starts: First byte without marks; equals `starts` for a placeholder.
-        inner_ends: Byte behind the entity without marks.
-        roles: 0 or 1, the entity's role; see `reading.EntitySpan`.
+    They are those of `reading.EntitySpan`, in bytes; `rows` is the index of the text.
     """
 
     starts: tf.Tensor
@@ -51,16 +45,10 @@ def placeholders(found: Characters, traits_N: tf.Tensor) -> Entities:
     return Entities(*spans, spans.starts, spans.ends, roles)
 
 
-# --- marks --------------------------------------------------------------------------
-
-
 class _Matches(NamedTuple):
-    """The matches of a pattern, vectors `[N]` with a value per character.
+    """The matches of a pattern that begin at characters, vectors `[N]`.
 
-    Attributes:
-        is_match: Whether a match begins at the character.
-        ends: The character behind the match, int32.
-        sizes: Length of either mark, int32.
+    `ends` is the character behind the match, `sizes` the length of either mark; int32.
     """
 
     is_match: tf.Tensor
@@ -69,12 +57,7 @@ class _Matches(NamedTuple):
 
 
 def marked(found: Characters, traits_N: tf.Tensor) -> Entities:
-    """Returns the entities in `<< >>` and `[[ ]]`.
-
-    Args:
-        found: The characters of the texts.
-        traits_N: The traits of the characters.
-    """
+    """Returns the entities in `<< >>` and `[[ ]]`."""
     first, second = (_matches(found, *pair) for pair in ("<>", "[]"))
     # A character begins at most one of the two kinds of marks.
     both = _chosen(first.is_match, first, second)
@@ -116,11 +99,7 @@ def _matches(found: Characters, left: str, right: str) -> _Matches:
 def _between(found: Characters, opening: str, is_closing_N: tf.Tensor) -> _Matches:
     """Returns the matches of an opening mark with the nearest closing mark behind it.
 
-    Args:
-        found: The characters of the texts.
-        opening: The opening mark.
-        is_closing_N: Whether a closing mark, as long as `opening`, begins at each
-            character.
+    `is_closing_N` says where a closing mark, as long as `opening`, begins.
     """
     size = len(opening)
     num_N = tf.size(found.codes)
@@ -138,9 +117,7 @@ def _between(found: Characters, opening: str, is_closing_N: tf.Tensor) -> _Match
 def _one_after_another(starts_C: tf.Tensor, ends_N: tf.Tensor) -> tf.Tensor:
     """Returns the indices of the matches that remain without overlaps.
 
-    Args:
-        starts_C: The first character of each match, ascending.
-        ends_N: The character behind the match that begins at each character.
+    `starts_C` ascends; `ends_N` is the end of the match that begins at each character.
     """
     num_C = tf.size(starts_C)
     next_C = tf.searchsorted(starts_C, tf.gather(ends_N, starts_C))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert re-predict`: adds relations to documents with entities.
+"""Finds relations with a trained model, in documents or in single sentences.
+
+`biobert re-predict` adds relations to documents with entities:
 
     documents -> candidate pairs -> records -> probabilities -> relations -> documents
 
 The documents are read twice, once to predict and once to write, so that memory holds
-only the probabilities.
+only the probabilities. `Classifier` takes sentences.
 """
 
 import collections
@@ -20,17 +22,14 @@ import numpy as np
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.documents import formats
+from biobert_tf.documents import document, formats
 from biobert_tf.documents.detection import Format
-from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates, reading
 from biobert_tf.relations.candidates import Candidate
-from biobert_tf.relations.entity_pairs import PairType
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
-from biobert_tf.relations.sets import SETS, custom
-from biobert_tf.relations.settings import Placeholders, RePredictConfig
+from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
@@ -41,13 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a prediction found.
-
-    Attributes:
-        documents: The number of documents read and written.
-        pairs: The number of candidate pairs in them.
-        relations: The number of relations written, by type.
-    """
+    """What a prediction found: documents, pairs in them, and relations by type."""
 
     documents: int
     pairs: int
@@ -70,7 +63,6 @@ def predict(settings: RePredictConfig) -> Summary:
     Raises:
         InputError: The model or the documents cannot be used.
     """
-    pairs = settings.pair.pairs
     if settings.input.is_fifo():
         raise InputError.at(
             settings.input, None, "a pipe; want a file, to read it twice"
@@ -78,23 +70,19 @@ def predict(settings: RePredictConfig) -> Summary:
     document_format = formats.with_relations(settings.input, settings.input_format)
     _require_places(settings, document_format)
     model = load(settings.model, settings.device)
-    task, estimator = model.task, model.estimator
-    estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
-    relation_set = task.relation_set
-    names = settings.relation_names.of(relation_set.labels, relation_set.canonical)
-    source = _Source(settings.input, document_format, pairs, settings.placeholders)
+    model.estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
+    finder = _Finder(settings, document_format, model.task)
     # The whole input is read, and so checked, before anything is written.
-    probabilities = _probabilities(task, estimator, source, settings.predict_batch_size)
+    probabilities = finder.probabilities(model.estimator)
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
             temporary = stack.enter_context(files.replacing(settings.candidates))
             stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
-        finder = _Finder(task, names, settings.min_probability, stream)
         written = formats.write(
             settings.output,
             document_format,
-            finder.with_relations(source, probabilities),
+            finder.with_relations(probabilities, stream),
         )
     return Summary(written.documents, len(probabilities), finder.counts)
 
@@ -117,124 +105,172 @@ def _require_places(settings: RePredictConfig, document_format: Format) -> None:
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Source:
-    """The documents and their pairs; every reading gives the same."""
-
-    path: Path
-    format: Format
-    types: Sequence[PairType]
-    placeholders: Placeholders
-
-    def documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
-        for loaded in formats.read(self.path, self.format):
-            found = candidates.candidates(
-                loaded.document, self.types, self.placeholders
-            )
-            yield loaded, list(found)
-
-    def examples(self) -> Iterator[RelationExample]:
-        for _, found in self.documents():
-            yield from map(self.example, found)
-
-    def example(self, pair: Candidate) -> RelationExample:
-        is_marked = self.placeholders == "marks"
-        spans = reading.entity_spans(pair.text, "scibert" if is_marked else "biobert")
-        return RelationExample(pair.id, pair.text, None, spans)
-
-
-@dataclasses.dataclass
 class _Finder:
-    """Turns probabilities into relations, and counts them by type."""
+    """Finds the relations of the documents of a file, which is read several times."""
 
-    task: RelationTask
-    names: Mapping[str, str]
-    min_probability: float
-    stream: TextIO | None
-    counts: collections.Counter[str] = dataclasses.field(
-        default_factory=collections.Counter
-    )
+    def __init__(
+        self, settings: RePredictConfig, document_format: Format, task: RelationTask
+    ) -> None:
+        self._settings = settings
+        self._format = document_format
+        self._task = task
+        labels = task.relation_set
+        self._names = settings.relation_names.of(labels.labels, labels.canonical)
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    def probabilities(self, estimator: Estimator) -> np.ndarray:
+        """Returns the probability of every label, float32 `[pairs, labels]`."""
+        path, task = self._settings.input, self._task
+        counts: collections.Counter[str] = collections.Counter()
+
+        def rows() -> Iterator[records.Features]:
+            for _, found in self._documents():
+                for example in map(self._example, found):
+                    whose = f"{path}: the entities of the pair {example.id} are"
+                    row = _record(task, example, whose, "take one of them out")
+                    counts.update(task.counts([row]))
+                    yield row.features
+
+        outputs = estimator.predict_rows(rows(), self._settings.predict_batch_size)
+        found = [each["probabilities"] for each in outputs]
+        shown = "".join(f", {number} {name}" for name, number in counts.items())
+        _LOG.info("%s: %d pairs%s", path, len(found), shown)
+        return np.array(found, np.float32).reshape(-1, len(task.labels))
 
     def with_relations(
-        self, source: _Source, probabilities: np.ndarray
-    ) -> Iterator[tuple[formats.Loaded, list[Relation]]]:
+        self, probabilities: np.ndarray, stream: TextIO | None
+    ) -> Iterator[tuple[formats.Loaded, list[document.Relation]]]:
+        """Yields the documents with their relations, and writes all pairs."""
         rows = iter(probabilities)
-        for loaded, pairs in source.documents():
-            found = [self._relation(source, pair, next(rows)) for pair in pairs]
+        for loaded, pairs in self._documents():
+            found = [self._relation(pair, next(rows), stream) for pair in pairs]
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)
             yield loaded, relations
 
+    def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+        types, placeholders = self._settings.pair.pairs, self._settings.placeholders
+        for loaded in formats.read(self._settings.input, self._format):
+            found = candidates.candidates(loaded.document, types, placeholders)
+            yield loaded, list(found)
+
+    def _example(self, pair: Candidate) -> RelationExample:
+        is_marked = self._settings.placeholders == "marks"
+        spans = reading.entity_spans(pair.text, "scibert" if is_marked else "biobert")
+        return RelationExample(pair.id, pair.text, None, spans)
+
     def _relation(
-        self, source: _Source, pair: Candidate, probabilities: np.ndarray
-    ) -> Relation | None:
-        [prediction] = self.task.decode((), (), {"probabilities": probabilities[None]})
-        if self.stream is not None:
-            self.stream.write(self.task.jsonl_row(source.example(pair), prediction))
+        self, pair: Candidate, probabilities: np.ndarray, stream: TextIO | None
+    ) -> document.Relation | None:
+        [prediction] = self._task.decode(
+            (), (), {"probabilities": probabilities[np.newaxis]}
+        )
+        if stream is not None:
+            stream.write(self._task.jsonl_row(self._example(pair), prediction))
         probability = float(probabilities.max())
-        is_negative = prediction.label == self.task.relation_set.negative
-        if is_negative or probability < self.min_probability:
+        is_negative = prediction.label == self._task.relation_set.negative
+        if is_negative or probability < self._settings.min_probability:
             return None
-        name = self.names[prediction.label]
-        return Relation(name, pair.first.id, pair.second.id, probability)
+        name = self._names[prediction.label]
+        return document.Relation(name, pair.first.id, pair.second.id, probability)
 
 
-def _probabilities(
-    task: RelationTask,
-    estimator: Estimator,
-    source: _Source,
-    batch_size: int,
-) -> np.ndarray:
-    """Returns the probability of every label, float32 `[pairs, labels]`."""
-    counts: collections.Counter[str] = collections.Counter()
+def _record(
+    task: RelationTask, example: RelationExample, whose: str, advice: str
+) -> RelationRecord:
+    """Returns the record of a sentence to predict.
 
-    def rows() -> Iterator[records.Features]:
-        for example in source.examples():
-            record = _record(task, example, source.path)
-            counts.update(task.counts([record]))
-            yield record.features
-
-    found = [
-        outputs["probabilities"]
-        for outputs in estimator.predict_rows(rows(), batch_size)
-    ]
-    shown = "".join(f", {number} {name}" for name, number in counts.items())
-    _LOG.info("%s: %d pairs%s", source.path, len(found), shown)
-    return np.array(found, np.float32).reshape(-1, len(task.labels))
-
-
-def _record(task: RelationTask, example: RelationExample, path: Path) -> RelationRecord:
+    Raises:
+        InputError: The entities do not fit; the message says whose, and gives advice.
+    """
     try:
-        [record] = task.featurize([example])
+        return task.record(example)
     except InputError:
-        raise InputError.at(
-            path,
-            None,
-            f"the entities of the pair {example.id} are too long for a model with "
-            f"max_seq_length {task.max_seq_length}; take one of them out",
+        raise InputError(
+            f"{whose} too long for a model with max_seq_length {task.max_seq_length}; "
+            f"{advice}"
         ) from None
-    return record
 
 
 def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
-    """Returns a model trained by `run_re.py`, ready to predict.
-
-    Args:
-        model_dir: The output directory of `run_re.py`.
-        device: Where to compute.
+    """Returns the model in an output directory of `run_re.py`, ready to predict.
 
     Raises:
         InputError: The directory holds no such model.
     """
     loaded = RELATIONS.load(model_dir, device)
-    settings, labels = loaded.settings, loaded.labels
-    task = RelationTask(
-        tokenizer=loaded.tokenizer,
-        relation_set=SETS.get(settings.task_name)
-        or custom(labels, settings.negative_label),
-        max_seq_length=loaded.text.max_seq_length,
-        entity_markers=settings.entity_markers,
-        class_weights=(1.0,) * len(labels),
-        compat="fixed",
-    )
+    task = RelationTask.of(loaded, "fixed")
     return Finished(task, loaded.estimator(task), model_dir)
+
+
+# --- single sentences -----------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """The relation that a text states between its two entities.
+
+    `label` is the most probable one, `probabilities` are those of all, in [0, 1].
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Returns the probability of the label, in [0, 1]."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything by name, ready for JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": dict(self.probabilities),
+        }
+
+
+class Classifier:
+    """Finds the relations that sentences state between two entities."""
+
+    def __init__(self, path: Path, device: DeviceConfig, batch_size: int) -> None:
+        """Loads the model; see `load`.
+
+        Raises:
+            InputError: There is none, or the devices cannot share such a batch.
+        """
+        self._model = load(path, device)
+        self._model.estimator.check_batch_size("batch_size", batch_size)
+        self._batch_size = batch_size
+
+    def classify(self, texts: Sequence[str]) -> list[Relation]:
+        """Returns the relation of every text, in order, marked as in training files.
+
+        Raises:
+            InputError: Entities are too long for the model; the message gives the
+                index of the text.
+        """
+        task = self._model.task
+        rows = [
+            _record(
+                task, _example(i, text), f"text {i}: its entities are", "shorten them"
+            )
+            for i, text in enumerate(texts)
+        ]
+        outputs = self._model.estimator.predict_rows(
+            (row.features for row in rows), self._batch_size
+        )
+        return [
+            Relation(
+                task.labels[probabilities.argmax()],
+                dict(zip(task.labels, probabilities.tolist(), strict=True)),
+            )
+            for probabilities in (output["probabilities"] for output in outputs)
+        ]
+
+
+def _example(number: int, text: str) -> RelationExample:
+    spans = reading.entity_spans(text, "biobert")
+    # A model trained on SciBERT's files knows marks, not placeholders.
+    spans = spans or reading.entity_spans(text, "scibert")
+    return RelationExample(str(number), text, None, spans)

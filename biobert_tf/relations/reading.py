@@ -19,7 +19,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -39,30 +39,12 @@ _MARKED: Final = (
 )
 
 
-class Row(NamedTuple):
-    """One row of a file, as written.
-
-    Attributes:
-        line: 1-based line where the row begins.
-        id: The index column; the number of the row, from 0, if there is none.
-        text: The sentence.
-        label: The label as written; None if the file has no labels.
-    """
-
-    line: int
-    id: str
-    text: str
-    label: str | None
-
-
 class EntitySpan(NamedTuple):
     """Where an entity stands in a sentence, in characters, half-open.
 
     Attributes:
-        start: Start of the placeholder, or of the entity with its marks.
-        end: End of it.
-        inner_start: Start of the entity without marks; `start` for a placeholder.
-        inner_end: End of the entity without marks.
+        start, end: The placeholder, or the entity with its marks.
+        inner_start, inner_end: The entity without marks; the same for a placeholder.
         role: 0 for `<< >>`, 1 for `[[ ]]`; for placeholders, 0 for the first in the
             sentence, else 1.
     """
@@ -76,15 +58,15 @@ class EntitySpan(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RelationExample:
-    """A sentence with its entities.
+    """A sentence with its entities: one row of a file.
 
     Attributes:
-        id: Id of the row.
+        id: The index column; the number of the row, from 0, if there is none.
         text: The sentence as the file has it.
-        label: A label of the set, or None if unknown.
+        label: The label as the file or the set spells it; None if unknown.
         entities: The entities in the order of the text. Published sets have sentences
             with one (`@CHEM-GENE$` if the two overlap), with more, and with none.
-        line: 1-based line in the file.
+        line: 1-based line where the row begins.
     """
 
     id: str
@@ -92,6 +74,10 @@ class RelationExample:
     label: str | None
     entities: tuple[EntitySpan, ...]
     line: int = 1
+
+
+_Row = tuple[int, str, str, str | None]
+"""Line, id, sentence and label of a row."""
 
 
 # --- which file, which form ---------------------------------------------------------
@@ -126,15 +112,12 @@ def detect(data_dir: Path) -> RelationFormat:
     Raises:
         InputError: A file cannot be read.
     """
-    found = {split: find(data_dir, split) for split in SPLITS}
-    for split, path in found.items():
-        if path is None or not (first := _first_line(path)):
-            continue
-        if first.startswith("{"):
-            return "scibert"
-        if split != "test":
-            return "blue" if _is_header(first) else "biobert"
-    return detect_file(found["test"]) if found["test"] else "biobert"
+    for path in files_of(data_dir):
+        if first := _first_line(path):
+            if path.stem == "test" or first.startswith("{"):
+                return detect_file(path)
+            return "blue" if _header(first.split("\t")) else "biobert"
+    return "biobert"
 
 
 def detect_file(path: Path) -> RelationFormat:
@@ -149,39 +132,28 @@ def detect_file(path: Path) -> RelationFormat:
     first = _first_line(path)
     if first.startswith("{"):
         return "scibert"
-    is_blue = _is_header(first) and ('"' in first or first.endswith("\r\n"))
+    is_blue = _header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
     return "blue" if is_blue else "biobert"
 
 
 def _first_line(path: Path) -> str:
     """Returns the first line that is not blank, with its line end; "" without any."""
-    try:
-        with path.open("rb") as stream:
-            first = next((line for line in stream if line.strip()), b"")
-            return first.decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
+    with files.explained_reading(path), path.open("rb") as stream:
+        first = next((line for line in stream if line.strip()), b"")
+        return first.decode("utf-8-sig", errors="replace")
 
 
-def _is_header(line: str) -> bool:
-    return bool(_header(line.rstrip("\r\n").split("\t")))
-
-
-def _header(columns: list[str]) -> list[str]:
+def _header(columns: Iterable[str]) -> list[str]:
     """Returns the names of the columns; [] if `columns` is not a header."""
-    names = [column.strip('"').lower() for column in columns]
+    names = [column.strip('"\r\n').lower() for column in columns]
     return names if "sentence" in names else []
 
 
 # --- rows ---------------------------------------------------------------------------
 
 
-def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
-    """Reads the rows of a file.
-
-    Args:
-        path: The file.
-        data_format: The form of the file; `auto` calls `detect_file`.
+def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
+    """Reads the rows of a file, with labels as written; a label may be empty.
 
     Raises:
         InputError: The file does not exist or is not UTF-8; a row has a different
@@ -191,18 +163,23 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[Row]:
     if data_format == "auto":
         data_format = detect_file(path)
     text = files.read_text(path)
-    if data_format == "scibert":
-        return list(_json_rows(path, text))
-    return list(_table_rows(path, text, is_quoted=data_format == "blue"))
+    rows = (
+        _json_rows(path, text)
+        if data_format == "scibert"
+        else _table_rows(path, text, is_quoted=data_format == "blue")
+    )
+    return [
+        RelationExample(index, text, label, entity_spans(text, data_format), line)
+        for line, index, text, label in rows
+    ]
 
 
 def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the columns of every row that is not blank."""
     if not is_quoted:
         # PARITY(run_re.py:200): quotes are characters like all others.
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line:
-                yield number, line.split("\t")
+        lines = enumerate(text.split("\n"), start=1)
+        yield from ((number, line.split("\t")) for number, line in lines if line)
         return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
     begin = 1
@@ -220,7 +197,7 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
         ) from None
 
 
-def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[Row]:
+def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[_Row]:
     table = _table(path, text, is_quoted)
     first = next(table, None)
     if first is None:
@@ -246,10 +223,10 @@ def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[Row]:
             )
         values = dict(zip(wanted, columns, strict=True))
         index = str(number) if wanted[0] == "sentence" else columns[0]
-        yield Row(line, index, values["sentence"], values.get("label"))
+        yield line, index, values["sentence"], values.get("label")
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     for number, (line, content) in enumerate(lines):
         try:
@@ -260,13 +237,10 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         if not isinstance(sentence, str):
             raise InputError.at(path, line, 'no "text"; want {"text": ..., "label"}')
         label, index = values.get("label"), values.get("id")
-        yield Row(
-            line,
-            str(number if index is None else index),
-            # JSON can hold a lone surrogate; our output, which is UTF-8, cannot.
-            sentence.encode("utf-8", "replace").decode("utf-8"),
-            None if label is None else str(label),
-        )
+        # JSON can hold a lone surrogate; our output, which is UTF-8, cannot.
+        sentence = sentence.encode("utf-8", "replace").decode("utf-8")
+        index = str(number if index is None else index)
+        yield line, index, sentence, None if label is None else str(label)
 
 
 # --- examples -----------------------------------------------------------------------
@@ -275,9 +249,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
 def entity_spans(text: str, data_format: RelationFormat) -> tuple[EntitySpan, ...]:
     """Returns where the entities of a sentence stand, in the order of the text.
 
-    Args:
-        text: The sentence.
-        data_format: `scibert` finds `<< >>` and `[[ ]]`, any other form placeholders.
+    These are `<< >>` and `[[ ]]` in the form `scibert`, placeholders in any other.
     """
     if data_format != "scibert":
         return tuple(
@@ -303,38 +275,26 @@ def read_examples(
     relation_set: RelationSet | None,
     needs_labels: bool,
 ) -> list[RelationExample]:
-    """Reads the examples of a file.
-
-    Args:
-        path: The file.
-        data_format: The form of the file; `auto` calls `detect_file`.
-        relation_set: The allowed labels; None allows any.
-        needs_labels: Whether an unlabelled file is an error.
+    """Reads the examples of a file, of any labels if `relation_set` is None.
 
     Raises:
         InputError: The file cannot be read (see `read_rows`) or is empty, labels are
-            missing, or a label is not in the set.
+            missing though needed, or a label is not in the set.
     """
-    if data_format == "auto":
-        data_format = detect_file(path)
     rows = read_rows(path, data_format)
     if not rows:
         raise InputError.at(path, 1, "holds no sentence; want rows of sentence, label")
     # A file without any label is for prediction; if only some are missing, it is wrong.
     is_labelled = needs_labels or any(row.label for row in rows)
     return [
-        RelationExample(
-            row.id,
-            row.text,
-            _label(path, row, relation_set) if is_labelled else None,
-            entity_spans(row.text, data_format),
-            row.line,
+        dataclasses.replace(
+            row, label=_label(path, row, relation_set) if is_labelled else None
         )
         for row in rows
     ]
 
 
-def _label(path: Path, row: Row, relation_set: RelationSet | None) -> str:
+def _label(path: Path, row: RelationExample, relation_set: RelationSet | None) -> str:
     if not row.label:
         raise InputError.at(
             path, row.line, "no label; training and scoring need one in every row"

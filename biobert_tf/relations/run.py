@@ -3,7 +3,6 @@
 
 import json
 import logging
-from pathlib import Path
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
@@ -12,7 +11,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features, reading
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, RelationSet, custom
-from biobert_tf.relations.settings import RelationConfig, RelationFormat
+from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune, run_directory
@@ -61,11 +60,8 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
 def _require_markers(tokenizer: FullTokenizer) -> None:
     pieces = [piece for pair in features.MARKERS for piece in pair]
     if missing := [piece for piece in pieces if piece not in tokenizer.vocab]:
-        raise InputError.at(
-            tokenizer.vocab_file,
-            None,
-            f"lacks {', '.join(missing)}, which --entity_markers needs",
-        )
+        problem = f"lacks {', '.join(missing)}, which --entity_markers needs"
+        raise InputError.at(tokenizer.vocab_file, None, problem)
 
 
 def _require_same_form(settings: RelationConfig) -> None:
@@ -73,9 +69,6 @@ def _require_same_form(settings: RelationConfig) -> None:
 
     Neither shows in the weights or labels, so the settings beside the model are read,
     if there are any.
-
-    Raises:
-        InputError: The training had other `--entity_markers` or `--negative_label`.
     """
     for place in (settings.stages.output_dir, settings.model.init_checkpoint):
         # An output directory without labels holds no model, but may hold settings.
@@ -85,16 +78,10 @@ def _require_same_form(settings: RelationConfig) -> None:
         had = files.read_json(path) if path else {}
         for name in ("entity_markers", "negative_label"):
             if path and had.get(name) not in (None, getattr(settings, name)):
-                shown = json.dumps(had[name])
-                raise InputError.at(
-                    path,
-                    None,
-                    f"the model was trained with --{name}={shown}; give the same",
-                )
+                given = f"--{name}={json.dumps(had[name])}"
+                problem = f"the model was trained with {given}; give the same"
+                raise InputError.at(path, None, problem)
         return
-
-
-# --- files -------------------------------------------------------------------------
 
 
 def read_data(
@@ -106,38 +93,28 @@ def read_data(
         InputError: A file is missing or malformed, or has a label not in the set.
     """
     stages = settings.stages
-    data_format = _format(settings)
-
-    def read(split: str, needs_labels: bool) -> list[RelationExample]:
-        return reading.read_examples(
-            _require(stages.data_dir, split), data_format, relation_set, needs_labels
-        )
-
     return Data(
-        train=read("train", needs_labels=True) if stages.do_train else None,
-        devel=read("dev", needs_labels=True) if stages.do_eval else None,
-        test=read("test", needs_labels=False) if stages.do_predict else None,
+        train=_read(settings, "train", relation_set) if stages.do_train else None,
+        devel=_read(settings, "dev", relation_set) if stages.do_eval else None,
+        test=_read(settings, "test", relation_set) if stages.do_predict else None,
     )
 
 
-def _format(settings: RelationConfig) -> RelationFormat:
-    """Returns the format of the files; a directory holds only one."""
-    data_dir = settings.stages.data_dir
+def _read(
+    settings: RelationConfig, split: str, relation_set: RelationSet | None
+) -> list[RelationExample]:
+    """Reads the file of a split; all files of a directory have one format."""
+    data_dir, data_format = settings.stages.data_dir, settings.data_format
     if not data_dir.is_dir():
         raise InputError(f"--data_dir={data_dir}: no such directory")
-    if settings.data_format == "auto":
-        return reading.detect(data_dir)
-    return settings.data_format
-
-
-def _require(data_dir: Path, split: str) -> Path:
+    if data_format == "auto":
+        data_format = reading.detect(data_dir)
     path = reading.find(data_dir, split)
     if path is None:
         raise finetune.missing_file(data_dir / f"{split}.tsv")
-    return path
-
-
-# --- labels ------------------------------------------------------------------------
+    return reading.read_examples(
+        path, data_format, relation_set, needs_labels=split != "test"
+    )
 
 
 def find_set(settings: RelationConfig) -> RelationSet:
@@ -147,19 +124,16 @@ def find_set(settings: RelationConfig) -> RelationSet:
         InputError: The labels cannot be found, or differ from those of the given model.
     """
     stages, checkpoint = settings.stages, settings.model.init_checkpoint
-    trained = (
-        None
-        if stages.do_train
-        else finetune.trained_labels(stages.output_dir, checkpoint)
-    )
+    trained = None
+    if not stages.do_train:
+        trained = finetune.trained_labels(stages.output_dir, checkpoint)
     if settings.task_name != "custom":
         relation_set = SETS[settings.task_name]
-    elif settings.labels:
-        relation_set = custom(settings.labels.parts, settings.negative_label)
-    elif trained is not None:
-        relation_set = custom(trained, settings.negative_label)
     else:
-        relation_set = custom(_labels_of_data(settings), settings.negative_label)
+        labels = settings.labels.parts if settings.labels else trained
+        relation_set = custom(
+            labels or _labels_of_data(settings), settings.negative_label
+        )
     if stages.do_train:
         finetune.check_labels(stages.output_dir, relation_set.labels)
     elif trained not in (None, relation_set.labels):
@@ -177,12 +151,12 @@ def _labels_of_data(settings: RelationConfig) -> list[str]:
             "the model's labels are unknown: there is no labels.json beside the "
             "checkpoint; give --labels in the order of the ids"
         )
-    data_format = _format(settings)
-    path = _require(settings.stages.data_dir, "train")
-    examples = reading.read_examples(path, data_format, None, needs_labels=True)
+    examples = _read(settings, "train", None)
     labels = sorted({example.label for example in examples if example.label})
     if len(labels) < 2:
         raise InputError.at(
-            path, None, f"has one label only, {labels[0]}; want two or more"
+            reading.find(settings.stages.data_dir, "train") or "",
+            None,
+            f"has one label only, {labels[0]}; want two or more",
         )
     return labels

@@ -1,24 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores predicted relations, one label per sentence, with confidence intervals."""
+"""Scores predicted relations, one label per sentence, with confidence intervals.
+
+`evaluate` scores files as `re_eval.py` does, without its errors. It reads the answer
+file as `run_re.py` reads it, quotes included, and a label's id does not depend on the
+labels in the file. The original reads quotes as CSV quoting, so it joins rows that
+training keeps apart. It numbers ChemProt's labels by those in the file, so if one is
+missing or `false` is written `False`, it scores other labels than were predicted. It
+crashes on binary data without a positive label.
+"""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from biobert_tf.common import files
 from biobert_tf.common.counts import SampledScore, Score, estimate
+from biobert_tf.common.errors import InputError
+from biobert_tf.relations import reading
+from biobert_tf.relations.sets import SETS, RelationSet
+from biobert_tf.relations.settings import RelationFormat
 
 
 @dataclasses.dataclass(frozen=True)
 class RelationScores(SampledScore):
     """The score over all relations, with its parts and its intervals.
 
-    Precision, recall and F1 are micro averages over all labels except the negative one.
-    For a binary set they are the scores of its positive label; without a negative label
-    all three equal the accuracy.
+    Precision, recall and F1 are micro averages over all labels except the negative one:
+    in a binary set the scores of its positive label, without a negative label the
+    accuracy.
 
     Attributes:
-        num_examples: The number of sentences scored.
         accuracy: The share of sentences with the right label, the negative one too.
         specificity: The recall of a binary set's negative label; None for other sets.
         macro_f1: Mean F1 over all labels except the negative one.
@@ -62,15 +77,8 @@ def score(
 
     A gold label that is not in `labels`, such as one that only the test file has,
     cannot be predicted. It counts as a missed relation, and in the macro average as a
-    label with an F1 of 0. Intervals come from `common.counts.estimate`, over sentences.
-
-    Args:
-        gold: The labels of the data.
-        predicted: The labels of the model, one per gold label, each in `labels`.
-        labels: The labels that can be predicted, all different.
-        negative: The label that means "no relation"; None if every label is a relation.
-        seed: Seed of the resampling; the same seed gives the same intervals.
-        num_resamples: The number of test sets to draw.
+    label with an F1 of 0. `negative` means "no relation"; None if every label is a
+    relation. Intervals come from `common.counts.estimate`, over sentences.
 
     Raises:
         ValueError: There is nothing to score, gold and predicted labels differ in
@@ -92,38 +100,28 @@ def score(
         is_relation[predicted_ids],
         is_relation[gold_ids] & is_correct,
     )
-    confusion = np.zeros((len(names), len(names)), np.int64)
+    confusion = np.zeros((len(names), len(names)), np.int64)  # [gold, predicted]
     np.add.at(confusion, (gold_ids, predicted_ids), 1)
-    by_label = _scores_by_label(names, confusion)
-    counted = [one.f1 for name, one in by_label.items() if name != negative]
+    totals = (confusion.sum(1), confusion.sum(0), confusion.diagonal())
+    by_label = {
+        name: Score(*counts)
+        for name, *counts in zip(names, *(t.tolist() for t in totals), strict=True)
+    }
+    has_specificity = negative is not None and len(labels) == 2
+    cells: dict[str, dict[str, int]] = {}
+    for i, j in np.argwhere(confusion).tolist():
+        cells.setdefault(names[i], {})[names[j]] = int(confusion[i, j])
     return RelationScores(
         **vars(estimate(np.stack(columns, 1).astype(np.int64), seed, num_resamples)),
         num_examples=len(gold),
         accuracy=float(is_correct.mean()),
-        specificity=(
-            by_label[negative].recall
-            if negative is not None and len(labels) == 2
-            else None
+        specificity=by_label[negative].recall if has_specificity else None,
+        macro_f1=float(
+            np.mean([one.f1 for name, one in by_label.items() if name != negative])
         ),
-        macro_f1=float(np.mean(counted)),
         by_label=by_label,
-        confusion=_named(names, confusion),
+        confusion=cells,
     )
-
-
-def _scores_by_label(names: Sequence[str], confusion: np.ndarray) -> dict[str, Score]:
-    """Returns the score of each label from int64 `confusion[gold, predicted]`."""
-    num_gold, num_predicted = confusion.sum(1), confusion.sum(0)
-    counts = np.stack([num_gold, num_predicted, confusion.diagonal()], 1).tolist()
-    return {name: Score(*row) for name, row in zip(names, counts, strict=True)}
-
-
-def _named(names: Sequence[str], confusion: np.ndarray) -> dict[str, dict[str, int]]:
-    """Returns the cells of int64 `confusion[gold, predicted]` that are not zero."""
-    cells: dict[str, dict[str, int]] = {}
-    for i, j in np.argwhere(confusion).tolist():
-        cells.setdefault(names[i], {})[names[j]] = int(confusion[i, j])
-    return cells
 
 
 def report(scores: RelationScores) -> str:
@@ -136,3 +134,90 @@ def report(scores: RelationScores) -> str:
     if scores.specificity is not None:
         values["specificity"] = scores.specificity
     return "".join(f"{name:11} : {value:.2%}\n" for name, value in values.items())
+
+
+# --- files of probabilities -----------------------------------------------------------
+
+TASKS: Final = {"binary": SETS["gad"], "chemprot": SETS["chemprot"]}
+"""The labels by value of `--task`, in the order of the probabilities."""
+
+
+def evaluate(
+    output_path: Path,
+    answer_path: Path,
+    task: str,
+    data_format: RelationFormat = "auto",
+) -> RelationScores:
+    """Scores predicted probabilities against the labels of a test file.
+
+    The prediction is the most probable label, in a tie the first. For ChemProt the last
+    column, `false`, may be missing, as in the original.
+
+    Args:
+        output_path: `test_results.tsv`: a row of tab-separated probabilities per
+            sentence, one per label, no header.
+        answer_path: The test file, with labels; their case does not matter.
+        task: One of `TASKS`.
+        data_format: The form of the test file; see `reading`.
+
+    Raises:
+        InputError: The task is unknown; a file is missing, empty or malformed; a value
+            is not a finite number; a label is not of the task; or the two files differ
+            in their number of rows. The message names the line.
+    """
+    if task not in TASKS:
+        raise InputError(f"--task={task}: want {' or '.join(TASKS)}")
+    relation_set = TASKS[task]
+    rows = _read_probabilities(output_path, relation_set)
+    examples = reading.read_examples(
+        answer_path, data_format, relation_set, needs_labels=True
+    )
+    if len(rows) != len(examples):
+        raise InputError.at(
+            output_path,
+            None,
+            f"{len(rows)} rows of probabilities for the {len(examples)} sentences of "
+            f"{answer_path}; want the test file that was predicted",
+        )
+    return score(
+        [example.label or "" for example in examples],
+        [relation_set.labels[row.index(max(row))] for row in rows],
+        relation_set.labels,
+        relation_set.negative,
+        seed=0,
+    )
+
+
+def _read_probabilities(path: Path, relation_set: RelationSet) -> list[list[float]]:
+    """Returns the values of every line that is not blank."""
+    widths = [len(relation_set.labels)]
+    if not relation_set.is_binary:
+        # PARITY(re_eval.py:37, 44): ChemProt is accepted without the column of `false`.
+        widths.append(len(relation_set.positives))
+    rows: list[list[float]] = []
+    for number, line in enumerate(files.read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        columns = line.split("\t")
+        if len(columns) not in widths:
+            raise InputError.at(
+                path,
+                number,
+                f"{len(columns)} columns instead of {widths[0]}; want tab-separated "
+                f"probabilities of {' '.join(relation_set.labels)}",
+            )
+        widths = [len(columns)]
+        rows.append([_number(path, number, column) for column in columns])
+    if not rows:
+        raise InputError.at(path, 1, "empty; want a row of probabilities per sentence")
+    return rows
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError.at(path, line, f"{text[:40]!r} is not a finite number")
+    return value

@@ -13,13 +13,10 @@ _USUAL_NEGATIVES: Final = ("0", "false", "none", "negative")
 
 @dataclasses.dataclass(frozen=True)
 class RelationSet:
-    """The labels of a set of sentences.
+    """The labels of a set of sentences; a label's index is its id.
 
-    Attributes:
-        name: The set's name in `--task_name`.
-        labels: The labels that can be predicted; a label's index is its id.
-        negative: The label that means "no relation" and is left out of the scores; None
-            if every label is a relation.
+    `negative` means "no relation" and is left out of the scores; None if every label is
+    a relation. `name` is the set's in `--task_name`.
     """
 
     name: str
@@ -73,10 +70,8 @@ SETS: Final[Mapping[str, RelationSet]] = {
 def custom(labels: Sequence[str], negative: str) -> RelationSet:
     """Returns a set of the user's own.
 
-    Args:
-        labels: At least two labels, all different, in the order of their ids.
-        negative: The label that means "no relation". If empty, it is the only label
-            that is 0, false, none or negative in any case; else every label counts.
+    If `negative` is empty, it is the only label that is 0, false, none or negative in
+    any case; else every label counts.
 
     Raises:
         InputError: There are fewer than two labels, a label is empty or repeats, or

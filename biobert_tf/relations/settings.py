@@ -18,7 +18,6 @@ from biobert_tf.common.settings import (
     required,
     setting,
 )
-from biobert_tf.relations.entity_pairs import EntityPairs
 from biobert_tf.training.class_weights import ClassWeights
 
 RelationSetName = Literal[
@@ -42,11 +41,7 @@ _RANGE: Final = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 @dataclasses.dataclass(frozen=True)
 class Folds(FlagValue):
-    """The folds of `--folds`: `1-10`, `1,3,5-7`; empty: all there are.
-
-    Attributes:
-        numbers: The folds in the order given, each once.
-    """
+    """The folds of `--folds`, each once: `1-10`, `1,3,5-7`; empty: all there are."""
 
     numbers: tuple[int, ...] = ()
 
@@ -72,6 +67,51 @@ class Folds(FlagValue):
 
 
 @dataclasses.dataclass(frozen=True)
+class PairType:
+    """Two types of mentions that make a pair, in either order in the sentence."""
+
+    first: str
+    second: str
+
+    def __post_init__(self) -> None:
+        """Rejects types that cannot become a placeholder."""
+        for name in (self.first, self.second):
+            if not re.match("[A-Za-z]", name):
+                raise InputError(
+                    f"entity type {name!r} must begin with a letter from A to Z, as "
+                    "its placeholder does"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class EntityPairs(FlagValue):
+    """The pairs of `--pair`, each once: `Chemical-Gene`, several after commas.
+
+    Where a type holds a dash: `CHEMICAL:GENE-Y`.
+    """
+
+    pairs: tuple[PairType, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads pairs of types.
+
+        Raises:
+            InputError: A pair is not two types.
+        """
+        pairs = []
+        for item in text.split(","):
+            parts = [part.strip() for part in item.split(":" if ":" in item else "-")]
+            if len(parts) != 2 or not all(parts):
+                raise InputError(
+                    f"{item.strip()!r} is not a pair of entity types; want "
+                    "Chemical-Gene, or CHEMICAL:GENE-Y where a type holds a dash"
+                )
+            pairs.append(PairType(*parts))
+        return cls(text, tuple(dict.fromkeys(pairs)))
+
+
+@dataclasses.dataclass(frozen=True)
 class RelationNames(CommaList):
     """The names of `--relation_names`: `1=Association`, several after commas."""
 
@@ -80,9 +120,7 @@ class RelationNames(CommaList):
     ) -> dict[str, str]:
         """Returns what to call every label in the output.
 
-        Args:
-            labels: The labels of the model.
-            canonical: Maps a spelling to the label it stands for, or None.
+        `canonical` maps a spelling to the label it stands for, or None.
 
         Raises:
             InputError: A part is not `LABEL=NAME`, or its label is unknown.
@@ -232,11 +270,7 @@ class RePredictConfig:
 
 
 def _require_different(config: object, name: str, other: str) -> None:
-    """Rejects two fields of `config` that name the same file.
-
-    Raises:
-        InputError: They do; the message names the flag of `name`.
-    """
+    """Rejects two fields of `config` that name the same file."""
     path = getattr(config, name)
     if path.resolve() == getattr(config, other).resolve():
         raise InputError(f"--{name}={path} is the {other}; choose another")

@@ -11,17 +11,17 @@ Shape suffixes: N examples, K labels.
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
 from biobert_tf.relations import scores
 from biobert_tf.relations.features import Featurizer, RelationRecord
 from biobert_tf.relations.reading import RelationExample
-from biobert_tf.relations.sets import RelationSet
-from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.relations.sets import SETS, custom
+from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.training.classification import SequenceClassification
-from biobert_tf.training.records import FeatureSpec, Specs
+from biobert_tf.training.reload import Loaded
 
 # PARITY(run_re.py:667): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
@@ -31,9 +31,8 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 class RelationPrediction:
     """The prediction for one sentence.
 
-    Attributes:
-        label: The most probable label; in a tie the first.
-        probabilities: The probabilities of the labels, float32 `[labels]`.
+    `label` is the most probable, in a tie the first; `probabilities` of all labels are
+    float32 `[labels]`.
     """
 
     label: str
@@ -41,57 +40,39 @@ class RelationPrediction:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RelationTask(SequenceClassification):
+class RelationTask(Featurizer, SequenceClassification):
     """The task of a run on relations; holds no mutable state.
 
-    `SequenceClassification` describes the model's outputs and the loss.
-
-    Attributes:
-        tokenizer: Cuts text into pieces.
-        relation_set: The labels.
-        max_seq_length: The number of pieces in a record.
-        entity_markers: Whether entities get markers; see `features.Featurizer`.
-        compat: `fixed` or `master`; see `settings.RelationConfig`.
+    `Featurizer` makes the records; `SequenceClassification` describes the model's
+    outputs and the loss.
     """
 
-    tokenizer: FullTokenizer
-    relation_set: RelationSet
-    max_seq_length: int
-    entity_markers: bool
-    compat: Literal["fixed", "master"]
+    name: ClassVar[str] = "re"
 
-    @property
-    def name(self) -> str:
-        """Returns the name of the task in the results."""
-        return "re"
+    @classmethod
+    def of(
+        cls, loaded: Loaded[RelationConfig], compat: Literal["fixed", "master"]
+    ) -> "RelationTask":
+        """Returns the task of a trained model, to predict with it."""
+        settings, labels = loaded.settings, loaded.labels
+        return cls(
+            tokenizer=loaded.tokenizer,
+            relation_set=SETS.get(settings.task_name)
+            or custom(labels, settings.negative_label),
+            max_seq_length=loaded.text.max_seq_length,
+            entity_markers=settings.entity_markers,
+            class_weights=(1.0,) * len(labels),
+            compat=compat,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Returns the labels that can be predicted; a label's index is its id."""
         return self.relation_set.labels
 
-    # --- text to records -------------------------------------------------------------
-
-    @property
-    def specs(self) -> Specs:
-        """Returns the original's features (run_re.py:636-642)."""
-        names = ("input_ids", "input_mask", "segment_ids")
-        return {
-            **{name: FeatureSpec(self.max_seq_length) for name in names},
-            "label_ids": FeatureSpec(1),
-            "is_real_example": FeatureSpec(1),
-        }
-
     def featurize(self, examples: Sequence[RelationExample]) -> list[RelationRecord]:
         """Returns one record per sentence, in order."""
-        featurizer = Featurizer(
-            tokenizer=self.tokenizer,
-            relation_set=self.relation_set,
-            max_seq_length=self.max_seq_length,
-            entity_markers=self.entity_markers,
-            compat=self.compat,
-        )
-        return [featurizer.featurize(example) for example in examples]
+        return list(map(self.record, examples))
 
     def counts(self, records: Iterable[RelationRecord]) -> dict[str, int]:
         """Returns the number of cut sentences, and of those cut around entities."""
@@ -104,8 +85,6 @@ class RelationTask(SequenceClassification):
     def shuffle_buffer(self, num_records: int) -> int:
         """Returns the size of the training shuffle buffer, in records."""
         return num_records if self.compat == "fixed" else _ORIGINAL_SHUFFLE_BUFFER
-
-    # --- numbers to text and scores --------------------------------------------------
 
     def metrics(
         self, predictions: Mapping[str, np.ndarray], batch_size: int

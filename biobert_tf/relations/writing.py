@@ -2,6 +2,7 @@
 """Writes the candidate pairs of annotated documents as TSV files for training."""
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,8 +14,7 @@ from biobert_tf.common import files
 from biobert_tf.documents.document import AnnotatedDocument, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate
-from biobert_tf.relations.entity_pairs import PairType
-from biobert_tf.relations.settings import Placeholders
+from biobert_tf.relations.settings import PairType, Placeholders
 
 # Characters that end a line or a column for CSV, for str.splitlines or in editors.
 _BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -25,11 +25,9 @@ class Counts:
     """The numbers of documents, pairs and rows, and of what was lost.
 
     Attributes:
-        documents: Documents read.
         types: Mentions by type, as the documents spell it.
-        sentences: Sentences with a pair.
         pairs: Pairs of mentions that share a sentence.
-        overlapping: Pairs that overlap and have one placeholder for both.
+        overlapping: Pairs that have one placeholder for both.
         several: Pairs with relations of more than one type; each type is a row.
         pairs_across: Pairs of the given types that share a document but no sentence.
         labels: Rows by label; their sum is the number of rows.
@@ -52,17 +50,15 @@ class Counts:
 
     def summary(self) -> str:
         """Returns the counts as text, without a final line break."""
-        return "\n".join(
-            [
-                f"documents: {self.documents} with mentions: {_by_name(self.types)}",
-                f"sentences with a pair: {self.sentences}",
-                f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
-                f"{self.several} with several labels; {self.pairs_across} more share "
-                "no sentence",
-                f"rows: {self.labels.total()}: {_by_name(self.labels)}",
-                f"relations: {self.relations} found; lost: {self.relations_across} "
-                f"across sentences, {self.relations_other} of other types",
-            ]
+        return (
+            f"documents: {self.documents} with mentions: {_by_name(self.types)}\n"
+            f"sentences with a pair: {self.sentences}\n"
+            f"pairs: {self.pairs}, of these {self.overlapping} overlapping, "
+            f"{self.several} with several labels; {self.pairs_across} more share "
+            "no sentence\n"
+            f"rows: {self.labels.total()}: {_by_name(self.labels)}\n"
+            f"relations: {self.relations} found; lost: {self.relations_across} "
+            f"across sentences, {self.relations_other} of other types"
         )
 
 
@@ -79,12 +75,7 @@ def write_pairs(
     Characters that end lines or columns become spaces. The file is written whole or not
     at all; memory does not grow with the number of documents.
 
-    Args:
-        documents: Documents with mentions and relations.
-        pairs: The types to pair.
-        negative_label: The label of pairs without a relation.
-        path: The file to write.
-        placeholders: How mentions are hidden; see `candidates.candidates`.
+    The candidates are those of `candidates.labelled`.
 
     Raises:
         InputError: The file cannot be written, or a document cannot be read.
@@ -119,17 +110,16 @@ def _count(
     overlapping = {(each.first, each.second) for each in found if each.is_overlapping}
     counts.documents += 1
     counts.types.update(mention.type for mention in document.mentions)
-    counts.sentences += len({(candidate.start, candidate.end) for candidate in found})
+    counts.sentences += len({candidate.sentence for candidate in found})
     counts.pairs += len(rows_of)
     counts.overlapping += len(overlapping)
     counts.several += sum(number > 1 for number in rows_of.values())
     counts.pairs_across += candidates.num_pairs(document, pairs) - len(rows_of)
     counts.labels.update(candidate.label or "" for candidate in found)
     together = {
-        frozenset((a, b))
+        frozenset(both)
         for first, second in rows_of
-        for a in candidates.names(first)
-        for b in candidates.names(second)
+        for both in itertools.product(candidates.names(first), candidates.names(second))
     }
     for relation in document.relations:
         if frozenset((relation.first, relation.second)) in together:
@@ -148,9 +138,8 @@ def _is_wanted(
         [m for m in document.mentions if name in candidates.names(m)]
         for name in (relation.first, relation.second)
     )
-    return any(
-        candidates.fits(first, second, pairs) for first in firsts for second in seconds
-    )
+    couples = itertools.product(firsts, seconds)
+    return any(candidates.fits(*couple, pairs) for couple in couples)
 
 
 def _by_name(counter: Counter[str]) -> str:

@@ -94,18 +94,13 @@ def iob(labels: Iterable[str]) -> list[str]:
 
 
 def chunks(labels: Sequence[str]) -> list[Chunk]:
-    """Returns the phrases of one sentence, in order.
+    """Returns the phrases of one sentence, in order and disjoint.
 
-    A label is `tag-type` or only `tag`. The rules are lenient: an `I` or `E` after
-    `O` starts a phrase, and so does a label of another type; `[` and `]` are phrases
-    of one word. Any other tag (`S`, `X`, `b`) counts as inside.
-
-    Args:
-        labels: One label per word, such as `B-Disease`.
-
-    Returns:
-        Phrases that do not overlap. A phrase that no label ends (an untyped `X` then
-        `O` does not end it) reaches to the next phrase or the end of the sentence.
+    Every word has a label, `tag-type` or only `tag`. The rules are lenient: an `I` or
+    `E` after `O` starts a phrase, and so does a label of another type; `[` and `]` are
+    phrases of one word. Any other tag (`S`, `X`, `b`) counts as inside. A phrase that
+    no label ends (an untyped `X` then `O` does not end it) reaches to the next phrase
+    or the end of the sentence.
     """
     found: list[Chunk] = []
     opened: Chunk | None = None

@@ -85,19 +85,11 @@ _REACH: Final = 400
 _ENUMERATOR: Final = re.compile(r"[^A-Za-z]{,3}[A-Za-z0-9]?[^A-Za-z]{,3}$")
 _LETTER: Final = re.compile(r"(?:[A-Z]|[IVX]+)[ab]?$")
 _NOT_ASCII: Final = re.compile(r"[^\x21-\x7e]")
-# Brackets become braces; "<" and ">", which the library pairs like brackets, "=".
-_MASKED: Final = str.maketrans("()[]<>", "{}{}==")
-# The ASCII stand-ins of characters that have a meaning to the library.
-_STAND_INS: Final = {
-    "\u2018": "'",
-    "\u2019": "'",
-    "\u201c": '"',
-    "\u201d": '"',
-    "\u2026": ".",
-    "\u00b5": "u",
-    "\u03bc": "u",
-    "\u3002": ".",
-}
+# Brackets become braces; "<" and ">", which the library pairs like brackets, "=". Other
+# characters that have a meaning to the library become their ASCII stand-ins.
+_MASKED: Final = str.maketrans(
+    "()[]<>\u2018\u2019\u201c\u201d\u2026\u00b5\u03bc\u3002", "{}{}==''\"\".uu."
+)
 
 
 def spans(paragraph: str) -> list[Span]:
@@ -132,8 +124,6 @@ def _ascii(paragraph: str) -> str:
 def _stand_in(character: str) -> str:
     if character.isspace():
         return " "
-    if character in _STAND_INS:
-        return _STAND_INS[character]
     category = unicodedata.category(character)
     if category[0] == "L":
         return "A" if category in ("Lu", "Lt") else "a"
@@ -141,13 +131,9 @@ def _stand_in(character: str) -> str:
 
 
 def _is_boundary(text: str, start: int, cut: re.Match[str], proposed: bool) -> bool:
-    """Returns whether the sentence that begins at `start` ends at `cut`.
+    """Returns whether the sentence that begins at `start` ends at `cut`, of `_CUT`.
 
-    Args:
-        text: The paragraph as ASCII, with braces for brackets.
-        start: The index where the sentence begins.
-        cut: A match of `_CUT`.
-        proposed: Whether the library cuts here.
+    The text is `_ascii`; `proposed` says whether the library cuts here.
     """
     nearby = text[max(start, cut.start() - _REACH) : cut.start()]
     first = _FIRST_WORD.match(text, cut.end())
@@ -170,12 +156,7 @@ def _is_boundary(text: str, start: int, cut: re.Match[str], proposed: bool) -> b
 
 
 def _goes_on(word: str, first: re.Match[str]) -> bool:
-    """Returns whether a sentence continues after the full stop of `word`.
-
-    Args:
-        word: The word before the full stop.
-        first: A match of `_FIRST_WORD` after it.
-    """
+    """Returns whether a sentence goes on with `first` after the full stop of `word`."""
     lower, following = word.lower(), first[1]
     if lower in ABBREVIATIONS:
         return following not in STARTERS
@@ -192,10 +173,7 @@ def _goes_on(word: str, first: re.Match[str]) -> bool:
 def _is_hidden_end(before: str, word: str, following: str) -> bool:
     """Returns whether `word` ends its sentence though it looks like an abbreviation.
 
-    Args:
-        word: The word before the full stop.
-        before: The word before `word`.
-        following: The word after the full stop; it begins with a capital letter.
+    It stands between `before` and `following`, which begins with a capital letter.
     """
     if word.lower() in ABBREVIATIONS:
         return False

@@ -10,7 +10,6 @@ Reading order is data order:
     punctuation) -> pieces
 """
 
-import codecs
 import functools
 import itertools
 import re
@@ -71,39 +70,34 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     not part of the first token.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8; the latter message names
-            the line.
+        InputError: The file cannot be read, or a line that is named is not UTF-8.
     """
-    path = Path(vocab_file)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
     # files.read_text would end a line at a lone \r and so shift the ids after it;
     # TensorFlow's reader, which the original uses, drops the \r.
-    text = files.decode(data.removeprefix(codecs.BOM_UTF8).replace(b"\r", b""), path)
+    text = files.read_verbatim(Path(vocab_file)).replace("\r", "")
     lines = text.removesuffix("\n").split("\n") if text else []
     return {line.strip(): i for i, line in enumerate(lines)}
 
 
+def _first_cased(vocab: Iterable[str]) -> str | None:
+    """Returns the first token with an upper-case letter, bracketed ones aside."""
+    words = (token for token in vocab if not token.startswith("["))
+    return next((word for word in words if word != word.lower()), None)
+
+
+def is_lower_cased(vocab: Iterable[str]) -> bool:
+    """Returns whether a vocabulary has no upper-case letter but in `[CLS]` and such."""
+    return _first_cased(vocab) is None
+
+
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
-    """Checks that `do_lower_case` agrees with the case of the vocabulary.
+    """Raises InputError if `do_lower_case` contradicts the case of the vocabulary.
 
-    Only letters that have two cases count; bracketed tokens such as `[CLS]` do not.
-    The original checks the name of the checkpoint instead (tokenization.py:28), which
-    no BioBERT checkpoint matches.
-
-    Args:
-        vocab: Tokens and their ids.
-        do_lower_case: Whether text will be lower-cased.
-        vocab_file: The file that `vocab` was read from, for the message.
-
-    Raises:
-        InputError: The vocabulary is cased and text would be lower-cased, or the
-            vocabulary is uncased and text would not be.
+    A vocabulary without letters that have two cases agrees with either. The original
+    checks the name of the checkpoint instead (tokenization.py:28), which no BioBERT
+    checkpoint matches.
     """
-    words = [token for token in vocab if not re.fullmatch(r"\[.*\]", token)]
-    cased = next((token for token in words if token != token.lower()), None)
+    cased = _first_cased(vocab)
     if do_lower_case and cased is not None:
         raise InputError.at(
             vocab_file,
@@ -111,7 +105,8 @@ def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) 
             f"the vocabulary is cased ({cased!r} has an upper-case letter) but "
             "do_lower_case is true; set it to false",
         )
-    if not do_lower_case and cased is None and any(w != w.upper() for w in words):
+    has_case = any(w != w.upper() for w in vocab if not w.startswith("["))
+    if not do_lower_case and cased is None and has_case:
         raise InputError.at(
             vocab_file,
             None,
@@ -152,12 +147,9 @@ class WordpieceTokenizer:
         unk_token: str = UNKNOWN,
         max_input_chars_per_word: int = 200,
     ) -> None:
-        """Stores the arguments.
+        """Stores the tokens; those that begin with `##` continue a word.
 
-        Args:
-            vocab: The tokens; those that begin with `##` continue a word.
-            unk_token: The token for a word that cannot be cut into tokens of `vocab`.
-            max_input_chars_per_word: The length above which a word is `unk_token`.
+        A word that cannot be cut, or is longer than the maximum, is `unk_token`.
         """
         self.vocab = vocab
         self.unk_token = unk_token
@@ -190,13 +182,13 @@ class WordpieceTokenizer:
 class FullTokenizer:
     """Cuts text into WordPieces as the released models expect them."""
 
-    def __init__(self, vocab_file: Path | str, do_lower_case: bool = False) -> None:
+    def __init__(
+        self, vocab_file: Path | str, do_lower_case: bool | None = False
+    ) -> None:
         """Reads the vocabulary.
 
-        Args:
-            vocab_file: The vocabulary, one token per line.
-            do_lower_case: Whether to lower-case and to strip accents; False for all
-                released BioBERT models.
+        `do_lower_case`, which also strips accents, is False for all released BioBERT
+        models; None: as `is_lower_cased` says.
 
         Raises:
             InputError: The file cannot be read, is not UTF-8, is empty, or lacks
@@ -208,23 +200,21 @@ class FullTokenizer:
             problem = f"lacks {', '.join(missing)}" if self.vocab else "is empty"
             raise InputError.at(vocab_file, None, f"{problem}; give a BERT vocabulary")
         self.inv_vocab = {id_: token for token, id_ in self.vocab.items()}
+        if do_lower_case is None:
+            do_lower_case = is_lower_cased(self.vocab)
         self.basic_tokenizer = BasicTokenizer(do_lower_case)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
         self._cache: dict[str, _Word] = {}
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the pieces of `text`; bytes are UTF-8, invalid ones are dropped."""
-        tokens: list[str] = []
-        for word in _clean(_as_str(text)).split():
-            tokens += self._look_up(word).tokens
-        return tokens
+        words = map(self._look_up, _clean(_as_str(text)).split())
+        return [token for word in words for token in word.tokens]
 
     def ids(self, text: str | bytes) -> list[int]:
         """Returns the ids of the pieces that `tokenize` returns."""
-        ids: list[int] = []
-        for word in _clean(_as_str(text)).split():
-            ids += self._look_up(word).ids
-        return ids
+        words = map(self._look_up, _clean(_as_str(text)).split())
+        return [id_ for word in words for id_ in word.ids]
 
     def tokenize_with_offsets(self, text: str) -> list[Piece]:
         """Returns the pieces of `text` with their ids and their spans in `text`.
@@ -245,11 +235,7 @@ class FullTokenizer:
         return pieces
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of each token.
-
-        Raises:
-            InputError: A token is not in the vocabulary.
-        """
+        """Returns the id of each token; InputError if one is not in the vocabulary."""
         try:
             return [self.vocab[token] for token in tokens]
         except KeyError as error:
@@ -257,11 +243,7 @@ class FullTokenizer:
             raise InputError.at(self.vocab_file, None, problem) from None
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of each id.
-
-        Raises:
-            InputError: No token has that id.
-        """
+        """Returns the token of each id; InputError if one has none."""
         try:
             return [self.inv_vocab[id_] for id_ in ids]
         except KeyError as error:
@@ -347,11 +329,16 @@ def lower_without_accents(word: str) -> _Chunk:
     # The lower case of a letter may depend on its neighbours (final sigma); the number
     # of letters it becomes does not.
     sources = (i for i, char in enumerate(word) for _ in char.lower())
-    kept = [
-        (char, i)
-        for char, i in _decomposed(zip(lowered, sources, strict=True))
-        if unicodedata.category(char) != "Mn"
+    parts = [
+        (part, i)
+        for char, i in zip(lowered, sources, strict=True)
+        for part in unicodedata.normalize("NFD", char)
     ]
+    # Canonical order is a stable sort of a run of marks by combining class.
+    classes = [unicodedata.combining(part) for part, _ in parts]
+    runs = itertools.accumulate(each == 0 for each in classes)
+    ordered = sorted(zip(runs, classes, parts, strict=True), key=lambda each: each[:2])
+    kept = [part for _, _, part in ordered if unicodedata.category(part[0]) != "Mn"]
     # The span of a character ends at the next one kept, so it covers stripped marks.
     bases = sorted({i for _, i in kept})
     end_of = dict(itertools.pairwise([*bases, len(word)]))
@@ -359,19 +346,6 @@ def lower_without_accents(word: str) -> _Chunk:
     starts = list(itertools.accumulate((i for _, i in reversed(kept)), min))[::-1]
     ends = list(itertools.accumulate((end_of[i] for _, i in kept), max))
     return _Chunk("".join(char for char, _ in kept), starts, ends)
-
-
-def _decomposed(chars: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Yields the canonical decomposition (NFD) of characters with their indices."""
-    parts = ((part, i) for c, i in chars for part in unicodedata.normalize("NFD", c))
-    for is_marks, run in itertools.groupby(
-        parts, key=lambda part: unicodedata.combining(part[0]) > 0
-    ):
-        # Canonical order is a stable sort of a run of marks by combining class.
-        if is_marks:
-            yield from sorted(run, key=lambda part: unicodedata.combining(part[0]))
-        else:
-            yield from run
 
 
 @functools.lru_cache(_MAX_CACHED_CHARACTERS)

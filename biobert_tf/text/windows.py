@@ -22,16 +22,10 @@ class Window:
 
 
 def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
-    """Cuts a text into windows of whole units that overlap by half.
+    """Cuts a text into windows of whole units that overlap by half, in order.
 
-    Every unit is decided by one window: the one that `max_context` finds.
-
-    Args:
-        lengths: The number of pieces of every unit, each from 1 to `room`.
-        room: The maximum number of pieces in a window.
-
-    Returns:
-        The windows, in order. Every unit is decided by exactly one of them.
+    Every unit is decided by one window: the one that `max_context` finds. The lengths
+    are the numbers of pieces of the units, each from 1 to `room`, that of a window.
     """
     assert all(1 <= length <= room for length in lengths), (lengths, room)
     starts = list(itertools.accumulate(lengths, initial=0))
@@ -54,7 +48,7 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
 def max_context(
     starts: Sequence[int] | np.ndarray, spans: Sequence[range], per_piece: float = 0.0
 ) -> np.ndarray:
-    """Returns for every unit the window with the most context around it.
+    """Returns the window with the most context of every unit, int32 `[units]`.
 
     A window's context of a unit is the number of its pieces before or after the unit,
     whichever is less; the earlier window wins a tie (BERT's maximum context,
@@ -65,9 +59,6 @@ def max_context(
         starts: The number of pieces before every unit, then that of the whole text.
         spans: The units of each window; together they cover all units from 0.
         per_piece: The bonus that a window gets for each of its pieces.
-
-    Returns:
-        The index of the window of each unit, int32 `[units]`.
     """
     first_pieces = np.asarray(starts)
     owners = np.zeros(len(starts) - 1, np.int32)

@@ -8,6 +8,7 @@ Shape suffixes: B batch, K labels.
 
 import abc
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -20,21 +21,19 @@ from biobert_tf.training.task import Batch, Outputs
 class SequenceClassification(abc.ABC):
     """A task that assigns one of some labels to every text.
 
-    Attributes:
-        class_weights: Weight of every label in the training loss.
+    The `class_weights` are those of the labels in the training loss.
     """
 
     class_weights: tuple[float, ...]
+    new_head: ClassVar = ("output_weights", "output_bias")
+    # The pooled output does not depend on padding.
+    predicts_padding: ClassVar = False
+    loss_names: ClassVar = ("loss",)
 
     @property
     @abc.abstractmethod
     def labels(self) -> tuple[str, ...]:
         """Returns the labels in the order of their ids."""
-
-    @property
-    def new_head(self) -> tuple[str, ...]:
-        """Returns the variables that the initial checkpoint may lack."""
-        return ("output_weights", "output_bias")
 
     def build_model(
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
@@ -51,16 +50,6 @@ class SequenceClassification(abc.ABC):
             dropout=config.hidden_dropout_prob,
             dtype=dtype,
         )
-
-    @property
-    def predicts_padding(self) -> bool:
-        """Returns false: the pooled output does not depend on padding."""
-        return False
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """Returns the name of the loss, the only reported value."""
-        return ("loss",)
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the sum of the weights of the examples, padding not counted."""

@@ -11,7 +11,7 @@ that exists:
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +56,7 @@ class Estimator:
     ) -> None:
         """Builds the model, randomly initialised from `run.seed`.
 
-        Args:
-            task: The task to learn.
-            encoder_config: Sizes of the encoder.
-            strategy: The strategy that `build_strategy(device)` returned.
-            device: Precision and compilation.
-            run: Steps, batches and seed.
-            model_dir: Directory of the training states, created when needed.
+        `strategy` is what `build_strategy(device)` returned.
 
         Raises:
             InputError: A batch size cannot be divided as the settings ask.
@@ -73,7 +67,14 @@ class Estimator:
         self._device = device
         self._run = run
         self._compiled_step: Step | None = None
-        self._check_batches()
+        replicas = strategy.num_replicas_in_sync
+        if run.train_batch_size % (replicas * run.gradient_accumulation_steps):
+            raise InputError(
+                f"--train_batch_size={run.train_batch_size} is not a multiple of "
+                f"{replicas} devices x --gradient_accumulation_steps="
+                f"{run.gradient_accumulation_steps}"
+            )
+        self.check_batch_size("eval_batch_size", run.eval_batch_size)
         with strategy.scope():
             self.model = task.build_model(
                 encoder_config, run.seed, precision.dtype(device)
@@ -85,11 +86,7 @@ class Estimator:
         return strategies.is_chief(self.strategy)
 
     def check_batch_size(self, name: str, batch_size: int) -> None:
-        """Checks early that the devices can share a batch.
-
-        Args:
-            name: The flag's name, for the error message.
-            batch_size: Examples per step, over all devices.
+        """Checks early that the devices can share the batch of the flag `name`.
 
         Raises:
             InputError: The batch size is not a multiple of the number of devices.
@@ -100,18 +97,13 @@ class Estimator:
                 f"--{name}={batch_size} is not a multiple of {replicas} devices"
             )
 
-    # --- weights --------------------------------------------------------------
-
     def initialize(
         self, checkpoint: checkpoints.Checkpoint, new_head: Collection[str] = ()
     ) -> native.LoadReport:
         """Starts from the weights of `checkpoint`.
 
-        Args:
-            checkpoint: The checkpoint that `checkpoints.Place.read` returned.
-            new_head: Names that may be missing and stay random. The pooler may always
-                be missing if the model does not read it: Transformers does not save it
-                then.
+        The names in `new_head` may be missing and stay random. The pooler may always be
+        missing if the model does not read it: Transformers does not save it then.
 
         Raises:
             InputError: Weights are missing or have other shapes.
@@ -138,8 +130,6 @@ class Estimator:
         """Returns the model's weights under their TF1 names."""
         return native.extract(self.model.variables)
 
-    # --- train ----------------------------------------------------------------
-
     def train(
         self,
         data: records.TrainingData,
@@ -156,13 +146,8 @@ class Estimator:
         is a state, the training resumes from it with the same batches, dropout and
         learning rates that an uninterrupted training would have had.
 
-        Args:
-            data: The source of the batches.
-            schedule: Length of the training and of its warm-up.
-            learning_rate: Peak rate.
-            optimizer_name: See `optimizer.build`.
-            row_norm: See `Trainer`.
-            recorder: Records all steps, and is saved with the state.
+        The rate peaks at `learning_rate`. The recorder records all steps, and is saved
+        with the state. For `row_norm` see `Trainer`.
 
         Returns:
             The step reached.
@@ -180,7 +165,17 @@ class Estimator:
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
-            trainer = self._trainer(adam, data, step, row_norm)
+            trainer = Trainer(
+                self.task,
+                self.model,
+                adam,
+                self._batches(data, step),
+                seed=run.seed,
+                max_loop_steps=run.iterations_per_loop,
+                accumulation_steps=run.gradient_accumulation_steps,
+                xla=strategies.uses_xla(self._device, self.strategy),
+                row_norm=row_norm,
+            )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
             manager = tf.train.CheckpointManager(
@@ -190,30 +185,20 @@ class Estimator:
                 self._loop(trainer, manager, step, last_step, schedule, recorder)
         return max(step, last_step)
 
-    def _trainer(
-        self,
-        adam: tf_keras.optimizers.Optimizer,
-        data: records.TrainingData,
-        step: int,
-        row_norm: RowNorm,
-    ) -> Trainer:
-        """Returns the trainer that starts at a step."""
-        run = self._run
-        batches = self._distribute(
-            lambda pipeline: data.batches(pipeline, step * run.train_batch_size),
-            run.train_batch_size,
-        )
-        return Trainer(
-            self.task,
-            self.model,
-            adam,
-            batches,
-            seed=run.seed,
-            max_loop_steps=run.iterations_per_loop,
-            accumulation_steps=run.gradient_accumulation_steps,
-            xla=strategies.uses_xla(self._device, self.strategy),
-            row_norm=row_norm,
-        )
+    def _batches(self, data: records.TrainingData, step: int) -> Iterable[Batch]:
+        """Gives every worker its part of every global batch from `step` on."""
+        batch_size = self._run.train_batch_size
+        replicas = self.strategy.num_replicas_in_sync
+
+        def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            pipeline = records.InputPipeline(
+                batch_size=batch_size // replicas,
+                num_workers=context.num_input_pipelines,
+                worker=context.input_pipeline_id,
+            )
+            return data.batches(pipeline, step * batch_size)
+
+        return self.strategy.distribute_datasets_from_function(dataset_fn)
 
     def _build_optimizer(
         self, name: OptimizerName, schedule: Schedule, learning_rate: float
@@ -279,24 +264,16 @@ class Estimator:
         fitting = int(num_steps / max(seconds, 1e-9) * SECONDS_BETWEEN_REPORTS)
         return max(1, min(most, fitting))
 
-    # --- predict --------------------------------------------------------------
-
     def predict(
         self,
         rows: Iterable[records.Features],
         batch_size: int,
         specs: records.Specs | None = None,
     ) -> dict[str, np.ndarray]:
-        """Returns the task's predictions for every row, in the order of the rows.
+        """Returns what `predict_rows` yields as one array `[rows, ...]` per name.
 
-        Args:
-            rows: See `predict_rows`.
-            batch_size: See `predict_rows`.
-            specs: See `predict_rows`.
-
-        Returns:
-            `[rows, ...]` per name. The outputs of the padding behind a short row are
-            those that the padding of its batch had, or 0.
+        The outputs of the padding behind a short row are those that the padding of its
+        batch had, or 0.
         """
         held = list(self.predict_rows(rows, batch_size, specs))
         names = held[0] if held else ()
@@ -310,15 +287,13 @@ class Estimator:
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
-        The padding of rows is computed only where `task.predicts_padding`.
+        The padding of rows is computed only where `task.predicts_padding`; an axis of
+        positions may be shorter than a record.
 
         Args:
             rows: The features of `specs`, as records have them.
             batch_size: Rows per step over all replicas.
             specs: The features that the model needs. Default: those of a record.
-
-        Yields:
-            The predictions by name; an axis of positions may be shorter than a record.
 
         Raises:
             InputError: The devices cannot share a batch.
@@ -326,13 +301,13 @@ class Estimator:
         inference = Inference(
             batch_size=batch_size, strategy=self.strategy, device=self._device
         )
+        if self._compiled_step is None:
+            # Its programs are shared by all calls.
+            self._compiled_step = inference.compiled(self.predict_step)
         specs = specs or self.task.specs
-        outputs = inference.run(
-            self._predict_step(inference),
-            (self._trimmed(row, specs) for row in rows),
-            specs["input_ids"].length,
-            specs,
-        )
+        trimmed = (self._trimmed(row, specs) for row in rows)
+        length = specs["input_ids"].length
+        outputs = inference.run(self._compiled_step, trimmed, length, specs)
         timer = ReportTimer()
         for number, predicted in enumerate(outputs):
             if timer.is_due():
@@ -342,14 +317,6 @@ class Estimator:
     def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Runs the model on one replica's batch; returns the task's predictions."""
         return self.task.predictions(batch, self.model(batch))
-
-    # --- helpers --------------------------------------------------------------
-
-    def _predict_step(self, inference: Inference) -> Step:
-        """Returns the compiled `predict_step`; its programs are shared by all calls."""
-        if self._compiled_step is None:
-            self._compiled_step = inference.compiled(self.predict_step)
-        return self._compiled_step
 
     def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""
@@ -367,34 +334,6 @@ class Estimator:
     def _state_dir(self) -> Path:
         """The directory from which every worker reads training states."""
         return self.model_dir / "training"
-
-    def _check_batches(self) -> None:
-        run, replicas = self._run, self.strategy.num_replicas_in_sync
-        parts = replicas * run.gradient_accumulation_steps
-        if run.train_batch_size % parts:
-            raise InputError(
-                f"--train_batch_size={run.train_batch_size} is not a multiple of "
-                f"{replicas} devices x --gradient_accumulation_steps="
-                f"{run.gradient_accumulation_steps}"
-            )
-        self.check_batch_size("eval_batch_size", run.eval_batch_size)
-
-    def _distribute(
-        self, make: Callable[[records.InputPipeline], tf.data.Dataset], batch_size: int
-    ) -> Iterable[Batch]:
-        """Gives every worker its part of every global batch."""
-        replicas = self.strategy.num_replicas_in_sync
-
-        def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            return make(
-                records.InputPipeline(
-                    batch_size=batch_size // replicas,
-                    num_workers=context.num_input_pipelines,
-                    worker=context.input_pipeline_id,
-                )
-            )
-
-        return self.strategy.distribute_datasets_from_function(dataset_fn)
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -58,10 +58,7 @@ TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 
 class Rows(Sized, Iterable[RecordT_co], Protocol[RecordT_co]):
-    """The records of a stage, which can be counted and read several times.
-
-    A list, or an object that makes the records anew whenever they are read.
-    """
+    """The records of a stage: a list, or made anew whenever they are read."""
 
 
 class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
@@ -152,13 +149,7 @@ class Data(Generic[ExampleT]):
 
 @dataclasses.dataclass(frozen=True)
 class Finished(Generic[TaskT_co]):
-    """The result of a run: its model, ready for more predictions.
-
-    Attributes:
-        task: The task that was learned.
-        estimator: The model, with its weights.
-        directory: The output directory.
-    """
+    """The result of a run: its task and directory, and its model, ready for more."""
 
     task: TaskT_co
     estimator: Estimator
@@ -170,11 +161,9 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     """One fine-tuning run; a subclass says how it predicts.
 
     Attributes:
-        task: The task to learn.
         examples: The examples of each stage, in order. The stage `train` is trained
             on; all others are predicted.
         parts: The sizes, the vocabulary and the weights to start from.
-        settings: The settings of the script.
         row_norm: See `Trainer`.
     """
 
@@ -209,11 +198,10 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             run=self.settings.run,
             model_dir=self.settings.stages.output_dir,
         )
-        estimator.check_batch_size(
-            "predict_batch_size", self.settings.finetuning.predict_batch_size
-        )
+        batch_size = self.settings.finetuning.predict_batch_size
+        estimator.check_batch_size("predict_batch_size", batch_size)
         directory = RunDirectory(
-            path=self.settings.stages.output_dir,
+            path=estimator.model_dir,
             settings=self.settings,
             is_training=_TRAIN in self.examples,
         )
@@ -247,8 +235,6 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             )
         return estimator
 
-    # --- stages --------------------------------------------------------------------
-
     def _train(
         self,
         estimator: Estimator,
@@ -270,43 +256,37 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         if step >= schedule.last_step(self.settings.run):
             run_directory.already_trained(estimator, step)
         else:
-            step = self._train_on(estimator, path, len(rows), schedule)
+            _LOG.info(
+                "training on %d records for %d steps",
+                len(rows),
+                schedule.num_train_steps,
+            )
+            data = records.shuffled(
+                [path],
+                self.task.specs,
+                shuffle_buffer=self.task.shuffle_buffer(len(rows)),
+                seed=self.settings.run.seed,
+            )
+            learning_rate = self.settings.finetuning.learning_rate
+            step = estimator.train(
+                data, schedule, learning_rate, row_norm=self.row_norm
+            )
         # Even if nothing was trained now: an earlier run may have died before this.
-        if estimator.is_chief and not released.is_saved(
-            self.settings.stages.output_dir, step
-        ):
+        output_dir = self.settings.stages.output_dir
+        if estimator.is_chief and not released.is_saved(output_dir, step):
             released.save(
-                self.parts,
+                self.parts.encoder_config,
+                self.parts.tokenizer.vocab_file,
                 estimator.weights(),
-                self.task.labels,
-                self.settings.stages.output_dir,
+                output_dir,
                 step,
+                self.task.labels,
             )
         return step, numbers
 
     def _num_scheduled(self, examples: Sequence[ExampleT], rows: Rows[RecordT]) -> int:
         """Returns the number of rows in an epoch of the schedule."""
         return len(rows)
-
-    def _train_on(
-        self, estimator: Estimator, path: Path, num_rows: int, schedule: Schedule
-    ) -> int:
-        """Trains on the records; returns the step reached."""
-        _LOG.info(
-            "training on %d records for %d steps", num_rows, schedule.num_train_steps
-        )
-        data = records.shuffled(
-            [path],
-            self.task.specs,
-            shuffle_buffer=self.task.shuffle_buffer(num_rows),
-            seed=self.settings.run.seed,
-        )
-        return estimator.train(
-            data,
-            schedule,
-            self.settings.finetuning.learning_rate,
-            row_norm=self.row_norm,
-        )
 
     @abc.abstractmethod
     def _predict(
@@ -362,9 +342,9 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         rows: Rows[RecordT],
     ) -> dict[str, object]:
         """Predicts and scores the examples; writes the files of the test stage."""
-        name, batch_size = ("predict", self.settings.finetuning.predict_batch_size)
+        name, batch_size = "predict", self.settings.finetuning.predict_batch_size
         if stage == "devel":
-            name, batch_size = ("eval", self.settings.run.eval_batch_size)
+            name, batch_size = "eval", self.settings.run.eval_batch_size
         _LOG.info("predicting %s: %d examples", stage, len(examples))
         self._write_records(estimator, stage, name, rows)
         held = list(rows)
@@ -380,12 +360,11 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         if stage == "test" and estimator.is_chief:
             texts = self.task.prediction_files(examples, held, predictions, arrays)
             for file_name, text in texts.items():
+                path = self.settings.stages.output_dir / file_name
                 if text is None:
-                    (self.settings.stages.output_dir / file_name).unlink(
-                        missing_ok=True
-                    )
+                    path.unlink(missing_ok=True)
                 else:
-                    files.write_text(self.settings.stages.output_dir / file_name, text)
+                    files.write_text(path, text)
         return results
 
 

@@ -57,12 +57,7 @@ class Inference:
         strategy: tf.distribute.Strategy,
         device: DeviceConfig,
     ) -> None:
-        """Stores the settings; compiles nothing yet.
-
-        Args:
-            batch_size: Most rows of a batch, over all devices.
-            strategy: The strategy that `build_strategy(device)` returned.
-            device: Precision and compilation.
+        """Keeps the strategy that `build_strategy(device)` returned.
 
         Raises:
             InputError: The devices cannot share a batch.
@@ -94,8 +89,7 @@ class Inference:
             specs: The features of a row, where not all are int32 per piece.
 
         Yields:
-            Arrays by name; an axis of positions has the padded length of the row's
-            batch.
+            Arrays by name; an axis of positions is as long as in the row's batch.
         """
         rows = iter(rows)
         while held := list(itertools.islice(rows, _BATCHES_SORTED * self.batch_size)):
@@ -146,27 +140,22 @@ class Inference:
         """
         if self._xla:
             step = tf.function(step, jit_compile=True, autograph=False)
-        run = functools.partial(self.strategy.run, step)
-        if self._has_static_shapes:
-            return tf.function(lambda batch: run(args=(batch,)), autograph=False)
+        has_any_shape = not self._has_static_shapes
         # A signature cannot describe the values of several devices.
-        has_signature = self.strategy.num_replicas_in_sync == 1
+        has_signature = has_any_shape and self.strategy.num_replicas_in_sync == 1
         program = tf.function(
-            lambda batch: run(args=(batch,)),
+            lambda batch: self.strategy.run(step, args=(batch,)),
             autograph=False,
-            reduce_retracing=not has_signature,
+            reduce_retracing=has_any_shape and not has_signature,
         )
         return functools.partial(_of_any_shape, program) if has_signature else program
 
     def padded(
         self, rows: Sequence[Row], most: int, specs: Specs | None = None
     ) -> dict[str, np.ndarray]:
-        """Returns a batch, `[size, length]` per name, and its `input_mask`.
+        """Returns a batch of rows, `[size, length]` per name, and its `input_mask`.
 
-        Args:
-            rows: At most `batch_size` rows.
-            most: Most pieces of a row of the model.
-            specs: See `run`.
+        No row of the model has more pieces than `most`; for `specs` see `run`.
         """
         longest = max(len(row["input_ids"]) for row in rows)
         length = longest

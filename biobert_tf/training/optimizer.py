@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -36,13 +37,7 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, learning_rate: float, num_train_steps: int, num_warmup_steps: int
     ) -> None:
-        """Stores the settings.
-
-        Args:
-            learning_rate: Peak rate.
-            num_train_steps: Step at which the rate reaches zero.
-            num_warmup_steps: Number of warm-up steps; 0 for none.
-        """
+        """Stores the peak rate, the step at which the rate is zero, and the warm-up."""
         super().__init__()
         self.learning_rate = learning_rate
         self.num_train_steps = num_train_steps
@@ -58,8 +53,11 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         decayed = self.learning_rate * (1.0 - done)
         if self.num_warmup_steps == 0:
             return decayed
-        warmup = float(self.num_warmup_steps)
-        return tf.where(step < warmup, self.learning_rate * (step / warmup), decayed)
+        # PARITY(optimization.py:50): TF 1 folds the constants of the warm-up into one
+        # factor, in float32; a division would give other last bits.
+        warmup = np.float32(self.num_warmup_steps)
+        factor = np.float32(self.learning_rate) * (np.float32(1) / warmup)
+        return tf.where(step < warmup, step * factor, decayed)
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments of the constructor."""
@@ -85,11 +83,7 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
     def __init__(
         self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule
     ) -> None:
-        """Stores the schedule; `build` creates the moments.
-
-        Args:
-            schedule: The learning rate as a function of the zero-based step.
-        """
+        """Stores the rate as a function of the zero-based step; see `build`."""
         # A strategy does not allow single updates to be compiled; the step is.
         super().__init__(name=type(self).__name__, weight_decay=None, jit_compile=False)
         self.schedule = schedule
@@ -101,21 +95,15 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
         if getattr(self, "_built", False):
             return
         self._built = True
-        self._adam_m = [
-            self.add_variable_from_reference(variable, "adam_m")
-            for variable in var_list
-        ]
-        self._adam_v = [
-            self.add_variable_from_reference(variable, "adam_v")
-            for variable in var_list
-        ]
+        self._adam_m, self._adam_v = (
+            [self.add_variable_from_reference(variable, name) for variable in var_list]
+            for name in ("adam_m", "adam_v")
+        )
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Applies the update above to one variable.
 
-        Args:
-            gradient: The gradient: dense, clipped, and the same on all replicas.
-            variable: The parameter.
+        The gradient is dense, clipped, and the same on all replicas.
         """
         index = self._index_dict[self._var_key(variable)]
         m, v = self._adam_m[index], self._adam_v[index]

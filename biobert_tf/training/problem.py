@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, TextConfig, from_dict
+from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig, from_dict
 
 if TYPE_CHECKING:
     from biobert_tf.training.finetune import Finished
@@ -69,29 +69,41 @@ class Problem(abc.ABC, Generic[SettingsT]):
     ) -> "Loaded[SettingsT]":
         """Returns a model with its settings, its sizes and its vocabulary.
 
-        Args:
-            found: The checkpoint and what lies beside it.
-            device: Where to compute, and in which precision.
-            do_lower_case: Default: as it was recorded, else false.
-            max_seq_length: Default: as it was recorded, else as the problem says.
+        By default `do_lower_case` and `max_seq_length` are as they were recorded, else
+        false and as the problem says.
 
         Raises:
             InputError: A file beside the checkpoint is missing or malformed, or does
                 not fit the others.
         """
-        from biobert_tf.training import reload
+        from biobert_tf.checkpoints import released
+        from biobert_tf.training.reload import Loaded
 
-        if max_seq_length is None and "max_seq_length" in found.recorded:
-            max_seq_length = from_dict(
-                TextConfig, found.recorded, found.place.path
-            ).max_seq_length
-        return reload.load(
-            found,
-            self.settings,
-            device,
-            unknown=self.unknown,
-            do_lower_case=do_lower_case,
-            max_seq_length=max_seq_length or self.max_seq_length,
+        path, recorded = found.place.path, found.recorded
+        source = found.place.beside(released.SETTINGS_NAME) or path
+        folder = str(found.place.folder)
+        missing = {"output_dir": folder, "data_dir": folder, **self.unknown}
+        settings = from_dict(self.settings, recorded, source, **missing)
+        known = from_dict(TextConfig, recorded, source)
+        model = ModelConfig(init_checkpoint=path)
+        if do_lower_case is None:
+            do_lower_case = known.do_lower_case
+        if max_seq_length is None:
+            is_known = "max_seq_length" in recorded
+            max_seq_length = known.max_seq_length if is_known else self.max_seq_length
+        if max_seq_length is None:
+            shortest = TextConfig(max_seq_length=3)
+            sizes, _ = released.load_config(shortest, model, path)
+            max_seq_length = sizes.max_position_embeddings
+        text = TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length)
+        parts = released.load(text, model, path)
+        return Loaded(
+            found=found,
+            encoder_config=parts.encoder_config,
+            tokenizer=parts.tokenizer,
+            text=text,
+            settings=settings,
+            device=device,
         )
 
 
@@ -121,9 +133,7 @@ class TrainedProblem(Problem[SettingsT]):
     def run(self, settings: SettingsT) -> "Finished[Any] | None":
         """Runs the stages that the settings ask for.
 
-        Returns:
-            The trained task, its estimator and its directory; None if no model was
-            needed, or if other processes did the runs.
+        Returns None if no model was needed, or if other processes did the runs.
 
         Raises:
             InputError: Something given cannot be used.
@@ -133,18 +143,12 @@ class TrainedProblem(Problem[SettingsT]):
     def start(self, settings: SettingsT, command: Command) -> "Finished[Any] | None":
         """Does what a command line asks for: one call of `run`, or several runs.
 
-        Args:
-            settings: The settings of the command line.
-            command: The command itself, for runs in other processes.
+        `command` is the command itself, for runs in other processes.
         """
         return self.run(settings)
 
     def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
-        """Returns a model trained by a run of this problem, with its settings.
-
-        Args:
-            path: The output directory of the run, or an export of it.
-            device: Where to compute, and in which precision.
+        """Returns a model that a run of this problem trained, or an export of it.
 
         Raises:
             InputError: The directory holds no such model.

@@ -42,7 +42,7 @@ def check_finite(
     shows it, and the corrupted weights might be saved in between.
 
     Args:
-        history: `loss` and `gradient_norm`, float `[steps]`, of one compiled call.
+        history: What `Trainer.train_loop_end` returned.
         first_step: Zero-based step of the first entry.
         skips_steps: Whether the optimizer skips steps whose gradients are not finite.
 
@@ -50,25 +50,21 @@ def check_finite(
         TrainingDivergedError: A value is NaN or infinite.
     """
     names = ("loss",) if skips_steps else ("loss", "gradient_norm")
-    rows = zip(*(history[name] for name in names), strict=True)
-    for step, values in enumerate(rows, first_step):
-        for name, value in zip(names, values, strict=True):
-            if not np.isfinite(value):
-                raise TrainingDivergedError(
-                    f"the {name.replace('_', ' ')} is {value} at step {step}; training "
-                    "stopped and this state is not saved; lower --learning_rate, or "
-                    "use --mixed_precision=bfloat16 or off"
-                )
+    rows = np.stack([history[name] for name in names], axis=1)
+    if bad := np.argwhere(~np.isfinite(rows)).tolist():
+        step, place = bad[0]
+        raise TrainingDivergedError(
+            f"the {names[place].replace('_', ' ')} is {rows[step, place]} at step "
+            f"{first_step + step}; training stopped and this state is not saved; lower "
+            "--learning_rate, or use --mixed_precision=bfloat16 or off"
+        )
 
 
 @dataclasses.dataclass
 class Progress:
     """Reports after every compiled call; only the chief has one.
 
-    Attributes:
-        num_train_steps: The step at which the training ends.
-        batch_size: Examples per step, over all replicas.
-        summary_dir: The directory for TensorBoard events.
+    The batch size is the number of examples per step, over all replicas.
     """
 
     num_train_steps: int
@@ -81,19 +77,12 @@ class Progress:
         self._last_time = time.monotonic()
 
     def report(self, history: History, first_step: int) -> None:
-        """Logs one line and writes every step's scalars.
-
-        Args:
-            history: `loss`, `learning_rate`, `gradient_norm` and the task's other
-                reported values, float `[steps]`.
-            first_step: Zero-based step of the first entry.
-        """
+        """Logs one line and writes every step's scalars; see `check_finite`."""
         now = time.monotonic()
         num_steps = len(history["loss"])
         step = first_step + num_steps
         rate = num_steps / (now - self._last_time)
         self._last_time = now
-        left = (self.num_train_steps - step) / rate
         _LOG.info(
             "step %d/%d | %.2f steps/s | %.1f examples/s | loss %.4f | lr %.3e | "
             "%s left",
@@ -101,9 +90,9 @@ class Progress:
             self.num_train_steps,
             rate,
             rate * self.batch_size,
-            float(np.mean(history["loss"])),
-            float(history["learning_rate"][-1]),
-            format_seconds(left),
+            np.mean(history["loss"]),
+            history["learning_rate"][-1],
+            format_seconds((self.num_train_steps - step) / rate),
         )
         with self._writer.as_default():
             for name, values in history.items():

@@ -53,12 +53,9 @@ Prepare = Callable[[Batch, tf.Tensor], Batch]
 
 @dataclasses.dataclass(frozen=True)
 class InputPipeline:
-    """The part of every global batch that a worker reads.
+    """The part of every global batch that a worker, numbered from 0, reads.
 
-    Attributes:
-        batch_size: Rows per replica and step.
-        num_workers: Number of processes that share a global batch.
-        worker: Number of this process, from 0.
+    `batch_size` is the number of rows per replica and step.
     """
 
     batch_size: int
@@ -74,7 +71,8 @@ class TrainingData:
         paths: TFRecord files.
         specs: The features of a record.
         batches: A function of `(pipeline, num_skipped)` that returns the endless
-            batches after the first `num_skipped` records, counted over all workers.
+            batches after the first `num_skipped` records, counted over all workers:
+            int32 or float32 `[batch_size, length]` per name.
     """
 
     paths: Sequence[Path]
@@ -85,31 +83,32 @@ class TrainingData:
 def shuffled(
     paths: Sequence[Path], specs: Specs, *, shuffle_buffer: int, seed: int
 ) -> TrainingData:
-    """Returns training data of files that one shuffle can read; see `train_batches`."""
+    """Returns training data of files that one shuffle can read.
+
+    The order depends on `seed` alone. Every epoch is shuffled anew and holds every
+    record once. A batch may contain the end of one epoch and the start of the next, so
+    all batches are full. `shuffle_buffer` is in records.
+    """
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
-        return train_batches(
-            paths,
-            specs,
-            pipeline,
-            shuffle_buffer=shuffle_buffer,
-            seed=seed,
-            num_skipped=num_skipped,
+        dataset = tf.data.TFRecordDataset([str(path) for path in paths])
+        dataset = dataset.shuffle(shuffle_buffer, seed, reshuffle_each_iteration=True)
+        dataset = dataset.repeat().skip(num_skipped)
+        dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
+        dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
+        dataset = dataset.map(
+            lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
         )
+        return dataset.prefetch(2)
 
     return TrainingData(paths, specs, batches)
 
 
 def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
-    """Writes one record per row; the file appears whole or not at all.
+    """Writes one record per row, and returns their number.
 
-    Args:
-        path: The TFRecord file.
-        rows: The values of every feature in `specs`, `length` of each.
-        specs: The features of a record.
-
-    Returns:
-        The number of records.
+    A row has the values of every feature in `specs`, `length` of each. The file appears
+    whole or not at all.
     """
     num_rows = 0
     with files.replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as w:
@@ -120,21 +119,14 @@ def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
 
 
 def _serialize(row: Features, specs: Specs) -> bytes:
-    feature = {}
+    example = tf.train.Example()
     for name, spec in specs.items():
         values = row[name]
         assert len(values) == spec.length, (name, len(values), spec.length)
-        if spec.dtype == "int64":
-            feature[name] = tf.train.Feature(
-                int64_list=tf.train.Int64List(value=values)
-            )
-        else:
-            feature[name] = tf.train.Feature(
-                float_list=tf.train.FloatList(value=values)
-            )
-    return tf.train.Example(
-        features=tf.train.Features(feature=feature)
-    ).SerializeToString(deterministic=True)
+        feature = example.features.feature[name]
+        kind = feature.int64_list if spec.dtype == "int64" else feature.float_list
+        kind.value.extend(values)
+    return example.SerializeToString(deterministic=True)
 
 
 def count(paths: Sequence[Path]) -> int:
@@ -165,12 +157,7 @@ def _length(dataset: tf.data.Dataset) -> int:
 
 
 def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
-    """Checks that records fit `specs`, one by one.
-
-    Args:
-        paths: TFRecord files.
-        specs: The features of a record.
-        most: Number of records to check in every file; None for all, which is slow.
+    """Checks that records fit `specs`: `most` in every file, or all, which is slow.
 
     Raises:
         InputError: A file is missing or damaged, or a record lacks a feature or has
@@ -191,9 +178,7 @@ def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
 
 
 def features_of(path: Path) -> dict[str, int] | None:
-    """Returns name and length of every feature of a file's first record.
-
-    Returns None if the file has no records.
+    """Returns name and length of every feature of a file's first record, if any.
 
     Raises:
         InputError: The file is missing, damaged, or not a TFRecord of examples.
@@ -243,58 +228,16 @@ def _values(feature: tf.train.Feature) -> Sequence[int] | Sequence[float]:
     return getattr(feature, feature.WhichOneof("kind") or "int64_list").value
 
 
-def train_batches(
-    paths: Sequence[Path],
-    specs: Specs,
-    pipeline: InputPipeline,
-    *,
-    shuffle_buffer: int,
-    seed: int,
-    num_skipped: int = 0,
-) -> tf.data.Dataset:
-    """Returns endless batches in an order that depends on `seed` alone.
-
-    Every epoch is shuffled anew and holds every record once. A batch may contain the
-    end of one epoch and the start of the next, so all batches are full.
-
-    Args:
-        paths: TFRecord files, read in this order.
-        specs: The features of a record.
-        pipeline: Rows per batch, and the part of this worker.
-        shuffle_buffer: Size of the shuffle buffer in records.
-        seed: Random seed of the order.
-        num_skipped: Number of records already used, over all workers, to skip.
-
-    Returns:
-        Batches of int32 or float32 `[batch_size, length]` per name.
-    """
-    dataset = tf.data.TFRecordDataset([str(path) for path in paths])
-    dataset = dataset.shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=True)
-    dataset = dataset.repeat().skip(num_skipped)
-    dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
-    dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
-    dataset = dataset.map(
-        lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    return dataset.prefetch(2)
-
-
 def rows(
     paths: Sequence[Path],
     specs: Specs,
     num_rows: int | None = None,
     prepare: Prepare | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the records of files in order, as arrays.
+    """Yields the records of files in order, int32 or float32 `[length]` per name.
 
-    Args:
-        paths: TFRecord files, read in this order.
-        specs: The features of a record.
-        num_rows: Number of records to read, from the first; None for all.
-        prepare: Applied to parsed records and their numbers.
-
-    Yields:
-        int32 or float32 `[length]` per name.
+    `num_rows` is the number of records to read, from the first; None means all.
+    `prepare` is applied to them.
 
     Raises:
         InputError: A file is missing or damaged, or a record does not fit.

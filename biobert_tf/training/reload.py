@@ -13,10 +13,8 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
-    ModelConfig,
     RunConfig,
     TextConfig,
-    from_dict,
 )
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
@@ -32,12 +30,11 @@ ModelT = TypeVar("ModelT", bound=heads.Model)
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A checkpoint at a path, and the records of a run beside it.
+    """A checkpoint at a path, and the records of a run beside it; made by `find`.
 
     Attributes:
         place: The checkpoint.
-        recorded: The settings of the run, flag name to value; empty if none of our runs
-            wrote the checkpoint.
+        recorded: The settings of the run; see `released.read_settings`.
         labels: The labels of the model, in the order of the ids; empty for an encoder.
     """
 
@@ -114,24 +111,18 @@ class Loaded(Generic[SettingsT]):
         new_head: Collection[str] = (),
         **sizes: int,
     ) -> ModelT:
-        """Builds a model and gives it the weights.
+        """Builds a model of the class `make` of `model.heads`; gives it the weights.
 
-        Args:
-            make: A class of `model.heads`.
-            new_head: Variables that may be missing, because nothing reads them.
-            **sizes: Further arguments of the class.
+        Variables that nothing reads, `new_head`, may be missing.
 
         Raises:
             InputError: Weights are missing or of other shapes.
         """
-        model = make(
-            self.encoder_config, seed=0, dtype=precision.dtype(self.device), **sizes
-        )
+        dtype = precision.dtype(self.device)
+        model = make(self.encoder_config, seed=0, dtype=dtype, **sizes)
+        given = self.found.checkpoint
         native.assign(
-            model.variables,
-            self.found.checkpoint.weights,
-            source=self.found.checkpoint.source,
-            new_head=new_head,
+            model.variables, given.weights, source=given.source, new_head=new_head
         )
         return model
 
@@ -154,64 +145,11 @@ class Loaded(Generic[SettingsT]):
 
 
 def find(path: Path) -> Found:
-    """Returns the checkpoint at a path with the records of a run beside it.
-
-    Args:
-        path: As for `checkpoints.locate`.
+    """Returns the checkpoint at a path; see `checkpoints.locate`.
 
     Raises:
         InputError: A file beside the checkpoint is malformed.
     """
     place = checkpoints.locate(path)
-    return Found(
-        place=place,
-        recorded=released.read_settings(place),
-        labels=released.load_labels([path]) or (),
-    )
-
-
-def load(
-    found: Found,
-    settings_type: type[SettingsT],
-    device: DeviceConfig,
-    *,
-    unknown: Mapping[str, str],
-    do_lower_case: bool | None,
-    max_seq_length: int | None,
-) -> Loaded[SettingsT]:
-    """Reads the vocabulary, the sizes and the settings of a model.
-
-    Args:
-        found: The checkpoint.
-        settings_type: The class of the recorded settings.
-        device: Where to compute, and in which precision.
-        unknown: Values of required settings, by name, where none are recorded.
-        do_lower_case: None takes the recorded value, else false.
-        max_seq_length: None takes the number of positions of the model.
-
-    Raises:
-        InputError: A file beside the checkpoint is missing or malformed, or does not
-            fit the others.
-    """
-    path = found.place.path
-    source = found.place.beside(run_directory.SETTINGS_FILE) or path
-    folder = str(found.place.folder)
-    places = {"output_dir": folder, "data_dir": folder}
-    settings = from_dict(settings_type, found.recorded, source, **{**places, **unknown})
-    model = ModelConfig(init_checkpoint=path)
-    if do_lower_case is None:
-        do_lower_case = from_dict(TextConfig, found.recorded, source).do_lower_case
-    if max_seq_length is None:
-        shortest = TextConfig(max_seq_length=3)
-        sizes, _ = released.load_config(shortest, model, path)
-        max_seq_length = sizes.max_position_embeddings
-    text = TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length)
-    parts = released.load(text, model, path)
-    return Loaded(
-        found=found,
-        encoder_config=parts.encoder_config,
-        tokenizer=parts.tokenizer,
-        text=text,
-        settings=settings,
-        device=device,
-    )
+    labels = tuple(released.read_labels(place) or ())
+    return Found(place, released.read_settings(place), labels)

@@ -43,12 +43,8 @@ class RunSettings(Protocol):
 class RunDirectory:
     """The output directory of one run.
 
-    Attributes:
-        path: The directory.
-        settings: All settings.
-        is_training: Whether the run trains.
-        also_free: The names of settings that may change on a resume, beside those
-            defined with `free=True`.
+    The settings in `also_free` may change on a resume, beside those defined with
+    `free=True`.
     """
 
     path: Path
@@ -64,13 +60,8 @@ class RunDirectory:
     ) -> int:
         """Gives the model its first weights, and claims the directory for this run.
 
-        Args:
-            estimator: The estimator of the run.
-            init_checkpoint: The source of the weights if the directory has none.
-            new_head: Variables that a training may start at random.
-
-        Returns:
-            The step of the weights.
+        If the directory has none, they come from `init_checkpoint`. A training may
+        start the variables of `new_head` at random. Returns the step of the weights.
 
         Raises:
             InputError: The directory cannot be written, belongs to a run with other
@@ -145,7 +136,7 @@ class RunDirectory:
         Args:
             task: The name of the task.
             step: The training step of the weights.
-            lines: The scores as sorted `key = value` lines; empty without scores.
+            lines: The scores as `value_lines` returns them; empty without scores.
             results: Everything else to record, ready for JSON.
             seconds: The seconds that each stage took.
         """
@@ -170,13 +161,9 @@ class RunDirectory:
 def require_same_settings(
     path: Path, settings: RunSettings, also_free: Collection[str] = ()
 ) -> None:
-    """Refuses to resume a training that began with other settings.
+    """Refuses to resume the training in directory `path` if it had other settings.
 
-    Args:
-        path: The directory of the run.
-        settings: All settings to resume it with.
-        also_free: The names of settings that may differ, beside those defined with
-            `free=True`.
+    See `RunDirectory` for `also_free`.
 
     Raises:
         InputError: Some settings differ; the message names them.
@@ -203,7 +190,7 @@ def require_same_settings(
 def value_lines(values: Mapping[str, float], step: int) -> list[str]:
     """Returns sorted `key = value` lines as in the original's `eval_results.txt`."""
     everything = {**values, "global_step": step}
-    return [f"{name} = {everything[name]}" for name in sorted(everything)]
+    return [f"{name} = {value}" for name, value in sorted(everything.items())]
 
 
 def already_trained(estimator: Estimator, step: int) -> None:

@@ -43,7 +43,11 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
 
 def _multi_worker() -> tf.distribute.Strategy:
     """Joins the cluster of TF_CONFIG."""
-    if not _has_cluster(os.environ.get("TF_CONFIG", "")):
+    try:
+        has_cluster = bool(json.loads(os.environ.get("TF_CONFIG", ""))["cluster"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        has_cluster = False
+    if not has_cluster:
         raise InputError(
             "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
             "worker as TensorFlow's guide to distributed training says"
@@ -54,13 +58,6 @@ def _multi_worker() -> tf.distribute.Strategy:
         raise InputError(
             f"--strategy=multi_worker: TF_CONFIG cannot be used: {_first_line(error)}"
         ) from None
-
-
-def _has_cluster(tf_config: str) -> bool:
-    try:
-        return bool(json.loads(tf_config)["cluster"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return False
 
 
 def _first_line(error: Exception) -> str:
@@ -100,11 +97,7 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
 
 
 def _require_reachable(address: str) -> None:
-    """Raises OSError if a server does not answer; TensorFlow would wait for ever.
-
-    Args:
-        address: The server's address, `grpc://host:port`.
-    """
+    """Raises OSError if `grpc://host:port` is silent; TensorFlow waits for ever."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
@@ -136,12 +129,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def own_dir(strategy: tf.distribute.Strategy, shared: Path) -> Path:
     """Returns the directory for files that every worker must write.
 
-    Args:
-        strategy: The strategy of the run.
-        shared: The chief's directory, which all workers can read.
-
-    Returns:
-        `shared` for the chief; for others a temporary directory, removed at exit.
+    It is `shared` for the chief; for others a temporary directory, removed at exit.
     """
     if is_chief(strategy):
         return shared

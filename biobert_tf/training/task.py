@@ -31,13 +31,7 @@ class Task(Protocol):
     def build_model(
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
     ) -> heads.Model:
-        """Returns the encoder with this task's head, randomly initialised.
-
-        Args:
-            config: Sizes of the encoder.
-            seed: Random seed of all weights.
-            dtype: The type of the encoder's products.
-        """
+        """Returns the encoder with this task's head, randomly initialised."""
 
     @property
     def predicts_padding(self) -> bool:
@@ -56,12 +50,8 @@ class Task(Protocol):
         """Returns this batch's share of the loss and of what is reported beside it.
 
         Float32 scalars in the order of `loss_names`, losses in nats; the shares of
-        all parts of a global batch are summed.
-
-        Args:
-            batch: A part of the global batch.
-            outputs: The outputs of the model for `batch`.
-            totals: `loss_totals` summed over the whole global batch.
+        all parts of a global batch are summed. `totals` are the `loss_totals` of the
+        global batch, `outputs` those of the model for this part of it.
         """
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
@@ -72,8 +62,5 @@ class Task(Protocol):
     ) -> dict[str, float]:
         """Returns scores that need no text, from `predictions` of all examples.
 
-        Args:
-            predictions: `[examples, ...]` per name, in file order.
-            batch_size: The batch size of the evaluation; some of the original's losses
-                depend on it.
+        Some of the original's losses depend on the batch size of the evaluation.
         """

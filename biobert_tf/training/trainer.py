@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs training steps on every replica, many of them in one compiled call."""
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -12,9 +13,8 @@ import tf_keras
 from biobert_tf.model import heads
 from biobert_tf.model.layers import Dropout
 from biobert_tf.training import optimizer
-from biobert_tf.training.task import Task
+from biobert_tf.training.task import Batch, Task
 
-Batch = Mapping[str, tf.Tensor]
 RowNorm = Literal["summed", "unsummed"]
 Sums = tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]
 """Losses, the squared norm of unsummed rows, and dense gradients."""
@@ -50,13 +50,12 @@ class Trainer(orbit.StandardTrainer):
         Args:
             task: The task, which defines the loss.
             model: The model to train.
-            optimizer: The optimizer of `optimizer.build`, or a built
-                `LossScaleOptimizer` around it; `iterations` is the global step.
+            optimizer: What `optimizer.build` returned, or a built `LossScaleOptimizer`
+                around it; `iterations` is the global step.
             dataset: Endless batches of static shape.
             seed: Random seed of the dropout.
             max_loop_steps: Most steps in one call of `train`.
-            accumulation_steps: Number of parts of a replica's batch that are computed
-                one after the other.
+            accumulation_steps: Parts of a replica's batch, computed one after another.
             xla: Whether to compile the forward and backward pass with XLA.
             row_norm: `unsummed` computes the norm of word-embedding rows before equal
                 rows are summed, as the original does with a gathered embedding.
@@ -75,6 +74,9 @@ class Trainer(orbit.StandardTrainer):
         self._row_norm = row_norm
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
+        self._scales_loss = isinstance(
+            optimizer, tf_keras.mixed_precision.LossScaleOptimizer
+        )
         self._forward_backward: Callable[..., Sums] = tf.function(
             self._forward_backward_eagerly, jit_compile=xla or None, autograph=False
         )
@@ -106,12 +108,7 @@ class Trainer(orbit.StandardTrainer):
         return dict(zip(self._names, history.T, strict=True))
 
     def replica_step(self, batch: Batch) -> None:
-        """Updates the weights once; called in replica context.
-
-        Args:
-            batch: This replica's part of the batch, int or float `[batch, ...]` per
-                name.
-        """
+        """Updates the weights once with this replica's batch; in replica context."""
         context = tf.distribute.get_replica_context()
         step = self.optimizer.iterations
         seed_2 = tf.stack([tf.cast(step, tf.int32), self._seed])
@@ -120,10 +117,14 @@ class Trainer(orbit.StandardTrainer):
         )
         totals = _sum_over_replicas(self._task.loss_totals(batch))
         sums = _sum_over_replicas(self._accumulate(batch, totals, seed_2))
-        losses, row_square, gradients = self._unscale(*sums)
+        losses, row_square, gradients = sums
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+            row_square /= tf.square(self.optimizer.loss_scale)
         norm = self._global_norm(gradients, row_square)
         clipped = optimizer.clip(gradients, norm)
-        rate = _learning_rate(self.optimizer, step)
+        inner = self.optimizer.inner_optimizer if self._scales_loss else self.optimizer
+        rate = tf.cast(inner.schedule(step), tf.float32)
         row = tf.cast(step - self._loop_start, tf.int32)
         self._history.assign(
             tf.tensor_scatter_nd_update(
@@ -179,31 +180,12 @@ class Trainer(orbit.StandardTrainer):
             if self._scales_loss:
                 loss = self.optimizer.get_scaled_loss(loss)
         gradients = tape.gradient(loss, self._variables)
-        row_square = tf.zeros([])
-        for gradient in gradients:
-            if isinstance(gradient, tf.IndexedSlices):
-                row_square += tf.reduce_sum(tf.square(gradient.values))
-        dense = [
-            tf.cast(tf.convert_to_tensor(gradient), tf.float32)
-            for gradient in gradients
-        ]
         self._is_sparse = [isinstance(g, tf.IndexedSlices) for g in gradients]
+        row_square = tf.zeros([])
+        for gradient in itertools.compress(gradients, self._is_sparse):
+            row_square += tf.reduce_sum(tf.square(gradient.values))
+        dense = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients]
         return [losses[name] for name in self._task.loss_names], row_square, dense
-
-    @property
-    def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-
-    def _unscale(
-        self,
-        losses: list[tf.Tensor],
-        row_square: tf.Tensor,
-        gradients: list[tf.Tensor],
-    ) -> Sums:
-        if not self._scales_loss:
-            return losses, row_square, gradients
-        gradients = self.optimizer.get_unscaled_gradients(gradients)
-        return losses, row_square / tf.square(self.optimizer.loss_scale), gradients
 
     def _global_norm(
         self, gradients: list[tf.Tensor], row_square: tf.Tensor
@@ -211,11 +193,8 @@ class Trainer(orbit.StandardTrainer):
         """Returns the norm that the clipping uses."""
         if self._row_norm == "summed":
             return tf.linalg.global_norm(gradients)
-        dense = [
-            gradient
-            for gradient, is_sparse in zip(gradients, self._is_sparse, strict=True)
-            if not is_sparse
-        ]
+        pairs = zip(gradients, self._is_sparse, strict=True)
+        dense = [gradient for gradient, is_sparse in pairs if not is_sparse]
         return tf.sqrt(tf.square(tf.linalg.global_norm(dense)) + row_square)
 
 
@@ -226,15 +205,6 @@ def _sum_over_replicas(values: SummedT) -> SummedT:
         return values
     flat = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.flatten(values))
     return tf.nest.pack_sequence_as(values, flat)
-
-
-def _learning_rate(
-    optimizer: tf_keras.optimizers.Optimizer, step: tf.Tensor
-) -> tf.Tensor:
-    """Returns the learning rate of `step`, a float32 scalar."""
-    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
-    return tf.cast(optimizer.schedule(step), tf.float32)
 
 
 def _replicated(initial: tf.Tensor) -> tf.Variable:

@@ -17,17 +17,11 @@ import numpy as np
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import base, released, tf1
-from biobert_tf.checkpoints.released import (
-    CONFIG_NAMES,
-    LABELS_NAME,
-    VOCAB_NAMES,
-    read_labels,
-)
+from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
-from biobert_tf.text import case
 from biobert_tf.text.tokenization import FullTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies.settings import ExtendConfig, Place
 
@@ -43,7 +37,7 @@ _NO_LENGTH: Final = 3
 
 
 class NewPiece(NamedTuple):
-    """A new piece, its id, and the old pieces that it was cut into before."""
+    """A new piece, its id, and the old pieces that it was cut into, or `[UNK]`."""
 
     piece: str
     id: int
@@ -54,12 +48,8 @@ class NewPiece(NamedTuple):
 class Extended:
     """What `extend` did.
 
-    Attributes:
-        output_dir: The directory of the extended vocabulary and model.
-        placed: The new pieces, in the order given.
-        present: The given pieces that the vocabulary already had, and repetitions.
-        num_entries: The number of lines of the extended vocabulary.
-        source: The checkpoint that was read; None if none was given.
+    The new pieces were `placed` in the order given; those that were `present` already
+    include repetitions. `source` is the checkpoint that was read, if any.
     """
 
     output_dir: Path
@@ -71,8 +61,7 @@ class Extended:
     def summary(self) -> str:
         """Returns a report of what was done, with one line for each new piece."""
         lines = [
-            f"{new.piece}: {new.id}, was {' '.join(new.old_pieces)}"
-            for new in self.placed
+            f"{piece}: {id_}, was {' '.join(old)}" for piece, id_, old in self.placed
         ]
         if self.present:
             lines.append(f"already present: {' '.join(self.present)}")
@@ -96,30 +85,21 @@ def extend(config: ExtendConfig) -> Extended:
             fewer `[unusedN]` entries than new pieces, the vocabulary does not belong
             to the model, or the directory is not empty.
     """
-    _require_empty(config.output_dir)
-    tokenizer = case.load(_vocab_file(config))
-    pieces, present = _new_pieces(config.add, tokenizer)
-    lines, placed = _place(pieces, tokenizer, config.place)
-    text = "".join(f"{line}\n" for line in lines)
-    if config.init_checkpoint is None:
-        files.write_text(config.output_dir / VOCAB_NAMES[0], text)
-    else:
-        _write_model(config, tokenizer, placed, text)
-    return Extended(
-        output_dir=config.output_dir,
-        placed=placed,
-        present=tuple(present),
-        num_entries=len(lines),
-        source=config.init_checkpoint,
-    )
-
-
-def _require_empty(folder: Path) -> None:
+    folder = config.output_dir
     # Hidden files are allowed: a killed run may have left them.
     if folder.exists() and (
         not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())
     ):
         raise InputError.at(folder, None, "exists; give a new or empty directory")
+    tokenizer = FullTokenizer(_vocab_file(config), None)
+    pieces, present = _new_pieces(config.add, tokenizer)
+    lines, placed = _place(pieces, tokenizer, config.place)
+    text = "".join(f"{line}\n" for line in lines)
+    if config.init_checkpoint is None:
+        files.write_text(folder / VOCAB_NAMES[0], text)
+    else:
+        _write_model(config, tokenizer, placed, text)
+    return Extended(folder, placed, tuple(present), len(lines), config.init_checkpoint)
 
 
 def _vocab_file(config: ExtendConfig) -> Path:
@@ -185,19 +165,10 @@ def _impossible(piece: str, tokenizer: FullTokenizer) -> str:
 def _place(
     pieces: Sequence[str], tokenizer: FullTokenizer, where: Place
 ) -> tuple[list[str], tuple[NewPiece, ...]]:
-    """Gives every new piece an id.
+    """Returns the lines of the extended vocabulary, and the pieces with their ids.
 
-    Args:
-        pieces: Pieces that the vocabulary lacks.
-        tokenizer: The tokenizer of the vocabulary.
-        where: "unused" replaces the `[unusedN]` entries with the lowest ids; "append"
-            adds entries after the last.
-
-    Returns:
-        The lines of the extended vocabulary, and the new pieces.
-
-    Raises:
-        InputError: There are fewer `[unusedN]` entries than new pieces.
+    "unused" replaces the `[unusedN]` entries with the lowest ids; "append" adds entries
+    after the last.
     """
     # The unchanged lines, split as `text.tokenization.load_vocab` does.
     text = tokenizer.vocab_file.read_bytes().decode("utf-8")
@@ -218,17 +189,11 @@ def _place(
     placed = []
     for id_, piece in zip(ids, pieces, strict=False):
         lines[id_] = piece
-        placed.append(NewPiece(piece, id_, _old_pieces(piece, cutter)))
-    return lines, tuple(placed)
-
-
-def _old_pieces(piece: str, cutter: WordpieceTokenizer) -> tuple[str, ...]:
-    """Returns the pieces that `piece` was cut into; `[UNK]` if it could not be."""
-    word = piece.removeprefix(_CONTINUATION)
-    if word != piece:
         # What follows the start of a word is cut into `##` pieces.
-        word = _START + word
-    return tuple(token for token, _, _ in cutter.cut(word) if token != _START)
+        word = re.sub(f"^{_CONTINUATION}", _START, piece)
+        old = tuple(token for token, _, _ in cutter.cut(word) if token != _START)
+        placed.append(NewPiece(piece, id_, old))
+    return lines, tuple(placed)
 
 
 def _write_model(
@@ -256,7 +221,7 @@ def _write_model(
     with base.staged(config.output_dir, key=f"{PREFIX}.index") as staging:
         files.write_text(staging / VOCAB_NAMES[0], vocab_text)
         files.write_json(staging / CONFIG_NAMES[0], dataclasses.asdict(new))
-        if "output_weights" in weights and (labels := read_labels(source)):
+        if "output_weights" in weights and (labels := released.read_labels(source)):
             files.write_json(staging / LABELS_NAME, {"labels": labels})
         tf1.write(weights, staging / PREFIX, global_step=0)
 
@@ -266,15 +231,10 @@ def _extended(
 ) -> base.Weights:
     """Returns the weights of a model whose vocabulary has new pieces.
 
-    Args:
-        weights: TF1 name to float32 array in TF1 layout; not changed.
-        placed: The new pieces. Their ids may lie beyond the rows of the weights.
-        vocab: The old vocabulary.
-
-    Returns:
-        The same weights, except for the word embeddings `[vocab_size, hidden]` and, if
-        the model has it, the bias of the masked language model `[vocab_size]`: their
-        row at each new id is the mean of the rows of the old pieces.
+    They are the same except for the word embeddings `[vocab_size, hidden]` and, if the
+    model has it, the bias of the masked language model `[vocab_size]`: their row at
+    each new id, which may lie beyond the old rows, is the mean of those of the old
+    pieces.
     """
     extended = dict(weights)
     for name in weights.keys() & _BY_ENTRY:

@@ -52,10 +52,8 @@ class Learned:
 
     Attributes:
         vocab_file: The vocabulary that was written.
-        num_entries: The number of its entries.
         num_single: The number of entries of one character, with and without `##`.
         num_words: The number of words of the text, counting every occurrence.
-        num_distinct: The number of different words.
         left_out: Characters too rare to get a piece, the most frequent first.
     """
 
@@ -110,15 +108,10 @@ def learn(config: LearnConfig) -> Learned:
 
 
 def alphabet(words: Mapping[str, int], coverage: float) -> tuple[list[str], list[str]]:
-    """Divides the characters of `words` into those to cover and the rarest.
+    """Divides the characters of counted words into those to cover and the rarest.
 
-    Args:
-        words: The number of occurrences of each word.
-        coverage: The share of all occurrences of characters to cover, in (0, 1], with
-            as few different characters as possible.
-
-    Returns:
-        Both lists, each with the most frequent character first.
+    As few characters as possible cover a share of all occurrences, `coverage` in
+    (0, 1]. Both lists begin with the most frequent character.
     """
     counts: Counter[str] = Counter()
     for word, count in words.items():
@@ -134,13 +127,9 @@ def alphabet(words: Mapping[str, int], coverage: float) -> tuple[list[str], list
 def base_vocabulary(covered: Sequence[str], do_lower_case: bool) -> list[str]:
     """Returns the entries that a vocabulary always has, whatever is learnt.
 
-    Args:
-        covered: Characters of the text. The printable ASCII characters are added.
-        do_lower_case: Whether to omit the upper-case letters of ASCII.
-
-    Returns:
-        The special entries, every character, and with `##` every character that can
-        continue a word. Punctuation and CJK characters cannot: they are always words.
+    They are the special entries, every covered or printable ASCII character, and with
+    `##` every character that can continue a word. Punctuation and CJK characters
+    cannot: they are always words.
     """
     tokenizer = BasicTokenizer(do_lower_case)
     ascii_ = string.digits + string.ascii_letters + string.punctuation
@@ -152,10 +141,8 @@ def base_vocabulary(covered: Sequence[str], do_lower_case: bool) -> list[str]:
 def grow(base: Sequence[str], words: Mapping[str, int], vocab_size: int) -> list[str]:
     """Returns `base` and the merges of `words` that the tokenizer will use.
 
-    Args:
-        base: The first entries, which include every covered character.
-        words: The number of occurrences of each word.
-        vocab_size: The exact number of entries to return.
+    Together they are `vocab_size` entries. `base` includes every covered character;
+    `words` has the number of occurrences of each word.
 
     Raises:
         InputError: `base` is longer than `vocab_size`, or the words have too few parts.
@@ -185,20 +172,16 @@ def grow(base: Sequence[str], words: Mapping[str, int], vocab_size: int) -> list
 
 def _merges(words: Mapping[str, int], size: int) -> list[str]:
     """Returns at most `size` WordPieces of a byte-pair model, in order of merging."""
-    trainable = [
-        (word, count)
-        for word, count in words.items()
-        if _RESERVED.isdisjoint(word) and len(word) > 1
-    ]
+    trainable = [w for w in words if _RESERVED.isdisjoint(w) and len(w) > 1]
     if not trainable or not size:
         return []
-    num_chars = len({char for word, _ in trainable for char in word})
+    num_chars = len(set("".join(trainable)))
     # In an order independent of the order of the files.
-    ranked = sorted(trainable, key=lambda item: (-item[1], item[0]))
+    ranked = sorted(trainable, key=lambda word: (-words[word], word))
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         # SentencePiece would first turn sentences into words with counts; skip that.
-        sentence_iterator=(f"{word}\t{count}" for word, count in ranked),
+        sentence_iterator=(f"{word}\t{words[word]}" for word in ranked),
         input_format="tsv",
         model_writer=model,
         model_type="bpe",
@@ -235,11 +218,8 @@ def _used(
 ) -> list[str]:
     """Returns `base` and the first of `pieces`, without pieces that no word uses.
 
-    Args:
-        base: The entries that are always kept.
-        pieces: The candidates, best first, none of them in `base`.
-        words: The words to cut; all their characters are in `base`.
-        vocab_size: The maximum number of entries to return.
+    These are at most `vocab_size`. The best of the pieces come first, and none is in
+    `base`; all characters of the words are.
     """
     useless: set[str] = set()
     while True:

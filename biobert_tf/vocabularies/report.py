@@ -8,11 +8,10 @@ punctuation marks and symbols; nearly all are one piece and would flatter the fi
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.text import case
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import ReportConfig
@@ -46,46 +45,10 @@ class CutWord:
         return any(map(str.isalpha, self.word))
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """Statistics of a text cut with a vocabulary; every occurrence of a word counts.
+Report = dict[str, Any]
+"""Statistics of a text that is cut with a vocabulary; see `_measure`."""
 
-    Attributes:
-        vocab_file: The vocabulary.
-        do_lower_case: Whether text is lower-cased, as the vocabulary has no capitals.
-        num_entries: The number of entries of the vocabulary.
-        num_entries_used: The number of entries that occur in the text.
-        num_words: The number of words of the text.
-        num_distinct_words: The number of different words.
-        num_word_pieces: The number of pieces of all words; `[UNK]` counts as one.
-        num_whole_words: The number of words that are one piece other than `[UNK]`.
-        num_pieces: The number of pieces of the words and all other chunks.
-        num_unknown: The number of pieces that are `[UNK]`.
-        most_split: Words with letters, those first that would save most pieces.
-        most_unknown: Chunks that become `[UNK]`, the most frequent first.
-        pieces_per_word: The mean number of pieces of a word, also called fertility.
-        whole_word_rate: The share of the words that are one piece, in [0, 1].
-        unknown_rate: The share of all pieces that are `[UNK]`, in [0, 1].
-    """
-
-    vocab_file: str
-    do_lower_case: bool
-    num_entries: int
-    num_entries_used: int
-    num_words: int
-    num_distinct_words: int
-    num_word_pieces: int
-    num_whole_words: int
-    num_pieces: int
-    num_unknown: int
-    most_split: list[CutWord]
-    most_unknown: list[CutWord]
-    pieces_per_word: float
-    whole_word_rate: float
-    unknown_rate: float
-
-
-# The rows of the table: a title, an attribute of `Report`, and its format.
+# The rows of the table: a title, a key of `Report`, and its format.
 _ROWS: Final = (
     ("lower-cased", "do_lower_case", ""),
     ("entries", "num_entries", ","),
@@ -96,6 +59,7 @@ _ROWS: Final = (
     ("words kept whole", "whole_word_rate", ".2%"),
     ("[UNK] of all pieces", "unknown_rate", ".4%"),
 )
+_LISTS: Final = (("most split", "most_split"), ("most often [UNK]", "most_unknown"))
 
 
 def report(config: ReportConfig) -> str:
@@ -109,7 +73,7 @@ def report(config: ReportConfig) -> str:
             words.
     """
     tokenizers = [
-        case.load(Path(name).expanduser()) for name in config.vocab_file.parts
+        FullTokenizer(Path(name).expanduser(), None) for name in config.vocab_file.parts
     ]
     tokens = corpus_words.read_tokens(config.sample)
     words = {
@@ -119,16 +83,13 @@ def report(config: ReportConfig) -> str:
     if not any(_is_word(chunk) for counts in words.values() for chunk in counts):
         raise InputError(f"--input={config.sample.input}: the corpus has no words")
     cuts = [_cut(t, words[t.basic_tokenizer.do_lower_case]) for t in tokenizers]
-    reports = [
-        _measure(*each, config.top) for each in zip(tokenizers, cuts, strict=True)
-    ]
+    pairs = zip(tokenizers, cuts, strict=True)
+    reports = [_measure(*each, config.top) for each in pairs]
     if config.output is not None:
-        files.write_json(config.output, [*map(dataclasses.asdict, reports)])
+        files.write_json(config.output, reports)
     if config.suggestions_file is not None:
-        suggested = suggestions(cuts[0], config.suggest)
-        files.write_text(
-            config.suggestions_file, "".join(f"{word}\n" for word in suggested)
-        )
+        lines = [f"{word}\n" for word in suggestions(cuts[0], config.suggest)]
+        files.write_text(config.suggestions_file, "".join(lines))
     return _as_text(reports)
 
 
@@ -142,13 +103,14 @@ def _cut(tokenizer: FullTokenizer, words: Mapping[str, int]) -> list[CutWord]:
 
 
 def _measure(tokenizer: FullTokenizer, chunks: Sequence[CutWord], top: int) -> Report:
-    """Computes the statistics of a text that is cut with a vocabulary.
+    """Returns the statistics of a text that is cut with a vocabulary, ready for JSON.
 
-    Args:
-        tokenizer: The tokenizer that cut the text.
-        chunks: Every different chunk of the text, punctuation included; at least one
-            of them is a word.
-        top: The number of words to list in `most_split` and in `most_unknown`.
+    `chunks` are all different chunks of the text, punctuation included; at least one
+    is a word. `top` words are listed in `most_split`, those first that would save most
+    pieces, and in `most_unknown`, the most frequent first.
+
+    Every occurrence of a word counts; `[UNK]` counts as one piece, but not as a whole
+    word. Rates are in [0, 1]; `pieces_per_word` is also called fertility.
     """
     words = [each for each in chunks if _is_word(each.word)]
     unknown = [each for each in chunks if each.is_unknown]
@@ -158,23 +120,25 @@ def _measure(tokenizer: FullTokenizer, chunks: Sequence[CutWord], top: int) -> R
     num_words = _total(words)
     num_word_pieces = num_words + sum(each.cost for each in words)
     num_pieces = sum(each.count * len(each.pieces) for each in chunks)
-    return Report(
-        vocab_file=str(tokenizer.vocab_file),
-        do_lower_case=tokenizer.basic_tokenizer.do_lower_case,
-        num_entries=max(tokenizer.vocab.values()) + 1,
-        num_entries_used=len(used),
-        num_words=num_words,
-        num_distinct_words=len(words),
-        num_word_pieces=num_word_pieces,
-        num_whole_words=_total(whole),
-        num_pieces=num_pieces,
-        num_unknown=_total(unknown),
-        most_split=_first(split, top, lambda each: each.cost),
-        most_unknown=_first(unknown, top, lambda each: each.count),
-        pieces_per_word=num_word_pieces / num_words,
-        whole_word_rate=_total(whole) / num_words,
-        unknown_rate=_total(unknown) / num_pieces,
-    )
+    most_split = _first(split, top, lambda each: each.cost)
+    most_unknown = _first(unknown, top, lambda each: each.count)
+    return {
+        "vocab_file": str(tokenizer.vocab_file),
+        "do_lower_case": tokenizer.basic_tokenizer.do_lower_case,
+        "num_entries": max(tokenizer.vocab.values()) + 1,
+        "num_entries_used": len(used),
+        "num_words": num_words,
+        "num_distinct_words": len(words),
+        "num_word_pieces": num_word_pieces,
+        "num_whole_words": _total(whole),
+        "num_pieces": num_pieces,
+        "num_unknown": _total(unknown),
+        "most_split": [*map(dataclasses.asdict, most_split)],
+        "most_unknown": [*map(dataclasses.asdict, most_unknown)],
+        "pieces_per_word": num_word_pieces / num_words,
+        "whole_word_rate": _total(whole) / num_words,
+        "unknown_rate": _total(unknown) / num_pieces,
+    }
 
 
 def suggestions(cut_words: Iterable[CutWord], most: int) -> list[str]:
@@ -214,20 +178,18 @@ def _first(
 def _as_text(reports: Sequence[Report]) -> str:
     table = [["", *(f"({i + 1})" for i in range(len(reports)))]]
     for title, name, form in _ROWS:
-        values = [getattr(each, name) for each in reports]
-        table.append([title, *(_shown(value, form) for value in values)])
+        table.append([title, *(_shown(each[name], form) for each in reports)])
     width = max(len(cell) for row in table for cell in row[1:]) + 2
-    lines = [f"({i}) {each.vocab_file}" for i, each in enumerate(reports, start=1)]
+    lines = [f"({i}) {each['vocab_file']}" for i, each in enumerate(reports, start=1)]
     for title, *cells in table:
         lines.append(f"{title:20}" + "".join(f"{cell:>{width}}" for cell in cells))
     for i, each in enumerate(reports, start=1):
-        lists = {"most split": each.most_split, "most often [UNK]": each.most_unknown}
-        for title, cut_words in lists.items():
-            if cut_words:
+        for title, name in _LISTS:
+            if each[name]:
                 lines += ["", f"({i}) {title}:"]
-            for word in cut_words:
-                pieces = " ".join(word.pieces)
-                lines.append(f"{word.count:8,}  {word.word:.40}: {pieces}")
+            for cut in each[name]:
+                pieces = " ".join(cut["pieces"])
+                lines.append(f"{cut['count']:8,}  {cut['word']:.40}: {pieces}")
     return "\n".join(lines)
 
 

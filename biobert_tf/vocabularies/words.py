@@ -53,8 +53,7 @@ def read_tokens(config: SampleConfig) -> Counter[str]:
 def sample(items: Iterable[ItemT], config: SampleConfig) -> list[ItemT]:
     """Returns a uniform random sample of `max_sentences` items; all if there are fewer.
 
-    This is reservoir sampling (algorithm R): it takes one pass and holds no more items
-    than it returns.
+    This is reservoir sampling (algorithm R): one pass, and no more items in memory.
     """
     rng = random.Random(config.seed)
     kept: list[ItemT] = []

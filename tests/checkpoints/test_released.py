@@ -159,10 +159,10 @@ def test_labels_come_from_the_first_place_that_has_them(tmp_path):
 def test_save_writes_what_load_reads(tmp_path):
     folder = write_released(tmp_path / "released")
     tokenizer = FullTokenizer(folder / "vocab.txt")
-    parts = released.Released(toys.CONFIG, tokenizer, None)
     weights = {"output_bias": np.arange(3, dtype=np.float32)}
     output = tmp_path / "output"
-    prefix = released.save(parts, weights, ("O", "B", "I"), output, global_step=40)
+    vocab_file, labels = tokenizer.vocab_file, ("O", "B", "I")
+    prefix = released.save(toys.CONFIG, vocab_file, weights, output, 40, labels)
     assert prefix == output / "model.ckpt-40"
     stored = checkpoints.locate(output).read().weights
     np.testing.assert_array_equal(stored["output_bias"], [0, 1, 2])
@@ -178,8 +178,9 @@ def test_save_writes_what_load_reads(tmp_path):
 def test_save_beside_its_own_vocabulary(tmp_path):
     folder = write_released(tmp_path / "output")
     text = (folder / "vocab.txt").read_bytes()
-    parts = load(tmp_path)
-    released.save(parts, {"output_bias": np.zeros(1, np.float32)}, (), folder, 1)
+    weights = {"output_bias": np.zeros(1, np.float32)}
+    vocab_file = load(tmp_path).tokenizer.vocab_file
+    released.save(toys.CONFIG, vocab_file, weights, folder, 1)
     assert (folder / "vocab.txt").read_bytes() == text
 
 
@@ -204,7 +205,7 @@ def test_the_vocabulary_of_a_tokenizer(tmp_path, is_given):
     assert parts.tokenizer.vocab == toys.ID
     assert parts.tokenizer.tokenize("nephritis") == ["nephr", "##itis"]
     # What a run writes has it as a list.
-    released.save_model(
+    released.save(
         parts.encoder_config,
         parts.tokenizer.vocab_file,
         {"a": np.zeros(1, np.float32)},

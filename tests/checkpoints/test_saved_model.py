@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import native, saved_model, tf1
+from biobert_tf.checkpoints import native, tf1
 from biobert_tf.checkpoints import released as released_files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model import heads
@@ -139,4 +139,4 @@ def test_two_models_in_one(tmp_path):
     both = [*head_toys.model("qa").variables, *head_toys.model("qa").variables]
     head_toys.export(both, tmp_path / "x")
     with pytest.raises(InputError, match=r"holds cls/squad/output_bias twice"):
-        saved_model.read(saved_model.prefix(tmp_path / "x"))
+        checkpoints.locate(tmp_path / "x").read()

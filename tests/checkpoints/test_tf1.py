@@ -264,7 +264,7 @@ def test_missing_data(saved):
 
 def test_no_bert_inside(tmp_path):
     tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / "ckpt"))
-    with pytest.raises(InputError, match=r"no variable with a BERT name, but .*OBJECT"):
+    with pytest.raises(InputError, match=r"no variable with a BERT name, but Variable"):
         tf1.read(tmp_path / "ckpt")
 
 

@@ -299,17 +299,11 @@ def test_required_flags(words, missing):
     assert str(caught.value) == f"{missing} must be given; see --help"
 
 
-def leaves(config_type):
-    """All fields that are flags."""
-    for _, fields in config.groups(config_type):
-        yield from fields
-
-
 @pytest.mark.parametrize("config_type", [NerConfig, RelationConfig, qa_config.QaConfig])
 def test_every_flag_is_documented(config_type):
-    names = [field.name for field in leaves(config_type)]
+    names = [field.name for field in config.leaves(config_type)]
     assert len(names) == len(set(names))
-    for field in leaves(config_type):
+    for field in config.leaves(config_type):
         assert field.metadata["help"].strip().endswith("."), field.name
 
 
@@ -325,7 +319,7 @@ def test_help_lists_every_flag_with_its_default(word, capsys):
         for name, value in (ORIGINAL | OURS).items()
         if value is not None and value != ""
     }
-    for field in leaves(NerConfig):
+    for field in config.leaves(NerConfig):
         [line] = [line for line in lines if line.startswith(f"  --{field.name}: ")]
         assert field.metadata["help"] in line
         default = shown.get(field.name, "none")

@@ -199,7 +199,7 @@ def test_citations_and_articles_do_not_replace_each_other(tmp_path):
         write(tmp_path, "e.txt", "text\n"),
     ]
     current = reading.find_current(paths, CorpusConfig())
-    assert set(current.is_live) == {str(path) for path in paths[:-1]}
+    assert set(current) == {str(path) for path in paths[:-1]}
     assert [read(path, current)[0] for path in paths] == [
         [("citation",)],
         [("by PMID",)],
@@ -222,10 +222,10 @@ def test_the_index_is_small_and_made_in_parallel(tmp_path):
         parallel = reading.find_current(paths, config, pool.map)
     copied = pickle.loads(pickle.dumps(parallel))
     for path in paths:
-        assert current.is_live[str(path)].dtype == bool
+        assert current[str(path)].dtype == bool
         expected = [True, path == paths[-1]]
-        np.testing.assert_array_equal(current.is_live[str(path)], expected)
-        np.testing.assert_array_equal(copied.is_live[str(path)], expected)
+        np.testing.assert_array_equal(current[str(path)], expected)
+        np.testing.assert_array_equal(copied[str(path)], expected)
 
 
 def test_strict_holds_for_the_index(tmp_path):
@@ -255,20 +255,19 @@ def test_live_records_against_a_simulation(seed):
                 del winners[number]
     indexes = [
         versions.index(
-            str(i),
             [
                 *(Entry(Key(CITATION, *key), "", lambda: None) for key in added),
                 *(Entry(Key(CITATION, *key), "", None) for key in deleted),
             ],
         )
-        for i, (added, deleted) in enumerate(files)
+        for added, deleted in files
     ]
-    current = versions.resolve(indexes)
+    is_live = versions.resolve(indexes)
     found = {
         (i, j)
         for i, (added, _) in enumerate(files)
         for j in range(len(added))
-        if current.includes(str(i), j)
+        if is_live[i][j]
     }
     assert found == {(i, j) for _, i, j in winners.values()}
 

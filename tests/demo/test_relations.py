@@ -11,7 +11,7 @@ from biobert_tf.documents import formats
 from biobert_tf.relations import candidates, check
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations import sets as relation_sets
-from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import EntityPairs
 from biobert_tf.text import tokenization
 
 PARTS = ("train", "dev", "test")

@@ -111,9 +111,9 @@ def test_a_real_set(data, tmp_path):
     formats.write(tmp_path / "none", "conll", gold)
     formats.write(tmp_path / "same", "conll", same)
     counts = scores(tmp_path / "same")
-    assert counts.num_correct == counts.num_gold == counts.num_found == 960
+    assert counts.correct.total() == counts.gold.total() == counts.found.total() == 960
     counts = scores(tmp_path / "none")
-    assert (counts.num_gold, counts.num_found) == (960, 0)
+    assert (counts.gold.total(), counts.found.total()) == (960, 0)
 
 
 def scores(path):

@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 
-from biobert_tf.embeddings.jsonl import json_line
+from biobert_tf.embeddings.writing import json_line
 
 
 def test_a_line():

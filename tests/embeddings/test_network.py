@@ -15,7 +15,7 @@ from biobert_tf.checkpoints import native
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.embeddings.framing import Row
-from biobert_tf.embeddings.network import Network, inputs
+from biobert_tf.embeddings.network import Network
 from biobert_tf.embeddings.settings import Layers, VectorConfig
 from biobert_tf.model import encoder as encoders
 from biobert_tf.training import strategy as strategies
@@ -180,7 +180,7 @@ def test_programs_are_few(build, network, monkeypatch, xla):
 )
 def test_the_step_lowers(build, pooling, precision):
     made = build(mixed_precision=precision)
-    padded = made.inference.padded(inputs(MADE), made.max_seq_length)
+    padded = made.inference.padded([*map(vars, MADE)], made.max_seq_length)
     batch = {name: tf.constant(values) for name, values in padded.items()}
     text = engine.hlo(lambda batch: made.step(batch, [1, 0], "each", pooling), batch)
     engine.check_hlo(text)

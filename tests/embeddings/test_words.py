@@ -5,7 +5,7 @@ import pytest
 
 from biobert_tf.embeddings.framing import Framer
 from biobert_tf.embeddings.reading import parse
-from biobert_tf.embeddings.words import pool_words
+from biobert_tf.embeddings.tables import pool_words
 from biobert_tf.text.tokenization import FullTokenizer
 
 

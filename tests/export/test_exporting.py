@@ -23,15 +23,13 @@ from biobert_tf.common import files, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.export import client as serving
-from biobert_tf.export import model_card, warmup
+from biobert_tf.export import model_card, saved_model
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
-from biobert_tf.ner import run as ner_run
 from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Finished
 
 TEXTS = [
     "aspirin\u00ad helps with nephritis .",
@@ -99,7 +97,7 @@ def exported(model, tmp_path_factory):
 
 
 def annotated(model):
-    """What `ner.run.annotate` finds in the texts."""
+    """What `NerTask` finds in the texts."""
     task = ner.NerTask(
         tokenizer=FullTokenizer(model / "vocab.txt"),
         labels=ner_toys.LABELS,
@@ -118,7 +116,7 @@ def annotated(model):
     from biobert_tf import checkpoints
 
     estimator.initialize(checkpoints.locate(model).read())
-    return ner_run.annotate(Finished(task, estimator, model), TEXTS, batch_size=4)
+    return ner_toys.annotated(task, estimator, TEXTS, batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +221,7 @@ def test_the_card_says_what_the_model_is(exported):
 def test_warm_up_requests_are_answered(exported):
     loaded = tf.saved_model.load(str(exported)).signatures
     sizes = []
-    for record in tf.data.TFRecordDataset(str(exported / warmup.NAME)):
+    for record in tf.data.TFRecordDataset(str(exported / saved_model.WARMUP)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
         inputs = {

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import types
 from pathlib import Path
 
 import ner_toys
@@ -269,7 +270,10 @@ def test_int8_is_small_because_its_weights_are_int8(kind, converted):
 def test_the_files_that_were_asked_for(choice, names, exported, monkeypatch, tmp_path):
     found = NER.loaded(reload.find(exported.parent / "model"), DeviceConfig())
     served = NER.serve(found)
-    monkeypatch.setattr(litert, "_converted", lambda source, weights: weights.encode())
+    fast = types.SimpleNamespace(convert=lambda: b"weights")
+    monkeypatch.setattr(
+        tf.lite.TFLiteConverter, "from_saved_model", lambda *_, **__: fast
+    )
     card = litert.save(found, served, tmp_path, choice)
     assert list(card.get("files", {})) == names
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -319,12 +323,17 @@ def test_a_conversion_that_fails_leaves_the_old_export(exported, monkeypatch):
 
     before = files_of(exported)
 
-    def fail(source, weights):
-        if weights == "int8":
-            raise RuntimeError("no int8")
-        return b"new"
+    class Failing:
+        optimizations = ()
 
-    monkeypatch.setattr(litert, "_converted", fail)
+        def convert(self):
+            if self.optimizations:
+                raise RuntimeError("no int8")
+            return b"new"
+
+    monkeypatch.setattr(
+        tf.lite.TFLiteConverter, "from_saved_model", lambda *_, **__: Failing()
+    )
     # It was written before, and takes long.
     monkeypatch.setattr(saved_model, "save", lambda *_: {})
     config = ExportConfig(

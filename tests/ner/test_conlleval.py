@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+from collections import Counter
 
 import pytest
 
@@ -58,13 +59,21 @@ def test_counts_by_hand():
     assert counts.gold == {"D": 2, "G": 1}
     assert counts.found == {"D": 3, "G": 1}
     assert counts.correct == {"D": 2}
-    assert (counts.num_gold, counts.num_found, counts.num_correct) == (3, 4, 2)
+    assert (counts.gold.total(), counts.found.total(), counts.correct.total()) == (
+        3,
+        4,
+        2,
+    )
 
 
 def test_only_the_second_counts_where_nothing_closes_the_first():
     labels = ["B", "X", "O", "B"]
     counts = conlleval.evaluate([(labels, labels)])
-    assert (counts.num_gold, counts.num_found, counts.num_correct) == (2, 2, 1)
+    assert (counts.gold.total(), counts.found.total(), counts.correct.total()) == (
+        2,
+        2,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,14 +89,14 @@ def test_only_the_second_counts_where_nothing_closes_the_first():
 )
 def test_only_exact_phrases_count(gold, predicted):
     counts = conlleval.evaluate([(gold.split(), predicted.split())])
-    assert counts.num_found == 1
-    assert counts.num_correct == 0
+    assert counts.found.total() == 1
+    assert counts.correct.total() == 0
 
 
 def test_a_final_boundary_can_decide():
     sentence = (["B", "X"], ["B", "I"])  # a blank line closes the I, not the X
-    assert conlleval.evaluate([sentence]).num_correct == 1
-    assert conlleval.evaluate([sentence, ([], [])]).num_correct == 0
+    assert conlleval.evaluate([sentence]).correct.total() == 1
+    assert conlleval.evaluate([sentence, ([], [])]).correct.total() == 0
 
 
 def test_type_at_the_end_gets_the_credit():
@@ -106,9 +115,9 @@ def test_report_by_hand():
     counts = conlleval.Counts(
         num_tokens=7,
         num_correct_tags=4,
-        gold={"Disease": 2, "é": 1},
-        found={"Disease": 3},
-        correct={"Disease": 1},
+        gold=Counter({"Disease": 2, "é": 1}),
+        found=Counter({"Disease": 3}),
+        correct=Counter({"Disease": 1}),
     )
     assert conlleval.format_report(counts) == (
         "processed 7 tokens with 3 phrases; found: 3 phrases; correct: 1.\n"
@@ -120,12 +129,12 @@ def test_report_by_hand():
 
 def test_ratios_are_rounded_as_in_c():
     # 100 * 23 / 160 is 14.375 exactly; 100 * (23 / 160) is a little less.
-    counts = conlleval.Counts(160, 0, {"D": 160}, {"D": 160}, {"D": 23})
+    counts = conlleval.Counts(160, 0, *(Counter(D=n) for n in (160, 160, 23)))
     assert conlleval.format_report(counts).count("14.38%") == 4
 
 
 def test_untyped_phrases_are_listed_twice_where_both_columns_have_some():
-    one, none = {"": 1}, {}
+    one, none = Counter({"": 1}), Counter()
     for found, num_lines in ((one, 2), (none, 1)):
         report = conlleval.format_report(conlleval.Counts(1, 1, one, found, one))
         assert report.count(" " * 17 + ": ") == num_lines

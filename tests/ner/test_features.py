@@ -31,7 +31,7 @@ def ids(text):
 
 def featurize(tokenizer, sentence, max_seq_length, labels=toys.LABELS):
     featurizer = Featurizer(tokenizer, labels, max_seq_length, "fixed")
-    return featurizer.featurize(4, sentence)
+    return featurizer.records(4, sentence)
 
 
 def test_a_small_sentence(tokenizer):
@@ -128,7 +128,7 @@ def label_ids(labels):
 def test_master_by_hand(tokenizer):
     featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 8, "master")
     sentence = example("severe \u200b nephritis .", "O B B O")
-    [record] = featurizer.featurize(0, sentence)
+    [record] = featurizer.records(0, sentence)
     assert record.pieces == ("[CLS]", "severe", "nephr", "##itis", ".", "[SEP]")
     expected = label_ids("[CLS] O B X O [SEP] [PAD] [PAD]")
     assert record.features["label_ids"] == expected
@@ -137,24 +137,24 @@ def test_master_by_hand(tokenizer):
 
 def test_master_drops_what_does_not_fit(tokenizer):
     featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 5, "master")
-    [record] = featurizer.featurize(0, example("severe Liver nephritis .", "O O B O"))
+    [record] = featurizer.records(0, example("severe Liver nephritis .", "O O B O"))
     assert record.pieces == ("[CLS]", "severe", "Liver", "nephr", "[SEP]")
     assert record.words == ((0, 1), (1, 2), (2, 3))
-    [record] = featurizer.featurize(0, example("severe nephritis nephritis", "O B B"))
+    [record] = featurizer.records(0, example("severe nephritis nephritis", "O B B"))
     assert record.pieces == ("[CLS]", "severe", "nephr", "##itis", "[SEP]")
     assert record.words == ((0, 1), (1, 2))
 
 
 def test_master_without_labels(tokenizer):
     featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 6, "master")
-    [record] = featurizer.featurize(0, example("severe nephritis"))
+    [record] = featurizer.records(0, example("severe nephritis"))
     assert record.features["label_ids"] == label_ids("[CLS] O O X [SEP] [PAD]")
 
 
 def test_paper_cuts_after_30_words(tokenizer):
     featurizer = Featurizer(tokenizer, toys.ORIGINAL_LABELS, 64, "paper")
     sentence = NerExample(("Liver",) * 33, ("O",) * 28 + ("B",) + ("I",) * 4)
-    records = featurizer.featurize(2, sentence)
+    records = featurizer.records(2, sentence)
     assert [len(record.pieces) - 2 for record in records] == [28, 5]
     assert [record.example for record in records] == [2, 2]
     assert records[1].words == tuple((28 + i, 1 + i) for i in range(5))
@@ -197,7 +197,7 @@ def test_features_are_the_originals(golden):
             records = [
                 record
                 for i, sentence in enumerate(examples)
-                for record in featurizer.featurize(i, sentence)
+                for record in featurizer.records(i, sentence)
             ]
             with np.load(folder / f"features_{split}.npz") as expected:
                 for key in expected.files:
@@ -222,7 +222,7 @@ def test_fixed_loses_no_word_of_the_recorded_inputs(golden):
         for max_seq_length in (16, 128):
             featurizer = Featurizer(tokenizer, labels, max_seq_length, "fixed")
             for i, sentence in enumerate(examples):
-                records = featurizer.featurize(i, sentence)
+                records = featurizer.records(i, sentence)
                 decided = [word for record in records for word, _ in record.words]
                 assert decided == list(range(len(sentence.words))), path
                 assert all(len(r.pieces) <= max_seq_length for r in records)

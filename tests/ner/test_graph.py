@@ -1,7 +1,6 @@
-"""Entities found inside a graph are those that `ner.run.annotate` finds."""
+"""Entities found inside a graph are those of `NerTask`."""
 
 import random
-from pathlib import Path
 
 import ner_toys
 import numpy as np
@@ -17,7 +16,6 @@ from biobert_tf.ner import task as ner
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Finished
 
 UNTYPED = ("O", "B", "I")
 ORDER = ("I-Dis", "O", "B-Chem", "X", "B-Dis", "[CLS]")
@@ -44,7 +42,7 @@ class World:
             model_dir=folder,
         )
         model = self.estimator.model
-        graph = ner_graph.NerGraph(model, tokenizer, labels, max_seq_length)
+        graph = ner_graph.NerGraph(model, self.task)
         self.answer = tf.function(
             graph.answer,
             input_signature=[tf.TensorSpec([None], tf.string)],
@@ -53,12 +51,8 @@ class World:
 
     def differences(self, texts):
         """Compares every text; returns how many entities there are."""
-        from biobert_tf.ner import run as ner_run
-
         found = {name: values.numpy() for name, values in self.answer(texts).items()}
-        wanted = ner_run.annotate(
-            Finished(self.task, self.estimator, Path()), texts, batch_size=4
-        )
+        wanted = ner_toys.annotated(self.task, self.estimator, texts, batch_size=4)
         num_entities = 0
         for i, (text, (example, prediction)) in enumerate(
             zip(texts, wanted, strict=True)
@@ -156,7 +150,8 @@ def test_windows_are_those_of_the_training(room):
 def test_scores_of_pieces(tmp_path):
     tokenizer = FullTokenizer(ner_toys.write_vocab(tmp_path / "vocab.txt"))
     model = heads.TokenClassifier(ner_toys.CONFIG, len(ner_toys.LABELS), seed=1)
-    graph = ner_graph.NerGraph(model, tokenizer, ner_toys.LABELS, 12)
+    featurizer = ner_features.Featurizer(tokenizer, ner_toys.LABELS, 12, "fixed")
+    graph = ner_graph.NerGraph(model, featurizer)
     batch = {
         "input_ids": tf.constant([[2, 5, 3]]),
         "input_mask": tf.constant([[1, 1, 1]]),

@@ -146,7 +146,7 @@ def test_counts_agree_with_conlleval(tmp_path):
     )
     counts = conlleval.evaluate(conlleval.read_sentences(path))
     assert (scores.num_gold, scores.num_predicted, scores.num_correct) == (
-        (counts.num_gold, counts.num_found, counts.num_correct)
+        (counts.gold.total(), counts.found.total(), counts.correct.total())
     )
     assert 0 < scores.num_correct < scores.num_gold
     for name, one in scores.by_type.items():
@@ -170,6 +170,6 @@ def test_counts_agree_with_every_recorded_run(golden):
             scores = entities.score(sentences, seed=0, num_resamples=10)
             counts = conlleval.evaluate(sentences)
             assert (scores.num_gold, scores.num_predicted, scores.num_correct) == (
-                (counts.num_gold, counts.num_found, counts.num_correct)
+                (counts.gold.total(), counts.found.total(), counts.correct.total())
             ), str(path)
     assert num_compared

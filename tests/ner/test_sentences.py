@@ -4,11 +4,11 @@ import random
 import pytest
 
 from biobert_tf.documents.document import Passage
-from biobert_tf.ner import sentences as raw_sentences
+from biobert_tf.ner import annotator
 
 
 def cut(text, offset=0):
-    return list(raw_sentences.cut(Passage(offset, text)))
+    return list(annotator.cut(Passage(offset, text)))
 
 
 def test_sentences_and_places():

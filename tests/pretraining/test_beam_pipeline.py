@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import killed_conversion
 import pytest
 
 from biobert_tf.common.comma_lists import FileGlobs
@@ -22,7 +23,6 @@ from biobert_tf.pretraining.data import (
     beam_pipeline,
     beam_steps,
     beam_storage,
-    conversion,
     outputs,
     spool,
     units,
@@ -125,11 +125,9 @@ def convert(corpus, vocab_file, tmp_path):
 
 
 def converted(inputs, output_files, vocab_file, how, corpus=None):
-    program = conversion if how.runner == "local" else beam_pipeline
-    as_given = Path if how.runner == "local" else str
-    return program.convert(
+    return killed_conversion.convert_with(
         FileGlobs.parse(inputs),
-        [as_given(name) for name in output_files],
+        output_files,
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
         PairConfig(dupe_factor=2, max_predictions_per_seq=5),
         corpus or CorpusConfig(),

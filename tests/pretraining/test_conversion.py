@@ -26,7 +26,6 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
-    conversion,
     exact,
     inspection,
     manifest,
@@ -384,7 +383,7 @@ def document_keys():
 def test_named_files_are_the_shards(corpus, vocab_file, tmp_path, expected):
     # The folder of the second is not there yet.
     paths = [tmp_path / "a" / "1.tfrecord", tmp_path / "b" / "2", tmp_path / "c"]
-    found = conversion.convert(
+    found = killed_conversion.convert_with(
         FileGlobs.parse(f"{corpus}/*.txt"),
         paths,
         TextConfig(vocab_file=vocab_file, max_seq_length=32),
@@ -669,7 +668,7 @@ def test_a_vocabulary_without_mask(corpus, tmp_path):
 
 def test_a_vocabulary_of_the_wrong_case(corpus, tmp_path, vocab_file):
     message = refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file, do_lower_case=True),
@@ -691,7 +690,7 @@ def test_an_output_that_cannot_be_written(convert, tmp_path):
 @pytest.mark.parametrize(
     ("lengths", "problem"),
     [
-        ({"max_seq_length": 4}, "--max_seq_length=4: a pair needs at least 5"),
+        ({"max_seq_length": 4}, "--max_seq_length=4: must be at least 5"),
         (
             {"max_seq_length": 8, "max_predictions_per_seq": 9},
             "--max_predictions_per_seq=9: a sequence has only --max_seq_length=8",
@@ -716,7 +715,7 @@ def test_outputs_that_contradict(
     corpus, vocab_file, tmp_path, output_files, num_shards, problem
 ):
     assert problem in refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / name for name in output_files.split()],
         TextConfig(vocab_file=vocab_file),
@@ -775,7 +774,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     text = TextConfig(vocab_file=vocab_file, max_seq_length=32)
     pairs = PairConfig(dupe_factor=2, max_predictions_per_seq=5)
     how = ConversionConfig(exact=True, num_shards=2)
-    found = conversion.convert(
+    found = killed_conversion.convert_with(
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         text,
@@ -796,7 +795,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
     assert found.corpus.num_documents == NUM_DOCUMENTS - (NUM_FILES - 1)
     assert Manifest.load(tmp_path / "x.manifest.json") == found
     message = refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(f"{corpus}/*"),
         [tmp_path / "x"],
         text,
@@ -818,7 +817,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
 def test_what_exact_cannot_do(tmp_path, vocab_file, name, pairs, problem):
     (tmp_path / name).write_text("a\n\nb\n")
     assert problem in refusal(
-        conversion.convert,
+        killed_conversion.convert_with,
         FileGlobs.parse(str(tmp_path / name)),
         [tmp_path / "x"],
         TextConfig(vocab_file=vocab_file),
@@ -845,10 +844,13 @@ def test_progress_tells_how_long_the_rest_takes(monkeypatch, caplog):
     now = iter([100.0, 104.0, 112.0, 120.0])
     monkeypatch.setattr(clock.time, "monotonic", lambda: next(now))
     caplog.set_level(logging.INFO)
-    progress = workers._Progress("reading", 3, 40)
-    progress.add(10)  # Four seconds after the start: too early to say.
-    progress.add(10)
-    progress.add(20)
+    monkeypatch.setattr(concurrent.futures, "as_completed", list)
+    # The first ends four seconds after the start: too early to say.
+    assert list(workers.run(InProcess(), str, [1, 2, 3], [10, 10, 20], "reading")) == [
+        (1, "1"),
+        (2, "2"),
+        (3, "3"),
+    ]
     assert caplog.messages == [
         "reading: 2 of 3 (50 %) | 0:00:12 left",
         "reading: 3 of 3 (100 %) | 0:00:00 left",

@@ -100,15 +100,13 @@ def test_vocabularies_that_cannot_be_masked_with(tokens, problem):
         documents.PieceTable.of({token: i for i, token in enumerate(tokens)})
 
 
-def test_ids_take_two_bytes_where_they_can():
-    assert documents.id_dtype({"a": 2**16 - 1}) == np.uint16
-    assert documents.id_dtype({"a": 2**16}) == np.uint32
-
-
-def test_large_ids_survive(tmp_path):
+@pytest.mark.parametrize(
+    ("last_id", "dtype"), [(2**16 - 1, np.uint16), (2**16, np.uint32)]
+)
+def test_ids_take_two_bytes_where_they_can(tmp_path, last_id, dtype):
     path = tmp_path / "vocab.txt"
-    filler = "".join(f"w{i}\n" for i in range(2**16))
+    filler = "".join(f"w{i}\n" for i in range(3, last_id))
     path.write_text(f"[UNK]\n[CLS]\n[SEP]\n{filler}last\n", encoding="utf-8")
-    tokenized = documents.tokenize([["last w0"]], FullTokenizer(path))
-    assert tokenized.token_ids.tolist() == [2**16 + 3, 3]
-    assert tokenized.token_ids.dtype == np.uint32
+    tokenized = documents.tokenize([["last w3"]], FullTokenizer(path))
+    assert tokenized.token_ids.tolist() == [last_id, 3]
+    assert tokenized.token_ids.dtype == dtype

@@ -46,7 +46,7 @@ def mask(documents, pairs, seed=0, max_seq_length=16, **settings):
     return masking.static_features(
         documents,
         pairs,
-        masking.MaskingRule(pieces=PIECES, **settings),
+        masking.MaskingRule(pieces=PIECES, pairs=PairConfig(**settings)),
         max_seq_length=max_seq_length,
         rng=np.random.default_rng(seed),
     )

@@ -10,7 +10,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import exact
 from biobert_tf.pretraining.data.documents import TokenizedDocuments
-from biobert_tf.pretraining.data.pairs import Pairs, make_pairs, shuffled
+from biobert_tf.pretraining.data.pairs import Pairs, make_pairs
 from biobert_tf.pretraining.data.settings import PairConfig
 
 VOCAB = {"[CLS]": 60001, "[SEP]": 60002, "[MASK]": 60003, "a": 60004}
@@ -162,7 +162,7 @@ def test_a_length_without_room_is_refused():
 
 def test_shuffled_keeps_the_rows_together():
     pairs = Pairs(*(np.arange(100) + 1000 * i for i in range(4)), np.arange(100) < 50)
-    mixed = shuffled(pairs, np.random.default_rng(0))
+    mixed = pairs.shuffled(np.random.default_rng(0))
     assert mixed.num_pairs == 100
     assert sorted(zip(*mixed, strict=True)) == sorted(zip(*pairs, strict=True))
     assert mixed.a_starts.tolist() != pairs.a_starts.tolist()

@@ -18,6 +18,7 @@ from biobert_tf.model.layers import Dropout
 from biobert_tf.pretraining.data import masking as static_masking
 from biobert_tf.pretraining.data import pairs as pair_making
 from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.pretraining.masking import DynamicMasking, choose
 from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.training import optimizer, precision, records
@@ -315,16 +316,14 @@ def test_prediction_step_lowers(tmp_path):
 # --- dynamic masking ----------------------------------------------------------------
 
 
-def dynamic(**changed):
+def dynamic(seed=1, pieces=PIECES, **changed):
     settings = {
-        "pieces": PIECES,
         "max_predictions_per_seq": toys.MOST_MASKED,
         "masked_lm_prob": 0.15,
         "do_whole_word_mask": False,
-        "seed": 1,
         **changed,
     }
-    return DynamicMasking(**settings)
+    return DynamicMasking(pieces=pieces, pairs=PairConfig(**settings), seed=seed)
 
 
 def unmasked(num_rows, seed=0):
@@ -432,7 +431,7 @@ def test_same_statistics_as_static_masking(do_whole_word_mask):
     length = {"max_seq_length": toys.LENGTH}
     given = static_masking.unmasked_features(documents, pairs, PIECES, **length)
     ids = given["input_ids"]
-    rule = static_masking.MaskingRule(pieces=PIECES, **settings)
+    rule = static_masking.MaskingRule(pieces=PIECES, pairs=PairConfig(**settings))
     static = static_masking.static_features(documents, pairs, rule, **length, rng=rng)
     batch = {name: tf.constant(values) for name, values in given.items()}
     found = statistics(masked(dynamic(**settings), batch), ids)
@@ -521,8 +520,8 @@ def test_specs_of_both_kinds():
     assert list(task.specs) == list(toys.UNMASKED_FEATURES)
     batch = unmasked(4)
     numbers = tf.range(4, dtype=tf.int64)
-    training = task.prepare_training(dict(batch), numbers)
-    evaluation = task.prepare_evaluation(dict(batch), numbers)
+    training = task.prepare(dict(batch), numbers, training=True)
+    evaluation = task.prepare(dict(batch), numbers, training=False)
     assert set(training) == set(evaluation) == set(toys.STATIC.specs)
     assert not np.array_equal(training["input_ids"], evaluation["input_ids"])
-    assert toys.STATIC.prepare_training(batch, numbers) is batch
+    assert toys.STATIC.prepare(batch, numbers, training=True) is batch

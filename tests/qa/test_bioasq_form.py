@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.common.errors import InputError
 from biobert_tf.qa import bioasq_form
 
 ID = "56c073fcef6e394741000020"
@@ -145,7 +144,7 @@ def test_transform_by_hand():
 def test_every_type_of_question():
     document = bioasq_form.submission(
         [
-            bioasq_form.factoid("f", (text for text in "abcdef")),
+            bioasq_form.factoid("f", [(text, 0.5) for text in "abcdef"]),
             bioasq_form.list_question("l", ["b", "a"]),
             bioasq_form.yes_no("y", True),
             bioasq_form.yes_no("n", False),
@@ -176,9 +175,8 @@ def test_items_of_a_list_are_different_short_and_few():
 
 
 def test_files_by_hand(tmp_path):
-    path = tmp_path / "nbest_predictions.json"
-    path.write_text(json.dumps({f"{ID}_001": nbest(**{"\u03b1": 0.5})}))
-    bioasq_form.transform_file(path, tmp_path / "new")
+    documents = bioasq_form.transform({f"{ID}_001": nbest(**{"\u03b1": 0.5})})
+    bioasq_form.write_both(tmp_path / "new", documents)
     begin = f"""{{
   "questions": [
     {{
@@ -203,50 +201,6 @@ def test_files_by_hand(tmp_path):
     }
 
 
-def test_known_ids_are_for_files_too(tmp_path):
-    path = tmp_path / "nbest.json"
-    path.write_text(json.dumps({"q_001": nbest(a=0.5)}))
-    bioasq_form.transform_file(path, tmp_path, ["q_001"])
-    written = json.loads((tmp_path / bioasq_form.SUBMISSION).read_text())
-    assert answers(written) == {"q_001": [["a"]]}
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        "yes",
-        {"text": "a", "probability": 1.0},
-        [["a", 1.0]],
-        [{"text": "a"}],
-        [{"text": 1, "probability": 1.0}],
-        [{"probability": 1.0}],
-        [{"text": "a", "probability": "1"}],
-        [{"text": "a", "probability": None}],
-        [{"text": "a", "probability": float("nan")}],
-        [{"text": "a", "probability": float("inf")}],
-        [{"text": "a", "probability": -0.5}],
-    ],
-)
-def test_what_is_no_nbest_list_is_refused(tmp_path, values):
-    path = tmp_path / "nbest.json"
-    path.write_text(json.dumps({"fine": nbest(a=1), "bad": values}))
-    with pytest.raises(InputError) as caught:
-        bioasq_form.transform_file(path, tmp_path / "new")
-    message = str(caught.value)
-    assert message.startswith(f"{path}: question 'bad' has no list of")
-    assert "\n" not in message
-    assert not (tmp_path / "new").exists()
-
-
-def test_files_that_cannot_be_read_are_refused(tmp_path):
-    path = tmp_path / "nbest.json"
-    with pytest.raises(InputError, match="no such file"):
-        bioasq_form.transform_file(path, tmp_path)
-    path.write_text("[]")
-    with pytest.raises(InputError, match="expected a JSON object"):
-        bioasq_form.transform_file(path, tmp_path)
-
-
 # --- against the original -----------------------------------------------------------
 
 
@@ -266,8 +220,13 @@ def assert_same(ours, originals):
         assert ours == originals
 
 
+def transform_file(nbest_file: Path, folder: Path):
+    nbest = json.loads(nbest_file.read_text("utf-8"))
+    bioasq_form.write_both(folder, bioasq_form.transform(nbest))
+
+
 def assert_files_are_the_originals(nbest_file: Path, originals: Path, folder: Path):
-    bioasq_form.transform_file(nbest_file, folder)
+    transform_file(nbest_file, folder)
     for name in (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES):
         ours = json.loads((folder / name).read_text("ascii"))
         assert_same(ours, json.loads((originals / name).read_text("utf-8")))
@@ -284,7 +243,7 @@ def test_recorded_transformations(golden, tmp_path):
             assert_files_are_the_originals(nbest_file, folder / name, tmp_path / name)
             continue
         # The original refuses the ids. Here each is a question's or a passage's.
-        bioasq_form.transform_file(nbest_file, tmp_path / name)
+        transform_file(nbest_file, tmp_path / name)
         written = (tmp_path / name / bioasq_form.SUBMISSION).read_text()
         for passage_id in json.loads(nbest_file.read_text()):
             assert bioasq_form.question_id(passage_id) in answers(json.loads(written))

@@ -21,7 +21,7 @@ def nbest(**probabilities):
 def factoids(passages):
     """Entries of factoid questions, from n-best lists by passage."""
     return [
-        bioasq_form.factoid(id_, (text for text, _ in bioasq_form.pool(lists)))
+        bioasq_form.factoid(id_, bioasq_form.pool(lists))
         for id_, lists in bioasq_form.by_question(passages).items()
     ]
 
@@ -47,7 +47,7 @@ def score(folder, golden, entries, edition):
         for id_, answer in answers.items()
     ]
     files.write_json(folder / "golden.json", {"questions": questions})
-    bioasq_form.write(folder / "answer.json", bioasq_form.submission(entries))
+    files.write_json(folder / "answer.json", bioasq_form.submission(entries))
     return bioasq.evaluate(folder / "golden.json", folder / "answer.json", edition)
 
 
@@ -163,7 +163,7 @@ def test_the_right_answers_to_real_questions(
             }
         ),
     ]
-    bioasq_form.write(tmp_path / "answer.json", bioasq_form.submission(entries))
+    files.write_json(tmp_path / "answer.json", bioasq_form.submission(entries))
     scores = bioasq.evaluate(path, tmp_path / "answer.json")
     assert scores.factoid_strict_accuracy == scores.factoid_mrr
     assert scores.factoid_mrr == pytest.approx(factoid_mrr)

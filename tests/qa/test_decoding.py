@@ -8,9 +8,10 @@ import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import decoding as qa_decoding
-from biobert_tf.qa.decoding import DecodingSettings, WindowScores
+from biobert_tf.qa.decoding import WindowScores
 from biobert_tf.qa.features import Featurizer, QaFeatures
 from biobert_tf.qa.reading import QaExample, read_examples
+from biobert_tf.qa.settings import DecodingSettings
 from biobert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 # [CLS] who ? [SEP] Steve Smith ' s IL - 2 gen ##e [SEP] [PAD] [PAD]: the context is at
@@ -64,12 +65,12 @@ def features(index, tokens, where, is_max_context):
     )
 
 
-def settings(**changes):
-    return DecodingSettings(**{"do_lower_case": False} | changes)
-
-
-def decoded(*windows, **changes):
-    return qa_decoding.decode_question(example(), windows, settings(**changes))
+def decoded(*windows, question=None, do_lower_case=False, **changes):
+    settings = DecodingSettings(**changes)
+    [prediction] = qa_decoding.decode(
+        [question or example()], windows, settings, do_lower_case=do_lower_case
+    )
+    return prediction
 
 
 def rows(prediction):
@@ -216,7 +217,7 @@ def test_spans_are_those_of_plain_loops():
             "n_best_size": rng.randint(1, 16),
             "max_answer_length": rng.randint(1, 9),
         }
-        spans = qa_decoding._valid_spans("q", windows, settings(**sizes))
+        spans = qa_decoding._valid_spans("q", windows, DecodingSettings(**sizes))
         ranked = [span[:3] for span in qa_decoding._ranked(spans, None)]
         assert ranked == naive(windows, **sizes)
         num_spans += len(ranked)
@@ -232,9 +233,9 @@ def test_scores_that_are_not_finite_are_refused():
 
 @pytest.mark.parametrize("name", ["n_best_size", "max_answer_length"])
 def test_sizes_below_one_are_refused(name):
-    assert getattr(settings(**{name: 1}), name) == 1
-    with pytest.raises(InputError, match=f"--{name}=0 must be at least 1"):
-        settings(**{name: 0})
+    assert getattr(DecodingSettings(**{name: 1}), name) == 1
+    with pytest.raises(InputError, match=f"--{name}=0: must be at least 1"):
+        DecodingSettings(**{name: 0})
 
 
 # --- questions without an answer ----------------------------------------------------
@@ -312,7 +313,10 @@ def test_windows_are_grouped_by_question_and_read_when_needed():
 
     questions = [example(f"q{i}") for i in range(5)]
     found = []
-    for prediction in qa_decoding.decode(questions, windows(), settings(n_best_size=1)):
+    predictions = qa_decoding.decode(
+        questions, windows(), DecodingSettings(n_best_size=1), do_lower_case=False
+    )
+    for prediction in predictions:
         found.append((prediction.qas_id, prediction.text, len(pulled)))
     # One window ahead, to know where a question ends.
     assert found == [
@@ -328,10 +332,27 @@ def test_windows_are_grouped_by_question_and_read_when_needed():
 def test_windows_out_of_order_or_of_no_question_are_a_mistake(indices):
     windows = [window({5: 1}, {5: 1}, index=i) for i in indices]
     with pytest.raises(ValueError, match="out of order"):
-        list(qa_decoding.decode([example("a"), example("b")], windows, settings()))
+        list(
+            qa_decoding.decode(
+                [example("a"), example("b")],
+                windows,
+                DecodingSettings(),
+                do_lower_case=False,
+            )
+        )
 
 
 # --- texts --------------------------------------------------------------------------
+
+
+def final_text(predicted, original, do_lower_case):
+    """The part of the words that the letters of the predicted pieces are."""
+    places = [i for i, char in enumerate(original) if char != " "]
+    tokenized = " ".join(BasicTokenizer(do_lower_case).tokenize(original))
+    letters = qa_decoding.aligned_letters(predicted, tokenized, len(places))
+    if letters is None:
+        return original
+    return original[places[letters[0]] : places[letters[-1]] + 1]
 
 
 @pytest.mark.parametrize(
@@ -353,8 +374,7 @@ def test_windows_out_of_order_or_of_no_question_are_a_mistake(indices):
     ],
 )
 def test_final_text(predicted, original, do_lower_case, text):
-    tokenizer = BasicTokenizer(do_lower_case)
-    assert qa_decoding.get_final_text(predicted, original, tokenizer) == text
+    assert final_text(predicted, original, do_lower_case) == text
 
 
 def test_pieces_are_put_together():
@@ -364,8 +384,7 @@ def test_pieces_are_put_together():
     def text(start, end):
         scores = window({start: 1}, {end: 1}, pieces=pieces, words=words)
         question = example(context="genes. the xy-z")
-        found = qa_decoding.decode_question(question, [scores], settings(n_best_size=1))
-        return found.text
+        return decoded(scores, question=question, n_best_size=1).text
 
     assert text(4, 6) == "genes"
     assert text(8, 10) == "the xy"
@@ -399,7 +418,7 @@ def test_files_by_hand(tmp_path):
             qa_decoding.Prediction("q\ud800", "\u03b1", answers, -2.5),
             qa_decoding.Prediction("b", "", answers[1:], 3.0),
         ):
-            write(prediction.qas_id, *prediction.entries)
+            write(*prediction.entries)
     assert read_all(tmp_path / "new") == {
         "predictions.json": '{\n    "q\\ud800": "\\u03b1",\n    "b": ""\n}\n',
         "null_odds.json": '{\n    "q\\ud800": -2.5,\n    "b": 3.0\n}\n',
@@ -448,7 +467,7 @@ def test_no_file_is_left_by_a_failure(tmp_path):
     ):
         for score in (1, float("nan")):
             prediction = v2(window({5: score}, {5: 1}))
-            write(prediction.qas_id, *prediction.entries)
+            write(*prediction.entries)
     assert read_all(tmp_path) == {"predictions.json": "old"}
 
 
@@ -513,7 +532,7 @@ def assert_same(ours, originals, place):
 def assert_files_are_the_originals(predictions, is_v2, folder, originals):
     with qa_decoding.prediction_files(folder, is_v2) as write:
         for prediction in predictions:
-            write(prediction.qas_id, *prediction.entries)
+            write(*prediction.entries)
             for answer in prediction.nbest:
                 assert (answer.span is None) == (answer.text in ("", "empty"))
     for name in NAMES:
@@ -536,8 +555,10 @@ def test_predictions_are_the_originals(golden, tmp_path):
         with np.load(folder / "logits.npz") as logits:
             windows = list(recorded_windows(qa / f"{stem}.features.jsonl.gz", logits))
         questions = list(recorded_examples(qa / f"{stem}.examples.jsonl.gz"))
+        do_lower_case = values.pop("do_lower_case")
+        how = DecodingSettings(**values)
         predictions = list(
-            qa_decoding.decode(questions, windows, DecodingSettings(**values))
+            qa_decoding.decode(questions, windows, how, do_lower_case=do_lower_case)
         )
         assert len(predictions) == len(questions)
         if status == "ok":
@@ -558,9 +579,8 @@ def test_final_texts_are_the_originals(golden):
     cases = json.loads((golden / "qa/predictions/final_text_cases.json").read_text())
     assert cases
     for case in cases:
-        text = qa_decoding.get_final_text(
-            case["pred_text"], case["orig_text"], BasicTokenizer(case["do_lower_case"])
-        )
+        given = (case[name] for name in ("pred_text", "orig_text", "do_lower_case"))
+        text = final_text(*given)
         assert text == case["final_text"], case
 
 
@@ -586,11 +606,11 @@ def test_a_run_from_the_file_to_the_predictions_is_the_originals(golden, tmp_pat
     predictions = qa_decoding.decode(
         reading.examples,
         windows,
-        settings(
-            do_lower_case=do_lower_case,
+        DecodingSettings(
             n_best_size=int(flags["n_best_size"]),
             max_answer_length=int(flags["max_answer_length"]),
         ),
+        do_lower_case=do_lower_case,
     )
     contexts = {e.qas_id: e.context for e in reading.examples}
     predictions = list(predictions)

@@ -155,13 +155,13 @@ def test_rows_are_made_one_by_one(tokenizer):
 def joined(monkeypatch):
     """The contexts that are made of their words, in order."""
     contexts = []
-    join = qa_features._Words.join
+    join = qa_features._join
 
-    def spy(self, words):
+    def spy(words, cut):
         contexts.append(" ".join(words))
-        return join(self, words)
+        return join(words, cut)
 
-    monkeypatch.setattr(qa_features._Words, "join", spy)
+    monkeypatch.setattr(qa_features, "_join", spy)
     return contexts
 
 

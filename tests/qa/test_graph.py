@@ -16,9 +16,10 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.qa import decoding as qa_decoding
 from biobert_tf.qa import graph as qa_graph
 from biobert_tf.qa import reading as qa_reading
-from biobert_tf.qa.decoding import DecodingSettings, WindowScores
+from biobert_tf.qa.decoding import WindowScores
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.settings import DecodingSettings
 from biobert_tf.text.tokenization import FullTokenizer
 
 STRINGS = tf.TensorSpec([None], tf.string)
@@ -33,8 +34,8 @@ class World:
         sizes |= {name: values.pop(name) for name in sizes if name in values}
         self.model = model
         self.featurizer = Featurizer(tokenizer=tokenizer, **sizes)
-        is_lower = tokenizer.basic_tokenizer.do_lower_case
-        self.settings = DecodingSettings(do_lower_case=is_lower, **values)
+        self.is_lower = tokenizer.basic_tokenizer.do_lower_case
+        self.settings = DecodingSettings(**values)
         graph = qa_graph.QaGraph(model, self.featurizer, self.settings)
         self.answer = tf.function(
             graph.answer, input_signature=[STRINGS, STRINGS], autograph=False
@@ -61,7 +62,10 @@ class World:
             outputs = self.model(batch)
             logits = (outputs["start_logits"].numpy(), outputs["end_logits"].numpy())
             windows = [WindowScores(*w) for w in zip(rows, *logits, strict=True)]
-        return qa_decoding.decode_question(example, windows, self.settings)
+        [prediction] = qa_decoding.decode(
+            [example], windows, self.settings, do_lower_case=self.is_lower
+        )
+        return prediction
 
     def compare(self, questions, contexts):
         """Checks all answers; returns how many questions have one."""

@@ -71,14 +71,17 @@ def test_words_and_their_places(tmp_path, context, words):
     path = write(tmp_path, question(), context=context)
     (example,) = read_examples(path, is_training=False).examples
     assert example.doc_tokens == words
-    assert tuple(context[a:b] for a, b in example.doc_offsets) == words
+    assert (
+        tuple(context[a:b] for a, b in qa_reading.word_offsets(example.context))
+        == words
+    )
 
 
 def test_places_of_words():
     example = QaExample(
         qas_id="", question_text="", context=" Ab\xe9  c", doc_tokens=("Ab\xe9", "c")
     )
-    assert example.doc_offsets == [(1, 4), (6, 7)]
+    assert qa_reading.word_offsets(example.context) == [(1, 4), (6, 7)]
 
 
 def test_questions_share_the_words_of_their_paragraph(tmp_path):
@@ -359,7 +362,7 @@ def test_bioasq_passages(data):
     assert paths
     for path in paths:
         for example in read_examples(path, is_training=False).examples:
-            offsets = example.doc_offsets
+            offsets = qa_reading.word_offsets(example.context)
             assert [example.context[a:b] for a, b in offsets] == list(
                 example.doc_tokens
             )

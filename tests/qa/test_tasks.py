@@ -11,11 +11,10 @@ import qa_toys as toys
 import tensorflow as tf
 
 from biobert_tf.model import heads
-from biobert_tf.qa import answers, span_task, yesno_task
-from biobert_tf.qa import features as qa_features
+from biobert_tf.qa import answers
+from biobert_tf.qa import task as qa_tasks
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.reading import QaExample
-from biobert_tf.qa.yesno_reading import YesNoExample
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records
 
@@ -33,12 +32,12 @@ def featurizer(tmp_path):
 
 @pytest.fixture
 def task(featurizer):
-    return span_task.SpanTask(featurizer=featurizer, compat="fixed")
+    return qa_tasks.SpanTask(featurizer=featurizer, compat="fixed")
 
 
-def example(context, kind=QaExample, **more):
+def example(context, **more):
     words = tuple(context.split())
-    return kind(
+    return QaExample(
         qas_id="q",
         question_text="who has cancer ?",
         context=context,
@@ -157,8 +156,9 @@ def test_padding_without_scores_is_never_an_answer(task):
     "compat, num_rows, expected",
     [("fixed", 7, 7), ("fixed", 10**6, 10_000), ("master", 7, 100)],
 )
-def test_the_buffer_of_a_shuffle(compat, num_rows, expected):
-    assert qa_features.shuffle_buffer(num_rows, compat) == expected
+def test_the_buffer_of_a_shuffle(task, compat, num_rows, expected):
+    task = dataclasses.replace(task, compat=compat)
+    assert task.shuffle_buffer(num_rows) == expected
 
 
 # --- yes/no ---------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_the_buffer_of_a_shuffle(compat, num_rows, expected):
 
 @pytest.fixture
 def yes_no(featurizer):
-    return yesno_task.YesNoTask(
+    return qa_tasks.YesNoTask(
         featurizer=featurizer, class_weights=(3.0, 1.0), compat="fixed"
     )
 
@@ -174,12 +174,12 @@ def yes_no(featurizer):
 def test_every_window_has_the_answer_of_its_question(yes_no, tmp_path):
     long = "in men " * 5
     examples = [
-        example(long, YesNoExample, is_yes=True),
-        example("Liver", YesNoExample, is_yes=False),
-        example("Liver", YesNoExample),
+        example(long, is_yes=True),
+        example("Liver", is_yes=False),
+        example("Liver"),
     ]
     rows = yes_no.featurize(examples)
-    assert [row.label_id for row in rows] == [1, 1, 1, 0, 0]
+    assert [row.features["label_ids"] for row in rows] == [[1], [1], [1], [0], [0]]
     assert len(rows) == 5
     path = tmp_path / "train.tf_record"
     records.write(path, (row.features for row in rows), yes_no.specs)

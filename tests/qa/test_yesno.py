@@ -10,14 +10,14 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.qa import decoding as qa_decoding
 from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.yesno import YesNoAnswer, YesNoScores
-from biobert_tf.qa.yesno_reading import YesNoExample
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.yesno import YesNoAnswer
 from biobert_tf.text.tokenization import FullTokenizer
 
 
 def example(id_, context="a", is_yes=None):
     words = tuple(context.split())
-    return YesNoExample(
+    return QaExample(
         qas_id=id_, question_text="a", context=context, doc_tokens=words, is_yes=is_yes
     )
 
@@ -40,7 +40,7 @@ def decode(featurize):
     def decode(examples, logits):
         rows = featurize(examples)
         scores = map(np.float32, logits)
-        windows = (YesNoScores(*pair) for pair in zip(rows, scores, strict=True))
+        windows = zip(rows, scores, strict=True)
         return list(bioasq_yesno.decode(examples, windows))
 
     return decode
@@ -71,7 +71,7 @@ def test_scores_that_are_not_finite(decode, score):
 
 def test_windows_out_of_order(featurize):
     examples = [example("q"), example("r")]
-    windows = [YesNoScores(row, np.zeros(2)) for row in featurize(examples)]
+    windows = [(row, np.zeros(2)) for row in featurize(examples)]
     with pytest.raises(ValueError, match="window of example 0 is out of order"):
         list(bioasq_yesno.decode(examples, windows[::-1]))
 
@@ -82,7 +82,7 @@ def test_passages_are_decoded_one_by_one(featurize):
     def windows():
         for row in featurize(map(example, "abc")):
             read.append(row.example_index)
-            yield YesNoScores(row, np.zeros(2))
+            yield row, np.zeros(2)
 
     answers = bioasq_yesno.decode(map(example, "abc"), windows())
     assert next(answers).id == "a"
@@ -175,7 +175,7 @@ def test_submissions():
 def test_files_of_passages(tmp_path):
     with qa_decoding.prediction_files(tmp_path / "new") as write:
         for answer in (YesNoAnswer("q_000", 0.0), YesNoAnswer("q_001", 1e4)):
-            write(answer.id, answer.text, answer.probabilities)
+            write(*answer.entries)
         assert not (tmp_path / "new/predictions.json").exists()
     written = {
         path.name: json.loads(path.read_text("ascii"))

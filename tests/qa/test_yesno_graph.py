@@ -18,8 +18,7 @@ from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa import yesno as bioasq_yesno
 from biobert_tf.qa import yesno_graph
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.yesno import YesNoScores
-from biobert_tf.qa.yesno_reading import YesNoExample
+from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import FullTokenizer
 
 NAMES = ("input_ids", "input_mask", "segment_ids")
@@ -52,18 +51,18 @@ def texts(seed, number, sizes):
 def decided(model, tokenizer, questions, contexts):
     """What a run says of each passage, and how many windows it has read."""
     examples = [
-        YesNoExample(
+        QaExample(
             qas_id=str(i),
             question_text=question,
             context=context,
-            doc_tokens=qa_reading.Context.of(context).words,
+            doc_tokens=qa_reading.Context(context).words,
         )
         for i, (question, context) in enumerate(zip(questions, contexts, strict=True))
     ]
     rows = list(Featurizer(tokenizer=tokenizer, **SIZES).featurize(examples))
     batch = {name: np.stack([getattr(row, name) for row in rows]) for name in NAMES}
     logits = model({name: tf.constant(v) for name, v in batch.items()})["logits"]
-    windows = map(YesNoScores, rows, logits.numpy())
+    windows = zip(rows, logits.numpy(), strict=True)
     return list(bioasq_yesno.decode(examples, windows)), len(rows)
 
 

@@ -5,7 +5,8 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa.features import Featurizer
-from biobert_tf.qa.yesno_reading import YesNoExample, read_examples
+from biobert_tf.qa.reading import QaExample
+from biobert_tf.qa.yesno_reading import read_examples
 from biobert_tf.text.tokenization import FullTokenizer
 
 CONTEXT = "Papilin is  secreted."
@@ -17,7 +18,7 @@ def question(id_="q_000", **more):
 
 
 def example(id_="q_000", is_yes=None, context=CONTEXT, words=WORDS):
-    return YesNoExample(
+    return QaExample(
         qas_id=id_,
         question_text="Is it?",
         context=context,
@@ -200,7 +201,7 @@ def test_all_windows_are_made(squad, tmp_path, answers):
     assert [row.token_to_orig_map.max() for row in rows] == [1, 2, 2]
     assert {(row.start_position, row.is_impossible) for row in rows} == {(None, False)}
     shuffled = qa_reading.training_order(read_examples(path, True), seed=1)
-    assert isinstance(shuffled[0], YesNoExample)
+    assert isinstance(shuffled[0], QaExample)
 
 
 @pytest.mark.data

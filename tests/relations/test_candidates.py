@@ -10,7 +10,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.entity_pairs import EntityPairs, PairType
+from biobert_tf.relations.settings import EntityPairs, PairType
 
 CHEMICAL_GENE = EntityPairs.parse("Chemical-Gene").pairs
 CHARACTERS = (
@@ -73,7 +73,7 @@ def test_every_pair_of_a_sentence():
 def test_offsets_are_the_documents():
     document = marked("A title.", "Late {a|Chemical|zinc} in {b|Gene|GAL4}. The end.")
     (found,) = candidates.candidates(document, CHEMICAL_GENE)
-    assert document.slice(found.start, found.end) == "Late zinc in GAL4."
+    assert document.slice(*found.sentence) == "Late zinc in GAL4."
     assert (found.document, found.first.id, found.second.id) == ("7", "a", "b")
     assert found.label is None and not found.is_overlapping
 
@@ -384,7 +384,7 @@ def test_marks_in_any_text_are_found_again(seed):
             for span in reversed(spans):
                 inner = bare[span.inner_start : span.inner_end]
                 bare = bare[: span.start] + inner + bare[span.end :]
-            sentence = document.slice(candidate.start, candidate.end)
+            sentence = document.slice(*candidate.sentence)
             assert compact(bare) == compact(sentence)
     assert num_found > 100
 
@@ -438,7 +438,7 @@ def test_any_text_can_be_put_back(seed):
         found = list(candidates.candidates(document, CHEMICAL_GENE))
         num_found += len(found)
         for candidate in found:
-            sentence = document.slice(candidate.start, candidate.end)
+            sentence = document.slice(*candidate.sentence)
             assert without_gaps(restored(document, candidate)) == without_gaps(sentence)
         keys = [frozenset((c.first.id, c.second.id)) for c in found]
         assert len(set(keys)) == len(keys)
@@ -450,7 +450,7 @@ def test_any_text_can_be_put_back(seed):
         assert candidates.num_pairs(document, CHEMICAL_GENE) == len(every)
         assert set(keys) <= {frozenset((a.id, b.id)) for a, b in every}
         # What is lost is lost to a boundary of sentences.
-        sentences = {(c.start, c.end) for c in found}
+        sentences = {c.sentence for c in found}
         for a, b in every:
             together = any(
                 start <= m.spans[0][0] < m.spans[0][1] <= end

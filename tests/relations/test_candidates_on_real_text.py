@@ -22,7 +22,7 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import EntityPairs
 
 PAIRS = EntityPairs.parse("Chemical-Gene").pairs
 LONGEST_MENTION = 150  # Characters.
@@ -361,14 +361,15 @@ def annotated(paragraphs, rng) -> AnnotatedDocument:
 
 def assert_sound(document, candidate) -> None:
     """The sentence holds both mentions, and is the text but for the placeholders."""
-    sentence = document.slice(candidate.start, candidate.end)
+    begin, stop = candidate.sentence
+    sentence = document.slice(begin, stop)
     assert sentence == sentence.strip()
     spans = relation_reading.entity_spans(candidate.text, "blue")
     assert len(spans) == (1 if candidate.is_overlapping else 2)
     places = sorted((candidate.first.spans[0], candidate.second.spans[0]))
-    assert candidate.start <= places[0][0] and places[1][1] <= candidate.end
-    before = document.slice(candidate.start, places[0][0])
-    after = document.slice(max(end for _, end in places), candidate.end)
+    assert begin <= places[0][0] and places[1][1] <= stop
+    before = document.slice(begin, places[0][0])
+    after = document.slice(max(end for _, end in places), stop)
     assert candidate.text[: spans[0].start] == before
     assert candidate.text[spans[-1].end :] == after
     if not candidate.is_overlapping:

@@ -6,7 +6,7 @@ import pytest
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import check
 from biobert_tf.relations import sets as relation_sets
-from biobert_tf.relations.check_report import KINDS
+from biobert_tf.relations.check import KINDS
 
 GOOD = "@GENE$ is linked to @DISEASE$."
 BINARY = relation_sets.SETS["gad"]

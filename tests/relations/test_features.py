@@ -38,7 +38,7 @@ def featurize(tokenizer, example, max_seq_length, **changes):
     featurizer = Featurizer(
         tokenizer=tokenizer, max_seq_length=max_seq_length, **(settings | changes)
     )
-    return featurizer.featurize(example)
+    return featurizer.record(example)
 
 
 def inside(record):
@@ -445,7 +445,7 @@ def test_features_are_the_originals_but_where_it_loses_an_entity(golden):
                 featurizer = recorded_featurizer(
                     golden, task, folder, max_seq_length, compat
                 )
-                records[compat] = [featurizer.featurize(example) for example in found]
+                records[compat] = [featurizer.record(example) for example in found]
             where = f"{folder} {split}"
             for name, values in expected.items():
                 actual = np.array([r.features[name] for r in records["master"]])

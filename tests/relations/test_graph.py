@@ -25,7 +25,7 @@ from biobert_tf.relations import features as relation_features
 from biobert_tf.relations import graph as re_graph
 from biobert_tf.relations import graph_entities
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.graph import ReSettings
+from biobert_tf.relations.features import Featurizer
 from biobert_tf.relations.graph_entities import Entities
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
@@ -35,12 +35,21 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import reload
 
 LABELS = ("false", "helps", "harms")
-PLAIN = ReSettings(max_seq_length=16)
 
 
 @pytest.fixture
 def tokenizer(tmp_path):
     return FullTokenizer(ner_toys.write_vocab(tmp_path / "vocab.txt", re_toys.VOCAB))
+
+
+def featurizer(tokenizer, relation_set, max_seq_length=16, compat="fixed"):
+    return Featurizer(
+        tokenizer=tokenizer,
+        relation_set=relation_set,
+        max_seq_length=max_seq_length,
+        entity_markers=False,
+        compat=compat,
+    )
 
 
 def texts(seed, number):
@@ -119,8 +128,7 @@ def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
         class_weights=(1.0,) * 3,
         **read,
     )
-    settings = ReSettings(**read, is_marked=form == "scibert")
-    graph = re_graph.ReGraph(model, tokenizer, LABELS, settings)
+    graph = re_graph.ReGraph(model, task, is_marked=form == "scibert")
     answer = tf.function(
         graph.answer,
         input_signature=[tf.TensorSpec([None], tf.string)],
@@ -158,7 +166,7 @@ def test_another_type(tokenizer, mixed, bound):
         compat="fixed",
     )
     given, _, records = featurized(task, FORMS["biobert"](), "biobert")
-    graph = re_graph.ReGraph(model, tokenizer, LABELS, PLAIN)
+    graph = re_graph.ReGraph(model, task)
     found = graph.answer(tf.constant(given))
     assert found["probabilities"].dtype == tf.float32
     # Measured against float32: 1.5e-3 and 1.1e-4.
@@ -200,7 +208,7 @@ def in_bytes(text, *places):
 )
 def test_entities_are_those_of_the_readers(tokenizer, form, find, given):
     model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
-    graph = re_graph.ReGraph(model, tokenizer, "ab", PLAIN)
+    graph = re_graph.ReGraph(model, featurizer(tokenizer, custom(["a", "b"], "")))
     found = graph_text.characters(tf.constant(given))
     entities = find(found, graph._tokenizer.traits(found.codes))
     found_columns = [values.numpy().tolist() for values in entities]
@@ -236,7 +244,7 @@ def random_row(rng, room):
 
 def test_what_a_row_shows(tokenizer):
     """`relations.features.view`, row by row; every piece is a byte."""
-    rng, room = random.Random(3), PLAIN.max_seq_length - 2
+    rng, room = random.Random(3), 16 - 2
     drawn = [random_row(rng, room) for _ in range(3000)]
     rows = [row for row in drawn if relation_features.view(*row, room) is not None]
     wanted = [relation_features.view(*row, room) for row in rows]
@@ -255,7 +263,7 @@ def test_what_a_row_shows(tokenizer):
         for entity in entities
     )
     model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
-    graph = re_graph.ReGraph(model, tokenizer, "ab", PLAIN)
+    graph = re_graph.ReGraph(model, featurizer(tokenizer, custom(["a", "b"], "")))
     ids = window_rows.by_unit(starts, units, len(rows))
     pieces = Pieces(starts, starts, starts + 1, units)
     nothing = [tf.zeros_like(spans[0])] * 3
@@ -313,11 +321,11 @@ def test_probabilities_of_the_recorded_runs(golden):
         checkpoint = golden / run["checkpoint"]
         weights = checkpoints.locate(checkpoint).read().weights
         native.assign(model.variables, weights, source=checkpoint)
-        settings = ReSettings(
-            max_seq_length=int(flags.get("max_seq_length", 128)), compat="master"
-        )
+        length = int(flags.get("max_seq_length", 128))
         tokenizer = FullTokenizer(golden / run["vocab"])
-        graph = re_graph.ReGraph(model, tokenizer, labels, settings)
+        relation_set = SETS[flags["task_name"]]
+        read = featurizer(tokenizer, relation_set, length, "master")
+        graph = re_graph.ReGraph(model, read)
         test = path.parents[1] / "data/test.tsv"
         rows = relation_reading.read_rows(test, "biobert")
         found = graph.answer(tf.constant([row.text for row in rows]))

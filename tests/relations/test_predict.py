@@ -23,8 +23,7 @@ from biobert_tf.documents.document import Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations.entity_pairs import EntityPairs
-from biobert_tf.relations.settings import RelationNames, RePredictConfig
+from biobert_tf.relations.settings import EntityPairs, RelationNames, RePredictConfig
 
 CPU = DeviceConfig(strategy="cpu")
 # Both are rounded to six digits, from numbers that differ by the order of a sum.
@@ -414,16 +413,12 @@ def test_least_probability(predict, expected, tmp_path):
 
 def test_a_relation_just_probable_enough_stays(loaded, tmp_path):
     """Of equals the first label; a probability is not below itself."""
-    task = loaded.task
-    finder = re_predict._Finder(task, {"cpr:3": "x"}, 0.5, None)
-    source = re_predict._Source(
-        toys.write(tmp_path / "in.jsonl", "jsonl", toys.DOCUMENTS[3:]),
-        "jsonl",
-        EntityPairs.parse("Chemical-Gene").pairs,
-        "type",
-    )
+    source = toys.write(tmp_path / "in.jsonl", "jsonl", toys.DOCUMENTS[3:])
+    values = {"relation_names": "cpr:3=x", "min_probability": 0.5}
+    config = config_of(source, tmp_path, **values)
+    finder = re_predict._Finder(config, "jsonl", loaded.task)
     table = np.array([[0.5, 0, 0, 0, 0, 0.5], [0.4, 0.3, 0, 0, 0, 0.3]], np.float32)
-    [(_, found)] = finder.with_relations(source, table)
+    [(_, found)] = finder.with_relations(table, None)
     assert found == [Relation("x", "T1", "T2", 0.5)]
     assert finder.counts == {"x": 1}
 

@@ -16,7 +16,7 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features as relation_features
 from biobert_tf.relations import run as re_run
-from biobert_tf.relations import score_files
+from biobert_tf.relations import scores as relations
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
@@ -182,7 +182,7 @@ def test_probabilities_and_predictions_agree(trained):
 
 
 def test_written_files_score_as_the_run_did(toy, trained):
-    scores = score_files.evaluate(
+    scores = relations.evaluate(
         trained / "test_results.tsv", toy.data / "test.tsv", "binary"
     )
     expected = results_of(trained)["test"]["scores"]

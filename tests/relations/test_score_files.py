@@ -7,7 +7,6 @@ import pytest
 
 from biobert_tf.common.counts import Score
 from biobert_tf.common.errors import InputError
-from biobert_tf.relations import score_files
 from biobert_tf.relations import scores as relations
 
 HEADER = "index\tsentence\tlabel"
@@ -40,7 +39,7 @@ def one_hot(task, label):
 def test_binary_by_hand(tmp_path):
     rows = ["0.9\t0.1", "0.2\t0.8", "1.0e-04\t9.999E-1", "0.5\t0.5"]
     paths = write(tmp_path, rows, answers_of("0111"))
-    scores = score_files.evaluate(*paths, "binary")
+    scores = relations.evaluate(*paths, "binary")
     assert scores.by_label == {"0": Score(1, 2, 1), "1": Score(3, 2, 2)}
     assert relations.report(scores) == (
         "f1 score    : 80.00%\n"
@@ -55,7 +54,7 @@ def test_the_first_of_equals_is_predicted(tmp_path, task):
     width = len(ORDER[task])
     rows = ["\t".join(["0.1"] * width), "\t".join(["0.1"] * (width - 2) + ["0.4"] * 2)]
     paths = write(tmp_path, rows, answers_of([ORDER[task][0]] * 2))
-    by_label = score_files.evaluate(*paths, task).by_label
+    by_label = relations.evaluate(*paths, task).by_label
     predicted = [label for label in by_label if by_label[label].num_predicted]
     assert predicted == sorted({ORDER[task][0], ORDER[task][-2]})
 
@@ -64,9 +63,7 @@ def test_the_first_of_equals_is_predicted(tmp_path, task):
 def test_a_missing_class_shifts_nothing(tmp_path, missing):
     labels = [label for label in ORDER["chemprot"] if label != missing] * 2
     rows = [one_hot("chemprot", label) for label in labels]
-    scores = score_files.evaluate(
-        *write(tmp_path, rows, answers_of(labels)), "chemprot"
-    )
+    scores = relations.evaluate(*write(tmp_path, rows, answers_of(labels)), "chemprot")
     assert scores.f1 == scores.accuracy == 1
     assert scores.by_label[missing] == Score(0, 0, 0)
 
@@ -74,9 +71,7 @@ def test_a_missing_class_shifts_nothing(tmp_path, missing):
 def test_the_case_of_labels_does_not_matter(tmp_path):
     labels = ["CPR:3", "cpr:4", "Cpr:9", "False", "FALSE", "false"]
     rows = [one_hot("chemprot", label.lower()) for label in labels]
-    scores = score_files.evaluate(
-        *write(tmp_path, rows, answers_of(labels)), "chemprot"
-    )
+    scores = relations.evaluate(*write(tmp_path, rows, answers_of(labels)), "chemprot")
     assert scores.accuracy == 1
     assert scores.num_gold == 3
 
@@ -84,19 +79,19 @@ def test_the_case_of_labels_does_not_matter(tmp_path):
 def test_chemprot_without_the_column_of_false(tmp_path):
     rows = ["0.1\t0.2\t0.1\t0.1\t0.5", "0.9\t0\t0\t0\t0.1"]
     paths = write(tmp_path, rows, answers_of(["cpr:9", "false"]))
-    scores = score_files.evaluate(*paths, "chemprot")
+    scores = relations.evaluate(*paths, "chemprot")
     assert (scores.num_gold, scores.num_predicted, scores.num_correct) == (1, 2, 1)
 
 
 def test_blank_lines_and_windows_line_ends(tmp_path):
     output, answer = write(tmp_path, ["0.9\t0.1\r", "", "0.1\t0.9\r"], answers_of("01"))
-    assert score_files.evaluate(output, answer, "binary").accuracy == 1
+    assert relations.evaluate(output, answer, "binary").accuracy == 1
 
 
 def test_quotes_are_characters(tmp_path):
     answers = [HEADER, '0\t"never closed @GENE$\t1', "1\tplain\t0", '2\tend"\t1']
     rows = ["0\t1", "1\t0", "0\t1"]
-    scores = score_files.evaluate(*write(tmp_path, rows, answers), "binary")
+    scores = relations.evaluate(*write(tmp_path, rows, answers), "binary")
     assert (scores.num_examples, scores.accuracy) == (3, 1)
 
 
@@ -104,9 +99,9 @@ def test_blue_quotes_are_csv_quotes(tmp_path):
     answers = [HEADER, '0\t"a ""b"" c\td"\t1', "1\tplain\t0"]
     rows = ["0\t1", "1\t0"]
     by_ends = write(tmp_path, rows, answers, end="\r\n")
-    assert score_files.evaluate(*by_ends, "binary").accuracy == 1
+    assert relations.evaluate(*by_ends, "binary").accuracy == 1
     by_flag = write(tmp_path, rows, answers)
-    assert score_files.evaluate(*by_flag, "binary", "blue").accuracy == 1
+    assert relations.evaluate(*by_flag, "binary", "blue").accuracy == 1
 
 
 def test_scibert_answers(tmp_path):
@@ -116,15 +111,13 @@ def test_scibert_answers(tmp_path):
         for text, label in zip(texts, ["CPR:3", "false"], strict=True)
     ]
     rows = [one_hot("chemprot", "cpr:3"), one_hot("chemprot", "false")]
-    assert (
-        score_files.evaluate(*write(tmp_path, rows, answers), "chemprot").accuracy == 1
-    )
+    assert relations.evaluate(*write(tmp_path, rows, answers), "chemprot").accuracy == 1
 
 
 def test_the_same_files_give_the_same_intervals(tmp_path):
     rows = ["0.9\t0.1", "0.2\t0.8", "0.4\t0.6", "0.5\t0.5"] * 5
     labels = list("01101" * 4)
-    scores = score_files.evaluate(*write(tmp_path, rows, answers_of(labels)), "binary")
+    scores = relations.evaluate(*write(tmp_path, rows, answers_of(labels)), "binary")
     predicted = list("0110" * 5)
     assert scores == relations.score(labels, predicted, ("0", "1"), "0", seed=0)
     assert scores != relations.score(labels, predicted, ("0", "1"), "0", seed=1)
@@ -158,7 +151,7 @@ GOOD = ["0.9\t0.1", "0.1\t0.9"]
 def test_bad_files_are_refused(tmp_path, rows, labels, message):
     paths = write(tmp_path, rows, answers_of(labels))
     with pytest.raises(InputError, match=message) as caught:
-        score_files.evaluate(*paths, "binary")
+        relations.evaluate(*paths, "binary")
     assert "\n" not in str(caught.value)
 
 
@@ -168,27 +161,27 @@ def test_the_width_is_that_of_the_first_row(tmp_path):
     for first, second, other in ((five, six, "6.*of 5"), (six, five, "5.*of 6")):
         paths = write(tmp_path, [first, second], answers_of(labels))
         with pytest.raises(InputError, match=f"tsv:2: {other}"):
-            score_files.evaluate(*paths, "chemprot")
+            relations.evaluate(*paths, "chemprot")
 
 
 def test_an_answer_file_without_labels_is_refused(tmp_path):
     paths = write(tmp_path, GOOD, ["index\tsentence", "0\ta", "1\tb"])
     with pytest.raises(InputError, match=r"test\.tsv:2: no label"):
-        score_files.evaluate(*paths, "binary")
+        relations.evaluate(*paths, "binary")
 
 
 def test_missing_files_are_refused(tmp_path):
     output, answer = write(tmp_path, GOOD, answers_of("01"))
     with pytest.raises(InputError, match=r"none\.tsv: no such file"):
-        score_files.evaluate(tmp_path / "none.tsv", answer, "binary")
+        relations.evaluate(tmp_path / "none.tsv", answer, "binary")
     with pytest.raises(InputError, match=r"none\.tsv: "):
-        score_files.evaluate(output, tmp_path / "none.tsv", "binary")
+        relations.evaluate(output, tmp_path / "none.tsv", "binary")
 
 
 def test_an_unknown_task_is_refused(tmp_path):
     paths = write(tmp_path, GOOD, answers_of("01"))
     with pytest.raises(InputError, match="--task=gad: want binary or chemprot"):
-        score_files.evaluate(*paths, "gad")
+        relations.evaluate(*paths, "gad")
 
 
 # --- recorded runs of the original --------------------------------------------------
@@ -229,13 +222,13 @@ def check(folder, case):
         assert all(run["returncode"] and run["error"] for run in runs)
         both = f"{len(probabilities)} rows .* {len(labels)} sentences"
         with pytest.raises(InputError, match=both):
-            score_files.evaluate(output, answer, task)
+            relations.evaluate(output, answer, task)
         return False
     predicted = probabilities.argmax(1)
     right_ids = {label: ORDER[task].index(label.lower()) for label in labels}
     gold = np.array([right_ids[label] for label in labels])
     by_hand = printed(gold, predicted, COUNTED[task], task == "binary")
-    ours = relations.report(score_files.evaluate(output, answer, task))
+    ours = relations.report(relations.evaluate(output, answer, task))
     assert ours == by_hand
     lacks_positives = task == "binary" and not gold.any() and not predicted.any()
     if joined_rows(answer) or lacks_positives:
@@ -279,7 +272,7 @@ def test_some_recorded_numbers_are_wrong(golden):
                     root / case["case"] / name
                     for name in ("test_results.tsv", "answer.tsv")
                 )
-                ours = relations.report(score_files.evaluate(*paths, case["task"]))
+                ours = relations.report(relations.evaluate(*paths, case["task"]))
                 num_different += ours != run["stdout"]
     assert num_different
 
@@ -293,7 +286,7 @@ def test_gad_of_the_released_weights(data):
     first, *lines = (folder / "expected_metrics.txt").read_text().splitlines()
     names = first.split()
     counts = dict(zip(names[::2], map(int, names[1::2]), strict=True))
-    scores = score_files.evaluate(
+    scores = relations.evaluate(
         folder / "test_results.tsv", data / "re" / "GAD" / "1" / "test.tsv", "binary"
     )
     assert relations.report(scores).splitlines() == lines
@@ -313,7 +306,7 @@ def test_quoted_answers_of_blue_are_read_whole(data, tmp_path):
     labels = [line.split("\t")[-1].lower() for line in lines[1:] if line]
     output = tmp_path / "test_results.tsv"
     output.write_text("".join(one_hot("chemprot", label) + "\n" for label in labels))
-    scores = score_files.evaluate(output, answer, "chemprot")
+    scores = relations.evaluate(output, answer, "chemprot")
     assert scores.accuracy == 1
     assert scores.num_examples == len(labels)
     assert scores.num_gold == sum(label != "false" for label in labels)

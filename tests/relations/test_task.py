@@ -16,7 +16,7 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.model import heads
 from biobert_tf.relations import reading as relation_reading
-from biobert_tf.relations import score_files
+from biobert_tf.relations import scores as relations
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.task import RelationPrediction, RelationTask
@@ -450,7 +450,7 @@ def test_files_score_as_the_run_did(replays):
     for one in replays:
         results = one.results()
         name = results["settings"]["task_name"]
-        scores = score_files.evaluate(
+        scores = relations.evaluate(
             one.output / "test_results.tsv",
             one.folder.parent / "data" / "test.tsv",
             "binary" if SETS[name].is_binary else name,

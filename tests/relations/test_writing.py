@@ -10,7 +10,7 @@ from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, R
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations import writing as tsv
-from biobert_tf.relations.entity_pairs import EntityPairs
+from biobert_tf.relations.settings import EntityPairs
 
 CHEMICAL_GENE = EntityPairs.parse("Chemical-Gene").pairs
 TEXT = 'Zinc "binds"\nGAL4. It needs Zn.'

@@ -276,8 +276,10 @@ def test_the_estimator_comes_back_for_more(toy, straight, tmp_path):
     output, _ = straight
     argv = toy.argv(output_dir=tmp_path, init_checkpoint=output, do_train=False)
     model = ner_run.run(flags.parse(NerConfig, argv))
-    [(example, prediction)] = ner_run.annotate(model, ["Liver helps (IL-2)."], 8)
+    told = (model.task, model.estimator)
+    text = "Liver helps (IL-2)."
+    [(example, prediction)] = toys.annotated(*told, [text], 8)
     assert example.words == ("Liver", "helps", "(", "IL-2", ")", ".")
     assert len(prediction.labels) == 6
-    [(example, prediction)] = ner_run.annotate(model, [" "], 8)
+    [(example, prediction)] = toys.annotated(*told, [" "], 8)
     assert (example.words, prediction.entities) == ((), ())

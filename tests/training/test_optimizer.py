@@ -39,6 +39,18 @@ def test_schedule_without_warmup(step, expected):
     assert float(schedule(step)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "step, expected",
+    [
+        (1, 4.999999873689376e-06),
+        (7, 3.499999729683623e-05),
+        (9, 4.5000000682193786e-05),
+    ],
+)
+def test_rates_of_a_warmup_have_the_last_bits_of_the_original(step, expected):
+    assert float(optimizer.LinearWarmupDecay(5e-5, 100, 10)(step)) == expected
+
+
 def test_schedule_inside_a_graph():
     schedule = optimizer.LinearWarmupDecay(0.5, 10, 3)
     steps = tf.range(12, dtype=tf.int64)
@@ -55,8 +67,7 @@ def test_recorded_learning_rates(golden):
             setting["init_lr"], setting["num_train_steps"], setting["num_warmup_steps"]
         )
         steps, expected = zip(*setting["step_lr"], strict=True)
-        actual = [float(schedule(step)) for step in steps]
-        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=0)
+        assert [float(schedule(step)) for step in steps] == list(expected)
 
 
 # --- update ---------------------------------------------------------------------------

@@ -44,9 +44,9 @@ def order_of(dataset, num_batches):
     return list(chain(*firsts(dataset, num_batches)))
 
 
-def train(paths, pipeline, **changed):
+def train(paths, pipeline, num_skipped=0, **changed):
     settings = {"shuffle_buffer": 100, "seed": 1, **changed}
-    return records.train_batches(paths, SPECS, pipeline, **settings)
+    return records.shuffled(paths, SPECS, **settings).batches(pipeline, num_skipped)
 
 
 # --- files ----------------------------------------------------------------------------
@@ -247,9 +247,8 @@ def test_values_out_of_range(tmp_path):
     path = tmp_path / "x"
     for values in ([0, 110], [-1, 3]):
         records.write(path, [{"input_ids": v} for v in ([0, 109], values)], CHECKED)
-        batches = records.train_batches(
-            [path], CHECKED, InputPipeline(2), shuffle_buffer=1, seed=1
-        )
+        data = records.shuffled([path], CHECKED, shuffle_buffer=1, seed=1)
+        batches = data.batches(InputPipeline(2), 0)
         with pytest.raises(tf.errors.InvalidArgumentError):
             materialize(batches.take(1))
         bad = next(v for v in values if not 0 <= v < 110)

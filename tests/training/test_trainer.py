@@ -12,7 +12,7 @@ from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining.task import PretrainingTask
-from biobert_tf.qa.span_task import SpanTask
+from biobert_tf.qa.task import SpanTask
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.training import optimizer, precision

@@ -9,7 +9,7 @@ import pytest
 
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
-from biobert_tf.text import case, tokenization
+from biobert_tf.text import tokenization
 from biobert_tf.vocabularies import learning, report, words
 from biobert_tf.vocabularies.settings import LearnConfig, ReportConfig, SampleConfig
 
@@ -118,7 +118,7 @@ def test_base_vocabulary_by_hand():
 
 def test_uncased_base_vocabulary_has_no_capitals():
     entries = learning.base_vocabulary(["\u03b1"], do_lower_case=True)
-    assert case.is_lower_cased(entries)
+    assert tokenization.is_lower_cased(entries)
     assert len(entries) == 104 + (36 + 32 + 1) + (36 + 1)
 
 
@@ -198,7 +198,7 @@ def test_learnt_vocabulary(learn, do_lower_case):
     assert tuple(entries[:104]) == learning.SPECIAL
     vocab = {piece: i for i, piece in enumerate(entries)}
     tokenization.check_case(vocab, do_lower_case, learned.vocab_file)
-    assert case.is_lower_cased(vocab) == do_lower_case
+    assert tokenization.is_lower_cased(vocab) == do_lower_case
     basic = tokenization.BasicTokenizer(do_lower_case)
     for piece in entries[104:]:  # none crosses a border of BasicTokenizer
         word = f"a{piece[2:]}" if piece.startswith("##") else piece
@@ -381,7 +381,7 @@ def test_counting_tokens_is_counting_sentences():
     [(["[UNK]", "a", "##b", "中"], True), (["[UNK]", "a", "##B"], False)],
 )
 def test_is_lower_cased(vocab, expected):
-    assert case.is_lower_cased(vocab) is expected
+    assert tokenization.is_lower_cased(vocab) is expected
 
 
 # --- the report ------------------------------------------------------------------

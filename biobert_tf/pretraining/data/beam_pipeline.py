@@ -30,6 +30,7 @@ import dataclasses
 import functools
 import logging
 import os
+import posixpath
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +39,7 @@ from typing import Final
 
 from biobert_tf.common.comma_lists import FileGlobs, files_of
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
-from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
     beam_steps,
     beam_storage,
@@ -52,7 +51,7 @@ from biobert_tf.pretraining.data import (
 from biobert_tf.pretraining.data.beam_runner import Runner
 from biobert_tf.pretraining.data.beam_steps import Job
 from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,43 +62,31 @@ _FILE_BYTES_PER_PART: Final = 2**22
 _MAX_PARTS: Final = 2**13
 
 
-def convert(
-    input_patterns: FileGlobs,
-    output_files: Sequence[str],
-    text: TextConfig,
-    pairs: PairConfig,
-    corpus: CorpusConfig,
-    conversion: ConversionConfig,
-) -> Manifest:
+def convert(config: CreatePretrainingDataConfig) -> Manifest:
     """Writes the masked sentence pairs of a corpus with a runner of Apache Beam.
 
-    The arguments are those of `conversion.convert`, but files may also be URLs, such as
+    The result is that of `conversion.convert`, but files may also be URLs, such as
     `gs://bucket/pubmed*.xml.gz`, and all workers must be able to read the paths.
-
-    Returns:
-        The manifest of what was written, as `conversion.convert` returns it.
 
     Raises:
         InputError: The corpus, the vocabulary, the output or the options of the
             runner cannot be used, or Beam is not installed. Nothing is left behind.
     """
+    text, conversion = config.text, config.conversion
     runner = Runner.of(conversion.runner, conversion.pipeline_options.words)
-    shards.check(text, pairs)
+    shards.check(text, config.pairs)
     outputs.load_pieces(text)
-    target = _Target.of(output_files, conversion.num_shards)
-    inputs = _expand(input_patterns)
-    found = [
-        (beam_storage.split(f.place)[1], f.num_bytes, f.changed_ns) for f in inputs
-    ]
-    settings = manifest.settings_of(
-        text, pairs, corpus, conversion, target.names, found
-    )
+    target = _Target.of(config.output_file.parts, conversion.num_shards)
+    inputs = _expand(config.input_file)
+    found = [(posixpath.basename(f.place), *f[1:]) for f in inputs]
+    settings = manifest.settings_of(config, target.names, found)
     if (before := target.manifest_before(settings)) is not None:
         _LOG.info("%s: this corpus is converted already", target.manifest_place)
         return before
     num_parts = 1 + sum(file.num_bytes for file in inputs) // _FILE_BYTES_PER_PART
     work = f"{target.files[0]}.beam-{uuid.uuid4().hex[:8]}"
-    job = Job(work, text, pairs, corpus, min(num_parts, _MAX_PARTS))
+    num_parts = min(num_parts, _MAX_PARTS)
+    job = Job(work, text, config.pairs, config.corpus, num_parts)
     try:
         assert text.vocab_file is not None
         beam_storage.put(text.vocab_file, job.vocab_place)
@@ -116,12 +103,7 @@ def convert(
 
 @dataclasses.dataclass(frozen=True)
 class _Target:
-    """The output files.
-
-    Attributes:
-        files: The output files as the user named them, paths or URLs.
-        num_shards: The value of `--num_shards`.
-    """
+    """The output files as the user named them, paths or URLs, and `--num_shards`."""
 
     files: tuple[str, ...]
     num_shards: int
@@ -136,7 +118,7 @@ class _Target:
     @property
     def names(self) -> list[str]:
         """The files without their folders."""
-        return [beam_storage.split(file)[1] for file in self.files]
+        return [*map(posixpath.basename, self.files)]
 
     @property
     def manifest_place(self) -> str:
@@ -148,35 +130,27 @@ class _Target:
         if len(self.files) > 1:
             return list(self.files)
         plan = outputs.Plan.of([Path(self.names[0])], self.num_shards, num_tokens)
-        folder = beam_storage.split(self.files[0])[0]
-        return [beam_storage.join(folder, path.name) for path in plan.paths]
+        folder = posixpath.dirname(self.files[0])
+        return [posixpath.join(folder, path.name) for path in plan.paths]
 
     def manifest_before(self, settings: manifest.Settings) -> Manifest | None:
         """Returns the manifest of the same conversion if all its files exist.
 
         The files' sizes are compared but not their contents, which may be terabytes.
-
-        Raises:
-            InputError: The manifest there is of another conversion.
+        Raises `InputError` if the manifest there is of another conversion.
         """
         if not beam_storage.find(self.manifest_place):
             return None
         with beam_storage.local_copy(self.manifest_place) as path:
-            before = Manifest.load(path)
-            manifest.refuse_other(path, before.settings, settings, "it and its files")
-        found = [
-            file.num_bytes
-            for place in self.places(before.corpus.num_tokens)
-            for file in beam_storage.find(place)
-        ]
+            before = Manifest.load_same(path, settings)
+        places = self.places(before.corpus.num_tokens)
+        found = [file.num_bytes for each in places for file in beam_storage.find(each)]
         return before if found == [entry.num_bytes for entry in before.files] else None
 
     def publish(self, job: Job, result: Manifest) -> None:
         """Moves the finished files to their places, then writes the manifest."""
-        places = self.places(result.corpus.num_tokens)
-        beam_storage.move(
-            {job.place("files", i): place for i, place in enumerate(places)}
-        )
+        places = enumerate(self.places(result.corpus.num_tokens))
+        beam_storage.move({job.place("files", i): place for i, place in places})
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "manifest.json"
             result.save(path)
@@ -187,16 +161,12 @@ def _expand(patterns: FileGlobs) -> list[beam_storage.FoundFile]:
     """Returns the files of globs, local or at URLs; see `FileGlobs.files`."""
     found: dict[beam_storage.FoundFile, None] = {}
     for pattern in patterns.named:
-        if beam_storage.is_remote(pattern):
-            files = beam_storage.find(pattern)
-            if not files:
-                raise InputError(f"{pattern}: no file matches; check the URL")
-        else:
-            files = [
-                file
-                for path in files_of(pattern)
-                for file in beam_storage.find(os.path.abspath(path))
-            ]
+        places = [pattern]
+        if not beam_storage.is_remote(pattern):
+            places = [*map(os.path.abspath, files_of(pattern))]
+        files = [file for place in places for file in beam_storage.find(place)]
+        if not files:
+            raise InputError(f"{pattern}: no file matches; check the URL")
         found |= dict.fromkeys(files)
     if not found:
         raise InputError(f"{patterns.text!r} names no file")

@@ -27,12 +27,7 @@ Step = Callable[[Job, Any], Iterator[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Runner:
-    """A runner of Beam.
-
-    Attributes:
-        name: The value of `--runner`.
-        options: Beam's `PipelineOptions`.
-    """
+    """A runner of Beam: the value of `--runner`, and Beam's `PipelineOptions`."""
 
     name: str
     options: Any
@@ -62,30 +57,22 @@ class Runner:
         )
         return cls(name, options)
 
-    def run(
-        self,
-        job: Job,
-        elements: Iterable[Any],
-        step: Step,
-        step_of_groups: Step | None = None,
-    ) -> None:
-        """Runs a pipeline to its end.
+    def run(self, job: Job, elements: Iterable[Any], *steps: Step) -> None:
+        """Runs a pipeline of one or two steps on elements to its end.
 
-        Args:
-            job: The settings that every step gets.
-            elements: The inputs of the first step.
-            step: Yields pairs of a key and a value if there is a second step.
-            step_of_groups: The second step, applied to each key and all its values.
+        If there are two, the first yields pairs of a key and a value, and the second
+        is applied to each key and all its values.
 
         Raises:
             InputError: A step found an error in the input, or the runner failed.
         """
         import apache_beam as beam
 
+        first, *others = (functools.partial(beam_steps.guarded, job, s) for s in steps)
+
+        runner = _RUNNER_CLASSES.get(self.name, self.name)
         try:
-            pipeline = beam.Pipeline(
-                runner=_RUNNER_CLASSES.get(self.name, self.name), options=self.options
-            )
+            pipeline = beam.Pipeline(runner=runner, options=self.options)
         except ValueError as error:
             lines = str(error).splitlines()
             problem = " ".join(lines[1:] or lines)
@@ -95,22 +82,20 @@ class Runner:
             | beam.Create(list(elements))
             # Without this a runner may process all elements in one place.
             | beam.Reshuffle()
-            | "First" >> beam.FlatMap(functools.partial(beam_steps.guarded, job, step))
+            | "First" >> beam.FlatMap(first)
         )
-        if step_of_groups is not None:
-            second = functools.partial(beam_steps.guarded, job, step_of_groups)
+        for second in others:
             _ = found | beam.GroupByKey() | "Second" >> beam.FlatMap(second)
         try:
-            self._wait(self._start(pipeline))
+            self._finish(pipeline)
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
         if beam_storage.find(job.error_place):
             raise InputError(beam_storage.get_object(job.error_place))
 
-    def _start(self, pipeline: Any) -> Any:
-        """Starts a pipeline; returns Beam's result, which may be pending."""
+    def _finish(self, pipeline: Any) -> None:
         try:
-            return pipeline.run()
+            result = pipeline.run()
         except RuntimeError as error:
             # These runners run the steps in `run`: the error is a bug of a step.
             if self.name in _RUNNER_CLASSES:
@@ -118,8 +103,6 @@ class Runner:
             raise InputError(
                 f"--runner={self.name} cannot be started: {str(error).splitlines()[0]}"
             ) from None
-
-    def _wait(self, result: Any) -> None:
         try:
             state = result.wait_until_finish()
         finally:

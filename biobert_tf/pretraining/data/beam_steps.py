@@ -23,11 +23,7 @@ from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import beam_storage, outputs, spool, units
-from biobert_tf.pretraining.data.documents import (
-    TokenizedDocuments,
-    id_dtype,
-    starts_of,
-)
+from biobert_tf.pretraining.data.documents import TokenizedDocuments, tokenize
 from biobert_tf.pretraining.data.settings import PairConfig
 
 
@@ -35,12 +31,8 @@ from biobert_tf.pretraining.data.settings import PairConfig
 class Job:
     """The settings that every step gets; small, as they are sent with each step.
 
-    Attributes:
-        work: Path or URL of the folder for the files that steps exchange.
-        text: The case and the length; workers find the vocabulary in `work`.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        num_parts: Number of parts of the spool, equal ranges of keys.
+    `work` is the path or URL of the folder for the files that steps exchange; workers
+    find the vocabulary there. The spool has `num_parts` parts, equal ranges of keys.
     """
 
     work: str
@@ -51,9 +43,8 @@ class Job:
 
     def place(self, *names: str | int) -> str:
         """Returns the place of a file in `work`; numbers become five digits."""
-        return beam_storage.join(
-            self.work, *(n if isinstance(n, str) else f"{n:05d}" for n in names)
-        )
+        shown = (name if isinstance(name, str) else f"{name:05d}" for name in names)
+        return "/".join([self.work, *shown])
 
     @property
     def vocab_place(self) -> str:
@@ -67,33 +58,25 @@ class Job:
 
 
 class Row(NamedTuple):
-    """A document; no two rows are equal, so sorting restores one order.
+    """A document: its key in the spool, and its number `ordinal` in a unit.
 
-    Attributes:
-        key: The document's key in the spool.
-        unit: Number of the unit.
-        ordinal: Number of the document in the unit.
-        sentence_lengths: int64 `[sentences]`, numbers of tokens, as bytes.
-        token_ids: uint16 or uint32 `[tokens]`, as bytes.
+    Unit and ordinal are its alone, so sorting restores one order.
     """
 
     key: int
     unit: int
     ordinal: int
-    sentence_lengths: bytes
-    token_ids: bytes
+    document: TokenizedDocuments
 
 
 def guarded(
-    # Beam reads these types: Any means that it checks none.
-    job: Job,
-    step: Callable[[Job, Any], Iterator[Any]],
-    element: Any,
+    job: Job, step: Callable[[Job, Any], Iterator[Any]], element: Any
 ) -> Iterator[Any]:
     """Runs a step; an `InputError` is written to the job's `error_place`.
 
     Once there is an error, the remaining elements are skipped.
     """
+    # Beam reads these types: Any means that it checks none.
     if beam_storage.find(job.error_place):
         return
     try:
@@ -103,14 +86,9 @@ def guarded(
 
 
 def index_file(job: Job, unit: units.Unit) -> Iterator[int]:
-    """Stores the identifiers of an XML file.
-
-    Yields:
-        The number of the file.
-    """
+    """Stores the identifiers of an XML file; yields the file's number."""
     with beam_storage.local_copy(unit.place) as path:
         index = reading.index_file(path, job.corpus)
-    index = dataclasses.replace(index, path=unit.place)
     beam_storage.put_object(index, job.place("index", unit.file_number))
     yield unit.file_number
 
@@ -121,10 +99,8 @@ def resolve(job: Job, xml_files: Sequence[units.Unit]) -> None:
         beam_storage.get_object(job.place("index", unit.file_number))
         for unit in xml_files
     ]
-    is_live = versions.resolve(indexes).is_live
-    for unit in xml_files:
-        live_place = job.place("live", unit.file_number)
-        beam_storage.put_object(is_live[unit.place], live_place)
+    for unit, is_live in zip(xml_files, versions.resolve(indexes), strict=True):
+        beam_storage.put_object(is_live, job.place("live", unit.file_number))
 
 
 def read_unit(job: Job, unit: units.Unit) -> Iterator[tuple[int, Row | None]]:
@@ -144,33 +120,22 @@ def read_unit(job: Job, unit: units.Unit) -> Iterator[tuple[int, Row | None]]:
         given = (path, _text(job), job.corpus, job.pairs.random_seed, result)
         found = units.documents(unit, *given)
         for ordinal, (key, document) in enumerate(found):
-            yield (
-                key * job.num_parts // spool.NUM_KEYS,
-                Row(
-                    key,
-                    unit.number,
-                    ordinal,
-                    np.diff(document.sentence_starts).tobytes(),
-                    document.token_ids.tobytes(),
-                ),
-            )
+            part = key * job.num_parts // spool.NUM_KEYS
+            yield part, Row(key, unit.number, ordinal, document)
     beam_storage.put_object(result, job.place("units", unit.number))
 
 
 def write_part(job: Job, part: tuple[int, Iterable[Row | None]]) -> Iterator[int]:
-    """Stores the documents of a part of the spool, in the order of their keys.
+    """Stores the documents of a part of the spool in the order of their keys.
 
     Yields:
         The number of the part.
     """
     number, found = part
     rows = sorted(row for row in found if row is not None)
-    lengths = [np.frombuffer(row.sentence_lengths, np.int64) for row in rows]
-    dtype = id_dtype(units.load_tokenizer(_text(job)).vocab)
-    documents = TokenizedDocuments(
-        np.frombuffer(b"".join(row.token_ids for row in rows), dtype),
-        starts_of(np.concatenate([np.zeros(0, np.int64), *lengths])),
-        starts_of([len(of_document) for of_document in lengths]),
+    nothing = tokenize([], units.load_tokenizer(_text(job)))
+    documents = TokenizedDocuments.concatenated(
+        [nothing, *(row.document for row in rows)]
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "part"
@@ -183,13 +148,10 @@ def write_part(job: Job, part: tuple[int, Iterable[Row | None]]) -> Iterator[int
 def write_file(
     job: Job, number: int, *, names: Sequence[str], num_shards: int, num_tokens: int
 ) -> Iterator[int]:
-    """Stores a TFRecord file and its entry of the manifest.
+    """Stores a TFRecord file and its entry of the manifest; yields its number.
 
     `names` are the output files' without folders, as the user gave them; for
     `num_shards` and `num_tokens` see `outputs.Plan.of`.
-
-    Yields:
-        The number of the file.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -214,15 +176,9 @@ def parts_needed(plan: outputs.Plan, number: int, num_parts: int) -> list[int]:
     last = first + min(
         plan.portions_per_file + plan.num_bank_portions, plan.num_portions
     )
-    return sorted(
-        {
-            part % num_parts
-            for part in range(
-                first * num_parts // plan.num_portions,
-                -(-last * num_parts // plan.num_portions),
-            )
-        }
-    )
+    first_part = first * num_parts // plan.num_portions
+    last_part = -(-last * num_parts // plan.num_portions)
+    return sorted({part % num_parts for part in range(first_part, last_part)})
 
 
 def _local_part(
@@ -233,7 +189,7 @@ def _local_part(
         return Path(place)
     folder = scratch / "parts" / f"{number:05d}"
     folder.mkdir(parents=True)
-    for file in beam_storage.find(beam_storage.join(place, "*")):
+    for file in beam_storage.find(f"{place}/*"):
         path = stack.enter_context(beam_storage.local_copy(file.place))
         path.rename(folder / path.name)
     return folder

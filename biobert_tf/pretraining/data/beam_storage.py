@@ -9,6 +9,7 @@ in a cloud store when its last byte has been written.
 import contextlib
 import io
 import pickle
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,17 +31,6 @@ class FoundFile(NamedTuple):
 def is_remote(place: str) -> bool:
     """Returns whether a place is a URL."""
     return "://" in place
-
-
-def join(folder: str, *names: str) -> str:
-    """Returns the place of a file in a folder."""
-    return "/".join([folder, *names])
-
-
-def split(place: str) -> tuple[str, str]:
-    """Returns the folder, "." if none is named, and the name in the folder."""
-    folder, _, name = place.rpartition("/")
-    return folder or ("/" if place.startswith("/") else "."), name
 
 
 def find(pattern: str) -> list[FoundFile]:
@@ -81,7 +71,7 @@ def local_copy(place: str) -> Iterator[Path]:
         yield Path(place)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / split(place)[1]
+        path = Path(folder) / posixpath.basename(place)
         try:
             source = _file_systems().open(place, **_as_it_is())
             with source, path.open("wb") as target:
@@ -94,37 +84,35 @@ def local_copy(place: str) -> Iterator[Path]:
             raise InputError(str(error).replace(str(path), place)) from None
 
 
-def put(path: Path, place: str) -> None:
-    """Copies a local file to a place.
+def put(source: Path | BinaryIO, place: str) -> None:
+    """Copies a local file or a stream to a place.
 
     Raises:
         InputError: The place cannot be written.
     """
-    with path.open("rb") as stream:
-        _write(stream, place)
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            put(stream, place)
+    elif not is_remote(place):
+        with files.replacing(Path(place)) as temporary, temporary.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    else:
+        try:
+            with _file_systems().create(place, **_as_it_is()) as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise InputError.at(place, None, f"cannot be written: {error}") from None
 
 
 def put_object(value: object, place: str) -> None:
     """Pickles an object to a place; raises as `put` does."""
-    _write(io.BytesIO(pickle.dumps(value)), place)
+    put(io.BytesIO(pickle.dumps(value)), place)
 
 
 def get_object(place: str) -> Any:
     """Returns the object that `put_object` wrote; raises as `local_copy` does."""
     with local_copy(place) as path:
         return pickle.loads(path.read_bytes())
-
-
-def _write(source: BinaryIO, place: str) -> None:
-    if not is_remote(place):
-        with files.replacing(Path(place)) as temporary, temporary.open("wb") as file:
-            shutil.copyfileobj(source, file)
-        return
-    try:
-        with _file_systems().create(place, **_as_it_is()) as target:
-            shutil.copyfileobj(source, target)
-    except OSError as error:
-        raise InputError.at(place, None, f"cannot be written: {error}") from None
 
 
 def move(destinations: Mapping[str, str]) -> None:
@@ -150,7 +138,7 @@ def delete(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     with contextlib.suppress(OSError):
-        _file_systems().delete([file.place for file in find(join(folder, "**"))])
+        _file_systems().delete([file.place for file in find(f"{folder}/**")])
 
 
 def _file_systems() -> Any:

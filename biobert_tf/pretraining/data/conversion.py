@@ -26,43 +26,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from biobert_tf.common import files, streams
-from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
-from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import exact, manifest, outputs, shards, units, workers
-from biobert_tf.pretraining.data.manifest import (
-    CorpusCounts,
-    FileEntry,
-    Manifest,
-    Settings,
-)
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 
 _LOG = logging.getLogger(__name__)
 
 
-def convert(
-    input_patterns: FileGlobs,
-    output_files: Sequence[Path],
-    text: TextConfig,
-    pairs: PairConfig,
-    corpus: CorpusConfig,
-    conversion: ConversionConfig,
-) -> Manifest:
+def convert(config: CreatePretrainingDataConfig) -> Manifest:
     """Writes the masked sentence pairs of a corpus, or resumes after an interruption.
 
-    If `output_files` names one file and several are to be written, they are called
-    `name-00000-of-00012.suffix` and so on.
-
-    Args:
-        input_patterns: Globs of corpus files.
-        output_files: The TFRecord files, or one name for all.
-        text: The vocabulary, which must be given, the case, and the length.
-        pairs: How to form and mask pairs.
-        corpus: How to read the corpus.
-        conversion: The numbers of files and of workers.
+    If one output file is named and several are to be written, they are called
+    `name-00000-of-00012.suffix` and so on. With a runner of Beam the work is done by
+    `beam_pipeline.convert`.
 
     Returns:
         The manifest of what was written, which is also stored as
@@ -73,19 +51,28 @@ def convert(
         InputError: The corpus or the vocabulary cannot be used, the output cannot be
             written or belongs to another conversion, or a worker was killed.
     """
+    conversion = config.conversion
+    if conversion.runner != "local":
+        # Imported here, as it needs Apache Beam, which is optional.
+        from biobert_tf.pretraining.data import beam_pipeline
+
+        return beam_pipeline.convert(config)
+    output_files = [Path(name).expanduser() for name in config.output_file.parts]
     for path in output_files:
         if path.is_dir():
             raise InputError.at(path, None, "is a directory; give the name of a file")
     outputs.check_names(output_files, conversion.num_shards)
-    inputs = input_patterns.files()
-    _check_settings(inputs, text, pairs, conversion.exact)
-    outputs.load_pieces(text)
+    inputs = config.input_file.files()
+    _check_settings(inputs, config)
+    outputs.load_pieces(config.text)
     names = [path.name for path in output_files]
     stats = [(path.name, path.stat()) for path in inputs]
     found = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    settings = manifest.settings_of(text, pairs, corpus, conversion, names, found)
-    job = _Job(tuple(inputs), tuple(output_files), settings, text, pairs, corpus)
-    before = job.manifest_before()
+    settings = manifest.settings_of(config, names, found)
+    job = _Job(config, inputs, output_files, settings)
+    before = None
+    if job.manifest_path.exists():
+        before = Manifest.load_same(job.manifest_path, settings)
     if before is not None and job.is_intact(before):
         _LOG.info("%s: this corpus is converted already", job.manifest_path)
         shutil.rmtree(job.work_dir, ignore_errors=True)
@@ -102,12 +89,12 @@ def convert(
 
 
 def _check_settings(
-    inputs: Sequence[Path], text: TextConfig, pairs: PairConfig, exact: bool
+    inputs: Sequence[Path], config: CreatePretrainingDataConfig
 ) -> None:
-    if not exact:
-        shards.check(text, pairs)
+    if not config.conversion.exact:
+        shards.check(config.text, config.pairs)
         return
-    if pairs.masking == "dynamic":
+    if config.pairs.masking == "dynamic":
         raise InputError("--exact contradicts --masking=dynamic")
     for path in inputs:
         if not reading.is_text(path) or streams.is_compressed(path.name):
@@ -123,31 +110,18 @@ def _check_settings(
 class _Job:
     """One conversion: its settings, paths and steps."""
 
-    inputs: tuple[Path, ...]
-    output_files: tuple[Path, ...]
-    settings: Settings
-    text: TextConfig
-    pairs: PairConfig
-    corpus: CorpusConfig
+    config: CreatePretrainingDataConfig
+    inputs: Sequence[Path]
+    output_files: Sequence[Path]
+    settings: manifest.Settings
 
     @property
     def manifest_path(self) -> Path:
-        first = self.output_files[0]
-        return first.with_name(first.name + manifest.SUFFIX)
+        return Path(f"{self.output_files[0]}{manifest.SUFFIX}")
 
     @property
     def work_dir(self) -> Path:
-        return self.output_files[0].with_name(self.output_files[0].name + ".work")
-
-    def manifest_before(self) -> Manifest | None:
-        """Returns the existing manifest; raises InputError if it is of another job."""
-        if not self.manifest_path.exists():
-            return None
-        before = Manifest.load(self.manifest_path)
-        manifest.refuse_other(
-            self.manifest_path, before.settings, self.settings, "it and its files"
-        )
-        return before
+        return Path(f"{self.output_files[0]}.work")
 
     def is_intact(self, before: Manifest) -> bool:
         """Returns whether the files are those that the manifest lists."""
@@ -200,8 +174,9 @@ class _Job:
 
     def run(self, executor: workers.Pool, before: Manifest | None) -> Manifest:
         """Does the unfinished work of both passes."""
+        text, pairs = self.config.text, self.config.pairs
         reader = units.UnitReader(
-            self.work_dir / "units", self.text, self.corpus, self.pairs.random_seed
+            self.work_dir / "units", text, self.config.corpus, pairs.random_seed
         )
         sizes = {str(path): path.stat().st_size for path in self.inputs}
         corpus_units = units.find_units(sizes)
@@ -209,41 +184,26 @@ class _Job:
         if not counts.num_tokens:
             shutil.rmtree(self.work_dir)
             raise reading.no_documents(self.inputs)
-        writer = outputs.FileWriter(
-            self.work_dir / "files",
-            tuple(reader.parts(corpus_units)),
-            self._plan(counts.num_tokens),
-            self.text,
-            self.pairs,
-        )
+        parts, plan = tuple(reader.parts(corpus_units)), self._plan(counts.num_tokens)
+        writer = outputs.FileWriter(self.work_dir / "files", parts, plan, text, pairs)
         if before is not None:
             for number, entry in enumerate(before.files):
                 writer.note(number, entry)
-        return Manifest(
-            settings=self.settings,
-            corpus=counts,
-            files=tuple(_write(executor, writer)),
-        )
+        written = tuple(_write(executor, writer))
+        return Manifest(settings=self.settings, corpus=counts, files=written)
 
     def run_exact(self) -> Manifest:
         """Converts as the original does, in one pass."""
-        tokenizer = units.load_tokenizer(self.text)
+        text, paths = self.config.text, self._plan(0).paths
+        tokenizer = units.load_tokenizer(text)
         documents = exact.read_documents(self.inputs, tokenizer)
-        plan = self._plan(0)
         counts = exact.convert(
-            documents, tokenizer.vocab, self.text, self.pairs, plan.paths
+            documents, tokenizer.vocab, text, self.config.pairs, paths
         )
         return Manifest(
             settings=self.settings,
-            corpus=CorpusCounts(
-                num_documents=documents.num_documents,
-                num_sentences=documents.num_sentences,
-                num_tokens=documents.num_tokens,
-            ),
-            files=tuple(
-                FileEntry.of(path, file_counts)
-                for path, file_counts in zip(plan.paths, counts, strict=True)
-            ),
+            corpus=CorpusCounts.of(documents),
+            files=tuple(map(FileEntry.of, paths, counts)),
         )
 
     def _read(
@@ -254,12 +214,14 @@ class _Job:
     ) -> CorpusCounts:
         """Reads the unfinished units; returns the counts of all units."""
         known = [reader.counts(unit) for unit in corpus_units]
-        pending = units.with_current(
-            [u for u, c in zip(corpus_units, known, strict=True) if c is None],
-            self.inputs,
-            self.corpus,
-            executor.map,
-        )
+        pending = [u for u, c in zip(corpus_units, known, strict=True) if c is None]
+        if not all(reading.is_text(unit.place) for unit in pending):
+            corpus = self.config.corpus
+            live = reading.find_current(self.inputs, corpus, executor.map)
+            # Only of its own file: all of PubMed's would be sent with every unit.
+            pending = [
+                dataclasses.replace(u, is_live=live.get(u.place)) for u in pending
+            ]
         total = sum(filter(None, known), CorpusCounts())
         sizes = [unit.num_bytes for unit in pending]
         for _, result in workers.run(executor, reader.read, pending, sizes, "reading"):
@@ -276,7 +238,8 @@ class _Job:
 
     def _plan(self, num_tokens: int) -> outputs.Plan:
         # The original writes the named files only: one name is one file.
-        num_shards = self.settings["num_shards"] or int(self.settings["exact"])
+        how = self.config.conversion
+        num_shards = how.num_shards or int(how.exact)
         return outputs.Plan.of(self.output_files, num_shards, num_tokens)
 
 

@@ -23,7 +23,7 @@ class TokenizedDocuments:
     Every document has at least one sentence, and every sentence at least one token.
 
     Attributes:
-        token_ids: uint16 or uint32 `[tokens]`; see `id_dtype`.
+        token_ids: `[tokens]`, uint16 if that can hold every id, else uint32.
         sentence_starts: int64 `[sentences + 1]`, where each sentence begins in
             `token_ids`; the last entry is the number of tokens.
         document_starts: int64 `[documents + 1]`, the number of each document's first
@@ -70,12 +70,9 @@ class TokenizedDocuments:
 
 
 class PieceTable(NamedTuple):
-    """The pieces of a vocabulary that masking treats specially.
+    """The ids of `[CLS]`, `[SEP]` and `[MASK]`, and what else masking needs.
 
     Attributes:
-        cls_id: Id of `[CLS]`.
-        sep_id: Id of `[SEP]`.
-        mask_id: Id of `[MASK]`.
         replacement_ids: int32 `[n]`, the ids that may replace a piece at random: no
             special token, no `[unusedN]`, no blank line of the vocabulary.
         is_continuation: bool `[vocabulary]`, true for pieces that begin with `##`.
@@ -120,11 +117,6 @@ class PieceTable(NamedTuple):
         )
 
 
-def id_dtype(vocab: Mapping[str, int]) -> np.dtype:
-    """Returns uint16 if it can hold every id of the vocabulary, else uint32."""
-    return np.dtype(np.uint16 if max(vocab.values()) < 2**16 else np.uint32)
-
-
 def tokenize(
     documents: Iterable[Iterable[str]], tokenizer: FullTokenizer
 ) -> TokenizedDocuments:
@@ -152,29 +144,28 @@ def tokenize(
 
 @functools.lru_cache(maxsize=1)
 def _dtype_of(tokenizer: FullTokenizer) -> np.dtype:
-    return id_dtype(tokenizer.vocab)
+    """Returns uint16 if it can hold every id of the vocabulary, else uint32."""
+    is_small = max(tokenizer.vocab.values()) < 2**16
+    return np.dtype(np.uint16 if is_small else np.uint32)
 
 
-def starts_of(lengths: np.ndarray | Sequence[int]) -> np.ndarray:
+def _starts_of(lengths: np.ndarray | Sequence[int]) -> np.ndarray:
     """Returns where groups of these lengths begin, and the end: int64 `[n + 1]`."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _joined(starts: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the starts array of concatenated parts from the parts' arrays."""
-    return starts_of(np.concatenate([np.diff(part) for part in starts]))
+    return _starts_of(np.concatenate([np.diff(part) for part in starts]))
 
 
 def _gathered(starts: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the members of chosen groups, and where each group begins among them.
 
-    Args:
-        starts: int64 `[groups + 1]`; the members of group g are
-            `starts[g], ..., starts[g + 1] - 1`.
-        indices: int `[n]`, the groups to choose.
+    The members of group g are `starts[g], ..., starts[g + 1] - 1`.
     """
     firsts = starts[indices]
     lengths = starts[np.add(indices, 1)] - firsts
-    new_starts = starts_of(lengths)
+    new_starts = _starts_of(lengths)
     shifts = np.repeat(firsts - new_starts[:-1], lengths)
     return shifts + np.arange(new_starts[-1]), new_starts

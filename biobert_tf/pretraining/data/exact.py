@@ -8,7 +8,6 @@ the older script, dmis-lab's; google-research/bert adds whole-word masking.
 
 import contextlib
 import dataclasses
-import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,15 +18,14 @@ import numpy as np
 from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
-from biobert_tf.pretraining.data import tf_examples
+from biobert_tf.pretraining.data import shards
 from biobert_tf.pretraining.data.documents import (
     PieceTable,
     TokenizedDocuments,
     tokenize,
 )
-from biobert_tf.pretraining.data.pairs import max_num_tokens
+from biobert_tf.pretraining.data.pairs import max_num_tokens, reaching
 from biobert_tf.pretraining.data.settings import PairConfig
-from biobert_tf.pretraining.data.shards import ShardCounts
 from biobert_tf.text.tokenization import FullTokenizer
 
 _INSTANCES_PER_BATCH: Final = 2048
@@ -36,12 +34,8 @@ _INSTANCES_PER_BATCH: Final = 2048
 class Instance(NamedTuple):
     """A masked sentence pair; the arrays are int32 and of any length.
 
-    Attributes:
-        input_ids: Ids of `[CLS]`, A, `[SEP]`, B, `[SEP]`, masked.
-        b_start: Position where B begins.
-        masked_lm_positions: Positions to predict, ascending.
-        masked_lm_ids: The original ids at these positions.
-        is_random_next: Whether B was drawn from a random document.
+    B begins at position `b_start`. The positions to predict ascend; `masked_lm_ids` are
+    the original ids there.
     """
 
     input_ids: np.ndarray
@@ -89,7 +83,7 @@ def convert(
     text: TextConfig,
     pairs: PairConfig,
     output_files: Sequence[Path],
-) -> list[ShardCounts]:
+) -> list[shards.ShardCounts]:
     """Writes the original's records of a corpus, one to each file in turn.
 
     The files appear at the end, all or none.
@@ -102,25 +96,17 @@ def convert(
             sequences are too short for two tokens.
     """
     instances = make_instances(documents, vocab, text, pairs)
-    shares = [instances[i :: len(output_files)] for i in range(len(output_files))]
+    counts = []
     with contextlib.ExitStack() as stack:
         temporaries = [stack.enter_context(files.replacing(p)) for p in output_files]
-        return [
-            _write(temporary, share, text, pairs)
-            for temporary, share in zip(temporaries, shares, strict=True)
-        ]
-
-
-def _write(
-    path: Path, instances: Sequence[Instance], text: TextConfig, pairs: PairConfig
-) -> ShardCounts:
-    counts = ShardCounts()
-    with path.open("wb") as stream:
-        for start in range(0, len(instances), _INSTANCES_PER_BATCH):
-            batch = instances[start : start + _INSTANCES_PER_BATCH]
-            features = _features(batch, text, pairs)
-            tf_examples.write_records(stream, tf_examples.serialize(features))
-            counts += ShardCounts.of(features)
+        for number, temporary in enumerate(temporaries):
+            share = instances[number :: len(output_files)]
+            batches = (
+                _features(share[start : start + _INSTANCES_PER_BATCH], text, pairs)
+                for start in range(0, len(share), _INSTANCES_PER_BATCH)
+            )
+            with temporary.open("wb") as stream:
+                counts.append(shards.write(stream, batches))
     return counts
 
 
@@ -174,30 +160,29 @@ class _Original:
         target_length = self.max_num_tokens
         if self.rng.random() < self.settings.short_seq_prob:
             target_length = self.rng.randint(2, self.max_num_tokens)
-        chunk: list[list[int]] = []
-        sentence, end = self.documents.document_starts[document : document + 2].tolist()
-        while sentence < end:
-            chunk.append(self._tokens(sentence))
-            sentence += 1
-            if sentence == end or sum(map(len, chunk)) >= target_length:
-                a_end = self.rng.randint(1, len(chunk) - 1) if len(chunk) >= 2 else 1
-                tokens_a = list(itertools.chain(*chunk[:a_end]))
-                is_random_next = len(chunk) == 1 or self.rng.random() < 0.5
-                if is_random_next:
-                    tokens_b = self._random_next(
-                        document, target_length - len(tokens_a)
-                    )
-                    # The unused sentences of the chunk are used later.
-                    sentence -= len(chunk) - a_end
-                else:
-                    tokens_b = list(itertools.chain(*chunk[a_end:]))
-                self._truncate(tokens_a, tokens_b)
-                yield self._masked(tokens_a, tokens_b, is_random_next)
-                chunk = []
+        starts = self.documents.sentence_starts
+        first, end = self.documents.document_starts[document : document + 2].tolist()
+        while first < end:
+            # A chunk: the sentences from `first` to `last`, exclusive.
+            last = int(reaching(starts, first, target_length, end))
+            num_sentences = last - first
+            a_end = first + 1
+            if num_sentences > 1:
+                a_end = first + self.rng.randint(1, num_sentences - 1)
+            tokens_a = self._tokens(first, a_end)
+            is_random_next = num_sentences == 1 or self.rng.random() < 0.5
+            if is_random_next:
+                tokens_b = self._random_next(document, target_length - len(tokens_a))
+            else:
+                tokens_b = self._tokens(a_end, last)
+            self._truncate(tokens_a, tokens_b)
+            yield self._masked(tokens_a, tokens_b, is_random_next)
+            # The unused sentences of the chunk are used later.
+            first = a_end if is_random_next else last
 
-    def _tokens(self, sentence: int) -> list[int]:
-        start, end = self.documents.sentence_starts[sentence : sentence + 2]
-        return self.documents.token_ids[start:end].tolist()
+    def _tokens(self, first: int, end: int) -> list[int]:
+        start, stop = self.documents.sentence_starts[[first, end]]
+        return self.documents.token_ids[start:stop].tolist()
 
     def _random_next(self, unwanted: int, num_tokens: int) -> list[int]:
         """Returns sentences of a random document (line 269)."""
@@ -207,12 +192,9 @@ class _Original:
             if chosen != unwanted:
                 break
         first, end = self.documents.document_starts[chosen : chosen + 2].tolist()
-        tokens: list[int] = []
-        for sentence in range(self.rng.randint(first, end - 1), end):
-            tokens += self._tokens(sentence)
-            if len(tokens) >= num_tokens:
-                break
-        return tokens
+        first = self.rng.randint(first, end - 1)
+        starts = self.documents.sentence_starts
+        return self._tokens(first, int(reaching(starts, first, num_tokens, end)))
 
     def _truncate(self, tokens_a: list[int], tokens_b: list[int]) -> None:
         """Shortens the longer part, B if both are equal, until both fit (line 391)."""

@@ -16,6 +16,16 @@ from biobert_tf.text import tokenization
 from biobert_tf.training import records
 
 _FEATURES: Final = ("input_ids", "input_mask", "segment_ids", "next_sentence_labels")
+# An attribute of `Inspection`, its title, and the counts whose ratio it is.
+_SHARES: Final = (
+    ("padding_share", "padding", "padding", "positions"),
+    ("random_next_share", "random next", "random_next", "records"),
+    ("mask_rate", "mask rate", "predicted", "tokens"),
+    ("masked_share", "  [MASK]", "masked", "predicted"),
+    ("kept_share", "  kept", "kept", "predicted"),
+    ("replaced_share", "  replaced", "replaced", "predicted"),
+    ("unknown_rate", "[UNK] rate", "unknown", "tokens"),
+)
 _RECORDS_PER_BATCH: Final = 1024
 _NUM_BINS: Final = 16
 _BAR_WIDTH: Final = 40
@@ -26,14 +36,12 @@ class Inspection:
     """Statistics of records for pre-training; `dataclasses.asdict` gives JSON values.
 
     Shares and rates are in [0, 1]. Those of masks are None with dynamic masking, and
-    those that need the ids of `[MASK]` or `[UNK]` are None without a vocabulary.
+    those that need the ids of `[MASK]` or `[UNK]` are None without a vocabulary. Tokens
+    are pieces that are not padding; part A has `[CLS]` and a `[SEP]`, B has a `[SEP]`.
 
     Attributes:
         feature_lengths: Number of values of each feature in a record, by name.
         masking: `static`, or `dynamic` if the records hold no masks.
-        num_tokens: Number of pieces that are not padding.
-        mean_a_tokens: Mean length of the first part, with `[CLS]` and `[SEP]`.
-        mean_b_tokens: Mean length of the second part, with `[SEP]`.
         length_histogram: Number of records per bin; the key is the bin's greatest
             number of pieces.
         mask_rate: Share of the pieces to predict; what became of them is in
@@ -67,14 +75,10 @@ def inspect(
     num_examples: int = 0,
     max_records: int = 0,
 ) -> Inspection:
-    """Returns statistics of the records of TFRecord files.
+    """Returns statistics of the first `max_records` records of TFRecord files; 0: all.
 
-    Args:
-        paths: The files, at least one.
-        vocab_file: Vocabulary of the records, which identifies `[MASK]` and `[UNK]`
-            and gives the pieces of examples; without it examples show ids.
-        num_examples: Number of records to show as examples.
-        max_records: Number of records to inspect, from the first; 0: all.
+    The vocabulary identifies `[MASK]` and `[UNK]` and gives the pieces of the examples;
+    without it examples show ids.
 
     Raises:
         InputError: A file is missing, damaged, empty or not for pre-training, the
@@ -102,28 +106,21 @@ def inspect(
             example = {name: values[row] for name, values in batch.items()}
             shown = _shown(example, tokens)
             examples.append(f"{path}: record {first + row}: {shown}")
-    num_records, predicted = int(records_of_length.sum()), sums["predicted"]
-    is_static = MASKED_FEATURES[0] in lengths
-    rates: dict[str, float] = {}
-    if is_static:
-        rates["mask_rate"] = predicted / sums["tokens"]
-    if vocab:
-        rates["unknown_rate"] = sums["unknown"] / sums["tokens"]
-    if vocab and predicted:
-        for name in ("masked", "kept", "replaced"):
-            rates[f"{name}_share"] = sums[name] / predicted
+    shares = {
+        name: sums[part] / sums[whole]
+        for name, _, part, whole in _SHARES
+        if part in sums and sums[whole]
+    }
     return Inspection(
         num_files=len(paths),
-        num_records=num_records,
+        num_records=sums["records"],
         feature_lengths=lengths,
-        masking="static" if is_static else "dynamic",
+        masking="static" if MASKED_FEATURES[0] in lengths else "dynamic",
         num_tokens=sums["tokens"],
-        padding_share=1 - sums["tokens"] / (num_records * lengths["input_ids"]),
-        random_next_share=sums["random_next"] / num_records,
-        mean_a_tokens=(sums["tokens"] - sums["b_tokens"]) / num_records,
-        mean_b_tokens=sums["b_tokens"] / num_records,
+        mean_a_tokens=(sums["tokens"] - sums["b_tokens"]) / sums["records"],
+        mean_b_tokens=sums["b_tokens"] / sums["records"],
         length_histogram=_histogram(records_of_length),
-        **rates,
+        **shares,
         examples=tuple(examples),
     )
 
@@ -196,7 +193,10 @@ def _batches(
 
 
 def _counts(batch: Features, vocab: Mapping[str, int]) -> dict[str, int]:
-    """Returns the numbers of pieces of every kind and of random next sentences."""
+    """Returns the numbers of records, of pieces of every kind, and so on.
+
+    What cannot be known without a vocabulary or in records without masks is left out.
+    """
     is_used = batch["masked_lm_weights"] > 0
     places = np.nonzero(is_used)[0], batch["masked_lm_positions"][is_used]
     shown, labels = batch["input_ids"][places], batch["masked_lm_ids"][is_used]
@@ -205,24 +205,29 @@ def _counts(batch: Features, vocab: Mapping[str, int]) -> dict[str, int]:
     is_unknown = originals == vocab.get(tokenization.UNKNOWN, -1)
     is_mask = shown == vocab.get("[MASK]", -1)
     is_kept = ~is_mask & (shown == labels)
+    is_real = batch["input_mask"] > 0
     counted = {
-        "tokens": batch["input_mask"],
+        "positions": np.ones_like(is_real),
+        "padding": ~is_real,
+        "tokens": is_real,
         "b_tokens": batch["segment_ids"],
+        "records": np.ones_like(batch["next_sentence_labels"]),
         "random_next": batch["next_sentence_labels"],
-        "unknown": is_unknown & (batch["input_mask"] > 0),
-        "predicted": is_used,
-        "masked": is_mask,
-        "kept": is_kept,
-        "replaced": ~is_mask & ~is_kept,
     }
+    if is_used.size:
+        counted["predicted"] = is_used
+    if vocab:
+        counted["unknown"] = is_unknown & is_real
+    if vocab and is_used.size:
+        replaced = ~is_mask & ~is_kept
+        counted |= {"masked": is_mask, "kept": is_kept, "replaced": replaced}
     return {name: int(values.sum()) for name, values in counted.items()}
 
 
 def _histogram(counts: np.ndarray) -> dict[int, int]:
     """Returns the number of records by the greatest length of each bin.
 
-    Args:
-        counts: int64 `[max_seq_length + 1]`, the number of records of each length.
+    `counts`, int64 `[max_seq_length + 1]`, has the number of records of each length.
     """
     most = len(counts) - 1
     width = -(-most // _NUM_BINS)
@@ -259,7 +264,7 @@ def _shown(example: Features, tokens: Mapping[int, str]) -> str:
 def report(inspection: Inspection) -> str:
     """Returns an inspection as text for the screen."""
     lines = [*inspection.examples]
-    if inspection.examples and inspection.masking == "static":
+    if lines and inspection.masking == "static":
         lines.append("  shown{original} is a piece to predict")
     lengths = ", ".join(f"{n} [{v}]" for n, v in inspection.feature_lengths.items())
     lines += [
@@ -268,17 +273,9 @@ def report(inspection: Inspection) -> str:
         f"features             {lengths}",
         f"pieces               {inspection.num_tokens}",
     ]
-    for name, value in (
-        ("padding", inspection.padding_share),
-        ("random next", inspection.random_next_share),
-        ("mask rate", inspection.mask_rate),
-        ("  [MASK]", inspection.masked_share),
-        ("  kept", inspection.kept_share),
-        ("  replaced", inspection.replaced_share),
-        ("[UNK] rate", inspection.unknown_rate),
-    ):
-        if value is not None:
-            lines.append(f"{name:20} {100 * value:.2f} %")
+    for name, title, *_ in _SHARES:
+        if (share := getattr(inspection, name)) is not None:
+            lines.append(f"{title:20} {100 * share:.2f} %")
     lines.append(
         f"mean length          {inspection.mean_a_tokens:.1f} (A) + "
         f"{inspection.mean_b_tokens:.1f} (B)"

@@ -14,16 +14,13 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import TextConfig
 from biobert_tf.common.version import __version__
-from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining.data.settings import ConversionConfig, PairConfig
+from biobert_tf.pretraining.data.documents import TokenizedDocuments
+from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.pretraining.data.shards import ShardCounts
 
 SUFFIX: Final = ".manifest.json"
 """A manifest's name is the name of the requested output file and this suffix."""
-
-_READ_BYTES: Final = 2**22
 
 Settings = dict[str, Any]
 """All settings that the records depend on, JSON values by name."""
@@ -45,10 +42,10 @@ class FileEntry:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path, counts: ShardCounts, name: str = "") -> "FileEntry":
-        """Returns the entry of a file, whose final name is `name` if that is given."""
+    def of(cls, path: Path, counts: ShardCounts) -> "FileEntry":
+        """Returns the entry of a file."""
         return cls(
-            file=name or path.name,
+            file=path.name,
             **dataclasses.asdict(counts),
             num_bytes=path.stat().st_size,
             sha256=sha256_of(path),
@@ -78,6 +75,15 @@ class CorpusCounts:
     num_duplicates: int = 0
     num_skipped: dict[str, int] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def of(cls, documents: TokenizedDocuments) -> "CorpusCounts":
+        """Returns the counts of documents that were read."""
+        return cls(
+            num_documents=documents.num_documents,
+            num_sentences=documents.num_sentences,
+            num_tokens=documents.num_tokens,
+        )
+
     def __add__(self, other: "CorpusCounts") -> "CorpusCounts":
         """Returns the sums of both counts."""
         skipped = Counter(self.num_skipped) + Counter(other.num_skipped)
@@ -92,13 +98,7 @@ class CorpusCounts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The inputs, settings and outputs of a finished conversion.
-
-    Attributes:
-        settings: All settings that the records depend on; see `settings_of`.
-        corpus: The counts of what was read.
-        files: The TFRecord files, in order.
-    """
+    """The settings (see `settings_of`), the input and the files of a conversion."""
 
     settings: Settings
     corpus: CorpusCounts
@@ -117,15 +117,20 @@ class Manifest:
         corpus, records = self.corpus, sum(file.num_records for file in self.files)
         skipped = sum(corpus.num_skipped.values())
         random_next = sum(file.num_random_next for file in self.files)
-        return "\n".join(
-            [
-                f"read   {corpus.num_documents} documents, {corpus.num_sentences} "
-                f"sentences, {corpus.num_tokens} WordPieces",
-                f"       {corpus.num_duplicates} duplicates dropped, {skipped} skipped",
-                f"wrote  {records} records, {random_next} with a random next sentence, "
-                f"in {len(self.files)} files",
-            ]
+        return (
+            f"read   {corpus.num_documents} documents, {corpus.num_sentences} "
+            f"sentences, {corpus.num_tokens} WordPieces\n"
+            f"       {corpus.num_duplicates} duplicates dropped, {skipped} skipped\n"
+            f"wrote  {records} records, {random_next} with a random next sentence, "
+            f"in {len(self.files)} files"
         )
+
+    @classmethod
+    def load_same(cls, path: Path, settings: Settings) -> "Manifest":
+        """Reads the manifest of a conversion; refuses that of another one."""
+        found = cls.load(path)
+        refuse_other(path, found.settings, settings, "it and its files")
+        return found
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
@@ -148,10 +153,7 @@ class Manifest:
 
 
 def settings_of(
-    text: TextConfig,
-    pairs: PairConfig,
-    corpus: CorpusConfig,
-    conversion: ConversionConfig,
+    config: CreatePretrainingDataConfig,
     output_names: Iterable[str],
     inputs: Iterable[Input],
 ) -> Settings:
@@ -160,29 +162,26 @@ def settings_of(
     An input counts as unchanged if its name, size and time of last change are the same,
     so directories may be moved and terabytes need not be read.
     """
+    text = config.text
     assert text.vocab_file is not None
     return {
         "version": __version__,
         "vocab_sha256": sha256_of(text.vocab_file),
         "do_lower_case": text.do_lower_case,
         "max_seq_length": text.max_seq_length,
-        **dataclasses.asdict(pairs),
-        **dataclasses.asdict(corpus),
+        **dataclasses.asdict(config.pairs),
+        **dataclasses.asdict(config.corpus),
         "output_file": ",".join(output_names),
-        "num_shards": conversion.num_shards,
-        "exact": conversion.exact,
+        "num_shards": config.conversion.num_shards,
+        "exact": config.conversion.exact,
         "inputs": [list(input_) for input_ in inputs],
     }
 
 
 def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None:
-    """Refuses to mix two conversions in one place.
+    """Refuses to mix two conversions; `path` records the settings `before`.
 
-    Args:
-        path: The file that records the settings `before`.
-        before: The settings recorded there.
-        now: The settings of this conversion.
-        what: What the user should delete.
+    `what` is what the user should delete.
 
     Raises:
         InputError: The settings differ; the message names every difference.
@@ -204,12 +203,8 @@ def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None
 def _difference(name: str, before: Any, now: Any) -> str:
     if name == "vocab_sha256":
         return "the vocabulary has other contents"
-    if name == "inputs" and before and now:
-        return _input_difference(before, now)
-    return f"{name} was {before}, is {now}"
-
-
-def _input_difference(before: list[list[Any]], now: list[list[Any]]) -> str:
+    if name != "inputs" or not before or not now:
+        return f"{name} was {before}, is {now}"
     old, new = [entry[0] for entry in before], [entry[0] for entry in now]
     if old == new:
         changed = [a[0] for a, b in zip(before, now, strict=True) if a != b]
@@ -229,14 +224,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         InputError: The file cannot be read.
     """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while data := stream.read(_READ_BYTES):
-                digest.update(data)
-    except OSError as error:
-        raise InputError.at(path, None, f"cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
+    with files.explained_reading(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_manifest(tfrecords: Sequence[Path]) -> Manifest | None:

@@ -15,14 +15,11 @@ import numpy as np
 
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
 from biobert_tf.pretraining.data.pairs import Pairs
+from biobert_tf.pretraining.data.settings import PairConfig
 
 Features = dict[str, np.ndarray]
 
-MASKED_FEATURES: Final = (
-    "masked_lm_positions",
-    "masked_lm_ids",
-    "masked_lm_weights",
-)
+MASKED_FEATURES: Final = ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
 """The features that say what to predict; records for dynamic masking have none."""
 
 # A draw in [0, 1) below the first masks a piece, below the second keeps it, and else
@@ -35,45 +32,36 @@ KEPT_BELOW: Final = 0.9
 class MaskingRule:
     """Which pieces of a sequence are masked, and what replaces them.
 
-    A share of the pieces is chosen. Of these, 80 % become `[MASK]`, 10 % stay, and 10 %
-    become another piece: unlike in the original, never a special or unused one.
+    A share of the pieces, also of `[CLS]` and `[SEP]`, is the number to choose. Of the
+    chosen, 80 % become `[MASK]`, 10 % stay, and 10 % become another piece: unlike in
+    the original, never a special or unused one.
 
-    Attributes:
-        pieces: The vocabulary's special and continuation pieces.
-        max_predictions_per_seq: Most masked pieces of a sequence, P.
-        masked_lm_prob: Share of the pieces to choose; `[CLS]` and `[SEP]` count.
-        do_whole_word_mask: Whether to choose all pieces of a word or none. As in the
-            original, a word with more pieces than are left to choose is skipped, and
-            each piece is masked, kept or replaced independently. Unlike there, a word
-            does not extend from the end of A to the beginning of B.
+    With whole-word masking, as in the original, a word with more pieces than are left
+    to choose is skipped, and each piece is masked, kept or replaced independently.
+    Unlike there, a word does not extend from the end of A to the beginning of B.
     """
 
     pieces: PieceTable
-    max_predictions_per_seq: int
-    masked_lm_prob: float
-    do_whole_word_mask: bool
+    pairs: PairConfig
 
     def choose(
         self, ids_BL: np.ndarray, is_real_BL: np.ndarray, order_BL: np.ndarray
     ) -> np.ndarray:
-        """Returns which positions are to be predicted, bool `[pairs, L]`.
+        """Returns which of the positions that are not padding are to be predicted.
 
-        Args:
-            ids_BL: int, the pieces.
-            is_real_BL: bool, the positions that are not padding.
-            order_BL: float; column w orders word w of a sequence, the smallest first.
+        Column w of `order_BL` orders word w of a sequence, the smallest first.
         """
         # PARITY(create_pretraining_data.py:353): half-way cases go to the even number
         # (dmis-lab/biobert).
         num_wanted_B = np.clip(
-            np.rint(is_real_BL.sum(1) * self.masked_lm_prob).astype(np.int64),
+            np.rint(is_real_BL.sum(1) * self.pairs.masked_lm_prob).astype(np.int64),
             1,
-            self.max_predictions_per_seq,
+            self.pairs.max_predictions_per_seq,
         )
         is_special_BL = (ids_BL == self.pieces.cls_id) | (ids_BL == self.pieces.sep_id)
         is_text_BL = is_real_BL & ~is_special_BL
         starts_word_BL = is_text_BL
-        if self.do_whole_word_mask:
+        if self.pairs.do_whole_word_mask:
             goes_on_BL = self.pieces.is_continuation[ids_BL]
             # A piece after [CLS] or [SEP] always begins a word.
             goes_on_BL[:, 1:] &= is_text_BL[:, :-1]
@@ -89,11 +77,8 @@ class MaskingRule:
     ) -> Features:
         """Masks, keeps or replaces the chosen pieces.
 
-        Args:
-            ids_BL: int32, the pieces.
-            is_chosen_BL: What `choose` returned.
-            action_C: float in [0, 1), what becomes of each chosen piece.
-            other_C: int32, the piece that may replace it, of `pieces.replacement_ids`.
+        For each piece that `choose` chose, `action_C`, in [0, 1), says what becomes of
+        it, and `other_C`, of `pieces.replacement_ids`, is the piece to replace it.
 
         Returns:
             The masked int32 `input_ids`, `[pairs, L]`; int32 `masked_lm_positions` and
@@ -111,7 +96,7 @@ class MaskingRule:
         slots_C = (is_chosen_BL.cumsum(1) - 1)[rows_C, columns_C]
 
         def table(values: np.ndarray | float, dtype: type) -> np.ndarray:
-            shape = len(ids_BL), self.max_predictions_per_seq
+            shape = len(ids_BL), self.pairs.max_predictions_per_seq
             table_BP: np.ndarray = np.zeros(shape, dtype)
             table_BP[rows_C, slots_C] = values
             return table_BP
@@ -133,22 +118,20 @@ def choose_words(
     """Chooses words in a given order until enough pieces are chosen.
 
     Args:
-        is_text_BL: bool, the positions that may be chosen.
-        starts_word_BL: bool, those that begin a word; a word extends to the next.
-        num_wanted_B: int, the number of pieces to choose; a word with more than are
-            left is skipped (create_pretraining_data.py:379-380 of
-            google-research/bert).
-        order_BL: float; column w orders word w, the smallest first.
+        is_text_BL: The positions that may be chosen.
+        starts_word_BL: Those that begin a word; a word extends to the next.
+        num_wanted_B: The number of pieces to choose; a word with more than are left is
+            skipped (create_pretraining_data.py:379-380 of google-research/bert).
+        order_BL: Column w orders word w, the smallest first.
 
     Returns:
-        The chosen positions, bool `[pairs, L]`.
+        The chosen positions, bool.
     """
     num_rows, num_positions = is_text_BL.shape
     word_BL = np.maximum(starts_word_BL.cumsum(1) - 1, 0)
     flat_words = (word_BL + num_positions * np.arange(num_rows)[:, None])[is_text_BL]
-    sizes_BW = np.bincount(flat_words, minlength=num_rows * num_positions).reshape(
-        num_rows, num_positions
-    )
+    sizes_BW = np.bincount(flat_words, minlength=is_text_BL.size)
+    sizes_BW = sizes_BW.reshape(is_text_BL.shape)
     # Columns beyond the last word have size 0; taking them chooses nothing.
     order_BW = order_BL.argsort(1)
     sizes_WB = np.take_along_axis(sizes_BW, order_BW, 1).T
@@ -172,17 +155,9 @@ def static_features(
     max_seq_length: int,
     rng: np.random.Generator,
 ) -> Features:
-    """Returns the original's seven features of `pairs`, masked.
+    """Returns the features of `unmasked_features` and those of `MaskingRule.masked`.
 
-    Args:
-        documents: The documents that the pairs are slices of.
-        pairs: The pairs; memory grows with their number, so give a few thousand.
-        rule: What to mask.
-        max_seq_length: Number of positions of a sequence, L.
-        rng: Source of all draws.
-
-    Returns:
-        The features of `unmasked_features` and those of `MaskingRule.masked`.
+    `rng` is the source of all draws.
     """
     features = unmasked_features(
         documents, pairs, rule.pieces, max_seq_length=max_seq_length
@@ -204,23 +179,16 @@ def unmasked_features(
 ) -> Features:
     """Returns the features of `pairs` that do not depend on masking.
 
-    Args:
-        documents: The documents that the pairs are slices of.
-        pairs: The pairs; memory grows with their number.
-        pieces: The ids of `[CLS]` and `[SEP]`.
-        max_seq_length: Number of positions of a sequence, L; no pair may be longer.
+    No pair may be longer than `max_seq_length`, L. Memory grows with the number of
+    pairs, so give a few thousand.
 
     Returns:
         int32 `input_ids`, `input_mask` and `segment_ids`, `[pairs, max_seq_length]`,
         zero after the last token, and `next_sentence_labels` `[pairs, 1]`, 1 where
         B is random.
     """
-    a_lengths_B, b_lengths_B = (
-        pairs.a_ends - pairs.a_starts,
-        pairs.b_ends - pairs.b_starts,
-    )
-    b_position_B1 = a_lengths_B[:, None] + 2
-    num_tokens_B1 = b_position_B1 + b_lengths_B[:, None] + 1
+    b_position_B1 = (pairs.a_ends - pairs.a_starts)[:, None] + 2
+    num_tokens_B1 = b_position_B1 + (pairs.b_ends - pairs.b_starts)[:, None] + 1
     position_L = np.arange(max_seq_length)
     input_mask_BL = position_L < num_tokens_B1
     segment_ids_BL = input_mask_BL & (position_L >= b_position_B1)

@@ -41,11 +41,7 @@ _TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
 class Plan:
     """How the documents are distributed over the TFRecord files.
 
-    Attributes:
-        paths: The files.
-        portions_per_file: Number of portions of a file.
-        num_bank_portions: Number of portions in the bank of each portion: those that
-            follow it, and after the last the first.
+    The bank of a portion is the portions that follow it, and after the last the first.
     """
 
     paths: tuple[Path, ...]
@@ -58,15 +54,12 @@ class Plan:
     ) -> "Plan":
         """Returns the plan for a corpus of so many tokens.
 
-        Args:
-            output_files: All files, or one name to number.
-            num_shards: Number of files to make of one name; 0 chooses it.
-            num_tokens: Number of tokens of the corpus.
+        `output_files` are all files, or one name to number: `num_shards` times, or as
+        often as the size of the corpus wants if that is 0.
         """
-        if len(output_files) == 1:
-            paths = numbered(output_files[0], num_shards or _num_files(num_tokens))
-        else:
-            paths = tuple(output_files)
+        paths = tuple(output_files)
+        if len(paths) == 1:
+            paths = numbered(paths[0], num_shards or _num_files(num_tokens))
         tokens_per_round = len(paths) * _MAX_TOKENS_PER_PORTION
         portions_per_file = max(1, -(-num_tokens // tokens_per_round))
         num_portions = len(paths) * portions_per_file
@@ -102,11 +95,9 @@ def numbered(output_file: Path, num_files: int) -> tuple[Path, ...]:
     """Returns `name-00000-of-00012.suffix` and so on; one file keeps its name."""
     if num_files == 1:
         return (output_file,)
+    ends = (f"-{i:05d}-of-{num_files:05d}" for i in range(num_files))
     stem, suffix = output_file.stem, output_file.suffix
-    return tuple(
-        output_file.with_name(f"{stem}-{i:05d}-of-{num_files:05d}{suffix}")
-        for i in range(num_files)
-    )
+    return tuple(output_file.with_name(f"{stem}{end}{suffix}") for end in ends)
 
 
 def _stem(name: str) -> str:
@@ -115,10 +106,7 @@ def _stem(name: str) -> str:
 
 
 def sweep(output_files: Sequence[Path]) -> None:
-    """Deletes unfinished files with these names, or these names and a number.
-
-    A killed process leaves such files. Folders need not exist.
-    """
+    """Deletes unfinished files of a killed process, with or without a number."""
     ours = {path.name for path in output_files}
     for folder in {path.parent for path in output_files}:
         for path in folder.glob("*"):
@@ -148,12 +136,8 @@ def refuse_others(paths: Sequence[Path]) -> None:
 class FileWriter:
     """Writes TFRecord files; small, as it is sent to a worker with each file.
 
-    Attributes:
-        directory: The directory for a JSON note about each finished TFRecord file.
-        parts: The parts of the spool.
-        plan: How documents are distributed over files.
-        text: The vocabulary and the length.
-        pairs: How to form and mask pairs.
+    `directory` holds a JSON note about each finished TFRecord file; `parts` are those
+    of the spool.
     """
 
     directory: Path
@@ -183,7 +167,7 @@ class FileWriter:
                 with temporary.open("wb") as stream:
                     for portion in range(number * size, (number + 1) * size):
                         counts += self._write_portion(portion, stream)
-                entry = FileEntry.of(temporary, counts, path.name)
+                entry = FileEntry.of(temporary, counts)
             self.note(number, entry)
         except OSError as error:
             problem = f"cannot be written: {error.strerror}"

@@ -22,12 +22,8 @@ _NUM_SPECIAL: Final = 3
 class Pairs(NamedTuple):
     """Sentence pairs of a first part A and a second part B; all fields are `[pairs]`.
 
-    Attributes:
-        a_starts: int64, where A begins in the token ids.
-        a_ends: int64, where A ends (exclusive).
-        b_starts: int64, where B begins.
-        b_ends: int64, where B ends (exclusive).
-        is_random_next: bool, whether B was drawn from another document.
+    Starts and ends (exclusive) are int64 places in the token ids; `is_random_next`,
+    bool, says whether B was drawn from another document.
     """
 
     a_starts: np.ndarray
@@ -44,6 +40,10 @@ class Pairs(NamedTuple):
     def take(self, chosen: slice | np.ndarray) -> "Pairs":
         """Returns some of the pairs; `chosen` indexes them like an array."""
         return Pairs(*(field[chosen] for field in self))
+
+    def shuffled(self, rng: np.random.Generator) -> "Pairs":
+        """Returns the pairs in random order."""
+        return self.take(rng.permutation(self.num_pairs))
 
 
 class _Cuts(NamedTuple):
@@ -110,13 +110,11 @@ def max_num_tokens(max_seq_length: int) -> int:
         InputError: There is no room for two.
     """
     if max_seq_length < _NUM_SPECIAL + 2:
-        raise InputError(f"--max_seq_length={max_seq_length}: must be at least 5")
+        raise InputError(
+            f"--max_seq_length={max_seq_length}: must be at least 5: [CLS], a piece, "
+            "[SEP], a piece, [SEP]"
+        )
     return max_seq_length - _NUM_SPECIAL
-
-
-def shuffled(pairs: Pairs, rng: np.random.Generator) -> Pairs:
-    """Returns the pairs in random order."""
-    return pairs.take(rng.permutation(pairs.num_pairs))
 
 
 def _next_pairs(
@@ -124,26 +122,18 @@ def _next_pairs(
 ) -> tuple[Pairs, np.ndarray]:
     """Returns each document's next pair, and the sentence where its next one begins."""
     offsets = documents.sentence_starts
-    ends = _reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
+    ends = reaching(offsets, cuts.positions, cuts.targets, cuts.ends)
     num_sentences = ends - cuts.positions
     a_ends = cuts.positions + rng.integers(1, np.maximum(num_sentences, 2))
     is_random_next = (num_sentences == 1) | (rng.random(len(ends)) < 0.5)
 
     b_firsts, b_ends = a_ends.copy(), ends.copy()
-    a_lengths = offsets[a_ends] - offsets[cuts.positions]
+    num_left = cuts.targets - (offsets[a_ends] - offsets[cuts.positions])
     b_firsts[is_random_next], b_ends[is_random_next] = _random_sentences(
-        documents,
-        cuts.documents[is_random_next],
-        (cuts.targets - a_lengths)[is_random_next],
-        rng,
+        documents, cuts.documents[is_random_next], num_left[is_random_next], rng
     )
-    pairs = Pairs(
-        offsets[cuts.positions],
-        offsets[a_ends],
-        offsets[b_firsts],
-        offsets[b_ends],
-        is_random_next,
-    )
+    sentences = (cuts.positions, a_ends, b_firsts, b_ends)
+    pairs = Pairs._make([*(offsets[each] for each in sentences), is_random_next])
     # Sentences of a chunk that are not used as B are used later.
     return pairs, np.where(is_random_next, a_ends, ends)
 
@@ -154,12 +144,9 @@ def _random_sentences(
     num_tokens: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws runs of sentences from documents other than `unwanted`.
+    """Returns the first sentences and the ends of runs from other documents.
 
-    A run has `num_tokens`, int64 `[n]` like `unwanted`, or fewer if its document ends.
-
-    Returns:
-        First sentence and end (exclusive) of each run, int64 `[n]`.
+    A run has `num_tokens`, `[n]` like `unwanted`, or fewer if its document ends.
     """
     if documents.num_documents == 1:
         chosen = unwanted
@@ -168,13 +155,15 @@ def _random_sentences(
         chosen += chosen >= unwanted
     document_ends = documents.document_starts[chosen + 1]
     firsts = rng.integers(documents.document_starts[chosen], document_ends)
-    return firsts, _reaching(
-        documents.sentence_starts, firsts, num_tokens, document_ends
-    )
+    ends = reaching(documents.sentence_starts, firsts, num_tokens, document_ends)
+    return firsts, ends
 
 
-def _reaching(
-    offsets: np.ndarray, firsts: np.ndarray, num_tokens: np.ndarray, ends: np.ndarray
+def reaching(
+    offsets: np.ndarray,
+    firsts: np.ndarray | int,
+    num_tokens: np.ndarray | int,
+    ends: np.ndarray | int,
 ) -> np.ndarray:
     """Returns the ends of the shortest runs of sentences that have enough tokens.
 

@@ -29,21 +29,13 @@ Runner = Literal[
 
 @dataclasses.dataclass(frozen=True)
 class ShellWords(FlagValue):
-    """The words of `--pipeline_options`, as a shell would take them.
-
-    Attributes:
-        words: The words, without their quotation marks.
-    """
+    """The words of `--pipeline_options`, as a shell would take them."""
 
     words: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Cuts a text into words.
-
-        Raises:
-            InputError: A quotation mark is not closed.
-        """
+        """Cuts a text into words; raises InputError if a quotation is not closed."""
         try:
             return cls(text, tuple(shlex.split(text)))
         except ValueError as error:

@@ -6,6 +6,7 @@ bytes whether one process, several, or a cluster writes it.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.pretraining.data import masking, tf_examples
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining.data.pairs import make_pairs, shuffled
+from biobert_tf.pretraining.data.pairs import make_pairs, max_num_tokens
 from biobert_tf.pretraining.data.settings import PairConfig
 
 # Pairs whose features are in memory at once: a few MB at length 512.
@@ -57,11 +58,7 @@ def check(text: TextConfig, pairs: PairConfig) -> None:
         InputError: Two pieces do not fit into `max_seq_length`, or more predictions
             are wanted than a sequence has pieces.
     """
-    if text.max_seq_length < 5:
-        raise InputError(
-            f"--max_seq_length={text.max_seq_length}: a pair needs at least 5: [CLS], "
-            "a piece, [SEP], a piece, [SEP]"
-        )
+    max_num_tokens(text.max_seq_length)
     if pairs.max_predictions_per_seq > text.max_seq_length:
         raise InputError(
             f"--max_predictions_per_seq={pairs.max_predictions_per_seq}: a sequence "
@@ -80,55 +77,44 @@ def build_shard(
 ) -> ShardCounts:
     """Writes the records of a shard, in random order, as a TFRecord stream.
 
-    Args:
-        documents: The documents of the shard, then others; random next sentences come
-            from both.
-        num_own: Number of documents of the shard.
-        shard: Number of the shard; all draws depend on it and the seed.
-        text: The length of a sequence.
-        pairs: How to form and mask pairs.
-        pieces: The vocabulary's special and continuation pieces.
-        stream: Where to write.
-
-    Returns:
-        The counts of what was written.
+    The first `num_own` documents are those of the shard; random next sentences come
+    from the others too. All draws depend on the number of the shard and the seed.
     """
-    counts = ShardCounts()
     if not num_own:
-        return counts
+        return ShardCounts()
     cutting, order, masks = (
         np.random.default_rng([pairs.random_seed, shard, purpose])
         for purpose in range(3)
     )
-    rule = masking.MaskingRule(
-        pieces=pieces,
-        max_predictions_per_seq=pairs.max_predictions_per_seq,
-        masked_lm_prob=pairs.masked_lm_prob,
-        do_whole_word_mask=pairs.do_whole_word_mask,
-    )
+    rule = masking.MaskingRule(pieces=pieces, pairs=pairs)
     length = text.max_seq_length
-    drawn = shuffled(
-        make_pairs(
-            documents,
-            num_own,
-            max_seq_length=length,
-            short_seq_prob=pairs.short_seq_prob,
-            # One pass is stored; every epoch of the training masks it anew.
-            dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
-            rng=cutting,
-        ),
-        order,
-    )
-    for start in range(0, drawn.num_pairs, _PAIRS_PER_BATCH):
+    drawn = make_pairs(
+        documents,
+        num_own,
+        max_seq_length=length,
+        short_seq_prob=pairs.short_seq_prob,
+        # One pass is stored; every epoch of the training masks it anew.
+        dupe_factor=pairs.dupe_factor if pairs.masking == "static" else 1,
+        rng=cutting,
+    ).shuffled(order)
+
+    def features(start: int) -> masking.Features:
         batch = drawn.take(slice(start, start + _PAIRS_PER_BATCH))
         if pairs.masking == "dynamic":
-            features = masking.unmasked_features(
+            return masking.unmasked_features(
                 documents, batch, pieces, max_seq_length=length
             )
-        else:
-            features = masking.static_features(
-                documents, batch, rule, max_seq_length=length, rng=masks
-            )
+        return masking.static_features(
+            documents, batch, rule, max_seq_length=length, rng=masks
+        )
+
+    return write(stream, map(features, range(0, drawn.num_pairs, _PAIRS_PER_BATCH)))
+
+
+def write(stream: BinaryIO, batches: Iterable[masking.Features]) -> ShardCounts:
+    """Writes batches of features as records of a TFRecord stream; counts them."""
+    counts = ShardCounts()
+    for features in batches:
         tf_examples.write_records(stream, tf_examples.serialize(features))
         counts += ShardCounts.of(features)
     return counts

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from biobert_tf.common.runs import runs
 from biobert_tf.pretraining.data.documents import TokenizedDocuments
 
 NUM_KEYS: Final = 2**62
@@ -43,7 +44,8 @@ def write(
 
     Memory stays constant: a part is written as soon as it has `tokens_per_part`.
     """
-    for number, part in enumerate(_full_parts(documents, tokens_per_part)):
+    parts = runs(documents, lambda keyed: keyed[1].num_tokens, tokens_per_part)
+    for number, part in enumerate(parts):
         # Stable: documents that share a key keep their order.
         part.sort(key=lambda keyed: keyed[0])
         keys, found = zip(*part, strict=True)
@@ -52,20 +54,6 @@ def write(
             np.array(keys, np.int64),
             TokenizedDocuments.concatenated(found),
         )
-
-
-def _full_parts(
-    documents: Iterable[tuple[int, TokenizedDocuments]], tokens_per_part: int
-) -> Iterator[list[tuple[int, TokenizedDocuments]]]:
-    part, num_tokens = [], 0
-    for keyed in documents:
-        part.append(keyed)
-        num_tokens += keyed[1].num_tokens
-        if num_tokens >= tokens_per_part:
-            yield part
-            part, num_tokens = [], 0
-    if part:
-        yield part
 
 
 def save(part: Path, keys: np.ndarray, documents: TokenizedDocuments) -> None:
@@ -87,18 +75,19 @@ def find_parts(directory: Path) -> list[Path]:
 def read(
     parts: Sequence[Path], ranges: Sequence[tuple[int, int]]
 ) -> list[TokenizedDocuments]:
-    """Returns the documents of some ranges of keys.
+    """Returns the documents of each range of keys, in the order of their keys.
 
     Args:
         parts: At least one part. Documents that share a key are in the order of their
             parts.
         ranges: First key and end (exclusive) of each range, in `[0, NUM_KEYS]`.
-
-    Returns:
-        The documents of each range, in the order of their keys.
     """
-    found = [_read_part(part, ranges) for part in parts]
-    return [_in_order(*zip(*parts, strict=True)) for parts in zip(*found, strict=True)]
+    found = []
+    for of_range in zip(*(_read_part(part, ranges) for part in parts), strict=True):
+        keys, documents = zip(*of_range, strict=True)
+        order = np.argsort(np.concatenate(keys), kind="stable")
+        found.append(TokenizedDocuments.concatenated(documents).take(order))
+    return found
 
 
 def _read_part(
@@ -120,10 +109,3 @@ def _read_part(
                 documents - documents[0],
             ),
         )
-
-
-def _in_order(
-    keys: Sequence[np.ndarray], documents: Sequence[TokenizedDocuments]
-) -> TokenizedDocuments:
-    order = np.argsort(np.concatenate(keys), kind="stable")
-    return TokenizedDocuments.concatenated(documents).take(order)

@@ -36,10 +36,9 @@ class _Grid(NamedTuple):
 def serialize(features: Mapping[str, np.ndarray]) -> list[bytes]:
     """Returns one serialized `tf.train.Example` for each row of the features.
 
-    Args:
-        features: Arrays `[rows, length]` by name. Integers, which must not be
-            negative, become an `int64_list`; float32 becomes a `float_list`. A few
-            thousand rows at a time are fastest and keep memory small.
+    Features are arrays `[rows, length]`. Integers, which must not be negative, become
+    an `int64_list`; float32 becomes a `float_list`. A few thousand rows at a time are
+    fastest and keep memory small.
 
     Raises:
         ValueError: An integer is negative.
@@ -78,7 +77,8 @@ def _entry(name: bytes, values: np.ndarray) -> _Grid:
     if values.dtype.kind in "iu":
         tag, packed = _FEATURE_INT64_LIST, _varints(values)
     elif values.dtype == np.float32:
-        tag, packed = _FEATURE_FLOAT_LIST, _floats(values)
+        tag = _FEATURE_FLOAT_LIST
+        packed = _full(np.ascontiguousarray(values, "<f4").view(np.uint8))
     else:
         raise TypeError(f"{name.decode()}: {values.dtype} is neither int nor float32")
     # Without values the field is omitted, not empty.
@@ -90,16 +90,13 @@ def _entry(name: bytes, values: np.ndarray) -> _Grid:
 
 def _field(tag: int, content: _Grid) -> _Grid:
     """Returns `content` preceded by the field's tag and length."""
-    num_rows = len(content.cells)
     lengths = content.is_used.sum(1, keepdims=True)
-    return _side_by_side(
-        [_repeated(bytes([tag]), num_rows), _varints(lengths), content]
-    )
+    tags = _repeated(bytes([tag]), len(lengths))
+    return _side_by_side([tags, _varints(lengths), content])
 
 
 def _repeated(string: bytes, num_rows: int) -> _Grid:
-    cells = np.tile(np.frombuffer(string, np.uint8), (num_rows, 1))
-    return _Grid(cells, np.ones(cells.shape, np.bool_))
+    return _full(np.tile(np.frombuffer(string, np.uint8), (num_rows, 1)))
 
 
 def _side_by_side(grids: list[_Grid]) -> _Grid:
@@ -107,8 +104,7 @@ def _side_by_side(grids: list[_Grid]) -> _Grid:
     return _Grid(np.hstack(cells), np.hstack(is_used))
 
 
-def _floats(values: np.ndarray) -> _Grid:
-    cells = np.ascontiguousarray(values, "<f4").view(np.uint8)
+def _full(cells: np.ndarray) -> _Grid:
     return _Grid(cells, np.ones(cells.shape, np.bool_))
 
 

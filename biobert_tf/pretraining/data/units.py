@@ -60,14 +60,11 @@ class Unit:
 def find_units(sizes: Mapping[str, int], unit_bytes: int = 0) -> list[Unit]:
     """Returns the units of a corpus, in order.
 
-    Args:
-        sizes: The number of bytes of each file, a path or a URL.
-        unit_bytes: Target size of a unit of text; 0 chooses it by the size of the
-            corpus.
+    `sizes` has the number of bytes of each file, a path or a URL. A unit of text has
+    about `unit_bytes`; 0 chooses that by the size of the corpus.
     """
-    wanted = unit_bytes or min(
-        sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES
-    )
+    by_size = min(sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
+    wanted = unit_bytes or by_size
     found: list[Unit] = []
     for file_number, (place, size) in enumerate(sizes.items()):
         for block in _blocks(place, wanted):
@@ -95,31 +92,6 @@ def _blocks(place: str, wanted: int) -> Iterator[tuple[int, int] | None]:
             start = end
 
 
-def with_current(
-    units: Sequence[Unit],
-    paths: Sequence[Path],
-    config: CorpusConfig,
-    mapper: reading.Map,
-) -> list[Unit]:
-    """Returns units that know which of their records are replaced by later ones.
-
-    `paths` are all files of the corpus; `mapper` is `map`, or that of a process pool.
-
-    Raises:
-        InputError: A file is damaged, and `config` asks for strict reading.
-    """
-    if all(reading.is_text(unit.place) for unit in units):
-        return [*units]
-    is_live = reading.find_current(paths, config, mapper).is_live
-    # Only the unit's own file: all of PubMed's would be sent with every unit.
-    return [
-        unit
-        if reading.is_text(unit.place)
-        else dataclasses.replace(unit, is_live=is_live[unit.place])
-        for unit in units
-    ]
-
-
 @dataclasses.dataclass
 class UnitResult:
     """What was read of a unit, and messages about the first few damaged records."""
@@ -138,13 +110,8 @@ def documents(
 ) -> Iterator[tuple[int, TokenizedDocuments]]:
     """Yields the key of each document of a unit that has pieces, and the document.
 
-    Args:
-        unit: What to read.
-        path: The unit's file, or a copy of it.
-        text: How text becomes WordPieces.
-        corpus: How files are read.
-        seed: Random seed of the documents' order.
-        result: Everything that is read is added to it.
+    `path` is the unit's file, or a copy of it. The seed is that of the documents'
+    order. Everything that is read is added to `result`.
 
     Raises:
         InputError: The file cannot be read.
@@ -159,19 +126,13 @@ def documents(
         result.counts += CorpusCounts(num_duplicates=1)
 
     tokenizer = load_tokenizer(text)
-    current = None
-    if unit.is_live is not None:
-        current = reading.Current({str(path): unit.is_live})
+    current = None if unit.is_live is None else {str(path): unit.is_live}
     options = reading.ReadOptions(corpus, current)
     for document in reading.documents(path, options, skip, drop, unit.block):
         found = tokenize([sentences(document)], tokenizer)
         if not found.num_documents:
             continue
-        result.counts += CorpusCounts(
-            num_documents=1,
-            num_sentences=found.num_sentences,
-            num_tokens=found.num_tokens,
-        )
+        result.counts += CorpusCounts.of(found)
         # Without the directory, so that the keys stay if the corpus is moved.
         name = document.id.removeprefix(f"{path}:")
         yield spool.key_of(seed, unit.file_number, name), found

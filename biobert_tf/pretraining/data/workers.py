@@ -26,10 +26,7 @@ def pool(num_workers: int) -> Iterator[Pool]:
     """Provides worker processes; they end with the block, however it ends.
 
     They also end when this process is killed, so none keeps writing files that a
-    restarted conversion writes too.
-
-    Args:
-        num_workers: Number of processes; 0 means one per processor.
+    restarted conversion writes too. 0 workers mean one per processor.
 
     Raises:
         InputError: A process was killed, most likely because memory ran out.
@@ -73,48 +70,26 @@ def run(
 ) -> Iterator[tuple[TaskT, ResultT]]:
     """Yields tasks with `function(task)` as they finish, and logs progress.
 
-    Args:
-        executor: The processes that `pool` provides.
-        function: A function at the top level of a module, or a partial of one.
-        tasks: The tasks, in the order in which to begin them.
-        sizes: The amount of work of each task, in any unit.
-        stage: The name of this stage, for the log.
+    Tasks are begun in order; `sizes` are their amounts of work, in any unit. The
+    function can be sent to a process; `stage` names it in the log.
     """
-    progress = _Progress(stage, len(tasks), sum(sizes))
+    timer, size_done, total_size = ReportTimer(), 0, max(sum(sizes), 1)
     futures = {
         executor.submit(function, task): (task, size)
         for task, size in zip(tasks, sizes, strict=True)
     }
-    for future in concurrent.futures.as_completed(futures):
+    for num_done, future in enumerate(concurrent.futures.as_completed(futures), 1):
         # Popped, so that results are not kept: a corpus has thousands of tasks.
         task, size = futures.pop(future)
         yield task, future.result()
-        progress.add(size)
-
-
-class _Progress:
-    """Logs how much is done and the estimated time left."""
-
-    def __init__(self, stage: str, num_tasks: int, total_size: int) -> None:
-        self._stage = stage
-        self._num_tasks = num_tasks
-        self._total_size = total_size
-        self._num_done = 0
-        self._size_done = 0
-        self._timer = ReportTimer()
-
-    def add(self, size: int) -> None:
-        """Counts a finished task; logs if the last report is 10 seconds ago."""
-        self._num_done += 1
-        self._size_done += size
-        if not self._timer.is_due() and self._num_done < self._num_tasks:
-            return
-        share = self._size_done / max(self._total_size, 1)
-        _LOG.info(
-            "%s: %d of %d (%.0f %%) | %s left",
-            self._stage,
-            self._num_done,
-            self._num_tasks,
-            100 * share,
-            self._timer.left(share),
-        )
+        size_done += size
+        if timer.is_due() or num_done == len(tasks):
+            share = size_done / total_size
+            _LOG.info(
+                "%s: %d of %d (%.0f %%) | %s left",
+                stage,
+                num_done,
+                len(tasks),
+                100 * share,
+                timer.left(share),
+            )

@@ -48,10 +48,8 @@ class Abstract:
     def locate(self, snippet: str, is_title: bool) -> Span | None:
         """Returns where a snippet stands, whatever the white space in it.
 
-        Args:
-            snippet: As `corpora.document.normalize` leaves it, not empty.
-            is_title: Whether it is in the title. If not, a place behind the title is
-                taken rather than one in it.
+        The snippet is as `corpora.document.normalize` leaves it, not empty. If it is
+        not in the title, a place behind the title is taken rather than one in it.
         """
         # BioASQ has no space between the parts of an abstract.
         squeezed, wanted = self.text.replace(" ", ""), snippet.replace(" ", "")
@@ -66,11 +64,9 @@ class Abstract:
         return self._letters[start], self._letters[start + len(wanted) - 1] + 1
 
     def widened(self, span: Span, num_sentences: int) -> Span:
-        """Returns the sentences that a span touches, and some on either side of them.
+        """Returns the sentences that a span touches, and more on either side of them.
 
-        Args:
-            span: A part of the text.
-            num_sentences: How many more on either side, where there are as many.
+        There are `num_sentences` more, or as many as the text has.
         """
         touched = [
             i
@@ -123,10 +119,8 @@ def pmid(document: str) -> str | None:
 def read_abstracts(patterns: FileGlobs, wanted: Collection[str]) -> Abstracts:
     """Reads the newest version of each wanted citation.
 
-    Args:
-        patterns: Globs of PubMed XML files. The files of a glob are taken as published
-            in the order of their names, as PubMed's are.
-        wanted: PMIDs; without any no file is read.
+    The files of a glob are taken as published in the order of their names, as PubMed's
+    are. Without wanted PMIDs no file is read.
 
     Raises:
         InputError: A glob matches no file, a file cannot be opened, or no file holds

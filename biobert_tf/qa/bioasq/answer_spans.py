@@ -54,13 +54,7 @@ _LEAST_LENGTH: Final = 3
 
 
 class Found(NamedTuple):
-    """Where an answer stands.
-
-    Attributes:
-        start: Its first character.
-        end: The one behind its last.
-        level: How it was found.
-    """
+    """The characters `[start, end)` where an answer stands, and how it was found."""
 
     start: int
     end: int
@@ -68,23 +62,18 @@ class Found(NamedTuple):
 
 
 class Text:
-    """A text to look for answers in, prepared once for all of them.
-
-    Attributes:
-        text: The text.
-        folded: The text without case, of the same length.
-        preferred: Where an answer is taken rather than elsewhere.
-    """
+    """A text to look for answers in, prepared once for all of them."""
 
     def __init__(self, text: str, preferred: Sequence[Span] = ()) -> None:
         """Prepares a text.
 
         Args:
             text: As `corpora.document.normalize` leaves it.
-            preferred: As the attribute; empty: all places are equal.
+            preferred: Where an answer is taken rather than elsewhere; empty: all places
+                are equal.
         """
         self.text = text
-        self.folded = fold(text)
+        self.folded = fold(text)  # As long as the text.
         self.preferred = preferred
 
     def best(self, spans: Iterable[Span]) -> Span | None:
@@ -115,7 +104,11 @@ class Answer:
         self._searches: list[tuple[Level, re.Pattern[str]]] = [
             *(("exact", re.compile(re.escape(name))) for name in names),
             *(("case", re.compile(re.escape(name))) for name in folded),
-            *(("form", _pattern(name)) for name in folded if _has_word(name)),
+            *(
+                ("form", _pattern(name))
+                for name in folded
+                if any(map(str.isalnum, name))
+            ),
         ]
 
     def find(self, text: Text) -> Found | None:
@@ -177,10 +170,6 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
     while match:
         yield match.span()
         match = pattern.search(text, match.start() + 1)
-
-
-def _has_word(name: str) -> bool:
-    return any(map(str.isalnum, name))
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -47,11 +47,8 @@ class Answer(NamedTuple):
 class Gold(NamedTuple):
     """A question of a gold file.
 
-    Attributes:
-        id: Its id, any text.
-        type: One of `TYPES`, or `summary`.
-        answer: The right answer; None for a summary, and from edition `TOLERANT`
-            where the file has none.
+    The type is one of `TYPES`, or `summary`. The answer is None for a summary, and from
+    edition `TOLERANT` where the file has none.
     """
 
     id: str
@@ -60,11 +57,7 @@ class Gold(NamedTuple):
 
 
 def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
-    """Returns the questions of a gold file.
-
-    Args:
-        golden: The contents of the file.
-        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
+    """Returns the questions of a gold file, by the rules of one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form, or there is no such edition.
@@ -76,9 +69,8 @@ def read_gold(golden: Mapping[str, object], edition: int) -> list[Gold]:
         question_type = question.get("type")
         if question_type not in (*TYPES, "summary"):
             raise InputError(f"question {name}: the type {question_type!r} is unknown")
-        answer = None
-        if question_type in TYPES:
-            answer = _gold_answer(name, question, edition)
+        is_scored = question_type in TYPES
+        answer = _gold_answer(name, question, edition) if is_scored else None
         found.append(Gold(name, question_type, answer))
     return found
 
@@ -89,11 +81,7 @@ def read_submission(
     """Returns the answers of a submission by the id of the question.
 
     Of two answers to a question the first counts. A question without an exact answer
-    has an empty one.
-
-    Args:
-        submission: The contents of the file.
-        edition: The edition of the challenge whose rules apply, one of `EDITIONS`.
+    has an empty one. The rules are those of one of `EDITIONS`.
 
     Raises:
         InputError: It is not in BioASQ's form.

@@ -42,21 +42,16 @@ class Counts:
     """What became of the questions.
 
     Attributes:
-        question_type: The type of question that is taken.
-        pool: The questions of that type.
-        abstracts: The abstracts that the strategy needs.
         num_kept: The number of questions written.
         dropped: Ids of the questions that are not written, by reason.
         num_passages: The number of passages written.
-        num_without_answer: The number of passages of kept questions that are not
-            written because they hold no answer.
+        num_without_answer: Passages of kept questions that hold no answer and are not
+            written.
         num_entries: The number of SQuAD questions written.
-        num_beyond: The number of SQuAD questions that are not written because their
-            question has 1000 already.
-        levels: How answers were found.
+        num_beyond: SQuAD questions that are not written because their question has
+            1000 already.
         num_items: The number of answers to list questions that have a passage.
         num_items_found: The number of these answers that a passage holds.
-        losses: What the strategy could not do.
     """
 
     question_type: str
@@ -119,13 +114,7 @@ class Counts:
 
 
 def convert(config: BioAsqDataConfig) -> Counts:
-    """Writes a training or test file.
-
-    Args:
-        config: What to read, how, and where to write.
-
-    Returns:
-        What was kept, and what was dropped and why.
+    """Writes a training or test file; returns what was kept and dropped, and why.
 
     Raises:
         InputError: A file cannot be read or is not BioASQ's, no question of the type
@@ -136,21 +125,25 @@ def convert(config: BioAsqDataConfig) -> Counts:
     if config.output.resolve() in [path.resolve() for path in paths]:
         raise InputError(f"--output={config.output} is an input; choose another")
     pool = reading.read_pool(paths, config.question_type)
-    counts = Counts(
-        question_type=config.question_type,
-        pool=pool,
-        abstracts=_abstracts(config, pool),
-    )
-    maker = PassageMaker(config.strategy, counts.abstracts, config.appended_sentences)
+    found = _abstracts(config, pool)
+    counts = Counts(question_type=config.question_type, pool=pool, abstracts=found)
+    maker = PassageMaker(config.strategy, found, config.appended_sentences)
     paragraphs: list[Paragraph] = []
     for question in pool.questions:
         passages = maker.passages(question, counts.losses)
-        found = _entries(question, passages, config.split == "train", counts)
-        if isinstance(found, str):
-            counts.dropped.setdefault(found, []).append(question.id)
+        entries = _entries(question, passages, config.split == "train", counts)
+        if isinstance(entries, str):
+            counts.dropped.setdefault(entries, []).append(question.id)
         else:
-            paragraphs += _written(question, found, counts)
-    _require_some(config, paragraphs, counts)
+            paragraphs += _written(question, entries, counts)
+    if not paragraphs:
+        reasons = ", ".join(f"{len(i):,} x {why}" for why, i in counts.dropped.items())
+        is_test = config.split == "train" and set(counts.dropped) == {NO_ANSWER}
+        hint = "; for a test set give --split=test" if is_test else ""
+        raise InputError(
+            f"{config.input}: no {config.question_type} question can be kept: "
+            f"{reasons}{hint}"
+        )
     _require_distinct_ids(pool, paragraphs)
     name = f"BioASQ-{config.question_type}-{config.split}-{config.strategy}"
     data = [{"title": "BioASQ", "paragraphs": paragraphs}]
@@ -203,14 +196,12 @@ def _with_spans(
                 found_items.add(i)
                 spans.setdefault((found.start, found.end), found.level)
         counts.levels.update(spans.values())
-        if spans:
-            yield (
-                passage,
-                [
-                    {"answers": [{"text": text.text[i:j], "answer_start": i}]}
-                    for i, j in spans
-                ],
-            )
+        entries: list[Entry] = [
+            {"answers": [{"text": text.text[start:end], "answer_start": start}]}
+            for start, end in spans
+        ]
+        if entries:
+            yield passage, entries
     if question.type == "list":
         counts.num_items += len(answers)
         counts.num_items_found += len(found_items)
@@ -238,30 +229,15 @@ def _written(
     return paragraphs
 
 
-def _require_some(
-    config: BioAsqDataConfig, paragraphs: list[Paragraph], counts: Counts
-) -> None:
-    """Refuses to write a file without a question."""
-    if not paragraphs:
-        reasons = ", ".join(f"{len(i):,} x {why}" for why, i in counts.dropped.items())
-        is_test = config.split == "train" and set(counts.dropped) == {NO_ANSWER}
-        hint = "; for a test set give --split=test" if is_test else ""
-        raise InputError(
-            f"{config.input}: no {config.question_type} question can be kept: "
-            f"{reasons}{hint}"
-        )
-
-
 def _require_distinct_ids(pool: Pool, paragraphs: list[Paragraph]) -> None:
     """Refuses ids of questions that look like those of another one's passages."""
     known = {question.id for question in pool.questions}
     for paragraph in paragraphs:
-        for entry in paragraph["qas"]:
-            if entry["id"] in known:
-                raise InputError(
-                    f"question {entry['id']!r} has the id of a passage of question "
-                    f"{entry['id'][:-4]!r}; rename one of them"
-                )
+        for id_ in known.intersection(entry["id"] for entry in paragraph["qas"]):
+            raise InputError(
+                f"question {id_!r} has the id of a passage of question {id_[:-4]!r}; "
+                "rename one of them"
+            )
 
 
 def _some(names: list[str]) -> str:

@@ -48,11 +48,8 @@ class Losses:
 class PassageMaker:
     """How to make passages.
 
-    Attributes:
-        strategy: The strategy: snippet, appended or abstract.
-        abstracts: The abstracts that were found, for appended and abstract.
-        num_sentences: The number of sentences that appended adds on either side of a
-            snippet.
+    For `appended` and `abstract` there are the abstracts that were found; `appended`
+    adds `num_sentences` on either side of a snippet.
     """
 
     strategy: Strategy
@@ -62,11 +59,7 @@ class PassageMaker:
     def passages(self, question: Question, losses: Losses) -> list[Passage]:
         """Returns the passages of a question, in the order of their first snippets.
 
-        No two have the same text.
-
-        Args:
-            question: With its snippets.
-            losses: Is added to.
+        No two have the same text. What cannot be done is added to `losses`.
         """
         found: dict[str, list[Span]] = {}
         for snippet in question.snippets:

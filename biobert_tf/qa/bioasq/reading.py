@@ -50,10 +50,8 @@ class Question:
     Attributes:
         id: Any text but the empty one.
         body: The question, as the file has it.
-        type: One of `TYPES`.
         answers: The exact answer: the items of a list question; else one, whose names
             are all that count. Empty where the file has none, as for a test set.
-        snippets: In the order of the file.
     """
 
     id: str
@@ -77,8 +75,7 @@ class Pool:
     Attributes:
         questions: In the order of the files, no id twice.
         num_read: Questions of all types, repeated ones included.
-        num_repeated: Questions of the type that are left out, because one before has
-            their id.
+        num_repeated: Questions that are left out, because one before has their id.
     """
 
     questions: list[Question]
@@ -88,10 +85,6 @@ class Pool:
 
 def read_pool(paths: Sequence[Path], question_type: str) -> Pool:
     """Reads the questions of a type; of two with the same id the first counts.
-
-    Args:
-        paths: BioASQ's JSON files, at least one.
-        question_type: One of `TYPES`.
 
     Raises:
         InputError: As `read_questions`, or no file has a question of the type.
@@ -123,15 +116,14 @@ def read_questions(path: Path) -> Iterator[Question]:
     values = files.read_json(path)
     questions = values.get("questions")
     if not isinstance(questions, list):
-        is_squad = "data" in values and "questions" not in values
-        raise InputError.at(
-            path,
-            None,
-            "has 'data' but no 'questions': it is in the form of SQuAD already; give "
-            "BioASQ's own file"
-            if is_squad
-            else "no list of 'questions'; want a file of BioASQ task b",
-        )
+        if "data" in values and "questions" not in values:
+            problem = (
+                "has 'data' but no 'questions': it is in the form of SQuAD already; "
+                "give BioASQ's own file"
+            )
+        else:
+            problem = "no list of 'questions'; want a file of BioASQ task b"
+        raise InputError.at(path, None, problem)
     for number, question in enumerate(questions, start=1):
         id_ = question.get("id") if isinstance(question, dict) else None
         if not isinstance(id_, str) or not id_:
@@ -143,11 +135,7 @@ def read_questions(path: Path) -> Iterator[Question]:
 
 
 def _question(id_: str, values: Mapping[str, object]) -> Question:
-    """Returns a question.
-
-    Raises:
-        InputError: It is at fault; the message goes on behind the question's name.
-    """
+    """Returns a question; the message of an error goes on behind its name."""
     body, question_type = values.get("body"), values.get("type")
     if not isinstance(body, str):
         raise InputError("has no text as its 'body'")

@@ -17,7 +17,7 @@ number: a right answer at rank 6 counts for the lenient accuracy, and 1/6 for th
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,12 +45,10 @@ class BioAsqScores:
 
     The ten numbers are those that the module's text defines, in [0, 1];
     `yesno_macro_f1` is the mean of the F1s of yes and no. The score of a type of which
-    there is no question is 0, as in the official program.
+    there is no question is 0, as in the official program. `num_yesno` and so on count
+    the questions averaged over.
 
     Attributes:
-        num_yesno: Yes/no questions averaged over.
-        num_factoid: Factoid questions averaged over.
-        num_list: List questions averaged over.
         missing: Ids of gold questions that are not in the submission.
         unanswered: Ids of questions in the submission that have nothing to score:
             no item, or neither yes nor no. They count as wrong.
@@ -144,8 +142,9 @@ def evaluate(
         InputError: The questions are not in BioASQ's form, a file cannot be read (it
             is named), or there is no such edition.
     """
-    batches = [(golden, submission)]
-    return pooled(batches, edition, types=types, skip_missing=skip_missing)
+    return pooled(
+        [(golden, submission)], edition, types=types, skip_missing=skip_missing
+    )
 
 
 def pooled(
@@ -157,20 +156,15 @@ def pooled(
 ) -> BioAsqScores:
     """Scores several batches, such as the five of a year, as if they were one.
 
-    Questions are pooled, not scores: every number is the mean over the questions of
-    all batches together, so that a batch weighs as much as it has questions; the
-    F1s of yes/no questions are those of all of them together. It is what the table of
-    the paper has (its scores are whole numbers of the 161 factoid questions of 4b and
-    of the 150 of 5b); the mean of the scores of the batches is another number.
+    Every number is the mean over the questions of all batches together, as in the table
+    of the paper (its scores are whole numbers of the 161 factoid questions of 4b and of
+    the 150 of 5b). The mean of the scores of the batches is another number.
 
     Args:
-        batches: Gold and submission of each; see `evaluate`, also for the rest.
+        batches: Gold and submission of each; see `evaluate` for the rest, and errors.
         edition: The edition of the challenge whose rules apply.
         types: The types of questions to score.
         skip_missing: Whether to leave missing questions out.
-
-    Raises:
-        InputError: As `evaluate`.
     """
     if skip_missing is None:
         skip_missing = edition >= TOLERANT
@@ -180,7 +174,8 @@ def pooled(
     }
     for golden, submission in batches:
         golds = _golds(golden, edition)
-        answers = _answers(submission, edition)
+        read = functools.partial(read_submission, edition=edition)
+        answers = files.parse_json(submission, read)
         known = {gold.id for gold in golds}
         ids["unknown"] += [name for name in answers if name not in known]
         for gold in golds:
@@ -196,12 +191,6 @@ def pooled(
             else:
                 row = _row(gold.type, gold.answer, answer or Answer(), edition)
                 rows[gold.type].append(row)
-    return _means_of(rows, ids)
-
-
-def _means_of(
-    rows: Mapping[str, Sequence[Row]], ids: Mapping[str, Sequence[str]]
-) -> BioAsqScores:
     f1_yes, f1_no = _f1_of(rows["yesno"], 1.0), _f1_of(rows["yesno"], 0.0)
     means = (
         _means(rows["yesno"])[1],
@@ -221,11 +210,6 @@ def _golds(golden: JsonSource, edition: int) -> list[Gold]:
     return files.parse_json(golden, functools.partial(read_gold, edition=edition))
 
 
-def _answers(submission: JsonSource, edition: int) -> dict[str, Answer]:
-    parse = functools.partial(read_submission, edition=edition)
-    return files.parse_json(submission, parse)
-
-
 def question_ids(golden: Path, edition: int = 5) -> list[str]:
     """Returns the ids of the questions in a file of gold, which can be scored against.
 
@@ -240,13 +224,12 @@ def report(scores: BioAsqScores) -> str:
     lines = []
     for question_type in TYPES:
         if number := getattr(scores, f"num_{question_type}"):
-            texts = [
-                f"{name.removeprefix(question_type + '_').replace('_', ' ')} "
-                f"{getattr(scores, name):.4f}"
+            texts = ", ".join(
+                f"{name[len(question_type) + 1 :]} {getattr(scores, name):.4f}"
                 for name in MEASURES
                 if name.startswith(question_type)
-            ]
-            lines.append(f"{question_type:7} : {', '.join(texts)}; {number} questions")
+            ).replace("_", " ")
+            lines.append(f"{question_type:7} : {texts}; {number} questions")
     lines = lines or ["nothing to score"]
     lines += [f"warning: {warning}" for warning in scores.warnings]
     return "".join(f"{line}\n" for line in lines)
@@ -256,9 +239,9 @@ def _row(question_type: str, gold: Answer, answer: Answer, edition: int) -> Row:
     """Returns the scores of a question of one of `TYPES`."""
     if question_type == "yesno":
         return float(gold.word == "yes"), float(answer.word == gold.word), 0.0
-    if question_type == "factoid":
-        return _score_factoid(gold, answer, edition)
-    return _score_list(gold.items, answer.items)
+    if question_type == "list":
+        return _score_list(gold.items, answer.items)
+    return _score_factoid(gold, answer, edition)
 
 
 def _score_factoid(gold: Answer, answer: Answer, edition: int) -> Row:
@@ -268,11 +251,9 @@ def _score_factoid(gold: Answer, answer: Answer, edition: int) -> Row:
         right, answers = (gold.flat,), tuple((name,) for name in answer.flat)
     for i, names in enumerate(answers):
         if _first_match(names, right) is not None:
-            is_strict = i == 0
-            if edition <= FLAT:
-                # PARITY(QuestionAnswerEvaluator.java:544): it had to be
-                # the first of the gold names, though any other will do for the rest.
-                is_strict = answer.flat[0] == gold.flat[0]
+            # PARITY(QuestionAnswerEvaluator.java:544): it had to be
+            # the first of the gold names, though any other will do for the rest.
+            is_strict = answer.flat[0] == gold.flat[0] if edition <= FLAT else i == 0
             return float(is_strict), 1.0, 1 / (i + 1)
     return 0.0, 0.0, 0.0
 

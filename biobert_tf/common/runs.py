@@ -8,19 +8,17 @@ Item = TypeVar("Item")
 
 
 def runs(
-    items: Iterable[Item], weight: Callable[[Item], float]
+    items: Iterable[Item], weight: Callable[[Item], float], most: float = 1
 ) -> Iterator[list[Item]]:
-    """Yields runs of items that weigh 1 or little more together; the last may be less.
+    """Yields runs of items that weigh `most` or little more together.
 
-    Args:
-        items: The items; read as they are needed.
-        weight: Returns the weight of an item.
+    The last run may weigh less. Items are read as they are needed.
     """
     run, total = [], 0.0
     for item in items:
         run.append(item)
         total += weight(item)
-        if total >= 1:
+        if total >= most:
             yield run
             run, total = [], 0.0
     if run:
