@@ -10,6 +10,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading
 from biobert_tf.ner.reading import NerExample
+from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL
 from biobert_tf.training import checking
 from biobert_tf.training.checking import FileReport, Place, Report, Row, Ruler
@@ -40,10 +41,11 @@ def is_set(data_dir: Path) -> bool:
     """Returns whether most of the first rows of a folder are a word and its label."""
     for path in files_of(data_dir):
         lines = files.read_text(path).split("\n")
-        rows = [line.split() for line in lines if line.strip()][:_NUM_PROBED]
+        rows = [text_rows.columns(line) for line in lines if line.strip()]
+        rows = [row for row in rows[:_NUM_PROBED] if row]
         rows = [row for row in rows if row[0] != DOCUMENT_START]
         fitting = [
-            len(row) in range(2, 5) and LABEL.fullmatch(row[-1]) is not None
+            len(row) in range(2, 12) and LABEL.fullmatch(row[-1]) is not None
             for row in rows
         ]
         if rows:
@@ -54,8 +56,9 @@ def is_set(data_dir: Path) -> bool:
 def check(data_dir: Path, ruler: Ruler | None = None) -> Report:
     """Checks the files of a set; `ruler` measures the sentences.
 
-    The label of a sentence is that of all its words, as training reads them. A file
-    without labels is measured, and searched for in the others.
+    The label of a sentence is that of all its words, as training reads them; none if it
+    knows one type only. A file without labels is measured, and searched for in the
+    others.
 
     Raises:
         InputError: There is nothing to check, or a file cannot be read; then the
@@ -90,24 +93,22 @@ def check(data_dir: Path, ruler: Ruler | None = None) -> Report:
 
 
 def _row(name: str, example: NerExample) -> Row:
-    label = " ".join(example.labels) if example.labels else None
+    # Labels that know one type only agree with those of another type.
+    is_whole = example.labels and example.scope == text_rows.ALL
+    label = " ".join(example.labels or ()) if is_whole else None
     return Row(Place(name, example.line, label), " ".join(example.words))
 
 
 def _broken(path: Path, examples: Sequence[NerExample]) -> Iterator[tuple[Row]]:
     """Yields the words whose label in the file is not the one that training reads."""
-    lines = files.read_text(path).split("\n")
+    lines = [text_rows.columns(line) for line in files.read_text(path).split("\n")]
     for example in examples:
         number = example.line
         for word, label in zip(example.words, example.labels or (), strict=False):
             # Rows between the words, such as comments, are no words.
-            while word not in (columns := _columns(lines[number - 1])):
+            while word not in lines[number - 1]:
                 number += 1
-            if columns[-1] != label:
-                yield (Row(Place(path.name, number, columns[-1]), word),)
+            written = lines[number - 1][-1]
+            if written != label:
+                yield (Row(Place(path.name, number, written), word),)
             number += 1
-
-
-def _columns(line: str) -> list[str]:
-    """Returns the columns of a row, by white space and by tabs."""
-    return [*line.split("\t"), *line.split()]

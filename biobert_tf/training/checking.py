@@ -9,6 +9,7 @@ only it can know.
 
 import dataclasses
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Final, Literal, NamedTuple
 
 from biobert_tf.text.tokenization import FullTokenizer
 
+# Other white space may be part of a word.
+_WORD: Final = re.compile("[^ \t\n]+")
 _SHOWN: Final = 90  # Characters of an example's text.
 _SHOWN_LABEL: Final = 40
 _NUM_EXAMPLES, _NUM_PLACES = 3, 4  # Examples of a problem, places of an example.
@@ -226,7 +229,7 @@ class Ruler:
         if not rows:
             return None
         if self.tokenizer is None:
-            lengths = [len(row.text.split()) for row in rows]
+            lengths = [len(_WORD.findall(row.text)) for row in rows]
         else:
             cut = self.tokenizer.tokenize
             lengths = [num_special + len(cut(row.text)) for row in rows]

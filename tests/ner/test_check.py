@@ -149,6 +149,35 @@ def test_what_is_taken_for_words(tmp_path, text, expected):
     assert check.is_set(tmp_path) == expected
 
 
+def test_other_forms_of_rows(tmp_path):
+    """AIONER's frames, comments, words with a space."""
+    text = (
+        "# id = 7\n<Disease>\tO-Disease\na b\tS-Disease\nc\tO-Disease\n"
+        "</Disease>\tO-Disease\n\na b\tO\nc\tI-Gene\n"
+    )
+    (tmp_path / "train.tsv").write_text(text, "utf-8")
+    assert check.is_set(tmp_path)
+    assert found(tmp_path) == {
+        ("duplicate", "train.tsv"): (1, [[("train.tsv", 7), ("train.tsv", 3)]]),
+        ("broken_iob2", "train.tsv"): (2, [[("train.tsv", 3)], [("train.tsv", 8)]]),
+    }
+    text = "a\u00a0b\tO\nc\tO\n"
+    (tmp_path / "train.tsv").write_text(text, "utf-8")
+    [file] = check.check(tmp_path, Ruler(None, 5)).sets[0].files
+    assert file.longest.num == 2
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "case, broken",
+    [("bilou", 2), ("ws", 0), ("nbsp", 0), ("comment_ner", 0), ("tsvangle", 0)],
+)
+def test_files_that_once_were_misread(cases, case, broken):
+    assert check.is_set(cases / case)
+    expected = {"broken_iob2": broken} if broken else {}
+    assert check.check(cases / case).totals() == expected
+
+
 @pytest.mark.data
 def test_real_sets(data):
     """What is found, counted again in a plainer way."""
