@@ -133,7 +133,7 @@ def _read(path: Path) -> list[_Asked]:
         return [
             _asked(
                 path,
-                reading.id_of(question),
+                str(question.values["id"]),
                 question.get("question", str),
                 context.text,
                 _word(question),
