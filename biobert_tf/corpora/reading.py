@@ -124,8 +124,19 @@ def corpus(
 
 def no_documents(paths: Sequence[Path]) -> InputError:
     """Returns the error for a corpus without documents."""
-    names = ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
-    return InputError(f"{names}: no document with text in {len(paths)} file(s)")
+    return InputError(f"{_named(paths)}: no document with text in {len(paths)} file(s)")
+
+
+def one_document(paths: Sequence[Path]) -> str:
+    """Returns what is wrong with next-sentence data of a corpus of one document."""
+    return (
+        f"{_named(paths)}: only one document, so every random next sentence is its "
+        "own: give more documents, or put a blank line between documents"
+    )
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
 
 
 def find_current(
