@@ -859,7 +859,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
         how,
     )
     tokenizer = units.load_tokenizer(text)
-    inputs = sorted(corpus.iterdir())
+    inputs = FileGlobs.parse(f"{corpus}/*").files_as_found()
     paths = [tmp_path / "0", tmp_path / "1"]
     exact.convert(
         exact.read_documents(inputs, tokenizer), tokenizer.vocab, text, pairs, paths
@@ -880,6 +880,25 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
         dataclasses.replace(how, exact=False),
     )
     assert "exact was True, is False" in message
+
+
+def test_exact_reads_a_file_as_often_as_it_is_named(corpus, vocab_file, tmp_path):
+    inputs = f"{corpus}/3.txt,{corpus}/0.txt,{corpus}/3.txt"
+    found = killed_conversion.convert_with(
+        FileGlobs.parse(inputs),
+        [tmp_path / "x"],
+        TextConfig(vocab_file=vocab_file, max_seq_length=32),
+        PairConfig(),
+        CorpusConfig(),
+        ConversionConfig(exact=True),
+    )
+    assert [name for name, *_ in found.settings["inputs"]] == [
+        "3.txt",
+        "0.txt",
+        "3.txt",
+    ]
+    # The end of a file ends no document.
+    assert found.corpus.num_documents == 3 * NUM_DOCUMENTS // NUM_FILES - 2
 
 
 @pytest.mark.parametrize(
