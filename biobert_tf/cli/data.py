@@ -75,7 +75,7 @@ def re_data_check(argv: Sequence[str]) -> None:
         "--strict", action="store_true", help="exit with status 1 if anything is found"
     )
     arguments = parser.parse_args(argv[1:])
-    name = arguments.task_name
+    name = arguments.task_name and arguments.task_name.lower()
     if name not in (None, *SETS):
         raise InputError(f"--task_name={name}: want one of {', '.join(SETS)}")
     from biobert_tf.relations import check
