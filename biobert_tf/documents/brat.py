@@ -73,8 +73,7 @@ def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     Raises:
         InputError: There is no such folder, or no .txt in it. Raised by `on_bad`: an
             .ann has no .txt, a line has another form, an id occurs twice, a relation
-            names an unknown mention, a mention does not match the text. The message
-            names the line.
+            names an unknown mention. The message names the line.
     """
     if not path.is_dir():
         raise InputError.at(path, None, NO_FOLDER)
@@ -107,18 +106,20 @@ def load(text_path: Path, name: str = "") -> Loaded:
         raise _without_text(ann_path)
     text = _whole(text_path)
     annotations = _whole(ann_path) if ann_path.exists() else ""
-    mentions, relations, lines_of = _annotations(ann_path, annotations)
+    mentions, found, lines_of = _annotations(ann_path, annotations)
+    relations = tuple(one for one in found if one)
     document = AnnotatedDocument(
         name or text_path.stem,
         (Passage(0, text.removeprefix(BOM)),),
         mentions,
         relations,
+        num_unread=len(found) - len(relations),
     )
     if text.startswith(BOM) and any(document.problems()):
         counted = (Passage(1, text.removeprefix(BOM)),)
         moved = dataclasses.replace(document, passages=counted)
         document = document if any(moved.problems()) else moved
-    fields.checked(document, ann_path, None, lines_of)
+    document = fields.checked(document, ann_path, None, lines_of)
     return Loaded(document, Source(text, annotations, text_path.stem))
 
 
@@ -129,8 +130,11 @@ def _whole(path: Path) -> str:
 
 def _annotations(
     path: Path, text: str
-) -> tuple[tuple[Mention, ...], tuple[Relation, ...], dict[str, int]]:
-    """Returns the mentions and relations of an .ann file, and the mentions' lines."""
+) -> tuple[tuple[Mention, ...], list[Relation | None], dict[str, int]]:
+    """Returns the mentions and relations of an .ann file, and the mentions' lines.
+
+    A relation that is not of two mentions is None.
+    """
     lines_of: dict[str, int] = {}
     mentions: list[Mention] = []
     related: list[tuple[int, re.Match[str]]] = []
@@ -159,8 +163,8 @@ def _annotations(
         dataclasses.replace(mention, probability=chances.get(mention.id))
         for mention in mentions
     )
-    found = (_relation(path, *each, lines_of, chances) for each in related)
-    return probable, tuple(one for one in found if one), lines_of
+    found = [_relation(path, *each, lines_of, chances) for each in related]
+    return probable, found, lines_of
 
 
 def _spans(places: str) -> tuple[tuple[int, int], ...]:
@@ -249,6 +253,27 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     return num_documents
 
 
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some mentions and the lines that name them."""
+    lines = loaded.source.annotations.split("\n")
+    gone = {mention.id for mention in loaded.document.mentions if mention.id in names}
+    num_before = 0
+    while len(lines) != num_before:
+        num_before = len(lines)
+        dropped = {line for line in lines if not gone.isdisjoint(_named(line))}
+        lines = [line for line in lines if line not in dropped]
+        gone |= {line.partition("\t")[0] for line in dropped} - {"*"}
+    source = dataclasses.replace(loaded.source, annotations="\n".join(lines))
+    return Loaded(loaded.document.without(names), source)
+
+
+def _named(line: str) -> set[str]:
+    """Returns the ids in a line: its own and, unless it is a mention, its arguments."""
+    name, content, *_ = [*line.removeprefix(BOM).split("\t"), ""]
+    arguments = () if name.startswith("T") else re.split(r"[\s:]+", content)
+    return {name, *arguments}
+
+
 def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> str:
     if not added:
         return annotations
@@ -274,7 +299,7 @@ def _new_lines(
     for mention in mentions_in(added):
         spans = [span for part in mention.spans for span in _by_line(document, *part)]
         places = ";".join(f"{start} {end}" for start, end in spans)
-        text = " ".join(document.slice(start, end) for start, end in spans)
+        text = mention.text if mention.problem else document.text_at(spans)
         text = re.sub(r"[\r\n]", " ", text)
         line = f"{_type(mention.type)} {places}\t{text}"
         yield mention.id, line, mention.probability
@@ -289,7 +314,7 @@ def _by_line(
     document: AnnotatedDocument, start: int, end: int
 ) -> Iterator[tuple[int, int]]:
     """Yields the part of a span on each line; a span of white space is not split."""
-    text = document.slice(start, end)
+    text = document.text_at([(start, end)])
     if "\n" not in text and "\r" not in text:
         yield start, end
         return

@@ -218,7 +218,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             mentions = mentions_in(added)
             num_relations = len(added) - len(mentions)
         else:
-            whole = conversion.united(loaded.document, added, notes, False)
+            whole = conversion.united(loaded.document, added, notes, False, False)
             mentions = list(whole.mentions)
             num_relations = len(whole.relations)
         kept = conll_words.disjoint(mentions)

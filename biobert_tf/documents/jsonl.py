@@ -18,7 +18,8 @@ unchanged; blank lines are dropped.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,8 +56,8 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Raises:
         InputError: Raised by `on_bad`: a line is not a JSON object, has no text, an
-            entity or relation of another form, an unknown or repeated id, or an entity
-            that does not match the text. The message names the line.
+            entity or relation of another form, or an unknown or repeated id. The
+            message names the line.
     """
     lines = (
         (number, line)
@@ -73,7 +74,7 @@ def _load(path: Path, number: int, line: str) -> Loaded:
         document = _document(values, str(number))
     except InputError as error:
         raise fields.error_at(path, number, str(error)) from None
-    fields.checked(document, path, number)
+    document = fields.checked(document, path, number)
     return Loaded(document, Source(line, values))
 
 
@@ -87,6 +88,9 @@ def _document(values: object, number: str) -> AnnotatedDocument:
         for i, entity in enumerate(_objects(values, "entities"), start=1)
     )
     known = {mention.id for mention in mentions}
+    if len(known) < len(mentions):
+        counts = Counter(mention.id for mention in mentions)
+        raise InputError(f"a second entity has the id {counts.most_common(1)[0][0]}")
     relations = tuple(
         _relation(relation, known) for relation in _objects(values, "relations")
     )
@@ -124,10 +128,7 @@ def _mention(
     spans = _spans(name, entity)
     text = entity.get("text")
     if text is None:
-        try:
-            text = " ".join(document.slice(start, end) for start, end in spans)
-        except ValueError as error:
-            raise InputError(f"entity {name}: {error}") from None
+        text = document.text_at(spans)
     if not isinstance(text, str):
         raise InputError(f'"text" of entity {name} must be a string')
     found = fields.probability(entity.get("probability"))
@@ -173,11 +174,35 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
         values = {"id": whole.id, "text": whole.passages[0].text}
+        if whole.pmc_id:
+            values["pmcid"] = whole.pmc_id
         line = json.dumps(values, ensure_ascii=False)
         source = Source(line, values)
         return conversion.converted(whole, source)
 
     return convert
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some entities and the relations of them."""
+    values = dict(loaded.source.values)
+    old = _objects(values, "entities")
+    ids = [_name(entity.get("id"), f"T{i}") for i, entity in enumerate(old, start=1)]
+    # Entities without an id are named by position, which must not change.
+    values["entities"] = [
+        {**entity, "id": name} if entity.get("id") is None else entity
+        for entity, name in zip(old, ids, strict=True)
+        if name not in names
+    ]
+    if relations := _objects(values, "relations"):
+        roles = _roles(relations)
+        values["relations"] = [
+            one
+            for one in relations
+            if not any(_name(one.get(role), "") in names for role in roles)
+        ]
+    line = json.dumps(values, ensure_ascii=False) + "\n"
+    return Loaded(loaded.document.without(names), Source(line, values))
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:

@@ -36,6 +36,37 @@ _DROPOUTS_OF_A_BLOCK: Final = 4
 DropoutFn = Callable[[tf.Tensor, float, int], tf.Tensor]
 
 
+class PaddedRows(NamedTuple):
+    """How texts lie in a batch: one in a row, which is filled up with padding.
+
+    Another class with these methods would let several texts share a row.
+
+    Attributes:
+        mask: int `[B, L]`, 1 for a piece, 0 for padding.
+    """
+
+    mask: tf.Tensor
+
+    def masked_scores(self) -> tf.Tensor:
+        """Returns the addend of attention scores, float32 `[B, 1, 1, L]`.
+
+        In a row of padding only, attention is then uniform over all positions; the
+        original adds -10000 to every score instead, which differs by up to 1e-3.
+        """
+        is_padding_BL = tf.cast(tf.equal(self.mask, 0), tf.float32)
+        # LiteRT cannot add two axes with one slice.
+        return tf.expand_dims(tf.expand_dims(is_padding_BL * _MASKED, 1), 1)
+
+    def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
+        """Returns the position embeddings, `[L, D]`; fails if L is more than P."""
+        # A slice fails if it is too long; on a GPU a gather would not.
+        return table_PD[: tf.shape(self.mask)[1]]
+
+    def first_tokens(self, x_BLD: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of every text's first token, `[B, D]`."""
+        return x_BLD[:, 0]
+
+
 class Encoded(NamedTuple):
     """The outputs of the encoder, all float32.
 
@@ -89,7 +120,7 @@ class Encoder(tf.Module):
         self,
         ids_BL: tf.Tensor,
         segments_BL: tf.Tensor,
-        mask_BL: tf.Tensor,
+        rows: PaddedRows,
         *,
         dtype: tf.DType = tf.float32,
         dropout: Dropout | None = None,
@@ -100,7 +131,7 @@ class Encoder(tf.Module):
         Args:
             ids_BL: Ids of pieces, int `[B, L]`, L at most P.
             segments_BL: Segment id of every piece, int `[B, L]`.
-            mask_BL: int `[B, L]`, 1 for a piece, 0 for padding.
+            rows: How the texts lie in the batch.
             dtype: The type of the products: float32, bfloat16 or float16.
             dropout: The seed of the dropout; None for none, outside of training.
             recompute: Whether the backward pass computes each block again instead of
@@ -109,13 +140,9 @@ class Encoder(tf.Module):
         """
         drop: DropoutFn = dropout or no_dropout
         shape = tf.shape(ids_BL)
-        x_TD = self.embed(ids_BL, segments_BL)
+        x_TD = self.embed(ids_BL, segments_BL, rows)
         x_TD = drop(x_TD, self.config.hidden_dropout_prob, 0)
-        # In a row of padding only, attention is then uniform over all positions; the
-        # original adds -10000 to every score instead, which differs by up to 1e-3.
-        is_padding_BL = tf.cast(tf.equal(mask_BL, 0), tf.float32)
-        # LiteRT cannot add two axes with one slice.
-        masked = tf.expand_dims(tf.expand_dims(is_padding_BL * _MASKED, 1), 1)
+        masked = rows.masked_scores()
         outputs = []
         for block in self._blocks:
             if recompute and dropout is not None:
@@ -126,15 +153,16 @@ class Encoder(tf.Module):
             # The static shape helps compilers.
             x_BLD.set_shape([*ids_BL.shape, x_TD.shape[-1]])
             outputs.append(x_BLD)
-        firsts_BD = tf.cast(outputs[-1][:, 0], dtype)
+        firsts_BD = tf.cast(rows.first_tokens(outputs[-1]), dtype)
         pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
         return Encoded(outputs[-1], pooled_BD, outputs)
 
-    def embed(self, ids_BL: tf.Tensor, segments_BL: tf.Tensor) -> tf.Tensor:
+    def embed(
+        self, ids_BL: tf.Tensor, segments_BL: tf.Tensor, rows: PaddedRows
+    ) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
         words_BLD = tf.gather(self.word_embeddings, ids_BL)
-        # A slice fails if it is too long; on a GPU a gather would not.
-        positions_LD = self._position_embeddings[: tf.shape(ids_BL)[1]]
+        positions_LD = rows.positions(self._position_embeddings)
         # PARITY(modeling.py:475-478): a product, so that the gradient is dense and the
         # clipping counts it once.
         types_BLD = tf.one_hot(segments_BL, self.config.type_vocab_size)
@@ -143,8 +171,8 @@ class Encoder(tf.Module):
         return self._norm(tf.reshape(x_BLD, [-1, self.config.hidden_size]))
 
 
-def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the ids, the segments and the mask of a batch; see `Encoder`.
+def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, PaddedRows]:
+    """Returns the ids, the segments and the rows of a batch; see `Encoder`.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
     `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`;
@@ -152,7 +180,8 @@ def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Ten
     """
     ids_BL = batch["input_ids"]
     segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))
-    return ids_BL, segments_BL, batch.get("input_mask", tf.ones_like(ids_BL))
+    mask_BL = batch.get("input_mask", tf.ones_like(ids_BL))
+    return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
 class _Block(tf.Module):

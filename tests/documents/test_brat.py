@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BRAT folders: what they say, and the same folder with relations added."""
 
+import document_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
@@ -134,7 +135,7 @@ def test_a_byte_order_mark_may_be_counted(tmp_path, start):
 def test_a_byte_order_mark_hides_no_error(tmp_path):
     path = folder(tmp_path, a_txt="\ufeffAspirin", a_ann="T1\tX 2 9\tAspirin\n")
     with pytest.raises(InputError, match="not inside the text, which is 0-7"):
-        list(brat.read(path))
+        list(map(toys.refusing, brat.read(path)))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_byte_order_mark_hides_no_error(tmp_path):
 def test_broken_files(tmp_path, ann, line, problem):
     path = folder(tmp_path, a_txt="abc", a_ann=ann)
     with pytest.raises(InputError) as caught:
-        list(brat.read(path))
+        list(map(toys.refusing, brat.read(path)))
     assert str(caught.value).startswith(f"{path / 'a.ann'}:{line}: ")
     assert problem in str(caught.value)
 

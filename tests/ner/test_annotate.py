@@ -136,7 +136,7 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
     status, said = annotate(model, capsys, source, output, output_format="jsonl")
     assert status == 0
     assert "3 documents" in said[-1]
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not UTF-8")
     names = sorted(
         str(path.relative_to(output))
         for path in output.rglob("*")
@@ -165,9 +165,37 @@ def test_a_bad_document_loses_no_other(model, tmp_path, capsys):
     source = write(tmp_path / "in.jsonl", text)
     status, said = annotate(model, capsys, source, tmp_path / "out.jsonl")
     assert status == 0
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not JSON")
     found = entities(tmp_path / "out.jsonl")
     assert list(found) == ["0", "1", "2"]
+
+
+MISMATCH = (
+    "7|t|aspirin\n7|a|severe Liver cancer .\n7\t0\t7\tASPIRIN\tDrug\n\n8|t|aspirin\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "ids", "note"),
+    [
+        ({}, "78", "1 x mentions that differ from their text carried along"),
+        ({"bad_mentions": "keep"}, "78", "text carried along"),
+        ({"bad_mentions": "skip"}, "78", "text left out"),
+        ({"bad_mentions": "error"}, "8", "1 x a mention differs from its text"),
+    ],
+)
+def test_an_old_entity_that_differs_from_its_text(
+    model, tmp_path, capsys, given, ids, note
+):
+    source = write(tmp_path / "in.pubtator", MISMATCH)
+    status, said = annotate(model, capsys, source, tmp_path / "out.pubtator", **given)
+    assert status == 0
+    assert said[-1].endswith(note)
+    written = (tmp_path / "out.pubtator").read_text()
+    kept = given.get("bad_mentions", "keep") == "keep"
+    assert ("\tASPIRIN\t" in written) == kept
+    assert [line[0] for line in written.splitlines() if "|t|" in line] == [*ids]
+    assert written.count("\tLiver cancer\tDis\t") == ("7" in ids)
 
 
 def test_entities_that_were_there_stay(model, tmp_path, capsys):
