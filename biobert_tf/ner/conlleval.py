@@ -207,7 +207,7 @@ def read_sentences(
     several characters is a pattern, such as a backslash and `t` for a tab.
 
     With `outside` the labels are raw, without `B-` and `I-`: every word with another
-    label than `outside` or `O` is a phrase of one word (conlleval.pl:106-115).
+    label than `outside` or `O` is a phrase of one word (conlleval.pl:96-104).
 
     Raises:
         InputError: The file cannot be read, the delimiter is empty, or a line has

@@ -302,7 +302,7 @@ class NerTask(Featurizer):
 
 
 def _debug_report(examples: Sequence[NerExample], records: Sequence[NerRecord]) -> str:
-    """Returns what ner_detokenize.py --debug writes (lines 109-121), to the end.
+    """Returns what ner_detokenize.py --debug writes (lines 115-125), to the end.
 
     Each sentence has its words, and the words of its pieces: fewer if it was cut. The
     original stops at the first sentence where their numbers differ.

@@ -352,7 +352,7 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         predictions = self.task.decode(examples, held, arrays)
         results: dict[str, object] = {}
         if self.task.is_labelled(examples):
-            # PARITY(run_ner.py:535, 622): the original evaluates the test file too in
+            # PARITY(run_ner.py:534, 622): the original evaluates the test file too in
             # batches of this size; some of its losses depend on that.
             evaluation = self.settings.run.eval_batch_size
             results["metrics"] = self.task.metrics(arrays, evaluation)

@@ -62,7 +62,7 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         if path.is_dir():
             raise InputError.at(path, None, "is a directory; give the name of a file")
     outputs.check_names(output_files, conversion.num_shards)
-    # PARITY(create_pretraining_data.py:416-418): not sorted, and repeated files twice.
+    # PARITY(create_pretraining_data.py:416-417): not sorted, and repeated files twice.
     globs = config.input_file
     inputs = globs.files_as_found() if conversion.exact else globs.files()
     _check_settings(inputs, config)
