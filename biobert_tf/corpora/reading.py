@@ -127,11 +127,11 @@ def no_documents(paths: Sequence[Path]) -> InputError:
     return InputError(f"{_named(paths)}: no document with text in {len(paths)} file(s)")
 
 
-def one_document(paths: Sequence[Path]) -> str:
-    """Returns what is wrong with next-sentence data of a corpus of one document."""
+def few_documents(paths: Sequence[Path], found: str = "only one document") -> str:
+    """Returns what is wrong with next-sentence data of so few documents."""
     return (
-        f"{_named(paths)}: only one document, so every random next sentence is its "
-        "own: give more documents, or put a blank line between documents"
+        f"{_named(paths)}: {found}, so random next sentences are of the same document: "
+        "give more documents, or put a blank line between documents"
     )
 
 

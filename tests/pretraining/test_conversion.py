@@ -687,16 +687,32 @@ def test_a_corpus_of_one_document(vocab_file, tmp_path, caplog, name):
     source = tmp_path / name
     source.write_text(ONE_DOCUMENT[name])
     problem = (
-        f"{source}: only one document, so every random next sentence is its own: give "
-        "more documents, or put a blank line between documents"
+        f"{source}: only one document, so random next sentences are of the same "
+        "document: give more documents, or put a blank line between documents"
     )
     message = refusal(convert_one, source, vocab_file)
-    assert message == f"{problem}; --allow_single_document accepts one"
+    assert message == f"{problem}; --allow_single_document accepts that"
     assert everything(tmp_path) == {name}
     assert not caplog.messages
     found = convert_one(source, vocab_file, allow_single_document=True)
     assert found.corpus.num_documents == 1
     assert caplog.messages == [problem]
+
+
+def test_documents_that_fill_the_memory(vocab_file, tmp_path, caplog, monkeypatch):
+    """Two documents, but each is alone where its next sentences are drawn."""
+    source = tmp_path / "two.txt"
+    source.write_text("D1 a b c d\n\nD2 a b c d\n")
+    monkeypatch.setattr(outputs, "_MAX_BANK_TOKENS", 8)
+    problem = (
+        f"{source}: documents of 5 WordPieces on average, so random next sentences"
+    )
+    assert refusal(convert_one, source, vocab_file).startswith(problem)
+    convert_one(source, vocab_file, allow_single_document=True)
+    assert [message[: len(problem)] for message in caplog.messages] == [problem]
+    monkeypatch.setattr(outputs, "_MAX_BANK_TOKENS", 10)  # all of it is in memory
+    (tmp_path / "x.manifest.json").unlink()
+    convert_one(source, vocab_file)
 
 
 @pytest.mark.parametrize("text", ["D1 a\nD1 b\n\n", "D1 a\nD1 b\n"])

@@ -91,7 +91,8 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         assert text.vocab_file is not None
         beam_storage.put(text.vocab_file, job.vocab_place)
         counts = _read(runner, job, {f.place: f.num_bytes for f in inputs})
-        problem = units.refusal(counts, [Path(f.place) for f in inputs], config.corpus)
+        paths = [Path(file.place) for file in inputs]
+        problem = outputs.refusal(counts, paths, config.corpus)
         if problem:
             raise problem
         entries = _write(runner, job, target, counts.num_tokens)

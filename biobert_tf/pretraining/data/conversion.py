@@ -183,7 +183,7 @@ class _Job:
         sizes = {str(path): path.stat().st_size for path in self.inputs}
         corpus_units = units.find_units(sizes)
         counts = self._read(executor, reader, corpus_units)
-        problem = units.refusal(counts, self.inputs, self.config.corpus)
+        problem = outputs.refusal(counts, self.inputs, self.config.corpus)
         if problem:
             shutil.rmtree(self.work_dir)
             raise problem
@@ -202,7 +202,7 @@ class _Job:
         documents = exact.read_documents(self.inputs, tokenizer)
         if documents.num_documents == 1:
             # The original draws from the same document without a word.
-            _LOG.warning("%s", reading.one_document(self.inputs))
+            _LOG.warning("%s", reading.few_documents(self.inputs))
         counts = exact.convert(
             documents, tokenizer.vocab, text, self.config.pairs, paths
         )

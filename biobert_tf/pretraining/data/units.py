@@ -8,7 +8,6 @@ corpus was cut into units.
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,8 +24,6 @@ from biobert_tf.pretraining.data import spool
 from biobert_tf.pretraining.data.documents import TokenizedDocuments, tokenize
 from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.text import tokenization
-
-_LOG = logging.getLogger(__name__)
 
 # Small corpora are cut finely, so that several workers finish at about the same time;
 # units of large corpora fill whole parts of the spool.
@@ -184,24 +181,6 @@ class UnitReader:
                 error.filename or self.directory, None, f"{error.strerror}"
             ) from None
         return result
-
-
-def refusal(
-    counts: CorpusCounts, paths: Sequence[Path], corpus: CorpusConfig
-) -> InputError | None:
-    """Returns why a corpus has too few documents for sentence pairs; None if not.
-
-    One document that the user allows is only warned about.
-    """
-    if not counts.num_documents:
-        return reading.no_documents(paths)
-    if counts.num_documents > 1:
-        return None
-    problem = reading.one_document(paths)
-    if not corpus.allow_single_document:
-        return InputError(f"{problem}; --allow_single_document accepts one")
-    _LOG.warning("%s", problem)
-    return None
 
 
 @functools.lru_cache(maxsize=1)
