@@ -3,6 +3,7 @@
 
 import codecs
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
@@ -51,6 +52,8 @@ __all__ = [
     "with_relations",
     "write",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 Read = Callable[[Stream, OnBad], Iterator[Loaded]]
 
@@ -167,10 +170,19 @@ def with_relations(path: Path, format: Format) -> Format:
     found: Format | None = format
     if format == "auto":
         found = "brat" if path.is_dir() else None
+    if found == "brat" and path.is_dir() and (others := brat.unread(path)):
+        _LOG.warning(
+            "%s: read as BRAT, NAME.txt with NAME.ann; not read: %d others (%s, ...)",
+            path,
+            len(others),
+            others[0].name,
+        )
     if found is None:
         with streams.reading(path) as stream:
             found = detection.of_content(stream)
     if found in WITH_RELATIONS:
+        if format == "auto":
+            _LOG.info("%s: read as %s", path, found)
         return found
     raise InputError.at(
         path,

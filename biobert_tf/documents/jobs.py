@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import formats
+from biobert_tf.documents import brat, formats
 from biobert_tf.documents.document import Added, Loaded
 from biobert_tf.documents.places import Place, Plan
 
@@ -209,6 +209,6 @@ def _is_whole(place: Place) -> bool:
         return False
     sources = [place.source]
     if place.format == "brat":
-        sources.append(place.source.with_suffix(".ann"))
+        sources += brat.annotations_of(place.source)
     newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
     return place.whole.stat().st_mtime >= newest

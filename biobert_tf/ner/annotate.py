@@ -109,13 +109,9 @@ def _read(loaded: Loaded) -> Document:
     document, source = loaded.document, loaded.source
     if not isinstance(source, conll.Source):
         return document.passages
-    offsets_of = [
-        tuple((word.start, word.end) for word in sentence)
-        for sentence in source.sentences
-    ]
     return [
         RawSentence(tuple(document.slice(*place) for place in offsets), offsets)
-        for offsets in offsets_of
+        for offsets in source.spans()
     ]
 
 

@@ -78,6 +78,8 @@ def predict(settings: RePredictConfig) -> Summary:
     finder = _Finder(settings, document_format, model.task)
     # The whole input is read, and so checked, before anything is written.
     probabilities = finder.probabilities(model.estimator)
+    if not len(probabilities):
+        finder.warn_of_no_pair()
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
@@ -152,6 +154,22 @@ class _Finder:
             relations = [relation for relation in found if relation is not None]
             self.counts.update(relation.type for relation in relations)
             yield loaded, relations
+
+    def warn_of_no_pair(self) -> None:
+        """Says what the documents hold instead of pairs of the wanted types."""
+        types: collections.Counter[str] = collections.Counter()
+        for loaded, _ in self._documents():
+            types.update(mention.type for mention in loaded.document.mentions)
+        by_type = ", ".join(f"{name} {n}" for name, n in sorted(types.items()))
+        pairs = self._settings.pair.pairs
+        _LOG.warning(
+            "%s: no sentence has a pair of %s; read as %s, it has %d entities%s",
+            self._settings.input,
+            " or ".join(f"{pair.first}-{pair.second}" for pair in pairs),
+            self._format,
+            types.total(),
+            f": {by_type}" if by_type else "",
+        )
 
     def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
         settings = self._settings

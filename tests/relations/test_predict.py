@@ -384,6 +384,32 @@ def test_documents_without_pairs(predict, tmp_path, kind):
     assert added(tmp_path / "out", kind, toys.DOCUMENTS[1:3]) == []
 
 
+def test_nothing_to_pair_is_said(predict, tmp_path, caplog):
+    source = toys.write(tmp_path / "in", "brat", toys.DOCUMENTS[1:3])
+    predict(source)
+    [message] = [each for each in caplog.messages if "no sentence has" in each]
+    assert message == (
+        f"{source}: no sentence has a pair of Chemical-Gene; read as brat, it has "
+        "1 entities: Chemical 1"
+    )
+    (source / "9.json").write_text("{}")
+    (source / "more").mkdir()
+    predict(source, tmp_path / "again")
+    assert (
+        f"{source}: read as BRAT, NAME.txt with NAME.ann; not read: 2 others "
+        "(9.json, ...)"
+    ) in caplog.messages
+
+
+def test_bionlp_is_read(predict, expected, tmp_path):
+    """The same predictions as for the same annotations in .ann files."""
+    source = toys.write(tmp_path / "in", "brat")
+    for path in source.glob("*.ann"):
+        path.rename(path.with_suffix(".a1"))
+    assert predict(source).pairs == 7
+    assert len(list((tmp_path / "out").glob("*.ann"))) == len(toys.DOCUMENTS)
+
+
 @pytest.mark.parametrize("kind", ["pubtator", "jsonl"])
 def test_no_document_at_all(predict, tmp_path, kind):
     source = tmp_path / "in"
