@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
 import re
 import sys
@@ -153,6 +154,18 @@ def test_conlleval(tmp_path, capsys):
     path.write_text(path.read_text().replace(" ", "\t"))
     cli.main(["biobert", "conlleval", "-d", r"\t", str(path)])
     assert capsys.readouterr().out == spaces
+
+
+def test_conlleval_as_the_original_is_called(tmp_path, capsys, monkeypatch):
+    """Options first, and the file on standard input."""
+    text = b"a\tD\tD\nb\t-\tD\n"
+    for options, expected in (
+        ([], "found: 2 phrases; correct: 1."),
+        (["-l"], "Overall &   50.00"),
+    ):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        cli.main(["biobert", "conlleval", *options, "-r", "-o", "-", "-d", r"\t"])
+        assert expected in capsys.readouterr().out
 
 
 def test_squad_eval(tmp_path, capsys):

@@ -144,7 +144,9 @@ def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(prog=argv[0], description=text)
     parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
     parser.add_argument(
-        "--task_name", help="relations: also check the labels, as run_re.py does"
+        "--task_name",
+        type=str.lower,
+        help="relations: also check the labels, as run_re.py does",
     )
     parser.add_argument(
         "--data_format",
@@ -255,12 +257,25 @@ def vocab_report(argv: Sequence[str]) -> None:
 def conlleval(argv: Sequence[str]) -> None:
     """Score a file of `word gold predicted` lines as conlleval.pl does."""
     parser = argparse.ArgumentParser(prog=argv[0], description=conlleval.__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("-d", dest="delimiter", default=" ", help="column separator")
-    arguments = parser.parse_args(argv[1:])
+    parser.add_argument(
+        "file", type=Path, nargs="?", default=Path("-"), help="default: standard input"
+    )
+    parser.add_argument(
+        "-d",
+        dest="delimiter",
+        default=" ",
+        help="what stands between columns: a character, or a pattern",
+    )
+    parser.add_argument("-l", action="store_true", help="print rows of a LaTeX table")
+    parser.add_argument(
+        "-r", action="store_true", help="labels are types without B- and I-"
+    )
+    parser.add_argument("-o", default="O", help="with -r, the label outside; default O")
+    given = parser.parse_args(argv[1:])
     from biobert_tf.ner import conlleval as metric
 
-    print(metric.report_file(arguments.file, arguments.delimiter), end="")
+    outside = given.o if given.r else None
+    print(metric.report_file(given.file, given.delimiter, outside, given.l), end="")
 
 
 def squad_eval(argv: Sequence[str]) -> None:

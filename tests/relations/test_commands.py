@@ -312,7 +312,8 @@ def test_re_data_check_knows_the_labels_of_a_set(biobert, refusal, tmp_path):
     data = re_toys.write_data(tmp_path / "data", train=[("@GENE$ @DISEASE$", "2")])
     wrong = "with a label that is not in the set"
     assert wrong not in biobert("re-data", "check", str(data))
-    assert wrong in biobert("re-data", "check", str(data), "--task_name=gad")
+    for name in ("gad", "GAD"):
+        assert wrong in biobert("re-data", "check", str(data), f"--task_name={name}")
     message = refusal("re-data", "check", str(data), "--task_name=ner")
     assert message.startswith("--task_name=ner: want one of gad, euadr, ")
     assert "gone" in refusal("re-data", "check", str(tmp_path / "gone"))
