@@ -77,6 +77,7 @@ class Job:
             if plan.folder is None or not _is_whole(place)
         ]
         self._unread: set[Place] = set()
+        self._reason = ""
         for error in plan.bad:
             on_bad(error)
 
@@ -103,6 +104,7 @@ class Job:
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
                 self._unread.add(place)
+                self._reason = self._reason or str(bad[0])
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes documents with their new mentions and relations.
@@ -141,7 +143,8 @@ class Job:
     def _require_some(self, target: Path) -> None:
         """Raises an error if no document of the input could be read."""
         if self._unread and len(self._unread) == len(self._plan.places):
-            problem = "nothing to write: no document can be read, see above"
+            problem = "nothing to write: no document can be read; the first error: "
+            problem += self._reason
             raise InputError.at(target, None, problem)
 
     def _write_all(self, annotated: Iterable[tuple[Item, Added]]) -> formats.Written:

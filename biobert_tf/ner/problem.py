@@ -29,14 +29,14 @@ class NamedEntities(TrainedProblem[NerConfig]):
     sign = "train_on"
     kinds = ("ner",)
     method = "annotate"
+    architectures = ("BertForTokenClassification",)
     max_seq_length = 128
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `ner` for a classifier with B or I labels, or of our own run."""
-        if not found.is_classifier:
-            return None
-        has_entities = any(label[0] in "BI" for label in found.labels)
-        return "ner" if has_entities or self.sign in found.recorded else None
+        """Returns `ner` for a classifier of words, or of our own run."""
+        labelled = found.classifies
+        is_own = labelled is not None and self.made(found.recorded)
+        return "ner" if labelled == "words" or is_own else None
 
     def run(self, settings: NerConfig) -> "Finished[NerTask]":
         """Trains, evaluates and predicts; see `run.run`."""

@@ -36,6 +36,7 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     sign = "question_type"
     kinds = ("qa", _YESNO)
     method = "answer"
+    architectures = ("BertForQuestionAnswering",)
     classifier = "sequence"
     max_seq_length = 384
 
@@ -43,9 +44,8 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
         """Returns `qa` for a model of answer spans, `yesno` for a yes/no classifier."""
         if _SPAN_WEIGHTS in found.checkpoint.weights:
             return "qa"
-        if found.is_classifier and found.recorded.get(self.sign) == _YESNO:
-            return _YESNO
-        return None
+        is_yesno = found.recorded.get(self.sign) == _YESNO
+        return _YESNO if is_yesno and found.classifies is not None else None
 
     def run(self, settings: QaConfig) -> "Finished[QaTask]":
         """Trains, answers and scores; see `run.run`."""

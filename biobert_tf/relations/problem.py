@@ -30,16 +30,16 @@ class Relations(TrainedProblem[RelationConfig]):
     sign = "task_name"
     kinds = ("re",)
     method = "classify"
+    architectures = ("BertForSequenceClassification",)
     classifier = "sequence"
     max_seq_length = 128
     unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `re` for a classifier without labels of words, or of our own run."""
-        if not found.is_classifier:
-            return None
-        has_entities = any(label[0] in "BI" for label in found.labels)
-        return "re" if not has_entities or self.sign in found.recorded else None
+        """Returns `re` for a classifier of texts, or of our own run."""
+        labelled = found.classifies
+        is_own = labelled is not None and self.made(found.recorded)
+        return "re" if labelled == "texts" or is_own else None
 
     def run(self, settings: RelationConfig) -> "Finished[RelationTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""
