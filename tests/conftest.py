@@ -41,3 +41,9 @@ def recording(request, tmp_path_factory) -> Path:
 def data() -> Path:
     """Folder of real data sets."""
     return _folder("BIOBERT_DATA", "../shared/data")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of small inputs after public reports, each with its right result."""
+    return _folder("BIOBERT_CASES", "../shared/cases")

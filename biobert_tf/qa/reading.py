@@ -8,12 +8,22 @@
 
 BioASQ questions come in the same form, one paragraph per passage. Answers are read only
 for training, and `is_impossible` only for v2. `yesno_reading` reads yes/no questions.
+
+Flat files, as Hugging Face's datasets write them, mean the same: `data` holds a list of
+questions, each with its context and with columns of answers. The list may also be the
+whole file, or stand as JSON lines.
+
+    {"id": "...", "context": "...", "question": "...",
+     "answers": {"text": ["..."], "answer_start": [17]}}
+
+Training, prediction and scoring all read a file through `paragraphs`.
 """
 
 import bisect
 import collections
 import dataclasses
 import functools
+import json
 import random
 import re
 import sys
@@ -27,6 +37,7 @@ from biobert_tf.common.errors import InputError
 # PARITY(run_qa.py:237-240): of Unicode's spaces only the narrow no-break
 # space separates; a no-break space is part of a word.
 _WORD: Final = re.compile("[^ \t\r\n\u202f]+")
+_JSON_LINES: Final = re.compile(r"\s*\{.*\}\s*\n\s*\{")
 _KINDS: Final[dict[type, str]] = {
     str: "a string",
     int: "an integer",
@@ -107,10 +118,14 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class JsonObject:
-    """A JSON object, with its place in the file or another name for error messages."""
+    """A JSON object, with its place in the file or another name for error messages.
+
+    `has_columns` says that a question's answers were columns; they have become a list.
+    """
 
     name: str
     values: Mapping[str, object]
+    has_columns: bool = False
 
     def get(self, key: str, kind: type[ValueT]) -> ValueT:
         """Returns a value.
@@ -173,7 +188,7 @@ def read_examples(
     read = functools.partial(
         _examples, is_training=is_training, allows_impossible=version_2_with_negative
     )
-    found = files.parse_json(path, read)
+    found = files.parse_json(path, read, read_dataset)
     if not is_training:
         require_distinct_ids(path, found.examples)
     return found
@@ -219,21 +234,83 @@ def read_questions(
             "has 'questions' but no 'data', like BioASQ's own files; convert it to "
             "SQuAD's form with `biobert bioasq-data`"
         )
+    context = None
     is_empty = True
-    for paragraph in paragraphs(values):
-        context = Context(paragraph.get("context", str))
-        for question in paragraph.objects("qas"):
+    for paragraph, questions in paragraphs(values):
+        text = paragraph.get("context", str)
+        # A flat file repeats the context for each of its questions.
+        if context is None or context.text != text:
+            context = Context(text)
+        for question in questions:
             is_empty = False
-            name = f"question {id_of(question)!r}"
-            yield context, dataclasses.replace(question, name=name)
+            yield context, question
     if is_empty:
         raise InputError("holds no question")
 
 
-def paragraphs(values: Mapping[str, object]) -> Iterator[JsonObject]:
-    """Yields the paragraphs of a file; see `read_questions`."""
+def paragraphs(
+    values: Mapping[str, object],
+) -> Iterator[tuple[JsonObject, Iterator[JsonObject]]]:
+    """Yields the paragraphs of a file with their questions, which bear their ids.
+
+    Raises:
+        InputError: The file is in neither form; or it is emrQA's, whose contexts, ids
+            and questions are lists.
+    """
     for entry in JsonObject("", values).objects("data"):
-        yield from entry.objects("paragraphs")
+        is_flat = "question" in entry.values and "paragraphs" not in entry.values
+        for paragraph in [entry] if is_flat else entry.objects("paragraphs"):
+            if isinstance(paragraph.values.get("context"), list):
+                raise paragraph.wrong(
+                    "context",
+                    "a string; for emrQA's own files, join the lines of each context, "
+                    "give every wording of a question its own id, and give answers by "
+                    "text and character offset",
+                )
+            questions = [entry] if is_flat else paragraph.objects("qas")
+            yield paragraph, map(_question, questions)
+
+
+def _question(raw: JsonObject) -> JsonObject:
+    """Returns a question by its id; columns of answers become a list of answers."""
+    question = dataclasses.replace(raw, name=f"question {id_of(raw)!r}")
+    answers = raw.values.get("answers")
+    if not isinstance(answers, dict):
+        return question
+    columns = JsonObject(f"{question.name}.answers", answers)
+    texts, starts = columns.get("text", list), columns.get("answer_start", list)
+    if len(texts) != len(starts):
+        raise columns.error(f"has {len(texts)} texts, but {len(starts)} places")
+    rows = [
+        {"text": text, "answer_start": start}
+        for text, start in zip(texts, starts, strict=True)
+    ]
+    values = {**question.values, "answers": rows}
+    return dataclasses.replace(question, values=values, has_columns=True)
+
+
+def read_dataset(path: Path) -> files.JsonDict:
+    """Returns the object of a file in SQuAD's form; lists and lines become its `data`.
+
+    Raises:
+        InputError: The file cannot be read, is not JSON, or is neither an object nor a
+            list.
+    """
+    text = files.read_text(path)
+    if _JSON_LINES.match(text):
+        # Line numbers in error messages stay those of the file.
+        text = "[" + text.rstrip().replace("\n", ",\n") + "]"
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError.at(path, error.lineno, f"not JSON: {error.msg}") from None
+    if isinstance(values, dict) and "question" in values:
+        values = [values]
+    if isinstance(values, list):
+        values = {"data": values}
+    if not isinstance(values, dict):
+        raise InputError.at(path, 1, "expected a JSON object")
+    return values
 
 
 def id_of(question: JsonObject) -> str:
@@ -242,16 +319,19 @@ def id_of(question: JsonObject) -> str:
     Raises:
         InputError: There is no id.
     """
-    if isinstance(id_ := question.values.get("id"), int):
-        return str(id_)
-    return question.get("id", str)
+    return text_of_id(question.values.get("id")) or question.get("id", str)
+
+
+def text_of_id(value: object) -> str | None:
+    """Returns an id as text; None if it is none."""
+    return str(value) if isinstance(value, str | int) else None
 
 
 def _with_answer(
     example: QaExample, context: Context, question: JsonObject, allows_impossible: bool
 ) -> QaExample | None:
     """Returns the example with its answer; None if the context does not hold it."""
-    if allows_impossible and question.get("is_impossible", bool):
+    if allows_impossible and _is_impossible(question):
         return dataclasses.replace(
             example,
             orig_answer_text="",
@@ -261,7 +341,11 @@ def _with_answer(
         )
     answers = list(question.objects("answers"))
     if len(answers) != 1:
-        hint = "for SQuAD v2 set --version_2_with_negative=true"
+        hint = "keep one of them"
+        if not answers:
+            hint = "for SQuAD v2 set --version_2_with_negative=true"
+            if allows_impossible:
+                hint = "give it one, or set 'is_impossible' to true"
         raise question.error(
             f"has {len(answers)} answers; a training question needs exactly 1; {hint}"
         )
@@ -275,6 +359,13 @@ def _with_answer(
         start_position=words.start,
         end_position=words.stop - 1,
     )
+
+
+def _is_impossible(question: JsonObject) -> bool:
+    # Columns come without the key, and are empty where there is no answer.
+    if question.has_columns:
+        return not question.get("answers", list)
+    return question.get("is_impossible", bool)
 
 
 def _answer_words(context: Context, text: str, start: int) -> range | None:

@@ -30,6 +30,7 @@ from biobert_tf.qa.bioasq import scores as bioasq
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
+from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
 from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
@@ -56,6 +57,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     # Read first, so that an unusable file is reported before anything is computed.
     known = frozenset(id_ for p in golden_files for id_ in bioasq.question_ids(p))
     examples: dict[str, Sequence[QaExample]] = {}
+    squad_gold = {}
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
@@ -63,6 +65,8 @@ def run(settings: QaConfig) -> Finished[QaTask]:
             examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
         else:
             examples[stage] = reading.read_examples(path, is_training=False).examples
+        if settings.question_type == "squad":
+            squad_gold[stage] = squad_scores.gold_of(path)
     task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
@@ -73,6 +77,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
         predict_files=predict_files,
         golden_files=golden_files,
+        squad_gold=squad_gold,
         known=known,
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
@@ -154,6 +159,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
     Attributes:
         predict_files: The file to predict in each stage.
         golden_files: The files of BioASQ's answers; see `_golden_files`.
+        squad_gold: SQuAD's gold answers of each stage; None where there are none.
         known: The ids of the questions in `golden_files`.
     """
 
@@ -161,6 +167,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
     settings: QaConfig
     predict_files: Mapping[str, Path]
     golden_files: Sequence[Path]
+    squad_gold: Mapping[str, Gold | None]
     known: frozenset[str]
 
     def _num_scheduled(
@@ -240,14 +247,14 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     def _squad_scores(self, stage: str) -> dict[str, object]:
         directory = self._directory(stage)
-        dataset = files.read_json(self.predict_files[stage])
-        if not squad_scores.has_answers(dataset):
+        gold = self.squad_gold[stage]
+        if gold is None:
             return {}
         how = self.settings.decoding
         # A model of version 2 may be tried on questions that all have an answer.
-        has_odds = how.version_2_with_negative and squad_scores.is_version_2(dataset)
+        has_odds = how.version_2_with_negative and gold.is_version_2
         scores = squad_scores.evaluate(
-            dataset,
+            gold,
             directory / decoding.PREDICTIONS,
             directory / decoding.NULL_ODDS if has_odds else None,
             how.null_score_diff_threshold,
