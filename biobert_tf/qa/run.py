@@ -191,10 +191,14 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         path = self.predict_files[stage]
         _LOG.info("predicting %s: %d questions", path, len(examples))
         directory = self._directory(stage)
-        name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
-        self._write_records(estimator, stage, name, rows)
+        # The original calls what it predicts `eval` too (run_qa.py:1229).
+        name = str(directory.relative_to(self.settings.stages.output_dir) / "eval")
+        specs = self.task.prediction_specs
+        self._write_records(estimator, stage, name, rows, specs)
         outputs = estimator.predict_rows(
-            (row.features for row in rows), self.settings.finetuning.predict_batch_size
+            (row.features for row in rows),
+            self.settings.finetuning.predict_batch_size,
+            specs,
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.
