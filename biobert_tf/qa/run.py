@@ -65,7 +65,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
             examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
         else:
             examples[stage] = reading.read_examples(path, is_training=False).examples
-        if settings.question_type == "squad":
+        if settings.scores_squad:
             squad_gold[stage] = squad_scores.gold_of(path)
     task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
@@ -218,7 +218,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
         """Prints and returns the scores of a file; empty if its answers are unknown."""
-        if self.settings.question_type == "squad":
+        if self.settings.scores_squad:
             return self._squad_scores(stage)
         golden: JsonSource
         if len(self.golden_files) == len(self.predict_files):

@@ -65,8 +65,8 @@ def run(toy, capsys):
         ({"null_score_diff_threshold": "nan"}, "--null_score_diff_threshold=nan: must"),
         ({"class_weights": "balanced"}, "--class_weights is for --question_type=yesno"),
         (
-            {"version_2_with_negative": True},
-            "--version_2_with_negative is for --question_type=squad; every question of",
+            {"version_2_with_negative": True, "question_type": "yesno"},
+            "--version_2_with_negative is for answers that are a part of the passage; ",
         ),
         ({"question_type": "summary"}, "flag --question_type=summary: value should be"),
         (

@@ -323,6 +323,21 @@ def test_questions_without_an_answer(toy, tmp_path):
     specs = {"input_ids": FeatureSpec(16), "is_impossible": FeatureSpec(1)}
     stored = records.rows([output / "train.tf_record"], specs)
     assert sorted(int(row["is_impossible"][0]) for row in stored) == [0, 0, 0, 1]
+    # As in the original, the flag alone does the same. BioASQ's file, which is written
+    # too, holds no empty answer.
+    given = {
+        "version_2_with_negative": True,
+        "predict_file": path,
+        "predict_batch_size": 2,
+    }
+    alone = predict(toy, output, tmp_path / "alone", **given)
+    assert alone["test"]["scores"] == scores
+    for name in ("predictions.json", "nbest_predictions.json", "null_odds.json"):
+        ours, theirs = (
+            (place / name).read_bytes() for place in (tmp_path / "alone", output)
+        )
+        assert ours == theirs
+    assert [""] not in answers(tmp_path / "alone" / SUBMISSION)["t"]
     # Such a model is scored on questions of version 1 too.
     given = {"question_type": "squad", "version_2_with_negative": True}
     results = predict(toy, output, tmp_path / "v1", predict_file=toy.train, **given)
