@@ -188,6 +188,7 @@ COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
+    "bioasq-form",
     *("qa", "ask", "bioasq-data", "annotate", "export"),
 }
 GROUPS = {"vocab", "re-data"}

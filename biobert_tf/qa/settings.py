@@ -70,6 +70,9 @@ class DecodingSettings:
         "Predict no answer if its score beats the best answer's by more, in logits.",
         free=True,
     )
+    verbose_logging: bool = setting(
+        False, "Accepted as by the original, but nothing depends on it.", free=True
+    )
 
     def __post_init__(self) -> None:
         """Rejects sizes below 1, and a threshold that is not finite."""
