@@ -257,6 +257,8 @@ def paragraphs(
         InputError: The file is in neither form; or it is emrQA's, whose contexts, ids
             and questions are lists.
     """
+    if "data" not in values:
+        raise InputError("lacks 'data', the list of questions in SQuAD's form")
     for entry in JsonObject("", values).objects("data"):
         is_flat = "question" in entry.values and "paragraphs" not in entry.values
         for paragraph in [entry] if is_flat else entry.objects("paragraphs"):
@@ -269,6 +271,21 @@ def paragraphs(
                 )
             questions = [entry] if is_flat else paragraph.objects("qas")
             yield paragraph, map(_question, questions)
+
+
+def contexts(path: Path) -> list[str]:
+    """Returns the contexts of a file in order, each once; see `paragraphs`.
+
+    Raises:
+        InputError: The file cannot be read, or is in neither form.
+    """
+    return files.parse_json(
+        path,
+        lambda values: list(
+            dict.fromkeys(found.get("context", str) for found, _ in paragraphs(values))
+        ),
+        read_dataset,
+    )
 
 
 def _question(raw: JsonObject) -> JsonObject:

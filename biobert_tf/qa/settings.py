@@ -144,8 +144,8 @@ class AskConfig:
     )
     question: str = required("The question.")
     context: FileGlobs = required(
-        "Texts to search: text files, PubMed XML or PMC JATS, comma-separated globs; - "
-        "for text from standard input."
+        "Texts to search: text files, PubMed XML, PMC JATS or SQuAD's JSON, "
+        "comma-separated globs; - for text from standard input."
     )
     num_answers: int = setting(
         5, "Most answers to show; a model of list questions sets its own number."

@@ -7,8 +7,10 @@ equivalents.
 
 import pytest
 
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import reading, squad_scores, yesno_reading
+from biobert_tf.qa.contexts import read_contexts
 
 
 def read_all(path, version_2=False):
@@ -33,6 +35,8 @@ def test_one_reader(cases, name, id_):
     assert example.orig_answer_text == "amoxicillin"
     [word] = example.doc_tokens[example.start_position : example.end_position + 1]
     assert word == "amoxicillin"
+    [text] = read_contexts(FileGlobs.parse(str(path)))
+    assert text.text == example.context
     scores = squad_scores.evaluate(path, {id_: "amoxicillin"})
     assert (scores.exact_match, scores.missing) == (1.0, ())
 
@@ -59,6 +63,7 @@ def test_emrqa_is_refused_alike(cases):
         lambda: reading.read_examples(path, is_training=False),
         lambda: yesno_reading.read_examples(path, needs_labels=False),
         lambda: squad_scores.evaluate(path, {}),
+        lambda: list(read_contexts(FileGlobs.parse(str(path)))),
     ):
         with pytest.raises(InputError) as caught:
             read()
