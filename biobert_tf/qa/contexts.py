@@ -13,7 +13,7 @@ from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.qa import reading as questions
+from biobert_tf.qa import squad_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
         return
     for path in patterns.files():
         if path.suffix.lower() in (".json", ".jsonl"):
-            for number, text in enumerate(questions.contexts(path), 1):
+            for number, text in enumerate(squad_json.contexts(path), 1):
                 yield NamedText(f"{path}#{number}", text)
             continue
         if reading.is_text(path):

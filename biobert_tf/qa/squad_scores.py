@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.files import JsonSource
-from biobert_tf.qa import reading
-from biobert_tf.qa.reading import JsonObject
+from biobert_tf.qa import squad_json
+from biobert_tf.qa.squad_json import JsonObject
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -143,7 +143,7 @@ def evaluate(
     """
     gold = data
     if not isinstance(gold, Gold):
-        gold = files.parse_json(gold, _gold, reading.read_dataset)
+        gold = files.parse_json(gold, _gold, squad_json.read_dataset)
     questions, is_version_2 = gold.questions, gold.is_version_2
     texts = files.parse_json(predictions, _texts)
     scored = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
@@ -177,7 +177,7 @@ def gold_of(path: Path) -> Gold | None:
     return files.parse_json(
         path,
         lambda values: _gold(values) if _has_answers(values) else None,
-        reading.read_dataset,
+        squad_json.read_dataset,
     )
 
 
@@ -290,7 +290,7 @@ def _gold(dataset: Mapping[str, object]) -> Gold:
     for entry in _entries(dataset):
         answers = tuple(answer.get("text", str) for answer in entry.objects("answers"))
         is_version_2 = "is_impossible" in entry.values or not answers
-        found.append(_Question(reading.id_of(entry), answers, is_version_2))
+        found.append(_Question(squad_json.id_of(entry), answers, is_version_2))
     if not found:
         raise InputError("holds no question")
     return Gold(found)
@@ -298,7 +298,7 @@ def _gold(dataset: Mapping[str, object]) -> Gold:
 
 def _entries(dataset: Mapping[str, object]) -> list[JsonObject]:
     """Returns the object of every question."""
-    return [entry for _, own in reading.paragraphs(dataset) for entry in own]
+    return [entry for _, own in squad_json.paragraphs(dataset) for entry in own]
 
 
 def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:

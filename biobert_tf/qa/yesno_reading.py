@@ -14,8 +14,9 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa import reading
-from biobert_tf.qa.reading import Context, JsonObject, QaExample
+from biobert_tf.qa import reading, squad_json
+from biobert_tf.qa.reading import Context, QaExample
+from biobert_tf.qa.squad_json import JsonObject
 
 LABELS: Final = ("no", "yes")
 _ANSWERS: Final = {"no": False, "yes": True}
@@ -42,7 +43,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
     examples = (
         _table(path)
         if is_table
-        else files.parse_json(path, _json, reading.read_dataset)
+        else files.parse_json(path, _json, squad_json.read_dataset)
     )
     if not needs_labels:
         reading.require_distinct_ids(path, examples)
@@ -61,7 +62,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
 def _json(values: Mapping[str, object]) -> list[QaExample]:
     return [
         context.example(
-            reading.id_of(question), question.get("question", str), _is_yes(question)
+            squad_json.id_of(question), question.get("question", str), _is_yes(question)
         )
         for context, question in reading.read_questions(values)
     ]

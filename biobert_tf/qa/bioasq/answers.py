@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa.reading import text_of_id
+from biobert_tf.qa.squad_json import text_of_id
 
 TYPES: Final = ("yesno", "factoid", "list")
 # The values of -e of the official program: the first edition of the challenge

@@ -19,7 +19,7 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import normalize
-from biobert_tf.qa.reading import shortened, text_of_id
+from biobert_tf.qa.squad_json import shortened, text_of_id
 
 TYPES: Final = ("factoid", "list", "yesno", "summary")
 _YES_NO: Final = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)
