@@ -18,8 +18,8 @@ VERSION = next(
 TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1"]
 BEAM = ["apache-beam[dask]==2.77.0"]
-FORMATS = ["bioc>=2.1,<3"]
 FEATURES = ["pyarrow>=15"]
+ONNX = ["tf2onnx==1.17.0", "onnx>=1.17,<2", "onnxruntime>=1.20,<2"]
 
 setup(
     name="biobert_tf",
@@ -63,13 +63,13 @@ setup(
     extras_require={
         "huggingface": HUGGINGFACE,
         "beam": BEAM,
-        "formats": FORMATS,
         "features": FEATURES,
+        "onnx": ONNX,
         "test": [
             *HUGGINGFACE,
             *BEAM,
-            *FORMATS,
             *FEATURES,
+            *ONNX,
             # tf-models-official brings it; the tests run files with it themselves.
             "ai-edge-litert==2.3.0",
             "pytest==9.2.0",

@@ -1,5 +1,6 @@
 """Where tests find recorded outputs and real data; skips with a reason elsewhere."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,10 @@ ROOT = Path(__file__).parents[1]
 # A shell that starts the suite in the background lets it ignore Ctrl-C, and a child
 # would inherit that from it: also one that a test sends Ctrl-C to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tracing makes hundreds of thousands of objects that live on; looking for garbage among
+# them after every 700 costs a twentieth of the suite.
+gc.set_threshold(100_000, 50, 100)
 
 
 def _folder(variable: str, default: str) -> Path:

@@ -12,6 +12,7 @@ import re_toys
 
 from biobert_tf.common import files, flags, streams
 from biobert_tf.common import settings as config
+from biobert_tf.common.errors import InputError
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.settings import RelationConfig
 
@@ -225,7 +226,14 @@ FORMATS = (*TEXT_OF, "brat")
 def read(module, path, *args):
     """Returns the documents of a file, read by the module of its format."""
     with streams.reading(path) as stream:
-        return list(module.read(stream, *args))
+        return [refusing(loaded) for loaded in module.read(stream, *args)]
+
+
+def refusing(loaded):
+    """Returns a document, or raises the error of its first bad mention."""
+    for mention in loaded.document.bad_mentions:
+        raise InputError(mention.problem)
+    return loaded
 
 
 def write(path, kind, documents=DOCUMENTS):

@@ -1,13 +1,18 @@
-"""One worker of a cluster that trains and predicts the toy; the test starts two.
+"""The two workers of a cluster that trains and predicts the toy.
 
-    python multi_worker.py RECORDS MODEL_DIR RESULTS
+    python multi_worker.py RECORDS MODEL_DIR RESULTS ENVIRONMENT RESULTS ENVIRONMENT
 
-TF_CONFIG says which worker this is. The training stops after step 4 and is taken up
-again, as after a kill. RESULTS is an `.npz` file: the weights by their TF1 names, the
-predictions with `predicted:` before theirs, `is_chief`, and the steps reached.
+The workers are two processes that part when TensorFlow is imported. ENVIRONMENT is a
+JSON object of variables: its TF_CONFIG says which worker it is for. The training stops
+after step 4 and is taken up again, as after a kill. RESULTS is an `.npz` file: the
+weights by their TF1 names, the predictions with `predicted:` before theirs, `is_chief`,
+and the steps reached.
 """
 
+import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import engine
@@ -18,7 +23,18 @@ from biobert_tf.training import records
 from biobert_tf.training import strategy as strategies
 
 
-def main(records_file, model_dir, results_file):
+def main(records_file, model_dir, chief_results, chief_is, results, other_is):
+    child = os.fork()
+    mine, variables = (results, other_is) if child == 0 else (chief_results, chief_is)
+    os.environ.update(json.loads(variables))
+    # TMPDIR is read once, and an import may have done that.
+    tempfile.tempdir = None
+    work(records_file, model_dir, mine)
+    if child:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def work(records_file, model_dir, results_file):
     device = DeviceConfig(strategy="multi_worker")
     strategy = strategies.build_strategy(device)
     paths = [Path(records_file)]

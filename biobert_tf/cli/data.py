@@ -5,6 +5,7 @@ import argparse
 import dataclasses
 import sys
 import typing
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,13 +50,19 @@ def re_data_pairs(argv: Sequence[str]) -> None:
     from biobert_tf.relations import writing
 
     kind = formats.with_relations(config.input, config.input_format)
+    notes: Counter[str] = Counter()
+    found = formats.read(
+        config.input, kind, bad_mentions=config.bad_mentions, notes=notes
+    )
     counts = writing.write_pairs(
-        (loaded.document for loaded in formats.read(config.input, kind)),
+        (loaded.document for loaded in found),
         config.pair.pairs,
         config.negative_label,
         config.output,
         config.placeholders,
     )
+    if notes:
+        counts.notes["mentions that differ from their text"] = notes.total()
     print(counts.summary())
 
 

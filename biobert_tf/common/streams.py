@@ -134,16 +134,21 @@ class Stream(io.BufferedIOBase):
         except UnreadableError as error:
             raise InputError.at(self.path, None, str(error)) from None
 
-    def lines(self) -> Iterator[tuple[int, str]]:
+    def lines(self, old_ends: bool = False) -> Iterator[tuple[int, str]]:
         r"""Yields the 1-based number of each line and the line with its line end.
 
         Only `\n` ends a line: characters such as U+2028 and a lone `\r` are text. A
         byte that is not UTF-8 becomes half of a surrogate pair: see `require_utf8`.
 
+        Args:
+            old_ends: Whether `\r` ends the lines of a file without `\n` in its head.
+
         Raises:
             InputError: The rest cannot be read. An incomplete last line is not yielded.
         """
-        text = io.TextIOWrapper(self, "utf-8", "surrogateescape", newline="\n")
+        is_old = old_ends and b"\r" in self.head and b"\n" not in self.head
+        end = "\r" if is_old else "\n"
+        text = io.TextIOWrapper(self, "utf-8", "surrogateescape", newline=end)
         with self._naming_damage():
             yield from enumerate(text, 1)
 

@@ -5,6 +5,8 @@ The stream is read in pieces, each of which ends where a record ends. Each piece
 parsed as a file of its own, behind the opening of the whole file. After an error the
 next start of a record is tried. Nothing outside the stream is ever read: an external
 DTD is not fetched, and a file that declares entities is refused.
+
+Files may be joined by `cat`, and articles may stand in the answer of an OAI-PMH server.
 """
 
 import contextlib
@@ -69,10 +71,18 @@ _LAYOUTS: Final = {
     **dict.fromkeys(["PubmedArticleSet", "PubmedBookArticleSet"], _ARTICLES),
     **dict.fromkeys(_ARTICLES.records, _ARTICLES),
     **dict.fromkeys(["MedlineCitationSet", "MedlineCitation"], _CITATIONS),
-    **dict.fromkeys(["pmc-articleset", "article"], _JATS),
+    **dict.fromkeys(["pmc-articleset", "article", "OAI-PMH"], _JATS),
 }
-ROOTS: Final = frozenset(_LAYOUTS)
-"""The tags of the root elements of all files that can be read."""
+# The records of these roots stand inside other elements, which are not read.
+_WRAPPING: Final = "OAI-PMH"
+_ENTREZ_ERROR: Final = "eFetchResult"
+ROOTS: Final = frozenset([*_LAYOUTS, _ENTREZ_ERROR])
+"""The tags of the root elements of all files that are known, be they errors."""
+
+# Where the next file begins, if it was joined to this one. No internal subset, which
+# could declare entities.
+_NEXT_FILE: Final = rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^\[>]*>\s*)?"
+_ERROR: Final = re.compile(rb"<(?:ERROR|error)\b[^>]*>([^<]*)<")
 
 
 class XmlRecord(NamedTuple):
@@ -99,17 +109,29 @@ def local_name(element: Any) -> str:
     return re.split("[}:]", tag)[-1] if isinstance(tag, str) else ""
 
 
-def _read_prologue(source: Iterator[bytes]) -> tuple[_Layout, bytes, bytes, bool]:
-    """Reads up to the start tag of the root element.
+class _Prologue(NamedTuple):
+    """The beginning of a file: the structure, and the tag of the root element.
 
-    Returns:
-        The structure of the file; all bytes in front of the records, of which the start
-        tag of the root is the last unless the root is a record itself; the bytes after
-        these that have been read; whether the root is a record.
+    `opening` is all bytes in front of the records, of which the start tag of the root
+    is the last unless the root `is_record` itself; `rest` has been read after these.
+    """
+
+    layout: _Layout
+    root: str
+    opening: bytes
+    rest: bytes
+
+    @property
+    def is_record(self) -> bool:
+        return self.root in self.layout.records
+
+
+def _read_prologue(source: Iterator[bytes]) -> _Prologue:
+    """Reads up to the start tag of the root element.
 
     Raises:
         UnreadableError: The file is not XML, is neither PubMed nor JATS, or declares
-            entities.
+            entities; or it is an error of Entrez.
     """
     root, head, end = _root(source)
     document = root.getroottree().docinfo
@@ -119,13 +141,20 @@ def _read_prologue(source: Iterator[bytes]) -> tuple[_Layout, bytes, bytes, bool
             "without bound or read other files"
         )
     name = local_name(root)
+    if name == _ENTREZ_ERROR:
+        _require_no_error(b"".join([head, *itertools.islice(source, 1)]))
     layout = _LAYOUTS.get(name)
     if layout is None:
         raise UnreadableError(f"root element <{name}> is neither PubMed nor JATS")
-    is_record = name in layout.records
-    if is_record:
+    if name in layout.records:
         end = head.rindex(b"<", 0, end)
-    return layout, head[:end], head[end:], is_record
+    return _Prologue(layout, name, head[:end], head[end:])
+
+
+def _require_no_error(data: bytes) -> None:
+    if error := _ERROR.search(data):
+        told = error[1].decode("utf-8", "replace").strip()
+        raise UnreadableError(f"holds no record but the server's error: {told[:200]}")
 
 
 def _root(source: Iterator[bytes]) -> tuple[Any, bytes, int]:
@@ -157,9 +186,9 @@ def records(stream: BinaryIO, report: Report) -> Iterator[XmlRecord]:
     source = chunks(stream)
     reader = None
     try:
-        layout, opening, rest, is_record = _read_prologue(source)
-        reader = _Reader(layout, opening, report)
-        yield from reader.read(rest, source, is_record)
+        prologue = _read_prologue(source)
+        reader = _Reader(prologue, report)
+        yield from reader.read(source)
     except UnreadableError as error:
         done = f"after record {reader.num_records}" if reader else "from the start"
         report(done, str(error))
@@ -172,29 +201,36 @@ _End = Literal["record", "file", "damage"]
 class _Reader:
     """Reads the records of a file piece by piece, and counts them."""
 
-    def __init__(self, layout: _Layout, opening: bytes, report: Report) -> None:
+    def __init__(self, prologue: _Prologue, report: Report) -> None:
+        layout, root = prologue.layout, re.escape(prologue.root).encode()
         tags = "|".join(layout.records).encode()
         self._start_tag = re.compile(rb"<(?:%s)[\s>]" % tags)
         self._end_tag = re.compile(rb"</(?:%s)\s*>" % tags)
         self._tags = [f"{{*}}{tag}" for tag in layout.records + layout.inner]
+        tail = rb"</(?:[\w.-]+:)?%s\s*>" % root
+        self._tail = re.compile(tail)
+        self._joint = re.compile(
+            _NEXT_FILE
+            if prologue.is_record
+            else rb"(?:\s*%s%s<(?:[\w.-]+:)?%s(?:\s[^>]*)?>)*"
+            % (tail, _NEXT_FILE, root)
+        )
+        self._prologue = prologue
         self._layout = layout
-        self._opening = opening
         self._report = report
         self._num_lines = 0  # line ends between the opening and the next piece
         self._open: Any = None  # the record that has begun and not ended
         self._num_starts = 0  # records that the last parser has begun
         self.num_records = 0
 
-    def read(
-        self, first: bytes, source: Iterator[bytes], is_root: bool
-    ) -> Iterator[XmlRecord]:
-        """Yields the records; `is_root` says that the root element is the only one.
+    def read(self, source: Iterator[bytes]) -> Iterator[XmlRecord]:
+        """Yields the records.
 
         Raises:
             UnreadableError: The error of `source`, after all that could be read, or no
                 record ends for too long.
         """
-        rest, num_searched = bytearray(first), 0
+        rest, num_searched = bytearray(self._prologue.rest), 0
         while True:
             ends = [each.end() for each in self._end_tag.finditer(rest, num_searched)]
             for start, end in itertools.pairwise([0, *ends]):
@@ -212,13 +248,20 @@ class _Reader:
             if chunk is None:
                 break
             rest += chunk
-        if is_root and self.num_records:
+        yield from self._cut(self._ended(bytes(rest)), "file")
+
+    def _ended(self, rest: bytes) -> bytes:
+        """Returns the end of the file so that the root element ends there."""
+        if not self.num_records:
+            _require_no_error(rest)
+        elif self._prologue.is_record and not self._start_tag.search(rest):
             # The root element has been read; only comments may follow it.
-            rest[:0] = b"" if self._start_tag.search(rest) else b"<end/>"
-        yield from self._cut(bytes(rest), "file")
+            return b"<end/>" + rest
+        return rest
 
     def _cut(self, piece: bytes, end: _End) -> Iterator[XmlRecord]:
         """Yields the records of a piece; after damage it tries the next start tag."""
+        piece = self._without_frame(piece)
         begins = [0, *(match.start() for match in self._start_tag.finditer(piece))]
         is_again = False
         while begins:
@@ -238,6 +281,16 @@ class _Reader:
             is_again = True
         self._num_lines += piece.count(b"\n")
 
+    def _without_frame(self, piece: bytes) -> bytes:
+        """Removes what is between two records but not theirs, except line ends."""
+        end = 0
+        if self._prologue.root == _WRAPPING:
+            next_tag = self._start_tag.search(piece) or self._tail.search(piece)
+            end = next_tag.start() if next_tag else len(piece)
+        elif joint := self._joint.match(piece):
+            end = joint.end()
+        return b"\n" * piece.count(b"\n", 0, end) + piece[end:] if end else piece
+
     def _parse(self, data: bytes, num_lines: int, end: _End) -> Iterator[XmlRecord]:
         """Yields the whole records of a part; at damage it raises _DamageError.
 
@@ -247,7 +300,7 @@ class _Reader:
         parser = etree.XMLPullParser(events=("start", "end"), tag=self._tags, **_SAFE)
         # _check raises the error, after the records before it have been yielded.
         with contextlib.suppress(etree.XMLSyntaxError):
-            parser.feed(self._opening + data)
+            parser.feed(self._prologue.opening + data)
         for event, element in parser.read_events():
             line = num_lines + element.sourceline
             is_record = local_name(element) in self._layout.records

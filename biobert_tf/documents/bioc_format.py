@@ -1,37 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
 """Translates between BioC and `AnnotatedDocument`, for both XML and JSON.
 
-The library `bioc` decodes a document and encodes its new annotations. The readers keep
-everything else as the text that was read, because `bioc` drops what it has no class
-for: the DOCTYPE, unknown keys and elements, the difference between an empty infon and
-"None", text after a comment.
+Both formats are interpreted in the form of JSON. The readers keep the text that was
+read, and so also what is not interpreted: the DOCTYPE, unknown keys and elements, the
+difference between an empty infon and "None", text after a comment.
 
 The type of a mention is the infon `type`, its concepts are the infon `identifier` or
-`MESH`, its probability is the infon `probability`. An annotation without a location is
-kept but is not a mention. A new mention becomes an annotation of the passage or
-sentence that holds it, or of the document if none does. A relation has two nodes that
-are mentions; or no node and two concepts in its infons: `entity1` and `entity2` of
-BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task. Relations of
-other forms are kept but not interpreted. The type of a relation is the infon `type` or
-`relation`, its probability the infon `probability`. New relations are written at the
-end of their document.
+`MESH` (a string or a list), its probability is the infon `probability`. An annotation
+without a location is kept but is not a mention. A mention without an id, or with one
+that others have too, is named T1, T2, ...; a relation that names such an id is in
+doubt. A new mention becomes an annotation of the passage or sentence that holds it, or
+of the document if none does.
+
+A relation has two nodes that are mentions; or two concepts in its infons: `entity1` and
+`entity2` of BioRED, `Chemical` and `Disease` of BioCreative's chemical-disease task,
+`role1` and `role2` of PubTator3 (an object with an `identifier`, or `Type|ID`). Then a
+node may name one mention of each by place: `role="3,0"` means the fourth and the first
+annotation of the document. Relations of other forms are kept and counted. The type of a
+relation is the infon `type` or `relation`, its probability the infon `probability`, or
+`score` of PubTator3. New relations are written at the end of their document.
+
+A document's id is its `id`, except in full texts of PubTator3 and PMC, where that is
+the PMC id without its letters, and so the PMID of another article. The id then is the
+PMID that the document or its passages give, else the PMC id with its letters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+import itertools
+import re
+from collections import Counter
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import conversion, fields
+from biobert_tf.documents import conversion, fields, framed
 from biobert_tf.documents.document import (
     AnnotatedDocument,
+    Loaded,
     Mention,
     Passage,
     Relation,
     split_concepts,
 )
 
-# The exceptions that bioc raises if a document is not valid BioC.
+# What a document raises that is not valid BioC.
 _NOT_BIOC: Final = (
     AttributeError,
     KeyError,
@@ -40,161 +60,266 @@ _NOT_BIOC: Final = (
     ValueError,
 )
 _CONCEPT_KEYS: Final = ("identifier", "MESH")
-_CONCEPT_ROLES: Final = (("entity1", "entity2"), ("Chemical", "Disease"))
+_CONCEPT_ROLES: Final = (
+    ("entity1", "entity2"),
+    ("Chemical", "Disease"),
+    ("role1", "role2"),
+)
+_PLACES: Final = re.compile(r"(\d{1,9}),(\d{1,9})", re.ASCII)
 
 
-def library() -> Any:
-    """Returns the package bioc, which is optional.
-
-    Raises:
-        InputError: The package is not installed.
-    """
-    try:
-        import bioc
-        import bioc.biocjson
-        import bioc.biocxml
-        import bioc.biocxml.encoder
-    except ImportError:
-        raise InputError(
-            "BioC files need the package bioc: pip install 'biobert_tf[formats]'"
-        ) from None
-    return bioc
-
-
-def decoded(
-    path: Path, line: int, number: int, decode: Callable[[], Any]
-) -> tuple[AnnotatedDocument, frozenset[str]]:
-    """Returns a document and the ids of its annotations and relations.
+def loaded(
+    path: Path, line: int, source: framed.Source, decode: Callable[[], Any]
+) -> Loaded:
+    """Returns a document; its id is its number in the file if it has no other.
 
     Args:
         path: The file, for error messages.
         line: The line where the document begins.
-        number: The document's number in its file, from 1; its id if it has no other.
-        decode: Returns the document as a `bioc.BioCDocument`.
+        source: Its source, in which the ids are still missing.
+        decode: Returns the document as an object of BioC JSON.
 
     Raises:
-        InputError: The document is not BioC, or a mention does not match the text at
-            its offsets.
+        InputError: The document is not BioC.
     """
     try:
         found = decode()
         parts = list(_parts(found))
-        document = _annotated(found, parts, str(number))
-        items = (
-            item for part in parts for item in [*part.annotations, *part.relations]
-        )
-        taken = frozenset(str(item.id) for item in items)
+        annotations = [each for part in parts for each in part.get("annotations") or ()]
+        relations = [each for part in parts for each in part.get("relations") or ()]
+        taken = {str(each.get("id")) for each in (*annotations, *relations)}
+        ids = _unique([each.get("id") for each in annotations], taken)
+        bare = _text(found, str(source.number))
+        document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
-            path, line, f"document number {number} is not valid BioC: {reason}"
+            path, line, f"document number {source.number} is not valid BioC: {reason}"
         ) from None
-    return fields.checked(document, path, line), taken
+    all_ids = frozenset({*taken, *ids})
+    source = dataclasses.replace(source, taken=all_ids, ids=ids)
+    return Loaded(fields.checked(document, path, line), source, all_ids)
 
 
 def _parts(found: Any) -> Iterator[Any]:
     """Yields the holders of annotations: passages, their sentences, the document."""
-    for passage in found.passages:
+    for passage in found["passages"]:
         yield passage
-        yield from passage.sentences
+        yield from passage.get("sentences") or ()
     yield found
 
 
-def _annotated(found: Any, parts: Sequence[Any], number: str) -> AnnotatedDocument:
+def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
+    """Returns the ids of annotations, with new ones for missing and double ids."""
+    counts = Counter(map(str, names))
+    new = (f"T{i}" for i in itertools.count(fields.next_number("T", taken)))
+    return [
+        next(new) if name in ("", None) or counts[str(name)] > 1 else str(name)
+        for name in names
+    ]
+
+
+def _text(found: Any, number: str) -> AnnotatedDocument:
+    """Returns a document without annotations, whose id is `number` if it has none."""
     passages = tuple(
-        Passage(fields.integer(part.offset, "an offset"), part.text)
-        for passage in found.passages
-        for part in ([passage] if passage.text else passage.sentences)
-        if part.text
+        Passage(
+            fields.integer(part["offset"], "an offset"),
+            _string(part["text"], "the text of a passage"),
+        )
+        for passage in found["passages"]
+        for part in (
+            [passage] if passage.get("text") else passage.get("sentences") or ()
+        )
+        if part.get("text")
     )
-    bare = AnnotatedDocument(str(found.id or number), passages, (), ())
-    mentions = tuple(
-        _mention(bare, annotation)
-        for part in parts
-        for annotation in part.annotations
-        if annotation.locations
-    )
-    known = {mention.id for mention in mentions}
-    relations = (_relation(item, known) for part in parts for item in part.relations)
-    return AnnotatedDocument(
-        bare.id, passages, mentions, tuple(item for item in relations if item)
+    name = str(found.get("id") or number)
+    infons = [part.get("infons") for part in (found, *found["passages"])]
+    articles = [one for one in infons if isinstance(one, dict)]
+    front = next((one for one in articles if one.get("article-id_pmc")), {})
+    pmid, _, pmc = str(found.get("_id") or "").partition("|")
+    pmid = str(found.get("pmid") or front.get("article-id_pmid") or pmid)
+    pmc = str(found.get("pmcid") or front.get("article-id_pmc") or pmc)
+    pmc_id = f"PMC{name}"
+    if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
+        return AnnotatedDocument(name, passages, (), ())
+    name = pmid if pmid.isdigit() else pmc_id
+    return AnnotatedDocument(name, passages, (), (), 0, pmc_id)
+
+
+def _annotated(
+    bare: AnnotatedDocument,
+    annotations: Sequence[Any],
+    relations: Sequence[Any],
+    ids: Sequence[str],
+) -> AnnotatedDocument:
+    places = [
+        _mention(bare, annotation, name) if annotation.get("locations") else None
+        for annotation, name in zip(annotations, ids, strict=True)
+    ]
+    mentions = tuple(one for one in places if one)
+    # An id that was made here is in no file, and so no relation of a file means it.
+    names = {
+        one.id: one
+        for one, annotation in zip(places, annotations, strict=True)
+        if one and one.id == str(annotation.get("id"))
+    }
+    concepts = {concept for one in mentions for concept in one.concepts}
+    read = [_relation(one, places, names, concepts) for one in relations]
+    known = tuple(one for one in read if one)
+    return dataclasses.replace(
+        bare, mentions=mentions, relations=known, num_unread=len(read) - len(known)
     )
 
 
-def _mention(document: AnnotatedDocument, annotation: Any) -> Mention:
-    if annotation.id in ("", None):
-        raise InputError("an annotation has no id, so that no relation could name it")
+def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention:
     spans = tuple(
         (
-            fields.integer(place.offset, "an offset"),
-            place.offset + fields.integer(place.length, "a length"),
+            fields.integer(place["offset"], "an offset"),
+            place["offset"] + fields.integer(place["length"], "a length"),
         )
-        for place in annotation.locations
+        for place in annotation["locations"]
     )
-    text = annotation.text
+    text = annotation.get("text")
     if text is None:
-        text = " ".join(document.slice(start, end) for start, end in spans)
-    if not isinstance(text, str):
-        raise InputError(f"the text of annotation {annotation.id} is not a string")
-    infons = annotation.infons or {}
-    concepts = (infons.get(key) for key in _CONCEPT_KEYS)
+        text = document.text_at(spans)
+    infons = annotation.get("infons") or {}
+    identifier = next((infons[key] for key in _CONCEPT_KEYS if infons.get(key)), "")
+    several = identifier if isinstance(identifier, list) else [identifier]
+    concepts = (one for each in several for one in split_concepts(str(each)))
     return Mention(
-        str(annotation.id),
+        name,
         str(infons.get("type") or ""),
         spans,
-        text,
-        split_concepts(str(next((c for c in concepts if c), ""))),
+        _string(text, f"the text of annotation {name}"),
+        tuple(dict.fromkeys(concepts)),
         fields.probability(infons.get("probability")),
     )
 
 
-def _relation(item: Any, known: set[str]) -> Relation | None:
-    infons = item.infons or {}
-    names = [str(node.refid) for node in item.nodes]
-    if not names:
-        concepts = ([infons.get(key) for key in keys] for keys in _CONCEPT_ROLES)
-        names = next((list(map(str, pair)) for pair in concepts if all(pair)), [])
-    elif not known.issuperset(names):
+def _string(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name} is not a string")
+    return value
+
+
+def _relation(
+    item: Any,
+    places: Sequence[Mention | None],
+    names: Mapping[str, Mention],
+    concepts: Container[str],
+) -> Relation | None:
+    """Returns a relation; None if it is neither of two mentions nor of two concepts.
+
+    `places` has the mention of every annotation, or None for one without a location.
+    """
+    infons = item.get("infons") or {}
+    nodes = item.get("nodes") or ()
+    ends = pair = _two([names.get(str(node.get("refid"))) for node in nodes])
+    if pair is None:
+        pair = _by_place(nodes, places)
+        ends = _two_concepts(infons, pair, concepts) or pair
+    if ends is None:
         return None
-    if len(names) != 2:
-        return None
+    chance = infons.get("probability")
+    if chance is None and "role1" in infons:
+        chance = infons.get("score")
     return Relation(
         str(infons.get("type") or infons.get("relation") or ""),
-        names[0],
-        names[1],
-        fields.probability(infons.get("probability")),
-        str(item.id or ""),
+        *ends,
+        fields.probability(chance),
+        str(item.get("id") or ""),
+        pair if pair != ends else None,
     )
+
+
+def _two(found: Sequence[Mention | None]) -> tuple[str, str] | None:
+    """Returns the ids of two mentions; None if there are not just two."""
+    names = [mention.id for mention in found if mention]
+    return (names[0], names[1]) if len(names) == len(found) == 2 else None
+
+
+def _by_place(
+    nodes: Sequence[Any], places: Sequence[Mention | None]
+) -> tuple[str, str] | None:
+    match = _PLACES.fullmatch(str(nodes[0].get("role"))) if len(nodes) == 1 else None
+    numbers = map(int, match.groups()) if match else ()
+    return _two([places[i] for i in numbers if i < len(places)])
+
+
+def _two_concepts(
+    infons: Mapping[str, Any], pair: tuple[str, str] | None, concepts: Container[str]
+) -> tuple[str, str] | None:
+    """Returns the concepts in the infons of a relation; None if there are not two.
+
+    One that is missing, or that no mention has, becomes the mention in `pair`.
+    """
+    for keys in _CONCEPT_ROLES:
+        if all(map(infons.get, keys)):
+            names = [_concept(infons[key], key, concepts) for key in keys]
+            if pair:
+                names = [
+                    name if name in concepts else mention
+                    for name, mention in zip(names, pair, strict=True)
+                ]
+            return (names[0], names[1]) if all(names) else None
+    return None
+
+
+def _concept(value: Any, key: str, concepts: Container[str]) -> str:
+    if isinstance(value, dict):
+        value = value.get("identifier") or ""
+    elif key.startswith("role"):
+        value = value.partition("|")[2] if "|" in str(value) else value
+    several = [str(one) for one in (value if isinstance(value, list) else [value])]
+    several += [part for one in several for part in split_concepts(one)]
+    known = next((one for one in several if one in concepts), several[0])
+    return known if split_concepts(known) else ""
 
 
 def encoded_relations(
-    relations: Sequence[Relation], taken: frozenset[str]
-) -> list[Any]:
-    """Returns relations as `bioc.BioCRelation`s with ids that are not in `taken`."""
-    package = library()
-    items = []
-    for i, relation in enumerate(relations, start=fields.next_number("R", taken)):
-        item = package.BioCRelation()
-        item.id = f"R{i}"
-        item.infons = _infons(relation.type, relation.probability)
-        item.add_node(package.BioCNode(relation.first, "Arg1"))
-        item.add_node(package.BioCNode(relation.second, "Arg2"))
-        items.append(item)
-    return items
+    relations: Iterable[Relation], taken: frozenset[str]
+) -> list[dict[str, Any]]:
+    """Returns relations as objects of BioC JSON with ids that are not in `taken`."""
+    return [
+        {
+            "id": f"R{i}",
+            "infons": _infons(relation.type, relation.probability),
+            "nodes": [
+                {"refid": relation.first, "role": "Arg1"},
+                {"refid": relation.second, "role": "Arg2"},
+            ],
+        }
+        for i, relation in enumerate(relations, start=fields.next_number("R", taken))
+    ]
 
 
-def encoded_mention(mention: Mention) -> object:
-    """Returns a mention as a `bioc.BioCAnnotation`."""
-    package = library()
-    item = package.BioCAnnotation()
-    item.id = mention.id
-    item.infons = _infons(mention.type, mention.probability)
+def encoded_mention(mention: Mention) -> dict[str, Any]:
+    """Returns a mention as an object of BioC JSON."""
+    infons = _infons(mention.type, mention.probability)
     if concepts := conversion.joined_concepts(mention.concepts):
-        item.infons["identifier"] = concepts
-    for start, end in mention.spans:
-        item.add_location(package.BioCLocation(start, end - start))
-    item.text = mention.text
-    return item
+        infons["identifier"] = concepts
+    places = [{"offset": start, "length": end - start} for start, end in mention.spans]
+    return {
+        "id": mention.id,
+        "infons": infons,
+        "text": mention.text,
+        "locations": places,
+    }
+
+
+def without(old: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document in which some mentions are annotations without a location.
+
+    They stay because a relation of PubTator3 counts all annotations.
+    """
+    skipped = frozenset(name for name in old.source.ids if name in names)
+    source = dataclasses.replace(old.source, skipped=skipped)
+    return Loaded(old.document.without(names), source, old.taken)
+
+
+def document_infons(document: AnnotatedDocument) -> dict[str, str]:
+    """Returns the infons of a document of another format."""
+    return {"article-id_pmc": document.pmc_id} if document.pmc_id else {}
 
 
 def _infons(kind: str, probability: float | None) -> dict[str, str]:

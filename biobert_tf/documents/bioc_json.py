@@ -30,18 +30,6 @@ _HEAD: Final = (
 )
 _TAIL: Final = "\n ]\n}\n"
 
-# Defaults of the keys that bioc's JSON decoder requires; files omit empty ones.
-_DEFAULTS: Final[dict[str, object]] = {
-    "id": "",
-    "infons": {},
-    "text": None,
-    "sentences": [],
-    "annotations": [],
-    "relations": [],
-    "nodes": [],
-    "role": "",
-}
-
 
 class Source(framed.Source):
     """A document of BioC JSON."""
@@ -51,11 +39,9 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """Yields the documents of a BioC JSON file as they are read.
 
     Raises:
-        InputError: `bioc` is missing. Raised by `on_bad`: the file or a document is
-            not JSON or not BioC, or a mention does not match the text at its offsets.
+        InputError: Raised by `on_bad`: the file or a document is not JSON or not BioC.
             The message names the line.
     """
-    bioc_format.library()
     frame = framed.Frame(",")
 
     def load(piece: json_pieces.Piece) -> Loaded:
@@ -71,29 +57,13 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     values = fields.parsed_json(path, piece.line, piece.text)
     if piece.is_root and not (isinstance(values, dict) and "passages" in values):
         raise InputError.at(path, piece.line, json_pieces.NOT_BIOC)
-    document, taken = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(values)
-    )
-    source = Source(frame, piece.number, piece.text, values, taken)
-    return Loaded(document, source, taken)
-
-
-def _bioc_document(values: Any) -> object:
-    return bioc_format.library().biocjson.fromJSON(_filled(values), "BioCDocument")
-
-
-def _filled(value: object) -> object:
-    """Returns `value` with the keys that `bioc` requires in every object."""
-    if isinstance(value, list):
-        return [_filled(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return _DEFAULTS | {key: _filled(item) for key, item in value.items()}
+    # What is nested too deeply to be copied could not be written with additions.
+    source = Source(frame, piece.number, piece.text, values)
+    return bioc_format.loaded(path, piece.line, source, lambda: copy.deepcopy(values))
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
     """Returns a function that converts a document of another format to BioC JSON."""
-    bioc_format.library()
     frame = _empty_frame()
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
@@ -103,7 +73,9 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             {"offset": passage.offset, "infons": {}, "text": passage.text}
             for passage in whole.passages
         ]
-        values = {"id": whole.id, "infons": {}, "passages": passages, "relations": []}
+        infons = bioc_format.document_infons(whole)
+        values = {"id": whole.id, "infons": infons, "passages": passages}
+        values["relations"] = []
         text = json.dumps(values, ensure_ascii=False)
         source = Source(frame, 1, text, values)
         return conversion.converted(whole, source)
@@ -121,10 +93,15 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _text(source: framed.Source, added: Added) -> str:
-    if not added:
+    if not added and not source.skipped:
         return source.text
     values = copy.deepcopy(source.values)
-    bioc = bioc_format.library()
+    relations = relations_in(added)
+    for annotation, name in zip(_annotations(values), source.ids, strict=True):
+        if name in source.skipped:
+            annotation["locations"] = []
+        if relations and str(annotation.get("id")) != name:
+            annotation["id"] = name
     parts = [
         (part["offset"], part["text"], part)
         for passage in values["passages"]
@@ -134,12 +111,20 @@ def _text(source: framed.Source, added: Added) -> str:
         if part.get("text")
     ]
     for mention in mentions_in(added):
-        item = bioc.biocjson.toJSON(bioc_format.encoded_mention(mention))
-        _append(bioc_format.holder(parts, mention) or values, "annotations", item)
-    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
-        _append(values, "relations", bioc.biocjson.toJSON(relation))
+        part = bioc_format.holder(parts, mention) or values
+        _append(part, "annotations", bioc_format.encoded_mention(mention))
+    for relation in bioc_format.encoded_relations(relations, source.taken):
+        _append(values, "relations", relation)
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
+
+
+def _annotations(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields the annotations in the order of `bioc_format.loaded`."""
+    for passage in values["passages"]:
+        for part in (passage, *(passage.get("sentences") or [])):
+            yield from part.get("annotations") or []
+    yield from values.get("annotations") or []
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:

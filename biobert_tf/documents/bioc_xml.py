@@ -48,11 +48,10 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """Yields the documents of a BioC XML file as they are read.
 
     Raises:
-        InputError: `bioc` is missing. Raised by `on_bad`: the file is not XML or not
-            BioC or declares entities; a document is not well-formed or not BioC; a
-            mention does not match the text at its offsets. The message names the line.
+        InputError: Raised by `on_bad`: the file is not XML or not BioC or declares
+            entities; a document is not well-formed or not BioC. The message names the
+            line.
     """
-    bioc_format.library()
     frame = framed.Frame("\n")
 
     def load(piece: xml_pieces.Piece) -> Loaded:
@@ -63,20 +62,18 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
-    document, taken = bioc_format.decoded(
-        path, piece.line, piece.number, lambda: _bioc_document(element)
-    )
-    source = Source(frame, piece.number, piece.text, element, taken)
-    return Loaded(document, source, taken)
+    source = Source(frame, piece.number, piece.text, element)
+    return bioc_format.loaded(path, piece.line, source, lambda: _values(element))
 
 
-def _bioc_document(element: Any) -> Any:
+def _values(element: Any) -> dict[str, object]:
+    """Returns a document as an object of BioC JSON."""
     if element.xpath(".//text/node()[not(self::text())]"):
         raise InputError("markup or a comment inside <text>")
     values = _part(element)
     values["id"] = element.findtext("id")
     values["passages"] = [_passage(child) for child in element.iterfind("passage")]
-    return bioc_format.library().biocjson.fromJSON(values, "BioCDocument")
+    return values
 
 
 def _passage(element: Any) -> dict[str, object]:
@@ -122,6 +119,7 @@ def _relation(element: Any) -> dict[str, object]:
     nodes = [
         {"refid": node.attrib["refid"], "role": node.attrib["role"]}
         for node in element.iterfind("node")
+        if node.attrib
     ]
     return {"id": element.get("id"), "infons": _infons(element), "nodes": nodes}
 
@@ -131,7 +129,6 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
 
     The function raises `InputError` for characters that XML cannot hold.
     """
-    bioc_format.library()
     frame = _empty_frame()
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
@@ -145,6 +142,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
         bioc_format.count_losses(whole, notes)
         element = etree.Element("document")
         _child(element, "id", whole.id)
+        for key, value in bioc_format.document_infons(whole).items():
+            _child(element, "infon", value).set("key", key)
         for passage in whole.passages:
             child = _child(element, "passage", None)
             _child(child, "offset", str(passage.offset))
@@ -171,10 +170,15 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
 
 
 def _text(source: framed.Source, added: Added) -> str:
-    if not added:
+    if not added and not source.skipped:
         return source.text
-    encoder = bioc_format.library().biocxml.encoder
     element = copy.deepcopy(source.values)
+    relations = relations_in(added)
+    for annotation, name in zip(_annotations(element), source.ids, strict=True):
+        for place in annotation.findall("location") if name in source.skipped else ():
+            annotation.remove(place)
+        if relations:
+            annotation.set("id", name)
     parts = [
         (int(part.findtext("offset")), part.findtext("text"), part)
         for passage in element.iterfind("passage")
@@ -185,14 +189,36 @@ def _text(source: framed.Source, added: Added) -> str:
     for mention in mentions_in(added):
         holder = bioc_format.holder(parts, mention)
         holder = element if holder is None else holder
-        new = encoder.encode_annotation(bioc_format.encoded_mention(mention))
+        new = _encoded("annotation", bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
-    for relation in bioc_format.encoded_relations(relations_in(added), source.taken):
-        new = encoder.encode_relation(relation)
+    for relation in bioc_format.encoded_relations(relations, source.taken):
+        new = _encoded("relation", relation)
         new.tail = tail
         element.append(new)
     return _serialised(element)
+
+
+def _encoded(tag: str, item: dict[str, Any]) -> Any:
+    """Returns an annotation or a relation of BioC JSON as an element."""
+    element = etree.Element(tag, {"id": item["id"]})
+    for key, value in item["infons"].items():
+        _child(element, "infon", value).set("key", key)
+    for tag, key in (("location", "locations"), ("node", "nodes")):
+        for values in item.get(key, ()):
+            attributes = {name: str(value) for name, value in values.items()}
+            etree.SubElement(element, tag, attributes)
+    if "text" in item:
+        _child(element, "text", item["text"])
+    return element
+
+
+def _annotations(element: Any) -> Iterator[Any]:
+    """Yields the annotations in the order of `bioc_format.loaded`."""
+    for passage in element.iterfind("passage"):
+        for part in (passage, *passage.iterfind("sentence")):
+            yield from part.iterfind("annotation")
+    yield from element.iterfind("annotation")
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:

@@ -3,10 +3,14 @@ r"""Reads and writes BRAT folders, where `NAME.txt` has its annotations in `NAME
 
     T1<TAB>Disease 0 5;10 15<TAB>surface form     a mention, here in two parts
     R1<TAB>CPR:4 Arg1:T1 Arg2:T2                  a relation; its roles may be any two
-    E1, A1, M1, N1, #1, *                         kept unchanged
+    N1<TAB>Reference T1 MESH:D003000<TAB>name     an identifier of T1 in a database
+    E1, A1, M1, #1, *                             kept unchanged
+
+BioNLP-ST has the mentions in `NAME.a1` and all else in `NAME.a2`, in the same form. The
+two are read as one file, `NAME.a1+.a2` in messages, if there is no .ann.
 
 Offsets count the characters of the .txt, `\r\n` as two. A byte order mark at its start
-counts or not, whichever fits the mentions. A .txt without .ann has no mentions.
+counts or not, whichever fits the mentions. A .txt alone has no mentions.
 Relations of events (`Arg1:E1`) are kept in the file but not read as relations.
 
 New mentions and relations are appended to the .ann with new ids; the probability is a
@@ -14,17 +18,20 @@ note. BRAT requires that a mention across a line break is split, one part for ea
 
     T4<TAB>Disease 20 26;27 33<TAB>breast cancer
     #2<TAB>AnnotatorNotes T4<TAB>probability 0.912345
+    N1<TAB>Reference T4 MESH:D001943<TAB>breast cancer
     R7<TAB>CPR:4 Arg1:T1 Arg2:T2
     #3<TAB>AnnotatorNotes R7<TAB>probability 0.987654
 
+BRAT wants DATABASE:IDENTIFIER, so `5742` is written as `ID:5742` and read as `5742`.
 Only .txt and .ann are written. BRAT shows new types only after you have added them to
 its configuration (annotation.conf). A document of another format is named by its id,
 in which `/` and other characters that file systems refuse are escaped like `%2F`.
 """
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +57,13 @@ _MENTION: Final = re.compile(
 )
 _RELATION: Final = re.compile(r"(R[^\t]*)\t(\S+)\s+(\S+?):(\S+)\s+(\S+?):(\S+)\s*")
 _NOTE: Final = re.compile(r"#[^\t]*\tAnnotatorNotes (\S+)\tprobability (\S+)\s*")
+_IDENTIFIER: Final = re.compile(r"N[^\t]*\tReference (\S+) (\S+)(?:\s.*)?")
+_NO_DATABASE: Final = "ID:"
 _KEPT: Final = "EAMN#*"
+SUFFIXES: Final = (".ann", ".a1", ".a2")
+"""The suffixes of files with annotations."""
+CONFIGURATION: Final = ".conf"
+"""The suffix of the files that BRAT keeps beside the documents."""
 _LINE: Final = re.compile(r"[^\s](?:[^\r\n]*[^\s])?")
 NO_FOLDER: Final = "no such folder; give a folder of .txt and .ann files"
 _NOT_IN_NAME: Final = re.compile(r"""[\x00-\x1f\x7f/\\:*?"<>|%~]|^\.""")
@@ -71,16 +84,15 @@ def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a folder, in the order of their names.
 
     Raises:
-        InputError: There is no such folder, or no .txt in it. Raised by `on_bad`: an
-            .ann has no .txt, a line has another form, an id occurs twice, a relation
-            names an unknown mention, a mention does not match the text. The message
-            names the line.
+        InputError: There is no such folder, or no .txt in it. Raised by `on_bad`:
+            annotations have no .txt, a line has another form, an id occurs twice, a
+            relation names an unknown mention. The message names the line.
     """
     if not path.is_dir():
         raise InputError.at(path, None, NO_FOLDER)
     names = sorted(file.stem for file in path.glob("*.txt"))
-    for file in sorted(path.glob("*.ann")):
-        if not file.with_suffix(".txt").is_file():
+    for file in sorted(path.iterdir()):
+        if file.suffix in SUFFIXES and not file.with_suffix(".txt").is_file():
             on_bad(_without_text(file))
     if not names:
         raise InputError.at(path, None, "holds no .txt file")
@@ -92,33 +104,53 @@ def _without_text(path: Path) -> InputError:
     return InputError.at(path, None, f"no {path.stem}.txt beside it")
 
 
+def unread(path: Path) -> list[Path]:
+    """Returns what is in a folder beside the documents that `read` reads."""
+    known = (".txt", CONFIGURATION, *SUFFIXES)
+    found = [one for one in sorted(path.iterdir()) if one.name[0] != "."]
+    return [one for one in found if one.is_dir() or one.suffix not in known]
+
+
+def annotations_of(text_path: Path) -> list[Path]:
+    """Returns the files with the annotations of a .txt: .ann, else .a1 and .a2."""
+    found = [text_path.with_suffix(suffix) for suffix in SUFFIXES]
+    found = [path for path in found if path.is_file()]
+    return found[:1] if found and found[0].suffix == SUFFIXES[0] else found
+
+
 def load(text_path: Path, name: str = "") -> Loaded:
     """Reads one document.
 
     Args:
-        text_path: The .txt; the .ann, if there is one, is beside it.
+        text_path: The .txt; its annotations, if there are any, are beside it.
         name: The document's id; by default the name of the file.
 
     Raises:
         InputError: The errors that `read` passes to `on_bad`.
     """
-    ann_path = text_path.with_suffix(".ann")
+    paths = annotations_of(text_path) or [text_path.with_suffix(SUFFIXES[0])]
     if not text_path.is_file():
-        raise _without_text(ann_path)
+        raise _without_text(paths[0])
+    ann_path = text_path.with_suffix("+".join(path.suffix for path in paths))
     text = _whole(text_path)
-    annotations = _whole(ann_path) if ann_path.exists() else ""
-    mentions, relations, lines_of = _annotations(ann_path, annotations)
+    annotations = "".join(_whole(path) for path in paths if path.is_file())
+    if len(paths) > 1:
+        parts = (_whole(path).removeprefix(BOM).rstrip("\n") for path in paths)
+        annotations = "".join(f"{part}\n" for part in parts if part)
+    mentions, found, lines_of = _annotations(ann_path, annotations)
+    relations = tuple(one for one in found if one)
     document = AnnotatedDocument(
         name or text_path.stem,
         (Passage(0, text.removeprefix(BOM)),),
         mentions,
         relations,
+        num_unread=len(found) - len(relations),
     )
     if text.startswith(BOM) and any(document.problems()):
         counted = (Passage(1, text.removeprefix(BOM)),)
         moved = dataclasses.replace(document, passages=counted)
         document = document if any(moved.problems()) else moved
-    fields.checked(document, ann_path, None, lines_of)
+    document = fields.checked(document, ann_path, None, lines_of)
     return Loaded(document, Source(text, annotations, text_path.stem))
 
 
@@ -129,12 +161,16 @@ def _whole(path: Path) -> str:
 
 def _annotations(
     path: Path, text: str
-) -> tuple[tuple[Mention, ...], tuple[Relation, ...], dict[str, int]]:
-    """Returns the mentions and relations of an .ann file, and the mentions' lines."""
+) -> tuple[tuple[Mention, ...], list[Relation | None], dict[str, int]]:
+    """Returns the mentions and relations of an .ann file, and the mentions' lines.
+
+    A relation that is not of two mentions is None.
+    """
     lines_of: dict[str, int] = {}
     mentions: list[Mention] = []
     related: list[tuple[int, re.Match[str]]] = []
     chances: dict[str, float | None] = {}
+    concepts: dict[str, list[str]] = {}
     for number, end in enumerate(text.removeprefix(BOM).split("\n"), start=1):
         line = end.removesuffix("\r")
         if match := _MENTION.fullmatch(line):
@@ -148,6 +184,9 @@ def _annotations(
             related.append((number, match))
         elif match := _NOTE.fullmatch(line):
             chances[match[1]] = fields.probability(match[2])
+        elif match := _IDENTIFIER.fullmatch(line):
+            known = concepts.setdefault(match[1], [])
+            known.append(match[2].removeprefix(_NO_DATABASE))
         elif line.strip() and line[0] not in _KEPT:
             raise InputError.at(
                 path,
@@ -155,12 +194,16 @@ def _annotations(
                 f"cannot be read: {line[:60]!r}; want T1<TAB>type start end<TAB>text "
                 "or R1<TAB>type Arg1:T1 Arg2:T2",
             )
-    probable = tuple(
-        dataclasses.replace(mention, probability=chances.get(mention.id))
+    whole = tuple(
+        dataclasses.replace(
+            mention,
+            concepts=tuple(dict.fromkeys(concepts.get(mention.id, ()))),
+            probability=chances.get(mention.id),
+        )
         for mention in mentions
     )
-    found = (_relation(path, *each, lines_of, chances) for each in related)
-    return probable, tuple(one for one in found if one), lines_of
+    found = [_relation(path, *each, lines_of, chances) for each in related]
+    return whole, found, lines_of
 
 
 def _spans(places: str) -> tuple[tuple[int, int], ...]:
@@ -199,8 +242,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
         whole = conversion.renumbered(conversion.flat(whole))
-        if num_concepts := sum(bool(one.concepts) for one in whole.mentions):
-            notes["concepts dropped"] += num_concepts
+        if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
+            notes["concepts dropped"] += len(lost)
         name = file_name(whole.id)
         used[name] = used.get(name, 0) + 1
         if used[name] > 1:
@@ -249,47 +292,74 @@ def write(path: Path, documents: Iterable[Annotated]) -> int:
     return num_documents
 
 
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some mentions and the lines that name them."""
+    lines = loaded.source.annotations.split("\n")
+    gone = {mention.id for mention in loaded.document.mentions if mention.id in names}
+    num_before = 0
+    while len(lines) != num_before:
+        num_before = len(lines)
+        dropped = {line for line in lines if not gone.isdisjoint(_named(line))}
+        lines = [line for line in lines if line not in dropped]
+        gone |= {line.partition("\t")[0] for line in dropped} - {"*"}
+    source = dataclasses.replace(loaded.source, annotations="\n".join(lines))
+    return Loaded(loaded.document.without(names), source)
+
+
+def _named(line: str) -> set[str]:
+    """Returns the ids in a line: its own and, unless it is a mention, its arguments."""
+    name, content, *_ = [*line.removeprefix(BOM).split("\t"), ""]
+    arguments = () if name.startswith("T") else re.split(r"[\s:]+", content)
+    return {name, *arguments}
+
+
 def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> str:
     if not added:
         return annotations
     end = "\r\n" if "\r\n" in annotations else "\n"
     taken = [line.split("\t")[0] for line in annotations.split("\n")]
-    note_id = fields.next_number("#", taken)
-    lines = [annotations]
-    if annotations and not annotations.endswith("\n"):
-        lines.append(end)
-    for name, line, probability in _new_lines(document, taken, added):
-        lines.append(f"{name}\t{line}{end}")
-        if probability is not None:
-            note = f"probability {probability:.6f}"
-            lines.append(f"#{note_id}\tAnnotatorNotes {name}\t{note}{end}")
-            note_id += 1
+    next_of = {mark: itertools.count(fields.next_number(mark, taken)) for mark in "#NR"}
+    is_ended = not annotations or annotations.endswith("\n")
+    lines = [annotations if is_ended else annotations + end]
+    new: list[Mention | Relation] = [*mentions_in(added), *relations_in(added)]
+    for one in new:
+        if isinstance(one, Mention):
+            name, line, surface = one.id, *_mention_columns(document, one)
+            lines.append(f"{name}\t{line}\t{surface}{end}")
+            for identifier in filter(None, map(_identifier, one.concepts)):
+                reference = f"Reference {name} {identifier}"
+                lines.append(f"N{next(next_of['N'])}\t{reference}\t{surface}{end}")
+        else:
+            name = f"R{next(next_of['R'])}"
+            roles = f"Arg1:{one.first} Arg2:{one.second}"
+            lines.append(f"{name}\t{_type(one.type)} {roles}{end}")
+        if one.probability is not None:
+            note = f"AnnotatorNotes {name}\tprobability {one.probability:.6f}"
+            lines.append(f"#{next(next_of['#'])}\t{note}{end}")
     return "".join(lines)
 
 
-def _new_lines(
-    document: AnnotatedDocument, taken: Sequence[str], added: Added
-) -> Iterator[tuple[str, str, float | None]]:
-    """Yields the id, the line and the probability of each new annotation."""
-    for mention in mentions_in(added):
-        spans = [span for part in mention.spans for span in _by_line(document, *part)]
-        places = ";".join(f"{start} {end}" for start, end in spans)
-        text = " ".join(document.slice(start, end) for start, end in spans)
-        text = re.sub(r"[\r\n]", " ", text)
-        line = f"{_type(mention.type)} {places}\t{text}"
-        yield mention.id, line, mention.probability
-    for i, relation in enumerate(
-        relations_in(added), start=fields.next_number("R", taken)
-    ):
-        line = f"{_type(relation.type)} Arg1:{relation.first} Arg2:{relation.second}"
-        yield f"R{i}", line, relation.probability
+def _mention_columns(document: AnnotatedDocument, mention: Mention) -> tuple[str, str]:
+    """Returns a mention's type with its places, and its text."""
+    spans = [span for part in mention.spans for span in _by_line(document, *part)]
+    places = ";".join(f"{start} {end}" for start, end in spans)
+    text = mention.text if mention.problem else document.text_at(spans)
+    return f"{_type(mention.type)} {places}", re.sub(r"[\r\n]", " ", text)
+
+
+def _identifier(concept: str) -> str:
+    """Returns an identifier with its database; "" if BRAT cannot hold it."""
+    if not concept or re.search(r"\s", concept):
+        return ""
+    has_database = re.match("[^:]+:.", concept) and not concept.startswith(_NO_DATABASE)
+    return concept if has_database else f"{_NO_DATABASE}{concept}"
 
 
 def _by_line(
     document: AnnotatedDocument, start: int, end: int
 ) -> Iterator[tuple[int, int]]:
     """Yields the part of a span on each line; a span of white space is not split."""
-    text = document.slice(start, end)
+    text = document.text_at([(start, end)])
     if "\n" not in text and "\r" not in text:
         yield start, end
         return

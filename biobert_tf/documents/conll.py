@@ -7,16 +7,18 @@ r"""Reads and writes CoNLL files: a word per line, its label last.
     cancer<TAB>I-Disease
     <blank line>
 
-A blank line ends a sentence. Columns are separated by any white space; the first is the
-word. A document begins at a `-DOCSTART-` and ends at the next; before the first, every
-sentence is a document, named by the number of its first line. Its text joins words with
-a space and sentences with a line break. If the last column at the beginning of the file
-has labels (BIO, IOB1 or IOBES, with or without types), they are the mentions.
+A blank line ends a sentence; `text.rows` says how its rows are read, also comments,
+CoNLL-U and AIONER's frames. A document begins at a `-DOCSTART-`, `# doc_id = ID` or
+`# newdoc id = ID` and ends at the next; before the first, every sentence is a document,
+named by the number of its first line. Its text joins words with a space and sentences
+with a line break. If the last column at the beginning of the file has labels (BIO,
+IOB1, IOBES or BILOU, with or without types), they are the mentions.
 
-New mentions become one more column; the others are kept. So a file with the columns
-`word gold predicted` can be scored by conlleval. A word that a mention covers in part
-gets its label. Of overlapping mentions the longest is written, of equally long ones the
-most probable. The format cannot hold probabilities, concepts, ids and relations.
+New mentions become one more column; the others are kept, and so are comments. So a file
+with the columns `word gold predicted` can be scored by conlleval. A word that a mention
+covers in part gets its label. Of overlapping mentions the longest is written, of
+equally long ones the most probable. The format cannot hold probabilities, concepts, ids
+and relations.
 """
 
 import bisect
@@ -41,9 +43,13 @@ from biobert_tf.documents.document import (
     Passage,
     mentions_in,
 )
+from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
-_IS_LABELLED: Final = re.compile(r"O|[BIES]-\S+")
+_IS_LABELLED: Final = re.compile(r"O(-\S+)?|[BIESLU]-\S+")
+_NEW_DOCUMENT: Final = re.compile(
+    r"#\s*(?:newdoc(?:\s+id\s*=|\s*$)|doc_id\s*=)([^\t]*)"
+)
 _NO_ID: Final = frozenset(["O", "-X-", "_"])
 
 Block = list[tuple[int, str]]
@@ -51,7 +57,10 @@ Block = list[tuple[int, str]]
 
 
 class Word(NamedTuple):
-    """A row of the file without its end, and its word's offsets in the document."""
+    """A row of the file without its end, and its word's offsets in the document.
+
+    The row of a comment, or of another row that is no word, has the same offset twice.
+    """
 
     row: str
     start: int
@@ -70,14 +79,19 @@ class Source:
     head: str
     sentences: Iterable[Sequence[Word]]
 
+    def spans(self) -> Iterator[tuple[tuple[int, int], ...]]:
+        """Yields the offsets of the words of each sentence."""
+        for sentence in self.sentences:
+            spans = tuple((one.start, one.end) for one in sentence)
+            if words := tuple(span for span in spans if span[0] < span[1]):
+                yield words
+
 
 @dataclass(frozen=True)
 class _Cut:
     """The sentences of a text of another format, cut anew whenever they are read.
 
-    Attributes:
-        text: The text of the document.
-        mentions: Disjoint mentions, in order.
+    The mentions are disjoint and in order.
     """
 
     text: str
@@ -104,19 +118,25 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
 
 def _blocks(stream: Stream) -> Iterator[Block]:
+    """Yields the rows of each document; comments before the first belong to it."""
     block: Block = []
-    is_marked = False
+    is_marked, is_begun, is_between = False, False, True
     for number, line in stream.lines():
         row = line.removeprefix(BOM) if number == 1 else line
         row = row.rstrip("\r\n")
-        is_start = DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
         is_blank = not row or row.isspace()
+        is_comment = is_between and text_rows.is_comment(row)
+        is_named = is_comment and _NEW_DOCUMENT.fullmatch(row) is not None
+        is_head = _is_marked(row)
+        is_start = is_named or is_head
         is_end = is_start or (is_blank and not is_marked)
-        if is_end and block:
+        if is_end and block and (is_begun or is_head):
             yield block
-            block = []
+            block, is_begun = [], False
+        is_between = is_blank or is_comment
+        is_begun = is_begun or is_start or not is_between
         is_marked = is_marked or is_start
-        if is_marked or not is_blank:
+        if is_marked or block or not is_blank:
             block.append((number, row))
     if any(row.strip() for _, row in block):
         yield block
@@ -126,7 +146,7 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
     for number, row in block:
         streams.require_utf8(path, number, row)
     first, head = block[0]
-    is_marked = head.split()[:1] == [DOCUMENT_START]
+    is_marked = _is_marked(head)
     texts: list[str] = []
     sentences: list[tuple[Word, ...]] = []
     mentions: list[Mention] = []
@@ -136,77 +156,79 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
         if is_blank:
             continue
         sentence = list(group)
-        surfaces = [row.split(maxsplit=1)[0] for _, row in sentence]
+        read = text_rows.read([row for _, row in sentence])
+        text = " ".join(word.text for word in read.words)
+        surfaces = {word.row: word.text for word in read.words}
         words = []
-        text = " ".join(surfaces)
-        texts.append(text)
-        for (_, row), surface in zip(sentence, surfaces, strict=True):
-            words.append(Word(row, offset, offset + len(surface)))
-            offset = words[-1].end + 1
+        for i, (_, row) in enumerate(sentence):
+            length = len(surfaces.get(i, ""))
+            words.append(Word(row, offset, offset + length))
+            offset += length + 1 if length else 0
         if is_labelled:
-            labels = [_label_of(path, *each) for each in sentence]
-            mentions += _mentions(words, labels, text, len(mentions) + 1)
+            labels = [
+                _label_of(path, sentence[word.row][0], word) for word in read.words
+            ]
+            spans = [words[word.row][1:] for word in read.words]
+            mentions += _mentions(spans, labels, text, len(mentions) + 1)
+        if text:
+            texts.append(text)
         sentences.append(tuple(words))
     document = AnnotatedDocument(
-        (_id(head) if is_marked else "") or str(first),
-        (Passage(0, "\n".join(texts)),),
-        tuple(mentions),
-        (),
+        _id(block) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
     )
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
 
-def _id(head: str) -> str:
-    """Returns the document id in a `-DOCSTART-` row; "" if it has none."""
+def _is_marked(row: str) -> bool:
+    return DOCUMENT_START in row and row.split(maxsplit=1)[0] == DOCUMENT_START
+
+
+def _id(block: Block) -> str:
+    """Returns the id in the rows where a document begins; "" if it has none."""
+    for _, row in itertools.takewhile(lambda each: each[1][:1] in "#", block):
+        if match := _NEW_DOCUMENT.fullmatch(row):
+            return match[1].strip()
+    head = block[0][1]
+    if not _is_marked(head):
+        return ""
     columns = head.split("\t") if "\t" in head else head.split()
     return " ".join(part for part in columns[1:] if part not in _NO_ID).strip()
 
 
 def _is_labelled(stream: Stream) -> bool:
     """Returns whether any row of a file's head ends with a label."""
-    lines = stream.head.decode("utf-8", "replace").splitlines()
-    rows = (line.split() for line in lines)
     return any(
-        len(row) > 1 and row[0] != DOCUMENT_START and _IS_LABELLED.fullmatch(row[-1])
-        for row in rows
+        word.text != DOCUMENT_START and _IS_LABELLED.fullmatch(word.last or "")
+        for sentence in text_rows.sentences(stream.head.decode("utf-8", "replace"))
+        for word in sentence.words
     )
 
 
-def _label_of(path: Path, number: int, row: str) -> str:
-    """Returns the label of a row.
-
-    Raises:
-        InputError: The last column is not a label.
-    """
-    columns = row.rsplit(maxsplit=1)
-    if len(columns) == 1:
+def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
+    """Returns the label of a word; raises `InputError` if it has none."""
+    if word.last is None:
         raise InputError.at(
             path, number, "one column where other rows have a label; add the label"
         )
-    label = columns[1]
-    if label != "O" and not LABEL.fullmatch(label):
+    if not LABEL.fullmatch(word.last):
         raise InputError.at(
-            path, number, f"label {label[:40]!r} is not O, B-TYPE or I-TYPE"
+            path, number, f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
         )
-    return label
+    return word.last
 
 
 def _mentions(
-    words: Sequence[Word], labels: Sequence[str], text: str, number: int
+    spans: Sequence[tuple[int, int]], labels: Sequence[str], text: str, number: int
 ) -> Iterator[Mention]:
-    """Yields the mentions of a sentence.
+    """Yields the mentions of a sentence, numbered in the document from `number`.
 
-    Args:
-        words: The words of the sentence.
-        labels: The labels of the words.
-        text: The text of the sentence.
-        number: The number of its first mention in the document.
+    The spans are the offsets of its words, the labels theirs, and `text` is its text.
     """
-    if all(label == "O" for label in labels):
+    if all(label[0] == "O" for label in labels):
         return
     for i, chunk in enumerate(chunks(iob(labels)), start=number):
-        start, end = words[chunk.start].start, words[chunk.end - 1].end
-        surface = text[start - words[0].start : end - words[0].start]
+        start, end = spans[chunk.start][0], spans[chunk.end - 1][1]
+        surface = text[start - spans[0][0] : end - spans[0][0]]
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
 
 
@@ -218,7 +240,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
             mentions = mentions_in(added)
             num_relations = len(added) - len(mentions)
         else:
-            whole = conversion.united(loaded.document, added, notes, False)
+            whole = conversion.united(loaded.document, added, notes, False, False)
             mentions = list(whole.mentions)
             num_relations = len(whole.relations)
         kept = conll_words.disjoint(mentions)
@@ -252,8 +274,8 @@ def _with_words(
     """Returns the mentions that cover a word, and how many cover a word in part."""
     if not mentions:
         return [], 0
-    starts = [word.start for sentence in source.sentences for word in sentence]
-    ends = [word.end for sentence in source.sentences for word in sentence]
+    starts = [start for sentence in source.spans() for start, _ in sentence]
+    ends = [end for sentence in source.spans() for _, end in sentence]
     kept = []
     num_widened = 0
     for mention in mentions:
@@ -275,25 +297,27 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     """Yields the labelled rows of each sentence and its blank line as one string."""
     source = loaded.source
     if source.head:
-        yield f"{source.head}{_separator(source.head)}O\n\n"
+        yield text_rows.with_column(source.head, "O\n\n")
     mentions = sorted(mentions_in(added), key=lambda one: one.extent)
     ends = [mention.extent[1] for mention in mentions]
     for sentence in source.sentences:
         rows = []
         before = None
         for row, word_start, word_end in sentence:
+            if word_start == word_end:
+                is_comment = row[0] == "#" and "\t" not in row
+                rows.append(
+                    f"{row}\n" if is_comment else text_rows.with_column(row, "O\n")
+                )
+                continue
             i = bisect.bisect(ends, word_start)
             is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
             inside = i if is_inside else None
             label = _label(mentions[i], inside == before) if is_inside else "O"
             before = inside
-            rows.append(f"{row}{_separator(row)}{label}\n")
+            rows.append(text_rows.with_column(row, f"{label}\n"))
         rows.append("\n")
         yield "".join(rows)
-
-
-def _separator(row: str) -> str:
-    return "\t" if "\t" in row or " " not in row else " "
 
 
 def _label(mention: Mention, goes_on: bool) -> str:

@@ -73,27 +73,43 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
 
 
 def united(
-    document: AnnotatedDocument, added: Added, notes: Notes, keeps_concepts: bool
+    document: AnnotatedDocument,
+    added: Added,
+    notes: Notes,
+    keeps_concepts: bool,
+    keeps_bad: bool = True,
 ) -> AnnotatedDocument:
     """Returns a document with all that is added to it.
 
     Args:
         document: The document as it was read.
         added: Mentions with ids, and relations.
-        notes: Counts the relations that are dropped.
+        notes: Counts the mentions and relations that are dropped.
         keeps_concepts: Whether a relation may name concepts instead of mentions.
+        keeps_bad: Whether the format can hold mentions that differ from their text.
 
     Raises:
         InputError: The document contains half of a surrogate pair.
     """
+    lost = Counter({"relations that are not understood dropped": document.num_unread})
+    if not keeps_bad:
+        names = {mention.id for mention in document.bad_mentions}
+        lost["mentions that differ from their text dropped"] = len(names)
+        lost["relations of such mentions dropped"] = len(document.relations)
+        document = document.without(names)
+        lost["relations of such mentions dropped"] -= len(document.relations)
     mentions = (*document.mentions, *mentions_in(added))
     known = {mention.id for mention in mentions}
     relations = []
     for relation in (*document.relations, *relations_in(added)):
         if keeps_concepts or known >= {relation.first, relation.second}:
             relations.append(relation)
+        elif relation.pair and known.issuperset(relation.pair):
+            first, second = relation.pair
+            relations.append(dataclasses.replace(relation, first=first, second=second))
         else:
-            notes["relations of concepts dropped"] += 1
+            lost["relations of concepts dropped"] += 1
+    notes.update(+lost)
     whole = dataclasses.replace(document, mentions=mentions, relations=tuple(relations))
     for text in strings(whole):
         if not text.isascii() and (bad := _SURROGATES.search(text)):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detects the format of a file from its beginning, else from its name."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, STANDARD_INPUT, Stream
 from biobert_tf.corpora import xml_records
 from biobert_tf.documents import json_pieces, pubtator
-from biobert_tf.text import labels
+from biobert_tf.text import labels, rows
 
 Format = Literal[
     "auto",
@@ -36,6 +37,7 @@ SUFFIXES: Final[dict[str, Format]] = {
     ".xml": "bioc_xml",
     ".json": "bioc_json",
     ".conll": "conll",
+    ".conllu": "conll",
     ".bio": "conll",
     ".iob": "conll",
     ".iob2": "conll",
@@ -46,7 +48,7 @@ SUFFIXES: Final[dict[str, Format]] = {
 
 _BIOC_KEYS: Final = (*json_pieces.LIST_KEYS, "passages")
 _ROOT: Final = re.compile(
-    r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\])?[^>]*>|\s)*<([\w:.-]+)",
+    r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\])?[^>]*>|\s)*<([^\W\d][\w:.-]*)",
     re.DOTALL,
 )
 # The first of these keys in an object decides what the object is.
@@ -71,7 +73,7 @@ def detect(stream: Stream) -> Format:
         InputError: Neither the beginning nor the name tells the format.
     """
     kind = SUFFIXES.get(suffix(stream.path))
-    found = of_content(stream, is_prose=kind == "text")
+    found = of_content(stream, kind)
     if found is not None:
         return found
     if kind == "html":
@@ -88,35 +90,38 @@ def detect(stream: Stream) -> Format:
     )
 
 
-def of_content(stream: Stream, is_prose: bool = False) -> Format | None:
+def of_content(stream: Stream, named: Format | None = None) -> Format | None:
     """Returns the format of a file from its beginning; None if that does not tell.
 
     Args:
         stream: The file; only its head is inspected, nothing is read.
-        is_prose: Whether the file may be plain text even if it begins with "<".
+        named: The format that the file's name tells. A text and a word may begin with
+            "<" too.
     """
     head = stream.head.decode("utf-8", "replace").removeprefix(BOM)
     start = head.lstrip()
     if start.startswith("<"):
-        return _of_xml(start, is_prose)
+        return "conll" if _is_conll(head) else _of_xml(start, named)
     if re.match(r'\{\s*(?:["}]|$)', start):
         return "jsonl" if _is_json_line(start) else "bioc_json"
     if re.match(r"\[\s*(?:[{\]]|$)", start):
-        return "bioc_json"
-    lines = [line for line in head.splitlines() if line.strip()][:_ROWS_LOOKED_AT]
-    if lines and pubtator.is_text_line(lines[0]):
+        key = _KEY.search(start)
+        return "jsonl" if key is not None and key[1] == "text" else "bioc_json"
+    if pubtator.is_text_line(start.partition("\n")[0]):
         return "pubtator"
-    return "conll" if _is_conll(lines) else None
+    return "conll" if _is_conll(head) else None
 
 
-def _of_xml(start: str, is_prose: bool) -> Format | None:
+def _of_xml(start: str, named: Format | None) -> Format | None:
     root = _ROOT.match(start)
     name = root[1].rpartition(":")[2] if root else ""
     if name in xml_records.ROOTS:
         return "pubmed_xml"
-    if name.lower() == "html":
-        return None
-    return None if is_prose and name != "collection" else "bioc_xml"
+    if name == "collection":
+        return "bioc_xml"
+    is_declared = start.startswith(("<?", "<!"))
+    is_xml = is_declared or (root is not None and named in (None, "bioc_xml"))
+    return "bioc_xml" if is_xml and named != "text" and name.lower() != "html" else None
 
 
 def _is_json_line(start: str) -> bool:
@@ -131,12 +136,17 @@ def _is_json_line(start: str) -> bool:
     return isinstance(values, dict) and not any(key in values for key in _BIOC_KEYS)
 
 
-def _is_conll(lines: list[str]) -> bool:
-    rows = [line.split() for line in lines]
-    if rows and rows[0][0] == labels.DOCUMENT_START:
+def _is_conll(head: str) -> bool:
+    sentences = rows.sentences(head)
+    first = next(sentences, None)
+    if first is None:
+        return False
+    words = (word for one in (first, *sentences) for word in one.words)
+    found = list(itertools.islice(words, _ROWS_LOOKED_AT))
+    if first.is_conllu or (found and found[0].text == labels.DOCUMENT_START):
         return True
     return (
-        len(rows) >= _FEWEST_ROWS
-        and all(len(row) > 1 and labels.LABEL.fullmatch(row[-1]) for row in rows)
-        and any(row[-1] == "O" for row in rows)
+        len(found) >= _FEWEST_ROWS
+        and all(labels.LABEL.fullmatch(word.last or "") for word in found)
+        and any((word.last or "")[0] == labels.OUTSIDE.tag for word in found)
     )

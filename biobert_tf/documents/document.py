@@ -6,8 +6,8 @@ strings do. Ranges are half-open.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
@@ -19,6 +19,8 @@ _OTHER_UNITS: Final = {"UTF-8 bytes": ("utf-8", 1), "UTF-16 units": ("utf-16-le"
 # The longest mean gap between passages; a longer one is a mistake in the offsets.
 _LONGEST_GAP: Final = 1000
 _VARIANT: Final = re.compile(r"(tmVar:)?[cgmnpr]\|")
+# What stands between the parts of a discontinuous mention in its text, or white space.
+_JOINERS: Final = ("", "...", "[...]", "\u2026", "|", ";")
 _NO_CONCEPT: Final = ("", "-", "-1")
 
 
@@ -52,6 +54,8 @@ class Mention:
         text: The surface form as the file gives it.
         concepts: Identifiers of the entity in databases ("MESH:D003000"), if any.
         probability: The probability in [0, 1]; None if the file gives none.
+        problem: What is wrong if the text differs from that at the spans, with file and
+            line; such a mention is carried along and never used. "" if nothing is.
     """
 
     id: str
@@ -60,6 +64,7 @@ class Mention:
     text: str
     concepts: tuple[str, ...] = ()
     probability: float | None = None
+    problem: str = ""
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -78,6 +83,7 @@ class Relation:
         second: The id of the other mention or concept.
         probability: The probability in [0, 1]; None if the file gives none.
         id: The relation's id in its file; "" if it has none or is new.
+        pair: The ids of two mentions that stand for the concepts, if the file has both.
     """
 
     type: str
@@ -85,6 +91,7 @@ class Relation:
     second: str
     probability: float | None = None
     id: str = ""
+    pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,39 @@ class AnnotatedDocument:
             white space.
         mentions: The mentions in the order of the file.
         relations: The relations in the order of the file.
+        num_unread: The number of relations in the file that are neither of two mentions
+            nor of two concepts; `relations` is without them.
+        pmc_id: The PMC id of a full text that the file names by it and `id` does not.
     """
 
     id: str
     passages: tuple[Passage, ...]
     mentions: tuple[Mention, ...]
     relations: tuple[Relation, ...]
+    num_unread: int = 0
+    pmc_id: str = ""
+
+    @property
+    def bad_mentions(self) -> list[Mention]:
+        """The mentions that are known to differ from the text."""
+        return [mention for mention in self.mentions if mention.problem]
+
+    def without(self, names: Container[str]) -> "AnnotatedDocument":
+        """Returns the document without some mentions and the relations of them."""
+        mentions = (one for one in self.mentions if one.id not in names)
+        relations = (
+            one
+            for one in self.relations
+            if one.first not in names and one.second not in names
+        )
+        return replace(self, mentions=tuple(mentions), relations=tuple(relations))
+
+    def text_at(self, spans: Iterable[tuple[int, int]]) -> str:
+        """Returns the texts at spans, joined by spaces; "" if one is outside."""
+        try:
+            return " ".join(self.slice(start, end) for start, end in spans)
+        except ValueError:
+            return ""
 
     def slice(self, start: int, end: int) -> str:
         """Returns the text between two offsets; a gap of passages becomes spaces.
@@ -139,15 +173,16 @@ class AnnotatedDocument:
 
         A mention's text must equal the text at its spans, where any white space equals
         any other (files write a line break as a space). The parts of a discontinuous
-        mention may be joined by any white space; or the mention's text may be
-        everything from its first to its last character.
+        mention may be joined by white space, `...`, `[...]`, `|` or `;`; or the text
+        may be everything from its first to its last character. Mentions whose `problem`
+        is known are left out.
         """
         seen: set[str] = set()
         for mention in self.mentions:
             if mention.id in seen:
                 yield mention.id, f"a second mention has the id {mention.id}"
             seen.add(mention.id)
-            if problem := self._problem(mention):
+            if not mention.problem and (problem := self._problem(mention)):
                 yield mention.id, problem
 
     def check(self) -> None:
@@ -234,7 +269,8 @@ def _same(text: str, parts: list[str]) -> bool:
     if [text] == parts:
         return True
     if len(parts) > 1:
-        return re.sub(r"\s", "", text) == re.sub(r"\s", "", "".join(parts))
+        text, *parts = (re.sub(r"\s", "", each) for each in (text, *parts))
+        return any(text == joiner.join(parts) for joiner in _JOINERS)
     return re.sub(r"\s", " ", text) == re.sub(r"\s", " ", parts[0])
 
 

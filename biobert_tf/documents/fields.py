@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads and checks the parts that files of all formats share: JSON, numbers, ids."""
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
@@ -12,6 +14,22 @@ from biobert_tf.documents.document import AnnotatedDocument, Loaded
 
 OnBad = Callable[[InputError], None]
 """Called with the error (file, line, reason) of a document that is skipped."""
+
+BadMentions = Literal["keep", "skip", "error"]
+"""What to do with an old mention that differs from its text: carry it along as it
+stands, leave it out, or refuse the document."""
+
+# Why a document is left out: the first of these that its error's message has.
+_KINDS: Final = (
+    ("its format is unknown", "name the format"),
+    ("a mention differs from its text", ": mention "),
+    ("the output cannot hold it", "cannot hold|cannot be a file name|passage begins"),
+    ("not UTF-8", "UTF-8|UTF-16|the encoding"),
+    ("not JSON", "JSON|surrogate"),
+    ("not XML", "not XML"),
+    ("not BioC", "BioC"),
+    ("the file is damaged or missing", "compressed data|no such file|beside it"),
+)
 
 Unit = TypeVar("Unit")
 
@@ -42,6 +60,12 @@ def readable(
             on_bad(error)
             continue
         yield loaded
+
+
+def kind(error: InputError) -> str:
+    """Returns in a few words why a document is left out."""
+    found = (name for name, part in _KINDS if re.search(part, str(error)))
+    return next(found, "rows or values that are not understood")
 
 
 def parsed_json(path: Path, line: int | None, text: str) -> Any:
@@ -105,7 +129,7 @@ def checked(
     line: int | None,
     lines_of: Mapping[str, int] | None = None,
 ) -> AnnotatedDocument:
-    """Returns the document if `AnnotatedDocument.problems` finds none.
+    """Returns the document, in which every mention that is wrong has its `problem`.
 
     Args:
         document: The document.
@@ -114,12 +138,22 @@ def checked(
         lines_of: Mention id to line, if the file has one line for each mention.
 
     Raises:
-        InputError: The first problem, with its line.
+        InputError: A mention has no place, or a negative one, which no format can hold.
     """
-    for mention, problem in document.problems():
-        place = (lines_of or {}).get(mention, line)
-        raise error_at(path, place, f"document {document.id}: {problem}")
-    return document
+    wrong: dict[str, str] = {}
+    for name, problem in document.problems():
+        place = (lines_of or {}).get(name, line)
+        error = error_at(path, place, f"document {document.id}: {problem}")
+        wrong[name] = str(error)
+    if not wrong:
+        return document
+    mentions = []
+    for mention in document.mentions:
+        problem = wrong.get(mention.id, "")
+        if problem and min((start for start, _ in mention.spans), default=-1) < 0:
+            raise InputError(problem)
+        mentions.append(dataclasses.replace(mention, problem=problem))
+    return dataclasses.replace(document, mentions=tuple(mentions))
 
 
 def next_number(prefix: str, taken: Iterable[str]) -> int:

@@ -3,8 +3,9 @@
 
 import codecs
 import dataclasses
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import STANDARD, Stream, refuse
 from biobert_tf.documents import (
     articles,
+    bioc_format,
     bioc_json,
     bioc_xml,
     brat,
@@ -33,12 +35,13 @@ from biobert_tf.documents.document import (
     mentions_in,
     relations_in,
 )
-from biobert_tf.documents.fields import OnBad
+from biobert_tf.documents.fields import BadMentions, OnBad
 
 __all__ = [
     "STANDARD",
     "WITH_RELATIONS",
     "WRITTEN",
+    "BadMentions",
     "Format",
     "Loaded",
     "OnBad",
@@ -49,6 +52,8 @@ __all__ = [
     "with_relations",
     "write",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 Read = Callable[[Stream, OnBad], Iterator[Loaded]]
 
@@ -96,6 +101,15 @@ _WRITERS: Final[dict[Format, _Writer]] = {
     "brat": _Writer(brat.write, brat.converter, brat.Source),
     "conll": _Writer(conll.write, conll.converter, ()),
     "html": _Writer(html_page.write, html_page.converter, ()),
+}
+
+# What takes mentions, and all that names them, out of a document, by its source.
+_WITHOUT: Final[dict[type, Callable[[Loaded, Container[str]], Loaded]]] = {
+    jsonl.Source: jsonl.without,
+    pubtator.Source: pubtator.without,
+    bioc_xml.Source: bioc_format.without,
+    bioc_json.Source: bioc_format.without,
+    brat.Source: brat.without,
 }
 
 WRITTEN: Final = frozenset(_WRITERS)
@@ -156,10 +170,19 @@ def with_relations(path: Path, format: Format) -> Format:
     found: Format | None = format
     if format == "auto":
         found = "brat" if path.is_dir() else None
+    if found == "brat" and path.is_dir() and (others := brat.unread(path)):
+        _LOG.warning(
+            "%s: read as BRAT, NAME.txt with NAME.ann; not read: %d others (%s, ...)",
+            path,
+            len(others),
+            others[0].name,
+        )
     if found is None:
         with streams.reading(path) as stream:
             found = detection.of_content(stream)
     if found in WITH_RELATIONS:
+        if format == "auto":
+            _LOG.info("%s: read as %s", path, found)
         return found
     raise InputError.at(
         path,
@@ -170,7 +193,12 @@ def with_relations(path: Path, format: Format) -> Format:
 
 
 def read(
-    path: Path, format: Format, on_bad: OnBad = refuse, name: str = ""
+    path: Path,
+    format: Format,
+    on_bad: OnBad = refuse,
+    name: str = "",
+    bad_mentions: BadMentions = "error",
+    notes: conversion.Notes | None = None,
 ) -> Iterator[Loaded]:
     """Yields the documents of a file or folder, in its order, one at a time.
 
@@ -181,10 +209,27 @@ def read(
         on_bad: Called with the error of every document that cannot be read, and of the
             rest of a file if that cannot be read; by default it raises the error.
         name: The name of documents that have no other; by default the file's.
+        bad_mentions: What to do with a mention that differs from its text.
+        notes: Counts such mentions if they are kept or left out.
 
     Raises:
         InputError: The input cannot be opened, or its format is unknown.
     """
+    for loaded in _read(path, format, on_bad, name):
+        bad = loaded.document.bad_mentions
+        if bad and bad_mentions == "error":
+            on_bad(InputError(bad[0].problem))
+            continue
+        if bad and notes is not None:
+            done = "carried along" if bad_mentions == "keep" else "left out"
+            notes[f"mentions that differ from their text {done}"] += len(bad)
+        if bad and bad_mentions == "skip":
+            without = _WITHOUT[type(loaded.source)]
+            loaded = without(loaded, {mention.id for mention in bad})
+        yield loaded
+
+
+def _read(path: Path, format: Format, on_bad: OnBad, name: str) -> Iterator[Loaded]:
     if path.is_dir() and format in ("auto", "brat"):
         yield from brat.read(path, on_bad)
         return

@@ -6,7 +6,7 @@ two documents except the separator) is kept, and each document is written into i
 place. If a document is skipped, its separator is skipped too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,8 @@ class Source:
         text: The document's text, as in the file.
         values: The parsed text: a JSON object or an lxml element.
         taken: The ids of its annotations and relations.
+        ids: The id of every annotation, in order; its own if it has one alone.
+        skipped: The ids of annotations that are written without their location.
     """
 
     frame: Frame
@@ -74,6 +76,8 @@ class Source:
     text: str
     values: Any
     taken: frozenset[str] = frozenset()
+    ids: Sequence[str] = ()
+    skipped: frozenset[str] = frozenset()
 
 
 def write(

@@ -111,7 +111,7 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     """Returns a function that prepares a document of any format for the page."""
 
     def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=True)
+        whole = conversion.united(loaded.document, added, notes, True, False)
         num_zeros = sum(passage.text.count("\0") for passage in whole.passages)
         if num_zeros:
             notes["U+0000 shown as U+2400"] += num_zeros

@@ -6,6 +6,7 @@ not written again. So an interrupted command resumes when it is started again.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import formats
+from biobert_tf.documents import brat, formats
 from biobert_tf.documents.document import Added, Loaded
 from biobert_tf.documents.places import Place, Plan
 
@@ -49,6 +50,7 @@ class Job:
         plan: Plan,
         settings: Mapping[str, object],
         on_bad: formats.OnBad = formats.refuse,
+        bad_mentions: formats.BadMentions = "error",
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
 
@@ -57,6 +59,7 @@ class Job:
             settings: All settings that the outputs depend on, as values of JSON.
             on_bad: Called with the error of every document that cannot be read or
                 written.
+            bad_mentions: What to do with old mentions that differ from their text.
 
         Raises:
             InputError: The folder of outputs was written with other settings, or holds
@@ -64,6 +67,8 @@ class Job:
         """
         self._plan = plan
         self._on_bad = on_bad
+        self._bad_mentions = bad_mentions
+        self._notes: Counter[str] = Counter()
         if plan.folder is not None:
             _claim(plan.folder, settings)
         self.todo = [
@@ -87,7 +92,9 @@ class Job:
             has_good = False
             try:
                 for loaded in formats.read(
-                    place.source, place.format, on_bad, place.name
+                    *(place.source, place.format, on_bad, place.name),
+                    bad_mentions=self._bad_mentions,
+                    notes=self._notes,
                 ):
                     has_good = True
                     yield Item(place, loaded)
@@ -112,9 +119,14 @@ class Job:
                 nothing is written.
         """
         totals = Totals(num_kept=len(self._plan.places) - len(self.todo))
+        self._write(annotated, totals)
+        totals.written.notes.update(self._notes)
+        return totals
+
+    def _write(self, annotated: Iterable[tuple[Item, Added]], totals: Totals) -> None:
         if self._plan.folder is None:
             totals.written.add(self._write_all(annotated))
-            return totals
+            return
         groups = itertools.groupby(annotated, lambda pair: pair[0].place)
         found, group = next(groups, (None, None))
         for place in self.todo:
@@ -125,7 +137,6 @@ class Job:
             elif place not in self._unread:
                 totals.written.add(self._write_one(place, ()))
         self._require_some(self._plan.folder)
-        return totals
 
     def _require_some(self, target: Path) -> None:
         """Raises an error if no document of the input could be read."""
@@ -198,6 +209,6 @@ def _is_whole(place: Place) -> bool:
         return False
     sources = [place.source]
     if place.format == "brat":
-        sources.append(place.source.with_suffix(".ann"))
+        sources += brat.annotations_of(place.source)
     newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
     return place.whole.stat().st_mtime >= newest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes JSON lines: one document per line, with entities and relations.
+"""Reads and writes JSON documents with entities and relations, one per line.
 
     {"id": "7", "text": "...",
      "entities": [{"id": "T1", "start": 0, "end": 7, "type": "Chemical",
@@ -12,21 +12,27 @@ ids of entities are T1, T2, ... by position. An entity has `start` and `end`, or
 ([[start, end], ...]) if it is discontinuous: half-open ranges of Unicode characters. It
 has a `type` or `label`. If it has `text`, this must equal the document's text there.
 `concepts` is a list of identifiers, `probability` a number in [0, 1]. A relation names
-its entities `first` and `second`, or `head` and `tail`; new relations use the same keys
-as the document's others. Other keys are kept. A line without additions is written
-unchanged; blank lines are dropped.
+its entities `first` and `second`, or `head` and `tail`.
+
+The documents of PubAnnotation, doccano and spaCy are read too: `json_forms`. A file may
+also be one indented document, several, or a list of documents; it is then held whole.
+
+What is added uses the keys of the document's other entities and relations. Other keys
+are kept. A document without additions is written unchanged, and a list as a list; blank
+lines are dropped.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, Stream
-from biobert_tf.documents import conversion, fields
+from biobert_tf.documents import conversion, fields, json_forms
 from biobert_tf.documents.document import (
     Added,
     Annotated,
@@ -34,137 +40,162 @@ from biobert_tf.documents.document import (
     Loaded,
     Mention,
     Passage,
-    Relation,
     mentions_in,
     relations_in,
 )
+from biobert_tf.documents.json_forms import Values
 
-_ROLES: Final = (("first", "second"), ("head", "tail"))
+_SPACE: Final = " \t\r\n"
+_DECODER: Final = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
 class Source:
-    """A line with its line end, and the parsed JSON object."""
+    """A document's text with its line end, and the parsed JSON object.
+
+    Attributes:
+        line: The text; several lines if it is indented.
+        values: The object.
+        is_listed: Whether the document is a member of a list.
+    """
 
     line: str
-    values: Mapping[str, object]
+    values: Values
+    is_listed: bool = False
+
+
+class _Piece(NamedTuple):
+    """The text of a document, the line where it begins, and its number."""
+
+    line: int
+    number: int
+    text: str
+    is_listed: bool = False
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     """Yields the documents of a file.
 
     Raises:
-        InputError: Raised by `on_bad`: a line is not a JSON object, has no text, an
-            entity or relation of another form, an unknown or repeated id, or an entity
-            that does not match the text. The message names the line.
+        InputError: Raised by `on_bad`: a document is not a JSON object, has no text, an
+            entity or relation of another form, or an unknown or repeated id. The
+            message names the line.
     """
-    lines = (
-        (number, line)
-        for number, line in stream.lines()
-        if line.removeprefix(BOM).strip()
-    )
-    return fields.readable(lines, lambda line: _load(stream.path, *line), on_bad)
+    if _is_whole(stream.head.decode("utf-8", "replace").removeprefix(BOM)):
+        pieces = _pieces(stream)
+    else:
+        pieces = (
+            _Piece(number, number, line)
+            for number, line in stream.lines()
+            if line.removeprefix(BOM).strip()
+        )
+    return fields.readable(pieces, lambda piece: _load(stream.path, piece), on_bad)
 
 
-def _load(path: Path, number: int, line: str) -> Loaded:
-    streams.require_utf8(path, number, line)
-    values = fields.parsed_json(path, number, line)
+def _is_whole(head: str) -> bool:
+    """Returns whether a file is a list, or its first document has several lines."""
+    first, _, rest = head.strip(_SPACE).partition("\n")
+    if first.startswith("["):
+        return True
+    is_cut = first.startswith("{") and first.rstrip(_SPACE)[-1] in "{[,:"
+    return is_cut and bool(rest) and not rest.startswith("{")
+
+
+def _pieces(stream: Stream) -> Iterator[_Piece]:
+    """Yields the documents of a file that is a list, or one document after another.
+
+    Raises:
+        InputError: The rest of the file is not JSON.
+    """
+    text = stream.text()
+
+    def error(place: int, problem: str) -> InputError:
+        line = text.count("\n", 0, place) + 1
+        return InputError.at(stream.path, line, f"not JSON: {problem}")
+
+    position = _behind_space(text, len(BOM) if text.startswith(BOM) else 0)
+    is_list = text[position] == "["
+    position = _behind_space(text, position + is_list)
+    line, counted, number = 1, 0, 0
+    while position < len(text) and not (is_list and text[position] == "]"):
+        if is_list and number:
+            if text[position] != ",":
+                raise error(position, "want a comma between two documents")
+            position = _behind_space(text, position + 1)
+        line += text.count("\n", counted, position)
+        counted = position
+        number += 1
+        try:
+            _, end = _DECODER.raw_decode(text, position)
+        except json.JSONDecodeError as problem:
+            raise error(problem.pos, problem.msg) from None
+        except (ValueError, RecursionError) as problem:
+            raise error(position, str(problem)) from None
+        yield _Piece(line, number, text[position:end], is_list)
+        position = _behind_space(text, end)
+    if is_list and text[position:].strip() != "]":
+        has_more = position < len(text)
+        raise error(
+            position, "text after the list" if has_more else "the list has no end"
+        )
+
+
+def _behind_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _SPACE:
+        position += 1
+    return position
+
+
+def _load(path: Path, piece: _Piece) -> Loaded:
+    streams.require_utf8(path, piece.line, piece.text)
+    values = fields.parsed_json(path, piece.line, piece.text)
     try:
-        document = _document(values, str(number))
+        document = _document(values, str(piece.number))
     except InputError as error:
-        raise fields.error_at(path, number, str(error)) from None
-    fields.checked(document, path, number)
-    return Loaded(document, Source(line, values))
+        raise fields.error_at(path, piece.line, str(error)) from None
+    document = fields.checked(document, path, piece.line)
+    return Loaded(document, Source(piece.text, values, piece.is_listed))
 
 
 def _document(values: object, number: str) -> AnnotatedDocument:
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         raise InputError('want an object with "text", a string')
-    passage = Passage(0, values["text"])
-    bare = AnnotatedDocument(_name(values.get("id"), number), (passage,), (), ())
+    name = json_forms.document_name(values, number)
+    bare = AnnotatedDocument(name, (Passage(0, values["text"]),), (), ())
+    whole = json_forms.in_objects(values)
     mentions = tuple(
-        _mention(bare, entity, f"T{i}")
-        for i, entity in enumerate(_objects(values, "entities"), start=1)
+        _mention(bare, entity, f"T{i}") for i, entity in enumerate(_entities(whole), 1)
     )
-    known = {mention.id for mention in mentions}
+    counts = Counter(mention.id for mention in mentions)
+    if len(counts) < len(mentions):
+        raise InputError(f"a second entity has the id {counts.most_common(1)[0][0]}")
+    known: dict[object, str] = {one.spans: one.id for one in mentions}
+    known |= {one.id: one.id for one in mentions}
     relations = tuple(
-        _relation(relation, known) for relation in _objects(values, "relations")
+        json_forms.relation_of(relation, known)
+        for relation in json_forms.objects(whole, "relations")
     )
-    return AnnotatedDocument(bare.id, bare.passages, mentions, relations)
+    return AnnotatedDocument(name, bare.passages, mentions, relations)
 
 
-def _objects(values: Mapping[str, object], key: str) -> list[dict[str, object]]:
-    """Returns the list of objects under a key; empty if the key is missing."""
-    found = values.get(key)
-    if found is None:
-        return []
-    if not isinstance(found, list) or not all(isinstance(x, dict) for x in found):
-        raise InputError(f'"{key}" must be a list of objects')
-    return found
+def _entities(values: Values) -> list[dict[str, object]]:
+    return json_forms.objects(values, json_forms.form_of(values).entities)
 
 
-def _name(value: object, default: str) -> str:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InputError(f"the id {value!r} is neither a string nor a whole number")
-    return str(value)
-
-
-def _mention(
-    document: AnnotatedDocument, entity: Mapping[str, object], default: str
-) -> Mention:
-    name = _name(entity.get("id"), default)
-    kind = entity.get("type", entity.get("label"))
+def _mention(document: AnnotatedDocument, entity: Values, default: str) -> Mention:
+    name = json_forms.name_of(entity.get("id"), default)
+    kind = json_forms.type_of(name, entity)
     concepts = entity.get("concepts") or []
-    if not isinstance(kind, str):
-        raise InputError(f'entity {name} has no "type"')
     if not isinstance(concepts, list):
         raise InputError(f'"concepts" of entity {name} must be a list')
-    spans = _spans(name, entity)
+    spans = json_forms.spans_of(name, entity)
     text = entity.get("text")
     if text is None:
-        try:
-            text = " ".join(document.slice(start, end) for start, end in spans)
-        except ValueError as error:
-            raise InputError(f"entity {name}: {error}") from None
+        text = document.text_at(spans)
     if not isinstance(text, str):
         raise InputError(f'"text" of entity {name} must be a string')
     found = fields.probability(entity.get("probability"))
     return Mention(name, kind, spans, text, tuple(map(str, concepts)), found)
-
-
-def _spans(name: str, entity: Mapping[str, object]) -> tuple[tuple[int, int], ...]:
-    spans = entity.get("spans")
-    if spans is None:
-        spans = [[entity.get("start"), entity.get("end")]]
-    if not isinstance(spans, list) or not all(
-        isinstance(span, list) and len(span) == 2 for span in spans
-    ):
-        raise InputError(f'"spans" of entity {name} must be [[start, end], ...]')
-    place = f"an offset of entity {name}"
-    return tuple(
-        (fields.integer(start, place), fields.integer(end, place))
-        for start, end in spans
-    )
-
-
-def _relation(values: Mapping[str, object], known: set[str]) -> Relation:
-    kind = values.get("type", values.get("label"))
-    if not isinstance(kind, str):
-        raise InputError('a relation has no "type"')
-    first_role, second_role = _roles([values])
-    first, second = (_name(values.get(role), "") for role in (first_role, second_role))
-    for name in (first, second):
-        if name not in known:
-            raise InputError(f"a relation names {name!r}, which is not an entity's id")
-    found = fields.probability(values.get("probability"))
-    return Relation(kind, first, second, found, _name(values.get("id"), ""))
-
-
-def _roles(relations: Sequence[Mapping[str, object]]) -> tuple[str, str]:
-    has_head = any("head" in relation for relation in relations)
-    return _ROLES[1] if has_head else _ROLES[0]
 
 
 def converter(notes: conversion.Notes) -> conversion.Converter:
@@ -173,6 +204,8 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     def convert(loaded: Loaded, added: Added) -> Annotated:
         whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
         values = {"id": whole.id, "text": whole.passages[0].text}
+        if whole.pmc_id:
+            values["pmcid"] = whole.pmc_id
         line = json.dumps(values, ensure_ascii=False)
         source = Source(line, values)
         return conversion.converted(whole, source)
@@ -180,55 +213,89 @@ def converter(notes: conversion.Notes) -> conversion.Converter:
     return convert
 
 
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some entities and the relations of them."""
+    source = loaded.source
+    values = dict(json_forms.in_objects(source.values))
+    # Entities without an id are named by position, which must not change.
+    values[json_forms.form_of(values).entities] = [
+        {**entity, "id": mention.id} if entity.get("id") is None else entity
+        for entity, mention in zip(
+            _entities(values), loaded.document.mentions, strict=True
+        )
+        if mention.id not in names
+    ]
+    if relations := json_forms.objects(values, "relations"):
+        values["relations"] = [
+            one
+            for one, relation in zip(relations, loaded.document.relations, strict=True)
+            if relation.first not in names and relation.second not in names
+        ]
+    line = _dumped(values, source)
+    return Loaded(
+        loaded.document.without(names), Source(line, values, source.is_listed)
+    )
+
+
 def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with entities and relations added, and returns their number."""
-    return conversion.write_texts(path, documents, _lines)
+    """Writes documents with entities and relations added, and returns their number.
+
+    They become a list if the first comes from a list, else one line each; an indented
+    first document stays so.
+    """
+    num_documents = 0
+    is_list = is_indented = False
+    with streams.writing(path) as stream:
+        for loaded, added in documents:
+            source = loaded.source
+            text = source.line
+            if added:
+                text = _dumped(_with_added(source.values, added), source)
+            has_lines = "\n" in text.strip(_SPACE)
+            if not num_documents:
+                is_list, is_indented = source.is_listed, has_lines
+            if is_list:
+                text = (",\n" if num_documents else "[\n") + text.rstrip(_SPACE)
+            elif has_lines and not is_indented:
+                text = json.dumps(json.loads(text), ensure_ascii=False)
+            if not (is_list or text.endswith("\n")):
+                text += "\n"
+            stream.write(text.encode())
+            num_documents += 1
+        if is_list:
+            stream.write(b"\n]\n")
+    return num_documents
 
 
-def _lines(loaded: Loaded, added: Added) -> Iterator[str]:
-    line = loaded.source.line
-    if added:
-        values = _with_added(loaded.source.values, added)
-        line = json.dumps(values, ensure_ascii=False)
-    yield line if line.endswith("\n") else f"{line}\n"
+def _dumped(values: Values, source: Source) -> str:
+    is_indented = "\n" in source.line.strip(_SPACE)
+    return json.dumps(values, ensure_ascii=False, indent=2 if is_indented else None)
 
 
-def _with_added(values: Mapping[str, object], added: Added) -> dict[str, object]:
+def _with_added(values: Values, added: Added) -> dict[str, object]:
+    values = json_forms.in_objects(values)
+    form = json_forms.form_of(values)
+    old_entities = _entities(values)
     # Relations name an entity by its id as it is in the file, which may be a number.
-    old_entities = _objects(values, "entities")
     names = {
-        _name(entity.get("id"), f"T{i}"): entity.get("id")
+        json_forms.name_of(entity.get("id"), f"T{i}"): entity.get("id")
         for i, entity in enumerate(old_entities, start=1)
     }
-    old = _objects(values, "relations")
-    roles = _roles(old)
-    entities = [_entity(mention) for mention in mentions_in(added)]
+    old = json_forms.objects(values, "relations")
+    roles = json_forms.roles_of(old, form.roles)
+    entities = [json_forms.entity_of(mention, form) for mention in mentions_in(added)]
     new = []
     for relation in relations_in(added):
-        item: dict[str, object] = {"type": relation.type}
+        item: dict[str, object] = {roles.type: relation.type}
         pair = (relation.first, relation.second)
-        for role, name in zip(roles, pair, strict=True):
+        for role, name in zip(roles[:2], pair, strict=True):
             known = names.get(name)
             item[role] = name if known is None else known
         if relation.probability is not None:
             item["probability"] = round(relation.probability, 6)
         new.append(item)
     changed = {
-        "entities": [*old_entities, *entities] if entities else None,
+        form.entities: [*old_entities, *entities] if entities else None,
         "relations": [*old, *new] if new else None,
     }
     return {**values, **{key: value for key, value in changed.items() if value}}
-
-
-def _entity(mention: Mention) -> dict[str, object]:
-    values: dict[str, object] = {"id": mention.id}
-    if len(mention.spans) == 1:
-        values["start"], values["end"] = mention.spans[0]
-    else:
-        values["spans"] = [list(span) for span in mention.spans]
-    values |= {"type": mention.type, "text": mention.text}
-    if mention.probability is not None:
-        values["probability"] = round(mention.probability, 6)
-    if mention.concepts:
-        values["concepts"] = list(mention.concepts)
-    return values

@@ -6,10 +6,12 @@
     folder                     ->  one file, if the output's name has a file's suffix
 
 A folder is read with all its subfolders, in the order of the paths, except hidden files
-and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document.
+and the output. `NAME.txt` with `NAME.ann` beside it is a BRAT document, and so is one
+with `NAME.a1`.
 """
 
 import dataclasses
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from biobert_tf.common.streams import STANDARD_INPUT
 from biobert_tf.documents import brat, detection, formats
 from biobert_tf.documents.detection import SUFFIXES, Format
 
+_LOG = logging.getLogger(__name__)
+
 _SUFFIX_OF: Final[dict[Format, str]] = {
     "jsonl": ".jsonl",
     "pubtator": ".pubtator",
@@ -32,9 +36,6 @@ _SUFFIX_OF: Final[dict[Format, str]] = {
     "brat": "",
 }
 _NOT_PACKED: Final = frozenset(["html", "brat"])
-# The suffix of the files that BRAT keeps beside the documents.
-_CONFIGURATION: Final = ".conf"
-_BRAT: Final = (".txt", ".ann")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,11 +99,17 @@ def plan(
     if source != formats.STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():
-        return _of_folder(source, output, input_format, output_format)
-    kind = input_format
-    if kind == "auto" and source != formats.STANDARD:
-        kind = formats.detect(source)
-    return Plan((_single(source, kind, output, output_format),), None)
+        found = _of_folder(source, output, input_format, output_format)
+    else:
+        kind = input_format
+        if kind == "auto" and source != formats.STANDARD:
+            kind = formats.detect(source)
+        found = Plan((_single(source, kind, output, output_format),), None)
+    kinds = Counter(place.format for place in found.places)
+    if input_format == "auto" and "auto" not in kinds:
+        by_kind = ", ".join(f"{name} {number}" for name, number in kinds.items())
+        _LOG.info("%s: read as %s", source, by_kind)
+    return found
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
@@ -154,7 +161,7 @@ def _of_folder(
                 kind = "brat" if _is_brat(path) else formats.detect(path)
             if kind != "brat":
                 found[path] = kind
-            elif path.suffix in _BRAT:
+            elif path.suffix in (".txt", *brat.SUFFIXES):
                 found[path.with_suffix(".txt")] = kind
         except InputError as error:
             bad.append(error)
@@ -206,20 +213,20 @@ def _files(source: Path, output: Path) -> Iterator[Path]:
             for name in names
             if name[0] != "." and (inside / name).resolve() != avoided
         ]
-        has_brat = any(name.endswith(".ann") for name in files)
+        has_brat = any(name.endswith(brat.SUFFIXES) for name in files)
         for name in files:
             path = inside / name
             is_known = (
-                name.endswith(".ann") and path.with_suffix(".txt").name in files
-            ) or (has_brat and name.endswith(_CONFIGURATION))
+                name.endswith(brat.SUFFIXES) and path.with_suffix(".txt").name in files
+            ) or (has_brat and name.endswith(brat.CONFIGURATION))
             if name[0] != "." and not is_known and path.resolve() != avoided:
                 found.append(path)
     yield from sorted(found, key=lambda path: path.parts)
 
 
 def _is_brat(path: Path) -> bool:
-    return path.suffix == ".ann" or (
-        path.suffix == ".txt" and path.with_suffix(".ann").is_file()
+    return path.suffix in brat.SUFFIXES or (
+        path.suffix == ".txt" and bool(brat.annotations_of(path))
     )
 
 

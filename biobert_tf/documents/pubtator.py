@@ -3,16 +3,19 @@ r"""Reads PubTator files document by document and writes them with new annotatio
 
     PMID|t|title
     PMID|a|abstract
+    PMID|paragraph|text
     PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts[<TAB>probability]]
     PMID<TAB>type<TAB>id1<TAB>id2[<TAB>...]
     (blank line)
 
-The abstract begins one character after the title. Mentions have no ids in a file; they
-get T1, T2, ... in the order of their lines. Several concepts of a mention are joined by
-`|`, `;` or `,`; an empty field, `-` or `-1` means none. A description of a variant
-(`c|DEL|189_192|`) is one concept. The ids of a relation are concepts, or T1, T2, ... if
-a mention has none. A further column that is a number in [0, 1] with a decimal point is
-a probability; anything else there (BioRED's `Novel`) is kept and not interpreted.
+Each text begins one character after the one before. Mentions have no ids in a file;
+they get T1, T2, ... in the order of their lines. Several concepts of a mention are
+joined by `|`, `;` or `,`; an empty field, `-` or `-1` means none. A description of a
+variant (`c|DEL|189_192|`) is one concept. The ids of a relation are concepts, or T1,
+T2, ... if a mention has none. A further column that is a number in [0, 1] with a
+decimal point is a probability; anything else there (BioRED's `Novel`) is kept and not
+interpreted. A row is no relation if its type is a number or the id of a mention, or if
+it has the offsets and the text of a mention in another order.
 
 New mentions become lines after the other mentions of their document, with `-` if they
 have no concept. New relations become lines at its end: one for each type and pair of
@@ -27,7 +30,7 @@ is written from its first to its last character.
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +51,11 @@ from biobert_tf.documents.document import (
     split_concepts,
 )
 
-_TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z])\|(.*)", re.DOTALL)
+_TEXT_LINE: Final = re.compile(r"([^|\t]+)\|([A-Za-z][\w-]*)\|(.*)", re.DOTALL)
+# The first line of a file: other files may begin with three columns between bars.
+_FIRST_LINE: Final = re.compile(r"[^|\t]+\|[A-Za-z]\||(?:PMC)?\d+\|[A-Za-z][\w-]*\|")
+# What is no type of a relation: a number, the id of a mention.
+_NO_TYPE: Final = re.compile(r"\s*[-+]?[\d.]*\s*|T\d+", re.ASCII)
 _BREAK: Final = re.compile(r"[\n\r]")
 _FORM: Final = (
     "want PMID|t|text, PMID<TAB>start<TAB>end<TAB>text<TAB>type[<TAB>concepts] or "
@@ -70,8 +77,8 @@ class Source:
 
 
 def is_text_line(line: str) -> bool:
-    """Returns whether a line is a title or abstract."""
-    return _TEXT_LINE.match(line.removeprefix(BOM)) is not None
+    """Returns whether the first line of a file is a title, abstract or paragraph."""
+    return _FIRST_LINE.match(line.removeprefix(BOM)) is not None
 
 
 def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
@@ -79,7 +86,7 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
 
     Raises:
         InputError: Raised by `on_bad`: a line has another form or belongs to another
-            document, or its mention does not match the text.
+            document.
     """
     return fields.readable(
         _blocks(stream), lambda block: _document(stream.path, block), on_bad
@@ -90,7 +97,7 @@ def _blocks(stream: Stream) -> Iterator[list[tuple[int, str]]]:
     """Yields the numbered lines of each document and the blank lines after it."""
     block: list[tuple[int, str]] = []
     begun: str | None = None  # the id of the document, until a blank line
-    for number, line in stream.lines():
+    for number, line in stream.lines(old_ends=True):
         match = _TEXT_LINE.match(line.removeprefix(BOM))
         is_next = begun is None or (match is not None and match[1] != begun)
         if not line.strip():
@@ -106,73 +113,85 @@ def _blocks(stream: Stream) -> Iterator[list[tuple[int, str]]]:
 
 
 def _document(path: Path, block: list[tuple[int, str]]) -> Loaded:
-    reader = _Reader(path)
-    num_before = 0
-    for i, (number, line) in enumerate(block, start=1):
-        streams.require_utf8(path, number, line)
-        content = line.removeprefix(BOM).rstrip("\n").removesuffix("\r")
-        if content.strip():
-            is_relation = reader.add(number, content)
-            num_before = num_before if is_relation else i
+    name, first_line, num_before = "", None, 0
+    passages: list[Passage] = []
+    mentions: list[Mention] = []
+    relations: list[Relation] = []
+    lines_of: dict[str, int] = {}
+    for i, number, line, text in _rows(path, block):
+        columns = line.split("\t")
+        if text:
+            name, first_line = text[1], first_line or number
+            offset = passages[-1].end + 1 if passages else 0
+            passages.append(Passage(offset, text[3]))
+        elif _is_mention(columns):
+            mentions.append(_mention(f"T{len(mentions) + 1}", columns))
+            lines_of[mentions[-1].id] = number
+        elif _is_relation(columns, passages):
+            kind, first, second, *more = columns[1:]
+            relations.append(Relation(kind, first, second, _probability(more)))
+            continue
+        else:
+            shown = conversion.shown(line.replace("\t", "<TAB>"))
+            problem = f"neither a mention nor a relation: {shown}"
+            problem = f"{problem}: {len(columns)} columns; {_FORM}"
+            raise InputError.at(path, number, problem)
+        num_before = i
     document = AnnotatedDocument(
-        reader.id,
-        tuple(reader.passages),
-        tuple(reader.mentions),
-        tuple(reader.relations),
+        name, tuple(passages), tuple(mentions), tuple(relations)
     )
-    fields.checked(document, path, reader.first_line, reader.lines_of)
+    document = fields.checked(document, path, first_line, lines_of)
     return Loaded(document, Source(tuple(line for _, line in block), num_before))
 
 
-class _Reader:
-    """Builds a document from its lines."""
+def _rows(
+    path: Path, block: list[tuple[int, str]]
+) -> Iterator[tuple[int, int, str, re.Match[str] | None]]:
+    """Yields the lines of a document that are not blank, without their ends.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.id = ""
-        self.first_line: int | None = None
-        self.passages: list[Passage] = []
-        self.mentions: list[Mention] = []
-        self.relations: list[Relation] = []
-        self.lines_of: dict[str, int] = {}
+    Each comes with its number in the block, from 1, its number in the file, and the
+    match of a text.
+    """
+    name = ""
+    for i, (number, line) in enumerate(block, start=1):
+        streams.require_utf8(path, number, line)
+        content = line.removeprefix(BOM).removesuffix("\n").removesuffix("\r")
+        if not content.strip():
+            continue
+        match = _TEXT_LINE.fullmatch(content)
+        found = match[1] if match else content.partition("\t")[0]
+        if not name and not match:
+            problem = "a document must begin with PMID|t|title"
+            raise InputError.at(path, number, problem)
+        if name and found != name:
+            problem = f"{found[:40]!r} inside document {name}; {_FORM}"
+            raise InputError.at(path, number, problem)
+        name = found
+        yield i, number, content, match
 
-    def add(self, number: int, line: str) -> bool:
-        """Adds a line that is not blank; returns whether it is a relation."""
-        match = _TEXT_LINE.fullmatch(line)
-        if self.first_line is None:
-            if match is None:
-                raise InputError.at(
-                    self._path, number, "a document must begin with PMID|t|title"
-                )
-            self.id, self.first_line = match[1], number
-        columns = line.split("\t")
-        found = match[1] if match else columns[0]
-        if found != self.id:
-            raise InputError.at(
-                self._path, number, f"{found[:40]!r} inside document {self.id}; {_FORM}"
-            )
-        if match:
-            offset = self.passages[-1].end + 1 if self.passages else 0
-            self.passages.append(Passage(offset, match[3]))
-        elif len(columns) >= 5 and _is_number(columns[1]) and _is_number(columns[2]):
-            self._add_mention(number, columns)
-        elif len(columns) >= 4 and not _is_number(columns[1]):
-            chance = _probability(columns[4:])
-            self.relations.append(Relation(columns[1], columns[2], columns[3], chance))
-            return True
-        else:
-            raise InputError.at(self._path, number, f"{len(columns)} columns; {_FORM}")
+
+def _mention(name: str, columns: Sequence[str]) -> Mention:
+    concepts = split_concepts(columns[5]) if len(columns) > 5 else ()
+    span = (int(columns[1]), int(columns[2]))
+    chance = _probability(columns[6:])
+    return Mention(name, columns[4], (span,), columns[3], concepts, chance)
+
+
+def _is_relation(columns: Sequence[str], passages: Sequence[Passage]) -> bool:
+    """Returns whether columns are a relation, and not a mention of another form."""
+    if len(columns) < 4 or _NO_TYPE.fullmatch(columns[1]) or not all(columns[1:4]):
         return False
+    text = AnnotatedDocument("", tuple(passages), (), ())
+    spans = (
+        (int(start), int(end))
+        for start, end in itertools.pairwise(columns)
+        if _is_number(start) and _is_number(end)
+    )
+    return not any(text.text_at([span]) in {*columns} - {""} for span in spans)
 
-    def _add_mention(self, number: int, columns: list[str]) -> None:
-        name = f"T{len(self.mentions) + 1}"
-        span = (int(columns[1]), int(columns[2]))
-        concepts = split_concepts(columns[5]) if len(columns) > 5 else ()
-        found = _probability(columns[6:])
-        self.mentions.append(
-            Mention(name, columns[4], (span,), columns[3], concepts, found)
-        )
-        self.lines_of[name] = number
+
+def _is_mention(columns: Sequence[str]) -> bool:
+    return len(columns) >= 5 and _is_number(columns[1]) and _is_number(columns[2])
 
 
 def _probability(columns: Sequence[str]) -> float | None:
@@ -226,14 +245,35 @@ def _continuous(
     if len(mention.spans) > 1:
         notes["discontinuous mentions written from end to end"] += 1
     conversion.joined_concepts(mention.concepts, notes)
-    return dataclasses.replace(
-        mention, spans=(mention.extent,), text=document.slice(*mention.extent)
-    )
+    text = mention.text if mention.problem else document.slice(*mention.extent)
+    return dataclasses.replace(mention, spans=(mention.extent,), text=text)
 
 
 def write(path: Path, documents: Iterable[Annotated]) -> int:
     """Writes documents with mentions and relations added, and returns their number."""
     return conversion.write_texts(path, documents, _lines)
+
+
+def without(loaded: Loaded, names: Container[str]) -> Loaded:
+    """Returns a document without some mentions, their lines and relations of them."""
+    mentions = iter(loaded.document.mentions)
+    kept = [one.id for one in loaded.document.mentions if one.id not in names]
+    new = {name: f"T{i}" for i, name in enumerate(kept, start=1)}
+    lines = []
+    for line in loaded.source.lines:
+        columns = line.split("\t")
+        if _is_mention(columns):
+            if next(mentions).id in names:
+                continue
+        elif len(columns) > 3:
+            text = line.rstrip("\r\n")
+            columns = text.split("\t")
+            if columns[2] in names or columns[3] in names:
+                continue
+            columns[2:4] = (new.get(one, one) for one in columns[2:4])
+            line = "\t".join(columns) + line[len(text) :]
+        lines.append(line)
+    return _document(Path(loaded.document.id), [*enumerate(lines, start=1)])
 
 
 def _lines(loaded: Loaded, added: Added) -> Sequence[str]:
@@ -251,11 +291,12 @@ def _mention_lines(loaded: Loaded, mentions: Iterable[Mention]) -> Iterator[str]
     document = loaded.document
     for mention in mentions:
         start, end = mention.extent
+        there = document.text_at([(start, end)])
         yield "\t".join(
             [
                 *(document.id, str(start), str(end)),
                 # This keeps the length; readers treat all white space as equal.
-                re.sub(r"[\t\n\r]", " ", document.slice(start, end)),
+                re.sub(r"[\t\n\r]", " ", mention.text if mention.problem else there),
                 re.sub(r"\s", " ", mention.type),
                 conversion.joined_concepts(mention.concepts) or "-",
                 *_shown(mention.probability),
@@ -288,9 +329,10 @@ def _with_lines(
     lines: Sequence[str], position: int, new: Iterable[str]
 ) -> Sequence[str]:
     """Inserts `new` lines, which have no line ends, before the line at `position`."""
-    end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
+    ends = [re.sub("[^\\r\\n]", "", line[-2:]) for line in lines]
+    end = next((end for end in ("\r\n", "\r") if end in ends), "\n")
     added = [line + end for line in new]
     before = [*lines[:position]]
-    if added and before and not before[-1].endswith("\n"):
+    if added and before and not before[-1].endswith(("\n", "\r")):
         before[-1] += end
     return [*before, *added, *lines[position:]]

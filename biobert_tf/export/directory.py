@@ -2,7 +2,7 @@
 """`biobert export`: writes a directory to serve a trained model from.
 
 saved_model.pb, variables/, tokens/, assets.extra/    see `saved_model`
-litert/                           see `litert`
+litert/, onnx/                    see `litert`, `onnx`
 assets/                           vocab.txt, bert_config.json, labels.json,
                                   settings.json of the training
 model_card.json, model_card.md    see `model_card`
@@ -17,7 +17,7 @@ from typing import Any
 from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import litert, model_card, saved_model
+from biobert_tf.export import litert, model_card, onnx, saved_model
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.training import run_directory
 from biobert_tf.training.reload import Loaded
@@ -33,14 +33,18 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
     two, the directory is missing and the old one lies beside it under another name.
 
     Raises:
-        InputError: The directory cannot be written.
+        InputError: The directory cannot be written, or `--onnx` fails.
     """
+    if config.onnx:
+        onnx.require()
     with files.replacing(config.output) as new:
         new.mkdir()
         functions = saved_model.save(served, new, config.tokens)
         _write_assets(loaded, served, new / "assets")
         lite = litert.save(loaded, served, new, config.litert)
-        card = model_card.make(loaded, served, saved_model.shapes(functions), lite)
+        open_format = onnx.save(loaded, served, new) if config.onnx else {}
+        shapes = saved_model.shapes(functions)
+        card = model_card.make(loaded, served, shapes, lite, open_format)
         files.write_json(new / model_card.JSON, card)
         files.write_text(new / model_card.MARKDOWN, model_card.markdown(card))
         if config.output.exists():

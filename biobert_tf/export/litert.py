@@ -9,7 +9,6 @@ those of the SavedModel's signature `tokens`, without the strings. The files use
 LiteRT's own operations; the conversion of a model that needs others fails.
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +17,8 @@ import tensorflow as tf
 
 from biobert_tf.export import saved_model
 from biobert_tf.export.settings import LiteRt
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.reload import Loaded
-from biobert_tf.training.served import Outputs, Served
+from biobert_tf.training.served import Served
 
 SIGNATURE: Final = "tokens"
 FLOAT: Final = "litert/model.tflite"
@@ -49,18 +47,8 @@ def save(
     """
     if choice == "none":
         return {}
-
-    def score(batch: dict[str, tf.Tensor]) -> Outputs:
-        return {
-            name: values
-            for name, values in served.score(batch).items()
-            if values.dtype != tf.string
-        }
-
-    function = saved_model.tokens_function(served, score)
     files = {}
-    with tempfile.TemporaryDirectory(dir=directory) as source:
-        saved_model.write(served, {SIGNATURE: function}, Path(source))
+    with saved_model.numbers(served, directory) as (source, function):
         for name, weights in _FILES[choice].items():
             path = directory / name
             path.parent.mkdir(exist_ok=True)
@@ -74,29 +62,5 @@ def save(
     return {
         "files": files,
         **saved_model.shapes({SIGNATURE: function})[SIGNATURE],
-        "example": _example(served, loaded.tokenizer, loaded.text.max_seq_length),
+        "example": saved_model.example(loaded, served),
     }
-
-
-def _example(
-    served: Served, tokenizer: FullTokenizer, max_seq_length: int
-) -> dict[str, list[list[int]]]:
-    """Returns the model's example as inputs of the signature, one row.
-
-    For a masked language model, the first piece is masked.
-    """
-    pieces, segments = ["[CLS]"], [0]
-    for segment, (text, *_) in enumerate(served.example.values()):
-        found = [*tokenizer.tokenize(text), "[SEP]"]
-        pieces += found
-        segments += [segment] * len(found)
-    row = {
-        "input_ids": tokenizer.convert_tokens_to_ids(pieces),
-        "input_mask": [1] * len(pieces),
-        "segment_ids": segments,
-    }
-    example = {name: [values[:max_seq_length]] for name, values in row.items()}
-    if "masked_lm_positions" in served.specs:
-        example["input_ids"][0][1] = tokenizer.vocab["[MASK]"]
-        example["masked_lm_positions"] = [[1]]
-    return example

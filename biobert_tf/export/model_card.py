@@ -37,10 +37,12 @@ def make(
     served: Served,
     signatures: Mapping[str, object],
     litert: Mapping[str, object],
+    onnx: Mapping[str, object],
 ) -> dict:
     """Returns the card of a model, ready for JSON.
 
-    For `signatures` see `saved_model.shapes`, for `litert` see `litert.save`.
+    For `signatures` see `saved_model.shapes`, for `litert` and `onnx` the `save`
+    of these modules.
     """
     settings, results = loaded.found.recorded, loaded.found.results
     return {
@@ -65,6 +67,7 @@ def make(
         "settings": dict(settings),
         "signatures": dict(signatures),
         "litert": dict(litert),
+        "onnx": dict(onnx),
         "licence": _LICENCE,
     }
 
@@ -102,6 +105,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         "## Signatures",
         _signatures(card["signatures"]),
         *(_litert(card["litert"]) if card["litert"] else ()),
+        *(_onnx(card["onnx"]) if card["onnx"] else ()),
         "## Settings of the training",
         "\n".join(settings) or "Not known.",
         "## Licence",
@@ -148,3 +152,12 @@ run = interpreter.get_signature_runner("tokens")
 found = run(
 {arguments})
 ```"""
+
+
+def _onnx(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "## ONNX"
+    yield (
+        f"`{found['file']}` ({found['bytes']:,} bytes, opset {found['opset']}) has the "
+        "inputs and the numeric outputs of `tokens`. For the example, ONNX Runtime's "
+        f"outputs differed from TensorFlow's by {found['difference']:.1e}."
+    )

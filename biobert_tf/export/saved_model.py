@@ -9,6 +9,7 @@ assets.extra/                  requests to warm up TensorFlow Serving with at it
 
 import contextlib
 import logging
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from biobert_tf.training import records
+from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
 Function = Any
@@ -95,6 +97,47 @@ def tokens_function(
     return _concrete(lambda **batch: score(batch), specs)
 
 
+@contextlib.contextmanager
+def numbers(served: Served, directory: Path) -> Iterator[tuple[str, Function]]:
+    """Makes a SavedModel for the block: `tokens`, without the outputs that are strings.
+
+    Yields:
+        Its path, a new one in the directory, and the function.
+    """
+
+    def score(batch: dict[str, tf.Tensor]) -> Outputs:
+        scored = served.score(batch).items()
+        return {name: values for name, values in scored if values.dtype != tf.string}
+
+    function = tokens_function(served, score)
+    with tempfile.TemporaryDirectory(dir=directory) as source:
+        write(served, {"tokens": function}, Path(source))
+        yield source, function
+
+
+def example(loaded: Loaded[Any], served: Served) -> dict[str, list[list[int]]]:
+    """Returns the model's example as inputs of `tokens`, one row.
+
+    For a masked language model, the first piece is masked.
+    """
+    tokenizer, length = loaded.tokenizer, loaded.text.max_seq_length
+    pieces, segments = ["[CLS]"], [0]
+    for segment, (text, *_) in enumerate(served.example.values()):
+        added = [*tokenizer.tokenize(text), "[SEP]"]
+        pieces += added
+        segments += [segment] * len(added)
+    row = {
+        "input_ids": tokenizer.convert_tokens_to_ids(pieces),
+        "input_mask": [1] * len(pieces),
+        "segment_ids": segments,
+    }
+    found = {name: [values[:length]] for name, values in row.items()}
+    if "masked_lm_positions" in served.specs:
+        found["input_ids"][0][1] = tokenizer.vocab["[MASK]"]
+        found["masked_lm_positions"] = [[1]]
+    return found
+
+
 def _examples(served: Served) -> Function:
     def score(**serialized: tf.Tensor) -> Mapping[str, tf.Tensor]:
         return served.score(records.parse(serialized["examples"], served.specs))
@@ -113,17 +156,17 @@ def write(served: Served, functions: Mapping[str, Function], directory: Path) ->
     module = tf.Module()
     # Only the variables, so that their names identify them when they are read again.
     module.weights = list(served.model.variables)
-    with _quiet():
+    with quiet():
         tf.saved_model.save(module, str(directory), signatures=dict(functions))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences what TensorFlow logs about its names for tensors."""
+def quiet() -> Iterator[None]:
+    """Silences what TensorFlow logs about names of tensors and its own functions."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:

@@ -48,6 +48,11 @@ class ExportConfig:
         "Also write <output>/litert/ for LiteRT (TensorFlow Lite), which takes ids: "
         "float, int8 (weights a quarter of the size) or both.",
     )
+    onnx: bool = setting(
+        False,
+        "Also write <output>/onnx/model.onnx, which takes ids, and compare it with the "
+        "model in ONNX Runtime; needs biobert_tf[onnx].",
+    )
     do_lower_case: bool | None = setting(
         None,
         "Lower-case the text; default: what the model's settings.json says, or false.",
@@ -57,11 +62,13 @@ class ExportConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects lengths without room for a piece, and types that LiteRT lacks."""
+        """Rejects lengths without room for a piece, and types that files lack."""
         if self.max_seq_length is not None:
             at_least(self, max_seq_length=3)
-        if self.litert != "none" and self.dtype != "float32":
-            raise InputError(
-                f"--litert={self.litert} needs --dtype=float32, not {self.dtype}; "
-                "LiteRT has no operations for that type"
-            )
+        asked = {f"--litert={self.litert}": self.litert != "none", "--onnx": self.onnx}
+        for flag, is_asked in asked.items():
+            if is_asked and self.dtype != "float32":
+                raise InputError(
+                    f"{flag} needs --dtype=float32, not {self.dtype}; the files "
+                    "compute in float32"
+                )

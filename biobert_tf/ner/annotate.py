@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import conll, jobs, places
+from biobert_tf.documents import conll, fields, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
 from biobert_tf.documents.jobs import Item, Job
 from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
@@ -26,12 +26,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class _Bad:
-    """Reports documents that are left out, and counts them."""
+    """Reports documents that are left out, and counts them by the kind of reason."""
 
-    count: int = 0
+    kinds: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
     def __call__(self, error: InputError) -> None:
-        self.count += 1
+        self.kinds[fields.kind(error)] += 1
         _LOG.warning("left out: %s", error)
 
 
@@ -51,20 +53,21 @@ def annotate(settings: AnnotateConfig) -> str:
         "input_format": settings.input_format,
         "output_format": settings.output_format,
         "min_probability": settings.min_probability,
+        "bad_mentions": settings.bad_mentions,
         "mixed_precision": precision.chosen(settings.device),
     }
-    job = Job(plan, decisive, bad)
+    job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
         settings.models, settings.device, settings.predict_batch_size
     )
     totals = job.write(_annotated(job, annotator, settings.min_probability))
-    return summary(totals, bad.count)
+    return summary(totals, bad.kinds)
 
 
-def summary(totals: jobs.Totals, num_bad: int) -> str:
-    """Returns a summary of what was written, and how much was left out, in one line."""
+def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
+    """Returns a summary of what was written, and of what was left out, in one line."""
     written = totals.written
     by_type = ", ".join(f"{name} {n}" for name, n in sorted(written.mentions.items()))
     parts = [
@@ -74,8 +77,9 @@ def summary(totals: jobs.Totals, num_bad: int) -> str:
     if totals.num_kept:
         parts.append(f"{totals.num_kept} files were there already")
     parts += [f"{number} x {note}" for note, number in sorted(written.notes.items())]
-    if num_bad:
-        parts.append(f"{num_bad} left out, see above")
+    if left_out:
+        kinds = ", ".join(f"{n} x {kind}" for kind, n in sorted(left_out.items()))
+        parts.append(f"{left_out.total()} left out, see above: {kinds}")
     return "; ".join(parts)
 
 
@@ -105,13 +109,9 @@ def _read(loaded: Loaded) -> Document:
     document, source = loaded.document, loaded.source
     if not isinstance(source, conll.Source):
         return document.passages
-    offsets_of = [
-        tuple((word.start, word.end) for word in sentence)
-        for sentence in source.sentences
-    ]
     return [
         RawSentence(tuple(document.slice(*place) for place in offsets), offsets)
-        for offsets in offsets_of
+        for offsets in source.spans()
     ]
 
 

@@ -10,8 +10,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import Compat
+from biobert_tf.ner import reading
 from biobert_tf.ner.reading import OUTSIDE, NerExample, paper_chunks
+from biobert_tf.text.rows import ALL
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.text.windows import cut_windows
 from biobert_tf.training.records import Features, FeatureSpec, Specs
@@ -83,8 +86,26 @@ class Featurizer:
 
     # --- fixed -----------------------------------------------------------------------
 
+    def ends(self, scope: str = ALL) -> tuple[list[str], list[str]]:
+        """Returns the pieces before and after the words of a row.
+
+        They are `[CLS]` and `[SEP]`, and inside them AIONER's frame `<scope>`,
+        `</scope>` if the labels have `O-TYPE`. AIONER adds each of these marks to its
+        vocabulary; here they are cut into pieces like any word.
+        """
+        if not reading.is_framed(self.labels):
+            return ["[CLS]"], ["[SEP]"]
+        before, after = map(self.tokenizer.tokenize, (f"<{scope}>", f"</{scope}>"))
+        return ["[CLS]", *before], [*after, "[SEP]"]
+
     def _windows(self, index: int, example: NerExample) -> list[NerRecord]:
-        room = self.max_seq_length - 2
+        first, last = self.ends(example.scope)
+        room = self.max_seq_length - len(first) - len(last)
+        if room < 1:
+            raise InputError(
+                f"--max_seq_length={self.max_seq_length}: no room for words in the "
+                f"frame {' '.join([*first, *last])}"
+            )
         unknown = ["[UNK]"]
         # A word of control characters only has no pieces but needs a label. A word
         # longer than a window is shown by its beginning.
@@ -94,7 +115,7 @@ class Featurizer:
         label_ids = {label: i for i, label in enumerate(self.labels)}
         records = []
         for window in cut_windows([len(p) for p in pieces], room):
-            row, row_labels, words = ["[CLS]"], [UNLABELLED], []
+            row, row_labels, words = [*first], [UNLABELLED] * len(first), []
             for word in range(window.start, window.end):
                 is_decided = word in window.decides
                 if is_decided:
@@ -104,7 +125,7 @@ class Featurizer:
                 row += pieces[word]
                 row_labels += [label if is_decided else UNLABELLED]
                 row_labels += [UNLABELLED] * (len(pieces[word]) - 1)
-            row, row_labels = [*row, "[SEP]"], [*row_labels, UNLABELLED]
+            row, row_labels = [*row, *last], [*row_labels, *[UNLABELLED] * len(last)]
             records.append(self._record(row, row_labels, UNLABELLED, index, words))
         return records
 

@@ -58,7 +58,10 @@ class NerGraph:
         self._vocab = featurizer.tokenizer.vocab
         self._num_labels = len(featurizer.labels)
         self._labels = _read_labels(featurizer.labels)
-        self._room = featurizer.max_seq_length - 2
+        first, last = featurizer.ends()
+        self._first = featurizer.tokenizer.convert_tokens_to_ids(first)
+        self._last = featurizer.tokenizer.convert_tokens_to_ids(last)
+        self._room = featurizer.max_seq_length - len(first) - len(last)
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the most probable `labels` of pieces, strings `[batch, length]`.
@@ -111,15 +114,18 @@ class NerGraph:
         ids = window_rows.ranges(
             pieces.flat_values, first_K, tf.gather(places_W1, windows.ends)
         )
-        ids = window_rows.between(ids, self._vocab["[CLS]"], self._vocab["[SEP]"])
+        times = tf.stack([ids.nrows(out_type=tf.int32), 1])
+        first, last = (tf.tile([side], times) for side in (self._first, self._last))
+        ids = tf.concat([first, ids, last], axis=1)
         spec = tf.TensorSpec([None, self._num_labels], tf.float32)
         scored = window_rows.in_batches(
             lambda batch: {"probabilities": self.score(batch)["probabilities"]},
             window_rows.inputs(ids, tf.zeros_like(ids)),
             {"probabilities": spec},
         )
-        # The first piece of a word stands behind [CLS].
-        position_W = 1 + places_W1[:-1] - tf.gather(first_K, windows.owners)
+        position_W = (
+            len(self._first) + places_W1[:-1] - tf.gather(first_K, windows.owners)
+        )
         where_W2 = tf.stack([windows.owners, position_W], 1)
         return tf.gather_nd(scored["probabilities"], where_W2)
 

@@ -15,10 +15,11 @@ from typing import Final, NamedTuple
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import Compat
+from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
 OUTSIDE: Final = "O"
-_BIO: Final = re.compile(r"O|[BI](-\S+)?")
+_BIO: Final = re.compile(r"[OBI](-\S+)?")
 _ORIGINAL_LABELS: Final = ("B", "I", "O")
 # PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
 _ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
@@ -31,76 +32,96 @@ class NerExample:
     """A sentence; `labels` are None if the file has none.
 
     `line` is the 1-based one of the first word; `ends_blank` says whether a blank line
-    follows the sentence.
+    follows the sentence; `scope` is the type that the labels know, or `text.rows.ALL`.
     """
 
     words: tuple[str, ...]
     labels: tuple[str, ...] | None
     line: int = 1
     ends_blank: bool = True
+    scope: str = text_rows.ALL
 
 
-class _Row(NamedTuple):
+class _Word(NamedTuple):
     line: int
-    columns: list[str]
+    text: str
+    label: str | None
+
+
+class _Sentence(NamedTuple):
+    words: list[_Word]
+    ends_blank: bool
+    scope: str = text_rows.ALL
 
 
 def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
     """Reads the sentences of a file.
 
-    Columns are separated by any white space; the word is the first, the label the
-    last. A file whose rows all have one column is unlabelled. `fixed` skips
-    `-DOCSTART-` rows, checks every label, and turns IOB1 and IOBES labels into BIO
-    without changing an entity; `master` and `paper` accept B, I and O only.
+    The word is the first column, the label the last. A file whose rows all have one
+    column is unlabelled. `fixed` reads rows like `text.rows`, skips `-DOCSTART-` rows,
+    checks every label, and turns IOB1, IOBES and BILOU labels into BIO without changing
+    an entity. `master` and `paper` split rows at any white space and accept B, I and O
+    only.
 
     Raises:
         InputError: The file does not exist, is not UTF-8 or has no sentence; a row has
             one column among labelled rows; or a label is malformed or missing.
     """
-    sentences = list(_sentences(path, skips_document_start=compat == "fixed"))
+    sentences = list(_sentences(path, compat == "fixed"))
     if not sentences:
         raise InputError.at(path, 1, "holds no sentence; want `word label` lines")
-    is_unlabelled = all(len(row.columns) == 1 for rows, _ in sentences for row in rows)
+    is_unlabelled = all(word.label is None for one in sentences for word in one.words)
     if is_unlabelled and needs_labels:
-        first = sentences[0][0][0]
+        first = sentences[0].words[0]
         problem = "one column, no label; want `word label` lines"
         raise InputError.at(path, first.line, problem)
     return [
         NerExample(
-            words=tuple(row.columns[0] for row in rows),
-            labels=None if is_unlabelled else _labels(path, rows, compat),
-            line=rows[0].line,
-            ends_blank=ends_blank,
+            words=tuple(word.text for word in sentence.words),
+            labels=None if is_unlabelled else _labels(path, sentence, compat),
+            line=sentence.words[0].line,
+            ends_blank=sentence.ends_blank,
+            scope=sentence.scope,
         )
-        for rows, ends_blank in sentences
+        for sentence in sentences
     ]
 
 
-def _sentences(
-    path: Path, skips_document_start: bool
-) -> Iterator[tuple[list[_Row], bool]]:
-    """Yields the rows of every sentence, and whether a blank line ends it."""
+def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
     # The final newline does not begin another line.
     lines = files.read_text(path).removesuffix("\n").split("\n")
-    rows = (_Row(number, line.split()) for number, line in enumerate(lines, start=1))
 
-    def has_word(row: _Row) -> bool:
-        is_skipped = skips_document_start and row.columns[:1] == [DOCUMENT_START]
-        return bool(row.columns) and not is_skipped
+    def has_word(row: tuple[int, str]) -> bool:
+        first = row[1].split(maxsplit=1)[:1]
+        return bool(first) and not (is_fixed and first == [DOCUMENT_START])
 
-    for is_sentence, group in itertools.groupby(rows, has_word):
-        if is_sentence:
-            sentence = list(group)
-            yield sentence, sentence[-1].line < len(lines)
+    for is_sentence, group in itertools.groupby(enumerate(lines, start=1), has_word):
+        if not is_sentence:
+            continue
+        numbers, rows = zip(*group, strict=True)
+        ends_blank = numbers[-1] < len(lines)
+        if is_fixed:
+            read = text_rows.read(rows)
+            words = [_Word(numbers[i], text, last) for i, text, last in read.words]
+            if words:
+                yield _Sentence(words, ends_blank, read.scope)
+            continue
+        columns = [row.split() for row in rows]
+        words = [
+            _Word(number, row[0], row[-1] if len(row) > 1 else None)
+            for number, row in zip(numbers, columns, strict=True)
+        ]
+        yield _Sentence(words, ends_blank)
 
 
-def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]:
+def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:
     """Returns the last column, checked."""
-    for line, columns in rows:
-        label, problem = columns[-1], ""
-        if len(columns) == 1:
+    labels = []
+    for line, text, label in sentence.words:
+        problem = ""
+        if label is None:
             problem = (
-                f"one column ({label!r}) where other rows have a label; "
+                f"one column ({text!r}) where other rows have a label; "
                 "add the label, or remove all labels to predict only"
             )
         elif compat == "fixed" and not LABEL.fullmatch(label):
@@ -110,9 +131,14 @@ def _labels(path: Path, rows: Sequence[_Row], compat: Compat) -> tuple[str, ...]
                 f"label {label!r}: --compat={compat} knows B, I and O only, like the "
                 "original; use --compat=fixed"
             )
+        elif label[:2] == "O-" and label != f"O-{sentence.scope}":
+            problem = (
+                f"label {label!r} after O-{sentence.scope}; write the sentence twice, "
+                "once with the labels of each type"
+            )
         if problem:
             raise InputError.at(path, line, problem)
-    labels = [row.columns[-1] for row in rows]
+        labels.append(label or "")
     return to_bio(labels) if compat == "fixed" else tuple(labels)
 
 
@@ -121,7 +147,7 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 
     The entities are those that conlleval finds (`I` after `O` begins an entity).
     """
-    bio = [OUTSIDE] * len(labels)
+    bio = list(labels)
     for chunk in chunks(iob(labels)):
         inside = [str(Label("I", chunk.type))] * (chunk.end - chunk.start - 1)
         bio[chunk.start : chunk.end] = [str(Label("B", chunk.type)), *inside]
@@ -131,15 +157,21 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 def label_list(examples: Iterable[NerExample], compat: Compat) -> tuple[str, ...]:
     """Returns the labels that a model predicts; a label's index is its id.
 
-    `fixed`: O, then B and I of every type in the data, types sorted. Otherwise the
-    original's seven (run_ner.py:192), which other programs' checkpoints expect.
+    `fixed`: O, the labels O-TYPE of partially labelled sets (`text.rows`), then B and I
+    of every type in the data, types sorted. Otherwise the original's seven
+    (run_ner.py:192), which other programs' checkpoints expect.
     """
     if compat != "fixed":
         return _ORIGINAL_LABEL_LIST
     types = sorted(
         {chunk.type for example in examples for chunk in chunks(example.labels or ())}
     )
-    return (OUTSIDE, *(str(Label(tag, name)) for name in types for tag in "BI"))
+    partial = {x for one in examples for x in one.labels or () if x.startswith("O-")}
+    return (
+        OUTSIDE,
+        *sorted(partial),
+        *(str(Label(tag, name)) for name in types for tag in "BI"),
+    )
 
 
 def of_word(label: str) -> str:
@@ -164,6 +196,14 @@ def require_bio(labels: Sequence[str]) -> None:
             f"the labels of the model are {' '.join(labels)}: want O, and B and I with "
             "or without a type; rename them in labels.json beside the checkpoint"
         )
+
+
+def is_framed(labels: Iterable[str]) -> bool:
+    """Returns whether a model with these labels reads sentences in AIONER's frames.
+
+    Only models of partially labelled sets need them (`text.rows`).
+    """
+    return any(label.startswith("O-") for label in labels)
 
 
 def paper_chunks(example: NerExample) -> list[range]:

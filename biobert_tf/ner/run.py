@@ -6,9 +6,10 @@ import logging
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading
-from biobert_tf.ner.reading import NerExample
+from biobert_tf.ner.reading import OUTSIDE, NerExample
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
+from biobert_tf.text.rows import ALL
 from biobert_tf.training import finetune
 from biobert_tf.training.finetune import Data, Finished
 
@@ -91,6 +92,14 @@ def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
     output_dir, checkpoint = settings.stages.output_dir, settings.model.init_checkpoint
     if settings.compat != "fixed" or data.train is not None:
         labels = reading.label_list(data.train or (), settings.compat)
+        if reading.is_framed(labels) and all(
+            example.scope != ALL for example in data.train or ()
+        ):
+            _LOG.warning(
+                "no training sentence is labelled for all types: the model is never "
+                "asked for all types in training, but will be by documents; add a set "
+                "that has all"
+            )
         finetune.check_labels(output_dir, labels)
         return labels
     known = finetune.trained_labels(output_dir, checkpoint)
@@ -116,7 +125,7 @@ def _check_labels(task: NerTask, settings: NerConfig, data: Data[NerExample]) ->
             (example.line + offset, label)
             for example in examples or ()
             for offset, label in enumerate(example.labels or ())
-            if label not in task.labels
+            if label not in task.labels and label[0] != OUTSIDE
         ]
         if not unknown:
             continue

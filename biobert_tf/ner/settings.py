@@ -17,6 +17,7 @@ from biobert_tf.common.settings import (
     setting,
 )
 from biobert_tf.documents.detection import Format
+from biobert_tf.documents.fields import BadMentions
 
 _FORMATS = "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll, brat"
 
@@ -43,6 +44,11 @@ class AnnotateConfig:
     )
     min_probability: float = setting(
         0.0, "Drop entities less probable than this, in [0, 1]."
+    )
+    bad_mentions: BadMentions = setting(
+        "keep",
+        "Old entities whose text is not what stands at their offsets: keep (carried "
+        "along as they stand), skip (left out), or error (their document is left out).",
     )
     predict_batch_size: int = setting(32, "Sentences per step, all devices.")
     device: DeviceConfig

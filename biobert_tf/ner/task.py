@@ -269,7 +269,9 @@ class NerTask(Featurizer):
         """
 
         def printed(label: str) -> str:
-            is_whole = self.compat == "fixed" and (label == OUTSIDE or "-" in label)
+            if self.compat == "fixed" and label[0] == OUTSIDE:
+                return OUTSIDE
+            is_whole = self.compat == "fixed" and "-" in label
             return label if is_whole else f"{label}-{UNTYPED}"
 
         return [

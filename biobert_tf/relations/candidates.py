@@ -92,8 +92,7 @@ def candidates(
     wrong. A mention that crosses passages is in no candidate.
 
     Args:
-        document: The document. Its mentions must be inside its text
-            (`AnnotatedDocument.check`).
+        document: The document. Mentions with a `problem` are in no candidate.
         pairs: The types to pair.
         placeholders: "type": a mention's placeholder is its type. "order": the mention
             that comes first gets the pair's first type, as in BLUE's ChemProt. "marks":
@@ -182,7 +181,7 @@ def _wanted_mentions(
     return [
         mention
         for mention in document.mentions
-        if any(_matches(name, mention.type) for name in types)
+        if not mention.problem and any(_matches(name, mention.type) for name in types)
     ]
 
 

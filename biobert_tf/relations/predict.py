@@ -40,19 +40,23 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a prediction found: documents, pairs in them, and relations by type."""
+    """What a prediction found: documents, pairs in them, and relations by type.
+
+    `notes` counts the mentions that differ from their text.
+    """
 
     documents: int
     pairs: int
     relations: Mapping[str, int]
+    notes: Mapping[str, int]
 
     def text(self) -> str:
         """Returns one line to print."""
         by_type = ", ".join(f"{name} {n}" for name, n in sorted(self.relations.items()))
         total = sum(self.relations.values())
-        return f"{self.documents} documents, {self.pairs} pairs, {total} relations" + (
-            f": {by_type}" if by_type else ""
-        )
+        line = f"{self.documents} documents, {self.pairs} pairs, {total} relations"
+        parts = [f"{line}: {by_type}" if by_type else line]
+        return "; ".join([*parts, *(f"{n} x {note}" for note, n in self.notes.items())])
 
 
 def predict(settings: RePredictConfig) -> Summary:
@@ -74,6 +78,8 @@ def predict(settings: RePredictConfig) -> Summary:
     finder = _Finder(settings, document_format, model.task)
     # The whole input is read, and so checked, before anything is written.
     probabilities = finder.probabilities(model.estimator)
+    if not len(probabilities):
+        finder.warn_of_no_pair()
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
@@ -84,7 +90,7 @@ def predict(settings: RePredictConfig) -> Summary:
             document_format,
             finder.with_relations(probabilities, stream),
         )
-    return Summary(written.documents, len(probabilities), finder.counts)
+    return Summary(written.documents, len(probabilities), finder.counts, finder.notes)
 
 
 def _require_places(settings: RePredictConfig, document_format: Format) -> None:
@@ -117,6 +123,7 @@ class _Finder:
         labels = task.relation_set
         self._names = settings.relation_names.of(labels.labels, labels.canonical)
         self.counts: collections.Counter[str] = collections.Counter()
+        self.notes: collections.Counter[str] = collections.Counter()
 
     def probabilities(self, estimator: Estimator) -> np.ndarray:
         """Returns the probability of every label, float32 `[pairs, labels]`."""
@@ -148,9 +155,31 @@ class _Finder:
             self.counts.update(relation.type for relation in relations)
             yield loaded, relations
 
+    def warn_of_no_pair(self) -> None:
+        """Says what the documents hold instead of pairs of the wanted types."""
+        types: collections.Counter[str] = collections.Counter()
+        for loaded, _ in self._documents():
+            types.update(mention.type for mention in loaded.document.mentions)
+        by_type = ", ".join(f"{name} {n}" for name, n in sorted(types.items()))
+        pairs = self._settings.pair.pairs
+        _LOG.warning(
+            "%s: no sentence has a pair of %s; read as %s, it has %d entities%s",
+            self._settings.input,
+            " or ".join(f"{pair.first}-{pair.second}" for pair in pairs),
+            self._format,
+            types.total(),
+            f": {by_type}" if by_type else "",
+        )
+
     def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
-        types, placeholders = self._settings.pair.pairs, self._settings.placeholders
-        for loaded in formats.read(self._settings.input, self._format):
+        settings = self._settings
+        types, placeholders = settings.pair.pairs, settings.placeholders
+        self.notes.clear()  # every reading counts the same
+        for loaded in formats.read(
+            *(settings.input, self._format),
+            bad_mentions=settings.bad_mentions,
+            notes=self.notes,
+        ):
             found = candidates.candidates(loaded.document, types, placeholders)
             yield loaded, list(found)
 

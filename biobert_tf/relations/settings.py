@@ -18,6 +18,7 @@ from biobert_tf.common.settings import (
     required,
     setting,
 )
+from biobert_tf.documents.fields import BadMentions
 from biobert_tf.training.class_weights import ClassWeights
 
 RelationSetName = Literal[
@@ -32,6 +33,10 @@ TsvPlaceholders = Literal["type", "order"]
 _PLACEHOLDERS = (
     "What stands for the two entities of a sentence: type (@CHEMICAL$, @GENE$) or "
     "order (the first of the two is @CHEMICAL$, as in BLUE's ChemProt)"
+)
+_BAD_MENTIONS = (
+    "Entities whose text is not what stands at their offsets: keep (carried along, in "
+    "no pair), skip (left out), or error (nothing is written)."
 )
 _DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
 
@@ -220,6 +225,7 @@ class PairsConfig:
         "Entity types to pair, such as Chemical-Gene; several after commas."
     )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
+    bad_mentions: BadMentions = setting("keep", _BAD_MENTIONS)
     negative_label: str = setting("false", "Label of pairs without a relation.")
     placeholders: TsvPlaceholders = setting("type", f"{_PLACEHOLDERS}.")
 
@@ -241,6 +247,7 @@ class RePredictConfig:
         "Entity types to pair, such as Chemical-Gene; several after commas."
     )
     input_format: DocumentFormat = setting("auto", _DOCUMENT_FORMATS)
+    bad_mentions: BadMentions = setting("keep", _BAD_MENTIONS)
     placeholders: Placeholders = setting(
         "type", f"{_PLACEHOLDERS}, or marks (<< first >>, [[ second ]], as in SciBERT)."
     )

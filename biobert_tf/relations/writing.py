@@ -34,6 +34,7 @@ class Counts:
         relations: Relations of a pair in a sentence.
         relations_across: Relations between given types that share no sentence.
         relations_other: Relations between other types, or of unknown mentions.
+        notes: What could not be used, and how often.
     """
 
     documents: int = 0
@@ -47,9 +48,11 @@ class Counts:
     relations: int = 0
     relations_across: int = 0
     relations_other: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> str:
         """Returns the counts as text, without a final line break."""
+        not_used = "; ".join(f"{n} x {note}" for note, n in sorted(self.notes.items()))
         return (
             f"documents: {self.documents} with mentions: {_by_name(self.types)}\n"
             f"sentences with a pair: {self.sentences}\n"
@@ -59,6 +62,7 @@ class Counts:
             f"rows: {self.labels.total()}: {_by_name(self.labels)}\n"
             f"relations: {self.relations} found; lost: {self.relations_across} "
             f"across sentences, {self.relations_other} of other types"
+            + (f"\nnot used: {not_used}" if not_used else "")
         )
 
 
@@ -121,6 +125,8 @@ def _count(
         for first, second in rows_of
         for both in itertools.product(candidates.names(first), candidates.names(second))
     }
+    if document.num_unread:
+        counts.notes["relations that are not understood"] += document.num_unread
     for relation in document.relations:
         if frozenset((relation.first, relation.second)) in together:
             counts.relations += 1
@@ -135,7 +141,7 @@ def _is_wanted(
 ) -> bool:
     """Returns whether a relation is between mentions of given types."""
     firsts, seconds = (
-        [m for m in document.mentions if name in candidates.names(m)]
+        [m for m in document.mentions if not m.problem and name in candidates.names(m)]
         for name in (relation.first, relation.second)
     )
     couples = itertools.product(firsts, seconds)

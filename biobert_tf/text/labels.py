@@ -10,9 +10,12 @@ BOUNDARY: Final = "-X-"
 """In the first column, what conlleval.pl takes for a blank line."""
 DOCUMENT_START: Final = "-DOCSTART-"
 """In the first column, where a document begins."""
-LABEL: Final = re.compile(r"O|[BIES](-\S+)?")
-"""The labels of BIO, IOB1 and IOBES, with or without a type."""
-_AS_IOB: Final = {"S": "B", "E": "I"}
+LABEL: Final = re.compile(r"[OBIESLU](-\S+)?")
+"""The labels of BIO, IOB1, IOBES and BILOU, with or without a type.
+
+`O-TYPE` is AIONER's: outside of entities of this type, others are not known.
+"""
+_AS_IOB: Final = {"S": "B", "U": "B", "E": "I", "L": "I"}
 _ENDING_TAGS: Final = frozenset(
     [("B", "B"), ("B", "O"), ("I", "B"), ("I", "O"), ("E", "E"), ("E", "I"), ("E", "O")]
 )
@@ -85,7 +88,7 @@ def _step(before: Label, label: Label) -> Step:
 
 
 def iob(labels: Iterable[str]) -> list[str]:
-    """Returns labels of IOBES with `B` for `S` and `I` for `E`; others stay.
+    """Returns labels of IOBES or BILOU as `B` and `I`; others stay.
 
     Their phrases are then their `chunks`. conlleval.pl reads an `S` as inside, and lets
     a phrase continue from an `E` into a `B`.

@@ -261,6 +261,44 @@ def test_namespaced_and_collected_articles():
     assert skipped == []
 
 
+def oai(*articles, root="OAI-PMH", more=""):
+    records = "".join(
+        f"<record><header>\n<identifier>oai:{i}</identifier></header><metadata>"
+        f"{one.partition('jats.dtd')[2][2:]}</metadata></record>\n"
+        for i, one in enumerate(articles)
+    )
+    return (
+        '<?xml version="1.0"?>\n<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">'
+        f"<request verb='ListRecords'>x</request>{more}<ListRecords>\n{records}"
+        "<resumptionToken>y</resumptionToken></ListRecords></OAI-PMH>\n"
+    ).replace("OAI-PMH", root)
+
+
+def test_articles_in_answers_of_a_server():
+    articles = [article(f"<p>Text {i}.</p>", ids=f'pmc">PMC{i}') for i in range(4)]
+    alone = [read(one)[0][0] for one in articles]
+    documents, skipped = read(oai(*articles))
+    assert (documents, skipped) == (alone, [])
+    # One that is damaged costs itself, and is told with its line.
+    data = oai(*articles).replace("Text 2.</p>", "Text 2.")
+    documents, [lost] = read(data)
+    assert [one.id for one in documents] == [alone[i].id for i in (0, 1, 3)]
+    line = data[: data.index("Text 2")].count("\n") + 1
+    assert lost.position == f"record 3 (PMCID:PMC2), line {line}"
+    # A file that ends early, and an answer without articles.
+    documents, [lost] = read(oai(*articles).replace("</OAI-PMH>", ""))
+    assert (documents, lost.position.split(",")[0]) == (alone, "after record 4")
+    documents, [lost] = read(oai(more='<error code="x">No match.</error>'))
+    assert lost.reason == "holds no record but the server's error: No match."
+
+
+def test_articles_joined_one_behind_the_other():
+    articles = [article(ids=f'pmc">PMC{i}') for i in range(3)]
+    documents, skipped = read("\n".join(articles))
+    assert [one.id for one in documents] == [f"PMCID:PMC{i}" for i in range(3)]
+    assert skipped == []
+
+
 def test_an_article_without_text():
     documents, (only,) = read(article(title=""), strict=True)
     assert documents == []

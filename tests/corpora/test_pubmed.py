@@ -238,9 +238,55 @@ def test_a_file_that_ends_early():
 
 
 def test_files_joined_one_behind_the_other():
-    documents, skipped = read(file_of(*RECORDS[:2]) + file_of(*RECORDS[2:]))
-    assert len(documents) == 7
-    assert len(skipped) == 1
+    """As `cat` does; also with a file without records, and without declarations."""
+    bare = file_of(*RECORDS[3:5], doctype="").partition(b"?>")[2]
+    joined = file_of(*RECORDS[:2]) + file_of() + file_of(*RECORDS[2:3]) + bare
+    documents, skipped = read(joined + file_of(*RECORDS[5:]))
+    assert documents == read(file_of(*RECORDS))[0]
+    assert skipped == []
+    # Damage behind the joint is told with its line in the whole.
+    data = file_of(*RECORDS[:2]) + file_of(*RECORDS[2:]).replace(
+        b"Title 4.</", b"</x></"
+    )
+    documents, [lost] = read(data)
+    assert len(documents) == 6
+    line = data[: data.index(b"</x>")].count(b"\n") + 1
+    assert lost.position.startswith("record 4 (PMID:4), line ")
+    assert f" line {line} " in f"{lost.position} "
+    # Text between the files, or entities that the second declares, are damage.
+    for between in (b"x", b"<!DOCTYPE a [<!ENTITY e 'e'>]>"):
+        documents, skipped = read(
+            file_of(*RECORDS[:2]) + between + file_of(*RECORDS[2:])
+        )
+        assert (len(documents), len(skipped)) == (7, 1)
+    single = "".join(f'<?xml version="1.0"?>\n{record}' for record in RECORDS)
+    documents, skipped = read(single.encode())
+    assert (len(documents), skipped) == (7, [])
+
+
+@pytest.mark.parametrize("error", ["Cannot process ID list", " a\n"])
+def test_an_error_of_entrez(error):
+    data = f"<?xml version='1.0'?><eFetchResult>\n<ERROR>{error}</ERROR></eFetchResult>"
+    documents, [skipped] = read(data.encode())
+    assert documents == []
+    assert skipped.reason == f"holds no record but the server's error: {error.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "problem"),
+    [
+        ("concat", ["PMID:1", "PMID:2"], ""),
+        ("one", ["PMID:1"], ""),
+        ("two", ["PMID:2"], ""),
+        ("set", ["PMCID:PMC1"], ""),
+        ("oai", ["PMCID:PMC1"], ""),
+        ("err", [], "holds no record but the server's error: Cannot process ID list"),
+    ],
+)
+def test_cases(cases, name, ids, problem):
+    documents, skipped = read((cases / "xml" / f"{name}.xml").read_bytes())
+    assert [one.id for one in documents] == ids
+    assert [one.reason for one in skipped] == [problem] * bool(problem)
 
 
 def test_compressed():

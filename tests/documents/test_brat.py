@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """BRAT folders: what they say, and the same folder with relations added."""
 
+import document_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import brat
+from biobert_tf.documents import brat, formats, places
 from biobert_tf.documents.document import Mention, Passage, Relation
 
 TEXT = "Aspirin\nand \U0001f48a ibu-\r\nprofen: COX-1\x85 and 2.\r\n"
@@ -57,7 +58,7 @@ def test_reads_all(tmp_path):
     assert second.id == "b"
     assert second.passages == (Passage(0, TEXT),)
     assert second.mentions == (
-        Mention("T1", "CHEMICAL", ((0, 7),), "Aspirin"),
+        Mention("T1", "CHEMICAL", ((0, 7),), "Aspirin", ("MESH:D001241",)),
         Mention("T2", "CHEMICAL", ((14, 26),), "ibu-  profen"),
         Mention("T3", "GENE-Y", ((28, 31), (32, 33)), "COX 1"),
     )
@@ -109,6 +110,95 @@ def test_relations_are_added(tmp_path, end):
     )
 
 
+def test_identifiers(tmp_path):
+    ann = (
+        "T1\tDisease 4 17\tbreast cancer\n"
+        "N1\tReference T1 MESH:D1\tBreast Neoplasms\n"
+        "N4\tReference T1 ID:672\tx\nN5\tReference T1 MESH:D1\n"
+        "N6\tReference E1 A:1\ty\n"
+    )
+    path = folder(tmp_path, a_txt="The breast cancer cell", a_ann=ann)
+    (loaded,) = formats.read(path, "auto")
+    [mention] = loaded.document.mentions
+    assert mention.concepts == ("MESH:D1", "672")
+    concepts = ("5742", "tmVar:p|X", "ID:1", "two words")
+    new = Mention("", "Cell", ((18, 22),), "cell", concepts, 0.5)
+    formats.write(tmp_path / "same", "brat", [(loaded, [new])])
+    text = contents(tmp_path / "same")["a.ann"]
+    assert text == ann + (
+        "T2\tCell 18 22\tcell\nN7\tReference T2 ID:5742\tcell\n"
+        "N8\tReference T2 tmVar:p|X\tcell\nN9\tReference T2 ID:ID:1\tcell\n"
+        "#1\tAnnotatorNotes T2\tprobability 0.500000\n"
+    )
+    # Another format keeps them, and gives them back.
+    (again,) = formats.read(tmp_path / "same", "auto")
+    assert again.document.mentions[1].concepts == concepts[:3]
+    formats.write(tmp_path / "x.jsonl", "jsonl", [(again, [])])
+    [other] = formats.read(tmp_path / "x.jsonl", "auto")
+    notes = formats.write(tmp_path / "back", "brat", [(other, [])]).notes
+    assert notes == {}
+    (back,) = formats.read(tmp_path / "back", "auto")
+    assert back.document.mentions == again.document.mentions
+
+
+def test_case_of_identifiers(cases):
+    [loaded] = formats.read(cases / "brat_norm", "auto")
+    assert loaded.document.mentions == (
+        Mention("T1", "Disease", ((4, 17),), "breast cancer", ("MESH:D001943",)),
+    )
+
+
+A1 = "T1\tChemical 0 7\tAspirin\nT2\tDisease 16 25\tnephritis"
+A2 = "T3\tCause 8 15\tinduced\nE1\tCause:T3 Theme:T1\nR1\tCauses Arg1:T1 Arg2:T2\n"
+
+
+def test_bionlp(tmp_path):
+    text = "Aspirin induced nephritis."
+    path = folder(tmp_path, a_txt=text, a_a1=A1, a_a2=A2, b_txt=text, b_a1=A1)
+    first, second = formats.read(path, "auto")
+    assert [one.id for one in first.document.mentions] == ["T1", "T2", "T3"]
+    assert first.document.relations == (Relation("Causes", "T1", "T2", None, "R1"),)
+    assert [one.id for one in second.document.mentions] == ["T1", "T2"]
+    formats.write(tmp_path / "out", "brat", [(first, []), (second, [])])
+    assert contents(tmp_path / "out") == {
+        "a.txt": text,
+        "a.ann": f"{A1}\n{A2}",
+        "b.txt": text,
+        "b.ann": A1,
+    }
+    # A folder of documents sees them as well, and .ann goes before.
+    plan = places.plan(path, tmp_path / "new", "auto", "auto")
+    assert [(one.source.name, one.format) for one in plan.places] == [
+        ("a.txt", "brat"),
+        ("b.txt", "brat"),
+    ]
+    (path / "a.ann").write_text("T1\tChemical 0 7\tAspirin\n")
+    first, _ = formats.read(path, "auto")
+    assert len(first.document.mentions) == 1
+
+
+@pytest.mark.parametrize(
+    ("a1", "a2", "problem"),
+    [
+        (A1, "T1\tX 0 1\tA\n", r"a\.a1\+\.a2:3: a second mention has the id T1"),
+        (A1, "T3\tX 0 1\n", r"a\.a1\+\.a2:3: cannot be read"),
+    ],
+)
+def test_broken_bionlp(tmp_path, a1, a2, problem):
+    path = folder(tmp_path, a_txt="Aspirin induced nephritis.", a_a1=a1, a_a2=a2)
+    with pytest.raises(InputError, match=problem):
+        list(brat.read(path))
+    (path / "a.txt").unlink()
+    with pytest.raises(InputError, match=r"a\.a1: no a\.txt beside it"):
+        list(brat.read(path))
+
+
+def test_case_of_bionlp(cases):
+    [loaded] = formats.read(cases / "a1", "auto")
+    assert [one.type for one in loaded.document.mentions] == ["Chemical", "Disease"]
+    assert [one.type for one in loaded.document.relations] == ["Causes"]
+
+
 def test_a_folder_may_be_written_in_place(tmp_path):
     path = folder(tmp_path, a_txt="a b", a_ann="T1\tX 0 1\ta\nT2\tX 2 3\tb", b_txt="c")
     new = {"a": [Relation("r", "T1", "T2")], "b": []}
@@ -134,7 +224,7 @@ def test_a_byte_order_mark_may_be_counted(tmp_path, start):
 def test_a_byte_order_mark_hides_no_error(tmp_path):
     path = folder(tmp_path, a_txt="\ufeffAspirin", a_ann="T1\tX 2 9\tAspirin\n")
     with pytest.raises(InputError, match="not inside the text, which is 0-7"):
-        list(brat.read(path))
+        list(map(toys.refusing, brat.read(path)))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +247,7 @@ def test_a_byte_order_mark_hides_no_error(tmp_path):
 def test_broken_files(tmp_path, ann, line, problem):
     path = folder(tmp_path, a_txt="abc", a_ann=ann)
     with pytest.raises(InputError) as caught:
-        list(brat.read(path))
+        list(map(toys.refusing, brat.read(path)))
     assert str(caught.value).startswith(f"{path / 'a.ann'}:{line}: ")
     assert problem in str(caught.value)
 

@@ -18,7 +18,7 @@ from biobert_tf.ner import conlleval
 TYPED = (
     "-DOCSTART- -X- 7 O\n\n"
     "Breast NN B-Disease\ncancer NN I-Disease\ntoo RB O\n\n\n"
-    "\u03b2-actin\u2028NN S-Gene\n\U0001f48a NN S-Gene\n\n"
+    "\u03b2-actin\u2028x NN S-Gene\n\U0001f48a NN S-Gene\n\n"
     "-DOCSTART-\n\n-DOCSTART-\tname with\u3000space\tO\n\nend O\n"
 )
 
@@ -49,16 +49,126 @@ def test_documents_are_marked(tmp_path, end):
     first, second, third = (one.document for one in documents)
     assert (first.id, second.id) == ("7", "11")
     assert third.id == "name with\u3000space"
-    assert first.passages == (Passage(0, "Breast cancer too\n\u03b2-actin \U0001f48a"),)
+    # White space other than tab and space is part of a word.
+    assert first.passages == (
+        Passage(0, "Breast cancer too\n\u03b2-actin\u2028x \U0001f48a"),
+    )
     assert first.mentions == (
         Mention("T1", "Disease", ((0, 13),), "Breast cancer"),
-        Mention("T2", "Gene", ((18, 25),), "\u03b2-actin"),
-        Mention("T3", "Gene", ((26, 27),), "\U0001f48a"),
+        Mention("T2", "Gene", ((18, 27),), "\u03b2-actin\u2028x"),
+        Mention("T3", "Gene", ((28, 29),), "\U0001f48a"),
     )
     assert second.passages == (Passage(0, ""),)
     assert third.passages == (Passage(0, "end"),)
     words = [list(sentence) for sentence in documents[0].source.sentences]
-    assert [(word.start, word.end) for word in words[1]] == [(18, 25), (26, 27)]
+    assert [(word.start, word.end) for word in words[1]] == [(18, 27), (28, 29)]
+    assert list(documents[0].source.spans()) == [
+        ((0, 6), (7, 13), (14, 17)),
+        ((18, 27), (28, 29)),
+    ]
+
+
+COLUMNS = "\t".join("_" * 8)
+OTHER = (
+    "# doc_id = 7\n# text = Aspirin helps\nAspirin\tU-Chem\nhelps\tO\n\n"
+    "<Dis>\tO-Dis\nLiver\tB-Dis\ncancer\tL-Dis\ntoo\tO-Dis\n</Dis>\tO-Dis\n\n"
+    "# newdoc id = 8 a\n\n# newdoc\nend\tO\n"
+)
+
+
+def test_comments_and_frames_are_no_words(tmp_path):
+    first, second, third = load(tmp_path, OTHER)
+    assert [one.document.id for one in (first, second, third)] == ["7", "8 a", "14"]
+    assert first.document.passages[0].text == "Aspirin helps\nLiver cancer too"
+    assert [(one.type, one.text) for one in first.document.mentions] == [
+        ("Chem", "Aspirin"),
+        ("Dis", "Liver cancer"),
+    ]
+    assert second.document.passages[0].text == ""
+    added = [new(first.document, "helps\nLiver", "X"), new(first.document, "too", "Y")]
+    text, notes = written(tmp_path, (first, added), (second, []), (third, []))
+    assert notes == {}
+    assert text == (
+        "# doc_id = 7\n# text = Aspirin helps\nAspirin\tU-Chem\tO\nhelps\tO\tB-X\n\n"
+        "<Dis>\tO-Dis\tO\nLiver\tB-Dis\tB-X\ncancer\tL-Dis\tO\ntoo\tO-Dis\tB-Y\n"
+        "</Dis>\tO-Dis\tO\n\n# newdoc id = 8 a\n\n# newdoc\nend\tO\tO\n\n"
+    )
+
+
+def test_frames_are_read_again_behind_a_new_column(tmp_path):
+    documents = load(tmp_path, OTHER)
+    text, _ = written(tmp_path, *((one, []) for one in documents))
+    again = load(tmp_path, text)
+    assert [one.document.id for one in again[:2]] == ["7", "8 a"]
+    assert [one.document.passages for one in again] == [
+        one.document.passages for one in documents
+    ]
+
+
+def test_comments_at_the_beginning_belong_to_the_first_document(tmp_path):
+    text = (
+        "# licence = x\n\n# global.columns = ID FORM\n# newdoc id = 7\na\tO\n\nb\tB-X\n"
+    )
+    [loaded] = load(tmp_path, text)
+    assert loaded.document.id == "7"
+    assert loaded.document.passages[0].text == "a\nb"
+    found, _ = written(tmp_path, (loaded, []))
+    assert found == text.replace("O\n", "O\tO\n").replace("B-X\n", "B-X\tO\n\n")
+    documents = load(tmp_path, "# licence = x\n\na\tO\n\n# y = z\nb\tB-X\n")
+    assert [one.document.passages[0].text for one in documents] == ["a", "b"]
+    assert [one.document.id for one in documents] == ["1", "5"]
+
+
+def test_conllu(tmp_path):
+    rows = [
+        f"{i}\t{word}\t{COLUMNS}" for i, word in (("1-2", "ab"), (1, "a"), (2, "b"))
+    ]
+    [loaded] = load(tmp_path, "\n".join(rows))
+    assert loaded.document.passages[0].text == "a b"
+    text, _ = written(tmp_path, (loaded, [new(loaded.document, "b")]))
+    labels = ("O", "O", "B-X")
+    lines = [f"{row}\t{label}\n" for row, label in zip(rows, labels, strict=True)]
+    assert text == "".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("conllcomment/a.conll", [("Chemical", "Aspirin"), ("Disease", "nephritis")]),
+        ("conllcomment/u.conllu", []),
+        ("comment_ner/test.tsv", [("Chemical", "Aspirin"), ("Disease", "nephritis")]),
+        ("ws/test.tsv", [("Chemical", "Aspirin")]),
+        ("nbsp/test.tsv", [("Chemical", "Aspirin"), ("Disease", "nephritis")]),
+        ("tsvangle/test.tsv", [("Disease", "nephritis")]),
+        ("aioner/all.conll", [("Disease", "Liver cancer")]),
+        ("aioner/train.conll", [("Disease", "Liver cancer")]),
+        (
+            "bilou/test.tsv",
+            [("Chemical", "Aspirin"), ("Disease", "acute renal nephritis")],
+        ),
+    ],
+)
+def test_cases(cases, name, expected):
+    [loaded] = formats.read(cases / name, "conll")
+    document = loaded.document
+    assert [(one.type, one.text) for one in document.mentions] == expected
+    has_id = name.startswith("c")
+    assert document.id == ("7" if has_id else "1")
+    words = document.passages[0].text.split(" ")
+    assert words[:2] in (
+        ["Aspirin", "induced"],
+        ["Aspirin", "10\u00a0mg"],
+        ["Liver", "cancer"],
+        ["<", "0.05"],
+    )
+
+
+@pytest.mark.data
+def test_a_real_file_with_comments(data):
+    documents = formats.read(
+        data / "documents" / "conll" / "BC5CDR-example.conll", "auto"
+    )
+    assert [one.document.id for one in documents] == ["354896"]
 
 
 def test_without_marks_a_sentence_is_a_document(tmp_path):
@@ -132,7 +242,7 @@ def test_one_more_column(tmp_path):
     assert text == (
         "-DOCSTART- -X- 7 O O\n\n"
         "Breast NN B-Disease O\ncancer NN I-Disease B-Q\ntoo RB O I-Q\n\n"
-        "\u03b2-actin\u2028NN S-Gene O\n\U0001f48a NN S-Gene B-two_words\n\n"
+        "\u03b2-actin\u2028x NN S-Gene O\n\U0001f48a NN S-Gene B-two_words\n\n"
         "-DOCSTART-\tO\n\n"
         "-DOCSTART-\tname with\u3000space\tO\tO\n\nend O O\n\n"
     )

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import formats
+from biobert_tf.documents import formats, places
 from biobert_tf.documents.document import Mention, Relation
 
 NUM_VARIANTS = 150
@@ -169,12 +169,99 @@ def test_what_is_not_there(tmp_path, kind):
         ('{"PubTator3": []}', "bioc_json"),
         ('{"text": "a"}', "jsonl"),
         ("{" + '"a":{' * 9999, "bioc_json"),
+        ('[{"text": "a"}]', "jsonl"),
+        ('[\n {"id": 1, "passages": [{"text": "a"}]}]', "bioc_json"),
+        ('{\n  "text": "a"\n}', "jsonl"),
+        ("<\tO\n0.05\tO\n.\tO\n", "conll"),
+        ("<i>a</i> O\nb O\n\nc O\n", "conll"),
+        ("<ALL>\tO\na\tO\nb\tO\nc\tB-X\n</ALL>\tO\n", "conll"),
+        ("# doc_id = 7\n# x = y\na\u2028b\tO\nb\tO\nc\tL-X\n", "conll"),
+        ("# newpar\n1\ta" + "\t_" * 8, "conll"),
+        ("-DOCSTART-\n\na b", "conll"),
+        ("<foo/>", "bioc_xml"),
     ],
 )
 def test_detection(tmp_path, text, kind):
     path = tmp_path / "in"
     path.write_text(text, encoding="utf-8")
     assert formats.detect(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("a.txt", "<5 mg of aspirin", "text"),
+        ("a.txt", "<p>5 mg of aspirin", "text"),
+        ("a.txt", "<?xml version='1.0'?>\n<p>5 mg", "text"),
+        ("a.txt", "<collection></collection>", "bioc_xml"),
+        ("a.tsv", "<p>\n5\n", "conll"),
+        ("a.tsv", "<\n5\n", "conll"),
+        ("a.conllu", "<\n5\n", "conll"),
+        ("a.tsv.gz", "<?xml version='1.0'?>\n<x/>", "bioc_xml"),
+        ("a.xml", "<p>5 mg", "bioc_xml"),
+        ("a.xml", "<PubmedArticleSet>", "pubmed_xml"),
+        ("a.tsv", "<PubmedArticleSet>", "pubmed_xml"),
+        ("a.json", '{\n "text": "a"', "jsonl"),
+    ],
+)
+def test_detection_looks_at_names(tmp_path, name, text, kind):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if ".gz" in name else text.encode())
+    assert formats.detect(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tsvangle/n.txt", "text"),
+        ("tsvangle/test.tsv", "conll"),
+        ("ws/test.tsv", "conll"),
+        ("nbsp/test.tsv", "conll"),
+        ("bilou/test.tsv", "conll"),
+        ("aioner/all.conll", "conll"),
+        ("aioner/train.conll", "conll"),
+        ("conllcomment/a.conll", "conll"),
+        ("conllcomment/u.conllu", "conll"),
+        ("comment_ner/test.tsv", "conll"),
+        ("pubanno/doc.json", "jsonl"),
+        ("pubanno/list.json", "jsonl"),
+        ("pubanno/one_line.json", "jsonl"),
+        ("pubanno/pretty.json", "jsonl"),
+        ("doccano/a.jsonl", "jsonl"),
+        ("doccano/b.jsonl", "jsonl"),
+        ("doccano/spacy.jsonl", "jsonl"),
+        ("xml/concat.xml", "pubmed_xml"),
+        ("xml/err.xml", "pubmed_xml"),
+        ("xml/oai.xml", "pubmed_xml"),
+        ("xml/one.xml", "pubmed_xml"),
+        ("xml/set.xml", "pubmed_xml"),
+    ],
+)
+def test_detection_of_cases(cases, tmp_path, name, kind):
+    """Also under a name that tells nothing."""
+    assert formats.detect(cases / name) == kind
+    if kind != "text":
+        (tmp_path / "in").write_bytes((cases / name).read_bytes())
+        assert formats.detect(tmp_path / "in") == kind
+
+
+def test_what_a_file_is_taken_for_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.txt").write_text("a")
+    (source / "b.tsv").write_text("<\tO\n")
+    (source / "c.tsv").write_text("a\n")
+    places.plan(source, tmp_path / "out", "auto", "jsonl")
+    places.plan(source / "c.tsv", tmp_path / "out.jsonl", "auto", "jsonl")
+    places.plan(source / "c.tsv", tmp_path / "out.jsonl", "lines", "jsonl")
+    path = place(tmp_path, "jsonl", JSONL.encode(), "other")
+    assert formats.with_relations(path, "auto") == "jsonl"
+    assert caplog.messages == [
+        f"{source}: read as text 1, conll 2",
+        f"{source / 'c.tsv'}: read as conll 1",
+        f"{path}: read as jsonl",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "hello\n1|t|a", "1\t2\t3"])

@@ -174,7 +174,7 @@ def require_same(kind, document, mention, found):
         if lies_in(one, start, end, mention.text)
         and one.type == wanted
         and one.probability == mention.probability
-        and one.concepts == (() if kind == "brat" else mention.concepts)
+        and one.concepts == mention.concepts
     ]
     assert same, (mention, found)
     is_exact = any(one.offset <= start and end <= one.end for one in document.passages)

@@ -119,6 +119,7 @@ def test_new_brat(tmp_path):
             "T1\tChemical 0 7\tAspirin\n"
             "#1\tAnnotatorNotes T1\tprobability 0.987654\n"
             "T2\tDisease 14 20;23 29\tbreast cancer\n"
+            "N1\tReference T2 MESH:D001943\tbreast cancer\n"
             "#2\tAnnotatorNotes T2\tprobability 0.500000\n"
             "T3\tGene 31 36\tCOX-1\n"
             "#3\tAnnotatorNotes T3\tprobability 1.000000\n"
@@ -127,8 +128,9 @@ def test_new_brat(tmp_path):
             "#4\tAnnotatorNotes R1\tprobability 0.750000\n"
         ),
     }
-    assert written.notes == {"concepts dropped": 1}
+    assert written.notes == {}
     [again] = toys_read(path, "brat")
+    assert again.mentions[1].concepts == ("MESH:D001943",)
     assert [one.probability for one in again.mentions] == [0.987654, 0.5, 1.0, None]
     assert again.relations[0].probability == 0.75
 

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,23 +43,40 @@ SETTINGS = {
     "data_dir": "NER/toy",
 }
 RESULTS = {"task": "ner", "global_step": 7, "test": {"scores": {"f1": 0.5}}}
-# Reads both forms as a stranger would: the plain one first, without TensorFlow Text.
+# Reads both forms as a stranger would: the plain one first, without TensorFlow Text,
+# also with TensorFlow's own tool. Then runs a command of a page, a `python -c`.
 STRANGER = """
-import json, sys
+import contextlib, io, json, sys, traceback
 import tensorflow as tf
-plain = tf.saved_model.load(sys.argv[1] + "/tokens").signatures
+folder, texts, tool, page = map(json.loads, sys.argv[1:])
+
+def shown(code, *words):
+    said, sys.argv = io.StringIO(), ["-c", *words]
+    with contextlib.redirect_stdout(said):
+        try:
+            exec(code)
+        except SystemExit as ended:
+            return said.getvalue() if not ended.code else str(ended)
+        except Exception:
+            return traceback.format_exc()
+    return said.getvalue()
+
+plain = tf.saved_model.load(folder + "/tokens").signatures
 ids = {"input_ids": [[2, 5, 6, 3]], "input_mask": [[1] * 4], "segment_ids": [[0] * 4]}
 ids = {name: tf.constant(values) for name, values in ids.items()}
 scores = plain["serving_default"](**ids)["probabilities"].numpy().tolist()
+of_tool = shown(*tool)
+assert "tensorflow_text" not in sys.modules
+of_page = shown(*page)
 import tensorflow_text
-loaded = tf.saved_model.load(sys.argv[1])
+loaded = tf.saved_model.load(folder)
 again = loaded.signatures["tokens"](**ids)["probabilities"].numpy().tolist()
-texts = json.loads(sys.argv[2])
 found = loaded.signatures["serving_default"](text=tf.constant(texts))
 bytes_found = {k: v.numpy().tolist() for k, v in found.items()}
 assert "biobert_tf" not in sys.modules
 print(json.dumps(
-    [scores, again, bytes_found], default=lambda value: value.decode()
+    [scores, again, bytes_found, of_tool, of_page],
+    default=lambda value: value.decode(),
 ))
 """
 
@@ -101,12 +119,29 @@ def annotated(model):
     return ner_toys.annotated(task, estimator, TEXTS, batch_size=4)
 
 
-def test_a_stranger_finds_what_the_annotator_finds(model, exported):
-    command = [sys.executable, "-c", STRANGER, str(exported), json.dumps(TEXTS)]
+@pytest.fixture(scope="module")
+def told(exported):
+    """What the stranger says: scores twice, what is in TEXTS, and two commands."""
+    tool = "from tensorflow.python.tools.saved_model_cli import main; main()"
+    values = "input_ids=[[2,5,3]];input_mask=[[1,1,1]];segment_ids=[[0,0,0]]"
+    flags = ["--tag_set=serve", "--signature_def=serving_default"]
+    run = ["run", f"--dir={exported}/tokens", *flags, f"--input_exprs={values}"]
+    page = (Path(__file__).parents[2] / "docs/serving.md").read_text("utf-8")
+    [block] = re.findall(r"^python -c .*?(?=\n```)", page, re.DOTALL | re.MULTILINE)
+    line = block.replace("\\\n", " ").replace("exported/ncbi", str(exported))
+    given = str(exported), TEXTS, [tool, *run], shlex.split(line)[2:]
     result = subprocess.run(
-        command, capture_output=True, text=True, cwd="/", check=True
+        [sys.executable, "-c", STRANGER, *map(json.dumps, given)],
+        capture_output=True,
+        text=True,
+        cwd="/",
     )
-    scores, again, found = json.loads(result.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_a_stranger_finds_what_the_annotator_finds(model, told):
+    scores, again, found, *_ = told
     np.testing.assert_allclose(scores, again, atol=1e-6)
     assert found == json.loads(json.dumps(found))
     for i, (example, prediction) in enumerate(annotated(model)):
@@ -126,25 +161,16 @@ def test_a_stranger_finds_what_the_annotator_finds(model, exported):
             assert TEXTS[i].encode()[start:end].decode() == word or start == -1
 
 
-def test_the_tool_of_tensorflow_runs_it(exported):
-    tool = sys.executable.replace("python", "saved_model_cli")
-    values = "input_ids=[[2,5,3]];input_mask=[[1,1,1]];segment_ids=[[0,0,0]]"
-    flags = ["--tag_set=serve", "--signature_def=serving_default"]
-    command = ["run", f"--dir={exported}/tokens", *flags, f"--input_exprs={values}"]
-    result = subprocess.run([tool, *command], capture_output=True, text=True)
-    assert "Result for output key probabilities" in result.stdout, result.stderr
+def test_the_tool_of_tensorflow_runs_it(told):
+    *_, of_tool, _ = told
+    assert "Result for output key probabilities" in of_tool
 
 
-def test_the_tool_of_tensorflow_takes_text(exported):
+def test_the_tool_of_tensorflow_takes_text(told):
     """As docs/serving.md calls it."""
-    page = (Path(__file__).parents[2] / "docs/serving.md").read_text("utf-8")
-    [block] = re.findall(r"^python -c .*?(?=\n```)", page, re.DOTALL | re.MULTILINE)
-    line = block.replace("\\\n", " ").replace("exported/ncbi", str(exported))
-    words = shlex.split(line)
-    command = [sys.executable, *words[1:]]
-    result = subprocess.run(command, capture_output=True, text=True, cwd="/")
-    assert result.returncode == 0, result.stderr
-    shown = result.stdout.split("Result for output key ")
+    *_, of_page = told
+    shown = of_page.split("Result for output key ")
+    assert len(shown) > 1, of_page
     [words_shown] = [part for part in shown if part.startswith("words:")]
     assert words_shown == (
         "words:\n[[b'BRCA1' b'in' b'breast' b'cancer' b'.']\n"
@@ -227,18 +253,12 @@ def test_records_of_a_training_are_scored(exported):
     )
 
 
-def test_an_export_replaces_an_export_and_nothing_else(model, exported, tmp_path):
+def test_an_export_replaces_nothing_else(model, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     config = ExportConfig(model=model, output=tmp_path)
     with pytest.raises(InputError, match="is not an export"):
         exporting.export(config)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    stale = exported / "stale"
-    stale.touch()
-    exporting.export(ExportConfig(model=model, output=exported, tokens=False))
-    assert not stale.exists()
-    assert not (exported / "tokens").exists()
-    assert serving.ExportedModel(exported)(text=["aspirin"])["words"][0, 0] == "aspirin"
 
 
 # --- other kinds ---------------------------------------------------------------------
@@ -258,38 +278,17 @@ def export_model(folder, kind_of_head, labels=(), settings=None, **flags):
     return serving.ExportedModel(folder / "out")
 
 
-def test_relations(tmp_path):
-    model = heads.SequenceClassifier(re_toys.CONFIG, 2, seed=1)
-    settings = {"task_name": "gad", "max_seq_length": 12, "do_lower_case": False}
-    loaded = export_model(tmp_path, model, ("0", "1"), settings)
-    assert loaded.kind == "re"
-    found = loaded(text=["@GENE$ causes @DISEASE$ .", "x " * 99])
-    assert set(found["label"]) <= {"0", "1"}
-    assert found["is_cut"].tolist() == [False, True]
-    np.testing.assert_allclose(found["probabilities"].sum(1), 1, atol=1e-6)
-
-
-def test_answers(tmp_path):
-    model = heads.SpanClassifier(re_toys.CONFIG, seed=1)
-    settings = {"max_seq_length": 16, "max_query_length": 4, "doc_stride": 4}
-    loaded = export_model(tmp_path, model, ("start", "end"), settings)
-    assert loaded.kind == "qa"
-    context = "\u4e2d severe cancer helps " * 9
-    found = loaded(question=["with"], context=[context])
-    start, end = found["start"][0], found["end"][0]
-    assert context.encode()[start:end].decode() == found["answer"][0] != ""
-
-
-def test_vectors_of_any_model_in_another_type(tmp_path, model):
+def test_vectors_of_any_model_in_another_type(tmp_path, model, exported):
+    """They take the place of an export of another kind."""
+    output = shutil.copytree(exported, tmp_path / "out")
     config = ExportConfig(
-        model=model,
-        output=tmp_path / "out",
-        kind="encoder",
-        dtype="bfloat16",
-        tokens=False,
+        model=model, output=output, kind="encoder", dtype="bfloat16", tokens=False
     )
+    (output / "stale").touch()
     exporting.export(config)
-    loaded = serving.ExportedModel(tmp_path / "out")
+    assert not (output / "stale").exists()
+    assert not (output / "tokens").exists()
+    loaded = serving.ExportedModel(output)
     assert loaded.kind == "encoder"
     assert loaded.card["dtype"] == "bfloat16"
     found = loaded(text=["aspirin helps"])

@@ -24,13 +24,17 @@ from biobert_tf.model import heads
 from biobert_tf.qa import decoding as qa_decoding
 
 STRANGER = """
-import glob, json, os, sys
+import functools, glob, json, os, sys
 import tensorflow as tf
 import tensorflow_text
-root = sys.argv[1]
+root, long, strange = sys.argv[1:]
+
+@functools.cache
+def load(name):
+    return tf.saved_model.load(os.path.join(root, name, "export"))
 
 def ask(name, signature="serving_default", **given):
-    loaded = tf.saved_model.load(os.path.join(root, name, "export"))
+    loaded = load(name)
     given = {key: tf.constant(values) for key, values in given.items()}
     found = loaded.signatures[signature](**given)
     return {key: values.numpy().tolist() for key, values in found.items()}
@@ -55,10 +59,16 @@ def masked(name):
                examples=[record.numpy() for record in tf.data.TFRecordDataset(paths)])
 
 answers = {"re": sentences("re/1"), "qa": questions("qa"),
-           "yesno": questions("yesno"), "mlm": masked("mlm")}
+           "yesno": questions("yesno"), "mlm": masked("mlm"),
+           "long": ask("re/1", text=["helps .", long]),
+           "strange": ask("qa", question=["with"], context=[strange])}
 assert "biobert_tf" not in sys.modules
 print(json.dumps(answers, default=lambda value: value.decode()))
 """
+
+# Longer than a row, and with characters of several bytes.
+LONG = "x " * 99
+STRANGE = "\u4e2d severe cancer helps " * 9
 
 
 def relations(folder):
@@ -143,7 +153,7 @@ def root(tmp_path_factory):
 def told(root):
     """What the stranger says."""
     result = subprocess.run(
-        [sys.executable, "-c", STRANGER, str(root)],
+        [sys.executable, "-c", STRANGER, str(root), LONG, STRANGE],
         capture_output=True,
         text=True,
         cwd="/",
@@ -160,6 +170,11 @@ def test_relations(root, told):
     assert len(wanted) == len(re_toys.TEST)
 
 
+def test_a_text_that_is_cut(told):
+    assert told["long"]["is_cut"] == [False, True]
+    assert len(told["long"]["label"]) == 2
+
+
 def test_answers(root, told):
     found = told["qa"]
     wanted = files.read_json(root / "qa" / qa_decoding.PREDICTIONS)
@@ -174,6 +189,11 @@ def test_answers(root, told):
             [entry["probability"] for entry in nbest[id_]],
             atol=1e-5,
         )
+
+
+def test_places_are_those_of_bytes(told):
+    [start], [end], [answer] = (told["strange"][k] for k in ("start", "end", "answer"))
+    assert STRANGE.encode()[start:end].decode() == answer != ""
 
 
 def test_yes_and_no(root, told):

@@ -92,20 +92,36 @@ def write_model(folder, kind):
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory):
-    """Returns the files of a kind, and the function they are made of; made once.
+def exported(tmp_path_factory):
+    """The export of a NER model, with both files."""
+    folder = tmp_path_factory.mktemp("exported")
+    model = write_model(folder / "model", "ner")
+    return exporting.export(
+        ExportConfig(model=model, output=folder / "ner", litert="both")
+    )
 
-    Of an export they are the part that is fast to make.
+
+@pytest.fixture(scope="module")
+def converted(exported, tmp_path_factory):
+    """Returns the files of a kind, the function they are made of, and what is told.
+
+    Of an export the files are the part that is fast to make; those of NER are in one.
     """
 
     @functools.cache
     def inner(kind):
-        folder = tmp_path_factory.mktemp(kind)
+        if kind == "ner":
+            folder, model = exported, exported.parent / "model"
+        else:
+            folder = tmp_path_factory.mktemp(kind)
+            model = write_model(folder / "model", kind)
         problem = problems.of_kind(kind)
-        model = write_model(folder / "model", kind)
         found = problem.loaded(reload.find(model), DeviceConfig())
         served = problem.serve(found)
-        card = litert.save(found, served, folder, "both")
+        if kind == "ner":
+            card = files.read_json(exported / model_card.JSON)["litert"]
+        else:
+            card = litert.save(found, served, folder, "both")
         return folder, saved_model.tokens_function(served, served.score), card
 
     return inner
@@ -251,9 +267,8 @@ def test_int8_is_small_because_its_weights_are_int8(kind, converted):
         ("both", [litert.FLOAT, litert.INT8]),
     ],
 )
-def test_the_files_that_were_asked_for(choice, names, converted, monkeypatch, tmp_path):
-    folder, _, _ = converted("ner")
-    found = NER.loaded(reload.find(folder / "model"), DeviceConfig())
+def test_the_files_that_were_asked_for(choice, names, exported, monkeypatch, tmp_path):
+    found = NER.loaded(reload.find(exported.parent / "model"), DeviceConfig())
     served = NER.serve(found)
     fast = types.SimpleNamespace(convert=lambda: b"weights")
     monkeypatch.setattr(
@@ -269,16 +284,6 @@ def test_the_files_that_were_asked_for(choice, names, converted, monkeypatch, tm
 
 
 # --- in an export --------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The export of a NER model, with both files."""
-    folder = tmp_path_factory.mktemp("exported")
-    model = write_model(folder / "model", "ner")
-    return exporting.export(
-        ExportConfig(model=model, output=folder / "ner", litert="both")
-    )
 
 
 def test_the_example_of_the_card_runs(exported, monkeypatch):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert annotate`, with a model that has learned four sentences."""
 
+import dataclasses
 import gzip
 import io
 import json
@@ -92,6 +93,57 @@ def test_sentences_of_conll_are_those_of_the_file(model, tmp_path, capsys):
     assert [each[:2] for each in found] == [each[:2] for each in expected]
 
 
+# What each set knows: the first all types, the others one. Only the frame tells which.
+SETS = {
+    "ALL": [("aspirin", "B-Chem"), ("helps", "O"), ("nephritis", "B-Dis")],
+    "Dis": [("aspirin", "O-Dis"), ("helps", "O-Dis"), ("nephritis", "B-Dis")],
+    "Chem": [("aspirin", "B-Chem"), ("helps", "O-Chem"), ("nephritis", "O-Chem")],
+}
+
+
+def test_sets_of_different_types_make_one_tagger(tmp_path, capsys, caplog):
+    toy = toys.Toy(tmp_path / "toy")
+    vocab = [*toys.VOCAB, "<", ">", "/", *SETS]
+    config = dataclasses.replace(
+        toys.CONFIG, vocab_size=len(vocab), max_position_embeddings=20
+    )
+    toys.write_released(toy.released, config, vocab)
+    sets = {
+        name: [(f"<{name}>", f"O-{name}"), *rows, (f"</{name}>", f"O-{name}")]
+        for name, rows in SETS.items()
+        if name != "ALL"
+    }
+    train = [SETS["ALL"], *sets.values()]
+    toys.write_data(toy.data, train=train, devel=train, test=train)
+    cli.ner(toy.argv(num_train_epochs=60, max_seq_length=20))
+    assert not [r for r in caplog.records if r.name == "biobert_tf.ner.run"]
+    labels = json.loads((toy.output / "labels.json").read_text())["labels"]
+    assert labels == ["O", "O-Chem", "O-Dis", "B-Chem", "I-Chem", "B-Dis", "I-Dis"]
+    # Each test sentence is asked for what its labels know; frames are no words.
+    predictions = (toy.output / "predictions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in predictions]
+    words = ["aspirin", "helps", "nephritis"]
+    assert [row["words"] for row in rows] == [words] * 3
+    assert [[one["type"] for one in row["entities"]] for row in rows] == [
+        ["Chem", "Dis"],
+        ["Dis"],
+        ["Chem"],
+    ]
+    conll = (toy.output / "NER_result_conll.txt").read_text()
+    assert "helps O O\nnephritis B-Dis B-Dis\n\naspirin O O\n" in conll
+    # Documents are asked for all types.
+    source = write(tmp_path / "a.txt", "aspirin helps nephritis")
+    assert annotate(toy.output, capsys, source, tmp_path / "out.jsonl")[0] == 0
+    assert [one[1] for one in entities(tmp_path / "out.jsonl")["a"]] == ["Chem", "Dis"]
+    # Without a set that knows all types, the command says so.
+    toys.write_data(toy.data, train=list(sets.values()), devel=[sets["Dis"]])
+    output = tmp_path / "partial"
+    argv = toy.argv(output_dir=output, max_seq_length=20, do_predict=False)
+    cli.ner(argv)
+    [record] = [r for r in caplog.records if r.name == "biobert_tf.ner.run"]
+    assert record.getMessage().startswith("no training sentence is labelled for all")
+
+
 def test_html(model, tmp_path, capsys):
     source = write(tmp_path / "a.txt", TEXT + "<script>")
     status, _ = annotate(model, capsys, source, tmp_path / "out.html")
@@ -136,7 +188,7 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
     status, said = annotate(model, capsys, source, output, output_format="jsonl")
     assert status == 0
     assert "3 documents" in said[-1]
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not UTF-8")
     names = sorted(
         str(path.relative_to(output))
         for path in output.rglob("*")
@@ -165,9 +217,37 @@ def test_a_bad_document_loses_no_other(model, tmp_path, capsys):
     source = write(tmp_path / "in.jsonl", text)
     status, said = annotate(model, capsys, source, tmp_path / "out.jsonl")
     assert status == 0
-    assert said[-1].endswith("; 1 left out, see above")
+    assert said[-1].endswith("; 1 left out, see above: 1 x not JSON")
     found = entities(tmp_path / "out.jsonl")
     assert list(found) == ["0", "1", "2"]
+
+
+MISMATCH = (
+    "7|t|aspirin\n7|a|severe Liver cancer .\n7\t0\t7\tASPIRIN\tDrug\n\n8|t|aspirin\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "ids", "note"),
+    [
+        ({}, "78", "1 x mentions that differ from their text carried along"),
+        ({"bad_mentions": "keep"}, "78", "text carried along"),
+        ({"bad_mentions": "skip"}, "78", "text left out"),
+        ({"bad_mentions": "error"}, "8", "1 x a mention differs from its text"),
+    ],
+)
+def test_an_old_entity_that_differs_from_its_text(
+    model, tmp_path, capsys, given, ids, note
+):
+    source = write(tmp_path / "in.pubtator", MISMATCH)
+    status, said = annotate(model, capsys, source, tmp_path / "out.pubtator", **given)
+    assert status == 0
+    assert said[-1].endswith(note)
+    written = (tmp_path / "out.pubtator").read_text()
+    kept = given.get("bad_mentions", "keep") == "keep"
+    assert ("\tASPIRIN\t" in written) == kept
+    assert [line[0] for line in written.splitlines() if "|t|" in line] == [*ids]
+    assert written.count("\tLiver cancer\tDis\t") == ("7" in ids)
 
 
 def test_entities_that_were_there_stay(model, tmp_path, capsys):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 import random
 
@@ -6,6 +7,7 @@ import ner_toys as toys
 import numpy as np
 import pytest
 
+from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner.features import UNLABELLED, Featurizer
 from biobert_tf.ner.reading import NerExample
@@ -70,6 +72,31 @@ def test_a_word_longer_than_a_window_is_cut(tokenizer):
         ("[CLS]", "helps", "[SEP]"),
     ]
     assert [record.words for record in records] == [((0, 1),), ((1, 1),)]
+
+
+def test_frames_of_partially_labelled_sets(tmp_path):
+    vocab = [*toys.VOCAB, "<", ">", "/", "ALL", "Dis"]
+    tokenizer = FullTokenizer(toys.write_vocab(tmp_path / "vocab.txt", vocab))
+    labels = ("O", "O-Dis", "B-Dis", "I-Dis")
+    sentence = dataclasses.replace(
+        example("Liver cancer with severe", "B-Dis I-Dis O-Dis O-Dis"), scope="Dis"
+    )
+    records = featurize(tokenizer, sentence, 12, labels)
+    assert [" ".join(record.pieces) for record in records] == [
+        f"[CLS] < Dis > {inner} < / Dis > [SEP]"
+        for inner in ("Liver cancer with", "cancer with severe")
+    ]
+    assert [record.words for record in records] == [((0, 4), (1, 5)), ((2, 5), (3, 6))]
+    assert records[0].features["label_ids"] == [*[-1] * 4, 2, 3, *[-1] * 6]
+    assert records[1].features["label_ids"] == [*[-1] * 5, 1, 1, *[-1] * 5]
+    # A sentence without a scope is labelled for all types, or is asked for all.
+    [record] = featurize(tokenizer, example("Liver"), 12, labels)
+    assert " ".join(record.pieces) == "[CLS] < ALL > Liver < / ALL > [SEP]"
+    # A model of fully labelled sets reads no frames.
+    [record] = featurize(tokenizer, sentence, 12)
+    assert record.pieces[1:-1] == ("Liver", "cancer", "with", "severe")
+    with pytest.raises(InputError, match="max_seq_length=9: no room for words"):
+        featurize(tokenizer, sentence, 9, labels)
 
 
 def test_a_label_that_is_not_known_is_learned_as_outside(tokenizer):

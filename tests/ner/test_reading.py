@@ -45,11 +45,103 @@ TWO = [("IL-2 gene", "B I"), ("helps", "O")]
         "IL-2\tB\ngene\tI\n\nhelps\tO",  # nor a final newline
         "IL-2\tNN\t3\tB\ngene\tI\n\nhelps VB O\n\n",  # the label is the last column
         "\ufeffIL-2\tB\ngene\tI\n\nhelps\tO\n\n",  # byte order mark
-        "IL-2\u00a0B\ngene\u2003I\n\nhelps\u3000O\n\n",  # Unicode spaces
     ],
 )
 def test_ways_to_write_two_sentences(tmp_path, compat, text):
     assert brief(read(tmp_path, text, compat)) == TWO
+
+
+def test_other_white_space_is_part_of_a_word(tmp_path):
+    """The original splits there."""
+    text = "IL-2\u00a0gene\tB\n5\u2009% O\n\u00a0\tO\n\n"
+    [example] = read(tmp_path, text)
+    assert example.words == ("IL-2\u00a0gene", "5\u2009%", "\u00a0")
+    assert example.labels == ("B", "O", "O")
+    text = "IL-2\u00a0B\ngene\u2003I\n\nhelps\u3000O\n\n"
+    assert brief(read(tmp_path, text, "master")) == TWO
+
+
+def test_comments_and_conllu(tmp_path):
+    text = "# doc_id = 7\n\n# text = a b\na\tB-X\nb\tO\n\n"
+    assert brief(read(tmp_path, text)) == [("a b", "B-X O")]
+    columns = "\t".join("_" * 8)
+    text = (
+        f"# newdoc\n1-2\tab\t{columns}\tO\n1\ta\t{columns}\tB-X\n2\tb\t{columns}\tO\n"
+    )
+    assert brief(read(tmp_path, text)) == [("a b", "B-X O")]
+
+
+PARTIAL = "<D>\tO-D\na\tB-D\nb\tI-D\nc\tO-D\n</D>\tO-D\n\n"
+
+
+def test_partially_labelled_sets(tmp_path):
+    """AIONER's frames are no words; what they say is the scope of the labels."""
+    text = PARTIAL + "<ALL>\tO\na\tB-G\n</ALL>\tO\n\nb\tB-G\nc\tO-G\n\n"
+    examples = read(tmp_path, text)
+    assert brief(examples) == [
+        ("a b c", "B-D I-D O-D"),
+        ("a", "B-G"),
+        ("b c", "B-G O-G"),
+    ]
+    assert [example.scope for example in examples] == ["D", "ALL", "G"]
+    assert [example.line for example in examples] == [2, 8, 11]
+    labels = ner_reading.label_list(examples, "fixed")
+    assert " ".join(labels) == "O O-D O-G B-D I-D B-G I-G"
+    ner_reading.require_bio(labels)
+    with pytest.raises(InputError, match=r":2: label 'O-G' after O-D; write the sent"):
+        read(tmp_path, "a O-D\nb O-G\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "ws",
+            [
+                (
+                    "Aspirin 10\u00a0mg 5\u2009% a\u3000b x\x85y p\u2028q r\x1cs",
+                    "B-Chemical" + " O" * 6,
+                )
+            ],
+        ),
+        (
+            "nbsp",
+            [("Aspirin 10\u00a0mg induced nephritis .", "B-Chemical O O B-Disease O")],
+        ),
+        (
+            "bilou",
+            [
+                (
+                    "Aspirin induced acute renal nephritis .",
+                    "B-Chemical O B-Disease I-Disease I-Disease O",
+                )
+            ],
+        ),
+        ("comment_ner", [("Aspirin induced nephritis .", "B-Chemical O B-Disease O")]),
+        ("tsvangle", [("< 0.05 was found in nephritis .", "O O O O O B-Disease O")]),
+    ],
+)
+def test_cases(cases, name, expected):
+    path = cases / name / "test.tsv"
+    assert brief(ner_reading.read_examples(path, "fixed", False)) == expected
+
+
+def test_case_of_aioner(cases):
+    examples = [
+        one
+        for name in ("all", "train")
+        for one in ner_reading.read_examples(
+            cases / "aioner" / f"{name}.conll", "fixed", True
+        )
+    ]
+    assert [example.scope for example in examples] == ["ALL", "Disease"]
+    assert brief(examples) == [
+        ("Liver cancer helps .", "B-Disease I-Disease O O"),
+        (
+            "Liver cancer and aspirin .",
+            "B-Disease I-Disease O-Disease O-Disease O-Disease",
+        ),
+    ]
 
 
 def test_words_are_untouched(tmp_path):
@@ -119,6 +211,9 @@ def test_unlabelled(tmp_path, compat):
         ("S O S", "B O B"),
         ("B-D E-D B-D E-D", "B-D I-D B-D I-D"),
         ("B-D E-D S-D B-D I-D E-D", "B-D I-D B-D B-D I-D I-D"),
+        ("U-D B-D I-D L-D O", "B-D B-D I-D I-D O"),  # BILOU
+        ("U L O", "B I O"),
+        ("O-D I-D O-D", "O-D B-D O-D"),
         ("B-cell-line I-cell-line", "B-cell-line I-cell-line"),
     ],
 )
@@ -176,7 +271,7 @@ def test_labels_of_a_model_that_cannot_be_read(labels):
         ("a\nb O\n", 1, "one column ('a')"),
         ("a O\nb D-B\n", 2, "label 'D-B' is not O, B-TYPE or I-TYPE"),
         ("\n\na o\n", 3, "label 'o' is not"),
-        ("a O-D\n", 1, "label 'O-D' is not"),
+        ("a O-\n", 1, "label 'O-' is not"),
         ("a B-\n", 1, "label 'B-' is not"),
         ("a B_D\n", 1, "label 'B_D' is not"),
         ("", 1, "holds no sentence"),

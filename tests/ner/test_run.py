@@ -396,7 +396,16 @@ def test_annotate(trained, corpus, tmp_path):
 
 
 def test_demo(tmp_path, capsys, monkeypatch):
-    output = tmp_path / "demo"
+    """With fewer epochs, and a second time in a hurry."""
+    output, run = tmp_path / "demo", ner_run.run
+    epochs, steps = 7, 0
+
+    def run_shortly(settings):
+        finetuning = dataclasses.replace(settings.finetuning, num_train_epochs=epochs)
+        shorter = dataclasses.replace(settings.run, max_steps=steps)
+        return run(dataclasses.replace(settings, finetuning=finetuning, run=shorter))
+
+    monkeypatch.setattr(ner_run, "run", run_shortly)
     cli.main(["biobert", "demo", f"--output_dir={output}"])
     printed = capsys.readouterr().out
     assert results_of(output / "model")["test"]["scores"]["f1"] > 0.6
@@ -410,14 +419,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
         assert 0 < float(probability) <= 1
         assert text in demo.RAW_SENTENCE
 
-    # A second time, in a hurry.
-    run = ner_run.run
-
-    def run_shortly(settings):
-        shorter = dataclasses.replace(settings.run, max_steps=1)
-        return run(dataclasses.replace(settings, run=shorter))
-
-    monkeypatch.setattr(ner_run, "run", run_shortly)
+    steps = 1
     cli.main(["biobert", "demo", f"--output_dir={output}"])
     assert results_of(output / "model")["global_step"] == 1
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The script from end to end on toy records."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -158,27 +159,52 @@ def same_model(output, expected):
     )
 
 
-def kill_when(argv, log, is_time):
-    """Starts the run in a process of its own and kills it when `is_time()`."""
-    program = (
-        "import sys; from biobert_tf.common import flags;"
-        "from biobert_tf.pretraining import run, settings;"
-        "run.run(flags.parse(settings.PretrainingConfig, sys.argv))"
-    )
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, *argv[1:]],
+# Imports TensorFlow once. For every line that it reads it starts the run in a process
+# of its own; it tells the number of the process, and then how that ended.
+STARTS = """
+import os, sys
+from biobert_tf.common import flags
+from biobert_tf.pretraining import run, settings
+given = flags.parse(settings.PretrainingConfig, sys.argv)
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.dup2(2, 1)
+        run.run(given)
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def starts(argv, log):
+    """Gives a function that starts the run and kills it when `is_time()`."""
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            [sys.executable, "-c", STARTS, *argv[1:]],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=stream,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=stream,
-        )
-        deadline = time.monotonic() + 240
-        while not is_time():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(60) == -signal.SIGKILL
+            text=True,
+        ) as parent,
+    ):
+
+        def kill_when(is_time):
+            print(file=parent.stdin, flush=True)
+            child = int(parent.stdout.readline())
+            deadline = time.monotonic() + 240
+            while not is_time():
+                # That of a process which has ended is nobody's.
+                assert Path(f"/proc/{child}").exists(), log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.001)
+            os.kill(child, signal.SIGKILL)
+            assert int(parent.stdout.readline()) == -signal.SIGKILL
+
+        yield kill_when
 
 
 def test_killed_again_and_again(toy, straight, tmp_path):
@@ -197,17 +223,18 @@ def test_killed_again_and_again(toy, straight, tmp_path):
     def steps():
         return {path.name.split(".")[0] for path in states.glob("ckpt-*.index")}
 
-    kill_when(argv, log, lambda: (states / "checkpoint").exists())
-    assert steps() and "ckpt-7" not in steps()
-    first = len(steps())
-    kill_when(argv, log, lambda: len(steps()) > first)
-    known = len(steps())
+    with starts(argv, log) as kill_when:
+        kill_when(lambda: (states / "checkpoint").exists())
+        assert steps() and "ckpt-7" not in steps()
+        first = len(steps())
+        kill_when(lambda: len(steps()) > first)
+        known = len(steps())
 
-    def is_writing():
-        return len(list(states.glob("ckpt-*.data-*"))) > known
+        def is_writing():
+            return len(list(states.glob("ckpt-*.data-*"))) > known
 
-    if "ckpt-7" not in steps():
-        kill_when(argv, log, is_writing)
+        if "ckpt-7" not in steps():
+            kill_when(is_writing)
     assert not (output / "results.json").exists()
     pretrain_run.run(flags.parse(PretrainingConfig, argv))
     same_model(output, straight[0])

@@ -1,5 +1,6 @@
 """Answers found inside a graph are those of `qa.decoding`."""
 
+import functools
 import json
 import random
 
@@ -114,14 +115,24 @@ def toy_model():
     return heads.SpanClassifier(ner_toys.STRONG, seed=3)
 
 
-@pytest.fixture(params=[False, True], ids=["cased", "lower"])
-def tokenizer(request, tmp_path):
+def write_tokenizer(folder, do_lower_case=False):
     vocab = ner_toys.VOCAB
-    if request.param:
+    if do_lower_case:
         vocab = [piece if piece[0] == "[" else piece.lower() for piece in vocab]
-    return FullTokenizer(
-        ner_toys.write_vocab(tmp_path / "vocab.txt", vocab), request.param
-    )
+    path = ner_toys.write_vocab(folder / "vocab.txt", vocab)
+    return FullTokenizer(path, do_lower_case)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["cased", "lower"])
+def worlds(request, tmp_path_factory):
+    """Returns the world with or without null answers; a graph is traced once."""
+    tokenizer = write_tokenizer(tmp_path_factory.mktemp("vocab"), request.param)
+
+    @functools.cache
+    def world(has_null):
+        return World(toy_model(), tokenizer, version_2_with_negative=has_null)
+
+    return world
 
 
 def texts(seed, number, sizes):
@@ -139,16 +150,15 @@ def texts(seed, number, sizes):
 
 
 @pytest.mark.parametrize("has_null", [False, True])
-def test_equal_to_the_run(tokenizer, has_null):
-    world = World(toy_model(), tokenizer, version_2_with_negative=has_null)
+def test_equal_to_the_run(worlds, has_null):
     questions, contexts = texts(1, 80, [0, 2, 9]), texts(2, 80, [0, 7, 30])
-    assert world.compare(questions, contexts) > 20
+    assert worlds(has_null).compare(questions, contexts) > 20
 
 
-def test_a_threshold_above_every_score(tokenizer):
+def test_a_threshold_above_every_score(tmp_path):
     world = World(
         toy_model(),
-        tokenizer,
+        write_tokenizer(tmp_path),
         version_2_with_negative=True,
         null_score_diff_threshold=-1e3,
     )
@@ -157,14 +167,14 @@ def test_a_threshold_above_every_score(tokenizer):
     assert found["start"].numpy().tolist() == [-1]
 
 
-def test_no_question(tokenizer):
-    found = World(toy_model(), tokenizer).answer(*[tf.constant([], tf.string)] * 2)
+def test_no_question(worlds):
+    found = worlds(False).answer(*[tf.constant([], tf.string)] * 2)
     assert found["answer"].shape == (0,)
     assert found["answers"].shape == (0, 0)
 
 
-def test_a_question_without_context_has_no_answer(tokenizer):
-    found = World(toy_model(), tokenizer).answer(["with"], [" "])
+def test_a_question_without_context_has_no_answer(worlds):
+    found = worlds(False).answer(["with"], [" "])
     assert found["answer"].numpy().tolist() == [b""]
     assert found["start"].numpy().tolist() == [-1]
     assert found["probability"].numpy().tolist() == [0]

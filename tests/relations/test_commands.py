@@ -126,6 +126,25 @@ def test_re_eval_needs_both_files(refusal):
 # --- re-data --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("bad_mentions", ["keep", "skip", "error"])
+def test_re_data_pairs_and_mentions_that_differ(
+    biobert, refusal, tmp_path, bad_mentions
+):
+    source = toys.write(tmp_path / "in.pubtator", "pubtator")
+    source.write_text(source.read_text("utf-8").replace("\tGAL4\t", "\tgal4\t", 1))
+    given = {"input": source, "output": tmp_path / "out", "pair": "Chemical-Gene"}
+    given["bad_mentions"] = bad_mentions
+    if bad_mentions == "error":
+        assert "document 7: mention T5 ('gal4' at" in refusal(
+            "re-data", "pairs", **given
+        )
+        assert not (tmp_path / "out").exists()
+        return
+    printed = biobert("re-data", "pairs", **given).splitlines()
+    assert printed[-1] == "not used: 1 x mentions that differ from their text"
+    assert printed[2].startswith("pairs: 6, ")
+
+
 def test_re_data_lists_its_commands(biobert, refusal):
     printed = biobert("re-data")
     assert printed.startswith("usage: biobert re-data COMMAND")
@@ -382,7 +401,7 @@ def test_re_predict_needs_four_flags(refusal):
 def test_re_predict_names_a_broken_document(refusal, given, tmp_path):
     text = given["input"].read_text("utf-8").replace("\tzinc\t", "\tiron\t")
     given["input"].write_text(text, "utf-8")
-    message = refusal("re-predict", **given)
+    message = refusal("re-predict", **given, bad_mentions="error")
     assert message.startswith(f"{given['input']}:17: document 8: mention T1 ('iron' at")
     assert not (tmp_path / "out").exists()
 

@@ -13,13 +13,11 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.cli import exporting
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.export import client as serving
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows as window_rows
-from biobert_tf.export.settings import ExportConfig
 from biobert_tf.export.tokenizer import Pieces
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
@@ -29,10 +27,12 @@ from biobert_tf.relations import graph_entities
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations.features import Featurizer
 from biobert_tf.relations.graph_entities import Entities
+from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import reload
 
 LABELS = ("false", "helps", "harms")
 
@@ -282,25 +282,25 @@ def columns(rows):
 def test_a_model_of_marks(tmp_path, said):
     """Its files tell the form that its settings leave open."""
     re_toys.write_marked(tmp_path / "data", train=re_toys.MARKED)
-    loaded = exported(tmp_path, data_format=said, data_dir=str(tmp_path / "data"))
-    found = loaded(text=["<< aspirin >> causes [[ cancer ]] .", "@GENE$"])
-    assert found["num_entities"].tolist() == [2, 0]
+    answer = served(tmp_path, data_format=said, data_dir=str(tmp_path / "data"))
+    found = answer(tf.constant(["<< aspirin >> causes [[ cancer ]] .", "@GENE$"]))
+    assert found["num_entities"].numpy().tolist() == [2, 0]
 
 
 def test_a_form_that_nothing_tells(tmp_path, caplog):
-    loaded = exported(tmp_path, data_format="auto", data_dir="absent")
-    found = loaded(text=["<< aspirin >> causes [[ cancer ]] .", "@GENE$"])
-    assert found["num_entities"].tolist() == [0, 1]
+    answer = served(tmp_path, data_format="auto", data_dir="absent")
+    found = answer(tf.constant(["<< aspirin >> causes [[ cancer ]] .", "@GENE$"]))
+    assert found["num_entities"].numpy().tolist() == [0, 1]
     assert "absent does not exist, so the format of its texts is unknown" in caplog.text
 
 
-def exported(folder, **settings):
-    """An export of a model with random weights, loaded."""
+def served(folder, **settings):
+    """What an export of a model with random weights would hold."""
     re_toys.write_model(folder / "model", ("0", "1"))
     known = {"task_name": "custom", "max_seq_length": 16, **settings}
     files.write_json(folder / "model/settings.json", known)
-    config = ExportConfig(model=folder / "model", output=folder / "out", tokens=False)
-    return serving.ExportedModel(exporting.export(config))
+    found = RELATIONS.loaded(reload.find(folder / "model"), DeviceConfig())
+    return RELATIONS.serve(found).answer
 
 
 # --- the original --------------------------------------------------------------------

@@ -384,6 +384,32 @@ def test_documents_without_pairs(predict, tmp_path, kind):
     assert added(tmp_path / "out", kind, toys.DOCUMENTS[1:3]) == []
 
 
+def test_nothing_to_pair_is_said(predict, tmp_path, caplog):
+    source = toys.write(tmp_path / "in", "brat", toys.DOCUMENTS[1:3])
+    predict(source)
+    [message] = [each for each in caplog.messages if "no sentence has" in each]
+    assert message == (
+        f"{source}: no sentence has a pair of Chemical-Gene; read as brat, it has "
+        "1 entities: Chemical 1"
+    )
+    (source / "9.json").write_text("{}")
+    (source / "more").mkdir()
+    predict(source, tmp_path / "again")
+    assert (
+        f"{source}: read as BRAT, NAME.txt with NAME.ann; not read: 2 others "
+        "(9.json, ...)"
+    ) in caplog.messages
+
+
+def test_bionlp_is_read(predict, expected, tmp_path):
+    """The same predictions as for the same annotations in .ann files."""
+    source = toys.write(tmp_path / "in", "brat")
+    for path in source.glob("*.ann"):
+        path.rename(path.with_suffix(".a1"))
+    assert predict(source).pairs == 7
+    assert len(list((tmp_path / "out").glob("*.ann"))) == len(toys.DOCUMENTS)
+
+
 @pytest.mark.parametrize("kind", ["pubtator", "jsonl"])
 def test_no_document_at_all(predict, tmp_path, kind):
     source = tmp_path / "in"
@@ -451,7 +477,7 @@ def test_names_of_no_relation(predict, tmp_path, text):
 # --- what cannot be used --------------------------------------------------------------
 
 BROKEN = {
-    "pubtator": ("9|a|Liver.\n", "9|a|Liver.\n9\tzinc\n", ":21: 2 columns"),
+    "pubtator": ("9|a|Liver.\n", "9|a|Liver.\n9\tzinc\n", ":21: .*: 2 columns"),
     "bioc_xml": ("<id>9</id>", "<id>9<id>", ":3: not XML"),
     "bioc_json": (
         '15, "text": "Liver."',
@@ -475,10 +501,42 @@ def test_a_broken_document_stops_everything(predict, tmp_path, kind):
         source.write_text(text.replace(old, new), "utf-8")
     out = tmp_path / "out"
     with pytest.raises(InputError, match=message) as caught:
-        predict(source, out / "documents", candidates=out / "pairs.jsonl")
+        predict(
+            source,
+            out / "documents",
+            candidates=out / "pairs.jsonl",
+            bad_mentions="error",
+        )
     assert "\n" not in str(caught.value)
     assert str(source) in str(caught.value)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("bad_mentions", ["keep", "skip"])
+@pytest.mark.parametrize("kind", toys.FORMATS)
+def test_a_mention_that_differs_from_its_text_is_in_no_pair(
+    predict, expected, tmp_path, kind, bad_mentions
+):
+    """All other pairs get their relations, and the mention is counted."""
+    odd = toys.write(tmp_path / "odd.jsonl", "jsonl")
+    lines = odd.read_text("utf-8").splitlines()
+    values = json.loads(lines[0])
+    [wrong] = [each for each in values["entities"] if each["id"] == "T5"]
+    wrong["text"] = "GAL 4"
+    odd.write_text("\n".join([json.dumps(values), *lines[1:]]), "utf-8")
+    source, out = tmp_path / "in", tmp_path / "out"
+    found = formats.read(odd, "jsonl", bad_mentions="keep")
+    formats.write(source, kind, ((one, ()) for one in found))
+    path = tmp_path / "pairs.jsonl"
+    given = {"bad_mentions": bad_mentions, "candidates": path}
+    summary = predict(source, out, **given)
+    done = {"keep": "carried along", "skip": "left out"}[bad_mentions]
+    assert summary.notes == {f"mentions that differ from their text {done}": 1}
+    assert summary.text().endswith(f"; 1 x mentions that differ from their text {done}")
+    assert len(rows_of(path)) == len(toys.TEXTS) - 1
+    again = formats.read(out, kind, bad_mentions="keep")
+    kept = [bad.text for one in again for bad in one.document.bad_mentions]
+    assert kept == (["GAL 4"] if bad_mentions == "keep" else [])
 
 
 def test_a_failure_while_writing_leaves_nothing(predict, tmp_path, monkeypatch):
@@ -486,8 +544,10 @@ def test_a_failure_while_writing_leaves_nothing(predict, tmp_path, monkeypatch):
         raise InputError("the disk is gone")
         yield
 
-    reads = iter([formats.read, lambda path, kind: failing(path)])
-    monkeypatch.setattr(formats, "read", lambda *args: next(reads)(*args))
+    reads = iter([formats.read, lambda path, kind, **given: failing(path)])
+    monkeypatch.setattr(
+        formats, "read", lambda *args, **given: next(reads)(*args, **given)
+    )
     source = toys.write(tmp_path / "in.jsonl", "jsonl")
     for name in ("out.jsonl", "pairs.jsonl"):
         (tmp_path / name).write_text("old")
@@ -634,8 +694,8 @@ def test_documents_are_not_held(predict, tmp_path, monkeypatch):
     most = []
     read = formats.read
 
-    def watched(path, kind):
-        for loaded in read(path, kind):
+    def watched(path, kind, **given):
+        for loaded in read(path, kind, **given):
             alive.add(loaded.document)
             most.append(len(alive))
             yield loaded

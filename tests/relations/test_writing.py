@@ -87,6 +87,7 @@ def test_counts(tmp_path):
         "relations": 3,
         "relations_across": 2,
         "relations_other": 2,
+        "notes": {},
     }
     assert counts.summary() == (
         "documents: 2 with mentions: Chemical 4, GENE-Y 1, Gene 3, Species 1\n"

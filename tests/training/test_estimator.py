@@ -439,39 +439,32 @@ def free_ports(count):
     return ports
 
 
-def start_worker(index, ports, arguments, temporary):
+def environment(index, ports, temporary):
+    """The variables of a worker, as JSON."""
     tf_config = {
         "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
         "task": {"type": "worker", "index": index},
     }
-    here = Path(__file__).parents[1]
     temporary.mkdir()
-    return subprocess.Popen(
-        [sys.executable, here / "multi_worker.py", *arguments],
-        env={
-            **os.environ,
-            "TF_CONFIG": json.dumps(tf_config),
-            "PYTHONPATH": f"{here.parent}{os.pathsep}{here}",
-            "TMPDIR": str(temporary),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return json.dumps({"TF_CONFIG": json.dumps(tf_config), "TMPDIR": str(temporary)})
 
 
 def test_two_workers_equal_one(tmp_path, paths):
     """Two processes share every global batch; both know the result, one writes it."""
     ports, shared = free_ports(2), tmp_path / "shared"
-    workers = [
-        start_worker(
-            index,
-            ports,
-            [paths[0], shared, tmp_path / f"{index}.npz"],
-            tmp_path / f"temporary-{index}",
-        )
-        for index in (0, 1)
-    ]
+    here = Path(__file__).parents[1]
+    arguments = [here / "multi_worker.py", paths[0], shared]
+    for index in (0, 1):
+        temporary = tmp_path / f"temporary-{index}"
+        variables = environment(index, ports, temporary)
+        arguments += [tmp_path / f"{index}.npz", variables]
+    workers = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": f"{here.parent}{os.pathsep}{here}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     alone = tmp_path / "alone"
     made = engine.estimator(alone, config=engine.without_dropout())
     engine.train(made, paths)
@@ -480,9 +473,9 @@ def test_two_workers_equal_one(tmp_path, paths):
         **made.weights(),
         **{f"predicted:{k}": v for k, v in found.items()},
     }
-    for index, worker in enumerate(workers):
-        output, _ = worker.communicate(timeout=300)
-        assert worker.returncode == 0, output[-3000:]
+    output, _ = workers.communicate(timeout=300)
+    assert workers.returncode == 0, output[-3000:]
+    for index in (0, 1):
         results = dict(np.load(tmp_path / f"{index}.npz"))
         assert results.pop("is_chief") == (index == 0)
         assert results.pop("steps").tolist() == [4, 7]

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON of PubAnnotation, doccano and spaCy, indented or in lists, read and written."""
+
+import json
+
+import pytest
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats
+from biobert_tf.documents.document import Mention, Relation
+
+TEXT = "Aspirin induced nephritis in children."
+MENTIONS = [("Chemical", ((0, 7),)), ("Disease", ((16, 25),))]
+PUBANNOTATION = {
+    "target": "x",
+    "text": TEXT,
+    "sourcedb": "PubMed",
+    "sourceid": "7",
+    "denotations": [
+        {"id": "T1", "span": {"begin": 0, "end": 7}, "obj": "Chemical"},
+        {"id": "T2", "span": [{"begin": 16, "end": 25}], "obj": "Disease"},
+    ],
+    "relations": [{"id": "R1", "subj": "T1", "pred": "Causes", "obj": "T2"}],
+}
+DOCCANO = {
+    "id": 7,
+    "text": TEXT,
+    "entities": [
+        {"id": 11, "label": "Chemical", "start_offset": 0, "end_offset": 7},
+        {"id": 12, "label": "Disease", "start_offset": 16, "end_offset": 25},
+    ],
+    "relations": [{"id": 5, "from_id": 11, "to_id": 12, "type": "Causes"}],
+}
+ROWS = {
+    "id": 7,
+    "text": TEXT,
+    "label": [[0, 7, "Chemical"], [16, 25, "Disease"]],
+    "Comments": [],
+}
+PRODIGY = {
+    "id": 7,
+    "text": TEXT,
+    "tokens": [],
+    "spans": [
+        {"start": 0, "end": 7, "label": "Chemical", "token_start": 0},
+        {"start": 16, "end": 25, "label": "Disease"},
+    ],
+    "relations": [
+        {
+            "head": 0,
+            "child": 2,
+            "head_span": {"start": 0, "end": 7, "label": "Chemical"},
+            "child_span": {"start": 16, "end": 25, "label": "Disease"},
+            "label": "Causes",
+        }
+    ],
+}
+FORMS = [PUBANNOTATION, DOCCANO, PRODIGY, ROWS]
+
+
+def load(path, values):
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    assert formats.detect(path) == "jsonl"
+    return list(formats.read(path, "auto"))
+
+
+def brief(document):
+    return [(one.type, one.spans) for one in document.mentions]
+
+
+@pytest.mark.parametrize("values", FORMS)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_forms(tmp_path, values, indent):
+    text = json.dumps(values, indent=indent)
+    [loaded] = load(tmp_path / "in", text)
+    document = loaded.document
+    assert document.id == "7"
+    assert brief(document) == MENTIONS
+    first, second = (mention.id for mention in document.mentions)
+    wanted = [] if values is ROWS else [("Causes", first, second)]
+    found = [(one.type, one.first, one.second) for one in document.relations]
+    assert found == wanted
+    # Nothing added, nothing changed.
+    formats.write(tmp_path / "same", "jsonl", [(loaded, [])])
+    assert (tmp_path / "same").read_text() == text + "\n"
+    # What is added has the document's form, or is understood beside it.
+    added = [
+        Mention("", "Group", ((29, 37),), "children", ("D1",), 0.5),
+        Mention("P", "Part", ((0, 7), (29, 37)), "Aspirin children"),
+        Relation("CPR:4", "P", second, 0.25),
+    ]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, added)])
+    [again] = formats.read(tmp_path / "out", "auto")
+    assert again.document.mentions[:2] == document.mentions
+    assert [
+        (m.type, m.spans, m.concepts, m.probability)
+        for m in again.document.mentions[2:]
+    ] == [
+        ("Group", ((29, 37),), ("D1",), 0.5),
+        ("Part", ((0, 7), (29, 37)), (), None),
+    ]
+    assert again.document.relations == (
+        *document.relations,
+        Relation("CPR:4", "P", second, 0.25),
+    )
+    kept = json.loads((tmp_path / "out").read_text())
+    assert all(
+        kept[key] == values[key]
+        for key in values
+        if key not in ("label", "denotations", "entities", "spans", "relations")
+    )
+    assert ("\n " in (tmp_path / "out").read_text()) == (indent is not None)
+
+
+def test_keys_of_what_is_added(tmp_path):
+    added = [Mention("", "Group", ((29, 37),), "children")]
+    written = []
+    for values in FORMS:
+        [loaded] = load(tmp_path / "in", values)
+        relation = Relation("r", loaded.document.mentions[0].id, "T3")
+        new = [Mention("T3", "Group", ((29, 37),), "children"), relation]
+        formats.write(tmp_path / "out", "jsonl", [(loaded, new)])
+        whole = json.loads((tmp_path / "out").read_text())
+        entities = next(
+            whole[key] for key in ("denotations", "spans", "entities") if key in whole
+        )
+        written.append((entities[-1], whole["relations"][-1]))
+    assert added
+    assert written == [
+        (
+            {
+                "id": "T3",
+                "span": {"begin": 29, "end": 37},
+                "obj": "Group",
+                "text": "children",
+            },
+            {"pred": "r", "subj": "T1", "obj": "T3"},
+        ),
+        (
+            {
+                "id": "T3",
+                "start_offset": 29,
+                "end_offset": 37,
+                "label": "Group",
+                "text": "children",
+            },
+            {"type": "r", "from_id": 11, "to_id": "T3"},
+        ),
+        (
+            {"id": "T3", "start": 29, "end": 37, "label": "Group", "text": "children"},
+            {"type": "r", "first": "T1", "second": "T3"},
+        ),
+        (
+            {"id": "T3", "start": 29, "end": 37, "type": "Group", "text": "children"},
+            {"type": "r", "first": "T1", "second": "T3"},
+        ),
+    ]
+
+
+@pytest.mark.parametrize("values", FORMS)
+def test_bad_mentions_are_left_out(tmp_path, values):
+    wrong = json.loads(json.dumps(values).replace("25", "99"))
+    (tmp_path / "in").write_text(json.dumps(wrong))
+    [loaded] = formats.read(tmp_path / "in", "auto", bad_mentions="skip")
+    assert brief(loaded.document) == MENTIONS[:1]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, [])])
+    [again] = formats.read(tmp_path / "out", "auto")
+    assert brief(again.document) == MENTIONS[:1]
+    assert again.document.relations == ()
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_lists(tmp_path, indent, mark):
+    values = [PUBANNOTATION, {"text": "a"}, DOCCANO]
+    loaded = load(tmp_path / "in", mark + json.dumps(values, indent=indent))
+    assert [one.document.id for one in loaded] == ["7", "2", "7"]
+    assert [len(one.document.mentions) for one in loaded] == [2, 0, 2]
+    # A list stays a list, also without its first document.
+    added = [Mention("", "X", ((0, 1),), "a")]
+    formats.write(tmp_path / "out", "jsonl", [(loaded[1], added), (loaded[2], [])])
+    again = json.loads((tmp_path / "out").read_text())
+    assert [len(one["entities"]) for one in again] == [1, 2]
+    assert again[1] == DOCCANO
+
+
+def test_indented_documents_one_after_the_other(tmp_path):
+    text = json.dumps(PUBANNOTATION, indent=1)
+    loaded = load(tmp_path / "in", f"{text}\n{text}\n")
+    assert len(loaded) == 2
+    formats.write(tmp_path / "out", "jsonl", [(one, []) for one in loaded])
+    assert (tmp_path / "out").read_text() == f"{text}\n{text}\n"
+    # Among lines, an indented document becomes a line.
+    [line] = load(tmp_path / "line", {"text": "a"})
+    formats.write(tmp_path / "both", "jsonl", [(line, []), (loaded[0], [])])
+    assert (tmp_path / "both").read_text().count("\n") == 2
+    assert len(list(formats.read(tmp_path / "both", "auto"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ('[{"text": "a"}\n {"text": "b"}]', 2, "not JSON: want a comma"),
+        ('[{"text": "a"},\n]', 2, "not JSON: Expecting value"),
+        ('[{"text": "a"}', 1, "not JSON: the list has no end"),
+        ('[{"text": "a"}]\n 7', 1, "not JSON: text after the list"),
+        ('[{"text": "a"},\n {"text": 3}]', 2, 'want an object with "text"'),
+        ('[{"text": "a"},\n [1]]', 2, 'want an object with "text"'),
+        ('{\n "text": "a",\n "id":\n}', 4, "not JSON: Expecting value"),
+        ('{\n "text": "a", "denotations": [{"obj": "X"}]}', 1, "T1 has no offsets"),
+        ('{\n "text": "a", "denotations": [{"span": 1, "obj": "X"}]}', 1, "no offsets"),
+        (
+            '{"text": "a", "denotations": [{"span": {"begin": 0, "end": 1}}]}',
+            1,
+            'no "type"',
+        ),
+        (
+            '{"text": "a", "spans": [{"start": 0, "end": 1, "label": "X"}], '
+            '"relations": [{"label": "r", "head_span": {"start": 0, "end": 1}, '
+            '"child_span": {"start": 0, "end": 2}}]}',
+            1,
+            "a relation names 0-2, where no entity is",
+        ),
+        ("[" * 100_000, 1, "not JSON: "),
+    ],
+)
+def test_broken_files(tmp_path, text, line, problem):
+    (tmp_path / "in.jsonl").write_text(text)
+    with pytest.raises(InputError) as caught:
+        list(formats.read(tmp_path / "in.jsonl", "jsonl"))
+    assert str(caught.value).startswith(f"{tmp_path / 'in.jsonl'}:{line}: ")
+    assert problem in str(caught.value)
+
+
+def test_a_broken_document_costs_itself(tmp_path):
+    values = [PUBANNOTATION, {"text": "a", "entities": [{}]}, DOCCANO]
+    (tmp_path / "in").write_text(json.dumps(values))
+    bad = []
+    found = list(formats.read(tmp_path / "in", "jsonl", bad.append))
+    assert (len(found), len(bad)) == (2, 1)
+
+
+def test_other_labels_are_no_mentions(tmp_path):
+    """Of texts that are classified, and of spans that are something else."""
+    values = {"text": TEXT, "label": ["good"], "spans": [1], "labels": "x"}
+    [loaded] = load(tmp_path / "in", values)
+    assert loaded.document.mentions == ()
+    values = {
+        **values,
+        "entities": [{"start": 0, "end": 7, "type": "X"}],
+        "label": ROWS["label"],
+    }
+    [loaded] = load(tmp_path / "in", values)
+    assert brief(loaded.document) == [("X", ((0, 7),))]
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "num_relations"),
+    [
+        ("pubanno/doc.json", ["7"], 1),
+        ("pubanno/one_line.json", ["7"], 1),
+        ("pubanno/list.json", ["7", "7"], 2),
+        ("doccano/a.jsonl", ["1"], 1),
+        ("doccano/b.jsonl", ["1"], 0),
+        ("doccano/spacy.jsonl", ["1"], 0),
+    ],
+)
+def test_cases(cases, name, ids, num_relations):
+    documents = [one.document for one in formats.read(cases / name, "auto")]
+    assert [one.id for one in documents] == ids
+    assert all(brief(one) == MENTIONS for one in documents)
+    assert sum(len(one.relations) for one in documents) == num_relations
+
+
+def test_case_of_an_indented_document(cases):
+    [loaded] = formats.read(cases / "pubanno" / "pretty.json", "auto")
+    assert loaded.document.passages[0].text == "Aspirin induced nephritis."
+
+
+@pytest.mark.data
+def test_real_files(data):
+    counts = {}
+    for path in sorted((data / "documents" / "pubannotation").iterdir()):
+        [loaded] = formats.read(path, "auto")
+        loaded.document.check()
+        counts[path.name] = len(loaded.document.mentions)
+        assert counts[path.name] == len(json.loads(path.read_text())["denotations"])
+    assert len(counts) == 3
