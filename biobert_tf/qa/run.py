@@ -63,6 +63,12 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     for stage, path in predict_files.items():
         if settings.question_type == "yesno":
             examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
+            if not golden_files and _are_labelled(examples[stage]):
+                # Contradictions could not be scored.
+                try:
+                    yesno.gold(examples[stage], known)
+                except InputError as error:
+                    raise InputError.at(path, None, str(error)) from None
         else:
             examples[stage] = reading.read_examples(path, is_training=False).examples
         if settings.scores_squad:
@@ -149,6 +155,10 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     return reading.training_order(examples, seed)
 
 
+def _are_labelled(examples: Sequence[QaExample]) -> bool:
+    return all(example.is_yes is not None for example in examples)
+
+
 # --- the run ------------------------------------------------------------------------
 
 
@@ -223,7 +233,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         golden: JsonSource
         if len(self.golden_files) == len(self.predict_files):
             golden = self.golden_files[list(self.predict_files).index(stage)]
-        elif self.golden_files or any(example.is_yes is None for example in examples):
+        elif self.golden_files or not _are_labelled(examples):
             return {}
         else:
             golden = yesno.gold(examples, self.known)

@@ -134,6 +134,13 @@ def test_malformed_questions(toy, run, name, data, problem):
 
 def test_gold_answers_that_cannot_be_scored(toy, run):
     """Known before anything is computed, not when all is predicted."""
+    rows = [(f"a_00{i}", "is it ?", "in men", i == 1) for i in range(2)]
+    for path in (toy.train, toy.test):
+        files.write_json(path, toys.yes_no(rows))
+    message = run(question_type="yesno")
+    assert message.startswith(f"{toy.test}: question 'a' is answered yes for one passa")
+    assert not toy.output.exists()
+    files.write_json(toy.train, toys.training())
     data = toys.training()
     del data["data"][0]["paragraphs"][2]["qas"][0]["answers"][0]["text"]
     files.write_json(toy.test, data)
