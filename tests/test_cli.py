@@ -201,7 +201,7 @@ COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
-    *("qa", "data-check", "ask", "bioasq-data", "annotate", "export"),
+    *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
 }
 GROUPS = {"vocab", "re-data"}
 

@@ -293,6 +293,24 @@ def squad_eval(argv: Sequence[str]) -> None:
     print(squad_scores.report(squad_scores.evaluate(**vars(arguments))), end="")
 
 
+def bioasq_form(argv: Sequence[str]) -> None:
+    """Make a BioASQ submission from n-best answers to factoid questions."""
+    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_form.__doc__)
+    parser.add_argument(
+        "--nbest_path", type=Path, required=True, help="nbest_predictions.json"
+    )
+    parser.add_argument(
+        "--output_path",
+        type=Path,
+        required=True,
+        help="a folder, or the file; its neighbour FILE_WithProb has the scores",
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf.qa import bioasq_form as form
+
+    print(form.convert(**vars(arguments)))
+
+
 def re_eval(argv: Sequence[str]) -> None:
     """Score a file of relation probabilities as re_eval.py does."""
     config = flags.parse(ReEvalConfig, argv)

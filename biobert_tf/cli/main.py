@@ -161,6 +161,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "convert": convert,
     "conlleval": data.conlleval,
     "squad-eval": data.squad_eval,
+    "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
     "demo": demo,
 }

@@ -85,12 +85,14 @@ def read_json(path: Path) -> JsonDict:
 
 
 def parse_json(
-    source: JsonSource, parse: Callable[[Mapping[str, Any]], ParsedT]
+    source: JsonSource,
+    parse: Callable[[Mapping[str, Any]], ParsedT],
+    read: Callable[[Path], JsonDict] = read_json,
 ) -> ParsedT:
     """Returns what `parse` makes of a JSON object; an InputError names the file."""
     if not isinstance(source, Path):
         return parse(source)
-    values = read_json(source)
+    values = read(source)
     try:
         return parse(values)
     except InputError as error:

@@ -7,6 +7,7 @@
 different passages cannot be compared. Here one softmax covers the answers in all texts.
 """
 
+import collections
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,8 @@ from biobert_tf.training.estimator import Estimator
 
 # Characters of the text that are shown on either side of an answer.
 _SHOWN_AROUND: Final = 60
+# Scores that differ by less, in logits, are equal.
+_SAME_SCORE: Final = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,16 +153,22 @@ def _ranked(
         for answer in prediction.nbest
         if answer.span is not None
     ]
-    # Rounded, so that of two equal texts the first comes first.
-    entries.sort(key=lambda entry: round(entry[0], 4), reverse=True)
-    weights = [math.exp(score - entries[0][0]) for score, _, _ in entries]
-    found: dict[str, FoundAnswer] = {}
-    for weight, (_, text, (start, end)) in zip(weights, entries, strict=True):
+    highest = max((score for score, _, _ in entries), default=0.0)
+    best: dict[str, tuple[float, FoundAnswer]] = {}
+    weights: dict[str, float] = collections.defaultdict(float)
+    for score, text, (start, end) in entries:
         answer = FoundAnswer.at(text, start, end)
-        first = found.get(key := _key(answer.text), answer)
-        probability = first.probability + weight / sum(weights)
-        found[key] = dataclasses.replace(first, probability=probability)
-    return sorted(found.values(), key=lambda answer: answer.probability, reverse=True)
+        key = _key(answer.text)
+        # Scores of equal texts differ in their last digits; the first text counts.
+        if key not in best or score > best[key][0] + _SAME_SCORE:
+            best[key] = score, answer
+        weights[key] += math.exp(score - highest)
+    total = sum(weights.values())
+    found = [
+        dataclasses.replace(answer, probability=weights[key] / total)
+        for key, (_, answer) in best.items()
+    ]
+    return sorted(found, key=lambda answer: answer.probability, reverse=True)
 
 
 def _chosen(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 
 SUBMISSION: Final = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES: Final = "WithProb_BioASQform_BioASQ-answer.json"
@@ -163,5 +164,46 @@ def write_both(directory: Path, documents: Sequence[dict[str, list[Entry]]]) -> 
     Raises:
         InputError: The directory cannot be written.
     """
-    for name, document in zip(FILES, documents, strict=True):
-        files.write_text(directory / name, json.dumps(document, indent=2))
+    _write([directory / name for name in FILES], documents)
+
+
+def _write(paths: Sequence[Path], documents: Sequence[dict[str, list[Entry]]]) -> None:
+    for path, document in zip(paths, documents, strict=True):
+        files.write_text(path, json.dumps(document, indent=2))
+
+
+def convert(nbest_path: Path, output_path: Path) -> str:
+    """Makes the submission of factoid questions from a file of n-best answers.
+
+    Does what transform_nbset2bioasqform.py does: if `output_path` is a directory, the
+    two files get the names in `FILES`; if not, they are `output_path` and
+    `<output_path>_WithProb`. Returns a summary.
+
+    Raises:
+        InputError: A file cannot be read or written, or holds no n-best answers.
+    """
+    documents = files.parse_json(nbest_path, _factoids)
+    paths = [output_path, output_path.with_name(f"{output_path.name}_WithProb")]
+    if output_path.is_dir():
+        paths = [output_path / name for name in FILES]
+    _write(paths, documents)
+    number = len(documents[0]["questions"])
+    return f"{number} questions: wrote {' and '.join(map(str, paths))}"
+
+
+def _factoids(nbest: Mapping[str, Any]) -> Sequence[dict[str, list[Entry]]]:
+    for passage_id, answers in nbest.items():
+        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
+            raise InputError(
+                f"the answers to {passage_id!r} are no list of texts with "
+                "probabilities; give nbest_predictions.json of factoid questions"
+            )
+    return transform(nbest)
+
+
+def _is_answer(answer: object) -> bool:
+    return (
+        isinstance(answer, dict)
+        and isinstance(answer.get("text"), str)
+        and type(answer.get("probability")) in (int, float)
+    )

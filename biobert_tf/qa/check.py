@@ -11,8 +11,8 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa import reading, yesno_reading
-from biobert_tf.qa.reading import JsonObject
+from biobert_tf.qa import reading, squad_json, yesno_reading
+from biobert_tf.qa.squad_json import JsonObject
 from biobert_tf.training import checking
 from biobert_tf.training.checking import (
     FileReport,
@@ -133,7 +133,7 @@ def _read(path: Path) -> list[_Asked]:
         return [
             _asked(
                 path,
-                str(question.values["id"]),
+                squad_json.id_of(question),
                 question.get("question", str),
                 context.text,
                 _word(question),
@@ -142,7 +142,7 @@ def _read(path: Path) -> list[_Asked]:
             for context, question in reading.read_questions(values)
         ]
 
-    return files.parse_json(path, read)
+    return files.parse_json(path, read, squad_json.read_dataset)
 
 
 def _asked(

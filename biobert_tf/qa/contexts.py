@@ -13,6 +13,7 @@ from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped
 from biobert_tf.corpora.settings import CorpusConfig
+from biobert_tf.qa import squad_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,9 +25,10 @@ class NamedText:
     """A text and where it comes from.
 
     Attributes:
-        source: The path of the file, or the id of the article in it (`PMID:123`).
+        source: The path of the file, or the id of the article in it (`PMID:123`), or
+            the path and the number of the context in it, from 1 (`dev.json#1`).
         text: The whole of a text file, line ends included; for an article, its title
-            and paragraphs, joined by single spaces.
+            and paragraphs, joined by single spaces; or a context of a set of questions.
     """
 
     source: str
@@ -36,18 +38,24 @@ class NamedText:
 def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
     """Yields the texts of files, in the order of the files.
 
-    A PubMed or PMC file gives one text per article; a text file is one text. A damaged
-    article is skipped, and the log says where it is and why.
+    A PubMed or PMC file gives one text per article; a text file is one text; a file in
+    JSON must be in SQuAD's form and gives every context. A damaged article is skipped,
+    and the log says where it is and why.
 
     The pattern `-` means text from standard input.
 
     Raises:
-        InputError: A file does not exist, cannot be read, or is not UTF-8.
+        InputError: A file does not exist, cannot be read, is not UTF-8, or is JSON of
+            another form.
     """
     if patterns.text == STANDARD_INPUT:
         yield NamedText("standard input", _text(sys.stdin.buffer, "standard input"))
         return
     for path in patterns.files():
+        if path.suffix.lower() in (".json", ".jsonl"):
+            for number, text in enumerate(squad_json.contexts(path), 1):
+                yield NamedText(f"{path}#{number}", text)
+            continue
         if reading.is_text(path):
             with streams.open_file(path) as stream:
                 unpacked = streams.decompressed(stream, str(path))

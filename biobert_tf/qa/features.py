@@ -86,6 +86,7 @@ class QaFeatures:
             "segment_ids": self.segment_ids.tolist(),
             "start_positions": [self.start_position or 0],
             "end_positions": [self.end_position or 0],
+            "is_impossible": [int(self.is_impossible)],
             "label_ids": [int(self.is_yes or False)],
             "is_real_example": [1],
         }

@@ -7,7 +7,8 @@
     ]}]}]}
 
 BioASQ questions come in the same form, one paragraph per passage. Answers are read only
-for training, and `is_impossible` only for v2. `yesno_reading` reads yes/no questions.
+for training, and `is_impossible` only for v2. `squad_json` reads this form and a flat
+one, `yesno_reading` yes/no questions.
 """
 
 import bisect
@@ -19,21 +20,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa import squad_json
+from biobert_tf.qa.squad_json import JsonObject
 
 # PARITY(run_qa.py:237-240): of Unicode's spaces only the narrow no-break
 # space separates; a no-break space is part of a word.
 _WORD: Final = re.compile("[^ \t\r\n\u202f]+")
-_KINDS: Final[dict[type, str]] = {
-    str: "a string",
-    int: "an integer",
-    bool: "true or false",
-    list: "a list",
-}
-ValueT = TypeVar("ValueT")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,47 +101,6 @@ class Context:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class JsonObject:
-    """A JSON object, with its place in the file or another name for error messages."""
-
-    name: str
-    values: Mapping[str, object]
-
-    def get(self, key: str, kind: type[ValueT]) -> ValueT:
-        """Returns a value.
-
-        Raises:
-            InputError: The value is missing or of another type.
-        """
-        if key not in self.values:
-            raise self.error(f"lacks {key!r}")
-        value = self.values[key]
-        if not isinstance(value, kind):
-            raise self.wrong(key, _KINDS[kind])
-        return value
-
-    def objects(self, key: str) -> "Iterator[JsonObject]":
-        """Yields the objects of the list at `key`.
-
-        Raises:
-            InputError: There is no such list, or a member is no object.
-        """
-        for i, values in enumerate(self.get(key, list)):
-            member = JsonObject(f"{self.name}.{key}[{i}]".lstrip("."), values)
-            if not isinstance(values, dict):
-                raise member.error(f"is {shortened(values)}, want an object")
-            yield member
-
-    def wrong(self, key: str, wanted: str) -> InputError:
-        """Returns an error that shows a bad value and says what is wanted."""
-        return self.error(f"has {key!r} {shortened(self.values[key])}, want {wanted}")
-
-    def error(self, problem: str) -> InputError:
-        """Returns an error that names the object."""
-        return InputError(f"{self.name} {problem}".lstrip())
-
-
 def word_offsets(context: str) -> list[tuple[int, int]]:
     """Returns the half-open character ranges of the words of a context."""
     return [match.span() for match in _WORD.finditer(context)]
@@ -173,7 +128,7 @@ def read_examples(
     read = functools.partial(
         _examples, is_training=is_training, allows_impossible=version_2_with_negative
     )
-    found = files.parse_json(path, read)
+    found = files.parse_json(path, read, squad_json.read_dataset)
     if not is_training:
         require_distinct_ids(path, found.examples)
     return found
@@ -185,7 +140,9 @@ def _examples(
     examples: list[QaExample] = []
     unrecoverable = []
     for context, question in read_questions(values):
-        example = context.example(id_of(question), question.get("question", str))
+        example = context.example(
+            squad_json.id_of(question), question.get("question", str)
+        )
         if is_training:
             labelled = _with_answer(example, context, question, allows_impossible)
             if labelled is None:
@@ -219,39 +176,28 @@ def read_questions(
             "has 'questions' but no 'data', like BioASQ's own files; convert it to "
             "SQuAD's form with `biobert bioasq-data`"
         )
+    context = None
     is_empty = True
-    for paragraph in paragraphs(values):
-        context = Context(paragraph.get("context", str))
-        for question in paragraph.objects("qas"):
+    for paragraph, questions in squad_json.paragraphs(values):
+        text = paragraph.get("context", str)
+        # A flat file repeats the context for each of its questions.
+        if context is None or context.text != text:
+            context = Context(text)
+        for question in questions:
             is_empty = False
-            name = f"question {id_of(question)!r}"
-            yield context, dataclasses.replace(question, name=name)
+            yield context, question
     if is_empty:
         raise InputError("holds no question")
 
 
-def paragraphs(values: Mapping[str, object]) -> Iterator[JsonObject]:
-    """Yields the paragraphs of a file; see `read_questions`."""
-    for entry in JsonObject("", values).objects("data"):
-        yield from entry.objects("paragraphs")
-
-
-def id_of(question: JsonObject) -> str:
-    """Returns the id as text; it may be a number, which is written as a JSON key.
-
-    Raises:
-        InputError: There is no id.
-    """
-    if isinstance(id_ := question.values.get("id"), int):
-        return str(id_)
-    return question.get("id", str)
-
-
 def _with_answer(
-    example: QaExample, context: Context, question: JsonObject, allows_impossible: bool
+    example: QaExample,
+    context: Context,
+    question: JsonObject,
+    allows_impossible: bool,
 ) -> QaExample | None:
     """Returns the example with its answer; None if the context does not hold it."""
-    if allows_impossible and question.get("is_impossible", bool):
+    if allows_impossible and _is_impossible(question):
         return dataclasses.replace(
             example,
             orig_answer_text="",
@@ -261,7 +207,11 @@ def _with_answer(
         )
     answers = list(question.objects("answers"))
     if len(answers) != 1:
-        hint = "for SQuAD v2 set --version_2_with_negative=true"
+        hint = "keep one of them"
+        if not answers:
+            hint = "for SQuAD v2 set --version_2_with_negative=true"
+            if allows_impossible:
+                hint = "give it one, or set 'is_impossible' to true"
         raise question.error(
             f"has {len(answers)} answers; a training question needs exactly 1; {hint}"
         )
@@ -275,6 +225,13 @@ def _with_answer(
         start_position=words.start,
         end_position=words.stop - 1,
     )
+
+
+def _is_impossible(question: JsonObject) -> bool:
+    # Columns come without the key, and are empty where there is no answer.
+    if question.has_columns:
+        return not question.get("answers", list)
+    return question.get("is_impossible", bool)
 
 
 def _answer_words(context: Context, text: str, start: int) -> range | None:
@@ -311,9 +268,3 @@ def require_distinct_ids(path: Path, examples: Sequence[QaExample]) -> None:
             f"question {twice[0]!r} occurs twice; predictions are stored by id, so "
             "give each question and passage its own id (id_001, id_002)",
         )
-
-
-def shortened(value: object) -> str:
-    """Returns how a value is shown in messages: its first 40 characters."""
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."

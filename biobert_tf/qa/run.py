@@ -30,6 +30,7 @@ from biobert_tf.qa.bioasq import scores as bioasq
 from biobert_tf.qa.features import QaFeatures
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
+from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
 from biobert_tf.training import finetune
 from biobert_tf.training.estimator import Estimator
@@ -56,13 +57,22 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     # Read first, so that an unusable file is reported before anything is computed.
     known = frozenset(id_ for p in golden_files for id_ in bioasq.question_ids(p))
     examples: dict[str, Sequence[QaExample]] = {}
+    squad_gold = {}
     if settings.stages.do_train:
         examples[_TRAIN] = _read_train(settings)
     for stage, path in predict_files.items():
         if settings.question_type == "yesno":
             examples[stage] = yesno_reading.read_examples(path, needs_labels=False)
+            if not golden_files and _are_labelled(examples[stage]):
+                # Contradictions could not be scored.
+                try:
+                    yesno.gold(examples[stage], known)
+                except InputError as error:
+                    raise InputError.at(path, None, str(error)) from None
         else:
             examples[stage] = reading.read_examples(path, is_training=False).examples
+        if settings.scores_squad:
+            squad_gold[stage] = squad_scores.gold_of(path)
     task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
@@ -73,6 +83,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
         predict_files=predict_files,
         golden_files=golden_files,
+        squad_gold=squad_gold,
         known=known,
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
@@ -144,6 +155,10 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     return reading.training_order(examples, seed)
 
 
+def _are_labelled(examples: Sequence[QaExample]) -> bool:
+    return all(example.is_yes is not None for example in examples)
+
+
 # --- the run ------------------------------------------------------------------------
 
 
@@ -154,6 +169,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
     Attributes:
         predict_files: The file to predict in each stage.
         golden_files: The files of BioASQ's answers; see `_golden_files`.
+        squad_gold: SQuAD's gold answers of each stage; None where there are none.
         known: The ids of the questions in `golden_files`.
     """
 
@@ -161,6 +177,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
     settings: QaConfig
     predict_files: Mapping[str, Path]
     golden_files: Sequence[Path]
+    squad_gold: Mapping[str, Gold | None]
     known: frozenset[str]
 
     def _num_scheduled(
@@ -184,10 +201,14 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         path = self.predict_files[stage]
         _LOG.info("predicting %s: %d questions", path, len(examples))
         directory = self._directory(stage)
-        name = str(directory.relative_to(self.settings.stages.output_dir) / "predict")
-        self._write_records(estimator, stage, name, rows)
+        # The original calls what it predicts `eval` too (run_qa.py:1229).
+        name = str(directory.relative_to(self.settings.stages.output_dir) / "eval")
+        specs = self.task.prediction_specs
+        self._write_records(estimator, stage, name, rows, specs)
         outputs = estimator.predict_rows(
-            (row.features for row in rows), self.settings.finetuning.predict_batch_size
+            (row.features for row in rows),
+            self.settings.finetuning.predict_batch_size,
+            specs,
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.
@@ -207,12 +228,12 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     def _scores(self, stage: str, examples: Sequence[QaExample]) -> dict[str, Any]:
         """Prints and returns the scores of a file; empty if its answers are unknown."""
-        if self.settings.question_type == "squad":
+        if self.settings.scores_squad:
             return self._squad_scores(stage)
         golden: JsonSource
         if len(self.golden_files) == len(self.predict_files):
             golden = self.golden_files[list(self.predict_files).index(stage)]
-        elif self.golden_files or any(example.is_yes is None for example in examples):
+        elif self.golden_files or not _are_labelled(examples):
             return {}
         else:
             golden = yesno.gold(examples, self.known)
@@ -240,14 +261,14 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
 
     def _squad_scores(self, stage: str) -> dict[str, object]:
         directory = self._directory(stage)
-        dataset = files.read_json(self.predict_files[stage])
-        if not squad_scores.has_answers(dataset):
+        gold = self.squad_gold[stage]
+        if gold is None:
             return {}
         how = self.settings.decoding
         # A model of version 2 may be tried on questions that all have an answer.
-        has_odds = how.version_2_with_negative and squad_scores.is_version_2(dataset)
+        has_odds = how.version_2_with_negative and gold.is_version_2
         scores = squad_scores.evaluate(
-            dataset,
+            gold,
             directory / decoding.PREDICTIONS,
             directory / decoding.NULL_ODDS if has_odds else None,
             how.null_score_diff_threshold,

@@ -63,12 +63,15 @@ class DecodingSettings:
     )
     max_answer_length: int = setting(30, "Longest answer, in WordPieces.", free=True)
     version_2_with_negative: bool = setting(
-        False, "Questions may have no answer, as in SQuAD 2."
+        False, "Questions may have no answer, as in SQuAD 2; not for yesno."
     )
     null_score_diff_threshold: float = setting(
         0.0,
         "Predict no answer if its score beats the best answer's by more, in logits.",
         free=True,
+    )
+    verbose_logging: bool = setting(
+        False, "Accepted as by the original, but nothing depends on it.", free=True
     )
 
     def __post_init__(self) -> None:
@@ -115,11 +118,21 @@ class QaConfig(ScriptConfig):
         at_least(self, doc_stride=1, max_query_length=1)
         if self.class_weights and self.question_type != "yesno":
             raise InputError("--class_weights is for --question_type=yesno")
-        if self.decoding.version_2_with_negative and self.question_type != "squad":
+        if self.decoding.version_2_with_negative and self.question_type == "yesno":
             raise InputError(
-                "--version_2_with_negative is for --question_type=squad; every "
-                "question of BioASQ has an answer"
+                "--version_2_with_negative is for answers that are a part of the "
+                "passage; leave it out for --question_type=yesno"
             )
+
+    @property
+    def scores_squad(self) -> bool:
+        """Whether SQuAD's rules score the answers, by those in the predicted file.
+
+        The original has no question types: version 2 alone means SQuAD's.
+        """
+        return self.question_type == "squad" or (
+            self.decoding.version_2_with_negative and not self.stages.golden_file
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,8 +144,8 @@ class AskConfig:
     )
     question: str = required("The question.")
     context: FileGlobs = required(
-        "Texts to search: text files, PubMed XML or PMC JATS, comma-separated globs; - "
-        "for text from standard input."
+        "Texts to search: text files, PubMed XML, PMC JATS or SQuAD's JSON, "
+        "comma-separated globs; - for text from standard input."
     )
     num_answers: int = setting(
         5, "Most answers to show; a model of list questions sets its own number."

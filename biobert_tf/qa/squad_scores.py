@@ -14,13 +14,14 @@ import math
 import re
 import string
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.files import JsonSource
-from biobert_tf.qa import reading
-from biobert_tf.qa.reading import JsonObject
+from biobert_tf.qa import squad_json
+from biobert_tf.qa.squad_json import JsonObject
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -71,10 +72,13 @@ class SquadScores(SquadPart):
         """Warnings for the reader of the scores, one line each."""
         if not self.missing:
             return ()
-        return (
+        warning = (
             f"{len(self.missing)} of {self.total} questions have no prediction "
-            f"and count 0; the first is {self.missing[0]}",
+            f"and count 0; the first is {self.missing[0]}"
         )
+        if self.has_answer or self.no_answer:
+            warning += "; the official program for version 2.0 stops there"
+        return (warning,)
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields that are not None by name, ready for JSON."""
@@ -90,6 +94,18 @@ class _Question(NamedTuple):
     is_version_2: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Gold:
+    """The questions of a data set with their gold answers."""
+
+    questions: Sequence[_Question]
+
+    @property
+    def is_version_2(self) -> bool:
+        """Whether any question has the key `is_impossible` or has no answer."""
+        return any(question.is_version_2 for question in self.questions)
+
+
 class _Scored(NamedTuple):
     """One question and its scores; `prediction` is None if it is missing."""
 
@@ -100,7 +116,7 @@ class _Scored(NamedTuple):
 
 
 def evaluate(
-    data: JsonSource,
+    data: JsonSource | Gold,
     predictions: JsonSource,
     null_odds: JsonSource | None = None,
     threshold: float = 1.0,
@@ -109,7 +125,8 @@ def evaluate(
 
     If any question has the key `is_impossible` or has no answer, the rules of version
     2.0 apply: the only right prediction for a question without an answer is the empty
-    text. A question without a prediction scores 0 in both versions.
+    text. A question without a prediction scores 0 in both versions. The official
+    program for 2.0 skips it, and then stops with a KeyError (evaluate-v2.0.py:123).
 
     Args:
         data: The data in SQuAD's form.
@@ -124,9 +141,11 @@ def evaluate(
         InputError: The data, the predictions or the odds are malformed, or a file
             cannot be read; the message names the file.
     """
-    questions = files.parse_json(data, _questions)
+    gold = data
+    if not isinstance(gold, Gold):
+        gold = files.parse_json(gold, _gold, squad_json.read_dataset)
+    questions, is_version_2 = gold.questions, gold.is_version_2
     texts = files.parse_json(predictions, _texts)
-    is_version_2 = any(question.is_version_2 for question in questions)
     scored = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
     missing = tuple(one.question.id for one in scored if one.prediction is None)
     rest: dict[str, Any] = {}
@@ -149,14 +168,17 @@ def evaluate(
     return SquadScores(**vars(_part(scored)), missing=missing, **rest)
 
 
-def has_answers(dataset: Mapping[str, object]) -> bool:
-    """Returns whether every question of data in SQuAD's form has the key `answers`."""
-    return all("answers" in entry.values for entry in _entries(dataset))
+def gold_of(path: Path) -> Gold | None:
+    """Returns the gold answers of a set; None if a question has no key `answers`.
 
-
-def is_version_2(dataset: Mapping[str, object]) -> bool:
-    """Returns whether any question has the key `is_impossible` or has no answer."""
-    return any(question.is_version_2 for question in _questions(dataset))
+    Raises:
+        InputError: The file cannot be read, is malformed or holds no question.
+    """
+    return files.parse_json(
+        path,
+        lambda values: _gold(values) if _has_answers(values) else None,
+        squad_json.read_dataset,
+    )
 
 
 def report(scores: SquadScores) -> str:
@@ -259,21 +281,24 @@ def _best_thresholds(
     return found
 
 
-def _questions(dataset: Mapping[str, object]) -> list[_Question]:
+def _has_answers(dataset: Mapping[str, object]) -> bool:
+    return all("answers" in entry.values for entry in _entries(dataset))
+
+
+def _gold(dataset: Mapping[str, object]) -> Gold:
     found = []
     for entry in _entries(dataset):
         answers = tuple(answer.get("text", str) for answer in entry.objects("answers"))
         is_version_2 = "is_impossible" in entry.values or not answers
-        found.append(_Question(entry.get("id", str), answers, is_version_2))
+        found.append(_Question(squad_json.id_of(entry), answers, is_version_2))
     if not found:
         raise InputError("holds no question")
-    return found
+    return Gold(found)
 
 
 def _entries(dataset: Mapping[str, object]) -> list[JsonObject]:
     """Returns the object of every question."""
-    paragraphs = reading.paragraphs(dataset)
-    return [entry for paragraph in paragraphs for entry in paragraph.objects("qas")]
+    return [entry for _, own in squad_json.paragraphs(dataset) for entry in own]
 
 
 def _texts(predictions: Mapping[str, Any]) -> Mapping[str, str]:

@@ -50,6 +50,11 @@ class _WindowTask:
 
     name: ClassVar = "qa"
 
+    @property
+    def prediction_specs(self) -> Specs:
+        """Returns the features of a record to predict, which has no answer."""
+        return self._specs()
+
     def _specs(self, *answer: str) -> Specs:
         """Returns the features of a record: the original's, and those of an answer."""
         length = self.featurizer.max_seq_length
@@ -95,11 +100,11 @@ class SpanTask(_WindowTask):
 
     @property
     def specs(self) -> Specs:
-        """Returns the original's features (run_qa.py:697-706).
+        """Returns the original's features of a training record (run_qa.py:1083-1095).
 
-        Records to predict have answer positions too, which are not used.
+        Nothing reads `is_impossible`: the answer is then at `[CLS]`.
         """
-        return self._specs("start_positions", "end_positions")
+        return self._specs("start_positions", "end_positions", "is_impossible")
 
     def build_model(
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32

@@ -14,12 +14,17 @@ from typing import Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.qa import reading
-from biobert_tf.qa.reading import Context, JsonObject, QaExample
+from biobert_tf.qa import reading, squad_json
+from biobert_tf.qa.reading import Context, QaExample
+from biobert_tf.qa.squad_json import JsonObject
 
 LABELS: Final = ("no", "yes")
 _ANSWERS: Final = {"no": False, "yes": True}
 _COLUMNS: Final = ("id", "question", "context", "yes or no")
+_HINT: Final = (
+    "leave such questions out, or train more classes with "
+    "`run_re.py --task_name=custom`, whose rows are a text and its label"
+)
 
 
 def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
@@ -35,7 +40,11 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
             line.
     """
     is_table = path.name.lower().endswith(".tsv")
-    examples = _table(path) if is_table else files.parse_json(path, _json)
+    examples = (
+        _table(path)
+        if is_table
+        else files.parse_json(path, _json, squad_json.read_dataset)
+    )
     if not needs_labels:
         reading.require_distinct_ids(path, examples)
         return examples
@@ -53,7 +62,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
 def _json(values: Mapping[str, object]) -> list[QaExample]:
     return [
         context.example(
-            reading.id_of(question), question.get("question", str), _is_yes(question)
+            squad_json.id_of(question), question.get("question", str), _is_yes(question)
         )
         for context, question in reading.read_questions(values)
     ]
@@ -65,7 +74,8 @@ def _is_yes(question: JsonObject) -> bool | None:
         return None
     is_yes = _ANSWERS.get(answer.lower()) if isinstance(answer, str) else None
     if is_yes is None:
-        raise question.wrong("answers", '"yes" or "no"')
+        hint = f"; {_HINT}" if isinstance(answer, str) else ""
+        raise question.wrong("answers", f'"yes" or "no"{hint}')
     key = "is_impossible"
     if key in question.values and question.get(key, bool) == is_yes:
         raise question.wrong(key, f"{not is_yes} beside 'answers' {answer!r}")
@@ -89,7 +99,7 @@ def _table(path: Path) -> list[QaExample]:
         answer = "".join(labels)
         if answer and answer.lower() not in _ANSWERS:
             raise InputError.at(
-                path, number, f"the answer is {answer!r}, want yes or no"
+                path, number, f"the answer is {answer!r}, want yes or no; {_HINT}"
             )
         is_yes = _ANSWERS.get(answer.lower())
         examples.append(Context(text).example(id_, question, is_yes))

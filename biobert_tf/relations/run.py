@@ -17,7 +17,7 @@ from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import finetune, run_directory
+from biobert_tf.training import finetune, records, run_directory
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Data, Finished, Rows, TextRun
 
@@ -68,7 +68,12 @@ class _Run(TextRun[RelationExample, RelationRecord, RelationPrediction]):
     task: RelationTask
 
     def _write_records(
-        self, estimator: Estimator, stage: str, name: str, rows: Rows[RelationRecord]
+        self,
+        estimator: Estimator,
+        stage: str,
+        name: str,
+        rows: Rows[RelationRecord],
+        specs: records.Specs | None = None,
     ) -> Path:
         if stage == "test" and self.task.compat == "master":
             # PARITY(run_re.py:367, 409, 450): all have the label that means "no".
@@ -77,7 +82,7 @@ class _Run(TextRun[RelationExample, RelationRecord, RelationPrediction]):
                 dataclasses.replace(row, features={**row.features, **no})
                 for row in rows
             ]
-        return super()._write_records(estimator, stage, name, rows)
+        return super()._write_records(estimator, stage, name, rows, specs)
 
 
 def _require_markers(tokenizer: FullTokenizer) -> None:

@@ -313,14 +313,22 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             raise InputError(f"{stage} file, {error}") from None
 
     def _write_records(
-        self, estimator: Estimator, stage: str, name: str, rows: Rows[RecordT]
+        self,
+        estimator: Estimator,
+        stage: str,
+        name: str,
+        rows: Rows[RecordT],
+        specs: records.Specs | None = None,
     ) -> Path:
-        """Writes `<name>.tf_record`, one copy per worker; logs the task's counts."""
+        """Writes `<name>.tf_record`, one copy per worker; logs the task's counts.
+
+        Records hold the features of `specs`; by default, those of the task.
+        """
         directory = strategies.own_dir(
             estimator.strategy, self.settings.stages.output_dir
         )
         path = directory / f"{name}.tf_record"
-        records.write(path, (row.features for row in rows), self.task.specs)
+        records.write(path, (row.features for row in rows), specs or self.task.specs)
         counts = self.task.counts(rows)
         if any(counts.values()):
             shown = ", ".join(f"{value} {name}" for name, value in counts.items())

@@ -77,8 +77,7 @@ RELATION = {
     "class_weights": "",
 }
 
-# run_qa.py of dmis-lab/biobert; do_lower_case is true there too, and verbose_logging,
-# which prints answers that cannot be aligned, is none of ours.
+# run_qa.py of dmis-lab/biobert; do_lower_case is true there too.
 ORIGINAL_QA = {
     **{name: value for name, value in ORIGINAL.items() if name != "do_eval"},
     "do_train": False,
@@ -93,6 +92,7 @@ ORIGINAL_QA = {
     "max_answer_length": 30,
     "version_2_with_negative": False,
     "null_score_diff_threshold": 0.0,
+    "verbose_logging": False,
     **{name: value for name, value in OURS.items() if name != "train_on"},
     "golden_file": "",
     "question_type": "factoid",

@@ -363,7 +363,7 @@ FREE_OF_SCRIPTS = {
     QaConfig: """
         do_predict predict_batch_size
         predict_file golden_file question_type n_best_size max_answer_length
-        null_score_diff_threshold list_threshold use_number
+        null_score_diff_threshold verbose_logging list_threshold use_number
     """,
     PretrainingConfig: """
         input_file corpus_file do_convert max_eval_steps dupe_factor short_seq_prob

@@ -171,6 +171,23 @@ def test_articles(trained, tmp_path, capsys):
         assert text.text[int(start) : int(end)] == answer
 
 
+def test_contexts_of_questions(trained, tmp_path, capsys):
+    """JSON is never taken for prose."""
+    path = tmp_path / "train.json"
+    files.write_json(path, toys.training([toys.TRAIN[0], toys.TRAIN[0], toys.TRAIN[2]]))
+    assert list(read_contexts(FileGlobs.parse(str(path)))) == [
+        NamedText(f"{path}#1", PASSAGE),
+        NamedText(f"{path}#2", toys.TRAIN[2][1]),
+    ]
+    status, printed, _ = ask(trained, capsys, context=path, num_answers=1)
+    assert status == 0
+    assert printed.splitlines()[0].endswith(f"  cancer  [{path}#1 7:13]")
+    files.write_json(path, {"text": PASSAGE})
+    status, _, error = ask(trained, capsys, context=path)
+    assert status == 2
+    assert error.splitlines()[-1].startswith(f"error: {path}: lacks 'data', the list ")
+
+
 def test_standard_input(trained, monkeypatch, capsys):
     stdin = SimpleNamespace(buffer=io.BytesIO(PASSAGE.encode()))
     monkeypatch.setattr("sys.stdin", stdin)

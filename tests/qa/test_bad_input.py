@@ -65,8 +65,8 @@ def run(toy, capsys):
         ({"null_score_diff_threshold": "nan"}, "--null_score_diff_threshold=nan: must"),
         ({"class_weights": "balanced"}, "--class_weights is for --question_type=yesno"),
         (
-            {"version_2_with_negative": True},
-            "--version_2_with_negative is for --question_type=squad; every question of",
+            {"version_2_with_negative": True, "question_type": "yesno"},
+            "--version_2_with_negative is for answers that are a part of the passage; ",
         ),
         ({"question_type": "summary"}, "flag --question_type=summary: value should be"),
         (
@@ -115,7 +115,8 @@ def test_weights_of_unknown_answers(toy, run):
     "data, problem",
     [
         (b"", ":1: not JSON: "),
-        (b"[]", ":1: expected a JSON object"),
+        (b"3", ":1: expected a JSON object"),
+        (b"[]", ": holds no question"),
         (b'{"data": []}', ": holds no question"),
         (b'{"data": [{"paragraphs": [{"qas": []}]}]}', "'context'"),
         (b'{"questions": []}', ": has 'questions' but no 'data', like BioASQ's own "),
@@ -131,6 +132,23 @@ def test_malformed_questions(toy, run, name, data, problem):
     assert not toy.output.exists()
 
 
+def test_gold_answers_that_cannot_be_scored(toy, run):
+    """Known before anything is computed, not when all is predicted."""
+    rows = [(f"a_00{i}", "is it ?", "in men", i == 1) for i in range(2)]
+    for path in (toy.train, toy.test):
+        files.write_json(path, toys.yes_no(rows))
+    message = run(question_type="yesno")
+    assert message.startswith(f"{toy.test}: question 'a' is answered yes for one passa")
+    assert not toy.output.exists()
+    files.write_json(toy.train, toys.training())
+    data = toys.training()
+    del data["data"][0]["paragraphs"][2]["qas"][0]["answers"][0]["text"]
+    files.write_json(toy.test, data)
+    message = run(question_type="squad")
+    assert message == f"{toy.test}: question 't_002'.answers[0] lacks 'text'"
+    assert not toy.output.exists()
+
+
 def test_a_training_question_with_two_answers(toy, run):
     data = toys.training()
     answers = data["data"][0]["paragraphs"][2]["qas"][0]["answers"]
@@ -138,6 +156,7 @@ def test_a_training_question_with_two_answers(toy, run):
     files.write_json(toy.train, data)
     message = run()
     assert message.startswith(f"{toy.train}: question 't_002' has 2 answers; ")
+    assert message.endswith("; keep one of them")
 
 
 def test_no_answer_is_where_the_file_says(toy, run):

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from biobert_tf.cli import main as cli
+from biobert_tf.common.errors import InputError
 from biobert_tf.qa import bioasq_form
 
 ID = "56c073fcef6e394741000020"
@@ -174,6 +176,28 @@ def test_items_of_a_list_are_different_short_and_few():
 # --- files --------------------------------------------------------------------------
 
 
+def test_the_command(tmp_path, capsys):
+    """Names of files are those of transform_nbset2bioasqform.py."""
+    path = tmp_path / "nbest.json"
+    path.write_text(json.dumps({f"{ID}_001": nbest(a=0.5, b=0.25)}))
+
+    def form(output):
+        words = ["--nbest_path", str(path), "--output_path", str(output)]
+        cli.main(["biobert", "bioasq-form", *words])
+        return capsys.readouterr().out
+
+    out = tmp_path / "answers.json"
+    assert form(out) == f"1 questions: wrote {out} and {out}_WithProb\n"
+    assert answers(json.loads(out.read_text())) == {ID: [["a"], ["b"]]}
+    form(tmp_path)
+    for name, other in zip(bioasq_form.FILES, (out, f"{out}_WithProb"), strict=True):
+        assert (tmp_path / name).read_bytes() == Path(other).read_bytes()
+    for bad in ({ID: {"yes": 1.0}}, {ID: ["a"]}, {ID: "a"}, {ID: [{"text": "a"}]}):
+        path.write_text(json.dumps(bad))
+        with pytest.raises(InputError, match=f"nbest.json: the answers to '{ID}' are"):
+            form(out)
+
+
 def test_files_by_hand(tmp_path):
     documents = bioasq_form.transform({f"{ID}_001": nbest(**{"\u03b1": 0.5})})
     bioasq_form.write_both(tmp_path / "new", documents)
@@ -226,7 +250,9 @@ def transform_file(nbest_file: Path, folder: Path):
 
 
 def assert_files_are_the_originals(nbest_file: Path, originals: Path, folder: Path):
-    transform_file(nbest_file, folder)
+    folder.mkdir(exist_ok=True)
+    words = [f"--nbest_path={nbest_file}", f"--output_path={folder}"]
+    cli.main(["biobert", "bioasq-form", *words])
     for name in (bioasq_form.SUBMISSION, bioasq_form.WITH_PROBABILITIES):
         ours = json.loads((folder / name).read_text("ascii"))
         assert_same(ours, json.loads((originals / name).read_text("utf-8")))

@@ -118,7 +118,7 @@ def test_what_may_be_missing(path):
             "question 'q' has 'document' 5 in snippet 1, want a text",
         ),
         ({"id": ""}, "question 2 has no 'id'"),
-        ({"id": 7}, "question 2 has no 'id'"),
+        ({"id": 7.5}, "question 2 has no 'id'"),
     ],
 )
 def test_a_bad_question_is_named(path, changed, problem):

@@ -301,7 +301,7 @@ GOOD = questions("factoid", {"q": [["a"]]})
         (GOOD, {"data": []}, "submission.json: not in BioASQ's form: no list of"),
         (GOOD, [GOOD], "submission.json:1: expected a JSON object"),
         (GOOD, {"questions": [{"id": "q"}, {}]}, "form: question 2 has no id"),
-        (GOOD, {"questions": [{"id": 5}]}, "form: question 1 has no id"),
+        (GOOD, {"questions": [{"id": 5.5}]}, "form: question 1 has no id"),
         ({"questions": ["q"]}, GOOD, "form: question 1 has no id"),
         ({"questions": [{"id": "q"}]}, GOOD, "question q: the type None is unknown"),
         (questions("Factoid", {"q": 1}), GOOD, "the type 'Factoid' is unknown"),

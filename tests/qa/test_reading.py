@@ -166,7 +166,14 @@ def test_training_needs_one_answer(tmp_path, answers):
     path = write(tmp_path, question("a"), question("b/7", answers=answers))
     assert len(read_examples(path, is_training=False).examples) == 2
     path = write(tmp_path, question("b/7", answers=answers))
-    assert refused(path).startswith(f"question 'b/7' has {len(answers)} answers")
+    message = refused(path)
+    assert message.startswith(f"question 'b/7' has {len(answers)} answers")
+    # The hint fits the number, and is not what was done already.
+    assert ("--version_2_with_negative" in message) == (not answers)
+    path = write(tmp_path, question("b/7", answers=answers, is_impossible=False))
+    message = refused(path, version_2_with_negative=True)
+    assert message.startswith(f"question 'b/7' has {len(answers)} answers")
+    assert "--version_2_with_negative" not in message
 
 
 def test_version_2(tmp_path):
@@ -193,6 +200,56 @@ def test_version_2(tmp_path):
         (False, None)
     }
     assert "--version_2_with_negative" in refused(path)
+
+
+# --- flat files -----------------------------------------------------------------------
+
+
+def flat(id_, *answers, context=CONTEXT):
+    columns = {
+        "text": [text for text, _ in answers],
+        "answer_start": [start for _, start in answers],
+    }
+    return question(id_, context=context, title="t", answers=columns)
+
+
+FLAT = [flat("q1", ("1856", 12)), flat(7, ("Tesla", 0)), flat("q3", context="a b")]
+
+
+@pytest.mark.parametrize("form", ["object", "list", "lines", "one line"])
+def test_forms_of_flat_files(tmp_path, form):
+    path = tmp_path / "x.json"
+    rows = FLAT[:1] if form == "one line" else FLAT
+    if form in ("object", "list"):
+        values = {"version": "0.1.0", "data": rows} if form == "object" else rows
+        files.write_json(path, values)
+    else:
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    examples = read_examples(path, is_training=False).examples
+    assert [e.qas_id for e in examples] == ["q1", "7", "q3"][: len(rows)]
+    assert examples[0].doc_tokens == WORDS
+    reading = read_examples(path, is_training=True, version_2_with_negative=True)
+    found = [(e.orig_answer_text, e.start_position) for e in reading.examples]
+    assert found == [("1856", 2), ("Tesla", 0), ("", -1)][: len(rows)]
+    if rows == FLAT:
+        # Questions about one context share its words.
+        assert examples[0].doc_tokens is examples[1].doc_tokens
+        assert "has 0 answers" in refused(path)
+    else:
+        assert read_examples(path, is_training=True).examples == reading.examples
+
+
+def test_errors_in_flat_files(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(f"{json.dumps(FLAT[0])}\n{json.dumps(FLAT[1])[:-1]}\n")
+    with pytest.raises(InputError, match=r"x\.json:\d: not JSON"):
+        read_examples(path, is_training=False)
+    files.write_json(path, {"data": [question("q1", answers={"text": ["a"]})]})
+    assert refused(path) == "data[0] lacks 'context'"
+    row = flat("q1", ("1856", 12))
+    row["answers"]["text"] *= 2
+    files.write_json(path, {"data": [row]})
+    assert refused(path) == "question 'q1'.answers has 2 texts, but 1 places"
 
 
 # --- errors ---------------------------------------------------------------------------

@@ -12,14 +12,16 @@ from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.qa.bioasq import scores as bioasq
+from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.records import FeatureSpec
 
 # Long enough that something is learned.
 LEARN = {"num_train_epochs": 30, "predict_batch_size": 2}
 SUBMISSION = "BioASQform_BioASQ-answer.json"
 WITH_PROBABILITIES = f"WithProb_{SUBMISSION}"
 TRAINED = ("train.tf_record", "training", "tensorboard", "checkpoint", "labels.json")
-PREDICTED = ("predict.tf_record", "predictions.json", "nbest_predictions.json")
+PREDICTED = ("eval.tf_record", "predictions.json", "nbest_predictions.json")
 ALWAYS = ("bert_config.json", "vocab.txt", "settings.json", "results.json")
 
 
@@ -107,6 +109,14 @@ def test_files(trained):
         WITH_PROBABILITIES,
         "eval_results.txt",
     }
+
+
+def test_records_are_those_of_the_original(trained):
+    """run_qa.py:1083-1095 of dmis-lab/biobert."""
+    question = {"unique_ids": 1, "input_ids": 16, "input_mask": 16, "segment_ids": 16}
+    answer = {"start_positions": 1, "end_positions": 1, "is_impossible": 1}
+    assert records.features_of(trained / "train.tf_record") == question | answer
+    assert records.features_of(trained / "eval.tf_record") == question
 
 
 def test_the_toy_is_learned(trained):
@@ -315,6 +325,24 @@ def test_questions_without_an_answer(toy, tmp_path):
     assert scores["no_answer"] == {"exact_match": 1.0, "f1": 1.0, "total": 1}
     assert scores["has_answer"]["f1"] == 1.0
     assert files.read_json(output / "predictions.json")["t_000"] == ""
+    specs = {"input_ids": FeatureSpec(16), "is_impossible": FeatureSpec(1)}
+    stored = records.rows([output / "train.tf_record"], specs)
+    assert sorted(int(row["is_impossible"][0]) for row in stored) == [0, 0, 0, 1]
+    # As in the original, the flag alone does the same. BioASQ's file, which is written
+    # too, holds no empty answer.
+    given = {
+        "version_2_with_negative": True,
+        "predict_file": path,
+        "predict_batch_size": 2,
+    }
+    alone = predict(toy, output, tmp_path / "alone", **given)
+    assert alone["test"]["scores"] == scores
+    for name in ("predictions.json", "nbest_predictions.json", "null_odds.json"):
+        ours, theirs = (
+            (place / name).read_bytes() for place in (tmp_path / "alone", output)
+        )
+        assert ours == theirs
+    assert [""] not in answers(tmp_path / "alone" / SUBMISSION)["t"]
     # Such a model is scored on questions of version 1 too.
     given = {"question_type": "squad", "version_2_with_negative": True}
     results = predict(toy, output, tmp_path / "v1", predict_file=toy.train, **given)

@@ -90,6 +90,14 @@ def test_missing_question_counts_zero_and_is_reported():
     assert scores.best_f1 == Threshold(0, 0)
     scores = squad_scores.evaluate(dataset({"q": []}, True), {})
     assert (scores.exact_match, scores.f1) == (0, 0)
+    (warning,) = scores.warnings
+    assert warning.endswith("; the official program for version 2.0 stops there")
+
+
+def test_ids_that_are_numbers():
+    gold = dataset({262: ["x"], "q": ["y"]})
+    scores = squad_scores.evaluate(gold, {"262": "x", "q": "z"})
+    assert (scores.exact_match, scores.missing) == (0.5, ())
 
 
 V2 = {"q1": ["x y"], "q2": ["z"], "q3": [], "q4": []}
@@ -194,19 +202,19 @@ GOOD = dataset({"q": ["x"]})
             {"data": [{"paragraphs": [{"qas": [{"id": "q"}]}]}]},
             {},
             None,
-            r"data.json: data\[0\].paragraphs\[0\].qas\[0\] lacks 'answers'",
+            "data.json: question 'q' lacks 'answers'",
         ),
         (
-            {"data": [{"paragraphs": [{"qas": [{"id": 5, "answers": []}]}]}]},
+            {"data": [{"paragraphs": [{"qas": [{"id": 5.5, "answers": []}]}]}]},
             {},
             None,
-            r"qas\[0\] has 'id' 5, want a string",
+            r"qas\[0\] has 'id' 5.5, want a string",
         ),
         (
             {"data": [{"paragraphs": [{"qas": [{"id": "q", "answers": [{}]}]}]}]},
             {},
             None,
-            r"qas\[0\].answers\[0\] lacks 'text'",
+            r"question 'q'.answers\[0\] lacks 'text'",
         ),
         (GOOD, {"q": [{"text": "x"}]}, None, "predictions.json: .* q is not a text"),
         (GOOD, ["x"], None, "predictions.json:1: expected a JSON object"),

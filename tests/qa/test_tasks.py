@@ -66,6 +66,7 @@ def test_records_have_the_features_of_the_original(task, tmp_path):
         "segment_ids": 12,
         "start_positions": 1,
         "end_positions": 1,
+        "is_impossible": 1,
     }
     [batch] = (
         tf.data.TFRecordDataset(str(path))

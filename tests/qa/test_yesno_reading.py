@@ -86,7 +86,6 @@ def test_questions_to_predict(squad, more):
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ({"answers": "maybe"}, "'answers' 'maybe', want \"yes\" or \"no\""),
         ({"answers": ["yes"]}, "'answers' ['yes'], want \"yes\" or \"no\""),
         ({"answers": True}, '\'answers\' True, want "yes" or "no"'),
         (
@@ -107,6 +106,25 @@ def test_questions_to_predict(squad, more):
 def test_wrong_answers(squad, more, problem, needs_labels):
     path = squad(question("a", answers="yes"), question("b", **more))
     assert refused(path, needs_labels) == f"question 'b' has {problem}"
+
+
+def test_a_third_answer(squad, table):
+    """The message says what to do with it."""
+    paths = {
+        squad(question("a", answers="maybe")): "question 'a' has 'answers' 'maybe', ",
+        table("a\tIs it?\tb\tmaybe\n"): "the answer is 'maybe', ",
+    }
+    for path, problem in paths.items():
+        with pytest.raises(InputError, match=f": {problem}want .*yes.* or .*no.*") as e:
+            read_examples(path, needs_labels=False)
+        assert "; leave such questions out, or train more classes with " in str(e.value)
+        assert "run_re.py --task_name=custom" in str(e.value)
+
+
+def test_a_flat_file(tmp_path):
+    path = tmp_path / "yesno.json"
+    files.write_json(path, [question(7, context=CONTEXT, answers="yes")])
+    assert read_examples(path, needs_labels=True) == [example("7", True)]
 
 
 def test_files_of_another_form(squad, tmp_path):

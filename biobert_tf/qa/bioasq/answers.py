@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from biobert_tf.common.errors import InputError
+from biobert_tf.qa.squad_json import text_of_id
 
 TYPES: Final = ("yesno", "factoid", "list")
 # The values of -e of the official program: the first edition of the challenge
@@ -99,9 +100,9 @@ def _questions(values: Mapping[str, object]) -> list[tuple[str, Mapping[str, obj
     if not isinstance(questions, list):
         raise InputError('not in BioASQ\'s form: no list of "questions"')
     for i, question in enumerate(questions, start=1):
-        if not isinstance(question, dict) or not isinstance(question.get("id"), str):
+        if not isinstance(question, dict) or text_of_id(question.get("id")) is None:
             raise InputError(f"not in BioASQ's form: question {i} has no id")
-    return [(question["id"], question) for question in questions]
+    return [(str(question["id"]), question) for question in questions]
 
 
 def _gold_answer(

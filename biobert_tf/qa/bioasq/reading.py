@@ -19,7 +19,7 @@ from typing import Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora.document import normalize
-from biobert_tf.qa.reading import shortened
+from biobert_tf.qa.squad_json import shortened, text_of_id
 
 TYPES: Final = ("factoid", "list", "yesno", "summary")
 _YES_NO: Final = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)
@@ -125,8 +125,8 @@ def read_questions(path: Path) -> Iterator[Question]:
             problem = "no list of 'questions'; want a file of BioASQ task b"
         raise InputError.at(path, None, problem)
     for number, question in enumerate(questions, start=1):
-        id_ = question.get("id") if isinstance(question, dict) else None
-        if not isinstance(id_, str) or not id_:
+        id_ = text_of_id(question.get("id")) if isinstance(question, dict) else None
+        if not id_:
             raise InputError.at(path, None, f"question {number} has no 'id'")
         try:
             yield _question(id_, question)
