@@ -24,6 +24,7 @@ from biobert_tf.documents.document import (
     mentions_in,
     relations_in,
 )
+from biobert_tf.documents.window import Piece
 
 _HEAD: Final = (
     '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
@@ -44,13 +45,13 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """
     frame = framed.Frame(",")
 
-    def load(piece: json_pieces.Piece) -> Loaded:
+    def load(piece: Piece) -> Loaded:
         return _load(stream.path, piece, frame)
 
     return fields.readable(json_pieces.pieces(stream, frame), load, on_bad)
 
 
-def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
+def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:
     if piece.error is not None:
         raise piece.error
     streams.require_utf8(path, piece.line, piece.text)

@@ -24,6 +24,7 @@ from biobert_tf.documents.document import (
     mentions_in,
     relations_in,
 )
+from biobert_tf.documents.window import Piece
 
 _HEAD: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -54,13 +55,13 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
     """
     frame = framed.Frame("\n")
 
-    def load(piece: xml_pieces.Piece) -> Loaded:
+    def load(piece: Piece) -> Loaded:
         return _load(stream.path, piece, frame)
 
     return fields.readable(xml_pieces.pieces(stream, frame), load, on_bad)
 
 
-def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
+def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
     source = Source(frame, piece.number, piece.text, element)
     return bioc_format.loaded(path, piece.line, source, lambda: _values(element))

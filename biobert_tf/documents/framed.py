@@ -7,7 +7,7 @@ place. If a document is skipped, its separator is skipped too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,9 @@ class Frame:
     tail: str | None = None
 
     def put(self, number: int, before: str, closing: str) -> None:
-        """Stores the text before a document.
+        """Stores the text before a document of a number, from 1; "" if it was skipped.
 
-        Args:
-            number: The document's number, from 1.
-            before: The text; "" also if it was skipped.
-            closing: The end to write if the file's own end cannot be read.
+        `closing` is the end to write if the file's own end cannot be read.
         """
         if self.parts and before.strip() == self.separator.strip():
             self.separator = before
@@ -47,14 +44,9 @@ class Frame:
             self.closing = closing
 
     def text(self, filling: str = "") -> str:
-        """Returns the file without its documents.
-
-        Args:
-            filling: The text to put in place of the documents between two parts.
-        """
-        parts = [text for _, text in self.parts]
+        """Returns the file with `filling` in the place of its documents."""
         tail = self.closing if self.tail is None else self.tail
-        return filling.join([*parts, tail]) if parts else tail
+        return filling.join([*(text for _, text in self.parts), tail])
 
 
 @dataclass(frozen=True)
@@ -86,16 +78,13 @@ def write(
     text_of: Callable[[Source, Added], str],
     empty: Frame,
 ) -> int:
-    """Writes the documents of one file back into their frame.
+    """Writes the documents of one file back into their frame; returns their number.
 
     Args:
         path: The file; compressed if its name ends in `.gz`.
         documents: The documents of one reader, in order; some may be missing.
         text_of: Returns the text of a document, given its `Source` and additions.
         empty: The frame to write if there is no document.
-
-    Returns:
-        The number of documents.
 
     Raises:
         InputError: The directory cannot be written.
@@ -112,6 +101,6 @@ def write(
             before = "".join(due) if due else frame.separator
             stream.write((before + text_of(source, added)).encode("utf-8"))
             num_documents += 1
-        rest = Frame("", frame.parts[num_parts:], frame.closing, frame.tail)
+        rest = replace(frame, parts=frame.parts[num_parts:])
         stream.write(rest.text().encode("utf-8"))
     return num_documents
