@@ -17,19 +17,13 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import bioc_format, conversion, fields, framed, json_pieces
-from biobert_tf.documents.document import (
-    Added,
-    Annotated,
-    Loaded,
-    mentions_in,
-    relations_in,
-)
+from biobert_tf.documents.document import Added, Annotated, Loaded, parted
 from biobert_tf.documents.window import Piece
 
 _HEAD: Final = (
     '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
 )
-_TAIL: Final = "\n ]\n}\n"
+_EMPTY: Final = framed.Frame(",\n", [(1, _HEAD)], tail="\n ]\n}\n")
 
 
 class Source(framed.Source):
@@ -63,41 +57,32 @@ def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:
     return bioc_format.loaded(path, piece.line, source, lambda: copy.deepcopy(values))
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to BioC JSON."""
-    frame = _empty_frame()
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
-        bioc_format.count_losses(whole, notes)
-        passages = [
-            {"offset": passage.offset, "infons": {}, "text": passage.text}
-            for passage in whole.passages
-        ]
-        infons = bioc_format.document_infons(whole)
-        values = {"id": whole.id, "infons": infons, "passages": passages}
-        values["relations"] = []
-        text = json.dumps(values, ensure_ascii=False)
-        source = Source(frame, 1, text, values)
-        return conversion.converted(whole, source)
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to BioC JSON."""
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+    bioc_format.count_losses(whole, notes)
+    passages = [
+        {"offset": passage.offset, "infons": {}, "text": passage.text}
+        for passage in whole.passages
+    ]
+    infons = bioc_format.document_infons(whole)
+    values = {"id": whole.id, "infons": infons, "passages": passages}
+    values["relations"] = []
+    text = json.dumps(values, ensure_ascii=False)
+    source = Source(_EMPTY, 1, text, values)
+    return conversion.converted(whole, source)
 
 
-def _empty_frame() -> framed.Frame:
-    return framed.Frame(",\n", [(1, _HEAD)], tail=_TAIL)
-
-
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number."""
-    return framed.write(path, documents, _text, _empty_frame())
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the file of documents with mentions and relations added."""
+    return framed.texts(documents, _text, _EMPTY)
 
 
 def _text(source: framed.Source, added: Added) -> str:
     if not added and not source.skipped:
         return source.text
     values = copy.deepcopy(source.values)
-    relations = relations_in(added)
+    mentions, relations = parted(added)
     for annotation, name in zip(_annotations(values), source.ids, strict=True):
         if name in source.skipped:
             annotation["locations"] = []
@@ -111,7 +96,7 @@ def _text(source: framed.Source, added: Added) -> str:
         )
         if part.get("text")
     ]
-    for mention in mentions_in(added):
+    for mention in mentions:
         part = bioc_format.holder(parts, mention) or values
         _append(part, "annotations", bioc_format.encoded_mention(mention))
     for relation in bioc_format.encoded_relations(relations, source.taken):

@@ -31,6 +31,7 @@ in which `/` and other characters that file systems refuse are escaped like `%2F
 import dataclasses
 import itertools
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -47,8 +48,7 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
-    mentions_in,
-    relations_in,
+    parted,
 )
 
 _MENTION: Final = re.compile(
@@ -232,26 +232,14 @@ def _relation(
     return Relation(kind, first, second, chances.get(name), name)
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to BRAT.
-
-    A second document of the same name is written as `NAME~2`.
-    """
-    used: dict[str, int] = {}
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
-        whole = conversion.renumbered(conversion.flat(whole))
-        if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
-            notes["concepts dropped"] += len(lost)
-        name = file_name(whole.id)
-        used[name] = used.get(name, 0) + 1
-        if used[name] > 1:
-            name = f"{name}~{used[name]}"
-        source = Source(whole.passages[0].text, "", name)
-        return conversion.converted(whole, source)
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to BRAT."""
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+    whole = conversion.renumbered(conversion.flat(whole))
+    if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
+        notes["concepts dropped"] += len(lost)
+    source = Source(whole.passages[0].text, "", file_name(whole.id))
+    return conversion.converted(whole, source)
 
 
 def file_name(name: str) -> str:
@@ -269,27 +257,26 @@ def file_name(name: str) -> str:
     return quoted
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
+def write(path: Path, documents: Iterable[Annotated]) -> None:
+    """Writes documents with mentions and relations added.
 
-    Args:
-        path: The folder, created if it is missing. It may be the one that was read:
-            each file is replaced as a whole, the .ann last.
-        documents: The documents from `read` or a converter, each with its new mentions
-            and relations.
+    The folder is created if it is missing. It may be the one that was read: each file
+    is replaced as a whole, the .ann last. A second document of the same name is written
+    as `NAME~2`.
 
     Raises:
         InputError: The folder cannot be written.
     """
-    num_documents = 0
+    used: Counter[str] = Counter()
     for loaded, added in documents:
         source = loaded.source
+        used[source.name] += 1
+        number = used[source.name]
+        name = source.name if number == 1 else f"{source.name}~{number}"
         annotations = _with_added(loaded.document, source.annotations, added)
         for suffix, text in ((".txt", source.text), (".ann", annotations)):
-            with streams.writing(path / f"{source.name}{suffix}") as stream:
+            with streams.writing(path / f"{name}{suffix}") as stream:
                 stream.write(text.encode("utf-8"))
-        num_documents += 1
-    return num_documents
 
 
 def without(loaded: Loaded, names: Container[str]) -> Loaded:
@@ -321,7 +308,8 @@ def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> 
     next_of = {mark: itertools.count(fields.next_number(mark, taken)) for mark in "#NR"}
     is_ended = not annotations or annotations.endswith("\n")
     lines = [annotations if is_ended else annotations + end]
-    new: list[Mention | Relation] = [*mentions_in(added), *relations_in(added)]
+    mentions, relations = parted(added)
+    new: list[Mention | Relation] = [*mentions, *relations]
     for one in new:
         if isinstance(one, Mention):
             name, line, surface = one.id, *_mention_columns(document, one)

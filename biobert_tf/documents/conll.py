@@ -41,7 +41,7 @@ from biobert_tf.documents.document import (
     Loaded,
     Mention,
     Passage,
-    mentions_in,
+    parted,
 )
 from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
@@ -232,36 +232,31 @@ def _mentions(
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that turns any document into rows and disjoint mentions."""
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        if isinstance(loaded.source, Source):
-            mentions = mentions_in(added)
-            num_relations = len(added) - len(mentions)
-        else:
-            whole = conversion.united(loaded.document, added, notes, False, False)
-            mentions = list(whole.mentions)
-            num_relations = len(whole.relations)
-        kept = conll_words.disjoint(mentions)
-        counts = Counter({"relations dropped": num_relations})
-        counts["overlapping mentions dropped"] = len(mentions) - len(kept)
-        if isinstance(loaded.source, Source):
-            with_words, num_widened = _with_words(loaded.source, kept)
-            counts["mentions widened to whole words"] = num_widened
-        else:
-            text = conversion.flat(whole)
-            with_words = [one for one in kept if text.slice(*one.extent).strip()]
-            source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
-            loaded, _ = conversion.converted(text, source)
-        counts["mentions without a word dropped"] = len(kept) - len(with_words)
-        counts["discontinuous mentions written from end to end"] = sum(
-            len(mention.spans) > 1 for mention in with_words
-        )
-        notes.update(+counts)
-        return loaded, with_words
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Turns any document into rows and disjoint mentions."""
+    if isinstance(loaded.source, Source):
+        mentions, relations = parted(added)
+    else:
+        whole = conversion.united(loaded.document, added, notes, False, False)
+        mentions = list(whole.mentions)
+        relations = [*whole.relations]
+    kept = conll_words.disjoint(mentions)
+    counts = Counter({"relations dropped": len(relations)})
+    counts["overlapping mentions dropped"] = len(mentions) - len(kept)
+    if isinstance(loaded.source, Source):
+        with_words, num_widened = _with_words(loaded.source, kept)
+        counts["mentions widened to whole words"] = num_widened
+    else:
+        text = conversion.flat(whole)
+        with_words = [one for one in kept if text.slice(*one.extent).strip()]
+        source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
+        loaded, _ = conversion.converted(text, source)
+    counts["mentions without a word dropped"] = len(kept) - len(with_words)
+    counts["discontinuous mentions written from end to end"] = sum(
+        len(mention.spans) > 1 for mention in with_words
+    )
+    notes.update(+counts)
+    return loaded, with_words
 
 
 def _head(name: str) -> str:
@@ -288,9 +283,10 @@ def _with_words(
     return kept, num_widened
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with a column of labels added, and returns their number."""
-    return conversion.write_texts(path, documents, _sentences)
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the sentences of documents with a column of labels added."""
+    for loaded, added in documents:
+        yield from _sentences(loaded, added)
 
 
 def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
@@ -298,7 +294,7 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     source = loaded.source
     if source.head:
         yield text_rows.with_column(source.head, "O\n\n")
-    mentions = sorted(mentions_in(added), key=lambda one: one.extent)
+    mentions = sorted(parted(added)[0], key=lambda one: one.extent)
     ends = [mention.extent[1] for mention in mentions]
     for sentence in source.sentences:
         rows = []

@@ -9,11 +9,9 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import fields
 from biobert_tf.documents.document import (
@@ -24,19 +22,12 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
-    mentions_in,
-    relations_in,
+    parted,
     split_concepts,
 )
 
 Notes = Counter[str]
 """What a format could not represent exactly, and how often."""
-
-Converter = Callable[[Loaded, Added], Annotated]
-"""Makes a document of another format ready for a writer.
-
-Raises `InputError` where the format cannot hold the document.
-"""
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 # The longest gap between passages; a longer one is a mistake in the offsets.
@@ -52,7 +43,7 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     """
     document = loaded.document
     known = {mention.id for mention in document.mentions}
-    new = mentions_in(added)
+    new, relations = parted(added)
     taken = known | loaded.taken | {mention.id for mention in new}
     numbers = itertools.count(fields.next_number("T", taken))
     mentions = [
@@ -65,7 +56,6 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     only_new = dataclasses.replace(document, mentions=tuple(mentions))
     for _, problem in only_new.problems():
         raise ValueError(f"document {document.id}: {problem}")
-    relations = relations_in(added)
     for relation in relations:
         if unknown := {relation.first, relation.second} - known - {*names}:
             raise ValueError(f"document {document.id} has no mention {sorted(unknown)}")
@@ -98,10 +88,11 @@ def united(
         lost["relations of such mentions dropped"] = len(document.relations)
         document = document.without(names)
         lost["relations of such mentions dropped"] -= len(document.relations)
-    mentions = (*document.mentions, *mentions_in(added))
+    new, new_relations = parted(added)
+    mentions = (*document.mentions, *new)
     known = {mention.id for mention in mentions}
     relations = []
-    for relation in (*document.relations, *relations_in(added)):
+    for relation in (*document.relations, *new_relations):
         if keeps_concepts or known >= {relation.first, relation.second}:
             relations.append(relation)
         elif relation.pair and known.issuperset(relation.pair):
@@ -191,30 +182,6 @@ def converted(document: AnnotatedDocument, source: object) -> Annotated:
     """
     bare = dataclasses.replace(document, mentions=(), relations=())
     return Loaded(bare, source), [*document.mentions, *document.relations]
-
-
-def write_texts(
-    path: Path,
-    documents: Iterable[Annotated],
-    texts_of: Callable[[Loaded, Added], Iterable[str]],
-) -> int:
-    """Writes documents one after the other, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents.
-        texts_of: Yields the parts of a document's text.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for annotated in documents:
-            for text in texts_of(*annotated):
-                stream.write(text.encode("utf-8"))
-            num_documents += 1
-    return num_documents
 
 
 def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:

@@ -249,14 +249,10 @@ Annotated = tuple[Loaded, Added]
 """A document as it was read, and the additions to it."""
 
 
-def mentions_in(added: Added) -> list[Mention]:
-    """Returns the mentions among the additions to a document, in their order."""
-    return [each for each in added if isinstance(each, Mention)]
-
-
-def relations_in(added: Added) -> list[Relation]:
-    """Returns the relations among the additions to a document, in their order."""
-    return [each for each in added if isinstance(each, Relation)]
+def parted(added: Added) -> tuple[list[Mention], list[Relation]]:
+    """Returns the mentions, and the relations, that are added to a document."""
+    mentions = [one for one in added if isinstance(one, Mention)]
+    return mentions, [one for one in added if isinstance(one, Relation)]
 
 
 def _name(mention: Mention) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import STANDARD, Stream, refuse
+from biobert_tf.common.streams import Stream, refuse
 from biobert_tf.documents import (
     articles,
     bioc_format,
@@ -28,30 +28,8 @@ from biobert_tf.documents import (
     pubtator,
 )
 from biobert_tf.documents.detection import Format
-from biobert_tf.documents.document import (
-    Added,
-    Annotated,
-    Loaded,
-    mentions_in,
-    relations_in,
-)
+from biobert_tf.documents.document import Added, Annotated, Loaded, parted
 from biobert_tf.documents.fields import BadMentions, OnBad
-
-__all__ = [
-    "STANDARD",
-    "WITH_RELATIONS",
-    "WRITTEN",
-    "BadMentions",
-    "Format",
-    "Loaded",
-    "OnBad",
-    "Written",
-    "detect",
-    "read",
-    "refuse",
-    "with_relations",
-    "write",
-]
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,28 +57,28 @@ class _Writer(NamedTuple):
     """The functions that write a format.
 
     Attributes:
-        write: Writes documents from `converter` or from a reader of the format, each
-            with its additions, to a file, and returns their number; compressed if the
-            name ends in `.gz`. It raises `InputError` if the file cannot be written.
-        converter: Converts a document of any format to one that can be written.
+        convert: Makes a document of any format ready to be written, and counts what is
+            lost. It raises `InputError` where the format cannot hold the document.
+        texts: Yields the text of a file of such documents, or documents from a reader
+            of the format, each with its additions; None for a folder.
         own: The class of `Loaded.source` of documents that need no conversion, if any.
         is_framed: Whether only documents of one file can be written unconverted.
     """
 
-    write: Callable[[Path, Iterable[Annotated]], int]
-    converter: Callable[[conversion.Notes], conversion.Converter]
-    own: Any
+    convert: Callable[[Loaded, Added, conversion.Notes], Annotated]
+    texts: Callable[[Iterable[Annotated]], Iterable[str]] | None
+    own: Any = ()
     is_framed: bool = False
 
 
 _WRITERS: Final[dict[Format, _Writer]] = {
-    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source),
-    "pubtator": _Writer(pubtator.write, pubtator.converter, pubtator.Source),
-    "bioc_xml": _Writer(bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True),
-    "bioc_json": _Writer(bioc_json.write, bioc_json.converter, bioc_json.Source, True),
-    "brat": _Writer(brat.write, brat.converter, brat.Source),
-    "conll": _Writer(conll.write, conll.converter, ()),
-    "html": _Writer(html_page.write, html_page.converter, ()),
+    "jsonl": _Writer(jsonl.convert, jsonl.texts, jsonl.Source),
+    "pubtator": _Writer(pubtator.convert, pubtator.texts, pubtator.Source),
+    "bioc_xml": _Writer(bioc_xml.convert, bioc_xml.texts, bioc_xml.Source, True),
+    "bioc_json": _Writer(bioc_json.convert, bioc_json.texts, bioc_json.Source, True),
+    "brat": _Writer(brat.convert, None, brat.Source),
+    "conll": _Writer(conll.convert, conll.texts),
+    "html": _Writer(html_page.convert, html_page.texts),
 }
 
 # What takes mentions, and all that names them, out of a document, by its source.
@@ -224,8 +202,8 @@ def read(
             done = "carried along" if bad_mentions == "keep" else "left out"
             notes[f"mentions that differ from their text {done}"] += len(bad)
         if bad and bad_mentions == "skip":
-            without = _WITHOUT[type(loaded.source)]
-            loaded = without(loaded, {mention.id for mention in bad})
+            names = {mention.id for mention in bad}
+            loaded = _WITHOUT[type(loaded.source)](loaded, names)
         yield loaded
 
 
@@ -282,7 +260,6 @@ def write(
     """
     writer = _WRITERS[format]
     written = Written()
-    convert = writer.converter(written.notes)
     own = () if writer.is_framed and is_merged else writer.own
 
     def prepared() -> Iterator[Annotated]:
@@ -291,15 +268,22 @@ def write(
             try:
                 ready: Annotated = (loaded, new)
                 if not isinstance(loaded.source, own):
-                    ready = convert(loaded, new)
-                    mentions = tuple(mentions_in(ready[1]))
+                    ready = writer.convert(loaded, new, written.notes)
+                    mentions = tuple(parted(ready[1])[0])
                     dataclasses.replace(ready[0].document, mentions=mentions).check()
             except InputError as error:
                 on_bad(error)
                 continue
-            written.mentions.update(mention.type for mention in mentions_in(new))
-            written.relations.update(one.type for one in relations_in(new))
+            new_mentions, new_relations = parted(new)
+            written.mentions.update(mention.type for mention in new_mentions)
+            written.relations.update(relation.type for relation in new_relations)
+            written.documents += 1
             yield ready
 
-    written.documents = writer.write(path, prepared())
+    if writer.texts is None:
+        brat.write(path, prepared())
+        return written
+    with streams.writing(path) as stream:
+        for text in writer.texts(prepared()):
+            stream.write(text.encode("utf-8"))
     return written

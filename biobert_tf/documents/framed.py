@@ -6,12 +6,10 @@ two documents except the separator) is kept, and each document is written into i
 place. If a document is skipped, its separator is skipped too.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from biobert_tf.common import streams
 from biobert_tf.documents.document import Added, Annotated
 
 
@@ -72,35 +70,26 @@ class Source:
     skipped: frozenset[str] = frozenset()
 
 
-def write(
-    path: Path,
+def texts(
     documents: Iterable[Annotated],
     text_of: Callable[[Source, Added], str],
     empty: Frame,
-) -> int:
-    """Writes the documents of one file back into their frame; returns their number.
+) -> Iterator[str]:
+    """Yields the documents of one file, put back into their frame.
 
     Args:
-        path: The file; compressed if its name ends in `.gz`.
         documents: The documents of one reader, in order; some may be missing.
         text_of: Returns the text of a document, given its `Source` and additions.
         empty: The frame to write if there is no document.
-
-    Raises:
-        InputError: The directory cannot be written.
     """
-    frame, num_documents, num_parts = empty, 0, 0
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            source: Source = loaded.source
-            if not num_documents:
-                frame = source.frame
-            assert source.frame is frame, "documents of two files"
-            due = [text for n, text in frame.parts[num_parts:] if n <= source.number]
-            num_parts += len(due)
-            before = "".join(due) if due else frame.separator
-            stream.write((before + text_of(source, added)).encode("utf-8"))
-            num_documents += 1
-        rest = replace(frame, parts=frame.parts[num_parts:])
-        stream.write(rest.text().encode("utf-8"))
-    return num_documents
+    frame, num_parts = None, 0
+    for loaded, added in documents:
+        source: Source = loaded.source
+        frame = frame or source.frame
+        assert source.frame is frame, "documents of two files"
+        due = [text for n, text in frame.parts[num_parts:] if n <= source.number]
+        num_parts += len(due)
+        yield "".join(due) if due else frame.separator
+        yield text_of(source, added)
+    frame = frame or empty
+    yield replace(frame, parts=frame.parts[num_parts:]).text()

@@ -19,14 +19,11 @@ and counts the entities of all.
 import heapq
 import html
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import streams
 from biobert_tf.documents import conversion, html_colors
 from biobert_tf.documents.document import (
     Added,
@@ -96,6 +93,7 @@ _FOOT: Final = (
     "found by a model.</p>\n</footer>\n</body>\n</html>\n"
 )
 _NO_TYPE: Final = "Entity"
+_READ_CHARACTERS: Final = 1 << 16
 
 # Line breaks, controls, soft hyphen, zero-width space, word joiner, byte order mark,
 # embeddings and isolates; not joiners and direction marks, which some scripts need.
@@ -107,36 +105,26 @@ _SPECIAL: Final = re.compile(
 _BREAKS: Final = {"\r\n": "&#13;\n", "\r": "&#13;<br>"}
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that prepares a document of any format for the page."""
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, True, False)
-        num_zeros = sum(passage.text.count("\0") for passage in whole.passages)
-        if num_zeros:
-            notes["U+0000 shown as U+2400"] += num_zeros
-        return Loaded(whole), ()
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Prepares a document of any format for the page."""
+    whole = conversion.united(loaded.document, added, notes, True, False)
+    num_zeros = sum(passage.text.count("\0") for passage in whole.passages)
+    if num_zeros:
+        notes["U+0000 shown as U+2400"] += num_zeros
+    return Loaded(whole), ()
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents from a converter, and returns their number.
-
-    Memory does not grow with the number of documents.
-    """
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the page; memory does not grow with the number of documents."""
     types: Counter[str] = Counter()
-    num_documents = 0
-    with streams.writing(path) as stream, tempfile.TemporaryFile() as spool:
-        for loaded, _ in documents:
-            num_documents += 1
-            article = "".join(_article(loaded.document, num_documents, types))
-            spool.write(article.encode("utf-8"))
-        stream.write("".join(_head(num_documents, types)).encode("utf-8"))
+    number = 0
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as spool:
+        for number, (loaded, _) in enumerate(documents, start=1):
+            spool.writelines(_article(loaded.document, number, types))
+        yield from _head(number, types)
         spool.seek(0)
-        shutil.copyfileobj(spool, stream)
-        stream.write(_FOOT.encode("utf-8"))
-    return num_documents
+        yield from iter(lambda: spool.read(_READ_CHARACTERS), "")
+    yield _FOOT
 
 
 def _head(num_documents: int, types: Counter[str]) -> Iterator[str]:

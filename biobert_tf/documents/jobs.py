@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats
 from biobert_tf.documents.document import Added, Loaded
+from biobert_tf.documents.fields import BadMentions, OnBad
 from biobert_tf.documents.places import Place, Plan
 
 SETTINGS_FILE: Final = ".biobert-annotate.json"
@@ -49,8 +50,8 @@ class Job:
         self,
         plan: Plan,
         settings: Mapping[str, object],
-        on_bad: formats.OnBad = formats.refuse,
-        bad_mentions: formats.BadMentions = "error",
+        on_bad: OnBad = streams.refuse,
+        bad_mentions: BadMentions = "error",
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import STANDARD_INPUT
+from biobert_tf.common.streams import STANDARD, STANDARD_INPUT
 from biobert_tf.documents import brat, detection, formats
 from biobert_tf.documents.detection import SUFFIXES, Format
 
@@ -96,13 +96,13 @@ def plan(
             f"--output_format={output_format} is read only; want one of "
             f"{', '.join(sorted(formats.WRITTEN))}"
         )
-    if source != formats.STANDARD and source.resolve() == output.resolve():
+    if source != STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():
         found = _of_folder(source, output, input_format, output_format)
     else:
         kind = input_format
-        if kind == "auto" and source != formats.STANDARD:
+        if kind == "auto" and source != STANDARD:
             kind = formats.detect(source)
         found = Plan((_single(source, kind, output, output_format),), None)
     kinds = Counter(place.format for place in found.places)
@@ -113,7 +113,7 @@ def plan(
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
-    shown = STANDARD_INPUT if source == formats.STANDARD else source
+    shown = STANDARD_INPUT if source == STANDARD else source
     is_folder = output.is_dir()
     target_format = _target_format(kind, output, output_format, is_folder)
     if is_folder and target_format != "brat":
@@ -168,7 +168,7 @@ def _of_folder(
     if not found:
         told = f"; the first error: {bad[0]}" if bad else ""
         raise InputError.at(source, None, f"holds no file that can be read{told}")
-    is_file = output == formats.STANDARD or (
+    is_file = output == STANDARD or (
         not output.is_dir() and SUFFIXES.get(detection.suffix(output)) is not None
     )
     if not is_file or output_format == "brat":
