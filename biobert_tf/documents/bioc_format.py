@@ -29,14 +29,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import (
-    Callable,
-    Container,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,13 +45,7 @@ from biobert_tf.documents.document import (
 )
 
 # What a document raises that is not valid BioC.
-_NOT_BIOC: Final = (
-    AttributeError,
-    KeyError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+_NOT_BIOC: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _CONCEPT_KEYS: Final = ("identifier", "MESH")
 _CONCEPT_ROLES: Final = (
     ("entity1", "entity2"),
@@ -73,11 +60,8 @@ def loaded(
 ) -> Loaded:
     """Returns a document; its id is its number in the file if it has no other.
 
-    Args:
-        path: The file, for error messages.
-        line: The line where the document begins.
-        source: Its source, in which the ids are still missing.
-        decode: Returns the document as an object of BioC JSON.
+    It begins at `line`; `source` is without the ids; `decode` returns the document as
+    an object of BioC JSON.
 
     Raises:
         InputError: The document is not BioC.
@@ -299,12 +283,8 @@ def encoded_mention(mention: Mention) -> dict[str, Any]:
     if concepts := conversion.joined_concepts(mention.concepts):
         infons["identifier"] = concepts
     places = [{"offset": start, "length": end - start} for start, end in mention.spans]
-    return {
-        "id": mention.id,
-        "infons": infons,
-        "text": mention.text,
-        "locations": places,
-    }
+    parts = {"infons": infons, "text": mention.text, "locations": places}
+    return {"id": mention.id, **parts}
 
 
 def without(old: Loaded, names: Container[str]) -> Loaded:
@@ -332,9 +312,7 @@ def _infons(kind: str, probability: float | None) -> dict[str, str]:
 def holder(parts: Iterable[tuple[int, str, object]], mention: Mention) -> Any | None:
     """Returns the passage or sentence that holds a mention; None if none does.
 
-    Args:
-        parts: The offset, the text and the object of each passage or sentence.
-        mention: A mention, with offsets in the document.
+    `parts` has the offset, the text and the object of each passage or sentence.
     """
     start, end = mention.extent
     for offset, text, part in parts:

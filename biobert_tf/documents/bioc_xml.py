@@ -18,7 +18,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import bioc_format, conversion, fields, framed, xml_pieces
 from biobert_tf.documents.document import Added, Annotated, Loaded, parted
-from biobert_tf.documents.window import Piece
+from biobert_tf.documents.framed import Piece
 
 _HEAD: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -48,11 +48,11 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
             line.
     """
     frame = framed.Frame("\n")
-
-    def load(piece: Piece) -> Loaded:
-        return _load(stream.path, piece, frame)
-
-    return fields.readable(xml_pieces.pieces(stream, frame), load, on_bad)
+    return fields.readable(
+        xml_pieces.pieces(stream, frame),
+        lambda piece: _load(stream.path, piece, frame),
+        on_bad,
+    )
 
 
 def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:

@@ -119,24 +119,21 @@ def annotations_of(text_path: Path) -> list[Path]:
 
 
 def load(text_path: Path, name: str = "") -> Loaded:
-    """Reads one document.
+    """Reads a document, whose .txt may have annotations beside it.
 
-    Args:
-        text_path: The .txt; its annotations, if there are any, are beside it.
-        name: The document's id; by default the name of the file.
-
-    Raises:
-        InputError: The errors that `read` passes to `on_bad`.
+    Its id is `name`, by default that of the file. Raises the errors that `read` passes
+    to `on_bad`.
     """
     paths = annotations_of(text_path) or [text_path.with_suffix(SUFFIXES[0])]
     if not text_path.is_file():
         raise _without_text(paths[0])
     ann_path = text_path.with_suffix("+".join(path.suffix for path in paths))
     text = _whole(text_path)
-    annotations = "".join(_whole(path) for path in paths if path.is_file())
+    parts = [_whole(path) for path in paths if path.is_file()]
     if len(paths) > 1:
-        parts = (_whole(path).removeprefix(BOM).rstrip("\n") for path in paths)
-        annotations = "".join(f"{part}\n" for part in parts if part)
+        bare = (part.removeprefix(BOM).rstrip("\n") for part in parts)
+        parts = [f"{part}\n" for part in bare if part]
+    annotations = "".join(parts)
     mentions, found, lines_of = _annotations(ann_path, annotations)
     relations = tuple(one for one in found if one)
     document = AnnotatedDocument(
@@ -223,10 +220,9 @@ def _relation(
     if (role, other_role) == ("Arg2", "Arg1"):
         first, second = second, first
     unknown = [argument for argument in (first, second) if argument not in known]
-    for argument in unknown:
-        if argument.startswith("T"):
-            problem = f"{name} relates {argument}, which is not in the file"
-            raise InputError.at(path, number, problem)
+    if missing := [argument for argument in unknown if argument[0] == "T"]:
+        problem = f"{name} relates {missing[0]}, which is not in the file"
+        raise InputError.at(path, number, problem)
     if unknown:
         return None
     return Relation(kind, first, second, chances.get(name), name)

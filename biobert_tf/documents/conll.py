@@ -69,14 +69,9 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A document as rows.
+    """A document as rows."""
 
-    Attributes:
-        head: The `-DOCSTART-` row of the document; "" if it has none.
-        sentences: The words of each sentence.
-    """
-
-    head: str
+    head: str  # the `-DOCSTART-` row of the document; "" if it has none
     sentences: Iterable[Sequence[Word]]
 
     def spans(self) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -207,13 +202,11 @@ def _is_labelled(stream: Stream) -> bool:
 def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
     """Returns the label of a word; raises `InputError` if it has none."""
     if word.last is None:
-        raise InputError.at(
-            path, number, "one column where other rows have a label; add the label"
-        )
+        problem = "one column where other rows have a label; add the label"
+        raise InputError.at(path, number, problem)
     if not LABEL.fullmatch(word.last):
-        raise InputError.at(
-            path, number, f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
-        )
+        problem = f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
+        raise InputError.at(path, number, problem)
     return word.last
 
 

@@ -156,18 +156,11 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
     names = {
         mention.id: f"T{i}" for i, mention in enumerate(document.mentions, start=1)
     }
-    mentions = [
-        dataclasses.replace(mention, id=names[mention.id])
-        for mention in document.mentions
-    ]
-    relations = [
-        dataclasses.replace(
-            relation,
-            first=names.get(relation.first, relation.first),
-            second=names.get(relation.second, relation.second),
-        )
-        for relation in document.relations
-    ]
+    mentions = (dataclasses.replace(one, id=names[one.id]) for one in document.mentions)
+    relations = []
+    for one in document.relations:
+        first, second = (names.get(name, name) for name in (one.first, one.second))
+        relations.append(dataclasses.replace(one, first=first, second=second))
     return dataclasses.replace(
         document, mentions=tuple(mentions), relations=tuple(relations)
     )
@@ -176,9 +169,7 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
 def converted(document: AnnotatedDocument, source: object) -> Annotated:
     """Returns a document whose mentions and relations are additions to its text.
 
-    Args:
-        document: The document.
-        source: The text of the document in the format of a writer.
+    `source` is the text of the document in the format of a writer.
     """
     bare = dataclasses.replace(document, mentions=(), relations=())
     return Loaded(bare, source), [*document.mentions, *document.relations]
@@ -187,12 +178,8 @@ def converted(document: AnnotatedDocument, source: object) -> Annotated:
 def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:
     """Joins identifiers into the one field that PubTator and BioC have for them.
 
-    Args:
-        concepts: The identifiers.
-        notes: Counts the mentions whose identifiers the field cannot hold.
-
-    Returns:
-        The field, which `split_concepts` splits again; "" if it could not.
+    Returns "", and counts it in `notes`, if `split_concepts` could not split the field
+    again.
     """
     field = ";".join(concepts)
     if split_concepts(field) == tuple(concepts) and not re.search(r"[\t\n\r]", field):

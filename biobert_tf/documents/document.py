@@ -26,12 +26,7 @@ _NO_CONCEPT: Final = ("", "-", "-1")
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of the document's text.
-
-    Attributes:
-        offset: The offset of its first character in the document.
-        text: The text.
-    """
+    """A part of the document's text, and the offset of its first character."""
 
     offset: int
     text: str
@@ -123,13 +118,13 @@ class AnnotatedDocument:
 
     def without(self, names: Container[str]) -> "AnnotatedDocument":
         """Returns the document without some mentions and the relations of them."""
-        mentions = (one for one in self.mentions if one.id not in names)
-        relations = (
+        mentions = tuple(one for one in self.mentions if one.id not in names)
+        relations = tuple(
             one
             for one in self.relations
             if one.first not in names and one.second not in names
         )
-        return replace(self, mentions=tuple(mentions), relations=tuple(relations))
+        return replace(self, mentions=mentions, relations=relations)
 
     def text_at(self, spans: Iterable[tuple[int, int]]) -> str:
         """Returns the texts at spans, joined by spaces; "" if one is outside."""
@@ -186,12 +181,7 @@ class AnnotatedDocument:
                 yield mention.id, problem
 
     def check(self) -> None:
-        """Checks the document with `problems`.
-
-        Raises:
-            InputError: A mention is wrong. The message names the document, the first
-                such mention and the text at its offsets.
-        """
+        """Raises `InputError` with the first of `problems`, if there is any."""
         for _, problem in self.problems():
             raise InputError(f"document {self.id}: {problem}")
 
@@ -218,10 +208,9 @@ class AnnotatedDocument:
             return ""
         for name, (encoding, size) in _OTHER_UNITS.items():
             data = text.encode(encoding, "replace")
-            parts = [data[size * start : size * end] for start, end in mention.spans]
-            if _same(
-                mention.text, [part.decode(encoding, "replace") for part in parts]
-            ):
+            parts = (data[size * start : size * end] for start, end in mention.spans)
+            texts = [part.decode(encoding, "replace") for part in parts]
+            if _same(mention.text, texts):
                 return f"; its offsets seem to count {name} instead of characters"
         return ""
 

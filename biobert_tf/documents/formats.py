@@ -13,7 +13,6 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream, refuse
 from biobert_tf.documents import (
-    articles,
     bioc_format,
     bioc_json,
     bioc_xml,
@@ -24,8 +23,8 @@ from biobert_tf.documents import (
     fields,
     html_page,
     jsonl,
-    plain_text,
     pubtator,
+    unannotated,
 )
 from biobert_tf.documents.detection import Format
 from biobert_tf.documents.document import Added, Annotated, Loaded, parted
@@ -36,13 +35,13 @@ _LOG = logging.getLogger(__name__)
 Read = Callable[[Stream, OnBad], Iterator[Loaded]]
 
 _READ: Final[dict[Format, Read]] = {
-    "text": plain_text.read,
-    "lines": plain_text.read_lines,
+    "text": unannotated.read_text,
+    "lines": unannotated.read_lines,
     "jsonl": jsonl.read,
     "pubtator": pubtator.read,
     "bioc_xml": bioc_xml.read,
     "bioc_json": bioc_json.read,
-    "pubmed_xml": articles.read,
+    "pubmed_xml": unannotated.read_articles,
     "conll": conll.read,
 }
 
@@ -124,10 +123,8 @@ class Written:
 def detect(path: Path) -> Format:
     """Returns the format of a file from its beginning, else from its name.
 
-    The format of a folder is BRAT.
-
-    Raises:
-        InputError: The file cannot be read, or its format is unknown.
+    The format of a folder is BRAT. Raises `InputError` if the file cannot be read, or
+    its format is unknown.
     """
     if path.is_dir():
         return "brat"
@@ -138,12 +135,8 @@ def detect(path: Path) -> Format:
 def with_relations(path: Path, format: Format) -> Format:
     """Returns the format of an input whose relations are to be written back.
 
-    Args:
-        path: The file or folder.
-        format: The format of the input; `auto` detects it.
-
     Raises:
-        InputError: The format is unknown or not one of `WITH_RELATIONS`.
+        InputError: The format, which `auto` detects, is not one of `WITH_RELATIONS`.
     """
     found: Format | None = format
     if format == "auto":
@@ -215,9 +208,8 @@ def _read(path: Path, format: Format, on_bad: OnBad, name: str) -> Iterator[Load
         yield from fields.readable([path], lambda one: brat.load(one, name), on_bad)
         return
     if format in ("brat", "html"):
-        problem = brat.NO_FOLDER
-        if format == "html":
-            problem = "HTML pages are written, never read"
+        is_html = format == "html"
+        problem = detection.HTML_IS_WRITTEN if is_html else brat.NO_FOLDER
         raise InputError.at(path, None, problem)
     with streams.reading(path, name) as stream:
         found = detection.detect(stream) if format == "auto" else format
@@ -234,24 +226,20 @@ def write(
     on_bad: OnBad = refuse,
     is_merged: bool = False,
 ) -> Written:
-    """Writes documents with new mentions and relations.
+    """Writes documents with new mentions and relations, and returns their counts.
 
     A document that was read in the same format keeps everything else in it; one of
     another format keeps its text, mentions and relations. The file replaces an old one
     when it is complete, so `path` may be the file (for BRAT the folder) being read.
 
     Args:
-        path: The file, compressed if its name ends in `.gz`; `-` for standard output;
-            for BRAT a folder.
+        path: The file, compressed if its name ends in `.gz`; `-`; for BRAT a folder.
         format: One of `WRITTEN`.
         documents: The documents with their additions. A mention whose id is "" gets an
             id; relations name mentions by id, and get their own ids here.
         on_bad: Called with the error of every document that the format cannot hold;
             the document is skipped. By default it raises the error.
         is_merged: Whether the documents come from several files.
-
-    Returns:
-        The counts of what was written.
 
     Raises:
         InputError: The file or folder cannot be written.

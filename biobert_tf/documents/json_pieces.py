@@ -20,8 +20,7 @@ from typing import Any, Final, NamedTuple
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import fields
-from biobert_tf.documents.framed import Frame
-from biobert_tf.documents.window import Piece, Window
+from biobert_tf.documents.framed import Frame, Piece, Window
 
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
 LONGEST_HELD: Final = 1 << 24

@@ -50,17 +50,11 @@ _DECODER: Final = json.JSONDecoder()
 
 @dataclass(frozen=True)
 class Source:
-    """A document's text with its line end, and the parsed JSON object.
+    """A document's text with its line end, and the parsed JSON object."""
 
-    Attributes:
-        line: The text; several lines if it is indented.
-        values: The object.
-        is_listed: Whether the document is a member of a list.
-    """
-
-    line: str
+    line: str  # several lines if it is indented
     values: Values
-    is_listed: bool = False
+    is_listed: bool = False  # whether the document is a member of a list
 
 
 class _Piece(NamedTuple):
@@ -101,11 +95,7 @@ def _is_whole(head: str) -> bool:
 
 
 def _pieces(stream: Stream) -> Iterator[_Piece]:
-    """Yields the documents of a file that is a list, or one document after another.
-
-    Raises:
-        InputError: The rest of the file is not JSON.
-    """
+    """Yields the documents of a file that is a list, or one document after another."""
     text = stream.text()
 
     def error(place: int, problem: str) -> InputError:
@@ -133,10 +123,9 @@ def _pieces(stream: Stream) -> Iterator[_Piece]:
         yield _Piece(line, number, text[position:end], is_list)
         position = _behind_space(text, end)
     if is_list and text[position:].strip() != "]":
-        has_more = position < len(text)
-        raise error(
-            position, "text after the list" if has_more else "the list has no end"
-        )
+        is_cut = position == len(text)
+        problem = "the list has no end" if is_cut else "text after the list"
+        raise error(position, problem)
 
 
 def _behind_space(text: str, position: int) -> int:

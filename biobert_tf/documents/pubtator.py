@@ -64,15 +64,10 @@ _FORM: Final = (
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The lines of a document with their line ends, and the blank lines around them.
-
-    Attributes:
-        lines: The lines.
-        num_before: The number of lines that come before a new mention.
-    """
+    """The lines of a document with their line ends, and the blank lines around them."""
 
     lines: tuple[str, ...]
-    num_before: int
+    num_before: int  # the number of lines that come before a new mention
 
 
 def is_text_line(line: str) -> bool:

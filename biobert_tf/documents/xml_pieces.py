@@ -19,8 +19,7 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import fields
-from biobert_tf.documents.framed import Frame
-from biobert_tf.documents.window import Piece, Window
+from biobert_tf.documents.framed import Frame, Piece, Window
 
 # huge_tree allows long texts. It is safe, because `_prefixes` refuses declared
 # entities, which could expand without bound.
