@@ -29,7 +29,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,29 +68,38 @@ def loaded(
     """
     try:
         found = decode()
-        parts = list(_parts(found))
-        annotations = [each for part in parts for each in part.get("annotations") or ()]
-        relations = [each for part in parts for each in part.get("relations") or ()]
+        annotations, relations = held(found, "annotations"), held(found, "relations")
         taken = {str(each.get("id")) for each in (*annotations, *relations)}
         ids = _unique([each.get("id") for each in annotations], taken)
-        bare = _text(found, str(source.number))
+        bare = _bare(found, str(source.number))
         document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
             path, line, f"document number {source.number} is not valid BioC: {reason}"
         ) from None
-    all_ids = frozenset({*taken, *ids})
-    source = dataclasses.replace(source, taken=all_ids, ids=ids)
-    return Loaded(fields.checked(document, path, line), source, all_ids)
+    source = dataclasses.replace(source, ids=ids)
+    document = fields.checked(document, path, line)
+    return Loaded(document, source, frozenset({*taken, *ids}))
 
 
-def _parts(found: Any) -> Iterator[Any]:
-    """Yields the holders of annotations: passages, their sentences, the document."""
-    for passage in found["passages"]:
-        yield passage
-        yield from passage.get("sentences") or ()
-    yield found
+def held(found: Any, key: str) -> list[Any]:
+    """Returns what passages, their sentences and the document have under a key."""
+    inner = ([one, *(one.get("sentences") or ())] for one in found["passages"])
+    parts = [*itertools.chain.from_iterable(inner), found]
+    return [each for part in parts for each in part.get(key) or ()]
+
+
+def texts(found: Any) -> list[Any]:
+    """Returns the passages that have a text, or else their sentences that have one."""
+    return [
+        part
+        for passage in found["passages"]
+        for part in (
+            [passage] if passage.get("text") else passage.get("sentences") or ()
+        )
+        if part.get("text")
+    ]
 
 
 def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
@@ -103,18 +112,14 @@ def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
     ]
 
 
-def _text(found: Any, number: str) -> AnnotatedDocument:
+def _bare(found: Any, number: str) -> AnnotatedDocument:
     """Returns a document without annotations, whose id is `number` if it has none."""
     passages = tuple(
         Passage(
             fields.integer(part["offset"], "an offset"),
             _string(part["text"], "the text of a passage"),
         )
-        for passage in found["passages"]
-        for part in (
-            [passage] if passage.get("text") else passage.get("sentences") or ()
-        )
-        if part.get("text")
+        for part in texts(found)
     )
     name = str(found.get("id") or number)
     infons = [part.get("infons") for part in (found, *found["passages"])]

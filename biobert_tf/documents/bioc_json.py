@@ -78,39 +78,26 @@ def texts(documents: Iterable[Annotated]) -> Iterator[str]:
     return framed.texts(documents, _text, _EMPTY)
 
 
-def _text(source: framed.Source, added: Added) -> str:
+def _text(loaded: Loaded, added: Added) -> str:
+    source = loaded.source
     if not added and not source.skipped:
-        return source.text
+        return str(source.text)
     values = copy.deepcopy(source.values)
     mentions, relations = parted(added)
-    for annotation, name in zip(_annotations(values), source.ids, strict=True):
+    annotations = bioc_format.held(values, "annotations")
+    for annotation, name in zip(annotations, source.ids, strict=True):
         if name in source.skipped:
             annotation["locations"] = []
         if relations and str(annotation.get("id")) != name:
             annotation["id"] = name
-    parts = [
-        (part["offset"], part["text"], part)
-        for passage in values["passages"]
-        for part in (
-            [passage] if passage.get("text") else passage.get("sentences") or []
-        )
-        if part.get("text")
-    ]
+    parts = [(one["offset"], one["text"], one) for one in bioc_format.texts(values)]
     for mention in mentions:
         part = bioc_format.holder(parts, mention) or values
         _append(part, "annotations", bioc_format.encoded_mention(mention))
-    for relation in bioc_format.encoded_relations(relations, source.taken):
+    for relation in bioc_format.encoded_relations(relations, loaded.taken):
         _append(values, "relations", relation)
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
-
-
-def _annotations(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the annotations in the order of `bioc_format.loaded`."""
-    for passage in values["passages"]:
-        for part in (passage, *(passage.get("sentences") or [])):
-            yield from part.get("annotations") or []
-    yield from values.get("annotations") or []
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:

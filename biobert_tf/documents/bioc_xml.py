@@ -156,9 +156,10 @@ def texts(documents: Iterable[Annotated]) -> Iterator[str]:
     return framed.texts(documents, _text, _EMPTY)
 
 
-def _text(source: framed.Source, added: Added) -> str:
+def _text(loaded: Loaded, added: Added) -> str:
+    source = loaded.source
     if not added and not source.skipped:
-        return source.text
+        return str(source.text)
     element = copy.deepcopy(source.values)
     mentions, relations = parted(added)
     for annotation, name in zip(_annotations(element), source.ids, strict=True):
@@ -179,7 +180,7 @@ def _text(source: framed.Source, added: Added) -> str:
         new = _encoded("annotation", bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
-    for relation in bioc_format.encoded_relations(relations, source.taken):
+    for relation in bioc_format.encoded_relations(relations, loaded.taken):
         new = _encoded("relation", relation)
         new.tail = tail
         element.append(new)
@@ -209,12 +210,10 @@ def _annotations(element: Any) -> Iterator[Any]:
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:
-    """Inserts an annotation after the existing ones and before the relations.
+    """Inserts `new` into a passage, sentence or document, and returns it.
 
-    Args:
-        holder: A passage, a sentence or a document.
-        last: The annotation that was last inserted into `holder`, if any.
-        new: The annotation to insert, which is returned.
+    It stands after the old annotations and `last`, the last new one, if there is one,
+    and before the relations.
     """
     if last is None:
         before = (child for child in reversed(holder) if child.tag in _BEFORE)

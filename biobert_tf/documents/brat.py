@@ -175,7 +175,9 @@ def _annotations(
             if name in lines_of:
                 problem = f"a second mention has the id {name}"
                 raise InputError.at(path, number, problem)
-            mentions.append(Mention(name, kind, _spans(places), surface))
+            pairs = (place.split(" ") for place in places.split(";"))
+            spans = tuple((int(start), int(end)) for start, end in pairs)
+            mentions.append(Mention(name, kind, spans, surface))
             lines_of[name] = number
         elif match := _RELATION.fullmatch(line):
             related.append((number, match))
@@ -201,11 +203,6 @@ def _annotations(
     )
     found = [_relation(path, *each, lines_of, chances) for each in related]
     return whole, found, lines_of
-
-
-def _spans(places: str) -> tuple[tuple[int, int], ...]:
-    pairs = (place.split(" ") for place in places.split(";"))
-    return tuple((int(start), int(end)) for start, end in pairs)
 
 
 def _relation(

@@ -231,8 +231,7 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
         mentions, relations = parted(added)
     else:
         whole = conversion.united(loaded.document, added, notes, False, False)
-        mentions = list(whole.mentions)
-        relations = [*whole.relations]
+        mentions, relations = [*whole.mentions], [*whole.relations]
     kept = conll_words.disjoint(mentions)
     counts = Counter({"relations dropped": len(relations)})
     counts["overlapping mentions dropped"] = len(mentions) - len(kept)
@@ -242,7 +241,8 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
     else:
         text = conversion.flat(whole)
         with_words = [one for one in kept if text.slice(*one.extent).strip()]
-        source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
+        head = "\t".join([DOCUMENT_START, re.sub(r"\s", " ", text.id)])
+        source = Source(head, _Cut(text.passages[0].text, with_words))
         loaded, _ = conversion.converted(text, source)
     counts["mentions without a word dropped"] = len(kept) - len(with_words)
     counts["discontinuous mentions written from end to end"] = sum(
@@ -250,10 +250,6 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
     )
     notes.update(+counts)
     return loaded, with_words
-
-
-def _head(name: str) -> str:
-    return "\t".join([DOCUMENT_START, re.sub(r"\s", " ", name)])
 
 
 def _with_words(
@@ -302,13 +298,11 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
             i = bisect.bisect(ends, word_start)
             is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
             inside = i if is_inside else None
-            label = _label(mentions[i], inside == before) if is_inside else "O"
+            label = "O"
+            if is_inside:
+                kind = re.sub(r"\s", "_", mentions[i].type)
+                label = str(Label("I" if inside == before else "B", kind))
             before = inside
             rows.append(text_rows.with_column(row, f"{label}\n"))
         rows.append("\n")
         yield "".join(rows)
-
-
-def _label(mention: Mention, goes_on: bool) -> str:
-    kind = re.sub(r"\s", "_", mention.type)
-    return str(Label("I" if goes_on else "B", kind))

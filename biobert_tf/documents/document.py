@@ -70,42 +70,31 @@ class Mention:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation of two mentions, or in some formats of two concepts.
+    """A relation of two mentions, or in PubTator and some BioC of two concepts.
 
-    Attributes:
-        type: The relation type as the file spells it ("CPR:4", "CID").
-        first: The id of a mention; in PubTator (and some BioC) of a concept.
-        second: The id of the other mention or concept.
-        probability: The probability in [0, 1]; None if the file gives none.
-        id: The relation's id in its file; "" if it has none or is new.
-        pair: The ids of two mentions that stand for the concepts, if the file has both.
+    `first` and `second` are their ids. `pair` has the ids of two mentions that stand
+    for the concepts, if the file has both.
     """
 
-    type: str
+    type: str  # as the file spells it ("CPR:4", "CID")
     first: str
     second: str
-    probability: float | None = None
-    id: str = ""
+    probability: float | None = None  # in [0, 1]; None if the file gives none
+    id: str = ""  # in its file; "" if it has none or is new
     pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class AnnotatedDocument:
-    """A document, its mentions and its relations.
+    """A document, its mentions and its relations, in the order of the file.
 
-    Attributes:
-        id: The PMID, the name of the file, or another id that the format has.
-        passages: The passages in the order of the file. A gap between two stands for
-            white space.
-        mentions: The mentions in the order of the file.
-        relations: The relations in the order of the file.
-        num_unread: The number of relations in the file that are neither of two mentions
-            nor of two concepts; `relations` is without them.
-        pmc_id: The PMC id of a full text that the file names by it and `id` does not.
+    `num_unread` is the number of relations that are neither of two mentions nor of two
+    concepts; `relations` is without them. `pmc_id` is the PMC id of a full text that
+    the file names by it and `id` does not.
     """
 
-    id: str
-    passages: tuple[Passage, ...]
+    id: str  # the PMID, the name of the file, or another id that the format has
+    passages: tuple[Passage, ...]  # a gap between two stands for white space
     mentions: tuple[Mention, ...]
     relations: tuple[Relation, ...]
     num_unread: int = 0
@@ -219,16 +208,13 @@ class AnnotatedDocument:
 class Loaded:
     """A document as it was read.
 
-    Attributes:
-        document: The document's text, mentions and relations.
-        source: What the format's writer needs to write the rest of the document
-            unchanged; None if the format is only read.
-        taken: Ids that the file uses, besides those of the mentions.
+    `source` is what the format's writer needs to write the rest of it unchanged; None
+    if the format is only read.
     """
 
     document: AnnotatedDocument
     source: Any = None
-    taken: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()  # ids in the file besides the mentions'
 
 
 Added = Sequence[Mention | Relation]

@@ -37,13 +37,10 @@ Unit = TypeVar("Unit")
 def readable(
     units: Iterable[Unit], read: Callable[[Unit], Loaded], on_bad: OnBad
 ) -> Iterator[Loaded]:
-    """Yields the documents that can be read.
+    """Yields the documents that can be read; `on_bad` gets the errors of the others.
 
-    Args:
-        units: The raw parts of a file, one for each document. An `InputError` between
-            two of them ends the file.
-        read: Makes a document of a unit, or raises `InputError`.
-        on_bad: Called with every such error.
+    `read` makes a document of a unit, its raw part of the file, or raises `InputError`.
+    An `InputError` between two units ends the file.
     """
     remaining = iter(units)
     while True:

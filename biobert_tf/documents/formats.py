@@ -55,19 +55,16 @@ _UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 class _Writer(NamedTuple):
     """The functions that write a format.
 
-    Attributes:
-        convert: Makes a document of any format ready to be written, and counts what is
-            lost. It raises `InputError` where the format cannot hold the document.
-        texts: Yields the text of a file of such documents, or documents from a reader
-            of the format, each with its additions; None for a folder.
-        own: The class of `Loaded.source` of documents that need no conversion, if any.
-        is_framed: Whether only documents of one file can be written unconverted.
+    `convert` makes a document of any format ready to be written, and counts what is
+    lost. It raises `InputError` where the format cannot hold the document. `texts`
+    yields the text of a file of such documents, or of documents from a reader of the
+    format, each with its additions; it is None for a folder.
     """
 
     convert: Callable[[Loaded, Added, conversion.Notes], Annotated]
     texts: Callable[[Iterable[Annotated]], Iterable[str]] | None
-    own: Any = ()
-    is_framed: bool = False
+    own: Any = ()  # the class of `Loaded.source` of documents that need no conversion
+    is_framed: bool = False  # whether only documents of one file need no conversion
 
 
 _WRITERS: Final[dict[Format, _Writer]] = {
@@ -100,11 +97,8 @@ WITH_RELATIONS: Final = WRITTEN - {"conll", "html"}
 class Written:
     """The counts of what was written.
 
-    Attributes:
-        documents: The number of documents.
-        mentions: The number of new mentions by type, including those in `notes`.
-        relations: The number of new relations by type, including those in `notes`.
-        notes: What the format could not represent exactly, and how often.
+    Those of new mentions and relations are by type, and include what is in `notes`:
+    what the format could not represent exactly.
     """
 
     documents: int = 0
@@ -139,8 +133,11 @@ def with_relations(path: Path, format: Format) -> Format:
         InputError: The format, which `auto` detects, is not one of `WITH_RELATIONS`.
     """
     found: Format | None = format
-    if format == "auto":
-        found = "brat" if path.is_dir() else None
+    if format == "auto" and path.is_dir():
+        found = "brat"
+    elif format == "auto":
+        with streams.reading(path) as stream:
+            found = detection.of_content(stream)
     if found == "brat" and path.is_dir() and (others := brat.unread(path)):
         _LOG.warning(
             "%s: read as BRAT, NAME.txt with NAME.ann; not read: %d others (%s, ...)",
@@ -148,9 +145,6 @@ def with_relations(path: Path, format: Format) -> Format:
             len(others),
             others[0].name,
         )
-    if found is None:
-        with streams.reading(path) as stream:
-            found = detection.of_content(stream)
     if found in WITH_RELATIONS:
         if format == "auto":
             _LOG.info("%s: read as %s", path, found)

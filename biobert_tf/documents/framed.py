@@ -15,25 +15,21 @@ from typing import Any, NamedTuple
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM, Stream
-from biobert_tf.documents.document import Added, Annotated
+from biobert_tf.documents.document import Added, Annotated, Loaded
 
 
 @dataclass
 class Frame:
     """The text around the documents of a file; complete when the file has been read.
 
-    Attributes:
-        separator: The text between two documents if none of `parts` is there.
-        parts: Texts before documents, each with the number of the document that
-            follows it, from 1. There is one before the first document.
-        closing: The end to write if the file's own end could not be read.
-        tail: The text after the last document; None until it is read.
+    `parts` are texts before documents, each with the number of the document that
+    follows it, from 1; there is one before the first document.
     """
 
-    separator: str
+    separator: str  # the text between two documents if none of `parts` is there
     parts: list[tuple[int, str]] = field(default_factory=list)
-    closing: str = ""
-    tail: str | None = None
+    closing: str = ""  # the end to write if the file's own end could not be read
+    tail: str | None = None  # the text after the last document, once it is read
 
     def put(self, number: int, before: str, closing: str) -> None:
         """Stores the text before a document of a number, from 1; "" if it was skipped.
@@ -53,45 +49,28 @@ class Frame:
 
 
 class Piece(NamedTuple):
-    """The text of a document, which may be damaged.
+    """The text of a document, which may be damaged."""
 
-    Attributes:
-        number: The document's number, from 1.
-        text: The text; "" if it is skipped.
-        line: The line where it begins, from 1.
-        error: Why the text is skipped, if it is.
-        is_root: Whether a JSON file is this document or has one document per line.
-        prefixes: The namespaces that an XML collection declares, as attributes.
-    """
-
-    number: int
-    text: str
-    line: int
-    error: InputError | None = None
-    is_root: bool = False
-    prefixes: str = ""
+    number: int  # of the document, from 1
+    text: str  # "" if it is skipped
+    line: int  # where it begins, from 1
+    error: InputError | None = None  # why it is skipped
+    is_root: bool = False  # whether a JSON file is this document, or one for each line
+    prefixes: str = ""  # the namespaces that an XML collection declares, as attributes
 
 
 class Window:
-    """The part of a file's text that is held in memory, after the last document.
-
-    Attributes:
-        frame: The text around the documents so far.
-        path: The file's name in messages.
-        held: The text in the window.
-        line: The line of its first character, from 1.
-        is_all: Whether nothing follows the window.
-    """
+    """The part of a file's text that is held in memory, after the last document."""
 
     def __init__(
         self, stream: Stream, decoder: codecs.IncrementalDecoder, frame: Frame
     ) -> None:
         """Starts before the first character; reads nothing yet."""
-        self.frame = frame
+        self.frame = frame  # the text around the documents so far
         self.path = stream.path
-        self.held = ""
-        self.line = 1
-        self.is_all = False
+        self.held = ""  # the text in the window
+        self.line = 1  # the line of its first character
+        self.is_all = False  # whether nothing follows the window
         self._chunks = stream.chunks()
         self._decoder = decoder
         self._failure: InputError | None = None
@@ -151,38 +130,29 @@ class Window:
 
 @dataclass(frozen=True)
 class Source:
-    """A document's place in its file.
+    """A document's place in its file, and its text.
 
-    Attributes:
-        frame: The text around the documents; the same object for all of a file.
-        number: The document's number in its file, from 1.
-        text: The document's text, as in the file.
-        values: The parsed text: a JSON object or an lxml element.
-        taken: The ids of its annotations and relations.
-        ids: The id of every annotation, in order; its own if it has one alone.
-        skipped: The ids of annotations that are written without their location.
+    `ids` has the id of every annotation, in order: its own if it has one alone.
+    `skipped` has the ids of annotations that are written without their location.
     """
 
-    frame: Frame
-    number: int
-    text: str
-    values: Any
-    taken: frozenset[str] = frozenset()
+    frame: Frame  # the same object for all documents of a file
+    number: int  # in the file, from 1
+    text: str  # as in the file
+    values: Any  # the parsed text: a JSON object or an lxml element
     ids: Sequence[str] = ()
     skipped: frozenset[str] = frozenset()
 
 
 def texts(
     documents: Iterable[Annotated],
-    text_of: Callable[[Source, Added], str],
+    text_of: Callable[[Loaded, Added], str],
     empty: Frame,
 ) -> Iterator[str]:
-    """Yields the documents of one file, put back into their frame.
+    """Yields the documents of one file, in order, put back into their frame.
 
-    Args:
-        documents: The documents of one reader, in order; some may be missing.
-        text_of: Returns the text of a document, given its `Source` and additions.
-        empty: The frame to write if there is no document.
+    Some may be missing. `text_of` returns the text of a document with its additions;
+    `empty` is the frame to write if there is no document.
     """
     frame, num_parts = None, 0
     for loaded, added in documents:
@@ -192,6 +162,6 @@ def texts(
         due = [text for n, text in frame.parts[num_parts:] if n <= source.number]
         num_parts += len(due)
         yield "".join(due) if due else frame.separator
-        yield text_of(source, added)
+        yield text_of(loaded, added)
     frame = frame or empty
     yield replace(frame, parts=frame.parts[num_parts:]).text()

@@ -41,8 +41,7 @@ class Totals:
 class Job:
     """Reads documents and writes them, one file after the other.
 
-    Attributes:
-        todo: The places whose outputs are still to be written.
+    `todo` has the places whose outputs are still to be written.
     """
 
     def __init__(

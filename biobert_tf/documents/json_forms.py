@@ -62,18 +62,15 @@ def in_objects(values: Values) -> Values:
     """Returns a document whose entities are objects: those of `rows` become ours."""
     if form_of(values) is not _OURS:
         return values
-    for key in _ROWS:
+    for key in ("entities",) if values.get("entities") else _ROWS:
         rows = values.get(key)
-        if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
-            if rows and key == _OURS.entities:
-                break
-            continue
-        entities = [
-            {"id": f"T{i}", "start": start, "end": end, "type": kind}
-            for i, (start, end, kind) in enumerate(rows, start=1)
-        ]
-        rest = {name: value for name, value in values.items() if name != key}
-        return {**rest, "entities": entities}
+        if isinstance(rows, list) and rows and all(map(_is_row, rows)):
+            entities = [
+                {"id": f"T{i}", "start": start, "end": end, "type": kind}
+                for i, (start, end, kind) in enumerate(rows, start=1)
+            ]
+            rest = {name: value for name, value in values.items() if name != key}
+            return {**rest, "entities": entities}
     return values
 
 

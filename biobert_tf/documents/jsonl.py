@@ -96,13 +96,13 @@ def _is_whole(head: str) -> bool:
 
 def _pieces(stream: Stream) -> Iterator[_Piece]:
     """Yields the documents of a file that is a list, or one document after another."""
-    text = stream.text()
+    text = stream.text().removeprefix(BOM)
 
     def error(place: int, problem: str) -> InputError:
         line = text.count("\n", 0, place) + 1
         return InputError.at(stream.path, line, f"not JSON: {problem}")
 
-    position = _behind_space(text, len(BOM) if text.startswith(BOM) else 0)
+    position = _behind_space(text, 0)
     is_list = text[position] == "["
     position = _behind_space(text, position + is_list)
     line, counted, number = 1, 0, 0
@@ -124,8 +124,8 @@ def _pieces(stream: Stream) -> Iterator[_Piece]:
         position = _behind_space(text, end)
     if is_list and text[position:].strip() != "]":
         is_cut = position == len(text)
-        problem = "the list has no end" if is_cut else "text after the list"
-        raise error(position, problem)
+        told = "the list has no end" if is_cut else "text after the list"
+        raise error(position, told)
 
 
 def _behind_space(text: str, position: int) -> int:

@@ -37,23 +37,14 @@ _NOT_PACKED: Final = frozenset(["html", "brat"])
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A file with documents, and the file they are written to.
+    """A file with documents, and the file they are written to."""
 
-    Attributes:
-        source: The file to read; for BRAT the .txt of a document.
-        format: The format of the source; `auto` only for standard input.
-        name: The name of documents that have no other.
-        target: The file to write; for BRAT the folder.
-        target_format: The format of the target.
-        whole: The path that exists only when the whole target is written.
-    """
-
-    source: Path
-    format: Format
-    name: str
-    target: Path
+    source: Path  # for BRAT the .txt of a document
+    format: Format  # of the source; `auto` only for standard input
+    name: str  # of documents that have no other
+    target: Path  # for BRAT the folder
     target_format: Format
-    whole: Path
+    whole: Path  # exists only when the whole target is written
 
 
 @dataclasses.dataclass(frozen=True)

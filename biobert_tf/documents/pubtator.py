@@ -212,21 +212,16 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
             f"document {name}: PubTator cannot hold this id; give one without |, "
             "tabs and line breaks"
         )
-    title, _, abstract = whole.passages[0].text.partition("\n")
-    passages = tuple(
-        Passage(offset, _BREAK.sub(" ", text))
-        for offset, text in ((0, title), (len(title) + 1, abstract))
-    )
-    num_breaks = sum(len(_BREAK.findall(text)) for text in (title, abstract))
-    if num_breaks:
+    text = whole.passages[0].text.partition("\n")
+    title, num_in_title = _BREAK.subn(" ", text[0])
+    abstract, num_in_abstract = _BREAK.subn(" ", text[2])
+    if num_breaks := num_in_title + num_in_abstract:
         notes["line breaks written as spaces"] += num_breaks
-    lines = [
-        f"{whole.id}|{kind}|{passage.text}\n"
-        for kind, passage in zip("ta", passages, strict=True)
-    ]
-    text = AnnotatedDocument(whole.id, passages, (), ())
-    mentions = [_continuous(text, mention, notes) for mention in whole.mentions]
-    return Loaded(text, Source((*lines, "\n"), 2)), [*mentions, *whole.relations]
+    passages = (Passage(0, title), Passage(len(title) + 1, abstract))
+    bare = AnnotatedDocument(whole.id, passages, (), ())
+    mentions = [_continuous(bare, mention, notes) for mention in whole.mentions]
+    lines = (f"{whole.id}|t|{title}\n", f"{whole.id}|a|{abstract}\n", "\n")
+    return Loaded(bare, Source(lines, 2)), [*mentions, *whole.relations]
 
 
 def _continuous(
