@@ -187,12 +187,10 @@ def _annotations(
             known = concepts.setdefault(match[1], [])
             known.append(match[2].removeprefix(_NO_DATABASE))
         elif line.strip() and line[0] not in _KEPT:
-            raise InputError.at(
-                path,
-                number,
-                f"cannot be read: {line[:60]!r}; want T1<TAB>type start end<TAB>text "
-                "or R1<TAB>type Arg1:T1 Arg2:T2",
-            )
+            problem = f"cannot be read: {line[:60]!r}"
+            problem += "; want T1<TAB>type start end<TAB>text"
+            problem += " or R1<TAB>type Arg1:T1 Arg2:T2"
+            raise InputError.at(path, number, problem)
     whole = tuple(
         dataclasses.replace(
             mention,

@@ -69,14 +69,10 @@ def united(
     keeps_concepts: bool,
     keeps_bad: bool = True,
 ) -> AnnotatedDocument:
-    """Returns a document with all that is added to it.
+    """Returns a document with what is added to it: mentions with ids, and relations.
 
-    Args:
-        document: The document as it was read.
-        added: Mentions with ids, and relations.
-        notes: Counts the mentions and relations that are dropped.
-        keeps_concepts: Whether a relation may name concepts instead of mentions.
-        keeps_bad: Whether the format can hold mentions that differ from their text.
+    Unless the format keeps them, relations of concepts instead of mentions and mentions
+    that differ from their text are dropped, and counted in `notes`.
 
     Raises:
         InputError: The document contains half of a surrogate pair.
@@ -139,11 +135,9 @@ def flat(document: AnnotatedDocument) -> AnnotatedDocument:
     for passage in sorted(document.passages, key=lambda passage: passage.offset):
         gap = passage.offset - end
         if gap < 0 or gap > _LONGEST_GAP:
-            raise InputError(
-                f"document {shown(document.id)}: a passage begins at "
-                f"{passage.offset}, the one before it ends at {end}; give the text "
-                "in one piece"
-            )
+            problem = f"a passage begins at {passage.offset}, the one before it ends at"
+            problem = f"document {shown(document.id)}: {problem} {end}"
+            raise InputError(f"{problem}; give the text in one piece")
         if gap:
             parts.append(" " * (gap - 1) + ("\n" if parts else " "))
         parts.append(passage.text)

@@ -46,6 +46,7 @@ SUFFIXES: Final[dict[str, Format]] = {
     ".htm": "html",
 }
 
+NAME_IT: Final = "name the format if it is one of them"
 HTML_IS_WRITTEN: Final = "HTML pages are written, never read"
 _BIOC_KEYS: Final = (*json_pieces.LIST_KEYS, "passages")
 _ROOT: Final = re.compile(
@@ -80,12 +81,9 @@ def detect(stream: Stream) -> Format:
         return kind
     if stream.path == STANDARD_INPUT:
         return "text"
-    raise InputError.at(
-        stream.path,
-        1,
-        "neither PubTator, BioC XML or JSON, JSON lines, PubMed XML, CoNLL, a .txt nor "
-        "a BRAT folder; name the format if it is one of them",
-    )
+    known = "PubTator, BioC XML or JSON, JSON lines, PubMed XML, CoNLL, a .txt"
+    problem = f"neither {known} nor a BRAT folder; {NAME_IT}"
+    raise InputError.at(stream.path, 1, problem)
 
 
 def of_content(stream: Stream, named: Format | None = None) -> Format | None:

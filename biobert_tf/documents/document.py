@@ -41,24 +41,18 @@ class Passage:
 class Mention:
     """One occurrence of an entity.
 
-    Attributes:
-        id: The mention's id, unique in the document.
-        type: The entity type as the file spells it ("Chemical", "GENE-Y").
-        spans: (start, end) offsets in the document, in the order of the file; more
-            than one if the mention is discontinuous.
-        text: The surface form as the file gives it.
-        concepts: Identifiers of the entity in databases ("MESH:D003000"), if any.
-        probability: The probability in [0, 1]; None if the file gives none.
-        problem: What is wrong if the text differs from that at the spans, with file and
-            line; such a mention is carried along and never used. "" if nothing is.
+    `spans` are (start, end) offsets in the document, in the order of the file: several
+    if the mention is discontinuous. `problem` says, with file and line, what is wrong
+    if the text differs from that at the spans; such a mention is carried along and
+    never used.
     """
 
-    id: str
-    type: str
+    id: str  # unique in the document
+    type: str  # as the file spells it ("Chemical", "GENE-Y")
     spans: tuple[tuple[int, int], ...]
-    text: str
-    concepts: tuple[str, ...] = ()
-    probability: float | None = None
+    text: str  # the surface form as the file gives it
+    concepts: tuple[str, ...] = ()  # identifiers in databases ("MESH:D003000")
+    probability: float | None = None  # in [0, 1]; None if the file gives none
     problem: str = ""
 
     @property

@@ -149,12 +149,8 @@ def with_relations(path: Path, format: Format) -> Format:
         if format == "auto":
             _LOG.info("%s: read as %s", path, found)
         return found
-    raise InputError.at(
-        path,
-        1,
-        "neither PubTator, BioC XML or JSON, JSON lines nor a BRAT folder; "
-        "name the format if it is one of them",
-    )
+    problem = "neither PubTator, BioC XML or JSON, JSON lines nor a BRAT folder"
+    raise InputError.at(path, 1, f"{problem}; {detection.NAME_IT}")
 
 
 def read(

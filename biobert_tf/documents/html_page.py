@@ -271,14 +271,9 @@ def _probability(value: float | None) -> list[str]:
 
 
 def _relation(relation: Relation, texts: Mapping[str, str]) -> str:
-    first, second, kind = (
-        _isolated(" ".join(text.split()))
-        for text in (
-            texts.get(relation.first, relation.first),
-            texts.get(relation.second, relation.second),
-            relation.type,
-        )
-    )
+    names = [texts.get(one, one) for one in (relation.first, relation.second)]
+    parts = (" ".join(part.split()) for part in (*names, relation.type))
+    first, second, kind = map(_isolated, parts)
     shown = f"{kind}: {first} \u2192 {second}"
     return ", ".join([shown, *_probability(relation.probability)])
 

@@ -53,12 +53,8 @@ class Job:
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
 
-        Args:
-            plan: The files to read and write.
-            settings: All settings that the outputs depend on, as values of JSON.
-            on_bad: Called with the error of every document that cannot be read or
-                written.
-            bad_mentions: What to do with old mentions that differ from their text.
+        The settings are all that the outputs depend on, as values of JSON. `on_bad`
+        gets the error of every document that cannot be read or written.
 
         Raises:
             InputError: The folder of outputs was written with other settings, or holds
@@ -101,10 +97,9 @@ class Job:
                 self._unread.add(place)
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
-        """Writes the items of `documents`, in the same order; some may be missing.
+        """Writes the items of `documents` with additions for `formats.write`.
 
-        Args:
-            annotated: The items, with additions as `formats.write` takes them.
+        They are in the same order; some may be missing.
 
         Raises:
             InputError: An output cannot be written, or no document could be read; then

@@ -65,22 +65,18 @@ def plan(
 ) -> Plan:
     """Returns the plan of the files to read and write.
 
-    Args:
-        source: A file, a folder, or `-`.
-        output: A file, a folder, or `-`.
-        input_format: The format of all files; `auto` detects it for each.
-        output_format: The format of all outputs; `auto` uses the suffix of the output,
-            else the format of the file that is read, or JSON lines for text and PubMed.
+    The source and the output are a file, a folder, or `-`. The input format `auto`
+    detects that of each file; the output format `auto` uses the suffix of the output,
+    else the format of the file that is read, or JSON lines for text and PubMed.
 
     Raises:
         InputError: There is nothing to read, the output is the input, or the output's
             format cannot be written or is unknown.
     """
     if output_format not in ("auto", *formats.WRITTEN):
-        raise InputError(
-            f"--output_format={output_format} is read only; want one of "
-            f"{', '.join(sorted(formats.WRITTEN))}"
-        )
+        written = ", ".join(sorted(formats.WRITTEN))
+        problem = f"--output_format={output_format} is read only; want one of {written}"
+        raise InputError(problem)
     if source != STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():

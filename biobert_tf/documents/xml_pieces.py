@@ -153,9 +153,8 @@ def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
     try:
         codec = codecs.lookup(name)
     except LookupError:
-        raise InputError.at(
-            stream.path, 1, f"its encoding {name!r} is unknown; convert it to UTF-8"
-        ) from None
+        problem = f"its encoding {name!r} is unknown; convert it to UTF-8"
+        raise InputError.at(stream.path, 1, problem) from None
     # In UTF-8, a wrong byte loses only its document; in other encodings, the file.
     is_utf8 = codec.name == "utf-8"
     return codec.incrementaldecoder("surrogateescape" if is_utf8 else "strict")
@@ -182,11 +181,9 @@ def _prefixes(path: Path, head: str) -> str:
         raise _not_xml(path, 1, error) from None
     info = root.getroottree().docinfo
     if info.internalDTD is not None and any(info.internalDTD.iterentities()):
-        raise InputError.at(
-            path,
-            None,
-            "declares entities (<!ENTITY ...>); expand them and remove the declaration",
-        )
+        problem = "declares entities (<!ENTITY ...>)"
+        problem += "; expand them and remove the declaration"
+        raise InputError.at(path, None, problem)
     if root.tag != "collection":
         problem = f"not BioC: the root is <{root.tag}>, not <collection>"
         raise InputError.at(path, root.sourceline, problem)
