@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert_tf.load(path)`: a trained model as a Python object.
 
-The methods of a model depend on the script that trained it:
+The methods of a model depend on the script that trained it, or on the class with which
+Transformers saved it:
 
-    run_ner.py   annotate       texts to entities
-    run_re.py    classify       texts with placeholders to relations
-    run_qa.py    answer         a question and texts to answers
-    any          embed          texts to vectors
+    run_ner.py   BertForTokenClassification      annotate   texts to entities
+    run_re.py    BertForSequenceClassification   classify   marked texts to relations
+    run_qa.py    BertForQuestionAnswering        answer     a question, texts to answers
+    any          any                             embed      texts to vectors
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import get_args
 import numpy as np
 
 from biobert_tf import problems
-from biobert_tf.checkpoints import released
+from biobert_tf.checkpoints import huggingface, released
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -37,6 +38,7 @@ from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations.predict import Classifier, Relation
 from biobert_tf.training import reload
+from biobert_tf.training.problem import TrainedProblem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +64,10 @@ class Model:
     """A model; made by `load`.
 
     Attributes:
-        kind: The command that trained the model, or `encoder` if it only embeds.
+        kind: The command that trains such models, or `encoder` if it only embeds.
         settings: The settings of the training, by flag name; empty for a checkpoint
-            that none of our runs wrote.
+            that none of our runs wrote. The export of such a checkpoint has only its
+            `kind`, case and length.
         batch_size: The number of rows per step, over all devices.
         text: The case, and the maximum number of pieces in a row, for `embed`.
     """
@@ -85,7 +88,7 @@ class Model:
         """Returns the entities of texts of any length, in the order of the texts.
 
         Raises:
-            InputError: run_ner.py did not train this model.
+            InputError: It is no model of named entities.
         """
         self._require("annotate")
         texts = _listed(texts)
@@ -106,8 +109,8 @@ class Model:
         "<< aspirin >> helps [[ men ]]".
 
         Raises:
-            InputError: run_re.py did not train this model, or the entities of a
-                sentence are too long for it.
+            InputError: It is no model of relations, or the entities of a sentence are
+                too long for it.
         """
         self._require("classify")
         return self._classifier.classify(_listed(texts))
@@ -125,7 +128,7 @@ class Model:
 
         Raises:
             TypeError: Something given is not a text.
-            InputError: run_qa.py did not train this model.
+            InputError: It is no model of answers.
         """
         self._require("answer")
         if not isinstance(texts, Mapping):
@@ -206,8 +209,8 @@ def load(
     """Returns a trained model; the weights are read when they are first needed.
 
     Args:
-        path: The output directory of a run, or an export of it; any checkpoint if only
-            `embed` is used.
+        path: The output directory of a run, or an export of it; a directory that
+            Transformers saved; any checkpoint if only `embed` is used.
         device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
@@ -216,7 +219,7 @@ def load(
         do_lower_case: Whether to lower-case text. Default: as its tokenizer's files
             say, as the model was trained, or as its vocabulary shows.
         max_seq_length: The maximum number of pieces in a row, for `embed`. Default: as
-            the model was trained, or 128.
+            the model was trained, or 128, or all positions if these are fewer.
 
     Raises:
         InputError: There is no such checkpoint, or `device` is unknown.
@@ -224,15 +227,18 @@ def load(
     path = Path(path).expanduser()
     found = reload.find(path)
     found.place.require()
-    problem = problems.of_run(found.recorded)
+    problem = problems.of_found(found)
     kind = "encoder"
-    if problem is not None and problem.method != "embed":
+    if isinstance(problem, TrainedProblem) and problem.method != "embed":
         kind = problem.command
     known = from_dict(TextConfig, found.recorded, path)
     if do_lower_case is None:
         do_lower_case = released.lower_cases(found.place, found.recorded)
     if max_seq_length is None:
         max_seq_length = known.max_seq_length
+        if found.place.format == "huggingface" and not found.recorded:
+            sizes = huggingface.encoder_config(found.place.folder)
+            max_seq_length = min(max_seq_length, sizes.max_position_embeddings)
     if not isinstance(device, DeviceConfig):
         names = get_args(StrategyName)
         if device not in names:

@@ -39,7 +39,19 @@ def of_run(recorded: Mapping[str, object]) -> TrainedProblem[Any] | None:
     Args:
         recorded: The settings beside a model, flag name to value.
     """
-    return next((each for each in TRAINED if each.sign in recorded), None)
+    return next((each for each in TRAINED if each.made(recorded)), None)
+
+
+def of_found(found: "Found") -> Problem[Any]:
+    """Returns the problem of a model by the files beside its weights, if they tell.
+
+    These are the settings of a run, or else the class with which Transformers saved it.
+    """
+    own = of_run(found.recorded)
+    if own is None and not found.recorded:
+        saved = (each for each in TRAINED if found.architecture in each.architectures)
+        own = next(saved, None)
+    return own or EMBEDDINGS
 
 
 def of_model(found: "Found") -> tuple[Problem[Any], str]:

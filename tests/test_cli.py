@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
 import re
 import sys
@@ -155,6 +156,18 @@ def test_conlleval(tmp_path, capsys):
     assert capsys.readouterr().out == spaces
 
 
+def test_conlleval_as_the_original_is_called(tmp_path, capsys, monkeypatch):
+    """Options first, and the file on standard input."""
+    text = b"a\tD\tD\nb\t-\tD\n"
+    for options, expected in (
+        ([], "found: 2 phrases; correct: 1."),
+        (["-l"], "Overall &   50.00"),
+    ):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        cli.main(["biobert", "conlleval", *options, "-r", "-o", "-", "-d", r"\t"])
+        assert expected in capsys.readouterr().out
+
+
 def test_squad_eval(tmp_path, capsys):
     questions = [{"id": "q", "question": "Who?", "answers": [{"text": "the man"}]}]
     data = {"data": [{"paragraphs": [{"context": "the man", "qas": questions}]}]}
@@ -188,7 +201,7 @@ COMMANDS = {
     *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
     *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
-    *("qa", "ask", "bioasq-data", "annotate", "export"),
+    *("qa", "data-check", "ask", "bioasq-data", "annotate", "export"),
 }
 GROUPS = {"vocab", "re-data"}
 
@@ -209,7 +222,7 @@ def test_help_lists_the_commands(words, capsys):
     [
         *sorted(COMMANDS - GROUPS),
         *("vocab learn", "vocab extend", "vocab report"),
-        *("re-data chemprot", "re-data pairs", "re-data check"),
+        *("re-data chemprot", "re-data drugprot", "re-data pairs", "re-data check"),
     ],
 )
 def test_help_of_a_command(command, capsys):

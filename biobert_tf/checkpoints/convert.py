@@ -39,6 +39,7 @@ def convert(
     do_lower_case: bool | None = None,
     classifier: huggingface.Classifier = "auto",
     trained_as: huggingface.Classifier = "auto",
+    kind: str | None = None,
 ) -> str:
     """Reads the checkpoint `source` and writes it as `target`, bit for bit.
 
@@ -60,6 +61,8 @@ def convert(
             "auto" takes what a Hugging Face source says, or else `trained_as`.
         trained_as: The same for the run that wrote the source, if it is known. "auto"
             decides as `huggingface.architecture`.
+        kind: What the source is a model of, if no run's settings are beside it. Beside
+            a TF1 checkpoint, it is recorded with the case and the length.
 
     Returns:
         A report of what was done, in a few lines.
@@ -75,16 +78,23 @@ def convert(
         )
     place = checkpoints.locate(source)
     model, lines = _read(place, bert_config_file, vocab_file)
+    if do_lower_case is None:
+        do_lower_case = lower_cases(place, read_settings(place), model.vocabulary.ids)
     prefix = tf1.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
+        # Nothing else there says what Transformers' files say.
+        if kind and model.labels is not None:
+            model.beside[SETTINGS_NAME] = {
+                "kind": kind,
+                "do_lower_case": do_lower_case,
+                "max_seq_length": model.config.max_position_embeddings,
+            }
         return "\n".join([*lines, _write_tf1(model, prefix)])
     if classifier == "auto":
         is_stored = place.format == "huggingface"
         classifier = (
             huggingface.stored_classifier(place.folder) if is_stored else trained_as
         )
-    if do_lower_case is None:
-        do_lower_case = lower_cases(place, read_settings(place), model.vocabulary.ids)
     written = _write_huggingface(model, target, do_lower_case, classifier)
     return "\n".join([*lines, *written])
 

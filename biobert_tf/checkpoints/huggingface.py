@@ -80,6 +80,7 @@ def labels(directory: Path) -> list[str] | None:
     """Returns the labels named in `config.json`, in the order of their ids.
 
     Returns None if they have no names, or those that Transformers makes: `LABEL_0`.
+    A label that is a number in the file is returned as text.
 
     Raises:
         InputError: The ids are not 0, 1, 2, ...
@@ -89,7 +90,7 @@ def labels(directory: Path) -> list[str] | None:
     if id2label is None:
         return None
     try:
-        found = [id2label[str(i)] for i in range(len(id2label))]
+        found = [str(id2label[str(i)]) for i in range(len(id2label))]
     except (KeyError, TypeError):
         raise InputError.at(path, None, "id2label must map 0, 1, 2, ...") from None
     return None if found == _default_labels(len(found)) else found
@@ -242,16 +243,40 @@ def leaves_out(model: str, weights: base.Weights) -> list[str]:
     return strangers if model in _WITHOUT_POOLER else []
 
 
+def stored_architecture(directory: Path) -> str | None:
+    """Returns the Transformers class that the `config.json` of `directory` names.
+
+    Raises:
+        InputError: The file is missing.
+    """
+    named = files.read_json(directory / "config.json").get("architectures")
+    return str(named[0]) if isinstance(named, list) and named else None
+
+
+def require_one_label(directory: Path) -> None:
+    """Refuses a classifier whose labels do not exclude each other.
+
+    Raises:
+        InputError: `config.json` says that a text may have several labels, or a number.
+    """
+    path = directory / "config.json"
+    problem = files.read_json(path).get("problem_type")
+    if problem not in (None, "single_label_classification"):
+        raise InputError.at(
+            path, None, f"problem_type is {problem!r}; want one label for each text"
+        )
+
+
 def stored_classifier(directory: Path) -> Classifier:
     """Returns the kind of classifier that the `config.json` of `directory` names.
 
     Raises:
         InputError: The file is missing.
     """
-    models = str(files.read_json(directory / "config.json").get("architectures"))
-    if "ForTokenClassification" in models:
+    model = stored_architecture(directory) or ""
+    if "ForTokenClassification" in model:
         return "token"
-    return "sequence" if "ForSequenceClassification" in models else "auto"
+    return "sequence" if "ForSequenceClassification" in model else "auto"
 
 
 def write(

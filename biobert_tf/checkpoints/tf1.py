@@ -8,6 +8,7 @@ file `checkpoint` beside it names the newest prefix of its directory.
 In what TensorFlow 2 saved, a SavedModel or a training's state, an entry's name is its
 path in an object, for example `weights/0/.ATTRIBUTES/VARIABLE_VALUE`. The object graph
 stored with the entries gives each variable's own name, and so its row of `names.TABLE`.
+Models of the model garden have other names; see `garden`.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from biobert_tf.checkpoints import archive, base, names
+from biobert_tf.checkpoints import archive, base, garden, names
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
@@ -136,37 +137,44 @@ def read(path: Path) -> base.Checkpoint:
     prefix = find(path)
     weights: base.Weights = {}
     with opened(prefix) as reader:
-        own_names = _own_names(reader)
-        is_weight = {own: bool(names.lookup("tf1", own)) for own in own_names.values()}
-        found = [
-            (own, reader.get_tensor(key))
-            for key, own in own_names.items()
-            if is_weight[own]
-        ]
-    for own, array in found:
-        if own in weights:
+        graph = _graph(reader)
+        own_names = _own_names(reader, graph)
+        names_of = {key: x for key, x in own_names.items() if names.lookup("tf1", x)}
+        has_encoder = any(name.startswith("bert/") for name in names_of.values())
+        of_garden = {} if graph is None or has_encoder else garden.tf1_names(graph)
+        names_of = of_garden or names_of
+        found = [(name, reader.get_tensor(key)) for key, name in names_of.items()]
+    for name, array in found:
+        if name in weights:
             raise InputError.at(
-                prefix, None, f"holds {own} twice; save one model alone"
+                prefix, None, f"holds {name} twice; save one model alone"
             )
-        weights[own] = np.asarray(array, np.float32)
-    ignored = sorted(own for own in own_names.values() if not is_weight[own])
+        layout = garden.in_layout(name, array) if of_garden else array
+        weights[name] = np.ascontiguousarray(layout, np.float32)
+    ignored = sorted(own for key, own in own_names.items() if key not in names_of)
     if not weights:
         raise InputError.at(
             prefix,
             None,
             f"holds no variable with a BERT name, but {base.some(ignored)}; "
-            "want names like bert/embeddings/word_embeddings",
+            "want names like bert/embeddings/word_embeddings, or the model garden's",
         )
     return base.Checkpoint(weights, tuple(ignored), prefix)
 
 
-def _own_names(reader: Any) -> dict[str, str]:
-    """Returns each variable's own name by its key in the checkpoint."""
+def _graph(reader: Any) -> Any:
+    """Returns the object graph of a checkpoint of TensorFlow 2; None if of TF1."""
     if not reader.has_tensor(_GRAPH):
-        return {name: name for name in sorted(reader.get_variable_to_shape_map())}
-    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        return None
+    return trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         reader.get_tensor(_GRAPH)
     )
+
+
+def _own_names(reader: Any, graph: Any) -> dict[str, str]:
+    """Returns each variable's own name by its key in the checkpoint."""
+    if graph is None:
+        return {name: name for name in sorted(reader.get_variable_to_shape_map())}
     return {
         attribute.checkpoint_key: attribute.full_name or attribute.checkpoint_key
         for node in graph.nodes

@@ -136,7 +136,14 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Returns the tokenizer's configuration and normalizer, empty if missing."""
     found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
     config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
-    return config, tokenizer.get("normalizer") or {}
+    normalizer = tokenizer.get("normalizer") or {}
+    if normalizer.get("type") == "Sequence":
+        steps = normalizer.get("normalizers") or []
+        kinds = {step.get("type"): step for step in steps}
+        normalizer = {"lowercase": "Lowercase" in kinds} | kinds.get(
+            "BertNormalizer", {}
+        )
+    return config, normalizer
 
 
 def write(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from biobert_tf import problems
 from biobert_tf.cli import subcommands
 from biobert_tf.common import files, flags
 from biobert_tf.common.comma_lists import FileGlobs
@@ -18,28 +19,47 @@ from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import (
-    ChemProtConfig,
     PairsConfig,
     ReEvalConfig,
     RelationFormat,
+    ReleaseConfig,
 )
 from biobert_tf.vocabularies.settings import ExtendConfig, LearnConfig, ReportConfig
+
+if typing.TYPE_CHECKING:
+    from biobert_tf.training.checking import Report
 
 
 def re_data(argv: Sequence[str]) -> None:
     """Make relation data from annotated documents, or check it."""
     subcommands.call(
         argv,
-        {"chemprot": re_data_chemprot, "pairs": re_data_pairs, "check": re_data_check},
+        {
+            "chemprot": re_data_chemprot,
+            "drugprot": re_data_drugprot,
+            "pairs": re_data_pairs,
+            "check": re_data_check,
+        },
     )
 
 
 def re_data_chemprot(argv: Sequence[str]) -> None:
     """Make train, dev and test files from the official ChemProt release."""
-    config = flags.parse(ChemProtConfig, argv)
+    config = flags.parse(ReleaseConfig, argv)
     from biobert_tf.relations import chemprot
 
     counts = chemprot.convert(config.input, config.output, config.placeholders)
+    print(chemprot.summary(counts))
+
+
+def re_data_drugprot(argv: Sequence[str]) -> None:
+    """Make train and dev files from the official DrugProt release."""
+    config = flags.parse(ReleaseConfig, argv)
+    from biobert_tf.relations import chemprot
+
+    counts = chemprot.convert(
+        config.input, config.output, config.placeholders, chemprot.DRUGPROT
+    )
     print(chemprot.summary(counts))
 
 
@@ -68,26 +88,85 @@ def re_data_pairs(argv: Sequence[str]) -> None:
 
 def re_data_check(argv: Sequence[str]) -> None:
     """Look for leaks, contradictions and broken rows in relation data."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=re_data_check.__doc__)
+    parser = _check_parser(argv, re_data_check.__doc__)
+    arguments = parser.parse_args(argv[1:])
+    _require_set(arguments.task_name)
+    from biobert_tf.relations import check
+
+    labels = SETS.get(arguments.task_name)
+    report = check.check(arguments.data_dir, arguments.data_format, labels)
+    _show_report(report, arguments)
+
+
+def data_check(argv: Sequence[str]) -> None:
+    """Look for leaks, contradictions and broken labels in the data of a problem."""
+    parser = _check_parser(argv, data_check.__doc__)
+    known = [each.command for each in problems.TRAINED]
+    parser.add_argument("--kind", choices=known, help="if the files do not tell")
+    parser.add_argument(
+        "--vocab_file", type=Path, help="measure pieces; without, words are counted"
+    )
+    parser.add_argument(
+        "--do_lower_case", choices=("true", "false"), help="default: as in vocab_file"
+    )
+    parser.add_argument(
+        "--max_seq_length", type=int, help="default: that of the problem, 128 or 384"
+    )
+    arguments = parser.parse_args(argv[1:])
+    _require_set(arguments.task_name)
+    data_dir, kind = arguments.data_dir, arguments.kind
+    if not data_dir.is_dir():
+        raise InputError.at(data_dir, None, "no such directory")
+    found = [
+        problem
+        for problem in problems.TRAINED
+        if problem.command == kind or (not kind and problem.has_data(data_dir))
+    ]
+    if len(found) != 1:
+        names = " or ".join(each.command for each in found)
+        problem = f"may be data of {names}" if found else "holds no data that is known"
+        raise InputError.at(data_dir, None, f"{problem}; say what it is with --kind")
+    from biobert_tf.text.tokenization import FullTokenizer
+    from biobert_tf.training.checking import CheckSettings, Ruler
+
+    vocab_file = arguments.vocab_file
+    is_lower = {"true": True, "false": False, None: None}[arguments.do_lower_case]
+    ruler = Ruler(
+        FullTokenizer(vocab_file, is_lower) if vocab_file else None,
+        arguments.max_seq_length or found[0].max_seq_length or 128,
+    )
+    name, data_format = arguments.task_name or "", arguments.data_format
+    settings = CheckSettings(data_dir, ruler, name, data_format)
+    _show_report(found[0].check(settings), arguments)
+
+
+def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=argv[0], description=text)
     parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
-    parser.add_argument("--task_name", help="also check the labels, as run_re.py does")
+    parser.add_argument(
+        "--task_name",
+        type=str.lower,
+        help="relations: also check the labels, as run_re.py does",
+    )
     parser.add_argument(
         "--data_format",
         choices=typing.get_args(RelationFormat),
         default="auto",
-        help="as in run_re.py",
+        help="relations: as in run_re.py",
     )
     parser.add_argument("--json", type=Path, help="also write everything found here")
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if anything is found"
     )
-    arguments = parser.parse_args(argv[1:])
-    name = arguments.task_name
+    return parser
+
+
+def _require_set(name: str | None) -> None:
     if name not in (None, *SETS):
         raise InputError(f"--task_name={name}: want one of {', '.join(SETS)}")
-    from biobert_tf.relations import check
 
-    report = check.check(arguments.data_dir, arguments.data_format, SETS.get(name))
+
+def _show_report(report: "Report", arguments: argparse.Namespace) -> None:
     print(report.summary(), end="")
     if arguments.json is not None:
         files.write_json(arguments.json, report.to_dict())
@@ -178,12 +257,25 @@ def vocab_report(argv: Sequence[str]) -> None:
 def conlleval(argv: Sequence[str]) -> None:
     """Score a file of `word gold predicted` lines as conlleval.pl does."""
     parser = argparse.ArgumentParser(prog=argv[0], description=conlleval.__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("-d", dest="delimiter", default=" ", help="column separator")
-    arguments = parser.parse_args(argv[1:])
+    parser.add_argument(
+        "file", type=Path, nargs="?", default=Path("-"), help="default: standard input"
+    )
+    parser.add_argument(
+        "-d",
+        dest="delimiter",
+        default=" ",
+        help="what stands between columns: a character, or a pattern",
+    )
+    parser.add_argument("-l", action="store_true", help="print rows of a LaTeX table")
+    parser.add_argument(
+        "-r", action="store_true", help="labels are types without B- and I-"
+    )
+    parser.add_argument("-o", default="O", help="with -r, the label outside; default O")
+    given = parser.parse_args(argv[1:])
     from biobert_tf.ner import conlleval as metric
 
-    print(metric.report_file(arguments.file, arguments.delimiter), end="")
+    outside = given.o if given.r else None
+    print(metric.report_file(given.file, given.delimiter, outside, given.l), end="")
 
 
 def squad_eval(argv: Sequence[str]) -> None:

@@ -29,11 +29,13 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     found = reload.find(config.model)
     if recorded is not None:
         found = dataclasses.replace(found, recorded=recorded)
-    problem, kind = problems.of_model(found)
-    if config.kind not in ("auto", kind):
+    if config.kind == "auto":
+        problem, _ = problems.of_model(found)
+    else:
         problem = problems.of_kind(config.kind)
         # Every model can also be exported as its encoder.
         if problem.kind_of(found) != config.kind:
+            _, kind = problems.of_model(found)
             raise InputError.at(
                 config.model,
                 None,

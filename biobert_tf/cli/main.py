@@ -127,17 +127,17 @@ def convert(argv: Sequence[str]) -> None:
         help="whether a classifier labels tokens or sequences, for Transformers",
     )
     arguments = parser.parse_args(argv[1:])
-    from biobert_tf import checkpoints
     from biobert_tf.checkpoints import convert as conversion
-    from biobert_tf.checkpoints import released
+    from biobert_tf.training import reload
 
-    trained = problems.of_run(
-        released.read_settings(checkpoints.locate(arguments.source))
-    )
+    found = reload.find(arguments.source)
+    trained = problems.of_run(found.recorded)
+    is_saved = not found.recorded and found.architecture
     spoken = {"true": True, "false": False, None: None}
     given = vars(arguments) | {
         "do_lower_case": spoken[arguments.do_lower_case],
         "trained_as": trained.classifier if trained else "auto",
+        "kind": problems.of_found(found).kinds[0] if is_saved else None,
     }
     source, target = given.pop("source"), given.pop("target")
     print(conversion.convert(source, target, **given))
@@ -147,6 +147,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
+    "data-check": data.data_check,
     "re-eval": data.re_eval,
     "re-data": data.re_data,
     "re-predict": re_predict,

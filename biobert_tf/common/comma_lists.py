@@ -47,12 +47,31 @@ class FileGlobs(CommaList):
             raise InputError(f"{self.text!r} names no file")
         return list(found)
 
+    def files_as_found(self) -> list[Path]:
+        """Returns the files as `tf.gfile.Glob` does, in the order of the globs.
 
-def files_of(pattern: str) -> list[Path]:
-    """Returns the files of one glob, sorted by name; InputError if there is none."""
+        The files of one glob are in the order in which the file system lists them,
+        hidden ones too. A file that is named twice is there twice.
+
+        Raises:
+            InputError: A glob matches no file.
+        """
+        found = [file for pattern in self.named for file in files_of(pattern, True)]
+        if not found:
+            raise InputError(f"{self.text!r} names no file")
+        return found
+
+
+def files_of(pattern: str, as_found: bool = False) -> list[Path]:
+    """Returns the files of one glob; InputError if there is none.
+
+    They are sorted by name, without hidden ones; or `as_found`, by `tf.gfile.Glob`.
+    """
+    names = [pattern]
     # A file of exactly this name takes precedence over the glob.
-    names = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
-    paths = [Path(name) for name in sorted(names) if Path(name).is_file()]
+    if not Path(pattern).is_file():
+        names = glob.glob(pattern, recursive=not as_found, include_hidden=as_found)
+    paths = [Path(name) for name in names if Path(name).is_file()]
     if not paths:
         raise InputError(f"{pattern}: no file matches; check the path")
-    return paths
+    return paths if as_found else sorted(paths)

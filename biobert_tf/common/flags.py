@@ -12,7 +12,7 @@ import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from absl import flags as absl_flags
 
@@ -81,7 +81,7 @@ def _read(
     """Returns the values of all flags, and the words that are not flags."""
     flags = absl_flags.FlagValues()
     for field in settings.leaves(config_type):
-        _definer(settings.kind_of(field))(
+        _definer(field)(
             name=field.name,
             default=_default(field, defaults),
             help=field.metadata["help"],
@@ -110,11 +110,15 @@ class _PathParser(absl_flags.ArgumentParser):
         return os.path.expanduser(argument)
 
 
-def _definer(kind: Any) -> Callable[..., object]:
-    """Returns the absl function that defines a flag of a Python type."""
+def _definer(field: settings.Field) -> Callable[..., object]:
+    """Returns the absl function that defines a flag of a field's type."""
+    kind = settings.kind_of(field)
     if typing.get_origin(kind) is Literal:
-        choices = list(typing.get_args(kind))
-        return functools.partial(absl_flags.DEFINE_enum, enum_values=choices)
+        return functools.partial(
+            absl_flags.DEFINE_enum,
+            enum_values=list(typing.get_args(kind)),
+            case_sensitive=not field.metadata["any_case"],
+        )
     by_type: dict[type, Callable[..., object]] = {
         bool: absl_flags.DEFINE_boolean,
         int: absl_flags.DEFINE_integer,

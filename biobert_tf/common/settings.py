@@ -38,18 +38,28 @@ Field = dataclasses.Field[Any]
 """A field of a config class, with a value of any type."""
 
 
-def setting(default: object, doc: str, *, free: bool = False) -> Any:
+def setting(
+    default: object,
+    doc: str,
+    *,
+    free: bool = False,
+    recorded: bool = True,
+    any_case: bool = False,
+) -> Any:
     """Returns a dataclass field, which `doc` explains in `--help` and docs/flags.md.
 
     A run may be resumed with another value of a `free` setting; every other setting
-    shapes the result of the run.
+    shapes the result of the run. One that is not `recorded` has no effect: it is there
+    so that command lines of the original can be pasted. The command line takes the
+    values of a `Literal` in `any_case` if that is said.
     """
-    return dataclasses.field(default=default, metadata={"help": doc, "free": free})
+    metadata = {"help": doc, "free": free, "recorded": recorded, "any_case": any_case}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def required(doc: str, *, free: bool = False) -> Any:
+def required(doc: str, *, free: bool = False, any_case: bool = False) -> Any:
     """Returns a dataclass field without a default: a flag that must be given."""
-    return setting(dataclasses.MISSING, doc, free=free)
+    return setting(dataclasses.MISSING, doc, free=free, any_case=any_case)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -351,6 +361,8 @@ def to_dict(config: Any) -> dict[str, object]:
     flat: dict[str, object] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
+        if not field.metadata.get("recorded", True):
+            continue
         flat |= to_dict(value) if is_group(type(value)) else {field.name: plain(value)}
     return flat
 
@@ -371,8 +383,10 @@ def from_dict(
         InputError: A value is of a wrong type or out of its bounds, or a required
             field has no value.
     """
+    names = {x.name for x in leaves(config_type) if x.metadata["recorded"]}
+    known = {name: value for name, value in values.items() if name in names}
     try:
-        return build(config_type, {**missing, **values})
+        return build(config_type, {**missing, **known})
     except InputError as error:
         raise InputError.at(source, None, str(error)) from None
 

@@ -124,8 +124,19 @@ def corpus(
 
 def no_documents(paths: Sequence[Path]) -> InputError:
     """Returns the error for a corpus without documents."""
-    names = ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
-    return InputError(f"{names}: no document with text in {len(paths)} file(s)")
+    return InputError(f"{_named(paths)}: no document with text in {len(paths)} file(s)")
+
+
+def few_documents(paths: Sequence[Path], found: str = "only one document") -> str:
+    """Returns what is wrong with next-sentence data of so few documents."""
+    return (
+        f"{_named(paths)}: {found}, so random next sentences are of the same document: "
+        "give more documents, or put a blank line between documents"
+    )
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
 
 
 def find_current(

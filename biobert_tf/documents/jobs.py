@@ -64,7 +64,7 @@ class Job:
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
-        self._unread: set[Place] = set()
+        self._unread: dict[Place, InputError] = {}
         self.todo = list(plan.places)
         if plan.folder is not None:
             _claim(plan.folder, settings)
@@ -94,7 +94,7 @@ class Job:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
-                self._unread.add(place)
+                self._unread[place] = bad[0]
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes the items of `documents` with additions for `formats.write`.
@@ -133,8 +133,9 @@ class Job:
     def _require_some(self, target: Path) -> None:
         """Raises an error if no document of the input could be read."""
         if self._unread and len(self._unread) == len(self._plan.places):
-            problem = "nothing to write: no document can be read, see above"
-            raise InputError.at(target, None, problem)
+            problem = "nothing to write: no document can be read; the first error: "
+            first = next(iter(self._unread.values()))
+            raise InputError.at(target, None, f"{problem}{first}")
 
     def _write_one(
         self, place: Place, annotated: Iterable[tuple[Item, Added]]

@@ -126,6 +126,9 @@ class ExtractFeaturesConfig:
         "float32", "Type of the numbers in the file: float32 or float16."
     )
     batch_size: int = setting(32, "Rows per prediction step, all devices.")
+    use_one_hot_embeddings: bool = setting(
+        False, "No effect: the vectors are the same.", recorded=False
+    )
     device: DeviceConfig
 
     def __post_init__(self) -> None:

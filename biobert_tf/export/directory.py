@@ -4,7 +4,8 @@
 saved_model.pb, variables/, tokens/, assets.extra/    see `saved_model`
 litert/, onnx/                    see `litert`, `onnx`
 assets/                           vocab.txt, bert_config.json, labels.json,
-                                  settings.json of the training
+                                  settings.json of the training, or else the kind,
+                                  the case and the length
 model_card.json, model_card.md    see `model_card`
 """
 
@@ -64,8 +65,14 @@ def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
     # The export of a released checkpoint as an encoder has no labels.
     if labels := loaded.labels if recorded else served.labels:
         files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
-    if recorded:
-        files.write_json(directory / run_directory.SETTINGS_FILE, dict(recorded))
+    known = {
+        "kind": served.kind,
+        "do_lower_case": loaded.text.do_lower_case,
+        "max_seq_length": loaded.text.max_seq_length,
+    }
+    files.write_json(
+        directory / run_directory.SETTINGS_FILE, dict(recorded) if recorded else known
+    )
 
 
 def require_free(output: Path) -> None:

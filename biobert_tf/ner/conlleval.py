@@ -5,11 +5,12 @@ The lines cited below are those of `biocodes/conlleval.pl` in dmis-lab/biobert.
 """
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from biobert_tf.common import files
+from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.text.labels import BOUNDARY, OUTSIDE, Label, Step, parse, steps
 
@@ -84,13 +85,17 @@ def evaluate(sentences: Iterable[Sentence]) -> Counts:
     )
 
 
-def _format_scores(num_gold: int, num_found: int, num_correct: int) -> str:
-    """Formats precision, recall and F1 in percent (conlleval.pl:182-194, 211-220)."""
+def _ratios(num_gold: int, num_found: int, num_correct: int) -> tuple[float, ...]:
+    """Returns precision, recall and F1 in percent (conlleval.pl:182-194, 211-220)."""
     # The order of operations decides the last printed digit, so 100 comes first.
     precision = 100 * num_correct / num_found if num_found else 0.0
     recall = 100 * num_correct / num_gold if num_gold else 0.0
     total = precision + recall
-    f1 = 2 * precision * recall / total if total else 0.0
+    return precision, recall, 2 * precision * recall / total if total else 0.0
+
+
+def _format_scores(num_gold: int, num_found: int, num_correct: int) -> str:
+    precision, recall, f1 = _ratios(num_gold, num_found, num_correct)
     return f"precision: {precision:6.2f}%; recall: {recall:6.2f}%; FB1: {f1:6.2f}"
 
 
@@ -129,14 +134,45 @@ def format_report(counts: Counts) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def format_latex(counts: Counts) -> str:
+    """Returns the rows of a LaTeX table that `conlleval.pl -l` prints."""
+    rows = ["        & Precision &  Recall  & F$_{\\beta=1} \\\\\\hline"]
+    for name in [*_listed_types(counts), None]:
+        if name is None:
+            columns = (counts.gold, counts.found, counts.correct)
+            numbers = [column.total() for column in columns]
+            head, end = "Overall", "\\\\\\hline"
+        else:
+            numbers = [counts.gold[name], counts.found[name], counts.correct[name]]
+            # As in the report, Perl pads to a number of bytes.
+            head = name + " " * (7 - len(name.encode("utf-8")))
+            end = "\\\\"
+        precision, recall, f1 = _ratios(*numbers)
+        rows.append(
+            f"{head} &  {precision:6.2f}\\% & {recall:6.2f}\\% & {f1:6.2f} {end}"
+        )
+    rows[-2] += "\\hline"
+    return "".join(f"{row}\n" for row in rows)
+
+
 def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
     """Yields the columns of every line, checked; [] for a blank line."""
-    lines = files.read_text(path).split("\n")
+    with streams.reading(path) as stream:
+        text = stream.text().removeprefix(streams.BOM)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    path = stream.path
     if not lines[-1]:
         lines.pop()
+    try:
+        # Perl takes every delimiter for a pattern; one character is literal here.
+        pattern = re.compile(re.escape(delimiter) if len(delimiter) == 1 else delimiter)
+    except re.error as error:
+        raise InputError(
+            f"the delimiter {delimiter!r} is no pattern: {error}"
+        ) from None
     num_columns = 0
     for number, line in enumerate(lines, start=1):
-        columns = line.split(delimiter)
+        columns = pattern.split(line)
         # Perl drops empty columns at the end.
         while columns and not columns[-1]:
             columns.pop()
@@ -158,14 +194,20 @@ def _read_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
         yield columns
 
 
-def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
+def read_sentences(
+    path: Path, delimiter: str = " ", outside: str | None = None
+) -> list[Sentence]:
     r"""Reads the labels of a results file: `word ... gold predicted` on each line.
+
+    The path `-` is standard input.
 
     A blank line, or a line whose first column is `-X-`, ends a sentence; two in a
     row, or one at the start or end of the file, give an empty sentence. A line may end
-    in `\r\n`; the Perl program would make `\r` a part of the label. The delimiter is
-    taken literally, but a backslash and `t`, as users of the Perl program type it in a
-    shell, mean a tab.
+    in `\r\n`; the Perl program would make `\r` a part of the label. A delimiter of
+    several characters is a pattern, such as a backslash and `t` for a tab.
+
+    With `outside` the labels are raw, without `B-` and `I-`: every word with another
+    label than `outside` or `O` is a phrase of one word (conlleval.pl:96-104).
 
     Raises:
         InputError: The file cannot be read, the delimiter is empty, or a line has
@@ -174,19 +216,28 @@ def read_sentences(path: Path, delimiter: str = " ") -> list[Sentence]:
     if not delimiter:
         raise InputError("the delimiter is empty; give what stands between columns")
     sentences: list[tuple[list[str], list[str]]] = [([], [])]
-    for columns in _read_rows(path, "\t" if delimiter == r"\t" else delimiter):
+    for columns in _read_rows(path, delimiter):
         if not columns or columns[0] == BOUNDARY:
             sentences.append(([], []))
-        else:
-            sentences[-1][0].append(columns[-2])
-            sentences[-1][1].append(columns[-1])
+            continue
+        labels = columns[-2:]
+        if outside is not None:
+            labels = ["O" if x in (outside, "O") else f"B-{x}" for x in labels]
+        for column, label in zip(sentences[-1], labels, strict=True):
+            column.append(label)
     return list(sentences)
 
 
-def report_file(path: Path, delimiter: str = " ") -> str:
-    """Returns the text that `conlleval.pl -d delimiter < path` prints.
+def report_file(
+    path: Path,
+    delimiter: str = " ",
+    outside: str | None = None,
+    is_latex: bool = False,
+) -> str:
+    """Returns what `conlleval.pl -d delimiter < path` prints, with -r -o or -l too.
 
     Raises:
         InputError: The file or the delimiter is bad; see `read_sentences`.
     """
-    return format_report(evaluate(read_sentences(path, delimiter)))
+    counts = evaluate(read_sentences(path, delimiter, outside))
+    return format_latex(counts) if is_latex else format_report(counts)

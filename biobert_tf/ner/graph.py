@@ -233,7 +233,7 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
     """
     task = NerTask.of(loaded)
     # NER does not read the pooler, and some checkpoints come without it.
-    model = loaded.build(task.build_model, new_head=("bert/pooler",))
+    model = loaded.build(task.build_model)
     graph = NerGraph(model, task)
     return Served(
         kind="ner",

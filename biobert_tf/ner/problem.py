@@ -8,7 +8,10 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from biobert_tf.ner.task import NerTask
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -26,20 +29,32 @@ class NamedEntities(TrainedProblem[NerConfig]):
     sign = "train_on"
     kinds = ("ner",)
     method = "annotate"
+    architectures = ("BertForTokenClassification",)
     max_seq_length = 128
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `ner` for a classifier with B or I labels, or of our own run."""
-        if not found.is_classifier:
-            return None
-        has_entities = any(label[0] in "BI" for label in found.labels)
-        return "ner" if has_entities or self.sign in found.recorded else None
+        """Returns `ner` for a classifier of words, or of our own run."""
+        labelled = found.classifies
+        is_own = labelled is not None and self.made(found.recorded)
+        return "ner" if labelled == "words" or is_own else None
 
     def run(self, settings: NerConfig) -> "Finished[NerTask]":
         """Trains, evaluates and predicts; see `run.run`."""
         from biobert_tf.ner import run
 
         return run.run(settings)
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds words with labels; see `check.is_set`."""
+        from biobert_tf.ner import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks a set; see `check.check`."""
+        from biobert_tf.ner import check
+
+        return check.check(settings.data_dir, settings.ruler)
 
     def serve(self, loaded: "Loaded[NerConfig]") -> "Served":
         """Returns a model that finds the entities of strings; see `graph.serve`."""

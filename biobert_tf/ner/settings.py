@@ -74,6 +74,12 @@ class NerConfig(ScriptConfig):
     """The settings of `run_ner.py`."""
 
     stages: DirectoryStageConfig
+    task_name: Literal["ner"] = setting(
+        "ner",
+        "No effect: the original's name for this task.",
+        recorded=False,
+        any_case=True,
+    )
     train_on: Literal["train_dev", "train"] = setting(
         "train_dev",
         "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",

@@ -246,6 +246,8 @@ class NerTask(Featurizer):
             texts["NER_result_conll.txt"] = self._conll(examples, predictions)
         if self.compat != "fixed":
             texts.update(self._original_files(records, arrays["log_probs"]))
+        if self.compat == "master":
+            texts["NER_result_sent-debug.txt"] = _debug_report(examples, records)
         return texts
 
     def _conll(
@@ -299,6 +301,21 @@ class NerTask(Featurizer):
         if self.compat == "paper":
             texts["logits_test.txt"] = logits
         return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
+
+
+def _debug_report(examples: Sequence[NerExample], records: Sequence[NerRecord]) -> str:
+    """Returns what ner_detokenize.py --debug writes (lines 115-125), to the end.
+
+    Each sentence has its words, and the words of its pieces: fewer if it was cut. The
+    original stops at the first sentence where their numbers differ.
+    """
+    lines = []
+    for example, record in zip(examples, records, strict=True):
+        text = " ".join(record.pieces[1:-1]).replace(" ##", "")
+        for name, words in (("ANS", example.words), ("PRD", text.split())):
+            lines.append(f"{name} ({len(words)}): {' '.join(words)}\n")
+        lines.append("\n")
+    return "".join(lines)
 
 
 def predictions_jsonl(

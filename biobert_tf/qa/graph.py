@@ -226,7 +226,7 @@ def serve(loaded: Loaded[QaConfig]) -> Served:
     Raises:
         InputError: The weights do not fit the model.
     """
-    model = loaded.build(heads.SpanClassifier, new_head=("bert/pooler",))
+    model = loaded.build(heads.SpanClassifier)
     length = loaded.text.max_seq_length
     featurizer = Featurizer.of(loaded.settings, loaded.tokenizer, length)
     return QaGraph(model, featurizer, loaded.settings.decoding).served(

@@ -8,7 +8,10 @@ from biobert_tf.qa.settings import QaConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from biobert_tf.qa.task import QaTask
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -33,6 +36,7 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     sign = "question_type"
     kinds = ("qa", _YESNO)
     method = "answer"
+    architectures = ("BertForQuestionAnswering",)
     classifier = "sequence"
     max_seq_length = 384
 
@@ -40,15 +44,26 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
         """Returns `qa` for a model of answer spans, `yesno` for a yes/no classifier."""
         if _SPAN_WEIGHTS in found.checkpoint.weights:
             return "qa"
-        if found.is_classifier and found.recorded.get(self.sign) == _YESNO:
-            return _YESNO
-        return None
+        is_yesno = found.recorded.get(self.sign) == _YESNO
+        return _YESNO if is_yesno and found.classifies is not None else None
 
     def run(self, settings: QaConfig) -> "Finished[QaTask]":
         """Trains, answers and scores; see `run.run`."""
         from biobert_tf.qa import run
 
         return run.run(settings)
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds questions; see `check.is_set`."""
+        from biobert_tf.qa import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks files of questions; see `check.check`."""
+        from biobert_tf.qa import check
+
+        return check.check(settings.data_dir, settings.ruler)
 
     def serve(self, loaded: "Loaded[QaConfig]") -> "Served":
         """Returns a model that answers strings; see `graph` and `yesno_graph`."""

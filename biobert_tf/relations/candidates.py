@@ -12,9 +12,10 @@ that BLUE and BLURB publish.
 
 In the ChemProt that BLUE publishes the placeholders do not give types: in every row the
 mention that comes first is `@CHEMICAL$`, because its converter swaps the places of the
-two without their types. A model trained on it needs new text in the same form:
-`placeholders="order"`. In SciBERT's JSON lines the mentions stay in the text, between
-marks, `<< first >>` and `[[ second ]]`: `placeholders="marks"`.
+two without their types. It also takes two that merely touch for overlapping. A model
+trained on it needs new text in the same form: `placeholders="order"`. In SciBERT's JSON
+lines the mentions stay in the text, between marks, `<< first >>` and `[[ second ]]`:
+`placeholders="marks"`.
 
 The rest of the sentence is kept: other mentions, the same name elsewhere, white space.
 Only text that looks like a placeholder gets a space behind its `@`; with marks,
@@ -95,8 +96,9 @@ def candidates(
         document: The document. Mentions with a `problem` are in no candidate.
         pairs: The types to pair.
         placeholders: "type": a mention's placeholder is its type. "order": the mention
-            that comes first gets the pair's first type, as in BLUE's ChemProt. "marks":
-            the mentions stay between marks; two that overlap are marked as one.
+            that comes first gets the pair's first type, and two that touch become one
+            placeholder, as in BLUE's ChemProt. "marks": the mentions stay between
+            marks; two that overlap are marked as one.
     """
     wanted = tuple(pairs)
     mentions = _wanted_mentions(document, wanted)
@@ -227,11 +229,14 @@ def _sentences(
             yield from _joined([*inside, *((at + a, at + b) for a, b in cut)])
 
 
-def _joined(intervals: Iterable[Span]) -> Iterator[Span]:
-    """Yields the unions of intervals that share a character, in order."""
+def _joined(intervals: Iterable[Span], gap: int = 0) -> Iterator[Span]:
+    """Yields the unions of intervals that share a character, in order.
+
+    `gap` of 1 also joins those that touch.
+    """
     (begin, stop), *others = sorted(intervals)
     for start, end in others:
-        if start >= stop:
+        if start >= stop + gap:
             yield begin, stop
             begin = start
         stop = max(stop, end)
@@ -246,7 +251,8 @@ def _hidden(
 ) -> list[tuple[Span, str]]:
     """Returns the spans to replace and their replacements, in order: two or one."""
     places = [_place(document, mention) for mention in mentions]
-    joint_places = list(_joined(places))
+    # PARITY(blue/bert/create_chemprot_bert.py:39-42): the end is taken for inside.
+    joint_places = list(_joined(places, gap=int(placeholders == "order")))
     is_overlapping = len(joint_places) == 1
     if is_overlapping:
         places = joint_places

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts official ChemProt releases (BioCreative VI, track 5) to training files.
+"""Converts official releases of ChemProt and DrugProt to training files.
 
-Each part of a release is a folder `chemprot_training`, `chemprot_development` or
-`chemprot_test_gs` of tables without header or quoting:
+These are the sets of BioCreative VI, track 5, and BioCreative VII, track 1. Each part
+of a release is a folder, such as `chemprot_training` or `training`, of tables without
+header or quoting:
 
-    *_abstracts.tsv      PMID, title, abstract
+    *_abstracts.tsv      PMID, title, abstract (DrugProt spells it `abstracs`)
     *_entities.tsv       PMID, T1, CHEMICAL or GENE-Y or GENE-N, start, end, text
-    *_relations.tsv      PMID, CPR:3, Y or N, ACTIVATOR, Arg1:T1, Arg2:T2
-    *_gold_standard.tsv  PMID, CPR:3, Arg1:T1, Arg2:T2
+    *_relations.tsv      PMID, CPR:3, Y or N, ACTIVATOR, Arg1:T1, Arg2:T2; in DrugProt
+                         PMID, ACTIVATOR, Arg1:T1, Arg2:T2
+    *_gold_standard.tsv  PMID, CPR:3, Arg1:T1, Arg2:T2 (ChemProt only)
 
-File names of the test part end in `_gs.tsv`. Offsets count the characters of the title,
-one separator, and the abstract. The gold standard has the groups that the track
-evaluates: 3, 4, 5, 6 and 9. If it is missing, they are taken from the relations.
+File names of ChemProt's test part end in `_gs.tsv`. Offsets count the characters of the
+title, one separator, and the abstract. The gold standard has the groups that the track
+evaluates: 3, 4, 5, 6 and 9. If it is missing, they are taken from the relations. In
+DrugProt all 13 types are evaluated; the relations of its test part are not published.
 """
 
 import re
@@ -27,19 +30,59 @@ from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, R
 from biobert_tf.relations import writing
 from biobert_tf.relations.settings import PairType, Placeholders
 
-EVALUATED_GROUPS: Final = ("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 NEGATIVE: Final = "false"
 PAIRS: Final = (PairType("CHEMICAL", "GENE"),)
 ENTITY_TYPES: Final = ("CHEMICAL", "GENE", "GENE-N", "GENE-Y")
-# Word in the names of a part's files -> the split that is written.
-_SPLITS: Final = {"training": "train", "development": "dev", "test": "test"}
-
 _ENTITY_COLUMNS: Final = "PMID<TAB>T1<TAB>CHEMICAL<TAB>start<TAB>end<TAB>text"
-_RELATION_COLUMNS: Final = (
-    "PMID<TAB>CPR:3<TAB>Arg1:T1<TAB>Arg2:T2 (gold standard) or "
-    "PMID<TAB>CPR:3<TAB>Y<TAB>ACTIVATOR<TAB>Arg1:T1<TAB>Arg2:T2"
+_ABSTRACTS: Final = re.compile("abstract?s")
+
+
+class Release(NamedTuple):
+    """How the parts of a release are called, and what their relations are.
+
+    Attributes:
+        splits: Word in the names of a part's files -> the split that is written.
+        example: A file name, for messages.
+        known: Pattern of the relations that a row may name.
+        like: Such a relation, for messages.
+        evaluated: The relations that are kept.
+        columns: The columns of a row, for messages; `widths` are their numbers.
+    """
+
+    splits: Mapping[str, str]
+    example: str
+    known: re.Pattern[str]
+    like: str
+    evaluated: tuple[str, ...]
+    columns: str
+    widths: tuple[int, ...]
+
+
+CHEMPROT: Final = Release(
+    splits={"training": "train", "development": "dev", "test": "test"},
+    example="chemprot_training_abstracts.tsv, chemprot_development_abstracts.tsv or "
+    "chemprot_test_abstracts_gs.tsv",
+    known=re.compile(r"CPR:\d+"),
+    like="a group such as CPR:3",
+    evaluated=("CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9"),
+    columns="PMID<TAB>CPR:3<TAB>Arg1:T1<TAB>Arg2:T2 (gold standard) or "
+    "PMID<TAB>CPR:3<TAB>Y<TAB>ACTIVATOR<TAB>Arg1:T1<TAB>Arg2:T2",
+    widths=(4, 6),
 )
-_GROUP: Final = re.compile(r"CPR:\d+")
+_DRUGPROT_TYPES: Final = (
+    *("INDIRECT-DOWNREGULATOR", "INDIRECT-UPREGULATOR", "DIRECT-REGULATOR"),
+    *("ACTIVATOR", "INHIBITOR", "AGONIST", "AGONIST-ACTIVATOR", "AGONIST-INHIBITOR"),
+    *("ANTAGONIST", "PRODUCT-OF", "SUBSTRATE", "SUBSTRATE_PRODUCT-OF", "PART-OF"),
+)
+DRUGPROT: Final = Release(
+    splits={"training": "train", "development": "dev"},
+    example="drugprot_training_abstracs.tsv or drugprot_development_abstracs.tsv",
+    known=re.compile("|".join(_DRUGPROT_TYPES)),
+    like="a type of DrugProt such as INHIBITOR",
+    evaluated=_DRUGPROT_TYPES,
+    columns="PMID<TAB>INHIBITOR<TAB>Arg1:T1<TAB>Arg2:T2",
+    widths=(4,),
+)
 
 
 class Part(NamedTuple):
@@ -51,7 +94,10 @@ class Part(NamedTuple):
 
 
 def convert(
-    source: Path, target: Path, placeholders: Placeholders = "type"
+    source: Path,
+    target: Path,
+    placeholders: Placeholders = "type",
+    release: Release = CHEMPROT,
 ) -> dict[str, writing.Counts]:
     """Writes `train.tsv`, `dev.tsv` and `test.tsv` for the parts of a release.
 
@@ -65,9 +111,9 @@ def convert(
     """
     return {
         f"{split}.tsv": writing.write_pairs(
-            read(part), PAIRS, NEGATIVE, target / f"{split}.tsv", placeholders
+            read(part, release), PAIRS, NEGATIVE, target / f"{split}.tsv", placeholders
         )
-        for split, part in find_parts(source).items()
+        for split, part in find_parts(source, release).items()
     }
 
 
@@ -79,7 +125,7 @@ def summary(counts: Mapping[str, writing.Counts]) -> str:
     )
 
 
-def find_parts(source: Path) -> dict[str, Part]:
+def find_parts(source: Path, release: Release = CHEMPROT) -> dict[str, Part]:
     """Returns the parts of a release by split, in the order train, dev, test.
 
     A folder of samples is skipped. Abstracts without relations are skipped if the split
@@ -91,18 +137,17 @@ def find_parts(source: Path) -> dict[str, Part]:
     if not source.is_dir():
         raise InputError.at(source, None, "no such folder")
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(source.rglob("*abstracts*.tsv")):
-        for word, split in _SPLITS.items():
-            if word in path.name and not path.name.startswith("."):
+    for path in sorted(source.rglob("*abstra*.tsv")):
+        for word, split in release.splits.items():
+            is_hidden = path.name.startswith(".")
+            if word in path.name and _ABSTRACTS.search(path.name) and not is_hidden:
                 found[split].append(path)
     if not found:
         raise InputError.at(
-            source,
-            None,
-            "no chemprot_training_abstracts.tsv, chemprot_development_abstracts.tsv "
-            "or chemprot_test_abstracts_gs.tsv in it; unpack the release there",
+            source, None, f"no {release.example} in it; unpack the release there"
         )
-    return {split: _part(found[split]) for split in _SPLITS.values() if split in found}
+    splits = release.splits.values()
+    return {split: _part(found[split]) for split in splits if split in found}
 
 
 def _part(candidates: Sequence[Path]) -> Part:
@@ -135,13 +180,13 @@ def _relations(abstracts: Path) -> Path | None:
 
 
 def _sibling(abstracts: Path, kind: str) -> Path:
-    return abstracts.with_name(abstracts.name.replace("abstracts", kind))
+    return abstracts.with_name(_ABSTRACTS.sub(kind, abstracts.name))
 
 
-def read(part: Part) -> Iterator[AnnotatedDocument]:
+def read(part: Part, release: Release = CHEMPROT) -> Iterator[AnnotatedDocument]:
     """Yields the documents of a part, in the order of the abstracts.
 
-    Title and abstract are a passage each; only relations of evaluated groups are kept.
+    Title and abstract are a passage each; only relations that are evaluated are kept.
 
     Raises:
         InputError: A file is missing; a row has a wrong number of columns; an id
@@ -150,7 +195,7 @@ def read(part: Part) -> Iterator[AnnotatedDocument]:
     """
     texts = _read_abstracts(part.abstracts)
     mentions = _read_entities(part.entities, texts)
-    relations = _read_relations(part.relations, mentions)
+    relations = _read_relations(part.relations, mentions, release)
     for pmid, passages in texts.items():
         document = AnnotatedDocument(
             pmid,
@@ -214,19 +259,19 @@ def _read_entities(
 
 
 def _read_relations(
-    path: Path, mentions: Mapping[str, Mapping[str, object]]
+    path: Path, mentions: Mapping[str, Mapping[str, object]], release: Release
 ) -> dict[str, list[Relation]]:
-    """Returns the relations of evaluated groups, by document id."""
+    """Returns the relations that are evaluated, by document id."""
     found: dict[str, list[Relation]] = {pmid: [] for pmid in mentions}
     for line, (pmid, group, *_, first, second) in _rows(
-        path, _RELATION_COLUMNS, 4, 6, known=mentions
+        path, release.columns, *release.widths, known=mentions
     ):
-        if not _GROUP.fullmatch(group):
-            raise InputError.at(path, line, f"{group!r} is not a group such as CPR:3")
+        if not release.known.fullmatch(group):
+            raise InputError.at(path, line, f"{group!r} is not {release.like}")
         ids = first.removeprefix("Arg1:"), second.removeprefix("Arg2:")
         if unknown := [name for name in ids if name not in mentions[pmid]]:
             problem = f"document {pmid} has no entity {unknown[0]!r}"
             raise InputError.at(path, line, problem)
-        if group in EVALUATED_GROUPS:
+        if group in release.evaluated:
             found[pmid].append(Relation(group, *ids))
     return found

@@ -84,7 +84,7 @@ class Featurizer:
             "input_ids": [*self.tokenizer.convert_tokens_to_ids(row), *padding],
             "input_mask": [1] * len(row) + padding,
             "segment_ids": [0] * self.max_seq_length,
-            "label_ids": [self._label_id(example.label)],
+            "label_ids": [self.label_id(example.label)],
             "is_real_example": [1],
         }
         return RelationRecord(
@@ -94,8 +94,8 @@ class Featurizer:
             is_windowed=kept != list(range(len(kept))),
         )
 
-    def _label_id(self, label: str | None) -> int:
-        # PARITY(run_re.py:367, 409, 450): an unknown label is written as "no".
+    def label_id(self, label: str | None) -> int:
+        """Returns the id of a label; of an unknown one that of "no", else 0."""
         labels, negative = self.relation_set.labels, self.relation_set.negative
         if label is None:
             return labels.index(negative) if negative else 0

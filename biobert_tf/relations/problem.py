@@ -4,11 +4,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.training.problem import Command, TrainedProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from biobert_tf.relations.task import RelationTask
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -26,16 +30,16 @@ class Relations(TrainedProblem[RelationConfig]):
     sign = "task_name"
     kinds = ("re",)
     method = "classify"
+    architectures = ("BertForSequenceClassification",)
     classifier = "sequence"
     max_seq_length = 128
     unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `re` for a classifier without labels of words, or of our own run."""
-        if not found.is_classifier:
-            return None
-        has_entities = any(label[0] in "BI" for label in found.labels)
-        return "re" if not has_entities or self.sign in found.recorded else None
+        """Returns `re` for a classifier of texts, or of our own run."""
+        labelled = found.classifies
+        is_own = labelled is not None and self.made(found.recorded)
+        return "re" if labelled == "texts" or is_own else None
 
     def run(self, settings: RelationConfig) -> "Finished[RelationTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""
@@ -54,6 +58,23 @@ class Relations(TrainedProblem[RelationConfig]):
             return self.run(settings)
         folds.run(settings, names, command)
         return None
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds a set or folds; see `check.is_set`."""
+        from biobert_tf.relations import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks a set or folds; see `check.check`."""
+        from biobert_tf.relations import check
+
+        return check.check(
+            settings.data_dir,
+            settings.data_format,
+            SETS.get(settings.task_name),
+            settings.ruler,
+        )
 
     def serve(self, loaded: "Loaded[RelationConfig]") -> "Served":
         """Returns a model that classifies strings; see `graph.serve`."""

@@ -3,9 +3,11 @@
 
 biobert   train and dev have `sentence<TAB>label` without a header; test has the header
           `index<TAB>sentence<TAB>label`. There is no quoting: a `"` is a character.
-blue      every file has a header that names `sentence` and maybe `label`. The first
-          column is an index unless it is the sentence. CSV quoting. Used by BLUE, BLURB
-          and `biobert re-data`.
+          BLURB's DDI and ChemProt have `id<TAB>sentence<TAB>label` without a header.
+blue      every file has a header that names `sentence` (or `text`) and maybe `label`;
+          another first column, or one called `index` or `id`, holds ids. Used by BLUE,
+          BLURB and `biobert re-data`. Whether there is CSV quoting is decided from the
+          file: most have it, HoC has not.
 scibert   one JSON object per line, with `text` and `label`; the entities stand in
           `<< >>` and `[[ ]]`.
 
@@ -13,13 +15,14 @@ In the other two forms, placeholders such as `@GENE$` stand for the entities. Tr
 prediction and evaluation read a file in the same way.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -30,7 +33,12 @@ from biobert_tf.relations.settings import RelationFormat
 
 SPLITS: Final = ("train", "dev", "test")
 _SUFFIXES: Final = (".tsv", ".jsonl", ".json", ".txt")
+_ID_COLUMNS: Final = ("index", "id")
 PLACEHOLDER: Final = re.compile(r"@[A-Za-z][\w-]*\$")
+# A field with CSV quoting that holds quotes, which are doubled.
+_QUOTED_QUOTES: Final = re.compile(
+    r'(?:^|\t)"(?:[^"\t\n]|"")*""(?:[^"\t\n]|"")*"(?:\t|$)', re.MULTILINE
+)
 # The marks of each role: set apart by spaces, as they are published, or not. Names of
 # chemicals hold brackets of their own: `2-[[4-methyl]amino]phenol`.
 _MARKED: Final = (
@@ -113,10 +121,10 @@ def detect(data_dir: Path) -> RelationFormat:
         InputError: A file cannot be read.
     """
     for path in files_of(data_dir):
-        if first := _first_line(path):
+        if first := first_line(path):
             if path.stem == "test" or first.startswith("{"):
                 return detect_file(path)
-            return "blue" if _header(first.split("\t")) else "biobert"
+            return "blue" if header(first.split("\t")) else "biobert"
     return "biobert"
 
 
@@ -129,23 +137,29 @@ def detect_file(path: Path) -> RelationFormat:
     Raises:
         InputError: The file cannot be read.
     """
-    first = _first_line(path)
+    first = first_line(path)
     if first.startswith("{"):
         return "scibert"
-    is_blue = _header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
+    is_blue = header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
     return "blue" if is_blue else "biobert"
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
     """Returns the first line that is not blank, with its line end; "" without any."""
     with files.explained_reading(path), path.open("rb") as stream:
         first = next((line for line in stream if line.strip()), b"")
         return first.decode("utf-8-sig", errors="replace")
 
 
-def _header(columns: Iterable[str]) -> list[str]:
-    """Returns the names of the columns; [] if `columns` is not a header."""
+def header(columns: Iterable[str]) -> list[str]:
+    """Returns the names of the columns; [] if `columns` is not a header.
+
+    A column `text` beside one of the usual other names is called `sentence`.
+    """
     names = [column.strip('"\r\n').lower() for column in columns]
+    is_text = len(names) == 1 or not {"label", *_ID_COLUMNS}.isdisjoint(names)
+    if "sentence" not in names and "text" in names and is_text:
+        names[names.index("text")] = "sentence"
     return names if "sentence" in names else []
 
 
@@ -163,24 +177,29 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
     if data_format == "auto":
         data_format = detect_file(path)
     text = files.read_text(path)
-    rows = (
-        _json_rows(path, text)
-        if data_format == "scibert"
-        else _table_rows(path, text, is_quoted=data_format == "blue")
-    )
+    match data_format:
+        case "scibert":
+            rows = list(_json_rows(path, text))
+        case "blue":
+            rows = _blue_rows(path, text)
+        case _:
+            rows = _rows(path, _plain(text))
+            _require_no_header(path, rows)
     return [
         RelationExample(index, text, label, entity_spans(text, data_format), line)
         for line, index, text, label in rows
     ]
 
 
-def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line number and the columns of every row that is not blank."""
-    if not is_quoted:
-        # PARITY(run_re.py:200): quotes are characters like all others.
-        lines = enumerate(text.split("\n"), start=1)
-        yield from ((number, line.split("\t")) for number, line in lines if line)
-        return
+def _plain(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line number and the columns of every line that is not blank."""
+    # PARITY(run_re.py:200): quotes are characters like all others.
+    lines = enumerate(text.split("\n"), start=1)
+    yield from ((number, line.split("\t")) for number, line in lines if line)
+
+
+def _quoted(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the same of a file with CSV quoting; a field may hold tabs and lines."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
     begin = 1
     try:
@@ -189,30 +208,65 @@ def _table(path: Path, text: str, is_quoted: bool) -> Iterator[tuple[int, list[s
                 yield begin, columns
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise InputError.at(
-            path,
-            begin,
-            f"bad CSV quoting ({error}); use --data_format=biobert if quotes are plain "
-            "characters",
-        ) from None
+        problem = (
+            f"bad CSV quoting ({error}); double the quotes inside a quoted field, or "
+            "quote no field and give every line the columns of the header"
+        )
+        raise InputError.at(path, begin, problem) from None
 
 
-def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[_Row]:
-    table = _table(path, text, is_quoted)
+def _blue_rows(path: Path, text: str) -> list[_Row]:
+    """Returns the rows of a file with a header; quotes as they fit all of its rows.
+
+    If a file can be read both ways, it has CSV quoting, unless that makes one row of
+    several lines that are complete rows: then two sentences merely begin and end with a
+    quote. If CSV does not fit, but a field has doubled quotes inside quotes as only CSV
+    has, the file has a mistake.
+    """
+    _require_header(path, text)
+    if '"' not in text:
+        return _rows(path, _plain(text))
+    try:
+        quoted = _rows(path, _quoted(path, text))
+    except InputError as error:
+        with contextlib.suppress(InputError):
+            if not _QUOTED_QUOTES.search(text):
+                return _rows(path, _plain(text))
+        raise error from None
+    try:
+        plain = _rows(path, _plain(text))
+    except InputError:
+        return quoted
+    has_columns = "\t" in next(filter(str.strip, text.split("\n")))
+    return plain if has_columns and len(plain) > len(quoted) else quoted
+
+
+def _require_header(path: Path, text: str) -> None:
+    """Rejects a first row that is no header."""
+    for line, columns in itertools.islice(_plain(text), 1):
+        if not header(columns):
+            raise InputError.at(
+                path,
+                line,
+                f"no header ({columns[0][:40]!r}); want index, sentence and label "
+                "columns, or use --data_format=biobert",
+            )
+
+
+def _rows(path: Path, table: Iterator[tuple[int, list[str]]]) -> list[_Row]:
     first = next(table, None)
     if first is None:
-        return
-    line, columns = first
-    header = _header(columns)
-    if is_quoted and not header:
-        raise InputError.at(
-            path,
-            line,
-            f"no header ({columns[0][:40]!r}); want index, sentence and label "
-            "columns, or use --data_format=biobert",
-        )
-    wanted = header or ["sentence", "label"]
-    rows = table if header else itertools.chain([first], table)
+        return []
+    wanted = header(first[1])
+    rows = table if wanted else itertools.chain([first], table)
+    if not wanted:
+        wanted = ["sentence", "label"]
+        if len(first[1]) == 3 and _has_id(first[1]):
+            wanted = ["id", *wanted]
+    named = [name for name in _ID_COLUMNS if name in wanted]
+    id_column = wanted.index(named[0]) if named else 0
+    has_id = wanted[id_column] not in ("sentence", "label")
+    found = []
     for number, (line, columns) in enumerate(rows):
         if len(columns) != len(wanted):
             raise InputError.at(
@@ -222,8 +276,38 @@ def _table_rows(path: Path, text: str, is_quoted: bool) -> Iterator[_Row]:
                 f"{'<TAB>'.join(wanted)}",
             )
         values = dict(zip(wanted, columns, strict=True))
-        index = str(number) if wanted[0] == "sentence" else columns[0]
-        yield line, index, values["sentence"], values.get("label")
+        index = columns[id_column] if has_id else str(number)
+        found.append((line, index, values["sentence"], values.get("label")))
+    return found
+
+
+def _has_id(columns: Sequence[str]) -> bool:
+    """Returns whether a row without a header begins with an id, then a sentence."""
+    is_id = len(columns[0].split()) == 1 and not PLACEHOLDER.search(columns[0])
+    return is_id and len(columns[1].split()) > 1
+
+
+def _require_no_header(path: Path, rows: Sequence[_Row]) -> None:
+    """Rejects a first row that would be the only example of a class of its own.
+
+    A header with unusual names is such a row: one word among sentences, without an
+    entity, and a label that no other row has.
+    """
+    if len(rows) < 3:
+        return
+    (line, _, text, label), *others = rows
+    is_header = (
+        not PLACEHOLDER.search(text)
+        and len(text.split()) == 1
+        and all(other[3] != label and len(other[2].split()) > 1 for other in others)
+    )
+    if is_header:
+        raise InputError.at(
+            path,
+            line,
+            f"{text!r} and {label!r} look like a header; call its columns sentence and "
+            "label, or remove it",
+        )
 
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
@@ -297,7 +381,10 @@ def read_examples(
 def _label(path: Path, row: RelationExample, relation_set: RelationSet | None) -> str:
     if not row.label:
         raise InputError.at(
-            path, row.line, "no label; training and scoring need one in every row"
+            path,
+            row.line,
+            "no label; training and scoring need one in every row (with a header: in "
+            "a column called label)",
         )
     if relation_set is None:
         return row.label

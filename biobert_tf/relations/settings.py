@@ -150,7 +150,8 @@ class RelationConfig(ScriptConfig):
     stages: DirectoryStageConfig
     task_name: RelationSetName = required(
         "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
-        "custom: any other set of labels."
+        "custom: any other set of labels.",
+        any_case=True,
     )
     labels: CommaList = setting(
         CommaList(),
@@ -207,8 +208,8 @@ class ReEvalConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ChemProtConfig:
-    """The settings of `biobert re-data chemprot`."""
+class ReleaseConfig:
+    """The settings of `biobert re-data chemprot` and `biobert re-data drugprot`."""
 
     input: Path = required("Directory of the official release, or of one part of it.")
     output: Path = required("Directory for train.tsv, dev.tsv and test.tsv.")

@@ -352,7 +352,10 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         predictions = self.task.decode(examples, held, arrays)
         results: dict[str, object] = {}
         if self.task.is_labelled(examples):
-            results["metrics"] = self.task.metrics(arrays, batch_size)
+            # PARITY(run_ner.py:534, 622): the original evaluates the test file too in
+            # batches of this size; some of its losses depend on that.
+            evaluation = self.settings.run.eval_batch_size
+            results["metrics"] = self.task.metrics(arrays, evaluation)
             scores = self.task.score(examples, predictions, self.settings.run.seed)
             results["scores"] = scores.to_dict()
             if estimator.is_chief:

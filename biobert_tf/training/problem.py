@@ -14,6 +14,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig, from_dict
 
 if TYPE_CHECKING:
+    from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
@@ -69,8 +70,9 @@ class Problem(abc.ABC, Generic[SettingsT]):
     ) -> "Loaded[SettingsT]":
         """Returns a model with its settings, its sizes and its vocabulary.
 
-        By default `do_lower_case` and `max_seq_length` are as they were recorded, else
-        false and as the problem says.
+        By default `do_lower_case` and `max_seq_length` are as they were recorded. Else
+        the case is that of the tokenizer's files or of the vocabulary, and the length
+        as the problem says, or for a model that Transformers saved all its positions.
 
         Raises:
             InputError: A file beside the checkpoint is missing or malformed, or does
@@ -87,10 +89,12 @@ class Problem(abc.ABC, Generic[SettingsT]):
         known = from_dict(TextConfig, recorded, source)
         model = ModelConfig(init_checkpoint=path)
         if do_lower_case is None:
-            do_lower_case = known.do_lower_case
+            do_lower_case = released.lower_cases(found.place, recorded)
         if max_seq_length is None:
-            is_known = "max_seq_length" in recorded
-            max_seq_length = known.max_seq_length if is_known else self.max_seq_length
+            if "max_seq_length" in recorded:
+                max_seq_length = known.max_seq_length
+            elif found.place.format != "huggingface":
+                max_seq_length = self.max_seq_length
         if max_seq_length is None:
             shortest = TextConfig(max_seq_length=3)
             sizes, _ = released.load_config(shortest, model, path)
@@ -119,6 +123,7 @@ class TrainedProblem(Problem[SettingsT]):
         method: The method of `biobert_tf.load(path)` that uses its models.
         classifier: What a classifier of this problem labels, for conversions: words
             (`token`), whole texts (`sequence`), or what the labels look like (`auto`).
+        architectures: The Transformers classes of this problem's models.
     """
 
     command: ClassVar[str]
@@ -128,6 +133,14 @@ class TrainedProblem(Problem[SettingsT]):
     script: ClassVar[str]
     method: ClassVar[str] = "embed"
     classifier: ClassVar[Literal["auto", "token", "sequence"]] = "auto"
+    architectures: ClassVar[tuple[str, ...]] = ()
+
+    def made(self, recorded: Mapping[str, object]) -> bool:
+        """Says whether settings beside a model are of this problem.
+
+        A run records its flags; the export of a model of no run records its `kind`.
+        """
+        return self.sign in recorded or recorded.get("kind") in self.kinds
 
     @abc.abstractmethod
     def run(self, settings: SettingsT) -> "Finished[Any] | None":
@@ -147,16 +160,40 @@ class TrainedProblem(Problem[SettingsT]):
         """
         return self.run(settings)
 
+    def has_data(self, data_dir: Path) -> bool:
+        """Returns whether a folder holds data of this problem that `check` can read.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        return False
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Returns what is wrong with the data of a folder, for `biobert data-check`.
+
+        Raises:
+            InputError: The folder holds no such data, or a file cannot be read.
+        """
+        raise InputError(f"data-check knows no data of {self.script}")
+
     def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
         """Returns a model that a run of this problem trained, or an export of it.
 
+        One that Transformers saved as one of `architectures` will do too.
+
         Raises:
-            InputError: The directory holds no such model.
+            InputError: The directory holds no such model, or its labels are unknown.
         """
         from biobert_tf.training import reload
 
         found = reload.find(path)
-        if self.sign not in found.recorded or not found.labels:
+        if found.recorded:
+            is_whole = bool(found.labels) or "kind" in found.recorded
+            is_own = self.made(found.recorded) and is_whole
+        else:
+            is_saved = found.architecture in self.architectures
+            is_own = is_saved and self.kind_of(found) is not None
+        if not is_own:
             raise InputError.at(
                 path, None, f"holds no model of {self.script}; give its --output_dir"
             )

@@ -5,10 +5,10 @@ import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import Checkpoint, Place, native, released
+from biobert_tf.checkpoints import Checkpoint, Place, huggingface, native, released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
@@ -51,23 +51,51 @@ class Found:
         """
         return self.place.read()
 
-    @property
-    def is_classifier(self) -> bool:
-        """Says whether the weights score labels, of words or of texts.
+    @functools.cached_property
+    def architecture(self) -> str | None:
+        """Returns the Transformers class of the model, if its config.json names one.
 
         Raises:
-            InputError: They do, but the labels are unknown.
+            InputError: The file is damaged.
+        """
+        if self.place.format != "huggingface":
+            return None
+        return huggingface.stored_architecture(self.place.folder)
+
+    @property
+    def classifies(self) -> Literal["words", "texts"] | None:
+        """Says what the weights label: words, texts, or nothing.
+
+        A model that Transformers saved says it; else a label `O` beside labels that
+        begin with B or I means words.
+
+        Raises:
+            InputError: They label something, but the labels are unknown, or a text may
+                have several of them.
         """
         if "output_weights" not in self.checkpoint.weights:
-            return False
+            return None
+        if self.place.format == "huggingface":
+            huggingface.require_one_label(self.place.folder)
         if not self.labels:
+            reason = "there is no labels.json beside it"
+            if self.place.format == "huggingface":
+                reason = (
+                    f"config.json names them LABEL_0, LABEL_1, ... at most, {reason}"
+                )
             raise InputError.at(
                 self.checkpoint.source,
                 None,
-                "the model's labels are unknown: there is no labels.json beside it; "
+                f"the model's labels are unknown: {reason}; "
                 'add one, {"labels": ["O", "B", "I"]} in the order of the ids',
             )
-        return True
+        classifier: huggingface.Classifier = "auto"
+        if self.architecture:
+            classifier = huggingface.stored_classifier(self.place.folder)
+        if classifier == "auto":
+            has_entities = any(label[:1] in ("B", "I") for label in self.labels)
+            return "words" if has_entities and "O" in self.labels else "texts"
+        return "words" if classifier == "token" else "texts"
 
     @functools.cached_property
     def results(self) -> Mapping[str, Any]:
@@ -113,16 +141,21 @@ class Loaded(Generic[SettingsT]):
     ) -> ModelT:
         """Builds a model of the class `make` of `model.heads`; gives it the weights.
 
-        Variables that nothing reads, `new_head`, may be missing.
+        Variables that nothing reads may be missing: `new_head`, and the pooler of a
+        model that does not use it.
 
         Raises:
             InputError: Weights are missing or of other shapes.
         """
         dtype = precision.dtype(self.device)
         model = make(self.encoder_config, seed=0, dtype=dtype, **sizes)
+        unread = () if model.has_pooler else ("bert/pooler",)
         given = self.found.checkpoint
         native.assign(
-            model.variables, given.weights, source=given.source, new_head=new_head
+            model.variables,
+            given.weights,
+            source=given.source,
+            new_head=(*new_head, *unread),
         )
         return model
 

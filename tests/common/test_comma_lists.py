@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 import pytest
+import tensorflow as tf
 
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
@@ -36,9 +39,24 @@ def test_files(tmp_path, monkeypatch):
     assert names("**/d.xml") == ["sub.xml/d.xml"]
 
 
+def test_files_as_the_original_finds_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("q", "b", "10", "9", ".hidden", "B", "sub/z", "a"):
+        (tmp_path / f"{name}.txt").touch()
+    found = FileGlobs.parse("*.txt,b.txt,[ab].txt,sub/*").files_as_found()
+    patterns = ("*.txt", "b.txt", "[ab].txt", "sub/*")
+    theirs = [path for each in patterns for path in tf.io.gfile.glob(each)]
+    assert found == [*map(Path, theirs)]
+    assert len(found) == 7 + 1 + 2 + 1
+    # `**` is `*` there: it stays in one folder.
+    assert FileGlobs.parse("**.txt").files_as_found() == found[:7]
+
+
 @pytest.mark.parametrize("patterns", ["a.txt,none*.xml", "", ","])
 def test_a_glob_that_matches_nothing(tmp_path, monkeypatch, patterns):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").touch()
-    with pytest.raises(InputError, match="no file"):
-        FileGlobs.parse(patterns).files()
+    for find in (FileGlobs.files, FileGlobs.files_as_found):
+        with pytest.raises(InputError, match="no file"):
+            find(FileGlobs.parse(patterns))

@@ -57,6 +57,8 @@ OURS = {
     "train_on": "train_dev",
     "compat": "fixed",
 }
+# What the original has and has no effect here.
+WITHOUT_EFFECT = {"task_name": "ner"}
 
 # run_re.py of dmis-lab/biobert, where every stage must be asked for. There
 # do_lower_case is true, which does not fit BioBERT's vocabulary.
@@ -126,6 +128,24 @@ def test_names_and_defaults_of_question_answering():
     settings = flags.parse(qa_config.QaConfig, argv, QA.defaults)
     given = {"output_dir": "out", "do_predict": True, "predict_file": "q.json"}
     assert config.to_dict(settings) == ORIGINAL_QA | given
+
+
+@pytest.mark.parametrize("name", ["NER", "ner", "Ner"])
+def test_a_flag_of_the_original_without_effect_is_not_recorded(name):
+    settings = parse(*REQUIRED, f"--task_name={name}")
+    assert settings == parse(*REQUIRED)
+    # A record with another problem's task is read all the same.
+    record = {**config.to_dict(settings), "task_name": "gad"}
+    assert config.from_dict(NerConfig, record, "x") == settings
+    with pytest.raises(InputError, match="value should be one of <ner>"):
+        parse(*REQUIRED, "--task_name=gad")
+
+
+@pytest.mark.parametrize("name", ["GAD", "ChemProt", "DDI13", "euadr"])
+def test_the_name_of_a_set_in_any_case(name):
+    argv = ["run_re.py", *REQUIRED, f"--task_name={name}", "--do_eval"]
+    settings = flags.parse(RelationConfig, argv, RELATIONS.defaults)
+    assert settings.task_name == name.lower()
 
 
 def test_defaults_of_the_class_where_the_script_has_none():
@@ -316,7 +336,7 @@ def test_help_lists_every_flag_with_its_default(word, capsys):
     assert lines[0] == "usage: run_ner.py --name=value ..."
     shown = {
         name: value
-        for name, value in (ORIGINAL | OURS).items()
+        for name, value in (ORIGINAL | OURS | WITHOUT_EFFECT).items()
         if value is not None and value != ""
     }
     for field in config.leaves(NerConfig):

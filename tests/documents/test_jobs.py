@@ -362,3 +362,14 @@ def test_other_settings_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match="holds files that this command did not write"):
         Run(folder, tmp_path / "mine")
     assert names(tmp_path / "mine") == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.xml"])
+def test_an_empty_input_is_named_with_its_reason(tmp_path, name):
+    """A user who hides warnings sees it too."""
+    source, target = tmp_path / name, tmp_path / "out.jsonl"
+    source.touch()
+    job = jobs.Job(places.plan(source, target, "auto", "jsonl"), {}, lambda error: None)
+    with pytest.raises(InputError, match=rf"the first error: .*{name}:1: not "):
+        job.write((item, ()) for item in job.documents())
+    assert not target.exists()

@@ -187,8 +187,8 @@ def test_nothing_is_written_if_nothing_can_be_read(put, tmp_path, kind):
     target = tmp_path / "out.jsonl"
     with pytest.raises(InputError) as caught:
         annotated(path, target, kind)
-    problem = "nothing to write: no document can be read, see above"
-    assert str(caught.value) == f"{target}: {problem}"
+    problem = "nothing to write: no document can be read; the first error: "
+    assert str(caught.value).startswith(f"{target}: {problem}{path}")
     assert not target.exists()
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -4,8 +4,10 @@ from pathlib import Path
 import feature_toys as toys
 import pytest
 
+from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
-from biobert_tf.embeddings.settings import Layers
+from biobert_tf.common.settings import to_dict
+from biobert_tf.embeddings.settings import ExtractFeaturesConfig, Layers
 
 
 def test_the_defaults_of_the_original():
@@ -15,6 +17,16 @@ def test_the_defaults_of_the_original():
     assert settings.batch_size == 32
     assert settings.output_format == "jsonl"
     assert settings.model.init_checkpoint == Path("model")
+
+
+@pytest.mark.parametrize("word", ["=True", "=false", ""])
+def test_a_flag_of_the_original_without_effect(word):
+    words = ["x", "--input_file=in", "--output_file=o.jsonl", "--init_checkpoint=model"]
+    given = flags.parse(
+        ExtractFeaturesConfig, [*words, f"--use_one_hot_embeddings{word}"]
+    )
+    without = flags.parse(ExtractFeaturesConfig, words)
+    assert to_dict(given) == to_dict(without)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ def test_a_tab_can_be_spelt(tmp_path, delimiter):
         ("\na\n", " ", ":2: unexpected number of features in line a;"),
         ("a B I\n-X-\n", " ", ":2: unexpected number of features: 1 (3);"),
         ("a B I\n", "", "the delimiter is empty"),
+        ("a B I\n", "[ ", "the delimiter '[ ' is no pattern: unterminated"),
     ],
 )
 def test_bad_files_are_refused_by_line(tmp_path, text, delimiter, message):
@@ -183,6 +184,68 @@ def test_bad_files_are_refused_by_line(tmp_path, text, delimiter, message):
         conlleval.report_file(write(tmp_path, text), delimiter)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+# What conlleval.pl itself prints for RAW, by its options.
+RAW = "He NP NP\nsaw X VP\nthe NP NP\n\nbig O X\ndog VP NP\n"
+RAW_REPORTS = {
+    ("O", False): r"""
+processed 5 tokens with 4 phrases; found: 5 phrases; correct: 2.
+accuracy:  40.00%; precision:  40.00%; recall:  50.00%; FB1:  44.44
+               NP: precision:  66.67%; recall: 100.00%; FB1:  80.00  3
+               VP: precision:   0.00%; recall:   0.00%; FB1:   0.00  1
+                X: precision:   0.00%; recall:   0.00%; FB1:   0.00  1
+""",
+    ("X", False): r"""
+processed 5 tokens with 3 phrases; found: 4 phrases; correct: 2.
+accuracy:  60.00%; precision:  50.00%; recall:  66.67%; FB1:  57.14
+               NP: precision:  66.67%; recall: 100.00%; FB1:  80.00  3
+               VP: precision:   0.00%; recall:   0.00%; FB1:   0.00  1
+""",
+    ("X", True): r"""
+        & Precision &  Recall  & F$_{\beta=1} \\\hline
+NP      &   66.67\% & 100.00\% &  80.00 \\
+VP      &    0.00\% &   0.00\% &   0.00 \\\hline
+Overall &   50.00\% &  66.67\% &  57.14 \\\hline
+""",
+}
+
+
+@pytest.mark.parametrize(("outside", "is_latex"), RAW_REPORTS)
+def test_raw_labels_and_latex(tmp_path, outside, is_latex):
+    path = write(tmp_path, RAW)
+    expected = RAW_REPORTS[outside, is_latex].removeprefix("\n")
+    assert conlleval.report_file(path, " ", outside, is_latex) == expected
+
+
+def test_latex_pads_bytes_and_knows_no_phrases(tmp_path):
+    report = conlleval.report_file(
+        write(tmp_path, "a B-NP B-NP\nb O B-\u00e9\n"), is_latex=True
+    )
+    assert report.splitlines()[1:3] == [
+        r"NP      &  100.00\% & 100.00\% & 100.00 \\",
+        "\u00e9      " + r"&    0.00\% &   0.00\% &   0.00 \\\hline",
+    ]
+    assert conlleval.report_file(write(tmp_path, ""), is_latex=True) == (
+        r"        & Precision &  Recall  & F$_{\beta=1} \\\hline\hline"
+        "\n"
+        r"Overall &    0.00\% &   0.00\% &   0.00 \\\hline"
+        "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "text"),
+    [
+        (r"\s+", "a  B\tI\nb \t O O\n"),
+        (" +", "a B   I\n"),
+        ("|", "a|B|I\n"),
+        (".", "a.B.I"),
+    ],
+)
+def test_a_delimiter_may_be_a_pattern(tmp_path, delimiter, text):
+    [(gold, found)] = conlleval.read_sentences(write(tmp_path, text), delimiter)
+    assert (gold[0], found[0]) == ("B", "I")
 
 
 def golden_cases(golden):

@@ -389,9 +389,13 @@ def test_files_of_the_original(master):
     assert texts["token_test.txt"] == "[CLS]\nnephr\n##itis\n[SEP]\n"
     assert texts["label_test.txt"] == "[CLS]\nB\nO\n[SEP]\n"  # [PAD] is written as O
     assert "logits_test.txt" not in texts  # lost in master
+    assert texts["NER_result_sent-debug.txt"] == (
+        "ANS (1): nephritis\nPRD (1): nephritis\n\n"
+    )
     paper = dataclasses.replace(master, compat="paper")
     texts = files_of(paper, sentences, [predict("B")], arrays)
     lines = texts["logits_test.txt"].splitlines()
+    assert "NER_result_sent-debug.txt" not in texts  # its detokenizer has no --debug
     assert len(lines) == 4
     assert lines[1] == "-9.5\t-0.5\t-9.5\t-9.5\t-9.5\t-9.5\t-9.5"
 
@@ -470,7 +474,9 @@ def replays(golden, tmp_path_factory):
         compat = "paper" if folder.name.startswith("tag_") else "master"
         argv = [
             "run_ner.py",
-            *(flag for flag in run["flags"] if not flag.startswith("--task_name=")),
+            *run["flags"],
+            # The loss of the test file is of batches of evaluation all the same.
+            "--predict_batch_size=13",
             f"--compat={compat}",
             f"--data_dir={folder.parent / 'data'}",
             f"--output_dir={output}",
@@ -527,6 +533,41 @@ def test_piece_files_are_the_originals(replays):
         is_close = [*(best - second < 1e-4), False]  # the last line is empty
         for mine, other, may_differ in zip(ours[1], theirs[1], is_close, strict=True):
             assert mine == other or may_differ, replay.folder
+
+
+@pytest.mark.golden
+def test_debug_report_shows_where_the_original_stops(replays):
+    """Its --debug dies at the first sentence that was cut, or that it took apart."""
+    num_stops = 0
+    for replay in replays:
+        file = replay.output / "NER_result_sent-debug.txt"
+        assert file.exists() == (replay.task.compat == "master")
+        outcome = json.loads((replay.folder / "detokenize.json").read_text("utf-8"))
+        # Where blank lines follow each other, it sees sentences without words.
+        text = "\n" + file_text(replay.folder.parent / "data" / "test.tsv")
+        if not file.exists() or "\n\n\n" in text or text.startswith("\n\n"):
+            continue
+        rows = file_text(file).split("\n\n")[:-1]
+        found = [
+            [line.split(": ", 1)[1].split() for line in row.split("\n")] for row in rows
+        ]
+        assert [len(words) for words, _ in found] == [
+            len(sentence.words) for sentence in replay.sentences
+        ]
+        differing = [row for row in found if len(row[0]) != len(row[1])]
+        recorded = outcome["random_model_debug"]
+        assert bool(differing) == bool(recorded["returncode"]), replay.folder
+        if differing:
+            # The last line of the message, which is recorded up to some length.
+            message = f"pred_sent : {differing[0][1]}"
+            assert message.startswith(recorded["error"]), replay.folder
+            assert len(recorded["error"]) > 80
+            num_stops += 1
+    assert num_stops
+
+
+def file_text(path):
+    return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
 
 
 @pytest.mark.golden

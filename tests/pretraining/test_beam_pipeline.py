@@ -300,6 +300,7 @@ def test_files_of_another_conversion_are_left_alone(beam, convert, corpus, tmp_p
 BAD_CORPORA = {
     "empty": ("\n\n", {}, "no document with text in 1 file"),
     "one document": ("A a.\nA b.\n", {}, "2 lines and no blank line"),
+    "a blank line at its end": ("A a.\nA b.\n\n", {}, "bad.txt: only one document"),
     "damaged": ("A a.\n\n\xff\n", {"strict": True}, "line 3: byte 0xff is not UTF-8"),
 }
 

@@ -649,6 +649,106 @@ def test_an_empty_corpus(vocab_file, tmp_path, text):
     assert everything(tmp_path) == {"empty.txt"}
 
 
+def citation(pmid, version, text):
+    return (
+        f'<PubmedArticle><MedlineCitation><PMID Version="{version}">{pmid}</PMID>'
+        f"<Article><ArticleTitle>{text}</ArticleTitle></Article></MedlineCitation>"
+        "</PubmedArticle>"
+    )
+
+
+# Each holds one document: by a blank line at the end, as one record, after versions.
+ONE_DOCUMENT = {
+    "one.txt": "D1 a\nD1 b\n\n",
+    "one.xml": f"<PubmedArticleSet>{citation(1, 1, 'D1 a. D1 b.')}</PubmedArticleSet>",
+    "versions.xml": (
+        f"<PubmedArticleSet>{citation(1, 1, 'D1 a.')}{citation(1, 2, 'D1 b.')}"
+        f"{citation(2, 1, 'D2 c.')}<DeleteCitation><PMID>2</PMID></DeleteCitation>"
+        "</PubmedArticleSet>"
+    ),
+}
+
+
+def convert_one(source, vocab_file, *, exact=False, **corpus):
+    """The manifest of a conversion to `x` beside its input."""
+    return killed_conversion.convert_with(
+        FileGlobs.parse(str(source)),
+        [source.parent / "x"],
+        TextConfig(vocab_file=vocab_file, max_seq_length=32),
+        PairConfig(dupe_factor=2, max_predictions_per_seq=5),
+        CorpusConfig(**corpus),
+        ConversionConfig(exact=exact),
+    )
+
+
+@pytest.mark.parametrize("name", ONE_DOCUMENT)
+def test_a_corpus_of_one_document(vocab_file, tmp_path, caplog, name):
+    """Its random next sentences would be its own: refused, unless that is wanted."""
+    source = tmp_path / name
+    source.write_text(ONE_DOCUMENT[name])
+    problem = (
+        f"{source}: only one document, so random next sentences are of the same "
+        "document: give more documents, or put a blank line between documents"
+    )
+    message = refusal(convert_one, source, vocab_file)
+    assert message == f"{problem}; --allow_single_document accepts that"
+    assert everything(tmp_path) == {name}
+    assert not caplog.messages
+    found = convert_one(source, vocab_file, allow_single_document=True)
+    assert found.corpus.num_documents == 1
+    assert caplog.messages == [problem]
+
+
+def test_documents_that_fill_the_memory(vocab_file, tmp_path, caplog, monkeypatch):
+    """Two documents, but each is alone where its next sentences are drawn."""
+    source = tmp_path / "two.txt"
+    source.write_text("D1 a b c d\n\nD2 a b c d\n")
+    monkeypatch.setattr(outputs, "_MAX_BANK_TOKENS", 8)
+    problem = (
+        f"{source}: documents of 5 WordPieces on average, so random next sentences"
+    )
+    assert refusal(convert_one, source, vocab_file).startswith(problem)
+    convert_one(source, vocab_file, allow_single_document=True)
+    assert [message[: len(problem)] for message in caplog.messages] == [problem]
+    monkeypatch.setattr(outputs, "_MAX_BANK_TOKENS", 10)  # all of it is in memory
+    (tmp_path / "x.manifest.json").unlink()
+    convert_one(source, vocab_file)
+
+
+@pytest.mark.parametrize("text", ["D1 a\nD1 b\n\n", "D1 a\nD1 b\n"])
+def test_exact_only_warns_of_one_document(vocab_file, tmp_path, caplog, text):
+    source = tmp_path / "one.txt"
+    source.write_text(text)
+    assert convert_one(source, vocab_file, exact=True).corpus.num_documents == 1
+    assert [message.partition(",")[0] for message in caplog.messages] == [
+        f"{source}: only one document"
+    ]
+    caplog.clear()
+    (tmp_path / "two.txt").write_text(f"{text}\n{text}")
+    (tmp_path / "x.manifest.json").unlink()
+    found = convert_one(tmp_path / "two.txt", vocab_file, exact=True)
+    assert found.corpus.num_documents == 2
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("pre/one.txt", "one.txt: only one document"),
+        ("pre/one_noblank.txt", "one_noblank.txt: 2 lines and no blank line"),
+        ("xml/one.xml", "one.xml: only one document"),
+    ],
+)
+def test_the_cases_of_one_document(cases, vocab_file, tmp_path, caplog, name, problem):
+    source = tmp_path / Path(name).name
+    shutil.copyfile(cases / name, source)
+    assert problem in refusal(convert_one, source, vocab_file)
+    assert not (tmp_path / "x").exists()
+    if source.suffix == ".txt":
+        convert_one(source, vocab_file, exact=True)
+        assert "only one document" in caplog.text
+
+
 def test_no_such_input(vocab_file, tmp_path):
     message = refusal(
         killed_conversion.convert, f"{tmp_path}/*.xml", tmp_path / "x", vocab_file, 1
@@ -728,14 +828,6 @@ def test_outputs_that_contradict(
 # Corpora that are not text.
 
 
-def citation(pmid, version, text):
-    return (
-        f'<PubmedArticle><MedlineCitation><PMID Version="{version}">{pmid}</PMID>'
-        f"<Article><ArticleTitle>{text}</ArticleTitle></Article></MedlineCitation>"
-        "</PubmedArticle>"
-    )
-
-
 def test_later_versions_replace_earlier_ones_over_files(
     processes, tmp_path, vocab_file
 ):
@@ -783,7 +875,7 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
         how,
     )
     tokenizer = units.load_tokenizer(text)
-    inputs = sorted(corpus.iterdir())
+    inputs = FileGlobs.parse(f"{corpus}/*").files_as_found()
     paths = [tmp_path / "0", tmp_path / "1"]
     exact.convert(
         exact.read_documents(inputs, tokenizer), tokenizer.vocab, text, pairs, paths
@@ -804,6 +896,25 @@ def test_exact_is_what_the_exact_module_writes(corpus, vocab_file, tmp_path):
         dataclasses.replace(how, exact=False),
     )
     assert "exact was True, is False" in message
+
+
+def test_exact_reads_a_file_as_often_as_it_is_named(corpus, vocab_file, tmp_path):
+    inputs = f"{corpus}/3.txt,{corpus}/0.txt,{corpus}/3.txt"
+    found = killed_conversion.convert_with(
+        FileGlobs.parse(inputs),
+        [tmp_path / "x"],
+        TextConfig(vocab_file=vocab_file, max_seq_length=32),
+        PairConfig(),
+        CorpusConfig(),
+        ConversionConfig(exact=True),
+    )
+    assert [name for name, *_ in found.settings["inputs"]] == [
+        "3.txt",
+        "0.txt",
+        "3.txt",
+    ]
+    # The end of a file ends no document.
+    assert found.corpus.num_documents == 3 * NUM_DOCUMENTS // NUM_FILES - 2
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,9 @@ def read(tmp_path, tokenizer, *texts):
     [
         ([b"a b\nc\n\nd"], [["ab", "c"], ["d"]]),
         ([b"\n \t\na\r\n\r\n\r\nb\n\n"], [["a"], ["b"]]),
-        # A carriage return or a line separator is a space, not the end of a line.
-        ([b"a\rb\xe2\x80\xa8c d\n\nb"], [["abcd"], ["b"]]),
+        # A carriage return is nothing, a line separator a space.
+        ([b"a\rx\r\n\r\nb"], [["a##x"], ["b"]]),
+        ([b"a \rb\xe2\x80\xa8c d\n\rb\n\r\r\n\rb\r"], [["abcd", "b"], ["b"]]),
         # Not a blank line, though nothing is left of it.
         ([b"a\n\x00\n\xef\xbb\xbf\nb"], [["a", "b"]]),
         # The end of a file is no border.
@@ -115,6 +116,24 @@ def read(tmp_path, tokenizer, *texts):
 )
 def test_text_is_read_as_by_the_original(tmp_path, tokenizer, texts, documents):
     assert read(tmp_path, tokenizer, *texts) == documents
+
+
+def test_lines_are_those_that_tensorflow_reads(tmp_path, tokenizer):
+    """The reader of the original, tf.gfile.GFile, and ours, on every short text."""
+    for symbols in itertools.product([b"a", b" ", b"\r", b"\n", b"b\n"], repeat=5):
+        text = b"".join(symbols)
+        if not text.strip():
+            continue
+        path = tmp_path / "0.txt"
+        path.write_bytes(text)
+        documents = [[]]
+        with tf.io.gfile.GFile(str(path)) as reader:
+            while line := reader.readline():
+                if not line.strip():
+                    documents.append([])
+                elif tokens := tokenizer.tokenize(line):
+                    documents[-1].append("".join(tokens))
+        assert read(tmp_path, tokenizer, text) == [d for d in documents if d], text
 
 
 def test_text_is_not_normalised(tmp_path):

@@ -118,8 +118,8 @@ def test_malformed_file_with_a_header(toy, run):
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ('index\tsentence\tlabel\n0\t"@GENE$" x\t1\n', 2, "bad CSV quoting ("),
-        ('index\tsentence\tlabel\n0\tx\t1\n1\t"x\t1\n', 3, "bad CSV quoting ("),
+        ('id\tsentence\tlabel\n0\t"a\tb" x\t1\n', 2, "bad CSV quoting ("),
+        ('id\tsentence\tlabel\n0\t"""x"""\t1\n1\t"x\t1\n', 3, "bad CSV quoting ("),
         ("index\tsentence\tlabel\n0\tx\tyes\n", 2, "label 'yes' is none of 0 1"),
     ],
 )

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from biobert_tf.common.errors import InputError
+from biobert_tf.documents import formats
 from biobert_tf.documents.document import AnnotatedDocument, Mention, Passage, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations import reading as relation_reading
@@ -146,6 +147,22 @@ def test_overlapping_mentions(pairs, first, second, expected):
     (found,) = candidates.candidates(document, EntityPairs.parse(pairs).pairs)
     assert found.text == expected
     assert found.is_overlapping == ("@CHEMICAL$@GENE$" not in expected)
+
+
+@pytest.mark.parametrize(
+    "first, second, expected",
+    [
+        ((4, 12), (12, 20), "The @CHEM-GENE$ binds."),
+        ((12, 20), (4, 12), "The @CHEM-GENE$ binds."),
+        ((4, 12), (11, 20), "The @CHEM-GENE$ binds."),
+        ((4, 12), (13, 20), "The @CHEMICAL$r@GENE$ binds."),
+    ],
+)
+def test_blue_joins_mentions_that_touch(first, second, expected):
+    document = plain(
+        "The estrogenreceptor binds.", ("a", "Chemical", first), ("b", "Gene", second)
+    )
+    assert pairs_of(document, placeholders="order") == {"7.a.b": expected}
 
 
 def test_a_mention_is_not_paired_with_its_double():
@@ -460,3 +477,15 @@ def test_any_text_can_be_put_back(seed):
             )
             assert together == (frozenset((a.id, b.id)) in keys)
     assert num_found > 100
+
+
+@pytest.mark.data
+def test_pairs_of_one_type_in_a_real_kind_of_file(cases):
+    path = cases / "re" / "ddi.jsonl"
+    kind = formats.with_relations(path, "auto")
+    [loaded] = formats.read(path, kind)
+    assert pairs_of(loaded.document, "Chemical-Chemical") == {
+        "1.T1.T2": "@CHEMICAL$ increased the effect of @CHEMICAL$ and caffeine.",
+        "1.T1.T3": "@CHEMICAL$ increased the effect of lithium and @CHEMICAL$.",
+        "1.T2.T3": "Aspirin increased the effect of @CHEMICAL$ and @CHEMICAL$.",
+    }

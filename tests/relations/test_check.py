@@ -355,6 +355,8 @@ def test_every_kind_has_words_and_the_report_is_json(tmp_path):
         "file": "1/train.tsv",
         "num_rows": 2,
         "by_label": {"0": 1, "1": 1},
+        "longest": None,
+        "rows": "rows",
     }
     assert fold["problems"][0] == {
         "kind": "leak",

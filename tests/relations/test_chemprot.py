@@ -1,4 +1,4 @@
-"""The official ChemProt release, in miniature: what is read, written and refused."""
+"""Official ChemProt and DrugProt, in miniature: what is read, written and refused."""
 
 import shutil
 
@@ -203,3 +203,69 @@ def test_no_folder_and_two_of_a_kind(tmp_path):
     shutil.copytree(source, tmp_path / "in" / "two")
     with pytest.raises(InputError, match=r"two.*the same split as .*one.*remove one"):
         chemprot.convert(tmp_path / "in", tmp_path / "out")
+
+
+# --- DrugProt -------------------------------------------------------------------------
+
+
+def drugprot(folder, word="training"):
+    """Writes a part of DrugProt, with its misspelt name; returns its folder."""
+    folder.mkdir(parents=True)
+    table(folder / f"drugprot_{word}_abstracs.tsv", [("7", TITLE, ABSTRACT)])
+    table(
+        folder / f"drugprot_{word}_entities.tsv",
+        [("7", i, t, *place(name, n), name) for i, t, name, n in ENTITIES],
+    )
+    table(
+        folder / f"drugprot_{word}_relations.tsv",
+        [
+            ("7", "INHIBITOR", "Arg1:T2", "Arg2:T5"),
+            ("7", "PART-OF", "Arg1:T3", "Arg2:T7"),
+        ],
+    )
+    return folder
+
+
+DRUGPROT = [
+    (id_, text, {"CPR:4": "INHIBITOR", "CPR:9": "PART-OF"}.get(label, label))
+    for id_, text, label in PUBLISHED
+]
+
+
+def test_drugprot(tmp_path):
+    root = tmp_path / "drugprot-gs-training-development"
+    drugprot(root / "training")
+    drugprot(root / "development", "development")
+    # The test part has no relations; nothing can be made of it.
+    (root / "test-background").mkdir()
+    table(root / "test-background" / "test_background_abstracts.tsv", [("8", "A", "B")])
+    counts = chemprot.convert(root, tmp_path / "out", release=chemprot.DRUGPROT)
+    assert list(counts) == ["train.tsv", "dev.tsv"]
+    for name in counts:
+        assert rows_of(tmp_path / "out" / name) == DRUGPROT
+
+
+def test_drugprot_refusals(tmp_path):
+    source = drugprot(tmp_path / "in")
+    path = source / "drugprot_training_relations.tsv"
+    with path.open("a") as stream:
+        stream.write("7\tINHIBITOR-OF\tArg1:T2\tArg2:T5\n")
+    with pytest.raises(InputError, match="3: 'INHIBITOR-OF' is not a type of DrugProt"):
+        chemprot.convert(source, tmp_path / "out", release=chemprot.DRUGPROT)
+    path.unlink()
+    with pytest.raises(InputError, match="no such file, and no file of relations"):
+        chemprot.convert(source, tmp_path / "out", release=chemprot.DRUGPROT)
+    with pytest.raises(InputError, match=r"no drugprot_training_abstracs\.tsv or "):
+        chemprot.convert(tmp_path / "out", tmp_path, release=chemprot.DRUGPROT)
+
+
+@pytest.mark.data
+def test_drugprot_as_published(cases, tmp_path):
+    source = cases / "drugprot"
+    counts = chemprot.convert(source, tmp_path / "out", release=chemprot.DRUGPROT)
+    assert rows_of(tmp_path / "out" / "train.tsv") == [
+        ("17512723.T1.T2", "@CHEMICAL$ and @GENE$", "false"),
+        ("17512723.T3.T4", "@CHEMICAL$ inhibits @GENE$ in children.", "INHIBITOR"),
+        ("17512723.T6.T5", "@GENE$ is activated by @CHEMICAL$.", "ACTIVATOR"),
+    ]
+    assert counts["train.tsv"].relations == 2

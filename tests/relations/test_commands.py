@@ -149,8 +149,8 @@ def test_re_data_lists_its_commands(biobert, refusal):
     printed = biobert("re-data")
     assert printed.startswith("usage: biobert re-data COMMAND")
     commands = [line.split()[0] for line in printed.splitlines()[1:] if line]
-    assert commands == ["chemprot", "pairs", "check"]
-    wanted = "no command 'gad'; known: chemprot, pairs, check"
+    assert commands == ["chemprot", "drugprot", "pairs", "check"]
+    wanted = "no command 'gad'; known: chemprot, drugprot, pairs, check"
     assert refusal("re-data", "gad") == wanted
 
 
@@ -312,7 +312,8 @@ def test_re_data_check_knows_the_labels_of_a_set(biobert, refusal, tmp_path):
     data = re_toys.write_data(tmp_path / "data", train=[("@GENE$ @DISEASE$", "2")])
     wrong = "with a label that is not in the set"
     assert wrong not in biobert("re-data", "check", str(data))
-    assert wrong in biobert("re-data", "check", str(data), "--task_name=gad")
+    for name in ("gad", "GAD"):
+        assert wrong in biobert("re-data", "check", str(data), f"--task_name={name}")
     message = refusal("re-data", "check", str(data), "--task_name=ner")
     assert message.startswith("--task_name=ner: want one of gad, euadr, ")
     assert "gone" in refusal("re-data", "check", str(tmp_path / "gone"))

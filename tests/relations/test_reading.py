@@ -181,6 +181,104 @@ def test_a_quoted_header_is_of_blue_whatever_the_line_ends(tmp_path):
     assert rows(tmp_path, text, "biobert") == [Row(2, '"0"', '"a ""b"""', '"1"')]
 
 
+# --- quotes in files with a header ----------------------------------------------------
+
+
+@pytest.mark.parametrize("data_format", ["blue", "auto"])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        # HoC: the second quote ends no field, or there is none.
+        ['" Ozone " kills @GENE$ .', "no"],
+        ['"Ozone @GENE$ .', "no"],
+        ["no", '"Ozone" kills @GENE$ .'],
+        # With CSV quoting, these would be one sentence of three lines.
+        ['"Ozone @GENE$ .', "no", 'It is "safe"'],
+    ],
+)
+def test_quotes_are_characters_where_csv_does_not_fit(tmp_path, texts, data_format):
+    lines = [f"{text}\t1" for text in texts]
+    found = rows(tmp_path, "\n".join(["sentence\tlabel", *lines]), data_format)
+    if data_format == "auto":
+        # Training reads the form from the directory.
+        assert reading.detect(tmp_path) == "blue"
+    assert [row.text for row in found] == texts
+    assert [row.line for row in found] == [*range(2, len(texts) + 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Both readings fit: it is quoted, as BLUE's files are.
+        ('index\tsentence\n0\t"a ""b"""\n', ['a "b"']),
+        # Only CSV fits.
+        ('index\tsentence\n0\t"a\tb"\n', ["a\tb"]),
+        ('sentence\n"a\nb"\n', ["a\nb"]),
+    ],
+)
+def test_quotes_are_csv_where_that_fits(tmp_path, text, expected):
+    assert [row.text for row in rows(tmp_path, text, "blue")] == expected
+
+
+# --- columns without the usual header -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        ("text\tlabel", "@GENE$ a\tyes", Row(2, "0", "@GENE$ a", "yes")),
+        ("Text\tLabel", "a\tyes", Row(2, "0", "a", "yes")),
+        ("id\ttext\tlabel", "7\ta\tyes", Row(2, "7", "a", "yes")),
+        ("id\ttext", "7\ta", Row(2, "7", "a", None)),
+        ("text\tindex", "a\t7", Row(2, "7", "a", None)),
+        ("label\ttext", "yes\ta", Row(2, "0", "a", "yes")),
+        ("text", "a", Row(2, "0", "a", None)),
+        # HoC: its `labels` are many at once, and no label of ours.
+        ("labels\tsentence\tindex", "0_0,1_1\ta\t5_s0", Row(2, "5_s0", "a", None)),
+        ("text\tsentence\tlabel", "7\ta\t1", Row(2, "7", "a", "1")),
+    ],
+)
+@pytest.mark.parametrize("data_format", ["biobert", "blue"])
+def test_other_headers(tmp_path, header, row, expected, data_format):
+    path = write(tmp_path, f"{header}\n{row}\n")
+    assert reading.detect(tmp_path) == "blue"
+    assert read_rows(path, data_format) == [expected]
+
+
+def test_a_word_among_the_sentences_is_no_header(tmp_path):
+    assert rows(tmp_path, "text\tyes\nb c\tno\n") == [
+        Row(1, "0", "text", "yes"),
+        Row(2, "1", "b c", "no"),
+    ]
+
+
+@pytest.mark.parametrize("header", ["utterance\tgold", "n\tutterance\tgold"])
+def test_an_unknown_header_does_not_become_a_class(tmp_path, header):
+    width = header.count("\t") + 1
+    lines = [("0", "a b", "yes"), ("1", "c d", "no"), ("2", "e f", "yes")]
+    text = "\n".join([header, *("\t".join(line[-width:]) for line in lines)])
+    expected = "look like a header" if width == 2 else "3 columns instead of 2"
+    assert expected in refusal(tmp_path, text, labels=None)
+    # Nothing else is taken for one.
+    for row in ("@GENE$\tgold", "utter ance\tgold", "utterance\tyes"):
+        text = "\n".join([row, *("\t".join(line[1:]) for line in lines)])
+        assert len(examples(tmp_path, text, labels=None)) == 4
+
+
+def test_three_columns_without_a_header(tmp_path):
+    text = (
+        'DDI.d1.s0.p0\t@DRUG$ and "@DRUG$ .\tDDI-int\nDDI.d1.s0.p1\tNo .\tDDI-false\n'
+    )
+    assert rows(tmp_path, text) == [
+        Row(1, "DDI.d1.s0.p0", '@DRUG$ and "@DRUG$ .', "DDI-int"),
+        Row(2, "DDI.d1.s0.p1", "No .", "DDI-false"),
+    ]
+    assert reading.detect(tmp_path) == "biobert"
+    # Without an id, the third column is a mistake, as ever.
+    message = refusal(tmp_path, text.replace("DDI.d1.s0.p0", "DDI d1"))
+    assert message.startswith("train.tsv:1: 3 columns instead of 2")
+
+
 # --- SciBERT --------------------------------------------------------------------------
 
 
@@ -378,7 +476,7 @@ def test_files_without_labels(tmp_path, text, data_format, labels):
     message = refusal(tmp_path, text, data_format, labels, needs_labels=True)
     assert message == (
         f"train.tsv:{found[0].line}: no label; training and scoring need one "
-        "in every row"
+        "in every row (with a header: in a column called label)"
     )
 
 
@@ -444,16 +542,19 @@ def test_a_label_that_the_set_has_not(tmp_path, needs_labels):
             "--data_format=biobert",
         ),
         (
-            CRLF + '1\t"b" c\t1\r\n',
+            CRLF + '1\t"b" c\t1\r\n2\td\r\n',
             "auto",
-            "3: bad CSV quoting ('\t' expected after '\"'); use --data_format=biobert "
-            "if quotes are plain characters",
+            "3: bad CSV quoting ('\t' expected after '\"'); double the quotes inside a "
+            "quoted field, or quote no field and give every line the columns of the "
+            "header",
         ),
         (
-            CRLF + '1\t"b\t1\r\n2\tc\t0\r\n',
-            "auto",
-            "3: bad CSV quoting (unexpected end of data); use --data_format=biobert "
-            "if quotes are plain characters",
+            # All lines have three columns, but the first sentence shows CSV quoting.
+            CRLF.replace("a", '"a ""b"""') + '1\t"b\t1\r\n2\tc\t0\r\n',
+            "blue",
+            "3: bad CSV quoting (unexpected end of data); double the quotes inside a "
+            "quoted field, or quote no field and give every line the columns of the "
+            "header",
         ),
         (JSON + '{"text": \n', "auto", "2: not JSON: Expecting value"),
         (JSON + "a\t1\n", "auto", "2: not JSON: Expecting value"),
@@ -553,3 +654,38 @@ def test_real_sets(data):
             assert {example.label for example in found} == set(SETS[name].labels)
             if data_format == "blue":
                 assert reading.read_examples(path, "auto", SETS[name], True) == found
+
+
+@pytest.mark.data
+def test_blurb(data):
+    """Three columns without a header, and quotes that are characters."""
+    for split in ("dev", "test"):
+        path = data / "re" / "DDI-BLURB" / f"{split}.tsv"
+        found = reading.read_examples(path, "auto", SETS["ddi13"], needs_labels=True)
+        lines = path.read_text("utf-8").splitlines()
+        assert ["\t".join((r.id, r.text, r.label)) for r in found] == lines
+    assert reading.detect(data / "classification" / "HoC") == "blue"
+    for split in reading.SPLITS:
+        path = data / "classification" / "HoC" / f"{split}.tsv"
+        found = reading.read_rows(path, "blue")
+        lines = path.read_text("utf-8").splitlines()[1:]
+        assert [(r.text, r.id) for r in found] == [
+            tuple(line.split("\t")[1:]) for line in lines
+        ]
+
+
+@pytest.mark.data
+def test_files_that_once_were_misread(cases):
+    expected = ["yes", "no"] * 8
+    for name in ("hdr", "hdr2", "h3", "h4", "nohdr"):
+        folder = cases / "re" / name
+        form = reading.detect(folder)
+        assert form == ("biobert" if name == "nohdr" else "blue")
+        found = reading.read_examples(folder / "train.tsv", form, None, True)
+        labels = ["1", "0"] * 8 if name == "h4" else expected
+        assert [example.label for example in found] == labels
+        assert all(len(example.entities) == 2 for example in found)
+        assert found[0].id == ("1" if name == "h3" else "0")
+        if (folder / "test.tsv").exists():
+            test = reading.read_examples(folder / "test.tsv", form, None, True)
+            assert [example.label for example in test] == expected[:4]

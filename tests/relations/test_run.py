@@ -340,6 +340,27 @@ def test_a_model_whose_labels_are_nowhere(toy, trained, tmp_path):
     assert found.labels == ("no", "yes")
 
 
+def labels_in_records(output):
+    records = tf.data.TFRecordDataset(str(output / "predict.tf_record"))
+    found = [tf.train.Example.FromString(record.numpy()) for record in records]
+    return [each.features.feature["label_ids"].int64_list.value[0] for each in found]
+
+
+def test_the_original_reads_no_labels_of_a_test_file(toy, trained, tmp_path):
+    results = {
+        compat: predict(toy, trained, tmp_path / compat, compat=compat)["test"]
+        for compat in ("fixed", "master")
+    }
+    gold = [int(row["gold"]) for row in predictions_of(tmp_path / "fixed")]
+    assert 1 in gold
+    assert labels_in_records(tmp_path / "fixed") == gold
+    assert labels_in_records(tmp_path / "master") == [0] * len(gold)
+    # They are scored all the same.
+    for kind in ("scores", "metrics"):
+        assert sorted(results["master"][kind]) == sorted(results["fixed"][kind])
+    assert results["master"]["scores"]["num_gold"] == sum(gold)
+
+
 # --- other sets, end to end -----------------------------------------------------------
 
 

@@ -91,8 +91,10 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         assert text.vocab_file is not None
         beam_storage.put(text.vocab_file, job.vocab_place)
         counts = _read(runner, job, {f.place: f.num_bytes for f in inputs})
-        if not counts.num_tokens:
-            raise reading.no_documents([Path(file.place) for file in inputs])
+        paths = [Path(file.place) for file in inputs]
+        problem = outputs.refusal(counts, paths, config.corpus)
+        if problem:
+            raise problem
         entries = _write(runner, job, target, counts.num_tokens)
         result = Manifest(settings=settings, corpus=counts, files=tuple(entries))
         target.publish(job, result)

@@ -62,7 +62,9 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         if path.is_dir():
             raise InputError.at(path, None, "is a directory; give the name of a file")
     outputs.check_names(output_files, conversion.num_shards)
-    inputs = config.input_file.files()
+    # PARITY(create_pretraining_data.py:416-417): not sorted, and repeated files twice.
+    globs = config.input_file
+    inputs = globs.files_as_found() if conversion.exact else globs.files()
     _check_settings(inputs, config)
     outputs.load_pieces(config.text)
     names = [path.name for path in output_files]
@@ -181,9 +183,10 @@ class _Job:
         sizes = {str(path): path.stat().st_size for path in self.inputs}
         corpus_units = units.find_units(sizes)
         counts = self._read(executor, reader, corpus_units)
-        if not counts.num_tokens:
+        problem = outputs.refusal(counts, self.inputs, self.config.corpus)
+        if problem:
             shutil.rmtree(self.work_dir)
-            raise reading.no_documents(self.inputs)
+            raise problem
         parts, plan = tuple(reader.parts(corpus_units)), self._plan(counts.num_tokens)
         writer = outputs.FileWriter(self.work_dir / "files", parts, plan, text, pairs)
         if before is not None:
@@ -197,6 +200,9 @@ class _Job:
         text, paths = self.config.text, self._plan(0).paths
         tokenizer = units.load_tokenizer(text)
         documents = exact.read_documents(self.inputs, tokenizer)
+        if documents.num_documents == 1:
+            # The original draws from the same document without a word.
+            _LOG.warning("%s", reading.few_documents(self.inputs))
         counts = exact.convert(
             documents, tokenizer.vocab, text, self.config.pairs, paths
         )

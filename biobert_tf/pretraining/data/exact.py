@@ -50,7 +50,8 @@ def read_documents(
 ) -> TokenizedDocuments:
     r"""Reads text files as the original does, without cleaning the text.
 
-    A line, which only `\n` ends, is a sentence; a blank line ends a document.
+    A line, which only `\n` ends, is a sentence; a blank line ends a document. A `\r`
+    is dropped wherever it is.
 
     Raises:
         InputError: A file cannot be read or is not UTF-8, or no file has any text.
@@ -68,7 +69,8 @@ def _documents(paths: Sequence[Path]) -> Iterator[list[str]]:
         with streams.reading(path) as stream:
             for number, line in stream.lines():
                 streams.require_utf8(path, number, line)
-                if sentence := line.strip():
+                # PARITY(create_pretraining_data.py:190): so TensorFlow's readline does.
+                if sentence := line.replace("\r", "").strip():
                     sentences.append(sentence)
                 else:
                     yield sentences

@@ -10,6 +10,7 @@ which together are the whole corpus if that fits.
 
 import dataclasses
 import functools
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -19,11 +20,15 @@ from typing import BinaryIO, Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
+from biobert_tf.corpora import reading
+from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import shards, spool
 from biobert_tf.pretraining.data.documents import PieceTable, TokenizedDocuments
-from biobert_tf.pretraining.data.manifest import FileEntry
+from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry
 from biobert_tf.pretraining.data.settings import PairConfig
 from biobert_tf.pretraining.data.units import load_tokenizer
+
+_LOG = logging.getLogger(__name__)
 
 # Files of a small corpus are small, so that several workers finish at about the same
 # time; those of a large corpus have a few hundred MB at the default dupe factor.
@@ -81,6 +86,30 @@ def check_names(output_files: Sequence[object], num_shards: int) -> None:
             f"--num_shards={num_shards} contradicts --output_file, which names "
             f"{len(output_files)} files"
         )
+
+
+def refusal(
+    counts: CorpusCounts, paths: Sequence[Path], corpus: CorpusConfig
+) -> InputError | None:
+    """Returns why a corpus has too few documents for sentence pairs; None if not.
+
+    A single document, or documents so long that a portion and its bank often hold one
+    only, are merely warned about if the user allows them.
+    """
+    if not counts.num_documents:
+        return reading.no_documents(paths)
+    mean = counts.num_tokens // counts.num_documents
+    if counts.num_documents == 1:
+        problem = reading.few_documents(paths)
+    elif counts.num_tokens > _MAX_BANK_TOKENS and mean > _MAX_BANK_TOKENS // 8:
+        found = f"documents of {mean} WordPieces on average"
+        problem = reading.few_documents(paths, found)
+    else:
+        return None
+    if not corpus.allow_single_document:
+        return InputError(f"{problem}; --allow_single_document accepts that")
+    _LOG.warning("%s", problem)
+    return None
 
 
 def _num_files(num_tokens: int) -> int:
