@@ -64,7 +64,7 @@ class Job:
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
-        self._unread: dict[Place, InputError] = {}
+        self._unread: dict[Place, str] = {}
         self.todo = list(plan.places)
         if plan.folder is not None:
             _claim(plan.folder, settings)
@@ -94,7 +94,7 @@ class Job:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
-                self._unread[place] = bad[0]
+                self._unread[place] = str(bad[0])
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes the items of `documents` with additions for `formats.write`.
