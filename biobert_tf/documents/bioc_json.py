@@ -80,8 +80,6 @@ def texts(documents: Iterable[Annotated]) -> Iterator[str]:
 
 def _text(loaded: Loaded, added: Added) -> str:
     source = loaded.source
-    if not added and not source.skipped:
-        return str(source.text)
     values = copy.deepcopy(source.values)
     mentions, relations = parted(added)
     annotations = bioc_format.held(values, "annotations")

@@ -158,8 +158,6 @@ def texts(documents: Iterable[Annotated]) -> Iterator[str]:
 
 def _text(loaded: Loaded, added: Added) -> str:
     source = loaded.source
-    if not added and not source.skipped:
-        return str(source.text)
     element = copy.deepcopy(source.values)
     mentions, relations = parted(added)
     for annotation, name in zip(_annotations(element), source.ids, strict=True):

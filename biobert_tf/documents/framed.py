@@ -151,7 +151,7 @@ def texts(
 ) -> Iterator[str]:
     """Yields the documents of one file, in order, put back into their frame.
 
-    Some may be missing. `text_of` returns the text of a document with its additions;
+    Some may be missing. `text_of` returns the text of a document that is changed;
     `empty` is the frame to write if there is no document.
     """
     frame, num_parts = None, 0
@@ -162,6 +162,7 @@ def texts(
         due = [text for n, text in frame.parts[num_parts:] if n <= source.number]
         num_parts += len(due)
         yield "".join(due) if due else frame.separator
-        yield text_of(loaded, added)
+        is_changed = added or source.skipped
+        yield text_of(loaded, added) if is_changed else source.text
     frame = frame or empty
     yield replace(frame, parts=frame.parts[num_parts:]).text()
