@@ -29,14 +29,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import (
-    Callable,
-    Container,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,13 +45,7 @@ from biobert_tf.documents.document import (
 )
 
 # What a document raises that is not valid BioC.
-_NOT_BIOC: Final = (
-    AttributeError,
-    KeyError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+_NOT_BIOC: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _CONCEPT_KEYS: Final = ("identifier", "MESH")
 _CONCEPT_ROLES: Final = (
     ("entity1", "entity2"),
@@ -73,40 +60,46 @@ def loaded(
 ) -> Loaded:
     """Returns a document; its id is its number in the file if it has no other.
 
-    Args:
-        path: The file, for error messages.
-        line: The line where the document begins.
-        source: Its source, in which the ids are still missing.
-        decode: Returns the document as an object of BioC JSON.
+    It begins at `line`; `source` is without the ids; `decode` returns the document as
+    an object of BioC JSON.
 
     Raises:
         InputError: The document is not BioC.
     """
     try:
         found = decode()
-        parts = list(_parts(found))
-        annotations = [each for part in parts for each in part.get("annotations") or ()]
-        relations = [each for part in parts for each in part.get("relations") or ()]
+        annotations, relations = held(found, "annotations"), held(found, "relations")
         taken = {str(each.get("id")) for each in (*annotations, *relations)}
         ids = _unique([each.get("id") for each in annotations], taken)
-        bare = _text(found, str(source.number))
+        bare = _bare(found, str(source.number))
         document = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
             path, line, f"document number {source.number} is not valid BioC: {reason}"
         ) from None
-    all_ids = frozenset({*taken, *ids})
-    source = dataclasses.replace(source, taken=all_ids, ids=ids)
-    return Loaded(fields.checked(document, path, line), source, all_ids)
+    source = dataclasses.replace(source, ids=ids)
+    document = fields.checked(document, path, line)
+    return Loaded(document, source, frozenset({*taken, *ids}))
 
 
-def _parts(found: Any) -> Iterator[Any]:
-    """Yields the holders of annotations: passages, their sentences, the document."""
-    for passage in found["passages"]:
-        yield passage
-        yield from passage.get("sentences") or ()
-    yield found
+def held(found: Any, key: str) -> list[Any]:
+    """Returns what passages, their sentences and the document have under a key."""
+    inner = ([one, *(one.get("sentences") or ())] for one in found["passages"])
+    parts = [*itertools.chain.from_iterable(inner), found]
+    return [each for part in parts for each in part.get(key) or ()]
+
+
+def texts(found: Any) -> list[Any]:
+    """Returns the passages that have a text, or else their sentences that have one."""
+    return [
+        part
+        for passage in found["passages"]
+        for part in (
+            [passage] if passage.get("text") else passage.get("sentences") or ()
+        )
+        if part.get("text")
+    ]
 
 
 def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
@@ -119,18 +112,14 @@ def _unique(names: Sequence[Any], taken: set[str]) -> list[str]:
     ]
 
 
-def _text(found: Any, number: str) -> AnnotatedDocument:
+def _bare(found: Any, number: str) -> AnnotatedDocument:
     """Returns a document without annotations, whose id is `number` if it has none."""
     passages = tuple(
         Passage(
             fields.integer(part["offset"], "an offset"),
             _string(part["text"], "the text of a passage"),
         )
-        for passage in found["passages"]
-        for part in (
-            [passage] if passage.get("text") else passage.get("sentences") or ()
-        )
-        if part.get("text")
+        for part in texts(found)
     )
     name = str(found.get("id") or number)
     infons = [part.get("infons") for part in (found, *found["passages"])]
@@ -299,12 +288,8 @@ def encoded_mention(mention: Mention) -> dict[str, Any]:
     if concepts := conversion.joined_concepts(mention.concepts):
         infons["identifier"] = concepts
     places = [{"offset": start, "length": end - start} for start, end in mention.spans]
-    return {
-        "id": mention.id,
-        "infons": infons,
-        "text": mention.text,
-        "locations": places,
-    }
+    parts = {"infons": infons, "text": mention.text, "locations": places}
+    return {"id": mention.id, **parts}
 
 
 def without(old: Loaded, names: Container[str]) -> Loaded:
@@ -332,9 +317,7 @@ def _infons(kind: str, probability: float | None) -> dict[str, str]:
 def holder(parts: Iterable[tuple[int, str, object]], mention: Mention) -> Any | None:
     """Returns the passage or sentence that holds a mention; None if none does.
 
-    Args:
-        parts: The offset, the text and the object of each passage or sentence.
-        mention: A mention, with offsets in the document.
+    `parts` has the offset, the text and the object of each passage or sentence.
     """
     start, end = mention.extent
     for offset, text, part in parts:

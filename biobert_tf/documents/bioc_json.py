@@ -17,18 +17,13 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import bioc_format, conversion, fields, framed, json_pieces
-from biobert_tf.documents.document import (
-    Added,
-    Annotated,
-    Loaded,
-    mentions_in,
-    relations_in,
-)
+from biobert_tf.documents.document import Added, Annotated, Loaded, parted
+from biobert_tf.documents.framed import Piece
 
 _HEAD: Final = (
     '{\n "source": "",\n "date": "",\n "key": "",\n "infons": {},\n "documents": [\n'
 )
-_TAIL: Final = "\n ]\n}\n"
+_EMPTY: Final = framed.Frame(",\n", [(1, _HEAD)], tail="\n ]\n}\n")
 
 
 class Source(framed.Source):
@@ -43,14 +38,14 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
             The message names the line.
     """
     frame = framed.Frame(",")
+    return fields.readable(
+        json_pieces.pieces(stream, frame),
+        lambda piece: _load(stream.path, piece, frame),
+        on_bad,
+    )
 
-    def load(piece: json_pieces.Piece) -> Loaded:
-        return _load(stream.path, piece, frame)
 
-    return fields.readable(json_pieces.pieces(stream, frame), load, on_bad)
-
-
-def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
+def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:
     if piece.error is not None:
         raise piece.error
     streams.require_utf8(path, piece.line, piece.text)
@@ -62,69 +57,45 @@ def _load(path: Path, piece: json_pieces.Piece, frame: framed.Frame) -> Loaded:
     return bioc_format.loaded(path, piece.line, source, lambda: copy.deepcopy(values))
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to BioC JSON."""
-    frame = _empty_frame()
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
-        bioc_format.count_losses(whole, notes)
-        passages = [
-            {"offset": passage.offset, "infons": {}, "text": passage.text}
-            for passage in whole.passages
-        ]
-        infons = bioc_format.document_infons(whole)
-        values = {"id": whole.id, "infons": infons, "passages": passages}
-        values["relations"] = []
-        text = json.dumps(values, ensure_ascii=False)
-        source = Source(frame, 1, text, values)
-        return conversion.converted(whole, source)
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to BioC JSON."""
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+    bioc_format.count_losses(whole, notes)
+    passages = [
+        {"offset": passage.offset, "infons": {}, "text": passage.text}
+        for passage in whole.passages
+    ]
+    infons = bioc_format.document_infons(whole)
+    values = {"id": whole.id, "infons": infons, "passages": passages}
+    values["relations"] = []
+    text = json.dumps(values, ensure_ascii=False)
+    source = Source(_EMPTY, 1, text, values)
+    return conversion.converted(whole, source)
 
 
-def _empty_frame() -> framed.Frame:
-    return framed.Frame(",\n", [(1, _HEAD)], tail=_TAIL)
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the file of documents with mentions and relations added."""
+    return framed.texts(documents, _text, _EMPTY)
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number."""
-    return framed.write(path, documents, _text, _empty_frame())
-
-
-def _text(source: framed.Source, added: Added) -> str:
-    if not added and not source.skipped:
-        return source.text
+def _text(loaded: Loaded, added: Added) -> str:
+    source = loaded.source
     values = copy.deepcopy(source.values)
-    relations = relations_in(added)
-    for annotation, name in zip(_annotations(values), source.ids, strict=True):
+    mentions, relations = parted(added)
+    annotations = bioc_format.held(values, "annotations")
+    for annotation, name in zip(annotations, source.ids, strict=True):
         if name in source.skipped:
             annotation["locations"] = []
         if relations and str(annotation.get("id")) != name:
             annotation["id"] = name
-    parts = [
-        (part["offset"], part["text"], part)
-        for passage in values["passages"]
-        for part in (
-            [passage] if passage.get("text") else passage.get("sentences") or []
-        )
-        if part.get("text")
-    ]
-    for mention in mentions_in(added):
+    parts = [(one["offset"], one["text"], one) for one in bioc_format.texts(values)]
+    for mention in mentions:
         part = bioc_format.holder(parts, mention) or values
         _append(part, "annotations", bioc_format.encoded_mention(mention))
-    for relation in bioc_format.encoded_relations(relations, source.taken):
+    for relation in bioc_format.encoded_relations(relations, loaded.taken):
         _append(values, "relations", relation)
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
-
-
-def _annotations(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the annotations in the order of `bioc_format.loaded`."""
-    for passage in values["passages"]:
-        for part in (passage, *(passage.get("sentences") or [])):
-            yield from part.get("annotations") or []
-    yield from values.get("annotations") or []
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:

@@ -17,20 +17,15 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import bioc_format, conversion, fields, framed, xml_pieces
-from biobert_tf.documents.document import (
-    Added,
-    Annotated,
-    Loaded,
-    mentions_in,
-    relations_in,
-)
+from biobert_tf.documents.document import Added, Annotated, Loaded, parted
+from biobert_tf.documents.framed import Piece
 
 _HEAD: Final = (
     "<?xml version='1.0' encoding='UTF-8'?>\n"
     '<!DOCTYPE collection SYSTEM "BioC.dtd">\n'
     "<collection><source></source><date></date><key></key>\n"
 )
-_TAIL: Final = "\n</collection>\n"
+_EMPTY: Final = framed.Frame("\n", [(1, _HEAD)], tail="\n</collection>\n")
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -53,14 +48,14 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
             line.
     """
     frame = framed.Frame("\n")
+    return fields.readable(
+        xml_pieces.pieces(stream, frame),
+        lambda piece: _load(stream.path, piece, frame),
+        on_bad,
+    )
 
-    def load(piece: xml_pieces.Piece) -> Loaded:
-        return _load(stream.path, piece, frame)
 
-    return fields.readable(xml_pieces.pieces(stream, frame), load, on_bad)
-
-
-def _load(path: Path, piece: xml_pieces.Piece, frame: framed.Frame) -> Loaded:
+def _load(path: Path, piece: Piece, frame: framed.Frame) -> Loaded:
     element = xml_pieces.element(piece, path)
     source = Source(frame, piece.number, piece.text, element)
     return bioc_format.loaded(path, piece.line, source, lambda: _values(element))
@@ -124,34 +119,30 @@ def _relation(element: Any) -> dict[str, object]:
     return {"id": element.get("id"), "infons": _infons(element), "nodes": nodes}
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to BioC XML.
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to BioC XML.
 
-    The function raises `InputError` for characters that XML cannot hold.
+    Raises:
+        InputError: It has characters that XML cannot hold.
     """
-    frame = _empty_frame()
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
-        for text in conversion.strings(whole):
-            if bad := _NOT_IN_XML.search(text):
-                raise InputError(
-                    f"document {conversion.shown(whole.id)}: XML cannot hold "
-                    f"U+{ord(bad[0]):04X}; write another format"
-                )
-        bioc_format.count_losses(whole, notes)
-        element = etree.Element("document")
-        _child(element, "id", whole.id)
-        for key, value in bioc_format.document_infons(whole).items():
-            _child(element, "infon", value).set("key", key)
-        for passage in whole.passages:
-            child = _child(element, "passage", None)
-            _child(child, "offset", str(passage.offset))
-            _child(child, "text", passage.text)
-        source = Source(frame, 1, _serialised(element), element)
-        return conversion.converted(whole, source)
-
-    return convert
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+    for text in conversion.strings(whole):
+        if bad := _NOT_IN_XML.search(text):
+            raise InputError(
+                f"document {conversion.shown(whole.id)}: XML cannot hold "
+                f"U+{ord(bad[0]):04X}; write another format"
+            )
+    bioc_format.count_losses(whole, notes)
+    element = etree.Element("document")
+    _child(element, "id", whole.id)
+    for key, value in bioc_format.document_infons(whole).items():
+        _child(element, "infon", value).set("key", key)
+    for passage in whole.passages:
+        child = _child(element, "passage", None)
+        _child(child, "offset", str(passage.offset))
+        _child(child, "text", passage.text)
+    source = Source(_EMPTY, 1, _serialised(element), element)
+    return conversion.converted(whole, source)
 
 
 def _child(element: Any, tag: str, text: str | None) -> Any:
@@ -160,20 +151,15 @@ def _child(element: Any, tag: str, text: str | None) -> Any:
     return child
 
 
-def _empty_frame() -> framed.Frame:
-    return framed.Frame("\n", [(1, _HEAD)], tail=_TAIL)
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the file of documents with mentions and relations added."""
+    return framed.texts(documents, _text, _EMPTY)
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number."""
-    return framed.write(path, documents, _text, _empty_frame())
-
-
-def _text(source: framed.Source, added: Added) -> str:
-    if not added and not source.skipped:
-        return source.text
+def _text(loaded: Loaded, added: Added) -> str:
+    source = loaded.source
     element = copy.deepcopy(source.values)
-    relations = relations_in(added)
+    mentions, relations = parted(added)
     for annotation, name in zip(_annotations(element), source.ids, strict=True):
         for place in annotation.findall("location") if name in source.skipped else ():
             annotation.remove(place)
@@ -186,13 +172,13 @@ def _text(source: framed.Source, added: Added) -> str:
         if part.tag in ("passage", "sentence") and part.findtext("text")
     ]
     last: dict[Any, Any] = {}  # the last new annotation of each holder
-    for mention in mentions_in(added):
+    for mention in mentions:
         holder = bioc_format.holder(parts, mention)
         holder = element if holder is None else holder
         new = _encoded("annotation", bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
     tail = element[-1].tail if len(element) else None
-    for relation in bioc_format.encoded_relations(relations, source.taken):
+    for relation in bioc_format.encoded_relations(relations, loaded.taken):
         new = _encoded("relation", relation)
         new.tail = tail
         element.append(new)
@@ -222,12 +208,10 @@ def _annotations(element: Any) -> Iterator[Any]:
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:
-    """Inserts an annotation after the existing ones and before the relations.
+    """Inserts `new` into a passage, sentence or document, and returns it.
 
-    Args:
-        holder: A passage, a sentence or a document.
-        last: The annotation that was last inserted into `holder`, if any.
-        new: The annotation to insert, which is returned.
+    It stands after the old annotations and `last`, the last new one, if there is one,
+    and before the relations.
     """
     if last is None:
         before = (child for child in reversed(holder) if child.tag in _BEFORE)

@@ -31,6 +31,7 @@ in which `/` and other characters that file systems refuse are escaped like `%2F
 import dataclasses
 import itertools
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -47,8 +48,7 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
-    mentions_in,
-    relations_in,
+    parted,
 )
 
 _MENTION: Final = re.compile(
@@ -119,24 +119,21 @@ def annotations_of(text_path: Path) -> list[Path]:
 
 
 def load(text_path: Path, name: str = "") -> Loaded:
-    """Reads one document.
+    """Reads a document, whose .txt may have annotations beside it.
 
-    Args:
-        text_path: The .txt; its annotations, if there are any, are beside it.
-        name: The document's id; by default the name of the file.
-
-    Raises:
-        InputError: The errors that `read` passes to `on_bad`.
+    Its id is `name`, by default that of the file. Raises the errors that `read` passes
+    to `on_bad`.
     """
     paths = annotations_of(text_path) or [text_path.with_suffix(SUFFIXES[0])]
     if not text_path.is_file():
         raise _without_text(paths[0])
     ann_path = text_path.with_suffix("+".join(path.suffix for path in paths))
     text = _whole(text_path)
-    annotations = "".join(_whole(path) for path in paths if path.is_file())
+    parts = [_whole(path) for path in paths if path.is_file()]
     if len(paths) > 1:
-        parts = (_whole(path).removeprefix(BOM).rstrip("\n") for path in paths)
-        annotations = "".join(f"{part}\n" for part in parts if part)
+        bare = (part.removeprefix(BOM).rstrip("\n") for part in parts)
+        parts = [f"{part}\n" for part in bare if part]
+    annotations = "".join(parts)
     mentions, found, lines_of = _annotations(ann_path, annotations)
     relations = tuple(one for one in found if one)
     document = AnnotatedDocument(
@@ -178,7 +175,9 @@ def _annotations(
             if name in lines_of:
                 problem = f"a second mention has the id {name}"
                 raise InputError.at(path, number, problem)
-            mentions.append(Mention(name, kind, _spans(places), surface))
+            pairs = (place.split(" ") for place in places.split(";"))
+            spans = tuple((int(start), int(end)) for start, end in pairs)
+            mentions.append(Mention(name, kind, spans, surface))
             lines_of[name] = number
         elif match := _RELATION.fullmatch(line):
             related.append((number, match))
@@ -188,12 +187,10 @@ def _annotations(
             known = concepts.setdefault(match[1], [])
             known.append(match[2].removeprefix(_NO_DATABASE))
         elif line.strip() and line[0] not in _KEPT:
-            raise InputError.at(
-                path,
-                number,
-                f"cannot be read: {line[:60]!r}; want T1<TAB>type start end<TAB>text "
-                "or R1<TAB>type Arg1:T1 Arg2:T2",
-            )
+            problem = f"cannot be read: {line[:60]!r}"
+            problem += "; want T1<TAB>type start end<TAB>text"
+            problem += " or R1<TAB>type Arg1:T1 Arg2:T2"
+            raise InputError.at(path, number, problem)
     whole = tuple(
         dataclasses.replace(
             mention,
@@ -204,11 +201,6 @@ def _annotations(
     )
     found = [_relation(path, *each, lines_of, chances) for each in related]
     return whole, found, lines_of
-
-
-def _spans(places: str) -> tuple[tuple[int, int], ...]:
-    pairs = (place.split(" ") for place in places.split(";"))
-    return tuple((int(start), int(end)) for start, end in pairs)
 
 
 def _relation(
@@ -223,35 +215,22 @@ def _relation(
     if (role, other_role) == ("Arg2", "Arg1"):
         first, second = second, first
     unknown = [argument for argument in (first, second) if argument not in known]
-    for argument in unknown:
-        if argument.startswith("T"):
-            problem = f"{name} relates {argument}, which is not in the file"
-            raise InputError.at(path, number, problem)
+    if missing := [argument for argument in unknown if argument[0] == "T"]:
+        problem = f"{name} relates {missing[0]}, which is not in the file"
+        raise InputError.at(path, number, problem)
     if unknown:
         return None
     return Relation(kind, first, second, chances.get(name), name)
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to BRAT.
-
-    A second document of the same name is written as `NAME~2`.
-    """
-    used: dict[str, int] = {}
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
-        whole = conversion.renumbered(conversion.flat(whole))
-        if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
-            notes["concepts dropped"] += len(lost)
-        name = file_name(whole.id)
-        used[name] = used.get(name, 0) + 1
-        if used[name] > 1:
-            name = f"{name}~{used[name]}"
-        source = Source(whole.passages[0].text, "", name)
-        return conversion.converted(whole, source)
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to BRAT."""
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=False)
+    whole = conversion.renumbered(conversion.flat(whole))
+    if lost := [x for x in whole.mentions if not all(map(_identifier, x.concepts))]:
+        notes["concepts dropped"] += len(lost)
+    source = Source(whole.passages[0].text, "", file_name(whole.id))
+    return conversion.converted(whole, source)
 
 
 def file_name(name: str) -> str:
@@ -269,27 +248,26 @@ def file_name(name: str) -> str:
     return quoted
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number.
+def write(path: Path, documents: Iterable[Annotated]) -> None:
+    """Writes documents with mentions and relations added.
 
-    Args:
-        path: The folder, created if it is missing. It may be the one that was read:
-            each file is replaced as a whole, the .ann last.
-        documents: The documents from `read` or a converter, each with its new mentions
-            and relations.
+    The folder is created if it is missing. It may be the one that was read: each file
+    is replaced as a whole, the .ann last. A second document of the same name is written
+    as `NAME~2`.
 
     Raises:
         InputError: The folder cannot be written.
     """
-    num_documents = 0
+    used: Counter[str] = Counter()
     for loaded, added in documents:
         source = loaded.source
+        used[source.name] += 1
+        number = used[source.name]
+        name = source.name if number == 1 else f"{source.name}~{number}"
         annotations = _with_added(loaded.document, source.annotations, added)
         for suffix, text in ((".txt", source.text), (".ann", annotations)):
-            with streams.writing(path / f"{source.name}{suffix}") as stream:
+            with streams.writing(path / f"{name}{suffix}") as stream:
                 stream.write(text.encode("utf-8"))
-        num_documents += 1
-    return num_documents
 
 
 def without(loaded: Loaded, names: Container[str]) -> Loaded:
@@ -321,7 +299,8 @@ def _with_added(document: AnnotatedDocument, annotations: str, added: Added) -> 
     next_of = {mark: itertools.count(fields.next_number(mark, taken)) for mark in "#NR"}
     is_ended = not annotations or annotations.endswith("\n")
     lines = [annotations if is_ended else annotations + end]
-    new: list[Mention | Relation] = [*mentions_in(added), *relations_in(added)]
+    mentions, relations = parted(added)
+    new: list[Mention | Relation] = [*mentions, *relations]
     for one in new:
         if isinstance(one, Mention):
             name, line, surface = one.id, *_mention_columns(document, one)

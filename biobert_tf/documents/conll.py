@@ -41,7 +41,7 @@ from biobert_tf.documents.document import (
     Loaded,
     Mention,
     Passage,
-    mentions_in,
+    parted,
 )
 from biobert_tf.text import rows as text_rows
 from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
@@ -69,14 +69,9 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A document as rows.
+    """A document as rows."""
 
-    Attributes:
-        head: The `-DOCSTART-` row of the document; "" if it has none.
-        sentences: The words of each sentence.
-    """
-
-    head: str
+    head: str  # the `-DOCSTART-` row of the document; "" if it has none
     sentences: Iterable[Sequence[Word]]
 
     def spans(self) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -207,13 +202,11 @@ def _is_labelled(stream: Stream) -> bool:
 def _label_of(path: Path, number: int, word: text_rows.Word) -> str:
     """Returns the label of a word; raises `InputError` if it has none."""
     if word.last is None:
-        raise InputError.at(
-            path, number, "one column where other rows have a label; add the label"
-        )
+        problem = "one column where other rows have a label; add the label"
+        raise InputError.at(path, number, problem)
     if not LABEL.fullmatch(word.last):
-        raise InputError.at(
-            path, number, f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
-        )
+        problem = f"label {word.last[:40]!r} is not O, B-TYPE or I-TYPE"
+        raise InputError.at(path, number, problem)
     return word.last
 
 
@@ -232,40 +225,31 @@ def _mentions(
         yield Mention(f"T{i}", chunk.type, ((start, end),), surface)
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that turns any document into rows and disjoint mentions."""
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        if isinstance(loaded.source, Source):
-            mentions = mentions_in(added)
-            num_relations = len(added) - len(mentions)
-        else:
-            whole = conversion.united(loaded.document, added, notes, False, False)
-            mentions = list(whole.mentions)
-            num_relations = len(whole.relations)
-        kept = conll_words.disjoint(mentions)
-        counts = Counter({"relations dropped": num_relations})
-        counts["overlapping mentions dropped"] = len(mentions) - len(kept)
-        if isinstance(loaded.source, Source):
-            with_words, num_widened = _with_words(loaded.source, kept)
-            counts["mentions widened to whole words"] = num_widened
-        else:
-            text = conversion.flat(whole)
-            with_words = [one for one in kept if text.slice(*one.extent).strip()]
-            source = Source(_head(text.id), _Cut(text.passages[0].text, with_words))
-            loaded, _ = conversion.converted(text, source)
-        counts["mentions without a word dropped"] = len(kept) - len(with_words)
-        counts["discontinuous mentions written from end to end"] = sum(
-            len(mention.spans) > 1 for mention in with_words
-        )
-        notes.update(+counts)
-        return loaded, with_words
-
-    return convert
-
-
-def _head(name: str) -> str:
-    return "\t".join([DOCUMENT_START, re.sub(r"\s", " ", name)])
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Turns any document into rows and disjoint mentions."""
+    if isinstance(loaded.source, Source):
+        mentions, relations = parted(added)
+    else:
+        whole = conversion.united(loaded.document, added, notes, False, False)
+        mentions, relations = [*whole.mentions], [*whole.relations]
+    kept = conll_words.disjoint(mentions)
+    counts = Counter({"relations dropped": len(relations)})
+    counts["overlapping mentions dropped"] = len(mentions) - len(kept)
+    if isinstance(loaded.source, Source):
+        with_words, num_widened = _with_words(loaded.source, kept)
+        counts["mentions widened to whole words"] = num_widened
+    else:
+        text = conversion.flat(whole)
+        with_words = [one for one in kept if text.slice(*one.extent).strip()]
+        head = "\t".join([DOCUMENT_START, re.sub(r"\s", " ", text.id)])
+        source = Source(head, _Cut(text.passages[0].text, with_words))
+        loaded, _ = conversion.converted(text, source)
+    counts["mentions without a word dropped"] = len(kept) - len(with_words)
+    counts["discontinuous mentions written from end to end"] = sum(
+        len(mention.spans) > 1 for mention in with_words
+    )
+    notes.update(+counts)
+    return loaded, with_words
 
 
 def _with_words(
@@ -288,9 +272,10 @@ def _with_words(
     return kept, num_widened
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with a column of labels added, and returns their number."""
-    return conversion.write_texts(path, documents, _sentences)
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the sentences of documents with a column of labels added."""
+    for loaded, added in documents:
+        yield from _sentences(loaded, added)
 
 
 def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
@@ -298,7 +283,7 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
     source = loaded.source
     if source.head:
         yield text_rows.with_column(source.head, "O\n\n")
-    mentions = sorted(mentions_in(added), key=lambda one: one.extent)
+    mentions = sorted(parted(added)[0], key=lambda one: one.extent)
     ends = [mention.extent[1] for mention in mentions]
     for sentence in source.sentences:
         rows = []
@@ -313,13 +298,11 @@ def _sentences(loaded: Loaded, added: Added) -> Iterator[str]:
             i = bisect.bisect(ends, word_start)
             is_inside = i < len(mentions) and mentions[i].extent[0] < word_end
             inside = i if is_inside else None
-            label = _label(mentions[i], inside == before) if is_inside else "O"
+            label = "O"
+            if is_inside:
+                kind = re.sub(r"\s", "_", mentions[i].type)
+                label = str(Label("I" if inside == before else "B", kind))
             before = inside
             rows.append(text_rows.with_column(row, f"{label}\n"))
         rows.append("\n")
         yield "".join(rows)
-
-
-def _label(mention: Mention, goes_on: bool) -> str:
-    kind = re.sub(r"\s", "_", mention.type)
-    return str(Label("I" if goes_on else "B", kind))

@@ -31,25 +31,20 @@ def disjoint(mentions: Sequence[Mention]) -> list[Mention]:
         mentions,
         key=lambda one: (one.extent[0] - one.extent[1], -(one.probability or 0.0)),
     )
-    kept: list[tuple[Span, Mention]] = []
+    kept: list[Mention] = []
     for mention in ranked:
         start, end = mention.extent
-        position = bisect.bisect(kept, ((start, end),), key=lambda one: (one[0],))
-        is_free = not any(
-            start < other_end and other_start < end
-            for (other_start, other_end), _ in kept[max(0, position - 1) : position + 1]
-        )
-        if is_free:
-            kept.insert(position, ((start, end), mention))
-    return [mention for _, mention in kept]
+        position = bisect.bisect(kept, start, key=lambda one: one.extent[0])
+        near = [one.extent for one in kept[max(0, position - 1) : position + 1]]
+        if not any(start < its_end and its_start < end for its_start, its_end in near):
+            kept.insert(position, mention)
+    return kept
 
 
 def sentences(text: str, mentions: Sequence[Mention]) -> Iterator[list[Span]]:
     """Yields the spans of the words of each sentence; skips sentences without words.
 
-    Args:
-        text: The text of a document.
-        mentions: Disjoint mentions in order, with offsets in `text`.
+    The mentions are disjoint and in order, with offsets in the text.
     """
     extents = [mention.extent for mention in mentions]
     cuts = sorted({place for extent in extents for place in extent})

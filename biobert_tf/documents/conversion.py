@@ -9,11 +9,9 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import fields
 from biobert_tf.documents.document import (
@@ -24,19 +22,12 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
-    mentions_in,
-    relations_in,
+    parted,
     split_concepts,
 )
 
 Notes = Counter[str]
 """What a format could not represent exactly, and how often."""
-
-Converter = Callable[[Loaded, Added], Annotated]
-"""Makes a document of another format ready for a writer.
-
-Raises `InputError` where the format cannot hold the document.
-"""
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 # The longest gap between passages; a longer one is a mistake in the offsets.
@@ -52,7 +43,7 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     """
     document = loaded.document
     known = {mention.id for mention in document.mentions}
-    new = mentions_in(added)
+    new, relations = parted(added)
     taken = known | loaded.taken | {mention.id for mention in new}
     numbers = itertools.count(fields.next_number("T", taken))
     mentions = [
@@ -65,7 +56,6 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     only_new = dataclasses.replace(document, mentions=tuple(mentions))
     for _, problem in only_new.problems():
         raise ValueError(f"document {document.id}: {problem}")
-    relations = relations_in(added)
     for relation in relations:
         if unknown := {relation.first, relation.second} - known - {*names}:
             raise ValueError(f"document {document.id} has no mention {sorted(unknown)}")
@@ -79,14 +69,10 @@ def united(
     keeps_concepts: bool,
     keeps_bad: bool = True,
 ) -> AnnotatedDocument:
-    """Returns a document with all that is added to it.
+    """Returns a document with what is added to it: mentions with ids, and relations.
 
-    Args:
-        document: The document as it was read.
-        added: Mentions with ids, and relations.
-        notes: Counts the mentions and relations that are dropped.
-        keeps_concepts: Whether a relation may name concepts instead of mentions.
-        keeps_bad: Whether the format can hold mentions that differ from their text.
+    Unless the format keeps them, relations of concepts instead of mentions and mentions
+    that differ from their text are dropped, and counted in `notes`.
 
     Raises:
         InputError: The document contains half of a surrogate pair.
@@ -98,10 +84,11 @@ def united(
         lost["relations of such mentions dropped"] = len(document.relations)
         document = document.without(names)
         lost["relations of such mentions dropped"] -= len(document.relations)
-    mentions = (*document.mentions, *mentions_in(added))
+    new, new_relations = parted(added)
+    mentions = (*document.mentions, *new)
     known = {mention.id for mention in mentions}
     relations = []
-    for relation in (*document.relations, *relations_in(added)):
+    for relation in (*document.relations, *new_relations):
         if keeps_concepts or known >= {relation.first, relation.second}:
             relations.append(relation)
         elif relation.pair and known.issuperset(relation.pair):
@@ -148,11 +135,9 @@ def flat(document: AnnotatedDocument) -> AnnotatedDocument:
     for passage in sorted(document.passages, key=lambda passage: passage.offset):
         gap = passage.offset - end
         if gap < 0 or gap > _LONGEST_GAP:
-            raise InputError(
-                f"document {shown(document.id)}: a passage begins at "
-                f"{passage.offset}, the one before it ends at {end}; give the text "
-                "in one piece"
-            )
+            problem = f"a passage begins at {passage.offset}, the one before it ends at"
+            problem = f"document {shown(document.id)}: {problem} {end}"
+            raise InputError(f"{problem}; give the text in one piece")
         if gap:
             parts.append(" " * (gap - 1) + ("\n" if parts else " "))
         parts.append(passage.text)
@@ -165,18 +150,11 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
     names = {
         mention.id: f"T{i}" for i, mention in enumerate(document.mentions, start=1)
     }
-    mentions = [
-        dataclasses.replace(mention, id=names[mention.id])
-        for mention in document.mentions
-    ]
-    relations = [
-        dataclasses.replace(
-            relation,
-            first=names.get(relation.first, relation.first),
-            second=names.get(relation.second, relation.second),
-        )
-        for relation in document.relations
-    ]
+    mentions = (dataclasses.replace(one, id=names[one.id]) for one in document.mentions)
+    relations = []
+    for one in document.relations:
+        first, second = (names.get(name, name) for name in (one.first, one.second))
+        relations.append(dataclasses.replace(one, first=first, second=second))
     return dataclasses.replace(
         document, mentions=tuple(mentions), relations=tuple(relations)
     )
@@ -185,47 +163,17 @@ def renumbered(document: AnnotatedDocument) -> AnnotatedDocument:
 def converted(document: AnnotatedDocument, source: object) -> Annotated:
     """Returns a document whose mentions and relations are additions to its text.
 
-    Args:
-        document: The document.
-        source: The text of the document in the format of a writer.
+    `source` is the text of the document in the format of a writer.
     """
     bare = dataclasses.replace(document, mentions=(), relations=())
     return Loaded(bare, source), [*document.mentions, *document.relations]
 
 
-def write_texts(
-    path: Path,
-    documents: Iterable[Annotated],
-    texts_of: Callable[[Loaded, Added], Iterable[str]],
-) -> int:
-    """Writes documents one after the other, and returns their number.
-
-    Args:
-        path: The file; compressed if its name ends in `.gz`.
-        documents: The documents.
-        texts_of: Yields the parts of a document's text.
-
-    Raises:
-        InputError: The directory cannot be written.
-    """
-    num_documents = 0
-    with streams.writing(path) as stream:
-        for annotated in documents:
-            for text in texts_of(*annotated):
-                stream.write(text.encode("utf-8"))
-            num_documents += 1
-    return num_documents
-
-
 def joined_concepts(concepts: Sequence[str], notes: Notes | None = None) -> str:
     """Joins identifiers into the one field that PubTator and BioC have for them.
 
-    Args:
-        concepts: The identifiers.
-        notes: Counts the mentions whose identifiers the field cannot hold.
-
-    Returns:
-        The field, which `split_concepts` splits again; "" if it could not.
+    Returns "", and counts it in `notes`, if `split_concepts` could not split the field
+    again.
     """
     field = ";".join(concepts)
     if split_concepts(field) == tuple(concepts) and not re.search(r"[\t\n\r]", field):

@@ -46,6 +46,8 @@ SUFFIXES: Final[dict[str, Format]] = {
     ".htm": "html",
 }
 
+NAME_IT: Final = "name the format if it is one of them"
+HTML_IS_WRITTEN: Final = "HTML pages are written, never read"
 _BIOC_KEYS: Final = (*json_pieces.LIST_KEYS, "passages")
 _ROOT: Final = re.compile(
     r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\])?[^>]*>|\s)*<([^\W\d][\w:.-]*)",
@@ -64,10 +66,7 @@ def suffix(path: Path) -> str:
 
 
 def detect(stream: Stream) -> Format:
-    """Returns the format of a file from its beginning, else from its name.
-
-    Args:
-        stream: The file; only its head is inspected, nothing is read.
+    """Returns the format of a file from its head, else from its name; reads nothing.
 
     Raises:
         InputError: Neither the beginning nor the name tells the format.
@@ -77,26 +76,20 @@ def detect(stream: Stream) -> Format:
     if found is not None:
         return found
     if kind == "html":
-        raise InputError.at(stream.path, 1, "HTML pages are written, never read")
+        raise InputError.at(stream.path, 1, HTML_IS_WRITTEN)
     if kind is not None:
         return kind
     if stream.path == STANDARD_INPUT:
         return "text"
-    raise InputError.at(
-        stream.path,
-        1,
-        "neither PubTator, BioC XML or JSON, JSON lines, PubMed XML, CoNLL, a .txt nor "
-        "a BRAT folder; name the format if it is one of them",
-    )
+    known = "PubTator, BioC XML or JSON, JSON lines, PubMed XML, CoNLL, a .txt"
+    problem = f"neither {known} nor a BRAT folder; {NAME_IT}"
+    raise InputError.at(stream.path, 1, problem)
 
 
 def of_content(stream: Stream, named: Format | None = None) -> Format | None:
-    """Returns the format of a file from its beginning; None if that does not tell.
+    """Returns the format of a file from its head; None if that does not tell.
 
-    Args:
-        stream: The file; only its head is inspected, nothing is read.
-        named: The format that the file's name tells. A text and a word may begin with
-            "<" too.
+    `named` is the format that its name tells: a text and a word may begin with "<" too.
     """
     head = stream.head.decode("utf-8", "replace").removeprefix(BOM)
     start = head.lstrip()

@@ -26,12 +26,7 @@ _NO_CONCEPT: Final = ("", "-", "-1")
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of the document's text.
-
-    Attributes:
-        offset: The offset of its first character in the document.
-        text: The text.
-    """
+    """A part of the document's text, and the offset of its first character."""
 
     offset: int
     text: str
@@ -46,24 +41,18 @@ class Passage:
 class Mention:
     """One occurrence of an entity.
 
-    Attributes:
-        id: The mention's id, unique in the document.
-        type: The entity type as the file spells it ("Chemical", "GENE-Y").
-        spans: (start, end) offsets in the document, in the order of the file; more
-            than one if the mention is discontinuous.
-        text: The surface form as the file gives it.
-        concepts: Identifiers of the entity in databases ("MESH:D003000"), if any.
-        probability: The probability in [0, 1]; None if the file gives none.
-        problem: What is wrong if the text differs from that at the spans, with file and
-            line; such a mention is carried along and never used. "" if nothing is.
+    `spans` are (start, end) offsets in the document, in the order of the file: several
+    if the mention is discontinuous. `problem` says, with file and line, what is wrong
+    if the text differs from that at the spans; such a mention is carried along and
+    never used.
     """
 
-    id: str
-    type: str
+    id: str  # unique in the document
+    type: str  # as the file spells it ("Chemical", "GENE-Y")
     spans: tuple[tuple[int, int], ...]
-    text: str
-    concepts: tuple[str, ...] = ()
-    probability: float | None = None
+    text: str  # the surface form as the file gives it
+    concepts: tuple[str, ...] = ()  # identifiers in databases ("MESH:D003000")
+    probability: float | None = None  # in [0, 1]; None if the file gives none
     problem: str = ""
 
     @property
@@ -75,42 +64,31 @@ class Mention:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation of two mentions, or in some formats of two concepts.
+    """A relation of two mentions, or in PubTator and some BioC of two concepts.
 
-    Attributes:
-        type: The relation type as the file spells it ("CPR:4", "CID").
-        first: The id of a mention; in PubTator (and some BioC) of a concept.
-        second: The id of the other mention or concept.
-        probability: The probability in [0, 1]; None if the file gives none.
-        id: The relation's id in its file; "" if it has none or is new.
-        pair: The ids of two mentions that stand for the concepts, if the file has both.
+    `first` and `second` are their ids. `pair` has the ids of two mentions that stand
+    for the concepts, if the file has both.
     """
 
-    type: str
+    type: str  # as the file spells it ("CPR:4", "CID")
     first: str
     second: str
-    probability: float | None = None
-    id: str = ""
+    probability: float | None = None  # in [0, 1]; None if the file gives none
+    id: str = ""  # in its file; "" if it has none or is new
     pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class AnnotatedDocument:
-    """A document, its mentions and its relations.
+    """A document, its mentions and its relations, in the order of the file.
 
-    Attributes:
-        id: The PMID, the name of the file, or another id that the format has.
-        passages: The passages in the order of the file. A gap between two stands for
-            white space.
-        mentions: The mentions in the order of the file.
-        relations: The relations in the order of the file.
-        num_unread: The number of relations in the file that are neither of two mentions
-            nor of two concepts; `relations` is without them.
-        pmc_id: The PMC id of a full text that the file names by it and `id` does not.
+    `num_unread` is the number of relations that are neither of two mentions nor of two
+    concepts; `relations` is without them. `pmc_id` is the PMC id of a full text that
+    the file names by it and `id` does not.
     """
 
-    id: str
-    passages: tuple[Passage, ...]
+    id: str  # the PMID, the name of the file, or another id that the format has
+    passages: tuple[Passage, ...]  # a gap between two stands for white space
     mentions: tuple[Mention, ...]
     relations: tuple[Relation, ...]
     num_unread: int = 0
@@ -123,13 +101,13 @@ class AnnotatedDocument:
 
     def without(self, names: Container[str]) -> "AnnotatedDocument":
         """Returns the document without some mentions and the relations of them."""
-        mentions = (one for one in self.mentions if one.id not in names)
-        relations = (
+        mentions = tuple(one for one in self.mentions if one.id not in names)
+        relations = tuple(
             one
             for one in self.relations
             if one.first not in names and one.second not in names
         )
-        return replace(self, mentions=tuple(mentions), relations=tuple(relations))
+        return replace(self, mentions=mentions, relations=relations)
 
     def text_at(self, spans: Iterable[tuple[int, int]]) -> str:
         """Returns the texts at spans, joined by spaces; "" if one is outside."""
@@ -186,12 +164,7 @@ class AnnotatedDocument:
                 yield mention.id, problem
 
     def check(self) -> None:
-        """Checks the document with `problems`.
-
-        Raises:
-            InputError: A mention is wrong. The message names the document, the first
-                such mention and the text at its offsets.
-        """
+        """Raises `InputError` with the first of `problems`, if there is any."""
         for _, problem in self.problems():
             raise InputError(f"document {self.id}: {problem}")
 
@@ -218,10 +191,9 @@ class AnnotatedDocument:
             return ""
         for name, (encoding, size) in _OTHER_UNITS.items():
             data = text.encode(encoding, "replace")
-            parts = [data[size * start : size * end] for start, end in mention.spans]
-            if _same(
-                mention.text, [part.decode(encoding, "replace") for part in parts]
-            ):
+            parts = (data[size * start : size * end] for start, end in mention.spans)
+            texts = [part.decode(encoding, "replace") for part in parts]
+            if _same(mention.text, texts):
                 return f"; its offsets seem to count {name} instead of characters"
         return ""
 
@@ -230,16 +202,13 @@ class AnnotatedDocument:
 class Loaded:
     """A document as it was read.
 
-    Attributes:
-        document: The document's text, mentions and relations.
-        source: What the format's writer needs to write the rest of the document
-            unchanged; None if the format is only read.
-        taken: Ids that the file uses, besides those of the mentions.
+    `source` is what the format's writer needs to write the rest of it unchanged; None
+    if the format is only read.
     """
 
     document: AnnotatedDocument
     source: Any = None
-    taken: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()  # ids in the file besides the mentions'
 
 
 Added = Sequence[Mention | Relation]
@@ -249,14 +218,10 @@ Annotated = tuple[Loaded, Added]
 """A document as it was read, and the additions to it."""
 
 
-def mentions_in(added: Added) -> list[Mention]:
-    """Returns the mentions among the additions to a document, in their order."""
-    return [each for each in added if isinstance(each, Mention)]
-
-
-def relations_in(added: Added) -> list[Relation]:
-    """Returns the relations among the additions to a document, in their order."""
-    return [each for each in added if isinstance(each, Relation)]
+def parted(added: Added) -> tuple[list[Mention], list[Relation]]:
+    """Returns the mentions, and the relations, that are added to a document."""
+    mentions = [one for one in added if isinstance(one, Mention)]
+    return mentions, [one for one in added if isinstance(one, Relation)]
 
 
 def _name(mention: Mention) -> str:

@@ -37,13 +37,10 @@ Unit = TypeVar("Unit")
 def readable(
     units: Iterable[Unit], read: Callable[[Unit], Loaded], on_bad: OnBad
 ) -> Iterator[Loaded]:
-    """Yields the documents that can be read.
+    """Yields the documents that can be read; `on_bad` gets the errors of the others.
 
-    Args:
-        units: The raw parts of a file, one for each document. An `InputError` between
-            two of them ends the file.
-        read: Makes a document of a unit, or raises `InputError`.
-        on_bad: Called with every such error.
+    `read` makes a document of a unit, its raw part of the file, or raises `InputError`.
+    An `InputError` between two units ends the file.
     """
     remaining = iter(units)
     while True:
@@ -69,12 +66,7 @@ def kind(error: InputError) -> str:
 
 
 def parsed_json(path: Path, line: int | None, text: str) -> Any:
-    """Returns the value of a JSON text.
-
-    Args:
-        path: The file, for error messages.
-        line: The line of the file where `text` is; None if `text` is the whole file.
-        text: The JSON text.
+    """Returns the value of a JSON text, which is at `line`, or None: a whole file.
 
     Raises:
         InputError: The text is not JSON, is nested too deeply, or contains half of a
@@ -88,11 +80,8 @@ def parsed_json(path: Path, line: int | None, text: str) -> Any:
         place = line or error.lineno
         raise InputError.at(path, place, f"not JSON: {error.msg}") from None
     except UnicodeEncodeError:
-        raise InputError.at(
-            path,
-            line,
-            "holds half of a surrogate pair (\\ud...), which is not a character",
-        ) from None
+        problem = "holds half of a surrogate pair (\\ud...), which is not a character"
+        raise InputError.at(path, line, problem) from None
     except (RecursionError, ValueError) as error:
         raise InputError.at(path, line, f"cannot be read as JSON: {error}") from None
     return value
@@ -131,11 +120,8 @@ def checked(
 ) -> AnnotatedDocument:
     """Returns the document, in which every mention that is wrong has its `problem`.
 
-    Args:
-        document: The document.
-        path: The document's file.
-        line: The line where the document begins.
-        lines_of: Mention id to line, if the file has one line for each mention.
+    It begins at `line`; `lines_of` has the line of each mention, by its id, if the file
+    has one for each.
 
     Raises:
         InputError: A mention has no place, or a negative one, which no format can hold.

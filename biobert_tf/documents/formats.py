@@ -11,9 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import STANDARD, Stream, refuse
+from biobert_tf.common.streams import Stream, refuse
 from biobert_tf.documents import (
-    articles,
     bioc_format,
     bioc_json,
     bioc_xml,
@@ -24,47 +23,25 @@ from biobert_tf.documents import (
     fields,
     html_page,
     jsonl,
-    plain_text,
     pubtator,
+    unannotated,
 )
 from biobert_tf.documents.detection import Format
-from biobert_tf.documents.document import (
-    Added,
-    Annotated,
-    Loaded,
-    mentions_in,
-    relations_in,
-)
+from biobert_tf.documents.document import Added, Annotated, Loaded, parted
 from biobert_tf.documents.fields import BadMentions, OnBad
-
-__all__ = [
-    "STANDARD",
-    "WITH_RELATIONS",
-    "WRITTEN",
-    "BadMentions",
-    "Format",
-    "Loaded",
-    "OnBad",
-    "Written",
-    "detect",
-    "read",
-    "refuse",
-    "with_relations",
-    "write",
-]
 
 _LOG = logging.getLogger(__name__)
 
 Read = Callable[[Stream, OnBad], Iterator[Loaded]]
 
 _READ: Final[dict[Format, Read]] = {
-    "text": plain_text.read,
-    "lines": plain_text.read_lines,
+    "text": unannotated.read_text,
+    "lines": unannotated.read_lines,
     "jsonl": jsonl.read,
     "pubtator": pubtator.read,
     "bioc_xml": bioc_xml.read,
     "bioc_json": bioc_json.read,
-    "pubmed_xml": articles.read,
+    "pubmed_xml": unannotated.read_articles,
     "conll": conll.read,
 }
 
@@ -78,29 +55,26 @@ _UTF16: Final = frozenset([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 class _Writer(NamedTuple):
     """The functions that write a format.
 
-    Attributes:
-        write: Writes documents from `converter` or from a reader of the format, each
-            with its additions, to a file, and returns their number; compressed if the
-            name ends in `.gz`. It raises `InputError` if the file cannot be written.
-        converter: Converts a document of any format to one that can be written.
-        own: The class of `Loaded.source` of documents that need no conversion, if any.
-        is_framed: Whether only documents of one file can be written unconverted.
+    `convert` makes a document of any format ready to be written, and counts what is
+    lost. It raises `InputError` where the format cannot hold the document. `texts`
+    yields the text of a file of such documents, or of documents from a reader of the
+    format, each with its additions; it is None for a folder.
     """
 
-    write: Callable[[Path, Iterable[Annotated]], int]
-    converter: Callable[[conversion.Notes], conversion.Converter]
-    own: Any
-    is_framed: bool = False
+    convert: Callable[[Loaded, Added, conversion.Notes], Annotated]
+    texts: Callable[[Iterable[Annotated]], Iterable[str]] | None
+    own: Any = ()  # the class of `Loaded.source` of documents that need no conversion
+    is_framed: bool = False  # whether only documents of one file need no conversion
 
 
 _WRITERS: Final[dict[Format, _Writer]] = {
-    "jsonl": _Writer(jsonl.write, jsonl.converter, jsonl.Source),
-    "pubtator": _Writer(pubtator.write, pubtator.converter, pubtator.Source),
-    "bioc_xml": _Writer(bioc_xml.write, bioc_xml.converter, bioc_xml.Source, True),
-    "bioc_json": _Writer(bioc_json.write, bioc_json.converter, bioc_json.Source, True),
-    "brat": _Writer(brat.write, brat.converter, brat.Source),
-    "conll": _Writer(conll.write, conll.converter, ()),
-    "html": _Writer(html_page.write, html_page.converter, ()),
+    "jsonl": _Writer(jsonl.convert, jsonl.texts, jsonl.Source),
+    "pubtator": _Writer(pubtator.convert, pubtator.texts, pubtator.Source),
+    "bioc_xml": _Writer(bioc_xml.convert, bioc_xml.texts, bioc_xml.Source, True),
+    "bioc_json": _Writer(bioc_json.convert, bioc_json.texts, bioc_json.Source, True),
+    "brat": _Writer(brat.convert, None, brat.Source),
+    "conll": _Writer(conll.convert, conll.texts),
+    "html": _Writer(html_page.convert, html_page.texts),
 }
 
 # What takes mentions, and all that names them, out of a document, by its source.
@@ -123,11 +97,8 @@ WITH_RELATIONS: Final = WRITTEN - {"conll", "html"}
 class Written:
     """The counts of what was written.
 
-    Attributes:
-        documents: The number of documents.
-        mentions: The number of new mentions by type, including those in `notes`.
-        relations: The number of new relations by type, including those in `notes`.
-        notes: What the format could not represent exactly, and how often.
+    Those of new mentions and relations are by type, and include what is in `notes`:
+    what the format could not represent exactly.
     """
 
     documents: int = 0
@@ -146,10 +117,8 @@ class Written:
 def detect(path: Path) -> Format:
     """Returns the format of a file from its beginning, else from its name.
 
-    The format of a folder is BRAT.
-
-    Raises:
-        InputError: The file cannot be read, or its format is unknown.
+    The format of a folder is BRAT. Raises `InputError` if the file cannot be read, or
+    its format is unknown.
     """
     if path.is_dir():
         return "brat"
@@ -160,16 +129,15 @@ def detect(path: Path) -> Format:
 def with_relations(path: Path, format: Format) -> Format:
     """Returns the format of an input whose relations are to be written back.
 
-    Args:
-        path: The file or folder.
-        format: The format of the input; `auto` detects it.
-
     Raises:
-        InputError: The format is unknown or not one of `WITH_RELATIONS`.
+        InputError: The format, which `auto` detects, is not one of `WITH_RELATIONS`.
     """
     found: Format | None = format
-    if format == "auto":
-        found = "brat" if path.is_dir() else None
+    if format == "auto" and path.is_dir():
+        found = "brat"
+    elif format == "auto":
+        with streams.reading(path) as stream:
+            found = detection.of_content(stream)
     if found == "brat" and path.is_dir() and (others := brat.unread(path)):
         _LOG.warning(
             "%s: read as BRAT, NAME.txt with NAME.ann; not read: %d others (%s, ...)",
@@ -177,19 +145,12 @@ def with_relations(path: Path, format: Format) -> Format:
             len(others),
             others[0].name,
         )
-    if found is None:
-        with streams.reading(path) as stream:
-            found = detection.of_content(stream)
     if found in WITH_RELATIONS:
         if format == "auto":
             _LOG.info("%s: read as %s", path, found)
         return found
-    raise InputError.at(
-        path,
-        1,
-        "neither PubTator, BioC XML or JSON, JSON lines nor a BRAT folder; "
-        "name the format if it is one of them",
-    )
+    problem = "neither PubTator, BioC XML or JSON, JSON lines nor a BRAT folder"
+    raise InputError.at(path, 1, f"{problem}; {detection.NAME_IT}")
 
 
 def read(
@@ -224,8 +185,8 @@ def read(
             done = "carried along" if bad_mentions == "keep" else "left out"
             notes[f"mentions that differ from their text {done}"] += len(bad)
         if bad and bad_mentions == "skip":
-            without = _WITHOUT[type(loaded.source)]
-            loaded = without(loaded, {mention.id for mention in bad})
+            names = {mention.id for mention in bad}
+            loaded = _WITHOUT[type(loaded.source)](loaded, names)
         yield loaded
 
 
@@ -237,9 +198,8 @@ def _read(path: Path, format: Format, on_bad: OnBad, name: str) -> Iterator[Load
         yield from fields.readable([path], lambda one: brat.load(one, name), on_bad)
         return
     if format in ("brat", "html"):
-        problem = brat.NO_FOLDER
-        if format == "html":
-            problem = "HTML pages are written, never read"
+        is_html = format == "html"
+        problem = detection.HTML_IS_WRITTEN if is_html else brat.NO_FOLDER
         raise InputError.at(path, None, problem)
     with streams.reading(path, name) as stream:
         found = detection.detect(stream) if format == "auto" else format
@@ -256,24 +216,20 @@ def write(
     on_bad: OnBad = refuse,
     is_merged: bool = False,
 ) -> Written:
-    """Writes documents with new mentions and relations.
+    """Writes documents with new mentions and relations, and returns their counts.
 
     A document that was read in the same format keeps everything else in it; one of
     another format keeps its text, mentions and relations. The file replaces an old one
     when it is complete, so `path` may be the file (for BRAT the folder) being read.
 
     Args:
-        path: The file, compressed if its name ends in `.gz`; `-` for standard output;
-            for BRAT a folder.
+        path: The file, compressed if its name ends in `.gz`; `-`; for BRAT a folder.
         format: One of `WRITTEN`.
         documents: The documents with their additions. A mention whose id is "" gets an
             id; relations name mentions by id, and get their own ids here.
         on_bad: Called with the error of every document that the format cannot hold;
             the document is skipped. By default it raises the error.
         is_merged: Whether the documents come from several files.
-
-    Returns:
-        The counts of what was written.
 
     Raises:
         InputError: The file or folder cannot be written.
@@ -282,7 +238,6 @@ def write(
     """
     writer = _WRITERS[format]
     written = Written()
-    convert = writer.converter(written.notes)
     own = () if writer.is_framed and is_merged else writer.own
 
     def prepared() -> Iterator[Annotated]:
@@ -291,15 +246,22 @@ def write(
             try:
                 ready: Annotated = (loaded, new)
                 if not isinstance(loaded.source, own):
-                    ready = convert(loaded, new)
-                    mentions = tuple(mentions_in(ready[1]))
+                    ready = writer.convert(loaded, new, written.notes)
+                    mentions = tuple(parted(ready[1])[0])
                     dataclasses.replace(ready[0].document, mentions=mentions).check()
             except InputError as error:
                 on_bad(error)
                 continue
-            written.mentions.update(mention.type for mention in mentions_in(new))
-            written.relations.update(one.type for one in relations_in(new))
+            new_mentions, new_relations = parted(new)
+            written.mentions.update(mention.type for mention in new_mentions)
+            written.relations.update(relation.type for relation in new_relations)
+            written.documents += 1
             yield ready
 
-    written.documents = writer.write(path, prepared())
+    if writer.texts is None:
+        brat.write(path, prepared())
+        return written
+    with streams.writing(path) as stream:
+        for text in writer.texts(prepared()):
+            stream.write(text.encode("utf-8"))
     return written

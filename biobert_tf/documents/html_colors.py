@@ -53,12 +53,7 @@ DARK: Final = Theme("#17161c", "#ecebf2")
 
 
 def shades(kind: str, theme: Theme) -> Shades:
-    """Returns the colours of a type.
-
-    Args:
-        kind: The name of the type; case is ignored.
-        theme: `LIGHT` or `DARK`.
-    """
+    """Returns the colours of a type in `LIGHT` or `DARK`; case is ignored."""
     name = kind.lower()
     digest = hashlib.sha256(name.encode("utf-8")).digest()
     hue = _HUES.get(name, int.from_bytes(digest[:4], "big") % 360) / 360

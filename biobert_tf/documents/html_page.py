@@ -19,14 +19,11 @@ and counts the entities of all.
 import heapq
 import html
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import streams
 from biobert_tf.documents import conversion, html_colors
 from biobert_tf.documents.document import (
     Added,
@@ -96,6 +93,7 @@ _FOOT: Final = (
     "found by a model.</p>\n</footer>\n</body>\n</html>\n"
 )
 _NO_TYPE: Final = "Entity"
+_READ_CHARACTERS: Final = 1 << 16
 
 # Line breaks, controls, soft hyphen, zero-width space, word joiner, byte order mark,
 # embeddings and isolates; not joiners and direction marks, which some scripts need.
@@ -107,44 +105,32 @@ _SPECIAL: Final = re.compile(
 _BREAKS: Final = {"\r\n": "&#13;\n", "\r": "&#13;<br>"}
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that prepares a document of any format for the page."""
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, True, False)
-        num_zeros = sum(passage.text.count("\0") for passage in whole.passages)
-        if num_zeros:
-            notes["U+0000 shown as U+2400"] += num_zeros
-        return Loaded(whole), ()
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Prepares a document of any format for the page."""
+    whole = conversion.united(loaded.document, added, notes, True, False)
+    num_zeros = sum(passage.text.count("\0") for passage in whole.passages)
+    if num_zeros:
+        notes["U+0000 shown as U+2400"] += num_zeros
+    return Loaded(whole), ()
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents from a converter, and returns their number.
-
-    Memory does not grow with the number of documents.
-    """
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the page; memory does not grow with the number of documents."""
     types: Counter[str] = Counter()
-    num_documents = 0
-    with streams.writing(path) as stream, tempfile.TemporaryFile() as spool:
-        for loaded, _ in documents:
-            num_documents += 1
-            article = "".join(_article(loaded.document, num_documents, types))
-            spool.write(article.encode("utf-8"))
-        stream.write("".join(_head(num_documents, types)).encode("utf-8"))
+    number = 0
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as spool:
+        for number, (loaded, _) in enumerate(documents, start=1):
+            spool.writelines(_article(loaded.document, number, types))
+        yield from _head(number, types)
         spool.seek(0)
-        shutil.copyfileobj(spool, stream)
-        stream.write(_FOOT.encode("utf-8"))
-    return num_documents
+        yield from iter(lambda: spool.read(_READ_CHARACTERS), "")
+    yield _FOOT
 
 
 def _head(num_documents: int, types: Counter[str]) -> Iterator[str]:
     """Yields the part of the page before the documents.
 
-    Args:
-        num_documents: The number of documents.
-        types: The number of entities by type, in order of first occurrence.
+    `types` is the number of entities by type, in order of first occurrence.
     """
     light, dark = html_colors.LIGHT, html_colors.DARK
     title = _counted(num_documents, "annotated document")
@@ -153,10 +139,8 @@ def _head(num_documents: int, types: Counter[str]) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>"
     )
-    yield _STYLE % {
-        **{"page": light.page, "text": light.text},
-        **{"dark_page": dark.page, "dark_text": dark.text},
-    }
+    dark_colors = {f"dark_{key}": color for key, color in dark._asdict().items()}
+    yield _STYLE % {**light._asdict(), **dark_colors}
     yield from (_colors(i, kind, light) for i, kind in enumerate(types))
     yield "@media (prefers-color-scheme: dark) {\n"
     yield from (_colors(i, kind, dark) for i, kind in enumerate(types))
@@ -194,11 +178,9 @@ def _article(
     entities = _counted(len(document.mentions), "entity")
     by_type = ", ".join(f"{_isolated(kind)} {n:,}" for kind, n in here.most_common())
     yield f'<p class="info">{entities}{": " if by_type else ""}{by_type}</p>\n'
-    fragments = sorted(_fragments(document.mentions))
     for passage in document.passages:
         yield f'<p class="text" dir="auto" data-offset="{passage.offset}">'
-        inside = [part for one in fragments for part in _clipped(passage, one)]
-        yield from _marked(passage, inside, document.mentions, numbers)
+        yield from _marked(passage, document.mentions, numbers)
         yield "</p>\n"
     if document.relations:
         texts = {mention.id: mention.text for mention in document.mentions}
@@ -211,53 +193,32 @@ def _article(
 
 
 class _Fragment(NamedTuple):
-    """A part of a mention, in the order in which `mark` elements begin.
-
-    Attributes:
-        start: The offset in the document.
-        minus_end: Minus the offset after the last character, to sort longer ones first.
-        order: The index of the mention in the document.
-        is_first: Whether this is the first part of its mention.
-        is_last: Whether this is the last part of its mention.
-    """
+    """A part of a mention, in the order in which `mark` elements begin."""
 
     start: int
-    minus_end: int
-    order: int
-    is_first: bool
+    minus_end: int  # minus the offset of its end, to sort longer ones first
+    order: int  # the index of the mention in the document
+    is_first: bool  # whether this is the first part of its mention
     is_last: bool
 
 
-def _fragments(mentions: Iterable[Mention]) -> Iterator[_Fragment]:
+def _fragments(passage: Passage, mentions: Sequence[Mention]) -> Iterator[_Fragment]:
+    """Yields the parts of the mentions that are inside a passage."""
     for order, mention in enumerate(mentions):
         spans = sorted(mention.spans)
-        for i, (start, end) in enumerate(spans):
-            yield _Fragment(start, -end, order, i == 0, i == len(spans) - 1)
-
-
-def _clipped(passage: Passage, one: _Fragment) -> Iterator[_Fragment]:
-    """Yields the part of a fragment that is inside a passage, if any."""
-    start, end = max(one.start, passage.offset), min(-one.minus_end, passage.end)
-    if start < end:
-        is_first = one.is_first and start == one.start
-        is_last = one.is_last and end == -one.minus_end
-        yield _Fragment(start, -end, one.order, is_first, is_last)
+        for i, (begin, stop) in enumerate(spans, start=1):
+            start, end = max(begin, passage.offset), min(stop, passage.end)
+            if start < end:
+                is_first = i == 1 and start == begin
+                is_last = i == len(spans) and end == stop
+                yield _Fragment(start, -end, order, is_first, is_last)
 
 
 def _marked(
-    passage: Passage,
-    fragments: list[_Fragment],
-    mentions: Sequence[Mention],
-    numbers: Mapping[str, int],
+    passage: Passage, mentions: Sequence[Mention], numbers: Mapping[str, int]
 ) -> Iterator[str]:
-    """Yields the HTML of a passage, piece by piece.
-
-    Args:
-        passage: The passage.
-        fragments: The fragments in the passage, as a heap.
-        mentions: The mentions of the document.
-        numbers: The number of each type.
-    """
+    """Yields the HTML of a passage; `numbers` has the number of each type."""
+    fragments = sorted(_fragments(passage, mentions))  # a heap
     position = passage.offset
     ends: list[int] = []  # the ends of the open elements, the innermost last
 
@@ -310,14 +271,9 @@ def _probability(value: float | None) -> list[str]:
 
 
 def _relation(relation: Relation, texts: Mapping[str, str]) -> str:
-    first, second, kind = (
-        _isolated(" ".join(text.split()))
-        for text in (
-            texts.get(relation.first, relation.first),
-            texts.get(relation.second, relation.second),
-            relation.type,
-        )
-    )
+    names = [texts.get(one, one) for one in (relation.first, relation.second)]
+    parts = (" ".join(part.split()) for part in (*names, relation.type))
+    first, second, kind = map(_isolated, parts)
     shown = f"{kind}: {first} \u2192 {second}"
     return ", ".join([shown, *_probability(relation.probability)])
 

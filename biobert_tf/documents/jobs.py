@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats
-from biobert_tf.documents.document import Added, Loaded
+from biobert_tf.documents.document import Added, Annotated, Loaded
+from biobert_tf.documents.fields import BadMentions, OnBad
 from biobert_tf.documents.places import Place, Plan
 
 SETTINGS_FILE: Final = ".biobert-annotate.json"
@@ -31,35 +32,29 @@ class Item(NamedTuple):
 
 @dataclass
 class Totals:
-    """The counts of what a job wrote.
-
-    Attributes:
-        written: The counts of documents and of new mentions and relations.
-        num_kept: The number of outputs that were complete before.
-    """
+    """What a job wrote, and the number of outputs that were complete before."""
 
     written: formats.Written = field(default_factory=formats.Written)
     num_kept: int = 0
 
 
 class Job:
-    """Reads documents and writes them, one file after the other."""
+    """Reads documents and writes them, one file after the other.
+
+    `todo` has the places whose outputs are still to be written.
+    """
 
     def __init__(
         self,
         plan: Plan,
         settings: Mapping[str, object],
-        on_bad: formats.OnBad = formats.refuse,
-        bad_mentions: formats.BadMentions = "error",
+        on_bad: OnBad = streams.refuse,
+        bad_mentions: BadMentions = "error",
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
 
-        Args:
-            plan: The files to read and write.
-            settings: All settings that the outputs depend on, as values of JSON.
-            on_bad: Called with the error of every document that cannot be read or
-                written.
-            bad_mentions: What to do with old mentions that differ from their text.
+        The settings are all that the outputs depend on, as values of JSON. `on_bad`
+        gets the error of every document that cannot be read or written.
 
         Raises:
             InputError: The folder of outputs was written with other settings, or holds
@@ -69,15 +64,11 @@ class Job:
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
+        self._unread: dict[Place, str] = {}
+        self.todo = list(plan.places)
         if plan.folder is not None:
             _claim(plan.folder, settings)
-        self.todo = [
-            place
-            for place in plan.places
-            if plan.folder is None or not _is_whole(place)
-        ]
-        self._unread: set[Place] = set()
-        self._reason = ""
+            self.todo = [place for place in plan.places if not _is_whole(place)]
         for error in plan.bad:
             on_bad(error)
 
@@ -103,107 +94,92 @@ class Job:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
-                self._unread.add(place)
-                self._reason = self._reason or str(bad[0])
+                self._unread[place] = str(bad[0])
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
-        """Writes documents with their new mentions and relations.
+        """Writes the items of `documents` with additions for `formats.write`.
 
-        Args:
-            annotated: The items of `documents` in the same order, with additions as
-                `formats.write` takes them. Some may be missing.
-
-        Returns:
-            The counts of what was written.
+        They are in the same order; some may be missing.
 
         Raises:
             InputError: An output cannot be written, or no document could be read; then
                 nothing is written.
         """
         totals = Totals(num_kept=len(self._plan.places) - len(self.todo))
-        self._write(annotated, totals)
+        for written in self._written(annotated):
+            totals.written.add(written)
         totals.written.notes.update(self._notes)
         return totals
 
-    def _write(self, annotated: Iterable[tuple[Item, Added]], totals: Totals) -> None:
+    def _written(
+        self, annotated: Iterable[tuple[Item, Added]]
+    ) -> Iterator[formats.Written]:
+        """Writes all outputs, and yields the counts of each."""
         if self._plan.folder is None:
-            totals.written.add(self._write_all(annotated))
+            place = self._plan.places[0]
+            yield self._write_to(place.target, place, annotated)
             return
         groups = itertools.groupby(annotated, lambda pair: pair[0].place)
         found, group = next(groups, (None, None))
         for place in self.todo:
             # All documents up to those of `found` have been read.
             if place == found and group is not None:
-                totals.written.add(self._write_one(place, _unpacked(group)))
+                yield self._write_one(place, group)
                 found, group = next(groups, (None, None))
             elif place not in self._unread:
-                totals.written.add(self._write_one(place, ()))
+                yield self._write_one(place, ())
         self._require_some(self._plan.folder)
 
     def _require_some(self, target: Path) -> None:
         """Raises an error if no document of the input could be read."""
         if self._unread and len(self._unread) == len(self._plan.places):
             problem = "nothing to write: no document can be read; the first error: "
-            problem += self._reason
-            raise InputError.at(target, None, problem)
-
-    def _write_all(self, annotated: Iterable[tuple[Item, Added]]) -> formats.Written:
-        """Writes all documents to one target."""
-        place = self._plan.places[0]
-
-        def documents() -> Iterator[tuple[Loaded, Added]]:
-            yield from _unpacked(annotated)
-            self._require_some(place.target)
-
-        is_merged = len(self._plan.places) > 1
-        return formats.write(
-            place.target, place.target_format, documents(), self._on_bad, is_merged
-        )
+            first = next(iter(self._unread.values()))
+            raise InputError.at(target, None, f"{problem}{first}")
 
     def _write_one(
-        self, place: Place, documents: Iterable[tuple[Loaded, Added]]
+        self, place: Place, annotated: Iterable[tuple[Item, Added]]
     ) -> formats.Written:
         """Writes the documents of one file; a BRAT folder appears when complete."""
-        is_folder = place.target_format == "brat" and place.whole == place.target
-        if not is_folder:
-            return formats.write(
-                place.target, place.target_format, documents, self._on_bad
-            )
+        if place.target_format != "brat" or place.whole != place.target:
+            return self._write_to(place.target, place, annotated)
         with files.replacing(place.target) as target:
             target.mkdir()
-            return formats.write(target, place.target_format, documents, self._on_bad)
+            return self._write_to(target, place, annotated)
 
+    def _write_to(
+        self, target: Path, place: Place, annotated: Iterable[tuple[Item, Added]]
+    ) -> formats.Written:
+        is_all = self._plan.folder is None
 
-def _unpacked(
-    annotated: Iterable[tuple[Item, Added]],
-) -> Iterator[tuple[Loaded, Added]]:
-    return ((item.loaded, added) for item, added in annotated)
+        def documents() -> Iterator[Annotated]:
+            for item, added in annotated:
+                yield item.loaded, added
+            if is_all:
+                self._require_some(target)
+
+        is_merged = is_all and len(self._plan.places) > 1
+        return formats.write(
+            target, place.target_format, documents(), self._on_bad, is_merged
+        )
 
 
 def _claim(folder: Path, settings: Mapping[str, object]) -> None:
     """Stores a job's settings in a folder, or checks those that are stored there.
 
-    Raises:
-        InputError: The stored settings differ, or the folder holds other files.
+    Raises `InputError` if they differ, or the folder holds other files.
     """
     path = folder / SETTINGS_FILE
-    if path.is_file():
-        if files.read_json(path) != dict(settings):
-            raise InputError.at(
-                folder,
-                None,
-                "was written with other settings; choose another folder, or remove it "
-                "to begin again",
-            )
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError.at(
-            folder,
-            None,
-            "holds files that this command did not write; choose an empty or a new "
-            "folder",
-        )
-    files.write_json(path, dict(settings))
+    if not path.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            problem = "holds files that this command did not write"
+            problem += "; choose an empty or a new folder"
+            raise InputError.at(folder, None, problem)
+        files.write_json(path, dict(settings))
+    elif files.read_json(path) != dict(settings):
+        problem = "was written with other settings"
+        problem += "; choose another folder, or remove it to begin again"
+        raise InputError.at(folder, None, problem)
 
 
 def _is_whole(place: Place) -> bool:

@@ -11,10 +11,11 @@
                    "relations": [{"subj", "obj", "pred"}]
     rows           "label", "labels" or "entities": [[start, end, type]]
 
-An entity of any form may have an `id`, `spans` and the other keys of ours.
+An entity of any form may have an `id`, `spans` and the other keys of ours. What has
+another form raises `InputError`, whose message does not name the file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from biobert_tf.common.errors import InputError
@@ -61,26 +62,21 @@ def in_objects(values: Values) -> Values:
     """Returns a document whose entities are objects: those of `rows` become ours."""
     if form_of(values) is not _OURS:
         return values
-    for key in _ROWS:
+    for key in ("entities",) if values.get("entities") else _ROWS:
         rows = values.get(key)
-        if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
-            if rows and key == _OURS.entities:
-                break
-            continue
-        entities = [
-            {"id": f"T{i}", "start": start, "end": end, "type": kind}
-            for i, (start, end, kind) in enumerate(rows, start=1)
-        ]
-        rest = {name: value for name, value in values.items() if name != key}
-        return {**rest, "entities": entities}
+        if isinstance(rows, list) and rows and all(map(_is_row, rows)):
+            entities = [
+                {"id": f"T{i}", "start": start, "end": end, "type": kind}
+                for i, (start, end, kind) in enumerate(rows, start=1)
+            ]
+            rest = {name: value for name, value in values.items() if name != key}
+            return {**rest, "entities": entities}
     return values
 
 
 def _is_row(row: object) -> bool:
-    return (
-        isinstance(row, list)
-        and [type(part) for part in row] == [int, int, str]  # no bool
-    )
+    # Python's bool is an int too.
+    return isinstance(row, list) and [*map(type, row)] == [int, int, str]
 
 
 def form_of(values: Values) -> Form:
@@ -103,8 +99,7 @@ def _is_span(value: object) -> bool:
 def objects(values: Values, key: str) -> list[dict[str, Any]]:
     """Returns the list of objects under a key; empty if the key is missing.
 
-    Raises:
-        InputError: There is something else.
+    Raises `InputError` if there is something else.
     """
     found = values.get(key)
     if found is None:
@@ -115,11 +110,7 @@ def objects(values: Values, key: str) -> list[dict[str, Any]]:
 
 
 def name_of(value: object, default: str) -> str:
-    """Returns an id as a string; the default if it is None.
-
-    Raises:
-        InputError: It is neither a string nor a whole number.
-    """
+    """Returns an id, a string or whole number, as a string; None is the default."""
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -128,11 +119,7 @@ def name_of(value: object, default: str) -> str:
 
 
 def document_name(values: Values, default: str) -> str:
-    """Returns the id of a document: `id`, else PubAnnotation's `sourceid` and `divid`.
-
-    Raises:
-        InputError: An id is neither a string nor a whole number.
-    """
+    """Returns a document's id: `id`, else PubAnnotation's `sourceid` and `divid`."""
     if values.get("id") is None and values.get("sourceid") is not None:
         parts = (values["sourceid"], values.get("divid"))
         return "-".join(name_of(part, "") for part in parts if part is not None)
@@ -143,23 +130,22 @@ def document_name(values: Values, default: str) -> str:
 
 
 def type_of(name: str, entity: Values) -> str:
-    """Returns the type of an entity with the given name.
+    """Returns the type of the entity with this name; `InputError` if it has none."""
+    return _type(entity, ("type", "label", "obj"), f"entity {name}")
 
-    Raises:
-        InputError: It has none.
-    """
-    kinds = (entity.get(key) for key in ("type", "label", "obj"))
-    kind = next((kind for kind in kinds if kind is not None), None)
+
+def _type(values: Values, keys: Iterable[str], shown: str) -> str:
+    """Returns the type under the first key that is there; `shown` is for messages."""
+    kind = next((values[key] for key in keys if values.get(key) is not None), None)
     if not isinstance(kind, str):
-        raise InputError(f'entity {name} has no "type"')
+        raise InputError(f'{shown} has no "type"')
     return kind
 
 
 def spans_of(name: str, entity: Values) -> tuple[tuple[int, int], ...]:
-    """Returns the spans of an entity with the given name.
+    """Returns the spans of the entity with this name.
 
-    Raises:
-        InputError: It has none, or they are no whole numbers.
+    Raises `InputError` if it has none, or they are no whole numbers.
     """
     spans = entity.get("spans")
     if spans is None and entity.keys().isdisjoint(("start", "start_offset", "end")):
@@ -212,21 +198,13 @@ def roles_of(relations: Sequence[Values], default: Roles = _ROLES[0]) -> Roles:
 
 
 def relation_of(values: Values, known: Mapping[object, str]) -> Relation:
-    """Returns a relation.
+    """Returns a relation of mentions; `known` has their ids by the id and by the spans.
 
-    Args:
-        values: The relation.
-        known: Ids of the document's mentions, by the id and by the spans.
-
-    Raises:
-        InputError: It has no type, or names an unknown mention.
+    Raises `InputError` if it has no type, or names an unknown mention.
     """
     # Prodigy's relations have a "head" besides, the number of a word.
     roles = _BY_PLACE if _BY_PLACE.first in values else roles_of([values])
-    kinds = (values.get(key) for key in (roles.type, "type", "label"))
-    kind = next((kind for kind in kinds if kind is not None), None)
-    if not isinstance(kind, str):
-        raise InputError('a relation has no "type"')
+    kind = _type(values, (roles.type, "type", "label"), "a relation")
     first, second = (_named(values.get(role), known) for role in roles[:2])
     found = fields.probability(values.get("probability"))
     return Relation(kind, first, second, found, name_of(values.get("id"), ""))

@@ -17,12 +17,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import fields
-from biobert_tf.documents.framed import Frame
-from biobert_tf.documents.window import Window
+from biobert_tf.documents.framed import Frame, Piece, Window
 
 NOT_BIOC: Final = 'not BioC: want an object with "documents", or a list of documents'
 LONGEST_HELD: Final = 1 << 24
@@ -30,7 +28,7 @@ LONGEST_HELD: Final = 1 << 24
 
 LIST_KEYS: Final = ("documents", "PubTator3")
 _PASSAGES: Final = re.compile(r'"passages"\s*:\s*\[')
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_MARK: Final = re.compile(r"[^ \t\n\r]")
 # Replaces the beginning of a file if that is broken.
 _HEAD: Final = '{"documents": ['
 
@@ -44,30 +42,8 @@ _LONGEST_TOKEN: Final = 12
 _MOST_TRIED: Final = 1000
 
 
-class Piece(NamedTuple):
-    """The text of a document.
-
-    Attributes:
-        number: The document's number, from 1.
-        text: The text, which may not be valid JSON; "" if it is skipped.
-        line: The line where it begins, from 1.
-        is_root: Whether the file is this document or has one document per line.
-        error: The error, if the text is skipped.
-    """
-
-    number: int
-    text: str
-    line: int
-    is_root: bool
-    error: InputError | None = None
-
-
 def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
-    """Yields the documents of a file.
-
-    Args:
-        stream: The file.
-        frame: An empty frame; it is filled while the documents are read.
+    """Yields the documents of a file, and fills the empty frame meanwhile.
 
     Raises:
         InputError: The rest of the file cannot be read.
@@ -76,13 +52,10 @@ def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
 
 
 class _Value(NamedTuple):
-    """A parsed value, or the error of one that cannot be parsed.
+    """A parsed value, or the problem ("" if none) of one that cannot be parsed.
 
-    Attributes:
-        end: The position behind the value, or that of the error.
-        value: The value.
-        problem: What is wrong, in a few words; "" if nothing is.
-        is_cut: Whether the value may be valid once more text has been read.
+    `end` is the position behind the value, or that of the problem; `is_cut` says
+    whether the value may be valid once more text has been read.
     """
 
     end: int
@@ -111,19 +84,18 @@ def _is_document(value: object) -> bool:
 
 def _holds_documents(value: object) -> bool:
     """Returns whether a value contains documents where a document cannot have any."""
-    if not isinstance(value, dict):
-        return isinstance(value, list) and any(map(_is_document, value))
-    lists = (value.get(key) for key in ("passages", "annotations", "relations"))
+    lists = [value]
+    if isinstance(value, dict):
+        lists = [value.get(key) for key in ("passages", "annotations", "relations")]
     return any(isinstance(one, list) and any(map(_is_document, one)) for one in lists)
 
 
-class _Cutter:
+class _Cutter(Window):
     """Walks over the text around the documents, and parses every value in it."""
 
     def __init__(self, stream: Stream, frame: Frame) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._text = Window(stream, decoder)  # begins after the last document
-        self._frame = frame
+        super().__init__(stream, decoder, frame)
         self._closing = ""  # what closes the list of documents and the file
         self._number = 1  # the number of the next document
 
@@ -153,37 +125,36 @@ class _Cutter:
             except InputError as error:
                 if place is not None:
                     self._put(place)
-                elif not self._frame.parts:
+                elif not self.frame.parts:
                     raise
                 yield self._skipped(0 if place is None else 1, error)
-                start, is_first = 0, True
+                is_first = True
             else:
                 yield self._document(place, end)
-                start, is_first = 0, False
+                is_first = False
+            start = 0
 
     def _begin(self) -> tuple[int, int]:
         """Finds out what the file is, and sets `_closing`.
 
-        Returns:
-            The position after the bracket of the first list of documents, and 0. If
-            there is none, the positions where the first document begins and ends.
+        Returns the position in the first list of documents, and 0; or, if there is no
+        list, the positions where the first document begins and ends.
         """
         mark, position = self._mark(0)
         if mark == "{":
-            start, end = self._list_in(position)
-            if start is None:
-                return position, end
-            self._closing = "]}"
-            return start, 0
+            is_list, end = self._list_in(position)
+            if is_list:
+                self._closing = "]}"
+            return (end, 0) if is_list else (position, end)
         if mark != "[":
-            raise self._text.error(0, NOT_BIOC if mark else "not JSON: no value")
+            raise self.error(0, NOT_BIOC if mark else "not JSON: no value")
         self._closing = "]"
         mark, inner = self._mark(position + 1)
         if mark == "{":
             # An error in the first member is told when it is read as a document.
             with contextlib.suppress(InputError):
-                start, _ = self._list_in(inner)
-                if start is not None:
+                is_list, start = self._list_in(inner)
+                if is_list:
                     self._closing = "]}]"
                     return start, 0
         return position + 1, 0
@@ -191,12 +162,8 @@ class _Cutter:
     def _next(self, position: int, is_first: bool) -> int | None:
         """Returns where the next document begins; None at the end of the file.
 
-        Args:
-            position: A position before or after a document in a list.
-            is_first: Whether no comma is wanted before the document.
-
-        Raises:
-            InputError: The text up to there is not JSON.
+        `position` is one before or after a document in a list; `is_first` says that no
+        comma is wanted before the document. Raises `InputError` for other text.
         """
         mark, position = self._mark(position)
         while mark == "]":
@@ -212,39 +179,31 @@ class _Cutter:
         return self._mark(position + 1)[1]
 
     def _next_list(self, position: int) -> int | None:
-        """Returns the position in the next list of documents; None if there is none.
-
-        Args:
-            position: The position after a list of documents.
-        """
+        """Returns the position in the next list of documents; None if there is none."""
         if self._closing != "]":
-            start, position = self._list_in(position)
-            if start is not None:
-                return start
+            is_list, position = self._list_in(position)
+            if is_list:
+                return position
         if self._closing == "]}]":
             mark, position = self._mark(position)
             if mark == ",":
                 _, place = self._mark(position + 1)
-                start, _ = self._list_in(place)
-                if start is None:
-                    problem = f"documents beside collections in one list; {NOT_BIOC}"
-                    raise self._text.error(place, problem)
-                return start
+                is_list, start = self._list_in(place)
+                if is_list:
+                    return start
+                problem = f"documents beside collections in one list; {NOT_BIOC}"
+                raise self.error(place, problem)
             if mark != "]":
                 raise self._unexpected(mark, position)
             position += 1
         self._end(position)
         return None
 
-    def _list_in(self, position: int) -> tuple[int | None, int]:
-        """Walks over the keys of an object up to a list of documents.
+    def _list_in(self, position: int) -> tuple[bool, int]:
+        """Walks over the keys of an object up to a list of documents, if it has one.
 
-        Args:
-            position: Where the object begins, or the position after one of its values.
-
-        Returns:
-            The position in the list, or None; and the position after the object, or the
-            list's.
+        It begins where the object begins, or after one of its values; it returns
+        whether there is a list, and the position in the list or after the object.
         """
         mark, position = self._mark(position)
         while mark in ("{", ","):
@@ -253,71 +212,63 @@ class _Cutter:
             if mark == "}" and is_begun:
                 break
             if mark != '"':
-                raise self._text.error(position, "not JSON: want a key")
+                raise self.error(position, "not JSON: want a key")
             end, key, *_ = self._value(position)
             mark, position = self._mark(end)
             if mark != ":":
-                raise self._text.error(position, "not JSON: Expecting ':' delimiter")
+                raise self.error(position, "not JSON: Expecting ':' delimiter")
             mark, position = self._mark(position + 1)
             if mark == "[" and key in LIST_KEYS:
-                return position + 1, position
+                return True, position + 1
             mark, position = self._mark(self._value(position).end)
         if mark != "}":
             raise self._unexpected(mark, position)
-        return None, position + 1
+        return False, position + 1
 
     def _unexpected(self, mark: str, position: int) -> InputError:
         problem = "Expecting ',' delimiter" if mark else "the file ends"
         problem = f"{mark} closes nothing" if mark in ("]", "}") else problem
-        return self._text.error(position, f"not JSON: {problem}")
+        return self.error(position, f"not JSON: {problem}")
 
     def _mark(self, position: int) -> tuple[str, int]:
         """Returns the next character that is not white space, and its position."""
-        text = self._text
-        while True:
-            space = _SPACE.match(text.held, position)
-            assert space is not None
-            position = space.end()
-            if position < len(text.held) or text.is_all:
-                return text.held[position : position + 1], position
-            text.fill()
+        while not (mark := _MARK.search(self.held, position)):
+            position = len(self.held)
+            if self.is_all:
+                return "", position
+            self.fill()
+        return mark[0], mark.start()
 
     def _value(self, start: int, inside: str = "") -> _Value:
         """Returns the value that begins at `start`.
 
-        Args:
-            start: A position.
-            inside: What to add to the message if the file ends.
-
-        Raises:
-            InputError: The value is not JSON, or contains other documents.
+        Raises `InputError` if it is not JSON or contains other documents; `inside` is
+        added to the message if the file ends.
         """
-        text = self._text
         while True:
-            found = _parsed(text.held, start)
+            found = _parsed(self.held, start)
             if not found.problem:
                 # A number may continue behind the window, `1e+` with a digit.
-                last, num_behind = text.held[found.end - 1], len(text.held) - found.end
-                if text.is_all or last in '}]"' or num_behind > len("e+"):
+                last, num_behind = self.held[found.end - 1], len(self.held) - found.end
+                if self.is_all or last in '}]"' or num_behind > len("e+"):
                     return found
             elif not found.is_cut:
-                raise text.error(found.end, f"not JSON: {found.problem}")
-            elif text.is_all:
-                has_ended = found.end >= len(text.held.rstrip())
+                raise self.error(found.end, f"not JSON: {found.problem}")
+            elif self.is_all:
+                has_ended = found.end >= len(self.held.rstrip())
                 problem = f"the file ends{inside}" if has_ended else found.problem
-                raise text.error(start, f"not JSON: {problem}")
+                raise self.error(start, f"not JSON: {problem}")
             elif (
-                len(text.held) - start > LONGEST_HELD
-                and _next_document(text.held, start + 1, False)[0] is not None
+                len(self.held) - start > LONGEST_HELD
+                and _next_document(self.held, start + 1, False)[0] is not None
             ):
-                raise text.error(start, _DOCUMENTS_INSIDE)
-            text.fill()
+                raise self.error(start, _DOCUMENTS_INSIDE)
+            self.fill()
 
     def _end_of_document(self, start: int) -> int:
         """Returns the end of the document that begins at `start`.
 
-        Raises:
-            InputError: It is not JSON, is a collection, or contains other documents.
+        Raises `InputError` if it is not JSON, is a collection or contains documents.
         """
         end, value, *_ = self._value(start, f" inside document {self._number}")
         is_collection = isinstance(value, dict) and any(
@@ -325,64 +276,51 @@ class _Cutter:
         )
         if self._closing == "]" and is_collection:
             problem = f"collections beside documents in one list; {NOT_BIOC}"
-            raise self._text.error(start, problem)
+            raise self.error(start, problem)
         if _holds_documents(value):
-            raise self._text.error(start, _DOCUMENTS_INSIDE)
+            raise self.error(start, _DOCUMENTS_INSIDE)
         return end
 
     def _end(self, position: int) -> None:
         """Checks the text around the documents and stores the tail in the frame."""
-        text = self._text
         mark, position = self._mark(position)
         if mark:
-            raise text.error(position, "not JSON: text after the end")
-        streams.require_utf8(text.path, text.line, text.held)
-        whole = Frame("", self._frame.parts, tail=text.held).text("null")
-        fields.parsed_json(text.path, text.line_at(position), whole)
-        self._frame.tail = text.held
+            raise self.error(position, "not JSON: text after the end")
+        fields.parsed_json(self.path, self.line_at(position), self.around("null"))
+        self.frame.tail = self.held
 
     def _put(self, start: int) -> None:
         """Moves the text before a document into the frame."""
-        line = self._text.line
-        before = self._text.drop(start)
-        streams.require_utf8(self._text.path, line, before)
-        self._frame.put(self._number, before, self._closing)
+        self.frame.put(self._number, self.dropped(start), self._closing)
 
     def _document(self, start: int, end: int) -> Piece:
-        """Cuts out a document."""
         self._put(start)
         return self._cut(end - start)
 
     def _cut(self, end: int, error: InputError | None = None) -> Piece:
-        line = self._text.line
-        text = self._text.drop(end)
+        line = self.line
+        text = self.drop(end)
         self._number += 1
         shown = "" if error else text
-        return Piece(self._number - 1, shown, line, not self._closing, error)
+        return Piece(self._number - 1, shown, line, error, not self._closing)
 
     def _skipped(self, position: int, error: InputError) -> Piece:
         """Skips the text up to the next document, where the window then begins.
 
-        Args:
-            position: The first position where the document may begin.
-            error: Why the text is skipped.
-
-        Raises:
-            InputError: The given error, if there is no next document.
+        The document may begin at `position` or behind it. If there is none, `error`,
+        which says why the text is skipped, is raised.
         """
-        text = self._text
-        place: int | None
         while True:
-            place, position = _next_document(text.held, position, text.is_all)
+            place, position = _next_document(self.held, position, self.is_all)
             if place is not None:
                 break
-            if text.is_all:
+            if self.is_all:
                 raise error
             if position > LONGEST_HELD:
-                text.drop(position)
+                self.drop(position)
                 position = 0
-            text.fill()
-        line = text.line_at(place)
+            self.fill()
+        line = self.line_at(place)
         problem = f"{error}; skipped up to the next document, line {line}"
         return self._cut(place, InputError(problem))
 
@@ -390,43 +328,35 @@ class _Cutter:
         """Skips the beginning of a file, which then is a list or has lines."""
         piece = self._skipped(0, error)
         mark, _ = self._mark(self._value(0).end)
-        self._frame.parts = [(1, "")]
+        self.frame.parts = [(1, "")]
         if mark in (",", "]"):
-            self._frame.parts = [(1, _HEAD)]
-            self._frame.closing = self._closing = "]}"
+            self.frame.parts = [(1, _HEAD)]
+            self.frame.closing = self._closing = "]}"
         return piece
 
     def _lines(self) -> Iterator[Piece]:
         """Yields the documents that follow the first, one per line."""
-        text = self._text
-        mark, _ = self._mark(0)
-        if not mark:
+        if not self._mark(0)[0]:
             self._end(0)
             return
-        self._frame.separator = "\n"
-        while text.held or not text.is_all:
-            end = text.held.find("\n") + 1
-            if not end and not text.is_all:
-                text.fill()
+        self.frame.separator = "\n"
+        while self.held or not self.is_all:
+            end = self.held.find("\n") + 1
+            if not end and not self.is_all:
+                self.fill()
                 continue
-            number = text.line
-            line = text.drop(end or len(text.held)).strip()
-            if line:
-                yield Piece(self._number, line, number, True)
+            number, text = self.line, self.drop(end or len(self.held)).strip()
+            if text:
+                yield Piece(self._number, text, number, is_root=True)
                 self._number += 1
-        self._frame.tail = "\n"
+        self.frame.tail = "\n"
 
 
 def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, int]:
-    """Finds the next whole document, whatever surrounds it.
+    """Finds the next whole document from a position, whatever surrounds it.
 
-    Args:
-        text: The text.
-        position: The position where the search begins.
-        is_all: Whether nothing follows the text.
-
-    Returns:
-        The position of the document, or None; and where to continue the search.
+    Returns its position, or None, and where to continue the search; `is_all` says
+    whether nothing follows the text.
     """
     while key := _PASSAGES.search(text, position):
         place, found = _holder(text, position, key.start())
@@ -441,12 +371,9 @@ def _next_document(text: str, position: int, is_all: bool) -> tuple[int | None, 
 
 
 def _holder(text: str, lowest: int, key: int) -> tuple[int, _Value]:
-    """Returns where the object that has a key begins, and the object, if any.
+    """Returns where the object with the key at `key` begins, and the object, if any.
 
-    Args:
-        text: The text.
-        lowest: The first position where the object may begin.
-        key: The position of the key.
+    It does not begin before `lowest`.
     """
     place = key
     for _ in range(_MOST_TRIED):

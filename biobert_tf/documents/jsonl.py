@@ -40,8 +40,7 @@ from biobert_tf.documents.document import (
     Loaded,
     Mention,
     Passage,
-    mentions_in,
-    relations_in,
+    parted,
 )
 from biobert_tf.documents.json_forms import Values
 
@@ -51,17 +50,11 @@ _DECODER: Final = json.JSONDecoder()
 
 @dataclass(frozen=True)
 class Source:
-    """A document's text with its line end, and the parsed JSON object.
+    """A document's text with its line end, and the parsed JSON object."""
 
-    Attributes:
-        line: The text; several lines if it is indented.
-        values: The object.
-        is_listed: Whether the document is a member of a list.
-    """
-
-    line: str
+    line: str  # several lines if it is indented
     values: Values
-    is_listed: bool = False
+    is_listed: bool = False  # whether the document is a member of a list
 
 
 class _Piece(NamedTuple):
@@ -102,18 +95,14 @@ def _is_whole(head: str) -> bool:
 
 
 def _pieces(stream: Stream) -> Iterator[_Piece]:
-    """Yields the documents of a file that is a list, or one document after another.
-
-    Raises:
-        InputError: The rest of the file is not JSON.
-    """
-    text = stream.text()
+    """Yields the documents of a file that is a list, or one document after another."""
+    text = stream.text().removeprefix(BOM)
 
     def error(place: int, problem: str) -> InputError:
         line = text.count("\n", 0, place) + 1
         return InputError.at(stream.path, line, f"not JSON: {problem}")
 
-    position = _behind_space(text, len(BOM) if text.startswith(BOM) else 0)
+    position = _behind_space(text, 0)
     is_list = text[position] == "["
     position = _behind_space(text, position + is_list)
     line, counted, number = 1, 0, 0
@@ -134,10 +123,9 @@ def _pieces(stream: Stream) -> Iterator[_Piece]:
         yield _Piece(line, number, text[position:end], is_list)
         position = _behind_space(text, end)
     if is_list and text[position:].strip() != "]":
-        has_more = position < len(text)
-        raise error(
-            position, "text after the list" if has_more else "the list has no end"
-        )
+        is_cut = position == len(text)
+        told = "the list has no end" if is_cut else "text after the list"
+        raise error(position, told)
 
 
 def _behind_space(text: str, position: int) -> int:
@@ -198,19 +186,15 @@ def _mention(document: AnnotatedDocument, entity: Values, default: str) -> Menti
     return Mention(name, kind, spans, text, tuple(map(str, concepts)), found)
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to a line."""
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
-        values = {"id": whole.id, "text": whole.passages[0].text}
-        if whole.pmc_id:
-            values["pmcid"] = whole.pmc_id
-        line = json.dumps(values, ensure_ascii=False)
-        source = Source(line, values)
-        return conversion.converted(whole, source)
-
-    return convert
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to a line."""
+    whole = conversion.flat(conversion.united(loaded.document, added, notes, False))
+    values = {"id": whole.id, "text": whole.passages[0].text}
+    if whole.pmc_id:
+        values["pmcid"] = whole.pmc_id
+    line = json.dumps(values, ensure_ascii=False)
+    source = Source(line, values)
+    return conversion.converted(whole, source)
 
 
 def without(loaded: Loaded, names: Container[str]) -> Loaded:
@@ -237,34 +221,28 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
     )
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with entities and relations added, and returns their number.
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields documents with entities and relations added.
 
     They become a list if the first comes from a list, else one line each; an indented
     first document stays so.
     """
-    num_documents = 0
     is_list = is_indented = False
-    with streams.writing(path) as stream:
-        for loaded, added in documents:
-            source = loaded.source
-            text = source.line
-            if added:
-                text = _dumped(_with_added(source.values, added), source)
-            has_lines = "\n" in text.strip(_SPACE)
-            if not num_documents:
-                is_list, is_indented = source.is_listed, has_lines
-            if is_list:
-                text = (",\n" if num_documents else "[\n") + text.rstrip(_SPACE)
-            elif has_lines and not is_indented:
-                text = json.dumps(json.loads(text), ensure_ascii=False)
-            if not (is_list or text.endswith("\n")):
-                text += "\n"
-            stream.write(text.encode())
-            num_documents += 1
+    for i, (loaded, added) in enumerate(documents):
+        source = loaded.source
+        text = source.line
+        if added:
+            text = _dumped(_with_added(source.values, added), source)
+        has_lines = "\n" in text.strip(_SPACE)
+        if i == 0:
+            is_list, is_indented = source.is_listed, has_lines
         if is_list:
-            stream.write(b"\n]\n")
-    return num_documents
+            text = (",\n" if i else "[\n") + text.rstrip(_SPACE)
+        elif has_lines and not is_indented:
+            text = json.dumps(json.loads(text), ensure_ascii=False)
+        yield text if is_list or text.endswith("\n") else text + "\n"
+    if is_list:
+        yield "\n]\n"
 
 
 def _dumped(values: Values, source: Source) -> str:
@@ -275,6 +253,7 @@ def _dumped(values: Values, source: Source) -> str:
 def _with_added(values: Values, added: Added) -> dict[str, object]:
     values = json_forms.in_objects(values)
     form = json_forms.form_of(values)
+    mentions, relations = parted(added)
     old_entities = _entities(values)
     # Relations name an entity by its id as it is in the file, which may be a number.
     names = {
@@ -283,9 +262,9 @@ def _with_added(values: Values, added: Added) -> dict[str, object]:
     }
     old = json_forms.objects(values, "relations")
     roles = json_forms.roles_of(old, form.roles)
-    entities = [json_forms.entity_of(mention, form) for mention in mentions_in(added)]
+    entities = [json_forms.entity_of(mention, form) for mention in mentions]
     new = []
-    for relation in relations_in(added):
+    for relation in relations:
         item: dict[str, object] = {roles.type: relation.type}
         pair = (relation.first, relation.second)
         for role, name in zip(roles[:2], pair, strict=True):

@@ -20,54 +20,39 @@ from typing import Final
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.streams import STANDARD_INPUT
+from biobert_tf.common.streams import STANDARD, STANDARD_INPUT
 from biobert_tf.documents import brat, detection, formats
 from biobert_tf.documents.detection import SUFFIXES, Format
 
 _LOG = logging.getLogger(__name__)
 
+# The first suffix that names a format.
 _SUFFIX_OF: Final[dict[Format, str]] = {
-    "jsonl": ".jsonl",
-    "pubtator": ".pubtator",
-    "bioc_xml": ".xml",
-    "bioc_json": ".json",
-    "conll": ".conll",
-    "html": ".html",
+    **{kind: suffix for suffix, kind in reversed(SUFFIXES.items())},
     "brat": "",
 }
+_OF_BRAT: Final = (".txt", *brat.SUFFIXES)
 _NOT_PACKED: Final = frozenset(["html", "brat"])
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A file with documents, and the file they are written to.
+    """A file with documents, and the file they are written to."""
 
-    Attributes:
-        source: The file to read; for BRAT the .txt of a document.
-        format: The format of the source; `auto` only for standard input.
-        name: The name of documents that have no other.
-        target: The file to write; for BRAT the folder.
-        target_format: The format of the target.
-        whole: The path that exists only when the whole target is written.
-    """
-
-    source: Path
-    format: Format
-    name: str
-    target: Path
+    source: Path  # for BRAT the .txt of a document
+    format: Format  # of the source; `auto` only for standard input
+    name: str  # of documents that have no other
+    target: Path  # for BRAT the folder
     target_format: Format
-    whole: Path
+    whole: Path  # exists only when the whole target is written
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The files to read and write.
+    """The files to read and write, in the order of the output.
 
-    Attributes:
-        places: The files, in the order of the output.
-        folder: The folder that gets one file for each file read; None if all documents
-            are written to one target.
-        bad: The errors of files that cannot be read at all.
+    `folder` gets one file for each file read; it is None if all documents are written
+    to one target. `bad` has the errors of files that cannot be read at all.
     """
 
     places: tuple[Place, ...]
@@ -80,29 +65,25 @@ def plan(
 ) -> Plan:
     """Returns the plan of the files to read and write.
 
-    Args:
-        source: A file, a folder, or `-` for standard input.
-        output: A file, a folder, or `-` for standard output.
-        input_format: The format of all files; `auto` detects it for each.
-        output_format: The format of all outputs; `auto` uses the suffix of the output,
-            else the format of the file that is read, or JSON lines for text and PubMed.
+    The source and the output are a file, a folder, or `-`. The input format `auto`
+    detects that of each file; the output format `auto` uses the suffix of the output,
+    else the format of the file that is read, or JSON lines for text and PubMed.
 
     Raises:
         InputError: There is nothing to read, the output is the input, or the output's
             format cannot be written or is unknown.
     """
     if output_format not in ("auto", *formats.WRITTEN):
-        raise InputError(
-            f"--output_format={output_format} is read only; want one of "
-            f"{', '.join(sorted(formats.WRITTEN))}"
-        )
-    if source != formats.STANDARD and source.resolve() == output.resolve():
+        written = ", ".join(sorted(formats.WRITTEN))
+        problem = f"--output_format={output_format} is read only; want one of {written}"
+        raise InputError(problem)
+    if source != STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():
         found = _of_folder(source, output, input_format, output_format)
     else:
         kind = input_format
-        if kind == "auto" and source != formats.STANDARD:
+        if kind == "auto" and source != STANDARD:
             kind = formats.detect(source)
         found = Plan((_single(source, kind, output, output_format),), None)
     kinds = Counter(place.format for place in found.places)
@@ -113,7 +94,7 @@ def plan(
 
 
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
-    shown = STANDARD_INPUT if source == formats.STANDARD else source
+    shown = STANDARD_INPUT if source == STANDARD else source
     is_folder = output.is_dir()
     target_format = _target_format(kind, output, output_format, is_folder)
     if is_folder and target_format != "brat":
@@ -133,9 +114,8 @@ def _target_format(
     if kind in formats.WRITTEN and kind != "html":
         return kind
     if named is not None:
-        raise InputError.at(
-            output, None, "name the format to write, as in --output_format=pubtator"
-        )
+        problem = "name the format to write, as in --output_format=pubtator"
+        raise InputError.at(output, None, problem)
     return "jsonl"
 
 
@@ -156,86 +136,73 @@ def _of_folder(
     bad: list[InputError] = []
     for path in _files(source, output):
         try:
-            kind = input_format
-            if kind == "auto":
-                kind = "brat" if _is_brat(path) else formats.detect(path)
+            kind = _detected(path) if input_format == "auto" else input_format
             if kind != "brat":
                 found[path] = kind
-            elif path.suffix in (".txt", *brat.SUFFIXES):
+            elif path.suffix in _OF_BRAT:
                 found[path.with_suffix(".txt")] = kind
         except InputError as error:
             bad.append(error)
     if not found:
         told = f"; the first error: {bad[0]}" if bad else ""
         raise InputError.at(source, None, f"holds no file that can be read{told}")
-    is_file = output == formats.STANDARD or (
+    is_file = output == STANDARD or (
         not output.is_dir() and SUFFIXES.get(detection.suffix(output)) is not None
     )
     if not is_file or output_format == "brat":
         places = [
-            _inside(source, path, kind, output, output_format)
+            _inside(path, path.relative_to(source), kind, output, output_format)
             for path, kind in found.items()
         ]
         return Plan(tuple(_distinct(places)), output, tuple(bad))
     kinds = {*found.values()}
     common = kinds.pop() if len(kinds) == 1 else "text"
     target_format = _target_format(common, output, output_format, False)
-    # A document's name is its path in the folder, without suffix.
-    names = [
-        path.relative_to(source).with_name(streams.bare_name(path.name)).as_posix()
-        for path in found
-    ]
-    merged = [
-        Place(path, kind, name, output, target_format, output)
-        for (path, kind), name in zip(found.items(), names, strict=True)
-    ]
+    merged = []
+    for path, kind in found.items():
+        # A document's name is its path in the folder, without suffix.
+        name = path.relative_to(source).with_name(streams.bare_name(path.name))
+        place = Place(path, kind, name.as_posix(), output, target_format, output)
+        merged.append(place)
     return Plan(tuple(merged), None, tuple(bad))
 
 
 def _files(source: Path, output: Path) -> Iterator[Path]:
-    """Yields the files of a folder that may hold documents.
-
-    Raises:
-        InputError: A folder cannot be read.
-    """
+    """Yields the files that may hold documents; `InputError` for a closed folder."""
 
     def refuse(error: OSError) -> None:
-        raise InputError.at(
-            str(error.filename), None, f"cannot be read: {error.strerror}"
-        )
+        problem = f"cannot be read: {error.strerror}"
+        raise InputError.at(str(error.filename), None, problem)
 
     avoided = output.resolve()
+
+    def is_shown(path: Path) -> bool:
+        return path.name[0] != "." and path.resolve() != avoided
+
     found = []
     for folder, names, files in os.walk(source, onerror=refuse):
         inside = Path(folder)
-        names[:] = [
-            name
-            for name in names
-            if name[0] != "." and (inside / name).resolve() != avoided
-        ]
+        names[:] = [name for name in names if is_shown(inside / name)]
         has_brat = any(name.endswith(brat.SUFFIXES) for name in files)
-        for name in files:
-            path = inside / name
-            is_known = (
-                name.endswith(brat.SUFFIXES) and path.with_suffix(".txt").name in files
-            ) or (has_brat and name.endswith(brat.CONFIGURATION))
-            if name[0] != "." and not is_known and path.resolve() != avoided:
+        for path in filter(is_shown, map(inside.joinpath, files)):
+            is_known = has_brat and path.name.endswith(brat.CONFIGURATION)
+            if path.name.endswith(brat.SUFFIXES):
+                is_known = path.with_suffix(".txt").name in files
+            if not is_known:
                 found.append(path)
     yield from sorted(found, key=lambda path: path.parts)
 
 
-def _is_brat(path: Path) -> bool:
-    return path.suffix in brat.SUFFIXES or (
-        path.suffix == ".txt" and bool(brat.annotations_of(path))
-    )
+def _detected(path: Path) -> Format:
+    is_brat = path.suffix in _OF_BRAT and brat.annotations_of(path)
+    return "brat" if is_brat else formats.detect(path)
 
 
 def _inside(
-    source: Path, path: Path, kind: Format, output: Path, output_format: Format
+    path: Path, inner: Path, kind: Format, output: Path, output_format: Format
 ) -> Place:
-    """Returns the place of one file of a folder if the output is a folder."""
+    """Returns the place of a file, at `inner` in its folder, in an output folder."""
     target_format = _target_format(kind, output, output_format, True)
-    inner = path.relative_to(source)
     name = streams.bare_name(path.name)
     if target_format == "brat" and kind in ("brat", "text"):
         target = output / inner.parent

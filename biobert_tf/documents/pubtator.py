@@ -46,8 +46,7 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
-    mentions_in,
-    relations_in,
+    parted,
     split_concepts,
 )
 
@@ -65,15 +64,10 @@ _FORM: Final = (
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The lines of a document with their line ends, and the blank lines around them.
-
-    Attributes:
-        lines: The lines.
-        num_before: The number of lines that come before a new mention.
-    """
+    """The lines of a document with their line ends, and the blank lines around them."""
 
     lines: tuple[str, ...]
-    num_before: int
+    num_before: int  # the number of lines that come before a new mention
 
 
 def is_text_line(line: str) -> bool:
@@ -204,38 +198,30 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def converter(notes: conversion.Notes) -> conversion.Converter:
-    """Returns a function that converts a document of another format to lines.
+def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
+    """Converts a document of another format to lines.
 
-    The function raises `InputError` for an id that no line can begin with.
+    Raises:
+        InputError: No line can begin with the document's id.
     """
-
-    def convert(loaded: Loaded, added: Added) -> Annotated:
-        whole = conversion.united(loaded.document, added, notes, keeps_concepts=True)
-        whole = conversion.renumbered(conversion.flat(whole))
-        if not re.fullmatch(r"[^|\t\n\r]*[^|\s][^|\t\n\r]*", whole.id):
-            name = conversion.shown(repr(whole.id))
-            raise InputError(
-                f"document {name}: PubTator cannot hold this id; give one without |, "
-                "tabs and line breaks"
-            )
-        title, _, abstract = whole.passages[0].text.partition("\n")
-        passages = tuple(
-            Passage(offset, _BREAK.sub(" ", text))
-            for offset, text in ((0, title), (len(title) + 1, abstract))
+    whole = conversion.united(loaded.document, added, notes, keeps_concepts=True)
+    whole = conversion.renumbered(conversion.flat(whole))
+    if not re.fullmatch(r"[^|\t\n\r]*[^|\s][^|\t\n\r]*", whole.id):
+        name = conversion.shown(repr(whole.id))
+        raise InputError(
+            f"document {name}: PubTator cannot hold this id; give one without |, "
+            "tabs and line breaks"
         )
-        num_breaks = sum(len(_BREAK.findall(text)) for text in (title, abstract))
-        if num_breaks:
-            notes["line breaks written as spaces"] += num_breaks
-        lines = [
-            f"{whole.id}|{kind}|{passage.text}\n"
-            for kind, passage in zip("ta", passages, strict=True)
-        ]
-        text = AnnotatedDocument(whole.id, passages, (), ())
-        mentions = [_continuous(text, mention, notes) for mention in whole.mentions]
-        return Loaded(text, Source((*lines, "\n"), 2)), [*mentions, *whole.relations]
-
-    return convert
+    text = whole.passages[0].text.partition("\n")
+    title, num_in_title = _BREAK.subn(" ", text[0])
+    abstract, num_in_abstract = _BREAK.subn(" ", text[2])
+    if num_breaks := num_in_title + num_in_abstract:
+        notes["line breaks written as spaces"] += num_breaks
+    passages = (Passage(0, title), Passage(len(title) + 1, abstract))
+    bare = AnnotatedDocument(whole.id, passages, (), ())
+    mentions = [_continuous(bare, mention, notes) for mention in whole.mentions]
+    lines = (f"{whole.id}|t|{title}\n", f"{whole.id}|a|{abstract}\n", "\n")
+    return Loaded(bare, Source(lines, 2)), [*mentions, *whole.relations]
 
 
 def _continuous(
@@ -249,9 +235,10 @@ def _continuous(
     return dataclasses.replace(mention, spans=(mention.extent,), text=text)
 
 
-def write(path: Path, documents: Iterable[Annotated]) -> int:
-    """Writes documents with mentions and relations added, and returns their number."""
-    return conversion.write_texts(path, documents, _lines)
+def texts(documents: Iterable[Annotated]) -> Iterator[str]:
+    """Yields the lines of documents with mentions and relations added."""
+    for loaded, added in documents:
+        yield from _lines(loaded, added)
 
 
 def without(loaded: Loaded, names: Container[str]) -> Loaded:
@@ -277,12 +264,13 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
 
 
 def _lines(loaded: Loaded, added: Added) -> Sequence[str]:
-    source, mentions = loaded.source, mentions_in(added)
+    source = loaded.source
+    mentions, relations = parted(added)
     lines = _with_lines(
         source.lines, source.num_before, _mention_lines(loaded, mentions)
     )
     known = [*loaded.document.mentions, *mentions]
-    new = _relation_lines(loaded.document.id, known, relations_in(added))
+    new = _relation_lines(loaded.document.id, known, relations)
     end = max((i for i, line in enumerate(lines, 1) if line.strip()), default=0)
     return _with_lines(lines, end, new)
 

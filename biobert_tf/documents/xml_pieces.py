@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from xml.sax import saxutils
 
 from lxml import etree
@@ -19,8 +19,7 @@ from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import Stream
 from biobert_tf.documents import fields
-from biobert_tf.documents.framed import Frame
-from biobert_tf.documents.window import Window
+from biobert_tf.documents.framed import Frame, Piece, Window
 
 # huge_tree allows long texts. It is safe, because `_prefixes` refuses declared
 # entities, which could expand without bound.
@@ -47,33 +46,13 @@ _ENCODING: Final = re.compile(r"(<\?xml[^>]*\sencoding\s*=\s*[\"'])[\w.-]+")
 _WIDE: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-class Piece(NamedTuple):
-    """The text of a document.
-
-    Attributes:
-        number: The document's number, from 1.
-        text: The text, which may not be well-formed XML.
-        line: The line where it begins, from 1.
-        prefixes: The namespaces that the collection declares, as attributes.
-    """
-
-    number: int
-    text: str
-    line: int
-    prefixes: str
-
-
 def pieces(stream: Stream, frame: Frame) -> Iterator[Piece]:
-    """Yields the documents of a file.
-
-    Args:
-        stream: The file.
-        frame: An empty frame; it is filled while the documents are read.
+    """Yields the documents of a file, and fills the empty frame meanwhile.
 
     Raises:
         InputError: The rest of the file cannot be read.
     """
-    return _Cutter(stream, frame).pieces()
+    return _Cutter(stream, _decoder(stream), frame).pieces()
 
 
 def element(piece: Piece, path: Path) -> Any:
@@ -103,87 +82,68 @@ def _reason(error: etree.XMLSyntaxError) -> str:
     return re.sub(r"( line \d+)?(, line \d+, column \d+)$", "", str(error.msg))
 
 
-class _Cutter:
+class _Cutter(Window):
     """Looks for the tags of documents in the text of a file."""
-
-    def __init__(self, stream: Stream, frame: Frame) -> None:
-        self._text = Window(stream, _decoder(stream))  # begins after the last document
-        self._frame = frame
 
     def pieces(self) -> Iterator[Piece]:
         number = 0
         tag = self._next(0)
-        held = self._text.held
-        prefixes = _prefixes(
-            self._text.path, held if tag is None else held[: tag.start()]
-        )
+        head = self.held if tag is None else self.held[: tag.start()]
+        prefixes = _prefixes(self.path, head)
         while tag is not None:
             number += 1
             start, end = tag.span()
             if not tag[0].endswith("/>") and tag[0][1] != "/":
                 tag = self._next(end)
                 # Another start tag or the end of the file also ends the document.
-                end = len(self._text.held) if tag is None else tag.start()
+                end = len(self.held) if tag is None else tag.start()
                 if tag is not None and tag[0][1] == "/":
                     end = tag.end()
-            self._put(number, start)
-            line = self._text.line
-            yield Piece(number, self._text.drop(end - start), line, prefixes)
+            before = self.dropped(start)
+            if number == 1:
+                before = _ENCODING.sub(r"\1UTF-8", before)
+            self.frame.put(number, before, "\n</collection>\n")
+            line = self.line
+            yield Piece(number, self.drop(end - start), line, prefixes=prefixes)
             tag = self._next(0)
         self._end("<document/>" if number else "")
 
     def _next(self, position: int) -> re.Match[str] | None:
         """Returns the next tag; None if there is none."""
-        text = self._text
         while True:
-            tag = _TAG.search(text.held, position)
+            tag = _TAG.search(self.held, position)
             # The beginning of a tag may stand at the end of the window.
-            position = max(position, len(text.held) - _LONGEST_TAG)
+            position = max(position, len(self.held) - _LONGEST_TAG)
             if tag is not None:
                 position, end = tag.span()
                 if not tag[0].startswith("<!"):
-                    if text.is_all or tag[0].endswith(">"):
+                    if self.is_all or tag[0].endswith(">"):
                         return tag
                 elif (
-                    text.is_all
+                    self.is_all
                     or end - position > _LONGEST_SKIPPED
-                    or end + len("-->") < len(text.held)
+                    or end + len("-->") < len(self.held)
                 ):
                     is_whole = tag["comment"] or tag["section"]
                     position = end if is_whole else position + len("<!--")
                     continue
-            if text.is_all:
+            if self.is_all:
                 return None
-            text.fill()
-
-    def _put(self, number: int, start: int) -> None:
-        """Moves the text before a document into the frame."""
-        line = self._text.line
-        before = self._text.drop(start)
-        streams.require_utf8(self._text.path, line, before)
-        if number == 1:
-            before = _ENCODING.sub(r"\1UTF-8", before)
-        self._frame.put(number, before, "\n</collection>\n")
+            self.fill()
 
     def _end(self, filling: str) -> None:
-        """Checks the text around the documents and stores the tail in the frame.
+        """Checks the text around the documents, in whose place `filling` is put.
 
-        Args:
-            filling: The text to put in place of the documents.
-
-        Raises:
-            InputError: The text is not XML.
+        It becomes the tail of the frame if it is XML.
         """
-        text = self._text
-        streams.require_utf8(text.path, text.line, text.held)
-        whole = Frame("", self._frame.parts, tail=text.held).text(filling)
+        whole = _in_utf8(self.around(filling))
         try:
-            etree.fromstring(_in_utf8(whole), etree.XMLParser(**_SAFE))
+            etree.fromstring(whole, etree.XMLParser(**_SAFE))
         except etree.XMLSyntaxError as error:
             problem = f"not XML around the documents: {_reason(error)}"
-            line = text.line_at(len(text.held))
-            raise fields.error_at(text.path, line, problem) from None
-        self._frame.tail = text.held
+            line = self.line_at(len(self.held))
+            raise fields.error_at(self.path, line, problem) from None
+        self.frame.tail = self.held
 
 
 def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
@@ -193,9 +153,8 @@ def _decoder(stream: Stream) -> codecs.IncrementalDecoder:
     try:
         codec = codecs.lookup(name)
     except LookupError:
-        raise InputError.at(
-            stream.path, 1, f"its encoding {name!r} is unknown; convert it to UTF-8"
-        ) from None
+        problem = f"its encoding {name!r} is unknown; convert it to UTF-8"
+        raise InputError.at(stream.path, 1, problem) from None
     # In UTF-8, a wrong byte loses only its document; in other encodings, the file.
     is_utf8 = codec.name == "utf-8"
     return codec.incrementaldecoder("surrogateescape" if is_utf8 else "strict")
@@ -208,12 +167,8 @@ def _in_utf8(text: str) -> bytes:
 def _prefixes(path: Path, head: str) -> str:
     """Returns the namespaces that the root declares, as attributes.
 
-    Args:
-        path: The file, for error messages.
-        head: The text before the documents.
-
-    Raises:
-        InputError: The file is not XML or not BioC, or declares entities.
+    Raises `InputError` if the text before the documents is not XML or not BioC, or
+    declares entities.
     """
     streams.require_utf8(path, 1, head)
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
@@ -226,11 +181,9 @@ def _prefixes(path: Path, head: str) -> str:
         raise _not_xml(path, 1, error) from None
     info = root.getroottree().docinfo
     if info.internalDTD is not None and any(info.internalDTD.iterentities()):
-        raise InputError.at(
-            path,
-            None,
-            "declares entities (<!ENTITY ...>); expand them and remove the declaration",
-        )
+        problem = "declares entities (<!ENTITY ...>)"
+        problem += "; expand them and remove the declaration"
+        raise InputError.at(path, None, problem)
     if root.tag != "collection":
         problem = f"not BioC: the root is <{root.tag}>, not <collection>"
         raise InputError.at(path, root.sourceline, problem)

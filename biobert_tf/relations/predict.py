@@ -146,7 +146,7 @@ class _Finder:
 
     def with_relations(
         self, probabilities: np.ndarray, stream: TextIO | None
-    ) -> Iterator[tuple[formats.Loaded, list[document.Relation]]]:
+    ) -> Iterator[tuple[document.Loaded, list[document.Relation]]]:
         """Yields the documents with their relations, and writes all pairs."""
         rows = iter(probabilities)
         for loaded, pairs in self._documents():
@@ -171,7 +171,7 @@ class _Finder:
             f": {by_type}" if by_type else "",
         )
 
-    def _documents(self) -> Iterator[tuple[formats.Loaded, list[Candidate]]]:
+    def _documents(self) -> Iterator[tuple[document.Loaded, list[Candidate]]]:
         settings = self._settings
         types, placeholders = settings.pair.pairs, settings.placeholders
         self.notes.clear()  # every reading counts the same

@@ -11,7 +11,7 @@ from lxml import etree
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import bioc_json, bioc_xml
+from biobert_tf.documents import bioc_json, bioc_xml, formats
 from biobert_tf.documents.document import Mention, Passage, Relation
 
 # Passages with text and with sentences; annotations in a passage, in a sentence and in
@@ -114,7 +114,9 @@ def test_xml_reads_all(tmp_path):
 def test_xml_comes_back_with_all_it_held(tmp_path, name):
     documents = load_xml(tmp_path, XML, "in" + name[3:])
     path = tmp_path / name
-    assert bioc_xml.write(path, [(one, []) for one in documents]) == 2
+    assert (
+        formats.write(path, "bioc_xml", [(one, []) for one in documents]).documents == 2
+    )
     data = path.read_bytes()
     text = gzip.decompress(data) if name.endswith("gz") else data
     assert canonical(text) == canonical(XML)
@@ -123,14 +125,16 @@ def test_xml_comes_back_with_all_it_held(tmp_path, name):
         b'<!DOCTYPE collection SYSTEM "BioC.dtd">\n<collection mine="1">'
     )
     assert all(line.strip() for line in text.splitlines())
-    bioc_xml.write(tmp_path / ("again" + name), [(one, []) for one in documents])
+    formats.write(
+        tmp_path / ("again" + name), "bioc_xml", [(one, []) for one in documents]
+    )
     assert (tmp_path / ("again" + name)).read_bytes() == data
 
 
 def test_xml_relations_are_added(tmp_path):
     documents = load_xml(tmp_path, XML)
     path = tmp_path / "out.xml"
-    bioc_xml.write(path, zip(documents, [NEW, []], strict=True))
+    formats.write(path, "bioc_xml", zip(documents, [NEW, []], strict=True))
     added = (
         '<relation id="R10"><infon key="type">CPR:3</infon>'
         '<infon key="probability">0.987654</infon>'
@@ -145,7 +149,7 @@ def test_xml_relations_are_added(tmp_path):
         Relation("CPR:3", "m", "G", 0.987654, "R10"),
         Relation("CPR:9", "1", "m", None, "R11"),
     )
-    bioc_xml.write(path, [(one, []) for one in documents])
+    formats.write(path, "bioc_xml", [(one, []) for one in documents])
     assert canonical(path.read_bytes()) == canonical(XML)
 
 
@@ -154,13 +158,13 @@ def test_xml_may_be_written_in_place(tmp_path):
     path = tmp_path / "in.xml"
     with streams.reading(path) as stream:
         documents = ((one, []) for one in bioc_xml.read(stream))
-        assert bioc_xml.write(path, documents) == 2
+        assert formats.write(path, "bioc_xml", documents).documents == 2
     assert canonical(path.read_bytes()) == canonical(XML)
 
 
 def test_xml_without_documents(tmp_path):
     assert load_xml(tmp_path, "<collection><source/></collection>") == []
-    bioc_xml.write(tmp_path / "out.xml", [])
+    formats.write(tmp_path / "out.xml", "bioc_xml", [])
     assert canonical((tmp_path / "out.xml").read_bytes()) == (
         b"<collection><source></source><date></date><key></key></collection>"
     )
@@ -172,7 +176,7 @@ def test_xml_in_another_encoding(tmp_path):
     path.write_bytes(text.encode("latin-1"))
     documents = toys.read(bioc_xml, path)
     assert documents[0].document.passages[0].text == "Aspirin & \xe9 ibuprofen"
-    bioc_xml.write(path, [(one, []) for one in documents])
+    formats.write(path, "bioc_xml", [(one, []) for one in documents])
     assert "\xe9".encode() in path.read_bytes()
 
 
@@ -343,7 +347,7 @@ def load_json(tmp_path, value):
 
 def written_json(tmp_path, documents):
     path = tmp_path / "out.json"
-    assert bioc_json.write(path, documents) == len(documents)
+    assert formats.write(path, "bioc_json", documents).documents == len(documents)
     return path.read_text("utf-8")
 
 

@@ -74,7 +74,7 @@ def test_the_same_bytes_come_back(tmp_path, end):
     ann = fixed(ANN).replace("\n", end)
     path = folder(tmp_path, b_txt=TEXT, b_ann=ann, a_txt="", a_ann="")
     documents = [(loaded, []) for loaded in brat.read(path)]
-    assert brat.write(tmp_path / "out" / "deep", documents) == 2
+    assert formats.write(tmp_path / "out" / "deep", "brat", documents).documents == 2
     assert contents(tmp_path / "out" / "deep") == contents(path)
 
 

@@ -10,6 +10,7 @@ import sys
 import document_toys as toys
 import pytest
 
+from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import formats, jobs, places
 from biobert_tf.documents.document import Mention
@@ -123,13 +124,13 @@ def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data))
 
     give()
-    run = Run(formats.STANDARD, formats.STANDARD)
+    run = Run(streams.STANDARD, streams.STANDARD)
     assert run.seen == ["1", "2"]
     lines = capfdbinary.readouterr().out.decode().splitlines()
     assert [len(json.loads(line)["entities"]) for line in lines] == [1, 1]
     give()
     (tmp_path / "folder").mkdir()
-    Run(formats.STANDARD, tmp_path / "folder", to="html")
+    Run(streams.STANDARD, tmp_path / "folder", to="html")
     assert names(tmp_path / "folder") == ["stdin.html"]
 
 

@@ -7,7 +7,7 @@ import document_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import jsonl
+from biobert_tf.documents import formats, jsonl
 from biobert_tf.documents.document import Mention, Passage, Relation
 
 FULL = {
@@ -39,7 +39,7 @@ def load(tmp_path, text):
 
 def written(tmp_path, documents):
     path = tmp_path / "out.jsonl"
-    assert jsonl.write(path, documents) == len(documents)
+    assert formats.write(path, "jsonl", documents).documents == len(documents)
     return path.read_bytes().decode()
 
 

@@ -339,7 +339,7 @@ def test_what_is_none(tmp_path):
 def test_standard_input(monkeypatch, is_packed, text, kind, names):
     data = gzip.compress(text.encode()) if is_packed else text.encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    documents, bad = load(formats.STANDARD, kind)
+    documents, bad = load(streams.STANDARD, kind)
     assert [one.id for one in documents] == names
     assert [error.split(" ")[0] for error in bad] == ["stdin:4:"] * text.endswith("{")
     if text.startswith("Aspirin"):

@@ -8,6 +8,7 @@ import weakref
 import document_toys as toys
 import pytest
 
+from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import formats
 from biobert_tf.documents.document import (
@@ -509,5 +510,5 @@ def test_documents_are_written_one_by_one(tmp_path, kind):
 
 
 def test_standard_output(tmp_path, capfdbinary):
-    formats.write(formats.STANDARD, "pubtator", [(one_text("1", "ab"), [])])
+    formats.write(streams.STANDARD, "pubtator", [(one_text("1", "ab"), [])])
     assert capfdbinary.readouterr().out == b"1|t|ab\n1|a|\n\n"

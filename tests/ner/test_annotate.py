@@ -14,7 +14,7 @@ import pytest
 from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.documents import formats
-from biobert_tf.documents.document import mentions_in
+from biobert_tf.documents.document import parted
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 
@@ -256,7 +256,7 @@ def test_entities_that_were_there_stay(model, tmp_path, capsys):
     source = write(tmp_path / "in.jsonl", json.dumps(document))
     annotate(model, capsys, source, tmp_path / "out.jsonl")
     [loaded] = formats.read(tmp_path / "out.jsonl", "jsonl")
-    assert mentions_in(loaded.document.mentions)[0].type == "Drug"
+    assert parted(loaded.document.mentions)[0][0].type == "Drug"
     assert len(loaded.document.mentions) == 4
     assert len({mention.id for mention in loaded.document.mentions}) == 4
 
