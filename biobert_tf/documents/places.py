@@ -88,8 +88,9 @@ def plan(
         found = Plan((_single(source, kind, output, output_format),), None)
     kinds = Counter(place.format for place in found.places)
     if input_format == "auto" and "auto" not in kinds:
-        by_kind = ", ".join(f"{name} {number}" for name, number in kinds.items())
-        _LOG.info("%s: read as %s", source, by_kind)
+        by_kind = [f"{name} ({number} files)" for name, number in kinds.items()]
+        shown = ", ".join(by_kind if source.is_dir() else kinds)
+        _LOG.info("%s: read as %s", source, shown)
     return found
 
 

@@ -258,8 +258,8 @@ def test_what_a_file_is_taken_for_is_said(tmp_path, caplog):
     path = place(tmp_path, "jsonl", JSONL.encode(), "other")
     assert formats.with_relations(path, "auto") == "jsonl"
     assert caplog.messages == [
-        f"{source}: read as text 1, conll 2",
-        f"{source / 'c.tsv'}: read as conll 1",
+        f"{source}: read as text (1 files), conll (2 files)",
+        f"{source / 'c.tsv'}: read as conll",
         f"{path}: read as jsonl",
     ]
 
