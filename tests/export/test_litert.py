@@ -351,8 +351,8 @@ def test_another_type_is_refused(dtype, tmp_path, capsys):
     flags = ["--litert=int8", f"--dtype={dtype}"]
     assert program.run(cli.main, [*argv, *flags]) == 2
     assert capsys.readouterr().err == (
-        f"error: --litert=int8 needs --dtype=float32, not {dtype}; LiteRT has no "
-        "operations for that type\n"
+        f"error: --litert=int8 needs --dtype=float32, not {dtype}; the files "
+        "compute in float32\n"
     )
     assert not (tmp_path / "out").exists()
 
