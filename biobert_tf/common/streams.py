@@ -167,6 +167,17 @@ def bare_name(name: str) -> str:
     return Path(unpacked).stem
 
 
+def is_pipe(path: Path) -> bool:
+    """Returns whether a file can be read only once."""
+    return path == STANDARD or path.is_fifo()
+
+
+def require_no_pipe(path: Path) -> None:
+    """Raises `InputError` if a file that is to be read twice is a pipe."""
+    if is_pipe(path):
+        raise InputError.at(path, None, "a pipe; want a file, to read it twice")
+
+
 @contextlib.contextmanager
 def reading(path: Path, name: str = "") -> Iterator[Stream]:
     """Opens a file; it is decompressed if its name ends in `.gz`.

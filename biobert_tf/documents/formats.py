@@ -118,10 +118,11 @@ def detect(path: Path) -> Format:
     """Returns the format of a file from its beginning, else from its name.
 
     The format of a folder is BRAT. Raises `InputError` if the file cannot be read, or
-    its format is unknown.
+    its format is unknown, or it is a pipe.
     """
     if path.is_dir():
         return "brat"
+    streams.require_no_pipe(path)
     with streams.reading(path) as stream:
         return detection.detect(stream)
 
@@ -130,12 +131,14 @@ def with_relations(path: Path, format: Format) -> Format:
     """Returns the format of an input whose relations are to be written back.
 
     Raises:
-        InputError: The format, which `auto` detects, is not one of `WITH_RELATIONS`.
+        InputError: The format, which `auto` detects, is not one of `WITH_RELATIONS`, or
+            it is to be detected in a pipe.
     """
     found: Format | None = format
     if format == "auto" and path.is_dir():
         found = "brat"
     elif format == "auto":
+        streams.require_no_pipe(path)
         with streams.reading(path) as stream:
             found = detection.of_content(stream)
     if found == "brat" and path.is_dir() and (others := brat.unread(path)):

@@ -40,7 +40,7 @@ class Place:
     """A file with documents, and the file they are written to."""
 
     source: Path  # for BRAT the .txt of a document
-    format: Format  # of the source; `auto` only for standard input
+    format: Format  # of the source; `auto` only for a pipe
     name: str  # of documents that have no other
     target: Path  # for BRAT the folder
     target_format: Format
@@ -83,7 +83,7 @@ def plan(
         found = _of_folder(source, output, input_format, output_format)
     else:
         kind = input_format
-        if kind == "auto" and source != STANDARD:
+        if kind == "auto" and not streams.is_pipe(source):
             kind = formats.detect(source)
         found = Plan((_single(source, kind, output, output_format),), None)
     kinds = Counter(place.format for place in found.places)

@@ -19,7 +19,7 @@ from typing import TextIO
 
 import numpy as np
 
-from biobert_tf.common import files
+from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import document, formats
@@ -67,10 +67,7 @@ def predict(settings: RePredictConfig) -> Summary:
     Raises:
         InputError: The model or the documents cannot be used.
     """
-    if settings.input.is_fifo():
-        raise InputError.at(
-            settings.input, None, "a pipe; want a file, to read it twice"
-        )
+    streams.require_no_pipe(settings.input)
     document_format = formats.with_relations(settings.input, settings.input_format)
     _require_places(settings, document_format)
     model = load(settings.model, settings.device)

@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import io
 import json
+import os
 import re
 from types import SimpleNamespace
 
@@ -152,6 +153,19 @@ def test_html(model, tmp_path, capsys):
     for text, _, _ in EXPECTED:
         assert re.search(rf"<mark[^>]*>{text}<", page), text
     assert "<script>" not in page
+
+
+@pytest.mark.parametrize("given", [{}, {"input_format": "pubtator"}])
+def test_a_pipe_is_read_once(model, tmp_path, capsys, given):
+    text = "7|t|aspirin helps\n7|a|\n"
+    readable, writable = os.pipe()
+    with os.fdopen(readable), os.fdopen(writable, "w") as stream:
+        stream.write(text)
+        stream.close()
+        output = tmp_path / "out.jsonl"
+        source = f"/dev/fd/{readable}"
+        assert annotate(model, capsys, source, output, **given)[0] == 0
+    assert entities(output) == {"7": [("aspirin", "Chem", ((0, 7),))]}
 
 
 def test_standard_input_and_output(model, tmp_path, capsysbinary, monkeypatch):

@@ -2,6 +2,7 @@
 """The commands around relation extraction as they are typed: output, errors, status."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -233,6 +234,20 @@ def test_re_data_pairs(biobert, tmp_path):
     texts = {name: text for name, text, _ in rows}
     disease = {"7.T9.T3": "@DISEASE$ @CHEMICAL$ helps COX-1 and GAL4."}
     assert texts == toys.TEXTS | disease
+
+
+@pytest.mark.parametrize("source", ["-", "pipe"])
+def test_re_data_pairs_refuses_to_detect_the_format_of_a_pipe(
+    refusal, tmp_path, source
+):
+    """The bytes that tell it would be lost."""
+    if source == "pipe":
+        source = str(tmp_path / "in")
+        os.mkfifo(source)
+    output = tmp_path / "o.tsv"
+    message = refusal("re-data", "pairs", input=source, output=output, pair="a-b")
+    assert message == f"{source}: a pipe; want a file, to read it twice"
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("kind", toys.FORMATS)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import weakref
+from pathlib import Path
 
 import document_toys as toys
 import ner_toys
@@ -661,6 +662,8 @@ def test_a_pipe_is_refused(predict, tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "in")
     with pytest.raises(InputError, match="in: a pipe; want a file, to read it twice"):
         predict(tmp_path / "in")
+    with pytest.raises(InputError, match="-: a pipe; want a file, to read it twice"):
+        predict(Path("-"))
 
 
 @pytest.mark.parametrize(
