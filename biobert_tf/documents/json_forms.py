@@ -4,7 +4,8 @@
     ours           "entities": [{"start", "end", "type"}],
                    "relations": [{"first", "second", "type"}]
     doccano        "entities": [{"start_offset", "end_offset", "label"}],
-                   "relations": [{"from_id", "to_id", "type"}]
+                   "relations": [{"from_id", "to_id", "type"}];
+                   the entities of old versions are under "annotations"
     spaCy          "spans": [{"start", "end", "label"}],
                    "relations": [{"head_span", "child_span", "label"}] (of Prodigy)
     PubAnnotation  "denotations": [{"span": {"begin", "end"}, "obj"}],
@@ -15,6 +16,7 @@ An entity of any form may have an `id`, `spans` and the other keys of ours. What
 another form raises `InputError`, whose message does not name the file.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -35,13 +37,17 @@ class Roles(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The keys of a document's entities, and of relations that are added to it."""
+    """The keys of a document's entities, and of relations that are added to it.
+
+    An object under the first key is an entity if it has all of `marks`.
+    """
 
     entities: str
     start: str
     end: str
     type: str
     roles: Roles
+    marks: tuple[str, ...] = ()
 
 
 _ROLES: Final = (
@@ -51,49 +57,87 @@ _ROLES: Final = (
     Roles("subj", "obj", "pred"),
 )
 _BY_PLACE: Final = Roles("head_span", "child_span", "label")
-_OURS: Final = Form("entities", "start", "end", "type", _ROLES[0])
-_DOCCANO: Final = Form("entities", "start_offset", "end_offset", "label", _ROLES[2])
-_SPACY: Final = Form("spans", "start", "end", "label", _ROLES[0])
+OURS: Final = Form("entities", "start", "end", "type", _ROLES[0])
+_OFFSETS: Final = ("start_offset", "end_offset")
+_DOCCANO: Final = Form("entities", *_OFFSETS, "label", _ROLES[2], _OFFSETS[:1])
+_OLD_DOCCANO: Final = _DOCCANO._replace(entities="annotations")
+_SPACY: Final = Form("spans", "start", "end", "label", _BY_PLACE, ("start", "label"))
 _PUBANNOTATION: Final = Form("denotations", "begin", "end", "obj", _ROLES[3])
-_ROWS: Final = ("entities", "label", "labels")
+_FORMS: Final = (OURS, _DOCCANO, _PUBANNOTATION, _SPACY, _OLD_DOCCANO)
+_LABELS: Final = ("label", "labels")
 
 
-def in_objects(values: Values) -> Values:
-    """Returns a document whose entities are objects: those of `rows` become ours."""
-    if form_of(values) is not _OURS:
-        return values
-    for key in ("entities",) if values.get("entities") else _ROWS:
-        rows = values.get(key)
-        if isinstance(rows, list) and rows and all(map(_is_row, rows)):
-            entities = [
-                {"id": f"T{i}", "start": start, "end": end, "type": kind}
-                for i, (start, end, kind) in enumerate(rows, start=1)
-            ]
-            rest = {name: value for name, value in values.items() if name != key}
-            return {**rest, "entities": entities}
-    return values
+def in_objects(values: Values, is_doccano: bool = False) -> tuple[Values, Form]:
+    """Returns a document whose entities are objects, and their form.
+
+    Those of `rows` become ours. A document without entities has the form of the key
+    under which its list is empty; `is_doccano` says whether others of its file are of
+    doccano.
+
+    Raises `InputError` if entities are under two keys, in tracks or in odd rows.
+    """
+    _require_no_tracks(values)
+    rows = [key for key in ("entities", *_LABELS) if _has_rows(values, key)]
+    # Doccano's entities stand under our key; the form that comes last is right.
+    forms = {form.entities: form for form in _FORMS if _has_objects(values, form)}
+    keys = list({**dict.fromkeys(rows), **forms})
+    if len(keys) > 1:
+        shown = " and ".join(f'"{key}"' for key in keys)
+        raise InputError(f"entities are under {shown}; want them under one key")
+    if rows:
+        numbered = enumerate(values[rows[0]], start=1)
+        entities = [_of_row(f'row {i} of "{rows[0]}"', i, row) for i, row in numbered]
+        return {**_without(values, rows), "entities": entities}, OURS
+    if forms:
+        return values, forms[keys[0]]
+    return _of_empty(values, is_doccano)
 
 
-def _is_row(row: object) -> bool:
-    # Python's bool is an int too.
-    return isinstance(row, list) and [*map(type, row)] == [int, int, str]
+def _require_no_tracks(values: Values) -> None:
+    """Raises `InputError` for a document of PubAnnotation with several projects."""
+    tracks = values.get("tracks")
+    if isinstance(tracks, list) and any(
+        isinstance(track, dict) and track.get("denotations") for track in tracks
+    ):
+        problem = '"tracks" have the denotations of several projects'
+        raise InputError(f'{problem}; want those of one, beside "text"')
 
 
-def form_of(values: Values) -> Form:
-    """Returns the form of a document whose entities are objects."""
-    if values.get("entities"):
-        first = values["entities"]
-        is_doccano = isinstance(first, list) and isinstance(first[0], dict)
-        return _DOCCANO if is_doccano and "start_offset" in first[0] else _OURS
-    if isinstance(values.get("denotations"), list):
-        return _PUBANNOTATION
-    spans = values.get("spans")
-    is_spacy = isinstance(spans, list) and any(map(_is_span, spans))
-    return _SPACY if is_spacy else _OURS
+def _of_empty(values: Values, is_doccano: bool) -> tuple[Values, Form]:
+    """Returns a document without entities, and the form of those it may get."""
+    for key in ("entities", "denotations"):
+        objects(values, key)
+    doccano = (_DOCCANO, _OLD_DOCCANO) if is_doccano else ()
+    for form in (*doccano, OURS, _PUBANNOTATION, _SPACY):
+        if values.get(form.entities) == []:
+            return values, form
+    return _without(values, [key for key in _LABELS if values.get(key) == []]), OURS
 
 
-def _is_span(value: object) -> bool:
-    return isinstance(value, dict) and "label" in value and "start" in value
+def _without(values: Values, keys: Sequence[str]) -> Values:
+    return {key: value for key, value in values.items() if key not in keys}
+
+
+def _has_objects(values: Values, form: Form) -> bool:
+    found = values.get(form.entities)
+    return isinstance(found, list) and any(
+        isinstance(one, dict) and one.keys() >= {*form.marks} for one in found
+    )
+
+
+def _has_rows(values: Values, key: str) -> bool:
+    """Returns whether a list has rows; labels that are objects are refused as rows."""
+    kinds = (list, dict) if key in _LABELS else list
+    found = values.get(key)
+    return isinstance(found, list) and any(isinstance(one, kinds) for one in found)
+
+
+def _of_row(shown: str, number: int, row: object) -> dict[str, object]:
+    """Returns a row as an entity of ours; `InputError` if it is none."""
+    if not isinstance(row, list) or len(row) != 3 or not isinstance(row[2], str):
+        raise InputError(f"{shown} is {json.dumps(row)}, not [start, end, type]")
+    start, end = (fields.integer(offset, f"an offset of {shown}") for offset in row[:2])
+    return {"id": f"T{number}", "start": start, "end": end, "type": row[2]}
 
 
 def objects(values: Values, key: str) -> list[dict[str, Any]]:
@@ -190,11 +234,11 @@ def entity_of(mention: Mention, form: Form) -> dict[str, object]:
 
 
 def roles_of(relations: Sequence[Values], default: Roles = _ROLES[0]) -> Roles:
-    """Returns the keys of relations that name entities by their ids."""
+    """Returns the keys of relations; `default` if there are none that are known."""
     for roles in (*_ROLES[1:], _ROLES[0]):
         if any(roles.first in one and _BY_PLACE.first not in one for one in relations):
             return roles
-    return default
+    return _BY_PLACE if any(_BY_PLACE.first in one for one in relations) else default
 
 
 def relation_of(values: Values, known: Mapping[object, str]) -> Relation:
@@ -203,7 +247,7 @@ def relation_of(values: Values, known: Mapping[object, str]) -> Relation:
     Raises `InputError` if it has no type, or names an unknown mention.
     """
     # Prodigy's relations have a "head" besides, the number of a word.
-    roles = _BY_PLACE if _BY_PLACE.first in values else roles_of([values])
+    roles = roles_of([values])
     kind = _type(values, (roles.type, "type", "label"), "a relation")
     first, second = (_named(values.get(role), known) for role in roles[:2])
     found = fields.probability(values.get("probability"))
@@ -220,3 +264,46 @@ def _named(value: object, known: Mapping[object, str]) -> str:
     if name not in known:
         raise InputError(f"a relation names {name!r}, which is not an entity's id")
     return name
+
+
+def with_relations(
+    mentions: Sequence[Mention],
+    entities: Sequence[Values],
+    relations: Iterable[Relation],
+    roles: Roles,
+) -> tuple[list[Values], list[Values]]:
+    """Returns the entities, and new relations of them as objects.
+
+    `entities` are the objects of `mentions`, in order. Those that a relation names get
+    an id, unless it names them by their places.
+    """
+    numbers = {mention.id: i for i, mention in enumerate(mentions)}
+    at = {mention.spans: i for i, mention in enumerate(mentions)}
+    named = list(entities)
+    items: list[Values] = []
+    for relation in relations:
+        ends = (numbers[relation.first], numbers[relation.second])
+        is_by_place = roles is _BY_PLACE and all(
+            len(mentions[i].spans) == 1 and at[mentions[i].spans] == i for i in ends
+        )
+        used = _ROLES[0] if roles is _BY_PLACE and not is_by_place else roles
+        item: dict[str, object] = {used.type: relation.type}
+        for role, i in zip(used[:2], ends, strict=True):
+            if is_by_place:
+                item[role] = _place(mentions[i], entities[i])
+                continue
+            if named[i].get("id") is None:
+                named[i] = {"id": mentions[i].id, **_without(named[i], ["id"])}
+            # An id of the file may be a number.
+            item[role] = named[i]["id"]
+        if relation.probability is not None:
+            item["probability"] = round(relation.probability, 6)
+        items.append(item)
+    return named, items
+
+
+def _place(mention: Mention, entity: Values) -> Values:
+    """Returns the place of an entity as Prodigy writes it in a relation."""
+    [(start, end)] = mention.spans
+    words = {key: entity[key] for key in ("token_start", "token_end") if key in entity}
+    return {"start": start, "end": end, **words, "label": mention.type}

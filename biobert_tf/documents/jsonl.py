@@ -22,10 +22,10 @@ are kept. A document without additions is written unchanged, and a list as a lis
 lines are dropped.
 """
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -42,18 +42,19 @@ from biobert_tf.documents.document import (
     Passage,
     parted,
 )
-from biobert_tf.documents.json_forms import Values
+from biobert_tf.documents.json_forms import Form, Values
 
 _SPACE: Final = " \t\r\n"
 _DECODER: Final = json.JSONDecoder()
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Source:
     """A document's text with its line end, and the parsed JSON object."""
 
     line: str  # several lines if it is indented
-    values: Values
+    values: Values  # with entities that are objects
+    form: Form = json_forms.OURS
     is_listed: bool = False  # whether the document is a member of a list
 
 
@@ -74,7 +75,9 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
             entity or relation of another form, or an unknown or repeated id. The
             message names the line.
     """
-    if _is_whole(stream.head.decode("utf-8", "replace").removeprefix(BOM)):
+    head = stream.head.decode("utf-8", "replace").removeprefix(BOM)
+    is_doccano = '"start_offset"' in head
+    if _is_whole(head):
         pieces = _pieces(stream)
     else:
         pieces = (
@@ -82,7 +85,9 @@ def read(stream: Stream, on_bad: fields.OnBad = streams.refuse) -> Iterator[Load
             for number, line in stream.lines()
             if line.removeprefix(BOM).strip()
         )
-    return fields.readable(pieces, lambda piece: _load(stream.path, piece), on_bad)
+    return fields.readable(
+        pieces, lambda one: _load(stream.path, one, is_doccano), on_bad
+    )
 
 
 def _is_whole(head: str) -> bool:
@@ -134,25 +139,26 @@ def _behind_space(text: str, position: int) -> int:
     return position
 
 
-def _load(path: Path, piece: _Piece) -> Loaded:
+def _load(path: Path, piece: _Piece, is_doccano: bool) -> Loaded:
     streams.require_utf8(path, piece.line, piece.text)
     values = fields.parsed_json(path, piece.line, piece.text)
     try:
-        document = _document(values, str(piece.number))
+        if not isinstance(values, dict) or not isinstance(values.get("text"), str):
+            raise InputError('want an object with "text", a string')
+        whole, form = json_forms.in_objects(values, is_doccano)
+        document = _document(whole, form, str(piece.number))
     except InputError as error:
         raise fields.error_at(path, piece.line, str(error)) from None
     document = fields.checked(document, path, piece.line)
-    return Loaded(document, Source(piece.text, values, piece.is_listed))
+    return Loaded(document, Source(piece.text, whole, form, piece.is_listed))
 
 
-def _document(values: object, number: str) -> AnnotatedDocument:
-    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
-        raise InputError('want an object with "text", a string')
+def _document(values: Values, form: Form, number: str) -> AnnotatedDocument:
     name = json_forms.document_name(values, number)
     bare = AnnotatedDocument(name, (Passage(0, values["text"]),), (), ())
-    whole = json_forms.in_objects(values)
+    entities = json_forms.objects(values, form.entities)
     mentions = tuple(
-        _mention(bare, entity, f"T{i}") for i, entity in enumerate(_entities(whole), 1)
+        _mention(bare, entity, f"T{i}") for i, entity in enumerate(entities, start=1)
     )
     counts = Counter(mention.id for mention in mentions)
     if len(counts) < len(mentions):
@@ -161,13 +167,9 @@ def _document(values: object, number: str) -> AnnotatedDocument:
     known |= {one.id: one.id for one in mentions}
     relations = tuple(
         json_forms.relation_of(relation, known)
-        for relation in json_forms.objects(whole, "relations")
+        for relation in json_forms.objects(values, "relations")
     )
     return AnnotatedDocument(name, bare.passages, mentions, relations)
-
-
-def _entities(values: Values) -> list[dict[str, object]]:
-    return json_forms.objects(values, json_forms.form_of(values).entities)
 
 
 def _mention(document: AnnotatedDocument, entity: Values, default: str) -> Mention:
@@ -200,12 +202,12 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
 def without(loaded: Loaded, names: Container[str]) -> Loaded:
     """Returns a document without some entities and the relations of them."""
     source = loaded.source
-    values = dict(json_forms.in_objects(source.values))
+    values, key = dict(source.values), source.form.entities
     # Entities without an id are named by position, which must not change.
-    values[json_forms.form_of(values).entities] = [
+    values[key] = [
         {**entity, "id": mention.id} if entity.get("id") is None else entity
         for entity, mention in zip(
-            _entities(values), loaded.document.mentions, strict=True
+            json_forms.objects(values, key), loaded.document.mentions, strict=True
         )
         if mention.id not in names
     ]
@@ -217,7 +219,8 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
         ]
     line = _dumped(values, source)
     return Loaded(
-        loaded.document.without(names), Source(line, values, source.is_listed)
+        loaded.document.without(names),
+        dataclasses.replace(source, line=line, values=values),
     )
 
 
@@ -232,7 +235,7 @@ def texts(documents: Iterable[Annotated]) -> Iterator[str]:
         source = loaded.source
         text = source.line
         if added:
-            text = _dumped(_with_added(source.values, added), source)
+            text = _dumped(_with_added(loaded, added), source)
         has_lines = "\n" in text.strip(_SPACE)
         if i == 0:
             is_list, is_indented = source.is_listed, has_lines
@@ -250,31 +253,18 @@ def _dumped(values: Values, source: Source) -> str:
     return json.dumps(values, ensure_ascii=False, indent=2 if is_indented else None)
 
 
-def _with_added(values: Values, added: Added) -> dict[str, object]:
-    values = json_forms.in_objects(values)
-    form = json_forms.form_of(values)
+def _with_added(loaded: Loaded, added: Added) -> Values:
+    values, form = loaded.source.values, loaded.source.form
     mentions, relations = parted(added)
-    old_entities = _entities(values)
-    # Relations name an entity by its id as it is in the file, which may be a number.
-    names = {
-        json_forms.name_of(entity.get("id"), f"T{i}"): entity.get("id")
-        for i, entity in enumerate(old_entities, start=1)
-    }
     old = json_forms.objects(values, "relations")
-    roles = json_forms.roles_of(old, form.roles)
-    entities = [json_forms.entity_of(mention, form) for mention in mentions]
-    new = []
-    for relation in relations:
-        item: dict[str, object] = {roles.type: relation.type}
-        pair = (relation.first, relation.second)
-        for role, name in zip(roles[:2], pair, strict=True):
-            known = names.get(name)
-            item[role] = name if known is None else known
-        if relation.probability is not None:
-            item["probability"] = round(relation.probability, 6)
-        new.append(item)
-    changed = {
-        form.entities: [*old_entities, *entities] if entities else None,
-        "relations": [*old, *new] if new else None,
-    }
+    entities, new = json_forms.with_relations(
+        (*loaded.document.mentions, *mentions),
+        [
+            *json_forms.objects(values, form.entities),
+            *(json_forms.entity_of(mention, form) for mention in mentions),
+        ],
+        relations,
+        json_forms.roles_of(old, form.roles),
+    )
+    changed = {form.entities: entities, "relations": [*old, *new] if new else None}
     return {**values, **{key: value for key, value in changed.items() if value}}

@@ -56,6 +56,7 @@ PRODIGY = {
     ],
 }
 FORMS = [PUBANNOTATION, DOCCANO, PRODIGY, ROWS]
+KEYS = ["denotations", "entities", "spans", "label"]
 
 
 def load(path, values):
@@ -148,7 +149,16 @@ def test_keys_of_what_is_added(tmp_path):
         ),
         (
             {"id": "T3", "start": 29, "end": 37, "label": "Group", "text": "children"},
-            {"type": "r", "first": "T1", "second": "T3"},
+            {
+                "label": "r",
+                "head_span": {
+                    "start": 0,
+                    "end": 7,
+                    "token_start": 0,
+                    "label": "Chemical",
+                },
+                "child_span": {"start": 29, "end": 37, "label": "Group"},
+            },
         ),
         (
             {"id": "T3", "start": 29, "end": 37, "type": "Group", "text": "children"},
@@ -245,13 +255,125 @@ def test_other_labels_are_no_mentions(tmp_path):
     values = {"text": TEXT, "label": ["good"], "spans": [1], "labels": "x"}
     [loaded] = load(tmp_path / "in", values)
     assert loaded.document.mentions == ()
-    values = {
-        **values,
-        "entities": [{"start": 0, "end": 7, "type": "X"}],
-        "label": ROWS["label"],
-    }
-    [loaded] = load(tmp_path / "in", values)
-    assert brief(loaded.document) == [("X", ((0, 7),))]
+
+
+SPANS = PRODIGY["spans"]
+OFFSETS = DOCCANO["entities"]
+TRACK = {"project": "p", "denotations": PUBANNOTATION["denotations"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"label": [[0, 7, "X"], [16, 25, "Y"], [0, 5]]},
+            'row 3 of "label" is [0, 5], not [start, end, type]',
+        ),
+        (
+            {"labels": [[0, 7.0, "X"]]},
+            'an offset of row 1 of "labels" is 7.0, not a whole number',
+        ),
+        ({"entities": [["X", 0, 7]]}, 'row 1 of "entities" is ["X", 0, 7], not'),
+        ({"entities": [[0, 7, "X"], {"start": 0}]}, 'row 2 of "entities" is {"start"'),
+        ({"label": [{"start": 0, "end": 7, "labels": ["X"]}]}, 'row 1 of "label" is'),
+        ({"denotations": {}}, '"denotations" must be a list of objects'),
+        (
+            {"annotations": [{"start_offset": 0, "end_offset": 7, "label": 5}]},
+            'entity T1 has no "type"',
+        ),
+        (
+            {"entities": OFFSETS, "spans": SPANS},
+            'entities are under "entities" and "spans"; want them under one key',
+        ),
+        ({"entities": OFFSETS, "label": ROWS["label"]}, '"label" and "entities"'),
+        ({"denotations": [], "tracks": [TRACK]}, '"tracks" have the denotations of'),
+    ],
+)
+def test_old_mentions_are_read_or_refused(tmp_path, values, problem):
+    """Never ignored; the document costs itself."""
+    lines = [{"text": TEXT, **values}, DOCCANO]
+    (tmp_path / "in").write_text("\n".join(map(json.dumps, lines)))
+    bad = []
+    [loaded] = formats.read(tmp_path / "in", "jsonl", bad.append)
+    assert loaded.document.id == "7"
+    [error] = map(str, bad)
+    assert error.startswith(f"{tmp_path / 'in'}:1: ")
+    assert problem in error
+
+
+def test_entities_of_old_doccano(tmp_path):
+    annotations = [{**one, "user": 1} for one in OFFSETS]
+    [loaded] = load(tmp_path / "in", {"text": TEXT, "annotations": annotations})
+    assert brief(loaded.document) == MENTIONS
+    new = [Mention("", "Group", ((29, 37),), "children")]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, new)])
+    written = json.loads((tmp_path / "out").read_text())["annotations"]
+    assert [one["start_offset"] for one in written] == [0, 16, 29]
+    # Those of texts that are classified are none, nor are empty tracks.
+    values = {"text": TEXT, "annotations": [{"label": 1, "user": 1}]}
+    [loaded] = load(tmp_path / "in", {**values, "tracks": [{"denotations": []}]})
+    assert loaded.document.mentions == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "key", "start"),
+    [
+        (DOCCANO, "entities", "start_offset"),
+        ({"text": TEXT, "annotations": OFFSETS}, "annotations", "start_offset"),
+        (PRODIGY, "spans", "start"),
+        (PUBANNOTATION, "denotations", "span"),
+        (ROWS, "label", "start"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_empty_list_gets_the_keys_of_its_file(tmp_path, other, key, start, is_first):
+    lines = [{"text": TEXT, key: []}, other]
+    text = "\n".join(map(json.dumps, lines if is_first else reversed(lines)))
+    loaded = load(tmp_path / "in", text)
+    new = [Mention("", "Group", ((29, 37),), "children")]
+    formats.write(tmp_path / "out", "jsonl", [(one, new) for one in loaded])
+    written = [json.loads(line) for line in (tmp_path / "out").open()]
+    # Rows become our objects, whether there are some or not.
+    place = "entities" if key == "label" else key
+    assert [start in one[place][-1] for one in written] == [True, True]
+    assert [key in one for one in written] == [key != "label"] * 2
+
+
+def test_relations_that_are_added_name_what_is_in_the_file(tmp_path):
+    """Entities without an id get one, or are named by their places."""
+    for values in FORMS:
+        bare = {**json.loads(json.dumps(values)), "relations": []}
+        [key] = (key for key in KEYS if key in bare)
+        for entity in bare[key] if values is not ROWS else ():
+            entity.pop("id", None)
+        [loaded] = load(tmp_path / "in", bare)
+        formats.write(
+            tmp_path / "out", "jsonl", [(loaded, [Relation("r", "T1", "T2")])]
+        )
+        written = json.loads((tmp_path / "out").read_text())
+        [relation] = written["relations"]
+        if values is PRODIGY:
+            assert relation == {
+                "label": "r",
+                "head_span": SPANS[0],
+                "child_span": SPANS[1],
+            }
+            assert written["spans"] == SPANS
+        else:
+            [key] = (key for key in KEYS if key in written)
+            assert {"T1", "T2"} == {one["id"] for one in written[key]}
+            assert {"T1", "T2"} <= {*relation.values()}
+        [again] = formats.read(tmp_path / "out", "jsonl")
+        assert again.document.relations == (Relation("r", "T1", "T2"),)
+
+
+def test_entities_of_one_place_are_named_by_ids(tmp_path):
+    spans = [*SPANS, {**SPANS[0], "label": "Drug"}]
+    [loaded] = load(tmp_path / "in", {**PRODIGY, "spans": spans})
+    new = [Relation("r", "T1", "T2")]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, new)])
+    [again] = formats.read(tmp_path / "out", "jsonl")
+    assert again.document.relations[1:] == (Relation("r", "T1", "T2"),)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,11 @@ def test_relations_are_added(tmp_path):
     line = written(tmp_path, [(loaded, new)])
     assert line.endswith("\n")
     assert "\U0001f9ec" in line
+    first, second, third = FULL["entities"]
     assert json.loads(line) == {
         **FULL,
+        # A relation names its entities by ids that are in the file.
+        "entities": [first, {"id": "T2", **second}, third],
         "relations": [
             *FULL["relations"],
             {"type": "CPR:3", "head": 3, "tail": "T2", "probability": 0.666667},
@@ -100,6 +103,7 @@ def test_relations_are_first_and_second_by_default(tmp_path):
     assert values["relations"] == [
         {"type": "r", "first": "T1", "second": "T2", "probability": 1.0}
     ]
+    assert [entity["id"] for entity in values["entities"]] == ["T1", "T2"]
     assert list(values) == ["entities", "text", "z", "relations"]
 
 
