@@ -65,6 +65,7 @@ class Job:
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
         self._unread: dict[Place, str] = {}
+        self._is_empty = False  # whether all was read, and there was no document
         self.todo = list(plan.places)
         if plan.folder is not None:
             _claim(plan.folder, settings)
@@ -74,6 +75,7 @@ class Job:
 
     def documents(self) -> Iterator[Item]:
         """Yields the documents of the outputs that are still to be written."""
+        has_some = False
         for place in self.todo:
             bad: list[InputError] = []
 
@@ -88,13 +90,14 @@ class Job:
                     bad_mentions=self._bad_mentions,
                     notes=self._notes,
                 ):
-                    has_good = True
+                    has_good = has_some = True
                     yield Item(place, loaded)
             except InputError as error:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
                 self._unread[place] = str(bad[0])
+        self._is_empty = not has_some
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes the items of `documents` with additions for `formats.write`.
@@ -131,7 +134,12 @@ class Job:
         self._require_some(self._plan.folder)
 
     def _require_some(self, target: Path) -> None:
-        """Raises an error if no document of the input could be read."""
+        """Raises an error if no document of the input could be read.
+
+        In a folder of outputs, that of a file without documents is empty and complete.
+        """
+        if self._plan.folder is None and self._is_empty and not self._unread:
+            raise InputError.at(target, None, "nothing to write: there is no document")
         if self._unread and len(self._unread) == len(self._plan.places):
             problem = "nothing to write: no document can be read; the first error: "
             first = next(iter(self._unread.values()))

@@ -10,7 +10,9 @@ thousand sentences at a time, whatever the number of documents.
 import collections
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
@@ -23,18 +25,37 @@ from biobert_tf.training import precision
 
 _LOG = logging.getLogger(__name__)
 
+_MOST_SHOWN: Final = 5
+# The file in a message: "a.jsonl:3: not JSON".
+_FILE: Final = re.compile(r"(.+?):(?:\d+:)? ")
+
 
 @dataclasses.dataclass
 class _Bad:
-    """Reports documents that are left out, and counts them by the kind of reason."""
+    """Reports documents that are left out, and counts them by the kind of reason.
+
+    Of every file the first few are reported, and the number of the others at the end.
+    """
 
     kinds: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    _files: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
 
     def __call__(self, error: InputError) -> None:
         self.kinds[fields.kind(error)] += 1
-        _LOG.warning("left out: %s", error)
+        file = _FILE.match(str(error))
+        name = file[1] if file else ""
+        self._files[name] += 1
+        if self._files[name] <= _MOST_SHOWN:
+            _LOG.warning("left out: %s", error)
+
+    def report_others(self) -> None:
+        for name, number in self._files.items():
+            if number > _MOST_SHOWN:
+                _LOG.warning("left out: %s: %d more", name, number - _MOST_SHOWN)
 
 
 def annotate(settings: AnnotateConfig) -> str:
@@ -62,7 +83,10 @@ def annotate(settings: AnnotateConfig) -> str:
     annotator = Annotator.load(
         settings.models, settings.device, settings.predict_batch_size
     )
-    totals = job.write(_annotated(job, annotator, settings.min_probability))
+    try:
+        totals = job.write(_annotated(job, annotator, settings.min_probability))
+    finally:
+        bad.report_others()
     return summary(totals, bad.kinds)
 
 

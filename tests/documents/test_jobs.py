@@ -3,6 +3,7 @@
 
 import gzip
 import io
+import itertools
 import json
 import os
 import sys
@@ -109,7 +110,11 @@ def test_one_file(tmp_path, output, to, target, kind):
 
 
 def test_the_same_format_by_default(tmp_path):
-    put(tmp_path, in_pubtator="1|t|Aspirin.\n", in_xml_gz="<PubmedArticleSet/>")
+    title = "<Article><ArticleTitle>Aspirin.</ArticleTitle></Article>"
+    citation = f"<MedlineCitation><PMID>1</PMID>{title}</MedlineCitation>"
+    article = f"<PubmedArticle>{citation}</PubmedArticle>"
+    whole = f"<PubmedArticleSet>{article}</PubmedArticleSet>"
+    put(tmp_path, in_pubtator="1|t|Aspirin.\n", in_xml_gz=whole)
     Run(tmp_path / "in.pubtator", tmp_path / "out")
     assert (tmp_path / "out").read_text().startswith("1|t|Aspirin.\n1\t0\t7\tAspirin\t")
     (tmp_path / "folder").mkdir()
@@ -372,4 +377,26 @@ def test_an_empty_input_is_named_with_its_reason(tmp_path, name):
     job = jobs.Job(places.plan(source, target, "auto", "jsonl"), {}, lambda error: None)
     with pytest.raises(InputError, match=rf"the first error: .*{name}:1: not "):
         job.write((item, ()) for item in job.documents())
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("[]", "jsonl"),
+        ("<PubmedArticleSet/>", "pubmed_xml"),
+        *itertools.product(["", "\n \n"], ["jsonl", "pubtator", "conll", "lines"]),
+    ],
+)
+def test_an_input_without_documents_is_refused(tmp_path, text, kind):
+    source, target = put(tmp_path, a_txt=text) / "a.txt", tmp_path / "out.jsonl"
+    problem = "out.jsonl: nothing to write: there is no document"
+    with pytest.raises(InputError, match=problem):
+        Run(source, target, kind)
+    assert not target.exists()
+    # So are several that are written to one file.
+    (tmp_path / "in").mkdir()
+    source.rename(tmp_path / "in" / "a.txt")
+    with pytest.raises(InputError, match=problem):
+        Run(tmp_path / "in", target, kind)
     assert not target.exists()

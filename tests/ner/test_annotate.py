@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import ner_toys as toys
@@ -223,6 +224,29 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
     status, said = annotate(model, capsys, source, output, **given)
     assert status == 2
     assert said[-1].startswith(f"error: {output}: was written with other settings; ")
+
+
+def test_the_first_few_bad_documents_of_a_file_are_named(
+    model, tmp_path, capsys, caplog
+):
+    for name, number in (("PMID:1.jsonl", 9), ("PMID:2.jsonl", 7), ("c.jsonl", 5)):
+        write(tmp_path / "in" / name, "{\n" * number)
+    output = tmp_path / "out.jsonl"
+    status, said = annotate(model, capsys, tmp_path / "in", output)
+    assert status == 2
+    told = [m.removeprefix("left out: ") for m in caplog.messages if "left out" in m]
+    counts = Counter(re.sub(r":\d+: not .*", "", line) for line in told)
+    assert counts == {
+        f"{tmp_path / 'in' / 'PMID:1.jsonl'}": 5,
+        f"{tmp_path / 'in' / 'PMID:2.jsonl'}": 5,
+        f"{tmp_path / 'in' / 'c.jsonl'}": 5,
+        f"{tmp_path / 'in' / 'PMID:1.jsonl'}: 4 more": 1,
+        f"{tmp_path / 'in' / 'PMID:2.jsonl'}: 2 more": 1,
+    }
+    write(tmp_path / "in" / "d.txt", "aspirin")
+    status, said = annotate(model, capsys, tmp_path / "in", output)
+    assert status == 0
+    assert said[-1].endswith("; 21 left out, see above: 21 x not JSON")
 
 
 def test_a_bad_document_loses_no_other(model, tmp_path, capsys):
