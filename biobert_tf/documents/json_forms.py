@@ -84,6 +84,8 @@ def in_objects(values: Values, is_doccano: bool = False) -> tuple[Values, Form]:
     if len(keys) > 1:
         shown = " and ".join(f'"{key}"' for key in keys)
         raise InputError(f"entities are under {shown}; want them under one key")
+    for key in sorted({"entities", "denotations"}.difference(rows)):
+        objects(values, key)
     if rows:
         numbered = enumerate(values[rows[0]], start=1)
         entities = [_of_row(f'row {i} of "{rows[0]}"', i, row) for i, row in numbered]
@@ -105,8 +107,6 @@ def _require_no_tracks(values: Values) -> None:
 
 def _of_empty(values: Values, is_doccano: bool) -> tuple[Values, Form]:
     """Returns a document without entities, and the form of those it may get."""
-    for key in ("entities", "denotations"):
-        objects(values, key)
     doccano = (_DOCCANO, _OLD_DOCCANO) if is_doccano else ()
     for form in (*doccano, OURS, _PUBANNOTATION, _SPACY):
         if values.get(form.entities) == []:

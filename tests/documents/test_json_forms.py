@@ -277,6 +277,11 @@ TRACK = {"project": "p", "denotations": PUBANNOTATION["denotations"]}
         ({"entities": [[0, 7, "X"], {"start": 0}]}, 'row 2 of "entities" is {"start"'),
         ({"label": [{"start": 0, "end": 7, "labels": ["X"]}]}, 'row 1 of "label" is'),
         ({"denotations": {}}, '"denotations" must be a list of objects'),
+        ({"entities": "x", "spans": SPANS}, '"entities" must be a list of objects'),
+        (
+            {"entities": {}, "label": ROWS["label"]},
+            '"entities" must be a list of objects',
+        ),
         (
             {"annotations": [{"start_offset": 0, "end_offset": 7, "label": 5}]},
             'entity T1 has no "type"',
