@@ -83,8 +83,9 @@ class AnnotatedDocument:
     """A document, its mentions and its relations, in the order of the file.
 
     `num_unread` is the number of relations that are neither of two mentions nor of two
-    concepts; `relations` is without them. `pmc_id` is the PMC id of a full text that
-    the file names by it and `id` does not.
+    concepts; `relations` is without them. `others` has the kind of each annotation that
+    is neither a mention nor a relation, such as "events". `pmc_id` is the PMC id of a
+    full text that the file names by it and `id` does not.
     """
 
     id: str  # the PMID, the name of the file, or another id that the format has
@@ -93,6 +94,7 @@ class AnnotatedDocument:
     relations: tuple[Relation, ...]
     num_unread: int = 0
     pmc_id: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def bad_mentions(self) -> list[Mention]:

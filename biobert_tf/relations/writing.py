@@ -127,6 +127,7 @@ def _count(
     }
     if document.num_unread:
         counts.notes["relations that are not understood"] += document.num_unread
+    counts.notes.update(document.others)
     for relation in document.relations:
         if frozenset((relation.first, relation.second)) in together:
             counts.relations += 1
