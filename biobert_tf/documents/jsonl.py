@@ -209,11 +209,19 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
         )
         if mention.id not in names
     ]
+    gone = {mention.id for mention in loaded.document.mentions if mention.id in names}
     if relations := json_forms.objects(values, "relations"):
-        values["relations"] = [
+        pairs = list(zip(relations, loaded.document.relations, strict=True))
+        lost = [one for _, one in pairs if {one.first, one.second} & gone]
+        values["relations"] = [item for item, one in pairs if one not in lost]
+        gone |= {one.id for one in lost}
+    # PubAnnotation has attributes of entities and of relations.
+    attributes = values.get("attributes")
+    if isinstance(attributes, list):
+        values["attributes"] = [
             one
-            for one, relation in zip(relations, loaded.document.relations, strict=True)
-            if relation.first not in names and relation.second not in names
+            for one in attributes
+            if not (isinstance(one, dict) and str(one.get("subj")) in gone)
         ]
     line = _dumped(values, source)
     return Loaded(
