@@ -248,6 +248,10 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
     counts["discontinuous mentions written from end to end"] = sum(
         len(mention.spans) > 1 for mention in with_words
     )
+    counts["concepts dropped"] = sum(bool(one.concepts) for one in with_words)
+    counts["probabilities dropped"] = sum(
+        one.probability is not None for one in with_words
+    )
     notes.update(+counts)
     return loaded, with_words
 
