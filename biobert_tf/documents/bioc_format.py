@@ -130,7 +130,8 @@ def _bare(found: Any, number: str) -> AnnotatedDocument:
     pmc = str(found.get("pmcid") or front.get("article-id_pmc") or pmc)
     pmc_id = f"PMC{name}"
     if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
-        return AnnotatedDocument(name, passages, (), ())
+        is_numbered = not found.get("id")
+        return AnnotatedDocument(name, passages, (), (), is_numbered=is_numbered)
     name = pmid if pmid.isdigit() else pmc_id
     return AnnotatedDocument(name, passages, (), (), 0, pmc_id)
 

@@ -168,8 +168,13 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
         if text:
             texts.append(text)
         sentences.append(tuple(words))
+    name = _id(block)
     document = AnnotatedDocument(
-        _id(block) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
+        name or str(first),
+        (Passage(0, "\n".join(texts)),),
+        tuple(mentions),
+        (),
+        is_numbered=not name,
     )
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 

@@ -22,6 +22,7 @@ are kept. A document without additions is written unchanged, and a list as a lis
 lines are dropped.
 """
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
@@ -148,6 +149,7 @@ def _load(path: Path, piece: _Piece) -> Loaded:
 def _document(values: object, number: str) -> AnnotatedDocument:
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         raise InputError('want an object with "text", a string')
+    own_name = json_forms.document_name(values, "")
     name = json_forms.document_name(values, number)
     bare = AnnotatedDocument(name, (Passage(0, values["text"]),), (), ())
     whole = json_forms.in_objects(values)
@@ -163,7 +165,9 @@ def _document(values: object, number: str) -> AnnotatedDocument:
         json_forms.relation_of(relation, known)
         for relation in json_forms.objects(whole, "relations")
     )
-    return AnnotatedDocument(name, bare.passages, mentions, relations)
+    return dataclasses.replace(
+        bare, mentions=mentions, relations=relations, is_numbered=name != own_name
+    )
 
 
 def _entities(values: Values) -> list[dict[str, object]]:

@@ -297,6 +297,25 @@ def test_the_output_may_be_inside(folder):
     assert len(run.seen) == 7 + 7
 
 
+BIOC = """{"documents": [
+{"passages": [{"offset": 0, "text": "Aspirin."}]},
+{"id": "7", "passages": [{"offset": 0, "text": "Aspirin."}]}]}"""
+
+
+@pytest.mark.parametrize("target", ["all.pubtator", "all.xml", "all.json"])
+def test_merged_documents_without_an_id_are_named_by_their_file(tmp_path, target):
+    """And all others keep their ids; so does a file that is not merged."""
+    line = '{"text": "Aspirin."}\n'
+    given = {"a_jsonl": line * 2, "b__c_jsonl": line, "d_json": BIOC}
+    folder = put(tmp_path / "in", **given, e_conll="a\tO\nb\tO\nAspirin\tB-C\n")
+    run = Run(folder, tmp_path / target)
+    expected = ["a-1", "a-2", "b/c-1", "d-1", "7", "e-1"]
+    assert (run.bad, sorted(run.seen)) == ([], sorted(expected))
+    assert {one.id for one in read(tmp_path / target)} == {*expected}
+    assert Run(folder / "a.jsonl", tmp_path / "one.pubtator").seen == ["1", "2"]
+    assert "2" in Run(folder, tmp_path / "folder").seen
+
+
 # --- going on ------------------------------------------------------------------------
 
 
