@@ -118,6 +118,33 @@ def test_the_same_format_by_default(tmp_path):
     assert names(tmp_path / "folder") == ["in.jsonl.gz", "in.pubtator"]
 
 
+PUBANNOTATION = (
+    '[{"sourceid": "7", "text": "Aspirin.", "denotations": [], "attributes": [7]},\n'
+    '{"sourceid": "8", "text": "Nothing.", "denotations": []}]'
+)
+
+
+@pytest.mark.parametrize("inside", ["", "in.json"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("out.json", "jsonl"), ("out.json.gz", "jsonl"), ("out.xml", "bioc_xml")],
+)
+def test_the_same_suffix_is_the_same_format(tmp_path, inside, name, kind):
+    """Whether one file is read or a folder is merged."""
+    folder = put(tmp_path / "in", in_json=PUBANNOTATION)
+    put(folder, **({} if inside else {"sub__two_json": PUBANNOTATION}))
+    run = Run(folder / inside, tmp_path / name)
+    assert run.bad == []
+    assert formats.detect(tmp_path / name) == kind
+    with streams.reading(tmp_path / name) as stream:
+        assert ('"attributes": [7]' in stream.text()) == (kind == "jsonl")
+    # A suffix still means its usual format where the input has another.
+    (folder / "in.json").rename(folder / "in.jsonl")
+    source = folder / inside.replace("json", "jsonl")
+    Run(source, tmp_path / "usual.json")
+    assert formats.detect(tmp_path / "usual.json") == "bioc_json"
+
+
 def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
     def give():
         data = io.BytesIO(JSONL.encode())
