@@ -17,6 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.model import heads
+from biobert_tf.relations.problem import RELATIONS
 
 pytest.importorskip("safetensors.numpy")
 
@@ -201,6 +202,12 @@ def test_a_text_with_several_labels(tmp_path, problem):
     saved = save(tmp_path / "hf", "re", problem_type=problem)
     with pytest.raises(InputError, match=f"problem_type is '{problem}'; want one"):
         load(saved).classify(["aspirin"])
+    wanted = (
+        "give its --output_dir, or a BertForSequenceClassification of Transformers; "
+        "config.json says BertForMultipleChoice"
+    )
+    with pytest.raises(InputError, match=wanted):
+        RELATIONS.load(saved, DeviceConfig())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -169,7 +169,7 @@ def _find(places: Sequence[Path], names: Sequence[str]) -> Path | None:
 def _not_found(flag: str, places: Sequence[Path], names: Sequence[str]) -> InputError:
     return InputError(
         f"--{flag} is not given, and there is no {' or '.join(names)} at "
-        f"{' or '.join(map(str, places))}"
+        f"{' or '.join(dict.fromkeys(map(str, places)))}"
     )
 
 

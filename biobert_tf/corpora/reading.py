@@ -129,9 +129,10 @@ def no_documents(paths: Sequence[Path]) -> InputError:
 
 def few_documents(paths: Sequence[Path], found: str = "only one document") -> str:
     """Returns what is wrong with next-sentence data of so few documents."""
+    hint = ", or put a blank line between documents" if any(map(is_text, paths)) else ""
     return (
         f"{_named(paths)}: {found}, so random next sentences are of the same document: "
-        "give more documents, or put a blank line between documents"
+        f"give more documents{hint}"
     )
 
 

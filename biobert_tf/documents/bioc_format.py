@@ -72,13 +72,13 @@ def loaded(
         taken = {str(each.get("id")) for each in (*annotations, *relations)}
         ids = _unique([each.get("id") for each in annotations], taken)
         bare = _bare(found, str(source.number))
-        document = _annotated(bare, annotations, relations, ids)
+        document, related = _annotated(bare, annotations, relations, ids)
     except _NOT_BIOC as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise fields.error_at(
             path, line, f"document number {source.number} is not valid BioC: {reason}"
         ) from None
-    source = dataclasses.replace(source, ids=ids)
+    source = dataclasses.replace(source, ids=ids, related=related)
     document = fields.checked(document, path, line)
     return Loaded(document, source, frozenset({*taken, *ids}))
 
@@ -130,7 +130,8 @@ def _bare(found: Any, number: str) -> AnnotatedDocument:
     pmc = str(found.get("pmcid") or front.get("article-id_pmc") or pmc)
     pmc_id = f"PMC{name}"
     if not name.isdigit() or pmc.upper().removeprefix("PMC") != name:
-        return AnnotatedDocument(name, passages, (), ())
+        is_numbered = not found.get("id")
+        return AnnotatedDocument(name, passages, (), (), is_numbered=is_numbered)
     name = pmid if pmid.isdigit() else pmc_id
     return AnnotatedDocument(name, passages, (), (), 0, pmc_id)
 
@@ -140,7 +141,12 @@ def _annotated(
     annotations: Sequence[Any],
     relations: Sequence[Any],
     ids: Sequence[str],
-) -> AnnotatedDocument:
+) -> tuple[AnnotatedDocument, list[frozenset[str]]]:
+    """Returns the document, and what each relation names, as in `framed.Source`.
+
+    A relation that is read names what it is of. The ids in its nodes may be others:
+    those of nodes that point by place are no ids of annotations.
+    """
     places = [
         _mention(bare, annotation, name) if annotation.get("locations") else None
         for annotation, name in zip(annotations, ids, strict=True)
@@ -155,9 +161,24 @@ def _annotated(
     concepts = {concept for one in mentions for concept in one.concepts}
     read = [_relation(one, places, names, concepts) for one in relations]
     known = tuple(one for one in read if one)
-    return dataclasses.replace(
+    related = [
+        frozenset([one.first, one.second] if one else _nodes(item, False))
+        for one, item in zip(read, relations, strict=True)
+    ]
+    document = dataclasses.replace(
         bare, mentions=mentions, relations=known, num_unread=len(read) - len(known)
     )
+    return document, related
+
+
+def _nodes(item: Any, with_places: bool = True) -> list[str]:
+    """Returns the ids in the nodes of a relation, maybe of those that give a place."""
+    nodes = item.get("nodes") or ()
+    return [
+        str(node.get("refid"))
+        for node in nodes
+        if with_places or not _PLACES.fullmatch(str(node.get("role")))
+    ]
 
 
 def _mention(document: AnnotatedDocument, annotation: Any, name: str) -> Mention:
@@ -202,10 +223,9 @@ def _relation(
     `places` has the mention of every annotation, or None for one without a location.
     """
     infons = item.get("infons") or {}
-    nodes = item.get("nodes") or ()
-    ends = pair = _two([names.get(str(node.get("refid"))) for node in nodes])
+    ends = pair = _two([names.get(name) for name in _nodes(item)])
     if pair is None:
-        pair = _by_place(nodes, places)
+        pair = _by_place(item.get("nodes") or (), places)
         ends = _two_concepts(infons, pair, concepts) or pair
     if ends is None:
         return None
@@ -295,11 +315,15 @@ def encoded_mention(mention: Mention) -> dict[str, Any]:
 def without(old: Loaded, names: Container[str]) -> Loaded:
     """Returns a document in which some mentions are annotations without a location.
 
-    They stay because a relation of PubTator3 counts all annotations.
+    They stay because a relation of PubTator3 counts all annotations. The relations that
+    name them are left out.
     """
     skipped = frozenset(name for name in old.source.ids if name in names)
     source = dataclasses.replace(old.source, skipped=skipped)
-    return Loaded(old.document.without(names), source, old.taken)
+    document = old.document.without(names)
+    num_left = source.is_related_to_skipped.count(False) - len(document.relations)
+    document = dataclasses.replace(document, num_unread=num_left)
+    return Loaded(document, source, old.taken)
 
 
 def document_infons(document: AnnotatedDocument) -> dict[str, str]:

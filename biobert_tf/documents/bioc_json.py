@@ -88,6 +88,10 @@ def _text(loaded: Loaded, added: Added) -> str:
             annotation["locations"] = []
         if relations and str(annotation.get("id")) != name:
             annotation["id"] = name
+    old = bioc_format.held(values, "relations")
+    for relation, is_gone in zip(old, source.is_related_to_skipped, strict=True):
+        if is_gone:
+            _remove(values, relation)
     parts = [(one["offset"], one["text"], one) for one in bioc_format.texts(values)]
     for mention in mentions:
         part = bioc_format.holder(parts, mention) or values
@@ -96,6 +100,14 @@ def _text(loaded: Loaded, added: Added) -> str:
         _append(values, "relations", relation)
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
+
+
+def _remove(part: dict[str, Any], relation: object) -> None:
+    """Removes a relation from the document, or the passage or sentence that has it."""
+    if part.get("relations"):
+        part["relations"] = [one for one in part["relations"] if one is not relation]
+    for inner in (*(part.get("passages") or ()), *(part.get("sentences") or ())):
+        _remove(inner, relation)
 
 
 def _append(values: dict[str, Any], key: str, item: Any) -> None:

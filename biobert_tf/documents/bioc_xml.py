@@ -160,7 +160,12 @@ def _text(loaded: Loaded, added: Added) -> str:
     source = loaded.source
     element = copy.deepcopy(source.values)
     mentions, relations = parted(added)
-    for annotation, name in zip(_annotations(element), source.ids, strict=True):
+    found = list(_held(element, "relation"))
+    for relation, is_gone in zip(found, source.is_related_to_skipped, strict=True):
+        if is_gone:
+            relation.getparent().remove(relation)
+    annotations = _held(element, "annotation")
+    for annotation, name in zip(annotations, source.ids, strict=True):
         for place in annotation.findall("location") if name in source.skipped else ():
             annotation.remove(place)
         if relations:
@@ -199,12 +204,12 @@ def _encoded(tag: str, item: dict[str, Any]) -> Any:
     return element
 
 
-def _annotations(element: Any) -> Iterator[Any]:
-    """Yields the annotations in the order of `bioc_format.loaded`."""
+def _held(element: Any, tag: str) -> Iterator[Any]:
+    """Yields the annotations or relations in the order of `bioc_format.held`."""
     for passage in element.iterfind("passage"):
         for part in (passage, *passage.iterfind("sentence")):
-            yield from part.iterfind("annotation")
-    yield from element.iterfind("annotation")
+            yield from part.iterfind(tag)
+    yield from element.iterfind(tag)
 
 
 def _insert(holder: Any, last: Any | None, new: Any) -> Any:

@@ -4,7 +4,7 @@ r"""Reads and writes BRAT folders, where `NAME.txt` has its annotations in `NAME
     T1<TAB>Disease 0 5;10 15<TAB>surface form     a mention, here in two parts
     R1<TAB>CPR:4 Arg1:T1 Arg2:T2                  a relation; its roles may be any two
     N1<TAB>Reference T1 MESH:D003000<TAB>name     an identifier of T1 in a database
-    E1, A1, M1, #1, *                             kept unchanged
+    E1, A1, M1, #1, *                             kept unchanged and counted
 
 BioNLP-ST has the mentions in `NAME.a1` and all else in `NAME.a2`, in the same form. The
 two are read as one file, `NAME.a1+.a2` in messages, if there is no .ann.
@@ -32,7 +32,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +59,15 @@ _RELATION: Final = re.compile(r"(R[^\t]*)\t(\S+)\s+(\S+?):(\S+)\s+(\S+?):(\S+)\s
 _NOTE: Final = re.compile(r"#[^\t]*\tAnnotatorNotes (\S+)\tprobability (\S+)\s*")
 _IDENTIFIER: Final = re.compile(r"N[^\t]*\tReference (\S+) (\S+)(?:\s.*)?")
 _NO_DATABASE: Final = "ID:"
-_KEPT: Final = "EAMN#*"
+# What lines that are only kept hold, by their first character.
+_KEPT: Final = {
+    "E": "events",
+    "A": "modifications",
+    "M": "modifications",
+    "*": "equivalences",
+    "N": "other identifiers",
+    "#": "notes",
+}
 SUFFIXES: Final = (".ann", ".a1", ".a2")
 """The suffixes of files with annotations."""
 CONFIGURATION: Final = ".conf"
@@ -86,7 +94,7 @@ def read(path: Path, on_bad: fields.OnBad = streams.refuse) -> Iterator[Loaded]:
     Raises:
         InputError: There is no such folder, or no .txt in it. Raised by `on_bad`:
             annotations have no .txt, a line has another form, an id occurs twice, a
-            relation names an unknown mention. The message names the line.
+            relation or an event names an unknown mention. The message names the line.
     """
     if not path.is_dir():
         raise InputError.at(path, None, NO_FOLDER)
@@ -134,7 +142,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
         bare = (part.removeprefix(BOM).rstrip("\n") for part in parts)
         parts = [f"{part}\n" for part in bare if part]
     annotations = "".join(parts)
-    mentions, found, lines_of = _annotations(ann_path, annotations)
+    mentions, found, others, lines_of = _annotations(ann_path, annotations)
     relations = tuple(one for one in found if one)
     document = AnnotatedDocument(
         name or text_path.stem,
@@ -142,6 +150,7 @@ def load(text_path: Path, name: str = "") -> Loaded:
         mentions,
         relations,
         num_unread=len(found) - len(relations),
+        others=others,
     )
     if text.startswith(BOM) and any(document.problems()):
         counted = (Passage(1, text.removeprefix(BOM)),)
@@ -158,14 +167,15 @@ def _whole(path: Path) -> str:
 
 def _annotations(
     path: Path, text: str
-) -> tuple[tuple[Mention, ...], list[Relation | None], dict[str, int]]:
-    """Returns the mentions and relations of an .ann file, and the mentions' lines.
+) -> tuple[tuple[Mention, ...], list[Relation | None], tuple[str, ...], dict[str, int]]:
+    """Returns the mentions, relations and others of an .ann, and the mentions' lines.
 
     A relation that is not of two mentions is None.
     """
     lines_of: dict[str, int] = {}
     mentions: list[Mention] = []
     related: list[tuple[int, re.Match[str]]] = []
+    kept: list[tuple[int, str]] = []
     chances: dict[str, float | None] = {}
     concepts: dict[str, list[str]] = {}
     for number, end in enumerate(text.removeprefix(BOM).split("\n"), start=1):
@@ -186,11 +196,9 @@ def _annotations(
         elif match := _IDENTIFIER.fullmatch(line):
             known = concepts.setdefault(match[1], [])
             known.append(match[2].removeprefix(_NO_DATABASE))
-        elif line.strip() and line[0] not in _KEPT:
-            problem = f"cannot be read: {line[:60]!r}"
-            problem += "; want T1<TAB>type start end<TAB>text"
-            problem += " or R1<TAB>type Arg1:T1 Arg2:T2"
-            raise InputError.at(path, number, problem)
+        elif line.strip():
+            kept.append((number, line))
+    others = _others(path, kept, lines_of)
     whole = tuple(
         dataclasses.replace(
             mention,
@@ -200,7 +208,39 @@ def _annotations(
         for mention in mentions
     )
     found = [_relation(path, *each, lines_of, chances) for each in related]
-    return whole, found, lines_of
+    return whole, found, others, lines_of
+
+
+def _others(
+    path: Path, lines: Sequence[tuple[int, str]], known: Container[str]
+) -> tuple[str, ...]:
+    """Returns what each of the other lines holds."""
+    for number, line in lines:
+        if line[0] not in _KEPT:
+            problem = f"cannot be read: {line[:60]!r}"
+            problem += "; want T1<TAB>type start end<TAB>text"
+            problem += " or R1<TAB>type Arg1:T1 Arg2:T2"
+            raise InputError.at(path, number, problem)
+        for argument in _arguments(line):
+            if argument[:1] == "T" and argument not in known:
+                name = line.partition("\t")[0]
+                raise _unknown(path, number, f"{name} names", argument)
+    return tuple(_KEPT[line[0]] for _, line in lines)
+
+
+def _arguments(line: str) -> list[str]:
+    """Returns the ids that an event, a modification or an equivalence names.
+
+    The further words of a modification are its value, which may look like an id.
+    """
+    words = [*line.split("\t"), ""][1].split()
+    if line[0] == "E":
+        return [word.partition(":")[2] for word in words]
+    return {"*": words[1:], "A": words[1:2], "M": words[1:2]}.get(line[0], [])
+
+
+def _unknown(path: Path, number: int, what: str, argument: str) -> InputError:
+    return InputError.at(path, number, f"{what} {argument}, which is not in the file")
 
 
 def _relation(
@@ -216,8 +256,7 @@ def _relation(
         first, second = second, first
     unknown = [argument for argument in (first, second) if argument not in known]
     if missing := [argument for argument in unknown if argument[0] == "T"]:
-        problem = f"{name} relates {missing[0]}, which is not in the file"
-        raise InputError.at(path, number, problem)
+        raise _unknown(path, number, f"{name} relates", missing[0])
     if unknown:
         return None
     return Relation(kind, first, second, chances.get(name), name)
@@ -281,7 +320,11 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
         lines = [line for line in lines if line not in dropped]
         gone |= {line.partition("\t")[0] for line in dropped} - {"*"}
     source = dataclasses.replace(loaded.source, annotations="\n".join(lines))
-    return Loaded(loaded.document.without(names), source)
+    _, found, others, _ = _annotations(Path(source.name), source.annotations)
+    document = dataclasses.replace(
+        loaded.document.without(names), num_unread=found.count(None), others=others
+    )
+    return Loaded(document, source)
 
 
 def _named(line: str) -> set[str]:

@@ -168,8 +168,13 @@ def _document(path: Path, block: Block, is_labelled: bool) -> Loaded:
         if text:
             texts.append(text)
         sentences.append(tuple(words))
+    name = _id(block)
     document = AnnotatedDocument(
-        _id(block) or str(first), (Passage(0, "\n".join(texts)),), tuple(mentions), ()
+        name or str(first),
+        (Passage(0, "\n".join(texts)),),
+        tuple(mentions),
+        (),
+        is_numbered=not name,
     )
     return Loaded(document, Source(head if is_marked else "", tuple(sentences)))
 
@@ -247,6 +252,10 @@ def convert(loaded: Loaded, added: Added, notes: conversion.Notes) -> Annotated:
     counts["mentions without a word dropped"] = len(kept) - len(with_words)
     counts["discontinuous mentions written from end to end"] = sum(
         len(mention.spans) > 1 for mention in with_words
+    )
+    counts["concepts dropped"] = sum(bool(one.concepts) for one in with_words)
+    counts["probabilities dropped"] = sum(
+        one.probability is not None for one in with_words
     )
     notes.update(+counts)
     return loaded, with_words

@@ -78,6 +78,7 @@ def united(
         InputError: The document contains half of a surrogate pair.
     """
     lost = Counter({"relations that are not understood dropped": document.num_unread})
+    lost.update(f"{kind} dropped" for kind in document.others)
     if not keeps_bad:
         names = {mention.id for mention in document.bad_mentions}
         lost["mentions that differ from their text dropped"] = len(names)

@@ -83,8 +83,10 @@ class AnnotatedDocument:
     """A document, its mentions and its relations, in the order of the file.
 
     `num_unread` is the number of relations that are neither of two mentions nor of two
-    concepts; `relations` is without them. `pmc_id` is the PMC id of a full text that
-    the file names by it and `id` does not.
+    concepts; `relations` is without them. `others` has the kind of each annotation that
+    is neither a mention nor a relation, such as "events". `pmc_id` is the PMC id of a
+    full text that the file names by it and `id` does not. `is_numbered` says whether
+    `id` is only the number of the document, or of its line, because it has no other.
     """
 
     id: str  # the PMID, the name of the file, or another id that the format has
@@ -93,6 +95,8 @@ class AnnotatedDocument:
     relations: tuple[Relation, ...]
     num_unread: int = 0
     pmc_id: str = ""
+    others: tuple[str, ...] = ()
+    is_numbered: bool = False
 
     @property
     def bad_mentions(self) -> list[Mention]:

@@ -134,6 +134,8 @@ class Source:
 
     `ids` has the id of every annotation, in order: its own if it has one alone.
     `skipped` has the ids of annotations that are written without their location.
+    `related` has the ids of annotations that each relation names, in order; a relation
+    that names one of `skipped` is not written.
     """
 
     frame: Frame  # the same object for all documents of a file
@@ -142,6 +144,12 @@ class Source:
     values: Any  # the parsed text: a JSON object or an lxml element
     ids: Sequence[str] = ()
     skipped: frozenset[str] = frozenset()
+    related: Sequence[frozenset[str]] = ()
+
+    @property
+    def is_related_to_skipped(self) -> list[bool]:
+        """Whether each relation names an annotation of `skipped`."""
+        return [not self.skipped.isdisjoint(names) for names in self.related]
 
 
 def texts(

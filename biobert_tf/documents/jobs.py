@@ -8,7 +8,7 @@ not written again. So an interrupted command resumes when it is started again.
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -61,6 +61,7 @@ class Job:
                 files that no job wrote.
         """
         self._plan = plan
+        self._is_merged = plan.folder is None and len(plan.places) > 1
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
@@ -74,7 +75,10 @@ class Job:
             on_bad(error)
 
     def documents(self) -> Iterator[Item]:
-        """Yields the documents of the outputs that are still to be written."""
+        """Yields the documents of the outputs that are still to be written.
+
+        If several files are merged, documents without an id are named `FILE-NUMBER`.
+        """
         has_some = False
         for place in self.todo:
             bad: list[InputError] = []
@@ -91,6 +95,8 @@ class Job:
                     notes=self._notes,
                 ):
                     has_good = has_some = True
+                    if self._is_merged and loaded.document.is_numbered:
+                        loaded = _named_by_file(loaded, place)
                     yield Item(place, loaded)
             except InputError as error:
                 on_bad(error)
@@ -166,10 +172,14 @@ class Job:
             if is_all:
                 self._require_some(target)
 
-        is_merged = is_all and len(self._plan.places) > 1
         return formats.write(
-            target, place.target_format, documents(), self._on_bad, is_merged
+            target, place.target_format, documents(), self._on_bad, self._is_merged
         )
+
+
+def _named_by_file(loaded: Loaded, place: Place) -> Loaded:
+    name = f"{place.name}-{loaded.document.id}"
+    return replace(loaded, document=replace(loaded.document, id=name))
 
 
 def _claim(folder: Path, settings: Mapping[str, object]) -> None:

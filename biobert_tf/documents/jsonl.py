@@ -154,6 +154,7 @@ def _load(path: Path, piece: _Piece, is_doccano: bool) -> Loaded:
 
 
 def _document(values: Values, form: Form, number: str) -> AnnotatedDocument:
+    own_name = json_forms.document_name(values, "")
     name = json_forms.document_name(values, number)
     bare = AnnotatedDocument(name, (Passage(0, values["text"]),), (), ())
     entities = json_forms.objects(values, form.entities)
@@ -169,7 +170,9 @@ def _document(values: Values, form: Form, number: str) -> AnnotatedDocument:
         json_forms.relation_of(relation, known)
         for relation in json_forms.objects(values, "relations")
     )
-    return AnnotatedDocument(name, bare.passages, mentions, relations)
+    return dataclasses.replace(
+        bare, mentions=mentions, relations=relations, is_numbered=name != own_name
+    )
 
 
 def _mention(document: AnnotatedDocument, entity: Values, default: str) -> Mention:
@@ -211,11 +214,19 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
         )
         if mention.id not in names
     ]
+    gone = {mention.id for mention in loaded.document.mentions if mention.id in names}
     if relations := json_forms.objects(values, "relations"):
-        values["relations"] = [
+        pairs = list(zip(relations, loaded.document.relations, strict=True))
+        lost = [one for _, one in pairs if {one.first, one.second} & gone]
+        values["relations"] = [item for item, one in pairs if one not in lost]
+        gone |= {one.id for one in lost}
+    # PubAnnotation has attributes of entities and of relations.
+    attributes = values.get("attributes")
+    if isinstance(attributes, list):
+        values["attributes"] = [
             one
-            for one, relation in zip(relations, loaded.document.relations, strict=True)
-            if relation.first not in names and relation.second not in names
+            for one in attributes
+            if not (isinstance(one, dict) and str(one.get("subj")) in gone)
         ]
     line = _dumped(values, source)
     return Loaded(

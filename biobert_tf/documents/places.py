@@ -14,7 +14,7 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,9 @@ def plan(
     """Returns the plan of the files to read and write.
 
     The source and the output are a file, a folder, or `-`. The input format `auto`
-    detects that of each file; the output format `auto` uses the suffix of the output,
-    else the format of the file that is read, or JSON lines for text and PubMed.
+    detects that of each file; the output format `auto` keeps the format that is read if
+    the output has the same suffix, uses the suffix of the output if it has another,
+    else keeps the format, or takes JSON lines for text and PubMed.
 
     Raises:
         InputError: There is nothing to read, the output is the input, or the output's
@@ -97,7 +98,7 @@ def plan(
 def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
     shown = STANDARD_INPUT if source == STANDARD else source
     is_folder = output.is_dir()
-    target_format = _target_format(kind, output, output_format, is_folder)
+    target_format = _target_format(kind, [shown], output, output_format, is_folder)
     if is_folder and target_format != "brat":
         output /= _target_name(Path(shown.name), kind, target_format)
     name = streams.bare_name(shown.name)
@@ -105,10 +106,18 @@ def _single(source: Path, kind: Format, output: Path, output_format: Format) -> 
 
 
 def _target_format(
-    kind: Format, output: Path, output_format: Format, is_folder: bool
+    kind: Format,
+    sources: Iterable[Path],
+    output: Path,
+    output_format: Format,
+    is_folder: bool,
 ) -> Format:
     if output_format != "auto":
         return output_format
+    # A suffix may stand for several formats, as .json for BioC and PubAnnotation.
+    suffixes = {*map(detection.suffix, sources)}
+    if kind in formats.WRITTEN and suffixes == {detection.suffix(output)}:
+        return kind
     named = None if is_folder else SUFFIXES.get(detection.suffix(output))
     if named in formats.WRITTEN:
         return named
@@ -158,7 +167,7 @@ def _of_folder(
         return Plan(tuple(_distinct(places)), output, tuple(bad))
     kinds = {*found.values()}
     common = kinds.pop() if len(kinds) == 1 else "text"
-    target_format = _target_format(common, output, output_format, False)
+    target_format = _target_format(common, found, output, output_format, False)
     merged = []
     for path, kind in found.items():
         # A document's name is its path in the folder, without suffix.
@@ -203,7 +212,7 @@ def _inside(
     path: Path, inner: Path, kind: Format, output: Path, output_format: Format
 ) -> Place:
     """Returns the place of a file, at `inner` in its folder, in an output folder."""
-    target_format = _target_format(kind, output, output_format, True)
+    target_format = _target_format(kind, [path], output, output_format, True)
     name = streams.bare_name(path.name)
     if target_format == "brat" and kind in ("brat", "text"):
         target = output / inner.parent

@@ -73,7 +73,8 @@ def check(data_dir: Path, ruler: Ruler | None = None) -> Report:
     for path in paths:
         examples = reading.read_examples(path, "fixed", needs_labels=False)
         rows[path.name] = [_row(path.name, example) for example in examples]
-        labels = Counter(label for one in examples for label in one.labels or ())
+        words = list(_labelled(path, examples))
+        labels = Counter(row.place.label or "" for row, _ in words)
         longest = ruler.longest(rows[path.name], _NUM_SPECIAL) if ruler else None
         reports.append(
             FileReport(
@@ -84,9 +85,8 @@ def check(data_dir: Path, ruler: Ruler | None = None) -> Report:
                 "sentences",
             )
         )
-        broken += checking.findings(
-            "broken_iob2", (path.name,), list(_broken(path, examples))
-        )
+        changed = [(row,) for row, label in words if row.place.label != label]
+        broken += checking.findings("broken_iob2", (path.name,), changed)
     found = [*checking.repetitions(rows), *checking.near_duplicates(rows), *broken]
     report = checking.set_report(".", "conll", reports, found, KINDS)
     return Report(data_dir, (report,), (), KINDS)
@@ -99,8 +99,11 @@ def _row(name: str, example: NerExample) -> Row:
     return Row(Place(name, example.line, label), " ".join(example.words))
 
 
-def _broken(path: Path, examples: Sequence[NerExample]) -> Iterator[tuple[Row]]:
-    """Yields the words whose label in the file is not the one that training reads."""
+def _labelled(path: Path, examples: Sequence[NerExample]) -> Iterator[tuple[Row, str]]:
+    """Yields every word with its label in the file, and the label that training reads.
+
+    They differ where a label of the file is not IOB2.
+    """
     lines = [text_rows.columns(line) for line in files.read_text(path).split("\n")]
     for example in examples:
         number = example.line
@@ -108,7 +111,5 @@ def _broken(path: Path, examples: Sequence[NerExample]) -> Iterator[tuple[Row]]:
             # Rows between the words, such as comments, are no words.
             while word not in lines[number - 1]:
                 number += 1
-            written = lines[number - 1][-1]
-            if written != label:
-                yield (Row(Place(path.name, number, written), word),)
+            yield Row(Place(path.name, number, lines[number - 1][-1]), word), label
             number += 1

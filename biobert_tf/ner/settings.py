@@ -39,8 +39,9 @@ class AnnotateConfig:
     )
     output_format: Format = setting(
         "auto",
-        "jsonl, pubtator, bioc_xml, bioc_json, conll, brat, html, or auto: by the "
-        "name of the output, else the input's format, else jsonl.",
+        "jsonl, pubtator, bioc_xml, bioc_json, conll, brat, html, or auto: the "
+        "input's format if the output has its suffix, else by the name of the output, "
+        "else the input's format, else jsonl.",
     )
     min_probability: float = setting(
         0.0, "Drop entities less probable than this, in [0, 1]."

@@ -33,7 +33,10 @@ class Counts:
         labels: Rows by label; their sum is the number of rows.
         relations: Relations of a pair in a sentence.
         relations_across: Relations between given types that share no sentence.
-        relations_other: Relations between other types, or of unknown mentions.
+        relations_other: Relations between other types.
+        relations_differing: Relations between given types of which one mention or both
+            differ from their text everywhere.
+        relations_unknown: Relations of an id or identifier that no mention has.
         notes: What could not be used, and how often.
     """
 
@@ -48,10 +51,21 @@ class Counts:
     relations: int = 0
     relations_across: int = 0
     relations_other: int = 0
+    relations_differing: int = 0
+    relations_unknown: int = 0
     notes: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> str:
         """Returns the counts as text, without a final line break."""
+        lost = [
+            f"{self.relations_across} across sentences",
+            f"{self.relations_other} of other types",
+        ]
+        if self.relations_differing:
+            number = self.relations_differing
+            lost.append(f"{number} of mentions that differ from their text")
+        if self.relations_unknown:
+            lost.append(f"{self.relations_unknown} of identifiers without a mention")
         not_used = "; ".join(f"{n} x {note}" for note, n in sorted(self.notes.items()))
         return (
             f"documents: {self.documents} with mentions: {_by_name(self.types)}\n"
@@ -60,8 +74,7 @@ class Counts:
             f"{self.several} with several labels; {self.pairs_across} more share "
             "no sentence\n"
             f"rows: {self.labels.total()}: {_by_name(self.labels)}\n"
-            f"relations: {self.relations} found; lost: {self.relations_across} "
-            f"across sentences, {self.relations_other} of other types"
+            f"relations: {self.relations} found; lost: {', '.join(lost)}"
             + (f"\nnot used: {not_used}" if not_used else "")
         )
 
@@ -127,25 +140,35 @@ def _count(
     }
     if document.num_unread:
         counts.notes["relations that are not understood"] += document.num_unread
+    counts.notes.update(document.others)
     for relation in document.relations:
         if frozenset((relation.first, relation.second)) in together:
             counts.relations += 1
-        elif _is_wanted(document, relation, pairs):
-            counts.relations_across += 1
         else:
-            counts.relations_other += 1
+            _count_lost(counts, document, relation, pairs)
 
 
-def _is_wanted(
-    document: AnnotatedDocument, relation: Relation, pairs: Sequence[PairType]
-) -> bool:
-    """Returns whether a relation is between mentions of given types."""
+def _count_lost(
+    counts: Counts,
+    document: AnnotatedDocument,
+    relation: Relation,
+    pairs: Sequence[PairType],
+) -> None:
+    """Adds a relation that no row has to `counts`, by its reason."""
     firsts, seconds = (
-        [m for m in document.mentions if not m.problem and name in candidates.names(m)]
+        [mention for mention in document.mentions if name in candidates.names(mention)]
         for name in (relation.first, relation.second)
     )
     couples = itertools.product(firsts, seconds)
-    return any(candidates.fits(*couple, pairs) for couple in couples)
+    wanted = [couple for couple in couples if candidates.fits(*couple, pairs)]
+    if not firsts or not seconds:
+        counts.relations_unknown += 1
+    elif not wanted:
+        counts.relations_other += 1
+    elif all(first.problem or second.problem for first, second in wanted):
+        counts.relations_differing += 1
+    else:
+        counts.relations_across += 1
 
 
 def _by_name(counter: Counter[str]) -> str:

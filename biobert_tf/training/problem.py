@@ -194,7 +194,11 @@ class TrainedProblem(Problem[SettingsT]):
             is_saved = found.architecture in self.architectures
             is_own = is_saved and self.kind_of(found) is not None
         if not is_own:
-            raise InputError.at(
-                path, None, f"holds no model of {self.script}; give its --output_dir"
-            )
+            problem = f"holds no model of {self.script}; give its --output_dir"
+            if self.architectures and found.place.format == "huggingface":
+                problem += (
+                    f", or a {self.architectures[0]} of Transformers; config.json says "
+                    f"{found.architecture or 'no architecture'}"
+                )
+            raise InputError.at(path, None, problem)
         return self.loaded(found, device)

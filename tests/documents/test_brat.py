@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """BRAT folders: what they say, and the same folder with relations added."""
 
+import re
+
 import document_toys as toys
 import pytest
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats, places
 from biobert_tf.documents.document import Mention, Passage, Relation
+from biobert_tf.relations import writing
+from biobert_tf.relations.settings import PairType
 
 TEXT = "Aspirin\nand \U0001f48a ibu-\r\nprofen: COX-1\x85 and 2.\r\n"
 ANN = (
@@ -197,6 +201,91 @@ def test_case_of_bionlp(cases):
     [loaded] = formats.read(cases / "a1", "auto")
     assert [one.type for one in loaded.document.mentions] == ["Chemical", "Disease"]
     assert [one.type for one in loaded.document.relations] == ["Causes"]
+
+
+EVENTS = (
+    "T1\tChemical 0 7\tAspirin\n"
+    "E1\tBinding:T1 Theme:T1\n"
+    "E2\tCause:T1 Theme:E1\n"
+    "A1\tNegation E1\n"
+    "A2\tStage T1 T9\n"
+    "M1\tSpeculation E2\n"
+    "*\tEquiv T1 T1\n"
+    "#1\tAnnotatorNotes T1\tprobability 0.5\n"
+    "#2\tAnnotatorNotes E1\tsure\n"
+    "N1\tReference T1 MESH:D1\tAspirin\n"
+    "N2\tNormalization T1\n"
+)
+KINDS = {
+    "events": 2,
+    "modifications": 3,
+    "equivalences": 1,
+    "notes": 1,
+    "other identifiers": 1,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(formats.WRITTEN))
+def test_what_is_only_kept_is_counted(tmp_path, kind):
+    path = folder(tmp_path, b_txt="Aspirin.", b_ann=EVENTS)
+    pairs = [(loaded, ()) for loaded in brat.read(path)]
+    written = formats.write(tmp_path / "out", kind, pairs)
+    lost = {f"{name} dropped": number for name, number in KINDS.items()}
+    is_own = kind == "brat"
+    assert {name: written.notes[name] for name in lost} == (
+        dict.fromkeys(lost, 0) if is_own else lost
+    )
+
+
+def test_training_data_counts_what_is_only_kept(tmp_path):
+    path = folder(tmp_path, b_txt="Aspirin.", b_ann=EVENTS)
+    found = (loaded.document for loaded in brat.read(path))
+    counts = writing.write_pairs(
+        found, [PairType("a", "b")], "false", tmp_path / "x.tsv"
+    )
+    assert counts.notes == KINDS
+
+
+def test_what_names_a_skipped_mention_is_not_counted(tmp_path):
+    ann = EVENTS + "T2\tChemical 0 7\tIbuprofen\nE3\tCause:T2\nR1\tx A:E3 B:T1\n"
+    path = folder(tmp_path, b_txt="Aspirin.", b_ann=ann)
+    for done, number, unread in (("keep", 3, 1), ("skip", 2, 0)):
+        [loaded] = formats.read(path, "brat", bad_mentions=done)
+        assert loaded.document.others.count("events") == number
+        assert loaded.document.num_unread == unread
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "E1\tBinding:T9 Theme:T1",
+        "E1\tBinding:T1 Theme:T9",
+        "A1\tNegation T9",
+        "M1\tNegation T9",
+        "*\tEquiv T1 T9",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["ann", "a2"])
+def test_an_event_of_a_missing_mention(tmp_path, line, suffix):
+    ann = f"T1\tChemical 0 7\tAspirin\n{line}\n"
+    path = folder(tmp_path, b_txt="Aspirin.", **{f"b_{suffix}": ann})
+    name = line.partition("\t")[0]
+    problem = rf"b\.{suffix}:2: .*{re.escape(name)} names T9, which is not in the file"
+    with pytest.raises(InputError, match=problem):
+        list(brat.read(path))
+
+
+def test_events_of_real_files_are_counted(data, tmp_path):
+    path = data / "documents" / "brat" / "BioNLP-ST_2011_ID"
+    pairs = [(loaded, ()) for loaded in brat.read(path, lambda error: None)]
+    lines = [
+        line
+        for loaded, _ in pairs
+        for line in loaded.source.annotations.splitlines()
+        if line[0] == "E"
+    ]
+    written = formats.write(tmp_path / "out", "jsonl", pairs)
+    assert written.notes["events dropped"] == len(lines) > 0
 
 
 def test_a_folder_may_be_written_in_place(tmp_path):

@@ -272,7 +272,7 @@ def test_the_longest_wins_then_the_more_probable(tmp_path):
     ]
     text, notes = written(tmp_path, (loaded, found))
     assert text == "-DOCSTART-\tO\n\na\tB-AB\nb\tI-AB\nc\tO\nd\tB-DE\ne\tI-DE\n\n"
-    assert notes == {"overlapping mentions dropped": 3}
+    assert notes == {"overlapping mentions dropped": 3, "probabilities dropped": 2}
     touching = [new(document, "a b", "X"), new(document, "c", "X")]
     text, notes = written(tmp_path, (loaded, touching))
     assert "a\tB-X\nb\tI-X\nc\tB-X\nd\tO\n" in text
@@ -285,6 +285,19 @@ def test_relations_have_no_place(tmp_path):
     text, notes = written(tmp_path, (loaded, [mention, Relation("r", "M", "M")]))
     assert "a\tB\n" in text
     assert notes == {"relations dropped": 1}
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_identifiers_and_probabilities_are_counted(tmp_path, is_own):
+    [loaded] = load(tmp_path, "-DOCSTART-\na\nb\nc\n")
+    loaded = loaded if is_own else Loaded(loaded.document)
+    added = [
+        Mention("M", "X", ((0, 1),), "a", ("D1", "D2"), 0.0),
+        Mention("N", "X", ((2, 3),), "b", ("D1",)),
+        Mention("O", "X", ((4, 5),), "c"),
+    ]
+    _, notes = written(tmp_path, (loaded, added))
+    assert notes == {"concepts dropped": 2, "probabilities dropped": 1}
 
 
 # --- writing any other document ------------------------------------------------------

@@ -509,6 +509,78 @@ def test_a_bad_mention_is_skipped(tmp_path, kind):
         assert [kept.type, kept.first, kept.second] == ["b", *names]
 
 
+@pytest.mark.parametrize("kind", ["bioc_json", "bioc_xml"])
+def test_bioc_loses_the_relations_of_a_mention_that_is_skipped(tmp_path, kind):
+    """Also one of three mentions, which is not understood; nothing else changes."""
+    path = put_bad(tmp_path, kind)
+    text = path.read_text("utf-8")
+    # The second relation becomes one that is not understood.
+    third = {
+        "bioc_json": (r'(\{[^{}]*"refid": "T3"[^{}]*\})', r'\1, \1, {"refid": "T2"}'),
+        "bioc_xml": (r'(<node refid="T3"[^>]*>)', r'\1<node refid="T2" role="x"/>'),
+    }
+    text, number = re.subn(*third[kind], text)
+    assert number == 1
+    path.write_text(text)
+    [kept, _], _ = read(path, kind, bad_mentions="keep")
+    assert (len(kept.document.relations), kept.document.num_unread) == (1, 1)
+    found, told = read(path, kind, bad_mentions="skip")
+    assert told == []
+    assert (found[0].document.relations, found[0].document.num_unread) == ((), 0)
+    write(tmp_path / "out", found, kind)
+    out = (tmp_path / "out").read_text("utf-8")
+    assert "refid" in text
+    assert "refid" not in out
+    [again, _], told = read(tmp_path / "out", kind)
+    assert told == []
+    assert (again.document.relations, again.document.num_unread) == ((), 0)
+
+
+def test_places_are_no_ids_of_a_mention_that_is_skipped(tmp_path):
+    nodes = [{"refid": "0", "role": "9,0"}]
+    texts = ("Aspirn", "Aspirin", "Aspirin")
+    annotations = [annotation(str(i), "X", one, 0) for i, one in enumerate(texts)]
+    annotations[0]["locations"][0]["length"] = 7
+    passage = {"offset": 0, "text": "Aspirin", "annotations": annotations}
+    related = {"id": "R", "infons": {"type": "x"}, "nodes": nodes}
+    value = {"id": "1", "passages": [passage], "relations": [related]}
+    path = put(tmp_path, {"documents": [value]})
+    [found], _ = read(path, bad_mentions="skip")
+    assert len(found.document.mentions) == 2
+    assert found.document.num_unread == 1
+    write(tmp_path / "out.json", [found], "bioc_json")
+    assert '"9,0"' in (tmp_path / "out.json").read_text()
+
+
+def test_pubannotation_loses_the_attributes_of_an_entity_that_is_skipped(tmp_path):
+    ends = {"T1": (0, 7), "T2": (8, 11), "T3": (0, 7)}
+    value = {
+        "text": "Aspirin and",
+        "denotations": [
+            {"id": name, "span": {"begin": start, "end": end}, "obj": "X"}
+            for name, (start, end) in ends.items()
+        ],
+        "relations": [
+            {"id": "R1", "pred": "x", "subj": "T1", "obj": "T2"},
+            {"id": "R2", "pred": "x", "subj": "T1", "obj": "T3"},
+        ],
+        "attributes": [
+            {"id": f"A{i}", "subj": name, "pred": "p", "obj": "T2"}
+            for i, name in enumerate(("T1", "T2", "R1", "R2"))
+        ],
+    }
+    value["denotations"][1]["text"] = "nad"
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(value))
+    [found], told = read(path, bad_mentions="skip")
+    assert told == []
+    write(tmp_path / "out.json", [found], "jsonl")
+    out = json.loads((tmp_path / "out.json").read_text())
+    assert [one["id"] for one in out["denotations"]] == ["T1", "T3"]
+    assert [one["id"] for one in out["relations"]] == ["R2"]
+    assert [one["subj"] for one in out["attributes"]] == ["T1", "R2"]
+
+
 @pytest.mark.parametrize("kind", toys.FORMATS)
 def test_a_bad_mention_is_an_error(tmp_path, kind):
     path = put_bad(tmp_path, kind)
@@ -548,7 +620,8 @@ def test_a_bad_mention_is_in_no_pair(tmp_path):
         loaded.document for loaded in formats.read(path, "auto", bad_mentions="keep")
     ]
     counts = writing.write_pairs(documents, pairs, "false", tmp_path / "out")
-    assert (counts.pairs, counts.pairs_across, counts.relations_other) == (0, 0, 2)
+    assert (counts.pairs, counts.pairs_across) == (0, 0)
+    assert (counts.relations_differing, counts.relations_other) == (1, 1)
 
 
 @pytest.mark.parametrize("start", [-5, 90])

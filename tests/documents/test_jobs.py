@@ -123,6 +123,33 @@ def test_the_same_format_by_default(tmp_path):
     assert names(tmp_path / "folder") == ["in.jsonl.gz", "in.pubtator"]
 
 
+PUBANNOTATION = (
+    '[{"sourceid": "7", "text": "Aspirin.", "denotations": [], "attributes": [7]},\n'
+    '{"sourceid": "8", "text": "Nothing.", "denotations": []}]'
+)
+
+
+@pytest.mark.parametrize("inside", ["", "in.json"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("out.json", "jsonl"), ("out.json.gz", "jsonl"), ("out.xml", "bioc_xml")],
+)
+def test_the_same_suffix_is_the_same_format(tmp_path, inside, name, kind):
+    """Whether one file is read or a folder is merged."""
+    folder = put(tmp_path / "in", in_json=PUBANNOTATION)
+    put(folder, **({} if inside else {"sub__two_json": PUBANNOTATION}))
+    run = Run(folder / inside, tmp_path / name)
+    assert run.bad == []
+    assert formats.detect(tmp_path / name) == kind
+    with streams.reading(tmp_path / name) as stream:
+        assert ('"attributes": [7]' in stream.text()) == (kind == "jsonl")
+    # A suffix still means its usual format where the input has another.
+    (folder / "in.json").rename(folder / "in.jsonl")
+    source = folder / inside.replace("json", "jsonl")
+    Run(source, tmp_path / "usual.json")
+    assert formats.detect(tmp_path / "usual.json") == "bioc_json"
+
+
 def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
     def give():
         data = io.BytesIO(JSONL.encode())
@@ -300,6 +327,25 @@ def test_the_output_may_be_inside(folder):
     run = Run(folder, folder / "sub" / "all.jsonl")
     # The output of the first run is read as any other file; this one's is not.
     assert len(run.seen) == 7 + 7
+
+
+BIOC = """{"documents": [
+{"passages": [{"offset": 0, "text": "Aspirin."}]},
+{"id": "7", "passages": [{"offset": 0, "text": "Aspirin."}]}]}"""
+
+
+@pytest.mark.parametrize("target", ["all.pubtator", "all.xml", "all.json"])
+def test_merged_documents_without_an_id_are_named_by_their_file(tmp_path, target):
+    """And all others keep their ids; so does a file that is not merged."""
+    line = '{"text": "Aspirin."}\n'
+    given = {"a_jsonl": line * 2, "b__c_jsonl": line, "d_json": BIOC}
+    folder = put(tmp_path / "in", **given, e_conll="a\tO\nb\tO\nAspirin\tB-C\n")
+    run = Run(folder, tmp_path / target)
+    expected = ["a-1", "a-2", "b/c-1", "d-1", "7", "e-1"]
+    assert (run.bad, sorted(run.seen)) == ([], sorted(expected))
+    assert {one.id for one in read(tmp_path / target)} == {*expected}
+    assert Run(folder / "a.jsonl", tmp_path / "one.pubtator").seen == ["1", "2"]
+    assert "2" in Run(folder, tmp_path / "folder").seen
 
 
 # --- going on ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`biobert data-check` of words with labels: small sets with every fault, real sets."""
 
 import json
+from collections import Counter
 
 import ner_toys
 import pytest
@@ -90,6 +91,9 @@ def test_labels_that_break_iob2(tmp_path, sentence, lines):
     places = [[("train.tsv", line + 2)] for line in lines]
     expected = {("broken_iob2", "train.tsv"): (len(lines), places)} if lines else {}
     assert problems == expected
+    # Labels are counted as the file has them.
+    [train] = check.check(tmp_path).sets[0].files
+    assert train.by_label == Counter(word[2:] for word in sentence.split(" "))
 
 
 def test_the_longest_sentence(tmp_path):

@@ -635,6 +635,13 @@ def test_two_conversions_to_one_place_are_refused(convert, tmp_path):
     convert()
 
 
+def test_a_conversion_that_finished_no_work_leaves_nothing(vocab_file, tmp_path):
+    source = tmp_path / "broken.xml"
+    source.write_text("<PubmedArticleSet><PubmedArticle><PMID>x")
+    assert "broken.xml" in refusal(convert_one, source, vocab_file, strict=True)
+    assert everything(tmp_path) == {"broken.xml"}
+
+
 # Wrong input.
 
 
@@ -688,8 +695,10 @@ def test_a_corpus_of_one_document(vocab_file, tmp_path, caplog, name):
     source.write_text(ONE_DOCUMENT[name])
     problem = (
         f"{source}: only one document, so random next sentences are of the same "
-        "document: give more documents, or put a blank line between documents"
+        "document: give more documents"
     )
+    if name == "one.txt":
+        problem += ", or put a blank line between documents"
     message = refusal(convert_one, source, vocab_file)
     assert message == f"{problem}; --allow_single_document accepts that"
     assert everything(tmp_path) == {name}

@@ -86,7 +86,9 @@ def test_counts(tmp_path):
         "labels": {"CPR:3": 2, "CPR:4": 1, "false": 3},
         "relations": 3,
         "relations_across": 2,
-        "relations_other": 2,
+        "relations_other": 1,
+        "relations_differing": 0,
+        "relations_unknown": 1,
         "notes": {},
     }
     assert counts.summary() == (
@@ -95,7 +97,8 @@ def test_counts(tmp_path):
         "pairs: 5, of these 1 overlapping, 1 with several labels; "
         "3 more share no sentence\n"
         "rows: 6: CPR:3 2, CPR:4 1, false 3\n"
-        "relations: 3 found; lost: 2 across sentences, 2 of other types"
+        "relations: 3 found; lost: 2 across sentences, 1 of other types, "
+        "1 of identifiers without a mention"
     )
     rows = relation_reading.read_rows(tmp_path / "train.tsv", "blue")
     assert [row.label for row in rows if row.id == "2.T3.T4"] == ["CPR:3", "CPR:4"]
@@ -107,6 +110,29 @@ def test_relations_of_concepts_are_found_where_one_sentence_holds_them(tmp_path)
     counts = tsv.write_pairs([by_concept], CHEMICAL_GENE, "0", tmp_path / "train.tsv")
     assert (counts.labels, counts.relations) == ({"CID": 1}, 1)
     assert counts.relations_across == counts.relations_other == 0
+
+
+def test_relations_are_lost_for_their_own_reason(tmp_path):
+    differing = dataclasses.replace(ZINC.mentions[1], problem="differs")
+    others = document("1", TEXT, ("T4", "Species", "binds"), ("T5", "Gene", "GAL4"))
+    relations = (
+        Relation("CID", "9", "MESH:1"),  # its gene differs from its text
+        Relation("CID", "T3", "T2"),
+        Relation("CID", "MESH:1", "10"),
+        Relation("CID", "T4", "T2"),
+    )
+    mentions = (ZINC.mentions[0], differing, ZINC.mentions[2], others.mentions[0])
+    lost = dataclasses.replace(ZINC, mentions=mentions, relations=relations)
+    counts = tsv.write_pairs([lost], CHEMICAL_GENE, "0", tmp_path / "train.tsv")
+    assert counts.summary().splitlines()[-1] == (
+        "relations: 0 found; lost: 0 across sentences, 1 of other types, "
+        "2 of mentions that differ from their text, 1 of identifiers without a mention"
+    )
+    # A second mention of the gene, which has its text, brings the relation back.
+    second = dataclasses.replace(others.mentions[1], concepts=("9",))
+    lost = dataclasses.replace(lost, mentions=(*mentions, second))
+    counts = tsv.write_pairs([lost], CHEMICAL_GENE, "0", tmp_path / "train.tsv")
+    assert (counts.relations, counts.relations_differing) == (1, 1)
 
 
 def test_no_document_leaves_a_header(tmp_path):

@@ -157,16 +157,21 @@ class _Job:
                 yield
             finally:
                 self._sweep()
+                if not self._has_finished_work():
+                    shutil.rmtree(self.work_dir, ignore_errors=True)
 
     def _adopt_work(self) -> None:
         plan = self.work_dir / "plan.json"
-        if plan.exists() and any(self.work_dir.glob("*/[0-9]*")):
+        if plan.exists() and self._has_finished_work():
             _LOG.info("%s: resuming", self.work_dir)
             manifest.refuse_other(
                 plan, files.read_json(plan), self.settings, str(self.work_dir)
             )
         files.write_json(plan, self.settings)
         self._sweep()
+
+    def _has_finished_work(self) -> bool:
+        return any(self.work_dir.glob("*/[0-9]*"))
 
     def _sweep(self) -> None:
         """Deletes unfinished work of this process or of one that was killed."""

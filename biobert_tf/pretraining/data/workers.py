@@ -73,7 +73,7 @@ def run(
     Tasks are begun in order; `sizes` are their amounts of work, in any unit. The
     function can be sent to a process; `stage` names it in the log.
     """
-    timer, size_done, total_size = ReportTimer(), 0, max(sum(sizes), 1)
+    timer, size_done, total_size = ReportTimer(), 0, sum(sizes)
     futures = {
         executor.submit(function, task): (task, size)
         for task, size in zip(tasks, sizes, strict=True)
@@ -84,7 +84,7 @@ def run(
         yield task, future.result()
         size_done += size
         if timer.is_due() or num_done == len(tasks):
-            share = size_done / total_size
+            share = size_done / total_size if total_size else 1.0
             _LOG.info(
                 "%s: %d of %d (%.0f %%) | %s left",
                 stage,
