@@ -67,13 +67,14 @@ def test_what_is_asked_for_is_done(biobert, tmp_path):
 
 def test_what_cannot_be_told_is_said(biobert, tmp_path):
     status, error = biobert(tmp_path)
-    assert status == 2 and "holds no data that is known; say what" in error
+    assert status == 2 and "holds no data that is known; ner: train.tsv, " in error
+    assert "qa: a .json in SQuAD's form" in error
     assert "no such directory" in biobert(tmp_path / "gone")[1]
     assert "want one of gad" in biobert(tmp_path, "--task_name=x")[1]
     files.write_text(tmp_path / "train.tsv", WORDS)
     files.write_text(tmp_path / "test.json", QUESTIONS)
-    assert "may be data of ner or qa; say what it is" in biobert(tmp_path)[1]
+    assert "may be data of ner or qa; say which with --kind" in biobert(tmp_path)[1]
     assert "1 questions" in biobert(tmp_path, "--kind=qa")[1]
     assert "2 sentences" in biobert(tmp_path, "--kind=ner")[1]
-    error = biobert(tmp_path, "--kind=pretraining")[1]
-    assert "data-check knows no data of run_pretraining.py" in error
+    with pytest.raises(SystemExit):
+        biobert(tmp_path, "--kind=pretraining")

@@ -101,8 +101,8 @@ def re_data_check(argv: Sequence[str]) -> None:
 def data_check(argv: Sequence[str]) -> None:
     """Look for leaks, contradictions and broken labels in the data of a problem."""
     parser = _check_parser(argv, data_check.__doc__)
-    known = [each.command for each in problems.TRAINED]
-    parser.add_argument("--kind", choices=known, help="if the files do not tell")
+    known = {each.command: each for each in problems.TRAINED if each.data_files}
+    parser.add_argument("--kind", choices=list(known), help="if the files do not tell")
     parser.add_argument(
         "--vocab_file", type=Path, help="measure pieces; without, words are counted"
     )
@@ -117,15 +117,15 @@ def data_check(argv: Sequence[str]) -> None:
     data_dir, kind = arguments.data_dir, arguments.kind
     if not data_dir.is_dir():
         raise InputError.at(data_dir, None, "no such directory")
-    found = [
-        problem
-        for problem in problems.TRAINED
-        if problem.command == kind or (not kind and problem.has_data(data_dir))
-    ]
-    if len(found) != 1:
+    asked = [known[kind]] if kind else known.values()
+    found = [each for each in asked if kind or each.has_data(data_dir)]
+    if not found:
+        wanted = "; ".join(f"{name}: {each.data_files}" for name, each in known.items())
+        raise InputError.at(data_dir, None, f"holds no data that is known; {wanted}")
+    if len(found) > 1:
         names = " or ".join(each.command for each in found)
-        problem = f"may be data of {names}" if found else "holds no data that is known"
-        raise InputError.at(data_dir, None, f"{problem}; say what it is with --kind")
+        problem = f"may be data of {names}; say which with --kind"
+        raise InputError.at(data_dir, None, problem)
     from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Ruler
 

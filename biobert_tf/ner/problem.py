@@ -30,6 +30,7 @@ class NamedEntities(TrainedProblem[NerConfig]):
     kinds = ("ner",)
     method = "annotate"
     architectures = ("BertForTokenClassification",)
+    data_files = "train.tsv, devel.tsv or test.tsv, a word and its label in a row"
     max_seq_length = 128
 
     def kind_of(self, found: "Found") -> str | None:

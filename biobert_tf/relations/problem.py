@@ -31,6 +31,7 @@ class Relations(TrainedProblem[RelationConfig]):
     kinds = ("re",)
     method = "classify"
     architectures = ("BertForSequenceClassification",)
+    data_files = "train.tsv, dev.tsv or test.tsv, a sentence and its label in a row"
     classifier = "sequence"
     max_seq_length = 128
     unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}

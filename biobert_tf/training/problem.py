@@ -124,6 +124,7 @@ class TrainedProblem(Problem[SettingsT]):
         classifier: What a classifier of this problem labels, for conversions: words
             (`token`), whole texts (`sequence`), or what the labels look like (`auto`).
         architectures: The Transformers classes of this problem's models.
+        data_files: The files that `check` reads, for messages; empty if it reads none.
     """
 
     command: ClassVar[str]
@@ -134,6 +135,7 @@ class TrainedProblem(Problem[SettingsT]):
     method: ClassVar[str] = "embed"
     classifier: ClassVar[Literal["auto", "token", "sequence"]] = "auto"
     architectures: ClassVar[tuple[str, ...]] = ()
+    data_files: ClassVar[str] = ""
 
     def made(self, recorded: Mapping[str, object]) -> bool:
         """Says whether settings beside a model are of this problem.
@@ -174,7 +176,7 @@ class TrainedProblem(Problem[SettingsT]):
         Raises:
             InputError: The folder holds no such data, or a file cannot be read.
         """
-        raise InputError(f"data-check knows no data of {self.script}")
+        raise NotImplementedError
 
     def load(self, path: Path, device: DeviceConfig) -> "Loaded[SettingsT]":
         """Returns a model that a run of this problem trained, or an export of it.
