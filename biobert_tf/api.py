@@ -216,8 +216,8 @@ def load(
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
             natively; default: what `device` says, or float32.
         batch_size: Rows per step, over all devices.
-        do_lower_case: Whether to lower-case text. Default: as its tokenizer's files
-            say, as the model was trained, or as its vocabulary shows.
+        do_lower_case: Whether to lower-case text. Default: as the model was
+            trained, else as its tokenizer's files say or its vocabulary shows.
         max_seq_length: The maximum number of pieces in a row, for `embed`. Default: as
             the model was trained, or 128, or all positions if these are fewer.
 

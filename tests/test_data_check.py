@@ -68,7 +68,7 @@ def test_what_is_asked_for_is_done(biobert, tmp_path):
 def test_what_cannot_be_told_is_said(biobert, tmp_path):
     status, error = biobert(tmp_path)
     assert status == 2 and "holds no data that is known; ner: train.tsv, " in error
-    assert "qa: a .json in SQuAD's form" in error
+    assert "qa: a .json or .jsonl in SQuAD's form" in error
     assert "no such directory" in biobert(tmp_path / "gone")[1]
     assert "want one of gad" in biobert(tmp_path, "--task_name=x")[1]
     files.write_text(tmp_path / "train.tsv", WORDS)
@@ -76,5 +76,10 @@ def test_what_cannot_be_told_is_said(biobert, tmp_path):
     assert "may be data of ner or qa; say which with --kind" in biobert(tmp_path)[1]
     assert "1 questions" in biobert(tmp_path, "--kind=qa")[1]
     assert "2 sentences" in biobert(tmp_path, "--kind=ner")[1]
+    for flag, problem in (
+        ("--max_seq_length=0", "--max_seq_length=0: must be at least 3"),
+        ("--do_lower_case=true", "--do_lower_case needs --vocab_file"),
+    ):
+        assert problem in biobert(tmp_path, "--kind=ner", flag)[1]
     with pytest.raises(SystemExit):
         biobert(tmp_path, "--kind=pretraining")

@@ -213,6 +213,17 @@ def test_the_methods_of_others_are_refused(tmp_path, kind):
                 use(model)
 
 
+def test_an_export_of_an_export_has_its_own_length(tmp_path):
+    saved = save(tmp_path / "hf", "re")
+    source = saved
+    for length in (8, 12):
+        output = tmp_path / str(length)
+        config = ExportConfig(model=source, output=output, max_seq_length=length)
+        source = exporting.export(config)
+        assert load(output).text.max_seq_length == length
+        assert "--max_seq_length" not in (output / "model_card.md").read_text()
+
+
 def test_a_class_that_no_command_trains(tmp_path):
     """Its weights have the names of a classifier; what they mean is not known."""
     saved = save(tmp_path / "hf", "re", architectures=["BertForMultipleChoice"])

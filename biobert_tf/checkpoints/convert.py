@@ -80,6 +80,8 @@ def convert(
     model, lines = _read(place, bert_config_file, vocab_file)
     if do_lower_case is None:
         do_lower_case = lower_cases(place, read_settings(place), model.vocabulary.ids)
+    if SETTINGS_NAME in model.beside:
+        model.beside[SETTINGS_NAME]["do_lower_case"] = do_lower_case
     prefix = tf1.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
         # Nothing else there says what Transformers' files say.

@@ -140,9 +140,16 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     if normalizer.get("type") == "Sequence":
         steps = normalizer.get("normalizers") or []
         kinds = {step.get("type"): step for step in steps}
-        normalizer = {"lowercase": "Lowercase" in kinds} | kinds.get(
-            "BertNormalizer", {}
-        )
+        bert = kinds.get("BertNormalizer", {})
+        accents = bert.get("strip_accents")
+        if accents is None:
+            # BERT's step strips them where it lower-cases itself.
+            accents = bool(bert.get("lowercase"))
+        normalizer = {
+            **bert,
+            "lowercase": bool(bert.get("lowercase")) or "Lowercase" in kinds,
+            "strip_accents": accents or "StripAccents" in kinds,
+        }
     return config, normalizer
 
 

@@ -14,6 +14,7 @@ from biobert_tf.cli import subcommands
 from biobert_tf.common import files, flags
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
@@ -131,10 +132,13 @@ def data_check(argv: Sequence[str]) -> None:
 
     vocab_file = arguments.vocab_file
     is_lower = {"true": True, "false": False, None: None}[arguments.do_lower_case]
-    ruler = Ruler(
-        FullTokenizer(vocab_file, is_lower) if vocab_file else None,
-        arguments.max_seq_length or found[0].max_seq_length or 128,
-    )
+    length = arguments.max_seq_length
+    if length is None:
+        length = found[0].max_seq_length or 128
+    TextConfig(max_seq_length=length)  # Refuses what training refuses.
+    if is_lower is not None and not vocab_file:
+        raise InputError("--do_lower_case needs --vocab_file")
+    ruler = Ruler(FullTokenizer(vocab_file, is_lower) if vocab_file else None, length)
     name, data_format = arguments.task_name or "", arguments.data_format
     settings = CheckSettings(data_dir, ruler, name, data_format)
     _show_report(found[0].check(settings), arguments)

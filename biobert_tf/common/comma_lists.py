@@ -74,4 +74,5 @@ def files_of(pattern: str, as_found: bool = False) -> list[Path]:
     paths = [Path(name) for name in names if Path(name).is_file()]
     if not paths:
         raise InputError(f"{pattern}: no file matches; check the path")
-    return paths if as_found else sorted(paths)
+    # By string: `d-1/a` stands before `d/a`, as among the URLs of a cluster's files.
+    return paths if as_found else sorted(paths, key=str)

@@ -11,7 +11,16 @@ class InputError(ValueError):
     where (file and line), and what to do about it. The commands print it and exit
     with status 2; anything that is not an `InputError` is a bug and keeps its
     traceback.
+
+    Attributes:
+        file: The path of the file that the message names; "" if it names none.
+        problem: The message without the file and the line.
     """
+
+    def __init__(self, message: str, file: str = "", problem: str = "") -> None:
+        """Stores the message and, if given, its parts."""
+        super().__init__(message)
+        self.file, self.problem = file, problem or message
 
     @classmethod
     def at(cls, path: Path | str, line: int | None, problem: str) -> "InputError":
@@ -21,7 +30,7 @@ class InputError(ValueError):
         to do, without a final full stop.
         """
         place = str(path) if line is None else f"{path}:{line}"
-        return cls(f"{place}: {problem}")
+        return cls(f"{place}: {problem}", str(path), problem)
 
 
 class TrainingDivergedError(RuntimeError):

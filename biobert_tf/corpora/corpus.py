@@ -89,6 +89,9 @@ def write_corpus(
     paths = patterns.files()
     if output.exists() and any(map(output.samefile, paths)):
         raise InputError.at(output, None, "is one of the inputs; choose another name")
+    if output == streams.STANDARD:
+        problem = "two files are written beside the corpus; give the name of a file"
+        raise InputError.at(output, None, problem)
     options = reading.ReadOptions(config, reading.find_current(paths, config))
     report_path = Path(f"{output}.report.json")
     with (

@@ -8,6 +8,7 @@ strings do. Ranges are half-open.
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from biobert_tf.common.errors import InputError
@@ -188,18 +189,25 @@ class AnnotatedDocument:
 
     def _units(self, mention: Mention) -> str:
         """Returns a hint if the mention's offsets fit another unit than characters."""
-        last = max((passage.end for passage in self.passages), default=0)
-        try:
-            text = self._across(0, last)
-        except ValueError:
-            return ""
-        for name, (encoding, size) in _OTHER_UNITS.items():
-            data = text.encode(encoding, "replace")
+        for name, encoding, size, data in self._encoded:
             parts = (data[size * start : size * end] for start, end in mention.spans)
             texts = [part.decode(encoding, "replace") for part in parts]
             if _same(mention.text, texts):
                 return f"; its offsets seem to count {name} instead of characters"
         return ""
+
+    @cached_property
+    def _encoded(self) -> list[tuple[str, str, int, bytes]]:
+        """The text in each of `_OTHER_UNITS`; none if passages overlap."""
+        last = max((passage.end for passage in self.passages), default=0)
+        try:
+            text = self._across(0, last)
+        except ValueError:
+            return []
+        return [
+            (name, encoding, size, text.encode(encoding, "replace"))
+            for name, (encoding, size) in _OTHER_UNITS.items()
+        ]
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def readable(
 
 def kind(error: InputError) -> str:
     """Returns in a few words why a document is left out."""
-    found = (name for name, part in _KINDS if re.search(part, str(error)))
+    found = (name for name, part in _KINDS if re.search(part, error.problem))
     return next(found, "rows or values that are not understood")
 
 

@@ -249,7 +249,9 @@ def without(loaded: Loaded, names: Container[str]) -> Loaded:
     lines = []
     for line in loaded.source.lines:
         columns = line.split("\t")
-        if _is_mention(columns):
+        if _TEXT_LINE.match(line.removeprefix(BOM)):
+            pass  # A title or an abstract may hold tabs.
+        elif _is_mention(columns):
             if next(mentions).id in names:
                 continue
         elif len(columns) > 3:

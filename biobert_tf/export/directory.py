@@ -65,14 +65,13 @@ def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
     # The export of a released checkpoint as an encoder has no labels.
     if labels := loaded.labels if recorded else served.labels:
         files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
-    known = {
-        "kind": served.kind,
+    settings = {
+        **(recorded or {"kind": served.kind}),
+        # Flags of the export may differ from what the training recorded.
         "do_lower_case": loaded.text.do_lower_case,
         "max_seq_length": loaded.text.max_seq_length,
     }
-    files.write_json(
-        directory / run_directory.SETTINGS_FILE, dict(recorded) if recorded else known
-    )
+    files.write_json(directory / run_directory.SETTINGS_FILE, settings)
 
 
 def require_free(output: Path) -> None:

@@ -45,6 +45,8 @@ def make(
     of these modules.
     """
     settings, results = loaded.found.recorded, loaded.found.results
+    if "kind" in settings:
+        settings = {}  # They are of an export or a conversion, not of a training.
     return {
         "title": served.title,
         "kind": served.kind,

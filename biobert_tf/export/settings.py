@@ -55,7 +55,8 @@ class ExportConfig:
     )
     do_lower_case: bool | None = setting(
         None,
-        "Lower-case the text; default: what the model's settings.json says, or false.",
+        "Lower-case the text; default: as the model was trained, else as its "
+        "tokenizer's files say or its vocabulary shows.",
     )
     max_seq_length: int | None = setting(
         None, "WordPieces per window; default: as the model was trained."

@@ -10,7 +10,6 @@ thousand sentences at a time, whatever the number of documents.
 import collections
 import dataclasses
 import logging
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -26,8 +25,6 @@ from biobert_tf.training import precision
 _LOG = logging.getLogger(__name__)
 
 _MOST_SHOWN: Final = 5
-# The file in a message: "a.jsonl:3: not JSON".
-_FILE: Final = re.compile(r"(.+?):(?:\d+:)? ")
 
 
 @dataclasses.dataclass
@@ -46,10 +43,8 @@ class _Bad:
 
     def __call__(self, error: InputError) -> None:
         self.kinds[fields.kind(error)] += 1
-        file = _FILE.match(str(error))
-        name = file[1] if file else ""
-        self._files[name] += 1
-        if self._files[name] <= _MOST_SHOWN:
+        self._files[error.file] += 1
+        if self._files[error.file] <= _MOST_SHOWN:
             _LOG.warning("left out: %s", error)
 
     def report_others(self) -> None:

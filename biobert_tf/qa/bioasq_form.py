@@ -10,6 +10,7 @@ these answers into one entry per question.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -202,8 +203,7 @@ def _factoids(nbest: Mapping[str, Any]) -> Sequence[dict[str, list[Entry]]]:
 
 
 def _is_answer(answer: object) -> bool:
-    return (
-        isinstance(answer, dict)
-        and isinstance(answer.get("text"), str)
-        and type(answer.get("probability")) in (int, float)
-    )
+    if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
+        return False
+    score: Any = answer.get("probability")
+    return type(score) in (int, float) and 0 <= score < math.inf

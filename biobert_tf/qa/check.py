@@ -56,11 +56,11 @@ def is_set(data_dir: Path) -> bool:
 def _has_questions(path: Path) -> bool:
     """Returns whether a file begins like SQuAD's, or like a yes/no table."""
     suffix = path.suffix.lower()
-    if suffix not in (".json", ".tsv") or not path.is_file():
+    if suffix not in (".json", ".jsonl", ".tsv") or not path.is_file():
         return False
     with files.explained_reading(path), path.open("rb") as stream:
         text = stream.read(_NUM_PROBED).decode("utf-8", errors="replace")
-    if suffix == ".json":
+    if suffix != ".tsv":
         # BioASQ's own files have "questions", each with a "body".
         return _QUESTIONS.search(text) is not None
     columns = text.partition("\n")[0].strip("\r").split("\t")
@@ -126,7 +126,7 @@ def _read(path: Path) -> list[_Asked]:
             _asked(
                 path, one.qas_id, one.question_text, one.context, words[one.is_yes], ()
             )
-            for one in yesno_reading.read_examples(path, needs_labels=False)
+            for one in yesno_reading.table(path)
         ]
 
     def read(values: Mapping[str, object]) -> list[_Asked]:

@@ -93,7 +93,7 @@ class Prediction:
     nbest: tuple[Answer, ...]
     null_odds: float | None
 
-    @property
+    @functools.cached_property
     def entries(self) -> tuple[Any, ...]:
         """The id, and the entry in each of the files of `prediction_files`."""
         nbest = [

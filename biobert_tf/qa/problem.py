@@ -37,7 +37,7 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     kinds = ("qa", _YESNO)
     method = "answer"
     architectures = ("BertForQuestionAnswering",)
-    data_files = "a .json in SQuAD's form, or a .tsv of yes/no questions"
+    data_files = "a .json or .jsonl in SQuAD's form, or a .tsv of yes/no questions"
     classifier = "sequence"
     max_seq_length = 384
 

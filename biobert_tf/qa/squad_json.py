@@ -23,6 +23,8 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
 _JSON_LINES: Final = re.compile(r"\s*\{.*\}\s*\n\s*\{")
+# An object's end and the next one's beginning; a newline in a string is `\\n` in JSON.
+_BETWEEN_LINES: Final = re.compile(r"(?<=\})(?=[^\S\n]*\n\s*\{)")
 _KINDS: Final[dict[type, str]] = {
     str: "a string",
     int: "an integer",
@@ -159,7 +161,7 @@ def read_dataset(path: Path) -> files.JsonDict:
     text = files.read_text(path)
     if _JSON_LINES.match(text):
         # Line numbers in error messages stay those of the file.
-        text = "[" + text.rstrip().replace("\n", ",\n") + "]"
+        text = f"[{_BETWEEN_LINES.sub(',', text)}]"
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:

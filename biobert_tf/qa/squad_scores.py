@@ -13,7 +13,7 @@ import functools
 import math
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -143,7 +143,9 @@ def evaluate(
     """
     gold = data
     if not isinstance(gold, Gold):
-        gold = files.parse_json(gold, _gold, squad_json.read_dataset)
+        gold = files.parse_json(
+            gold, lambda dataset: _gold(_entries(dataset)), squad_json.read_dataset
+        )
     questions, is_version_2 = gold.questions, gold.is_version_2
     texts = files.parse_json(predictions, _texts)
     scored = [_scored(q, texts.get(q.id), is_version_2) for q in questions]
@@ -174,11 +176,13 @@ def gold_of(path: Path) -> Gold | None:
     Raises:
         InputError: The file cannot be read, is malformed or holds no question.
     """
-    return files.parse_json(
-        path,
-        lambda values: _gold(values) if _has_answers(values) else None,
-        squad_json.read_dataset,
-    )
+
+    def read(dataset: Mapping[str, object]) -> Gold | None:
+        entries = _entries(dataset)
+        is_known = all("answers" in entry.values for entry in entries)
+        return _gold(entries) if is_known else None
+
+    return files.parse_json(path, read, squad_json.read_dataset)
 
 
 def report(scores: SquadScores) -> str:
@@ -281,13 +285,9 @@ def _best_thresholds(
     return found
 
 
-def _has_answers(dataset: Mapping[str, object]) -> bool:
-    return all("answers" in entry.values for entry in _entries(dataset))
-
-
-def _gold(dataset: Mapping[str, object]) -> Gold:
+def _gold(entries: Iterable[JsonObject]) -> Gold:
     found = []
-    for entry in _entries(dataset):
+    for entry in entries:
         answers = tuple(answer.get("text", str) for answer in entry.objects("answers"))
         is_version_2 = "is_impossible" in entry.values or not answers
         found.append(_Question(squad_json.id_of(entry), answers, is_version_2))

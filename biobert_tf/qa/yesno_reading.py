@@ -41,7 +41,7 @@ def read_examples(path: Path, needs_labels: bool) -> list[QaExample]:
     """
     is_table = path.name.lower().endswith(".tsv")
     examples = (
-        _table(path)
+        table(path)
         if is_table
         else files.parse_json(path, _json, squad_json.read_dataset)
     )
@@ -82,7 +82,13 @@ def _is_yes(question: JsonObject) -> bool | None:
     return is_yes
 
 
-def _table(path: Path) -> list[QaExample]:
+def table(path: Path) -> list[QaExample]:
+    """Returns the questions of a .tsv, labelled or not; ids may occur again.
+
+    Raises:
+        InputError: The file cannot be read, holds no question, or a row is malformed;
+            then the message names the line.
+    """
     examples = []
     for number, line in enumerate(files.read_verbatim(path).split("\n"), start=1):
         if not (line := line.removesuffix("\r")):

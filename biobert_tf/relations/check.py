@@ -149,13 +149,13 @@ def _bad_rows(files: Rows, labels: RelationSet | None) -> Iterator[Finding]:
                 found["no_label"].append((row,))
             if labels and label and label not in labels.labels:
                 found["unknown_label"].append((row,))
-            if kind := _textfindings(row, is_of_one_kind):
+            if kind := _text_problem(row, is_of_one_kind):
                 found[kind].append((row,))
         for kind, bad in found.items():
             yield from findings(kind, (name,), bad)
 
 
-def _textfindings(row: Row, is_of_one_kind: bool) -> str | None:
+def _text_problem(row: Row, is_of_one_kind: bool) -> str | None:
     """Returns the kind of a sentence's problem, if it has one."""
     if not row.text.strip():
         return "empty"

@@ -229,6 +229,11 @@ def test_settings_are_carried_over(released, tmp_path, capsys):
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
     for name in ("hf", "hf2", "to"):
         assert json.loads((tmp_path / name / "settings.json").read_text()) == settings
+    # A case that is asked for stands in all the files.
+    convert.convert(folder, tmp_path / "cased", do_lower_case=False)
+    for name in ("settings.json", "tokenizer_config.json"):
+        values = json.loads((tmp_path / "cased" / name).read_text())
+        assert values["do_lower_case"] is False
     settings["seed"] = 8
     (folder / "settings.json").write_text(json.dumps(settings))
     with pytest.raises(InputError, match=r"settings\.json: belongs to another model"):

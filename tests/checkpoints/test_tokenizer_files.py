@@ -150,3 +150,25 @@ def test_peculiarities(tmp_path, config, expected):
     assert tokenizer_files.peculiarities(tmp_path) == []
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     assert tokenizer_files.peculiarities(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "steps, lowers, expected",
+    [
+        (["NFD", "Lowercase", "StripAccents"], True, []),
+        (["NFC", "Lowercase"], True, ["strip_accents=False"]),
+        (["NFC"], False, []),
+        ([{"lowercase": False}, "Lowercase"], True, ["strip_accents=False"]),
+        ([{"lowercase": True, "strip_accents": None}], True, []),
+    ],
+)
+def test_steps_of_a_normalizer(tmp_path, steps, lowers, expected):
+    made = [
+        {"type": step} if isinstance(step, str) else {"type": "BertNormalizer", **step}
+        for step in steps
+    ]
+    normalizer = {"type": "Sequence", "normalizers": made}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"normalizer": normalizer}))
+    assert tokenizer_files.lower_cases(tmp_path) is lowers
+    assert tokenizer_files.peculiarities(tmp_path) == expected

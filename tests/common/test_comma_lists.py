@@ -39,6 +39,18 @@ def test_files(tmp_path, monkeypatch):
     assert names("**/d.xml") == ["sub.xml/d.xml"]
 
 
+def test_files_of_several_folders_are_in_the_order_of_their_names(
+    tmp_path, monkeypatch
+):
+    """As strings, as URLs are: a path's parts would be in another order."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("d/a.txt", "d-1/a.txt", "d.x/a.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    found = [str(path) for path in FileGlobs.parse("*/*.txt").files()]
+    assert found == ["d-1/a.txt", "d.x/a.txt", "d/a.txt"]
+
+
 def test_files_as_the_original_finds_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()

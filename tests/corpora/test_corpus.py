@@ -225,6 +225,8 @@ def test_the_output_is_no_input(folder):
             FileGlobs.parse(f"{folder}/d.txt"), folder / "d.txt", CorpusConfig()
         )
     assert (folder / "d.txt").read_text().startswith("One.")
+    with pytest.raises(InputError, match="-: two files are written beside the corpus"):
+        write_corpus(FileGlobs.parse(f"{folder}/d.txt"), Path("-"), CorpusConfig())
 
 
 def test_one_document_of_text_is_refused_unless_allowed(folder):

@@ -655,6 +655,16 @@ def test_case_of_a_mismatch(cases, tmp_path):
         list(formats.read(path, "auto"))
 
 
+def test_a_title_with_tabs_is_no_mention(tmp_path):
+    path = tmp_path / "in.pubtator"
+    title = "Table\t0\t5\tTable\tX"
+    path.write_text(f"7|t|{title}\n7|a|\n7\t0\t5\tTable\tX\n7\t0\t3\tbad\tX\n\n")
+    [found], told = read(path, "pubtator", bad_mentions="skip")
+    assert told == []
+    assert found.document.passages[0].text == title
+    assert [text for text, _ in places(found.document)] == ["Table"]
+
+
 @pytest.mark.parametrize("name", [None, "T2"])
 def test_entities_without_an_id_keep_their_names(tmp_path, name):
     entities = [
@@ -682,6 +692,8 @@ def test_entities_without_an_id_keep_their_names(tmp_path, name):
         ("a.pubtator", f"{HEAD}7\t0\n", "rows or values that are not understood"),
         ("a.jsonl", '{"text": 1}', "rows or values that are not understood"),
         ("a.jsonl", "{", "not JSON"),
+        # The name of a file is no reason.
+        ("BioC.JSON.jsonl", '{"text": 1}', "rows or values that are not understood"),
         ("a.jsonl", b"\xff", "not UTF-8"),
         ("a.jsonl", HEAD.encode("utf-16"), "not UTF-8"),
         ("a.json", '{"documents": [3]}', "not BioC"),

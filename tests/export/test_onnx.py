@@ -105,6 +105,19 @@ def test_a_file_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
         onnx.save(found, made, tmp_path)
 
 
+def test_a_file_that_does_not_run_is_refused(tmp_path, monkeypatch):
+    found, made = served("ner", write_model(tmp_path / "model", "ner"))
+
+    def broken(*_, **__):
+        raise onnxruntime.capi.onnxruntime_pybind11_state.Fail("no such node\nat 1")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", broken)
+    with pytest.raises(
+        InputError, match=r"^--onnx: no valid ONNX was made: no such node$"
+    ):
+        onnx.save(found, made, tmp_path)
+
+
 def test_what_cannot_be_made_is_refused_at_once(tmp_path, monkeypatch):
     settings = {"model": tmp_path / "model", "output": tmp_path / "export"}
     with pytest.raises(InputError, match="--onnx needs --dtype=float32, not bfloat16"):

@@ -192,8 +192,10 @@ def test_the_command(tmp_path, capsys):
     form(tmp_path)
     for name, other in zip(bioasq_form.FILES, (out, f"{out}_WithProb"), strict=True):
         assert (tmp_path / name).read_bytes() == Path(other).read_bytes()
-    for bad in ({ID: {"yes": 1.0}}, {ID: ["a"]}, {ID: "a"}, {ID: [{"text": "a"}]}):
-        path.write_text(json.dumps(bad))
+    scores: list[object] = ["1", None, float("nan"), float("inf"), -0.5]
+    odd = [[{"text": "a", "probability": score}] for score in scores]
+    for bad in ({"yes": 1.0}, ["a"], "a", [{"text": "a"}], *odd):
+        path.write_text(json.dumps({ID: bad}))
         with pytest.raises(InputError, match=f"nbest.json: the answers to '{ID}' are"):
             form(out)
 

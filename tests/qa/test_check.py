@@ -62,6 +62,25 @@ def test_every_fault(tmp_path):
     }
 
 
+def test_ids_of_a_table_may_occur_again(tmp_path):
+    """Training takes them; only predictions are stored by id."""
+    rows = ["1\tIs it?\tYes.\tyes", "1\tWas it?\tNo.\tno"]
+    (tmp_path / "train.tsv").write_text("\n".join(rows) + "\n")
+    assert found(tmp_path) == {("repeated_id", "train.tsv"): (1, [["1", "1"]])}
+
+
+def test_lines_of_json_may_have_blank_lines_between(tmp_path):
+    one, two = (json.dumps(flat(id_, f"}} {{ {id_}?")) for id_ in "12")
+    (tmp_path / "train.jsonl").write_text(f"\n{one}\n\n{two}\n\n")
+    [only] = check.check(tmp_path).sets
+    assert [each.num_rows for each in only.files] == [2]
+
+
+def flat(id_, question):
+    answers = {"text": ["Yes"], "answer_start": [0]}
+    return {"id": id_, "question": question, "context": "Yes.", "answers": answers}
+
+
 def test_counts(tmp_path):
     write(
         tmp_path,

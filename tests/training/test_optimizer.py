@@ -39,6 +39,7 @@ def test_schedule_without_warmup(step, expected):
     assert float(schedule(step)) == pytest.approx(expected)
 
 
+# Recorded from the original, as `learning_rates.json` of the golden files.
 @pytest.mark.parametrize(
     "step, expected",
     [
