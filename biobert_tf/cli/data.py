@@ -188,8 +188,10 @@ def bioasq_data(argv: Sequence[str]) -> None:
 
 def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
-    config = flags.parse(CreatePretrainingDataConfig, argv)
-    from biobert_tf.pretraining.data import conversion
+    from biobert_tf.pretraining.data import conversion, units
+
+    of_model = units.of_vocabulary
+    config = flags.parse(CreatePretrainingDataConfig, argv, of_model=of_model)
 
     print(conversion.convert(config).summary())
 
