@@ -11,6 +11,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ScriptConfig, to_dict
 from biobert_tf.export import directory
 from biobert_tf.export.settings import DTYPES, PRECISIONS, ExportConfig
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training import precision, reload
 
@@ -22,25 +23,26 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     default: the settings of its training.
 
     Raises:
-        InputError: The model cannot be read, is of another kind, or the directory
-            holds something else.
+        InputError: The model cannot be read or is of another kind, the directory holds
+            something else, or the labels of a model with `entity_type` have types.
     """
     directory.require_free(config.output)
     found = reload.find(config.model)
     if recorded is not None:
         found = dataclasses.replace(found, recorded=recorded)
-    if config.kind == "auto":
-        problem, _ = problems.of_model(found)
+    kind = config.kind
+    if kind == "auto":
+        problem, kind = problems.of_model(found)
     else:
-        problem = problems.of_kind(config.kind)
+        problem = problems.of_kind(kind)
         # Every model can also be exported as its encoder.
-        if problem.kind_of(found) != config.kind:
-            _, kind = problems.of_model(found)
+        if problem.kind_of(found) != kind:
+            _, other = problems.of_model(found)
             raise InputError.at(
                 config.model,
                 None,
-                f"is a model of kind {kind}, not {config.kind}; leave --kind out, or "
-                "say encoder",
+                f"is a model of kind {other}, not {kind}; leave --kind out, or say "
+                "encoder",
             )
     loaded = problem.loaded(
         found,
@@ -48,6 +50,14 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
         do_lower_case=config.do_lower_case,
         max_seq_length=config.max_seq_length,
     )
+    if config.entity_type:
+        if not isinstance(loaded.settings, NerConfig):
+            raise InputError(
+                f"--entity_type={config.entity_type} is for models of kind ner, and "
+                f"--model={config.model} is exported as {kind}; leave it out"
+            )
+        named = dataclasses.replace(loaded.settings, entity_type=config.entity_type)
+        loaded = dataclasses.replace(loaded, settings=named)
     return directory.write(config, loaded, problem.serve(loaded))
 
 

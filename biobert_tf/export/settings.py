@@ -61,6 +61,11 @@ class ExportConfig:
     max_seq_length: int | None = setting(
         None, "WordPieces per window; default: as the model was trained."
     )
+    entity_type: str = setting(
+        "",
+        "ner: type of the entities if the labels have none, such as Disease; default: "
+        "as the model was trained, else MISC.",
+    )
 
     def __post_init__(self) -> None:
         """Rejects lengths without room for a piece, and types that files lack."""
