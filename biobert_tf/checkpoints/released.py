@@ -219,6 +219,12 @@ def recorded_type(recorded: Mapping[str, object]) -> str:
     return str(recorded.get("entity_type") or "")
 
 
+def load_type(places: Sequence[Path | None]) -> str:
+    """Returns the type beside the first of these checkpoints that has one; else ""."""
+    settings = (read_settings(checkpoints.locate(x)) for x in places if x)
+    return next(filter(None, map(recorded_type, settings)), "")
+
+
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
     return _prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)

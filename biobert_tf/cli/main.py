@@ -38,6 +38,7 @@ class ProblemCommand:
             InputError: Something given cannot be used.
         """
         settings = flags.parse(self.problem.settings, argv, self.problem.defaults)
+        settings = self.problem.completed(settings)
         finished = self.problem.start(settings, self)
         # Only one of several workers writes.
         if finished and settings.stages.do_export and finished.estimator.is_chief:

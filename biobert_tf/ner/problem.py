@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Named entity recognition, as commands, exports and Python see it."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,6 +39,16 @@ class NamedEntities(TrainedProblem[NerConfig]):
         labelled = found.classifies
         is_own = labelled is not None and self.made(found.recorded)
         return "ner" if labelled == "words" or is_own else None
+
+    def completed(self, settings: NerConfig) -> NerConfig:
+        """Returns the settings; those of a prediction have the type of the model."""
+        from biobert_tf.checkpoints import released
+
+        stages, model = settings.stages, settings.model
+        if stages.do_train or settings.entity_type:
+            return settings
+        stored = released.load_type([stages.output_dir, model.init_checkpoint])
+        return dataclasses.replace(settings, entity_type=stored)
 
     def run(self, settings: NerConfig) -> "Finished[NerTask]":
         """Trains, evaluates and predicts; see `run.run`."""

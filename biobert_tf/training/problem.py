@@ -155,6 +155,14 @@ class TrainedProblem(Problem[SettingsT]):
             TrainingDivergedError: The loss became NaN or infinite.
         """
 
+    def completed(self, settings: SettingsT) -> SettingsT:
+        """Returns the settings with what a run takes over from the model it is given.
+
+        Raises:
+            InputError: A file beside the model is malformed.
+        """
+        return settings
+
     def start(self, settings: SettingsT, command: Command) -> "Finished[Any] | None":
         """Does what a command line asks for: one call of `run`, or several runs.
 
