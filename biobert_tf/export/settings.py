@@ -26,7 +26,8 @@ class ExportConfig:
     """The settings of `biobert export`."""
 
     model: Path = required(
-        "Trained model: the --output_dir of a run, or a released checkpoint."
+        "Trained model: the --output_dir of a run, an export of it, a model saved by "
+        "Transformers, or a released checkpoint."
     )
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: str = setting(

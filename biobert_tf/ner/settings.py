@@ -27,8 +27,8 @@ class AnnotateConfig:
     """The settings of `biobert annotate`."""
 
     model: CommaList = required(
-        "Directories of models trained by run_ner.py, comma-separated; the entities of "
-        "all models are merged."
+        "Directories of models, comma-separated: outputs of run_ner.py, exports of "
+        "them, or saved by Transformers. The entities of all models are merged."
     )
     entity_type: CommaList = setting(
         CommaList(),
