@@ -113,7 +113,24 @@ def _of_empty(values: Values, is_doccano: bool) -> tuple[Values, Form]:
     for form in (*doccano, OURS, _PUBANNOTATION, _SPACY, _SPACY_DOC):
         if values.get(form.entities) == []:
             return values, form
+    if _is_spacy_doc(values):
+        return values, _SPACY_DOC
     return _without(values, [key for key in _LABELS if values.get(key) == []]), OURS
+
+
+def _is_spacy_doc(values: Values) -> bool:
+    """Returns whether `Doc.to_json` made a document; without a model, it has no "ents".
+
+    Its tokens are offsets; those of Prodigy have texts besides.
+    """
+    found = values.get("tokens")
+    tokens = found if isinstance(found, list) else []
+    return any(
+        isinstance(one, dict)
+        and {"id", "start", "end"} <= one.keys()
+        and "text" not in one
+        for one in tokens
+    )
 
 
 def _without(values: Values, keys: Sequence[str]) -> Values:

@@ -385,9 +385,11 @@ SPACY = {
 }
 
 
-@pytest.mark.parametrize("old", [SPACY["ents"], []])
+@pytest.mark.parametrize("old", [SPACY["ents"], [], None])
 def test_documents_of_spacy(tmp_path, old):
     values = {**SPACY, "ents": old}
+    if old is None:  # No model has looked for entities.
+        old = values.pop("ents") or []
     [loaded] = load(tmp_path / "in", values)
     assert brief(loaded.document) == MENTIONS[: len(old)]
     added = [Mention("T9", "Group", ((29, 37),), "children", (), 0.5)]
@@ -399,6 +401,16 @@ def test_documents_of_spacy(tmp_path, old):
     assert written == {key: values[key] for key in values if key != "ents"}
     [again] = formats.read(tmp_path / "out", "auto")
     assert brief(again.document) == [*brief(loaded.document), ("Group", ((29, 37),))]
+
+
+def test_tokens_of_prodigy_are_no_sign_of_spacy(tmp_path):
+    tokens = [{"text": "Aspirin", "start": 0, "end": 7, "id": 0}]
+    [loaded] = load(tmp_path / "in", {"text": TEXT, "tokens": tokens})
+    added = [Mention("T9", "Group", ((29, 37),), "children")]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, added)])
+    written = json.loads((tmp_path / "out").read_text())
+    assert [one["type"] for one in written["entities"]] == ["Group"]
+    assert "ents" not in written
 
 
 def test_rows_under_spans(tmp_path):
