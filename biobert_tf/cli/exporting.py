@@ -30,19 +30,18 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     found = reload.find(config.model)
     if recorded is not None:
         found = dataclasses.replace(found, recorded=recorded)
-    kind = config.kind
-    if kind == "auto":
-        problem, kind = problems.of_model(found)
+    if config.kind == "auto":
+        problem, _ = problems.of_model(found)
     else:
-        problem = problems.of_kind(kind)
+        problem = problems.of_kind(config.kind)
         # Every model can also be exported as its encoder.
-        if problem.kind_of(found) != kind:
-            _, other = problems.of_model(found)
+        if problem.kind_of(found) != config.kind:
+            _, kind = problems.of_model(found)
             raise InputError.at(
                 config.model,
                 None,
-                f"is a model of kind {other}, not {kind}; leave --kind out, or say "
-                "encoder",
+                f"is a model of kind {kind}, not {config.kind}; leave --kind out, or "
+                "say encoder",
             )
     loaded = problem.loaded(
         found,
@@ -53,8 +52,8 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     if config.entity_type:
         if not isinstance(loaded.settings, NerConfig):
             raise InputError(
-                f"--entity_type={config.entity_type} is for models of kind ner, and "
-                f"--model={config.model} is exported as {kind}; leave it out"
+                f"--entity_type={config.entity_type} is for models of kind ner; "
+                f"{config.model} is exported as another one, so leave it out"
             )
         named = dataclasses.replace(loaded.settings, entity_type=config.entity_type)
         loaded = dataclasses.replace(loaded, settings=named)

@@ -263,7 +263,7 @@ def test_models_that_find_no_entities(tmp_path, capsys):
     flags = {"output": tmp_path / "x", "entity_type": "Drug", "max_seq_length": 12}
     status, [line] = run(cli.export, capsys, model=tmp_path, **flags)
     assert status == 2
-    assert "--entity_type=Drug is for models of kind ner, and" in line
+    assert "--entity_type=Drug is for models of kind ner; " in line
     with pytest.raises(InputError, match="entity_type='Drug': it is a model of kind"):
         biobert_tf.load(tmp_path, entity_type="Drug")
 
