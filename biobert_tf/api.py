@@ -33,6 +33,7 @@ from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
+from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner.annotator import Annotator
 from biobert_tf.qa.ask import Answerer, FoundAnswer
 from biobert_tf.qa.contexts import NamedText
@@ -70,6 +71,7 @@ class Model:
             `kind`, case and length.
         batch_size: The number of rows per step, over all devices.
         text: The case, and the maximum number of pieces in a row, for `embed`.
+        entity_type: The type of entities whose labels have none; "" if it is unknown.
     """
 
     path: Path
@@ -78,6 +80,7 @@ class Model:
     batch_size: int = dataclasses.field(repr=False)
     device: DeviceConfig = dataclasses.field(repr=False)
     text: TextConfig = dataclasses.field(repr=False)
+    entity_type: str = dataclasses.field(default="", repr=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -174,7 +177,8 @@ class Model:
 
     @functools.cached_property
     def _annotator(self) -> Annotator:
-        return Annotator.load([self.path], self.device, self.batch_size)
+        types = [self.entity_type]
+        return Annotator.load([self.path], self.device, self.batch_size, types)
 
     @functools.cached_property
     def _classifier(self) -> Classifier:
@@ -205,6 +209,7 @@ def load(
     batch_size: int = 32,
     do_lower_case: bool | None = None,
     max_seq_length: int | None = None,
+    entity_type: str = "",
 ) -> Model:
     """Returns a trained model; the weights are read when they are first needed.
 
@@ -220,9 +225,12 @@ def load(
             trained, else as its tokenizer's files say or its vocabulary shows.
         max_seq_length: The maximum number of pieces in a row, for `embed`. Default: as
             the model was trained, or 128, or all positions if these are fewer.
+        entity_type: The type of the entities of a model whose labels have none, such
+            as "Disease". Default: as the model was trained, else they are "MISC".
 
     Raises:
-        InputError: There is no such checkpoint, or `device` is unknown.
+        InputError: There is no such checkpoint, `device` is unknown, or a type is given
+            for a model whose labels have types or that finds no entities.
     """
     path = Path(path).expanduser()
     found = reload.find(path)
@@ -253,7 +261,17 @@ def load(
         batch_size=batch_size,
         device=device,
         text=TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length),
+        entity_type=_entity_type(found, kind, entity_type),
     )
+
+
+def _entity_type(found: reload.Found, kind: str, given: str) -> str:
+    """Returns the type of entities whose labels have none: as given, or recorded."""
+    if given and kind != problems.NER.command:
+        problem = f"entity_type={given!r}: it is a model of kind {kind}, not ner"
+        raise InputError.at(found.place.path, None, problem)
+    ner_reading.require_untyped(found.labels, given)
+    return given or released.recorded_type(found.recorded)
 
 
 def _listed(texts: Iterable[str]) -> list[str]:

@@ -19,11 +19,13 @@ from biobert_tf.checkpoints.released import (
     lower_cases,
     read_labels,
     read_settings,
+    recorded_type,
     require_size,
 )
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.labels import typed
 from biobert_tf.text.tokenization import check_case
 
 ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
@@ -46,8 +48,9 @@ def convert(
     """Reads the checkpoint `source` and writes it as `target`, bit for bit.
 
     The configuration, the vocabulary, the labels and the settings of the training
-    beside the source are carried over under the names of the target's format.
-    The optimizer state is not.
+    beside the source are carried over under the names of the target's format. For
+    Hugging Face, labels without a type get the type that the training has recorded.
+    The optimizer state is not carried over.
 
     Args:
         source: As for `checkpoints.locate`.
@@ -169,13 +172,14 @@ def _write_huggingface(
     """Writes a Hugging Face directory; returns what was written."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
+    entity_type = recorded_type(model.beside.get(SETTINGS_NAME, {}))
     architecture = huggingface.write(
         model.weights,
         directory,
         model.config,
         model.vocabulary,
         do_lower_case,
-        model.labels,
+        model.labels and typed(model.labels, entity_type),
         classifier,
         model.beside,
     )

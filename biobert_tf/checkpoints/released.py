@@ -17,6 +17,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.labels import untyped
 from biobert_tf.text.tokenization import FullTokenizer, check_case, is_lower_cased
 
 CONFIG_NAMES: Final = ("bert_config.json", "config.json")
@@ -217,14 +218,17 @@ def load_labels(places: Sequence[Path | None]) -> tuple[str, ...] | None:
 def read_labels(place: Place) -> list[str] | None:
     """Returns the labels beside a checkpoint, in the order of their ids, if any.
 
-    They are in `labels.json`, or else in the `id2label` of a Hugging Face model.
+    They are in `labels.json`, or else in the `id2label` of a Hugging Face model. There,
+    `convert` gives labels without a type the one that the training has recorded.
 
     Raises:
         InputError: `labels.json` is not `{"labels": ["...", ...]}`.
     """
     file = place.beside(LABELS_NAME)
     if file is None and place.format == "huggingface":
-        return huggingface.labels(place.folder)
+        named = huggingface.labels(place.folder)
+        entity_type = recorded_type(read_settings(place))
+        return untyped(named, entity_type) if named and entity_type else named
     if file is None:
         return None
     labels = files.read_json(file).get("labels")
@@ -241,6 +245,11 @@ def read_settings(place: Place) -> dict[str, object]:
     """
     file = place.beside(SETTINGS_NAME)
     return files.read_json(file) if file else {}
+
+
+def recorded_type(recorded: Mapping[str, object]) -> str:
+    """Returns the type of entities whose labels have none; "" if none is recorded."""
+    return str(recorded.get("entity_type") or "")
 
 
 def is_saved(output_dir: Path, global_step: int) -> bool:

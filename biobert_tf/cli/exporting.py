@@ -11,6 +11,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ScriptConfig, to_dict
 from biobert_tf.export import directory
 from biobert_tf.export.settings import DTYPES, PRECISIONS, ExportConfig
+from biobert_tf.ner.settings import NerConfig
 from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training import precision, reload
 
@@ -22,8 +23,8 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     default: the settings of its training.
 
     Raises:
-        InputError: The model cannot be read, is of another kind, or the directory
-            holds something else.
+        InputError: The model cannot be read or is of another kind, the directory holds
+            something else, or the labels of a model with `entity_type` have types.
     """
     directory.require_free(config.output)
     found = reload.find(config.model)
@@ -50,6 +51,14 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
         do_lower_case=config.do_lower_case,
         max_seq_length=config.max_seq_length,
     )
+    if config.entity_type:
+        if not isinstance(loaded.settings, NerConfig):
+            raise InputError(
+                f"--entity_type={config.entity_type} is for models of kind ner; "
+                f"{config.model} is exported as another one, so leave it out"
+            )
+        named = dataclasses.replace(loaded.settings, entity_type=config.entity_type)
+        loaded = dataclasses.replace(loaded, settings=named)
     return directory.write(config, loaded, problem.serve(loaded))
 
 

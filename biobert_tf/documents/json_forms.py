@@ -6,11 +6,12 @@
     doccano        "entities": [{"start_offset", "end_offset", "label"}],
                    "relations": [{"from_id", "to_id", "type"}];
                    the entities of old versions are under "annotations"
-    spaCy          "spans": [{"start", "end", "label"}],
+    spaCy          "ents" (Doc.to_json, displaCy) or "spans" (Prodigy):
+                   [{"start", "end", "label"}],
                    "relations": [{"head_span", "child_span", "label"}] (of Prodigy)
     PubAnnotation  "denotations": [{"span": {"begin", "end"}, "obj"}],
                    "relations": [{"subj", "obj", "pred"}]
-    rows           "label", "labels" or "entities": [[start, end, type]]
+    rows           "label", "labels", "entities" or "spans": [[start, end, type]]
 
 An entity of any form may have an `id`, `spans` and the other keys of ours. What has
 another form raises `InputError`, whose message does not name the file.
@@ -62,8 +63,9 @@ _OFFSETS: Final = ("start_offset", "end_offset")
 _DOCCANO: Final = Form("entities", *_OFFSETS, "label", _ROLES[2], _OFFSETS[:1])
 _OLD_DOCCANO: Final = _DOCCANO._replace(entities="annotations")
 _SPACY: Final = Form("spans", "start", "end", "label", _BY_PLACE, ("start", "label"))
+_SPACY_DOC: Final = _SPACY._replace(entities="ents")
 _PUBANNOTATION: Final = Form("denotations", "begin", "end", "obj", _ROLES[3])
-_FORMS: Final = (OURS, _DOCCANO, _PUBANNOTATION, _SPACY, _OLD_DOCCANO)
+_FORMS: Final = (OURS, _DOCCANO, _PUBANNOTATION, _SPACY, _SPACY_DOC, _OLD_DOCCANO)
 _LABELS: Final = ("label", "labels")
 
 
@@ -77,7 +79,7 @@ def in_objects(values: Values, is_doccano: bool = False) -> tuple[Values, Form]:
     Raises `InputError` if entities are under two keys, in tracks or in odd rows.
     """
     _require_no_tracks(values)
-    rows = [key for key in ("entities", *_LABELS) if _has_rows(values, key)]
+    rows = [key for key in ("entities", "spans", *_LABELS) if _has_rows(values, key)]
     # Doccano's entities stand under our key; the form that comes last is right.
     forms = {form.entities: form for form in _FORMS if _has_objects(values, form)}
     keys = list({**dict.fromkeys(rows), **forms})
@@ -108,10 +110,27 @@ def _require_no_tracks(values: Values) -> None:
 def _of_empty(values: Values, is_doccano: bool) -> tuple[Values, Form]:
     """Returns a document without entities, and the form of those it may get."""
     doccano = (_DOCCANO, _OLD_DOCCANO) if is_doccano else ()
-    for form in (*doccano, OURS, _PUBANNOTATION, _SPACY):
+    for form in (*doccano, OURS, _PUBANNOTATION, _SPACY, _SPACY_DOC):
         if values.get(form.entities) == []:
             return values, form
+    if _is_spacy_doc(values):
+        return values, _SPACY_DOC
     return _without(values, [key for key in _LABELS if values.get(key) == []]), OURS
+
+
+def _is_spacy_doc(values: Values) -> bool:
+    """Returns whether `Doc.to_json` made a document; without a model, it has no "ents".
+
+    Its tokens are offsets; those of Prodigy have texts besides.
+    """
+    found = values.get("tokens")
+    tokens = found if isinstance(found, list) else []
+    return any(
+        isinstance(one, dict)
+        and {"id", "start", "end"} <= one.keys()
+        and "text" not in one
+        for one in tokens
+    )
 
 
 def _without(values: Values, keys: Sequence[str]) -> Values:
@@ -126,15 +145,26 @@ def _has_objects(values: Values, form: Form) -> bool:
 
 
 def _has_rows(values: Values, key: str) -> bool:
-    """Returns whether a list has rows; labels that are objects are refused as rows."""
-    kinds = (list, dict) if key in _LABELS else list
+    """Returns whether a list has rows; labels that are objects are refused as rows.
+
+    Other lists under "spans", such as pairs of offsets, are not of entities.
+    """
     found = values.get(key)
-    return isinstance(found, list) and any(isinstance(one, kinds) for one in found)
+    if not isinstance(found, list):
+        return False
+    if key == "spans":
+        return any(map(_is_row, found))
+    kinds = (list, dict) if key in _LABELS else list
+    return any(isinstance(one, kinds) for one in found)
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[2], str)
 
 
 def _of_row(shown: str, number: int, row: object) -> dict[str, object]:
     """Returns a row as an entity of ours; `InputError` if it is none."""
-    if not isinstance(row, list) or len(row) != 3 or not isinstance(row[2], str):
+    if not isinstance(row, list) or not _is_row(row):
         raise InputError(f"{shown} is {json.dumps(row)}, not [start, end, type]")
     start, end = (fields.integer(offset, f"an offset of {shown}") for offset in row[:2])
     return {"id": f"T{number}", "start": start, "end": end, "type": row[2]}

@@ -103,8 +103,8 @@ class ExtractFeaturesConfig:
         "File for the vectors; - for standard output, with --format=jsonl."
     )
     init_checkpoint: Path = required(
-        "The weights: TF1 prefix, .index, directory, .tar.gz, or a Hugging Face "
-        "directory."
+        "The weights: TF1 prefix, .index, directory, .tar.gz, Hugging Face directory "
+        "or SavedModel."
     )
     bert_config_file: Path | None = setting(
         None, "Sizes of the encoder; default: the file beside the checkpoint."

@@ -63,10 +63,11 @@ def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
     )
     recorded = loaded.found.recorded
     # The export of a released checkpoint as an encoder has no labels.
-    if labels := loaded.labels if recorded else served.labels:
-        files.write_json(directory / LABELS_NAME, {"labels": list(labels)})
+    if loaded.labels and (recorded or served.labels):
+        files.write_json(directory / LABELS_NAME, {"labels": list(loaded.labels)})
     settings = {
         **(recorded or {"kind": served.kind}),
+        **served.recorded,
         # Flags of the export may differ from what the training recorded.
         "do_lower_case": loaded.text.do_lower_case,
         "max_seq_length": loaded.text.max_seq_length,

@@ -26,7 +26,8 @@ class ExportConfig:
     """The settings of `biobert export`."""
 
     model: Path = required(
-        "Trained model: the --output_dir of a run, or a released checkpoint."
+        "Trained model: the --output_dir of a run, an export of it, a model saved by "
+        "Transformers, or a released checkpoint."
     )
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: str = setting(
@@ -60,6 +61,11 @@ class ExportConfig:
     )
     max_seq_length: int | None = setting(
         None, "WordPieces per window; default: as the model was trained."
+    )
+    entity_type: str = setting(
+        "",
+        "ner: type of the entities if the labels have none, such as Disease; default: "
+        "as the model was trained, else MISC.",
     )
 
     def __post_init__(self) -> None:

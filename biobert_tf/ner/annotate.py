@@ -66,6 +66,7 @@ def annotate(settings: AnnotateConfig) -> str:
     bad = _Bad()
     decisive = {
         "models": [str(path.resolve()) for path in settings.models],
+        "entity_types": settings.entity_types,
         "input_format": settings.input_format,
         "output_format": settings.output_format,
         "min_probability": settings.min_probability,
@@ -76,7 +77,10 @@ def annotate(settings: AnnotateConfig) -> str:
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     annotator = Annotator.load(
-        settings.models, settings.device, settings.predict_batch_size
+        settings.models,
+        settings.device,
+        settings.predict_batch_size,
+        settings.entity_types,
     )
     try:
         totals = job.write(_annotated(job, annotator, settings.min_probability))

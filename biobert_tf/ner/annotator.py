@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the entities in documents, with models trained by `run_ner.py`.
+"""Finds the entities in documents, with trained models.
 
     documents -> sentences of words -> windows -> label probabilities -> entities
 
@@ -52,7 +52,7 @@ class FoundEntity:
     """An entity in a document, half-open, in the document's offsets.
 
     Attributes:
-        type: The type; "MISC" if the labels of the model have no types.
+        type: The type; see `task.Entity`.
         probability: The probability of exactly this entity, in [0, 1]; see `task`.
     """
 
@@ -75,15 +75,21 @@ class Model:
     """One NER model, ready to predict; `task` is the one that it was trained for."""
 
     def __init__(
-        self, model_dir: Path, inference: Inference, device: DeviceConfig
+        self,
+        model_dir: Path,
+        inference: Inference,
+        device: DeviceConfig,
+        entity_type: str = "",
     ) -> None:
         """Loads the model in an output directory of `run_ner.py`.
 
+        Entities have the given type if the labels have none; see `task.NerTask.of`.
+
         Raises:
-            InputError: The directory holds no such model.
+            InputError: The directory holds no such model, or its labels have types.
         """
         loaded = NER.load(model_dir, device)
-        self.task = task.NerTask.of(loaded)
+        self.task = task.NerTask.of(loaded, entity_type)
         self._inference = inference
         with inference.strategy.scope():
             self._model = loaded.build(self.task.build_model)
@@ -120,7 +126,7 @@ class Model:
                 FoundEntity(
                     sentence.offsets[entity.start][0],
                     sentence.offsets[entity.end - 1][1],
-                    entity.type or task.UNTYPED,
+                    entity.type,
                     entity.probability,
                 )
                 for entity in prediction.entities
@@ -137,17 +143,24 @@ class Annotator:
 
     @classmethod
     def load(
-        cls, model_dirs: Sequence[Path], device: DeviceConfig, batch_size: int
+        cls,
+        model_dirs: Sequence[Path],
+        device: DeviceConfig,
+        batch_size: int,
+        entity_types: Sequence[str] = (),
     ) -> "Annotator":
         """Returns an annotator with the models in output directories of `run_ner.py`.
 
+        `entity_types` has a type for each model, or none; see `Model`.
+
         Raises:
-            InputError: A directory holds no such model, or the devices cannot share a
-                batch of so many rows.
+            InputError: A directory holds no such model, the labels of one with a given
+                type have types, or the devices cannot share a batch of so many rows.
         """
         strategy = strategies.build_strategy(device)
         inference = Inference(batch_size=batch_size, strategy=strategy, device=device)
-        return cls([Model(path, inference, device) for path in model_dirs])
+        given = zip(model_dirs, entity_types or [""] * len(model_dirs), strict=True)
+        return cls([Model(path, inference, device, name) for path, name in given])
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[list[FoundEntity]]:
         """Yields the entities of every document, in the order of their offsets.

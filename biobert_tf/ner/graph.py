@@ -18,12 +18,11 @@ from biobert_tf.export.text import NOTHING, Words, following, numbered, previous
 from biobert_tf.export.tokenizer import GraphTokenizer, Pieces
 from biobert_tf.model import heads
 from biobert_tf.ner import reading
-from biobert_tf.ner.features import Featurizer
 from biobert_tf.ner.reading import OUTSIDE
 from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
-from biobert_tf.text.labels import Label, parse
+from biobert_tf.text.labels import Label, parse, typed
 from biobert_tf.text.tokenization import UNKNOWN
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -51,17 +50,17 @@ class _Labels(NamedTuple):
 class NerGraph:
     """Finds entities in texts given as string tensors."""
 
-    def __init__(self, model: heads.Model, featurizer: Featurizer) -> None:
+    def __init__(self, model: heads.Model, task: NerTask) -> None:
         """Makes the model, its labels and its vocabulary constants of a graph."""
         self._model = model
-        self._tokenizer = GraphTokenizer(featurizer.tokenizer)
-        self._vocab = featurizer.tokenizer.vocab
-        self._num_labels = len(featurizer.labels)
-        self._labels = _read_labels(featurizer.labels)
-        first, last = featurizer.ends()
-        self._first = featurizer.tokenizer.convert_tokens_to_ids(first)
-        self._last = featurizer.tokenizer.convert_tokens_to_ids(last)
-        self._room = featurizer.max_seq_length - len(first) - len(last)
+        self._tokenizer = GraphTokenizer(task.tokenizer)
+        self._vocab = task.tokenizer.vocab
+        self._num_labels = len(task.labels)
+        self._labels = _read_labels(typed(task.labels, task.entity_type))
+        first, last = task.ends()
+        self._first = task.tokenizer.convert_tokens_to_ids(first)
+        self._last = task.tokenizer.convert_tokens_to_ids(last)
+        self._room = task.max_seq_length - len(first) - len(last)
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns the most probable `labels` of pieces, strings `[batch, length]`.
@@ -239,7 +238,8 @@ def serve(loaded: Loaded[NerConfig]) -> Served:
         kind="ner",
         title="Named entities of biomedical text",
         model=model,
-        labels=loaded.labels,
+        labels=typed(task.labels, task.entity_type),
+        recorded={"entity_type": task.entity_type},
         text_inputs=("text",),
         answer=graph.answer,
         score=graph.score,

@@ -20,6 +20,7 @@ from biobert_tf.text.labels import DOCUMENT_START, LABEL, Label, chunks, iob
 
 OUTSIDE: Final = "O"
 _BIO: Final = re.compile(r"[OBI](-\S+)?")
+_TYPE: Final = re.compile(r"[^\s,]+")
 _ORIGINAL_LABELS: Final = ("B", "I", "O")
 # PARITY(run_ner.py:192): ids count from 1 and padding is a class of its own.
 _ORIGINAL_LABEL_LIST: Final = ("[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]")
@@ -195,6 +196,27 @@ def require_bio(labels: Sequence[str]) -> None:
         raise InputError(
             f"the labels of the model are {' '.join(labels)}: want O, and B and I with "
             "or without a type; rename them in labels.json beside the checkpoint"
+        )
+
+
+def require_untyped(labels: Iterable[str], entity_type: str) -> None:
+    """Checks that the entities of labels may get this type; "" means none.
+
+    Raises:
+        InputError: It is not one word, or the labels have types.
+    """
+    if not entity_type:
+        return
+    if not _TYPE.fullmatch(entity_type):
+        raise InputError(
+            f"--entity_type={entity_type}: want one name without spaces and commas, "
+            "such as Disease"
+        )
+    known = sorted({label[2:] for label in labels if re.match("[OBI]-", label)})
+    if known:
+        raise InputError(
+            f"--entity_type={entity_type}: the labels have types already "
+            f"({', '.join(known)}); leave it out"
         )
 
 

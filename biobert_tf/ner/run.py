@@ -5,8 +5,9 @@ import logging
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
-from biobert_tf.ner import reading
+from biobert_tf.ner import reading, sets
 from biobert_tf.ner.reading import OUTSIDE, NerExample
+from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
@@ -30,9 +31,11 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         labels=_labels(settings, data),
         max_seq_length=settings.text.max_seq_length,
         compat=settings.compat,
+        entity_type=settings.entity_type,
     )
+    reading.require_untyped(task.labels, task.entity_type)
     _check_labels(task, settings, data)
-    _announce(settings)
+    _announce(settings, task)
     estimator = finetune.TextRun(
         task=task,
         examples=data.stages(),
@@ -44,7 +47,7 @@ def run(settings: NerConfig) -> Finished[NerTask]:
     return Finished(task, estimator, settings.stages.output_dir)
 
 
-def _announce(settings: NerConfig) -> None:
+def _announce(settings: NerConfig, task: NerTask) -> None:
     if settings.compat == "paper":
         _LOG.warning(
             "--compat=paper: sentences of more than 30 words are cut at gold O labels, "
@@ -55,6 +58,15 @@ def _announce(settings: NerConfig) -> None:
         _LOG.warning(
             "the development file is part of the training data; use "
             "--train_on=train to choose settings on it"
+        )
+    if settings.stages.do_train and "B" in task.labels and not task.entity_type:
+        known = sets.type_of(settings.stages.data_dir)
+        _LOG.info(
+            "the labels have no types, so entities will be called %s; --entity_type=%s "
+            "names them%s",
+            UNTYPED,
+            known or "NAME",
+            f", if {settings.stages.data_dir} is the known set" if known else "",
         )
 
 

@@ -27,8 +27,14 @@ class AnnotateConfig:
     """The settings of `biobert annotate`."""
 
     model: CommaList = required(
-        "Directories of models trained by run_ner.py, comma-separated; the entities of "
-        "all models are merged."
+        "Directories of models, comma-separated: outputs of run_ner.py, exports of "
+        "them, or saved by Transformers. The entities of all models are merged."
+    )
+    entity_type: CommaList = setting(
+        CommaList(),
+        "Type of the entities of models whose labels have none, such as Disease; for "
+        "several models one each, comma-separated. Default, and where it is empty: "
+        "as the model was trained, else MISC.",
     )
     input: Path = required("Documents: a file, a folder, or - for standard input.")
     output: Path = required(
@@ -63,11 +69,23 @@ class AnnotateConfig:
             )
         if not self.models:
             raise InputError("--model names no directory")
+        if len(self.entity_types) != len(self.models):
+            raise InputError(
+                f"--entity_type={self.entity_type}: {len(self.entity_types)} types for "
+                f"{len(self.models)} models; want one each, empty to leave it as it is"
+            )
 
     @property
     def models(self) -> list[Path]:
         """Returns the directories of the models."""
         return [Path(name).expanduser() for name in self.model.named]
+
+    @property
+    def entity_types(self) -> list[str]:
+        """Returns the type that is given for each model, or ""."""
+        return (
+            [*self.entity_type.parts] if self.entity_type else [""] * len(self.models)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +102,12 @@ class NerConfig(ScriptConfig):
     train_on: Literal["train_dev", "train"] = setting(
         "train_dev",
         "train_dev (train_dev.tsv, else train.tsv and devel.tsv) or train (train.tsv).",
+    )
+    entity_type: str = setting(
+        "",
+        "Type of the entities if the labels are B, I and O only, such as Disease; "
+        "else they are called MISC. Labels and scores stay the same.",
+        free=True,
     )
     compat: Compat = setting(
         "fixed",

@@ -34,7 +34,10 @@ _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """A predicted entity: its words `[start, end)` and its probability, in [0, 1]."""
+    """A predicted entity: its words `[start, end)` and its probability, in [0, 1].
+
+    Where the labels have no types, `type` is that of the task, else `UNTYPED`.
+    """
 
     type: str
     start: int
@@ -50,25 +53,36 @@ class NerPrediction:
     entities: tuple[Entity, ...]
 
 
+@dataclasses.dataclass(frozen=True)
 class NerTask(Featurizer):
-    """The task of a NER run; holds no mutable state. `Featurizer` makes its records."""
+    """The task of a NER run; holds no mutable state. `Featurizer` makes its records.
+
+    Attributes:
+        entity_type: The type of entities whose labels have none; "" if it is unknown.
+            Labels and scores do not depend on it.
+    """
 
     name: ClassVar[str] = "ner"
     new_head: ClassVar[tuple[str, ...]] = ("output_weights", "output_bias")
     loss_names: ClassVar[tuple[str, ...]] = ("loss",)
+    entity_type: str = ""
 
     @classmethod
-    def of(cls, loaded: Loaded[NerConfig]) -> "NerTask":
+    def of(cls, loaded: Loaded[NerConfig], entity_type: str = "") -> "NerTask":
         """Returns the task of a trained model, to predict with it.
 
-        The windows of `fixed` lose no word, whatever the training used.
+        The windows of `fixed` lose no word, whatever the training used. The type is by
+        default the recorded one.
 
         Raises:
-            InputError: Its labels do not form entities.
+            InputError: Its labels do not form entities, or have types besides the one
+                given or recorded.
         """
         reading.require_bio(loaded.labels)
+        entity_type = entity_type or loaded.settings.entity_type
+        reading.require_untyped(loaded.labels, entity_type)
         length = loaded.text.max_seq_length
-        return cls(loaded.tokenizer, loaded.labels, length, "fixed")
+        return cls(loaded.tokenizer, loaded.labels, length, "fixed", entity_type)
 
     def counts(self, records: Iterable[NerRecord]) -> dict[str, int]:
         """Returns no counts beyond the numbers of sentences and records."""
@@ -185,7 +199,12 @@ class NerTask(Featurizer):
         ids = probs_WK.argmax(-1)
         labels = tuple(reading.of_word(self.labels[i]) for i in ids)
         found = (
-            Entity(*chunk, self._probability(probs_WK, ids, chunk))
+            Entity(
+                chunk.type or self.entity_type or UNTYPED,
+                chunk.start,
+                chunk.end,
+                self._probability(probs_WK, ids, chunk),
+            )
             for chunk in chunks(labels)
         )
         return NerPrediction(labels, tuple(found))
@@ -329,7 +348,7 @@ def predictions_jsonl(
             row["gold"] = example.labels
         row["entities"] = [
             {
-                "type": entity.type or UNTYPED,
+                "type": entity.type,
                 "start": entity.start,
                 "end": entity.end,
                 "text": " ".join(example.words[entity.start : entity.end]),

@@ -140,7 +140,8 @@ class AskConfig:
     """The settings of `biobert ask`."""
 
     model: Path = required(
-        "Directory of a model trained by run_qa.py, or an export of it."
+        "Directory of a model: the output of run_qa.py, an export of it, or saved by "
+        "Transformers."
     )
     question: str = required("The question.")
     context: FileGlobs = required(

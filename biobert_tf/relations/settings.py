@@ -239,7 +239,10 @@ class PairsConfig:
 class RePredictConfig:
     """The settings of `biobert re-predict`."""
 
-    model: Path = required("Directory of a model trained by run_re.py.")
+    model: Path = required(
+        "Directory of a model: the output of run_re.py, an export of it, or saved by "
+        "Transformers."
+    )
     input: Path = required("Documents with entities.")
     output: Path = required(
         "Where to write the documents and their relations, in the input's format."

@@ -72,6 +72,20 @@ def parse(label: str) -> Label:
     return Label(tag, "" if chunk_type == "0" else chunk_type)
 
 
+def typed(labels: Iterable[str], entity_type: str) -> list[str]:
+    """Returns labels as they are shown: `B` and `I` with a type, if that is not ""."""
+    return [
+        str(Label(label, entity_type)) if label in ("B", "I") else label
+        for label in labels
+    ]
+
+
+def untyped(labels: Iterable[str], entity_type: str) -> list[str]:
+    """Returns the labels that `typed` has shown."""
+    shown = {str(Label(tag, entity_type)): tag for tag in "BI"}
+    return [shown.get(label, label) for label in labels]
+
+
 def steps(labels: Iterable[Label]) -> Iterator[Step]:
     """Yields the step of each label of a sentence."""
     before = OUTSIDE

@@ -20,7 +20,9 @@ class Served:
         kind: The kind of the model, as `--kind` names it.
         title: What the model does, as the heading of its card.
         model: The model with its weights.
-        labels: The labels of the model, in the order of the ids; empty for an encoder.
+        labels: The labels as they are shown, in the order of the ids; empty for an
+            encoder.
+        recorded: Settings to record with the export, beside those of the training.
         text_inputs: Names of the strings that `answer` takes, each a vector.
         answer: Maps strings to tensors whose first axis is that of the strings.
         score: Maps the model's inputs, int32 `[batch, length]`, to tensors.
@@ -32,6 +34,7 @@ class Served:
     title: str
     model: heads.Model
     labels: Sequence[str] = ()
+    recorded: Mapping[str, object] = dataclasses.field(default_factory=dict)
     text_inputs: Sequence[str]
     answer: Callable[..., Outputs]
     score: Callable[[dict[str, tf.Tensor]], Outputs]

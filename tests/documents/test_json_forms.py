@@ -372,6 +372,59 @@ def test_relations_that_are_added_name_what_is_in_the_file(tmp_path):
         assert again.document.relations == (Relation("r", "T1", "T2"),)
 
 
+# What spaCy 3's `Doc.to_json` returns.
+SPACY = {
+    "text": TEXT,
+    "ents": [
+        {"start": 0, "end": 7, "label": "Chemical"},
+        {"start": 16, "end": 25, "label": "Disease"},
+    ],
+    "sents": [{"start": 0, "end": 38}],
+    "spans": {"sc": [{"start": 0, "end": 7, "label": "Noun", "kb_id": ""}]},
+    "tokens": [{"id": 0, "start": 0, "end": 7}, {"id": 1, "start": 8, "end": 15}],
+}
+
+
+@pytest.mark.parametrize("old", [SPACY["ents"], [], None])
+def test_documents_of_spacy(tmp_path, old):
+    values = {**SPACY, "ents": old}
+    if old is None:  # No model has looked for entities.
+        old = values.pop("ents") or []
+    [loaded] = load(tmp_path / "in", values)
+    assert brief(loaded.document) == MENTIONS[: len(old)]
+    added = [Mention("T9", "Group", ((29, 37),), "children", (), 0.5)]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, added)])
+    written = json.loads((tmp_path / "out").read_text())
+    [*kept, new] = written.pop("ents")
+    assert kept == old
+    assert (new["start"], new["end"], new["label"]) == (29, 37, "Group")
+    assert written == {key: values[key] for key in values if key != "ents"}
+    [again] = formats.read(tmp_path / "out", "auto")
+    assert brief(again.document) == [*brief(loaded.document), ("Group", ((29, 37),))]
+
+
+def test_tokens_of_prodigy_are_no_sign_of_spacy(tmp_path):
+    tokens = [{"text": "Aspirin", "start": 0, "end": 7, "id": 0}]
+    [loaded] = load(tmp_path / "in", {"text": TEXT, "tokens": tokens})
+    added = [Mention("T9", "Group", ((29, 37),), "children")]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, added)])
+    written = json.loads((tmp_path / "out").read_text())
+    assert [one["type"] for one in written["entities"]] == ["Group"]
+    assert "ents" not in written
+
+
+def test_rows_under_spans(tmp_path):
+    spans = [[0, 7, "Chemical"], [16, 25, "Disease"]]
+    [loaded] = load(tmp_path / "in", {"text": TEXT, "spans": spans})
+    assert brief(loaded.document) == MENTIONS
+    # Offsets alone may be of anything.
+    [loaded] = load(tmp_path / "in", {"text": TEXT, "spans": [[0, 7], [16, 25]]})
+    assert brief(loaded.document) == []
+    spans[1][2] = 5
+    with pytest.raises(InputError, match=r'row 2 of "spans" is \[16, 25, 5\], not'):
+        load(tmp_path / "in", {"text": TEXT, "spans": spans})
+
+
 def test_entities_of_one_place_are_named_by_ids(tmp_path):
     spans = [*SPANS, {**SPANS[0], "label": "Drug"}]
     [loaded] = load(tmp_path / "in", {**PRODIGY, "spans": spans})

@@ -74,7 +74,7 @@ class World:
     def _check_entities(self, text, spans, entities, i, found):
         names = strings(found["entities"][i])
         types = strings(found["entity_types"][i])
-        assert types == [entity.type or "MISC" for entity in entities]
+        assert types == [entity.type for entity in entities]
         for k, entity in enumerate(entities):
             start, end = spans[entity.start][0], spans[entity.end - 1][1]
             assert found["entity_starts"][i, k] == start
@@ -153,8 +153,8 @@ def test_windows_are_those_of_the_training(room):
 def test_scores_of_pieces(tmp_path):
     tokenizer = FullTokenizer(ner_toys.write_vocab(tmp_path / "vocab.txt"))
     model = heads.TokenClassifier(ner_toys.CONFIG, len(ner_toys.LABELS), seed=1)
-    featurizer = ner_features.Featurizer(tokenizer, ner_toys.LABELS, 12, "fixed")
-    graph = ner_graph.NerGraph(model, featurizer)
+    task = ner.NerTask(tokenizer, ner_toys.LABELS, 12, "fixed")
+    graph = ner_graph.NerGraph(model, task)
     batch = {
         "input_ids": tf.constant([[2, 5, 3]]),
         "input_mask": tf.constant([[1, 1, 1]]),

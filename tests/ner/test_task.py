@@ -15,7 +15,6 @@ from biobert_tf.model import heads
 from biobert_tf.ner import conlleval
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner import run as ner_run
-from biobert_tf.ner import task as ner
 from biobert_tf.ner.features import NerRecord
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.ner.settings import NerConfig
@@ -81,7 +80,7 @@ def test_decode_by_hand(untyped):
     assert prediction.labels == ("B", "I", "O", "B")
     first, last = prediction.entities
     # Its labels, and that the word behind it does not go on: 0.7 * 0.6 * (1 - 0.1).
-    assert (first.type, first.start, first.end) == ("", 0, 2)
+    assert (first.type, first.start, first.end) == ("MISC", 0, 2)
     assert first.probability == pytest.approx(0.378)
     # Nothing stands behind the last one.
     assert (last.start, last.end) == (3, 4)
@@ -373,9 +372,30 @@ def test_predictions_without_gold_labels(task):
     assert row["entities"][0]["text"] == "severe Liver"
 
 
-def test_the_type_of_untyped_entities(untyped):
-    text = ner.predictions_jsonl([example("Liver")], [predict("B")])
-    assert json.loads(text)["entities"][0]["type"] == "MISC"
+@pytest.mark.parametrize("compat", ["fixed", "master"])
+def test_a_type_names_the_entities_and_leaves_labels_and_scores(untyped, compat):
+    labels = {"fixed": ("O", "B", "I"), "master": toys.ORIGINAL_LABELS}[compat]
+    plain = dataclasses.replace(untyped, labels=labels, compat=compat)
+    named = dataclasses.replace(plain, entity_type="Disease")
+    sentence = example("severe Liver", "O B")
+    found = []
+    for task in (plain, named):
+        rows = [[float(x == want) for x in labels] for want in ("B", "I")]
+        prediction = decode(task, sentence, [list(np.add(row, 1e-9)) for row in rows])
+        log_probs = np.zeros((1, 8, len(labels)))
+        texts = task.prediction_files(
+            [sentence],
+            task.featurize([sentence]),
+            [prediction],
+            {"log_probs": log_probs},
+        )
+        [row] = map(json.loads, texts.pop("predictions.jsonl").splitlines())
+        types = [entity.pop("type") for entity in row["entities"]]
+        scores = task.score([sentence], [prediction], seed=1)
+        found.append((types, row, texts, scores, task.report([sentence], [prediction])))
+    assert [types for types, *_ in found] == [["MISC"], ["Disease"]]
+    assert found[0][1:] == found[1][1:]
+    assert found[1][1]["labels"] == ["B", "I"]
 
 
 def test_files_of_the_original(master):
