@@ -198,8 +198,8 @@ def test_bioasq_eval(tmp_path, capsys):
 
 
 COMMANDS = {
-    *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
-    *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
+    *("ner", "demo", "convert", "conlleval", "ner-detokenize", "pretraining", "corpus"),
+    *("create-pretraining-data", "inspect-tfrecord", "extract-features", "vocab"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
 }
