@@ -29,7 +29,7 @@ COMMANDS = {
     **{each.script: (each.settings, each.defaults) for each in problems.TRAINED},
     "biobert create-pretraining-data": (
         CreatePretrainingDataConfig,
-        {},
+        CreatePretrainingDataConfig.defaults,
     ),
     "biobert corpus": (WriteCorpusConfig, {}),
     "biobert extract-features": (feature_settings.ExtractFeaturesConfig, {}),
