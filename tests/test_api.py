@@ -84,6 +84,17 @@ def test_classify(models):
         assert relation.probability == max(relation.probabilities.values())
 
 
+def test_texts_without_the_marks_of_the_training(models, caplog):
+    model = models["re"]
+    lacking = "lack the marks of the training (@DISEASE$, @GENE$), text"
+    with pytest.raises(InputError) as caught:
+        model.classify(["aspirin helps .", "<< aspirin >> helps [[ men ]]"])
+    assert str(caught.value).startswith(f"2 of 2 texts {lacking} 0 first; put them")
+    found = model.classify([re_toys.TEST[0][0], "aspirin helps ."])
+    assert len(found) == 2
+    assert caplog.messages[-1].startswith(f"1 of 2 texts {lacking} 1 first")
+
+
 def test_answer(models):
     question, passage, _ = qa_toys.TRAIN[0]
     model = models["qa"]

@@ -38,7 +38,7 @@ def resolved(command, *words):
     config_type, defaults = EVERY_COMMAND[command]
     # A recipe names others by their paths from the top of the clone.
     with contextlib.chdir(ROOT):
-        values, _ = flags._read(config_type, [command, *words], defaults)
+        values, *_ = flags._read(config_type, [command, *words], defaults)
     lines = [" ".join([f"# {command}", *words])]
     for group, fields in settings.groups(config_type):
         lines += ["", group.__name__] if fields else []

@@ -19,10 +19,12 @@ from biobert_tf.checkpoints.released import (
     lower_cases,
     read_labels,
     read_settings,
+    require_size,
 )
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.tokenization import check_case
 
 ToFormat = Literal["auto", "tf1", "huggingface", "saved_model"]
 
@@ -80,6 +82,7 @@ def convert(
     model, lines = _read(place, bert_config_file, vocab_file)
     if do_lower_case is None:
         do_lower_case = lower_cases(place, read_settings(place), model.vocabulary.ids)
+    check_case(model.vocabulary.ids, do_lower_case, model.vocab_file)
     if SETTINGS_NAME in model.beside:
         model.beside[SETTINGS_NAME]["do_lower_case"] = do_lower_case
     prefix = tf1.prefix_of(target)
@@ -112,6 +115,7 @@ class _Model:
 
     weights: base.Weights
     config: EncoderConfig
+    vocab_file: Path
     vocabulary: tokenizer_files.Vocabulary
     labels: list[str] | None
     beside: dict[str, dict[str, object]]
@@ -127,14 +131,7 @@ def _read(
     vocabulary = tokenizer_files.read_vocabulary(vocab_file)
     checkpoint = place.read()
     base.require_fit(checkpoint.weights, config, checkpoint.source)
-    num_tokens = max(vocabulary.ids.values()) + 1
-    if num_tokens > config.vocab_size:
-        raise InputError.at(
-            vocab_file,
-            None,
-            f"has {num_tokens} entries, and the model {config.vocab_size}; "
-            "give the vocabulary that belongs to it",
-        )
+    require_size(vocabulary.ids, vocab_file, config, config_file)
     lines = [f"read {checkpoint.source}: {len(checkpoint.weights)} weights"]
     if ignored := checkpoint.ignored:
         lines.append(f"left out {len(ignored)} entries: {base.some(ignored)}")
@@ -147,7 +144,8 @@ def _read(
         labels = list(SPAN_LABELS)
     settings = read_settings(place)
     beside = {SETTINGS_NAME: settings} if settings else {}
-    return _Model(checkpoint.weights, config, vocabulary, labels, beside), lines
+    model = _Model(checkpoint.weights, config, vocab_file, vocabulary, labels, beside)
+    return model, lines
 
 
 def _belonging(

@@ -17,6 +17,7 @@ from biobert_tf.checkpoints import base, names, tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.labels import are_of_words
 
 Classifier = Literal["auto", "token", "sequence"]
 
@@ -213,7 +214,7 @@ def architecture(
         weights: The weights by TF1 name; the heads among them determine the class.
         labels: The labels of the head, in the order of their ids.
         classifier: Whether `output_weights` labels tokens or sequences. "auto" means
-            tokens if O is a label.
+            tokens if `text.labels.are_of_words` says so.
 
     Raises:
         InputError: `classifier` is "auto" and there are no labels.
@@ -225,7 +226,8 @@ def architecture(
                 "give --classifier=token or --classifier=sequence"
             )
         if classifier == "auto":
-            classifier = "token" if "O" in (labels or ()) else "sequence"
+            is_token = are_of_words(labels or ())
+            classifier = "token" if is_token else "sequence"
         return f"BertFor{classifier.capitalize()}Classification"
     present = [model for name, model in _HEADS.items() if name in weights]
     if present == ["BertForMaskedLM", "BertForNextSentencePrediction"]:

@@ -29,6 +29,8 @@ SETTINGS_NAME: Final = "settings.json"
 
 _LOG = logging.getLogger(__name__)
 
+_PADDED_TO: Final = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class Released:
@@ -129,11 +131,25 @@ def lower_cases(
         if isinstance(known, bool):
             return known
     if vocab is None:
-        vocab_file = place.beside(*VOCAB_NAMES)
+        vocab_file = place.beside(*VOCAB_SOURCES)
         if vocab_file is None:
             return False
-        vocab = FullTokenizer(vocab_file).vocab
+        vocab = tokenizer_files.read_vocabulary(vocab_file).ids
     return is_lower_cased(vocab)
+
+
+def vocabulary_lower_cases(vocab_file: Path) -> bool:
+    """Says whether text is lower-cased for a vocabulary alone.
+
+    A `tokenizer.json` says it; else the tokens show it.
+
+    Raises:
+        InputError: The file is not a BERT vocabulary.
+    """
+    vocab = tokenizer_files.read_vocabulary(vocab_file).ids
+    is_json = vocab_file.suffix == ".json"
+    stored = tokenizer_files.lower_cases(vocab_file.parent) if is_json else None
+    return is_lower_cased(vocab) if stored is None else stored
 
 
 def load_tokenizer(
@@ -142,19 +158,36 @@ def load_tokenizer(
     """Reads a vocabulary and checks that it belongs to a model.
 
     Raises:
-        InputError: The vocabulary has another case than `--do_lower_case` says, or more
-            entries than the model.
+        InputError: The vocabulary has another case than `--do_lower_case` says, or
+            another size than the model.
     """
     tokenizer = FullTokenizer(vocab_file, text.do_lower_case)
     check_case(tokenizer.vocab, text.do_lower_case, vocab_file)
-    if (largest := max(tokenizer.vocab.values())) >= config.vocab_size:
+    require_size(tokenizer.vocab, vocab_file, config, config_file)
+    return tokenizer
+
+
+def require_size(
+    vocab: Mapping[str, int], vocab_file: Path, config: EncoderConfig, config_file: Path
+) -> None:
+    """Refuses a vocabulary whose size is not that of a model.
+
+    A model may have more entries up to the next multiple of 8: for the sake of tensor
+    cores, NVIDIA fills its embeddings up so.
+
+    Raises:
+        InputError: The sizes differ.
+    """
+    size = max(vocab.values()) + 1
+    filled = size + -size % _PADDED_TO
+    if config.vocab_size not in (size, filled):
         raise InputError.at(
             vocab_file,
-            largest + 1,
-            f"more entries than the vocab_size of {config_file}, {config.vocab_size}; "
-            "give the vocabulary that belongs to the model",
+            None,
+            f"has {size} entries, but the vocab_size of {config_file} is "
+            f"{config.vocab_size}, neither the same nor the next multiple of "
+            f"{_PADDED_TO}; give the vocabulary that belongs to the model",
         )
-    return tokenizer
 
 
 def _places(model: ModelConfig, output_dir: Path | None) -> list[Path]:

@@ -188,18 +188,11 @@ def bioasq_data(argv: Sequence[str]) -> None:
 
 def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
+    from biobert_tf.pretraining.data import conversion, units
 
-    def parse(**defaults: object) -> CreatePretrainingDataConfig:
-        config_type = CreatePretrainingDataConfig
-        return flags.parse(config_type, argv, {**config_type.defaults, **defaults})
-
-    vocab_file = parse().text.vocab_file or ""
-    from biobert_tf.pretraining.data import conversion
-    from biobert_tf.text import tokenization
-
-    # The vocabulary decides the case, unless a flag does.
-    is_lower = tokenization.is_lower_cased(tokenization.load_vocab(vocab_file))
-    print(conversion.convert(parse(do_lower_case=is_lower)).summary())
+    config_type = CreatePretrainingDataConfig
+    config = flags.parse(config_type, argv, config_type.defaults, units.of_vocabulary)
+    print(conversion.convert(config).summary())
 
 
 def inspect_tfrecord(argv: Sequence[str]) -> None:

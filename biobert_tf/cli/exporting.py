@@ -28,7 +28,9 @@ def export(config: ExportConfig, recorded: Mapping[str, object] | None = None) -
     directory.require_free(config.output)
     found = reload.find(config.model)
     if recorded is not None:
-        found = dataclasses.replace(found, recorded=recorded)
+        # The training has recorded more than flags.
+        both = {**found.recorded, **recorded}
+        found = dataclasses.replace(found, recorded=both)
     if config.kind == "auto":
         problem, _ = problems.of_model(found)
     else:

@@ -37,7 +37,10 @@ class ProblemCommand:
         Raises:
             InputError: Something given cannot be used.
         """
-        settings = flags.parse(self.problem.settings, argv, self.problem.defaults)
+        problem = self.problem
+        settings = flags.parse(
+            problem.settings, argv, problem.defaults, problem.of_model
+        )
         finished = self.problem.start(settings, self)
         # Only one of several workers writes.
         if finished and settings.stages.do_export and finished.estimator.is_chief:
@@ -79,7 +82,8 @@ def re_predict(argv: Sequence[str]) -> None:
 
 def extract_features(argv: Sequence[str]) -> None:
     """Write the vectors of texts: one per piece, per word or per text."""
-    config = flags.parse(ExtractFeaturesConfig, argv)
+    of_model = problems.EMBEDDINGS.of_model
+    config = flags.parse(ExtractFeaturesConfig, argv, of_model=of_model)
     from biobert_tf.embeddings import run as extract_features
 
     summary = extract_features.run(config)

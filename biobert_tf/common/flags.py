@@ -7,10 +7,11 @@ file, `--help` lists them by group; both work without TensorFlow.
 
 import dataclasses
 import functools
+import logging
 import os
 import sys
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -21,11 +22,21 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
 
+_LOG = logging.getLogger(__name__)
+
 Defaults = Mapping[str, object]
+OfModel = Callable[[Mapping[str, object], Collection[str]], Defaults]
+"""Takes the values of all flags and the names of those that the user has given.
+
+Returns the values with which the model of the command line was trained.
+"""
 
 
 def parse(
-    config_type: type[ConfigT], argv: Sequence[str], defaults: Defaults | None = None
+    config_type: type[ConfigT],
+    argv: Sequence[str],
+    defaults: Defaults | None = None,
+    of_model: OfModel | None = None,
 ) -> ConfigT:
     """Parses `--name=value` flags into a config.
 
@@ -34,7 +45,8 @@ def parse(
     fields are flags like all others.
 
     `argv` begins with the program's name; `defaults` are those defaults of the script
-    that differ from the class's.
+    that differ from the class's. The values that `of_model` returns are the defaults of
+    this command line; a flag that was given wins, and a difference is logged.
 
     Raises:
         InputError: An unknown flag, a value that does not parse, a missing flag, or
@@ -46,7 +58,9 @@ def parse(
     if "--version" in argv[1:]:
         print(__version__)
         sys.exit(0)
-    values, rest = _read(config_type, argv, defaults or {})
+    values, given, rest = _read(config_type, argv, defaults or {})
+    if of_model is not None:
+        values = _with_model(values, given, of_model(values, given))
     missing = [
         f"--{field.name}"
         for field in settings.leaves(config_type)
@@ -69,16 +83,37 @@ def to_argv(config: object) -> list[str]:
     flag, so it must not have another default.
     """
     return [
-        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        _word(name, value)
         for name, value in settings.to_dict(config).items()
         if value is not None
     ]
 
 
+def _with_model(
+    values: Mapping[str, object], given: Collection[str], trained: Defaults
+) -> dict[str, object]:
+    """Returns the values with those of a model where no flag was given; says which."""
+    taken = {name: value for name, value in trained.items() if name not in given}
+    if new := [_word(name, v) for name, v in taken.items() if v != values[name]]:
+        _LOG.info("as the model has it: %s", " ".join(new))
+    for name, value in trained.items():
+        if name in given and value != values[name]:
+            shown = _shown(value)
+            _LOG.warning(
+                "%s instead of the trained %s", _word(name, values[name]), shown
+            )
+    return {**values, **taken}
+
+
+def _word(name: str, value: object) -> str:
+    """Returns a flag as a command line has it."""
+    return f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+
+
 def _read(
     config_type: type, argv: Sequence[str], defaults: Defaults
-) -> tuple[dict[str, object], list[str]]:
-    """Returns the values of all flags, and the words that are not flags."""
+) -> tuple[dict[str, object], frozenset[str], list[str]]:
+    """Returns the values of all flags, those given, and the words that are no flags."""
     flags = absl_flags.FlagValues()
     for field in settings.leaves(config_type):
         _definer(field)(
@@ -96,7 +131,8 @@ def _read(
         raise InputError(_unknown(error, flags)) from None
     except absl_flags.Error as error:
         raise InputError(f"{error}; see --help") from None
-    return flags.flag_values_dict(), rest
+    given = frozenset(name for name in flags if flags[name].present)
+    return flags.flag_values_dict(), given, rest
 
 
 def _unknown(

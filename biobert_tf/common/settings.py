@@ -32,6 +32,12 @@ MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
 OptimizerName = Literal["adamw", "lamb"]
 
+LOWER_CASE: Final = (
+    "Lower-case the text; unless given, as the model was trained, or else as its "
+    "tokenizer's files or its vocabulary say."
+)
+"""The help of `--do_lower_case`, which must match the vocabulary."""
+
 ConfigT = TypeVar("ConfigT")
 
 Field = dataclasses.Field[Any]
@@ -154,10 +160,12 @@ class TextConfig:
         free=True,
     )
     # The original's default depends on the script; here it is BioBERT's everywhere.
-    do_lower_case: bool = setting(
-        False, "Lower-case the text; must match the vocabulary."
+    do_lower_case: bool = setting(False, LOWER_CASE)
+    max_seq_length: int = setting(
+        128,
+        "Longest input, in WordPieces; unless given, a trained model that is only used "
+        "keeps its own.",
     )
-    max_seq_length: int = setting(128, "Longest input, in WordPieces.")
 
     def __post_init__(self) -> None:
         """Rejects a length with no room for [CLS], a piece and [SEP]."""

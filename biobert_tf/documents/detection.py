@@ -4,6 +4,7 @@
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -63,6 +64,26 @@ def suffix(path: Path) -> str:
     """Returns the suffix of a file's name in lower case, ignoring `.gz`."""
     name = path.name.lower()
     return Path(name.removesuffix(".gz")).suffix
+
+
+def require_known_suffix(
+    output: Path, sources: Iterable[Path], wanted: Format | None, remedy: str
+) -> None:
+    """Refuses a file to write whose suffix no format has, and no file that is read.
+
+    A name without a suffix says nothing, and is good. `wanted` is the format to write,
+    if it is known; the message lists its suffixes, or those of all formats.
+
+    Raises:
+        InputError: The suffix is unknown; the message ends with the remedy.
+    """
+    own = suffix(output)
+    if own in ("", *SUFFIXES, *map(suffix, sources)):
+        return
+    listed = (name for name, kind in SUFFIXES.items() if wanted in (None, kind))
+    known = ", ".join(listed)
+    problem = f"no format has the suffix {own}; want one of {known}{remedy}"
+    raise InputError.at(output, None, problem)
 
 
 def detect(stream: Stream) -> Format:

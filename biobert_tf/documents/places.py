@@ -14,7 +14,7 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -107,7 +107,7 @@ def _single(source: Path, kind: Format, output: Path, output_format: Format) -> 
 
 def _target_format(
     kind: Format,
-    sources: Iterable[Path],
+    sources: Collection[Path],
     output: Path,
     output_format: Format,
     is_folder: bool,
@@ -121,6 +121,9 @@ def _target_format(
     named = None if is_folder else SUFFIXES.get(detection.suffix(output))
     if named in formats.WRITTEN:
         return named
+    if not is_folder and kind != "brat":
+        remedy = ", or --output_format"
+        detection.require_known_suffix(output, sources, None, remedy)
     if kind in formats.WRITTEN and kind != "html":
         return kind
     if named is not None:

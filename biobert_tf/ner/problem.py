@@ -32,6 +32,7 @@ class NamedEntities(TrainedProblem[NerConfig]):
     architectures = ("BertForTokenClassification",)
     data_files = "train.tsv, devel.tsv or test.tsv, a word and its label in a row"
     max_seq_length = 128
+    carried = ("max_seq_length", "compat")
 
     def kind_of(self, found: "Found") -> str | None:
         """Returns `ner` for a classifier of words, or of our own run."""

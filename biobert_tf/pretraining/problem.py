@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pre-training, as commands, exports and Python see it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from biobert_tf.pretraining.settings import PretrainingConfig
@@ -22,11 +23,16 @@ class Pretraining(TrainedProblem[PretrainingConfig]):
     settings = PretrainingConfig
     sign = "max_predictions_per_seq"
     kinds = ("masked_lm",)
+    carried = ("max_seq_length", "max_predictions_per_seq")
 
     def kind_of(self, found: "Found") -> str | None:
         """Returns `masked_lm` for a model with the head for masked words."""
         has_head = "cls/predictions/output_bias" in found.checkpoint.weights
         return "masked_lm" if has_head else None
+
+    def makes_rows(self, values: Mapping[str, object]) -> bool:
+        """Says whether records are made or trained on, and not only evaluated."""
+        return bool(values["do_convert"] or values["do_train"])
 
     def run(self, settings: PretrainingConfig) -> "Finished[PretrainingTask] | None":
         """Converts, trains and evaluates; see `run.run`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
+    LOWER_CASE,
     DeviceConfig,
     ModelConfig,
     OptimizerName,
@@ -72,9 +73,7 @@ class PretrainingTextConfig(TextConfig):
     """How text becomes WordPieces."""
 
     # Free here: only the conversion reads text; the training reads records.
-    do_lower_case: bool = setting(
-        False, "Lower-case the text; must match the vocabulary.", free=True
-    )
+    do_lower_case: bool = setting(False, LOWER_CASE, free=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Question answering, as commands, exports and Python see it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biobert_tf.qa.settings import QaConfig
@@ -40,6 +40,19 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
     data_files = "a .json or .jsonl in SQuAD's form, or a .tsv of yes/no questions"
     classifier = "sequence"
     max_seq_length = 384
+    carried = (
+        "max_seq_length",
+        "question_type",
+        "doc_stride",
+        "max_query_length",
+        "version_2_with_negative",
+        "null_score_diff_threshold",
+        "n_best_size",
+        "max_answer_length",
+        "list_threshold",
+        "use_number",
+        "compat",
+    )
 
     def kind_of(self, found: "Found") -> str | None:
         """Returns `qa` for a model of answer spans, `yesno` for a yes/no classifier."""
@@ -47,6 +60,15 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
             return "qa"
         is_yesno = found.recorded.get(self.sign) == _YESNO
         return _YESNO if is_yesno and found.classifies is not None else None
+
+    def of_model(
+        self, values: Mapping[str, Any], given: Collection[str]
+    ) -> dict[str, object]:
+        """Returns the settings that a model brings along; yes/no has no null answer."""
+        taken = super().of_model(values, given)
+        if "question_type" in given and values["question_type"] == _YESNO:
+            taken.pop("version_2_with_negative", None)
+        return taken
 
     def run(self, settings: QaConfig) -> "Finished[QaTask]":
         """Trains, answers and scores; see `run.run`."""

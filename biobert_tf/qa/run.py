@@ -73,6 +73,11 @@ def run(settings: QaConfig) -> Finished[QaTask]:
             examples[stage] = reading.read_examples(path, is_training=False).examples
         if settings.scores_squad:
             squad_gold[stage] = squad_scores.gold_of(path)
+        ids = {bioasq_form.question_id(one.qas_id, known) for one in examples[stage]}
+        if golden_files and ids.isdisjoint(known):
+            _LOG.warning(
+                "%s: --golden_file answers none of its %d questions", path, len(ids)
+            )
     task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
@@ -215,7 +220,12 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             collections.deque(outputs, maxlen=0)
             return {}
         answers.write(self.settings, self.known, directory, examples, rows, outputs)
-        return self._scores(stage, examples)
+        scores = self._scores(stage, examples)
+        if not scores and not self.golden_files:
+            is_squad = self.settings.question_type == "squad"
+            name = decoding.PREDICTIONS if is_squad else bioasq_form.SUBMISSION
+            finetune.say_unscored(path, directory, [name])
+        return scores
 
     def _directory(self, stage: str) -> Path:
         """Returns the folder for the answers to a file."""

@@ -159,6 +159,22 @@ def fits(first: Mention, second: Mention, pairs: Sequence[PairType]) -> bool:
     return _oriented(first, second, tuple(pairs)) is not None
 
 
+def unknown_types(pairs: Sequence[PairType], types: Counter[str]) -> str:
+    """Returns what to say if mentions have no type that a pair names, else "".
+
+    `types` counts the mentions of all documents by their type.
+    """
+    named = dict.fromkeys(name for pair in pairs for name in vars(pair).values())
+    absent = [name for name in named if not any(_matches(name, x) for x in types)]
+    if not absent:
+        return ""
+    held = ", ".join(f"{name} {number}" for name, number in sorted(types.items()))
+    return (
+        f"--pair: no document has an entity of the type {' or '.join(absent)}; they "
+        f"have {held or 'no entities'}"
+    )
+
+
 def num_pairs(document: AnnotatedDocument, pairs: Sequence[PairType]) -> int:
     """Returns the number of pairs the document would have if it were one sentence."""
     wanted = tuple(pairs)

@@ -23,15 +23,15 @@ from biobert_tf.common import files, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import document, formats
-from biobert_tf.documents.detection import Format
-from biobert_tf.relations import candidates, reading
+from biobert_tf.documents.detection import Format, require_known_suffix
+from biobert_tf.relations import candidates, marks, reading
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.relations.task import RelationTask
-from biobert_tf.training import records
+from biobert_tf.training import records, reload
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
 
@@ -72,11 +72,12 @@ def predict(settings: RePredictConfig) -> Summary:
     _require_places(settings, document_format)
     model = load(settings.model, settings.device)
     model.estimator.check_batch_size("predict_batch_size", settings.predict_batch_size)
+    trained = marks.recorded(reload.find(settings.model).recorded)
     finder = _Finder(settings, document_format, model.task)
     # The whole input is read, and so checked, before anything is written.
     probabilities = finder.probabilities(model.estimator)
-    if not len(probabilities):
-        finder.warn_of_no_pair()
+    finder.warn_of_pairs(len(probabilities))
+    finder.warn_of_marks(trained)
     with contextlib.ExitStack() as stack:
         stream = None
         if settings.candidates is not None:
@@ -95,8 +96,12 @@ def _require_places(settings: RePredictConfig, document_format: Format) -> None:
 
     Raises:
         InputError: An output exists and is a file instead of a folder, or a folder
-            instead of a file.
+            instead of a file, or its suffix is none that a format has.
     """
+    if document_format != "brat":
+        remedy = ", the input's format"
+        sources = [settings.input]
+        require_known_suffix(settings.output, sources, document_format, remedy)
     wanted = {settings.output: document_format == "brat"}
     if settings.candidates is not None:
         wanted[settings.candidates] = False
@@ -121,6 +126,8 @@ class _Finder:
         self._names = settings.relation_names.of(labels.labels, labels.canonical)
         self.counts: collections.Counter[str] = collections.Counter()
         self.notes: collections.Counter[str] = collections.Counter()
+        self._types: collections.Counter[str] = collections.Counter()
+        self._marks: set[str] = set()
 
     def probabilities(self, estimator: Estimator) -> np.ndarray:
         """Returns the probability of every label, float32 `[pairs, labels]`."""
@@ -130,6 +137,7 @@ class _Finder:
         def rows() -> Iterator[records.Features]:
             for _, found in self._documents():
                 for example in map(self._example, found):
+                    self._marks |= marks.of(example)
                     whose = f"{path}: the entities of the pair {example.id} are"
                     row = _record(task, example, whose, "take one of them out")
                     counts.update(task.counts([row]))
@@ -152,13 +160,18 @@ class _Finder:
             self.counts.update(relation.type for relation in relations)
             yield loaded, relations
 
-    def warn_of_no_pair(self) -> None:
-        """Says what the documents hold instead of pairs of the wanted types."""
-        types: collections.Counter[str] = collections.Counter()
-        for loaded, _ in self._documents():
-            types.update(mention.type for mention in loaded.document.mentions)
+    def warn_of_pairs(self, number: int) -> None:
+        """Says what the documents hold instead of the wanted types, or pairs of them.
+
+        `number` is the number of pairs that were found.
+        """
+        types = self._types
         by_type = ", ".join(f"{name} {n}" for name, n in sorted(types.items()))
         pairs = self._settings.pair.pairs
+        if number:
+            if unknown := candidates.unknown_types(pairs, types):
+                _LOG.warning("%s: %s", self._settings.input, unknown)
+            return
         _LOG.warning(
             "%s: no sentence has a pair of %s; read as %s, it has %d entities%s",
             self._settings.input,
@@ -168,15 +181,30 @@ class _Finder:
             f": {by_type}" if by_type else "",
         )
 
+    def warn_of_marks(self, trained: Sequence[str] | None) -> None:
+        """Says which marks the model has never seen in its training."""
+        known = {mark.casefold() for mark in trained or ()}
+        new = sorted(mark for mark in self._marks if mark.casefold() not in known)
+        if known and new:
+            _LOG.warning(
+                "%s stand for entities, but the model was trained with %s; see --pair "
+                "and --placeholders",
+                ", ".join(new),
+                marks.shown(trained),
+            )
+
     def _documents(self) -> Iterator[tuple[document.Loaded, list[Candidate]]]:
         settings = self._settings
         types, placeholders = settings.pair.pairs, settings.placeholders
-        self.notes.clear()  # every reading counts the same
+        # Every reading counts the same.
+        self.notes.clear()
+        self._types.clear()
         for loaded in formats.read(
             *(settings.input, self._format),
             bad_mentions=settings.bad_mentions,
             notes=self.notes,
         ):
+            self._types.update(mention.type for mention in loaded.document.mentions)
             found = candidates.candidates(loaded.document, types, placeholders)
             yield loaded, list(found)
 
@@ -267,21 +295,22 @@ class Classifier:
         """
         self._model = load(path, device)
         self._model.estimator.check_batch_size("batch_size", batch_size)
+        self._marks = marks.recorded(reload.find(path).recorded)
         self._batch_size = batch_size
 
     def classify(self, texts: Sequence[str]) -> list[Relation]:
         """Returns the relation of every text, in order, marked as in training files.
 
         Raises:
-            InputError: Entities are too long for the model; the message gives the
-                index of the text.
+            InputError: Entities are too long for the model, the message gives the index
+                of the text; or no text has marks as in the training.
         """
         task = self._model.task
+        examples = [_example(i, text) for i, text in enumerate(texts)]
+        self._require_marks(examples)
         rows = [
-            _record(
-                task, _example(i, text), f"text {i}: its entities are", "shorten them"
-            )
-            for i, text in enumerate(texts)
+            _record(task, one, f"text {one.id}: its entities are", "shorten them")
+            for one in examples
         ]
         outputs = self._model.estimator.predict_rows(
             (row.features for row in rows), self._batch_size
@@ -293,6 +322,20 @@ class Classifier:
             )
             for probabilities in (output["probabilities"] for output in outputs)
         ]
+
+    def _require_marks(self, examples: Sequence[RelationExample]) -> None:
+        """Refuses texts that all lack the training's marks; says if some do."""
+        missing = marks.lacking(examples, self._marks)
+        if not missing:
+            return
+        problem = (
+            f"{len(missing)} of {len(examples)} texts lack the marks of the training "
+            f"({marks.shown(self._marks)}), text {missing[0]} first; put them where "
+            "the two entities stand"
+        )
+        if len(missing) == len(examples):
+            raise InputError(problem)
+        _LOG.warning("%s", problem)
 
 
 def _example(number: int, text: str) -> RelationExample:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relation extraction, as commands, exports and Python see it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biobert_tf.relations.sets import SETS
@@ -35,12 +35,44 @@ class Relations(TrainedProblem[RelationConfig]):
     classifier = "sequence"
     max_seq_length = 128
     unknown: ClassVar[Mapping[str, str]] = {"task_name": "custom"}
+    # Those of `labels` stand in labels.json; the format of other data is detected.
+    carried = (
+        "max_seq_length",
+        "task_name",
+        "negative_label",
+        "entity_markers",
+        "compat",
+    )
 
     def kind_of(self, found: "Found") -> str | None:
         """Returns `re` for a classifier of texts, or of our own run."""
         labelled = found.classifies
         is_own = labelled is not None and self.made(found.recorded)
         return "re" if labelled == "texts" or is_own else None
+
+    def model_of(self, values: Mapping[str, Any]) -> "Path | None":
+        """Returns the model of a single run, else that of the first fold."""
+        found = super().model_of(values)
+        if found is None and (output_dir := values["output_dir"]):
+            from pathlib import Path
+
+            from biobert_tf.relations import reading
+
+            folds = (
+                super(Relations, self).model_of({"output_dir": fold})
+                for fold in reading.folds_of(Path(output_dir))
+            )
+            found = next(filter(None, folds), None)
+        return found
+
+    def of_model(
+        self, values: Mapping[str, Any], given: Collection[str]
+    ) -> dict[str, object]:
+        """Returns the settings that a model brings along; a named set has its label."""
+        taken = super().of_model(values, given)
+        if "task_name" in given and values["task_name"] != "custom":
+            taken.pop("negative_label", None)
+        return taken
 
     def run(self, settings: RelationConfig) -> "Finished[RelationTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""

@@ -7,10 +7,9 @@ import logging
 from pathlib import Path
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import released
-from biobert_tf.common import files
+from biobert_tf.checkpoints import Place, released
 from biobert_tf.common.errors import InputError
-from biobert_tf.relations import features, reading
+from biobert_tf.relations import features, marks, reading
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, RelationSet, custom
@@ -42,6 +41,7 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         _require_same_form(settings)
     relation_set = find_set(settings)
     data = read_data(settings, relation_set)
+    _warn_of_unmarked(settings, data)
     task = RelationTask(
         tokenizer=parts.tokenizer,
         relation_set=relation_set,
@@ -62,6 +62,9 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         # PARITY(run_re.py:984): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
+    if data.train is not None and estimator.is_chief:
+        record = {marks.KEY: marks.of_all(data.train)}
+        run_directory.add_to_record(settings.stages.output_dir, record)
     return Finished(task, estimator, settings.stages.output_dir)
 
 
@@ -102,18 +105,46 @@ def _require_same_form(settings: RelationConfig) -> None:
     Neither shows in the weights or labels, so the settings beside the model are read,
     if there are any.
     """
-    for place in (settings.stages.output_dir, settings.model.init_checkpoint):
-        # An output directory without labels holds no model, but may hold settings.
-        if place is None or released.load_labels([place]) is None:
-            continue
-        path = checkpoints.locate(place).beside(run_directory.SETTINGS_FILE)
-        had = files.read_json(path) if path else {}
-        for name in ("entity_markers", "negative_label"):
-            if path and had.get(name) not in (None, getattr(settings, name)):
-                given = f"--{name}={json.dumps(had[name])}"
-                problem = f"the model was trained with {given}; give the same"
-                raise InputError.at(path, None, problem)
+    place = _model(settings)
+    if place is None:
         return
+    path = place.beside(run_directory.SETTINGS_FILE)
+    had = released.read_settings(place)
+    for name in ("entity_markers", "negative_label"):
+        if path and had.get(name) not in (None, getattr(settings, name)):
+            given = f"--{name}={json.dumps(had[name])}"
+            problem = f"the model was trained with {given}; give the same"
+            raise InputError.at(path, None, problem)
+
+
+def _model(settings: RelationConfig) -> Place | None:
+    """Returns the model to predict with, if its labels are known."""
+    for path in (settings.stages.output_dir, settings.model.init_checkpoint):
+        # An output directory without labels holds no model, but may hold settings.
+        if path is not None and released.load_labels([path]) is not None:
+            return checkpoints.locate(path)
+    return None
+
+
+def _warn_of_unmarked(settings: RelationConfig, data: Data[RelationExample]) -> None:
+    """Says which sentences lack the marks that those of the training have."""
+    wanted: list[str] | None = []
+    if data.train is not None:
+        wanted = marks.of_all(data.train)
+    elif place := _model(settings):
+        wanted = marks.recorded(released.read_settings(place))
+    for split, examples in (("dev", data.devel), ("test", data.test)):
+        examples = examples or ()
+        if missing := marks.lacking(examples, wanted):
+            _LOG.warning(
+                "%s: %d of %d sentences lack the marks of the training (%s); the first "
+                "is at line %d",
+                reading.find(settings.stages.data_dir, split),
+                len(missing),
+                len(examples),
+                marks.shown(wanted),
+                examples[missing[0]].line,
+            )
 
 
 def read_data(

@@ -150,7 +150,7 @@ class RelationConfig(ScriptConfig):
     stages: DirectoryStageConfig
     task_name: RelationSetName = required(
         "gad, euadr, polysearch, mirnadisease (labels 0 and 1), chemprot, ddi13, or "
-        "custom: any other set of labels.",
+        "custom: any other set of labels; not needed to use a trained model.",
         any_case=True,
     )
     labels: CommaList = setting(

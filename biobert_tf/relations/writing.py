@@ -3,6 +3,7 @@
 
 import csv
 import itertools
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ from biobert_tf.documents.document import AnnotatedDocument, Relation
 from biobert_tf.relations import candidates
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.settings import PairType, Placeholders
+
+_LOG = logging.getLogger(__name__)
 
 # Characters that end a line or a column for CSV, for str.splitlines or in editors.
 _BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -113,6 +116,8 @@ def write_pairs(
             for candidate in found:
                 columns = (candidate.id, candidate.text, candidate.label or "")
                 writer.writerow(_BREAKS.sub(" ", column) for column in columns)
+    if unknown := candidates.unknown_types(pairs, counts.types):
+        _LOG.warning("%s", unknown)
     return counts
 
 

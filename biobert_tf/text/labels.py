@@ -54,6 +54,15 @@ class Step(NamedTuple):
 OUTSIDE: Final = Label("O", "")
 
 
+def are_of_words(labels: Iterable[str]) -> bool:
+    """Says whether the labels of a classifier are those of words, not of whole texts.
+
+    That is so if `O` is among them, beside one that begins an entity or goes on in it.
+    """
+    tags = {parse(label).tag for label in labels}
+    return "O" in tags and not tags.isdisjoint("BI")
+
+
 # Cached, because a file has few different labels and each occurs very often.
 @functools.lru_cache(maxsize=1 << 12)
 def parse(label: str) -> Label:

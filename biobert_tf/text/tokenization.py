@@ -86,8 +86,13 @@ def _first_cased(vocab: Iterable[str]) -> str | None:
 
 
 def is_lower_cased(vocab: Iterable[str]) -> bool:
-    """Returns whether a vocabulary has no upper-case letter but in `[CLS]` and such."""
-    return _first_cased(vocab) is None
+    """Returns whether a vocabulary has letters, but none in upper case.
+
+    `[CLS]` and such do not count. A vocabulary without letters that have two cases
+    shows nothing; like BioBERT's, it is not taken for lower-cased.
+    """
+    words = [token for token in vocab if not token.startswith("[")]
+    return _first_cased(words) is None and any(w != w.upper() for w in words)
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:
@@ -105,8 +110,7 @@ def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) 
             f"the vocabulary is cased ({cased!r} has an upper-case letter) but "
             "do_lower_case is true; set it to false",
         )
-    has_case = any(w != w.upper() for w in vocab if not w.startswith("["))
-    if not do_lower_case and cased is None and has_case:
+    if not do_lower_case and is_lower_cased(vocab):
         raise InputError.at(
             vocab_file,
             None,

@@ -376,7 +376,16 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
                     path.unlink(missing_ok=True)
                 else:
                     files.write_text(path, text)
+            if not results:
+                written = [name for name, text in texts.items() if text is not None]
+                say_unscored(stage, self.settings.stages.output_dir, written)
         return results
+
+
+def say_unscored(what: object, folder: Path, names: Sequence[str]) -> None:
+    """Says that a file was predicted only, and where the predictions are."""
+    paths = ", ".join(str(folder / name) for name in names)
+    _LOG.info("%s: no labels: not scored; the predictions are in %s", what, paths)
 
 
 def missing_file(path: Path) -> InputError:

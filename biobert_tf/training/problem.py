@@ -6,18 +6,27 @@ Every problem folder defines a subclass and one instance of it in its `problem.p
 """
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig, from_dict
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    ModelConfig,
+    TextConfig,
+    from_dict,
+    to_dict,
+)
 
 if TYPE_CHECKING:
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
+
+# What a directory with a state of a training holds, from which a run resumes.
+_STATE = "training/checkpoint"
 
 SettingsT = TypeVar("SettingsT")
 Command = Callable[[Sequence[str]], None]
@@ -34,12 +43,69 @@ class Problem(abc.ABC, Generic[SettingsT]):
             None: as many as the model has positions.
         unknown: Values of required settings, by name, for models without recorded
             settings.
+        carried: Settings of a training that its model is used with, unless the command
+            line names others.
     """
 
     kinds: ClassVar[tuple[str, ...]]
     settings: type[SettingsT]
     max_seq_length: ClassVar[int | None] = None
     unknown: ClassVar[Mapping[str, str]] = {}
+    carried: ClassVar[tuple[str, ...]] = ("max_seq_length",)
+
+    def made(self, recorded: Mapping[str, object]) -> bool:
+        """Says whether settings beside a model are of this problem."""
+        return False
+
+    def model_of(self, values: Mapping[str, Any]) -> Path | None:
+        """Returns the model that a command line uses, by its flags, if it has one."""
+        named = values.get("init_checkpoint")
+        return Path(named) if named else None
+
+    def makes_rows(self, values: Mapping[str, object]) -> bool:
+        """Says whether a command line reads text for a model that it is to train."""
+        return bool(values.get("do_train"))
+
+    def of_model(
+        self, values: Mapping[str, Any], given: Collection[str]
+    ) -> dict[str, object]:
+        """Returns the settings that the model of a command line brings along.
+
+        These are the case, also for a training, and without one those of `carried`. If
+        no run has recorded the case, the tokenizer's files or the vocabulary tell it.
+
+        Args:
+            values: The values of all flags, by name.
+            given: The names of the flags that the user has given.
+
+        Raises:
+            InputError: A file beside the model is malformed.
+        """
+        model, vocab_file = self.model_of(values), values["vocab_file"]
+        if model is None and vocab_file is None:
+            return {}
+        from biobert_tf.checkpoints import released
+        from biobert_tf.training import reload
+
+        taken: dict[str, object] = {}
+        found = None if model is None else reload.find(model)
+        if found is not None:
+            source = found.place.beside(released.SETTINGS_NAME) or found.place.path
+            known = to_dict(from_dict(TextConfig, found.recorded, source))
+            is_new = self.makes_rows(values)
+            if not is_new and self.made(found.recorded):
+                known |= to_dict(self.settings_of(found))
+            names = ["do_lower_case", *([] if is_new else self.carried)]
+            both = found.recorded.keys() & known.keys()
+            taken = {name: known[name] for name in names if name in both}
+        if "do_lower_case" in taken:
+            pass
+        elif vocab_file is not None:
+            vocab_file = Path(vocab_file)
+            taken["do_lower_case"] = released.vocabulary_lower_cases(vocab_file)
+        elif found is not None:
+            taken["do_lower_case"] = released.lower_cases(found.place, found.recorded)
+        return taken
 
     @abc.abstractmethod
     def kind_of(self, found: "Found") -> str | None:
@@ -59,6 +125,19 @@ class Problem(abc.ABC, Generic[SettingsT]):
         Raises:
             InputError: The weights do not fit.
         """
+
+    def settings_of(self, found: "Found") -> SettingsT:
+        """Returns the settings of the training of a model, as far as it recorded them.
+
+        Raises:
+            InputError: A setting is malformed.
+        """
+        from biobert_tf.checkpoints import released
+
+        source = found.place.beside(released.SETTINGS_NAME) or found.place.path
+        folder = str(found.place.folder)
+        missing = {"output_dir": folder, "data_dir": folder, **self.unknown}
+        return from_dict(self.settings, found.recorded, source, **missing)
 
     def loaded(
         self,
@@ -82,11 +161,8 @@ class Problem(abc.ABC, Generic[SettingsT]):
         from biobert_tf.training.reload import Loaded
 
         path, recorded = found.place.path, found.recorded
-        source = found.place.beside(released.SETTINGS_NAME) or path
-        folder = str(found.place.folder)
-        missing = {"output_dir": folder, "data_dir": folder, **self.unknown}
-        settings = from_dict(self.settings, recorded, source, **missing)
-        known = from_dict(TextConfig, recorded, source)
+        settings = self.settings_of(found)
+        known = from_dict(TextConfig, recorded, path)
         model = ModelConfig(init_checkpoint=path)
         if do_lower_case is None:
             do_lower_case = released.lower_cases(found.place, recorded)
@@ -143,6 +219,13 @@ class TrainedProblem(Problem[SettingsT]):
         A run records its flags; the export of a model of no run records its `kind`.
         """
         return self.sign in recorded or recorded.get("kind") in self.kinds
+
+    def model_of(self, values: Mapping[str, Any]) -> Path | None:
+        """Returns the model that the output directory holds, else the one named."""
+        output_dir = values["output_dir"]
+        if output_dir and Path(output_dir, _STATE).exists():
+            return Path(output_dir)
+        return super().model_of(values)
 
     @abc.abstractmethod
     def run(self, settings: SettingsT) -> "Finished[Any] | None":

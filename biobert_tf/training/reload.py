@@ -18,6 +18,7 @@ from biobert_tf.common.settings import (
 )
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.text.labels import are_of_words
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import precision, run_directory
 from biobert_tf.training import strategy as strategies
@@ -66,8 +67,8 @@ class Found:
     def classifies(self) -> Literal["words", "texts"] | None:
         """Says what the weights label: words, texts, or nothing.
 
-        A model that Transformers saved says it; else a label `O` beside labels that
-        begin with B or I means words.
+        A model that Transformers saved says it, else the labels do; see
+        `text.labels.are_of_words`.
 
         Raises:
             InputError: They label something, but the labels are unknown, or a text may
@@ -93,8 +94,7 @@ class Found:
         if self.architecture:
             classifier = huggingface.stored_classifier(self.place.folder)
         if classifier == "auto":
-            has_entities = any(label[:1] in ("B", "I") for label in self.labels)
-            return "words" if has_entities and "O" in self.labels else "texts"
+            return "words" if are_of_words(self.labels) else "texts"
         return "words" if classifier == "token" else "texts"
 
     @functools.cached_property

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import tensorflow as tf
 
 from biobert_tf import checkpoints
+from biobert_tf.checkpoints import tf1
 from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -118,7 +119,9 @@ class RunDirectory:
         path = self.path / SETTINGS_FILE
         if self.is_training and is_resumed:
             require_same_settings(self.path, self.settings, self.also_free)
-        if self.is_training or not path.exists():
+        # A directory without a model holds the settings of its last prediction.
+        has_model = is_resumed or tf1.prefixes_in(self.path)
+        if self.is_training or not has_model or not path.exists():
             files.write_json(path, to_dict(self.settings))
         for name in (_EVALUATION_FILE, RESULTS_FILE):
             (self.path / name).unlink(missing_ok=True)
@@ -185,6 +188,12 @@ def require_same_settings(
             f"holds a run with other settings ({', '.join(changed)}); choose another "
             "--output_dir or delete this one",
         )
+
+
+def add_to_record(path: Path, facts: Mapping[str, object]) -> None:
+    """Adds to the settings of a run in directory `path` what its data has shown."""
+    path = path / SETTINGS_FILE
+    files.write_json(path, {**files.read_json(path), **facts})
 
 
 def value_lines(values: Mapping[str, float], step: int) -> list[str]:

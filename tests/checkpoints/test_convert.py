@@ -172,7 +172,8 @@ def test_lower_case(released, tmp_path):
         return values["do_lower_case"]
 
     assert stored("cased") is False
-    assert stored("told", do_lower_case=True) is True
+    with pytest.raises(InputError, match=r"vocab\.txt:8: the vocabulary is cased"):
+        stored("told", do_lower_case=True)
     # U+2102 is a capital without a lower case and does not make a vocabulary cased.
     lower = (
         (folder / "vocab.txt").read_text().replace("B", "b").replace("##E", "\u2102")
@@ -180,7 +181,14 @@ def test_lower_case(released, tmp_path):
     (folder / "vocab.txt").write_text(lower)
     assert stored("uncased") is True
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-    assert stored("source says") is False
+    with pytest.raises(InputError, match="do_lower_case is false; set it to true"):
+        stored("source says")
+    # What no letter contradicts is as the source says.
+    no_letters = [*toys.VOCAB[:5], *"123456"]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in no_letters))
+    assert stored("source says cased") is False
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    assert stored("source says uncased") is True
 
 
 def test_vocabulary_is_copied_byte_by_byte(released, tmp_path):
@@ -198,18 +206,21 @@ def test_vocabulary_larger_than_the_model(released, tmp_path):
     folder = released()
     with (folder / "vocab.txt").open("a") as lines:
         lines.write("e\n")
-    with pytest.raises(InputError, match=r"vocab\.txt: has 12 entries, .* model 11;"):
+    with pytest.raises(InputError, match=r"vocab\.txt: has 12 entries, .* is 11,"):
         convert.convert(folder, tmp_path / "hf")
     assert not (tmp_path / "hf").exists()
 
 
 def test_vocabulary_of_a_tokenizer(released, tmp_path):
     """All that Transformers 5 saves of one."""
-    convert.convert(released(), tmp_path / "hf", do_lower_case=True)
+    folder = released()
+    uncased = [piece.lower() if piece[0] != "[" else piece for piece in toys.VOCAB]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in uncased))
+    convert.convert(folder, tmp_path / "hf")
     for name in ("vocab.txt", "tokenizer_config.json"):
         (tmp_path / "hf" / name).unlink()
     convert.convert(tmp_path / "hf", tmp_path / "to" / "model.ckpt")
-    assert (tmp_path / "to" / "vocab.txt").read_text().split("\n") == [*toys.VOCAB, ""]
+    assert (tmp_path / "to" / "vocab.txt").read_text().split("\n") == [*uncased, ""]
     convert.convert(tmp_path / "hf", tmp_path / "hf2")
     config = json.loads((tmp_path / "hf2" / "tokenizer_config.json").read_text())
     assert config["do_lower_case"] is True
@@ -217,11 +228,13 @@ def test_vocabulary_of_a_tokenizer(released, tmp_path):
 
 def test_settings_are_carried_over(released, tmp_path, capsys):
     folder = released("classifier")
-    (folder / "labels.json").write_text(json.dumps({"labels": ["O", "no", "x"]}))
+    no_letters = [*toys.VOCAB[:5], *"123456"]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in no_letters))
+    (folder / "labels.json").write_text(json.dumps({"labels": ["O", "B-x", "x"]}))
     settings = {"task_name": "custom", "do_lower_case": True, "seed": 7}
     (folder / "settings.json").write_text(json.dumps(settings))
     cli.main(["biobert", "convert", f"--from={folder}", f"--to={tmp_path / 'hf'}"])
-    # They say that the label O is a relation's, and how text is cut.
+    # They say that the labels are of relations, and how text is cut.
     shown = capsys.readouterr().out
     assert "BertForSequenceClassification, do_lower_case=True" in shown
     report = convert.convert(tmp_path / "hf", tmp_path / "hf2")

@@ -88,7 +88,7 @@ def saved(folder, **items):
     """Writes objects as a training of the garden does; returns the folder."""
     tf.train.Checkpoint(**items).write(str(folder / "ckpt-7"))
     (folder / "bert_config.json").write_text(json.dumps(vars(CONFIG)))
-    (folder / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\na\n")
+    (folder / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\n" + "A\n" * 8)
     return folder
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+from pathlib import Path
 
 import ner_toys as toys
 import numpy as np
@@ -134,7 +135,37 @@ def test_vocabulary_larger_than_the_model(tmp_path):
     with (folder / "vocab.txt").open("a") as file:
         file.write("one\n")
     message = refused(tmp_path, init_checkpoint=folder)
-    assert message.startswith(f"{folder / 'vocab.txt'}:{size + 1}: more entries than")
+    assert message.startswith(
+        f"{folder / 'vocab.txt'}: has {size + 1} entries, but the vocab_size of "
+        f"{folder / 'bert_config.json'} is {size}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "rows", "is_good"),
+    [
+        (28_996, 28_996, True),
+        (31_090, 31_090, True),
+        # NVIDIA's.
+        (30_522, 30_528, True),
+        (28_996, 29_000, True),
+        (16, 16, True),
+        (16, 24, False),
+        (15, 14, False),
+        # Filled up to the next multiple of 64.
+        (28_996, 29_056, False),
+        (30_522, 28_996, False),
+        (28_996, 30_522, False),
+    ],
+)
+def test_the_vocabulary_has_the_size_of_the_embedding(entries, rows, is_good):
+    config = dataclasses.replace(toys.CONFIG, vocab_size=rows)
+    given = {"last": entries - 1}, Path("v.txt"), config, Path("c.json")
+    if is_good:
+        released.require_size(*given)
+        return
+    with pytest.raises(InputError, match=rf"v.txt: has {entries} .* c.json is {rows}"):
+        released.require_size(*given)
 
 
 def test_case(tmp_path):

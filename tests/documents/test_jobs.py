@@ -179,6 +179,12 @@ def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
             "auto",
             "name the format to write, as in --output_format=",
         ),
+        (
+            "in.jsonl",
+            "out.foo",
+            "auto",
+            r"no format has the suffix .foo; want one of .txt, .*, or --output_format",
+        ),
         ("none", "out", "auto", "none: no such file"),
         ("folder", "out", "auto", "folder: holds no file that can be read"),
         (
@@ -195,6 +201,24 @@ def test_what_is_refused(tmp_path, source, output, to, message):
     with pytest.raises(InputError, match=message):
         Run(tmp_path / source, tmp_path / output, to=to)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "to"),
+    [
+        ("in.jsonl", "out.foo", "jsonl"),
+        ("in.foo", "out.foo.gz", "auto"),
+        ("in.jsonl", "out", "auto"),
+        ("in.jsonl", "folder.foo", "auto"),
+    ],
+)
+def test_a_suffix_that_no_format_has(tmp_path, source, output, to):
+    """Good where the format is named, the input has it too, or it is a folder's."""
+    put(tmp_path, **{source.replace(".", "_"): JSONL})
+    (tmp_path / "folder.foo").mkdir()
+    Run(tmp_path / source, tmp_path / output, to=to)
+    written = tmp_path / output
+    assert (written / "in.jsonl" if written.is_dir() else written).is_file()
 
 
 # --- folders -------------------------------------------------------------------------

@@ -246,7 +246,8 @@ def test_prediction_from_the_written_model(trained, corpus, tmp_path):
     assert not list(output.glob("model.ckpt*"))
 
 
-def test_an_unlabelled_file(trained, corpus, tmp_path):
+def test_an_unlabelled_file(trained, corpus, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     sentences = ner_reading.read_examples(corpus / "test.tsv", "fixed", True)
     text = "\n".join("".join(f"{word}\n" for word in s.words) for s in sentences)
     files.write_text(tmp_path / "data" / "test.tsv", text)
@@ -260,6 +261,8 @@ def test_an_unlabelled_file(trained, corpus, tmp_path):
     assert not (output / "NER_result_conll.txt").exists()
     assert not (output / "eval_results.txt").exists()
     assert sorted(results_of(output)["test"]) == ["examples", "records"]
+    where = f"the predictions are in {output / 'predictions.jsonl'}"
+    assert f"test: no labels: not scored; {where}" in caplog.messages
 
 
 def test_resumed_after_a_kill(trained, corpus, tmp_path):

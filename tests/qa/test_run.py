@@ -2,6 +2,7 @@
 """Question answering from end to end, on questions written down in `qa_toys`."""
 
 import json
+import logging
 
 import ner_toys
 import numpy as np
@@ -281,10 +282,19 @@ def test_one_golden_file_for_all(toy, trained, batches, tmp_path):
     assert "scores" not in results["test_q1"]
 
 
+def test_gold_of_other_questions_is_said(toy, trained, tmp_path, caplog):
+    golden = tmp_path / "golden.json"
+    files.write_json(golden, toys.golden(answers={"other": [["men"]]}))
+    predict(toy, trained, tmp_path / "output", golden_file=golden)
+    [message] = [each for each in caplog.messages if "--golden_file" in each]
+    assert message.endswith(": --golden_file answers none of its 2 questions")
+
+
 # --- SQuAD ----------------------------------------------------------------------------
 
 
-def test_squad_is_scored_where_it_has_answers(toy, trained, tmp_path):
+def test_squad_is_scored_where_it_has_answers(toy, trained, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     results = predict(
         toy, trained, tmp_path, question_type="squad", predict_file=toy.train
     )
@@ -298,6 +308,11 @@ def test_squad_is_scored_where_it_has_answers(toy, trained, tmp_path):
     assert not (tmp_path / "eval_results.txt").exists()
     predict(toy, trained, tmp_path, question_type="squad")
     assert not (tmp_path / SUBMISSION).exists()
+    said = [each for each in caplog.messages if "not scored" in each]
+    assert [each.partition(": no labels: ")[2] for each in said] == [
+        f"not scored; the predictions are in {tmp_path / name}"
+        for name in (SUBMISSION, "predictions.json")
+    ]
 
 
 def test_questions_without_an_answer(toy, tmp_path):

@@ -402,6 +402,53 @@ def test_nothing_to_pair_is_said(predict, tmp_path, caplog):
     ) in caplog.messages
 
 
+def test_a_type_that_no_document_has_is_said(predict, tmp_path, caplog):
+    """Here another pair is found, so that the number of pairs is no sign."""
+    source = toys.write(tmp_path / "in.jsonl", "jsonl")
+    predict(source, pair="Chemical-Gene,Chem-Gene,Drug-Disease")
+    [message] = [each for each in caplog.messages if "--pair" in each]
+    start = f"{source}: --pair: no document has an entity of the type Chem or Drug"
+    assert message.startswith(start)
+    assert "they have Chemical " in message
+    caplog.clear()
+    predict(source)
+    assert not [each for each in caplog.messages if "--pair" in each]
+
+
+def test_placeholders_that_the_model_has_not_seen_are_said(
+    predict, model, tmp_path, caplog
+):
+    source = toys.write(tmp_path / "in.jsonl", "jsonl")
+    record = model / "settings.json"
+    before = files.read_json(record)
+    seen = ("@CHEMICAL$", "@GENE$", "@CHEM-GENE$")
+    try:
+        files.write_json(record, {**before, "marks": ["@chemical$", "@DISEASE$"]})
+        predict(source)
+        files.write_json(record, {**before, "marks": list(seen)})
+        predict(source)
+    finally:
+        files.write_json(record, before)
+    [message] = [each for each in caplog.messages if "stand for" in each]
+    assert message.startswith(
+        "@CHEM-GENE$, @GENE$ stand for entities, but the model was trained with "
+        "@chemical$, @DISEASE$"
+    )
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "pubtator", "bioc_xml"])
+def test_an_output_with_an_unknown_suffix_is_refused(predict, tmp_path, kind):
+    source = toys.write(tmp_path / "in.odd", kind)
+    with pytest.raises(InputError) as caught:
+        predict(source, tmp_path / "out.foo.gz")
+    message = f"{tmp_path / 'out.foo.gz'}: no format has the suffix .foo; want one of"
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).endswith(", the input's format")
+    # That of the input is good, and so is none.
+    assert predict(source, tmp_path / "out.odd").pairs == 7
+    assert predict(source, tmp_path / "out").pairs == 7
+
+
 def test_bionlp_is_read(predict, expected, tmp_path):
     """The same predictions as for the same annotations in .ann files."""
     source = toys.write(tmp_path / "in", "brat")

@@ -237,7 +237,8 @@ def test_prediction_from_the_written_model(toy, trained, tmp_path):
     assert not list(tmp_path.glob("model.ckpt*"))
 
 
-def test_an_unlabelled_file(toy, trained, tmp_path):
+def test_an_unlabelled_file(toy, trained, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     lines = "".join(f"{i}\t{text}\n" for i, (text, _) in enumerate(toys.TEST))
     files.write_text(tmp_path / "data" / "test.tsv", f"index\tsentence\n{lines}")
     output = tmp_path / "output"
@@ -249,6 +250,27 @@ def test_an_unlabelled_file(toy, trained, tmp_path):
     assert sorted(results["test"]) == ["cut", "examples", "records", "windowed"]
     assert (output / "test_results.tsv").exists()
     assert not (output / "eval_results.txt").exists()
+    where = f"{output / 'test_results.tsv'}, {output / 'predictions.jsonl'}"
+    message = f"test: no labels: not scored; the predictions are in {where}"
+    assert message in caplog.messages
+
+
+def test_sentences_without_the_marks_of_the_training_are_said(
+    toy, trained, tmp_path, caplog
+):
+    rows = [*toys.TEST, ("aspirin helps .", "0"), ("<< x >> helps [[ y ]]", "1")]
+    data = toys.write_data(tmp_path / "data", dev=rows[3:4], test=rows)
+    output = tmp_path / "output"
+    predict(toy, trained, output, data_dir=data, do_eval=True)
+    said = [each for each in caplog.messages if "lack the marks" in each]
+    marks = "lack the marks of the training (@DISEASE$, @GENE$); the first is at line"
+    assert said == [
+        f"{data / 'dev.tsv'}: 1 of 1 sentences {marks} 1",
+        f"{data / 'test.tsv'}: 2 of 5 sentences {marks} 5",
+    ]
+    caplog.clear()
+    predict(toy, trained, tmp_path / "other")
+    assert not [each for each in caplog.messages if "lack the marks" in each]
 
 
 def test_other_labels_in_a_directory_are_refused(toy, trained):

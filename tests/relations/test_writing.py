@@ -135,6 +135,13 @@ def test_relations_are_lost_for_their_own_reason(tmp_path):
     assert (counts.relations, counts.relations_differing) == (1, 1)
 
 
+def test_a_type_that_no_document_has_is_said(tmp_path, caplog):
+    pairs = EntityPairs.parse("Chemical-Gene,Chem-Gene").pairs
+    tsv.write_pairs([ZINC], pairs, "0", tmp_path / "train.tsv")
+    [message] = caplog.messages
+    assert message.startswith("--pair: no document has an entity of the type Chem; the")
+
+
 def test_no_document_leaves_a_header(tmp_path):
     path = tmp_path / "train.tsv"
     counts = tsv.write_pairs([], CHEMICAL_GENE, "0", path)

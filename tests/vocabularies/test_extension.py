@@ -42,11 +42,11 @@ def model(tmp_path):
     return folder
 
 
-def extend(source, add, **settings):
+def extend(source, add, output=None, **settings):
     config = ExtendConfig(
         add=CommaList.parse(str(add)),
         init_checkpoint=source,
-        output_dir=source.parent / "extended",
+        output_dir=output or source.parent / "extended",
         **settings,
     )
     return config.output_dir, extension.extend(config)
@@ -112,15 +112,24 @@ def test_appended(model):
 
 
 def test_appended_to_a_padded_model(model):
-    # Eleven embeddings, nine entries: the rows after them are nobody's.
-    write_vocab(model / "vocab.txt", VOCAB[:9])
+    # Sixteen embeddings, eleven entries: the rows after them are nobody's.
+    padded = dict(WEIGHTS)
+    for name in (EMBEDDINGS, BIAS):
+        rest = np.ones_like(WEIGHTS[name][:5])
+        padded[name] = np.concatenate([WEIGHTS[name], rest])
+    tf1.write(padded, model / "model.ckpt-40", 40)
+    config = dataclasses.replace(toys.CONFIG, vocab_size=16)
+    (model / "bert_config.json").write_text(json.dumps(vars(config)))
     folder, done = extend(model, "ab", place="append")
-    assert done.placed == (NewPiece("ab", 9, ("a", "##b")),)
-    assert EncoderConfig.from_json(folder / "bert_config.json") == toys.CONFIG
+    assert done.placed == (NewPiece("ab", 11, ("a", "##b")),)
+    assert EncoderConfig.from_json(folder / "bert_config.json") == config
     weights = checkpoints.locate(folder).read().weights
-    assert_only_rows_changed(weights, (9,))
+    assert_only_rows_changed(weights, ())
     expected = mean_of(WEIGHTS[EMBEDDINGS], "a", "##b")
-    np.testing.assert_array_equal(weights[EMBEDDINGS][9], expected)
+    np.testing.assert_array_equal(weights[EMBEDDINGS][11], expected)
+    # The extended model is one that can be used, and extended.
+    more, _ = extend(folder, "Ba", place="append", output=folder.parent / "more")
+    assert entries_of(more)[11:] == ["ab", "Ba"]
 
 
 def test_only_the_vocabulary(tmp_path):
@@ -411,7 +420,7 @@ def test_a_failure_leaves_nothing(model, tmp_path, monkeypatch):
 
 def test_vocabulary_of_another_model(model):
     write_vocab(model / "vocab.txt", [*VOCAB, "C"])
-    with pytest.raises(InputError, match=r"more entries than the vocab_size"):
+    with pytest.raises(InputError, match=r"has 12 entries, but the vocab_size"):
         extend(model, "ab")
 
 

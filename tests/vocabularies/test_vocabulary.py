@@ -378,7 +378,11 @@ def test_counting_tokens_is_counting_sentences():
 
 @pytest.mark.parametrize(
     ("vocab", "expected"),
-    [(["[UNK]", "a", "##b", "中"], True), (["[UNK]", "a", "##B"], False)],
+    [
+        (["[UNK]", "a", "##b", "中"], True),
+        (["[UNK]", "a", "##B"], False),
+        (["[UNK]", "中", "5", "\u0915"], False),  # shows nothing
+    ],
 )
 def test_is_lower_cased(vocab, expected):
     assert tokenization.is_lower_cased(vocab) is expected

@@ -8,9 +8,9 @@ corpus was cut into units.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -181,6 +181,20 @@ class UnitReader:
                 error.filename or self.directory, None, f"{error.strerror}"
             ) from None
         return result
+
+
+def of_vocabulary(
+    values: Mapping[str, Any], given: Collection[str]
+) -> dict[str, object]:
+    """Returns the case of the vocabulary that a command line names, by its flag.
+
+    Raises:
+        InputError: The vocabulary cannot be read.
+    """
+    if values["vocab_file"] is None:
+        return {}
+    vocab = tokenization.load_vocab(values["vocab_file"])
+    return {"do_lower_case": tokenization.is_lower_cased(vocab)}
 
 
 @functools.lru_cache(maxsize=1)
