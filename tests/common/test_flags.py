@@ -150,6 +150,32 @@ def test_the_name_of_a_set_in_any_case(name):
     assert settings.task_name == name.lower()
 
 
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        (
+            "--model_name_or_path=x",
+            "no flag --model_name_or_path here: --init_checkpoi",
+        ),
+        ("--nouse_xla", "no flag --nouse_xla here: --xla=on; see docs/migrating.md"),
+        ("--horovod", "no flag --horovod here: all GPUs of a machine are used; --stra"),
+        (
+            "--zzz",
+            "'zzz'; see --help, or docs/migrating.md for flags of other programs",
+        ),
+    ],
+)
+def test_a_flag_of_another_program_is_explained(word, problem):
+    with pytest.raises(InputError) as caught:
+        parse(*REQUIRED, word)
+    assert problem in str(caught.value)
+
+
+def test_an_evaluation_of_questions_is_a_prediction():
+    with pytest.raises(InputError, match="--do_predict predicts and scores"):
+        flags.parse(qa_config.QaConfig, ["x", "--output_dir=out", "--do_eval"])
+
+
 def test_defaults_of_the_class_where_the_script_has_none():
     settings = flags.parse(NerConfig, ["x", *REQUIRED])
     assert settings.finetuning.num_train_epochs == 3.0
