@@ -105,6 +105,35 @@ def test_from_text_to_an_inspection(text, tmp_path, capsys):
     assert json.loads(report.read_text())["num_records"] == int(said)
 
 
+def test_records_are_in_the_file_that_is_named(text, tmp_path, monkeypatch, caplog):
+    """Whatever the size of the corpus; and the case is that of the vocabulary."""
+    from biobert_tf.pretraining.data import outputs
+
+    monkeypatch.setattr(outputs, "_MIN_TOKENS_PER_FILE", 50)
+    vocab = tmp_path / "vocab.txt"
+    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] patient had a fever . gene was normal"
+    vocab.write_text("\n".join(pieces.split()))
+
+    def made(name, *words):
+        output = tmp_path / name / "pairs.tfrecord"
+        words = [f"--output_file={output}", "--dupe_factor=1", *words]
+        words += [f"--input_file={text}", f"--vocab_file={vocab}"]
+        cli.main(["biobert", "create-pretraining-data", *words])
+        return sorted(path.name for path in output.parent.glob("*.tfrecord"))
+
+    with caplog.at_level("INFO"):
+        assert made("one") == ["pairs.tfrecord"]
+    assert "one process writes one file; --num_shards=0 makes 5" in caplog.messages
+    many = made("many", "--num_shards=0")
+    assert (len(many), many[0]) == (5, "pairs-00000-of-00005.tfrecord")
+    assert made(
+        "two", f"--output_file={tmp_path / 'two/a.tfrecord'},{tmp_path / 'b'}"
+    ) == ["a.tfrecord"]
+    assert (tmp_path / "b").exists()
+    with pytest.raises(InputError, match=r"the vocabulary is lower-cased"):
+        made("other", "--nodo_lower_case")
+
+
 def test_vocab_extend(text, tmp_path, capsys):
     vocab = tmp_path / "vocab.txt"
     vocab.write_text("[PAD]\n[unused1]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nG\n##e\n##n\n")
@@ -198,8 +227,8 @@ def test_bioasq_eval(tmp_path, capsys):
 
 
 COMMANDS = {
-    *("ner", "demo", "convert", "conlleval", "pretraining", "corpus", "vocab"),
-    *("create-pretraining-data", "inspect-tfrecord", "extract-features"),
+    *("ner", "demo", "convert", "conlleval", "ner-detokenize", "pretraining", "corpus"),
+    *("create-pretraining-data", "inspect-tfrecord", "extract-features", "vocab"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
 }

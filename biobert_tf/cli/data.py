@@ -190,9 +190,8 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
     """Convert a corpus to the TFRecords of masked sentence pairs."""
     from biobert_tf.pretraining.data import conversion, units
 
-    of_model = units.of_vocabulary
-    config = flags.parse(CreatePretrainingDataConfig, argv, of_model=of_model)
-
+    config_type = CreatePretrainingDataConfig
+    config = flags.parse(config_type, argv, config_type.defaults, units.of_vocabulary)
     print(conversion.convert(config).summary())
 
 
@@ -284,14 +283,53 @@ def conlleval(argv: Sequence[str]) -> None:
     print(metric.report_file(given.file, given.delimiter, outside, given.l), end="")
 
 
+def ner_detokenize(argv: Sequence[str]) -> None:
+    """Write the words, gold and predicted labels of a test file for conlleval."""
+    parser = argparse.ArgumentParser(prog=argv[0], description=ner_detokenize.__doc__)
+    parser.add_argument(
+        "--token_test_path",
+        type=Path,
+        required=True,
+        help="token_test.txt; without such a file, predictions.jsonl beside it is read",
+    )
+    parser.add_argument("--label_test_path", type=Path, help="label_test.txt")
+    parser.add_argument(
+        "--answer_path", type=Path, required=True, help="the test file, with labels"
+    )
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        required=True,
+        help="folder for NER_result_conll.txt",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="also write NER_result_sent-debug.txt"
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf.ner import detokenize
+
+    print(detokenize.detokenize(**vars(arguments)))
+
+
 def squad_eval(argv: Sequence[str]) -> None:
     """Score answers to SQuAD as its official script does."""
     parser = argparse.ArgumentParser(prog=argv[0], description=squad_eval.__doc__)
     parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
     parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
-    parser.add_argument("--null_odds", type=Path, help="question id -> odds, for v2")
     parser.add_argument(
-        "--threshold", type=float, default=1.0, help="odds above this mean no answer"
+        "--null_odds",
+        "--na-prob-file",
+        "-n",
+        type=Path,
+        help="question id -> odds, for v2",
+    )
+    parser.add_argument(
+        "--threshold",
+        "--na-prob-thresh",
+        "-t",
+        type=float,
+        default=1.0,
+        help="odds above this mean no answer",
     )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.qa import squad_scores

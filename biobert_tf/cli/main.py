@@ -163,6 +163,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "extract-features": extract_features,
     "export": export,
     "convert": convert,
+    "ner-detokenize": data.ner_detokenize,
     "conlleval": data.conlleval,
     "squad-eval": data.squad_eval,
     "bioasq-form": data.bioasq_form,

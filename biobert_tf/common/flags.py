@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 
 from absl import flags as absl_flags
 
-from biobert_tf.common import settings
+from biobert_tf.common import other_programs, settings
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
@@ -127,10 +127,21 @@ def _read(
     )
     try:
         _, *rest = flags(list(argv))
+    except absl_flags.UnrecognizedFlagError as error:
+        raise InputError(_unknown(error, flags)) from None
     except absl_flags.Error as error:
         raise InputError(f"{error}; see --help") from None
     given = frozenset(name for name in flags if flags[name].present)
     return flags.flag_values_dict(), given, rest
+
+
+def _unknown(
+    error: absl_flags.UnrecognizedFlagError, known: absl_flags.FlagValues
+) -> str:
+    """Returns what to do about a flag that a command does not have."""
+    if advice := other_programs.advice(error.flagname, known):
+        return f"no flag --{error.flagname} here: {advice}; see docs/migrating.md"
+    return f"{error}; see --help, or docs/migrating.md for flags of other programs"
 
 
 def _default(field: settings.Field, defaults: Defaults) -> object:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs `run_ner.py`: makes a `finetune.TextRun` from settings and files."""
 
+import dataclasses
 import logging
 
 from biobert_tf.checkpoints import released
@@ -13,6 +14,7 @@ from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
 from biobert_tf.training import finetune
 from biobert_tf.training.finetune import Data, Finished
+from biobert_tf.training.stages import without_empty
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +26,10 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         InputError: Something given cannot be used.
         TrainingDivergedError: The loss became NaN or infinite.
     """
-    parts = released.load(settings.text, settings.model, settings.stages.output_dir)
+    stages = settings.stages
+    stages = without_empty(stages, stages.data_dir / "devel.tsv")
+    settings = dataclasses.replace(settings, stages=stages)
+    parts = released.load(settings.text, settings.model, stages.output_dir)
     data = read_data(settings)
     task = NerTask(
         tokenizer=parts.tokenizer,

@@ -93,9 +93,9 @@ class NerConfig(ScriptConfig):
     """The settings of `run_ner.py`."""
 
     stages: DirectoryStageConfig
-    task_name: Literal["ner"] = setting(
+    task_name: Literal["ner", "bc5cdr", "clefe", "i2b2"] = setting(
         "ner",
-        "No effect: the original's name for this task.",
+        "No effect: the original's name for this task, or a set of NVIDIA's.",
         recorded=False,
         any_case=True,
     )

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.ner import conlleval, reading, scores
+from biobert_tf.ner import conlleval, reading, results, scores
 from biobert_tf.ner.features import UNLABELLED, Featurizer, NerRecord
 from biobert_tf.ner.reading import OUTSIDE, NerExample
 from biobert_tf.ner.scores import UNTYPED
@@ -262,43 +262,25 @@ class NerTask(Featurizer):
             "NER_result_conll.txt": None,
         }
         if self.is_labelled(examples):
-            texts["NER_result_conll.txt"] = self._conll(examples, predictions)
+            words = [example.words for example in examples]
+            columns = self._printed(examples, predictions)
+            texts["NER_result_conll.txt"] = results.conll(words, columns)
         if self.compat != "fixed":
             texts.update(self._original_files(records, arrays["log_probs"]))
         if self.compat == "master":
-            texts["NER_result_sent-debug.txt"] = _debug_report(examples, records)
+            texts["NER_result_sent-debug.txt"] = results.debug_report(
+                (example.words, record.pieces[1:-1])
+                for example, record in zip(examples, records, strict=True)
+            )
         return texts
-
-    def _conll(
-        self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
-    ) -> str:
-        """Returns `word gold predicted` lines, as conlleval reads them."""
-        lines: list[str] = []
-        pairs = self._printed(examples, predictions)
-        for example, pair in zip(examples, pairs, strict=True):
-            lines += map(" ".join, zip(example.words, *pair, strict=True))
-            lines.append("")
-        return "\n".join(lines) + "\n"
 
     def _printed(
         self, examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
     ) -> list[conlleval.Sentence]:
-        """Returns the gold and the predicted labels as they are printed.
-
-        PARITY(ner_detokenize.py:152): labels without a type get `-MISC`, `O` included
-        where the original writes the file.
-        """
-
-        def printed(label: str) -> str:
-            if self.compat == "fixed" and label[0] == OUTSIDE:
-                return OUTSIDE
-            is_whole = self.compat == "fixed" and "-" in label
-            return label if is_whole else f"{label}-{UNTYPED}"
-
-        return [
-            ([*map(printed, example.labels or ())], [*map(printed, prediction.labels)])
-            for example, prediction in zip(examples, predictions, strict=True)
-        ]
+        """Returns the gold and the predicted labels as they are printed."""
+        gold = (example.labels or () for example in examples)
+        found = (prediction.labels for prediction in predictions)
+        return results.printed(zip(gold, found, strict=True), self.compat)
 
     def _original_files(
         self, records: Sequence[NerRecord], log_probs_NLK: np.ndarray
@@ -320,21 +302,6 @@ class NerTask(Featurizer):
         if self.compat == "paper":
             texts["logits_test.txt"] = logits
         return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
-
-
-def _debug_report(examples: Sequence[NerExample], records: Sequence[NerRecord]) -> str:
-    """Returns what ner_detokenize.py --debug writes (lines 115-125), to the end.
-
-    Each sentence has its words, and the words of its pieces: fewer if it was cut. The
-    original stops at the first sentence where their numbers differ.
-    """
-    lines = []
-    for example, record in zip(examples, records, strict=True):
-        text = " ".join(record.pieces[1:-1]).replace(" ##", "")
-        for name, words in (("ANS", example.words), ("PRD", text.split())):
-            lines.append(f"{name} ({len(words)}): {' '.join(words)}\n")
-        lines.append("\n")
-    return "".join(lines)
 
 
 def predictions_jsonl(

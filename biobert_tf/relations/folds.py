@@ -27,6 +27,7 @@ from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
 from biobert_tf.relations.settings import Folds, RelationConfig
 from biobert_tf.training.problem import Command
+from biobert_tf.training.stages import without_empty
 
 _LOG = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ def _fold_settings(settings: RelationConfig, name: str) -> RelationConfig:
         data_dir=settings.stages.data_dir / name,
         output_dir=settings.stages.output_dir / name,
     )
+    stages = without_empty(stages, reading.find(stages.data_dir, "dev"))
     return dataclasses.replace(settings, stages=stages, folds=Folds())
 
 
@@ -221,7 +223,12 @@ def _write_summary(
     settings: RelationConfig, results: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Prints and writes the scores of all folds; takes their results by name."""
-    stages = _scored_stages(settings)
+    # A fold whose development file is empty has no scores of it.
+    stages = [
+        stage
+        for stage in _scored_stages(settings)
+        if all(stage in found for found in results.values())
+    ]
     scores = {name: _scores(found, stages) for name, found in results.items()}
     mean = _over_folds(scores, statistics.fmean)
     # The standard deviation of a sample, divided by the number of folds less one; a

@@ -21,6 +21,7 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune, records, run_directory
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Data, Finished, Rows, TextRun
+from biobert_tf.training.stages import without_empty
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         InputError: Something given cannot be used.
         TrainingDivergedError: The loss became NaN or infinite.
     """
+    devel = reading.find(settings.stages.data_dir, "dev")
+    stages = without_empty(settings.stages, devel)
+    settings = dataclasses.replace(settings, stages=stages)
     parts = released.load(settings.text, settings.model, settings.stages.output_dir)
     if settings.entity_markers:
         _require_markers(parts.tokenizer)

@@ -134,10 +134,12 @@ def test_names_and_defaults_of_question_answering():
 def test_a_flag_of_the_original_without_effect_is_not_recorded(name):
     settings = parse(*REQUIRED, f"--task_name={name}")
     assert settings == parse(*REQUIRED)
+    of_nvidia = parse(*REQUIRED, "--task_name=BC5CDR")
+    assert config.to_dict(of_nvidia) == config.to_dict(settings)
     # A record with another problem's task is read all the same.
     record = {**config.to_dict(settings), "task_name": "gad"}
     assert config.from_dict(NerConfig, record, "x") == settings
-    with pytest.raises(InputError, match="value should be one of <ner>"):
+    with pytest.raises(InputError, match=r"value should be one of <ner\|bc5cdr"):
         parse(*REQUIRED, "--task_name=gad")
 
 
@@ -146,6 +148,32 @@ def test_the_name_of_a_set_in_any_case(name):
     argv = ["run_re.py", *REQUIRED, f"--task_name={name}", "--do_eval"]
     settings = flags.parse(RelationConfig, argv, RELATIONS.defaults)
     assert settings.task_name == name.lower()
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        (
+            "--model_name_or_path=x",
+            "no flag --model_name_or_path here: --init_checkpoi",
+        ),
+        ("--nouse_xla", "no flag --nouse_xla here: --xla=on; see docs/migrating.md"),
+        ("--horovod", "no flag --horovod here: all GPUs of a machine are used; --stra"),
+        (
+            "--zzz",
+            "'zzz'; see --help, or docs/migrating.md for flags of other programs",
+        ),
+    ],
+)
+def test_a_flag_of_another_program_is_explained(word, problem):
+    with pytest.raises(InputError) as caught:
+        parse(*REQUIRED, word)
+    assert problem in str(caught.value)
+
+
+def test_an_evaluation_of_questions_is_a_prediction():
+    with pytest.raises(InputError, match="--do_predict predicts and scores"):
+        flags.parse(qa_config.QaConfig, ["x", "--output_dir=out", "--do_eval"])
 
 
 def test_defaults_of_the_class_where_the_script_has_none():

@@ -344,6 +344,18 @@ def test_only_files_of_the_stages_are_read(toy):
     assert (data.train, data.test) == (None, None)
 
 
+def test_an_empty_development_file_is_not_evaluated(toy, caplog):
+    model = toys.write_model(toy.released)
+    path = toy.data / "devel.tsv"
+    path.write_text("")
+    given = {"init_checkpoint": model, "do_train": False, "do_eval": True}
+    cli.ner(toy.argv(**given))
+    assert "devel" not in results_of(toy.output)
+    assert f"{path} is empty: nothing is evaluated" in caplog.messages
+    with pytest.raises(InputError, match=r"devel\.tsv:1: holds no sentence"):
+        cli.ner(toy.argv(**given, do_predict=False))
+
+
 def warnings(toy, caplog, **values):
     model = toys.write_model(toy.released, labels=toys.ORIGINAL_LABELS)
     for name in ("train", "devel", "test"):

@@ -76,12 +76,20 @@ def test_missing_file(toy, run, split, flags, held):
     assert run(**flags).startswith(message)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("text", [b"", b"\n\n"])
+def test_empty_file(toy, run, split, text):
+    path = toy.data / f"{split}.tsv"
+    path.write_bytes(text)
+    message = run(do_eval=True, data_format="biobert")
+    assert message.startswith(f"{path}:1: holds no sentence")
+    assert not toy.output.exists()
+
+
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        (b"", 1, "holds no sentence"),
-        (b"\n\n", 1, "holds no sentence"),
         (b"a\t1\nb\t2\n", 2, "label '2' is none of 0 1, the labels of gad"),
         (b"a\t1\n\nSj\xf6gren\t0\n", 3, "byte 0xf6 is not UTF-8"),
         (b"a\t1\nb\n", 2, "1 columns instead of 2; want sentence<TAB>label"),

@@ -380,6 +380,15 @@ def test_a_stage_that_was_not_run_is_run(toy):
     assert toy.run() == []
 
 
+def test_empty_development_files_are_not_evaluated(toy):
+    """As those of GAD: the mean is that of the test files, and the folds are done."""
+    for name, text in (("1", ""), ("2", "\n"), ("3", TRAIN)):
+        files.write_text(toy.data / name / "dev.tsv", text)
+    assert toy.run(do_eval=True) == ["1", "2", "3"]
+    assert toy.run(do_eval=True) == []
+    assert list(files.read_json(toy.output / "results.json")["mean"]) == ["test"]
+
+
 def test_a_fold_without_its_export_is_run(toy):
     toy.run()
     assert toy.run(do_export=True) == ["1", "2", "3"]

@@ -541,6 +541,24 @@ def test_a_development_file_is_not_needed(tmp_path, text):
     assert texts_of(read_data(toy).test) == toys.TEST
 
 
+def test_an_empty_development_file_is_not_evaluated(trained, tmp_path, caplog):
+    """GAD and EU-ADR are published with one."""
+    toy = toys.Toy(tmp_path)
+    path = toy.data / "dev.tsv"
+    path.write_text("\n")
+    results = run(toy, tmp_path / "out", init_checkpoint=trained, do_eval=True)
+    assert results["test"]["examples"] == len(toys.TEST)
+    assert "devel" not in results
+    assert f"{path} is empty: nothing is evaluated" in caplog.messages
+    # A run that does nothing else is refused, and so is one that lacks the file.
+    alone = {"do_eval": True, "do_train": None, "do_predict": None}
+    with pytest.raises(InputError, match=r"dev\.tsv:1: holds no sentence"):
+        run(toy, tmp_path / "out", init_checkpoint=trained, **alone)
+    path.unlink()
+    with pytest.raises(InputError, match=r"dev\.tsv: no such file"):
+        predict(toy, trained, tmp_path / "out", do_eval=True)
+
+
 def test_one_form_for_all_files_of_a_directory(toy, tmp_path):
     """The test file alone could be of either form."""
     quoted = 'index\tsentence\tlabel\n0\t"@GENE$ ""x"" @DISEASE$"\t1\n'

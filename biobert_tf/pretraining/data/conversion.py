@@ -193,6 +193,11 @@ class _Job:
             shutil.rmtree(self.work_dir)
             raise problem
         parts, plan = tuple(reader.parts(corpus_units)), self._plan(counts.num_tokens)
+        if (
+            len(plan.paths) == 1
+            and (most := outputs.files_wanted(counts.num_tokens)) > 1
+        ):
+            _LOG.info("one process writes one file; --num_shards=0 makes %d", most)
         writer = outputs.FileWriter(self.work_dir / "files", parts, plan, text, pairs)
         if before is not None:
             for number, entry in enumerate(before.files):

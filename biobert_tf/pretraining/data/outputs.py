@@ -64,7 +64,7 @@ class Plan:
         """
         paths = tuple(output_files)
         if len(paths) == 1:
-            paths = numbered(paths[0], num_shards or _num_files(num_tokens))
+            paths = numbered(paths[0], num_shards or files_wanted(num_tokens))
         tokens_per_round = len(paths) * _MAX_TOKENS_PER_PORTION
         portions_per_file = max(1, -(-num_tokens // tokens_per_round))
         num_portions = len(paths) * portions_per_file
@@ -81,7 +81,7 @@ def check_names(output_files: Sequence[object], num_shards: int) -> None:
     """Raises InputError if the names of the output files cannot all be meant."""
     if len(set(output_files)) < len(output_files):
         raise InputError("--output_file names a file twice")
-    if len(output_files) > 1 and num_shards not in (0, len(output_files)):
+    if len(output_files) > 1 and num_shards not in (0, 1, len(output_files)):
         raise InputError(
             f"--num_shards={num_shards} contradicts --output_file, which names "
             f"{len(output_files)} files"
@@ -112,7 +112,8 @@ def refusal(
     return None
 
 
-def _num_files(num_tokens: int) -> int:
+def files_wanted(num_tokens: int) -> int:
+    """Returns how many files the size of a corpus wants."""
     by_size = min(
         max(-(-num_tokens // _FILES_PER_CORPUS), _MIN_TOKENS_PER_FILE),
         2 * _MAX_TOKENS_PER_PORTION,

@@ -3,7 +3,8 @@
 
 import dataclasses
 import shlex
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
@@ -121,6 +122,9 @@ class ConversionConfig:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CreatePretrainingDataConfig:
     """The settings of `biobert create-pretraining-data`."""
+
+    # As in the original, a named file is written under its name.
+    defaults: ClassVar[Mapping[str, object]] = {"num_shards": 1}
 
     input_file: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
