@@ -34,29 +34,12 @@ from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
 from biobert_tf.ner.annotator import Annotator
-from biobert_tf.qa.ask import Answerer, FoundAnswer
+from biobert_tf.qa.ask import Answerer
 from biobert_tf.qa.contexts import NamedText
-from biobert_tf.relations.predict import Classifier, Relation
+from biobert_tf.relations import predict
+from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
 from biobert_tf.training import reload
 from biobert_tf.training.problem import TrainedProblem
-
-
-@dataclasses.dataclass(frozen=True)
-class Entity:
-    """An entity in a text, at the characters `[start, end)`.
-
-    `probability` is that of exactly this entity, in [0, 1].
-    """
-
-    start: int
-    end: int
-    text: str
-    type: str
-    probability: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns everything by name, ready for JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,8 +67,8 @@ class Model:
         """Returns the labels, in the order of the ids; empty for an encoder."""
         return released.load_labels([self.path]) or ()
 
-    def annotate(self, texts: Iterable[str]) -> list[list[Entity]]:
-        """Returns the entities of texts of any length, in the order of the texts.
+    def annotate(self, texts: Iterable[str]) -> Annotations:
+        """Returns the entities of texts of any length, a list for each text.
 
         Raises:
             InputError: It is no model of named entities.
@@ -94,16 +77,19 @@ class Model:
         texts = _listed(texts)
         documents = ([Passage(0, text)] for text in texts)
         found = self._annotator.annotate(documents)
-        return [
-            [
-                Entity(e.start, e.end, text[e.start : e.end], e.type, e.probability)
-                for e in entities
-            ]
+        return Annotations(
+            Entities(
+                (
+                    Entity(e.start, e.end, text[e.start : e.end], e.type, e.probability)
+                    for e in entities
+                ),
+                text,
+            )
             for text, entities in zip(texts, found, strict=True)
-        ]
+        )
 
-    def classify(self, texts: Iterable[str]) -> list[Relation]:
-        """Returns the relations that sentences state between two entities.
+    def classify(self, texts: Iterable[str]) -> Relations:
+        """Returns the relations that sentences state between two entities, one each.
 
         These are marked as in the training: "@GENE$ causes @DISEASE$." or
         "<< aspirin >> helps [[ men ]]".
@@ -113,14 +99,16 @@ class Model:
                 too long for it.
         """
         self._require("classify")
-        return self._classifier.classify(_listed(texts))
+        texts = _listed(texts)
+        found = self._classifier.classify(texts)
+        return Relations(found, texts, [predict.entities_of(text) for text in texts])
 
     def answer(
         self,
         question: str,
         texts: str | Mapping[str, str] | Iterable[str],
         num_answers: int = 5,
-    ) -> list[FoundAnswer]:
+    ) -> Answers:
         """Returns at most `num_answers` answers that texts give, best first.
 
         `texts` are one text, several, or several by name; the `source` of an answer is
@@ -136,7 +124,8 @@ class Model:
             texts = {str(i): text for i, text in enumerate(several)}
         [question], _ = _listed([question]), _listed(texts.values())
         named = [NamedText(name, text) for name, text in texts.items()]
-        return self._answerer.answer(question, named, num_answers)
+        found = self._answerer.answer(question, named, num_answers)
+        return Answers(found, question, dict(texts))
 
     def embed(
         self,
@@ -177,8 +166,8 @@ class Model:
         return Annotator.load([self.path], self.device, self.batch_size)
 
     @functools.cached_property
-    def _classifier(self) -> Classifier:
-        return Classifier(self.path, self.device, self.batch_size)
+    def _classifier(self) -> predict.Classifier:
+        return predict.Classifier(self.path, self.device, self.batch_size)
 
     @functools.cached_property
     def _answerer(self) -> Answerer:

@@ -32,11 +32,12 @@ MAY_IMPORT = {
     **{problem: BELOW for problem in PROBLEMS.split()},
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
-    "api": f"{BELOW} {PROBLEMS} problems",
+    "results": "common documents qa relations",
+    "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "cli": f"{BELOW} {PROBLEMS} problems demo",
-    # The package itself: `biobert_tf.load`.
-    "": "common api",
+    # The package itself: `biobert_tf.load`, `Model` and what its methods return.
+    "": "common api qa relations results",
 }
 # These import no TensorFlow, not even through others: programs start at once.
 WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems")
