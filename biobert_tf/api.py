@@ -29,14 +29,17 @@ from biobert_tf.common.settings import (
     TextConfig,
     from_dict,
 )
+from biobert_tf.documents import html_fragment, html_marks
 from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
 from biobert_tf.ner.annotator import Annotator
 from biobert_tf.qa.ask import Answerer
+from biobert_tf.qa.ask import FoundAnswer as FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations import predict
+from biobert_tf.relations.predict import Relation as Relation
 from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
 from biobert_tf.training import reload
 from biobert_tf.training.problem import TrainedProblem
@@ -160,6 +163,17 @@ class Model:
         return np.array([vectors[0] for vectors in found], np.float32).reshape(
             len(found), width
         )
+
+    def _repr_html_(self) -> str:
+        own = [each.method for each in problems.TRAINED if each.command == self.kind]
+        methods = " and ".join(f"<code>{method}</code>" for method in (*own, "embed"))
+        body = [
+            html_fragment.head("Model", html_marks.isolated(str(self.path))),
+            html_fragment.info(f"kind {html_marks.isolated(self.kind)}", methods),
+        ]
+        if shown := ", ".join(map(html_marks.isolated, self.labels)):
+            body.append(html_fragment.info(f"labels {shown}"))
+        return html_fragment.fragment(body, ())
 
     @functools.cached_property
     def _annotator(self) -> Annotator:

@@ -2,8 +2,8 @@
 """What the methods of a model return: lists that notebooks show with their texts.
 
 Each is a list of results, equal to any list of the same results. It also knows the
-texts that they are about, shows them (`_repr_html_`), and becomes a dictionary ready for
-JSON, or a pandas table with one row per result.
+texts that they are about, shows them (`_repr_html_`), and becomes a dictionary ready
+for JSON, or a pandas table with one row per result.
 """
 
 import dataclasses
@@ -114,7 +114,9 @@ class Annotations(list[Entities]):
         shown = self[:_MOST_SHOWN]
         return html_fragment.fragment(
             [
-                _head(html_marks.counted(len(self), "text"), html_marks.by_type(types)),
+                html_fragment.head(
+                    html_marks.counted(len(self), "text"), html_marks.by_type(types)
+                ),
                 *(each._marked() for each in shown),
                 *_rest(self),
             ],
@@ -165,7 +167,11 @@ class Relations(list[Relation]):
     def _repr_html_(self) -> str:
         labels = Counter(each.label for each in self)
         by_label = (f"{html_marks.isolated(x)} {n:,}" for x, n in labels.most_common())
-        body = [_head(html_marks.counted(len(self), "text"), ", ".join(by_label))]
+        body = [
+            html_fragment.head(
+                html_marks.counted(len(self), "text"), ", ".join(by_label)
+            )
+        ]
         types: set[str] = set()
         for text, spans, found in zip(
             *(self.texts[:_MOST_SHOWN], self.spans, self), strict=False
@@ -208,7 +214,7 @@ class Answers(list[FoundAnswer]):
         return _table((each.to_dict() for each in self), _columns(FoundAnswer))
 
     def _repr_html_(self) -> str:
-        body = [_head(html_marks.isolated(self.question))]
+        body = [html_fragment.head(html_marks.isolated(self.question))]
         if not self:
             body.append(html_fragment.info("no answer: the texts hold no word"))
         for each in self[:_MOST_SHOWN]:
@@ -236,10 +242,6 @@ def _mention(number: int, text: str, span: EntitySpan) -> Mention:
     words = text[span.inner_start : span.inner_end]
     kind = words.strip("@$") if words[:1] == "@" else ("first", "second")[span.role]
     return Mention(str(number), kind, ((span.inner_start, span.inner_end),), words)
-
-
-def _head(*remarks: str) -> str:
-    return f"<p><b>{': '.join(filter(None, remarks))}</b></p>\n"
 
 
 def _remarks(label: str, probability: float, *more: str) -> str:

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "demo": f"{BELOW} {PROBLEMS} problems",
     "cli": f"{BELOW} {PROBLEMS} problems demo",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
-    "": "common api qa relations results",
+    "": "common api",
 }
 # These import no TensorFlow, not even through others: programs start at once.
 WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems")

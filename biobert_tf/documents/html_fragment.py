@@ -64,6 +64,11 @@ def text(words: str, mentions: Sequence[Mention], is_bare: bool = False) -> str:
     return f'<p class="text{" bare" if is_bare else ""}" dir="auto">{marked}</p>\n'
 
 
+def head(*remarks: str) -> str:
+    """Returns the HTML of a headline of remarks, which are HTML."""
+    return f"<p><b>{': '.join(filter(None, remarks))}</b></p>\n"
+
+
 def info(*remarks: str) -> str:
     """Returns the HTML of a line of remarks, which are HTML."""
     return f'<p class="info">{", ".join(remarks)}</p>\n'

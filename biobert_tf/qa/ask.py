@@ -34,7 +34,7 @@ _SAME_SCORE: Final = 1e-4
 
 
 def around(text: str, start: int, end: int) -> tuple[str, str]:
-    """Returns the words before and after a part of a text; `...` stands for the rest."""
+    """Returns the words on either side of a part of a text; `...` is the rest."""
     before = text[max(start - _SHOWN_AROUND, 0) : start]
     after = text[end : end + _SHOWN_AROUND]
     if len(before) < start:
