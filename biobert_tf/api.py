@@ -168,7 +168,7 @@ class Model:
         own = [each.method for each in problems.TRAINED if each.command == self.kind]
         methods = " and ".join(f"<code>{method}</code>" for method in (*own, "embed"))
         body = [
-            html_fragment.head("Model", html_marks.isolated(str(self.path))),
+            html_fragment.head(f"Model {html_marks.isolated(str(self.path))}"),
             html_fragment.info(f"kind {html_marks.isolated(self.kind)}", methods),
         ]
         if shown := ", ".join(map(html_marks.isolated, self.labels)):

@@ -70,15 +70,15 @@ class Entities(list[Entity]):
         return _table((each.to_dict() for each in self), _columns(Entity))
 
     def _repr_html_(self) -> str:
-        body = (self._marked(), html_fragment.info(html_marks.by_type(self._types())))
-        return html_fragment.fragment(body, self._types())
+        return html_fragment.fragment(self._body(), self._types())
 
-    def _marked(self) -> str:
+    def _body(self, number: str = "") -> list[str]:
         mentions = [
             Mention(str(i), x.type, ((x.start, x.end),), x.text, (), x.probability)
             for i, x in enumerate(self)
         ]
-        return html_fragment.text(self.text, mentions)
+        found = html_fragment.info(f"{number}{html_marks.by_type(self._types())}")
+        return [html_fragment.text(self.text, mentions), found]
 
     def _types(self) -> Counter[str]:
         return Counter(each.type for each in self)
@@ -111,17 +111,11 @@ class Annotations(list[Entities]):
 
     def _repr_html_(self) -> str:
         types: Counter[str] = sum((each._types() for each in self), Counter())
-        shown = self[:_MOST_SHOWN]
-        return html_fragment.fragment(
-            [
-                html_fragment.head(
-                    html_marks.counted(len(self), "text"), html_marks.by_type(types)
-                ),
-                *(each._marked() for each in shown),
-                *_rest(self),
-            ],
-            types,
-        )
+        num_texts = html_marks.counted(len(self), "text")
+        body = [html_fragment.head(f"{num_texts}, {html_marks.by_type(types)}")]
+        for i, each in enumerate(self[:_MOST_SHOWN]):
+            body += each._body(f"<b>[{i}]</b> ")
+        return html_fragment.fragment([*body, *_rest(self)], types)
 
 
 class Relations(list[Relation]):
@@ -165,13 +159,7 @@ class Relations(list[Relation]):
             yield {"text": text, **each.to_dict()}
 
     def _repr_html_(self) -> str:
-        labels = Counter(each.label for each in self)
-        by_label = (f"{html_marks.isolated(x)} {n:,}" for x, n in labels.most_common())
-        body = [
-            html_fragment.head(
-                html_marks.counted(len(self), "text"), ", ".join(by_label)
-            )
-        ]
+        body = [html_fragment.head(html_marks.counted(len(self), "text"))]
         types: set[str] = set()
         for text, spans, found in zip(
             *(self.texts[:_MOST_SHOWN], self.spans, self), strict=False

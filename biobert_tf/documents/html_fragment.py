@@ -33,6 +33,7 @@ b { font-weight: 600; }
 .info + .text { border-top: 1px solid var(--line); padding-top: .25rem; }
 %(marks)s.bare mark::after { content: none; }
 }
+@media print { .%(name)s { max-height: none; } }
 """
 
 
@@ -64,9 +65,9 @@ def text(words: str, mentions: Sequence[Mention], is_bare: bool = False) -> str:
     return f'<p class="text{" bare" if is_bare else ""}" dir="auto">{marked}</p>\n'
 
 
-def head(*remarks: str) -> str:
-    """Returns the HTML of a headline of remarks, which are HTML."""
-    return f"<p><b>{': '.join(filter(None, remarks))}</b></p>\n"
+def head(remark: str) -> str:
+    """Returns the HTML of a headline, which is HTML."""
+    return f"<p><b>{remark}</b></p>\n"
 
 
 def info(*remarks: str) -> str:
