@@ -32,8 +32,8 @@ b { font-weight: 600; }
 .info { color: var(--soft); font-size: .9rem; }
 .info + .text { border-top: 1px solid var(--line); padding-top: .25rem; }
 %(marks)s.bare mark::after { content: none; }
+@media print { & { max-height: none; } }
 }
-@media print { .%(name)s { max-height: none; } }
 """
 
 
