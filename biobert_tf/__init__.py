@@ -45,13 +45,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Returns what needs TensorFlow, which is imported when somebody asks for it."""
-    if name in __all__:
-        from biobert_tf import api
+if not typing.TYPE_CHECKING:  # for a type checker, other names are mistakes
 
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Returns what needs TensorFlow, which is imported when it is asked for."""
+        if name in __all__:
+            from biobert_tf import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -41,7 +41,7 @@ def opened(path: Path) -> Path:
 
 def advice(path: Path) -> str:
     """Returns what to do if the path of no file looks like the name of a model."""
-    if not _NAME.fullmatch(str(path)):
+    if path.parent.exists() or not _NAME.fullmatch(str(path)):
         return ""
     return (
         f"; if it is a model of the Hugging Face Hub, give hf://{path} after "

@@ -17,6 +17,7 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, hub
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.ner.problem import NER
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
@@ -155,6 +156,10 @@ def test_a_name_of_the_hub_without_its_scheme(tmp_path, monkeypatch):
         "model of the Hugging Face Hub, give hf://dmis-lab/biobert-v1.1 after "
         "pip install '.[huggingface]', or download its files and give their folder"
     )
+    with pytest.raises(
+        InputError, match=r"run_ner.py; give .* Hub, give hf://me/ner a"
+    ):
+        NER.load(Path("me/ner"), DeviceConfig())
     (tmp_path / "dmis-lab").mkdir()
     with pytest.raises(InputError, match=r"dmis-lab holds none$"):
         biobert_tf.load("dmis-lab/biobert-v1.1")
