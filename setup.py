@@ -16,7 +16,7 @@ VERSION = next(
 
 # These four move together: one minor version of TensorFlow.
 TENSORFLOW = "2.20"
-HUGGINGFACE = ["safetensors>=0.4,<1"]
+HUGGINGFACE = ["safetensors>=0.4,<1", "huggingface_hub>=2.4,<3"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FEATURES = ["pyarrow>=15"]
 ONNX = ["tf2onnx==1.17.0", "onnx>=1.17,<2", "onnxruntime>=1.20,<2"]
@@ -37,6 +37,7 @@ setup(
     ],
     package_dir={"biobert_tf.vocab": "vocab"},
     package_data={
+        "biobert_tf": ["py.typed"],
         "biobert_tf.vocab": ["*.txt", "*.md"],
         "biobert_tf.demo": ["*.txt", "*.jsonl"],
     },

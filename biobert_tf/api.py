@@ -29,35 +29,21 @@ from biobert_tf.common.settings import (
     TextConfig,
     from_dict,
 )
+from biobert_tf.documents import html_fragment, html_marks
 from biobert_tf.documents.document import Passage
 from biobert_tf.embeddings import extraction
 from biobert_tf.embeddings.reading import Part, Text
 from biobert_tf.embeddings.settings import Layers, Pooling, VectorConfig
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner.annotator import Annotator
-from biobert_tf.qa.ask import Answerer, FoundAnswer
+from biobert_tf.qa.ask import Answerer
+from biobert_tf.qa.ask import FoundAnswer as FoundAnswer
 from biobert_tf.qa.contexts import NamedText
-from biobert_tf.relations.predict import Classifier, Relation
+from biobert_tf.relations import predict
+from biobert_tf.relations.predict import Relation as Relation
+from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
 from biobert_tf.training import reload
 from biobert_tf.training.problem import TrainedProblem
-
-
-@dataclasses.dataclass(frozen=True)
-class Entity:
-    """An entity in a text, at the characters `[start, end)`.
-
-    `probability` is that of exactly this entity, in [0, 1].
-    """
-
-    start: int
-    end: int
-    text: str
-    type: str
-    probability: float
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns everything by name, ready for JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +73,8 @@ class Model:
         """Returns the labels, in the order of the ids; empty for an encoder."""
         return released.load_labels([self.path]) or ()
 
-    def annotate(self, texts: Iterable[str]) -> list[list[Entity]]:
-        """Returns the entities of texts of any length, in the order of the texts.
+    def annotate(self, texts: Iterable[str]) -> Annotations:
+        """Returns the entities of texts of any length, a list for each text.
 
         Raises:
             InputError: It is no model of named entities.
@@ -97,16 +83,19 @@ class Model:
         texts = _listed(texts)
         documents = ([Passage(0, text)] for text in texts)
         found = self._annotator.annotate(documents)
-        return [
-            [
-                Entity(e.start, e.end, text[e.start : e.end], e.type, e.probability)
-                for e in entities
-            ]
+        return Annotations(
+            Entities(
+                (
+                    Entity(e.start, e.end, text[e.start : e.end], e.type, e.probability)
+                    for e in entities
+                ),
+                text,
+            )
             for text, entities in zip(texts, found, strict=True)
-        ]
+        )
 
-    def classify(self, texts: Iterable[str]) -> list[Relation]:
-        """Returns the relations that sentences state between two entities.
+    def classify(self, texts: Iterable[str]) -> Relations:
+        """Returns the relations that sentences state between two entities, one each.
 
         These are marked as in the training: "@GENE$ causes @DISEASE$." or
         "<< aspirin >> helps [[ men ]]".
@@ -116,14 +105,16 @@ class Model:
                 too long for it.
         """
         self._require("classify")
-        return self._classifier.classify(_listed(texts))
+        texts = _listed(texts)
+        found = self._classifier.classify(texts)
+        return Relations(found, texts, [predict.entities_of(text) for text in texts])
 
     def answer(
         self,
         question: str,
         texts: str | Mapping[str, str] | Iterable[str],
         num_answers: int = 5,
-    ) -> list[FoundAnswer]:
+    ) -> Answers:
         """Returns at most `num_answers` answers that texts give, best first.
 
         `texts` are one text, several, or several by name; the `source` of an answer is
@@ -139,7 +130,8 @@ class Model:
             texts = {str(i): text for i, text in enumerate(several)}
         [question], _ = _listed([question]), _listed(texts.values())
         named = [NamedText(name, text) for name, text in texts.items()]
-        return self._answerer.answer(question, named, num_answers)
+        found = self._answerer.answer(question, named, num_answers)
+        return Answers(found, question, dict(texts))
 
     def embed(
         self,
@@ -175,14 +167,25 @@ class Model:
             len(found), width
         )
 
+    def _repr_html_(self) -> str:
+        own = [each.method for each in problems.TRAINED if each.command == self.kind]
+        methods = " and ".join(f"<code>{method}</code>" for method in (*own, "embed"))
+        body = [
+            html_fragment.head(f"Model {html_marks.isolated(str(self.path))}"),
+            html_fragment.info(f"kind {html_marks.isolated(self.kind)}", methods),
+        ]
+        if shown := ", ".join(map(html_marks.isolated, self.labels)):
+            body.append(html_fragment.info(f"labels {shown}"))
+        return html_fragment.fragment(body, ())
+
     @functools.cached_property
     def _annotator(self) -> Annotator:
         types = [self.entity_type]
         return Annotator.load([self.path], self.device, self.batch_size, types)
 
     @functools.cached_property
-    def _classifier(self) -> Classifier:
-        return Classifier(self.path, self.device, self.batch_size)
+    def _classifier(self) -> predict.Classifier:
+        return predict.Classifier(self.path, self.device, self.batch_size)
 
     @functools.cached_property
     def _answerer(self) -> Answerer:

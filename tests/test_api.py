@@ -2,6 +2,7 @@
 """`biobert_tf.load`, with tiny models of every kind."""
 
 import doctest
+import pydoc
 import re
 import subprocess
 import sys
@@ -172,6 +173,55 @@ def test_the_package_imports_no_tensorflow_until_it_is_needed():
         _ = biobert_tf.unload
 
 
+def test_the_package_shows_its_public_names_alone():
+    """However many of its modules are imported, as they are here."""
+    assert {"api", "common"} <= vars(biobert_tf).keys()
+    results = ["Annotations", "Answers", "Entities", "Entity", "FoundAnswer"]
+    results += ["Relation", "Relations"]
+    others = ["InputError", "Model", "__version__", "load"]
+    assert dir(biobert_tf) == sorted([*results, *others])
+    for name in dir(biobert_tf):
+        assert getattr(biobert_tf, name) is not None
+    shown = pydoc.render_doc(biobert_tf, renderer=pydoc.plaintext)
+    classes = re.findall(r"(?m)^    class (\w+)", shown)
+    assert classes == sorted([*results, "InputError", "Model"])
+    functions = shown.partition("\nFUNCTIONS\n")[2].partition("\nVERSION\n")[0]
+    assert re.findall(r"(?m)^    (\w+)\(", functions) == ["load"]
+    assert "\nDATA\n" not in shown
+
+
+def test_the_example_of_the_package(models, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "ncbi").symlink_to(models["ner"].path)
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testmod(biobert_tf)
+    assert (found.failed, found.attempted) == (0, 4)
+
+
+def test_results_know_their_texts(models):
+    text = "severe\nLiver cancer ."
+    found = models["ner"].annotate([text, ""])
+    assert isinstance(found, biobert_tf.Annotations)
+    assert [each.text for each in found] == [text, ""]
+    assert ">Liver cancer</mark> ." in found._repr_html_()
+    sentence = "@GENE$ causes @DISEASE$ ."
+    relations = models["re"].classify([sentence])
+    assert relations.texts == [sentence]
+    assert ">@DISEASE$</mark> ." in relations._repr_html_()
+    question, passage, _ = qa_toys.TRAIN[0]
+    answers = models["qa"].answer(question, passage)
+    assert (answers.question, answers.texts) == (question, {"0": passage})
+    assert ">cancer</mark>" in answers._repr_html_()
+
+
+def test_a_model_is_shown(models):
+    shown = {name: model._repr_html_() for name, model in models.items()}
+    for name, method in {"ner": "annotate", "re": "classify", "qa": "answer"}.items():
+        assert f"<code>{method}</code> and <code>embed</code>" in shown[name]
+    assert f"Model <bdi>{models['ner'].path}</bdi>" in shown["ner"]
+    assert "<bdi>B-Chem</bdi>, <bdi>I-Chem</bdi>" in shown["ner"]
+
+
 def test_settings_are_those_of_the_run(models):
     for name, (_, _, num_epochs) in RUNS.items():
         settings = models[name].settings
@@ -197,6 +247,8 @@ def test_the_page(models, tmp_path, monkeypatch):
     found = doctest.DocTestRunner().run(test, out=told.append)
     assert not found.failed, "".join(told)
     assert found.attempted >= 40
+    # Each example is run: none is in another kind of block.
+    assert len(blocks) == PAGE.read_text("utf-8").count("```python")
 
 
 # --- other forms of a model ----------------------------------------------------------

@@ -32,10 +32,11 @@ MAY_IMPORT = {
     **{problem: BELOW for problem in PROBLEMS.split()},
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
-    "api": f"{BELOW} {PROBLEMS} problems",
+    "results": "common documents qa relations",
+    "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "cli": f"{BELOW} {PROBLEMS} problems demo",
-    # The package itself: `biobert_tf.load`.
+    # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
 }
 # These import no TensorFlow, not even through others: programs start at once.

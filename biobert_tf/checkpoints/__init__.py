@@ -7,7 +7,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from biobert_tf.checkpoints import archive, huggingface, tf1
+from biobert_tf.checkpoints import archive, hub, huggingface, tf1
 from biobert_tf.checkpoints.base import Checkpoint, Weights
 from biobert_tf.common.errors import InputError
 
@@ -84,13 +84,14 @@ def locate(path: Path) -> Place:
 
     Args:
         path: A TF1 prefix, one of its files, a directory, a `.tar.gz`; a Hugging Face
-            directory or its `model.safetensors`; the directory of a SavedModel; or
-            the prefix of a training's state.
+            directory or its `model.safetensors`, or `hf://owner/name` of the Hub; the
+            directory of a SavedModel; or the prefix of a training's state.
 
     Raises:
-        InputError: The path is an archive that cannot be unpacked.
+        InputError: The path is an archive that cannot be unpacked, or a model of the
+            Hub that cannot be downloaded.
     """
-    at = archive.opened(path)
+    at = archive.opened(hub.opened(path))
     folder = at if at.is_dir() else at.parent
     return Place(path, _format(at), folder)
 

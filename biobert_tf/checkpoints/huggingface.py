@@ -24,7 +24,7 @@ Classifier = Literal["auto", "token", "sequence"]
 _WEIGHTS_FILE: Final = "model.safetensors"
 _TORCH_FILE: Final = "pytorch_model.bin"
 _TORCH_ONLY: Final = (
-    "holds pytorch_model.bin only; where torch is installed, run in it: "
+    "holds pytorch_model.bin only; install torch, or where it is installed run in it: "
     'python -c "import torch, safetensors.torch as s; '
     "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
     "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, "
@@ -176,9 +176,8 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name and the value of every stored tensor."""
     paths = _weights_files(directory)
     if not paths:
-        has_other = (directory / _TORCH_FILE).is_file()
-        problem = _TORCH_ONLY if has_other else f"holds no {_WEIGHTS_FILE}"
-        raise InputError.at(directory, None, problem)
+        yield from _torch_tensors(directory)
+        return
     safetensors = _safetensors()
     for path in paths:
         try:
@@ -189,6 +188,26 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
             raise InputError.at(
                 path, None, f"damaged: {error}; copy or download it again"
             ) from None
+
+
+def _torch_tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the tensors of a file of torch, if torch is installed."""
+    path = directory / _TORCH_FILE
+    if not path.is_file():
+        raise InputError.at(directory, None, f"holds no {_WEIGHTS_FILE}")
+    try:
+        import torch
+    except ImportError:
+        raise InputError.at(directory, None, _TORCH_ONLY) from None
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch names no common class
+        reason = str(error).partition("\n")[0]
+        raise InputError.at(
+            path, None, f"damaged: {reason}; copy or download it again"
+        ) from None
+    for name in sorted(stored):
+        yield name, stored[name].float().numpy()
 
 
 def _safetensors() -> Any:

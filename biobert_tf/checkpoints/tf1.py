@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from biobert_tf.checkpoints import archive, base, garden, names
+from biobert_tf.checkpoints import archive, base, garden, hub, names
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 
@@ -61,12 +61,13 @@ def find(path: Path) -> Path:
         return _in_directory(path)
     prefix = prefix_of(path)
     if not _index(prefix).is_file():
-        held = [found.name for found in prefixes_in(prefix.parent)]
-        raise InputError.at(
-            path,
-            None,
-            f"no such checkpoint; {prefix.parent} holds {base.some(held) or 'none'}",
-        )
+        problem = f"no such checkpoint, and no folder {prefix.parent}{hub.advice(path)}"
+        if prefix.parent.is_dir():
+            held = [found.name for found in prefixes_in(prefix.parent)]
+            problem = (
+                f"no such checkpoint; {prefix.parent} holds {base.some(held) or 'none'}"
+            )
+        raise InputError.at(path, None, problem)
     return prefix
 
 

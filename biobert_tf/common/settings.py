@@ -184,7 +184,8 @@ class ModelConfig:
     init_checkpoint: Path | None = setting(
         None,
         "Weights to start from: TF1 prefix, .index, directory, .tar.gz, Hugging Face "
-        "directory or SavedModel. Without it training starts from random weights.",
+        "directory, hf://owner/name of its Hub, or SavedModel. Without it training "
+        "starts from random weights.",
         free=True,
     )
 

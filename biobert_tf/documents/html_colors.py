@@ -35,10 +35,12 @@ _HUES: Final = {
 
 
 class Theme(NamedTuple):
-    """The colours of the page and its text, as `#rrggbb`."""
+    """The colours of the page, its text, side remarks and lines, as `#rrggbb`."""
 
     page: str
     text: str
+    soft: str
+    line: str
 
 
 class Shades(NamedTuple):
@@ -48,8 +50,8 @@ class Shades(NamedTuple):
     name: str
 
 
-LIGHT: Final = Theme("#ffffff", "#1c1b22")
-DARK: Final = Theme("#17161c", "#ecebf2")
+LIGHT: Final = Theme("#ffffff", "#1c1b22", soft="#5b5967", line="#d9d7e0")
+DARK: Final = Theme("#17161c", "#ecebf2", soft="#a9a6b8", line="#3a3844")
 
 
 def shades(kind: str, theme: Theme) -> Shades:

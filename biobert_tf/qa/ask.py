@@ -33,6 +33,17 @@ _SHOWN_AROUND: Final = 60
 _SAME_SCORE: Final = 1e-4
 
 
+def around(text: str, start: int, end: int) -> tuple[str, str]:
+    """Returns the words on either side of a part of a text; `...` is the rest."""
+    before = text[max(start - _SHOWN_AROUND, 0) : start]
+    after = text[end : end + _SHOWN_AROUND]
+    if len(before) < start:
+        before = f"... {before.partition(' ')[2]}"
+    if end + len(after) < len(text):
+        after = f"{after.rpartition(' ')[0]} ..."
+    return before, after
+
+
 @dataclasses.dataclass(frozen=True)
 class FoundAnswer:
     """An answer and its place in a text.
@@ -60,15 +71,10 @@ class FoundAnswer:
     @classmethod
     def at(cls, text: NamedText, start: int, end: int) -> "FoundAnswer":
         """Returns a part of a text as an answer with probability 0."""
-        before = text.text[max(start - _SHOWN_AROUND, 0) : start]
-        after = text.text[end : end + _SHOWN_AROUND]
-        if len(before) < start:
-            before = f"... {before.partition(' ')[2]}"
-        if end + len(after) < len(text.text):
-            after = f"{after.rpartition(' ')[0]} ..."
+        before, after = around(text.text, start, end)
         shown = text.text[start:end]
-        around = " ".join(f"{before}{shown}{after}".split())
-        return cls(shown, 0.0, text.source, start, end, around)
+        words = " ".join(f"{before}{shown}{after}".split())
+        return cls(shown, 0.0, text.source, start, end, words)
 
     def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""

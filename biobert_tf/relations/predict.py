@@ -28,7 +28,7 @@ from biobert_tf.relations import candidates, marks, reading
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
-from biobert_tf.relations.reading import RelationExample
+from biobert_tf.relations.reading import EntitySpan, RelationExample
 from biobert_tf.relations.settings import RePredictConfig
 from biobert_tf.relations.task import RelationTask
 from biobert_tf.training import records, reload
@@ -339,7 +339,12 @@ class Classifier:
 
 
 def _example(number: int, text: str) -> RelationExample:
-    spans = reading.entity_spans(text, "biobert")
+    return RelationExample(str(number), text, None, entities_of(text))
+
+
+def entities_of(text: str) -> tuple[EntitySpan, ...]:
+    """Returns where the entities of a marked sentence are, in the order of the text."""
     # A model trained on SciBERT's files knows marks, not placeholders.
-    spans = spans or reading.entity_spans(text, "scibert")
-    return RelationExample(str(number), text, None, spans)
+    return reading.entity_spans(text, "biobert") or reading.entity_spans(
+        text, "scibert"
+    )

@@ -278,6 +278,7 @@ class TrainedProblem(Problem[SettingsT]):
         Raises:
             InputError: The directory holds no such model, or its labels are unknown.
         """
+        from biobert_tf.checkpoints import hub
         from biobert_tf.training import reload
 
         found = reload.find(path)
@@ -294,5 +295,5 @@ class TrainedProblem(Problem[SettingsT]):
                     f", or a {self.architectures[0]} of Transformers; config.json says "
                     f"{found.architecture or 'no architecture'}"
                 )
-            raise InputError.at(path, None, problem)
+            raise InputError.at(path, None, f"{problem}{hub.advice(path)}")
         return self.loaded(found, device)

@@ -374,7 +374,28 @@ def test_damaged(write):
             huggingface.read(path.parent)
 
 
-def test_pytorch_file_only(write):
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "legacy"])
+def test_a_file_of_torch_where_torch_is_installed(write, is_zip):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    directory = write()
+    wanted = checkpoints.locate(directory).read().weights
+    stored = directory / "model.safetensors"
+    with safetensors.safe_open(stored, framework="numpy") as file:
+        tensors = {k: torch.tensor(file.get_tensor(k)) for k in file.keys()}  # noqa: SIM118
+    stored.unlink()
+    path = directory / "pytorch_model.bin"
+    torch.save(tensors, path, _use_new_zipfile_serialization=is_zip)
+    found = checkpoints.locate(directory).read().weights
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"pytorch_model\.bin: damaged: .*; copy or"):
+        checkpoints.locate(directory).read()
+
+
+def test_pytorch_file_only(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
     directory = write()
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
     with pytest.raises(InputError, match=r"holds pytorch_model\.bin only; .*python -c"):
