@@ -148,7 +148,6 @@ def _task(
         max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
         vocab_size=encoder_config.vocab_size,
         masking=None if is_static else _masking(settings, tokenizer, paths),
-        recompute=settings.pretraining.recompute,
     )
     records.check(paths, task.specs, most=1)
     return task

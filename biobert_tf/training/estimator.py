@@ -24,7 +24,7 @@ from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.training import optimizer, precision, progress, records
+from biobert_tf.training import optimizer, precision, progress, records, states
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference, Row, Step
 from biobert_tf.training.schedule import Schedule
@@ -79,6 +79,7 @@ class Estimator:
             self.model = task.build_model(
                 encoder_config, run.seed, precision.dtype(device)
             )
+        self.model.recomputes = run.recompute_activations
 
     @property
     def is_chief(self) -> bool:
@@ -153,7 +154,8 @@ class Estimator:
             The step reached.
 
         Raises:
-            InputError: A file is damaged, or a record does not fit the task.
+            InputError: A file is damaged, a record does not fit the task, or the disk
+                or the memory is too small.
             TrainingDivergedError: The training diverged.
         """
         run = self._run
@@ -178,9 +180,11 @@ class Estimator:
             )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
-            manager = tf.train.CheckpointManager(
-                state, str(save_dir), max_to_keep=run.keep_checkpoint_max
+            manager = states.StateManager(
+                state, save_dir, run.keep_checkpoint_max, self.model
             )
+            every = run.save_checkpoints_steps
+            manager.require_room(-(-last_step // every) - step // every)
             with records.explained(data.paths, data.specs):
                 self._loop(trainer, manager, step, last_step, schedule, recorder)
         return max(step, last_step)
@@ -217,7 +221,7 @@ class Estimator:
     def _loop(
         self,
         trainer: Trainer,
-        manager: tf.train.CheckpointManager,
+        manager: states.StateManager,
         step: int,
         last_step: int,
         schedule: Schedule,
