@@ -256,6 +256,7 @@ class _Pretraining:
                 schedule,
                 given.learning_rate,
                 optimizer_name=given.optimizer,
+                num_scores=self.task.max_predictions_per_seq * self.task.vocab_size,
                 recorder=curves.LearningCurve(output_dir, schedule.num_train_steps),
             )
         # Even if nothing was trained now: an earlier run may have died before this.

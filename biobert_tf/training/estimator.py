@@ -24,7 +24,14 @@ from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.training import optimizer, precision, progress, records, states
+from biobert_tf.training import (
+    memory,
+    optimizer,
+    precision,
+    progress,
+    records,
+    states,
+)
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference, Row, Step
 from biobert_tf.training.schedule import Schedule
@@ -140,6 +147,7 @@ class Estimator:
         optimizer_name: OptimizerName = "adamw",
         row_norm: RowNorm = "summed",
         recorder: progress.Recorder | None = None,
+        num_scores: int = 0,
     ) -> int:
         """Trains up to the schedule's end, or to `max_steps`.
 
@@ -148,7 +156,8 @@ class Estimator:
         learning rates that an uninterrupted training would have had.
 
         The rate peaks at `learning_rate`. The recorder records all steps, and is saved
-        with the state. For `row_norm` see `Trainer`.
+        with the state. For `row_norm` see `Trainer`, for `num_scores`, which says how
+        much memory a head takes, `TrainingMemory`.
 
         Returns:
             The step reached.
@@ -160,7 +169,18 @@ class Estimator:
         """
         run = self._run
         last_step = schedule.last_step(run)
-        with self.strategy.scope():
+        needed = memory.TrainingMemory(
+            config=self.model.config,
+            num_weights=sum(each.shape.num_elements() for each in self.model.variables),
+            length=data.specs["input_ids"].length,
+            num_scores=num_scores,
+            value_bytes=precision.dtype(self._device).size,
+            num_devices=self.strategy.num_replicas_in_sync,
+            run=run,
+        )
+        if not tf.config.list_logical_devices("GPU"):
+            needed.warn(memory.device_memory())
+        with self.strategy.scope(), needed.explained():
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             more = {} if recorder is None else {"recorder": recorder}
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
@@ -303,7 +323,10 @@ class Estimator:
             InputError: The devices cannot share a batch.
         """
         inference = Inference(
-            batch_size=batch_size, strategy=self.strategy, device=self._device
+            batch_size=batch_size,
+            strategy=self.strategy,
+            device=self._device,
+            config=self.model.config,
         )
         if self._compiled_step is None:
             # Its programs are shared by all calls.
