@@ -37,7 +37,6 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
         max_seq_length=arguments.length,
         max_predictions_per_seq=most_masked,
         vocab_size=VOCAB_SIZE,
-        recompute=case == "recomputed",
     )
     config = EncoderConfig(
         vocab_size=VOCAB_SIZE,
@@ -57,6 +56,7 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     place = strategy.build_strategy(device)
     with place.scope():
         model = task.build_model(config, 0, precision.dtype(device))
+        model.recomputes = case == "recomputed"
         rates = optimizer.LinearWarmupDecay(1e-4, 10**6, 0)
         trainer = Trainer(
             task,

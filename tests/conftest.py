@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,19 @@ def data() -> Path:
 def cases() -> Path:
     """Folder of small inputs after public reports, each with its right result."""
     return _folder("BIOBERT_CASES", "../shared/cases")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own of 4 MB, in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        pytest.skip(f"cannot mount a small disk: {error}")
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

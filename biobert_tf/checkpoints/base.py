@@ -79,18 +79,18 @@ def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
 
 
 @contextlib.contextmanager
-def staged(directory: Path, key: str) -> Iterator[Path]:
+def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Path]:
     """Provides a temporary folder whose files move to `directory` on success.
 
     Several files cannot be replaced at one instant. Therefore the file `key`, without
     which no reader finds a checkpoint, is removed first and moved in last: a process
     killed at any moment leaves the old checkpoint, none, or the whole new one, never a
-    mixture. Other files in the directory stay.
+    mixture. Other files in the directory stay. For `needed` see `files.scratch`.
 
     Raises:
-        InputError: The directory cannot be written.
+        InputError: The directory cannot be written, or the disk is full.
     """
-    with files.scratch(directory / key) as staging:
+    with files.scratch(directory / key, needed) as staging:
         yield staging
         (directory / key).unlink(missing_ok=True)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == key):

@@ -22,7 +22,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from biobert_tf.checkpoints import archive, base, garden, hub, names
-from biobert_tf.common import files
+from biobert_tf.common import files, room
 from biobert_tf.common.errors import InputError
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -192,11 +192,12 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     `global_step`, the number of training steps taken, is stored too, as int64.
 
     Raises:
-        InputError: The directory cannot be written.
+        InputError: The directory cannot be written, or the disk is full.
     """
     # Sorted by name, as Saver does, so that the files are the same byte for byte.
     tensors = dict(sorted({**weights, "global_step": np.int64(global_step)}.items()))
-    with base.staged(prefix.parent, key=_index(prefix).name) as staging:
+    needed = sum(array.nbytes for array in weights.values())
+    with base.staged(prefix.parent, _index(prefix).name, needed) as staging:
         try:
             with tf.device("cpu:0"):
                 tf.raw_ops.SaveV2(
@@ -206,6 +207,8 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
                     tensors=list(tensors.values()),
                 )
         except tf.errors.OpError as error:
+            if room.disk_is_full(error):
+                raise
             raise InputError.at(
                 prefix, None, f"cannot be written: {error.message}"
             ) from None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from biobert_tf.common import room
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
@@ -118,19 +119,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch(path: Path) -> Iterator[Path]:
+def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
     What is moved from it to its parent directory gets there at one instant. A missing
-    parent is created; InputError if it cannot be written.
+    parent is created. `needed` is the number of bytes to be written, if it is known.
+
+    Raises:
+        InputError: The parent cannot be written, or the disk was full in the block.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(
             dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
         )
-    with folder as name:
-        yield Path(name)
+    try:
+        with folder as name:
+            yield Path(name)
+    except Exception as error:
+        if room.disk_is_full(error):
+            raise room.full_disk(path, needed) from None
+        raise
 
 
 def folder_until_exit(prefix: str) -> Path:
@@ -145,6 +154,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if room.disk_is_full(error):
+            raise room.full_disk(path) from None
         raise InputError.at(
             path, None, f"cannot be written: {error.strerror}; choose another directory"
         ) from None

@@ -233,6 +233,12 @@ class RunConfig:
     gradient_accumulation_steps: int = setting(
         1, "Split every train batch into this many passes to save memory."
     )
+    recompute_activations: bool = setting(
+        False,
+        "Compute activations again in the backward pass instead of keeping them: less "
+        "memory, a third more time.",
+        free=True,
+    )
     save_checkpoints_steps: int = setting(
         1000, "Steps between two checkpoints.", free=True
     )

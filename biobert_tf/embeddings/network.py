@@ -48,7 +48,7 @@ class Network:
                 share a batch.
         """
         self.inference = Inference(
-            batch_size=batch_size, strategy=strategy, device=device
+            batch_size=batch_size, strategy=strategy, device=device, config=config
         )
         self.config = config
         self.max_seq_length = max_seq_length

@@ -84,7 +84,6 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
     try:
         write(settings, extracted)
     except OSError as error:
-        # Such as a full disk.
         problem = error.strerror or str(error).partition("\n")[0]
         raise InputError.at(
             settings.output_file, None, f"cannot be written: {problem}"

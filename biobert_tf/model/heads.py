@@ -37,6 +37,7 @@ class Model(tf.Module, abc.ABC):
         encoder: The BERT encoder.
         has_pooler: Whether the head reads `pooled_output`. If it does not, the pooler
             gets no gradient and must be neither updated nor decayed.
+        recomputes: Whether a training computes activations twice; see `Encoder`.
     """
 
     has_pooler: ClassVar[bool] = True
@@ -49,14 +50,13 @@ class Model(tf.Module, abc.ABC):
         seed: int,
         *,
         dtype: tf.DType = tf.float32,
-        recompute: bool = False,
     ) -> None:
         """Builds the encoder, whose products are in `dtype`; variables are float32."""
         super().__init__()
         self.config = config
         self.encoder = encoders.Encoder(config, seed, trains_pooler=self.has_pooler)
         self._dtype = dtype
-        self._recompute = recompute
+        self.recomputes = False
         # The head's own random streams are 0 and 1.
         self._init = Initializer(config, seed, first_stream=0)
 
@@ -77,7 +77,7 @@ class Model(tf.Module, abc.ABC):
             *encoders.inputs(batch),
             dtype=self._dtype,
             dropout=dropout,
-            recompute=self._recompute,
+            recompute=self.recomputes,
         )
 
 
@@ -163,10 +163,9 @@ class PretrainingModel(Model):
         seed: int,
         *,
         dtype: tf.DType = tf.float32,
-        recompute: bool = False,
     ) -> None:
         """Builds both heads; the masked LM shares the word embeddings."""
-        super().__init__(config, seed, dtype=dtype, recompute=recompute)
+        super().__init__(config, seed, dtype=dtype)
         size = config.hidden_size
         scope = "cls/seq_relationship"
         self._pair_weights = self._init.normal(f"{scope}/output_weights", (2, size))

@@ -148,7 +148,6 @@ def _task(
         max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
         vocab_size=encoder_config.vocab_size,
         masking=None if is_static else _masking(settings, tokenizer, paths),
-        recompute=settings.pretraining.recompute,
     )
     records.check(paths, task.specs, most=1)
     return task
@@ -257,6 +256,7 @@ class _Pretraining:
                 schedule,
                 given.learning_rate,
                 optimizer_name=given.optimizer,
+                num_scores=self.task.max_predictions_per_seq * self.task.vocab_size,
                 recorder=curves.LearningCurve(output_dir, schedule.num_train_steps),
             )
         # Even if nothing was trained now: an earlier run may have died before this.

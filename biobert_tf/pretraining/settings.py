@@ -86,9 +86,6 @@ class PretrainingOptimizerConfig:
     optimizer: OptimizerName = setting(
         "adamw", "adamw (BERT's AdamWeightDecay), or lamb for very large batches."
     )
-    recompute: bool = setting(
-        False, "Recompute activations in the backward pass: less memory, more time."
-    )
     max_eval_steps: int = setting(
         100, "Most batches per evaluation; 0: all.", free=True
     )

@@ -35,7 +35,6 @@ class PretrainingTask:
     max_predictions_per_seq: int
     vocab_size: int
     masking: DynamicMasking | None = None
-    recompute: bool = False
 
     @property
     def new_head(self) -> tuple[str, ...]:
@@ -82,9 +81,7 @@ class PretrainingTask:
         self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
     ) -> heads.PretrainingModel:
         """Returns the encoder with both heads."""
-        return heads.PretrainingModel(
-            config, seed, dtype=dtype, recompute=self.recompute
-        )
+        return heads.PretrainingModel(config, seed, dtype=dtype)
 
     @property
     def predicts_padding(self) -> bool:

@@ -24,7 +24,14 @@ from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.training import optimizer, precision, progress, records
+from biobert_tf.training import (
+    memory,
+    optimizer,
+    precision,
+    progress,
+    records,
+    states,
+)
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference, Row, Step
 from biobert_tf.training.schedule import Schedule
@@ -79,6 +86,7 @@ class Estimator:
             self.model = task.build_model(
                 encoder_config, run.seed, precision.dtype(device)
             )
+        self.model.recomputes = run.recompute_activations
 
     @property
     def is_chief(self) -> bool:
@@ -139,6 +147,7 @@ class Estimator:
         optimizer_name: OptimizerName = "adamw",
         row_norm: RowNorm = "summed",
         recorder: progress.Recorder | None = None,
+        num_scores: int = 0,
     ) -> int:
         """Trains up to the schedule's end, or to `max_steps`.
 
@@ -147,18 +156,31 @@ class Estimator:
         learning rates that an uninterrupted training would have had.
 
         The rate peaks at `learning_rate`. The recorder records all steps, and is saved
-        with the state. For `row_norm` see `Trainer`.
+        with the state. For `row_norm` see `Trainer`, for `num_scores`, which says how
+        much memory a head takes, `TrainingMemory`.
 
         Returns:
             The step reached.
 
         Raises:
-            InputError: A file is damaged, or a record does not fit the task.
+            InputError: A file is damaged, a record does not fit the task, or the disk
+                or the memory is too small.
             TrainingDivergedError: The training diverged.
         """
         run = self._run
         last_step = schedule.last_step(run)
-        with self.strategy.scope():
+        needed = memory.TrainingMemory(
+            config=self.model.config,
+            num_weights=sum(each.shape.num_elements() for each in self.model.variables),
+            length=data.specs["input_ids"].length,
+            num_scores=num_scores,
+            value_bytes=precision.dtype(self._device).size,
+            num_devices=self.strategy.num_replicas_in_sync,
+            run=run,
+        )
+        if not tf.config.list_logical_devices("GPU"):
+            needed.warn(memory.device_memory())
+        with self.strategy.scope(), needed.explained():
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             more = {} if recorder is None else {"recorder": recorder}
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
@@ -178,9 +200,11 @@ class Estimator:
             )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
-            manager = tf.train.CheckpointManager(
-                state, str(save_dir), max_to_keep=run.keep_checkpoint_max
+            manager = states.StateManager(
+                state, save_dir, run.keep_checkpoint_max, self.model
             )
+            every = run.save_checkpoints_steps
+            manager.require_room(-(-last_step // every) - step // every)
             with records.explained(data.paths, data.specs):
                 self._loop(trainer, manager, step, last_step, schedule, recorder)
         return max(step, last_step)
@@ -217,7 +241,7 @@ class Estimator:
     def _loop(
         self,
         trainer: Trainer,
-        manager: tf.train.CheckpointManager,
+        manager: states.StateManager,
         step: int,
         last_step: int,
         schedule: Schedule,
@@ -299,7 +323,10 @@ class Estimator:
             InputError: The devices cannot share a batch.
         """
         inference = Inference(
-            batch_size=batch_size, strategy=self.strategy, device=self._device
+            batch_size=batch_size,
+            strategy=self.strategy,
+            device=self._device,
+            config=self.model.config,
         )
         if self._compiled_step is None:
             # Its programs are shared by all calls.

@@ -6,6 +6,7 @@ and features.
 """
 
 import collections
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.model.config import EncoderConfig
+from biobert_tf.training import memory, precision
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.records import FeatureSpec, Specs
 
@@ -56,8 +59,11 @@ class Inference:
         batch_size: int,
         strategy: tf.distribute.Strategy,
         device: DeviceConfig,
+        config: EncoderConfig | None = None,
     ) -> None:
         """Keeps the strategy that `build_strategy(device)` returned.
+
+        With the sizes of the encoder, errors can say which batch fits into memory.
 
         Raises:
             InputError: The devices cannot share a batch.
@@ -69,6 +75,12 @@ class Inference:
             )
         self.strategy = strategy
         self.batch_size = batch_size
+        self._memory = None
+        if config is not None:
+            value_bytes = precision.dtype(device).size
+            self._memory = memory.PredictionMemory(
+                config=config, value_bytes=value_bytes
+            )
         self._xla = strategies.uses_xla(device, strategy)
         is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
         self._has_static_shapes = self._xla or is_tpu
@@ -90,8 +102,24 @@ class Inference:
 
         Yields:
             Arrays by name; an axis of positions is as long as in the row's batch.
+
+        Raises:
+            InputError: A batch does not fit into memory.
         """
-        rows = iter(rows)
+        with self._explained(max_seq_length):
+            yield from self._run(step, iter(rows), max_seq_length, specs)
+
+    def _explained(self, length: int) -> contextlib.AbstractContextManager[None]:
+        rows = self.batch_size // self.strategy.num_replicas_in_sync
+        return memory.explained_prediction(rows, length, self._memory)
+
+    def _run(
+        self,
+        step: Step,
+        rows: Iterator[Row],
+        max_seq_length: int,
+        specs: Specs | None,
+    ) -> Iterator[Outputs]:
         while held := list(itertools.islice(rows, _BATCHES_SORTED * self.batch_size)):
             # The longest first, so that a lack of memory shows at once.
             order = sorted(range(len(held)), key=lambda i: -len(held[i]["input_ids"]))
@@ -114,7 +142,8 @@ class Inference:
         self, step: Step, rows: Sequence[Row], max_seq_length: int
     ) -> Outputs:
         """Returns a step's outputs for at most `batch_size` rows, `[rows, ...]`."""
-        return self._finish(self._start(step, rows, max_seq_length), len(rows))
+        with self._explained(max_seq_length):
+            return self._finish(self._start(step, rows, max_seq_length), len(rows))
 
     def _start(
         self,

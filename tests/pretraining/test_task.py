@@ -154,13 +154,14 @@ def train(*, strategy=None, device=None, recompute=False, **settings):
         rows = tf.data.Dataset.from_tensor_slices(TRAINING).unbatch()
         return rows.batch(8 // strategy.num_replicas_in_sync, True)
 
-    task = dataclasses.replace(toys.STATIC, recompute=recompute)
+    task = toys.STATIC
     with strategy.scope():
         model = task.build_model(
             engine.without_dropout(toys.CONFIG),
             seed=1,
             dtype=precision.dtype(device or DeviceConfig()),
         )
+        model.recomputes = recompute
         rates = optimizer.LinearWarmupDecay(1e-2, 10, 0)
         made = optimizer.build("adamw", rates, model.trainable_variables)
         trainer = Trainer(
@@ -225,8 +226,9 @@ def test_bfloat16(plain):
 
 def gradient_step(recompute, dtype=tf.float32):
     """A function from the seed of dropout to gradients, and its model."""
-    task = dataclasses.replace(toys.STATIC, recompute=recompute)
+    task = toys.STATIC
     model = task.build_model(toys.CONFIG, seed=1, dtype=dtype)
+    model.recomputes = recompute
 
     def step(seed_2):
         with tf.GradientTape() as tape:
@@ -298,8 +300,9 @@ def test_blocks_run_twice():
 
 
 def test_training_step_lowers():
-    task = dataclasses.replace(toys.STATIC, recompute=True)
+    task = toys.STATIC
     model = task.build_model(toys.CONFIG, seed=1, dtype=tf.bfloat16)
+    model.recomputes = True
     rates = optimizer.LinearWarmupDecay(1e-2, 10, 2)
     made = optimizer.build("lamb", rates, model.trainable_variables)
     trainer = Trainer(task, model, made, None, seed=1, max_loop_steps=10)

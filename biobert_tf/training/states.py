@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The states that a training saves: how much disk they take, and never half of one."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from biobert_tf.common import room
+from biobert_tf.common.errors import InputError
+from biobert_tf.model import heads
+
+_LOG = logging.getLogger(__name__)
+
+_NAME = "ckpt"
+
+
+class StateManager(tf.train.CheckpointManager):
+    """Keeps the newest states of a directory, and removes what a failed save leaves.
+
+    There are never more than `max_to_keep` states, also while one is being written;
+    only a `max_to_keep` of 1 takes a second for that time.
+
+    Attributes:
+        state_bytes: Size of a state: the weights and the two moments of Adam or LAMB,
+            all float32. Step, seed and index take some kilobytes more.
+        model_bytes: Size of the weights alone.
+    """
+
+    def __init__(
+        self,
+        state: tf.train.Checkpoint,
+        directory: Path,
+        max_to_keep: int,
+        model: heads.Model,
+    ) -> None:
+        """Takes over the states of a directory; saves `state` there as `ckpt-<step>`.
+
+        `model` is the model in the state.
+        """
+        self._folder = directory
+        self._most = max_to_keep
+        self.model_bytes = _size(model.variables)
+        self.state_bytes = self.model_bytes + 2 * _size(model.trainable_variables)
+        # What a killed process left.
+        for half in directory.glob(f"{_NAME}-*_temp"):
+            shutil.rmtree(half, ignore_errors=True)
+        super().__init__(state, str(directory), max_to_keep)
+
+    def require_room(self, num_saves: int) -> None:
+        """Checks that the states and the final model of a training fit on the disk.
+
+        Room taken by earlier states counts as free, because they make way. If only some
+        states fit, that is a warning. `num_saves` is the number of saves to come.
+
+        Raises:
+            InputError: Not even the newest state and the one before fit.
+        """
+        held = [path for each in self.checkpoints for path in _files(Path(each))]
+        free = room.free_bytes(self._folder)
+        free += sum(path.stat().st_size for path in held)
+        number = len(self.checkpoints) + num_saves
+        most = min(number, max(self._most, 2))
+        needed = most * self.state_bytes + self.model_bytes
+        _LOG.info(
+            "a training state takes %s on disk; %d of them and the model take %s",
+            room.size(self.state_bytes),
+            most,
+            room.size(needed),
+        )
+        least = min(number, 2) * self.state_bytes + self.model_bytes
+        lack = (
+            f"{self._folder}: a training state takes {room.size(self.state_bytes)}, "
+            f"and {room.size(free)} are free"
+        )
+        if free < least:
+            raise InputError(
+                f"{lack}: too little for {min(number, 2)} of them and the model, "
+                f"{room.size(least)}; make room, or choose another --output_dir"
+            )
+        if free < needed:
+            _LOG.warning(
+                "%s: too little for %d of them and the model, %s; lower "
+                "--keep_checkpoint_max (now %d), or choose another --output_dir",
+                lack,
+                most,
+                room.size(needed),
+                self._most,
+            )
+
+    def save(self, checkpoint_number: int | None = None, **options: Any) -> str:
+        """Saves the state of a step, after it has deleted what need not be kept.
+
+        Raises:
+            InputError: The disk is full. The newest states before are still there.
+        """
+        for old in self.checkpoints[: -max(1, self._most - 1)]:
+            _delete(Path(old))
+        prefix = self._folder / f"{_NAME}-{checkpoint_number}"
+        try:
+            return str(super().save(checkpoint_number, **options))
+        except BaseException as error:
+            if self.latest_checkpoint != str(prefix):
+                _delete(prefix)
+            if room.disk_is_full(error):
+                raise room.full_disk(prefix, self.state_bytes, self._advice()) from None
+            raise
+
+    def _advice(self) -> str:
+        """Says what to do if a state does not fit."""
+        flag = f"lower --keep_checkpoint_max (now {self._most})"
+        advice = f"{flag} or move" if self._most > 2 else "move"
+        advice += " everything to another --output_dir"
+        if latest := self.latest_checkpoint:
+            step = latest.rpartition("-")[2]
+            advice += f"; the same command then resumes from step {step}"
+        return advice
+
+
+def _size(variables: Any) -> int:
+    """Returns the bytes of variables."""
+    return sum(each.shape.num_elements() * each.dtype.size for each in variables)
+
+
+def _files(prefix: Path) -> list[Path]:
+    """Returns the files and folders of a state, whole or not."""
+    return [*prefix.parent.glob(f"{prefix.name}[._]*")]
+
+
+def _delete(prefix: Path) -> None:
+    for path in _files(prefix):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

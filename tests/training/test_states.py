@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings on disks that are too small for their states."""
+
+import dataclasses
+
+import engine
+import pytest
+import small_disks
+import tensorflow as tf
+
+from biobert_tf.checkpoints import tf1
+from biobert_tf.common import room
+from biobert_tf.common.errors import InputError
+from biobert_tf.training import records, states
+
+# Its states have about 1 MB.
+LARGE = dataclasses.replace(engine.CONFIG, vocab_size=5000)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    return engine.write_rows(tmp_path_factory.mktemp("data") / "x", 11)
+
+
+def saved_steps(folder):
+    return sorted(int(path.stem[5:]) for path in folder.glob("training/*.index"))
+
+
+def names(folder):
+    return {path.name.partition(".")[0] for path in (folder / "training").iterdir()}
+
+
+def test_the_size_of_a_state(tmp_path, paths, caplog):
+    """The estimate before the training is the size of the data.
+
+    But for the graph of the objects, some kilobytes for a model of any size.
+    """
+    made = engine.estimator(tmp_path, config=LARGE, keep_checkpoint_max=2)
+    with caplog.at_level("INFO"):
+        engine.train(made, paths)
+    (data,) = tmp_path.glob("training/ckpt-7.data*")
+    weights = sum(array.nbytes for array in made.weights().values())
+    manager = states.StateManager(tf.train.Checkpoint(), tmp_path, 2, made.model)
+    assert manager.model_bytes == weights
+    assert 0 <= data.stat().st_size - manager.state_bytes < 20_000 < weights / 10
+    wanted = room.size(2 * manager.state_bytes + weights)
+    assert f"2 of them and the model take {wanted}" in caplog.text
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_never_more_states_than_asked_for(tmp_path, paths, most, monkeypatch):
+    """Counted while one is written, when it has no index yet."""
+    seen = []
+    save = tf.train.CheckpointManager.save
+
+    def count(self, number):
+        seen.append(len(saved_steps(tmp_path)) + 1)
+        return save(self, number)
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", count)
+    settings = {"save_checkpoints_steps": 1, "keep_checkpoint_max": most}
+    engine.train(engine.estimator(tmp_path, **settings), paths)
+    assert max(seen) == max(most, 2)
+    assert len(seen) == 7
+    assert saved_steps(tmp_path) == list(range(8 - most, 8))
+    assert tf.train.latest_checkpoint(str(tmp_path / "training")).endswith("ckpt-7")
+
+
+def test_fewer_states_make_room_before_the_first_is_saved(tmp_path, paths, monkeypatch):
+    many = {"save_checkpoints_steps": 1, "keep_checkpoint_max": 5}
+    engine.train(engine.estimator(tmp_path, max_steps=5, **many), paths)
+    assert saved_steps(tmp_path) == [1, 2, 3, 4, 5]
+    few = engine.estimator(tmp_path, save_checkpoints_steps=1, keep_checkpoint_max=2)
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(InputError, match=r"ckpt-6: the disk is full"):
+        engine.train(few, paths)
+    assert saved_steps(tmp_path) == [5]
+
+
+def full(self, number, **_):
+    """What TensorFlow does on a full disk."""
+    half = f"{self.directory}/ckpt-{number}_temp/part-00000-of-00001"
+    tf.io.gfile.makedirs(half.rpartition("/")[0])
+    tf.io.write_file(half, "half")
+    raise tf.errors.ResourceExhaustedError(
+        None, None, f"{half}; No space left on device"
+    )
+
+
+@pytest.mark.parametrize(
+    "error, kind, message",
+    [
+        (None, InputError, r"ckpt-6: the disk is full: needs \d.*resumes from step 3"),
+        (KeyboardInterrupt("now"), KeyboardInterrupt, "now"),
+    ],
+)
+def test_half_a_state_is_removed(tmp_path, paths, monkeypatch, error, kind, message):
+    engine.train(engine.estimator(tmp_path, max_steps=3), paths)
+
+    def fail(self, number, **_):
+        try:
+            full(self, number)
+        except tf.errors.OpError:
+            if error:
+                raise error from None
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.CheckpointManager, "save", fail)
+        with pytest.raises(kind, match=message):
+            engine.train(engine.estimator(tmp_path), paths)
+    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert engine.train(engine.estimator(tmp_path), paths) == 7
+
+
+def test_what_a_killed_process_leaves_is_removed(tmp_path, paths):
+    half = tmp_path / "training" / "ckpt-5_temp"
+    half.mkdir(parents=True)
+    (half / "part-00000-of-00001.data-00000-of-00001.tempstate1").write_text("half")
+    engine.train(engine.estimator(tmp_path, max_steps=1), paths)
+    assert names(tmp_path) == {"checkpoint", "ckpt-1"}
+
+
+# --- a real small disk ----------------------------------------------------------------
+
+
+def test_a_disk_that_fills_up_in_a_training(small_disk, paths):
+    """Somebody else takes the room after the first state."""
+    settings = {"config": LARGE, "keep_checkpoint_max": 3}
+    filler = None
+
+    made = engine.estimator(small_disk, max_steps=3, **settings)
+    engine.train(made, paths)
+    resumed = engine.estimator(small_disk, **settings)
+    save = states.StateManager.save
+
+    def fill_first(self, checkpoint_number):
+        nonlocal filler
+        filler = small_disks.fill(small_disk, left=300_000)
+        return save(self, checkpoint_number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(states.StateManager, "save", fill_first)
+        with pytest.raises(InputError) as caught:
+            engine.train(resumed, paths)
+    free = room.size(room.free_bytes(small_disk))
+    text = str(caught.value)
+    assert text.startswith(f"{small_disk}/training/ckpt-6: the disk is full: needs ")
+    assert f" and {free} are free; make room, or lower --keep_checkpoint_max (" in text
+    assert text.endswith("; the same command then resumes from step 3")
+    assert names(small_disk) == {"checkpoint", "ckpt-3"}
+    filler.unlink()
+    assert engine.train(engine.estimator(small_disk, **settings), paths) == 7
+    assert saved_steps(small_disk) == [3, 6, 7]
+
+
+def test_a_disk_too_small_for_two_states(small_disk, paths):
+    small_disks.fill(small_disk, left=1_200_000)
+    made = engine.estimator(small_disk, config=LARGE)
+    with pytest.raises(InputError, match=r"too little for 2 .* another --output_dir"):
+        engine.train(made, paths)
+    assert not [*small_disk.glob("training/ckpt-*")]
+
+
+def test_a_disk_too_small_for_all_states(small_disk, paths, caplog):
+    """Every step is saved, and two states are kept as the warning says."""
+    small_disks.fill(small_disk, left=2_900_000)
+    settings = {"config": LARGE, "save_checkpoints_steps": 1, "max_steps": 4}
+    made = engine.estimator(small_disk, keep_checkpoint_max=5, **settings)
+    with pytest.raises(InputError, match=r"ckpt-3: the disk is full"):
+        engine.train(made, paths)
+    assert "lower --keep_checkpoint_max (now 5)" in caplog.text
+    assert saved_steps(small_disk) == [1, 2]
+    caplog.clear()
+    fewer = engine.estimator(small_disk, keep_checkpoint_max=2, **settings)
+    assert engine.train(fewer, paths) == 4
+    assert "--keep_checkpoint_max" not in caplog.text
+    assert saved_steps(small_disk) == [3, 4]
+
+
+def test_records_that_do_not_fit(small_disk):
+    small_disks.fill(small_disk, left=50_000)
+    path = small_disk / "train.tf_record"
+    with pytest.raises(InputError, match=r"train\.tf_record: the disk is full: needs "):
+        records.write(path, engine.rows(5000), engine.TASK.specs)
+    assert [*small_disk.iterdir()] == [small_disk / "filler"]
+
+
+def test_a_checkpoint_that_does_not_fit(small_disk):
+    weights = engine.estimator(small_disk, config=LARGE).weights()
+    size = sum(array.nbytes for array in weights.values())
+    small_disks.fill(small_disk, left=100_000)
+    prefix = small_disk / "model.ckpt-7"
+    with pytest.raises(InputError) as caught:
+        tf1.write(weights, prefix, 7)
+    free = room.size(room.free_bytes(small_disk))
+    text = f"the disk is full: needs {room.size(size)}, and {free} are free; "
+    assert text in str(caught.value)
+    assert [*small_disk.iterdir()] == [small_disk / "filler"]
