@@ -11,4 +11,4 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":
-    sys.exit(program.run(cli.pretraining, sys.argv))
+    sys.exit(program.start(cli.pretraining))

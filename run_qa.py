@@ -13,4 +13,4 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 
 if __name__ == "__main__":
-    sys.exit(program.run(cli.qa, sys.argv))
+    sys.exit(program.start(cli.qa))

@@ -254,10 +254,11 @@ def recorded_type(recorded: Mapping[str, object]) -> str:
 
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
-    return _prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)
+    return prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)
 
 
-def _prefix(output_dir: Path, global_step: int) -> Path:
+def prefix(output_dir: Path, global_step: int) -> Path:
+    """Returns where the weights of a step are written."""
     return output_dir / f"model.ckpt-{global_step}"
 
 
@@ -269,7 +270,7 @@ def save(
     global_step: int,
     labels: Sequence[str] | None = None,
 ) -> Path:
-    """Writes a model in the form of a release; returns its prefix `model.ckpt-<step>`.
+    """Writes a model in the form of a release; returns its `prefix`.
 
     A release is a TF1 checkpoint, its sizes and, if known, its vocabulary and labels.
     """
@@ -280,7 +281,7 @@ def save(
     if vocab_file is not None and vocab_file.resolve() != copy.resolve():
         with files.replacing(copy) as temporary:
             temporary.write_bytes(vocab_file.read_bytes())
-    prefix = _prefix(output_dir, global_step)
-    tf1.write(weights, prefix, global_step)
-    _LOG.info("wrote %s", prefix)
-    return prefix
+    target = prefix(output_dir, global_step)
+    tf1.write(weights, target, global_step)
+    _LOG.info("wrote %s", target)
+    return target

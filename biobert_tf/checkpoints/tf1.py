@@ -215,6 +215,12 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     _record(prefix)
 
 
+def remove(prefix: Path) -> None:
+    """Deletes the files of a checkpoint, if it exists; the index first."""
+    for path in (_index(prefix), *prefix.parent.glob(f"{prefix.name}.data-*")):
+        path.unlink(missing_ok=True)
+
+
 def _record(prefix: Path) -> None:
     """Names `prefix` as the newest in the directory's file `checkpoint`."""
     directory = prefix.parent.resolve()

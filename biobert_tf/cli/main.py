@@ -182,4 +182,4 @@ def main(argv: Sequence[str]) -> None:
 
 def console() -> int:
     """Runs `biobert`; the entry point that setup.py installs."""
-    return program.run(main, sys.argv)
+    return program.start(main)

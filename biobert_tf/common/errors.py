@@ -35,3 +35,19 @@ class InputError(ValueError):
 
 class TrainingDivergedError(RuntimeError):
     """The loss became NaN or infinite; the message names the step."""
+
+
+class StoppedError(KeyboardInterrupt):
+    """A signal has ended the work; the message says what was kept.
+
+    It is a `KeyboardInterrupt` so that whatever must be cleaned up after Ctrl-C is
+    cleaned up after SIGTERM too.
+
+    Attributes:
+        status: The exit status of the process, as shells report it: 128 + the signal.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        """Stores the message, which needs no traceback, and the signal's number."""
+        super().__init__(message)
+        self.status = 128 + signum

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from types import FrameType
 
+from biobert_tf.common import stopping
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -20,8 +22,11 @@ def call(function: Callable[..., int], *arguments: object) -> int:
 
     The status is what the function, of the top level of a module, returns, or -N if
     signal N killed the process. The arguments can be pickled. The process writes to the
-    same screen. It ends when this process ends: at Ctrl-C, at SIGTERM, and when this
-    process is killed.
+    same screen. It ends when this process is killed. Ctrl-C and SIGTERM are passed on
+    as SIGTERM, which the function may handle; this process waits for its end.
+
+    Raises:
+        StoppedError: This process got a signal.
     """
     # A fresh interpreter: a fork would inherit the threads of TensorFlow.
     context = multiprocessing.get_context("spawn")
@@ -29,8 +34,9 @@ def call(function: Callable[..., int], *arguments: object) -> int:
     process = context.Process(target=_exit_with, args=(child, function, arguments))
     sys.stdout.flush()
     try:
-        with sigterm_raises():
-            process.start()
+        process.start()
+        with stopping.heard(first=process.terminate) as request:
+            request.has_work = True
             process.join()
     finally:
         # Whatever it is doing: every function we run can be killed at any moment.
@@ -39,6 +45,8 @@ def call(function: Callable[..., int], *arguments: object) -> int:
             process.join()
         parent.close()
         child.close()
+    if request.is_made:
+        raise request.error("stopped")
     assert process.exitcode is not None
     return process.exitcode
 

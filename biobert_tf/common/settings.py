@@ -270,6 +270,46 @@ class RunConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectionConfig:
+    """When a fine-tuning is evaluated while it trains, and which weights it keeps."""
+
+    eval_every_steps: int = setting(
+        0, "Score the development file every so many steps; 0: never."
+    )
+    eval_every_epochs: int = setting(
+        0, "The same in passes over the training examples; 0: never."
+    )
+    keep_best: str = setting(
+        "",
+        "Keep the weights that the development file scores best by this score, such "
+        "as f1; default: the last weights.",
+    )
+    early_stopping: int = setting(
+        0,
+        "Stop after so many evaluations without a better --keep_best, by default the "
+        "task's main score; 0: never.",
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects counts out of range, and two intervals at once."""
+        at_least(self, eval_every_steps=0, eval_every_epochs=0, early_stopping=0)
+        if self.eval_every_steps and self.eval_every_epochs:
+            raise InputError(
+                "--eval_every_steps contradicts --eval_every_epochs; give one of them"
+            )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the best weights are kept instead of the last."""
+        return bool(self.keep_best or self.early_stopping)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether the training is evaluated, by default after every epoch."""
+        return bool(self.chooses or self.eval_every_steps or self.eval_every_epochs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
     """Where the numbers are computed."""
 
@@ -318,7 +358,17 @@ class ScriptConfig:
     model: ModelConfig
     finetuning: FinetuningConfig
     run: RunConfig
+    selection: SelectionConfig
     device: DeviceConfig
+
+    def check(self) -> None:
+        """Rejects evaluations of a training that is not run."""
+        if self.selection.evaluates and not self.stages.do_train:
+            raise InputError(
+                "--eval_every_steps, --eval_every_epochs, --keep_best and "
+                "--early_stopping are for a training; leave them out, or set "
+                "--do_train=true (a trained model is used as it was chosen)"
+            )
 
 
 # --- configs and plain values ---------------------------------------------------------
@@ -369,6 +419,19 @@ def free_names(config: Any) -> frozenset[str]:
 def plain(value: object) -> object:
     """Returns the value of a setting as JSON and the command line have it."""
     return str(value) if isinstance(value, Path | FlagValue) else value
+
+
+def changed(
+    config: Any, recorded: Mapping[str, object]
+) -> dict[str, tuple[object, object]]:
+    """Returns the settings that differ from those in a record: name to (then, now).
+
+    One that an earlier version did not know had its default then.
+    """
+    defaults = {x.name: plain(x.default) for x in leaves(type(config))}
+    values = to_dict(config)
+    then = {name: recorded.get(name, defaults[name]) for name in values}
+    return {k: (then[k], now) for k, now in values.items() if then[k] != now}
 
 
 def to_dict(config: Any) -> dict[str, object]:

@@ -44,6 +44,7 @@ def run(settings: NerConfig) -> Finished[NerTask]:
     estimator = finetune.TextRun(
         task=task,
         examples=data.stages(),
+        development=data.development,
         parts=parts,
         settings=settings,
         # PARITY(run_ner.py:527): GPU runs of the original gather the word embeddings.
@@ -59,7 +60,7 @@ def _announce(settings: NerConfig, task: NerTask) -> None:
             "on the test file too, as in the paper's code; its scores are flattered"
         )
     sees_devel = settings.stages.do_train and settings.train_on == "train_dev"
-    if sees_devel and settings.stages.do_eval:
+    if sees_devel and (settings.stages.do_eval or settings.selection.evaluates):
         _LOG.warning(
             "the development file is part of the training data; use "
             "--train_on=train to choose settings on it"
@@ -97,10 +98,15 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
     if training == ["train_dev"] and not (stages.data_dir / "train_dev.tsv").is_file():
         # The original's train_dev.tsv is the two files together.
         training = ["train", "devel"]
+    evaluates = settings.selection.evaluates
+    devel = read("devel") if stages.do_eval or evaluates else []
+    if evaluates:
+        finetune.require_examples(devel, stages.data_dir / "devel.tsv")
     return Data(
         train=read(*training) if stages.do_train else None,
-        devel=read("devel") if stages.do_eval else None,
+        devel=devel if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,
+        development=devel if evaluates else (),
     )
 
 
@@ -136,7 +142,8 @@ def _check_labels(task: NerTask, settings: NerConfig, data: Data[NerExample]) ->
     If this run trains, they are a warning and count as missed. If the model was trained
     before, they mean that a wrong file was given.
     """
-    for name, examples in (("devel.tsv", data.devel), ("test.tsv", data.test)):
+    devel = data.devel or data.development
+    for name, examples in (("devel.tsv", devel), ("test.tsv", data.test)):
         path = settings.stages.data_dir / name
         unknown = [
             (example.line + offset, label)

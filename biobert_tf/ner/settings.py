@@ -113,3 +113,12 @@ class NerConfig(ScriptConfig):
         "fixed",
         "fixed (repaired), master (dmis-lab/biobert e283eaa) or paper (v20200409).",
     )
+
+    def check(self) -> None:
+        """Rejects a choice on the sentences that are trained on."""
+        super().check()
+        if self.selection.chooses and self.train_on == "train_dev":
+            raise InputError(
+                "--keep_best and --early_stopping choose on devel.tsv, which is a part "
+                "of the training data; give --train_on=train"
+            )

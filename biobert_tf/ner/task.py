@@ -65,6 +65,7 @@ class NerTask(Featurizer):
     name: ClassVar[str] = "ner"
     new_head: ClassVar[tuple[str, ...]] = ("output_weights", "output_bias")
     loss_names: ClassVar[tuple[str, ...]] = ("loss",)
+    score_names: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall")
     entity_type: str = ""
 
     @classmethod

@@ -78,10 +78,13 @@ def run(settings: QaConfig) -> Finished[QaTask]:
             _LOG.warning(
                 "%s: --golden_file answers none of its %d questions", path, len(ids)
             )
+    development, development_gold = _read_development(settings)
     task = tasks.of(settings, parts.tokenizer, examples.get(_TRAIN, ()))
     estimator = QaRun(
         task=task,
         examples=examples,
+        development=development,
+        development_gold=development_gold,
         parts=parts,
         settings=settings,
         # PARITY(run_qa.py:1183): GPU runs of the original gather the word embeddings.
@@ -160,6 +163,28 @@ def _read_train(settings: QaConfig) -> list[QaExample]:
     return reading.training_order(examples, seed)
 
 
+def _read_development(
+    settings: QaConfig,
+) -> tuple[Sequence[QaExample], Gold | JsonSource]:
+    """Returns the questions to score while training, and their answers."""
+    path = settings.stages.dev_file
+    if path is None:
+        return (), {}
+    if settings.question_type != "yesno":
+        examples = reading.read_examples(path, is_training=False).examples
+        gold = squad_scores.gold_of(path)
+        if gold is None:
+            problem = "has a question without answers, so it cannot be scored"
+            raise InputError.at(path, None, problem)
+        return examples, gold
+    questions = yesno_reading.read_examples(path, needs_labels=True)
+    reading.require_distinct_ids(path, questions)
+    try:
+        return questions, yesno.gold(questions)
+    except InputError as error:
+        raise InputError.at(path, None, str(error)) from None
+
+
 def _are_labelled(examples: Sequence[QaExample]) -> bool:
     return all(example.is_yes is not None for example in examples)
 
@@ -176,6 +201,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         golden_files: The files of BioASQ's answers; see `_golden_files`.
         squad_gold: SQuAD's gold answers of each stage; None where there are none.
         known: The ids of the questions in `golden_files`.
+        development_gold: The answers to the development questions.
     """
 
     task: QaTask
@@ -184,6 +210,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
     golden_files: Sequence[Path]
     squad_gold: Mapping[str, Gold | None]
     known: frozenset[str]
+    development_gold: Gold | JsonSource
 
     def _num_scheduled(
         self, examples: Sequence[QaExample], rows: finetune.Rows[QaFeatures]
@@ -233,6 +260,23 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         if len(self.predict_files) == 1:
             return output_dir
         return output_dir / "predictions" / self.predict_files[stage].stem
+
+    def _development_scores(
+        self, estimator: Estimator, rows: finetune.Rows[QaFeatures]
+    ) -> Mapping[str, Any]:
+        """Returns SQuAD's scores, or those of yes and no; every worker computes all."""
+        features = (row.features for row in rows)
+        batch_size = self.settings.run.eval_batch_size
+        specs, examples = self.task.prediction_specs, self.development
+        outputs = estimator.predict_rows(features, batch_size, specs)
+        gold = self.development_gold
+        if isinstance(gold, Gold):
+            found = answers.span_predictions(self.settings, examples, rows, outputs)
+            texts = {one.qas_id: one.text for one in found}
+            return squad_scores.evaluate(gold, texts).to_dict()
+        passages = answers.yes_no_answers(examples, rows, outputs)
+        submission, _ = yesno.transform(yesno.pool(passages))
+        return bioasq.pooled([(gold, submission)], types=["yesno"]).to_dict()
 
     # --- scores ----------------------------------------------------------------------
 

@@ -39,6 +39,11 @@ class FileStageConfig(StageConfig):
         "files gets a folder of its own in --output_dir.",
         free=True,
     )
+    dev_file: Path | None = setting(
+        None,
+        "Questions with answers to score while training, in the form of --train_file; "
+        "see --eval_every_epochs and --keep_best.",
+    )
     golden_file: FileGlobs = setting(
         FileGlobs(),
         "BioASQ's answers to score against, comma-separated: one file per "
@@ -122,6 +127,20 @@ class QaConfig(ScriptConfig):
             raise InputError(
                 "--version_2_with_negative is for answers that are a part of the "
                 "passage; leave it out for --question_type=yesno"
+            )
+
+    def check(self) -> None:
+        """Rejects evaluations without questions, and questions without evaluations."""
+        super().check()
+        if self.selection.evaluates and self.stages.dev_file is None:
+            raise InputError(
+                "--eval_every_steps, --eval_every_epochs, --keep_best and "
+                "--early_stopping need --dev_file, which is scored while training"
+            )
+        if self.stages.dev_file is not None and not self.selection.evaluates:
+            raise InputError(
+                "--dev_file is scored while training; say when by --eval_every_epochs "
+                "or --eval_every_steps, or choose on it by --keep_best"
             )
 
     @property

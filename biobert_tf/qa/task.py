@@ -91,6 +91,7 @@ class SpanTask(_WindowTask):
     """Finds where in a passage the answer begins and ends."""
 
     labels: ClassVar = SPAN_LABELS
+    score_names: ClassVar = ("f1", "exact_match")
     # A checkpoint that was trained on questions before has them, and they are used.
     new_head: ClassVar = (
         f"{heads.SpanClassifier.scope}output_weights",
@@ -153,6 +154,13 @@ class YesNoTask(_WindowTask, SequenceClassification):
     """Classifies whether a passage answers a question with yes."""
 
     labels: ClassVar = LABELS
+    # BioASQ ranks by the mean of the F1s of yes and no.
+    score_names: ClassVar = (
+        "yesno_macro_f1",
+        "yesno_accuracy",
+        "yesno_f1_yes",
+        "yesno_f1_no",
+    )
 
     @property
     def specs(self) -> Specs:

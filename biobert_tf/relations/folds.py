@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from biobert_tf.common import files, flags, processes, program
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import free_names, to_dict
+from biobert_tf.common.settings import changed, free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
 from biobert_tf.relations.settings import Folds, RelationConfig
@@ -171,10 +171,8 @@ def _is_done(fold: RelationConfig) -> bool:
     results = _results(fold)
     stages = [*(["train"] if fold.stages.do_train else []), *_scored_stages(fold)]
     may_differ = free_names(fold) - _NOT_THE_SAME
-    return all(name in results for name in stages) and all(
-        results["settings"].get(name) == value
-        for name, value in to_dict(fold).items()
-        if name not in may_differ
+    return all(name in results for name in stages) and (
+        changed(fold, results["settings"]).keys() <= may_differ
     )
 
 

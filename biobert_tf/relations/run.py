@@ -59,6 +59,7 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
     estimator = _Run(
         task=task,
         examples=data.stages(),
+        development=data.development,
         parts=parts,
         settings=settings,
         # PARITY(run_re.py:984): GPU runs of the original gather the word embeddings.
@@ -82,11 +83,12 @@ class _Run(TextRun[RelationExample, RelationRecord, RelationPrediction]):
         examples: Sequence[RelationExample],
         rows: Rows[RelationRecord],
         step: int,
+        development: Rows[RelationRecord],
     ) -> tuple[int, dict[str, Any]]:
         if estimator.is_chief:
             record = {marks.KEY: marks.of_all(examples)}
             run_directory.add_to_record(self.settings.stages.output_dir, record)
-        return super()._train(estimator, examples, rows, step)
+        return super()._train(estimator, examples, rows, step, development)
 
     def _write_records(
         self,
@@ -170,10 +172,16 @@ def read_data(
         InputError: A file is missing or malformed, or has a label not in the set.
     """
     stages = settings.stages
+    evaluates = settings.selection.evaluates
+    reads_devel = stages.do_eval or evaluates
+    devel = _read(settings, "dev", relation_set) if reads_devel else []
+    if evaluates:
+        finetune.require_examples(devel, stages.data_dir / "dev.tsv")
     return Data(
         train=_read(settings, "train", relation_set) if stages.do_train else None,
-        devel=_read(settings, "dev", relation_set) if stages.do_eval else None,
+        devel=devel if stages.do_eval else None,
         test=_read(settings, "test", relation_set) if stages.do_predict else None,
+        development=devel if evaluates else (),
     )
 
 

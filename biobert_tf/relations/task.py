@@ -70,6 +70,12 @@ class RelationTask(Featurizer, SequenceClassification):
         """Returns the labels that can be predicted; a label's index is its id."""
         return self.relation_set.labels
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Returns the scores of `score` that may choose a model, F1 first."""
+        names = ("f1", "precision", "recall", "accuracy", "macro_f1")
+        return (*names, "specificity") if self.relation_set.is_binary else names
+
     def featurize(self, examples: Sequence[RelationExample]) -> list[RelationRecord]:
         """Returns one record per sentence, in order."""
         return list(map(self.record, examples))

@@ -10,9 +10,9 @@ that exists:
 """
 
 import logging
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ import tf_keras
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
+from biobert_tf.common.clock import ReportTimer
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
@@ -34,7 +34,9 @@ from biobert_tf.training import (
 )
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference, Row, Step
+from biobert_tf.training.loop import Loop
 from biobert_tf.training.schedule import Schedule
+from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
@@ -125,13 +127,17 @@ class Estimator:
                 new_head=(*new_head, *unread),
             )
 
-    def restore(self) -> int | None:
-        """Loads the newest training state's weights; returns its step, if any."""
+    def restore(self, **parts: Any) -> int | None:
+        """Loads parts of the newest training state; returns its step, if there is one.
+
+        By default the weights; else objects by the name that `train` gives them.
+        """
         path = tf.train.latest_checkpoint(str(self._state_dir))
         if path is None:
             return None
+        parts = parts or {"model": self.model}
         with self.strategy.scope():
-            tf.train.Checkpoint(model=self.model).restore(path).expect_partial()
+            tf.train.Checkpoint(**parts).restore(path).expect_partial()
         return int(path.rsplit("-", 1)[1])
 
     def weights(self) -> checkpoints.Weights:
@@ -148,6 +154,7 @@ class Estimator:
         row_norm: RowNorm = "summed",
         recorder: progress.Recorder | None = None,
         num_scores: int = 0,
+        selection: Selection | None = None,
     ) -> int:
         """Trains up to the schedule's end, or to `max_steps`.
 
@@ -155,9 +162,10 @@ class Estimator:
         is a state, the training resumes from it with the same batches, dropout and
         learning rates that an uninterrupted training would have had.
 
-        The rate peaks at `learning_rate`. The recorder records all steps, and is saved
-        with the state. For `row_norm` see `Trainer`, for `num_scores`, which says how
-        much memory a head takes, `TrainingMemory`.
+        The rate peaks at `learning_rate`. The recorder records all steps, the selection
+        evaluates and may end the training; both are saved with the state. For
+        `row_norm` see `Trainer`, for `num_scores`, which says how much memory a head
+        takes, `TrainingMemory`.
 
         Returns:
             The step reached.
@@ -165,6 +173,7 @@ class Estimator:
         Raises:
             InputError: A file is damaged, a record does not fit the task, or the disk
                 or the memory is too small.
+            StoppedError: A signal has stopped the training; its state is saved.
             TrainingDivergedError: The training diverged.
         """
         run = self._run
@@ -180,9 +189,10 @@ class Estimator:
         )
         if not tf.config.list_logical_devices("GPU"):
             needed.warn(memory.device_memory())
+        more = {"recorder": recorder, "selection": selection}
+        more = {name: part for name, part in more.items() if part is not None}
         with self.strategy.scope(), needed.explained():
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
-            more = {} if recorder is None else {"recorder": recorder}
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
@@ -204,10 +214,33 @@ class Estimator:
                 state, save_dir, run.keep_checkpoint_max, self.model
             )
             every = run.save_checkpoints_steps
-            manager.require_room(-(-last_step // every) - step // every)
+            num_saves = -(-last_step // every) - step // every
+            num_saves += selection.num_due(step) if selection else 0
+            manager.require_room(num_saves)
             with records.explained(data.paths, data.specs):
-                self._loop(trainer, manager, step, last_step, schedule, recorder)
-        return max(step, last_step)
+                loop = Loop(
+                    trainer=trainer,
+                    manager=manager,
+                    strategy=self.strategy,
+                    settings=run,
+                    step=step,
+                    last_step=last_step,
+                    skips_steps=self._device.mixed_precision == "float16",
+                    reporter=self._reporter(schedule),
+                    recorder=recorder,
+                    selection=selection,
+                )
+                loop.run()
+        return loop.step
+
+    def _reporter(self, schedule: Schedule) -> progress.Progress | None:
+        if not self.is_chief:
+            return None
+        return progress.Progress(
+            schedule.num_train_steps,
+            self._run.train_batch_size,
+            self.model_dir / "tensorboard",
+        )
 
     def _batches(self, data: records.TrainingData, step: int) -> Iterable[Batch]:
         """Gives every worker its part of every global batch from `step` on."""
@@ -237,56 +270,6 @@ class Estimator:
             built = tf_keras.mixed_precision.LossScaleOptimizer(built)
             built.build(variables)
         return built
-
-    def _loop(
-        self,
-        trainer: Trainer,
-        manager: states.StateManager,
-        step: int,
-        last_step: int,
-        schedule: Schedule,
-        recorder: progress.Recorder | None,
-    ) -> None:
-        """Calls the compiled loop until `last_step`; saves and reports in between."""
-        run = self._run
-        reporter = None
-        if self.is_chief:
-            reporter = progress.Progress(
-                schedule.num_train_steps,
-                run.train_batch_size,
-                self.model_dir / "tensorboard",
-            )
-        loop_steps = 1
-        while step < last_step:
-            to_save = run.save_checkpoints_steps - step % run.save_checkpoints_steps
-            num_steps = min(loop_steps, to_save, last_step - step)
-            start = time.monotonic()
-            history = trainer.train(tf.constant(num_steps))
-            seconds = time.monotonic() - start
-            skips_steps = self._device.mixed_precision == "float16"
-            progress.check_finite(history, step, skips_steps=skips_steps)
-            if reporter is not None:
-                reporter.report(history, step)
-            if recorder is not None:
-                recorder.add(history, step)
-            step += num_steps
-            if step % run.save_checkpoints_steps == 0 or step == last_step:
-                manager.save(checkpoint_number=step)
-                if recorder is not None and self.is_chief:
-                    recorder.write()
-            loop_steps = self._next_loop(num_steps, seconds)
-
-    def _next_loop(self, num_steps: int, seconds: float) -> int:
-        """Returns the number of steps that the next compiled call should run.
-
-        It is at most `iterations_per_loop`, and less on a slow device. Several workers
-        must agree, so they always use the setting.
-        """
-        most = self._run.iterations_per_loop
-        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            return most
-        fitting = int(num_steps / max(seconds, 1e-9) * SECONDS_BETWEEN_REPORTS)
-        return max(1, min(most, fitting))
 
     def predict(
         self,

@@ -9,6 +9,7 @@ last, so its presence means that the run is complete.
 
 import abc
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
@@ -17,15 +18,17 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ScriptConfig
-from biobert_tf.training import records, run_directory
+from biobert_tf.training import records, run_directory, selection
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
+from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Task
 from biobert_tf.training.trainer import RowNorm
 
@@ -71,6 +74,10 @@ class FinetuningTask(Task, Protocol[ExampleT_contra, RecordT]):
     @property
     def labels(self) -> tuple[str, ...]:
         """Returns the labels; the position of a label is its id."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Returns the scores that may choose a model, the main one first."""
 
     @property
     def new_head(self) -> Collection[str]:
@@ -141,10 +148,13 @@ class Data(Generic[ExampleT]):
     train: Sequence[ExampleT] | None
     devel: Sequence[ExampleT] | None
     test: Sequence[ExampleT] | None
+    development: Sequence[ExampleT] = ()
+    """The examples that are scored while training: those of `devel`, or none."""
 
     def stages(self) -> dict[str, Sequence[ExampleT]]:
         """Returns the examples of the stages that are run, by name, in order."""
-        return {stage: held for stage, held in vars(self).items() if held is not None}
+        stages = {name: getattr(self, name) for name in (_TRAIN, "devel", "test")}
+        return {name: held for name, held in stages.items() if held is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,12 +173,14 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     Attributes:
         examples: The examples of each stage, in order. The stage `train` is trained
             on; all others are predicted.
+        development: The examples to score while training, if the settings ask for it.
         parts: The sizes, the vocabulary and the weights to start from.
         row_norm: See `Trainer`.
     """
 
     task: FinetuningTask[ExampleT, RecordT]
     examples: Mapping[str, Sequence[ExampleT]]
+    development: Sequence[ExampleT]
     parts: released.Released
     settings: ScriptConfig
     row_norm: RowNorm
@@ -183,11 +195,13 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             TrainingDivergedError: The loss became NaN or infinite.
         """
         start = time.monotonic()
+        selection.require_known(self.settings.selection, self.task.score_names)
         # All stages come first, so that a bad example is reported at once.
         rows = {
             stage: self._featurize(stage, examples)
             for stage, examples in self.examples.items()
         }
+        development = self._featurize("devel", self.development)
         strategy = strategies.build_strategy(self.settings.device)
         strategies.make_repeatable()
         estimator = Estimator(
@@ -213,7 +227,8 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         for stage, examples in self.examples.items():
             begin = time.monotonic()
             if stage == _TRAIN:
-                step, more = self._train(estimator, examples, rows[stage], step)
+                found = self._train(estimator, examples, rows[stage], step, development)
+                step, more = found
             else:
                 more = self._predict(estimator, stage, examples, rows[stage])
             results[stage] = {
@@ -241,19 +256,15 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         examples: Sequence[ExampleT],
         rows: Rows[RecordT],
         step: int,
+        development: Rows[RecordT],
     ) -> tuple[int, dict[str, Any]]:
-        """Trains up to the last step; returns the step reached, and the schedule."""
+        """Trains up to the last step; returns the model's step, and what to record."""
         path = self._write_records(estimator, _TRAIN, _TRAIN, rows)
-        schedule = Schedule.of(
-            self._num_scheduled(examples, rows),
-            self.settings.run,
-            self.settings.finetuning,
-        )
-        numbers = {
-            "steps": schedule.num_train_steps,
-            "warmup_steps": schedule.num_warmup_steps,
-        }
-        if step >= schedule.last_step(self.settings.run):
+        num_scheduled = self._num_scheduled(examples, rows)
+        run = self.settings.run
+        schedule = Schedule.of(num_scheduled, run, self.settings.finetuning)
+        chosen = self._selection(estimator, num_scheduled, schedule, development)
+        if _is_trained(estimator, schedule.last_step(run), step, chosen):
             run_directory.already_trained(estimator, step)
         else:
             _LOG.info(
@@ -265,24 +276,75 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
                 [path],
                 self.task.specs,
                 shuffle_buffer=self.task.shuffle_buffer(len(rows)),
-                seed=self.settings.run.seed,
+                seed=run.seed,
             )
-            learning_rate = self.settings.finetuning.learning_rate
             step = estimator.train(
-                data, schedule, learning_rate, row_norm=self.row_norm
+                data,
+                schedule,
+                self.settings.finetuning.learning_rate,
+                row_norm=self.row_norm,
+                selection=chosen,
             )
+        if chosen is not None and chosen.best_step not in (None, step):
+            step = chosen.best_step
+            best = released.prefix(self.settings.stages.output_dir, step)
+            estimator.initialize(checkpoints.locate(best).read())
         # Even if nothing was trained now: an earlier run may have died before this.
         output_dir = self.settings.stages.output_dir
         if estimator.is_chief and not released.is_saved(output_dir, step):
-            released.save(
-                self.parts.encoder_config,
-                self.parts.tokenizer.vocab_file,
-                estimator.weights(),
-                output_dir,
-                step,
-                self.task.labels,
-            )
-        return step, numbers
+            self._release(estimator, step)
+        return step, {
+            "steps": schedule.num_train_steps,
+            "warmup_steps": schedule.num_warmup_steps,
+            **(chosen.to_dict() if chosen else {}),
+        }
+
+    def _release(self, estimator: Estimator, step: int) -> None:
+        """Writes the present weights, of a step, as the run's model."""
+        released.save(
+            self.parts.encoder_config,
+            self.parts.tokenizer.vocab_file,
+            estimator.weights(),
+            self.settings.stages.output_dir,
+            step,
+            self.task.labels,
+        )
+
+    def _selection(
+        self,
+        estimator: Estimator,
+        num_examples: int,
+        schedule: Schedule,
+        development: Rows[RecordT],
+    ) -> Selection | None:
+        """Returns what evaluates the training, if the settings ask for it."""
+        settings, batch_size = (
+            self.settings.selection,
+            self.settings.run.train_batch_size,
+        )
+        if not settings.evaluates:
+            return None
+
+        def evaluate() -> selection.Scores:
+            scores = self._development_scores(estimator, development)
+            return {name: scores[name] for name in self.task.score_names}
+
+        return Selection(
+            settings,
+            self.task.score_names,
+            selection.due_steps(
+                settings, num_examples, batch_size, schedule.num_train_steps
+            ),
+            evaluate,
+            functools.partial(self._release, estimator) if estimator.is_chief else None,
+            self.settings.stages.output_dir,
+        )
+
+    @abc.abstractmethod
+    def _development_scores(
+        self, estimator: Estimator, rows: Rows[RecordT]
+    ) -> Mapping[str, Any]:
+        """Returns the scores of the development examples, and more, by name."""
 
     def _num_scheduled(self, examples: Sequence[ExampleT], rows: Rows[RecordT]) -> int:
         """Returns the number of rows in an epoch of the schedule."""
@@ -380,6 +442,37 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
                 written = [name for name, text in texts.items() if text is not None]
                 say_unscored(stage, self.settings.stages.output_dir, written)
         return results
+
+    def _development_scores(
+        self, estimator: Estimator, rows: Rows[RecordT]
+    ) -> Mapping[str, Any]:
+        """Returns the scores of the development examples; see `Run`."""
+        held, run = list(rows), self.settings.run
+        features = (row.features for row in held)
+        arrays = estimator.predict(features, run.eval_batch_size)
+        predictions = self.task.decode(self.development, held, arrays)
+        return self.task.score(self.development, predictions, run.seed).to_dict()
+
+
+def _is_trained(
+    estimator: Estimator, last_step: int, step: int, chosen: Selection | None
+) -> bool:
+    """Says whether nothing is left to train or to evaluate after `step`."""
+    if chosen is None:
+        return step >= last_step
+    estimator.restore(selection=chosen)
+    return chosen.is_over or (step >= last_step and not chosen.is_due(step))
+
+
+def require_examples(development: Sequence[object], path: Path) -> None:
+    """Raises InputError if the development file is empty, so that it cannot choose."""
+    if not development:
+        raise InputError.at(
+            path,
+            None,
+            "is empty, and cannot be scored while training; leave out "
+            "--eval_every_steps, --eval_every_epochs, --keep_best and --early_stopping",
+        )
 
 
 def say_unscored(what: object, folder: Path, names: Sequence[str]) -> None:

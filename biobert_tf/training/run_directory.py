@@ -16,12 +16,13 @@ from typing import Final, Protocol
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints import released, tf1
 from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RunConfig, free_names, to_dict
+from biobert_tf.common.settings import RunConfig, changed, free_names, to_dict
 from biobert_tf.common.version import __version__
+from biobert_tf.training import selection
 from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
@@ -89,6 +90,12 @@ class RunDirectory:
                 f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
                 "another --output_dir or delete this one",
             ) from None
+        best = None if self.is_training else selection.recorded_best(self.path)
+        if best is not None:
+            prefix = released.prefix(self.path, best)
+            _LOG.info("using the best weights of the training, %s", prefix)
+            estimator.initialize(checkpoints.locate(prefix).read())
+            return best
         if step is not None:
             _LOG.info("resuming from step %d in %s", step, estimator.model_dir)
             return step
@@ -123,7 +130,10 @@ class RunDirectory:
         has_model = is_resumed or tf1.prefixes_in(self.path)
         if self.is_training or not has_model or not path.exists():
             files.write_json(path, to_dict(self.settings))
-        for name in (_EVALUATION_FILE, RESULTS_FILE):
+        stale = [_EVALUATION_FILE, RESULTS_FILE]
+        if self.is_training and not is_resumed:
+            stale.append(selection.EVALUATIONS_FILE)
+        for name in stale:
             (self.path / name).unlink(missing_ok=True)
 
     def write_results(
@@ -176,16 +186,16 @@ def require_same_settings(
         return
     before = files.read_json(path)
     free = free_names(settings) | set(also_free)
-    changed = [
-        f"--{name} {before.get(name)} -> {value}"
-        for name, value in to_dict(settings).items()
-        if name not in free and before.get(name) != value
+    found = [
+        f"--{name} {then} -> {now}"
+        for name, (then, now) in changed(settings, before).items()
+        if name not in free
     ]
-    if changed:
+    if found:
         raise InputError.at(
             path,
             None,
-            f"holds a run with other settings ({', '.join(changed)}); choose another "
+            f"holds a run with other settings ({', '.join(found)}); choose another "
             "--output_dir or delete this one",
         )
 

@@ -185,6 +185,7 @@ def ner_config(**values):
         model=config.ModelConfig(),
         finetuning=config.FinetuningConfig(),
         run=config.RunConfig(),
+        selection=config.SelectionConfig(),
         device=config.DeviceConfig(),
     )
 
@@ -204,6 +205,7 @@ def relation_config(**values):
         model=config.ModelConfig(),
         finetuning=config.FinetuningConfig(),
         run=config.RunConfig(),
+        selection=config.SelectionConfig(),
         device=config.DeviceConfig(),
         **values,
     )

@@ -450,7 +450,10 @@ def environment(index, ports, temporary):
 
 
 def test_two_workers_equal_one(tmp_path, paths):
-    """Two processes share every global batch; both know the result, one writes it."""
+    """Two processes share every global batch; both know the result, one writes it.
+
+    Both stop when one of them gets a signal.
+    """
     ports, shared = free_ports(2), tmp_path / "shared"
     here = Path(__file__).parents[1]
     arguments = [here / "multi_worker.py", paths[0], shared]
@@ -478,7 +481,7 @@ def test_two_workers_equal_one(tmp_path, paths):
     for index in (0, 1):
         results = dict(np.load(tmp_path / f"{index}.npz"))
         assert results.pop("is_chief") == (index == 0)
-        assert results.pop("steps").tolist() == [4, 7]
+        assert results.pop("steps").tolist() == [5, 7]
         assert sorted(results) == sorted(expected)
         for name, array in expected.items():
             np.testing.assert_allclose(
@@ -490,10 +493,10 @@ def test_two_workers_equal_one(tmp_path, paths):
 
 def check_files(shared, alone):
     """The chief's states and losses are there, and nothing else."""
-    assert saved_steps(shared) == [3, 4, 6, 7]
+    assert saved_steps(shared) == [3, 5, 6, 7]
     assert sorted(path.name for path in shared.iterdir()) == ["tensorboard", "training"]
     kinds = {path.name.split(".")[0] for path in (shared / "training").iterdir()}
-    assert kinds == {"checkpoint", "ckpt-3", "ckpt-4", "ckpt-6", "ckpt-7"}
+    assert kinds == {"checkpoint", "ckpt-3", "ckpt-5", "ckpt-6", "ckpt-7"}
     # One file of events for each of the two trainings of the chief.
     assert len(list((shared / "tensorboard").iterdir())) == 2
     scalars, wanted = (engine.read_scalars(f / "tensorboard") for f in (shared, alone))

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop of a training: calls the compiled steps, reports, evaluates, saves, stops.
+
+A compiled call is short, so that a signal is served soon after it came; a report covers
+the steps of several calls. Several workers make the same calls, because they must stop
+at the same step.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from biobert_tf.common import stopping
+from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS
+from biobert_tf.common.errors import StoppedError
+from biobert_tf.common.settings import RunConfig
+from biobert_tf.training import progress
+from biobert_tf.training.selection import Selection
+from biobert_tf.training.trainer import Trainer
+
+# One step may take longer.
+_SECONDS_PER_CALL: Final = 2.0
+
+
+@dataclasses.dataclass(kw_only=True)
+class Loop:
+    """A training from a step to another.
+
+    Attributes:
+        trainer: Runs the steps.
+        manager: Saves the states, which hold the recorder and the selection.
+        strategy: The strategy that runs the steps.
+        settings: How to step and when to save.
+        step: The number of steps made.
+        last_step: Where to stop.
+        skips_steps: See `progress.check_finite`.
+        reporter: Shows the progress; the chief's only.
+        recorder: Records all steps, if there is one.
+        selection: Evaluates, if that is asked for.
+    """
+
+    trainer: Trainer
+    manager: tf.train.CheckpointManager
+    strategy: tf.distribute.Strategy
+    settings: RunConfig
+    step: int
+    last_step: int
+    skips_steps: bool
+    reporter: progress.Progress | None
+    recorder: progress.Recorder | None
+    selection: Selection | None
+
+    def __post_init__(self) -> None:
+        """Starts with one step: how long it takes is not known."""
+        self._call_steps = self._report_steps = 1
+        self._is_saved = True
+        self._is_alone = not isinstance(
+            self.strategy, tf.distribute.MultiWorkerMirroredStrategy
+        )
+
+    def run(self) -> None:
+        """Trains until `last_step`, or until the selection has seen enough.
+
+        Raises:
+            StoppedError: A signal has come, and the state is saved.
+            TrainingDivergedError: The training diverged.
+        """
+        with stopping.heard() as request:
+            # One of several workers must not stop alone: the others would wait for it.
+            request.has_work = not self._is_alone
+            # A training that was stopped while it evaluated is evaluated first.
+            self._evaluate(request)
+            while self.step < self.last_step and not self._is_over:
+                start, first_step = time.monotonic(), self.step
+                is_stopping = self._report_once(request)
+                self._report_steps = self._fitting(
+                    self.step - first_step,
+                    time.monotonic() - start,
+                    SECONDS_BETWEEN_REPORTS,
+                )
+                if not is_stopping:
+                    self._evaluate(request)
+                if is_stopping or self._saves_at(self.step):
+                    self._save(request)
+                if is_stopping:
+                    raise self._stopped(request)
+            if self._agreed(request.is_made):
+                raise self._stopped(request)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.selection is not None and self.selection.is_over
+
+    def _saves_at(self, step: int) -> bool:
+        every = self.settings.save_checkpoints_steps
+        return step % every == 0 or step == self.last_step
+
+    def _report_once(self, request: stopping.Request) -> bool:
+        """Trains up to the next report, and reports; returns whether to stop."""
+        first_step, every = self.step, self.settings.save_checkpoints_steps
+        ends = [
+            first_step + self._report_steps,
+            first_step + every - first_step % every,
+            self.last_step,
+        ]
+        if self.selection is not None:
+            ends.append(self.selection.next_due(first_step))
+        parts: list[progress.History] = []
+        is_stopping = False
+        while self.step < min(ends) and not is_stopping:
+            parts.append(self._call(min(self._call_steps, min(ends) - self.step)))
+            self._is_saved, request.has_work = False, True
+            is_stopping = self._agreed(request.is_made)
+        if self.reporter is not None:
+            self.reporter.report(_joined(parts), first_step)
+        return is_stopping
+
+    def _call(self, num_steps: int) -> progress.History:
+        """Makes one compiled call; returns what it reports of its steps."""
+        start = time.monotonic()
+        history = self.trainer.train(tf.constant(num_steps))
+        seconds = time.monotonic() - start
+        progress.check_finite(history, self.step, skips_steps=self.skips_steps)
+        if self.recorder is not None:
+            self.recorder.add(history, self.step)
+        self.step += num_steps
+        self._call_steps = self._fitting(num_steps, seconds, _SECONDS_PER_CALL)
+        return history
+
+    def _fitting(self, num_steps: int, seconds: float, most_seconds: float) -> int:
+        """Returns how many steps take about `most_seconds`, if some took `seconds`.
+
+        It is at most `iterations_per_loop`, and less on a slow device. Several workers
+        must agree, so they always use the setting.
+        """
+        most = self.settings.iterations_per_loop
+        if not self._is_alone:
+            return most
+        fitting = int(num_steps / max(seconds, 1e-9) * most_seconds)
+        return max(1, min(most, fitting))
+
+    def _agreed(self, is_stopping: bool) -> bool:
+        """Returns whether any worker is to stop: then all stop, after this step."""
+        if self._is_alone:
+            return is_stopping
+        flags = self.strategy.run(tf.identity, args=(tf.constant(int(is_stopping)),))
+        total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None)
+        return bool(total.numpy())
+
+    def _evaluate(self, request: stopping.Request) -> None:
+        """Evaluates if it is time, and saves the state with what was found.
+
+        A signal ends the evaluation; the state is saved without it.
+        """
+        if self.selection is None or not self.selection.is_due(self.step):
+            return
+        request.may_raise = self._is_alone
+        try:
+            scores = self.selection.evaluate()
+        except StoppedError:
+            self._save(request)
+            raise self._stopped(request) from None
+        finally:
+            request.may_raise = False
+        self._is_saved, request.has_work = False, True
+        self.selection.add(self.step, scores)
+        self._save(request)
+        self.selection.saved()
+        if self._agreed(request.is_made):
+            raise self._stopped(request)
+
+    def _save(self, request: stopping.Request) -> None:
+        """Saves the state, unless this step with this evaluation is saved already."""
+        if self._is_saved:
+            return
+        self.manager.save(checkpoint_number=self.step)
+        self._is_saved, request.has_work = True, not self._is_alone
+        if self.recorder is not None and self.reporter is not None:
+            self.recorder.write()
+
+    def _stopped(self, request: stopping.Request) -> StoppedError:
+        return request.error(
+            f"after step {self.step} of {self.last_step}; the state is in "
+            f"{self.manager.directory}; the same command goes on from there"
+        )
+
+
+def _joined(parts: Sequence[progress.History]) -> progress.History:
+    """Returns what calls one after another reported, as if it were one call."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
