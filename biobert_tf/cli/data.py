@@ -145,7 +145,7 @@ def data_check(argv: Sequence[str]) -> None:
 
 
 def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=argv[0], description=text)
+    parser = subcommands.parser(argv, text)
     parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
     parser.add_argument(
         "--task_name",
@@ -196,7 +196,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
 
 def inspect_tfrecord(argv: Sequence[str]) -> None:
     """Show decoded pre-training records, and measure them."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=inspect_tfrecord.__doc__)
+    parser = subcommands.parser(argv, inspect_tfrecord.__doc__)
     parser.add_argument("files", nargs="+", help="TFRecord files or globs")
     parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
     parser.add_argument("--examples", type=int, default=3, help="records to show")
@@ -260,7 +260,7 @@ def vocab_report(argv: Sequence[str]) -> None:
 
 def conlleval(argv: Sequence[str]) -> None:
     """Score a file of `word gold predicted` lines as conlleval.pl does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=conlleval.__doc__)
+    parser = subcommands.parser(argv, conlleval.__doc__)
     parser.add_argument(
         "file", type=Path, nargs="?", default=Path("-"), help="default: standard input"
     )
@@ -284,7 +284,7 @@ def conlleval(argv: Sequence[str]) -> None:
 
 def squad_eval(argv: Sequence[str]) -> None:
     """Score answers to SQuAD as its official script does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=squad_eval.__doc__)
+    parser = subcommands.parser(argv, squad_eval.__doc__)
     parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
     parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
     parser.add_argument("--null_odds", type=Path, help="question id -> odds, for v2")
@@ -299,7 +299,7 @@ def squad_eval(argv: Sequence[str]) -> None:
 
 def bioasq_form(argv: Sequence[str]) -> None:
     """Make a BioASQ submission from n-best answers to factoid questions."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_form.__doc__)
+    parser = subcommands.parser(argv, bioasq_form.__doc__)
     parser.add_argument(
         "--nbest_path", type=Path, required=True, help="nbest_predictions.json"
     )
@@ -331,7 +331,7 @@ def bioasq_eval(argv: Sequence[str]) -> None:
     from biobert_tf.qa.bioasq import answers as bioasq_answers
     from biobert_tf.qa.bioasq import scores as bioasq
 
-    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_eval.__doc__)
+    parser = subcommands.parser(argv, bioasq_eval.__doc__)
     parser.add_argument(
         "files",
         nargs="+",

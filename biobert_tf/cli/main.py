@@ -5,7 +5,6 @@ The run scripts call the same functions, so `run_ner.py` and `biobert ner` do th
 TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,7 +87,7 @@ def extract_features(argv: Sequence[str]) -> None:
 
 def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=demo.__doc__)
+    parser = subcommands.parser(argv, demo.__doc__)
     parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
     parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
     arguments = parser.parse_args(argv[1:])
@@ -108,7 +107,7 @@ def export(argv: Sequence[str]) -> None:
 
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=convert.__doc__)
+    parser = subcommands.parser(argv, convert.__doc__)
     parser.add_argument("--from", dest="source", type=Path, required=True)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument(

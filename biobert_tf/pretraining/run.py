@@ -281,7 +281,9 @@ class _Pretraining:
         _LOG.info("evaluating on %d records", num_records)
         prepare = functools.partial(self.task.prepare, training=False)
         rows = records.rows(paths, self.task.specs, num_records, prepare)
-        predictions = estimator.predict(rows, batch_size, self.task.masked_specs)
+        predictions = estimator.predict(
+            rows, batch_size, self.task.masked_specs, num_records
+        )
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)

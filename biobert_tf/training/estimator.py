@@ -9,7 +9,6 @@ that exists:
 3. random weights.
 """
 
-import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import tf_keras
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, ReportTimer
+from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS, Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
@@ -30,8 +29,6 @@ from biobert_tf.training.inference import Inference, Row, Step
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
-
-_LOG = logging.getLogger(__name__)
 
 
 class Estimator:
@@ -182,7 +179,7 @@ class Estimator:
                 state, str(save_dir), max_to_keep=run.keep_checkpoint_max
             )
             with records.explained(data.paths, data.specs):
-                self._loop(trainer, manager, step, last_step, schedule, recorder)
+                self._loop(trainer, manager, step, last_step, recorder)
         return max(step, last_step)
 
     def _batches(self, data: records.TrainingData, step: int) -> Iterable[Batch]:
@@ -220,7 +217,6 @@ class Estimator:
         manager: tf.train.CheckpointManager,
         step: int,
         last_step: int,
-        schedule: Schedule,
         recorder: progress.Recorder | None,
     ) -> None:
         """Calls the compiled loop until `last_step`; saves and reports in between."""
@@ -228,9 +224,7 @@ class Estimator:
         reporter = None
         if self.is_chief:
             reporter = progress.Progress(
-                schedule.num_train_steps,
-                run.train_batch_size,
-                self.model_dir / "tensorboard",
+                last_step, run.train_batch_size, self.model_dir / "tensorboard"
             )
         loop_steps = 1
         while step < last_step:
@@ -251,6 +245,8 @@ class Estimator:
                 if recorder is not None and self.is_chief:
                     recorder.write()
             loop_steps = self._next_loop(num_steps, seconds)
+        if reporter is not None:
+            reporter.close()
 
     def _next_loop(self, num_steps: int, seconds: float) -> int:
         """Returns the number of steps that the next compiled call should run.
@@ -269,13 +265,14 @@ class Estimator:
         rows: Iterable[records.Features],
         batch_size: int,
         specs: records.Specs | None = None,
+        total: int | None = None,
     ) -> dict[str, np.ndarray]:
         """Returns what `predict_rows` yields as one array `[rows, ...]` per name.
 
         The outputs of the padding behind a short row are those that the padding of its
         batch had, or 0.
         """
-        held = list(self.predict_rows(rows, batch_size, specs))
+        held = list(self.predict_rows(rows, batch_size, specs, total))
         names = held[0] if held else ()
         return {name: _stacked([outputs[name] for outputs in held]) for name in names}
 
@@ -284,6 +281,7 @@ class Estimator:
         rows: Iterable[records.Features],
         batch_size: int,
         specs: records.Specs | None = None,
+        total: int | None = None,
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
@@ -294,6 +292,7 @@ class Estimator:
             rows: The features of `specs`, as records have them.
             batch_size: Rows per step over all replicas.
             specs: The features that the model needs. Default: those of a record.
+            total: The number of rows, if it is known, to show the progress.
 
         Raises:
             InputError: The devices cannot share a batch.
@@ -308,11 +307,7 @@ class Estimator:
         trimmed = (self._trimmed(row, specs) for row in rows)
         length = specs["input_ids"].length
         outputs = inference.run(self._compiled_step, trimmed, length, specs)
-        timer = ReportTimer()
-        for number, predicted in enumerate(outputs):
-            if timer.is_due():
-                _LOG.info("predicted %d rows", number)
-            yield predicted
+        yield from Meter("predicting", "rows", total).over(outputs)
 
     def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Runs the model on one replica's batch; returns the task's predictions."""

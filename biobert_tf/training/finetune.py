@@ -356,7 +356,9 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         _LOG.info("predicting %s: %d examples", stage, len(examples))
         self._write_records(estimator, stage, name, rows)
         held = list(rows)
-        arrays = estimator.predict((row.features for row in held), batch_size)
+        arrays = estimator.predict(
+            (row.features for row in held), batch_size, total=len(held)
+        )
         predictions = self.task.decode(examples, held, arrays)
         results: dict[str, object] = {}
         if self.task.is_labelled(examples):

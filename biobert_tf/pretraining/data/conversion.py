@@ -263,5 +263,5 @@ def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry
     if len(pending) < len(known):
         _LOG.info("%d files are finished already", len(known) - len(pending))
     sizes = [1] * len(pending)
-    known |= workers.run(executor, writer.write, pending, sizes, "writing")
+    known |= workers.run(executor, writer.write, pending, sizes, "writing", "files")
     return [entry for entry in known.values() if entry is not None]
