@@ -11,7 +11,7 @@ from pathlib import Path
 
 from biobert_tf import problems
 from biobert_tf.cli import subcommands
-from biobert_tf.common import files, flags
+from biobert_tf.common import files, flags, streams
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -223,7 +223,8 @@ def corpus(argv: Sequence[str]) -> None:
     config = flags.parse(WriteCorpusConfig, argv)
     from biobert_tf.corpora import corpus as corpora
 
-    report = corpora.write_corpus(config.input, config.output, config.corpus)
+    with streams.telling_kept(config.output):
+        report = corpora.write_corpus(config.input, config.output, config.corpus)
     print(report.summary())
 
 
@@ -239,7 +240,9 @@ def vocab_learn(argv: Sequence[str]) -> None:
     config = flags.parse(LearnConfig, argv)
     from biobert_tf.vocabularies import learning
 
-    print(learning.learn(config).summary())
+    with streams.telling_kept(config.output):
+        learned = learning.learn(config)
+    print(learned.summary())
 
 
 def vocab_extend(argv: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from biobert_tf import problems
 from biobert_tf.cli import data, subcommands
-from biobert_tf.common import flags, program
+from biobert_tf.common import flags, program, streams
 from biobert_tf.common.version import __version__
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 from biobert_tf.export.settings import ExportConfig
@@ -73,7 +73,9 @@ def re_predict(argv: Sequence[str]) -> None:
     config = flags.parse(RePredictConfig, argv)
     from biobert_tf.relations import predict as re_predict
 
-    print(re_predict.predict(config).text())
+    with streams.telling_kept(config.output):
+        summary = re_predict.predict(config)
+    print(summary.text())
 
 
 def extract_features(argv: Sequence[str]) -> None:
@@ -81,7 +83,8 @@ def extract_features(argv: Sequence[str]) -> None:
     config = flags.parse(ExtractFeaturesConfig, argv)
     from biobert_tf.embeddings import run as extract_features
 
-    summary = extract_features.run(config)
+    with streams.telling_kept(config.output_file):
+        summary = extract_features.run(config)
     print(summary.text(), file=sys.stderr if config.is_printed else sys.stdout)
 
 

@@ -14,8 +14,15 @@ _LOG = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_REPORTS: Final = 10.0
 _SECONDS_WITHOUT_BAR: Final = 0.5
-_LINE: Final = "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}{postfix}"
-_LINE_WITHOUT_TOTAL: Final = "{desc}: {n_fmt}{unit}, {rate_noinv_fmt}{postfix}"
+# Formats of tqdm, by whether there is a terminal and whether the total is known.
+_FORMATS: Final = {
+    (True, True): "{l_bar}{bar}| {n_fmt}/{total_fmt} [{remaining} left, "
+    "{rate_noinv_fmt}{postfix}]",
+    (True, False): "{desc}: {n_fmt} [{elapsed}, {rate_noinv_fmt}{postfix}]",
+    (False, True): "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}{postfix}, "
+    "{remaining} left",
+    (False, False): "{desc}: {n_fmt}{unit}, {rate_noinv_fmt}{postfix}",
+}
 
 ItemT = TypeVar("ItemT")
 
@@ -56,7 +63,6 @@ class Meter:
             keeps_last: Whether the last state is shown, however short the job is.
         """
         is_bar = screen.is_terminal()
-        line = _LINE_WITHOUT_TOTAL if total is None else _LINE + ", {remaining} left"
         self._keeps_last = keeps_last
         self._bar = tqdm(
             total=total,
@@ -66,7 +72,7 @@ class Meter:
             unit_scale=is_bytes,
             disable=not _LOG.isEnabledFor(logging.INFO),
             file=sys.stderr if is_bar else _Lines(),
-            bar_format=None if is_bar else line,
+            bar_format=_FORMATS[is_bar, total is not None],
             dynamic_ncols=is_bar,
             leave=is_bar and keeps_last,
             # Every call looks at the clock: calls come at any rate.

@@ -12,8 +12,9 @@ def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
     It is 0 after success, 2 after an `InputError`, 3 after a training that diverged,
-    130 after Ctrl-C. Other exceptions are bugs and keep their traceback. Every program
-    has the flag `--verbosity`, which `main` does not see.
+    130 after Ctrl-C, with a line that says what is kept. Other exceptions are bugs and
+    keep their traceback. Every program has the flag `--verbosity`, which `main` does
+    not see.
     """
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -30,6 +31,6 @@ def run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
             screen.say(f"error: {error}")
             return 2 if isinstance(error, InputError) else 3
         except KeyboardInterrupt as error:
-            screen.say(f"error: {error if error.args else 'interrupted'}")
+            screen.say(f"interrupted: {error}" if error.args else "error: interrupted")
             return 130
     return 0

@@ -85,7 +85,7 @@ class Progress:
             )
         loss, rates = np.mean(history["loss"]), history["learning_rate"]
         speed = f"{rate * self._batch_size:.1f} examples/s"
-        self._meter.to(step, f"{speed}, loss {loss:.4f}, lr {rates[-1]:.3e}")
+        self._meter.to(step, f"{speed}, loss {loss:.4f}, lr {rates[-1]:.2e}")
         with self._writer.as_default():
             for name, values in history.items():
                 for offset, value in enumerate(values):
