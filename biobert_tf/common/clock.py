@@ -28,11 +28,15 @@ ItemT = TypeVar("ItemT")
 
 
 class _Lines:
-    """Takes what tqdm writes, and logs it."""
+    """Takes what tqdm writes, and logs every line once."""
+
+    _last = ""
 
     def write(self, text: str) -> None:
-        if line := " ".join(text.split()):
+        line = " ".join(text.split())
+        if line not in ("", self._last):
             _LOG.info("%s", line)
+            self._last = line
 
 
 class Meter:
