@@ -36,10 +36,7 @@ def pretraining(folder):
 COMMANDS = {
     "pretraining": pretraining,
     "annotate": "annotate --model=model --input=text.txt --output=text.jsonl",
-    "features": "extract-features --input_file=text.txt --output_file=features.jsonl "
-    "--init_checkpoint=model --layers=-1 --max_seq_length=12",
     "export": "export --model=model --output=export --litert=both --onnx",
-    "convert": "convert --from=model --to=huggingface",
     "corpus": "corpus --input=text.txt --output=corpus.txt",
     "data": "create-pretraining-data --input_file=text.txt --output_file=x.tfrecord "
     "--vocab_file=model/vocab.txt --max_seq_length=12 --max_predictions_per_seq=2 "
@@ -73,7 +70,7 @@ def test_all_that_a_training_says_is_ours(folder):
     lines = (folder / "ner.log").read_text().splitlines()
     assert [line for line in lines if not OURS.match(line)] == []
     text = "\n".join(lines)
-    assert re.search(r" training: 4/4 steps, .* loss \d\.\d+, lr ", text)
+    assert re.search(r" training: (\d+)/\1 steps, .* loss \d\.\d+, lr ", text)
     assert text.count("*** Example 2 of ") == 3
     assert "tokens: [CLS] aspirin helps with nephr ##itis [SEP]" in text
     assert "labels: - B-Chem O O B-Dis - -" in text

@@ -56,6 +56,10 @@ def _lines(
             kept = ids[:num_pieces] if name == "input_ids" else ids[weights > 0]
             yield f"{_PIECES[name]}: {' '.join(pieces[id_] for id_ in kept.tolist())}"
         yield f"{name}: {' '.join(map(str, ids.tolist()))}"
+        if name == "end_positions" and pieces:
+            first, last = arrays["start_positions"].item(), ids.item()
+            answer = arrays["input_ids"][first : last + 1].tolist()
+            yield f"answer: {' '.join(pieces[id_] for id_ in answer)}"
         if name == "label_ids" and labels:
             shown = (labels[id_] if id_ >= 0 else "-" for id_ in ids[:num_pieces])
             yield f"labels: {' '.join(shown)}"

@@ -88,6 +88,8 @@ NOISE = [
 ]
 NEWS = [
     "E0000 00:00:1795957962.593592   11864 cuda_dnn.cc:10] Loaded runtime CuDNN 9.1",
+    "W0000 00:00:1795957962.593592   11864 gpu_device.cc:2341] Cannot dlopen some GPU "
+    "libraries. Skipping registering GPU devices...",
     "F0000 00:00:1795957962.593592   11864 a.cc:10] Check failed",
     "2026-11-29 13:09:20.972394: E tensorflow/core/a.cc:51] out of memory",
     "2026-11-29 13:09:20.972394: E external/local_xla/xla/stream_executor/cuda/"
