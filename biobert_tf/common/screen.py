@@ -81,23 +81,16 @@ def shown(level: int) -> Iterator[None]:
     """
     is_debug = level <= logging.DEBUG
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if is_debug else "2")
-    root = logging.getLogger()
-    levels = {
-        root: max(level, logging.INFO if is_debug else logging.WARNING),
-        logging.getLogger(_OURS): level,
-        **{
-            logging.getLogger(name): max(
-                level, logging.INFO if is_debug else logging.ERROR
-            )
-            for name in _NOISY
-        },
-    }
-    before = {logger: logger.level for logger in levels}
-    for logger, its_level in levels.items():
-        logger.setLevel(its_level)
-    handler = Handler()
-    is_first = not root.handlers
-    if is_first:
+    others, noisy = logging.WARNING, logging.ERROR
+    if is_debug:
+        others = noisy = logging.INFO
+    levels = {"": max(level, others), _OURS: level}
+    levels |= dict.fromkeys(_NOISY, max(level, noisy))
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, its_level in levels.items():
+        logging.getLogger(name).setLevel(its_level)
+    root, handler = logging.getLogger(), Handler()
+    if not root.handlers:
         root.addHandler(handler)
     logging.captureWarnings(True)
     wants_notes = os.environ["TF_CPP_MIN_LOG_LEVEL"] in ("0", "1")
@@ -107,8 +100,8 @@ def shown(level: int) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.removeHandler(handler)
-        for logger, its_level in before.items():
-            logger.setLevel(its_level)
+        for name, its_level in before.items():
+            logging.getLogger(name).setLevel(its_level)
 
 
 class Handler(logging.Handler):
@@ -165,8 +158,7 @@ def _without_noise() -> Iterator[None]:
     assert process.stdin is not None
     os.dup2(process.stdin.fileno(), 2)
     process.stdin.close()
-    how = {"encoding": screen.encoding, "errors": screen.errors, "closefd": False}
-    sys.stderr = os.fdopen(kept, "w", 1, **how)
+    sys.stderr = os.fdopen(kept, "w", 1, screen.encoding, screen.errors, closefd=False)
     try:
         yield
     finally:
