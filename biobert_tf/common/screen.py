@@ -122,7 +122,9 @@ class Handler(logging.Handler):
 
 
 def say(line: str) -> None:
-    """Writes a line to stderr, above the bars."""
+    """Writes a line to stderr, above the bars; nowhere if it is closed."""
+    if sys.stderr is None:
+        return
     # Imported here: most calls of `--help` and `--version` need no bars.
     from tqdm import tqdm
 
@@ -132,7 +134,8 @@ def say(line: str) -> None:
 def is_terminal() -> bool:
     """Returns whether bars can be shown: the log goes to a terminal, by `shown`."""
     handlers = logging.getLogger().handlers
-    return any(isinstance(x, Handler) for x in handlers) and sys.stderr.isatty()
+    is_ours = any(isinstance(x, Handler) for x in handlers)
+    return is_ours and sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
@@ -141,10 +144,9 @@ def _without_noise() -> Iterator[None]:
     screen = sys.stderr
     try:
         is_real = screen.fileno() == 2
-    except (OSError, ValueError):
-        is_real = False
+    except (AttributeError, OSError, ValueError):
+        is_real = False  # closed, or taken by a caller such as a test
     if not is_real:
-        # A caller, such as a test, takes what is written.
         yield
         return
     kept = os.dup(2)
