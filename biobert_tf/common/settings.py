@@ -238,7 +238,7 @@ class RunConfig:
     log_examples: int = setting(
         0,
         "Log so many examples of each stage as tokens, ids and labels; the original "
-        "logs 5.",
+        "always logs 4 or 5.",
         free=True,
     )
     seed: int = setting(12345, "Seed of initialisation, dropout and shuffling.")
