@@ -60,6 +60,8 @@ setup(
         "sentencex>=1.0.32,<1.1",
         "google-crc32c>=1.5,<2",
         "matplotlib>=3.8,<4",
+        # Bars that show the progress.
+        "tqdm>=4.66,<5",
     ],
     extras_require={
         "huggingface": HUGGINGFACE,

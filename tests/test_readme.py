@@ -63,6 +63,10 @@ def flags_page():
         "# Flags\n",
         "`--flagfile=FILE` reads flags from a file, one per line. Booleans take\n"
         "`--name`, `--noname` and `--name=false`.\n",
+        "Every command has `--verbosity`, by default `info`: log progress and\n"
+        "warnings. `warning` (-1) and `error` (-2) say less. `debug` (1) also shows\n"
+        "what TensorFlow says. The numbers are absl's. `TF_CPP_MIN_LOG_LEVEL` decides\n"
+        "about TensorFlow's C++ code if it is set.\n",
     ]
     for name, (config_type, defaults) in COMMANDS.items():
         parts += [f"## {name}\n", flag_table(config_type, defaults)]

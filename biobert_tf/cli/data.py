@@ -11,7 +11,7 @@ from pathlib import Path
 
 from biobert_tf import problems
 from biobert_tf.cli import subcommands
-from biobert_tf.common import files, flags
+from biobert_tf.common import files, flags, streams
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -145,7 +145,7 @@ def data_check(argv: Sequence[str]) -> None:
 
 
 def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=argv[0], description=text)
+    parser = subcommands.parser(argv, text)
     parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
     parser.add_argument(
         "--task_name",
@@ -197,7 +197,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
 
 def inspect_tfrecord(argv: Sequence[str]) -> None:
     """Show decoded pre-training records, and measure them."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=inspect_tfrecord.__doc__)
+    parser = subcommands.parser(argv, inspect_tfrecord.__doc__)
     parser.add_argument("files", nargs="+", help="TFRecord files or globs")
     parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
     parser.add_argument("--examples", type=int, default=3, help="records to show")
@@ -224,7 +224,8 @@ def corpus(argv: Sequence[str]) -> None:
     config = flags.parse(WriteCorpusConfig, argv)
     from biobert_tf.corpora import corpus as corpora
 
-    report = corpora.write_corpus(config.input, config.output, config.corpus)
+    with streams.telling_kept(config.output):
+        report = corpora.write_corpus(config.input, config.output, config.corpus)
     print(report.summary())
 
 
@@ -240,7 +241,9 @@ def vocab_learn(argv: Sequence[str]) -> None:
     config = flags.parse(LearnConfig, argv)
     from biobert_tf.vocabularies import learning
 
-    print(learning.learn(config).summary())
+    with streams.telling_kept(config.output):
+        learned = learning.learn(config)
+    print(learned.summary())
 
 
 def vocab_extend(argv: Sequence[str]) -> None:
@@ -261,7 +264,7 @@ def vocab_report(argv: Sequence[str]) -> None:
 
 def conlleval(argv: Sequence[str]) -> None:
     """Score a file of `word gold predicted` lines as conlleval.pl does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=conlleval.__doc__)
+    parser = subcommands.parser(argv, conlleval.__doc__)
     parser.add_argument(
         "file", type=Path, nargs="?", default=Path("-"), help="default: standard input"
     )
@@ -313,7 +316,7 @@ def ner_detokenize(argv: Sequence[str]) -> None:
 
 def squad_eval(argv: Sequence[str]) -> None:
     """Score answers to SQuAD as its official script does."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=squad_eval.__doc__)
+    parser = subcommands.parser(argv, squad_eval.__doc__)
     parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
     parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
     parser.add_argument(
@@ -339,7 +342,7 @@ def squad_eval(argv: Sequence[str]) -> None:
 
 def bioasq_form(argv: Sequence[str]) -> None:
     """Make a BioASQ submission from n-best answers to factoid questions."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_form.__doc__)
+    parser = subcommands.parser(argv, bioasq_form.__doc__)
     parser.add_argument(
         "--nbest_path", type=Path, required=True, help="nbest_predictions.json"
     )
@@ -371,7 +374,7 @@ def bioasq_eval(argv: Sequence[str]) -> None:
     from biobert_tf.qa.bioasq import answers as bioasq_answers
     from biobert_tf.qa.bioasq import scores as bioasq
 
-    parser = argparse.ArgumentParser(prog=argv[0], description=bioasq_eval.__doc__)
+    parser = subcommands.parser(argv, bioasq_eval.__doc__)
     parser.add_argument(
         "files",
         nargs="+",

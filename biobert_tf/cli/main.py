@@ -5,7 +5,6 @@ The run scripts call the same functions, so `run_ner.py` and `biobert ner` do th
 TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from biobert_tf import problems
 from biobert_tf.cli import data, subcommands
-from biobert_tf.common import flags, program
+from biobert_tf.common import flags, program, streams
 from biobert_tf.common.version import __version__
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 from biobert_tf.export.settings import ExportConfig
@@ -77,7 +76,9 @@ def re_predict(argv: Sequence[str]) -> None:
     config = flags.parse(RePredictConfig, argv)
     from biobert_tf.relations import predict as re_predict
 
-    print(re_predict.predict(config).text())
+    with streams.telling_kept(config.output):
+        summary = re_predict.predict(config)
+    print(summary.text())
 
 
 def extract_features(argv: Sequence[str]) -> None:
@@ -86,13 +87,14 @@ def extract_features(argv: Sequence[str]) -> None:
     config = flags.parse(ExtractFeaturesConfig, argv, of_model=of_model)
     from biobert_tf.embeddings import run as extract_features
 
-    summary = extract_features.run(config)
+    with streams.telling_kept(config.output_file):
+        summary = extract_features.run(config)
     print(summary.text(), file=sys.stderr if config.is_printed else sys.stdout)
 
 
 def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=demo.__doc__)
+    parser = subcommands.parser(argv, demo.__doc__)
     parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
     parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
     arguments = parser.parse_args(argv[1:])
@@ -112,7 +114,7 @@ def export(argv: Sequence[str]) -> None:
 
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=convert.__doc__)
+    parser = subcommands.parser(argv, convert.__doc__)
     parser.add_argument("--from", dest="source", type=Path, required=True)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument(

@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command that only holds subcommands."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 
+from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.training.problem import Command
+
+
+def parser(argv: Sequence[str], summary: str | None) -> argparse.ArgumentParser:
+    """Returns a parser for the words of a command, the first of which is its name."""
+    return argparse.ArgumentParser(
+        prog=argv[0],
+        description=summary,
+        epilog=f"Every command takes --verbosity. {flags.VERBOSITY}",
+    )
 
 
 def call(argv: Sequence[str], commands: Mapping[str, Command]) -> None:

@@ -13,7 +13,7 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from absl import flags as absl_flags
 
@@ -30,6 +30,11 @@ OfModel = Callable[[Mapping[str, object], Collection[str]], Defaults]
 
 Returns the values with which the model of the command line was trained.
 """
+
+VERBOSITY: Final = (
+    "What to log: debug (also all that TensorFlow says), info, warning or error; or "
+    "absl's numbers 1, 0, -1, -2."
+)
 
 
 def parse(
@@ -73,6 +78,30 @@ def parse(
     config = settings.build(config_type, values)
     settings.check(config)
     return config
+
+
+def verbosity(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the value of `--verbosity`, and the command line without it.
+
+    `--flagfile` is replaced by the flags of its file, as that may be a pipe.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        # The name of the program is no flag.
+        words = absl_flags.FlagValues().read_flags_from_files(list(argv), True)
+    except absl_flags.Error as error:
+        raise InputError(f"{error}; see --help") from None
+    value, rest = "info", []
+    waiting = iter(words)
+    for word in waiting:
+        flag, equals, given = word.partition("=")
+        if flag in ("--verbosity", "-verbosity"):
+            value = given if equals else next(waiting, "")
+        else:
+            rest.append(word)
+    return value, rest
 
 
 def to_argv(config: object) -> list[str]:
@@ -186,6 +215,7 @@ def _print_help(config_type: type, program: str, defaults: Defaults) -> NoReturn
             print(f"  --{field.name}: {field.metadata['help']} [{shown}]")
         print()
     print("  --flagfile: Read flags from this file, one per line.")
+    print(f"  --verbosity: {VERBOSITY} [info]")
     print("  --version: Print the version.")
     sys.exit(0)
 

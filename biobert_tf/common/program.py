@@ -3,13 +3,12 @@
 
 import atexit
 import contextlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from biobert_tf.common import room
+from biobert_tf.common import flags, room, screen
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
 
 Main = Callable[[Sequence[str]], None]
@@ -43,32 +42,31 @@ def run(main: Main, argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
     It is 0 after success, 2 after an `InputError` or if the disk or the memory is full,
-    3 after a training that diverged, 130 after Ctrl-C, 143 after SIGTERM. Other
-    exceptions are bugs and keep their traceback.
+    3 after a training that diverged, 130 after Ctrl-C and 143 after SIGTERM, with a
+    line that says what is kept. Other exceptions are bugs and keep their traceback.
+    Every program has the flag `--verbosity`, which `main` does not see.
     """
-    # TensorFlow reads this when it is imported; its start-up log does not help users.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(levelname).1s %(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
     try:
-        main(argv)
-    except (InputError, TrainingDivergedError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 3
-    except Exception as error:
-        explained = room.explained(error)
-        if explained is None:
-            raise
-        print(f"error: {explained}", file=sys.stderr)
+        verbosity, words = flags.verbosity(argv)
+        level = screen.level_of(verbosity)
+    except InputError as error:
+        screen.say(f"error: {error}")
         return 2
-    except KeyboardInterrupt as error:
-        says = f"interrupted: {error}" if error.args else "error: interrupted"
-        print(says, file=sys.stderr)
-        return error.status if isinstance(error, StoppedError) else 130
+    with screen.shown(level):
+        try:
+            main(words)
+        except (InputError, TrainingDivergedError) as error:
+            screen.say(f"error: {error}")
+            return 2 if isinstance(error, InputError) else 3
+        except KeyboardInterrupt as error:
+            screen.say(f"interrupted: {error}" if error.args else "error: interrupted")
+            return error.status if isinstance(error, StoppedError) else 130
+        except Exception as error:
+            explained = room.explained(error)
+            if explained is None:
+                raise
+            screen.say(f"error: {explained}")
+            return 2
     return 0

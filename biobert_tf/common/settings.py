@@ -250,6 +250,12 @@ class RunConfig:
         "Most steps per compiled call; progress is reported between calls.",
         free=True,
     )
+    log_examples: int = setting(
+        0,
+        "Log so many examples of each stage as tokens, ids and labels; the original "
+        "always logs 4 or 5.",
+        free=True,
+    )
     seed: int = setting(12345, "Seed of initialisation, dropout and shuffling.")
 
     def __post_init__(self) -> None:
@@ -263,6 +269,7 @@ class RunConfig:
             save_checkpoints_steps=1,
             keep_checkpoint_max=1,
             iterations_per_loop=1,
+            log_examples=0,
             seed=0,
         )
         if self.seed >= 2**31:

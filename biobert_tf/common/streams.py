@@ -223,6 +223,24 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, packed)
 
 
+@contextlib.contextmanager
+def telling_kept(output: Path) -> Iterator[None]:
+    """Lets a `KeyboardInterrupt` say what has become of an output of `writing`.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the message is for the user.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = "what went to standard output is not complete"
+        if output != STANDARD:
+            state = "is as before" if output.exists() else "is not written"
+            kept = f"{output} {state}"
+        error.args = (f"{kept}; run the same command again to begin again",)
+        raise
+
+
 def require_utf8(path: Path, number: int, text: str) -> None:
     """Checks that text decoded with `surrogateescape` was UTF-8.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from biobert_tf.common import files, streams
-from biobert_tf.common.clock import ReportTimer
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
@@ -112,8 +112,6 @@ class _Writer:
         self._text = text
         self._ids = ids
         self._paths = paths
-        self._sizes = [path.stat().st_size for path in paths]
-        self._timer = ReportTimer()
         self._line = 1
         self._num_logged = 0
         version = importlib.metadata.version("sentencex")
@@ -123,16 +121,20 @@ class _Writer:
         """Writes the documents of all files and returns the report."""
         report = self._report
         self._ids.write(b"document\tid\tfirst_line\tsentences\n")
-        for path in self._paths:
-            before = report.num_documents
-            with streams.open_file(path) as stream:
-                for document in reading.read(
-                    stream, str(path), options, self._skip, self._drop
-                ):
-                    self._add(document)
-                    self._log_progress(stream.tell())
-            report.num_files += 1
-            report.documents_by_file[str(path)] = report.num_documents - before
+        sizes = [path.stat().st_size for path in self._paths]
+        with Meter("reading", "", sum(sizes), is_bytes=True) as meter:
+            for path in self._paths:
+                before = report.num_documents
+                begin = sum(sizes[: report.num_files])
+                with streams.open_file(path) as stream:
+                    for document in reading.read(
+                        stream, str(path), options, self._skip, self._drop
+                    ):
+                        self._add(document)
+                        note = f"{report.num_documents:,} documents"
+                        meter.to(begin + stream.tell(), note)
+                report.num_files += 1
+                report.documents_by_file[str(path)] = report.num_documents - before
         if not report.num_documents:
             raise reading.no_documents(self._paths)
         by_reason = collections.Counter(report.skipped_by_reason)
@@ -175,22 +177,3 @@ class _Writer:
         is_known = skipped.reason in by_reason or len(by_reason) < _MOST_REASONS
         reason = skipped.reason if is_known else _OTHER_REASONS
         by_reason[reason] = by_reason.get(reason, 0) + 1
-
-    def _log_progress(self, position: int) -> None:
-        """Logs that a file is read to `position`, unless the last log is recent."""
-        if not self._timer.is_due():
-            return
-        report = self._report
-        num_bytes = sum(self._sizes[: report.num_files]) + position
-        share = num_bytes / max(sum(self._sizes), 1)
-        _LOG.info(
-            "file %d of %d: %s documents, %s sentences, %.0f sentences/s | "
-            "%.1f %% of the bytes, %s left",
-            report.num_files + 1,
-            len(self._sizes),
-            f"{report.num_documents:,}",
-            f"{report.num_sentences:,}",
-            report.num_sentences / self._timer.seconds,
-            100 * share,
-            self._timer.left(share),
-        )

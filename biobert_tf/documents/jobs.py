@@ -5,6 +5,7 @@ Every file of an output folder appears only when it is complete, and complete fi
 not written again. So an interrupted command resumes when it is started again.
 """
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,10 +116,26 @@ class Job:
                 nothing is written.
         """
         totals = Totals(num_kept=len(self._plan.places) - len(self.todo))
-        for written in self._written(annotated):
-            totals.written.add(written)
+        with self._telling_kept():
+            for written in self._written(annotated):
+                totals.written.add(written)
         totals.written.notes.update(self._notes)
         return totals
+
+    @contextlib.contextmanager
+    def _telling_kept(self) -> Iterator[None]:
+        """Lets a `KeyboardInterrupt` say what is written."""
+        folder, places = self._plan.folder, self._plan.places
+        if folder is None:
+            with streams.telling_kept(places[0].target):
+                yield
+            return
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            kept = f"{sum(map(_is_whole, places))} of {len(places)} files are whole"
+            error.args = (f"{kept} in {folder}; the same command does the others",)
+            raise
 
     def _written(
         self, annotated: Iterable[tuple[Item, Added]]

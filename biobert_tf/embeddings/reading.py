@@ -77,3 +77,15 @@ def read_texts(path: Path) -> Iterator[Text]:
             yield parse(text.replace("\r", ""))
     if not number:
         raise InputError.at(path, None, "is empty; want one text per line")
+
+
+def count_texts(path: Path) -> int | None:
+    """Returns the number of lines of a file; None if it is a pipe, or compressed."""
+    if streams.is_pipe(path) or streams.is_compressed(path.name):
+        return None
+    with streams.open_file(path) as file:
+        last, number = b"\n", 0
+        while chunk := file.read(1 << 20):
+            number += chunk.count(b"\n")
+            last = chunk[-1:]
+    return number + (last != b"\n")

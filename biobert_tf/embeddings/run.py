@@ -6,18 +6,15 @@ lines -> texts -> rows -> vectors -> JSON lines, or a table of pieces, words, te
 
 import dataclasses
 import itertools
-import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biobert_tf.common import files, streams
-from biobert_tf.common.clock import ReportTimer
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings import extraction, reading, tables, writing
 from biobert_tf.embeddings.extraction import Extracted
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -41,15 +38,12 @@ class Summary:
         return text + (f", {self.cut} cut at --max_seq_length" if self.cut else "")
 
     def counted(self, extracted: Iterable[Extracted]) -> Iterator[Extracted]:
-        """Yields the same items, counts them and logs the progress."""
-        timer = ReportTimer()
+        """Yields the same items and counts them."""
         for one in extracted:
             self.texts += 1
             self.pieces += len(one.frame.tokens)
             self.windowed += len(one.frame.rows) > 1
             self.cut += one.frame.num_lost > 0
-            if timer.is_due():
-                _LOG.info("%d texts", self.texts)
             yield one
 
 
@@ -75,7 +69,9 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
     frame = framer.windowed
     if output_format == "jsonl":
         frame, write = framer.truncated, _write_jsonl
-    extracted = summary.counted(extractor.extract(map(frame, texts), settings.vectors))
+    meter = Meter("extracting", "texts", reading.count_texts(settings.input_file))
+    extracted = meter.over(extractor.extract(map(frame, texts), settings.vectors))
+    extracted = summary.counted(extracted)
     if not extractor.is_chief:
         # All workers compute, and one of them writes.
         for _ in extracted:

@@ -9,6 +9,7 @@ those of the SavedModel's signature `tokens`, without the strings. The files use
 LiteRT's own operations; the conversion of a model that needs others fails.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from biobert_tf.export import saved_model
 from biobert_tf.export.settings import LiteRt
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Served
+
+_LOG = logging.getLogger(__name__)
 
 SIGNATURE: Final = "tokens"
 FLOAT: Final = "litert/model.tflite"
@@ -52,6 +55,7 @@ def save(
         for name, weights in _FILES[choice].items():
             path = directory / name
             path.parent.mkdir(exist_ok=True)
+            _LOG.info("converting to %s, weights in %s", name, weights)
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 source, signature_keys=[SIGNATURE]
             )

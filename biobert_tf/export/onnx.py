@@ -44,7 +44,6 @@ def save(loaded: Loaded[Any], served: Served, directory: Path) -> dict[str, obje
     path.parent.mkdir()
     with (
         saved_model.numbers(served, directory) as (source, function),
-        saved_model.quiet(),
         # Products on a GPU may be rounded more.
         tf.device("CPU"),
     ):

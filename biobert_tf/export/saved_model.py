@@ -8,7 +8,6 @@ assets.extra/                  requests to warm up TensorFlow Serving with at it
 """
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -156,19 +155,4 @@ def write(served: Served, functions: Mapping[str, Function], directory: Path) ->
     module = tf.Module()
     # Only the variables, so that their names identify them when they are read again.
     module.weights = list(served.model.variables)
-    with quiet():
-        tf.saved_model.save(module, str(directory), signatures=dict(functions))
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences what TensorFlow logs about names of tensors and its own functions."""
-    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    tf.saved_model.save(module, str(directory), signatures=dict(functions))

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
-from biobert_tf.common.clock import ReportTimer
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, fields, jobs, places
 from biobert_tf.documents.document import Added, Loaded, Mention
@@ -111,20 +111,24 @@ def _annotated(
 ) -> Iterator[tuple[Item, Added]]:
     """Yields the documents of a job with their entities; logs the progress."""
     waiting: collections.deque[Item] = collections.deque()
+    places = {place: number for number, place in enumerate(job.todo)}
 
     def texts() -> Iterator[Document]:
         for item in job.documents():
             waiting.append(item)
             yield _read(item.loaded)
 
-    timer = ReportTimer()
-    for number, found in enumerate(annotator.annotate(texts()), start=1):
-        item = waiting.popleft()
-        kept = (entity for entity in found if entity.probability >= min_probability)
-        yield item, [_mention(item, entity) for entity in kept]
-        if timer.is_due():
-            rate = number / timer.seconds
-            _LOG.info("%d documents annotated, %.1f a second", number, rate)
+    is_one = len(job.todo) == 1
+    total = None if is_one else len(job.todo)
+    with Meter("annotating", "documents" if is_one else "files", total) as meter:
+        for number, found in enumerate(annotator.annotate(texts()), start=1):
+            item = waiting.popleft()
+            kept = (entity for entity in found if entity.probability >= min_probability)
+            yield item, [_mention(item, entity) for entity in kept]
+            if is_one:
+                meter.to(number)
+            else:
+                meter.to(places[item.place], f"{number} documents")
 
 
 def _read(loaded: Loaded) -> Document:

@@ -29,7 +29,7 @@ from biobert_tf.pretraining.record_streams import RecordStream
 from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import records, run_directory
+from biobert_tf.training import examples, records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
@@ -203,6 +203,8 @@ class _Pretraining:
         step = directory.start(
             estimator, self.settings.model.init_checkpoint, self.task.new_head
         )
+        if estimator.is_chief:
+            self._log_examples()
         results: dict[str, Any] = {"masking": "static" if is_static else "dynamic"}
         lines: list[str] = []
         if stages.do_train:
@@ -218,6 +220,14 @@ class _Pretraining:
         if estimator.is_chief:
             directory.write_results("pretraining", step, lines, results, seconds)
         return estimator
+
+    def _log_examples(self) -> None:
+        """Logs the first records, with the masks of an evaluation."""
+        number, (_, tokenizer) = self.settings.run.log_examples, self.parts
+        prepare = functools.partial(self.task.prepare, training=False)
+        rows = records.rows(self.paths, self.task.specs, number, prepare)
+        vocab = None if tokenizer is None else tokenizer.vocab
+        examples.log("the records", rows, number, self.task.masked_specs, vocab)
 
     def _train(
         self, estimator: Estimator, step: int
@@ -281,7 +291,9 @@ class _Pretraining:
         _LOG.info("evaluating on %d records", num_records)
         prepare = functools.partial(self.task.prepare, training=False)
         rows = records.rows(paths, self.task.specs, num_records, prepare)
-        predictions = estimator.predict(rows, batch_size, self.task.masked_specs)
+        predictions = estimator.predict(
+            rows, batch_size, self.task.masked_specs, num_records
+        )
         metrics = self.task.metrics(predictions, batch_size)
         if estimator.is_chief:
             curves.add_evaluation(self.settings.stages.output_dir, step, metrics)

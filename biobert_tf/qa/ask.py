@@ -131,7 +131,9 @@ class Answerer:
             return []
         rows = self.task.featurize(examples)
         features = (row.features for row in rows)
-        outputs = self.estimator.predict_rows(features, self.batch_size)
+        outputs = self.estimator.predict_rows(
+            features, self.batch_size, total=len(rows)
+        )
         if self.settings.question_type == "yesno":
             return [_decided(qa_answers.yes_no_answers(examples, rows, outputs))]
         predictions = list(

@@ -241,6 +241,7 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             (row.features for row in rows),
             self.settings.finetuning.predict_batch_size,
             specs,
+            total=len(rows),
         )
         if not estimator.is_chief:
             # Workers compute together; one of them writes.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.common import files, flags, processes, program
+from biobert_tf.common import files, flags, processes, program, screen
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import changed, free_names, to_dict
 from biobert_tf.common.version import __version__
@@ -119,7 +119,7 @@ def _fold_settings(settings: RelationConfig, name: str) -> RelationConfig:
 
 
 def _run_fold(place: str, fold: RelationConfig, command: Command) -> None:
-    argv = ["run_re.py", *flags.to_argv(fold)]
+    argv = ["run_re.py", *flags.to_argv(fold), f"--verbosity={screen.verbosity()}"]
     try:
         status = processes.call(program.run, command, argv)
     except KeyboardInterrupt:

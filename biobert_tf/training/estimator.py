@@ -9,7 +9,6 @@ that exists:
 3. random weights.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import tf_keras
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.common.clock import ReportTimer
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
@@ -39,8 +38,6 @@ from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
-
-_LOG = logging.getLogger(__name__)
 
 
 class Estimator:
@@ -226,20 +223,18 @@ class Estimator:
                     step=step,
                     last_step=last_step,
                     skips_steps=self._device.mixed_precision == "float16",
-                    reporter=self._reporter(schedule),
+                    reporter=self._reporter(last_step),
                     recorder=recorder,
                     selection=selection,
                 )
                 loop.run()
         return loop.step
 
-    def _reporter(self, schedule: Schedule) -> progress.Progress | None:
+    def _reporter(self, last_step: int) -> progress.Progress | None:
         if not self.is_chief:
             return None
         return progress.Progress(
-            schedule.num_train_steps,
-            self._run.train_batch_size,
-            self.model_dir / "tensorboard",
+            last_step, self._run.train_batch_size, self.model_dir / "tensorboard"
         )
 
     def _batches(self, data: records.TrainingData, step: int) -> Iterable[Batch]:
@@ -276,13 +271,14 @@ class Estimator:
         rows: Iterable[records.Features],
         batch_size: int,
         specs: records.Specs | None = None,
+        total: int | None = None,
     ) -> dict[str, np.ndarray]:
         """Returns what `predict_rows` yields as one array `[rows, ...]` per name.
 
         The outputs of the padding behind a short row are those that the padding of its
         batch had, or 0.
         """
-        held = list(self.predict_rows(rows, batch_size, specs))
+        held = list(self.predict_rows(rows, batch_size, specs, total))
         names = held[0] if held else ()
         return {name: _stacked([outputs[name] for outputs in held]) for name in names}
 
@@ -291,6 +287,7 @@ class Estimator:
         rows: Iterable[records.Features],
         batch_size: int,
         specs: records.Specs | None = None,
+        total: int | None = None,
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
@@ -301,6 +298,7 @@ class Estimator:
             rows: The features of `specs`, as records have them.
             batch_size: Rows per step over all replicas.
             specs: The features that the model needs. Default: those of a record.
+            total: The number of rows, if it is known, to show the progress.
 
         Raises:
             InputError: The devices cannot share a batch.
@@ -318,11 +316,7 @@ class Estimator:
         trimmed = (self._trimmed(row, specs) for row in rows)
         length = specs["input_ids"].length
         outputs = inference.run(self._compiled_step, trimmed, length, specs)
-        timer = ReportTimer()
-        for number, predicted in enumerate(outputs):
-            if timer.is_due():
-                _LOG.info("predicted %d rows", number)
-            yield predicted
+        yield from Meter("predicting", "rows", total).over(outputs)
 
     def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Runs the model on one replica's batch; returns the task's predictions."""

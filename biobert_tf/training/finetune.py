@@ -10,6 +10,7 @@ last, so its presence means that the run is complete.
 import abc
 import dataclasses
 import functools
+import itertools
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
@@ -23,6 +24,7 @@ from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ScriptConfig
+from biobert_tf.training import examples as examples_log
 from biobert_tf.training import records, run_directory, selection
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
@@ -390,11 +392,16 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             estimator.strategy, self.settings.stages.output_dir
         )
         path = directory / f"{name}.tf_record"
-        records.write(path, (row.features for row in rows), specs or self.task.specs)
+        specs = specs or self.task.specs
+        records.write(path, (row.features for row in rows), specs)
         counts = self.task.counts(rows)
         if any(counts.values()):
             shown = ", ".join(f"{value} {name}" for name, value in counts.items())
             _LOG.info("%s: of %d records %s", stage, len(rows), shown)
+        if estimator.is_chief:
+            number, vocab = self.settings.run.log_examples, self.parts.tokenizer.vocab
+            features = (row.features for row in itertools.islice(rows, number))
+            examples_log.log(stage, features, number, specs, vocab, self.task.labels)
         return path
 
 
@@ -418,7 +425,9 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         _LOG.info("predicting %s: %d examples", stage, len(examples))
         self._write_records(estimator, stage, name, rows)
         held = list(rows)
-        arrays = estimator.predict((row.features for row in held), batch_size)
+        arrays = estimator.predict(
+            (row.features for row in held), batch_size, total=len(held)
+        )
         predictions = self.task.decode(examples, held, arrays)
         results: dict[str, object] = {}
         if self.task.is_labelled(examples):

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop of a training: calls the compiled steps, reports, evaluates, saves, stops.
 
-A compiled call is short, so that a signal is served soon after it came; a report covers
-the steps of several calls. Several workers make the same calls, because they must stop
-at the same step.
+A compiled call is short, so that a signal is served soon after it came. Several workers
+make the same calls, because they must stop at the same step.
 """
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 import tensorflow as tf
 
 from biobert_tf.common import stopping
-from biobert_tf.common.clock import SECONDS_BETWEEN_REPORTS
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.common.settings import RunConfig
 from biobert_tf.training import progress
@@ -56,7 +53,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         """Starts with one step: how long it takes is not known."""
-        self._call_steps = self._report_steps = 1
+        self._call_steps = 1
         self._is_saved = True
         self._is_alone = not isinstance(
             self.strategy, tf.distribute.MultiWorkerMirroredStrategy
@@ -69,19 +66,18 @@ class Loop:
             StoppedError: A signal has come, and the state is saved.
             TrainingDivergedError: The training diverged.
         """
-        with stopping.heard() as request:
+        with (
+            contextlib.closing(self.reporter or contextlib.ExitStack()),
+            stopping.heard() as request,
+        ):
             # One of several workers must not stop alone: the others would wait for it.
             request.has_work = not self._is_alone
             # A training that was stopped while it evaluated is evaluated first.
             self._evaluate(request)
             while self.step < self.last_step and not self._is_over:
-                start, first_step = time.monotonic(), self.step
-                is_stopping = self._report_once(request)
-                self._report_steps = self._fitting(
-                    self.step - first_step,
-                    time.monotonic() - start,
-                    SECONDS_BETWEEN_REPORTS,
-                )
+                self._call()
+                self._is_saved, request.has_work = False, True
+                is_stopping = self._agreed(request.is_made)
                 if not is_stopping:
                     self._evaluate(request)
                 if is_stopping or self._saves_at(self.step):
@@ -99,40 +95,26 @@ class Loop:
         every = self.settings.save_checkpoints_steps
         return step % every == 0 or step == self.last_step
 
-    def _report_once(self, request: stopping.Request) -> bool:
-        """Trains up to the next report, and reports; returns whether to stop."""
-        first_step, every = self.step, self.settings.save_checkpoints_steps
-        ends = [
-            first_step + self._report_steps,
-            first_step + every - first_step % every,
-            self.last_step,
-        ]
+    def _call(self) -> None:
+        """Makes one compiled call, at most up to the next save, and reports."""
+        every = self.settings.save_checkpoints_steps
+        ends = [self.step + every - self.step % every, self.last_step]
         if self.selection is not None:
-            ends.append(self.selection.next_due(first_step))
-        parts: list[progress.History] = []
-        is_stopping = False
-        while self.step < min(ends) and not is_stopping:
-            parts.append(self._call(min(self._call_steps, min(ends) - self.step)))
-            self._is_saved, request.has_work = False, True
-            is_stopping = self._agreed(request.is_made)
-        if self.reporter is not None:
-            self.reporter.report(_joined(parts), first_step)
-        return is_stopping
-
-    def _call(self, num_steps: int) -> progress.History:
-        """Makes one compiled call; returns what it reports of its steps."""
+            ends.append(self.selection.next_due(self.step))
+        num_steps = min(self._call_steps, min(ends) - self.step)
         start = time.monotonic()
         history = self.trainer.train(tf.constant(num_steps))
         seconds = time.monotonic() - start
         progress.check_finite(history, self.step, skips_steps=self.skips_steps)
+        if self.reporter is not None:
+            self.reporter.report(history, self.step)
         if self.recorder is not None:
             self.recorder.add(history, self.step)
         self.step += num_steps
-        self._call_steps = self._fitting(num_steps, seconds, _SECONDS_PER_CALL)
-        return history
+        self._call_steps = self._fitting(num_steps, seconds)
 
-    def _fitting(self, num_steps: int, seconds: float, most_seconds: float) -> int:
-        """Returns how many steps take about `most_seconds`, if some took `seconds`.
+    def _fitting(self, num_steps: int, seconds: float) -> int:
+        """Returns the number of steps of the next call, if some took `seconds`.
 
         It is at most `iterations_per_loop`, and less on a slow device. Several workers
         must agree, so they always use the setting.
@@ -140,7 +122,7 @@ class Loop:
         most = self.settings.iterations_per_loop
         if not self._is_alone:
             return most
-        fitting = int(num_steps / max(seconds, 1e-9) * most_seconds)
+        fitting = int(num_steps / max(seconds, 1e-9) * _SECONDS_PER_CALL)
         return max(1, min(most, fitting))
 
     def _agreed(self, is_stopping: bool) -> bool:
@@ -187,8 +169,3 @@ class Loop:
             f"after step {self.step} of {self.last_step}; the state is in "
             f"{self.manager.directory}; the same command goes on from there"
         )
-
-
-def _joined(parts: Sequence[progress.History]) -> progress.History:
-    """Returns what calls one after another reported, as if it were one call."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

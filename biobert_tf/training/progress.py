@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports the progress of a training: log lines and TensorBoard scalars."""
 
-import dataclasses
-import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +9,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.common.clock import format_seconds
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import TrainingDivergedError
-
-_LOG = logging.getLogger(__name__)
 
 History = Mapping[str, np.ndarray]
 
@@ -60,43 +56,44 @@ def check_finite(
         )
 
 
-@dataclasses.dataclass
 class Progress:
-    """Reports after every compiled call; only the chief has one.
+    """Reports after every compiled call; only the chief has one."""
 
-    The batch size is the number of examples per step, over all replicas.
-    """
+    def __init__(self, last_step: int, batch_size: int, summary_dir: Path) -> None:
+        """Opens the event file and starts the clock.
 
-    num_train_steps: int
-    batch_size: int
-    summary_dir: Path
-
-    def __post_init__(self) -> None:
-        """Opens the event file and starts the clock."""
-        self._writer = tf.summary.create_file_writer(str(self.summary_dir))
+        The batch size is the number of examples per step, over all replicas.
+        """
+        self._last_step = last_step
+        self._batch_size = batch_size
+        self._writer = tf.summary.create_file_writer(str(summary_dir))
         self._last_time = time.monotonic()
+        self._meter: Meter | None = None
 
     def report(self, history: History, first_step: int) -> None:
-        """Logs one line and writes every step's scalars; see `check_finite`."""
+        """Shows the progress and writes every step's scalars; see `check_finite`."""
         now = time.monotonic()
         num_steps = len(history["loss"])
         step = first_step + num_steps
         rate = num_steps / (now - self._last_time)
         self._last_time = now
-        _LOG.info(
-            "step %d/%d | %.2f steps/s | %.1f examples/s | loss %.4f | lr %.3e | "
-            "%s left",
-            step,
-            self.num_train_steps,
-            rate,
-            rate * self.batch_size,
-            np.mean(history["loss"]),
-            history["learning_rate"][-1],
-            format_seconds((self.num_train_steps - step) / rate),
-        )
+        if self._meter is None:
+            # The first call is compiled before it runs, so it tells nothing of the
+            # time that is left.
+            self._meter = Meter(
+                "training", "steps", self._last_step, done=step, keeps_last=True
+            )
+        loss, rates = np.mean(history["loss"]), history["learning_rate"]
+        speed = f"{rate * self._batch_size:.1f} examples/s"
+        self._meter.to(step, f"{speed}, loss {loss:.4f}, lr {rates[-1]:.2e}")
         with self._writer.as_default():
             for name, values in history.items():
                 for offset, value in enumerate(values):
                     tf.summary.scalar(f"train/{name}", value, first_step + offset)
             tf.summary.scalar("train/steps_per_second", rate, step - 1)
         self._writer.flush()
+
+    def close(self) -> None:
+        """Shows the last state."""
+        if self._meter is not None:
+            self._meter.close()

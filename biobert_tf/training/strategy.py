@@ -2,6 +2,7 @@
 """Chooses the devices: builds a `tf.distribute.Strategy` from the settings."""
 
 import json
+import logging
 import os
 import socket
 from pathlib import Path
@@ -12,6 +13,8 @@ import tensorflow as tf
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+
+_LOG = logging.getLogger(__name__)
 
 _CONNECT_SECONDS: Final = 10.0
 
@@ -34,6 +37,9 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "gpu" and not gpus:
         raise InputError("--strategy=gpu: TensorFlow sees no GPU; try --strategy=auto")
+    if name == "auto" and not gpus:
+        # TensorFlow says so in its own words, which do not show.
+        _LOG.info("no GPU is seen: computing on the CPU")
     if name == "cpu" or not gpus:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if len(gpus) == 1:

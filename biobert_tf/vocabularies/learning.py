@@ -17,6 +17,7 @@ measured on biomedical text:
 import dataclasses
 import io
 import itertools
+import logging
 import math
 import string
 from collections import Counter
@@ -31,6 +32,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.text.tokenization import BasicTokenizer, WordpieceTokenizer
 from biobert_tf.vocabularies import words as corpus_words
 from biobert_tf.vocabularies.settings import LearnConfig
+
+_LOG = logging.getLogger(__name__)
 
 # Order and ids are those of BERT's cased vocabulary: [UNK] is 100, [MASK] 103.
 SPECIAL: Final = (
@@ -95,6 +98,7 @@ def learn(config: LearnConfig) -> Learned:
         raise InputError(f"--input={config.sample.input}: the corpus has no words")
     covered, left_out = alphabet(words, config.character_coverage)
     base = base_vocabulary(covered, config.do_lower_case)
+    _LOG.info("learning pieces from %d different words", len(words))
     vocabulary = grow(base, words, config.vocab_size)
     files.write_text(config.output, "".join(f"{piece}\n" for piece in vocabulary))
     return Learned(

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from biobert_tf.common.clock import Meter
 from biobert_tf.corpora import reading
 from biobert_tf.corpora.document import Skipped, sentences
 from biobert_tf.text.tokenization import BasicTokenizer
@@ -43,7 +44,7 @@ def read_tokens(config: SampleConfig) -> Counter[str]:
     options = reading.ReadOptions(
         config.corpus, reading.find_current(paths, config.corpus)
     )
-    documents = reading.corpus(paths, options, warn)
+    documents = Meter("reading", "documents").over(reading.corpus(paths, options, warn))
     chosen = sample((text for each in documents for text in sentences(each)), config)
     # BasicTokenizer splits at all white space, so it cuts a sentence token by token as
     # it would cut the whole.

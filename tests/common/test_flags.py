@@ -50,6 +50,7 @@ OURS = {
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
     "keep_checkpoint_max": 5,
+    "log_examples": 0,
     "seed": 12345,
     "strategy": "auto",
     "mixed_precision": "off",
@@ -374,7 +375,35 @@ def test_help_lists_every_flag_with_its_default(word, capsys):
         if field.name in ("data_dir", "output_dir"):
             default = "required"
         assert line.endswith(f" [{str(default).lower()}]")
-    assert any(line.startswith("  --flagfile: ") for line in lines)
+    for name in ("flagfile", "verbosity", "version"):
+        assert any(line.startswith(f"  --{name}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words, value, rest",
+    [
+        ([], "info", []),
+        (["ner", "--verbosity=debug", "--seed=8"], "debug", ["ner", "--seed=8"]),
+        (["ner", "--verbosity", "-1", "--seed=8"], "-1", ["ner", "--seed=8"]),
+        (["--verbosity=1", "a", "-verbosity=0"], "0", ["a"]),
+        (["--verbosity"], "", []),
+        (["--", "a"], "info", ["--", "a"]),
+    ],
+)
+def test_verbosity_is_taken_out_of_any_command_line(words, value, rest):
+    assert flags.verbosity(["x.py", *words]) == (value, ["x.py", *rest])
+
+
+def test_verbosity_in_a_file_of_flags(tmp_path):
+    path = tmp_path / "x.flags"
+    path.write_text("--verbosity=warning\n--seed=7\n")
+    words = ["x.py", "ner", f"--flagfile={path}", "--max_steps=1"]
+    assert flags.verbosity(words) == (
+        "warning",
+        ["x.py", "ner", "--seed=7", "--max_steps=1"],
+    )
+    with pytest.raises(InputError, match="absent"):
+        flags.verbosity(["x.py", "--flagfile=absent.flags"])
 
 
 def test_version(capsys):

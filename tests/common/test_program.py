@@ -31,11 +31,21 @@ def test_success(capsys):
         (InputError.at("a.tsv", None, "bad"), 2, "error: a.tsv: bad\n"),
         (TrainingDivergedError("the loss is nan"), 3, "error: the loss is nan\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (KeyboardInterrupt("x is whole"), 130, "interrupted: x is whole\n"),
     ],
 )
 def test_errors_are_one_line_and_a_status(capsys, error, status, line):
     assert run(error) == status
     assert capsys.readouterr() == ("", line)
+
+
+def test_verbosity_is_not_for_the_command(capsys):
+    def main(argv):
+        assert argv == ["program", "word"]
+
+    assert program.run(main, ["program", "--verbosity=debug", "word"]) == 0
+    assert program.run(main, ["program", "word", "--verbosity=loud"]) == 2
+    assert capsys.readouterr().err.startswith("error: --verbosity=loud: want debug, ")
 
 
 def test_a_bug_keeps_its_traceback():

@@ -120,6 +120,7 @@ def test_a_run_needs_a_stage():
         ("save_checkpoints_steps", 1),
         ("keep_checkpoint_max", 1),
         ("iterations_per_loop", 1),
+        ("log_examples", 0),
         ("seed", 0),
     ],
 )
@@ -355,7 +356,7 @@ def test_settings_that_may_change_say_so():
 # What a run may be resumed with another value of.
 FREE = """
     output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
-    eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
+    eval_batch_size max_steps iterations_per_loop log_examples save_checkpoints_steps
     keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
     num_tpu_cores xla
 """

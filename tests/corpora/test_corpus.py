@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import tarfile
 from pathlib import Path
 
@@ -284,14 +285,18 @@ def test_why_nothing_is_left_is_told(folder, caplog):
 
 def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):
     monkeypatch.setattr(clock, "SECONDS_BETWEEN_REPORTS", 0.0)
-    with caplog.at_level(logging.INFO, corpus.__name__):
+    with caplog.at_level(logging.INFO, "biobert_tf"):
         write_corpus(
             FileGlobs.parse(inputs(folder)), folder / "corpus.txt", CorpusConfig()
         )
-    messages = [record.getMessage() for record in caplog.records]
-    assert len(messages) == 6
-    assert messages[0].startswith("file 1 of 5: 1 documents, 4 sentences, ")
-    assert "100.0 % of the bytes, 0:00:00 left" in messages[-1]
+    begin, *lines = [x for x in caplog.messages if x.startswith("reading: ")]
+    assert begin.endswith(", ? left")
+    assert [line.split(", ")[-2] for line in lines] == [
+        f"{number} documents" for number in range(1, 7)
+    ]
+    done, total = re.match(r"reading: (\S+)/(\S+)B, ", lines[-1]).groups()
+    assert done == total
+    assert lines[-1].endswith(", 00:00 left")
 
 
 def test_the_summary_names_every_count(folder):

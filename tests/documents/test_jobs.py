@@ -406,13 +406,37 @@ def test_a_run_that_is_stopped_leaves_whole_files(folder, tmp_path):
             yield item, []
 
     job = jobs.Job(plan, {"model": "a"})
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         job.write(stopped(job.documents()))
+    kept = f"4 of 6 files are whole in {tmp_path / 'out'}"
+    assert str(caught.value) == f"{kept}; the same command does the others"
     # The file with the first and the second document of two is not among them.
     assert names(tmp_path / "out") == [
         *("a.jsonl.gz", "b.jsonl", "empty.jsonl", "sub/b.jsonl"),
     ]
     assert Run(folder, tmp_path / "out").seen == ["1", "2", "pair"]
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_single_output_that_is_stopped(tmp_path, old):
+    put(tmp_path, in_txt="Aspirin.")
+    output = tmp_path / "out.jsonl"
+    if old is not None:
+        output.write_text(old)
+
+    def stopped(items):
+        yield next(items), []
+        raise KeyboardInterrupt
+
+    job = jobs.Job(places.plan(tmp_path / "in.txt", output, "auto", "auto"), {})
+    with pytest.raises(KeyboardInterrupt) as caught:
+        job.write(stopped(job.documents()))
+    state = "is not written" if old is None else "is as before"
+    assert str(caught.value).startswith(f"{output} {state}; ")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == (
+        ["in.txt"] if old is None else ["in.txt", "out.jsonl"]
+    )
+    assert old is None or output.read_text() == old
 
 
 def test_a_folder_of_brat_takes_its_place_whole(folder, tmp_path):

@@ -19,8 +19,8 @@ from pathlib import Path
 import killed_conversion
 import pytest
 import tensorflow as tf
+import tqdm
 
-from biobert_tf.common import clock
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -509,6 +509,13 @@ def test_signals_end_it_cleanly(
     work = tmp_path / "x.tfrecord.work"
     assert {work.name} <= everything(tmp_path) <= FINISHED | {work.name}
     assert not list(work.glob("units/.*"))
+    if number == signal.SIGINT:
+        kept = len(list(work.glob("*/[0-9]*")))
+        assert kept >= NUM_FILES
+        assert errors.splitlines()[-1] == (
+            f"interrupted: {kept} finished parts are in {work}; the same command does "
+            "the others"
+        )
 
 
 # Units that are finished where a signal is waited for.
@@ -961,20 +968,16 @@ def test_workers_do_without_tensorflow(processes):
 
 
 def test_progress_tells_how_long_the_rest_takes(monkeypatch, caplog):
-    now = iter([100.0, 104.0, 112.0, 120.0])
-    monkeypatch.setattr(clock.time, "monotonic", lambda: next(now))
+    now = [100.0]
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(concurrent.futures, "as_completed", list)
+    results = workers.run(InProcess(), str, [1, 2, 3], [10, 10, 20], "reading")
     # The first ends four seconds after the start: too early to say.
-    assert list(workers.run(InProcess(), str, [1, 2, 3], [10, 10, 20], "reading")) == [
-        (1, "1"),
-        (2, "2"),
-        (3, "3"),
-    ]
-    assert caplog.messages == [
-        "reading: 2 of 3 (50 %) | 0:00:12 left",
-        "reading: 3 of 3 (100 %) | 0:00:00 left",
-    ]
+    for seconds, found in zip((104.0, 110.0, 119.0), results, strict=True):
+        now[0] = seconds
+        assert found[1] == str(found[0])
+    assert caplog.messages == ["reading: 20.0/40.0B, 2.00B/s, 00:10 left"]
 
 
 def test_an_error_in_a_worker_keeps_its_message(processes):

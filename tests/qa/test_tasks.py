@@ -16,7 +16,7 @@ from biobert_tf.qa import task as qa_tasks
 from biobert_tf.qa.features import Featurizer
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import records
+from biobert_tf.training import examples, records
 
 
 @pytest.fixture
@@ -50,6 +50,16 @@ def trained_on(context, answer):
     word = context.split().index(answer)
     place = {"start_position": word, "end_position": word}
     return example(context, orig_answer_text=answer, **place)
+
+
+def test_an_example_as_it_is_logged(task, featurizer, caplog):
+    rows = task.featurize([trained_on("in men Liver is cured", "men")])
+    vocab = featurizer.tokenizer.vocab
+    with caplog.at_level("INFO", "biobert_tf"):
+        examples.log("train", (x.features for x in rows), 1, task.specs, vocab)
+    tokens = "[CLS] who has cancer ? [SEP] in men Liver is cured [SEP]"
+    assert f"tokens: {tokens}" in caplog.messages
+    assert caplog.messages[caplog.messages.index("answer: men") - 1].endswith(": 7")
 
 
 # --- spans ----------------------------------------------------------------------------

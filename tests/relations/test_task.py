@@ -21,6 +21,7 @@ from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import SETS, custom
 from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training import examples
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,6 +55,19 @@ def binary(task):
 def example(text, label=None, row_id="7"):
     spans = relation_reading.entity_spans(text, "biobert")
     return RelationExample(row_id, text, label, spans)
+
+
+# --- records --------------------------------------------------------------------------
+
+
+def test_an_example_as_it_is_logged(task, caplog):
+    rows = task.featurize([example("@GENE$ causes cancer", "cure")])
+    vocab = task.tokenizer.vocab
+    features = [row.features for row in rows]
+    with caplog.at_level("INFO", "biobert_tf"):
+        examples.log("train", features, 5, task.specs, vocab, task.labels)
+    assert "tokens: [CLS] @ GENE $ causes cancer [SEP]" in caplog.messages
+    assert caplog.messages[caplog.messages.index("labels: cure") - 1] == "label_ids: 2"
 
 
 # --- the loss -------------------------------------------------------------------------

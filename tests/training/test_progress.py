@@ -3,6 +3,7 @@ import logging
 import engine
 import numpy as np
 import pytest
+import tqdm
 
 from biobert_tf.common.errors import TrainingDivergedError
 from biobert_tf.training import progress
@@ -61,18 +62,24 @@ def clock(monkeypatch):
     return made
 
 
-def test_a_line_per_call(tmp_path, clock, caplog):
+def test_the_time_left_is_that_to_the_last_step_of_this_session(
+    tmp_path, clock, caplog, monkeypatch
+):
+    """The first call is compiled too: it does not count, nor what was done before."""
+    monkeypatch.setattr(tqdm.std, "time", clock.monotonic)
     reporter = progress.Progress(100, 32, tmp_path)
-    with caplog.at_level(logging.INFO, progress.__name__):
+    with caplog.at_level(logging.INFO, "biobert_tf"):
+        clock.now += 50
+        reporter.report(history([4.0]), 39)
         clock.now += 2
-        reporter.report(history([4.0, 2.0, 3.0, 1.0]), 6)
-        clock.now += 10
-        reporter.report(history([1.0] * 5), 10)
+        reporter.report(history([4.0, 2.0, 3.0, 1.0]), 40)
+        assert caplog.messages == []
+        clock.now += 8
+        reporter.report(history([1.0] * 16), 44)
+        reporter.close()
     assert caplog.messages == [
-        "step 10/100 | 2.00 steps/s | 64.0 examples/s | loss 2.5000 | lr 2.000e-04 | "
-        "0:00:45 left",
-        "step 15/100 | 0.50 steps/s | 16.0 examples/s | loss 1.0000 | lr 2.000e-04 | "
-        "0:02:50 left",
+        "training: 60/100 steps, 2.00 steps/s, 64.0 examples/s, loss 1.0000, "
+        "lr 2.00e-04, 00:20 left"
     ]
 
 

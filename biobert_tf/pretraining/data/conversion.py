@@ -155,14 +155,17 @@ class _Job:
             self._adopt_work()
             try:
                 yield
+            except KeyboardInterrupt as error:
+                error.args = (self._kept(),)
+                raise
             finally:
                 self._sweep()
-                if not self._has_finished_work():
+                if not self._finished_work():
                     shutil.rmtree(self.work_dir, ignore_errors=True)
 
     def _adopt_work(self) -> None:
         plan = self.work_dir / "plan.json"
-        if plan.exists() and self._has_finished_work():
+        if plan.exists() and self._finished_work():
             _LOG.info("%s: resuming", self.work_dir)
             manifest.refuse_other(
                 plan, files.read_json(plan), self.settings, str(self.work_dir)
@@ -170,8 +173,15 @@ class _Job:
         files.write_json(plan, self.settings)
         self._sweep()
 
-    def _has_finished_work(self) -> bool:
-        return any(self.work_dir.glob("*/[0-9]*"))
+    def _finished_work(self) -> list[Path]:
+        return list(self.work_dir.glob("*/[0-9]*"))
+
+    def _kept(self) -> str:
+        """Returns what is left after Ctrl-C, for the user."""
+        if done := len(self._finished_work()):
+            kept = f"{done} finished parts are in {self.work_dir}"
+            return f"{kept}; the same command does the others"
+        return "nothing is finished; run the same command again to begin again"
 
     def _sweep(self) -> None:
         """Deletes unfinished work of this process or of one that was killed."""
@@ -268,5 +278,5 @@ def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry
     if len(pending) < len(known):
         _LOG.info("%d files are finished already", len(known) - len(pending))
     sizes = [1] * len(pending)
-    known |= workers.run(executor, writer.write, pending, sizes, "writing")
+    known |= workers.run(executor, writer.write, pending, sizes, "writing", "files")
     return [entry for entry in known.values() if entry is not None]

@@ -3,7 +3,6 @@
 
 import concurrent.futures
 import contextlib
-import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from biobert_tf.common import processes
-from biobert_tf.common.clock import ReportTimer
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
-
-_LOG = logging.getLogger(__name__)
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -67,29 +64,21 @@ def run(
     tasks: Sequence[TaskT],
     sizes: Sequence[int],
     stage: str,
+    unit: str = "",
 ) -> Iterator[tuple[TaskT, ResultT]]:
     """Yields tasks with `function(task)` as they finish, and logs progress.
 
-    Tasks are begun in order; `sizes` are their amounts of work, in any unit. The
-    function can be sent to a process; `stage` names it in the log.
+    Tasks are begun in order; `sizes` are their amounts of work, in bytes if `unit` does
+    not say otherwise. The function can be sent to a process; `stage` names it in the
+    log.
     """
-    timer, size_done, total_size = ReportTimer(), 0, sum(sizes)
     futures = {
         executor.submit(function, task): (task, size)
         for task, size in zip(tasks, sizes, strict=True)
     }
-    for num_done, future in enumerate(concurrent.futures.as_completed(futures), 1):
-        # Popped, so that results are not kept: a corpus has thousands of tasks.
-        task, size = futures.pop(future)
-        yield task, future.result()
-        size_done += size
-        if timer.is_due() or num_done == len(tasks):
-            share = size_done / total_size if total_size else 1.0
-            _LOG.info(
-                "%s: %d of %d (%.0f %%) | %s left",
-                stage,
-                num_done,
-                len(tasks),
-                100 * share,
-                timer.left(share),
-            )
+    with Meter(stage, unit, sum(sizes), is_bytes=not unit) as meter:
+        for future in concurrent.futures.as_completed(futures):
+            # Popped, so that results are not kept: a corpus has thousands of tasks.
+            task, size = futures.pop(future)
+            yield task, future.result()
+            meter.add(size)
