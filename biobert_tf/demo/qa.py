@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.demo import grammar
+from biobert_tf.demo.ner import SEED
 
 
 class Passage(NamedTuple):
@@ -115,6 +116,29 @@ def write_corpus(directory: Path, seed: int) -> None:
         for id_, text, role in each.questions
     ]
     files.write_json(directory / "golden.json", {"questions": golden})
+
+
+def unseen(answers: Path) -> tuple[int, int]:
+    """Counts the test file's questions whose answer is a name that training has not.
+
+    Args:
+        answers: The `BioASQform_BioASQ-answer.json` of a run on the corpus of `SEED`.
+
+    Returns:
+        The number of questions whose first answer is right; the number of questions.
+    """
+    splits = corpus(SEED)
+    known = {name for each in splits["train"] for name in each.names.values()}
+    submitted = files.read_json(answers)["questions"]
+    first = {each["id"]: each["exact_answer"][0][0] for each in submitted}
+    rights = [
+        first[question.id].lower() == name.lower()
+        for each in splits["test"]
+        for question in each.questions
+        if question.role in _DOUBLE_ROLES
+        and (name := each.names[question.role]) not in known
+    ]
+    return sum(rights), len(rights)
 
 
 def story(

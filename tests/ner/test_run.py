@@ -63,7 +63,7 @@ def argv(corpus, output, **values):
         "max_seq_length": MAX_SEQ_LENGTH,
         "train_batch_size": 8,
         "num_train_epochs": 4,
-        "learning_rate": 3e-3,
+        "learning_rate": 2e-3,
         "save_checkpoints_steps": 15,
         "do_eval": True,
         "strategy": "cpu",
