@@ -12,7 +12,7 @@ task hard enough:
   the other drug or disease can take the same places in the same sentences: a model that
   sees only whether a drug, disease, dose, time or group is asked for answers three in
   five;
-* the kinds are not in the passage and must be learnt, and one in four drugs or diseases
+* the kinds are not in the passage and must be learnt, and one in six drugs or diseases
   of the test file is made of words that are not in the training file, with morphemes
   that are (`ox|acillin`, `fibro|sarcoma`).
 """
@@ -62,7 +62,8 @@ _GRAMMAR: Final = grammar.text("qa")
 # Further names, only in the test file.
 _HELD_OUT: Final = grammar.text("qa_held_out")
 
-# A passage that is not in the corpus.
+# A passage that is not in the corpus. Its two answers are names of the training file, so
+# it shows what works well; how often new names are answered is what `unseen` counts.
 PASSAGE: Final = (
     "In this study, children with nephritis received amoxicillin (4.5 mg/kg) for 3 "
     "months, but developed pneumonia after silver."

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -165,6 +166,10 @@ def test_the_demo_from_end_to_end_on_few_stories(tmp_path, monkeypatch, capsys):
         ner_toys.forget_determinism()
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("factoid : strict accuracy") for line in lines) == 2
+    shares = [line for line in lines if "never seen in training" in line]
+    assert len(shares) == 2
+    assert re.fullmatch(r"answers .*: \d+ of \d+ \(\d+\.\d%\) right", shares[0])
+    assert shares[0] == shares[1]
     places = [i for i, line in enumerate(lines) if line == "answers found in it"]
     for place in places:
         shown = lines[place + 1 : place + 1 + len(qa_demo.QUESTIONS)]

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -411,6 +412,9 @@ def test_demo(tmp_path, capsys, monkeypatch):
     assert results_of(output / "model")["test"]["scores"]["f1"] > 0.6
     assert "--num_train_epochs=12" in printed
     assert demo.RAW_SENTENCE in printed
+    shares = r"names with a word never seen in training: (\d+) of (\d+) "
+    [(right, total)] = re.findall(shares, printed)
+    assert 0 < int(right) < int(total)
     lines = printed[printed.index("entities found in it") :].splitlines()[1:]
     assert lines
     for line in lines:
