@@ -62,8 +62,8 @@ _GRAMMAR: Final = grammar.text("qa")
 # Further names, only in the test file.
 _HELD_OUT: Final = grammar.text("qa_held_out")
 
-# A passage that is not in the corpus. Its two answers are names of the training file, so
-# it shows what works well; how often new names are answered is what `unseen` counts.
+# A passage that is not in the corpus. Its two answers are names of the training file:
+# it shows what works. How often a new name is answered is what `unseen` counts.
 PASSAGE: Final = (
     "In this study, children with nephritis received amoxicillin (4.5 mg/kg) for 3 "
     "months, but developed pneumonia after silver."
