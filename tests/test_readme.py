@@ -24,10 +24,9 @@ from biobert_tf.relations import settings as relation_settings
 ROOT = Path(__file__).parents[1]
 # Scripts of the original that the pages name too.
 ORIGINALS = {"re_eval.py", "extract_features.py", "transform_nbset2bioasqform.py"}
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("[a-z]*/**/README.md")]
-)
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES.append(ROOT / "tests" / "recorded" / "README.md")
 COMMANDS = {
     **{each.script: (each.settings, each.defaults) for each in problems.TRAINED},
     "biobert create-pretraining-data": (
