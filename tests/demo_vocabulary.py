@@ -20,7 +20,7 @@ NUM_WHOLE_WORDS: Final = 260
 
 
 def build_vocab() -> list[str]:
-    """Returns the 800 pieces of `vocab/demo-vocab.txt`, in its order.
+    """Returns the 1,000 pieces of `vocab/demo-vocab.txt`, in its order.
 
     These are BERT's special pieces; every character, and every letter or digit also as
     a continuation, so that no word is unknown; the `NUM_WHOLE_WORDS` most frequent

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import problems
+from biobert_tf.cli import main as cli
 from biobert_tf.common import flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.embeddings import settings as feature_settings
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 ORIGINALS = {"re_eval.py", "run_classifier.py", "transform_nbset2bioasqform.py"}
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES.append(ROOT / "tests" / "recorded" / "README.md")
 COMMANDS = {
     **{each.script: (each.settings, each.defaults) for each in problems.TRAINED},
     "biobert create-pretraining-data": (
@@ -86,21 +88,68 @@ def test_every_file_named_exists(page):
         found = any((place / path).exists() for place in places)
         # A page on what every problem has names files that stand in many folders.
         assert found or list((ROOT / "biobert_tf").glob(f"*/{path}")), path
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (page.parent / link).exists(), link
+
+
+def anchors(page):
+    """The names of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    for heading in re.findall(r"^#+ (.+)$", text, re.M):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    links = re.findall(
+        r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8")
+    )
+    for path, anchor in links:
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), (path, anchor)
 
 
 def test_files_are_named():
     assert re.findall(r"`([\w/]+\.py)`", README)
 
 
+def commands(page):
+    """The commands of a page's blocks: their words without flags, and their flags."""
+    text = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))
+    blocks = [*re.findall(r"^```.*?^```", text, re.M | re.S)]
+    for block in [*blocks, *re.findall(r"^ {4}(.*)", text, re.M)]:
+        for line in re.findall(
+            # docs/extending.md adds `triage` to a copy of the package.
+            r"(?:^|\| |\$ )(?:python )?((?:biobert(?! triage)|run_\w+\.py) .*)$",
+            block,
+            re.M,
+        ):
+            words = re.sub(r"'[^']*'", "", line).split()
+            yield line, words, re.findall(r"--\w+", " ".join(words))
+
+
+def flags_of(words, capsys):
+    """The flags that the help of a command lists."""
+    name = words[0].removesuffix(".py").removeprefix("run_")
+    argv = words[1:] if name == "biobert" else [name]
+    with pytest.raises(SystemExit) as error:
+        cli.main(["biobert", *argv[: 1 + (argv[0] in ("vocab", "re-data"))], "--help"])
+    assert not error.value.code
+    return {"--flagfile", "--help", *re.findall(r"--\w+", capsys.readouterr().out)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_flag_named_exists(page):
-    known = {name.removeprefix("--") for name in re.findall(r"--\w+", flags_page())}
-    text = page.read_text("utf-8").replace("\\\n", " ")
-    for command in re.findall(r"^(?:python )?run_\w+\.py .*$", text, re.MULTILINE):
-        for flag in re.findall(r"--(\w+)", command):
-            assert flag in known | {"flagfile", "help"}, flag
+def test_every_command_has_the_flags_it_is_given(page, capsys):
+    for line, words, given in commands(page):
+        known = flags_of(words, capsys)
+        for flag in given:
+            off = "--" + flag.removeprefix("--no")
+            assert flag in known or (flag[2:4] == "no" and off in known), line
+
+
+def test_commands_are_found():
+    found = [line for line, _, _ in commands(ROOT / "README.md")]
+    assert sum(line.startswith("run_") for line in found) > 5
+    assert sum(line.startswith("biobert ") for line in found) > 5
 
 
 def test_the_number_of_parity_marks_is_the_one_said():

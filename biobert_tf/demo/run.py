@@ -50,6 +50,8 @@ def ner(output_dir: Path) -> None:
         num_train_epochs=12,
     )
     ner_run.run(flags.parse(NerConfig, words))
+    found = ner_demo.unseen(output_dir / "model" / "predictions.jsonl")
+    _print_share("names with a word never seen in training", "found", *found)
     text = ner_demo.RAW_SENTENCE
     print(f"\nraw sentence\n{text}\nentities found in it")
     annotator = Annotator.load([output_dir / "model"], _DEVICE, batch_size=8)
@@ -74,6 +76,8 @@ def relations(output_dir: Path) -> None:
         num_train_epochs=12,
     )
     re_run.run(flags.parse(RelationConfig, words))
+    right = relation_demo.unseen(output_dir / "model" / "predictions.jsonl")
+    _print_share("sentences with a name never seen in training", "right", *right)
     target = output_dir / "relations.jsonl"
     predict.predict(
         RePredictConfig(
@@ -117,12 +121,20 @@ def qa(output_dir: Path) -> None:
         num_train_epochs=4,
     )
     qa_run.run(flags.parse(QaConfig, words))
+    answers = output_dir / "model" / "BioASQform_BioASQ-answer.json"
+    right = qa_demo.unseen(answers)
+    _print_share("answers never seen in training", "right", *right)
     answerer = Answerer.load(output_dir / "model", _DEVICE, batch_size=8)
     print(f"\nnew passage\n{qa_demo.PASSAGE}\nanswers found in it")
     passage = NamedText("passage", qa_demo.PASSAGE)
     for question in qa_demo.QUESTIONS:
         [answer] = answerer.answer(question, [passage], num_answers=1)
         print(f"  {answer.probability:.3f}  {question}  {answer.text}")
+
+
+def _print_share(what: str, how: str, right: int, total: int) -> None:
+    share = f"{right} of {total} ({100 * right / total:.1f}%)"
+    print(f"\n{what}: {share} {how}")
 
 
 def _begin(

@@ -43,7 +43,7 @@ class ExportedModel:
 
     @property
     def kind(self) -> str:
-        """Returns the kind of model; see `settings.Kind`."""
+        """Returns the kind of model, one of the `kinds` of a problem, such as `ner`."""
         return self.card["kind"]
 
     def __call__(self, **texts: Sequence[str]) -> dict[str, np.ndarray]:

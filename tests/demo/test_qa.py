@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -94,6 +95,30 @@ def test_passages_may_be_kept_out():
     assert len(told) == 2
 
 
+def test_unseen_counts_questions_about_names_that_training_has_not(tmp_path, corpus):
+    known = {name for story in corpus["train"] for name in story.names.values()}
+    asked = [
+        (question.id, story.names[question.role])
+        for story in corpus["test"]
+        for question in story.questions
+        if question.role[-1] in "12"
+    ]
+    new = [id_ for id_, name in asked if name not in known]
+    assert len(new) > 20
+    questions = [
+        {"id": id_, "exact_answer": [["" if id_ == new[0] else name.upper()], ["x"]]}
+        for id_, name in asked
+    ]
+    # The questions about doses, times and groups do not count.
+    answered = {id_ for id_, _ in asked}
+    for story in corpus["test"]:
+        for question in story.questions:
+            if question.id not in answered:
+                questions.append({"id": question.id, "exact_answer": [["x"]]})
+    files.write_json(tmp_path / "answers.json", {"questions": questions})
+    assert qa_demo.unseen(tmp_path / "answers.json") == (len(new) - 1, len(new))
+
+
 def test_files_are_read_as_those_of_bioasq(folder, corpus):
     train = qa_reading.read_examples(folder / "train.json", is_training=True)
     assert len(train.examples) == 800 * 5
@@ -141,6 +166,10 @@ def test_the_demo_from_end_to_end_on_few_stories(tmp_path, monkeypatch, capsys):
         ner_toys.forget_determinism()
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("factoid : strict accuracy") for line in lines) == 2
+    shares = [line for line in lines if "never seen in training" in line]
+    assert len(shares) == 2
+    assert re.fullmatch(r"answers .*: \d+ of \d+ \(\d+\.\d%\) right", shares[0])
+    assert shares[0] == shares[1]
     places = [i for i, line in enumerate(lines) if line == "answers found in it"]
     for place in places:
         shown = lines[place + 1 : place + 1 + len(qa_demo.QUESTIONS)]

@@ -1,4 +1,5 @@
 import itertools
+import json
 import re
 from collections import Counter, defaultdict
 
@@ -105,11 +106,33 @@ def test_every_sentence_is_about_one_chemical_and_one_disease(corpus):
         assert re.fullmatch(r"[A-Z].*\w.*[^\s,]\.", text), text
 
 
+def test_names_that_only_the_test_has(corpus):
+    lists = grammar.parse(relation_demo._HELD_OUT)
+    assert "fluconazole" in lists["drug"]
+    assert "neuralgia" in lists["ill"]
+    new = {*itertools.chain(*lists.values())}
+
+    def used(part):
+        return new & {w for text, _ in corpus[part] for w in re.findall(r"\w+", text)}
+
+    assert not used("train") | used("dev")
+    assert used("test") == new
+
+
+def test_unseen_counts_sentences_with_a_new_name(tmp_path):
+    rows = [
+        {"text": "@CHEMICAL$, not fluconazole, caused it.", "label": "1", "gold": "1"},
+        {"text": "Mild neuralgia, @DISEASE$ and zinc.", "label": "1", "gold": "0"},
+        {"text": "@CHEMICAL$, not zinc, caused it.", "label": "1", "gold": "0"},
+    ]
+    path = tmp_path / "predictions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert relation_demo.unseen(path) == (1, 2)
+
+
 def form(text):
     """Returns a sentence without its opening, and with names of groups for names."""
-    rules = grammar.parse(relation_demo._GRAMMAR)
-    rules["drug"] += ("fluconazole",)
-    rules["ill"] += ("neuralgia",)
+    rules = grammar.parse(relation_demo._GRAMMAR, relation_demo._HELD_OUT)
     text = re.sub("^(Overall|[^,]* [^,]*), ", "", text)
     for group in ("drug", "ill", "who", "caused", "eased", "reported"):
         text = re.sub(rf"\b({'|'.join(rules[group])})\b", group, text)

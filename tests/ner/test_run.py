@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def argv(corpus, output, **values):
         "max_seq_length": MAX_SEQ_LENGTH,
         "train_batch_size": 8,
         "num_train_epochs": 4,
-        "learning_rate": 3e-3,
+        "learning_rate": 2e-3,
         "save_checkpoints_steps": 15,
         "do_eval": True,
         "strategy": "cpu",
@@ -426,6 +427,9 @@ def test_demo(tmp_path, capsys, monkeypatch):
     assert results_of(output / "model")["test"]["scores"]["f1"] > 0.6
     assert "--num_train_epochs=12" in printed
     assert demo.RAW_SENTENCE in printed
+    shares = r"names with a word never seen in training: (\d+) of (\d+) "
+    [(right, total)] = re.findall(shares, printed)
+    assert 0 < int(right) < int(total)
     lines = printed[printed.index("entities found in it") :].splitlines()[1:]
     assert lines
     for line in lines:
