@@ -233,7 +233,7 @@ class RunConfig:
     gradient_accumulation_steps: int = setting(
         1, "Split every train batch into this many passes to save memory."
     )
-    recompute_activations: bool = setting(
+    recompute: bool = setting(
         False,
         "Compute activations again in the backward pass instead of keeping them: less "
         "memory, a third more time.",

@@ -85,7 +85,7 @@ class Estimator:
             self.model = task.build_model(
                 encoder_config, run.seed, precision.dtype(device)
             )
-        self.model.recomputes = run.recompute_activations
+        self.model.recomputes = run.recompute
 
     @property
     def is_chief(self) -> bool:

@@ -88,7 +88,7 @@ class TrainingMemory:
         p = self.value_bytes
         block = (16 + 6 * p + 2) * size + 4 * p * inner + (5 + p) * pairs
         num_blocks, inputs = self.config.num_hidden_layers, 0
-        if self.run.recompute_activations:
+        if self.run.recompute:
             num_blocks, inputs = 1, _FLOAT * size * num_blocks
         backward = 4 * max(p * inner, _FLOAT * pairs)
         per_piece = num_blocks * block + inputs + backward + 12 * size
@@ -108,7 +108,7 @@ class TrainingMemory:
         if limit is None:
             return (
                 "raise --gradient_accumulation_steps (same result), set "
-                "--recompute_activations or --mixed_precision=bfloat16, or lower "
+                "--recompute or --mixed_precision=bfloat16, or lower "
                 "--train_batch_size or --max_seq_length"
             )
         # An estimate that says that the batch fits is wrong: something smaller is due.
@@ -121,9 +121,9 @@ class TrainingMemory:
             if parts % steps == 0 and smaller.rows <= min(smaller.fitting(limit), fit):
                 ways.insert(0, f"--gradient_accumulation_steps={steps} (same result)")
                 break
-        again = dataclasses.replace(self.run, recompute_activations=True)
+        again = dataclasses.replace(self.run, recompute=True)
         others = {
-            "--recompute_activations": dataclasses.replace(self, run=again),
+            "--recompute": dataclasses.replace(self, run=again),
             "--mixed_precision=bfloat16": dataclasses.replace(self, value_bytes=2),
         }
         for flag, other in others.items():

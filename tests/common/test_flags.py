@@ -49,15 +49,20 @@ OURS = {
     "do_export": False,
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
+    "recompute": False,
     "keep_checkpoint_max": 5,
     "log_examples": 0,
     "seed": 12345,
     "strategy": "auto",
     "mixed_precision": "off",
     "xla": "auto",
-    "train_on": "train_dev",
+    "eval_every_steps": 0,
+    "eval_every_epochs": 0,
+    "keep_best": "",
+    "early_stopping": 0,
     "compat": "fixed",
 }
+OURS_OF_NER = {"train_on": "train_dev", "entity_type": ""}
 # What the original has and has no effect here.
 WITHOUT_EFFECT = {"task_name": "ner"}
 
@@ -69,7 +74,7 @@ RELATION = {
     "do_predict": False,
     "num_train_epochs": 3.0,
     "task_name": "gad",
-    **{name: value for name, value in OURS.items() if name != "train_on"},
+    **OURS,
     "labels": "",
     "negative_label": "",
     "data_format": "auto",
@@ -94,7 +99,8 @@ ORIGINAL_QA = {
     "version_2_with_negative": False,
     "null_score_diff_threshold": 0.0,
     "verbose_logging": False,
-    **{name: value for name, value in OURS.items() if name != "train_on"},
+    **OURS,
+    "dev_file": None,
     "golden_file": "",
     "question_type": "factoid",
     "windows_without_answer": "skip",
@@ -114,7 +120,7 @@ def parsed(*words):
 
 def test_names_and_defaults():
     paths = {"data_dir": "in", "output_dir": "out"}
-    assert parsed() == paths | ORIGINAL | OURS
+    assert parsed() == paths | ORIGINAL | OURS | OURS_OF_NER
 
 
 def test_names_and_defaults_of_relation_extraction():
@@ -302,7 +308,11 @@ def test_the_flags_of_a_config_are_all_but_what_is_none():
     assert {"--data_dir=in", "--do_lower_case=true", "--do_eval=false"} <= set(argv)
     assert {"--seed=7", "--learning_rate=5e-05", "--tpu_name="} <= set(argv)
     names = [word.split("=")[0].removeprefix("--") for word in argv]
-    given = {name for name, value in (ORIGINAL | OURS).items() if value is not None}
+    given = {
+        name
+        for name, value in (ORIGINAL | OURS | OURS_OF_NER).items()
+        if value is not None
+    }
     assert sorted(names) == sorted([*given, "data_dir", "output_dir"])
 
 
@@ -365,7 +375,7 @@ def test_help_lists_every_flag_with_its_default(word, capsys):
     assert lines[0] == "usage: run_ner.py --name=value ..."
     shown = {
         name: value
-        for name, value in (ORIGINAL | OURS | WITHOUT_EFFECT).items()
+        for name, value in (ORIGINAL | OURS | OURS_OF_NER | WITHOUT_EFFECT).items()
         if value is not None and value != ""
     }
     for field in config.leaves(NerConfig):

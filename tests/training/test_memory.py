@@ -56,7 +56,7 @@ def test_the_estimate_is_what_is_measured():
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     few, many, kept = map(int, done.stdout.split())
     config = EncoderConfig(**SIZES)
-    estimated = needed(config, recompute_activations=True).row_bytes
+    estimated = needed(config, recompute=True).row_bytes
     per_row = (many - few) / 48
     assert per_row == pytest.approx(estimated, rel=0.35)
     more = (kept - many) / 64
@@ -85,7 +85,7 @@ def test_what_fits_fits():
 
 
 def test_what_saves_memory():
-    half, again = needed(value_bytes=2), needed(recompute_activations=True)
+    half, again = needed(value_bytes=2), needed(recompute=True)
     assert again.row_bytes < half.row_bytes < needed().row_bytes
     scores = dataclasses.replace(needed(), num_scores=20 * 28996)
     assert scores.row_bytes - needed().row_bytes == 12 * 20 * 28996
@@ -110,17 +110,17 @@ def test_advice_names_what_fits():
     text = whole.advice(limit)
     assert text.startswith(
         "by estimate 20 rows of 128 pieces fit: set --gradient_accumulation_steps=4 "
-        "(same result), or --train_batch_size=20, or --recompute_activations (then "
+        "(same result), or --train_batch_size=20, or --recompute (then "
     )
-    again = needed(recompute_activations=True).fitting(limit)
+    again = needed(recompute=True).fitting(limit)
     half = needed(value_bytes=2).fitting(limit)
-    assert f"--recompute_activations (then {again} rows fit)" in text
+    assert f"--recompute (then {again} rows fit)" in text
     assert f"--mixed_precision=bfloat16 (then {half} rows fit)" in text
     assert text.endswith(", or a lower --max_seq_length")
 
 
 def test_advice_of_what_is_not_set_yet():
-    saving = needed(value_bytes=2, recompute_activations=True, train_batch_size=64)
+    saving = needed(value_bytes=2, recompute=True, train_batch_size=64)
     text = saving.advice(saving.fixed_bytes + 20 * saving.row_bytes)
     assert "--recompute" not in text
     assert "--mixed_precision" not in text
@@ -132,7 +132,7 @@ def test_advice_if_nothing_fits_or_everything_should():
     alone = whole.advice(whole.fixed_bytes)
     assert alone == f"{nothing}a lower --max_seq_length"
     some = whole.advice(whole.fixed_bytes + whole.row_bytes * 2 // 3)
-    assert some.startswith(f"{nothing}--recompute_activations (then ")
+    assert some.startswith(f"{nothing}--recompute (then ")
     assert whole.advice(10**12).startswith(
         "by estimate 4 rows of 128 pieces fit: set --gradient_accumulation_steps=2 "
     )
