@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts to vectors; what the encoder says of every row alone is the measure."""
 
+import re
+from pathlib import Path
+
 import feature_toys as toys
 import numpy as np
 import pytest
@@ -57,6 +60,20 @@ def alone(extractor):
         ]
         for rows in ROWS
     ]
+
+
+def test_the_program_of_the_page_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text("utf-8")
+    [program] = re.findall(r"^```\n(from pathlib .*?)^```", page, re.M | re.S)
+    (tmp_path / "runs" / "ncbi").mkdir(parents=True)
+    toys.write_model(tmp_path / "runs" / "ncbi")
+    monkeypatch.chdir(tmp_path)
+    kept = []
+    names = {"sentences": ["Liver cancer", "aspirin"], "kept": kept}
+    program = program.replace("...", "kept.append(vectors.shape)")
+    # The toy has few positions.
+    exec(program.replace("TextConfig()", "TextConfig(max_seq_length=8)"), names)
+    assert kept == [(1, 8), (1, 8)]
 
 
 def wanted(**given):
