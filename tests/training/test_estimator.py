@@ -53,6 +53,9 @@ def reports(monkeypatch):
                 assert first_step + offset not in seen
                 seen[first_step + offset] = row
 
+        def close(self):
+            pass
+
     monkeypatch.setattr(progress, "Progress", Recorder)
     return seen
 
