@@ -52,9 +52,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
         ids = tokenization.load_vocab(path)
         vocabulary = Vocabulary(path.read_bytes(), ids)
     if missing := [token for token in _REQUIRED if token not in vocabulary.ids]:
-        raise InputError.at(
-            path, None, f"lacks {', '.join(missing)}; give a BERT vocabulary"
-        )
+        problem = f"lacks {', '.join(missing)}" if vocabulary.ids else "is empty"
+        raise InputError.at(path, None, f"{problem}; give a BERT vocabulary")
     return vocabulary
 
 

@@ -4,7 +4,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -67,12 +67,12 @@ def suffix(path: Path) -> str:
 
 
 def require_known_suffix(
-    output: Path, sources: Iterable[Path], wanted: Format | None, remedy: str
+    output: Path, sources: Iterable[Path], wanted: Container[Format], remedy: str
 ) -> None:
     """Refuses a file to write whose suffix no format has, and no file that is read.
 
-    A name without a suffix says nothing, and is good. `wanted` is the format to write,
-    if it is known; the message lists its suffixes, or those of all formats.
+    A name without a suffix says nothing, and is good. The message lists the suffixes of
+    the `wanted` formats.
 
     Raises:
         InputError: The suffix is unknown; the message ends with the remedy.
@@ -80,8 +80,7 @@ def require_known_suffix(
     own = suffix(output)
     if own in ("", *SUFFIXES, *map(suffix, sources)):
         return
-    listed = (name for name, kind in SUFFIXES.items() if wanted in (None, kind))
-    known = ", ".join(listed)
+    known = ", ".join(name for name, kind in SUFFIXES.items() if kind in wanted)
     problem = f"no format has the suffix {own}; want one of {known}{remedy}"
     raise InputError.at(output, None, problem)
 

@@ -123,7 +123,7 @@ def _target_format(
         return named
     if not is_folder and kind != "brat":
         remedy = ", or --output_format"
-        detection.require_known_suffix(output, sources, None, remedy)
+        detection.require_known_suffix(output, sources, formats.WRITTEN, remedy)
     if kind in formats.WRITTEN and kind != "html":
         return kind
     if named is not None:

@@ -101,7 +101,7 @@ def _require_places(settings: RePredictConfig, document_format: Format) -> None:
     if document_format != "brat":
         remedy = ", the input's format"
         sources = [settings.input]
-        require_known_suffix(settings.output, sources, document_format, remedy)
+        require_known_suffix(settings.output, sources, [document_format], remedy)
     wanted = {settings.output: document_format == "brat"}
     if settings.candidates is not None:
         wanted[settings.candidates] = False

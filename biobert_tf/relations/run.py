@@ -4,7 +4,9 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import Place, released
@@ -62,17 +64,29 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         # PARITY(run_re.py:984): GPU runs of the original gather the word embeddings.
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
-    if data.train is not None and estimator.is_chief:
-        record = {marks.KEY: marks.of_all(data.train)}
-        run_directory.add_to_record(settings.stages.output_dir, record)
     return Finished(task, estimator, settings.stages.output_dir)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Run(TextRun[RelationExample, RelationRecord, RelationPrediction]):
-    """A run that can write the records of a test file as the original does."""
+    """A run that records the marks of its training texts.
+
+    It can write the records of a test file as the original does.
+    """
 
     task: RelationTask
+
+    def _train(
+        self,
+        estimator: Estimator,
+        examples: Sequence[RelationExample],
+        rows: Rows[RelationRecord],
+        step: int,
+    ) -> tuple[int, dict[str, Any]]:
+        if estimator.is_chief:
+            record = {marks.KEY: marks.of_all(examples)}
+            run_directory.add_to_record(self.settings.stages.output_dir, record)
+        return super()._train(estimator, examples, rows, step)
 
     def _write_records(
         self,

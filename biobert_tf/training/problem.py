@@ -81,31 +81,40 @@ class Problem(abc.ABC, Generic[SettingsT]):
         Raises:
             InputError: A file beside the model is malformed.
         """
-        model, vocab_file = self.model_of(values), values["vocab_file"]
+        model, vocab_file = self.model_of(values), values.get("vocab_file")
         if model is None and vocab_file is None:
             return {}
+        # TensorFlow is imported only for a model: `--help` and mistakes need none.
         from biobert_tf.checkpoints import released
         from biobert_tf.training import reload
 
-        taken: dict[str, object] = {}
         found = None if model is None else reload.find(model)
-        if found is not None:
-            source = found.place.beside(released.SETTINGS_NAME) or found.place.path
-            known = to_dict(from_dict(TextConfig, found.recorded, source))
-            is_new = self.makes_rows(values)
-            if not is_new and self.made(found.recorded):
-                known |= to_dict(self.settings_of(found))
-            names = ["do_lower_case", *([] if is_new else self.carried)]
-            both = found.recorded.keys() & known.keys()
-            taken = {name: known[name] for name in names if name in both}
-        if "do_lower_case" in taken:
-            pass
-        elif vocab_file is not None:
-            vocab_file = Path(vocab_file)
-            taken["do_lower_case"] = released.vocabulary_lower_cases(vocab_file)
-        elif found is not None:
-            taken["do_lower_case"] = released.lower_cases(found.place, found.recorded)
+        taken = {} if found is None else self._recorded(found, self.makes_rows(values))
+        if "do_lower_case" not in taken:
+            if vocab_file is not None:
+                case = released.vocabulary_lower_cases(Path(vocab_file))
+            else:
+                assert found is not None
+                case = released.lower_cases(found.place, found.recorded)
+            taken["do_lower_case"] = case
         return taken
+
+    def _recorded(self, found: "Found", is_new: bool) -> dict[str, object]:
+        """Returns what a model's record says of the case and, if not new, `carried`."""
+        from biobert_tf.checkpoints import released
+
+        recorded = found.recorded
+        source = found.place.beside(released.SETTINGS_NAME) or found.place.path
+        known = to_dict(from_dict(TextConfig, recorded, source))
+        names = ["do_lower_case"]
+        if not is_new:
+            names += self.carried
+            known |= to_dict(self.settings_of(found)) if self.made(recorded) else {}
+        return {
+            name: known[name]
+            for name in names
+            if name in known.keys() & recorded.keys()
+        }
 
     @abc.abstractmethod
     def kind_of(self, found: "Found") -> str | None:

@@ -183,7 +183,7 @@ def test_standard_streams(tmp_path, monkeypatch, capfdbinary):
             "in.jsonl",
             "out.foo",
             "auto",
-            r"no format has the suffix .foo; want one of .txt, .*, or --output_format",
+            r"no format has the suffix .foo; want one of .jsonl, .*, or --output",
         ),
         ("none", "out", "auto", "none: no such file"),
         ("folder", "out", "auto", "folder: holds no file that can be read"),

@@ -268,6 +268,8 @@ def test_released_weights_are_a_start(golden, tmp_path, name, caplog, no_steps):
         config_file = folder / "bert_config.json"
     config = EncoderConfig.from_json(config_file)
     toy = toys.Toy(tmp_path)
+    unused = (f"[unused{i}]" for i in range(config.vocab_size - len(toys.VOCAB)))
+    toys.write_vocab(toy.vocab_file, [*toys.VOCAB, *unused])
     with caplog.at_level(logging.INFO):
         run(
             toy,

@@ -346,6 +346,7 @@ def test_questions_without_an_answer(toy, tmp_path):
     # As in the original, the flag alone does the same. BioASQ's file, which is written
     # too, holds no empty answer.
     given = {
+        "question_type": "factoid",
         "version_2_with_negative": True,
         "predict_file": path,
         "predict_batch_size": 2,
@@ -359,12 +360,12 @@ def test_questions_without_an_answer(toy, tmp_path):
         assert ours == theirs
     assert [""] not in answers(tmp_path / "alone" / SUBMISSION)["t"]
     # Such a model is scored on questions of version 1 too.
-    given = {"question_type": "squad", "version_2_with_negative": True}
-    results = predict(toy, output, tmp_path / "v1", predict_file=toy.train, **given)
+    results = predict(toy, output, tmp_path / "v1", predict_file=toy.train)
     assert results["test"]["scores"]["total"] == 4
     assert (tmp_path / "v1" / "null_odds.json").exists()
     # Version 1 of the same leaves no odds behind.
-    predict(toy, output, output, question_type="squad", predict_file=toy.train)
+    version_1 = {"version_2_with_negative": False, "predict_file": toy.train}
+    predict(toy, output, output, **version_1)
     assert not (output / "null_odds.json").exists()
 
 
