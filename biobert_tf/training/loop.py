@@ -21,6 +21,7 @@ from biobert_tf.training.trainer import Trainer
 
 # One step may take longer.
 _SECONDS_PER_CALL: Final = 2.0
+_ASKED: Final = "asked to stop"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -72,20 +73,35 @@ class Loop:
         ):
             # One of several workers must not stop alone: the others would wait for it.
             request.has_work = not self._is_alone
-            # A training that was stopped while it evaluated is evaluated first.
-            self._evaluate(request)
-            while self.step < self.last_step and not self._is_over:
-                self._call()
-                self._is_saved, request.has_work = False, True
-                is_stopping = self._agreed(request.is_made)
-                if not is_stopping:
-                    self._evaluate(request)
-                if is_stopping or self._saves_at(self.step):
-                    self._save(request)
-                if is_stopping:
-                    raise self._stopped(request)
-            if self._agreed(request.is_made):
-                raise self._stopped(request)
+            try:
+                self._run(request)
+            except StoppedError:
+                raise request.error(self._kept()) from None
+
+    def _run(self, request: stopping.Request) -> None:
+        # A training that was stopped while it evaluated is evaluated first.
+        self._evaluate(request)
+        while self.step < self.last_step and not self._is_over:
+            self._call()
+            self._is_saved, request.has_work = False, True
+            is_stopping = self._agreed(request.is_made)
+            if not is_stopping:
+                self._evaluate(request)
+            if is_stopping or self._saves_at(self.step):
+                self._save(request)
+            if is_stopping:
+                raise request.error(_ASKED)
+        if self._agreed(request.is_made):
+            raise request.error(_ASKED)
+
+    def _kept(self) -> str:
+        """Returns what a stopped training says of its state."""
+        if not self.step:
+            return "before a state was saved; the same command starts again"
+        return (
+            f"after step {self.step} of {self.last_step}; the state is in "
+            f"{self.manager.directory}; the same command goes on from there"
+        )
 
     @property
     def _is_over(self) -> bool:
@@ -145,7 +161,7 @@ class Loop:
             scores = self.selection.evaluate()
         except StoppedError:
             self._save(request)
-            raise self._stopped(request) from None
+            raise
         finally:
             request.may_raise = False
         self._is_saved, request.has_work = False, True
@@ -153,7 +169,7 @@ class Loop:
         self._save(request)
         self.selection.saved()
         if self._agreed(request.is_made):
-            raise self._stopped(request)
+            raise request.error(_ASKED)
 
     def _save(self, request: stopping.Request) -> None:
         """Saves the state, unless this step with this evaluation is saved already."""
@@ -163,9 +179,3 @@ class Loop:
         self._is_saved, request.has_work = True, not self._is_alone
         if self.recorder is not None and self.reporter is not None:
             self.recorder.write()
-
-    def _stopped(self, request: stopping.Request) -> StoppedError:
-        return request.error(
-            f"after step {self.step} of {self.last_step}; the state is in "
-            f"{self.manager.directory}; the same command goes on from there"
-        )

@@ -748,3 +748,21 @@ def test_two_folds_and_the_same_after_a_kill(argv, tmp_path, capfd):
     assert results_of(killed) == expected
     for name in ("eval_results.txt", "2/predictions.jsonl", "2/test_results.tsv"):
         assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
+
+
+def test_ctrl_c_saves_the_fold(argv, tmp_path):
+    """It reaches the child too, as from a terminal; the parent passes it on."""
+    output = tmp_path / "output"
+    parent = start("run_folds", [*argv, f"--output_dir={output}", "--folds=1,2"])
+    state = output / "1" / "training" / "checkpoint"
+    while parent.poll() is None and not state.exists():
+        time.sleep(0.01)
+    os.killpg(parent.pid, signal.SIGINT)
+    # The pipe ends when the child has ended too.
+    _, errors = parent.communicate(timeout=100)
+    assert parent.returncode == 130
+    said = re.search(r"after step ([0-9]+) of 160; the state is in (.*?);", errors)
+    assert said[2] == str(state.parent)
+    assert Path(f"{said[2]}/ckpt-{said[1]}.index").exists()
+    assert "fold 1 (1 of 2) stopped; the same command resumes there" in errors
+    assert not (output / "2").exists()

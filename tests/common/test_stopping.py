@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real processes that get real signals."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from biobert_tf.common import stopping
+
+PROGRAM = """
+import hashlib, signal, sys, time
+from biobert_tf.common import files, program, stopping
+
+def main(argv):
+    kind = argv[1]
+    folder = files.folder_until_exit("stopping-")
+    if kind == "deaf":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stopping.heard() as request:
+        request.has_work = kind not in ("idle", "busy")
+        request.may_raise = kind == "evaluating"
+        print(folder, flush=True)
+        if kind == "busy":
+            # As an operation of TensorFlow: minutes without a handler of Python's.
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+        while not request.is_made:
+            time.sleep(0.01)
+        if kind == "slow":
+            time.sleep(60)
+        request.has_work = False
+        raise request.error("after step 3; the state is there")
+
+sys.exit(program.start(main))
+"""
+SAVING = (
+    "stopping: a state is saved after this step; press Ctrl-C again to stop at once"
+)
+SAVED = "interrupted: after step 3; the state is there"
+AT_ONCE = "stopped at once"
+NOTHING = "interrupted: the same command goes on from the last state"
+
+
+@pytest.mark.parametrize(
+    ("kind", "signals", "status", "said"),
+    [
+        ("working", [signal.SIGINT], 130, [SAVING, SAVED]),
+        ("working", [signal.SIGTERM], 143, [SAVING, SAVED]),
+        # As `timeout` does, which signals a process and then its group.
+        ("working", [signal.SIGTERM, 0, signal.SIGTERM], 143, [SAVING, SAVED]),
+        ("slow", [signal.SIGINT, 1, signal.SIGINT], 130, [SAVING, AT_ONCE]),
+        ("slow", [signal.SIGINT, 1, signal.SIGTERM], 143, [SAVING, AT_ONCE]),
+        ("evaluating", [signal.SIGINT], 130, [SAVING, NOTHING]),
+        ("idle", [signal.SIGINT], 130, [NOTHING]),
+        ("idle", [signal.SIGTERM], 143, [NOTHING]),
+        ("busy", [signal.SIGINT], 130, [AT_ONCE]),
+        ("deaf", [signal.SIGINT, 1, signal.SIGTERM], 143, [SAVING, SAVED]),
+    ],
+)
+def test_a_process_stops(kind, signals, status, said):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, kind],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = Path(process.stdout.readline().strip())
+    assert folder.is_dir()
+    for each in signals:
+        if isinstance(each, signal.Signals):
+            process.send_signal(each)
+        else:
+            time.sleep(each)
+    _, errors = process.communicate(timeout=50)
+    assert sorted(errors.splitlines()) == sorted(said)
+    assert process.returncode == status
+    # What must be cleaned up is, unless there was no time for it.
+    assert folder.exists() == (AT_ONCE in said)
+    if folder.exists():
+        folder.rmdir()
+
+
+def test_all_is_as_before_after_the_block():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with stopping.heard():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert after == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_only_the_main_thread_hears():
+    found = []
+
+    def work():
+        with stopping.heard() as request:
+            found.append((signal.getsignal(signal.SIGINT), request.is_made))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(before, False)]
