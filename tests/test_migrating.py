@@ -24,12 +24,12 @@ from biobert_tf.common import files, other_programs
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "migrating.md"
 HEADING = "## Flags of other programs\n"
-# Two steps show that a command runs; of two values of a flag the last one counts.
+# One step shows that a command runs; of two values of a flag the last one counts.
 SHORT = {
-    "run_pretraining.py": ["--max_steps=2", "--max_eval_steps=2"],
-    "run_ner.py": ["--max_steps=2"],
-    "run_re.py": ["--max_steps=2"],
-    "run_qa.py": ["--max_steps=2"],
+    "run_pretraining.py": ["--max_steps=1", "--max_eval_steps=1"],
+    "run_ner.py": ["--max_steps=1"],
+    "run_re.py": ["--max_steps=1"],
+    "run_qa.py": ["--max_steps=1"],
 }
 
 
@@ -131,11 +131,9 @@ def world(tmp_path_factory):
     # As published, the development file is empty.
     re_toys.write_data(folder / "RE" / "GAD" / "1", **rows, dev=[])
     re_toys.write_data(folder / "data" / "relations", **rows, dev=re_toys.DEV)
-    chemprot = [
-        (text, "CPR:3" if label == "1" else "false") for text, label in rows["train"]
-    ]
-    every = dict.fromkeys(("train", "dev", "test"), chemprot)
-    re_toys.write_data(folder / "chemprot", **every)
+    chemprot = [(text, f"CPR:{3 * int(label) + 3}") for text, label in re_toys.TRAIN]
+    few = dict.fromkeys(("dev", "test"), chemprot)
+    re_toys.write_data(folder / "chemprot", train=chemprot * ENOUGH, **few)
     write_questions(folder / "QA" / "BioASQ")
     documents = ["Liver cancer is cured .\nsevere nephritis in men .\n"] * 30
     (folder / "sample_text.txt").write_text("\n".join(documents))
