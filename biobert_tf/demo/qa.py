@@ -50,7 +50,7 @@ class Story(NamedTuple):
     questions: tuple[Question, ...]
 
 
-NUM_STORIES: Final = {"train": 800, "test": 40}
+NUM_STORIES: Final = {"train": 800, "test": 80}
 
 # Every story has a question about each double role, and about one single role.
 _DOUBLE_ROLES: Final = ("drug1", "drug2", "disease1", "disease2")
