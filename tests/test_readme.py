@@ -13,6 +13,7 @@ from biobert_tf import problems
 from biobert_tf.cli import main as cli
 from biobert_tf.common import flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
+from biobert_tf.demo import ner as ner_demo
 from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
 from biobert_tf.ner import settings as annotate_settings
@@ -106,6 +107,12 @@ def test_every_link_leads_somewhere(page):
         target = page.parent / path if path else page
         assert target.exists(), path
         assert not anchor or anchor in anchors(target), (path, anchor)
+
+
+def test_the_front_page_is_short_and_shows_the_demo():
+    assert len(README.splitlines()) <= 170
+    assert ner_demo.RAW_SENTENCE in README
+    assert len(re.findall(r"^!\[", README, re.M)) == 1
 
 
 def test_files_are_named():

@@ -15,6 +15,7 @@ _DATA_DIR: Final = (
 )
 _PRECISION: Final = "--mixed_precision=bfloat16 or float16"
 _TOTAL: Final = "a total over all devices"
+_INTERVAL: Final = "--eval_every_steps or --eval_every_epochs"
 _GPUS: Final = "all GPUs of a machine are used; --strategy=multi_worker for several"
 
 ADVICE: Final[Mapping[str, str]] = {
@@ -25,7 +26,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "alsologtostderr": f"the log goes to standard error; {_NO_EFFECT}",
     "amp": _PRECISION,
     "bf16": "--mixed_precision=bfloat16",
-    "cache_dir": "nothing is downloaded; --init_checkpoint names a directory",
+    "cache_dir": "HF_HOME, the Hub's own variable",
     "config_name": "--bert_config_file",
     "data_path": "--input_file",
     "dataset_config_name": f"nothing is downloaded; {_DATA_DIR}",
@@ -33,15 +34,20 @@ ADVICE: Final[Mapping[str, str]] = {
     "display_loss_steps": "--iterations_per_loop",
     "dllog_path": "results.json in --output_dir holds the numbers",
     "do_prepare": f"records are always made; {_NO_EFFECT}",
+    "early_stopping_patience": "--early_stopping",
     "eval_files_dir": "--input_file in a run of its own with --do_eval",
+    "eval_steps": "--eval_every_steps",
+    "eval_strategy": _INTERVAL,
+    "evaluation_strategy": _INTERVAL,
     "fp16": "--mixed_precision=float16",
-    "gradient_checkpointing": "--gradient_accumulation_steps saves memory too",
+    "gradient_checkpointing": "--recompute",
     "horovod": _GPUS,
     "ignore_mismatched_sizes": f"a head with other labels is made anew; {_NO_EFFECT}",
     "init_loss_scale": "--mixed_precision=float16 scales the loss by itself",
     "input_files_dir": "--input_file='DIR/*'",
     "label_column_name": _DATA_DIR,
     "labels": "the labels are those of the training data",
+    "load_best_model_at_end": "--keep_best",
     "local_rank": _GPUS,
     "logging_steps": "--iterations_per_loop",
     "lr_scheduler_type": "the rate falls linearly, as in the original",
@@ -51,8 +57,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "max_length": "--max_seq_length",
     "max_predict_samples": "a file of fewer rows",
     "max_train_samples": "a file of fewer rows, or --max_steps",
-    "model_name_or_path": "--init_checkpoint, the directory of the downloaded files",
-    "model_revision": "nothing is downloaded; --init_checkpoint names a directory",
+    "metric_for_best_model": "--keep_best",
+    "model_name_or_path": "--init_checkpoint=hf://owner/name, or a directory",
+    "model_revision": "--init_checkpoint=hf://owner/name@revision",
     "model_type": f"every model is BERT; {_NO_EFFECT}",
     "no_cuda": "--strategy=cpu",
     "num_accumulation_steps": "--gradient_accumulation_steps",

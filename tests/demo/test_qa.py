@@ -39,7 +39,7 @@ def everything(corpus):
 
 def test_sizes(corpus):
     assert {name: len(stories) for name, stories in corpus.items()} == {
-        **{"train": 800, "test": 40}
+        **{"train": 800, "test": 80}
     }
     assert {len(story.passages) for story in corpus["train"]} == {1}
     assert {len(story.passages) for story in corpus["test"]} == {2}
@@ -126,7 +126,7 @@ def test_files_are_read_as_those_of_bioasq(folder, corpus):
     test = qa_reading.read_examples(folder / "test.json", is_training=False)
     passages = Counter(example.qas_id[:-4] for example in test.examples)
     golden = bioasq_answers.read_gold(files.read_json(folder / "golden.json"), 5)
-    assert list(passages.values()) == [2] * 200
+    assert list(passages.values()) == [2] * 400
     assert {question.id for question in golden} == set(passages)
     assert {len(question.id) for question in golden} == {24}
     contexts = {example.context.lower() for example in test.examples}
