@@ -71,7 +71,15 @@ def test_all_that_a_training_says_is_ours(folder):
     assert [line for line in lines if not OURS.match(line)] == []
     text = "\n".join(lines)
     assert re.search(r" training: (\d+)/\1 steps, .* loss \d\.\d+, lr ", text)
-    assert text.count("*** Example 2 of ") == 3
+    # The development file holds one example.
+    stages = re.findall(r"\*\*\* Example (\d of \w+) ", text)
+    assert stages == [
+        "1 of train",
+        "2 of train",
+        "1 of devel",
+        "1 of test",
+        "2 of test",
+    ]
     assert "tokens: [CLS] aspirin helps with nephr ##itis [SEP]" in text
     assert "labels: - B-Chem O O B-Dis - -" in text
 

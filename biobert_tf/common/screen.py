@@ -66,8 +66,8 @@ def level_of(verbosity: str) -> int:
 
 
 def verbosity() -> str:
-    """Returns the name of the level that `shown` has set, for another process."""
-    level = logging.getLogger(_OURS).getEffectiveLevel()
+    """Returns the `--verbosity` of this program, for another one; `info` without."""
+    level = logging.getLogger(_OURS).level or logging.INFO
     return next(name for name, least in LEVELS.items() if level <= least)
 
 

@@ -242,7 +242,9 @@ def test_every_fold_is_run_as_it_would_be_alone(toy, monkeypatch):
     settings = toy.settings(folds="1-3", learning_rate=3e-5, do_eval=False)
     assert toy.run("312", learning_rate=3e-5, folds="1-3") == ["3", "1", "2"]
     for argv, name in zip(seen, "312", strict=True):
-        of_fold = config.to_dict(flags.parse(RelationConfig, argv))
+        verbosity, words = flags.verbosity(argv)
+        assert verbosity == "info"
+        of_fold = config.to_dict(flags.parse(RelationConfig, words))
         assert of_fold == config.to_dict(settings) | {
             "data_dir": str(toy.data / name),
             "output_dir": str(toy.output / name),
