@@ -44,7 +44,7 @@ def test_the_size_of_a_state(tmp_path, paths, caplog):
     assert manager.model_bytes == weights
     assert 0 <= data.stat().st_size - manager.state_bytes < 20_000 < weights / 10
     wanted = room.size(2 * manager.state_bytes + weights)
-    assert f"2 of them and the model take {wanted}" in caplog.text
+    assert f"2 states and the model take {wanted}" in caplog.text
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -157,7 +157,9 @@ def test_a_disk_that_fills_up_in_a_training(small_disk, paths):
 def test_a_disk_too_small_for_two_states(small_disk, paths):
     small_disks.fill(small_disk, left=1_200_000)
     made = engine.estimator(small_disk, config=LARGE)
-    with pytest.raises(InputError, match=r"too little for 2 .* another --output_dir"):
+    with pytest.raises(
+        InputError, match=r"too little for 2 states .* another --output_dir"
+    ):
         engine.train(made, paths)
     assert not [*small_disk.glob("training/ckpt-*")]
 
