@@ -49,6 +49,7 @@ OURS = {
     "do_export": False,
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
+    "recompute_activations": False,
     "keep_checkpoint_max": 5,
     "seed": 12345,
     "strategy": "auto",

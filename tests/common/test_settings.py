@@ -355,7 +355,7 @@ FREE = """
     output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
     eval_batch_size max_steps iterations_per_loop save_checkpoints_steps
     keep_checkpoint_max do_export strategy use_tpu tpu_name tpu_zone gcp_project master
-    num_tpu_cores xla
+    num_tpu_cores xla recompute_activations
 """
 FREE_OF_SCRIPTS = {
     NerConfig: "data_dir do_predict predict_batch_size",

@@ -4,14 +4,15 @@
 import dataclasses
 
 import engine
+import numpy as np
 import pytest
 import small_disks
 import tensorflow as tf
 
 from biobert_tf.checkpoints import tf1
-from biobert_tf.common import room
+from biobert_tf.common import program, room
 from biobert_tf.common.errors import InputError
-from biobert_tf.training import records, states
+from biobert_tf.training import progress, records, states
 
 # Its states have about 1 MB.
 LARGE = dataclasses.replace(engine.CONFIG, vocab_size=5000)
@@ -199,3 +200,14 @@ def test_a_checkpoint_that_does_not_fit(small_disk):
     text = f"the disk is full: needs {room.size(size)}, and {free} are free; "
     assert text in str(caught.value)
     assert [*small_disk.iterdir()] == [small_disk / "filler"]
+
+
+def test_an_event_file_that_does_not_fit(small_disk, capsys):
+    reporter = progress.Progress(1000, 4, small_disk / "tensorboard")
+    small_disks.fill(small_disk)
+    names = ("loss", "learning_rate", "gradient_norm")
+    history = {name: np.ones(1000, np.float32) for name in names}
+    assert program.run(lambda argv: reporter.report(history, 0), []) == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x[:7] == "error: "]
+    assert line.startswith(f"error: {small_disk}/tensorboard/events.out.tfevents.")
+    assert ": the disk is full: needs more than the " in line
