@@ -7,7 +7,8 @@
 Every case is measured in a process of its own, on random records and random weights of
 the given size. The first memory printed is the peak resident set of the process; on a
 GPU it is TensorFlow's own peak. The second is the peak less the peak before the first
-step, when model, optimizer and data are already built.
+step, when model, optimizer and data are already built. The third is what
+`biobert_tf/training/memory.py` estimates for that step.
 """
 
 import argparse
@@ -26,10 +27,10 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from biobert_tf.common.settings import DeviceConfig
+    from biobert_tf.common.settings import DeviceConfig, RunConfig
     from biobert_tf.model.config import EncoderConfig
     from biobert_tf.pretraining.task import PretrainingTask
-    from biobert_tf.training import optimizer, precision, strategy
+    from biobert_tf.training import memory, optimizer, precision, strategy
     from biobert_tf.training.trainer import Trainer
 
     most_masked = round(arguments.length * 0.15)
@@ -76,7 +77,27 @@ def measure(arguments: argparse.Namespace, case: str) -> dict[str, float]:
             start = time.perf_counter()
             trainer.train(tf.constant(1))
             seconds.append(time.perf_counter() - start)
-    return {"seconds": min(seconds), "peak": peak(), "step": peak() - before}
+    needed = memory.TrainingMemory(
+        config=config,
+        num_weights=sum(each.shape.num_elements() for each in model.variables),
+        length=arguments.length,
+        num_scores=most_masked * VOCAB_SIZE,
+        value_bytes=precision.dtype(device).size,
+        num_devices=place.num_replicas_in_sync,
+        run=RunConfig(
+            train_batch_size=arguments.batch,
+            gradient_accumulation_steps=arguments.accumulation,
+            recompute=case == "recomputed",
+        ),
+    )
+    # The weights and both moments are there before.
+    estimate = needed.total_bytes - 3 * 4 * needed.num_weights
+    return {
+        "seconds": min(seconds),
+        "peak": peak(),
+        "step": peak() - before,
+        "estimate": estimate / 2**20,
+    }
 
 
 def peak() -> float:
@@ -118,7 +139,8 @@ def main() -> None:
         found = json.loads(output.splitlines()[-1])
         print(
             f"{case:10} {found['seconds']:8.2f} s a step, peak {found['peak']:8.0f} "
-            f"MiB, of the step itself {found['step']:8.0f} MiB",
+            f"MiB, of the step itself {found['step']:8.0f} MiB, estimated "
+            f"{found['estimate']:8.0f} MiB",
             flush=True,
         )
 

@@ -15,10 +15,11 @@ from typing import Final
 from biobert_tf.common.errors import InputError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-# TensorFlow, safetensors and HDF5 only quote the system's text; TensorFlow begins with
-# the file.
+# TensorFlow and safetensors only quote the system's text; TensorFlow begins with the
+# file. NumPy counts the items that it could write.
 _FULL_TEXT: Final = re.compile(
     rf"(?:(?P<path>/\S+); )?(?:{'|'.join(map(os.strerror, _FULL))})"
+    r"|^\d+ requested and \d+ written$"
 )
 # TensorFlow's allocators, XLA, and the C++ library.
 _OUT_OF_MEMORY: Final = re.compile(

@@ -65,9 +65,9 @@ class StateManager(tf.train.CheckpointManager):
         most = min(number, max(self._most, 2))
         needed = most * self.state_bytes + self.model_bytes
         _LOG.info(
-            "a training state takes %s on disk; %d of them and the model take %s",
+            "a training state takes %s on disk; %s and the model take %s",
             room.size(self.state_bytes),
-            most,
+            _states(most),
             room.size(needed),
         )
         least = min(number, 2) * self.state_bytes + self.model_bytes
@@ -77,15 +77,15 @@ class StateManager(tf.train.CheckpointManager):
         )
         if free < least:
             raise InputError(
-                f"{lack}: too little for {min(number, 2)} of them and the model, "
-                f"{room.size(least)}; make room, or choose another --output_dir"
+                f"{lack}: too little for {_states(min(number, 2))} and the "
+                f"model, {room.size(least)}; make room, or choose another --output_dir"
             )
         if free < needed:
             _LOG.warning(
-                "%s: too little for %d of them and the model, %s; lower "
+                "%s: too little for %s and the model, %s; lower "
                 "--keep_checkpoint_max (now %d), or choose another --output_dir",
                 lack,
-                most,
+                _states(most),
                 room.size(needed),
                 self._most,
             )
@@ -111,12 +111,16 @@ class StateManager(tf.train.CheckpointManager):
     def _advice(self) -> str:
         """Says what to do if a state does not fit."""
         flag = f"lower --keep_checkpoint_max (now {self._most})"
-        advice = f"{flag} or move" if self._most > 2 else "move"
+        advice = f"{flag}, or move" if self._most > 2 else "move"
         advice += " everything to another --output_dir"
         if latest := self.latest_checkpoint:
             step = latest.rpartition("-")[2]
             advice += f"; the same command then resumes from step {step}"
         return advice
+
+
+def _states(number: int) -> str:
+    return f"{number} state{'s' if number > 1 else ''}"
 
 
 def _size(variables: Any) -> int:

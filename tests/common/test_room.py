@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import small_disks
 
@@ -18,6 +19,8 @@ FULL = [
     # What TensorFlow 2 and safetensors say.
     RuntimeError("/a/ckpt-1_temp/part; No space left on device [Op:SaveV2]"),
     RuntimeError("I/O error: No space left on device (os error 28)"),
+    # NumPy 2, without an error number.
+    OSError("320 requested and 0 written"),
 ]
 EXHAUSTED = [
     MemoryError(),
@@ -100,6 +103,19 @@ def test_a_disk_without_room_for_a_folder(small_disk):
     small_disks.fill(small_disk)
     with pytest.raises(InputError, match=r"a\.json: the disk is full: .* the 0 bytes "):
         files.write_json(small_disk / "new" / "a.json", {"a": "b" * 10_000})
+
+
+@pytest.mark.parametrize("name", ["array", "archive"])
+def test_arrays_that_do_not_fit(small_disk, name):
+    small_disks.fill(small_disk, left=100_000)
+    path = small_disk / name
+    with (
+        pytest.raises(InputError, match=rf"{name}: the disk is full: needs more than "),
+        files.replacing(path) as temporary,
+        temporary.open("wb") as stream,
+    ):
+        (np.save if name == "array" else np.savez)(stream, np.ones(100_000))
+    assert [*small_disk.iterdir()] == [small_disk / "filler"]
 
 
 # --- memory ---------------------------------------------------------------------------

@@ -14,7 +14,12 @@ from tensorflow.python.framework import config as framework_config
 
 from biobert_tf.checkpoints import Checkpoint, native
 from biobert_tf.common.errors import InputError, TrainingDivergedError
-from biobert_tf.common.settings import DeviceConfig, FinetuningConfig, RunConfig
+from biobert_tf.common.settings import (
+    DeviceConfig,
+    FinetuningConfig,
+    RunConfig,
+    free_names,
+)
 from biobert_tf.model import heads
 from biobert_tf.ner.task import NerTask
 from biobert_tf.training import progress, records
@@ -200,6 +205,25 @@ def test_nothing_to_restore(tmp_path):
     before = made.weights()
     assert made.restore() is None
     assert_equal(made.weights(), before)
+
+
+def test_recomputing_changes_nothing(tmp_path, reports, paths):
+    """All tasks train so; a training may be resumed the other way."""
+    found = []
+    for recompute in (False, True):
+        reports.clear()
+        settings = {"max_steps": 3, "recompute": recompute}
+        made = engine.estimator(tmp_path / str(recompute), **settings)
+        assert made.model.recomputes == recompute
+        engine.train(made, paths)
+        found.append((list(reports.values()), made.weights()))
+    (kept, weights), (again, others) = found
+    np.testing.assert_allclose(again, kept, rtol=1e-6)
+    # The softmax ignores the keys' bias: its gradient is rounding, which Adam enlarges.
+    weights.pop("bert/encoder/layer_0/attention/self/key/bias")
+    for name, values in weights.items():
+        np.testing.assert_allclose(others[name], values, 1e-6, 1e-6, err_msg=name)
+    assert "recompute" in free_names(RunConfig)
 
 
 def test_old_states_go(tmp_path, paths):

@@ -4,14 +4,15 @@
 import dataclasses
 
 import engine
+import numpy as np
 import pytest
 import small_disks
 import tensorflow as tf
 
 from biobert_tf.checkpoints import tf1
-from biobert_tf.common import room
+from biobert_tf.common import program, room
 from biobert_tf.common.errors import InputError
-from biobert_tf.training import records, states
+from biobert_tf.training import progress, records, states
 
 # Its states have about 1 MB.
 LARGE = dataclasses.replace(engine.CONFIG, vocab_size=5000)
@@ -44,7 +45,7 @@ def test_the_size_of_a_state(tmp_path, paths, caplog):
     assert manager.model_bytes == weights
     assert 0 <= data.stat().st_size - manager.state_bytes < 20_000 < weights / 10
     wanted = room.size(2 * manager.state_bytes + weights)
-    assert f"2 of them and the model take {wanted}" in caplog.text
+    assert f"2 states and the model take {wanted}" in caplog.text
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -157,7 +158,9 @@ def test_a_disk_that_fills_up_in_a_training(small_disk, paths):
 def test_a_disk_too_small_for_two_states(small_disk, paths):
     small_disks.fill(small_disk, left=1_200_000)
     made = engine.estimator(small_disk, config=LARGE)
-    with pytest.raises(InputError, match=r"too little for 2 .* another --output_dir"):
+    with pytest.raises(
+        InputError, match=r"too little for 2 states .* another --output_dir"
+    ):
         engine.train(made, paths)
     assert not [*small_disk.glob("training/ckpt-*")]
 
@@ -197,3 +200,14 @@ def test_a_checkpoint_that_does_not_fit(small_disk):
     text = f"the disk is full: needs {room.size(size)}, and {free} are free; "
     assert text in str(caught.value)
     assert [*small_disk.iterdir()] == [small_disk / "filler"]
+
+
+def test_an_event_file_that_does_not_fit(small_disk, capsys):
+    reporter = progress.Progress(1000, 4, small_disk / "tensorboard")
+    small_disks.fill(small_disk)
+    names = ("loss", "learning_rate", "gradient_norm")
+    history = {name: np.ones(1000, np.float32) for name in names}
+    assert program.run(lambda argv: reporter.report(history, 0), []) == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x[:7] == "error: "]
+    assert line.startswith(f"error: {small_disk}/tensorboard/events.out.tfevents.")
+    assert ": the disk is full: needs more than the " in line
