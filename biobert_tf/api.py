@@ -213,7 +213,8 @@ def load(
 
     Args:
         path: The output directory of a run, or an export of it; a directory that
-            Transformers saved; any checkpoint if only `embed` is used.
+            Transformers saved; any checkpoint if only `embed` is used. Or
+            `hf://owner/name` or `hf://owner/name@revision` of the Hugging Face Hub.
         device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
@@ -225,7 +226,8 @@ def load(
             the model was trained, or 128, or all positions if these are fewer.
 
     Raises:
-        InputError: There is no such checkpoint, or `device` is unknown.
+        InputError: There is no such checkpoint, it cannot be downloaded, or `device`
+            is unknown.
     """
     path = Path(path).expanduser()
     found = reload.find(path)
