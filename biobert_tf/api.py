@@ -218,7 +218,8 @@ def load(
 
     Args:
         path: The output directory of a run, or an export of it; a directory that
-            Transformers saved; any checkpoint if only `embed` is used.
+            Transformers saved; any checkpoint if only `embed` is used. Or
+            `hf://owner/name` or `hf://owner/name@revision` of the Hugging Face Hub.
         device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
@@ -232,8 +233,9 @@ def load(
             as "Disease". Default: as the model was trained, else they are "MISC".
 
     Raises:
-        InputError: There is no such checkpoint, `device` is unknown, or a type is given
-            for a model whose labels have types or that finds no entities.
+        InputError: There is no such checkpoint, it cannot be downloaded, `device` is
+            unknown, or a type is given for a model whose labels have types or that
+            finds no entities.
     """
     path = Path(path).expanduser()
     found = reload.find(path)

@@ -61,13 +61,11 @@ def find(path: Path) -> Path:
         return _in_directory(path)
     prefix = prefix_of(path)
     if not _index(prefix).is_file():
-        problem = f"no such checkpoint, and no folder {prefix.parent}{hub.advice(path)}"
-        if prefix.parent.is_dir():
-            held = [found.name for found in prefixes_in(prefix.parent)]
-            problem = (
-                f"no such checkpoint; {prefix.parent} holds {base.some(held) or 'none'}"
-            )
-        raise InputError.at(path, None, problem)
+        held = [found.name for found in prefixes_in(prefix.parent)]
+        problem = f"{prefix.parent} holds {base.some(held) or 'none'}"
+        if advice := hub.advice(path):
+            problem = f"there is no folder {prefix.parent}{advice}"
+        raise InputError.at(path, None, f"no such checkpoint; {problem}")
     return prefix
 
 

@@ -152,8 +152,8 @@ def test_a_name_of_the_hub_without_its_scheme(tmp_path, monkeypatch):
     with pytest.raises(InputError) as caught:
         biobert_tf.load("dmis-lab/biobert-v1.1")
     assert str(caught.value) == (
-        "dmis-lab/biobert-v1.1: no such checkpoint, and no folder dmis-lab; if it is a "
-        "model of the Hugging Face Hub, give hf://dmis-lab/biobert-v1.1 after "
+        "dmis-lab/biobert-v1.1: no such checkpoint; there is no folder dmis-lab; if it "
+        "is a model of the Hugging Face Hub, give hf://dmis-lab/biobert-v1.1 after "
         "pip install '.[huggingface]', or download its files and give their folder"
     )
     with pytest.raises(
