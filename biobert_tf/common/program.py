@@ -63,5 +63,7 @@ def run(main: Main, argv: Sequence[str]) -> int:
     except KeyboardInterrupt as error:
         says = f"interrupted: {error}" if error.args else "error: interrupted"
         print(says, file=sys.stderr)
+        # Half-restored objects warn of that when they are deleted.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         return error.status if isinstance(error, StoppedError) else 130
     return 0
