@@ -115,7 +115,8 @@ def heard(first: Callable[[], None] = say_saving) -> Iterator[Request]:
         return
     ours, signals = socket.socketpair()
     ours.setblocking(False)
-    threading.Thread(target=request.listen, args=(signals,), daemon=True).start()
+    listener = threading.Thread(target=request.listen, args=(signals,), daemon=True)
+    listener.start()
     before = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
     taken = {
         number: signal.signal(number, request.handle)
@@ -129,3 +130,5 @@ def heard(first: Callable[[], None] = say_saving) -> Iterator[Request]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(before)
         ours.close()
+        # What it has to say comes before what the caller says.
+        listener.join()
