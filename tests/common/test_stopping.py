@@ -30,8 +30,8 @@ def main(argv):
             hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
         while not request.is_made:
             time.sleep(0.01)
-        if kind == "slow":
-            time.sleep(60)
+        # The time to save; a second signal ends the slow one.
+        time.sleep(60 if kind == "slow" else 0.5)
         raise request.error("after step 3; the state is there")
 
 sys.exit(program.start(main))
