@@ -82,6 +82,7 @@ def told(place):
         "num_train_epochs": 40,
         "learning_rate": 1e-2,
         "do_eval": "true",
+        "keep_best": "accuracy",
         "strategy": "cpu",
     }
     commands = {
@@ -114,6 +115,8 @@ def test_the_command_trains_and_scores(place, told):
     results = json.loads((place / "run/results.json").read_text("utf-8"))
     assert results["task"] == "triage"
     assert results["test"]["scores"] == {"accuracy": 1.0}
+    assert results["train"]["best"]["score"] == "accuracy"
+    assert results["train"]["best"]["step"] == results["global_step"]
     assert "accuracy 100.00" in said
     rows = (place / "run/predictions.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(row)["label"] for row in rows] == [label for label, _ in TRAIN]

@@ -3,6 +3,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ def start(main: Main) -> int:
     atexit.register(end)
     status = run(main, sys.argv)
     if status > _LEAST_OF_SIGNALS:
+        # Half-restored objects of TensorFlow warn of that when they are deleted.
+        logging.disable()
         stopped.append(status)
     return status
 

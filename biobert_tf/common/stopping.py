@@ -22,6 +22,7 @@ from biobert_tf.common.errors import StoppedError
 _SAVING: Final = (
     "stopping: a state is saved after this step; press Ctrl-C again to stop at once"
 )
+_NOTHING_LOST: Final = "the same command goes on from the last state"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 # Signals that come together are one request: `timeout` sends every signal twice.
 _SECONDS_TOGETHER: Final = 0.5
@@ -65,7 +66,7 @@ class Request:
         self._signum = self._signum or signum
         if not self._has_raised and (self.may_raise or not self.has_work):
             self._has_raised = True
-            raise self.error("the same command goes on from the last state")
+            raise self.error(_NOTHING_LOST)
 
     def listen(self, signals: socket.socket) -> None:
         """Runs in a thread, until the other end of `signals` is closed."""
@@ -83,7 +84,7 @@ class Request:
                     if time.monotonic() - came > _SECONDS_TOGETHER:
                         _end_now(number)
             except TimeoutError:
-                _end_now(self._signum)
+                _end_now(self._signum, f"interrupted: {_NOTHING_LOST}")
 
 
 def _next_of(signals: socket.socket) -> int | None:
@@ -94,10 +95,10 @@ def _next_of(signals: socket.socket) -> int | None:
     return None
 
 
-def _end_now(signum: int) -> None:
+def _end_now(signum: int, message: str = "stopped at once") -> None:
     # An interactive session would lose all its variables.
     if not hasattr(sys, "ps1"):
-        print("stopped at once", file=sys.stderr, flush=True)
+        print(message, file=sys.stderr, flush=True)
         os._exit(128 + signum)
 
 
@@ -114,7 +115,8 @@ def heard(first: Callable[[], None] = say_saving) -> Iterator[Request]:
         return
     ours, signals = socket.socketpair()
     ours.setblocking(False)
-    threading.Thread(target=request.listen, args=(signals,), daemon=True).start()
+    listener = threading.Thread(target=request.listen, args=(signals,), daemon=True)
+    listener.start()
     before = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
     taken = {
         number: signal.signal(number, request.handle)
@@ -128,3 +130,5 @@ def heard(first: Callable[[], None] = say_saving) -> Iterator[Request]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(before)
         ours.close()
+        # What it has to say comes before what the caller says.
+        listener.join()

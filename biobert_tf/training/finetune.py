@@ -229,8 +229,9 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         for stage, examples in self.examples.items():
             begin = time.monotonic()
             if stage == _TRAIN:
-                found = self._train(estimator, examples, rows[stage], step, development)
-                step, more = found
+                step, more = self._train(
+                    estimator, examples, rows[stage], development, step
+                )
             else:
                 more = self._predict(estimator, stage, examples, rows[stage])
             results[stage] = {
@@ -257,8 +258,8 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         estimator: Estimator,
         examples: Sequence[ExampleT],
         rows: Rows[RecordT],
-        step: int,
         development: Rows[RecordT],
+        step: int,
     ) -> tuple[int, dict[str, Any]]:
         """Trains up to the last step; returns the model's step, and what to record."""
         path = self._write_records(estimator, _TRAIN, _TRAIN, rows)
@@ -320,10 +321,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         development: Rows[RecordT],
     ) -> Selection | None:
         """Returns what evaluates the training, if the settings ask for it."""
-        settings, batch_size = (
-            self.settings.selection,
-            self.settings.run.train_batch_size,
-        )
+        settings, run = self.settings.selection, self.settings.run
         if not settings.evaluates:
             return None
 
@@ -335,7 +333,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             settings,
             self.task.score_names,
             selection.due_steps(
-                settings, num_examples, batch_size, schedule.num_train_steps
+                settings, num_examples, run.train_batch_size, schedule.num_train_steps
             ),
             evaluate,
             functools.partial(self._release, estimator) if estimator.is_chief else None,

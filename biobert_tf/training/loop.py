@@ -55,7 +55,7 @@ class Loop:
     def __post_init__(self) -> None:
         """Starts with one step: how long it takes is not known."""
         self._call_steps = 1
-        self._is_saved = True
+        self._is_saved, self._saved_step = True, self.step
         self._is_alone = not isinstance(
             self.strategy, tf.distribute.MultiWorkerMirroredStrategy
         )
@@ -76,6 +76,7 @@ class Loop:
             try:
                 self._run(request)
             except StoppedError:
+                self._save(request)
                 raise request.error(self._kept()) from None
 
     def _run(self, request: stopping.Request) -> None:
@@ -85,21 +86,20 @@ class Loop:
             self._call()
             self._is_saved, request.has_work = False, True
             is_stopping = self._agreed(request.is_made)
-            if not is_stopping:
-                self._evaluate(request)
-            if is_stopping or self._saves_at(self.step):
-                self._save(request)
             if is_stopping:
                 raise request.error(_ASKED)
+            self._evaluate(request)
+            if self._saves_at(self.step):
+                self._save(request)
         if self._agreed(request.is_made):
             raise request.error(_ASKED)
 
     def _kept(self) -> str:
         """Returns what a stopped training says of its state."""
-        if not self.step:
+        if not self._saved_step:
             return "before a state was saved; the same command starts again"
         return (
-            f"after step {self.step} of {self.last_step}; the state is in "
+            f"after step {self._saved_step} of {self.last_step}; the state is in "
             f"{self.manager.directory}; the same command goes on from there"
         )
 
@@ -152,18 +152,13 @@ class Loop:
     def _evaluate(self, request: stopping.Request) -> None:
         """Evaluates if it is time, and saves the state with what was found.
 
-        A signal ends the evaluation; the state is saved without it.
+        A signal ends the evaluation; then the state is saved without it.
         """
         if self.selection is None or not self.selection.is_due(self.step):
             return
         request.may_raise = self._is_alone
-        try:
-            scores = self.selection.evaluate()
-        except StoppedError:
-            self._save(request)
-            raise
-        finally:
-            request.may_raise = False
+        scores = self.selection.evaluate()
+        request.may_raise = False
         self._is_saved, request.has_work = False, True
         self.selection.add(self.step, scores)
         self._save(request)
@@ -176,6 +171,7 @@ class Loop:
         if self._is_saved:
             return
         self.manager.save(checkpoint_number=self.step)
+        self._saved_step = self.step
         self._is_saved, request.has_work = True, not self._is_alone
         if self.recorder is not None and self.reporter is not None:
             self.recorder.write()

@@ -53,13 +53,13 @@ OURS = {
     "keep_checkpoint_max": 5,
     "log_examples": 0,
     "seed": 12345,
-    "strategy": "auto",
-    "mixed_precision": "off",
-    "xla": "auto",
     "eval_every_steps": 0,
     "eval_every_epochs": 0,
     "keep_best": "",
     "early_stopping": 0,
+    "strategy": "auto",
+    "mixed_precision": "off",
+    "xla": "auto",
     "compat": "fixed",
 }
 OURS_OF_NER = {"train_on": "train_dev", "entity_type": ""}
