@@ -82,13 +82,13 @@ class _Run(TextRun[RelationExample, RelationRecord, RelationPrediction]):
         estimator: Estimator,
         examples: Sequence[RelationExample],
         rows: Rows[RelationRecord],
-        step: int,
         development: Rows[RelationRecord],
+        step: int,
     ) -> tuple[int, dict[str, Any]]:
         if estimator.is_chief:
             record = {marks.KEY: marks.of_all(examples)}
             run_directory.add_to_record(self.settings.stages.output_dir, record)
-        return super()._train(estimator, examples, rows, step, development)
+        return super()._train(estimator, examples, rows, development, step)
 
     def _write_records(
         self,
