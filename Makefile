@@ -19,7 +19,6 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_qa.py run_pretraining.py \
-		create_pretraining_data.py extract_features.py \
 		setup.py
 
 # The stamps keep a second run off the network.
