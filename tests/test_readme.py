@@ -24,7 +24,12 @@ from biobert_tf.relations import settings as relation_settings
 
 ROOT = Path(__file__).parents[1]
 # Scripts of the original that the pages name too.
-ORIGINALS = {"re_eval.py", "run_classifier.py", "transform_nbset2bioasqform.py"}
+ORIGINALS = {
+    "re_eval.py",
+    "extract_features.py",
+    "run_classifier.py",
+    "transform_nbset2bioasqform.py",
+}
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES.append(ROOT / "tests" / "recorded" / "README.md")
