@@ -173,8 +173,11 @@ def test_the_package_imports_no_tensorflow_until_it_is_needed():
         _ = biobert_tf.unload
 
 
-def test_the_package_shows_its_public_names_alone():
-    """However many of its modules are imported, as they are here."""
+def test_dir_and_the_members_in_help_are_the_public_names():
+    """However many of its modules are imported, as they are here.
+
+    Under PACKAGE CONTENTS, `help` lists the modules besides.
+    """
     assert {"api", "common"} <= vars(biobert_tf).keys()
     results = ["Annotations", "Answers", "Entities", "Entity", "FoundAnswer"]
     results += ["Relation", "Relations"]

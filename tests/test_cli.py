@@ -258,7 +258,9 @@ def test_help_of_a_command(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["biobert", *command.split(), "--help"])
     assert caught.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: biobert {command} ")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: biobert {command} ")
+    assert "--verbosity" in shown
 
 
 def test_version(capsys):

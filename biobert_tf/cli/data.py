@@ -288,7 +288,7 @@ def conlleval(argv: Sequence[str]) -> None:
 
 def ner_detokenize(argv: Sequence[str]) -> None:
     """Write the words, gold and predicted labels of a test file for conlleval."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=ner_detokenize.__doc__)
+    parser = subcommands.parser(argv, ner_detokenize.__doc__)
     parser.add_argument(
         "--token_test_path",
         type=Path,

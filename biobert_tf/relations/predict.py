@@ -264,9 +264,11 @@ def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
 class Relation:
     """The relation that a text states between its two entities.
 
-    `label` is the most probable one, `probabilities` are those of all, in [0, 1].
+    `text` is as it was given, with marks or placeholders. `label` is the most probable
+    label, `probabilities` are those of all labels, in [0, 1].
     """
 
+    text: str
     label: str
     probabilities: Mapping[str, float]
 
@@ -278,6 +280,7 @@ class Relation:
     def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return {
+            "text": self.text,
             "label": self.label,
             "probability": self.probability,
             "probabilities": dict(self.probabilities),
@@ -317,10 +320,13 @@ class Classifier:
         )
         return [
             Relation(
+                text,
                 task.labels[probabilities.argmax()],
                 dict(zip(task.labels, probabilities.tolist(), strict=True)),
             )
-            for probabilities in (output["probabilities"] for output in outputs)
+            for text, probabilities in zip(
+                texts, (output["probabilities"] for output in outputs), strict=True
+            )
         ]
 
     def _require_marks(self, examples: Sequence[RelationExample]) -> None:
