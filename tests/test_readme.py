@@ -169,10 +169,10 @@ def test_commands_are_found():
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
 def test_the_command_that_cuts_squad_in_two(page, tmp_path):
     [line] = re.findall(r"^python -c .*squad.*$", (ROOT / page).read_text(), re.M)
-    articles = [qa_toys.squad([row])["data"][0] for row in qa_toys.TRAIN[:1] * 12]
-    for i, article in enumerate(articles):
-        [question] = article["paragraphs"][0]["qas"]
-        question["id"], question["answers"] = str(i), question["answers"] * 3
+    rows = [(str(i), *qa_toys.TRAIN[0]) for i in range(12)]
+    articles = [article for row in rows for article in qa_toys.squad([row])["data"]]
+    for article in articles:
+        article["paragraphs"][0]["qas"][0]["answers"] *= 3
     files.write_json(tmp_path / "dev-v1.1.json", {"data": articles})
     subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True, cwd=tmp_path)
     # As run_qa.py reads them: an example to train on must have one answer.

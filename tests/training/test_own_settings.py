@@ -3,8 +3,8 @@
 
 import json
 import logging
-import re
 from pathlib import Path
+from re import MULTILINE, findall
 
 import feature_toys
 import ner_toys as toys
@@ -99,10 +99,10 @@ def test_ner(tmp_path, said):
 
 def test_the_page_lists_what_is_carried():
     page = Path(__file__).parents[2] / "docs" / "ner.md"
-    rows = re.findall(
-        r"^\| `([^`]+)` \| (`do_lower_case`.*) \|$", page.read_text(), re.M
+    rows = findall(
+        r"^\| `([^`]+)` \| (`do_lower_case`.*) \|$", page.read_text(), MULTILINE
     )
-    said = {name: re.findall(r"`(\w+)`", text) for name, text in rows}
+    said = {name: findall(r"`(\w+)`", text) for name, text in rows}
     carried = {problem.script: problem.carried for problem in problems.TRAINED}
     evaluation = f"{PRETRAINING.script} --do_eval"
     carried[evaluation] = carried.pop(PRETRAINING.script)
