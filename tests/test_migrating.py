@@ -35,12 +35,12 @@ SHORT = {
 }
 
 
-# What a command that writes no file prints, a word of the original's output.
+# What a command that writes no file prints: the name of a score.
 PRINTED = {
     "conlleval": "FB1:",
     "re-eval": "f1 score",
-    "squad-eval": "exact_match",
-    "bioasq-eval": "MRR",
+    "squad-eval": "exact",
+    "bioasq-eval": "mrr",
 }
 
 
