@@ -94,6 +94,11 @@ def test_texts_without_the_marks_of_the_training(models, caplog):
     found = model.classify([re_toys.TEST[0][0], "aspirin helps ."])
     assert len(found) == 2
     assert caplog.messages[-1].startswith(f"1 of 2 texts {lacking} 1 first")
+    # Blank texts do not count.
+    assert len(model.classify(["", " \n"])) == 2
+    assert len(caplog.messages) == 1
+    with pytest.raises(InputError, match=f"^1 of 1 texts {re.escape(lacking)} 1 first"):
+        model.classify(["", "aspirin helps ."])
 
 
 def test_answer(models):

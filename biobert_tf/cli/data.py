@@ -191,7 +191,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
     from biobert_tf.pretraining.data import conversion, units
 
     config_type = CreatePretrainingDataConfig
-    config = flags.parse(config_type, argv, config_type.defaults, units.of_vocabulary)
+    config = flags.parse(config_type, argv, of_model=units.of_vocabulary)
     print(conversion.convert(config).summary())
 
 

@@ -330,16 +330,20 @@ class Classifier:
         ]
 
     def _require_marks(self, examples: Sequence[RelationExample]) -> None:
-        """Refuses texts that all lack the training's marks; says if some do."""
-        missing = marks.lacking(examples, self._marks)
+        """Refuses texts that all lack the training's marks; says if some do.
+
+        Blank texts, such as the cells of a table, do not count.
+        """
+        written = [example for example in examples if example.text.strip()]
+        missing = marks.lacking(written, self._marks)
         if not missing:
             return
         problem = (
-            f"{len(missing)} of {len(examples)} texts lack the marks of the training "
-            f"({marks.shown(self._marks)}), text {missing[0]} first; put them where "
-            "the two entities stand"
+            f"{len(missing)} of {len(written)} texts lack the marks of the training "
+            f"({marks.shown(self._marks)}), text {written[missing[0]].id} first; put "
+            "them where the two entities stand"
         )
-        if len(missing) == len(examples):
+        if len(missing) == len(written):
             raise InputError(problem)
         _LOG.warning("%s", problem)
 
