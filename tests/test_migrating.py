@@ -39,7 +39,7 @@ SHORT = {
 PRINTED = {
     "conlleval": "FB1:",
     "re-eval": "f1 score",
-    "squad-eval": "exact",
+    "squad-eval": "exact match",
     "bioasq-eval": "mrr",
 }
 
