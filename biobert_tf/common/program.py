@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from biobert_tf.common import flags, room, screen
+from biobert_tf.common import flags, room, screen, stopping
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
+
+_LOG = logging.getLogger(__name__)
 
 Main = Callable[[Sequence[str]], None]
 
@@ -57,19 +59,22 @@ def run(main: Main, argv: Sequence[str]) -> int:
     except InputError as error:
         screen.say(f"error: {error}")
         return 2
-    with screen.shown(level):
+    with screen.shown(level), stopping.sigterm_raises():
         try:
             main(words)
         except (InputError, TrainingDivergedError) as error:
+            _LOG.debug("", exc_info=True)
             screen.say(f"error: {error}")
             return 2 if isinstance(error, InputError) else 3
         except KeyboardInterrupt as error:
-            screen.say(f"interrupted: {error}" if error.args else "error: interrupted")
+            kept = str(error)
+            screen.say(f"interrupted: {kept}" if kept else "error: interrupted")
             return error.status if isinstance(error, StoppedError) else 130
         except Exception as error:
             explained = room.explained(error)
             if explained is None:
                 raise
+            _LOG.debug("", exc_info=True)
             screen.say(f"error: {explained}")
             return 2
     return 0
