@@ -238,7 +238,7 @@ def test_the_best_is_the_model(toys, chosen, tmp_path):
 
 def test_scores_stand_in_tensorboard(chosen):
     output, results = chosen
-    scalars = engine.read_scalars(output / "tensorboard")
+    scalars = engine.read_scalars(output / "tensorboard" / "eval")
     for name in ("f1", "precision", "recall"):
         expected = [
             (one["step"], pytest.approx(one["scores"][name], rel=1e-6))
