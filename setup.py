@@ -16,6 +16,8 @@ VERSION = next(
 
 # These four move together: one minor version of TensorFlow.
 TENSORFLOW = "2.20"
+# Version 1.33 of huggingface_hub fails offline if a revision is a commit. 2.4 is the
+# version that is tested.
 HUGGINGFACE = ["safetensors>=0.4,<1", "huggingface_hub>=2.4,<3"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FEATURES = ["pyarrow>=15"]

@@ -41,6 +41,7 @@ from biobert_tf.pretraining.data.settings import (
 
 ORIGINAL_PER_CPU_SECOND = 600
 EXACT_SENTENCES = 10_000
+NUM_SHARDS = 0
 
 
 class Result(NamedTuple):
@@ -91,7 +92,9 @@ def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
                 pairs=PairConfig(dupe_factor=5),
                 corpus=CorpusConfig(),
                 conversion=ConversionConfig(
-                    num_workers=num_workers, exact=num_workers == 0
+                    num_shards=NUM_SHARDS,
+                    num_workers=num_workers,
+                    exact=num_workers == 0,
                 ),
             )
         )
@@ -147,8 +150,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     small = write(folder / "small.txt", repeated(documents, EXACT_SENTENCES))
     ways = {
         "exact (stands for original)": (small, 0),
-        "default, one worker": (corpus, 1),
-        "default, two workers": (corpus, 2),
+        f"--num_shards={NUM_SHARDS}, one worker": (corpus, 1),
+        f"--num_shards={NUM_SHARDS}, two workers": (corpus, 2),
     }
     results: dict[str, list[Result]] = {name: [] for name in ways}
     for _ in range(arguments.repeats):

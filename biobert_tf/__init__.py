@@ -9,7 +9,8 @@
 
 `load` returns a `Model`. Its methods `annotate`, `classify` and `answer` return lists
 that a notebook shows with their texts; `embed` returns vectors. The page docs/python.md
-explains them. What is not in `dir(biobert_tf)` is internal.
+explains them. What is not in `dir(biobert_tf)` is internal, also the modules that
+`help(biobert_tf)` lists.
 """
 
 import typing

@@ -20,7 +20,7 @@ import numpy as np
 
 from biobert_tf import problems
 from biobert_tf.checkpoints import huggingface, released
-from biobert_tf.common.errors import InputError
+from biobert_tf.common.errors import InputError, shown
 from biobert_tf.common.settings import (
     DeviceConfig,
     MixedPrecision,
@@ -46,7 +46,7 @@ from biobert_tf.training import reload
 from biobert_tf.training.problem import TrainedProblem
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Model:
     """A model; made by `load`.
 
@@ -62,11 +62,11 @@ class Model:
 
     path: Path
     kind: str
-    settings: Mapping[str, object] = dataclasses.field(repr=False)
-    batch_size: int = dataclasses.field(repr=False)
-    device: DeviceConfig = dataclasses.field(repr=False)
-    text: TextConfig = dataclasses.field(repr=False)
-    entity_type: str = dataclasses.field(default="", repr=False)
+    settings: Mapping[str, object]
+    batch_size: int
+    device: DeviceConfig
+    text: TextConfig
+    entity_type: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,9 +105,7 @@ class Model:
                 too long for it.
         """
         self._require("classify")
-        texts = _listed(texts)
-        found = self._classifier.classify(texts)
-        return Relations(found, texts, [predict.entities_of(text) for text in texts])
+        return Relations(self._classifier.classify(_listed(texts)))
 
     def answer(
         self,
@@ -167,15 +165,19 @@ class Model:
             len(found), width
         )
 
+    def __repr__(self) -> str:
+        """Returns the path and the kind."""
+        return f"Model(path={shown(self.path)!r}, kind={self.kind!r})"
+
     def _repr_html_(self) -> str:
         own = [each.method for each in problems.TRAINED if each.command == self.kind]
         methods = " and ".join(f"<code>{method}</code>" for method in (*own, "embed"))
         body = [
-            html_fragment.head(f"Model {html_marks.isolated(str(self.path))}"),
+            html_fragment.head(f"Model {html_marks.isolated(shown(self.path))}"),
             html_fragment.info(f"kind {html_marks.isolated(self.kind)}", methods),
         ]
-        if shown := ", ".join(map(html_marks.isolated, self.labels)):
-            body.append(html_fragment.info(f"labels {shown}"))
+        if labels := ", ".join(map(html_marks.isolated, self.labels)):
+            body.append(html_fragment.info(f"labels {labels}"))
         return html_fragment.fragment(body, ())
 
     @functools.cached_property
@@ -273,9 +275,9 @@ def load(
 def _entity_type(found: reload.Found, kind: str, given: str) -> str:
     """Returns the type of entities whose labels have none: as given, or recorded."""
     if given and kind != problems.NER.command:
-        problem = f"entity_type={given!r}: it is a model of kind {kind}, not ner"
+        problem = f"entity type {given!r}: it is a model of kind {kind}, not ner"
         raise InputError.at(found.place.path, None, problem)
-    ner_reading.require_untyped(found.labels, given)
+    ner_reading.require_untyped(found.labels, given, found.place.path)
     return given or released.recorded_type(found.recorded)
 
 

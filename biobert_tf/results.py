@@ -16,6 +16,7 @@ from biobert_tf.documents import html_fragment, html_marks
 from biobert_tf.documents.document import Mention
 from biobert_tf.qa import ask
 from biobert_tf.qa.ask import FoundAnswer
+from biobert_tf.relations import predict
 from biobert_tf.relations.predict import Relation
 from biobert_tf.relations.reading import EntitySpan
 
@@ -119,26 +120,16 @@ class Annotations(list[Entities]):
 
 
 class Relations(list[Relation]):
-    """The relations that texts state: one for each, in the order of the texts.
+    """The relations that texts state: one for each, in the order of the texts."""
 
-    Attributes:
-        texts: The texts.
-        spans: The places of the two entities in each text.
-    """
-
-    def __init__(
-        self,
-        found: Iterable[Relation],
-        texts: Sequence[str],
-        spans: Sequence[Sequence[EntitySpan]],
-    ) -> None:
-        """Makes a list that knows its texts."""
-        super().__init__(found)
-        self.texts, self.spans = texts, spans
+    @property
+    def texts(self) -> list[str]:
+        """The texts."""
+        return [each.text for each in self]
 
     def to_dict(self) -> dict[str, object]:
         """Returns `{"relations": [...]}`, each with its text, ready for JSON."""
-        return {"relations": list(self._rows())}
+        return {"relations": [each.to_dict() for each in self]}
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Returns one row per text, with the probability of its label and of each.
@@ -149,25 +140,23 @@ class Relations(list[Relation]):
         labels = self[0].probabilities if self else ()
         several = {f"probability_{label}": label for label in labels}
         rows = (
-            {**row, **{name: each.probabilities[x] for name, x in several.items()}}
-            for row, each in zip(self._rows(), self, strict=True)
+            {
+                **each.to_dict(),
+                **{name: each.probabilities[x] for name, x in several.items()},
+            }
+            for each in self
         )
         return _table(rows, ["text", "label", "probability", *several])
-
-    def _rows(self) -> Iterator[dict[str, object]]:
-        for text, each in zip(self.texts, self, strict=True):
-            yield {"text": text, **each.to_dict()}
 
     def _repr_html_(self) -> str:
         body = [html_fragment.head(html_marks.counted(len(self), "text"))]
         types: set[str] = set()
-        for text, spans, found in zip(
-            *(self.texts[:_MOST_SHOWN], self.spans, self), strict=False
-        ):
-            mentions = [_mention(i, text, span) for i, span in enumerate(spans)]
-            types.update(each.type for each in mentions)
-            body.append(html_fragment.text(text, mentions, is_bare=True))
-            body.append(_remarks(found.label, found.probability))
+        for each in self[:_MOST_SHOWN]:
+            spans = enumerate(predict.entities_of(each.text))
+            mentions = [_mention(i, each.text, span) for i, span in spans]
+            types.update(mention.type for mention in mentions)
+            body.append(html_fragment.text(each.text, mentions, is_bare=True))
+            body.append(_remarks(each.label, each.probability))
         return html_fragment.fragment([*body, *_rest(self)], types)
 
 

@@ -94,6 +94,11 @@ def test_texts_without_the_marks_of_the_training(models, caplog):
     found = model.classify([re_toys.TEST[0][0], "aspirin helps ."])
     assert len(found) == 2
     assert caplog.messages[-1].startswith(f"1 of 2 texts {lacking} 1 first")
+    # Blank texts do not count.
+    assert len(model.classify(["", " \n"])) == 2
+    assert len(caplog.messages) == 1
+    with pytest.raises(InputError, match=f"^1 of 1 texts {re.escape(lacking)} 1 first"):
+        model.classify(["", "aspirin helps ."])
 
 
 def test_answer(models):
@@ -173,8 +178,11 @@ def test_the_package_imports_no_tensorflow_until_it_is_needed():
         _ = biobert_tf.unload
 
 
-def test_the_package_shows_its_public_names_alone():
-    """However many of its modules are imported, as they are here."""
+def test_dir_and_the_members_in_help_are_the_public_names():
+    """However many of its modules are imported, as they are here.
+
+    Under PACKAGE CONTENTS, `help` lists the modules besides.
+    """
     assert {"api", "common"} <= vars(biobert_tf).keys()
     results = ["Annotations", "Answers", "Entities", "Entity", "FoundAnswer"]
     results += ["Relation", "Relations"]

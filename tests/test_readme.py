@@ -5,19 +5,24 @@
 
 import dataclasses
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import qa_toys
 
 from biobert_tf import problems
 from biobert_tf.cli import main as cli
-from biobert_tf.common import flags, settings
+from biobert_tf.common import files, flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
 from biobert_tf.ner import settings as annotate_settings
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
+from biobert_tf.qa import reading
 from biobert_tf.qa.bioasq import settings as question_settings
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
@@ -35,10 +40,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES.append(ROOT / "tests" / "recorded" / "README.md")
 COMMANDS = {
     **{each.script: (each.settings, each.defaults) for each in problems.TRAINED},
-    "biobert create-pretraining-data": (
-        CreatePretrainingDataConfig,
-        CreatePretrainingDataConfig.defaults,
-    ),
+    "biobert create-pretraining-data": (CreatePretrainingDataConfig, {}),
     "biobert corpus": (WriteCorpusConfig, {}),
     "biobert extract-features": (feature_settings.ExtractFeaturesConfig, {}),
     "biobert export": (export_settings.ExportConfig, {}),
@@ -162,6 +164,22 @@ def test_commands_are_found():
     found = [line for line, _, _ in commands(ROOT / "README.md")]
     assert sum(line.startswith("run_") for line in found) > 5
     assert sum(line.startswith("biobert ") for line in found) > 5
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_the_command_that_cuts_squad_in_two(page, tmp_path):
+    [line] = re.findall(r"^python -c .*squad.*$", (ROOT / page).read_text(), re.M)
+    rows = [(str(i), *qa_toys.TRAIN[0]) for i in range(12)]
+    articles = [article for row in rows for article in qa_toys.squad([row])["data"]]
+    for article in articles:
+        article["paragraphs"][0]["qas"][0]["answers"] *= 3
+    files.write_json(tmp_path / "dev-v1.1.json", {"data": articles})
+    subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True, cwd=tmp_path)
+    # As run_qa.py reads them: an example to train on must have one answer.
+    for name, numbers in (("held", [5, 11]), ("train", [0, 1, 2, 3, 4, *range(6, 11)])):
+        path = tmp_path / f"squad-{name}.json"
+        found = reading.read_examples(path, is_training=name == "train")
+        assert [each.qas_id for each in found.examples] == [*map(str, numbers)]
 
 
 def test_the_number_of_parity_marks_is_the_one_said():

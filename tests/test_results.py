@@ -12,7 +12,7 @@ import pytest
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa.ask import FoundAnswer
 from biobert_tf.qa.contexts import NamedText
-from biobert_tf.relations.predict import Relation, entities_of
+from biobert_tf.relations.predict import Relation
 from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
 
 TEXT = "aspirin <b>helps</b> with nephritis"
@@ -21,9 +21,10 @@ ENTITIES = Entities([ENTITY], TEXT)
 ANNOTATIONS = Annotations([ENTITIES, Entities([], "")])
 SENTENCES = ["@GENE$ causes @DISEASE$ .", "<< a >> helps [[ b ]] ."]
 RELATIONS = Relations(
-    [Relation("1", {"0": 0.25, "1": 0.75}), Relation("0", {"0": 1.0, "1": 0.0})],
-    SENTENCES,
-    list(map(entities_of, SENTENCES)),
+    [
+        Relation(SENTENCES[0], "1", {"0": 0.25, "1": 0.75}),
+        Relation(SENTENCES[1], "0", {"0": 1.0, "1": 0.0}),
+    ]
 )
 PASSAGE = "word " * 30 + "cured by\naspirin today. " + "word " * 30
 START = PASSAGE.index("aspirin")
@@ -75,8 +76,11 @@ def test_dictionaries():
     assert ENTITIES.to_dict() == one
     assert ANNOTATIONS.to_dict() == {"texts": [one, {"text": "", "entities": []}]}
     assert ANNOTATIONS.texts == [TEXT, ""]
-    [first, _] = RELATIONS.to_dict()["relations"]
-    assert first == {"text": SENTENCES[0], **RELATIONS[0].to_dict()}
+    assert RELATIONS.to_dict()["relations"][0] == {
+        **{"text": SENTENCES[0], "label": "1", "probability": 0.75},
+        "probabilities": {"0": 0.25, "1": 0.75},
+    }
+    assert RELATIONS.texts == SENTENCES
     answers = ANSWERS.to_dict()
     assert answers["question"] == "what is <cured> ?"
     assert answers["answers"] == [each.to_dict() for each in ANSWERS]
@@ -99,7 +103,7 @@ def test_tables():
     # Without results, the columns are the same.
     assert list(Annotations().to_pandas()) == list(table)
     assert list(Answers([], "", {}).to_pandas()) == list(ANSWERS.to_pandas())
-    assert Relations([], [], []).to_pandas().empty
+    assert Relations().to_pandas().empty
 
 
 @pytest.mark.parametrize("found", ALL.values(), ids=ALL)
@@ -136,6 +140,23 @@ def test_relations_are_shown_with_their_entities():
         assert f".biobert-tf .{kind} {{" in html
 
 
+def test_relations_keep_their_texts_in_any_order():
+    found = copy.copy(RELATIONS)
+    found.sort(key=lambda each: each.label)
+    assert found.texts == SENTENCES[::-1]
+    assert found.to_dict()["relations"] == [RELATIONS[1].to_dict(), found[1].to_dict()]
+    assert re.findall(r"<mark [^>]*>(.*?)</mark>", found._repr_html_()) == [
+        *("a", "b"),
+        *("@GENE$", "@DISEASE$"),
+    ]
+    assert found.pop(0).text == SENTENCES[1]
+    assert found.texts == [each["text"] for each in found.to_dict()["relations"]]
+    assert found.texts == SENTENCES[:1]
+    assert re.findall(r"<mark [^>]*>(.*?)</mark>", found._repr_html_()) == [
+        *("@GENE$", "@DISEASE$"),
+    ]
+
+
 def test_answers_are_shown_with_probability_and_source():
     words = bare(ANSWERS._repr_html_())
     assert words.startswith("| |what is &lt;cured&gt; ?| |... word word")
@@ -153,4 +174,6 @@ def test_not_everything_is_shown():
     assert html.count("<mark ") == 25
     assert "1,030 texts, 1,030 entities" in bare(html)
     assert "|and 1,005 more|" in bare(html)
-    assert Relations([RELATIONS[0]] * 30, SENTENCES[:1] * 30, [()] * 30)._repr_html_()
+    html = Relations([RELATIONS[0]] * 30)._repr_html_()
+    assert html.count("<mark ") == 50
+    assert "|and 5 more|" in bare(html)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.checkpoints import huggingface
+from biobert_tf.common import room
 from biobert_tf.common.errors import InputError
 
 SCHEME: Final = "hf:"
@@ -27,16 +28,18 @@ _INSTALL: Final = "pip install '.[huggingface]'"
 def opened(path: Path) -> Path:
     """Returns `path`, or for `hf://owner/name` the folder of the downloaded files.
 
-    `Path` makes `hf:/owner/name` of it. Only the files that this package reads are
-    downloaded, once per process; weights of torch only if there are no others.
+    `Path` turns `hf://owner/name` into `hf:/owner/name`; both mean the same. Only the
+    files that this package reads are downloaded, once per process. Weights of torch are
+    downloaded only if there are no others.
 
     Raises:
         InputError: The package huggingface_hub is not installed; there is no such
-            model; or it is not in the cache and the Hub cannot be reached.
+            model; it is not in the cache and the Hub cannot be reached; or the download
+            fails.
     """
-    return (
-        _downloaded("/".join(path.parts[1:])) if path.parts[:1] == (SCHEME,) else path
-    )
+    if path.parts[:1] != (SCHEME,):
+        return path
+    return _downloaded("/".join(path.parts[1:]))
 
 
 def advice(path: Path) -> str:
@@ -76,15 +79,17 @@ def _snapshot(
         )
     except hub.errors.LocalEntryNotFoundError:
         problem = "it is not in the cache, and the Hub cannot be reached"
-    except (
-        hub.errors.RepositoryNotFoundError,
-        hub.errors.RevisionNotFoundError,
-    ) as error:
-        is_private = isinstance(error, hub.errors.GatedRepoError)
-        problem = "you need access to it" if is_private else "the Hub has no such model"
-        problem += "; for a private one set HF_TOKEN"
-    except (OSError, ValueError) as error:
-        problem = f"cannot be downloaded: {str(error).splitlines()[0]}"
+    except hub.errors.RevisionNotFoundError:
+        problem = f"the model has no revision {revision or 'main'}"
+    except hub.errors.GatedRepoError:
+        problem = "you need access to it; then set HF_TOKEN"
+    except hub.errors.RepositoryNotFoundError:
+        problem = "the Hub has no such model; for a private one set HF_TOKEN"
+    except Exception as error:  # also those of the HTTP library, whichever it is
+        if full := room.explained(error):
+            raise full from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        problem = f"cannot be downloaded: {reason}"
     raise InputError.at(url, None, problem)
 
 

@@ -24,7 +24,8 @@ Classifier = Literal["auto", "token", "sequence"]
 _WEIGHTS_FILE: Final = "model.safetensors"
 _TORCH_FILE: Final = "pytorch_model.bin"
 _TORCH_ONLY: Final = (
-    "holds pytorch_model.bin only; install torch, or where it is installed run in it: "
+    "holds pytorch_model.bin only; install torch here, or run this in a copy of the "
+    "folder on a computer that has torch: "
     'python -c "import torch, safetensors.torch as s; '
     "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
     "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, "

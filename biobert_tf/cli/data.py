@@ -191,7 +191,7 @@ def create_pretraining_data(argv: Sequence[str]) -> None:
     from biobert_tf.pretraining.data import conversion, units
 
     config_type = CreatePretrainingDataConfig
-    config = flags.parse(config_type, argv, config_type.defaults, units.of_vocabulary)
+    config = flags.parse(config_type, argv, of_model=units.of_vocabulary)
     print(conversion.convert(config).summary())
 
 
@@ -288,7 +288,7 @@ def conlleval(argv: Sequence[str]) -> None:
 
 def ner_detokenize(argv: Sequence[str]) -> None:
     """Write the words, gold and predicted labels of a test file for conlleval."""
-    parser = argparse.ArgumentParser(prog=argv[0], description=ner_detokenize.__doc__)
+    parser = subcommands.parser(argv, ner_detokenize.__doc__)
     parser.add_argument(
         "--token_test_path",
         type=Path,

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exceptions whose message is for the user and needs no traceback."""
 
+import re
 from pathlib import Path
+
+
+def shown(path: Path | str) -> str:
+    """Returns a path for people: `hf://owner/name` without the loss of `Path`."""
+    return re.sub("^hf:/+", "hf://", str(path))
 
 
 class InputError(ValueError):
@@ -29,8 +35,9 @@ class InputError(ValueError):
         The line counts from 1; None names none. The problem says what is wrong and what
         to do, without a final full stop.
         """
-        place = str(path) if line is None else f"{path}:{line}"
-        return cls(f"{place}: {problem}", str(path), problem)
+        file = shown(path)
+        place = file if line is None else f"{file}:{line}"
+        return cls(f"{place}: {problem}", file, problem)
 
 
 class TrainingDivergedError(RuntimeError):

@@ -5,9 +5,11 @@ import atexit
 import contextlib
 import logging
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from biobert_tf.common import flags, room, screen, stopping
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
@@ -48,7 +50,8 @@ def run(main: Main, argv: Sequence[str]) -> int:
 
     It is 0 after success, 2 after an `InputError` or if the disk or the memory is full,
     3 after a training that diverged, 130 after Ctrl-C and 143 after SIGTERM, with a
-    line that says what is kept. Other exceptions are bugs and keep their traceback.
+    line that says what is kept, and 141, without a word, if nobody reads the output
+    any more. Other exceptions are bugs and keep their traceback.
     Every program has the flag `--verbosity`, which `main` does not see.
     """
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
@@ -61,7 +64,13 @@ def run(main: Main, argv: Sequence[str]) -> int:
         return 2
     with screen.shown(level), stopping.sigterm_raises():
         try:
-            main(words)
+            _call(main, words)
+        except BrokenPipeError:
+            if not _is_closed(sys.stdout):
+                raise
+            # As after `| head`. Else Python would complain when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _LEAST_OF_SIGNALS + signal.SIGPIPE
         except (InputError, TrainingDivergedError) as error:
             _LOG.debug("", exc_info=True)
             screen.say(f"error: {error}")
@@ -78,3 +87,25 @@ def run(main: Main, argv: Sequence[str]) -> int:
             screen.say(f"error: {explained}")
             return 2
     return 0
+
+
+def _call(main: Main, words: Sequence[str]) -> None:
+    """Calls `main`; everything it printed is written when it ends, also by an exit."""
+    try:
+        main(words)
+    except SystemExit:
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -236,7 +236,7 @@ class RunConfig:
     recompute: bool = setting(
         False,
         "Compute activations again in the backward pass instead of keeping them: less "
-        "memory, a third more time.",
+        "memory, more time.",
         free=True,
     )
     save_checkpoints_steps: int = setting(

@@ -45,9 +45,9 @@ ENCODER: Final = EncoderConfig(
 )
 
 # Running text that is not in the corpus. The words ramipril, nephritis and hyperkalemia
-# are not in training. It was fixed before the names of the corpus, which were extended
-# until a model found its five entities: it shows a success. How often new names are
-# found is what `unseen` counts.
+# are not in training. The sentence was chosen first. Then names were added to the
+# corpus until a trained model found all five entities. So it shows a success; `unseen`
+# says how often new names are found.
 RAW_SENTENCE: Final = (
     "After two weeks of ramipril and β-carotene, a 54-year-old woman with chronic "
     "nephritis (stage 3) and diabetes developed severe hyperkalemia."
@@ -65,7 +65,8 @@ def sentences(
 
     `held_out` also uses the words that only the test file may have.
     """
-    # Three times, so that one entity in five is new.
+    # The held-out alternatives are added three times, so that about one entity of the
+    # test file in five has a new word.
     further = (_HELD_OUT,) * 3 if held_out else ()
     rules = grammar.parse(_GRAMMAR, *further)
 

@@ -41,8 +41,8 @@ _GRAMMAR: Final = grammar.text("relations")
 _HELD_OUT: Final = grammar.text("relations_held_out")
 
 # A text of such sentences with all names marked; none is in the corpus, and the names
-# `fluconazole` and `neuralgia` are not in training. It is older than today's training,
-# which finds its three relations and no other.
+# `fluconazole` and `neuralgia` are not in training. The document was written before the
+# present training data. The trained model finds its three relations and no other.
 DOCUMENT: Final = Path(__file__).parent / "relations_document.jsonl"
 
 

@@ -83,6 +83,10 @@ def in_objects(values: Values, is_doccano: bool = False) -> tuple[Values, Form]:
     # Doccano's entities stand under our key; the form that comes last is right.
     forms = {form.entities: form for form in _FORMS if _has_objects(values, form)}
     keys = list({**dict.fromkeys(rows), **forms})
+    # Beside entities under another key, these hold something else.
+    others = {_SPACY_DOC.entities, *({"spans"} & {*rows})}
+    keys = [key for key in keys if key not in others] or keys
+    rows = [key for key in rows if key in keys]
     if len(keys) > 1:
         shown = " and ".join(f'"{key}"' for key in keys)
         raise InputError(f"entities are under {shown}; want them under one key")

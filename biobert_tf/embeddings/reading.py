@@ -42,6 +42,12 @@ class Text:
         """The text, or both texts of the pair."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
+    @property
+    def num_bytes(self) -> int:
+        """The bytes of its line with the end, but for white space around the text."""
+        line = _SEPARATOR.join(part.text for part in self.parts)
+        return len(line.encode()) + 1
+
 
 def parse(line: str) -> Text:
     """Returns the text of a line, or the pair of `FIRST ||| SECOND`.
@@ -77,15 +83,3 @@ def read_texts(path: Path) -> Iterator[Text]:
             yield parse(text.replace("\r", ""))
     if not number:
         raise InputError.at(path, None, "is empty; want one text per line")
-
-
-def count_texts(path: Path) -> int | None:
-    """Returns the number of lines of a file; None if it is a pipe, or compressed."""
-    if streams.is_pipe(path) or streams.is_compressed(path.name):
-        return None
-    with streams.open_file(path) as file:
-        last, number = b"\n", 0
-        while chunk := file.read(1 << 20):
-            number += chunk.count(b"\n")
-            last = chunk[-1:]
-    return number + (last != b"\n")

@@ -69,9 +69,8 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
     frame = framer.windowed
     if output_format == "jsonl":
         frame, write = framer.truncated, _write_jsonl
-    meter = Meter("extracting", "texts", reading.count_texts(settings.input_file))
-    extracted = meter.over(extractor.extract(map(frame, texts), settings.vectors))
-    extracted = summary.counted(extracted)
+    extracted = extractor.extract(map(frame, texts), settings.vectors)
+    extracted = _shown(summary, settings.input_file, summary.counted(extracted))
     if not extractor.is_chief:
         # All workers compute, and one of them writes.
         for _ in extracted:
@@ -85,6 +84,19 @@ def run(settings: ExtractFeaturesConfig) -> Summary:
             settings.output_file, None, f"cannot be written: {problem}"
         ) from None
     return summary
+
+
+def _shown(
+    summary: Summary, path: Path, extracted: Iterable[Extracted]
+) -> Iterator[Extracted]:
+    """Yields the same items, and shows how much of the input they are."""
+    total = None
+    if not streams.is_pipe(path) and not streams.is_compressed(path.name):
+        total = path.stat().st_size + 1  # The last line may have no end.
+    with Meter("extracting", "", total, is_bytes=True) as meter:
+        for one in extracted:
+            yield one
+            meter.add(one.frame.text.num_bytes, f"{summary.texts:,} texts")
 
 
 def _write_jsonl(

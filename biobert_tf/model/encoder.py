@@ -136,7 +136,7 @@ class Encoder(tf.Module):
             dropout: The seed of the dropout; None for none, outside of training.
             recompute: Whether the backward pass computes each block again instead of
                 keeping its activations. Gradients are unchanged; memory falls to about
-                that of one block, and time grows by a third.
+                that of one block, and time grows.
         """
         drop: DropoutFn = dropout or no_dropout
         shape = tf.shape(ids_BL)

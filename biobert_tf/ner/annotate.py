@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
+from biobert_tf.checkpoints import hub
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conll, fields, jobs, places
@@ -64,15 +65,17 @@ def annotate(settings: AnnotateConfig) -> str:
         settings.input, settings.output, settings.input_format, settings.output_format
     )
     bad = _Bad()
-    decisive = {
-        "models": [str(path.resolve()) for path in settings.models],
-        "entity_types": settings.entity_types,
+    decisive: dict[str, object] = {
+        # For a model of the Hub, the folder of its commit.
+        "models": [str(hub.opened(path).resolve()) for path in settings.models],
         "input_format": settings.input_format,
         "output_format": settings.output_format,
         "min_probability": settings.min_probability,
         "bad_mentions": settings.bad_mentions,
         "mixed_precision": precision.chosen(settings.device),
     }
+    if any(settings.entity_types):  # Jobs that began before there were types go on.
+        decisive["entity_types"] = settings.entity_types
     job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
@@ -111,24 +114,21 @@ def _annotated(
 ) -> Iterator[tuple[Item, Added]]:
     """Yields the documents of a job with their entities; logs the progress."""
     waiting: collections.deque[Item] = collections.deque()
-    places = {place: number for number, place in enumerate(job.todo)}
+    numbers = {place: number for number, place in enumerate(job.todo, start=1)}
 
     def texts() -> Iterator[Document]:
         for item in job.documents():
             waiting.append(item)
             yield _read(item.loaded)
 
-    is_one = len(job.todo) == 1
-    total = None if is_one else len(job.todo)
-    with Meter("annotating", "documents" if is_one else "files", total) as meter:
+    num_files = len(job.todo)
+    with Meter("annotating", "documents") as meter:
         for number, found in enumerate(annotator.annotate(texts()), start=1):
             item = waiting.popleft()
             kept = (entity for entity in found if entity.probability >= min_probability)
             yield item, [_mention(item, entity) for entity in kept]
-            if is_one:
-                meter.to(number)
-            else:
-                meter.to(places[item.place], f"{number} documents")
+            note = f"file {numbers[item.place]} of {num_files}"
+            meter.to(number, note if num_files > 1 else "")
 
 
 def _read(loaded: Loaded) -> Document:

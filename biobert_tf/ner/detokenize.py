@@ -89,6 +89,8 @@ def _own_labels(
         try:
             row = json.loads(line)
             found, own = list(row["words"]), [str(label) for label in row["labels"]]
+            if not all(own):
+                raise ValueError("a label is empty")
         except (ValueError, KeyError, TypeError):
             problem = 'want {"words": [...], "labels": [...]}'
             raise InputError.at(path, number, problem) from None
@@ -123,6 +125,9 @@ def _sentences(token_path: Path, label_path: Path) -> list[list[_Piece]]:
             is_inside = False
         else:
             sentences[-1].append(piece)
+    if is_inside:
+        problem = "ends inside a sentence, without [SEP]"
+        raise InputError.at(token_path, len(tokens), problem)
     return sentences
 
 
@@ -132,14 +137,17 @@ def _word_labels(
     examples: Sequence[NerExample],
     answer_path: Path,
 ) -> tuple[list[list[str]], int]:
-    """Returns the labels of the words, and how many words have no pieces.
+    """Returns the labels of the words, and how many words are cut off.
 
-    PARITY(ner_detokenize.py:137-146): these words are O.
+    PARITY(ner_detokenize.py:137-146): words without pieces are O.
     """
     _require_equal(path, len(sentences), answer_path, len(examples))
-    texts = (piece.text for sentence in sentences for piece in sentence)
-    is_cased = any(text != text.lower() for text in texts if text != UNKNOWN)
-    tokenizer = BasicTokenizer(do_lower_case=not is_cased)
+    tokenizer = BasicTokenizer(do_lower_case=True)
+    texts = {piece.text for sentence in sentences for piece in sentence} - {UNKNOWN}
+    bare = {text.removeprefix("##") for text in texts}
+    # A capital or an accent.
+    if any("".join(tokenizer.tokenize(text)) != text for text in bare):
+        tokenizer = BasicTokenizer(do_lower_case=False)
     found, num_cut = [], 0
     for sentence, example in zip(sentences, examples, strict=True):
         rest = iter(_whole(sentence))
@@ -155,7 +163,8 @@ def _word_labels(
                     place = f"{word!r} in line {example.line + offset}"
                     raise _other(path, piece.line, answer_path, place)
             labels.append(reading.of_word(own[0].label) if own else OUTSIDE)
-            num_cut += not own
+            # A word of invisible characters has no pieces anywhere.
+            num_cut += bool(chunks and not own)
         left = next(rest, None)
         if left:
             place = f"the end of a sentence after line {example.line + offset}"

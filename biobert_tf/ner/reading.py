@@ -199,8 +199,10 @@ def require_bio(labels: Sequence[str]) -> None:
         )
 
 
-def require_untyped(labels: Iterable[str], entity_type: str) -> None:
+def require_untyped(labels: Iterable[str], entity_type: str, source: Path) -> None:
     """Checks that the entities of labels may get this type; "" means none.
+
+    `source` is where the labels come from, for messages.
 
     Raises:
         InputError: It is not one word, or the labels have types.
@@ -208,16 +210,12 @@ def require_untyped(labels: Iterable[str], entity_type: str) -> None:
     if not entity_type:
         return
     if not _TYPE.fullmatch(entity_type):
-        raise InputError(
-            f"--entity_type={entity_type}: want one name without spaces and commas, "
-            "such as Disease"
-        )
+        problem = "want one name without spaces and commas, such as Disease"
+        raise InputError.at(source, None, f"entity type {entity_type!r}: {problem}")
     known = sorted({label[2:] for label in labels if re.match("[OBI]-", label)})
     if known:
-        raise InputError(
-            f"--entity_type={entity_type}: the labels have types already "
-            f"({', '.join(known)}); leave it out"
-        )
+        problem = f"the labels have types already ({', '.join(known)}); leave it out"
+        raise InputError.at(source, None, f"entity type {entity_type!r}: {problem}")
 
 
 def is_framed(labels: Iterable[str]) -> bool:

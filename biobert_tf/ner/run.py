@@ -38,7 +38,10 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         compat=settings.compat,
         entity_type=settings.entity_type,
     )
-    reading.require_untyped(task.labels, task.entity_type)
+    source = settings.model.init_checkpoint or stages.output_dir
+    if data.train is not None:
+        source = stages.data_dir
+    reading.require_untyped(task.labels, task.entity_type, source)
     _check_labels(task, settings, data)
     _announce(settings, task)
     estimator = finetune.TextRun(

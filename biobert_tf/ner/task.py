@@ -81,7 +81,8 @@ class NerTask(Featurizer):
         """
         reading.require_bio(loaded.labels)
         entity_type = entity_type or loaded.settings.entity_type
-        reading.require_untyped(loaded.labels, entity_type)
+        source = loaded.found.place.path
+        reading.require_untyped(loaded.labels, entity_type, source)
         length = loaded.text.max_seq_length
         return cls(loaded.tokenizer, loaded.labels, length, "fixed", entity_type)
 

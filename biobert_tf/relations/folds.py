@@ -221,19 +221,16 @@ def _write_summary(
     settings: RelationConfig, results: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Prints and writes the scores of all folds; takes their results by name."""
-    # A fold whose development file is empty has no scores of it.
-    stages = [
-        stage
-        for stage in _scored_stages(settings)
-        if all(stage in found for found in results.values())
-    ]
+    stages = _scored_stages(settings)
     scores = {name: _scores(found, stages) for name, found in results.items()}
-    mean = _over_folds(scores, statistics.fmean)
+    mean = _over_folds(scores, statistics.fmean, 1)
     # The standard deviation of a sample, divided by the number of folds less one; a
     # single fold has none.
-    std = _over_folds(scores, statistics.stdev) if len(scores) > 1 else {}
-    for stage in stages:
-        print(f"\n{stage}, {len(scores)} folds\n{_table(stage, scores, mean, std)}")
+    std = _over_folds(scores, statistics.stdev, 2)
+    for stage in [stage for stage in stages if stage in mean]:
+        number = sum(stage in fold for fold in scores.values())
+        of = "" if number == len(scores) else f"{number} of "
+        print(f"\n{stage}, {of}{len(scores)} folds\n{_table(stage, scores, mean, std)}")
     output_dir = settings.stages.output_dir
     lines = [
         f"{stage}_{name}{suffix} = {value}\n"
@@ -263,7 +260,10 @@ def _write_summary(
 
 
 def _scores(results: Mapping[str, Any], stages: Sequence[str]) -> Scores:
-    """Returns the scores of the stages; nothing for a stage without labels."""
+    """Returns the scores of the stages; nothing for a stage without labels.
+
+    A fold whose development file is empty lacks that stage.
+    """
     return {
         stage: {
             name: value
@@ -271,19 +271,28 @@ def _scores(results: Mapping[str, Any], stages: Sequence[str]) -> Scores:
             if isinstance(value, float)
         }
         for stage in stages
+        if stage in results
     }
 
 
 def _over_folds(
-    scores: Mapping[str, Scores], function: Callable[[Sequence[float]], float]
+    scores: Mapping[str, Scores],
+    function: Callable[[Sequence[float]], float],
+    least: int,
 ) -> Scores:
-    """Applies a function to the folds' values of every score of every stage."""
-    first, *_ = folds = list(scores.values())
+    """Applies a function to the folds' values of every score of every stage.
+
+    It leaves out a stage that fewer than `least` folds have.
+    """
+    folds = scores.values()
+    rows = {
+        stage: [fold[stage] for fold in folds if stage in fold]
+        for stage in dict.fromkeys(stage for fold in folds for stage in fold)
+    }
     return {
-        stage: {
-            name: function([fold[stage][name] for fold in folds]) for name in values
-        }
-        for stage, values in first.items()
+        stage: {name: function([row[name] for row in found]) for name in found[0]}
+        for stage, found in rows.items()
+        if len(found) >= least
     }
 
 
@@ -294,7 +303,7 @@ def _table(stage: str, scores: Mapping[str, Scores], mean: Scores, std: Scores) 
         return "no labels: nothing is scored"
     lines = ["fold  " + "".join(f"{_COLUMNS[name]:>13}" for name in columns)]
     for title, row in {**scores, "mean": mean, "std": std}.items():
-        if row:
+        if stage in row:
             values = "".join(f"{row[stage][name]:13.2%}" for name in columns)
             lines.append(f"{title:6}{values}")
     return "\n".join(lines)

@@ -264,9 +264,11 @@ def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
 class Relation:
     """The relation that a text states between its two entities.
 
-    `label` is the most probable one, `probabilities` are those of all, in [0, 1].
+    `text` is as it was given, with marks or placeholders. `label` is the most probable
+    label, `probabilities` are those of all labels, in [0, 1].
     """
 
+    text: str
     label: str
     probabilities: Mapping[str, float]
 
@@ -278,6 +280,7 @@ class Relation:
     def to_dict(self) -> dict[str, object]:
         """Returns everything by name, ready for JSON."""
         return {
+            "text": self.text,
             "label": self.label,
             "probability": self.probability,
             "probabilities": dict(self.probabilities),
@@ -317,23 +320,30 @@ class Classifier:
         )
         return [
             Relation(
+                text,
                 task.labels[probabilities.argmax()],
                 dict(zip(task.labels, probabilities.tolist(), strict=True)),
             )
-            for probabilities in (output["probabilities"] for output in outputs)
+            for text, probabilities in zip(
+                texts, (output["probabilities"] for output in outputs), strict=True
+            )
         ]
 
     def _require_marks(self, examples: Sequence[RelationExample]) -> None:
-        """Refuses texts that all lack the training's marks; says if some do."""
-        missing = marks.lacking(examples, self._marks)
+        """Refuses texts that all lack the training's marks; says if some do.
+
+        Blank texts, such as the cells of a table, do not count.
+        """
+        written = [example for example in examples if example.text.strip()]
+        missing = marks.lacking(written, self._marks)
         if not missing:
             return
         problem = (
-            f"{len(missing)} of {len(examples)} texts lack the marks of the training "
-            f"({marks.shown(self._marks)}), text {missing[0]} first; put them where "
-            "the two entities stand"
+            f"{len(missing)} of {len(written)} texts lack the marks of the training "
+            f"({marks.shown(self._marks)}), text {written[missing[0]].id} first; put "
+            "them where the two entities stand"
         )
-        if len(missing) == len(examples):
+        if len(missing) == len(written):
             raise InputError(problem)
         _LOG.warning("%s", problem)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import Place, released
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features, marks, reading
 from biobert_tf.relations.features import RelationRecord
@@ -174,9 +175,9 @@ def read_data(
     stages = settings.stages
     evaluates = settings.selection.evaluates
     reads_devel = stages.do_eval or evaluates
+    if evaluates and (path := reading.find(stages.data_dir, "dev")):
+        finetune.require_examples(files.read_text(path).strip(), path)
     devel = _read(settings, "dev", relation_set) if reads_devel else []
-    if evaluates:
-        finetune.require_examples(devel, stages.data_dir / "dev.tsv")
     return Data(
         train=_read(settings, "train", relation_set) if stages.do_train else None,
         devel=devel if stages.do_eval else None,

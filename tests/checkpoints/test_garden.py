@@ -51,6 +51,9 @@ ENCODERS = {
 def same_weights_every_time():
     """The garden draws its first weights from Keras' own generator."""
     tf_keras.utils.set_random_seed(1)
+    yield
+    # TensorFlow's own seed would change how later tests shuffle.
+    tf.random.set_seed(None)
 
 
 def inputs():

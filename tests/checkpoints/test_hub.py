@@ -4,6 +4,7 @@
 The cache is laid out as huggingface_hub lays it out, and the real package reads it.
 """
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import biobert_tf
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import convert, hub
+from biobert_tf.cli import main as cli
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.ner.problem import NER
@@ -130,15 +132,101 @@ def test_what_is_no_name(name):
         biobert_tf.load(f"hf://{name}")
 
 
-@pytest.mark.parametrize("kind", ["RepositoryNotFoundError", "RevisionNotFoundError"])
-def test_what_the_hub_has_not(monkeypatch, package, kind):
+def failing(monkeypatch, package, error):
+    """Lets every download fail."""
+
     def snapshot_download(*_, **__):
-        error = getattr(package.errors, kind)
-        raise error.__new__(error)
+        raise error
 
     monkeypatch.setattr(package, "snapshot_download", snapshot_download)
-    with pytest.raises(InputError, match=r"hf://a/none: the Hub has no such model"):
-        biobert_tf.load("hf://a/none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "problem"),
+    [
+        (
+            *("RepositoryNotFoundError", "a/none"),
+            "the Hub has no such model; for a private one set HF_TOKEN",
+        ),
+        ("GatedRepoError", "a/none", "you need access to it; then set HF_TOKEN"),
+        ("RevisionNotFoundError", "a/none@v9", "the model has no revision v9"),
+        ("RevisionNotFoundError", "a/none", "the model has no revision main"),
+    ],
+)
+def test_what_the_hub_does_not_give(monkeypatch, package, kind, name, problem):
+    error = getattr(package.errors, kind)
+    failing(monkeypatch, package, error.__new__(error))
+    with pytest.raises(InputError) as caught:
+        biobert_tf.load(f"hf://{name}")
+    assert str(caught.value) == f"hf://{name}: {problem}"
+
+
+class ProxyError(Exception):
+    """Like those of HTTP libraries, neither an `OSError` nor a `ValueError`."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ProxyError("407 Proxy\nAuthentication"), "407 Proxy"),
+        (ProxyError(), "ProxyError"),
+        (TimeoutError(), "TimeoutError"),
+        (TimeoutError("\nlate"), "late"),
+        (RuntimeError("Data processing error"), "Data processing error"),
+        (OSError(28), "28"),
+        (ValueError("bad name"), "bad name"),
+    ],
+)
+def test_a_download_that_fails(monkeypatch, package, error, reason):
+    failing(monkeypatch, package, error)
+    with pytest.raises(InputError) as caught:
+        biobert_tf.load("hf://a/b")
+    assert str(caught.value) == f"hf://a/b: cannot be downloaded: {reason}"
+
+
+@pytest.mark.parametrize("name", ["ProxyError", "ReadTimeout"])
+def test_errors_of_the_http_library(monkeypatch, package, name):
+    http = pytest.importorskip("httpx2", reason="huggingface_hub has no httpx2")
+    failing(monkeypatch, package, getattr(http, name)("no answer"))
+    with pytest.raises(InputError, match=r"^hf://a/b: cannot be downloaded: no answer"):
+        biobert_tf.load("hf://a/b")
+
+
+def test_a_disk_that_is_full(monkeypatch, package, tmp_path):
+    text = os.strerror(errno.ENOSPC)
+    failing(monkeypatch, package, OSError(errno.ENOSPC, text, str(tmp_path / "blob")))
+    with pytest.raises(InputError, match=r"blob: the disk is full: needs more than"):
+        biobert_tf.load("hf://a/b")
+    failing(monkeypatch, package, RuntimeError(f"Data processing error: {text}"))
+    with pytest.raises(InputError, match=r"^the disk is full; make room"):
+        biobert_tf.load("hf://a/b")
+
+
+def test_the_name_is_shown_as_it_was_given(monkeypatch, package, model):
+    monkeypatch.setattr(package, "snapshot_download", lambda *_, **__: str(model))
+    hub._downloaded.cache_clear()
+    loaded = biobert_tf.load("hf://a/b@v1")
+    assert repr(loaded) == f"Model(path='hf://a/b@v1', kind={loaded.kind!r})"
+    assert "<bdi>hf://a/b@v1</bdi>" in loaded._repr_html_()
+    with pytest.raises(InputError, match=r"^hf://a/b@v1: cannot classify") as caught:
+        loaded.classify(["x"])
+    assert caught.value.file == "hf://a/b@v1"
+    hub._downloaded.cache_clear()
+
+
+def test_a_job_knows_the_commit_of_its_model(cache, model, tmp_path):
+    """A folder that is half annotated is not finished with a newer model."""
+    put(cache, model.iterdir())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("Liver cancer")
+    words = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}"]
+    words += ["--model=hf://dmis-lab/biobert-v1.1", "--strategy=cpu"]
+    cli.annotate(["biobert annotate", *words, "--output_format=jsonl"])
+    cli.annotate(["biobert annotate", *words, "--output_format=jsonl"])
+    put(cache, model.iterdir(), OTHER)
+    hub._downloaded.cache_clear()
+    with pytest.raises(InputError, match="was written with other settings"):
+        cli.annotate(["biobert annotate", *words, "--output_format=jsonl"])
 
 
 def test_without_the_package(monkeypatch):

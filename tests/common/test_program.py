@@ -150,3 +150,26 @@ def test_a_command_imports_one_keras():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout == "True False\n"
+
+
+BIOBERT = "import sys; from biobert_tf.cli import main; sys.exit(main.console())"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ner", "--help"], ["--version"]])
+def test_nobody_reads_the_output(words):
+    """As after `| head`: no traceback, and the status of an end by SIGPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as pipe:
+        found = subprocess.run(
+            [sys.executable, "-c", BIOBERT, *words],
+            check=False,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+        )
+    assert (found.returncode, found.stderr) == (141, b"")
+
+
+def test_the_pipe_of_another_is_a_bug():
+    with pytest.raises(BrokenPipeError):
+        run(BrokenPipeError())

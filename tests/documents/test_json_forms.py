@@ -425,6 +425,35 @@ def test_rows_under_spans(tmp_path):
         load(tmp_path / "in", {"text": TEXT, "spans": spans})
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"spans": [[0, 3, "sentence"]]},
+        {"ents": [{"start": 0, "end": 3, "label": "Noun"}]},
+        {
+            "spans": [[0, 3, "sentence"]],
+            "ents": [{"start": 0, "end": 3, "label": "Noun"}],
+        },
+    ],
+)
+@pytest.mark.parametrize("key", ["entities", "label"])
+def test_further_lists_beside_entities_are_no_entities(tmp_path, more, key):
+    entities = [{"start": 0, "end": 7, "type": "Chemical"}]
+    if key == "label":
+        entities = [[0, 7, "Chemical"]]
+    [loaded] = load(tmp_path / "in", {"text": TEXT, key: entities, **more})
+    assert brief(loaded.document) == MENTIONS[:1]
+    formats.write(tmp_path / "out", "jsonl", [(loaded, [])])
+    written = json.loads((tmp_path / "out").read_text())
+    assert {name: written[name] for name in more} == more
+
+
+def test_both_further_lists_alone_are_refused(tmp_path):
+    values = {"text": TEXT, "spans": [[0, 7, "X"]], "ents": SPANS}
+    with pytest.raises(InputError, match='entities are under "spans" and "ents"'):
+        load(tmp_path / "in", values)
+
+
 def test_entities_of_one_place_are_named_by_ids(tmp_path):
     spans = [*SPANS, {**SPANS[0], "label": "Drug"}]
     [loaded] = load(tmp_path / "in", {**PRODIGY, "spans": spans})

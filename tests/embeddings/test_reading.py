@@ -3,15 +3,8 @@ import gzip
 
 import pytest
 
-from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
-from biobert_tf.embeddings.reading import (
-    Part,
-    Text,
-    count_texts,
-    parse,
-    read_texts,
-)
+from biobert_tf.embeddings.reading import Part, Text, parse, read_texts
 
 
 @pytest.mark.parametrize(
@@ -83,13 +76,9 @@ def test_files_that_cannot_be_read(tmp_path):
         next(read_texts(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "text, number", [("", 0), ("a", 1), ("a\n", 1), ("a\n\nb", 3), ("\n\n", 2)]
-)
-def test_the_number_of_texts_is_known_before_they_are_read(tmp_path, text, number):
+def test_the_bytes_of_texts_are_those_of_the_file(tmp_path):
     path = tmp_path / "in.txt"
-    path.write_text(text)
-    assert count_texts(path) == number
-    assert count_texts(tmp_path / "in.txt.gz") is None
-    assert count_texts(streams.STANDARD) is None
-    assert not text or len([*read_texts(path)]) == number
+    path.write_text("é\n\nb ||| d\nlast\n", encoding="utf-8")
+    sizes = [text.num_bytes for text in read_texts(path)]
+    assert sizes == [3, 1, 8, 5]
+    assert sum(sizes) == path.stat().st_size

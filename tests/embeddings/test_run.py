@@ -131,6 +131,28 @@ def test_json_lines(extract, capsys):
     assert said.endswith("out.jsonl: 7 texts, 44 pieces, 3 cut at --max_seq_length\n")
 
 
+def test_the_progress_is_measured_in_bytes(extract, source, tmp_path, monkeypatch):
+    told, totals = [], []
+
+    class Meter(extract_features.Meter):
+        def __init__(self, what, unit, total, *, is_bytes):
+            totals.append(total)
+            super().__init__(what, unit, total, is_bytes=is_bytes)
+
+        def add(self, number, note=""):
+            told.append((number, note))
+
+    monkeypatch.setattr(extract_features, "Meter", Meter)
+    source.write_text("Liver cancer\n\naspirin\n", encoding="utf-8")
+    extract("out.jsonl")
+    assert told == [(13, "1 texts"), (1, "2 texts"), (8, "3 texts")]
+    assert totals == [source.stat().st_size + 1]
+    packed = tmp_path / "in.txt.gz"
+    packed.write_bytes(gzip.compress(source.read_bytes()))
+    extract("again.jsonl", input_file=packed)
+    assert totals[1:] == [None]
+
+
 def test_packed_json_lines(extract):
     assert rows_of(extract("out.jsonl.gz")) == rows_of(extract("out.json"))
 

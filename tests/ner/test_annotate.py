@@ -15,8 +15,9 @@ import pytest
 
 from biobert_tf.cli import main as cli
 from biobert_tf.common import program
-from biobert_tf.documents import formats
+from biobert_tf.documents import formats, jobs
 from biobert_tf.documents.document import parted
+from biobert_tf.ner import annotate as annotating
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 
@@ -219,11 +220,36 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
     (source / "broken.txt").unlink()
     status, said = annotate(model, capsys, source, output, output_format="jsonl")
     assert (status, said[-1]) == (0, f"all 3 files are annotated already, in {output}")
+    # What a job stored before there was `--entity_type`.
+    stored = json.loads((output / jobs.SETTINGS_FILE).read_text())
+    assert sorted(stored) == [
+        *("bad_mentions", "input_format", "min_probability", "mixed_precision"),
+        *("models", "output_format"),
+    ]
     # Other settings would give other files.
     given = {"output_format": "jsonl", "min_probability": 0.5}
     status, said = annotate(model, capsys, source, output, **given)
     assert status == 2
     assert said[-1].startswith(f"error: {output}: was written with other settings; ")
+
+
+def test_the_progress_counts_documents(model, tmp_path, capsys, monkeypatch):
+    told = []
+
+    class Meter(annotating.Meter):
+        def to(self, done, note=""):
+            told.append((done, note))
+
+    monkeypatch.setattr(annotating, "Meter", Meter)
+    documents = "".join(json.dumps({"text": "Liver cancer"}) + "\n" for _ in range(2))
+    write(tmp_path / "in" / "a.jsonl", documents)
+    write(tmp_path / "in" / "b.jsonl", documents)
+    annotate(model, capsys, tmp_path / "in", tmp_path / "out")
+    first, second = "file 1 of 2", "file 2 of 2"
+    assert told == [(1, first), (2, first), (3, second), (4, second)]
+    told.clear()
+    annotate(model, capsys, tmp_path / "in" / "a.jsonl", tmp_path / "out.jsonl")
+    assert told == [(1, ""), (2, "")]
 
 
 def test_the_first_few_bad_documents_of_a_file_are_named(

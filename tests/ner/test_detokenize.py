@@ -75,6 +75,29 @@ def test_pieces_of_a_lower_cased_vocabulary(run):
     )
 
 
+def test_an_accent_proves_a_cased_vocabulary(run):
+    """Its pieces have no capital; a lower-casing tokenizer would drop the accent."""
+    folder = run(
+        tokens="[CLS] sj ##ö ##gren of us [SEP]",
+        labels="[CLS] B X X O I [SEP]",
+        answer="sjögren\tB\nof\tO\nus\tI\n",
+    )
+    assert (folder / "NER_result_conll.txt").read_text("utf-8") == (
+        "sjögren B-MISC B-MISC\nof O-MISC O-MISC\nus I-MISC I-MISC\n\n"
+    )
+
+
+def test_a_word_without_pieces_is_not_cut_off(run, capsys):
+    folder = run(
+        tokens="[CLS] Liver cancer [SEP]",
+        labels="[CLS] B I [SEP]",
+        answer="Liver\tB\n\u200b\tO\ncancer\tI\n",
+    )
+    text = (folder / "NER_result_conll.txt").read_text("utf-8")
+    assert "\n\u200b O-MISC O-MISC\ncancer I-MISC I-MISC\n" in text
+    assert capsys.readouterr().out.endswith(": 1 sentences, 3 words\n")
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -97,6 +120,13 @@ def test_pieces_of_a_lower_cased_vocabulary(run):
             r"token_test.txt:5: '\[CLS\]' where \[SEP\] must come first",
         ),
         ({"answer": "Liver\ncancer\n"}, "test.tsv:1: one column, no label"),
+        (
+            {
+                "tokens": TOKENS.removesuffix(" [SEP]"),
+                "labels": LABELS.removesuffix(" [SEP]"),
+            },
+            r"token_test.txt:12: ends inside a sentence, without \[SEP\]$",
+        ),
     ],
 )
 def test_files_that_do_not_belong_together(run, given, problem):
@@ -118,6 +148,10 @@ def test_our_own_predictions(run, tmp_path, capsys):
     assert (folder / "NER_result_conll.txt").read_text() == expected
     with pytest.raises(InputError, match=r"predictions.jsonl:2: is not aspirins of"):
         run.only(answer=answer.replace("aspirin", "aspirins"))
+    empty = lines.replace('["B"]', '[""]')
+    (tmp_path / "predictions.jsonl").write_text(empty)
+    with pytest.raises(InputError, match=r"predictions.jsonl:2: want {"):
+        run.only(answer=answer)
     (tmp_path / "predictions.jsonl").write_text('{"words": []}\n{}\n')
     with pytest.raises(InputError, match=r"predictions.jsonl:1: want {"):
         run.only(answer=answer)

@@ -3,6 +3,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import ner_toys as toys
 import numpy as np
@@ -232,7 +233,8 @@ def test_labels_with_types_are_refused(tmp_path, capsys):
     files.write_json(
         model / "settings.json", {"train_on": "train", "max_seq_length": 12}
     )
-    wanted = r"--entity_type=Drug: the labels have types already \(Chem, Dis\); leave"
+    problem = r"entity type 'Drug': the labels have types already \(Chem, Dis\); leave"
+    wanted = f"{re.escape(str(model))}: {problem}"
     status, [line], output = annotate(tmp_path, capsys, model, entity_type="Drug")
     assert (status, output.exists()) == (2, False)
     assert re.match(f"error: {wanted}", line)
@@ -243,15 +245,16 @@ def test_labels_with_types_are_refused(tmp_path, capsys):
     with pytest.raises(InputError, match=wanted):
         biobert_tf.load(model, entity_type="Drug")
     typed = toys.Toy(tmp_path / "toy")
-    with pytest.raises(InputError, match=wanted):
+    with pytest.raises(InputError, match=f"{re.escape(str(typed.data))}: {problem}"):
         cli.ner(typed.argv(entity_type="Drug"))
     assert not typed.output.exists()
 
 
 @pytest.mark.parametrize("name", ["a b", "a,b", " "])
 def test_a_type_is_one_word(name):
-    with pytest.raises(InputError, match="want one name without spaces and commas"):
-        reading.require_untyped(BIO, name)
+    wanted = f"^runs/x: entity type '{name}': want one name without spaces and commas"
+    with pytest.raises(InputError, match=wanted):
+        reading.require_untyped(BIO, name, Path("runs/x"))
 
 
 def test_models_that_find_no_entities(tmp_path, capsys):
@@ -264,7 +267,7 @@ def test_models_that_find_no_entities(tmp_path, capsys):
     status, [line] = run(cli.export, capsys, model=tmp_path, **flags)
     assert status == 2
     assert "--entity_type=Drug is for models of kind ner; " in line
-    with pytest.raises(InputError, match="entity_type='Drug': it is a model of kind"):
+    with pytest.raises(InputError, match="entity type 'Drug': it is a model of kind"):
         biobert_tf.load(tmp_path, entity_type="Drug")
 
 

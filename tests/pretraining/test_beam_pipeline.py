@@ -199,6 +199,18 @@ def test_files_of_portions_with_a_part_of_the_corpus_as_bank(
     assert contents(tmp_path / "DirectRunner") == contents(tmp_path / "local")
 
 
+def test_a_single_file(beam, convert, small_parts, monkeypatch, tmp_path, caplog):
+    """It is that of the local conversion, but one worker writes it: a warning."""
+    monkeypatch.setattr(outputs, "_MIN_TOKENS_PER_FILE", 5_000)
+    manifest = convert("DirectRunner", num_shards=1)
+    assert manifest == convert("local", num_shards=1)
+    assert contents(tmp_path / "DirectRunner") == contents(tmp_path / "local")
+    most = outputs.files_wanted(manifest.corpus.num_tokens)
+    assert most > 1
+    warning = f"one worker writes one file; --num_shards=0 makes {most}"
+    assert caplog.messages.count(warning) == 1
+
+
 def test_named_files_in_several_folders(beam, convert, corpus, tmp_path, monkeypatch):
     # More parts of the spool than documents.
     monkeypatch.setattr(beam_pipeline, "_FILE_BYTES_PER_PART", 2**7)

@@ -396,6 +396,99 @@ def test_named_files_are_the_shards(corpus, vocab_file, tmp_path, expected):
     assert (tmp_path / "a" / "1.tfrecord.manifest.json").is_file()
 
 
+# One large file.
+
+
+@pytest.fixture
+def many_parts(monkeypatch):
+    monkeypatch.setattr(outputs, "_MIN_TOKENS_PER_FILE", 100)
+
+
+def test_all_processes_write_a_single_file(processes, many_parts, convert, tmp_path):
+    several = convert("s.tfrecord", 0, num_workers=2)
+    one = convert("x.tfrecord", 1, num_workers=2)
+    assert everything(tmp_path) > {"x.tfrecord", "x.tfrecord.manifest.json"}
+    parts = [(tmp_path / entry.file).read_bytes() for entry in several.files]
+    assert len(parts) > 3
+    # In order, and not only the same records.
+    assert (tmp_path / "x.tfrecord").read_bytes() == b"".join(parts)
+    seen = inspection.inspect([tmp_path / "x.tfrecord"])
+    [entry] = one.files
+    assert entry.is_intact(tmp_path / "x.tfrecord")
+    assert entry.num_records == seen.num_records
+    for name in ("num_records", "num_random_next", "num_masked", "num_tokens"):
+        assert getattr(entry, name) == sum(getattr(e, name) for e in several.files)
+    assert not (tmp_path / "x.tfrecord.work").exists()
+    assert convert("x.tfrecord", 1) == one
+
+
+@pytest.mark.parametrize("moment", ["write", "join"])
+def test_a_single_file_keeps_its_parts_after_an_interruption(
+    moment, many_parts, convert, tmp_path, monkeypatch
+):
+    expected = convert("e.tfrecord", 1)
+    copy, write, made = shutil.copyfileobj, outputs.FileWriter.write, []
+
+    def stop(done):
+        if moment == done and len(made) == 2:
+            raise KeyboardInterrupt
+
+    def copying(source, target, size):
+        copy(source, target, size)
+        made.append(0) if moment == "join" else None
+        stop("join")
+
+    def writing(writer, number):
+        stop("write")
+        made.append(number) if moment == "write" else None
+        return write(writer, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", copying)
+        patch.setattr(outputs.FileWriter, "write", writing)
+        with pytest.raises(KeyboardInterrupt):
+            convert("x.tfrecord", 1)
+    work = tmp_path / "x.tfrecord.work"
+    parts = mtimes(work.glob("files/part-*"))
+    num_parts = len(list((tmp_path / "x.tfrecord.work/files").glob("*.json")))
+    assert len(parts) == num_parts and num_parts >= 2
+    # Neither the file nor a piece of it is beside the others.
+    names = {"e.tfrecord", "e.tfrecord.manifest.json", "x.tfrecord.work"}
+    assert everything(tmp_path) == names
+    written = []
+    again = outputs.FileWriter.write
+    monkeypatch.setattr(
+        outputs.FileWriter,
+        "write",
+        lambda writer, number: written.append(number) or again(writer, number),
+    )
+    found = convert("x.tfrecord", 1)
+    assert not {int(path.name[5:10]) for path in parts} & set(written)
+    assert bool(written) == (moment == "write")
+    assert found.files[0].sha256 == expected.files[0].sha256
+    assert everything(tmp_path) == names - {"x.tfrecord.work"} | {
+        "x.tfrecord",
+        "x.tfrecord.manifest.json",
+    }
+
+
+def test_an_interrupted_conversion_takes_another_number_of_files(
+    many_parts, convert, tmp_path, monkeypatch
+):
+    """The corpus is not read again; what else differs is still refused."""
+    expected = convert("e.tfrecord", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs.FileWriter, "join", lambda *_: convert(None))
+        with pytest.raises(TypeError):
+            convert("x.tfrecord", 1)
+    assert list(tmp_path.glob("x.tfrecord.work/files/part-*"))
+    with pytest.raises(InputError, match="num_shards was 1, is 0; random_seed was"):
+        convert("x.tfrecord", 0, random_seed=1)
+    monkeypatch.setattr(units.UnitReader, "read", None)
+    found = convert("x.tfrecord", 0)
+    assert [e.sha256 for e in found.files] == [e.sha256 for e in expected.files]
+
+
 # Kills.
 
 
@@ -511,10 +604,34 @@ def test_signals_end_it_cleanly(
     assert not list(work.glob("units/.*"))
     kept = len(list(work.glob("*/[0-9]*")))
     assert kept >= DONE_BEFORE[moment]
+    number_of = "1 part is" if kept == 1 else f"{kept} parts are"
     assert errors.splitlines()[-1] == (
-        f"interrupted: {kept} finished parts are in {work}; the same command does "
+        f"interrupted: {number_of} finished and kept in {work}; the same command does "
         "the others"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        (0, "nothing is finished; the same command starts anew"),
+        (1, "1 part is finished and kept in {}; the same command does "),
+    ],
+)
+def test_what_an_interruption_leaves(number, kept, convert, tmp_path, monkeypatch):
+    read = units.UnitReader.read
+    done = []
+
+    def reading(reader, unit):
+        if len(done) == number:
+            raise KeyboardInterrupt
+        done.append(unit)
+        return read(reader, unit)
+
+    monkeypatch.setattr(units.UnitReader, "read", reading)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        convert()
+    assert str(caught.value).startswith(kept.format(tmp_path / "x.tfrecord.work"))
 
 
 # Units that are finished where a signal is waited for.

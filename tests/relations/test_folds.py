@@ -382,13 +382,33 @@ def test_a_stage_that_was_not_run_is_run(toy):
     assert toy.run() == []
 
 
-def test_empty_development_files_are_not_evaluated(toy):
+def test_empty_development_files_are_not_evaluated(toy, capsys):
     """As those of GAD: the mean is that of the test files, and the folds are done."""
-    for name, text in (("1", ""), ("2", "\n"), ("3", TRAIN)):
+    for name, text in (("1", ""), ("2", "\n"), ("3", "")):
         files.write_text(toy.data / name / "dev.tsv", text)
     assert toy.run(do_eval=True) == ["1", "2", "3"]
     assert toy.run(do_eval=True) == []
-    assert list(files.read_json(toy.output / "results.json")["mean"]) == ["test"]
+    assert list(toy.results["mean"]) == ["test"]
+    assert "devel" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("full", "number"), [("3", 1), ("23", 2)])
+def test_development_scores_are_those_of_the_folds_that_have_them(
+    toy, capsys, full, number
+):
+    for name in "123":
+        text = TRAIN if name in full else ""
+        files.write_text(toy.data / name / "dev.tsv", text)
+    toy.run(do_eval=True)
+    results = toy.results
+    own = [results["folds"][name]["devel"]["f1"] for name in full]
+    assert results["mean"]["devel"]["f1"] == pytest.approx(sum(own) / number)
+    assert ("devel" in results["std"]) == (number > 1)
+    assert "devel" not in results["folds"]["1"]
+    out = capsys.readouterr().out
+    assert f"\ndevel, {number} of 3 folds\nfold       f1 score\n{full[0]}  " in out
+    assert "\ntest, 3 folds\n" in out
+    assert "devel_f1 = " in toy.text("eval_results.txt")
 
 
 def test_a_fold_without_its_export_is_run(toy):

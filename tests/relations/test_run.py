@@ -3,6 +3,7 @@
 
 import json
 import logging
+import re
 
 import ner_toys
 import pytest
@@ -557,6 +558,15 @@ def test_an_empty_development_file_is_not_evaluated(trained, tmp_path, caplog):
     path.unlink()
     with pytest.raises(InputError, match=r"dev\.tsv: no such file"):
         predict(toy, trained, tmp_path / "out", do_eval=True)
+
+
+@pytest.mark.parametrize("name", ["dev.tsv", "dev.jsonl", "dev.txt"])
+def test_an_empty_development_file_cannot_choose(toy, tmp_path, name):
+    files.write_text(tmp_path / "train.tsv", (toy.data / "train.tsv").read_text())
+    files.write_text(tmp_path / name, "\n")
+    message = f"^{re.escape(str(tmp_path / name))}: is empty, and cannot be scored"
+    with pytest.raises(InputError, match=message):
+        read_data(toy, data_dir=tmp_path, do_predict=None, keep_best="f1")
 
 
 def test_one_form_for_all_files_of_a_directory(toy, tmp_path):

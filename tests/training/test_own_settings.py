@@ -3,6 +3,8 @@
 
 import json
 import logging
+from pathlib import Path
+from re import MULTILINE, findall
 
 import feature_toys
 import ner_toys as toys
@@ -15,9 +17,11 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, program
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import to_dict
+from biobert_tf.embeddings.problem import EMBEDDINGS
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 from biobert_tf.pretraining.data import units
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig
+from biobert_tf.pretraining.problem import PRETRAINING
 
 UNCASED = [piece.lower() if piece[0] != "[" else piece for piece in toys.VOCAB]
 # The record of a training; its vocabulary would say another case.
@@ -91,6 +95,19 @@ def test_ner(tmp_path, said):
     assert found["train_on"] == "train_dev"  # nothing is trained
     shown = "--do_lower_case=true --max_seq_length=64 --compat=master"
     assert said() == [f"as the model has it: {shown}"]
+
+
+def test_the_page_lists_what_is_carried():
+    page = Path(__file__).parents[2] / "docs" / "ner.md"
+    rows = findall(
+        r"^\| `([^`]+)` \| (`do_lower_case`.*) \|$", page.read_text(), MULTILINE
+    )
+    said = {name: findall(r"`(\w+)`", text) for name, text in rows}
+    carried = {problem.script: problem.carried for problem in problems.TRAINED}
+    evaluation = f"{PRETRAINING.script} --do_eval"
+    carried[evaluation] = carried.pop(PRETRAINING.script)
+    carried["biobert extract-features"] = EMBEDDINGS.carried
+    assert said == {name: ["do_lower_case", *own] for name, own in carried.items()}
 
 
 def test_a_flag_that_is_given_wins(tmp_path, said):

@@ -203,6 +203,8 @@ def _write(
     for path in local:
         path.parent.mkdir(parents=True, exist_ok=True)
     outputs.refuse_others(local)
+    if len(places) == 1 and (most := outputs.files_wanted(num_tokens)) > 1:
+        _LOG.warning("one worker writes one file; --num_shards=0 makes %d", most)
     _LOG.info("writing %d files of %d WordPieces", len(places), num_tokens)
     step = functools.partial(
         beam_steps.write_file,

@@ -14,6 +14,7 @@ unfinished has a hidden name and is never read:
     <output_file>.work/plan.json        the settings, compared on a second start
     <output_file>.work/units/00007/     a finished unit of the first pass
     <output_file>.work/files/00007.json the manifest entry of a finished TFRecord file
+    <output_file>.work/files/part-...   such a file, if all are joined to one at the end
     <output_file>.manifest.json         written last; then the work directory is deleted
 """
 
@@ -125,6 +126,16 @@ class _Job:
     def work_dir(self) -> Path:
         return Path(f"{self.output_files[0]}.work")
 
+    @property
+    def _files_dir(self) -> Path:
+        """Notes of finished files; and the files, if they are parts of a single one."""
+        return self.work_dir / "files"
+
+    @property
+    def _part(self) -> Path:
+        """The name, to be numbered, of the parts of a single file."""
+        return self._files_dir / "part.tfrecord"
+
     def is_intact(self, before: Manifest) -> bool:
         """Returns whether the files are those that the manifest lists."""
         paths = self._plan(before.corpus.num_tokens).paths
@@ -167,9 +178,13 @@ class _Job:
         plan = self.work_dir / "plan.json"
         if plan.exists() and self._finished_work():
             _LOG.info("%s: resuming", self.work_dir)
-            manifest.refuse_other(
-                plan, files.read_json(plan), self.settings, str(self.work_dir)
-            )
+            before = files.read_json(plan)
+            if manifest.differ(before, self.settings) == ["num_shards"]:
+                # The units are of any number of files.
+                shutil.rmtree(self._files_dir)
+                self._files_dir.mkdir()
+            else:
+                manifest.refuse_other(plan, before, self.settings, str(self.work_dir))
         files.write_json(plan, self.settings)
         self._sweep()
 
@@ -179,13 +194,14 @@ class _Job:
     def _kept(self) -> str:
         """Returns what is left after Ctrl-C, for the user."""
         if done := len(self._finished_work()):
-            kept = f"{done} finished parts are in {self.work_dir}"
+            parts = "part is" if done == 1 else "parts are"
+            kept = f"{done} {parts} finished and kept in {self.work_dir}"
             return f"{kept}; the same command does the others"
-        return "nothing is finished; run the same command again to begin again"
+        return "nothing is finished; the same command starts anew"
 
     def _sweep(self) -> None:
         """Deletes unfinished work of this process or of one that was killed."""
-        outputs.sweep([*self.output_files, self.manifest_path])
+        outputs.sweep([*self.output_files, self.manifest_path, self._part])
         for unit in self.work_dir.glob("units/.*"):
             shutil.rmtree(unit)
 
@@ -203,17 +219,19 @@ class _Job:
             shutil.rmtree(self.work_dir)
             raise problem
         parts, plan = tuple(reader.parts(corpus_units)), self._plan(counts.num_tokens)
-        if (
-            len(plan.paths) == 1
-            and (most := outputs.files_wanted(counts.num_tokens)) > 1
-        ):
-            _LOG.info("one process writes one file; --num_shards=0 makes %d", most)
-        writer = outputs.FileWriter(self.work_dir / "files", parts, plan, text, pairs)
-        if before is not None:
+        outputs.refuse_others(plan.paths)
+        # All processes write a single file: its parts, which are joined at the end.
+        is_joined = len(plan.paths) == 1 < plan.portions_per_file
+        split = outputs.Plan.of([self._part], 0, counts.num_tokens)
+        used = split if is_joined else plan
+        writer = outputs.FileWriter(self._files_dir, parts, used, text, pairs)
+        if before is not None and not is_joined:
             for number, entry in enumerate(before.files):
                 writer.note(number, entry)
-        written = tuple(_write(executor, writer))
-        return Manifest(settings=self.settings, corpus=counts, files=written)
+        written = _write(executor, writer)
+        if is_joined:
+            written = [writer.join(plan.paths[0], written)]
+        return Manifest(settings=self.settings, corpus=counts, files=tuple(written))
 
     def run_exact(self) -> Manifest:
         """Converts as the original does, in one pass."""
@@ -271,7 +289,6 @@ class _Job:
 
 def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry]:
     """Writes the unfinished files; returns the manifest entries of all files."""
-    outputs.refuse_others(writer.plan.paths)
     numbers = range(len(writer.plan.paths))
     known = {number: writer.entry(number) for number in numbers}
     pending = [number for number, entry in known.items() if entry is None]

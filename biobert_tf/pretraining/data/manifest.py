@@ -51,6 +51,14 @@ class FileEntry:
             sha256=sha256_of(path),
         )
 
+    @property
+    def counts(self) -> ShardCounts:
+        """What was counted in the file."""
+        fields = dataclasses.fields(ShardCounts)
+        return ShardCounts(
+            **{field.name: getattr(self, field.name) for field in fields}
+        )
+
     def is_intact(self, path: Path) -> bool:
         """Returns whether the file at `path` is the one that was written."""
         return (
@@ -178,6 +186,12 @@ def settings_of(
     }
 
 
+def differ(before: Settings, now: Settings) -> list[str]:
+    """Returns the names of the settings in which two conversions differ, sorted."""
+    names = sorted(set(before) | set(now))
+    return [name for name in names if before.get(name) != now.get(name)]
+
+
 def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None:
     """Refuses to mix two conversions; `path` records the settings `before`.
 
@@ -188,8 +202,7 @@ def refuse_other(path: Path, before: Settings, now: Settings, what: str) -> None
     """
     differences = [
         _difference(name, before.get(name), now.get(name))
-        for name in sorted(set(before) | set(now))
-        if before.get(name) != now.get(name)
+        for name in differ(before, now)
     ]
     if differences:
         raise InputError.at(

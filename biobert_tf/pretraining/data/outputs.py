@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from biobert_tf.common import files
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
@@ -36,6 +37,7 @@ _FILES_PER_CORPUS: Final = 16
 _MIN_TOKENS_PER_FILE: Final = 2**17
 _MAX_TOKENS_PER_PORTION: Final = 2**21
 _MAX_BANK_TOKENS: Final = 2**23
+_COPIED_BYTES: Final = 2**20
 
 _NUMBER: Final = re.compile(r"-\d{5}-of-\d{5}(?=(\.[^.]*)?$)")
 # The folder in which `files.replacing` makes a file.
@@ -60,13 +62,16 @@ class Plan:
         """Returns the plan for a corpus of so many tokens.
 
         `output_files` are all files, or one name to number: `num_shards` times, or as
-        often as the size of the corpus wants if that is 0.
+        often as the size of the corpus wants if that is 0. A single file has the
+        portions of the files that the corpus wants: it is those files, joined.
         """
-        paths = tuple(output_files)
+        paths, wanted = tuple(output_files), files_wanted(num_tokens)
         if len(paths) == 1:
-            paths = numbered(paths[0], num_shards or files_wanted(num_tokens))
-        tokens_per_round = len(paths) * _MAX_TOKENS_PER_PORTION
+            paths = numbered(paths[0], num_shards or wanted)
+        num_files = len(paths) if len(paths) > 1 else wanted
+        tokens_per_round = num_files * _MAX_TOKENS_PER_PORTION
         portions_per_file = max(1, -(-num_tokens // tokens_per_round))
+        portions_per_file *= num_files // len(paths)
         num_portions = len(paths) * portions_per_file
         fitting = _MAX_BANK_TOKENS * num_portions // max(1, num_tokens)
         return cls(paths, portions_per_file, min(fitting, num_portions - 1))
@@ -118,7 +123,7 @@ def files_wanted(num_tokens: int) -> int:
         max(-(-num_tokens // _FILES_PER_CORPUS), _MIN_TOKENS_PER_FILE),
         2 * _MAX_TOKENS_PER_PORTION,
     )
-    return -(-num_tokens // by_size)
+    return max(1, -(-num_tokens // by_size))
 
 
 def numbered(output_file: Path, num_files: int) -> tuple[Path, ...]:
@@ -203,6 +208,25 @@ class FileWriter:
             problem = f"cannot be written: {error.strerror}"
             raise InputError.at(path, None, problem) from None
         return entry
+
+    def join(self, path: Path, entries: Sequence[FileEntry]) -> FileEntry:
+        """Writes all files, which are finished, as one; returns its manifest entry.
+
+        Raises:
+            InputError: The file cannot be written; the parts are still there.
+        """
+        total = sum(entry.num_bytes for entry in entries)
+        counts = sum((entry.counts for entry in entries), start=shards.ShardCounts())
+        with files.replacing(path) as temporary:
+            with (
+                temporary.open("wb") as stream,
+                Meter("joining", "", total, is_bytes=True) as meter,
+            ):
+                for part, entry in zip(self.plan.paths, entries, strict=True):
+                    with part.open("rb") as source:
+                        shutil.copyfileobj(source, stream, _COPIED_BYTES)
+                    meter.add(entry.num_bytes)
+            return FileEntry.of(temporary, counts)
 
     def note(self, number: int, entry: FileEntry) -> None:
         """Records that a file is finished."""

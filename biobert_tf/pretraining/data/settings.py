@@ -3,8 +3,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
@@ -94,8 +93,9 @@ class ConversionConfig:
         free=True,
     )
     num_shards: int = setting(
-        0,
-        "Number of TFRecord files if --output_file names one; 0: by corpus size.",
+        1,
+        "Number of TFRecord files if --output_file names one file (several are "
+        "written as named); 0: by the size of the corpus.",
         free=True,
     )
     num_workers: int = setting(
@@ -122,9 +122,6 @@ class ConversionConfig:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CreatePretrainingDataConfig:
     """The settings of `biobert create-pretraining-data`."""
-
-    # As in the original, a named file is written under its name.
-    defaults: ClassVar[Mapping[str, object]] = {"num_shards": 1}
 
     input_file: FileGlobs = required(
         "Corpus: comma-separated globs of text, PubMed XML, PMC JATS or .tar.gz."
