@@ -5,8 +5,9 @@ The run scripts call the same functions, so `run_ner.py` and `biobert ner` do th
 TensorFlow is imported where it is needed, so that `--help` answers at once.
 """
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations.settings import RePredictConfig
-from biobert_tf.training.problem import Command, TrainedProblem
+from biobert_tf.training.problem import STATE, Command, TrainedProblem
 
 
 class ProblemCommand:
@@ -40,12 +41,30 @@ class ProblemCommand:
         settings = flags.parse(
             problem.settings, argv, problem.defaults, problem.of_model
         )
-        finished = self.problem.start(settings, self)
-        # Only one of several workers writes.
-        if finished and settings.stages.do_export and finished.estimator.is_chief:
-            from biobert_tf.cli import exporting
+        with _telling_state(settings.stages):
+            finished = self.problem.start(settings, self)
+            # Only one of several workers writes.
+            if finished and settings.stages.do_export and finished.estimator.is_chief:
+                from biobert_tf.cli import exporting
 
-            print(f"wrote {exporting.export_run(settings)}")
+                print(f"wrote {exporting.export_run(settings)}")
+
+
+@contextlib.contextmanager
+def _telling_state(stages: Any) -> Iterator[None]:
+    """Lets a `KeyboardInterrupt` without a message say where the command goes on.
+
+    A training goes on from its states, and one of several folds from theirs.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        folder = stages.output_dir
+        states = [folder / STATE, *folder.glob(f"*/{STATE}")]
+        goes_on = stages.do_train and any(path.exists() for path in states)
+        if goes_on and not str(error):
+            error.args = (f"the same command goes on from {folder}",)
+        raise
 
 
 ner = ProblemCommand(problems.NER)

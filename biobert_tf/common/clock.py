@@ -2,6 +2,7 @@
 """Shows how far a long job is: a bar on a terminal, else a log line now and then."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Final, Self, TypeVar
@@ -24,6 +25,9 @@ _FORMATS: Final = {
     (False, False): "{desc}: {n_fmt}{unit}, {rate_noinv_fmt}{postfix}",
 }
 
+# A rate or a time that tqdm does not know.
+_UNKNOWN: Final = re.compile(r", \?(?: ?\S+/s| left)(?=,|$)")
+
 ItemT = TypeVar("ItemT")
 
 
@@ -33,7 +37,7 @@ class _Lines:
     _last = ""
 
     def write(self, text: str) -> None:
-        line = " ".join(text.split())
+        line = _UNKNOWN.sub("", " ".join(text.split()))
         if line not in ("", self._last):
             _LOG.info("%s", line)
             self._last = line

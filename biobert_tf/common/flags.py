@@ -17,7 +17,7 @@ from typing import Final, Literal, NoReturn
 
 from absl import flags as absl_flags
 
-from biobert_tf.common import other_programs, settings
+from biobert_tf.common import other_programs, screen, settings
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
@@ -32,8 +32,8 @@ Returns the values with which the model of the command line was trained.
 """
 
 VERBOSITY: Final = (
-    "What to log: debug (also all that TensorFlow says), info, warning or error; or "
-    "absl's numbers 1, 0, -1, -2."
+    f"What to log: {', '.join(screen.LEVELS)}, or absl's numbers 1, 0, -1, -2, -3; "
+    "debug is also all that TensorFlow says."
 )
 
 

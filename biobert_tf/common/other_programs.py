@@ -5,6 +5,7 @@ They are those of the fine-tuning scripts of Transformers, dmis-lab/biobert-pyto
 NVIDIA's BERT. docs/migrating.md has the same table, and whole commands.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -102,10 +103,17 @@ ADVICE: Final[Mapping[str, str]] = {
 def advice(name: str, known: Collection[str]) -> str | None:
     """Returns what a flag that a command does not have is called here, if known.
 
+    A text that names flags helps only a command that has one of them.
+
     Args:
         name: The flag, with or without a `no` in front.
         known: The flags that the command has.
     """
-    if name == "do_eval" and "do_predict" in known:
-        return "--do_predict predicts and scores"
-    return ADVICE.get(name, ADVICE.get(name.removeprefix("no")))
+    bare = name.removeprefix("no")
+    if bare == "do_eval":
+        text: str | None = f"--{name.replace('eval', 'predict')} predicts and scores"
+    else:
+        text = ADVICE.get(name, ADVICE.get(bare))
+    named = re.findall(r"--(\w+)", text or "")
+    has_some = not named or any(flag.removeprefix("no") in known for flag in named)
+    return text if has_some else None

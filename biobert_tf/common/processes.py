@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Child processes that end when this process ends, however it ends."""
 
-import contextlib
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from types import FrameType
 
-from biobert_tf.common import stopping
-
-_LOG = logging.getLogger(__name__)
+from biobert_tf.common import screen, stopping
 
 
 def call(function: Callable[..., int], *arguments: object) -> int:
@@ -34,7 +29,8 @@ def call(function: Callable[..., int], *arguments: object) -> int:
     process = context.Process(target=_exit_with, args=(child, function, arguments))
     sys.stdout.flush()
     try:
-        process.start()
+        with screen.unfiltered():
+            process.start()
         with stopping.heard(first=process.terminate) as request:
             request.has_work = True
             process.join()
@@ -72,22 +68,3 @@ def end_with(parent: Connection) -> None:
     # Ctrl-C reaches the whole process group; the parent handles it for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=wait_and_exit, daemon=True).start()
-
-
-@contextlib.contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Makes SIGTERM end the block with an exception, so that files are cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    del frame
-    _LOG.warning("terminated; run the same command again to resume")
-    raise SystemExit(128 + signum)

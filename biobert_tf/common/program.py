@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
-from biobert_tf.common import flags, room, screen
+from biobert_tf.common import flags, room, screen, stopping
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
+
+_LOG = logging.getLogger(__name__)
 
 Main = Callable[[Sequence[str]], None]
 
@@ -60,7 +62,7 @@ def run(main: Main, argv: Sequence[str]) -> int:
     except InputError as error:
         screen.say(f"error: {error}")
         return 2
-    with screen.shown(level):
+    with screen.shown(level), stopping.sigterm_raises():
         try:
             _call(main, words)
         except BrokenPipeError:
@@ -70,15 +72,18 @@ def run(main: Main, argv: Sequence[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _LEAST_OF_SIGNALS + signal.SIGPIPE
         except (InputError, TrainingDivergedError) as error:
+            _LOG.debug("", exc_info=True)
             screen.say(f"error: {error}")
             return 2 if isinstance(error, InputError) else 3
         except KeyboardInterrupt as error:
-            screen.say(f"interrupted: {error}" if error.args else "error: interrupted")
+            kept = str(error)
+            screen.say(f"interrupted: {kept}" if kept else "error: interrupted")
             return error.status if isinstance(error, StoppedError) else 130
         except Exception as error:
             explained = room.explained(error)
             if explained is None:
                 raise
+            _LOG.debug("", exc_info=True)
             screen.say(f"error: {explained}")
             return 2
     return 0

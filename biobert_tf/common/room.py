@@ -16,9 +16,10 @@ from biobert_tf.common.errors import InputError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 # TensorFlow and safetensors only quote the system's text; TensorFlow begins with the
-# file. NumPy counts the items that it could write.
+# file, or with the function that wrote it. NumPy counts the items that it could write.
 _FULL_TEXT: Final = re.compile(
-    rf"(?:(?P<path>/\S+); )?(?:{'|'.join(map(os.strerror, _FULL))})"
+    r"(?:^(?:\{\{.*?\}\} )?(?P<path>[^;\n]+); )?"
+    rf"(?:{'|'.join(map(os.strerror, _FULL))})"
     r"|^\d+ requested and \d+ written$"
 )
 # TensorFlow's allocators, XLA, and the C++ library.
@@ -148,7 +149,8 @@ def explained(error: Exception) -> InputError | None:
     if disk_is_full(error):
         named = _FULL_TEXT.search(str(error))
         path = getattr(error, "filename", None) or (named and named["path"])
-        if path:
+        # Before the text may be anything.
+        if path and Path(os.fsdecode(path)).parent.exists():
             return full_disk(Path(os.fsdecode(path)))
         return InputError("the disk is full; make room, or choose another directory")
     if memory_is_exhausted(error):

@@ -139,14 +139,37 @@ def is_terminal() -> bool:
 
 
 @contextlib.contextmanager
+def unfiltered() -> Iterator[None]:
+    """Makes descriptor 2 the screen itself while a process is started.
+
+    That process has a filter of its own, and shows bars on a terminal.
+    """
+    real = _descriptor()
+    if real in (None, 2):
+        yield
+        return
+    filtered = os.dup(2)
+    os.dup2(real, 2)
+    try:
+        yield
+    finally:
+        os.dup2(filtered, 2)
+        os.close(filtered)
+
+
+def _descriptor() -> int | None:
+    """Returns the descriptor of stderr; None if it is closed, or taken by a test."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Sends descriptor 2 through the filter; Python's stderr stays as it is."""
     screen = sys.stderr
-    try:
-        is_real = screen.fileno() == 2
-    except (AttributeError, OSError, ValueError):
-        is_real = False  # closed, or taken by a caller such as a test
-    if not is_real:
+    if _descriptor() != 2:
         yield
         return
     kept = os.dup(2)

@@ -284,7 +284,9 @@ class SelectionConfig:
         0, "Score the development file every so many steps; 0: never."
     )
     eval_every_epochs: int = setting(
-        0, "The same in passes over the training examples; 0: never."
+        0,
+        "Score the development file every so many passes over the training examples; "
+        "0: never.",
     )
     keep_best: str = setting(
         "",

@@ -22,7 +22,6 @@ from biobert_tf.common.errors import StoppedError
 _SAVING: Final = (
     "stopping: a state is saved after this step; press Ctrl-C again to stop at once"
 )
-_NOTHING_LOST: Final = "the same command goes on from the last state"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 # Signals that come together are one request: `timeout` sends every signal twice.
 _SECONDS_TOGETHER: Final = 0.5
@@ -32,7 +31,14 @@ _SECONDS_TO_STOP: Final = 1.0
 
 def say_saving() -> None:
     """Tells the user that the first signal was heard."""
-    print(_SAVING, file=sys.stderr, flush=True)
+    _say(_SAVING)
+
+
+def _say(message: str) -> None:
+    """Writes a line to stderr, below a bar and the terminal's `^C`."""
+    if sys.stderr is not None:
+        start = "\n" if sys.stderr.isatty() else ""
+        print(f"{start}{message}", file=sys.stderr, flush=True)
 
 
 class Request:
@@ -42,13 +48,16 @@ class Request:
         has_work: Whether stopping at once would lose work. If not, the first signal
             raises StoppedError, or ends the process if that takes too long.
         may_raise: Whether the first signal raises StoppedError even so.
+        kept: What is kept if the work ends now, for the user.
     """
 
     def __init__(self, first: Callable[[], None]) -> None:
         """Starts without a request; `first` is called at the first signal to work."""
         self.has_work = self.may_raise = False
+        self.kept = ""
         self._first = first
         self._signum: int | None = None
+        self._came: float | None = None
         self._has_raised = False
 
     @property
@@ -64,9 +73,14 @@ class Request:
         """Runs in the main thread, between two operations of Python."""
         del frame
         self._signum = self._signum or signum
+        now = time.monotonic()
+        self._came = self._came or now
+        if _is_interactive() and now - self._came > _SECONDS_TOGETHER:
+            # Nothing else ends the work: the process must not end.
+            raise KeyboardInterrupt("stopped at once")
         if not self._has_raised and (self.may_raise or not self.has_work):
             self._has_raised = True
-            raise self.error(_NOTHING_LOST)
+            raise self.error(self.kept)
 
     def listen(self, signals: socket.socket) -> None:
         """Runs in a thread, until the other end of `signals` is closed."""
@@ -79,12 +93,17 @@ class Request:
                 self._first()
             else:
                 signals.settimeout(_SECONDS_TO_STOP)
-            try:
-                while number := _next_of(signals):
-                    if time.monotonic() - came > _SECONDS_TOGETHER:
-                        _end_now(number)
-            except TimeoutError:
-                _end_now(self._signum, f"interrupted: {_NOTHING_LOST}")
+            while True:
+                try:
+                    if (number := _next_of(signals)) is None:
+                        return
+                except TimeoutError:
+                    _end_now(self._signum, f"interrupted: {self.kept}")
+                    # An interactive session goes on, and so do its signals.
+                    signals.settimeout(None)
+                    continue
+                if time.monotonic() - came > _SECONDS_TOGETHER:
+                    _end_now(number)
 
 
 def _next_of(signals: socket.socket) -> int | None:
@@ -97,9 +116,41 @@ def _next_of(signals: socket.socket) -> int | None:
 
 def _end_now(signum: int, message: str = "stopped at once") -> None:
     # An interactive session would lose all its variables.
-    if not hasattr(sys, "ps1"):
-        print(message, file=sys.stderr, flush=True)
+    if not _is_interactive():
+        _say(message)
         os._exit(128 + signum)
+
+
+def _is_interactive() -> bool:
+    """Says whether somebody types Python, or a notebook does."""
+    return hasattr(sys, "ps1")
+
+
+@contextlib.contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Makes SIGTERM raise StoppedError in the block, so that files are cleaned up.
+
+    Its message is for those to fill in who know what is kept. A SIGTERM that this
+    process ignores stays ignored, and outside the main thread nothing changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+        yield
+        return
+    came: list[float] = []
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        del frame
+        came.append(time.monotonic())
+        # One that belongs to the first must not end the cleaning up.
+        if len(came) == 1 or came[-1] - came[0] > _SECONDS_TOGETHER:
+            raise StoppedError("", signum)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -228,7 +228,7 @@ def telling_kept(output: Path) -> Iterator[None]:
     """Lets a `KeyboardInterrupt` say what has become of an output of `writing`.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the message is for the user.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the message is for the user.
     """
     try:
         yield
@@ -237,7 +237,7 @@ def telling_kept(output: Path) -> Iterator[None]:
         if output != STANDARD:
             state = "is as before" if output.exists() else "is not written"
             kept = f"{output} {state}"
-        error.args = (f"{kept}; run the same command again to begin again",)
+        error.args = (f"{kept}; the same command starts over",)
         raise
 
 

@@ -213,7 +213,7 @@ class Estimator:
             every = run.save_checkpoints_steps
             num_saves = -(-last_step // every) - step // every
             num_saves += selection.num_due(step) if selection else 0
-            manager.require_room(num_saves)
+            manager.require_room(num_saves, selection.num_models if selection else 1)
             with records.explained(data.paths, data.specs):
                 loop = Loop(
                     trainer=trainer,

@@ -456,7 +456,7 @@ class TextRun(Run[ExampleT, RecordT], Generic[ExampleT, RecordT, PredictionT]):
         """Returns the scores of the development examples; see `Run`."""
         held, run = list(rows), self.settings.run
         features = (row.features for row in held)
-        arrays = estimator.predict(features, run.eval_batch_size)
+        arrays = estimator.predict(features, run.eval_batch_size, total=len(held))
         predictions = self.task.decode(self.development, held, arrays)
         return self.task.score(self.development, predictions, run.seed).to_dict()
 

@@ -53,7 +53,10 @@ class Loop:
     selection: Selection | None
 
     def __post_init__(self) -> None:
-        """Starts with one step: how long it takes is not known."""
+        """Begins after a state that is saved, or before the first.
+
+        The first call makes one step, because the time of a step is not known yet.
+        """
         self._call_steps = 1
         self._is_saved, self._saved_step = True, self.step
         self._is_alone = not isinstance(
@@ -68,9 +71,12 @@ class Loop:
             TrainingDivergedError: The training diverged.
         """
         with (
-            contextlib.closing(self.reporter or contextlib.ExitStack()),
+            contextlib.closing(self.reporter)
+            if self.reporter
+            else contextlib.nullcontext(),
             stopping.heard() as request,
         ):
+            request.kept = self._kept()
             # One of several workers must not stop alone: the others would wait for it.
             request.has_work = not self._is_alone
             try:
@@ -83,8 +89,7 @@ class Loop:
         # A training that was stopped while it evaluated is evaluated first.
         self._evaluate(request)
         while self.step < self.last_step and not self._is_over:
-            self._call()
-            self._is_saved, request.has_work = False, True
+            self._call(request)
             is_stopping = self._agreed(request.is_made)
             if is_stopping:
                 raise request.error(_ASKED)
@@ -111,7 +116,7 @@ class Loop:
         every = self.settings.save_checkpoints_steps
         return step % every == 0 or step == self.last_step
 
-    def _call(self) -> None:
+    def _call(self, request: stopping.Request) -> None:
         """Makes one compiled call, at most up to the next save, and reports."""
         every = self.settings.save_checkpoints_steps
         ends = [self.step + every - self.step % every, self.last_step]
@@ -120,10 +125,11 @@ class Loop:
         num_steps = min(self._call_steps, min(ends) - self.step)
         start = time.monotonic()
         history = self.trainer.train(tf.constant(num_steps))
+        self._is_saved, request.has_work = False, True
         seconds = time.monotonic() - start
         progress.check_finite(history, self.step, skips_steps=self.skips_steps)
         if self.reporter is not None:
-            self.reporter.report(history, self.step)
+            self.reporter.report(history, self.step, seconds)
         if self.recorder is not None:
             self.recorder.add(history, self.step)
         self.step += num_steps
@@ -172,6 +178,7 @@ class Loop:
             return
         self.manager.save(checkpoint_number=self.step)
         self._saved_step = self.step
+        request.kept = self._kept()
         self._is_saved, request.has_work = True, not self._is_alone
         if self.recorder is not None and self.reporter is not None:
             self.recorder.write()

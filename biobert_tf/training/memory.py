@@ -111,9 +111,9 @@ class TrainingMemory:
                 "--recompute or --mixed_precision=bfloat16, or lower "
                 "--train_batch_size or --max_seq_length"
             )
-        # An estimate that says that the batch fits is wrong: something smaller is due.
-        fit = min(self.fitting(limit), self.rows // 2)
-        ways = [f"--train_batch_size={fit * self.num_devices}"] if fit else []
+        fit = _advised(self.rows, self.fitting(limit))
+        size = fit * self.num_devices * self.run.gradient_accumulation_steps
+        ways = [f"--train_batch_size={size}"] if fit else []
         parts = self.run.train_batch_size // self.num_devices
         for steps in range(2, parts + 1):
             split = dataclasses.replace(self.run, gradient_accumulation_steps=steps)
@@ -160,7 +160,7 @@ class TrainingMemory:
             limit = device_memory()
             raise InputError(
                 f"out of memory: {self._need(limit)}; {self.advice(limit)}"
-            ) from None
+            ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -216,15 +216,23 @@ def explained_prediction(
     except Exception as error:
         if not room.memory_is_exhausted(error):
             raise
-        fit, limit = rows // 2, device_memory()
-        if memory is not None and limit is not None:
-            # An estimate that says that the batch fits is wrong.
-            fit = min(fit, memory.fitting(length, limit))
+        said, limit = f"try {rows // 2} rows" if rows > 1 else "it is too long", None
+        if memory is not None and (limit := device_memory()) is not None:
+            fit = _advised(rows, memory.fitting(length, limit))
+            said = f"by estimate {fit} rows fit"
         raise InputError(
-            f"out of memory: a prediction of {rows} rows of {length} pieces; by "
-            f"estimate {fit} rows fit: lower --predict_batch_size (an evaluation's "
-            "--eval_batch_size, other commands' --batch_size) or --max_seq_length"
-        ) from None
+            f"out of memory: a prediction of {rows} rows of {length} pieces; {said}: "
+            "lower --predict_batch_size (an evaluation's --eval_batch_size, other "
+            "commands' --batch_size) or --max_seq_length"
+        ) from error
+
+
+def _advised(rows: int, fitting: int) -> int:
+    """Returns a number of rows to advise where some were too many.
+
+    The batch did not fit. If the estimate says it fits, advise half.
+    """
+    return fitting if fitting < rows else rows // 2
 
 
 def device_memory() -> int | None:

@@ -8,7 +8,7 @@ Every problem folder defines a subclass and one instance of it in its `problem.p
 import abc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from biobert_tf.training.served import Served
 
 # What a directory with a state of a training holds, from which a run resumes.
-_STATE = "training/checkpoint"
+STATE: Final = "training/checkpoint"
 
 SettingsT = TypeVar("SettingsT")
 Command = Callable[[Sequence[str]], None]
@@ -232,7 +232,7 @@ class TrainedProblem(Problem[SettingsT]):
     def model_of(self, values: Mapping[str, Any]) -> Path | None:
         """Returns the model that the output directory holds, else the one named."""
         output_dir = values["output_dir"]
-        if output_dir and Path(output_dir, _STATE).exists():
+        if output_dir and Path(output_dir, STATE).exists():
             return Path(output_dir)
         return super().model_of(values)
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports the progress of a training: log lines and TensorBoard scalars."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from biobert_tf.common import screen
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import TrainingDivergedError
 
@@ -60,23 +60,23 @@ class Progress:
     """Reports after every compiled call; only the chief has one."""
 
     def __init__(self, last_step: int, batch_size: int, summary_dir: Path) -> None:
-        """Opens the event file and starts the clock.
+        """Opens the event file.
 
         The batch size is the number of examples per step, over all replicas.
         """
         self._last_step = last_step
         self._batch_size = batch_size
         self._writer = tf.summary.create_file_writer(str(summary_dir))
-        self._last_time = time.monotonic()
         self._meter: Meter | None = None
 
-    def report(self, history: History, first_step: int) -> None:
-        """Shows the progress and writes every step's scalars; see `check_finite`."""
-        now = time.monotonic()
+    def report(self, history: History, first_step: int, seconds: float) -> None:
+        """Shows the progress and writes every step's scalars.
+
+        For `history` and `first_step` see `check_finite`; the steps took `seconds`.
+        """
         num_steps = len(history["loss"])
         step = first_step + num_steps
-        rate = num_steps / (now - self._last_time)
-        self._last_time = now
+        rate = num_steps / max(seconds, 1e-9)
         if self._meter is None:
             # The first call is compiled before it runs, so it tells nothing of the
             # time that is left.
@@ -84,8 +84,11 @@ class Progress:
                 "training", "steps", self._last_step, done=step, keeps_last=True
             )
         loss, rates = np.mean(history["loss"]), history["learning_rate"]
-        speed = f"{rate * self._batch_size:.1f} examples/s"
-        self._meter.to(step, f"{speed}, loss {loss:.4f}, lr {rates[-1]:.2e}")
+        note = f"loss {loss:.4f}, lr {rates[-1]:.2e}"
+        if not screen.is_terminal():
+            # A bar has no room for it.
+            note += f", {rate * self._batch_size:.1f} examples/s"
+        self._meter.to(step, note)
         with self._writer.as_default():
             for name, values in history.items():
                 for offset, value in enumerate(values):

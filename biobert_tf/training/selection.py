@@ -5,6 +5,7 @@ The evaluations are part of the state of the training, so a resumed training cho
 as an uninterrupted one. Beside the model are
 
 evaluations.json         all evaluations, and which one is the best
+tensorboard/eval         the curves of the scores
 model.ckpt-<best step>   the best weights so far, if they are kept
 
 The best weights are written before the state that knows of them is saved, and those
@@ -15,6 +16,7 @@ that `evaluations.json` names are there.
 import bisect
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +103,7 @@ class Selection(tf.train.experimental.PythonState):
         self._save = save
         self._output_dir = output_dir
         self._evaluations: list[Evaluation] = []
+        self._writer: tf.summary.SummaryWriter | None = None
 
     # --- when ------------------------------------------------------------------------
 
@@ -137,6 +140,14 @@ class Selection(tf.train.experimental.PythonState):
         return step
 
     @property
+    def num_models(self) -> int:
+        """The models still to be written that are on the disk at the same time.
+
+        A new best one is written before that before is deleted.
+        """
+        return 2 if self._settings.chooses and not self._evaluations else 1
+
+    @property
     def _best_place(self) -> int:
         """The place of the best evaluation: of equal ones, the first."""
         values = [found["scores"][self._score] for found in self._evaluations]
@@ -155,7 +166,13 @@ class Selection(tf.train.experimental.PythonState):
         return values
 
     def add(self, step: int, scores: Scores) -> None:
-        """Adds the scores after `step`; writes the weights if they are the best."""
+        """Adds the scores after `step`; writes the weights if they are the best.
+
+        Raises:
+            ValueError: A score is not finite, so that no other compares with it.
+        """
+        if bad := [name for name, value in scores.items() if not math.isfinite(value)]:
+            raise ValueError(f"after step {step} {bad[0]} is {scores[bad[0]]}")
         self._evaluations.append({"step": step, "scores": dict(scores)})
         is_best = self.best_step == step
         if self._save is None:
@@ -167,10 +184,14 @@ class Selection(tf.train.experimental.PythonState):
             shown,
             f" (the best {self._score} so far)" if is_best else "",
         )
-        folder = str(self._output_dir / "tensorboard")
-        with tf.summary.create_file_writer(folder).as_default(step):
+        if self._writer is None:
+            # A folder of its own: of each folder, TensorBoard follows the newest file.
+            folder = self._output_dir / "tensorboard" / "eval"
+            self._writer = tf.summary.create_file_writer(str(folder))
+        with self._writer.as_default(step):
             for name, value in scores.items():
                 tf.summary.scalar(f"eval/{name}", value)
+        self._writer.flush()
         if is_best:
             self._save(step)
 

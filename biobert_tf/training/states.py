@@ -49,11 +49,12 @@ class StateManager(tf.train.CheckpointManager):
             shutil.rmtree(half, ignore_errors=True)
         super().__init__(state, str(directory), max_to_keep)
 
-    def require_room(self, num_saves: int) -> None:
-        """Checks that the states and the final model of a training fit on the disk.
+    def require_room(self, num_saves: int, num_models: int) -> None:
+        """Checks that the states and the models of a training fit on the disk.
 
         Room taken by earlier states counts as free, because they make way. If only some
-        states fit, that is a warning. `num_saves` is the number of saves to come.
+        states fit, that is a warning. `num_saves` is the number of saves to come,
+        `num_models` that of the models to come that are there at the same time.
 
         Raises:
             InputError: Not even the newest state and the one before fit.
@@ -63,29 +64,33 @@ class StateManager(tf.train.CheckpointManager):
         free += sum(path.stat().st_size for path in held)
         number = len(self.checkpoints) + num_saves
         most = min(number, max(self._most, 2))
-        needed = most * self.state_bytes + self.model_bytes
+        models = "the model" if num_models == 1 else f"{num_models} models"
+        models_bytes = num_models * self.model_bytes
+        needed = most * self.state_bytes + models_bytes
         _LOG.info(
-            "a training state takes %s on disk; %s and the model take %s",
+            "a training state takes %s on disk; %s and %s take %s",
             room.size(self.state_bytes),
             _states(most),
+            models,
             room.size(needed),
         )
-        least = min(number, 2) * self.state_bytes + self.model_bytes
+        least = min(number, 2) * self.state_bytes + models_bytes
         lack = (
             f"{self._folder}: a training state takes {room.size(self.state_bytes)}, "
             f"and {room.size(free)} are free"
         )
         if free < least:
             raise InputError(
-                f"{lack}: too little for {_states(min(number, 2))} and the "
-                f"model, {room.size(least)}; make room, or choose another --output_dir"
+                f"{lack}: too little for {_states(min(number, 2))} and {models}, "
+                f"{room.size(least)}; make room, or choose another --output_dir"
             )
         if free < needed:
             _LOG.warning(
-                "%s: too little for %s and the model, %s; lower "
+                "%s: too little for %s and %s, %s; lower "
                 "--keep_checkpoint_max (now %d), or choose another --output_dir",
                 lack,
                 _states(most),
+                models,
                 room.size(needed),
                 self._most,
             )
@@ -104,6 +109,8 @@ class StateManager(tf.train.CheckpointManager):
         except BaseException as error:
             if self.latest_checkpoint != str(prefix):
                 _delete(prefix)
+            # Of a step that is saved again, the state before stays.
+            shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
             if room.disk_is_full(error):
                 raise room.full_disk(prefix, self.state_bytes, self._advice()) from None
             raise

@@ -62,6 +62,15 @@ def test_what_was_done_before_does_not_count_for_the_rate(now, log):
     assert log.messages == ["training: 95/100 steps, 0.50 steps/s, 00:10 left"]
 
 
+def test_what_is_not_known_is_left_out(now, log):
+    """All that was done was done before."""
+    with Meter("training", "steps", 5, done=5, keeps_last=True) as meter:
+        meter.to(5, "loss 1.5")
+    with Meter("reading", "", is_bytes=True, keeps_last=True):
+        pass
+    assert log.messages == ["training: 5/5 steps, loss 1.5", "reading: 0.00B"]
+
+
 @pytest.mark.parametrize("keeps_last, number", [(True, 1), (False, 0)])
 def test_the_last_state_of_a_short_job(now, log, keeps_last, number):
     with Meter("training", "steps", 2, keeps_last=keeps_last) as meter:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_tf.common import flags
+from biobert_tf.common import flags, other_programs, screen
 from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
@@ -178,9 +178,35 @@ def test_a_flag_of_another_program_is_explained(word, problem):
     assert problem in str(caught.value)
 
 
-def test_an_evaluation_of_questions_is_a_prediction():
-    with pytest.raises(InputError, match="--do_predict predicts and scores"):
-        flags.parse(qa_config.QaConfig, ["x", "--output_dir=out", "--do_eval"])
+@pytest.mark.parametrize("no", ["", "no"])
+def test_an_evaluation_of_questions_is_a_prediction(no):
+    with pytest.raises(InputError, match=f": --{no}do_predict predicts and scores"):
+        flags.parse(qa_config.QaConfig, ["x", "--output_dir=out", f"--{no}do_eval"])
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "begin"),
+    [
+        ("fp16", ["mixed_precision"], "--mixed_precision=float16"),
+        ("fp16", ["batch_size"], None),
+        # One of several is enough, and some advice names no flag.
+        ("eval_strategy", ["eval_every_epochs"], "--eval_every_steps or"),
+        ("eval_strategy", ["batch_size"], None),
+        ("weight_decay", [], "0.01 is fixed"),
+        ("nofp16", ["mixed_precision"], "--mixed_precision=float16"),
+        ("nodo_eval", ["do_predict"], "--nodo_predict predicts"),
+        ("do_eval", ["do_train"], None),
+        ("zzz", ["zzzz"], None),
+    ],
+)
+def test_advice_is_for_flags_that_the_command_has(name, known, begin):
+    text = other_programs.advice(name, known)
+    assert text is None if begin is None else text.startswith(begin)
+
+
+def test_the_help_names_every_level():
+    for level in screen.LEVELS:
+        assert f" {level}," in flags.VERBOSITY
 
 
 def test_defaults_of_the_class_where_the_script_has_none():

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from biobert_tf.common import program
-from biobert_tf.common.errors import InputError, TrainingDivergedError
+from biobert_tf.common import program, streams
+from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
 
 
 def run(error=None):
@@ -32,6 +34,8 @@ def test_success(capsys):
         (TrainingDivergedError("the loss is nan"), 3, "error: the loss is nan\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (KeyboardInterrupt("x is whole"), 130, "interrupted: x is whole\n"),
+        (StoppedError("", signal.SIGTERM), 143, "error: interrupted\n"),
+        (StoppedError("x", signal.SIGTERM), 143, "interrupted: x\n"),
     ],
 )
 def test_errors_are_one_line_and_a_status(capsys, error, status, line):
@@ -46,6 +50,55 @@ def test_verbosity_is_not_for_the_command(capsys):
     assert program.run(main, ["program", "--verbosity=debug", "word"]) == 0
     assert program.run(main, ["program", "word", "--verbosity=loud"]) == 2
     assert capsys.readouterr().err.startswith("error: --verbosity=loud: want debug, ")
+
+
+@pytest.mark.parametrize("kind", [InputError, MemoryError])
+def test_where_an_explained_error_comes_from(kind, caplog):
+    """Only with `--verbosity=debug`."""
+
+    def main(argv):
+        raise kind("explained") from ValueError("the cause")
+
+    for words, number in (([], 0), (["--verbosity=debug"], 1)):
+        caplog.clear()
+        assert program.run(main, ["program", *words]) == 2
+        assert caplog.text.count("ValueError: the cause") == number
+
+
+# --- SIGTERM --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_sigterm_cleans_up(tmp_path, capsys, seconds):
+    """As Ctrl-C does; `timeout` sends it twice, which is once."""
+    output = tmp_path / "out.txt"
+
+    def main(argv):
+        with streams.telling_kept(output), streams.writing(output) as stream:
+            stream.write(b"half")
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            finally:
+                time.sleep(seconds)
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert program.run(main, ["program"]) == 143
+    assert capsys.readouterr().err == (
+        f"interrupted: {output} is not written; the same command starts over\n"
+    )
+    assert not [*tmp_path.iterdir()]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_sigterm_that_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert program.run(lambda argv: os.kill(os.getpid(), signal.SIGTERM), []) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_bug_keeps_its_traceback():

@@ -47,9 +47,10 @@ def test_what_an_error_means(error):
 @pytest.mark.parametrize(
     "error, line",
     [
-        (FULL[2], "/a/ckpt-1_temp/part: the disk is full: needs more than the "),
+        # Before the text may be anything, or a file of a folder that is no more.
+        (FULL[2], "the disk is full; make room, or choose another directory"),
         (FULL[3], "the disk is full; make room, or choose another directory"),
-        (OSError(errno.ENOSPC, "No space left", "/a/b"), "/a/b: the disk is full: "),
+        (OSError(errno.ENOSPC, "No space left", "/b"), "/b: the disk is full: "),
         (EXHAUSTED[0], "out of memory; lower --predict_batch_size, --train_batch_size"),
     ],
 )
@@ -61,6 +62,16 @@ def test_a_program_ends_with_one_line(error, line, capsys):
     out, err = capsys.readouterr()
     assert err.startswith(f"error: {line}")
     assert (out, err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("before", ["", "{{function_node __wrapped__SaveV2 a}} "])
+@pytest.mark.parametrize("name", ["part", "new part", "my runs/part", "/part"])
+def test_the_file_that_tensorflow_names(tmp_path, monkeypatch, before, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my runs").mkdir()
+    path = f"{tmp_path}{name}" if name[0] == "/" else name
+    error = RuntimeError(f"{before}{path}; No space left on device [Op:SaveV2]")
+    assert str(room.explained(error)).startswith(f"{path}: the disk is full: needs ")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import terminal
 
 from biobert_tf.common import screen
 from biobert_tf.common.errors import InputError
@@ -145,6 +146,33 @@ def test_a_program_whose_stderr_is_closed_writes_its_log_nowhere():
         text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+CHILD = """
+import logging, sys, time
+from biobert_tf.common import clock, processes, program
+
+def work(argv):
+    clock._SECONDS_WITHOUT_BAR = 0
+    with clock.Meter("working", "items", 20, keeps_last=True) as meter:
+        for _ in range(20):
+            meter.add()
+            time.sleep(0.01)
+
+def main(argv):
+    assert processes.call(program.run, work, argv) == 0
+
+if __name__ == "__main__":
+    sys.exit(program.run(main, sys.argv))
+"""
+
+
+def test_a_child_process_shows_its_bar(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(CHILD)
+    shown, status = terminal.run([sys.executable, str(script)], PYTHONPATH=str(ROOT))
+    assert status == 0, shown
+    assert terminal.screen(shown)[-1].startswith("working: 100%|")
 
 
 @pytest.mark.parametrize(

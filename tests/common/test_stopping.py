@@ -24,6 +24,7 @@ def main(argv):
     with stopping.heard() as request:
         request.has_work = kind not in ("idle", "busy")
         request.may_raise = kind == "evaluating"
+        request.kept = "what is kept"
         print(folder, flush=True)
         if kind == "busy":
             # As an operation of TensorFlow: minutes without a handler of Python's.
@@ -41,7 +42,7 @@ SAVING = (
 )
 SAVED = "interrupted: after step 3; the state is there"
 AT_ONCE = "stopped at once"
-NOTHING = "interrupted: the same command goes on from the last state"
+NOTHING = "interrupted: what is kept"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,8 @@ NOTHING = "interrupted: the same command goes on from the last state"
         ("working", [signal.SIGTERM], 143, [SAVING, SAVED]),
         # As `timeout` does, which signals a process and then its group.
         ("working", [signal.SIGTERM, 0, signal.SIGTERM], 143, [SAVING, SAVED]),
+        # The first says what the status is.
+        ("working", [signal.SIGTERM, 0.1, signal.SIGINT], 143, [SAVING, SAVED]),
         ("slow", [signal.SIGINT, 1, signal.SIGINT], 130, [SAVING, AT_ONCE]),
         ("slow", [signal.SIGINT, 1, signal.SIGTERM], 143, [SAVING, AT_ONCE]),
         ("evaluating", [signal.SIGINT], 130, [SAVING, NOTHING]),
@@ -87,6 +90,53 @@ def test_a_process_stops(kind, signals, status, said):
         assert folder.exists() == (AT_ONCE in said)
     if folder.exists():
         folder.rmdir()
+
+
+INTERACTIVE = """
+import os, signal, sys, time
+from biobert_tf.common import stopping
+
+sys.ps1 = ">>> "
+for has_work in (True, False):
+    raised = []
+    try:
+        with stopping.heard() as request:
+            request.has_work, request.kept = has_work, "kept"
+            for _ in range(4):
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(1.2)
+                except KeyboardInterrupt as error:
+                    raised.append(f"{type(error).__name__} {error}")
+                    time.sleep(0.6)
+    finally:
+        print(has_work, *raised, sep="|")
+"""
+
+
+def test_an_interactive_session_goes_on():
+    """The second signal raises, and so does every one after it."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERACTIVE], capture_output=True, text=True, timeout=50
+    )
+    at_once = "KeyboardInterrupt stopped at once"
+    assert done.stdout.splitlines() == [
+        f"True|{at_once}|{at_once}|{at_once}",
+        f"False|StoppedError kept|{at_once}|{at_once}|{at_once}",
+    ]
+    assert done.stderr == f"{SAVING}\n"
+
+
+@pytest.mark.parametrize("screen", ["terminal", "file", "closed"])
+def test_where_the_line_goes(screen, monkeypatch, capsys):
+    """Below a bar and the `^C` of a terminal; nowhere if stderr is closed."""
+    if screen == "terminal":
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    elif screen == "closed":
+        monkeypatch.setattr(sys, "stderr", None)
+    stopping.say_saving()
+    said = {"terminal": f"\n{SAVING}\n", "file": f"{SAVING}\n", "closed": ""}
+    assert capsys.readouterr() == ("", said[screen])
 
 
 def test_all_is_as_before_after_the_block():

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -133,10 +134,25 @@ def test_advice_if_nothing_fits_or_everything_should():
     assert alone == f"{nothing}a lower --max_seq_length"
     some = whole.advice(whole.fixed_bytes + whole.row_bytes * 2 // 3)
     assert some.startswith(f"{nothing}--recompute (then ")
+    # The estimate itself says that the batch does not fit: what it says counts.
+    most = whole.advice(whole.fixed_bytes + 6 * whole.row_bytes)
+    assert most.startswith("by estimate 6 rows of 128 pieces fit: set ")
     assert whole.advice(10**12).startswith(
         "by estimate 4 rows of 128 pieces fit: set --gradient_accumulation_steps=2 "
     )
     assert "--gradient_accumulation_steps (same" in whole.advice(None)
+
+
+@pytest.mark.parametrize("num_devices, steps, rows", [(2, 3, 7), (4, 1, 5), (1, 4, 3)])
+def test_an_advised_batch_size_can_be_divided(num_devices, steps, rows):
+    """It is what the same command takes, and computes the rows that fit at a time."""
+    parts = num_devices * steps
+    given = {"num_devices": num_devices, "gradient_accumulation_steps": steps}
+    whole = needed(train_batch_size=16 * parts, **given)
+    text = whole.advice(whole.fixed_bytes + rows * whole.row_bytes)
+    size = int(re.search(r"--train_batch_size=(\d+)", text)[1])
+    assert size % parts == 0
+    assert needed(train_batch_size=size, **given).rows == rows
 
 
 def test_a_warning_before_the_training(caplog):
@@ -207,7 +223,7 @@ def test_a_prediction_without_memory(tmp_path, monkeypatch):
     alone = Inference(
         batch_size=6, strategy=strategies.build_strategy(device), device=device
     )
-    with pytest.raises(InputError, match=r"6 rows of 8 pieces; by estimate 3 rows fit"):
+    with pytest.raises(InputError, match=r"6 rows of 8 pieces; try 3 rows: lower"):
         alone.run_batch(lambda batch: batch, rows, 8)
 
 

@@ -1,12 +1,17 @@
 import logging
+import sys
+from pathlib import Path
 
 import engine
 import numpy as np
 import pytest
+import terminal
 import tqdm
 
 from biobert_tf.common.errors import TrainingDivergedError
 from biobert_tf.training import progress
+
+ROOT = Path(__file__).parents[2]
 
 
 def history(loss, gradient_norm=None):
@@ -58,37 +63,61 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock(now=100.0)
-    monkeypatch.setattr(progress, "time", made)
+    monkeypatch.setattr(tqdm.std, "time", made.monotonic)
     return made
 
 
 def test_the_time_left_is_that_to_the_last_step_of_this_session(
-    tmp_path, clock, caplog, monkeypatch
+    tmp_path, clock, caplog
 ):
     """The first call is compiled too: it does not count, nor what was done before."""
-    monkeypatch.setattr(tqdm.std, "time", clock.monotonic)
     reporter = progress.Progress(100, 32, tmp_path)
     with caplog.at_level(logging.INFO, "biobert_tf"):
         clock.now += 50
-        reporter.report(history([4.0]), 39)
+        reporter.report(history([4.0]), 39, 50.0)
         clock.now += 2
-        reporter.report(history([4.0, 2.0, 3.0, 1.0]), 40)
+        reporter.report(history([4.0, 2.0, 3.0, 1.0]), 40, 2.0)
         assert caplog.messages == []
+        # Half of the time was an evaluation: it counts for the time that is left.
         clock.now += 8
-        reporter.report(history([1.0] * 16), 44)
+        reporter.report(history([1.0] * 16), 44, 4.0)
         reporter.close()
     assert caplog.messages == [
-        "training: 60/100 steps, 2.00 steps/s, 64.0 examples/s, loss 1.0000, "
-        "lr 2.00e-04, 00:20 left"
+        "training: 60/100 steps, 2.00 steps/s, loss 1.0000, lr 2.00e-04, "
+        "128.0 examples/s, 00:20 left"
     ]
 
 
-def test_scalars_of_every_step(tmp_path, clock):
+BAR = """
+import logging, pathlib, sys, time
+import numpy as np
+from biobert_tf.common import clock, screen
+from biobert_tf.training import progress
+clock._SECONDS_WITHOUT_BAR = 0
+row = {name: np.ones(1) for name in ("loss", "learning_rate")}
+with screen.shown(logging.INFO):
+    reporter = progress.Progress(12345, 32, pathlib.Path(sys.argv[1]))
+    for step in range(10000, 10003):
+        reporter.report(row, step, 0.1)
+        time.sleep(0.2)
+    reporter.close()
+"""
+
+
+def test_a_bar_has_room(tmp_path):
+    command = [sys.executable, "-c", BAR, str(tmp_path)]
+    written, status = terminal.run(command, PYTHONPATH=str(ROOT))
+    assert status == 0, written
+    bar = terminal.screen(written)[-1]
+    assert len(bar) <= 100
+    assert bar.endswith("steps/s, loss 1.0000, lr 1.00e+00]")
+    assert len(bar.split("|")[1]) >= 10
+
+
+def test_scalars_of_every_step(tmp_path):
     reporter = progress.Progress(100, 32, tmp_path / "tensorboard")
-    clock.now += 1
-    reporter.report(history([4.0, 2.0], [0.5, 0.25]), 6)
-    clock.now += 4
-    reporter.report(history([3.0], [1.5]), 8)
+    reporter.report(history([4.0, 2.0], [0.5, 0.25]), 6, 1.0)
+    reporter.report(history([3.0], [1.5]), 8, 4.0)
     scalars = engine.read_scalars(tmp_path / "tensorboard")
     assert scalars == {
         "train/loss": [(6, 4.0), (7, 2.0), (8, 3.0)],

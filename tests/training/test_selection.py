@@ -11,6 +11,7 @@ import pytest
 import qa_toys
 import re_toys
 import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
 
 from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
@@ -19,7 +20,7 @@ from biobert_tf.common.errors import InputError, StoppedError
 from biobert_tf.common.settings import SelectionConfig
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.training import finetune, selection
+from biobert_tf.training import finetune, progress, selection
 from biobert_tf.training.selection import Selection
 
 EVERY = {"train_on": "train", "num_train_epochs": 10, "eval_every_steps": 2}
@@ -92,6 +93,43 @@ def test_only_looking_keeps_nothing(tmp_path):
     one.saved()
     assert (one.best_step, one.is_over, saved) == (None, False, [])
     assert selection.recorded_best(tmp_path) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number(tmp_path, value):
+    one, saved = made(tmp_path, keep_best="f1")
+    with pytest.raises(ValueError, match=r"^after step 2 recall is (nan|inf)$"):
+        one.add(2, {"f1": 0.5, "recall": value})
+    assert (saved, one.to_dict()) == ([], {"evaluations": []})
+
+
+def test_how_many_models_are_there_at_a_time(tmp_path):
+    looking, _ = made(tmp_path, eval_every_steps=2)
+    one, _ = made(tmp_path, keep_best="f1")
+    assert (looking.num_models, one.num_models) == (1, 2)
+    # The best one takes its room already.
+    one.add(2, {"f1": 0.5, "recall": 0.5})
+    assert one.num_models == 1
+
+
+def test_tensorboard_goes_on_with_the_training_after_an_evaluation(tmp_path):
+    """Of a folder it follows the newest file only."""
+    folder = tmp_path / "tensorboard"
+    one, _ = made(tmp_path, eval_every_steps=2)
+    reporter = progress.Progress(8, 4, folder)
+    shown, scores = (
+        event_accumulator.EventAccumulator(str(place), {"tensors": 0})
+        for place in (folder, folder / "eval")
+    )
+    for step in (2, 4, 6, 8):
+        names = ("loss", "learning_rate")
+        reporter.report({name: np.ones(2) for name in names}, step - 2, 1.0)
+        one.add(step, {"f1": 0.5, "recall": 0.5})
+        shown.Reload()
+        scores.Reload()
+    assert [event.step for event in shown.Tensors("train/loss")] == [*range(8)]
+    assert [event.step for event in scores.Tensors("eval/f1")] == [2, 4, 6, 8]
+    assert len([*(folder / "eval").iterdir()]) == 1
 
 
 def test_when_the_next_is(tmp_path):
@@ -200,7 +238,7 @@ def test_the_best_is_the_model(toys, chosen, tmp_path):
 
 def test_scores_stand_in_tensorboard(chosen):
     output, results = chosen
-    scalars = engine.read_scalars(output / "tensorboard")
+    scalars = engine.read_scalars(output / "tensorboard" / "eval")
     for name in ("f1", "precision", "recall"):
         expected = [
             (one["step"], pytest.approx(one["scores"][name], rel=1e-6))

@@ -114,6 +114,33 @@ def test_half_a_state_is_removed(tmp_path, paths, monkeypatch, error, kind, mess
     assert engine.train(engine.estimator(tmp_path), paths) == 7
 
 
+def test_half_a_state_of_a_step_that_is_saved_again(tmp_path, paths, monkeypatch):
+    """What was saved before stays."""
+    model = engine.estimator(tmp_path, config=LARGE).model
+    folder = tmp_path / "training"
+    manager = states.StateManager(tf.train.Checkpoint(), folder, 2, model)
+    manager.save(3)
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(InputError, match=r"ckpt-3: the disk is full"):
+        manager.save(3)
+    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert manager.latest_checkpoint == str(folder / "ckpt-3")
+
+
+def test_two_models_may_be_there(tmp_path, caplog, monkeypatch):
+    model = engine.estimator(tmp_path, config=LARGE).model
+    manager = states.StateManager(tf.train.Checkpoint(), tmp_path, 2, model)
+    least = 2 * manager.state_bytes + 2 * manager.model_bytes
+    monkeypatch.setattr(room, "free_bytes", lambda path: least)
+    with caplog.at_level("INFO"):
+        manager.require_room(5, 2)
+    assert f"2 states and 2 models take {room.size(least)}" in caplog.text
+    monkeypatch.setattr(room, "free_bytes", lambda path: least - 1)
+    manager.require_room(5, 1)
+    with pytest.raises(InputError, match="too little for 2 states and 2 models, "):
+        manager.require_room(5, 2)
+
+
 def test_what_a_killed_process_leaves_is_removed(tmp_path, paths):
     half = tmp_path / "training" / "ckpt-5_temp"
     half.mkdir(parents=True)
@@ -207,7 +234,7 @@ def test_an_event_file_that_does_not_fit(small_disk, capsys):
     small_disks.fill(small_disk)
     names = ("loss", "learning_rate", "gradient_norm")
     history = {name: np.ones(1000, np.float32) for name in names}
-    assert program.run(lambda argv: reporter.report(history, 0), []) == 2
+    assert program.run(lambda argv: reporter.report(history, 0, 1.0), []) == 2
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x[:7] == "error: "]
     assert line.startswith(f"error: {small_disk}/tensorboard/events.out.tfevents.")
     assert ": the disk is full: needs more than the " in line

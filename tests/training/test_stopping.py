@@ -17,8 +17,11 @@ import re_toys
 
 from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
+from biobert_tf.common import program
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.training import progress
+from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +52,15 @@ def has_reported(output):
     return any(x.stat().st_size > 300 for x in output.glob("tensorboard/*"))
 
 
+# More than a test has time for.
+EPOCHS = 1_000_000
+
+
 def test_ctrl_c(tmp_path):
-    """It saves the state; the same command ends as if nothing had happened."""
+    """It saves the state; the same command goes on as if nothing had happened."""
     toy = ner_toys.Toy(tmp_path / "toy")
     stopped, straight = tmp_path / "stopped", tmp_path / "straight"
-    argv = toy.argv(output_dir=stopped, num_train_epochs=100)
+    argv = toy.argv(output_dir=stopped, num_train_epochs=EPOCHS)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / argv[0]), *argv[1:]],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -72,14 +79,15 @@ def test_ctrl_c(tmp_path):
     assert sum(line.startswith("stopping: a state is saved") for line in lines) == 1
     [step] = saved_steps(stopped)
     assert lines[-1] == (
-        f"interrupted: after step {step} of 250; the state is in "
+        f"interrupted: after step {step} of {EPOCHS * 5 // 2}; the state is in "
         f"{stopped / 'training'}; the same command goes on from there"
     )
-    assert 1 <= step < 250
+    assert step >= 1
     assert not (stopped / "results.json").exists()
-    cli.ner(argv)
+    more = {"num_train_epochs": EPOCHS, "max_steps": step + 3}
+    cli.ner(toy.argv(output_dir=stopped, **more))
     # Longer calls change nothing.
-    cli.ner(toy.argv(output_dir=straight, num_train_epochs=100))
+    cli.ner(toy.argv(output_dir=straight, **more))
     assert_same_weights(stopped, straight)
 
 
@@ -112,6 +120,25 @@ def test_every_script_saves_and_goes_on(script, tmp_path, monkeypatch):
     main(toy.argv(output_dir=stopped))
     main(toy.argv(output_dir=straight))
     assert_same_weights(stopped, straight)
+
+
+def test_a_signal_where_nothing_is_trained(tmp_path, monkeypatch, capsys):
+    """The line says where the command goes on, if it does."""
+    toy = ner_toys.Toy(tmp_path / "toy")
+
+    def stop(*given, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def said(owner, name, **values):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, stop)
+            assert program.run(cli.ner, toy.argv(**values)) == 143
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert said(RunDirectory, "start") == "error: interrupted"
+    goes_on = f"interrupted: the same command goes on from {toy.output}"
+    assert said(Estimator, "predict") == goes_on
+    assert said(Estimator, "predict", do_train=False) == "error: interrupted"
 
 
 def test_before_the_first_state(tmp_path, monkeypatch):

@@ -41,8 +41,7 @@ def pool(num_workers: int) -> Iterator[Pool]:
         initargs=(child,),
     )
     try:
-        with processes.sigterm_raises():
-            yield executor
+        yield executor
     except BrokenProcessPool:
         raise InputError(
             "a worker process was killed, perhaps because memory ran out; what is "
