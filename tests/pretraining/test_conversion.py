@@ -614,7 +614,7 @@ def test_signals_end_it_cleanly(
 @pytest.mark.parametrize(
     ("number", "kept"),
     [
-        (0, "nothing is finished; the same command starts anew"),
+        (0, "nothing is finished; the same command starts over"),
         (1, "1 part is finished and kept in {}; the same command does "),
     ],
 )

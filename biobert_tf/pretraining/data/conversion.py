@@ -197,7 +197,7 @@ class _Job:
             parts = "part is" if done == 1 else "parts are"
             kept = f"{done} {parts} finished and kept in {self.work_dir}"
             return f"{kept}; the same command does the others"
-        return "nothing is finished; the same command starts anew"
+        return "nothing is finished; the same command starts over"
 
     def _sweep(self) -> None:
         """Deletes unfinished work of this process or of one that was killed."""
