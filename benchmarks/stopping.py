@@ -29,7 +29,12 @@ def stop(command: list[str], after: float) -> tuple[float, int, str]:
     Returns the seconds from the signal to the end, the status and the last line.
     """
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            # A shell's background jobs ignore Ctrl-C, and so would the command.
+            ["env", "--default-signal=INT", *command],
+            stdout=log,
+            stderr=log,
+        )
         time.sleep(after)
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
