@@ -290,7 +290,7 @@ def test_progress_is_logged_by_bytes(folder, monkeypatch, caplog):
             FileGlobs.parse(inputs(folder)), folder / "corpus.txt", CorpusConfig()
         )
     begin, *lines = [x for x in caplog.messages if x.startswith("reading: ")]
-    assert begin.endswith(", ? left")
+    assert begin.endswith("/1.51kB")
     assert [line.split(", ")[-2] for line in lines] == [
         f"{number} documents" for number in range(1, 7)
     ]

@@ -53,7 +53,8 @@ def reports(monkeypatch):
         def __init__(self, num_train_steps, batch_size, summary_dir):
             pass
 
-        def report(self, history, first_step):
+        def report(self, history, first_step, seconds):
+            assert seconds > 0
             for offset, row in enumerate(zip(*history.values(), strict=True)):
                 assert first_step + offset not in seen
                 seen[first_step + offset] = row
