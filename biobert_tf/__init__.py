@@ -13,6 +13,7 @@ explains them. What is not in `dir(biobert_tf)` is internal, also the modules th
 `help(biobert_tf)` lists.
 """
 
+import os
 import typing
 
 from biobert_tf.common.errors import InputError
@@ -51,6 +52,8 @@ if not typing.TYPE_CHECKING:  # for a type checker, other names are mistakes
     def __getattr__(name: str) -> object:
         """Returns what needs TensorFlow, which is imported when it is asked for."""
         if name in __all__:
+            # TensorFlow's notes on its start would stand above the first result.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
             from biobert_tf import api
 
             return getattr(api, name)

@@ -68,6 +68,11 @@ class Model:
     text: TextConfig
     entity_type: str = ""
 
+    def __post_init__(self) -> None:
+        """Rejects a batch without a row."""
+        if self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}: must be at least 1")
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Returns the labels, in the order of the ids; empty for an encoder."""
@@ -236,8 +241,8 @@ def load(
 
     Raises:
         InputError: There is no such checkpoint, it cannot be downloaded, `device` is
-            unknown, or a type is given for a model whose labels have types or that
-            finds no entities.
+            unknown, `batch_size` is below 1, or a type is given for a model whose
+            labels have other types or that finds no entities.
     """
     path = Path(path).expanduser()
     found = reload.find(path)

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "cli": f"{BELOW} {PROBLEMS} problems demo",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
+    "__main__": "cli",
 }
 # These import no TensorFlow, not even through others: programs start at once.
 WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems")

@@ -2,6 +2,7 @@
 import io
 import json
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -278,3 +279,9 @@ def test_console_returns_the_status(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: no command 'nre'")
     monkeypatch.setattr(sys, "argv", ["biobert", "--version"])
     assert cli.console() == 0
+
+
+def test_the_package_as_a_program():
+    command = [sys.executable, "-m", "biobert_tf", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == f"{__version__}\n"

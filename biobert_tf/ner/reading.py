@@ -205,7 +205,7 @@ def require_untyped(labels: Iterable[str], entity_type: str, source: Path) -> No
     `source` is where the labels come from, for messages.
 
     Raises:
-        InputError: It is not one word, or the labels have types.
+        InputError: It is not one word, or the labels have other types.
     """
     if not entity_type:
         return
@@ -213,7 +213,7 @@ def require_untyped(labels: Iterable[str], entity_type: str, source: Path) -> No
         problem = "want one name without spaces and commas, such as Disease"
         raise InputError.at(source, None, f"entity type {entity_type!r}: {problem}")
     known = sorted({label[2:] for label in labels if re.match("[OBI]-", label)})
-    if known:
+    if known and known != [entity_type]:
         problem = f"the labels have types already ({', '.join(known)}); leave it out"
         raise InputError.at(source, None, f"entity type {entity_type!r}: {problem}")
 

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 
 from biobert_tf.checkpoints import released
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading, sets
 from biobert_tf.ner.reading import OUTSIDE, NerExample
@@ -97,20 +98,41 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
             examples += reading.read_examples(path, settings.compat, needs_labels)
         return examples
 
-    training: list[str] = [settings.train_on]
-    if training == ["train_dev"] and not (stages.data_dir / "train_dev.tsv").is_file():
-        # The original's train_dev.tsv is the two files together.
-        training = ["train", "devel"]
+    training = _training_files(settings) if stages.do_train else []
+    if training:
+        _LOG.info("training on %s", " and ".join(f"{name}.tsv" for name in training))
     evaluates = settings.selection.evaluates
     devel = read("devel") if stages.do_eval or evaluates else []
     if evaluates:
         finetune.require_examples(devel, stages.data_dir / "devel.tsv")
     return Data(
-        train=read(*training) if stages.do_train else None,
+        train=read(*training) if training else None,
         devel=devel if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,
         development=devel if evaluates else (),
     )
+
+
+def _training_files(settings: NerConfig) -> list[str]:
+    """Returns the names of the files to train on.
+
+    The original's `train_dev.tsv` is the training file and the development file
+    together. An empty development file adds nothing.
+
+    Raises:
+        InputError: There is no development file, and --train_on asks for one.
+    """
+    folder = settings.stages.data_dir
+    if settings.train_on == "train" or (folder / "train_dev.tsv").is_file():
+        return [settings.train_on]
+    devel = folder / "devel.tsv"
+    if (folder / "train.tsv").is_file() and not devel.is_file():
+        error = finetune.missing_file(devel)
+        raise InputError.at(
+            devel, None, f"{error.problem}; --train_on=train trains without it"
+        )
+    is_empty = devel.is_file() and not files.read_text(devel).strip()
+    return ["train"] if is_empty else ["train", "devel"]
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:

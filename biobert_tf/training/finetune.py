@@ -290,6 +290,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             )
         if chosen is not None and chosen.best_step not in (None, step):
             step = chosen.best_step
+            _LOG.info("the model is that of step %d, the best", step)
             best = released.prefix(self.settings.stages.output_dir, step)
             estimator.initialize(checkpoints.locate(best).read())
         # Even if nothing was trained now: an earlier run may have died before this.

@@ -7,6 +7,7 @@ make the same calls, because they must stop at the same step.
 
 import contextlib
 import dataclasses
+import logging
 import time
 from typing import Final
 
@@ -21,6 +22,8 @@ from biobert_tf.training.trainer import Trainer
 
 # One step may take longer.
 _SECONDS_PER_CALL: Final = 2.0
+_LOG = logging.getLogger(__name__)
+
 _ASKED: Final = "asked to stop"
 
 
@@ -96,6 +99,12 @@ class Loop:
             self._evaluate(request)
             if self._saves_at(self.step):
                 self._save(request)
+        if self._is_over and self.step < self.last_step:
+            _LOG.info(
+                "stopped early after step %d of %d: nothing better was found",
+                self.step,
+                self.last_step,
+            )
         if self._agreed(request.is_made):
             raise request.error(_ASKED)
 

@@ -288,6 +288,9 @@ class TrainedProblem(Problem[SettingsT]):
         else:
             is_saved = found.architecture in self.architectures
             is_own = is_saved and self.kind_of(found) is not None
+        if not is_own and (path / STATE).exists():
+            problem = f"{self.script} has not ended there; start its command again"
+            raise InputError.at(path, None, problem)
         if not is_own:
             problem = f"holds no model of {self.script}; give its --output_dir"
             if self.architectures and found.place.format == "huggingface":

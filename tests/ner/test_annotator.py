@@ -154,6 +154,10 @@ def test_real_text(annotator, data):
 def test_no_model_of_ner(tmp_path):
     with pytest.raises(InputError, match=r"holds no model of run_ner\.py; give its"):
         Annotator.load([tmp_path], CPU, batch_size=4)
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "checkpoint").touch()
+    with pytest.raises(InputError, match=r"run_ner\.py has not ended there; start"):
+        Annotator.load([tmp_path], CPU, batch_size=4)
 
 
 def test_probabilities_are_numbers_of_python(annotator):

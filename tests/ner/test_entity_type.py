@@ -244,6 +244,10 @@ def test_labels_with_types_are_refused(tmp_path, capsys):
     assert re.match(f"error: {wanted}", line)
     with pytest.raises(InputError, match=wanted):
         biobert_tf.load(model, entity_type="Drug")
+    # The type that all of them have already is no other.
+    one = toys.write_model(tmp_path / "one", labels=("O", "B-Dis", "I-Dis"))
+    files.write_json(one / "settings.json", {"train_on": "train", "max_seq_length": 12})
+    assert annotate(tmp_path, capsys, one, entity_type="Dis")[0] == 0
     typed = toys.Toy(tmp_path / "toy")
     with pytest.raises(InputError, match=f"{re.escape(str(typed.data))}: {problem}"):
         cli.ner(typed.argv(entity_type="Drug"))

@@ -321,6 +321,14 @@ def test_training_is_on_train_and_devel(toy):
     assert words_of(data.test) == words_in(toys.TEST)
 
 
+def test_an_empty_development_file_adds_nothing(toy, caplog):
+    (toy.data / "devel.tsv").write_text("")
+    with caplog.at_level(logging.INFO):
+        data = read_data(toy)
+    assert words_of(data.train) == words_in(toys.TRAIN)
+    assert "training on train.tsv" in caplog.messages
+
+
 def test_train_dev_file_goes_before(toy):
     toys.write_data(toy.data, train_dev=toys.TRAIN[:1])
     (toy.data / "train.tsv").unlink()

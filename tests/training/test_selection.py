@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluating while training, keeping the best weights and stopping early."""
 
+import logging
 import os
 import signal
 
@@ -346,8 +347,11 @@ def test_a_signal_during_an_evaluation(toys, chosen, tmp_path, monkeypatch):
 
 def test_early_stopping(toys, chosen, tmp_path, caplog):
     output, given = tmp_path / "output", {**EVERY, "early_stopping": 3}
-    results = run(toys["ner"], output, **given)
+    with caplog.at_level(logging.INFO):
+        results = run(toys["ner"], output, **given)
     found = chosen[1]["train"]["evaluations"]
+    assert [x for x in caplog.messages if x.startswith("stopped early after step")]
+    assert [x for x in caplog.messages if x.startswith("the model is that of step")]
     # Two are not better than 6, but 12 is; 14, 16 and 18 are not.
     assert results["train"]["evaluations"] == found[:9]
     assert results["train"]["best"] == chosen[1]["train"]["best"]
