@@ -47,6 +47,7 @@ class Request:
     Attributes:
         has_work: Whether stopping at once would lose work. If not, the first signal
             raises StoppedError, or ends the process if that takes too long.
+        has_raised: Whether a signal has raised StoppedError.
         may_raise: Whether the first signal raises StoppedError even so.
         kept: What is kept if the work ends now, for the user.
     """
@@ -58,7 +59,7 @@ class Request:
         self._first = first
         self._signum: int | None = None
         self._came: float | None = None
-        self._has_raised = False
+        self.has_raised = False
 
     @property
     def is_made(self) -> bool:
@@ -78,8 +79,8 @@ class Request:
         if _is_interactive() and now - self._came > _SECONDS_TOGETHER:
             # Nothing else ends the work: the process must not end.
             raise KeyboardInterrupt("stopped at once")
-        if not self._has_raised and (self.may_raise or not self.has_work):
-            self._has_raised = True
+        if not self.has_raised and (self.may_raise or not self.has_work):
+            self.has_raised = True
             raise self.error(self.kept)
 
     def listen(self, signals: socket.socket) -> None:

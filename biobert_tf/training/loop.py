@@ -84,7 +84,10 @@ class Loop:
             request.has_work = not self._is_alone
             try:
                 self._run(request)
-            except StoppedError:
+            except (StoppedError, Exception) as error:
+                # C++ code that is interrupted may turn the error into a SystemError.
+                if not isinstance(error, StoppedError) and not request.has_raised:
+                    raise
                 self._save(request)
                 raise request.error(self._kept()) from None
 

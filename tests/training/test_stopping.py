@@ -14,13 +14,16 @@ import pretraining_toys
 import pytest
 import qa_toys
 import re_toys
+import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.common.errors import StoppedError
+from biobert_tf.common.settings import RunConfig
 from biobert_tf.training import progress
 from biobert_tf.training.estimator import Estimator
+from biobert_tf.training.loop import Loop
 from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.trainer import Trainer
 
@@ -166,3 +169,31 @@ def test_nothing_is_saved_twice(tmp_path, monkeypatch):
         cli.ner(toy.argv())
     after = {path: path.stat().st_mtime_ns for path in toy.output.glob("training/*")}
     assert after == before
+
+
+class Interrupted:
+    """A trainer in which a signal comes, and C++ code hides what it raises."""
+
+    def train(self, num_steps):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise SystemError("bad argument to internal function") from None
+
+
+def test_an_error_that_hides_a_signal():
+    loop = Loop(
+        trainer=Interrupted(),
+        manager=None,
+        strategy=tf.distribute.get_strategy(),
+        settings=RunConfig(),
+        step=0,
+        last_step=3,
+        skips_steps=False,
+        reporter=None,
+        recorder=None,
+        selection=None,
+    )
+    with pytest.raises(StoppedError, match="before a state was saved"):
+        loop.run()
