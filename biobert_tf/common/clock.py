@@ -110,6 +110,8 @@ class Meter:
     def close(self) -> None:
         """Takes the bar away, or shows the last state if that is wanted."""
         if self._keeps_last:
+            # tqdm ends the line only of a bar that came after its delay.
+            self._bar.delay = 0
             self._bar.refresh()
         self._bar.close()
 

@@ -35,8 +35,7 @@ _LIMITS: Final = Path("/sys/fs/cgroup")
 
 def size(num_bytes: float) -> str:
     """Returns a number of bytes for people: 999 bytes, 1.5 kB, 12.0 MB, 1.3 GB."""
-    for unit in ("GB", "MB", "kB"):
-        scale = {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
+    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if num_bytes >= scale:
             return f"{num_bytes / scale:.1f} {unit}"
     return f"{num_bytes:.0f} bytes"

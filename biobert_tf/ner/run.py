@@ -5,7 +5,6 @@ import dataclasses
 import logging
 
 from biobert_tf.checkpoints import released
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.ner import reading, sets
 from biobert_tf.ner.reading import OUTSIDE, NerExample
@@ -15,7 +14,7 @@ from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
 from biobert_tf.training import finetune
 from biobert_tf.training.finetune import Data, Finished
-from biobert_tf.training.stages import without_empty
+from biobert_tf.training.stages import is_empty, require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,9 +101,9 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
     if training:
         _LOG.info("training on %s", " and ".join(f"{name}.tsv" for name in training))
     evaluates = settings.selection.evaluates
+    if evaluates and (path := stages.data_dir / "devel.tsv").is_file():
+        require_examples(path)
     devel = read("devel") if stages.do_eval or evaluates else []
-    if evaluates:
-        finetune.require_examples(devel, stages.data_dir / "devel.tsv")
     return Data(
         train=read(*training) if training else None,
         devel=devel if stages.do_eval else None,
@@ -131,8 +130,7 @@ def _training_files(settings: NerConfig) -> list[str]:
         raise InputError.at(
             devel, None, f"{error.problem}; --train_on=train trains without it"
         )
-    is_empty = devel.is_file() and not files.read_text(devel).strip()
-    return ["train"] if is_empty else ["train", "devel"]
+    return ["train"] if devel.is_file() and is_empty(devel) else ["train", "devel"]
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:

@@ -226,8 +226,8 @@ class _Pretraining:
         number, (_, tokenizer) = self.settings.run.log_examples, self.parts
         prepare = functools.partial(self.task.prepare, training=False)
         rows = records.rows(self.paths, self.task.specs, number, prepare)
-        vocab = None if tokenizer is None else tokenizer.vocab
-        examples.log("the records", rows, number, self.task.masked_specs, vocab)
+        pieces = {} if tokenizer is None else tokenizer.inv_vocab
+        examples.log("the records", rows, number, self.task.masked_specs, pieces)
 
     def _train(
         self, estimator: Estimator, step: int

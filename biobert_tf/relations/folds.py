@@ -26,7 +26,7 @@ from biobert_tf.common.settings import changed, free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.relations import reading
 from biobert_tf.relations.settings import Folds, RelationConfig
-from biobert_tf.training.problem import Command
+from biobert_tf.training.problem import STATE, Command
 from biobert_tf.training.stages import without_empty
 
 _LOG = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def _check_directories(
         )
     for fold in folds.values():
         folder = fold.stages.output_dir
-        if fold.stages.do_train and (folder / "training" / "checkpoint").exists():
+        if fold.stages.do_train and (folder / STATE).exists():
             run_directory.require_same_settings(folder, fold)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import Place, released
-from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import features, marks, reading
 from biobert_tf.relations.features import RelationRecord
@@ -22,7 +21,7 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune, records, run_directory
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Data, Finished, Rows, TextRun
-from biobert_tf.training.stages import without_empty
+from biobert_tf.training.stages import require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
 
@@ -150,7 +149,10 @@ def _warn_of_unmarked(settings: RelationConfig, data: Data[RelationExample]) -> 
         wanted = marks.of_all(data.train)
     elif place := _model(settings):
         wanted = marks.recorded(released.read_settings(place))
-    for split, examples in (("dev", data.devel), ("test", data.test)):
+    for split, examples in (
+        ("dev", data.devel or data.development),
+        ("test", data.test),
+    ):
         examples = examples or ()
         if missing := marks.lacking(examples, wanted):
             _LOG.warning(
@@ -176,7 +178,7 @@ def read_data(
     evaluates = settings.selection.evaluates
     reads_devel = stages.do_eval or evaluates
     if evaluates and (path := reading.find(stages.data_dir, "dev")):
-        finetune.require_examples(files.read_text(path).strip(), path)
+        require_examples(path)
     devel = _read(settings, "dev", relation_set) if reads_devel else []
     return Data(
         train=_read(settings, "train", relation_set) if stages.do_train else None,

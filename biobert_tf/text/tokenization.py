@@ -92,7 +92,7 @@ def is_lower_cased(vocab: Iterable[str]) -> bool:
     shows nothing; like BioBERT's, it is not taken for lower-cased.
     """
     words = [token for token in vocab if not token.startswith("[")]
-    return _first_cased(words) is None and any(w != w.upper() for w in words)
+    return all(w == w.lower() for w in words) and any(w != w.upper() for w in words)
 
 
 def check_case(vocab: Mapping[str, int], do_lower_case: bool, vocab_file: Path) -> None:

@@ -184,11 +184,11 @@ class Estimator:
             num_devices=self.strategy.num_replicas_in_sync,
             run=run,
         )
-        if not tf.config.list_logical_devices("GPU"):
-            needed.warn(memory.device_memory())
+        if strategies.device_kind(self.strategy) == "CPU":
+            needed.warn(memory.device_memory(self.strategy))
         more = {"recorder": recorder, "selection": selection}
         more = {name: part for name, part in more.items() if part is not None}
-        with self.strategy.scope(), needed.explained():
+        with self.strategy.scope(), needed.explained(self.strategy):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path := tf.train.latest_checkpoint(str(self._state_dir)):

@@ -21,7 +21,7 @@ def log(
     rows: Iterable[Features],
     number: int,
     names: Iterable[str],
-    vocab: Mapping[str, int] | None,
+    pieces: Mapping[int, str],
     labels: Sequence[str] = (),
 ) -> None:
     """Logs the features of these names of the first rows, as the original does.
@@ -33,11 +33,10 @@ def log(
         rows: The features of records, by name.
         number: How many rows to log.
         names: The features of the task.
-        vocab: The id of each piece; without it pieces are not shown as text.
+        pieces: The piece of each id; if it is empty, pieces are not shown as text.
         labels: The labels of `label_ids`; the position of a label is its id. A negative
             id is none.
     """
-    pieces = {id_: piece for piece, id_ in (vocab or {}).items()}
     wanted = list(names)
     for i, row in enumerate(itertools.islice(rows, number), start=1):
         _LOG.info("*** Example %d of %s ***", i, stage)

@@ -10,7 +10,6 @@ last, so its presence means that the run is complete.
 import abc
 import dataclasses
 import functools
-import itertools
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
@@ -288,13 +287,13 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
                 row_norm=self.row_norm,
                 selection=chosen,
             )
+        output_dir = self.settings.stages.output_dir
         if chosen is not None and chosen.best_step not in (None, step):
             step = chosen.best_step
             _LOG.info("the model is that of step %d, the best", step)
-            best = released.prefix(self.settings.stages.output_dir, step)
+            best = released.prefix(output_dir, step)
             estimator.initialize(checkpoints.locate(best).read())
         # Even if nothing was trained now: an earlier run may have died before this.
-        output_dir = self.settings.stages.output_dir
         if estimator.is_chief and not released.is_saved(output_dir, step):
             self._release(estimator, step)
         return step, {
@@ -398,9 +397,10 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             shown = ", ".join(f"{value} {name}" for name, value in counts.items())
             _LOG.info("%s: of %d records %s", stage, len(rows), shown)
         if estimator.is_chief:
-            number, vocab = self.settings.run.log_examples, self.parts.tokenizer.vocab
-            features = (row.features for row in itertools.islice(rows, number))
-            examples_log.log(stage, features, number, specs, vocab, self.task.labels)
+            number = self.settings.run.log_examples
+            pieces = self.parts.tokenizer.inv_vocab
+            features = (row.features for row in rows)
+            examples_log.log(stage, features, number, specs, pieces, self.task.labels)
         return path
 
 
@@ -470,17 +470,6 @@ def _is_trained(
         return step >= last_step
     estimator.restore(selection=chosen)
     return chosen.is_over or (step >= last_step and not chosen.is_due(step))
-
-
-def require_examples(development: Sequence[object], path: Path) -> None:
-    """Raises InputError if the development file is empty, so that it cannot choose."""
-    if not development:
-        raise InputError.at(
-            path,
-            None,
-            "is empty, and cannot be scored while training; leave out "
-            "--eval_every_steps, --eval_every_epochs, --keep_best and --early_stopping",
-        )
 
 
 def say_unscored(what: object, folder: Path, names: Sequence[str]) -> None:

@@ -111,7 +111,7 @@ class Inference:
 
     def _explained(self, length: int) -> contextlib.AbstractContextManager[None]:
         rows = self.batch_size // self.strategy.num_replicas_in_sync
-        return memory.explained_prediction(rows, length, self._memory)
+        return memory.explained_prediction(rows, length, self._memory, self.strategy)
 
     def _run(
         self,

@@ -100,7 +100,8 @@ class Loop:
             if is_stopping:
                 raise request.error(_ASKED)
             self._evaluate(request)
-            if self._saves_at(self.step):
+            every = self.settings.save_checkpoints_steps
+            if self.step % every == 0 or self.step == self.last_step:
                 self._save(request)
         if self._is_over and self.step < self.last_step:
             _LOG.info(
@@ -123,10 +124,6 @@ class Loop:
     @property
     def _is_over(self) -> bool:
         return self.selection is not None and self.selection.is_over
-
-    def _saves_at(self, step: int) -> bool:
-        every = self.settings.save_checkpoints_steps
-        return step % every == 0 or step == self.last_step
 
     def _call(self, request: stopping.Request) -> None:
         """Makes one compiled call, at most up to the next save, and reports."""

@@ -22,6 +22,7 @@ from biobert_tf.common import room
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import RunConfig
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.training import strategy as strategies
 
 _LOG = logging.getLogger(__name__)
 
@@ -150,14 +151,14 @@ class TrainingMemory:
         )
 
     @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self, strategy: tf.distribute.Strategy) -> Iterator[None]:
         """Turns a lack of memory in the block into an InputError: what would fit."""
         try:
             yield
         except Exception as error:
             if not room.memory_is_exhausted(error):
                 raise
-            limit = device_memory()
+            limit = device_memory(strategy)
             raise InputError(
                 f"out of memory: {self._need(limit)}; {self.advice(limit)}"
             ) from error
@@ -205,7 +206,10 @@ class PredictionMemory:
 
 @contextlib.contextmanager
 def explained_prediction(
-    rows: int, length: int, memory: PredictionMemory | None
+    rows: int,
+    length: int,
+    memory: PredictionMemory | None,
+    strategy: tf.distribute.Strategy,
 ) -> Iterator[None]:
     """Turns a lack of memory in the block into an InputError that says what fits.
 
@@ -217,7 +221,7 @@ def explained_prediction(
         if not room.memory_is_exhausted(error):
             raise
         said, limit = f"try {rows // 2} rows" if rows > 1 else "it is too long", None
-        if memory is not None and (limit := device_memory()) is not None:
+        if memory is not None and (limit := device_memory(strategy)) is not None:
             fit = _advised(rows, memory.fitting(length, limit))
             said = f"by estimate {fit} rows fit"
         raise InputError(
@@ -235,15 +239,16 @@ def _advised(rows: int, fitting: int) -> int:
     return fitting if fitting < rows else rows // 2
 
 
-def device_memory() -> int | None:
-    """Returns the bytes that TensorFlow can have on a GPU, else on this computer.
+def device_memory(strategy: tf.distribute.Strategy) -> int | None:
+    """Returns the bytes that TensorFlow can have on a device of the strategy.
 
     None if that is not known, as for a TPU.
     """
-    if tf.config.list_logical_devices("TPU"):
-        return None
-    if not tf.config.list_logical_devices("GPU"):
+    kind = strategies.device_kind(strategy)
+    if kind == "CPU":
         return room.host_memory()
+    if kind != "GPU":
+        return None
     from tensorflow.python.client import device_lib
 
     limits = [

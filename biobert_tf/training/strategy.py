@@ -116,8 +116,14 @@ def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return False
     if config.xla == "auto":
-        return bool(tf.config.list_logical_devices("GPU"))
+        return device_kind(strategy) == "GPU"
     return config.xla == "on"
+
+
+def device_kind(strategy: tf.distribute.Strategy) -> str:
+    """Returns what the strategy computes on: CPU, GPU or TPU."""
+    device, *_ = strategy.extended.worker_devices
+    return str(tf.DeviceSpec.from_string(device).device_type)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

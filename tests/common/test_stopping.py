@@ -54,8 +54,8 @@ NOTHING = "interrupted: what is kept"
         ("working", [signal.SIGTERM, 0, signal.SIGTERM], 143, [SAVING, SAVED]),
         # The first says what the status is.
         ("working", [signal.SIGTERM, 0.1, signal.SIGINT], 143, [SAVING, SAVED]),
-        ("slow", [signal.SIGINT, 1, signal.SIGINT], 130, [SAVING, AT_ONCE]),
-        ("slow", [signal.SIGINT, 1, signal.SIGTERM], 143, [SAVING, AT_ONCE]),
+        ("slow", [signal.SIGINT, 3, signal.SIGINT], 130, [SAVING, AT_ONCE]),
+        ("slow", [signal.SIGINT, 3, signal.SIGTERM], 143, [SAVING, AT_ONCE]),
         ("evaluating", [signal.SIGINT], 130, [SAVING, NOTHING]),
         ("idle", [signal.SIGINT], 130, [NOTHING]),
         ("idle", [signal.SIGTERM], 143, [NOTHING]),

@@ -54,9 +54,9 @@ def trained_on(context, answer):
 
 def test_an_example_as_it_is_logged(task, featurizer, caplog):
     rows = task.featurize([trained_on("in men Liver is cured", "men")])
-    vocab = featurizer.tokenizer.vocab
+    pieces = featurizer.tokenizer.inv_vocab
     with caplog.at_level("INFO", "biobert_tf"):
-        examples.log("train", (x.features for x in rows), 1, task.specs, vocab)
+        examples.log("train", (x.features for x in rows), 1, task.specs, pieces)
     tokens = "[CLS] who has cancer ? [SEP] in men Liver is cured [SEP]"
     assert f"tokens: {tokens}" in caplog.messages
     assert caplog.messages[caplog.messages.index("answer: men") - 1].endswith(": 7")

@@ -62,10 +62,10 @@ def example(text, label=None, row_id="7"):
 
 def test_an_example_as_it_is_logged(task, caplog):
     rows = task.featurize([example("@GENE$ causes cancer", "cure")])
-    vocab = task.tokenizer.vocab
+    pieces = task.tokenizer.inv_vocab
     features = [row.features for row in rows]
     with caplog.at_level("INFO", "biobert_tf"):
-        examples.log("train", features, 5, task.specs, vocab, task.labels)
+        examples.log("train", features, 5, task.specs, pieces, task.labels)
     assert "tokens: [CLS] @ GENE $ causes cancer [SEP]" in caplog.messages
     assert caplog.messages[caplog.messages.index("labels: cure") - 1] == "label_ids: 2"
 

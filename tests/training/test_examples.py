@@ -3,7 +3,7 @@ import logging
 
 from biobert_tf.training import examples
 
-VOCAB = {piece: i for i, piece in enumerate(["[PAD]", "[CLS]", "[SEP]", "a", "##b"])}
+PIECES = dict(enumerate(["[PAD]", "[CLS]", "[SEP]", "a", "##b"]))
 ROW = {
     "input_ids": [1, 3, 4, 2, 0],
     "input_mask": [1, 1, 1, 1, 0],
@@ -12,9 +12,9 @@ ROW = {
 }
 
 
-def logged(caplog, rows, number, names, vocab=VOCAB, labels=("O", "B")):
+def logged(caplog, rows, number, names, pieces=PIECES, labels=("O", "B")):
     with caplog.at_level(logging.INFO, examples.__name__):
-        examples.log("train", rows, number, names, vocab, labels)
+        examples.log("train", rows, number, names, pieces, labels)
     return caplog.messages
 
 
@@ -48,4 +48,4 @@ def test_masked_pieces(caplog):
         "masked_lm_ids: 3 4 0",
     ]
     caplog.clear()
-    assert logged(caplog, [row], 1, names, None)[2:] == ["masked_lm_ids: 3 4 0"]
+    assert logged(caplog, [row], 1, names, {})[2:] == ["masked_lm_ids: 3 4 0"]
