@@ -62,7 +62,8 @@ def find(path: Path) -> Path:
     prefix = prefix_of(path)
     if not _index(prefix).is_file():
         held = [found.name for found in prefixes_in(prefix.parent)]
-        problem = f"{prefix.parent} holds {base.some(held) or 'none'}"
+        folder = "this folder" if prefix.parent == Path() else prefix.parent
+        problem = f"{folder} holds {base.some(held) or 'none'}"
         if advice := hub.advice(path):
             problem = f"there is no folder {prefix.parent}{advice}"
         raise InputError.at(path, None, f"no such checkpoint; {problem}")

@@ -54,6 +54,10 @@ def detokenize(
     own = token_test_path.with_name(_OWN)
     if not token_test_path.exists() and own.is_file():
         compat = "fixed"
+    elif label_test_path is None:
+        raise InputError("--label_test_path must be given; see --help")
+    else:
+        sentences = _sentences(token_test_path, label_test_path)
     examples = reading.read_examples(answer_path, compat, needs_labels=True)
     words = [example.words for example in examples]
     num_cut = 0
@@ -61,10 +65,7 @@ def detokenize(
         source, predicted = own, _own_labels(own, words, answer_path)
         pieces: Sequence[Sequence[str]] = words
     else:
-        if label_test_path is None:
-            raise InputError("--label_test_path must be given; see --help")
         source = token_test_path
-        sentences = _sentences(token_test_path, label_test_path)
         predicted, num_cut = _word_labels(source, sentences, examples, answer_path)
         pieces = [[piece.text for piece in sentence] for sentence in sentences]
     gold = (example.labels or () for example in examples)

@@ -129,8 +129,8 @@ def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:
             problem = f"label {label!r} is not O, B-TYPE or I-TYPE"
         elif compat != "fixed" and label not in _ORIGINAL_LABELS:
             problem = (
-                f"label {label!r}: --compat={compat} knows B, I and O only, like the "
-                "original; use --compat=fixed"
+                f"label {label!r}: the original's programs know B, I and O only; types "
+                "need run_ner.py --compat=fixed"
             )
         elif label[:2] == "O-" and label != f"O-{sentence.scope}":
             problem = (

@@ -288,6 +288,9 @@ class TrainedProblem(Problem[SettingsT]):
         else:
             is_saved = found.architecture in self.architectures
             is_own = is_saved and self.kind_of(found) is not None
+        if not is_own and not hub.opened(path).exists():
+            problem = f"no such directory; give the --output_dir of {self.script}"
+            raise InputError.at(path, None, f"{problem}{hub.advice(path)}")
         if not is_own and (path / STATE).exists():
             problem = f"{self.script} has not ended there; start its command again"
             raise InputError.at(path, None, problem)

@@ -244,9 +244,7 @@ def test_a_name_of_the_hub_without_its_scheme(tmp_path, monkeypatch):
         "is a model of the Hugging Face Hub, give hf://dmis-lab/biobert-v1.1 after "
         "pip install '.[huggingface]', or download its files and give their folder"
     )
-    with pytest.raises(
-        InputError, match=r"run_ner.py; give .* Hub, give hf://me/ner a"
-    ):
+    with pytest.raises(InputError, match=r"of run_ner\.py; .* Hub, give hf://me/ner a"):
         NER.load(Path("me/ner"), DeviceConfig())
     (tmp_path / "dmis-lab").mkdir()
     with pytest.raises(InputError, match=r"dmis-lab holds none$"):

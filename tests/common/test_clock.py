@@ -124,3 +124,23 @@ def test_a_bar_and_log_lines_on_a_terminal_do_not_mix():
     assert bar.endswith("items/s, note 39]")
     assert " 40/40 [00:00 left, " in bar
     assert end.endswith(" the end")
+
+
+SHORT = """
+import logging
+from biobert_tf.common import clock, screen
+log = logging.getLogger("biobert_tf.x")
+with screen.shown(logging.INFO):
+    with clock.Meter("training", "steps", 3, done=1, keeps_last=True) as meter:
+        meter.to(3)
+    log.info("the end")
+"""
+
+
+def test_the_bar_of_an_instant_has_a_line_of_its_own():
+    written, status = terminal.run([sys.executable, "-c", SHORT], PYTHONPATH=str(ROOT))
+    assert status == 0, written
+    bar, end = terminal.screen(written)
+    assert " 3/3 [" in bar
+    assert "the end" not in bar
+    assert end.endswith(" the end")

@@ -334,7 +334,7 @@ def test_entities_that_were_there_stay(model, tmp_path, capsys):
         ({"input": "absent.txt"}, "absent.txt: no such file"),
         (
             {"model": "absent"},
-            "absent: holds no model of run_ner.py; give its --output",
+            "absent: no such directory; give the --output_dir of run_ner.py",
         ),
         ({"output_format": "text"}, "--output_format=text is read only; want one of"),
         ({"output_format": "xml"}, "flag --output_format=xml: value should be one of"),

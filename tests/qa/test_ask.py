@@ -265,7 +265,10 @@ def test_yes_or_no(toy, tmp_path, capsys):
         ({"question": " "}, "--question is empty; ask something"),
         ({"num_answers": 0}, "--num_answers=0: must be at least 1"),
         ({"context": "absent*.txt"}, "absent*.txt: no file matches"),
-        ({"model": "absent"}, "absent: holds no model of run_qa.py; give its --output"),
+        (
+            {"model": "absent"},
+            "absent: no such directory; give the --output_dir of run_qa.py",
+        ),
         ({"json": "/proc/answers.json"}, "/proc/answers.json: cannot be written"),
     ],
 )

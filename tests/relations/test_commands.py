@@ -387,7 +387,7 @@ def test_re_predict(biobert, given):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"model": "gone"}, "gone: holds no model of run_re.py; give its --output_dir"),
+        ({"model": "gone"}, "gone: no such directory; give the --output_dir of run_re"),
         ({"input": "gone"}, "gone: no such file"),
         ({"pair": "Gene-Chemical-X"}, "is not a pair of entity types; want"),
         ({"min_probability": "2"}, "--min_probability=2.0: must be at most 1"),
