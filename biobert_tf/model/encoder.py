@@ -5,8 +5,9 @@ One forward pass serves training, evaluation, prediction and export. Products ar
 flat `[T, D]` matrices, which is fast on all devices. They are in `dtype`; layer
 normalisation, softmax, the residual sum and everything that is returned are float32.
 
-Shape suffixes: B rows of the batch, L length of a row, T = B * L tokens, N attention
-heads, H size of a head, D hidden size, F size of the feed-forward layer, P positions.
+Shape suffixes: B texts of the batch, L pieces of a text, R rows, W width of a row,
+T = R * W tokens, N attention heads, H size of a head, D hidden size, F size of the
+feed-forward layer, P positions. Without packing a row is a text: R is B and W is L.
 """
 
 import dataclasses
@@ -33,19 +34,24 @@ _MASKED: Final = -1e9
 # A block has four places for dropout, of which BERT does not use the second.
 _DROPOUTS_OF_A_BLOCK: Final = 4
 
+PLACES: Final = "places"
+"""The entry of a batch that says how its texts are packed."""
+
 DropoutFn = Callable[[tf.Tensor, float, int], tf.Tensor]
 
 
 class PaddedRows(NamedTuple):
-    """How texts lie in a batch: one in a row, which is filled up with padding.
-
-    Another class with these methods would let several texts share a row.
+    """Rows of one text each, filled up with padding.
 
     Attributes:
         mask: int `[B, L]`, 1 for a piece, 0 for padding.
     """
 
     mask: tf.Tensor
+
+    def lay(self, values_BL: tf.Tensor) -> tf.Tensor:
+        """Returns the values of pieces as they lie in the rows, `[R, W]`."""
+        return values_BL
 
     def masked_scores(self) -> tf.Tensor:
         """Returns the addend of attention scores, float32 `[B, 1, 1, L]`.
@@ -62,23 +68,97 @@ class PaddedRows(NamedTuple):
         # A slice fails if it is too long; on a GPU a gather would not.
         return table_PD[: tf.shape(self.mask)[1]]
 
-    def first_tokens(self, x_BLD: tf.Tensor) -> tf.Tensor:
+    def restored(self, x_RWX: tf.Tensor) -> tf.Tensor:
+        """Returns what was computed of every token by text, `[B, L, ...]`."""
+        return x_RWX
+
+    def first_tokens(self, x_RWD: tf.Tensor) -> tf.Tensor:
         """Returns the vector of every text's first token, `[B, D]`."""
-        return x_BLD[:, 0]
+        return x_RWD[:, 0]
+
+    def tokens_at(self, x_RWD: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors at positions of every text, `[B, P, D]`."""
+        return tf.gather(x_RWD, positions_BP, batch_dims=1)
+
+
+class PackedRows(NamedTuple):
+    """Rows of several texts each, none of which attends to another.
+
+    Methods are those of `PaddedRows`. Nothing is computed of the padding of texts; what
+    `restored` returns there is meaningless.
+
+    Attributes:
+        places: int `[R, W]`: the piece that lies here, as its place in the flattened
+            `[B * L]`; -1 where there is none.
+        mask: int `[B, L]`, 1 for a piece, 0 for padding.
+    """
+
+    places: tf.Tensor
+    mask: tf.Tensor
+
+    def lay(self, values_BL: tf.Tensor) -> tf.Tensor:
+        """Returns the values of pieces as they lie in the rows, 0 where none lies."""
+        values_RW = tf.gather(tf.reshape(values_BL, [-1]), tf.maximum(self.places, 0))
+        return tf.where(self.places < 0, tf.zeros_like(values_RW), values_RW)
+
+    def masked_scores(self) -> tf.Tensor:
+        """Returns the addend of attention scores, float32 `[R, 1, W, W]`."""
+        texts_RW = self.places // tf.shape(self.mask)[1]
+        is_same_RWW = texts_RW[:, :, None] == texts_RW[:, None, :]
+        return tf.where(is_same_RWW, 0.0, _MASKED)[:, None]
+
+    def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
+        """Returns the position embeddings, `[R, W, D]`; fails if L is more than P."""
+        length = tf.shape(self.mask)[1]
+        return tf.gather(table_PD[:length], self.places % length)
+
+    def restored(self, x_RWX: tf.Tensor) -> tf.Tensor:
+        """Returns what was computed of every token by text, `[B, L, ...]`."""
+        return tf.gather(_flat(x_RWX), self._tokens_BL())
+
+    def first_tokens(self, x_RWD: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of every text's first token, `[B, D]`."""
+        return tf.gather(_flat(x_RWD), self._tokens_BL()[:, 0])
+
+    def tokens_at(self, x_RWD: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors at positions of every text, `[B, P, D]`."""
+        tokens_BP = tf.gather(self._tokens_BL(), positions_BP, batch_dims=1)
+        return tf.gather(_flat(x_RWD), tokens_BP)
+
+    def _tokens_BL(self) -> tf.Tensor:
+        """Returns the token of every piece, a place in `[T]`; 0 for padding."""
+        places_T1 = tf.reshape(self.places, [-1, 1])
+        tokens_T = tf.range(tf.size(places_T1), dtype=places_T1.dtype)
+        size = tf.size(self.mask, places_T1.dtype)
+        # The places of padding, -1, become the first entry, which is cut off.
+        tokens = tf.tensor_scatter_nd_max(
+            tf.zeros([size + 1], places_T1.dtype), places_T1 + 1, tokens_T
+        )
+        return tf.reshape(tokens[1:], tf.shape(self.mask))
+
+
+Rows = PaddedRows | PackedRows
+
+
+def _flat(x_RWX: tf.Tensor) -> tf.Tensor:
+    """Returns `[T, ...]` of `[R, W, ...]`."""
+    return tf.reshape(x_RWX, tf.concat([[-1], tf.shape(x_RWX)[2:]], 0))
 
 
 class Encoded(NamedTuple):
     """The outputs of the encoder, all float32.
 
     Attributes:
-        sequence_output: `[B, L, D]`, the last layer.
+        sequence_output: `[R, W, D]`, the last layer, as the texts lie in `rows`.
         pooled_output: `[B, D]`, tanh of a dense layer on the first token.
-        encoder_outputs: `[B, L, D]` of every layer.
+        encoder_outputs: `[R, W, D]` of every layer.
+        rows: How the texts lie.
     """
 
     sequence_output: tf.Tensor
     pooled_output: tf.Tensor
     encoder_outputs: Sequence[tf.Tensor]
+    rows: Rows
 
 
 class Encoder(tf.Module):
@@ -120,7 +200,7 @@ class Encoder(tf.Module):
         self,
         ids_BL: tf.Tensor,
         segments_BL: tf.Tensor,
-        rows: PaddedRows,
+        rows: Rows,
         *,
         dtype: tf.DType = tf.float32,
         dropout: Dropout | None = None,
@@ -139,8 +219,9 @@ class Encoder(tf.Module):
                 that of one block, and time grows.
         """
         drop: DropoutFn = dropout or no_dropout
-        shape = tf.shape(ids_BL)
-        x_TD = self.embed(ids_BL, segments_BL, rows)
+        ids_RW, segments_RW = rows.lay(ids_BL), rows.lay(segments_BL)
+        shape = tf.shape(ids_RW)
+        x_TD = self.embed(ids_RW, segments_RW, rows)
         x_TD = drop(x_TD, self.config.hidden_dropout_prob, 0)
         masked = rows.masked_scores()
         outputs = []
@@ -149,38 +230,41 @@ class Encoder(tf.Module):
                 x_TD = _recomputed(block, x_TD, masked, dtype, dropout)
             else:
                 x_TD = block(x_TD, masked, dtype, drop)
-            x_BLD = tf.reshape(x_TD, [shape[0], shape[1], x_TD.shape[-1]])
+            x_RWD = tf.reshape(x_TD, [shape[0], shape[1], x_TD.shape[-1]])
             # The static shape helps compilers.
-            x_BLD.set_shape([*ids_BL.shape, x_TD.shape[-1]])
-            outputs.append(x_BLD)
+            x_RWD.set_shape([*ids_RW.shape, x_TD.shape[-1]])
+            outputs.append(x_RWD)
         firsts_BD = tf.cast(rows.first_tokens(outputs[-1]), dtype)
         pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
-        return Encoded(outputs[-1], pooled_BD, outputs)
+        return Encoded(outputs[-1], pooled_BD, outputs, rows)
 
     def embed(
-        self, ids_BL: tf.Tensor, segments_BL: tf.Tensor, rows: PaddedRows
+        self, ids_RW: tf.Tensor, segments_RW: tf.Tensor, rows: Rows
     ) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
-        words_BLD = tf.gather(self.word_embeddings, ids_BL)
-        positions_LD = rows.positions(self._position_embeddings)
+        words_RWD = tf.gather(self.word_embeddings, ids_RW)
+        positions = rows.positions(self._position_embeddings)
         # PARITY(modeling.py:475-478): a product, so that the gradient is dense and the
         # clipping counts it once.
-        types_BLD = tf.one_hot(segments_BL, self.config.type_vocab_size)
-        types_BLD = tf.tensordot(types_BLD, self._token_type_embeddings, 1)
-        x_BLD = words_BLD + positions_LD + types_BLD
-        return self._norm(tf.reshape(x_BLD, [-1, self.config.hidden_size]))
+        types_RWD = tf.one_hot(segments_RW, self.config.type_vocab_size)
+        types_RWD = tf.tensordot(types_RWD, self._token_type_embeddings, 1)
+        x_RWD = words_RWD + positions + types_RWD
+        return self._norm(tf.reshape(x_RWD, [-1, self.config.hidden_size]))
 
 
-def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, PaddedRows]:
+def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Rows]:
     """Returns the ids, the segments and the rows of a batch; see `Encoder`.
 
     PARITY(modeling.py:166-170): without `input_mask` every position is real, without
-    `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`;
-    other entries are ignored.
+    `segment_ids` every position is of segment 0. Each is int `[B, L]`, as `input_ids`.
+    With `places`, int `[R, W]`, the texts are packed; see `PackedRows`. Other entries
+    are ignored.
     """
     ids_BL = batch["input_ids"]
     segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))
     mask_BL = batch.get("input_mask", tf.ones_like(ids_BL))
+    if PLACES in batch:
+        return ids_BL, segments_BL, PackedRows(batch[PLACES], mask_BL)
     return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
@@ -209,7 +293,7 @@ class _Block(tf.Module):
     ) -> tf.Tensor:
         """Returns `[T, D]` of `[T, D]`, both float32; products are in `dtype`.
 
-        `masked` is added to attention scores, `[B, 1, 1, L]`.
+        `masked` is added to attention scores, `[R, 1, 1, W]` or `[R, 1, W, W]`.
         """
         rate = self._config.hidden_dropout_prob
         attended_TD = self._attend(tf.cast(x_TD, dtype), masked, drop)
@@ -230,22 +314,22 @@ class _Block(tf.Module):
         head_size = self._config.hidden_size // num_heads
 
         def heads(y_TD: tf.Tensor) -> tf.Tensor:
-            y_BLNH = tf.reshape(y_TD, [shape[0], shape[3], num_heads, head_size])
-            return tf.transpose(y_BLNH, [0, 2, 1, 3])
+            y_RWNH = tf.reshape(y_TD, [shape[0], shape[3], num_heads, head_size])
+            return tf.transpose(y_RWNH, [0, 2, 1, 3])
 
         query_TD = self._query(x_TD) * tf.cast(1 / math.sqrt(head_size), x_TD.dtype)
-        scores_BNLL = tf.matmul(
+        scores_RNWW = tf.matmul(
             heads(query_TD), heads(self._key(x_TD)), transpose_b=True
         )
-        weights_BNLL = tf.nn.softmax(tf.cast(scores_BNLL, tf.float32) + masked)
-        weights_BNLL = drop(
-            weights_BNLL,
+        weights_RNWW = tf.nn.softmax(tf.cast(scores_RNWW, tf.float32) + masked)
+        weights_RNWW = drop(
+            weights_RNWW,
             self._config.attention_probs_dropout_prob,
             self._first_stream + 3,
         )
-        y_BNLH = tf.matmul(tf.cast(weights_BNLL, x_TD.dtype), heads(self._value(x_TD)))
-        y_BLNH = tf.transpose(y_BNLH, [0, 2, 1, 3])
-        return self._attention_output(tf.reshape(y_BLNH, [-1, num_heads * head_size]))
+        y_RNWH = tf.matmul(tf.cast(weights_RNWW, x_TD.dtype), heads(self._value(x_TD)))
+        y_RWNH = tf.transpose(y_RNWH, [0, 2, 1, 3])
+        return self._attention_output(tf.reshape(y_RWNH, [-1, num_heads * head_size]))
 
 
 def _recomputed(

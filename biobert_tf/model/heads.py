@@ -120,7 +120,10 @@ class _Linear(Model):
         x = encoded.pooled_output if self.has_pooler else encoded.sequence_output
         x = (dropout or no_dropout)(x, self.dropout_rate, 0)
         logits = tf.tensordot(x, self.output_weights, axes=[[-1], [1]])
-        return {"logits": logits + self.output_bias}
+        logits += self.output_bias
+        if not self.has_pooler:
+            logits = encoded.rows.restored(logits)
+        return {"logits": logits}
 
 
 class SequenceClassifier(_Linear):
@@ -192,16 +195,15 @@ class PretrainingModel(Model):
         pair_B2 = tf.matmul(encoded.pooled_output, self._pair_weights, transpose_b=True)
         return {
             "masked_lm_logits": self._masked_lm_logits(
-                encoded.sequence_output, batch["masked_lm_positions"]
+                encoded.rows.tokens_at(
+                    encoded.sequence_output, batch["masked_lm_positions"]
+                )
             ),
             "next_sentence_logits": pair_B2 + self._pair_bias,
         }
 
-    def _masked_lm_logits(
-        self, sequence_BLD: tf.Tensor, positions_BP: tf.Tensor
-    ) -> tf.Tensor:
-        """Scores every word piece at the given positions, `[batch, P, vocabulary]`."""
-        masked_BPD = tf.gather(sequence_BLD, positions_BP, batch_dims=1)
+    def _masked_lm_logits(self, masked_BPD: tf.Tensor) -> tf.Tensor:
+        """Scores every word piece for the given vectors, `[batch, P, vocabulary]`."""
         masked_MD = tf.reshape(masked_BPD, [-1, self.config.hidden_size])
         hidden_MD = ACTIVATIONS[self.config.hidden_act](
             self._transform(tf.cast(masked_MD, self._dtype))
@@ -213,7 +215,7 @@ class PretrainingModel(Model):
             tf.cast(hidden_MD, self._dtype), embeddings_VD, transpose_b=True
         )
         logits_MV = tf.cast(logits_MV, tf.float32) + self._output_bias
-        shape = tf.concat([tf.shape(positions_BP), [self.config.vocab_size]], 0)
+        shape = tf.concat([tf.shape(masked_BPD)[:2], [self.config.vocab_size]], 0)
         logits_BPV = tf.reshape(logits_MV, shape)
-        logits_BPV.set_shape([*positions_BP.shape, self.config.vocab_size])
+        logits_BPV.set_shape([*masked_BPD.shape[:2], self.config.vocab_size])
         return logits_BPV

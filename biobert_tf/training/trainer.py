@@ -140,10 +140,7 @@ class Trainer(orbit.StandardTrainer):
         num_parts = self._accumulation_steps
         if num_parts == 1:
             return self._forward_backward(batch, totals, seed_2)
-        parts = {
-            name: tf.reshape(values, [num_parts, -1, *values.shape[1:]])
-            for name, values in batch.items()
-        }
+        parts = {name: _in_parts(values, num_parts) for name, values in batch.items()}
 
         def add_part(index: tf.Tensor, sums: Sums) -> tuple[tf.Tensor, Sums]:
             part = {name: values[index] for name, values in parts.items()}
@@ -205,6 +202,13 @@ def _sum_over_replicas(values: SummedT) -> SummedT:
         return values
     flat = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.flatten(values))
     return tf.nest.pack_sequence_as(values, flat)
+
+
+def _in_parts(values: tf.Tensor, num_parts: int) -> tf.Tensor:
+    """Returns `[parts, rows, ...]` of `[parts * rows, ...]`."""
+    inner = values.shape[1:]
+    sizes = inner if inner.is_fully_defined() else tf.unstack(tf.shape(values)[1:])
+    return tf.reshape(values, [num_parts, -1, *sizes])
 
 
 def _replicated(initial: tf.Tensor) -> tf.Variable:

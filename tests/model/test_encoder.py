@@ -506,7 +506,7 @@ def test_equal_to_the_reference_in_all_layers():
     network = large()
     expected = run_official(official(network), toy_rows())
     actual = encode(network, toy_rows())
-    assert expected.keys() == set(actual._fields)
+    assert expected.keys() | {"rows"} == set(actual._fields)
     layers = zip(expected["encoder_outputs"], actual.encoder_outputs, strict=True)
     for one, other in layers:
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -559,7 +559,7 @@ def test_half_precision_is_no_worse_than_the_references(dtype):
     network = large()
     exact = encode(network, toy_rows()).sequence_output
     ours = encode(network, toy_rows(), dtype=tf.as_dtype(dtype))
-    assert {x.dtype for x in tf.nest.flatten(ours)} == {tf.float32}
+    assert {x.dtype for x in tf.nest.flatten(ours[:3])} == {tf.float32}
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(f"mixed_{dtype}")
     try:
