@@ -114,18 +114,18 @@ class PackedRows(NamedTuple):
 
     def restored(self, x_RWX: tf.Tensor) -> tf.Tensor:
         """Returns what was computed of every token by text, `[B, L, ...]`."""
-        return tf.gather(_flat(x_RWX), self._tokens_BL())
+        return tf.gather(_flat(x_RWX), self._tokens())
 
     def first_tokens(self, x_RWD: tf.Tensor) -> tf.Tensor:
         """Returns the vector of every text's first token, `[B, D]`."""
-        return tf.gather(_flat(x_RWD), self._tokens_BL()[:, 0])
+        return tf.gather(_flat(x_RWD), self._tokens()[:, 0])
 
     def tokens_at(self, x_RWD: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
         """Returns the vectors at positions of every text, `[B, P, D]`."""
-        tokens_BP = tf.gather(self._tokens_BL(), positions_BP, batch_dims=1)
+        tokens_BP = tf.gather(self._tokens(), positions_BP, batch_dims=1)
         return tf.gather(_flat(x_RWD), tokens_BP)
 
-    def _tokens_BL(self) -> tf.Tensor:
+    def _tokens(self) -> tf.Tensor:
         """Returns the token of every piece, a place in `[T]`; 0 for padding."""
         places_T1 = tf.reshape(self.places, [-1, 1])
         tokens_T = tf.range(tf.size(places_T1), dtype=places_T1.dtype)
