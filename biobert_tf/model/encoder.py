@@ -238,9 +238,7 @@ class Encoder(tf.Module):
         pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
         return Encoded(outputs[-1], pooled_BD, outputs, rows)
 
-    def embed(
-        self, ids_RW: tf.Tensor, segments_RW: tf.Tensor, rows: Rows
-    ) -> tf.Tensor:
+    def embed(self, ids_RW: tf.Tensor, segments_RW: tf.Tensor, rows: Rows) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
         words_RWD = tf.gather(self.word_embeddings, ids_RW)
         positions = rows.positions(self._position_embeddings)
