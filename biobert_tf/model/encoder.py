@@ -266,6 +266,11 @@ def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Rows]:
     return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
+def is_text(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns 1.0 for a text, 0.0 for a row that only fills up a batch, `[B]`."""
+    return tf.cast(tf.reduce_any(batch["input_mask"] > 0, axis=1), tf.float32)
+
+
 class _Block(tf.Module):
     """One transformer layer."""
 

@@ -56,6 +56,7 @@ def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
         TrainingDivergedError: The loss became NaN or infinite.
     """
     stages, start = settings.stages, time.monotonic()
+    settings = run_directory.continued(stages.output_dir, settings)
     needs_model = stages.do_train or stages.do_eval
     parts = _load_parts(settings) if needs_model else None
     seconds: dict[str, float] = {}
@@ -282,6 +283,7 @@ class _Pretraining:
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
             "epochs": round(epochs, 3),
+            **estimator.texts,
         }
 
     def _evaluate(self, estimator: Estimator, step: int) -> dict[str, object]:

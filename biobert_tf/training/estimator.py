@@ -9,6 +9,7 @@ that exists:
 3. random weights.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import (
     memory,
     optimizer,
+    packing,
     precision,
     progress,
     records,
@@ -39,6 +41,8 @@ from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
+_LOG = logging.getLogger(__name__)
+
 
 class Estimator:
     """One model of one task, in one directory.
@@ -48,6 +52,8 @@ class Estimator:
         model: The encoder with the task's head.
         strategy: The strategy that runs the steps.
         model_dir: The directory for training states and the caller's other files.
+        texts: What `train` has found about the texts and how they are packed, ready
+            for JSON.
     """
 
     def __init__(
@@ -72,7 +78,13 @@ class Estimator:
         self.task = task
         self._device = device
         self._run = run
+        self.texts: dict[str, object] = {}
         self._compiled_step: Step | None = None
+        if task.counts_padding and run.pack_sequences in ("on", "dense"):
+            raise InputError(
+                f"--pack_sequences={run.pack_sequences}: padding counts in this loss, "
+                "as in the original's; use --compat=fixed, or leave the flag out"
+            )
         replicas = strategy.num_replicas_in_sync
         if run.train_batch_size % (replicas * run.gradient_accumulation_steps):
             raise InputError(
@@ -194,6 +206,7 @@ class Estimator:
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
+            data = self._packed(data, last_step)
             trainer = Trainer(
                 self.task,
                 self.model,
@@ -229,6 +242,24 @@ class Estimator:
                 )
                 loop.run()
         return loop.step
+
+    def _packed(
+        self, data: records.TrainingData, last_step: int
+    ) -> records.TrainingData:
+        """Returns the batches, packed if the settings say so; reports the texts."""
+        run, replicas = self._run, self.strategy.num_replicas_in_sync
+        mode = "off" if self.task.counts_padding else run.pack_sequences
+        data, lengths = packing.chosen(
+            mode,
+            data,
+            batch_size=run.train_batch_size // replicas,
+            num_parts=run.gradient_accumulation_steps,
+            num_batches=last_step * replicas,
+            is_static=strategies.has_static_shapes(self._device, self.strategy),
+        )
+        _LOG.info("%s", lengths)
+        self.texts = lengths.to_dict()
+        return data
 
     def _reporter(self, last_step: int) -> progress.Progress | None:
         if not self.is_chief:
@@ -291,7 +322,7 @@ class Estimator:
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
-        The padding of rows is computed only where `task.predicts_padding`; an axis of
+        The padding of rows is computed only where `task.counts_padding`; an axis of
         positions may be shorter than a record.
 
         Args:
@@ -325,7 +356,7 @@ class Estimator:
     def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""
         arrays = {name: np.asarray(row[name]) for name in specs}
-        if self.task.predicts_padding:
+        if self.task.counts_padding:
             return arrays
         length = max(1, int(np.count_nonzero(arrays["input_mask"])))
         most = len(arrays["input_ids"])
@@ -337,7 +368,12 @@ class Estimator:
     @property
     def _state_dir(self) -> Path:
         """The directory from which every worker reads training states."""
-        return self.model_dir / "training"
+        return state_dir(self.model_dir)
+
+
+def state_dir(model_dir: Path) -> Path:
+    """Returns the directory of the training states of a run."""
+    return model_dir / "training"
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -195,6 +195,11 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
                 weights to predict with.
             TrainingDivergedError: The loss became NaN or infinite.
         """
+        output_dir = self.settings.stages.output_dir
+        settings = run_directory.continued(output_dir, self.settings)
+        return dataclasses.replace(self, settings=settings)._execute()
+
+    def _execute(self) -> Estimator:
         start = time.monotonic()
         selection.require_known(self.settings.selection, self.task.score_names)
         # All stages come first, so that a bad example is reported at once.
@@ -299,6 +304,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         return step, {
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
+            **estimator.texts,
             **(chosen.to_dict() if chosen else {}),
         }
 

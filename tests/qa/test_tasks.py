@@ -150,7 +150,7 @@ def test_the_head_of_spans_may_be_new_and_has_no_pooler(task):
 
 def test_padding_is_scored_for_the_original_only(task):
     original = dataclasses.replace(task, compat="master")
-    assert (task.predicts_padding, original.predicts_padding) == (False, True)
+    assert (task.counts_padding, original.counts_padding) == (False, True)
 
 
 def test_padding_without_scores_is_never_an_answer(task):

@@ -411,7 +411,7 @@ def test_predictions_are_those_of_the_model(predicted):
 class Original(NerTask):
     """A task whose predictions for padding count."""
 
-    predicts_padding = True
+    counts_padding = True
 
 
 def test_padding_is_predicted_where_it_counts(tmp_path, paths):
