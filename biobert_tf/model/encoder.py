@@ -108,7 +108,7 @@ class PackedRows(NamedTuple):
         return tf.where(is_same_RWW, 0.0, _MASKED)[:, None]
 
     def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
-        """Returns the position embeddings, `[R, W, D]`; fails if L is more than P."""
+        """Returns the position embeddings, `[R, W, D]`."""
         length = tf.shape(self.mask)[1]
         return tf.gather(table_PD[:length], self.places % length)
 

@@ -254,7 +254,8 @@ class Estimator:
             data,
             batch_size=run.train_batch_size // replicas,
             num_parts=run.gradient_accumulation_steps,
-            num_batches=last_step * replicas,
+            num_devices=replicas,
+            num_steps=last_step,
             is_static=strategies.has_static_shapes(self._device, self.strategy),
         )
         _LOG.info("%s", lengths)

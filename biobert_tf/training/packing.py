@@ -5,12 +5,12 @@ The texts of a batch stay what they are, and so do their losses: `encoder.Packed
 only computes them side by side (Krell et al. 2021, arXiv 2107.02027). Attention stays
 within a text, positions restart with each.
 
-`on` packs the texts of every batch. `dense` exchanges texts among `GROUP` batches, so
-that nearly all rows are full: batches then have the same number of texts on average
-only.
+`on` packs the texts of every batch. `dense` exchanges texts among the batches of
+`GROUP` steps, so that nearly all rows are full: batches then have the same number of
+texts on average only. The number of devices changes no step.
 
-Shape suffixes: B texts of a batch, L pieces of a record, U batches of a group, M parts
-of a batch, E texts of a part, R rows of a part, W width of a row.
+Shape suffixes: B texts of a device's batch, L pieces of a record, U batches of a group,
+M parts of a batch, E texts of a part, R rows of a part, W width of a row.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from biobert_tf.training import records
 from biobert_tf.training.records import Batch, InputPipeline, TrainingData
 
 GROUP: Final = 64
-"""Number of batches of one device that exchange texts if the packing is dense."""
+"""Number of steps whose batches exchange texts if the packing is dense."""
 
 # Batches from which lengths and shares are estimated.
 _MEASURED: Final = 200
@@ -55,11 +55,13 @@ class Packer:
         dense: Whether batches exchange texts.
         num_parts: The number of equal parts of a device's batch, which are computed one
             after another. No row holds texts of two parts.
+        num_devices: The number of devices that share a step.
         shape: The shape of every part, for compilers; by default as small as can be.
     """
 
     dense: bool
     num_parts: int = 1
+    num_devices: int = 1
     shape: Shape | None = None
 
     def packed(self, data: TrainingData) -> TrainingData:
@@ -100,7 +102,7 @@ class Packer:
     def _dense(
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
     ) -> tf.data.Dataset:
-        size = pipeline.batch_size * GROUP
+        size = pipeline.batch_size * self.num_devices * GROUP
         whole = InputPipeline(batch_size=size)
         num_groups, rest = divmod(num_skipped, size)
 
@@ -134,7 +136,7 @@ class Packer:
             batch needs, int32 `[U, 2]`.
         """
         rows = _filled(range(len(lengths_N)), lengths_N, length)
-        hands = _hands(rows, GROUP, self.num_parts)
+        hands = _hands(rows, self.num_devices, self.num_parts)
         sizes = [
             (max(sum(map(len, part)) for part in hand), max(map(len, hand)))
             for hand in hands
@@ -143,7 +145,7 @@ class Packer:
         if self.shape is not None:
             most_texts, most_rows = self.shape.texts, self.shape.rows
             sizes = [(most_texts, most_rows)] * len(hands)
-        texts = np.full([GROUP, self.num_parts, most_texts], -1, np.int32)
+        texts = np.full([len(hands), self.num_parts, most_texts], -1, np.int32)
         places = []
         for unit, hand in enumerate(hands):
             for number, part in enumerate(hand):
@@ -152,7 +154,7 @@ class Packer:
                 firsts = np.zeros(len(lengths_N), np.int64)
                 firsts[held] = np.arange(len(held)) * length
                 places.append(_laid(part, lengths_N, firsts, most_rows, length))
-        shape = (GROUP, self.num_parts, most_rows, length)
+        shape = (len(hands), self.num_parts, most_rows, length)
         return texts, np.reshape(places, shape), np.array(sizes, np.int32)
 
     def _gathered(
@@ -266,7 +268,8 @@ def chosen(
     *,
     batch_size: int,
     num_parts: int,
-    num_batches: int,
+    num_devices: int,
+    num_steps: int,
     is_static: bool,
 ) -> tuple[TrainingData, Lengths]:
     """Packs the batches of a training as asked for.
@@ -276,18 +279,20 @@ def chosen(
         data: The padded batches.
         batch_size: Texts of a device's batch.
         num_parts: Parts of a device's batch.
-        num_batches: The number of batches in the training, of all devices together.
+        num_devices: Devices that share a step.
+        num_steps: The number of steps in the training.
         is_static: Whether a compiler needs one shape for all batches: then they all
             are read once before.
 
     Returns:
         The batches, and what their first ones hold.
     """
+    num_batches = num_steps * num_devices
     padded = measured(data, batch_size, num_parts, min(num_batches, _MEASURED))
     is_full = padded.num_pieces >= _FULL * padded.padded
     if mode == "off" or (mode == "auto" and is_full):
         return data, padded
-    packer = Packer(mode == "dense", num_parts)
+    packer = Packer(mode == "dense", num_parts, num_devices)
     number = num_batches if is_static else min(num_batches, _MEASURED)
     packed = measured(packer.packed(data), batch_size, num_parts, number)
     if is_static:
@@ -329,21 +334,25 @@ def _filled(texts: Sequence[int], lengths: np.ndarray, width: int) -> list[list[
 
 
 def _hands(
-    rows: Sequence[list[int]], num_units: int, num_parts: int
+    rows: Sequence[list[int]], num_devices: int, num_parts: int
 ) -> list[list[list[list[int]]]]:
-    """Deals rows to the parts of batches, about the same number of texts to each.
+    """Deals rows to the batches of a group, about the same number of texts to each.
 
-    A batch gets the same number of rows as any other, or one less.
+    A step gets the same number of rows as any other, or one less.
+
+    Returns:
+        The rows of each part of each batch, step by step and device by device.
     """
     hands: list[list[list[list[int]]]] = [
-        [[] for _ in range(num_parts)] for _ in range(num_units)
+        [[] for _ in range(num_parts)] for _ in range(GROUP * num_devices)
     ]
     # The rows with most texts first, forth and back.
     order = sorted(rows, key=len, reverse=True)
     for number, row in enumerate(order):
-        turn, place = divmod(number, num_units)
-        unit = place if turn % 2 == 0 else num_units - 1 - place
-        hands[unit][turn % num_parts].append(row)
+        turn, place = divmod(number, GROUP)
+        step = place if turn % 2 == 0 else GROUP - 1 - place
+        part, device = divmod(turn, num_devices)
+        hands[step * num_devices + device][part % num_parts].append(row)
     return hands
 
 
