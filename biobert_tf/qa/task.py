@@ -59,11 +59,12 @@ class _WindowTask:
 
     def _specs(self, *answer: str) -> Specs:
         """Returns the features of a record: the original's, and those of an answer."""
-        length = self.featurizer.max_seq_length
         names = ("input_ids", "input_mask", "segment_ids")
+        is_short = self.compat == "fixed"
+        pieces = FeatureSpec(self.featurizer.max_seq_length, is_short=is_short)
         return {
             "unique_ids": FeatureSpec(1),
-            **{name: FeatureSpec(length) for name in names},
+            **dict.fromkeys(names, pieces),
             **{name: FeatureSpec(1) for name in answer},
         }
 
