@@ -52,8 +52,7 @@ class Estimator:
         model: The encoder with the task's head.
         strategy: The strategy that runs the steps.
         model_dir: The directory for training states and the caller's other files.
-        texts: What `train` has found about the texts and how they are packed, ready
-            for JSON.
+        texts: What `pack` has found about the texts of a training, ready for JSON.
     """
 
     def __init__(
@@ -206,7 +205,7 @@ class Estimator:
             if path := tf.train.latest_checkpoint(str(self._state_dir)):
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
-            data = self._packed(data, last_step)
+            data = self.pack(data, last_step)
             trainer = Trainer(
                 self.task,
                 self.model,
@@ -243,10 +242,11 @@ class Estimator:
                 loop.run()
         return loop.step
 
-    def _packed(
-        self, data: records.TrainingData, last_step: int
-    ) -> records.TrainingData:
-        """Returns the batches, packed if the settings say so; reports the texts."""
+    def pack(self, data: records.TrainingData, last_step: int) -> records.TrainingData:
+        """Returns the batches, packed if the settings say so, and describes the texts.
+
+        The training has `last_step` steps. What is found is `texts` from now on.
+        """
         run, replicas = self._run, self.strategy.num_replicas_in_sync
         mode = "off" if self.task.counts_padding else run.pack_sequences
         data, lengths = packing.chosen(

@@ -34,6 +34,8 @@ GROUP: Final = 64
 _MEASURED: Final = 200
 # Where more of the padded rows is real, packing gains less than it costs.
 _FULL: Final = 0.8
+# Sums of lengths that are tried to fill a row.
+_MOST_TRIALS: Final = 300
 # Width of a bar of the histogram, in pieces.
 _BAR: Final = 16
 
@@ -56,12 +58,15 @@ class Packer:
         num_parts: The number of equal parts of a device's batch, which are computed one
             after another. No row holds texts of two parts.
         num_devices: The number of devices that share a step.
+        width: The width of rows if batches exchange no texts; by default that of the
+            longest text in the batch.
         shape: The shape of every part, for compilers; by default as small as can be.
     """
 
     dense: bool
     num_parts: int = 1
     num_devices: int = 1
+    width: int | None = None
     shape: Shape | None = None
 
     def packed(self, data: TrainingData) -> TrainingData:
@@ -82,7 +87,7 @@ class Packer:
         def lay(mask_BL: np.ndarray) -> np.ndarray:
             parts = np.split(np.arange(len(mask_BL)), self.num_parts)
             lengths = np.count_nonzero(mask_BL, axis=1)
-            width = self.shape.width if self.shape else max(1, int(lengths.max()))
+            width = self.width or max(1, int(lengths.max()))
             rows = [_filled(part.tolist(), lengths, width) for part in parts]
             num_rows = self.shape.rows if self.shape else max(map(len, rows))
             firsts = np.arange(len(mask_BL)) % len(parts[0]) * mask_BL.shape[1]
@@ -195,12 +200,14 @@ class Lengths:
         padded: The places in rows of one text each.
         packed: The places in the rows as they are.
         shape: The largest part of a batch.
+        mode: How the texts are packed.
     """
 
     counts: Mapping[int, int]
     padded: int
     packed: int
     shape: Shape
+    mode: PackSequences = "off"
 
     @property
     def num_texts(self) -> int:
@@ -218,6 +225,7 @@ class Lengths:
         for length, count in self.counts.items():
             bars[(length - 1) // _BAR] += count
         return {
+            "packing": self.mode,
             "real_share": round(self.num_pieces / self.packed, 4),
             "padded_real_share": round(self.num_pieces / self.padded, 4),
             "texts_measured": self.num_texts,
@@ -235,7 +243,7 @@ class Lengths:
             f"{max(self.counts, default=0)} pieces, {mean:.1f} on average; of the "
             f"places in padded rows {self.num_pieces / self.padded:.0%} are real"
         )
-        if self.packed != self.padded:
+        if self.mode != "off":
             line += f", of those in packed rows {self.num_pieces / self.packed:.0%}"
         return line
 
@@ -292,39 +300,74 @@ def chosen(
     is_full = padded.num_pieces >= _FULL * padded.padded
     if mode == "off" or (mode == "auto" and is_full):
         return data, padded
-    packer = Packer(mode == "dense", num_parts, num_devices)
+    mode = "on" if mode == "auto" else mode
+    width = data.specs["input_ids"].length if is_static else None
+    packer = Packer(mode == "dense", num_parts, num_devices, width)
     number = num_batches if is_static else min(num_batches, _MEASURED)
     packed = measured(packer.packed(data), batch_size, num_parts, number)
     if is_static:
         packer = dataclasses.replace(packer, shape=packed.shape)
         number = min(num_batches, _MEASURED)
         packed = measured(packer.packed(data), batch_size, num_parts, number)
-    return packer.packed(data), packed
+    return packer.packed(data), dataclasses.replace(packed, mode=mode)
 
 
 def rows_of(lengths: Sequence[int], width: int) -> list[list[int]]:
     """Returns the numbers of the texts in every row; no row is longer than `width`.
 
-    The longest text comes first, and each goes where the least room is left (best fit
-    decreasing). `lengths` are in pieces, at most `width`.
+    Each row begins with the longest text that is left. Others fill it to the brim, or
+    as far as a short search finds: those lengths first of which most texts are left,
+    so that none is used up early. `lengths` are in pieces, at most `width`; an empty
+    text counts as one piece.
     """
-    rows: list[list[int]] = []
-    # The rows that have so much room, by their numbers; and how many there are.
-    with_room: list[list[int]] = [[] for _ in range(width + 1)]
-    counts = np.zeros(width + 1, np.int64)
-    for text in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        length = lengths[text]
-        room = length + int(np.argmax(counts[length:] > 0))
-        if counts[room]:
-            row = with_room[room].pop()
-            counts[room] -= 1
-        else:
-            room, row = width, len(rows)
-            rows.append([])
-        rows[row].append(text)
-        with_room[room - length].append(row)
-        counts[room - length] += 1
+    texts: list[list[int]] = [[] for _ in range(width + 1)]
+    for text in reversed(range(len(lengths))):
+        texts[max(1, lengths[text])].append(text)
+    counts = [len(held) for held in texts]
+    rows = []
+    while left := [length for length in range(width, 0, -1) if counts[length]]:
+        longest = left[0]
+        counts[longest] -= 1
+        left.sort(key=lambda length: -counts[length])
+        filling = _filling(left, counts, width - longest)
+        for length in filling:
+            counts[length] -= 1
+        rows.append([texts[length].pop() for length in (longest, *filling)])
     return rows
+
+
+def _filling(candidates: Sequence[int], counts: list[int], room: int) -> list[int]:
+    """Returns lengths whose sum is `room`, or the nearest below that is found.
+
+    So many texts of a length are left as `counts` says, which is as before afterwards.
+    """
+    best: list[int] = []
+    chosen: list[int] = []
+    least, trials = room, 0
+
+    def search(first: int, room: int) -> bool:
+        """Tries candidates from the `first` on; says whether to stop."""
+        nonlocal best, least, trials
+        trials += 1
+        if room < least:
+            best, least = chosen[:], room
+        if not least or trials > _MOST_TRIALS:
+            return True
+        for place in range(first, len(candidates)):
+            length = candidates[place]
+            if length > room or not counts[length]:
+                continue
+            counts[length] -= 1
+            chosen.append(length)
+            stops = search(place, room - length)
+            chosen.pop()
+            counts[length] += 1
+            if stops:
+                return True
+        return False
+
+    search(0, room)
+    return best
 
 
 def _filled(texts: Sequence[int], lengths: np.ndarray, width: int) -> list[list[int]]:
