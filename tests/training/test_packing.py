@@ -40,7 +40,8 @@ def test_every_text_lies_in_one_row(width):
 
 def test_rows_are_filled_to_the_brim():
     """The longest with one of the most common lengths, which are 3 and 4."""
-    assert packing.rows_of([3, 7, 4, 8, 3, 4, 1, 3], 8) == [
+    rows = packing.rows_of([3, 7, 4, 8, 3, 4, 1, 3], 8)
+    assert rows == [[3], [1, 6], [2, 5], [0, 4], [7]]
         [3],
         [1, 6],
         [2, 5],
