@@ -42,12 +42,6 @@ def test_rows_are_filled_to_the_brim():
     """The longest with one of the most common lengths, which are 3 and 4."""
     rows = packing.rows_of([3, 7, 4, 8, 3, 4, 1, 3], 8)
     assert rows == [[3], [1, 6], [2, 5], [0, 4], [7]]
-        [3],
-        [1, 6],
-        [2, 5],
-        [0, 4],
-        [7],
-    ]
 
 
 def test_rows_of_no_texts_and_of_empty_ones():
