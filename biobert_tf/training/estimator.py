@@ -201,8 +201,11 @@ class Estimator:
         more = {name: part for name, part in more.items() if part is not None}
         with self.strategy.scope(), needed.explained(self.strategy):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
+            path = tf.train.latest_checkpoint(str(self._state_dir))
+            dropout_bits, said = states.drawing(path)
+            more |= said
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
-            if path := tf.train.latest_checkpoint(str(self._state_dir)):
+            if path is not None:
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
             data = self.pack(data, last_step)
@@ -216,6 +219,7 @@ class Estimator:
                 accumulation_steps=run.gradient_accumulation_steps,
                 xla=strategies.uses_xla(self._device, self.strategy),
                 row_norm=row_norm,
+                dropout_bits=dropout_bits,
             )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
@@ -292,7 +296,8 @@ class Estimator:
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )
         variables = self.model.trainable_variables
-        built = optimizer.build(name, rates, variables)
+        is_compiled = self._device.xla != "off"
+        built = optimizer.build(name, rates, variables, is_compiled)
         if self._device.mixed_precision == "float16":
             built = tf_keras.mixed_precision.LossScaleOptimizer(built)
             built.build(variables)
