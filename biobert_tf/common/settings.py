@@ -52,22 +52,15 @@ def setting(
     free: bool = False,
     recorded: bool = True,
     any_case: bool = False,
-    before: object = None,
 ) -> Any:
     """Returns a dataclass field, which `doc` explains in `--help` and docs/flags.md.
 
     A run may be resumed with another value of a `free` setting; every other setting
     shapes the result of the run. One that is not `recorded` has no effect: it is there
     so that command lines of the original can be pasted. The command line takes the
-    values of a `Literal` in `any_case` if that is said. For `before` see `continued`.
+    values of a `Literal` in `any_case` if that is said.
     """
-    metadata = {
-        "help": doc,
-        "free": free,
-        "recorded": recorded,
-        "any_case": any_case,
-        "before": before,
-    }
+    metadata = {"help": doc, "free": free, "recorded": recorded, "any_case": any_case}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -264,7 +257,6 @@ class RunConfig:
         "exchange texts, rows are nearly full), off, or auto: on unless padding counts "
         "in the loss or is rare.",
         free=True,
-        before="off",
     )
     log_examples: int = setting(
         0,
@@ -457,23 +449,6 @@ def changed(
     values = to_dict(config)
     then = {name: recorded.get(name, defaults[name]) for name in values}
     return {k: (then[k], now) for k, now in values.items() if then[k] != now}
-
-
-def continued(config: ConfigT, recorded: Mapping[str, object]) -> ConfigT:
-    """Returns the settings with which a training goes on that has this record.
-
-    Some settings change what is drawn at random. If they have a value `before`, and
-    are left at their default, the recorded value stays; a record that lacks it was
-    written when only the value `before` was known.
-    """
-    values: dict[str, object] = {}
-    for field in dataclasses.fields(typing.cast(Any, config)):
-        value, before = getattr(config, field.name), field.metadata.get("before")
-        if is_group(type(value)):
-            values[field.name] = continued(value, recorded)
-        elif before is not None and value == field.default:
-            values[field.name] = _typed(field, recorded.get(field.name, before))
-    return dataclasses.replace(typing.cast(Any, config), **values)
 
 
 def to_dict(config: Any) -> dict[str, object]:

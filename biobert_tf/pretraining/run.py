@@ -56,7 +56,6 @@ def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
         TrainingDivergedError: The loss became NaN or infinite.
     """
     stages, start = settings.stages, time.monotonic()
-    settings = run_directory.continued(stages.output_dir, settings)
     needs_model = stages.do_train or stages.do_eval
     parts = _load_parts(settings) if needs_model else None
     seconds: dict[str, float] = {}

@@ -249,10 +249,16 @@ class Estimator:
     def pack(self, data: records.TrainingData, last_step: int) -> records.TrainingData:
         """Returns the batches, packed if the settings say so, and describes the texts.
 
-        The training has `last_step` steps. What is found is `texts` from now on.
+        The training has `last_step` steps. What is found is `texts` from now on. One
+        that an earlier version began goes on as it began, unless the settings say more
+        than `auto`.
         """
         run, replicas = self._run, self.strategy.num_replicas_in_sync
-        mode = "off" if self.task.counts_padding else run.pack_sequences
+        path = tf.train.latest_checkpoint(str(self._state_dir))
+        is_old = states.drawing(path)[0] == states.EARLIER_BITS
+        mode = run.pack_sequences
+        if self.task.counts_padding or (is_old and mode == "auto"):
+            mode = "off"
         data, lengths = packing.chosen(
             mode,
             data,
@@ -374,12 +380,7 @@ class Estimator:
     @property
     def _state_dir(self) -> Path:
         """The directory from which every worker reads training states."""
-        return state_dir(self.model_dir)
-
-
-def state_dir(model_dir: Path) -> Path:
-    """Returns the directory of the training states of a run."""
-    return model_dir / "training"
+        return self.model_dir / "training"
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -195,11 +195,6 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
                 weights to predict with.
             TrainingDivergedError: The loss became NaN or infinite.
         """
-        output_dir = self.settings.stages.output_dir
-        settings = run_directory.continued(output_dir, self.settings)
-        return dataclasses.replace(self, settings=settings)._execute()
-
-    def _execute(self) -> Estimator:
         start = time.monotonic()
         selection.require_known(self.settings.selection, self.task.score_names)
         # All stages come first, so that a bad example is reported at once.

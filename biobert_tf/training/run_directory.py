@@ -18,12 +18,12 @@ import tensorflow as tf
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released, tf1
 from biobert_tf.checkpoints.released import SETTINGS_NAME
-from biobert_tf.common import files, settings
+from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import ConfigT, RunConfig, changed, free_names, to_dict
+from biobert_tf.common.settings import RunConfig, changed, free_names, to_dict
 from biobert_tf.common.version import __version__
 from biobert_tf.training import selection
-from biobert_tf.training.estimator import Estimator, state_dir
+from biobert_tf.training.estimator import Estimator
 
 _LOG = logging.getLogger(__name__)
 
@@ -171,21 +171,8 @@ class RunDirectory:
         )
 
 
-def continued(path: Path, run_settings: ConfigT) -> ConfigT:
-    """Returns the settings of a run in directory `path`.
-
-    They are those given, except for what a training that is resumed there decides; see
-    `settings.continued`.
-    """
-    record = path / SETTINGS_FILE
-    state = tf.train.latest_checkpoint(str(state_dir(path)))
-    if state is None or not record.exists():
-        return run_settings
-    return settings.continued(run_settings, files.read_json(record))
-
-
 def require_same_settings(
-    path: Path, now: RunSettings, also_free: Collection[str] = ()
+    path: Path, settings: RunSettings, also_free: Collection[str] = ()
 ) -> None:
     """Refuses to resume the training in directory `path` if it had other settings.
 
@@ -198,10 +185,10 @@ def require_same_settings(
     if not path.exists():
         return
     before = files.read_json(path)
-    free = free_names(now) | set(also_free)
+    free = free_names(settings) | set(also_free)
     found = [
         f"--{name} {then} -> {now}"
-        for name, (then, now) in changed(now, before).items()
+        for name, (then, now) in changed(settings, before).items()
         if name not in free
     ]
     if found:

@@ -4,7 +4,7 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
@@ -17,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 _NAME = "ckpt"
 _BITS = "dropout_bits"
+EARLIER_BITS: Final = 32
+"""The bits of a dropout's draw in trainings of earlier versions, which never packed."""
 
 
 def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
@@ -28,7 +30,7 @@ def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
     if path is not None and not any(
         name.split("/")[0] == _BITS for name, _ in tf.train.list_variables(path)
     ):
-        return 32, {}
+        return EARLIER_BITS, {}
     return 8, {_BITS: tf.Variable(8, trainable=False)}
 
 

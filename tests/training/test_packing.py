@@ -10,12 +10,12 @@ import tensorflow as tf
 from engine import CONFIG, LENGTH
 
 from biobert_tf.checkpoints import native
-from biobert_tf.common.settings import DeviceConfig, RunConfig, continued
+from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model.encoder import PLACES
 from biobert_tf.qa.task import SpanTask, YesNoTask
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.task import RelationTask
-from biobert_tf.training import packing, records
+from biobert_tf.training import packing, records, states
 from biobert_tf.training.packing import GROUP, Packer, Shape
 from biobert_tf.training.records import FeatureSpec, InputPipeline, TrainingData
 from biobert_tf.training.trainer import Trainer
@@ -420,16 +420,16 @@ def test_a_loss_that_counts_padding_is_not_packed(tmp_path, mode):
 # --- resumed trainings ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "given, record, wanted",
-    [
-        ("auto", {}, "off"),
-        ("auto", {"pack_sequences": "dense"}, "dense"),
-        ("auto", {"pack_sequences": "auto"}, "auto"),
-        ("on", {}, "on"),
-        ("off", {"pack_sequences": "on"}, "off"),
-    ],
-)
-def test_a_training_goes_on_as_it_began(given, record, wanted):
-    run = RunConfig(pack_sequences=given)
-    assert continued(run, record).pack_sequences == wanted
+def test_a_training_of_an_earlier_version_goes_on_padded(tmp_path, monkeypatch):
+    """Its states do not say how dropout is drawn."""
+    paths = engine.write_rows(tmp_path / "x.tf_record", 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "drawing", lambda path: (states.EARLIER_BITS, {}))
+        first = engine.estimator(tmp_path / "run", max_steps=3, pack_sequences="off")
+        engine.train(first, paths)
+    packings = {}
+    for mode in ("auto", "on"):
+        again = engine.estimator(tmp_path / "run", pack_sequences=mode, max_steps=4)
+        engine.train(again, paths)
+        packings[mode] = again.texts["packing"]
+    assert packings == {"auto": "off", "on": "on"}
