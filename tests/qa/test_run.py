@@ -142,7 +142,7 @@ def test_results(trained):
         "warmup_steps": 6,
         "texts": results["train"]["texts"],
     }
-    assert results["train"]["texts"]["texts_measured"] == 200 * 4
+    assert results["train"]["texts"]["texts_measured"] == 60 * 2
     test = results["test"]
     # The long passage of 20 pieces: [CLS] 4 [SEP] 9 [SEP], 4 further at a time.
     assert (test["examples"], test["records"]) == (4, 3 + 4)
