@@ -197,7 +197,7 @@ def run(toy, output, **values):
 
 @pytest.fixture(scope="module")
 def chosen(toys, tmp_path_factory):
-    """An uninterrupted training of 20 steps, of which 12 is the best."""
+    """An uninterrupted training of 20 steps, of which one before the last is the best."""
     output = tmp_path_factory.mktemp("chosen") / "output"
     return output, run(toys["ner"], output, do_eval=True, **BEST)
 
@@ -296,7 +296,7 @@ def evaluated(one):
 @pytest.mark.parametrize(
     ("owner", "name", "is_then"),
     [
-        # The weights of 12 are written, the state is not.
+        # The state of 12 is not written; its weights are, if they are the best.
         (
             tf.train.CheckpointManager,
             "save",
