@@ -197,7 +197,7 @@ def run(toy, output, **values):
 
 @pytest.fixture(scope="module")
 def chosen(toys, tmp_path_factory):
-    """An uninterrupted training of 20 steps, of which one before the last is the best."""
+    """An uninterrupted training of 20 steps; one before the last is the best."""
     output = tmp_path_factory.mktemp("chosen") / "output"
     return output, run(toys["ner"], output, do_eval=True, **BEST)
 
