@@ -26,7 +26,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
+"""NumPy arrays; NumPy's own types are too narrow for `savez`."""
 Json = dict[str, Any]
 Platform = Literal["cpu", "cuda"]
 
@@ -170,7 +171,8 @@ def pretraining_case(config: Any, rows: int, length: int) -> Case:
     batch["masked_lm_weights"][:] = (
         np.arange(task.max_predictions_per_seq) < masked[:, None]
     )
-    batch["masked_lm_positions"] %= lengths[:, None].astype(np.int32)
+    positions = batch["masked_lm_positions"] % lengths[:, None]
+    batch["masked_lm_positions"] = positions.astype(np.int32)
     scores = pretraining_scores(config, rows, int(masked.sum()))
     flops = model_flops(config, lengths.tolist(), scores)
     return Case(task, batch, flops, (rows, length))
@@ -303,8 +305,9 @@ class Step:
     def run(self, num_steps: int) -> dict[str, list[float]]:
         """Makes steps on this machine's CPU; returns what the trainer reports.
 
-        TensorFlow compiles them with XLA: without it, it makes other floats of the same
-        random bits (the low 23 instead of the high), and so another dropout.
+        They are compiled with XLA. Without it, TensorFlow makes other floats of the
+        same random bits (of the low 23 instead of the high), and so another dropout
+        (https://github.com/tensorflow/tensorflow/issues/117644).
         """
         self.trainer.train_loop_begin()
         for _ in range(num_steps):
@@ -333,7 +336,8 @@ def without_copies(hlo: bytes) -> bytes:
     module = hlo_pb2.HloModuleProto.FromString(hlo)
     module.ClearField("stack_frame_index")
     for computation in module.computations:
-        kept, instead = [], {}
+        kept = []
+        instead: dict[int, int] = {}
         for instruction in computation.instructions:
             instruction.ClearField("metadata")
             # Operands stand before what uses them.
