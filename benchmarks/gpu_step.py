@@ -276,26 +276,24 @@ class Step:
         graph = self._compiled.get_concrete_function(*self._specs)
         by_handle = {id(each.handle): each for each in graph.graph.variables}
         self.variables = [by_handle[id(each)] for each in graph.captured_inputs]
-        # A function's inputs are its arguments, then what it captures.
-        changed = {
-            operation.inputs[0].name
-            for operation in graph.graph.get_operations()
-            if operation.type.startswith("Assign")
-        }
-        inputs = graph.inputs[len(names) :]
         weights = {id(each) for each in model.variables if each.shape.rank > 1}
         self.arguments = [
-            Argument(name, case.batch[name].shape, case.batch[name].dtype.name)
-            for name in names
-        ] + [
-            Argument(
-                variable.name,
-                tuple(variable.shape),
-                variable.dtype.name,
-                None if id(variable) in weights else _equal(variable.numpy()),
-                placeholder.name in changed,
-            )
-            for variable, placeholder in zip(self.variables, inputs, strict=True)
+            *(
+                Argument(name, case.batch[name].shape, case.batch[name].dtype.name)
+                for name in names
+            ),
+            *(
+                Argument(
+                    variable.name,
+                    tuple(variable.shape),
+                    variable.dtype.name,
+                    None if id(variable) in weights else _equal(variable.numpy()),
+                    is_changed,
+                )
+                for variable, is_changed in zip(
+                    self.variables, _changed(graph, len(names)), strict=True
+                )
+            ),
         ]
         for variable, value in zip(
             self.variables, state_of(self.arguments, len(names)), strict=True
@@ -319,6 +317,17 @@ class Step:
         """Returns the step as a serialized HloModuleProto."""
         lower = self._compiled.experimental_get_compiler_ir(*self._specs)
         return without_copies(lower(stage="hlo_serialized"))
+
+
+def _changed(graph: Any, num_arguments: int) -> list[bool]:
+    """Returns whether a concrete function assigns each variable that it captures."""
+    assigned = {
+        operation.inputs[0].name
+        for operation in graph.graph.get_operations()
+        if operation.type.startswith("Assign")
+    }
+    # A function's inputs are its arguments, then what it captures.
+    return [each.name in assigned for each in graph.inputs[num_arguments:]]
 
 
 def _equal(values: np.ndarray) -> float:
