@@ -127,7 +127,7 @@ def _serialize(row: Features, specs: Specs) -> bytes:
         values = row[name]
         assert len(values) == spec.length, (name, len(values), spec.length)
         if spec.is_short:
-            values = values[: np.count_nonzero(row["input_mask"])]
+            values = values[: int(np.count_nonzero(row["input_mask"]))]
         feature = example.features.feature[name]
         kind = feature.int64_list if spec.dtype == "int64" else feature.float_list
         kind.value.extend(values)
