@@ -77,6 +77,17 @@ def seconds_of_turns(
     )
 
 
+def median_cores(
+    ways: Mapping[str, Callable[[], object]], num_turns: int
+) -> dict[str, float]:
+    """Returns the median of the seconds of all cores of each way."""
+    found = seconds_of_turns(ways, num_turns)
+    return {
+        name: statistics.median(turn.cores for turn in held)
+        for name, held in found.items()
+    }
+
+
 def parser(doc: str | None, turns: int = 5, data: str = "") -> argparse.ArgumentParser:
     """Returns a parser with `--turns`.
 

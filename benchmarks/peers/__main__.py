@@ -57,6 +57,9 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(WORKS), help="works; default: all")
     parser.add_argument("--quick", action="store_true", help="a quarter of the work")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
+    parser.add_argument(
+        "--inputs", type=Path, help="folder of inputs to use again; made if missing"
+    )
     parser.add_argument("--peers", default=sys.executable, help="Python of the peers")
     parser.add_argument(
         "--page", type=Path, help="page whose tables, and JSON beside it, are made anew"
@@ -76,8 +79,9 @@ def main() -> None:
         if before["machine"] == results["machine"]:
             results = before
     with tempfile.TemporaryDirectory(dir=flags.output.resolve()) as folder:
-        inputs = Path(folder) / "inputs"
-        make_inputs(inputs, flags, pythons)
+        inputs = (flags.inputs or Path(folder) / "inputs").resolve()
+        if not inputs.exists():
+            make_inputs(inputs, flags, pythons)
         for name in names:
             start = time.monotonic()
             results["works"][name] = running.run(

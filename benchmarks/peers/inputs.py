@@ -43,8 +43,8 @@ MINILM: Final = EncoderConfig(
     num_attention_heads=12,
     intermediate_size=1536,
 )
-# Quantiles of the length of NCBI-disease's training sentences in MiniLM's pieces, every
-# 5 %; and shares of its words.
+# Of NCBI-disease's training sentences: every 5 % quantile of the pieces, shares of
+# their words.
 NCBI_LENGTHS: Final = (
     *(4, 13, 16, 19, 21, 23, 25, 27, 29, 30, 32),
     *(34, 36, 38, 40, 43, 46, 50, 55, 63, 128),
@@ -73,7 +73,7 @@ class Sizes:
 
 
 def made_up_vocabulary() -> list[str]:
-    """Returns words and ends of words that look like a language, as many as MiniLM's."""
+    """Returns as many pieces as MiniLM has, words and ends of words of a language."""
     syllables = [c + v for c in "bcdfghjklmnprstvwxyz" for v in "aeiou"]
     words = [a + b for a in syllables for b in syllables]
     signs = [c for c in string.printable if c.isprintable() and not c.isspace()]

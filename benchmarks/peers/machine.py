@@ -21,8 +21,9 @@ PACKAGES: Final = (
     *("transformers", "tokenizers", "openvino", "onnxruntime"),
 )
 VERSIONS: Final = """
-import importlib.metadata, json, sys
-found = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+import json, sys
+from importlib.metadata import distributions
+found = {each.metadata["Name"].lower(): each.version for each in distributions()}
 print(json.dumps({name: found[name] for name in sys.argv[1:] if name in found}))
 """
 

@@ -19,12 +19,14 @@ tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir)
 collate = transformers.DataCollatorForTokenClassification(tokenizer)
 
 
-def read(name):  # type: ignore[no-untyped-def]
+def read(name: str) -> list[list[list[str]]]:
+    """Returns the words of every sentence of a file, each with its label."""
     blocks = (data / name).read_text("utf-8").strip("\n").split("\n\n")
     return [[line.split("\t") for line in block.split("\n")] for block in blocks]
 
 
-def encode(sentence):  # type: ignore[no-untyped-def]
+def encode(sentence: list[list[str]]) -> dict[str, list[int]]:
+    """Returns the ids of a sentence and the labels of its words' first pieces."""
     words, labels = zip(*sentence, strict=True)
     row = tokenizer(
         list(words), is_split_into_words=True, truncation=True, max_length=128
@@ -36,8 +38,10 @@ def encode(sentence):  # type: ignore[no-untyped-def]
     return {**row, "labels": ids}
 
 
-def entities(labels):  # type: ignore[no-untyped-def]
-    found, start = set(), None
+def entities(labels: list[str]) -> set[tuple[int, int]]:
+    """Returns the first word of every entity, and the first after it."""
+    found: set[tuple[int, int]] = set()
+    start = None
     for i, label in enumerate([*labels, "O"]):
         if start is not None and label != "I":
             found.add((start, i))

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import turns
 
-BATCH_SIZES: Final = (8, 16, 32, 64)
+BATCH_SIZES: Final = (16, 32, 64)
 NUM_CORES: Final = len(os.sched_getaffinity(0))
 
 Batch = dict[str, np.ndarray]
@@ -60,12 +60,10 @@ def longest_first(rows: Sequence[Any], length: Callable[[Any], int] = len) -> li
 
 
 def best_size(run: Callable[[int], object], sizes: Sequence[int] = BATCH_SIZES) -> int:
-    """Returns the batch size that is fastest, the better of two turns each."""
-    ways = {str(size): lambda size=size: run(size) for size in sizes}
-    for way in ways.values():
-        way()
-    found = turns.seconds_of_turns(ways, 2)
-    return min(sizes, key=lambda size: min(t.clock for t in found[str(size)]))
+    """Returns the batch size that is fastest, when all are warm."""
+    for size in sizes:
+        run(size)
+    return min(sizes, key=lambda size: turns.timed(lambda: run(size)).clock)
 
 
 def prediction(folder: Path, scores: Callable[[Batch], np.ndarray]) -> Prepared:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -150,53 +150,67 @@ def start(side: Side, python: str, inputs: Path, log: Path, warms: bool) -> Runn
     return Kept(command, log) if side.is_kept else Started(command, log, warms)
 
 
+class _Attempt:
+    """A side that may fail, which then costs its own figures only."""
+
+    def __init__(
+        self, side: Side, work: Work, python: str, inputs: Path, log: Path
+    ) -> None:
+        self._side = side
+        self._error = ""
+        self._runner: Runner | None = None
+        try:
+            self._runner = start(side, python, inputs, log, work.warms)
+        except SideError as error:
+            self._error = str(error)
+
+    def turn(self) -> Turn | None:
+        """Has a turn, if nothing has failed."""
+        if self._runner is None or self._error:
+            return None
+        try:
+            return self._runner.turn()
+        except SideError as error:
+            self._error = str(error)
+            return None
+
+    def kill(self) -> None:
+        """Ends the process, if there is one."""
+        if self._runner is not None:
+            self._runner.kill()
+
+    def entry(self, held: Sequence[Turn | None]) -> dict[str, Any]:
+        """Ends the side; returns its entry of the results."""
+        side = self._side
+        known = {"group": side.group, "name": side.name, "is_ours": side.is_ours}
+        if self._runner is None or self._error:
+            return {**known, "error": self._error}
+        whole = [turn for turn in held if turn is not None]
+        return {
+            **known,
+            "seconds": [turn.seconds for turn in whole],
+            "cpu_seconds": [turn.cpu_seconds for turn in whole],
+            **self._runner.finish(),
+        }
+
+
 def run(
     work: Work, num_turns: int, pythons: Mapping[str, str], inputs: Path, logs: Path
 ) -> dict[str, Any]:
     """Lets the sides of a work take turns; returns the work's entry of the results."""
     logs.mkdir(parents=True, exist_ok=True)
-    errors: dict[str, str] = {}
-    runners: dict[str, Runner] = {}
-    for number, side in enumerate(work.sides):
-        log = logs / f"{number}.log"
-        try:
-            python = pythons[side.environment]
-            runners[side.key] = start(side, python, inputs, log, work.warms)
-        except SideError as error:
-            errors[side.key] = str(error)
-
-    def turn_of(key: str) -> Turn | None:
-        if key in errors:
-            return None
-        try:
-            return runners[key].turn()
-        except SideError as error:
-            errors[key] = str(error)
-            return None
-
+    attempts: dict[str, _Attempt] = {}
     try:
-        found = turns.take_turns(
-            {key: lambda key=key: turn_of(key) for key in runners}, num_turns
-        )
+        for i, side in enumerate(work.sides):
+            python, log = pythons[side.environment], logs / f"{i}.log"
+            attempts[side.key] = _Attempt(side, work, python, inputs, log)
+        ways = {key: attempt.turn for key, attempt in attempts.items()}
+        found = turns.take_turns(ways, num_turns)
+        entries = [attempt.entry(found[key]) for key, attempt in attempts.items()]
     except BaseException:
-        for runner in runners.values():
-            runner.kill()
+        for attempt in attempts.values():
+            attempt.kill()
         raise
-    entries = []
-    for side in work.sides:
-        entry: dict[str, Any] = {
-            "group": side.group,
-            "name": side.name,
-            "is_ours": side.is_ours,
-        }
-        if side.key in errors:
-            entry["error"] = errors[side.key]
-        else:
-            held = [turn for turn in found[side.key] if turn is not None]
-            entry["seconds"] = [turn.seconds for turn in held]
-            entry["cpu_seconds"] = [turn.cpu_seconds for turn in held]
-            entry |= runners[side.key].finish()
-        entries.append(entry)
     _compare_answers(entries)
     return {
         "title": work.title,
@@ -219,7 +233,7 @@ def _compare_answers(entries: list[dict[str, Any]]) -> None:
             entry["answer_length"] = [len(answer), len(first)]
 
 
-def ratios(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def ratios(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns how many times as fast each of our sides is as each other one."""
     return [
         {
