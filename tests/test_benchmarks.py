@@ -1,0 +1,119 @@
+"""What the benchmarks share: turns, their ratios, and the tables made of them."""
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import turns
+from benchmarks.peers import machine, running, table
+from benchmarks.peers.sides import WORKS, Side, Work
+
+ROOT = Path(__file__).parents[1]
+WORKER = """
+import json, sys
+print(json.dumps({"answer": [1, 2], "notes": {"name": sys.argv[1]}}), flush=True)
+for line in sys.stdin:
+    print(json.dumps([float(sys.argv[2]), 0.0]), flush=True)
+print(json.dumps(7.0), flush=True)
+"""
+
+
+def side(name: str, *program: str, is_ours: bool = False, is_kept: bool = True) -> Side:
+    return Side("float32", name, is_ours, "ours", program, is_kept)
+
+
+def test_ratios_are_those_of_each_turn():
+    found = turns.ratios([1.0, 2.0, 4.0], [3.0, 2.0, 6.0])
+    assert found == (1.0, 1.5, 3.0)
+    assert str(found) == "1.50 (min 1.00, max 3.00)"
+
+
+def test_every_second_turn_goes_the_other_way():
+    order: list[str] = []
+    ways = {name: lambda name=name: order.append(name) or len(order) for name in "abc"}
+    found = turns.take_turns(ways, 3)
+    assert "".join(order) == "abccbaabc"
+    assert found == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
+
+
+def test_a_side_that_fails_costs_itself_only(tmp_path):
+    work = Work(
+        "toy",
+        (
+            side("biobert_tf", "-c", WORKER, "ours", "2", is_ours=True),
+            side("slow", "-c", WORKER, "slow", "5"),
+            side("broken", "-c", "raise SystemExit('no such thing')"),
+            side("sudden", "-c", WORKER.split("for line")[0] + "sys.stdin.readline()"),
+            side("started", "-c", "open(1, 'w').write('hello')", is_kept=False),
+        ),
+    )
+    found = running.run(work, 3, {"ours": sys.executable}, tmp_path, tmp_path / "logs")
+    ours, slow, broken, sudden, started = found["sides"]
+    assert ours["seconds"] == [2, 2, 2]
+    assert slow["peak_mib"] == 7 and slow["equal_to_first"] == 1
+    assert slow["notes"] == {"name": "slow"}
+    assert broken["error"].startswith("no such thing (all of it: ")
+    assert sudden["error"]
+    assert started["peak_mib"] > 1
+    pair = {"group": "float32", "ours": "biobert_tf"}
+    assert found["ratios"][0] == {
+        **pair,
+        **{"other": "slow", "least": 2.5, "median": 2.5, "most": 2.5},
+    }
+    assert [ratio["other"] for ratio in found["ratios"]] == ["slow", "started"]
+
+
+def result(name: str, seconds: list[float], is_ours: bool) -> dict[str, object]:
+    return {
+        "group": "float32",
+        "name": name,
+        "is_ours": is_ours,
+        "seconds": seconds,
+        "peak_mib": 1234.5,
+    }
+
+
+def test_the_tables_are_made_of_the_json():
+    entries = [
+        result("ours", [1.0, 1.0], True),
+        result("slow", [4.0, 2.0], False),
+        result("fast", [0.5, 0.6], False),
+        {"group": "float32", "name": "bad", "is_ours": False, "error": "no memory"},
+    ]
+    works = {
+        "work": {
+            "title": "Work",
+            "turns": 2,
+            "sides": entries,
+            "ratios": running.ratios(entries),
+        }
+    }
+    about = machine.describe({"ours": sys.executable})
+    results = json.loads(json.dumps({"machine": about, "works": works}))
+    assert table.short(results).split("\n")[2] == (
+        "| work float32 | ours: 1 s | fast: 0.55 s | 0.55 (0.50 to 0.60) |"
+    )
+    whole = table.full(results)
+    row = "| float32 | ours | 1 | 1,234 | slow | 3 | 1,234 | 3.00 (2.00 to 4.00) |"
+    assert row in whole.split("\n")
+    assert "float32 bad failed: no memory" in whole
+    page = (
+        "A\n<!-- short table of make bench -->\nold\n<!-- end of short table -->\nB\n"
+    )
+    new = table.update(page, results)
+    assert new == page.replace("old\n", table.short(results))
+    assert table.update(new, results) == new
+
+
+def test_the_page_shows_its_json():
+    page = ROOT / "docs" / "benchmarks.md"
+    results = json.loads(page.with_suffix(".json").read_text("utf-8"))
+    text = page.read_text("utf-8")
+    assert table.update(text, results) == text
+    assert table.short(results) in text and table.full(results) in text
+
+
+def test_sides_have_names_of_their_own():
+    for work in WORKS.values():
+        assert len({each.key for each in work.sides}) == len(work.sides)
+        assert {each.is_ours for each in work.sides} == {True, False}
