@@ -6,6 +6,7 @@ too. This module needs nothing but Python, so it runs in any environment.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -73,7 +74,7 @@ def seconds_of_turns(
 ) -> dict[str, list[Seconds]]:
     """Returns how long each way took in each turn; see `take_turns`."""
     return take_turns(
-        {name: lambda way=way: timed(way) for name, way in ways.items()}, num_turns
+        {name: functools.partial(timed, way) for name, way in ways.items()}, num_turns
     )
 
 
@@ -88,7 +89,9 @@ def median_cores(
     }
 
 
-def parser(doc: str | None, turns: int = 5, data: str = "") -> argparse.ArgumentParser:
+def parser(
+    doc: str | None, turns: int | None = None, data: str = ""
+) -> argparse.ArgumentParser:
     """Returns a parser with `--turns`.
 
     If `data` says what the folder of data holds, there is `--data` too; its default is
@@ -97,9 +100,7 @@ def parser(doc: str | None, turns: int = 5, data: str = "") -> argparse.Argument
     made = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument(
-        "--turns", type=int, default=turns, help=f"turns of each way; default: {turns}"
-    )
+    made.add_argument("--turns", type=int, default=turns, help="turns of each way")
     if data:
         folder = os.environ.get("BIOBERT_DATA")
         made.add_argument(

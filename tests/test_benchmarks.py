@@ -70,6 +70,7 @@ def result(name: str, seconds: list[float], is_ours: bool) -> dict[str, object]:
         "is_ours": is_ours,
         "seconds": seconds,
         "peak_mib": 1234.5,
+        "notes": {"f1": [0.8, 0.9]},
     }
 
 
@@ -89,14 +90,18 @@ def test_the_tables_are_made_of_the_json():
         }
     }
     about = machine.describe({"ours": sys.executable})
-    results = json.loads(json.dumps({"machine": about, "works": works}))
+    given = {"data": "words", "model": "random weights", "quick": True}
+    results = {"machine": about, "inputs": given, "works": works}
+    results = json.loads(json.dumps(results))
     assert table.short(results).split("\n")[2] == (
         "| work float32 | ours: 1 s | fast: 0.55 s | 0.55 (0.50 to 0.60) |"
     )
     whole = table.full(results)
     row = "| float32 | ours | 1 | 1,234 | slow | 3 | 1,234 | 3.00 (2.00 to 4.00) |"
     assert row in whole.split("\n")
-    assert "float32 bad failed: no memory" in whole
+    assert "- float32 bad: failed: no memory" in whole
+    assert "- float32 slow: F1 85.00" in whole
+    assert "words, random weights; a quarter of the work." in whole
     page = (
         "A\n<!-- short table of make bench -->\nold\n<!-- end of short table -->\nB\n"
     )

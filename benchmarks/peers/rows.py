@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import turns
 
-BATCH_SIZES: Final = (16, 32, 64)
+BATCH_SIZES: Final = (8, 16, 32)
 NUM_CORES: Final = len(os.sched_getaffinity(0))
 
 Batch = dict[str, np.ndarray]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes Markdown of the results: a short table, and one of all pairs."""
 
+import functools
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,63 +17,72 @@ def short(results: Results) -> str:
     """Returns a row for each work and group: our fastest side and the fastest other."""
     rows = []
     for name, work in results["works"].items():
-        sides = [side for side in work["sides"] if "error" not in side]
-        for group in dict.fromkeys(side["group"] for side in sides):
-            fastest = {
-                is_ours: min(
-                    (
-                        s
-                        for s in sides
-                        if (s["group"], s["is_ours"]) == (group, is_ours)
-                    ),
-                    key=_median,
-                    default=None,
-                )
-                for is_ours in (True, False)
-            }
-            if fastest[True] and fastest[False]:
-                pair = {"ours": fastest[True]["name"], "other": fastest[False]["name"]}
-                [ratio] = (r for r in work["ratios"] if _is_of(r, group, pair))
-                rows.append(
-                    [
-                        f"{name} {group}".strip(),
-                        f"{pair['ours']}: {_shown(_median(fastest[True]))} s",
-                        f"{pair['other']}: {_shown(_median(fastest[False]))} s",
-                        _ratio(ratio),
-                    ]
-                )
-    return _table(("work", "ours", "fastest other", "times as fast"), rows)
+        sides = _sides(work)
+        for group in dict.fromkeys(ratio["group"] for ratio in work["ratios"]):
+            own = [ratio for ratio in work["ratios"] if ratio["group"] == group]
+            ours, other = (
+                min((sides[group, each[key]] for each in own), key=_median)
+                for key in ("ours", "other")
+            )
+            [ratio] = (
+                each
+                for each in own
+                if (each["ours"], each["other"]) == (ours["name"], other["name"])
+            )
+            cells = [f"{s['name']}: {_shown(_median(s))} s" for s in (ours, other)]
+            rows.append([f"{name} {group}".strip(), *cells, _ratio(ratio)])
+    return _table(["work", "ours", "fastest other", "times as fast"], rows)
 
 
 def full(results: Results) -> str:
     """Returns the machine and, for each work, a table of all pairs."""
-    parts = [_machine(results["machine"])]
+    given = results["inputs"]
+    size = "; a quarter of the work" if given["quick"] else ""
+    parts = [
+        _machine(results["machine"]),
+        f"{given['data']}, {given['model']}{size}.\n",
+    ]
     for name, work in results["works"].items():
         parts.append(f"### {name}\n\n{work['title']}; {work['turns']} turns.\n")
-        sides = {(side["group"], side["name"]): side for side in work["sides"]}
+        sides = _sides(work)
         rows = []
         for ratio in work["ratios"]:
             pair = [sides[ratio["group"], ratio[key]] for key in ("ours", "other")]
             cells = [
-                text
-                for side in pair
-                for text in (
-                    side["name"],
-                    _shown(_median(side)),
-                    f"{side['peak_mib']:,.0f}",
-                )
+                (s["name"], _shown(_median(s)), f"{s['peak_mib']:,.0f}") for s in pair
             ]
-            rows.append([ratio["group"], *cells, _ratio(ratio)])
-        heads = ("", "ours", "s", "MiB", "other", "s", "MiB", "times as fast")
-        if not any(row[0] for row in rows):
-            heads, rows = heads[1:], [row[1:] for row in rows]
+            rows.append([ratio["group"], *cells[0], *cells[1], _ratio(ratio)])
+        heads = ["", "ours", "s", "MiB", "other", "s", "MiB", "times as fast"]
         parts.append(_table(heads, rows))
-        parts += [
-            f"{side['group']} {side['name']} failed: {side['error']}\n".lstrip()
-            for side in work["sides"]
-            if "error" in side
-        ]
+        parts += filter(None, [_remarks(work["sides"])])
     return "\n".join(parts)
+
+
+def _sides(work: Results) -> dict[tuple[str, str], Results]:
+    return {(side["group"], side["name"]): side for side in work["sides"]}
+
+
+def _remarks(sides: Iterable[Results]) -> str:
+    """Returns a list of failures, of scores, and of how far answers agree."""
+    lines = []
+    for side in sides:
+        known: Results = {"notes": {}, **side}
+        if "error" in known:
+            said = f"failed: {known['error']}"
+        elif scores := known["notes"].get("f1"):
+            said = f"F1 {100 * statistics.median(scores):.2f}"
+        elif "entities" in known["notes"]:
+            said = f"{known['notes']['entities']:,} entities"
+        elif known.get("equal_to_first", 1) < 1:
+            said = f"{known['equal_to_first']:.3%} as the first side"
+        elif "answer_length" in known:
+            own, first = known["answer_length"]
+            said = f"{own:,} pieces, the first side {first:,}"
+        else:
+            continue
+        name = f"{side['group']} {side['name']}".strip()
+        lines.append(f"- {name}: {said}\n")
+    return "".join(lines)
 
 
 def update(page: str, results: Results) -> str:
@@ -80,18 +90,18 @@ def update(page: str, results: Results) -> str:
     for name, make in (("short table", short), ("tables", full)):
         begin, end = (mark.format(name) for mark in _MARKS)
         found = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
-        text = make(results)
-        page = found.sub(lambda match, text=text: f"{match[1]}{text}{match[2]}", page)
+        # A function, so that backslashes stay what they are.
+        page = found.sub(functools.partial(_between, make(results)), page)
     return page
+
+
+def _between(text: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}{text}{marks[2]}"
 
 
 def update_file(path: Path, results: Results) -> None:
     """Makes the tables of a page anew."""
     path.write_text(update(path.read_text("utf-8"), results), "utf-8")
-
-
-def _is_of(ratio: Results, group: str, pair: Mapping[str, str]) -> bool:
-    return ratio["group"] == group and all(ratio[key] == pair[key] for key in pair)
 
 
 def _median(side: Results) -> float:
@@ -120,7 +130,6 @@ def _machine(machine: Results) -> str:
     )
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    held = [list(heads)]
-    lines = [held[0], ["---"] * len(held[0]), *map(list, rows)]
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
