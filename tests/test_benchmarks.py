@@ -1,12 +1,14 @@
 """What the benchmarks share: turns, their ratios, and the tables made of them."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
 from benchmarks import turns
-from benchmarks.peers import machine, running, table
+from benchmarks.peers import inputs, machine, running, table
 from benchmarks.peers.sides import WORKS, Side, Work
+from biobert_tf.text.tokenization import FullTokenizer
 
 ROOT = Path(__file__).parents[1]
 WORKER = """
@@ -116,6 +118,23 @@ def test_the_page_shows_its_json():
     text = page.read_text("utf-8")
     assert table.update(text, results) == text
     assert table.short(results) in text and table.full(results) in text
+
+
+def test_made_up_sentences_are_as_long_as_those_of_ncbi(tmp_path):
+    vocabulary = inputs.made_up_vocabulary()
+    assert len(set(vocabulary)) == len(vocabulary) == inputs.MINILM.vocab_size
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(vocabulary) + "\n", "utf-8")
+    tokenizer = FullTokenizer(path, None)
+    lengths = []
+    for example in inputs.made_up(1000, vocabulary, seed=0):
+        pieces = tokenizer.tokenize(" ".join(example.words))
+        assert "[UNK]" not in pieces
+        assert len(example.words) == len(example.labels)
+        lengths.append(len(pieces) + 2)
+    # 34.3 in MiniLM's pieces.
+    assert 32 < statistics.mean(lengths) < 37
+    assert max(lengths) <= inputs.LENGTH
 
 
 def test_sides_have_names_of_their_own():

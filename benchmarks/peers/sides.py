@@ -50,6 +50,14 @@ class Work:
     """Whether sides that are started have a turn before that is not counted."""
 
 
+OURS: Final = "biobert_tf"
+TRANSFORMERS: Final = "Transformers"
+PIPELINE: Final = "Transformers' pipeline"
+# Groups: the precision, or none.
+ONE, F32, BF16, INT8 = "", "float32", "bfloat16", "int8"
+IN_BF16: Final = "--mixed_precision=bfloat16"
+
+
 def _kept(
     environment: Environment, group: str, name: str, function: str, **options: object
 ) -> Side:
@@ -58,157 +66,128 @@ def _kept(
     return Side(group, name, is_ours, environment, (*program, "{inputs}"), True)
 
 
+def _ours(group: str, function: str, *given: str, name: str = OURS) -> Side:
+    """Returns a side of ours; `given` are flags of its command."""
+    return _kept("ours", group, name, f"ours.{function}", given=given)
+
+
+def _peer(group: str, name: str, function: str, **options: object) -> Side:
+    """Returns a side of another program; the group is its type of numbers."""
+    return _kept("peers", group, name, function, **options, dtype=group)
+
+
 def _started(environment: Environment, group: str, name: str, *program: str) -> Side:
     return Side(group, name, name.startswith(OURS), environment, program, False)
 
 
-OURS: Final = "biobert_tf"
-TRANSFORMERS: Final = "Transformers"
-ONE, F32, BF16, INT8 = "", "float32", "bfloat16", "int8"
-BF16_FLAG: Final = "--mixed_precision=bfloat16"
-NER: Final = (
-    *("--data_dir={inputs}/ner", "--output_dir={output}"),
-    *("--init_checkpoint={inputs}/model", "--do_train", "--train_on=train"),
-    *("--do_predict", "--num_train_epochs=1", "--learning_rate=1e-4"),
-    *("--max_seq_length=128", "--train_batch_size=32", "--predict_batch_size=32"),
+TRAIN, PREDICT, ANNOTATE = (
+    f"torch_sides.{name}" for name in ("training", "prediction", "annotate")
 )
-PIPELINE: Final = """
-import sys, transformers
-print(transformers.pipeline(
-    "token-classification", model=sys.argv[1], aggregation_strategy="simple"
-)(open(sys.argv[2], encoding="utf-8").read()))
-"""
+OV, ORT = "runtimes.openvino", "runtimes.onnx"
+OV_NAME, OV_OURS = "OpenVINO by hand", "OpenVINO by hand on our export"
+THEIR_FILE, OUR_EXPORT = "openvino.xml", "export/tokens"
+PADDED, DYNAMIC, SORTED = (
+    f"{TRANSFORMERS}, {how}"
+    for how in ("padded to 128", "padded to the batch's longest", "sorted by length")
+)
 
-TRAIN, PREDICT, ANNOTATE = "torch_sides.training", "ours.prediction", "ours.annotate"
-OPENVINO, OV_OURS = "OpenVINO by hand", "OpenVINO by hand on our export"
-EXPORT: Final = "export/tokens"
-
-WORKS: Final = {
-    "training": Work(
-        "Training steps: one pass over the sentences, batches of 32, with optimizer",
-        (
-            _kept("ours", F32, OURS, "ours.training"),
-            _kept("ours", BF16, OURS, "ours.training", given=[BF16_FLAG]),
-            *(
-                _kept(
-                    "peers",
-                    dtype,
-                    f"{TRANSFORMERS}, {how}",
-                    TRAIN,
-                    batches=key,
-                    dtype=dtype,
-                )
-                for dtype, key, how in (
-                    (F32, "padded", "padded to 128"),
-                    (F32, "dynamic", "padded to the batch's longest"),
-                    (F32, "sorted", "sorted by length"),
-                    (BF16, "sorted", "sorted by length"),
-                )
-            ),
+TRAINING: Final = Work(
+    "Training steps: one pass over the sentences, batches of 32, with optimizer",
+    (
+        _ours(F32, "training"),
+        _ours(BF16, "training", IN_BF16),
+        _peer(F32, PADDED, TRAIN, batches="padded"),
+        _peer(F32, DYNAMIC, TRAIN, batches="dynamic"),
+        _peer(F32, SORTED, TRAIN, batches="sorted"),
+        _peer(BF16, SORTED, TRAIN, batches="sorted"),
+    ),
+)
+PREDICTION: Final = Work(
+    "Prediction of the sentences, sorted by length, best batch size",
+    (
+        _ours(F32, "prediction"),
+        _ours(BF16, "prediction", IN_BF16),
+        _kept("ours", INT8, f"{OURS}'s export in LiteRT", "runtimes.litert"),
+        _peer(F32, TRANSFORMERS, PREDICT),
+        _peer(F32, OV_NAME, OV, model=THEIR_FILE),
+        _peer(F32, OV_OURS, OV, model=OUR_EXPORT),
+        _peer(F32, "ONNX Runtime", ORT),
+        _peer(BF16, TRANSFORMERS, PREDICT),
+        _peer(BF16, OV_NAME, OV, model=THEIR_FILE),
+        _peer(BF16, OV_OURS, OV, model=OUR_EXPORT),
+        _peer(INT8, "ONNX Runtime", ORT),
+    ),
+)
+ANNOTATION: Final = Work(
+    "Documents to entities, the model loaded",
+    (
+        _ours(F32, "annotate"),
+        _ours(BF16, "annotate", IN_BF16),
+        _peer(F32, PIPELINE, ANNOTATE),
+        _peer(BF16, PIPELINE, ANNOTATE),
+    ),
+)
+RUN: Final = Work(
+    "Whole NER run: start, train one epoch, predict, score",
+    (
+        _started(
+            *("ours", F32, OURS, "-m", "biobert_tf", "ner"),
+            *("--data_dir={inputs}/ner", "--output_dir={output}"),
+            *("--init_checkpoint={inputs}/model", "--do_train", "--train_on=train"),
+            *("--do_predict", "--num_train_epochs=1", "--learning_rate=1e-4"),
+            *("--max_seq_length=128", "--train_batch_size=32"),
+            "--predict_batch_size=32",
+        ),
+        _started(
+            *("peers", F32, f"{TRANSFORMERS}, plain script"),
+            *("-m", "benchmarks.peers.plain_ner"),
+            *("{inputs}/ner", "{inputs}/model", "{output}"),
         ),
     ),
-    "prediction": Work(
-        "Prediction of the sentences, sorted by length, best batch size",
-        (
-            _kept("ours", F32, OURS, PREDICT),
-            _kept("ours", BF16, OURS, PREDICT, given=[BF16_FLAG]),
-            _kept("ours", INT8, f"{OURS}'s export in LiteRT", "runtimes.litert"),
-            *(
-                side
-                for dtype in (F32, BF16)
-                for side in (
-                    _kept(
-                        "peers",
-                        dtype,
-                        TRANSFORMERS,
-                        "torch_sides.prediction",
-                        dtype=dtype,
-                    ),
-                    *(
-                        _kept(
-                            "peers",
-                            dtype,
-                            name,
-                            "runtimes.openvino",
-                            dtype=dtype,
-                            model=model,
-                        )
-                        for name, model in (
-                            (OPENVINO, "openvino.xml"),
-                            (OV_OURS, EXPORT),
-                        )
-                    ),
-                )
-            ),
-            *(
-                _kept("peers", dtype, "ONNX Runtime", "runtimes.onnx", dtype=dtype)
-                for dtype in (F32, INT8)
-            ),
-        ),
+)
+CONVERSION: Final = Work(
+    "Labelled words to TFRecord",
+    (
+        _kept("ours", ONE, OURS, "conversion.ours"),
+        _kept("ours", ONE, "the original's way", "conversion.original"),
     ),
-    "annotate": Work(
-        "Documents to entities, the model loaded",
-        (
-            _kept("ours", F32, OURS, ANNOTATE),
-            _kept("ours", BF16, OURS, ANNOTATE, given=[BF16_FLAG]),
-            *(
-                _kept(
-                    *("peers", dtype, f"{TRANSFORMERS}' pipeline"),
-                    "torch_sides.annotate",
-                    dtype=dtype,
-                )
-                for dtype in (F32, BF16)
-            ),
-        ),
-    ),
-    "run": Work(
-        "Whole NER run: start, train one epoch, predict, score",
-        (
-            _started("ours", F32, OURS, "-m", "biobert_tf", "ner", *NER),
-            _started(
-                *("peers", F32, f"{TRANSFORMERS}, plain script"),
-                *("-m", "benchmarks.peers.plain_ner"),
-                *("{inputs}/ner", "{inputs}/model", "{output}"),
-            ),
-        ),
-    ),
-    "conversion": Work(
-        "Labelled words to TFRecord",
-        (
-            _kept("ours", ONE, OURS, "conversion.ours"),
-            _kept("ours", ONE, "the original's way", "conversion.original"),
-        ),
-    ),
-    "tokenizer": Work(
-        "Sentences to ids of WordPieces",
-        (
+)
+TOKENIZER: Final = Work(
+    "Sentences to ids of WordPieces",
+    (
+        _kept("ours", ONE, f"{OURS}, empty cache", "tokenizers.ours", is_warm=False),
+        _kept("ours", ONE, f"{OURS}, warm cache", "tokenizers.ours", is_warm=True),
+        *(
             _kept(
-                "ours", ONE, f"{OURS}, empty cache", "tokenizers.ours", is_warm=False
-            ),
-            _kept("ours", ONE, f"{OURS}, warm cache", "tokenizers.ours", is_warm=True),
-            *(
-                _kept(
-                    *("peers", ONE, f"tokenizers, {how}", "tokenizers.huggingface"),
-                    together=together,
-                )
-                for how, together in (("one by one", False), ("all cores", True))
-            ),
-            _kept("ours", ONE, "TensorFlow Text", "tokenizers.tensorflow_text"),
+                *("peers", ONE, f"tokenizers, {how}", "tokenizers.huggingface"),
+                together=together,
+            )
+            for how, together in (("one by one", False), ("all cores", True))
+        ),
+        _kept("ours", ONE, "TensorFlow Text", "tokenizers.tensorflow_text"),
+    ),
+)
+START: Final = Work(
+    "Start of a process to the entities of one sentence",
+    (
+        _started(
+            *("ours", ONE, f"{OURS} annotate", "-m", "biobert_tf", "annotate"),
+            *("--model={inputs}/model", "--input={inputs}/sentence.txt"),
+            "--output={output}/found.jsonl",
+        ),
+        _started(
+            *("peers", ONE, PIPELINE, "-m", "benchmarks.peers.plain_pipeline"),
+            *("{inputs}/model", "{inputs}/sentence.txt"),
         ),
     ),
-    "start": Work(
-        "Start of a process to the entities of one sentence",
-        (
-            _started(
-                *("ours", ONE, f"{OURS} annotate", "-m", "biobert_tf", "annotate"),
-                *("--model={inputs}/model", "--input={inputs}/sentence.txt"),
-                "--output={output}/found.jsonl",
-            ),
-            _started(
-                *("peers", ONE, f"{TRANSFORMERS}' pipeline", "-c", PIPELINE),
-                *("{inputs}/model", "{inputs}/sentence.txt"),
-            ),
-        ),
-        warms=True,
-    ),
+    warms=True,
+)
+WORKS: Final = {
+    "training": TRAINING,
+    "prediction": PREDICTION,
+    "annotate": ANNOTATION,
+    "run": RUN,
+    "conversion": CONVERSION,
+    "tokenizer": TOKENIZER,
+    "start": START,
 }
