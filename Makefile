@@ -23,7 +23,7 @@ lint: .venv/installed-test
 		setup.py
 
 # Flags, such as BENCH='--quick --only=training,start'.
-bench: .venv/installed .venv-bench/installed
+bench: .venv/installed-bench .venv-bench/installed
 	$(BIN)/python -m benchmarks.peers --peers=.venv-bench/bin/python $(BENCH)
 
 # The stamps keep a second run off the network.
@@ -35,6 +35,11 @@ bench: .venv/installed .venv-bench/installed
 
 .venv/installed-test: .venv/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	touch $@
+
+# What writes and reads Transformers' files.
+.venv/installed-bench: .venv/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[huggingface]'
 	touch $@
 
 .venv-bench/installed: benchmarks/requirements-peers.txt

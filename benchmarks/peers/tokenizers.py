@@ -37,7 +37,7 @@ def huggingface(folder: Path, together: bool) -> Prepared:
 
     def cut() -> list[list[int]]:
         if together:
-            many = tokenizer.encode_batch(texts, add_special_tokens=False)
+            many = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
             return [each.ids for each in many]
         return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
