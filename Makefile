@@ -1,13 +1,14 @@
-# Two commands for a machine with Python 3.11 or 3.12 and make:
+# For a machine with Python 3.11 or 3.12 and make:
 #   make demo   installs into .venv and runs the main job on the built-in corpus
 #   make test   installs what the tests need and runs them all
+#   make bench  measures beside Transformers, OpenVINO and others (docs/benchmarks.md)
 # The first interpreter that runs and has a version TensorFlow is pinned for.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' \
 	2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
@@ -21,6 +22,10 @@ lint: .venv/installed-test
 	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_qa.py run_pretraining.py \
 		setup.py
 
+# Flags, such as BENCH='--quick --only=training,start'.
+bench: .venv/installed-bench .venv-bench/installed
+	$(BIN)/python -m benchmarks.peers --peers=.venv-bench/bin/python $(BENCH)
+
 # The stamps keep a second run off the network.
 .venv/installed: setup.py constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
@@ -32,5 +37,16 @@ lint: .venv/installed-test
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
 	touch $@
 
+# What writes and reads Transformers' files.
+.venv/installed-bench: .venv/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[huggingface]'
+	touch $@
+
+.venv-bench/installed: benchmarks/requirements-peers.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet -r $<
+	touch $@
+
 clean:
-	rm -rf .venv runs build *.egg-info
+	rm -rf .venv .venv-bench runs build *.egg-info

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Counts what is read of a folder of annotated documents, and what is left out.
 
-    python benchmarks/documents_read.py FOLDER
+    python -m benchmarks.documents_read FOLDER
 
 Prints a row for each file, and for each folder of BRAT, as a table of Markdown: the
 documents, their mentions, those whose text is not what stands at their offsets, their

@@ -2,7 +2,7 @@
 r"""Compares the speed of feature extraction with plain batches of eight texts.
 
     biobert corpus --input='pubmed/*.xml.gz' --output=corpus.txt
-    python benchmarks/extract_features.py --model=DIR --input=corpus.txt --do_lower_case
+    python -m benchmarks.extract_features --model=DIR --input=corpus.txt --do_lower_case
 
 DIR is a checkpoint with its vocabulary and configuration; the input is text, one
 sentence per line. Both ways compute, from text to numbers in memory, the mean of the
@@ -15,16 +15,16 @@ on a busy machine. The program prints texts per second, by the clock and by the
 processor time of all cores.
 """
 
-import argparse
+import functools
 import itertools
 import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import turns
 from biobert_tf.common.settings import DeviceConfig, ModelConfig, TextConfig
 from biobert_tf.embeddings import extraction, reading
 from biobert_tf.embeddings.extraction import Extractor
@@ -79,28 +79,13 @@ def plain(extractor: Extractor, max_seq_length: int) -> Way:
     return way
 
 
-def measured(
-    ways: Mapping[str, Way], texts: Sequence[Text], num_turns: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Returns the wall-clock and processor seconds of every turn of every way."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(num_turns):
-        for name, way in ways.items():
-            start, start_cores = time.perf_counter(), time.process_time()
-            way(texts)
-            clock, cores = time.perf_counter(), time.process_time()
-            times[name].append((clock - start, cores - start_cores))
-    return times
-
-
 def main() -> None:
     """Prints the texts per second of both ways, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = turns.parser(__doc__, turns=3)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--do_lower_case", action="store_true")
     parser.add_argument("--texts", type=int, default=2000)
-    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--max_seq_length", type=int, default=128)
     flags = parser.parse_args()
@@ -128,16 +113,15 @@ def main() -> None:
     if worst > CLOSE:
         raise SystemExit(f"the two ways differ by {worst}")
     print(f"{flags.turns} turns; vectors differ by {worst:.1e} at most")
-    times = measured(ways, fitting, flags.turns)
-    for number, unit in enumerate(("texts/s", "texts per second of a core")):
-        seconds = {name: [one[number] for one in times[name]] for name in ways}
+    times = turns.seconds_of_turns(
+        {name: functools.partial(way, fitting) for name, way in ways.items()},
+        flags.turns,
+    )
+    for field, unit in (("clock", "texts/s"), ("cores", "texts per second of a core")):
+        seconds = {k: [getattr(one, field) for one in v] for k, v in times.items()}
         for name, values in seconds.items():
             print(f"{name:6} {len(fitting) / statistics.median(values):8.1f} {unit}")
-        ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
-        print(
-            f"ratio ours / plain: {statistics.median(ratios):.2f} (min "
-            f"{min(ratios):.2f}, max {max(ratios):.2f})"
-        )
+        print(f"ratio ours / plain: {turns.ratios(seconds['ours'], seconds['plain'])}")
 
 
 if __name__ == "__main__":

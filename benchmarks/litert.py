@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Compares the LiteRT files of a NER model with its SavedModel: size, scores, speed.
 
-    python benchmarks/litert.py --model=DIR --test_file=FILE
+    python -m benchmarks.litert --model=DIR --test_file=FILE
 
 DIR is a model that run_ner.py has trained; FILE is a labelled file in the format of
 run_ner.py. The model is exported with `--litert=both` into a temporary folder.
@@ -11,16 +11,15 @@ longest row of a batch. The labels of words are scored as run_ner.py scores them
 differences are those between the probabilities of all labels of all words and the
 probabilities that the SavedModel in `tokens/` gives.
 
-Speed: the forms take turns in one process, batch by batch, with as many threads as
+Speed: the forms take turns in one process, with as many threads as
 there are cores. A ratio divides the total times of one turn. Every form has processed
 all rows before, for the scores.
 """
 
-import argparse
+import functools
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from benchmarks import turns
 from biobert_tf.cli import exporting
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export import litert
@@ -143,35 +143,24 @@ def print_agreement(
         )
 
 
-def seconds(run: Run, batch: Batch) -> float:
-    """Returns the wall-clock seconds to run a batch."""
-    start = time.perf_counter()
-    run(batch)
-    return time.perf_counter() - start
-
-
 def print_speed(
-    made: Sequence[Batch], runs: Mapping[str, Run], turns: int, batch_size: int
+    made: Sequence[Batch], runs: Mapping[str, Run], num_turns: int, batch_size: int
 ) -> None:
     """Prints rows per second, and how many times faster LiteRT is, turn by turn."""
     num_rows = sum(len(batch["input_ids"]) for batch in made)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(turns):
-        sums = dict.fromkeys(runs, 0.0)
+
+    def run_all(run: Run) -> None:
         for batch in made:
-            for name, run in runs.items():
-                sums[name] += seconds(run, batch)
-        for name, value in sums.items():
-            times[name].append(value)
+            run(batch)
+
+    ways = {name: functools.partial(run_all, run) for name, run in runs.items()}
+    found = turns.seconds_of_turns(ways, num_turns)
+    times = {name: [turn.clock for turn in held] for name, held in found.items()}
     print(f"batch size {batch_size}")
     for name, values in times.items():
-        ratios = [b / a for a, b in zip(values, times[SAVED_MODEL], strict=True)]
-        print(
-            f"{name:26} {num_rows / statistics.median(values):8.1f} rows/s, ratio to "
-            f"the SavedModel {statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
-            f"max {max(ratios):.2f}, {turns} turns)",
-            flush=True,
-        )
+        ratio = turns.ratios(values, times[SAVED_MODEL])
+        speed = num_rows / statistics.median(values)
+        print(f"{name:26} {speed:8.1f} rows/s, ratio to the SavedModel {ratio}")
 
 
 def read(flags: Any) -> tuple[ner.NerTask, list[ner_reading.NerExample]]:
@@ -191,12 +180,11 @@ def read(flags: Any) -> tuple[ner.NerTask, list[ner_reading.NerExample]]:
 
 def main() -> None:
     """Prints sizes, agreement and speed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = turns.parser(__doc__, turns=3)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--test_file", type=Path, required=True)
     parser.add_argument("--batch_size", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--max_rows", type=int, help="rows to time; default: all")
-    parser.add_argument("--turns", type=int, default=3)
     flags = parser.parse_args()
     task, examples = read(flags)
     rows = task.featurize(examples)

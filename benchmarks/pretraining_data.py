@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Times the conversion of a corpus to TFRecords, and measures its memory.
 
-    python benchmarks/pretraining_data.py --data=DIR
+    python -m benchmarks.pretraining_data --data=DIR
 
 DIR holds `pretrain/` (PubMed and PMC files) and `vocab/bert-base-cased-vocab.txt`. Our
 own readers read the files, and the corpus repeats their texts. Every measurement runs
@@ -14,9 +14,9 @@ machine, also at length 128 and dupe factor 5.
 """
 
 import argparse
+import functools
 import itertools
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import turns
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading
@@ -112,7 +113,14 @@ def convert(corpus: Path, vocab_file: Path, num_workers: int) -> None:
 
 def measure(corpus: Path, vocab_file: Path, num_workers: int) -> Result:
     """Returns the `Result` of a conversion in a new process."""
-    command = [sys.executable, __file__, "--convert", str(corpus), str(num_workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.pretraining_data",
+        "--convert",
+        str(corpus),
+        str(num_workers),
+    ]
     process = subprocess.run(
         [*command, str(vocab_file)], check=True, stdout=subprocess.PIPE
     )
@@ -143,7 +151,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     number = arguments.corpus_sentences
     print(
         f"{len(documents)} real documents with {sum(map(len, documents))} sentences, "
-        f"repeated to {number:,}; median of {arguments.repeats}",
+        f"repeated to {number:,}; median of {arguments.turns}",
         flush=True,
     )
     corpus = write(folder / "corpus.txt", repeated(documents, number))
@@ -153,10 +161,13 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
         f"--num_shards={NUM_SHARDS}, one worker": (corpus, 1),
         f"--num_shards={NUM_SHARDS}, two workers": (corpus, 2),
     }
-    results: dict[str, list[Result]] = {name: [] for name in ways}
-    for _ in range(arguments.repeats):
-        for name, (path, num_workers) in ways.items():
-            results[name].append(measure(path, vocab_file, num_workers))
+    results = turns.take_turns(
+        {
+            name: functools.partial(measure, path, vocab_file, num_workers)
+            for name, (path, num_workers) in ways.items()
+        },
+        arguments.turns,
+    )
     exact, one, two = (median(found) for found in results.values())
     for name, result in zip(ways, (exact, one, two), strict=True):
         show(name, result)
@@ -178,15 +189,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--convert"]:
         convert(Path(sys.argv[2]), Path(sys.argv[4]), int(sys.argv[3]))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BIOBERT_DATA")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=default,
-        required=default is None,
-        help="folder of real data (default: $BIOBERT_DATA)",
-    )
+    parser = turns.parser(__doc__, turns=3, data="folder of real data")
     parser.add_argument("--corpus_sentences", type=int, default=100_000)
     parser.add_argument(
         "--growth",
@@ -194,7 +197,6 @@ def main() -> None:
         default=4,
         help="how many times larger the last corpus is; 1: skip it",
     )
-    parser.add_argument("--repeats", type=int, default=3)
     with tempfile.TemporaryDirectory() as folder:
         compare(parser.parse_args(), Path(folder))
 

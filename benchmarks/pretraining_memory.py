@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures memory and time of a pre-training step, with and without recomputation.
 
-    python benchmarks/pretraining_memory.py [--layers=6 --hidden=384 --batch=8]
+    python -m benchmarks.pretraining_memory [--layers=6 --hidden=384 --batch=8]
         [--length=512] [--accumulation=1] [--only=kept|recomputed]
 
 Every case is measured in a process of its own, on random records and random weights of

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Compares decoding of answers with the original's way: speed and memory.
 
-    python benchmarks/qa_decoding.py --data=DIR --vocab_file=VOCAB
+    python -m benchmarks.qa_decoding --data=DIR --vocab_file=VOCAB
 
 DIR holds `qa/squad/dev-v1.1.json`. This file has its own copy of the original's way,
 called `plain`: scores are lists of Python numbers, which are sorted completely, and all
@@ -23,14 +23,10 @@ questions and for all of them:
     everything  holds all windows, all scores and all predictions, as the original does
 """
 
-import argparse
 import collections
 import functools
 import math
-import os
-import statistics
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -38,6 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import turns
 from biobert_tf.qa import decoding as qa_decoding
 from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa.decoding import Prediction, WindowScores
@@ -220,14 +217,9 @@ def check(predictions: Iterable[Prediction], answers: Iterable[Answers]) -> None
             raise SystemExit(f"{prediction.qas_id} differs: {ours} is not {theirs}")
 
 
-def seconds(results: Callable[[], Iterable[Any]]) -> float:
-    """Returns the processor seconds to compute all results."""
-    start = time.process_time()
-    collections.deque(results(), maxlen=0)
-    return time.process_time() - start
-
-
-def print_times(vocab_file: Path, examples: Sequence[QaExample], repeats: int) -> None:
+def print_times(
+    vocab_file: Path, examples: Sequence[QaExample], num_turns: int
+) -> None:
     """Prints a line for each shape of scores and each way."""
     rows = list(featurizer(vocab_file).featurize(examples))
     for shape in SHAPES:
@@ -242,11 +234,13 @@ def print_times(vocab_file: Path, examples: Sequence[QaExample], repeats: int) -
             "plain": functools.partial(plain, examples, plain_windows),
             "ours": functools.partial(decode, examples, windows, SETTINGS),
         }
-        times: dict[str, list[float]] = {}
-        for _ in range(repeats):
-            for name, way in ways.items():
-                times.setdefault(name, []).append(seconds(way))
-        medians = {name: statistics.median(values) for name, values in times.items()}
+        medians = turns.median_cores(
+            {
+                name: functools.partial(lambda way: collections.deque(way(), 0), way)
+                for name, way in ways.items()
+            },
+            num_turns,
+        )
         print(f"{shape}: {len(examples):,} questions, {len(rows):,} windows")
         for name, value in medians.items():
             speed, ratio = len(examples) / value, medians["plain"] / value
@@ -299,28 +293,19 @@ def print_memory(vocab_file: Path, examples: Sequence[QaExample]) -> None:
 
 def main() -> None:
     """Prints times, then memory."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BIOBERT_DATA")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=default,
-        required=default is None,
-        help="folder of data sets (default: $BIOBERT_DATA)",
-    )
+    parser = turns.parser(__doc__, turns=3, data="folder of data sets")
     parser.add_argument(
         "--vocab_file", type=Path, required=True, help="a cased vocabulary"
     )
     parser.add_argument(
         "--questions", type=int, help="number of questions; default: all"
     )
-    parser.add_argument("--repeats", type=int, default=3)
     flags = parser.parse_args()
 
     path = flags.data / "qa/squad/dev-v1.1.json"
     examples = qa_reading.read_examples(path, is_training=False).examples
     examples = examples[: flags.questions]
-    print_times(flags.vocab_file, examples, flags.repeats)
+    print_times(flags.vocab_file, examples, flags.turns)
     print_memory(flags.vocab_file, examples)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Compares making windows for question answering with the original's way.
 
-    python benchmarks/qa_features.py --data=DIR --vocab_file=VOCAB
+    python -m benchmarks.qa_features --data=DIR --vocab_file=VOCAB
 
 DIR holds `qa/squad/dev-v1.1.json`. This file has its own copy of the original's way,
 called `plain`: every word is cut into pieces anew for every question, and every piece
@@ -17,15 +17,15 @@ The ways take turns in one run, each time from an empty cache. The seconds are t
 one core, medians over the turns.
 """
 
-import argparse
+import collections
 import dataclasses
+import functools
 import itertools
-import os
 import statistics
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import turns
 from biobert_tf.qa import reading as qa_reading
 from biobert_tf.qa.features import Featurizer, QaFeatures
 from biobert_tf.qa.reading import QaExample
@@ -146,17 +146,13 @@ def check(vocab_file: Path, examples: Sequence[QaExample]) -> None:
             raise SystemExit(f"row {number} differs: {as_plain(mine)} is not {theirs}")
 
 
-def seconds(
+def make_all(
     way: Callable[[FullTokenizer, Iterable[QaExample]], Iterator],
     vocab_file: Path,
     examples: Sequence[QaExample],
-) -> float:
-    """Returns the processor seconds to make all rows from an empty cache."""
-    tokenizer = FullTokenizer(vocab_file)
-    start = time.process_time()
-    for _ in way(tokenizer, examples):
-        pass
-    return time.process_time() - start
+) -> None:
+    """Makes all rows from an empty cache."""
+    collections.deque(way(FullTokenizer(vocab_file), examples), maxlen=0)
 
 
 def articles(examples: Iterable[QaExample]) -> list[QaExample]:
@@ -178,22 +174,13 @@ def joined(paragraphs: Sequence[QaExample]) -> QaExample:
 
 def main() -> None:
     """Prints one line for each kind of work and each way."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BIOBERT_DATA")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=default,
-        required=default is None,
-        help="folder of data sets (default: $BIOBERT_DATA)",
-    )
+    parser = turns.parser(__doc__, turns=3, data="folder of data sets")
     parser.add_argument(
         "--vocab_file", type=Path, required=True, help="a cased vocabulary"
     )
     parser.add_argument(
         "--questions", type=int, help="number of questions; default: all"
     )
-    parser.add_argument("--repeats", type=int, default=3)
     flags = parser.parse_args()
 
     path = flags.data / "qa/squad/dev-v1.1.json"
@@ -206,12 +193,11 @@ def main() -> None:
     }
     for shape, questions in shapes.items():
         check(flags.vocab_file, questions)
-        times: dict[str, list[float]] = {}
-        for _ in range(flags.repeats):
-            for way in (plain, ours):
-                took = seconds(way, flags.vocab_file, questions)
-                times.setdefault(way.__name__, []).append(took)
-        medians = {name: statistics.median(values) for name, values in times.items()}
+        ways = {
+            way.__name__: functools.partial(make_all, way, flags.vocab_file, questions)
+            for way in (plain, ours)
+        }
+        medians = turns.median_cores(ways, flags.turns)
         words = statistics.mean(len(example.doc_tokens) for example in questions)
         print(f"{shape}: {len(questions)} questions, {words:,.0f} words on average")
         for name, value in medians.items():

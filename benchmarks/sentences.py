@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Compares sentence splitters on biomedical text: boundaries found, and speed.
 
-    python benchmarks/sentences.py --data=DIR
+    python -m benchmarks.sentences --data=DIR
 
 DIR holds `ner/SET/FILE.tsv`: one token per line, a blank line after each sentence. The
 tokens are joined into text again, with eight sentences in a paragraph; a splitter has
@@ -18,18 +18,17 @@ install pysbd syntok segtok blingfire nupunkt sentence-splitter`. The rows below
 that the package uses.
 """
 
-import argparse
 import contextlib
+import functools
 import importlib
-import os
 import re
 import statistics
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+from benchmarks import turns
 from biobert_tf.text import sentences
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +37,6 @@ UNSEEN = ("NCBI-disease/test", "NCBI-disease/devel", "BC5CDR-disease/devel")
 CASES = "hand-written"
 CASE_FILES = ("sentence_cases.txt", "sentence_cases_failing.txt")
 PARAGRAPH = 8
-REPEATS = 3
 
 Split = Callable[[str], Iterable[str]]
 Paragraph = list[str]
@@ -251,38 +249,30 @@ def installed() -> dict[str, Split]:
 
 
 def speeds(
-    splitters: dict[str, Split], paragraphs: list[Paragraph]
+    splitters: dict[str, Split], paragraphs: list[Paragraph], num_turns: int
 ) -> dict[str, float]:
-    """Returns each splitter's sentences per second, the median of `REPEATS` turns."""
+    """Returns each splitter's sentences per second of a core, the median of turns."""
     texts = [" ".join(paragraph) for paragraph in paragraphs]
     num_sentences = sum(map(len, paragraphs))
-    times: dict[str, list[float]] = {name: [] for name in splitters}
-    for _ in range(REPEATS):
-        for name, split in splitters.items():
-            start = time.process_time()
-            for text in texts:
-                # Some splitters are generators.
-                list(split(text))
-            times[name].append(time.process_time() - start)
-    return {name: num_sentences / statistics.median(t) for name, t in times.items()}
+
+    def cut(split: Split) -> None:
+        for text in texts:
+            # Some splitters are generators.
+            list(split(text))
+
+    ways = {n: functools.partial(cut, split) for n, split in splitters.items()}
+    medians = turns.median_cores(ways, num_turns)
+    return {name: num_sentences / seconds for name, seconds in medians.items()}
 
 
 def main() -> None:
     """Prints one line per splitter."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BIOBERT_DATA")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=default,
-        required=default is None,
-        help="folder of real data sets (default: $BIOBERT_DATA)",
-    )
-    folder = parser.parse_args().data / "ner"
+    flags = turns.parser(__doc__, turns=3, data="folder of real data sets").parse_args()
+    folder = flags.data / "ner"
     texts = {name: read_paragraphs(folder / f"{name}.tsv") for name in SEEN + UNSEEN}
     cases = [c for name in CASE_FILES for c in read_cases(ROOT / "tests" / name)]
     splitters = installed()
-    speed = speeds(splitters, texts[UNSEEN[0]])
+    speed = speeds(splitters, texts[UNSEEN[0]], flags.turns)
     for names, kind in ((SEEN, "seen"), (UNSEEN, "not seen")):
         for name in names:
             print(f"{name}: {sum(map(len, texts[name])):,} sentences, {kind}")

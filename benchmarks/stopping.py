@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Measures how long `run_ner.py` takes to stop after Ctrl-C, at random moments.
 
-    python benchmarks/stopping.py --data_dir=NER/NCBI-disease --model=MiniLM \
+    python -m benchmarks.stopping --data_dir=NER/NCBI-disease --model=MiniLM \
         --times=10 -- --do_lower_case --strategy=cpu
 
 Every time the same command is started in the same directory, so a later training goes
