@@ -15,6 +15,8 @@ from pathlib import Path
 import killed_conversion
 import pytest
 
+from biobert_tf.common import beam_runner, beam_storage, beam_work
+from biobert_tf.common.beam_settings import ShellWords
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -22,7 +24,6 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
     beam_pipeline,
     beam_steps,
-    beam_storage,
     outputs,
     spool,
     units,
@@ -31,7 +32,6 @@ from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.pretraining.data.settings import (
     ConversionConfig,
     PairConfig,
-    ShellWords,
 )
 
 WORDS = "abcdefgh"
@@ -364,8 +364,8 @@ def test_nothing_is_done_once_the_input_is_known_to_be_wrong(tmp_path):
     job = beam_steps.Job(
         str(tmp_path / "work"), TextConfig(), PairConfig(), CorpusConfig(), 1
     )
-    assert list(beam_steps.guarded(job, step, "first")) == ["first"]
-    assert list(beam_steps.guarded(job, step, "second")) == []
+    assert list(beam_work.guarded(job, step, "first")) == ["first"]
+    assert list(beam_work.guarded(job, step, "second")) == []
     assert beam_storage.get_object(job.error_place) == "first is wrong"
 
 
@@ -463,7 +463,7 @@ def test_without_beam(convert, monkeypatch):
 def test_dask_gives_single_files_to_workers_unless_told_otherwise(
     beam, monkeypatch, arguments, kept
 ):
-    runner = beam_pipeline.Runner.of("DaskRunner", shlex.split(arguments))
+    runner = beam_runner.Runner.of("DaskRunner", shlex.split(arguments))
     assert runner.options._flags == kept
 
 
