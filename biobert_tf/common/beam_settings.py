@@ -2,9 +2,12 @@
 """The settings of commands that a runner of Apache Beam can spread over machines."""
 
 import dataclasses
+import re
 import shlex
-from typing import Literal, Self
+from pathlib import Path
+from typing import Final, Literal, Self
 
+from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import FlagValue, setting
 
@@ -52,3 +55,21 @@ class BeamConfig:
     def is_local(self) -> bool:
         """Whether no runner of Beam is wanted."""
         return self.runner == "local"
+
+    def require_files(self, *paths: Path) -> None:
+        """Refuses paths that other machines cannot have, unless all is local.
+
+        Raises:
+            InputError: A path is standard input or output, a pipe, or a URL.
+        """
+        for path in paths:
+            # `Path` turns gs://bucket into gs:/bucket.
+            is_url = re.match("[a-z0-9]+:/", str(path))
+            if not self.is_local and (is_url or streams.is_pipe(path)):
+                problem = f"--runner={self.runner} wants a file or a folder that all "
+                problem += "machines see at the same path"
+                raise InputError.at(path, None, problem)
+
+
+LOCAL: Final = BeamConfig()
+"""No runner of Beam."""
