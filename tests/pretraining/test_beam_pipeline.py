@@ -560,3 +560,24 @@ def test_documents_of_one_key_do_not_depend_on_their_order(tmp_path, vocab_file)
     assert beam_storage.get_object(job.place("units", 0)).counts == CorpusCounts(
         num_documents=3, num_sentences=4, num_tokens=14
     )
+
+
+def test_a_lost_worker_costs_the_element_that_it_was_at(cluster, tmp_path):
+    def step(work, number):
+        """Notes that it has begun and ended; its process dies once, in between."""
+        begun = Path(work.place("begun", number))
+        is_first = not begun.exists()
+        with begun.open("a") as stream:
+            stream.write("x")
+        if number == 5 and is_first:
+            os._exit(1)
+        Path(work.place("ended", number)).touch()
+        yield number
+
+    work = beam_work.Work(str(tmp_path))
+    for name in ("begun", "ended"):
+        (tmp_path / name).mkdir()
+    options = [f"--dask_client_address={cluster.scheduler_address}"]
+    beam_runner.Runner.of("DaskRunner", options).run(work, range(8), step)
+    assert len(list((tmp_path / "ended").iterdir())) == 8
+    assert len((tmp_path / "begun" / "00005").read_text()) == 2
