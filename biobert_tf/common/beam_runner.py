@@ -66,6 +66,9 @@ class Runner:
         """
         import apache_beam as beam
 
+        inputs = list(elements)
+        if not inputs:
+            return
         first, *others = (functools.partial(beam_work.guarded, work, s) for s in steps)
 
         runner = _RUNNER_CLASSES.get(self.name, self.name)
@@ -77,7 +80,7 @@ class Runner:
             raise InputError(f"--pipeline_options: {problem}") from None
         found = (
             pipeline
-            | beam.Create(list(elements))
+            | beam.Create(inputs)
             # Without this a runner may process all elements in one place.
             | beam.Reshuffle()
             | "First" >> beam.FlatMap(first)

@@ -18,7 +18,7 @@ The pipelines exchange files only, in a folder beside the output:
     error            the first error that no document has caused
 
 A step is left out if its last file is there. So a lost worker costs the step that it
-was at, and the same command goes on where it was interrupted.
+was at, and the same command goes on where it was interrupted or met an error.
 
 Beam's `RunInference` does not serve: it forms batches by how fast they are, so that
 probabilities differ in their last digits from run to run, and on Dask a pipeline with
@@ -166,12 +166,8 @@ def write(
     folder = str(target.with_name(f".{target.name}.beam-{name}"))
     work = _Work(folder, settings, tuple(models), plan.folder, decisive)
     Path(work.error_place).unlink(missing_ok=True)
-    try:
-        with job.telling_kept():
-            totals = _run(runner, work, units, job, bad)
-    except InputError:
-        beam_storage.delete(folder)
-        raise
+    with job.telling_kept():
+        totals = _run(runner, work, units, job, bad)
     beam_storage.delete(folder)
     return totals
 
@@ -203,19 +199,26 @@ def _run(
     _LOG.info("reading %d files in %d units", len(job.todo), len(units))
     runner.run(work, units, _read_unit)
     shards = list(_shards(work, units))
-    is_written = [False] * len(units)
     job.is_empty = not shards
+    parts: list[_Unit] = []  # the units of which something can be read
+    errors: list[InputError] = []  # those of the other units
     for unit in units:
         found: _Read = beam_storage.get_object(work.place("read", unit.number))
         job.unread |= found.unread
-        is_written[unit.number] = len(found.unread) < len(unit.places)
-        if not is_written[unit.number]:
-            for error in found.errors:
-                bad(error)
-    job.require_some()
+        if len(found.unread) < len(unit.places):
+            parts.append(unit)
+        else:
+            errors += found.errors
+    # If all becomes one file, the step that writes it meets all errors.
+    for error in errors if work.folder or not parts else ():
+        bad(error)
+    try:
+        job.require_some()
+    except InputError:
+        beam_storage.delete(work.work)
+        raise
     _LOG.info("annotating %d shards", len(shards))
     runner.run(work, shards, _annotate_shard)
-    parts = [unit for unit in units if is_written[unit.number]]
     outputs = _outputs(work, parts if work.folder else units, shards)
     _LOG.info("writing")
     runner.run(work, outputs, _write_output)

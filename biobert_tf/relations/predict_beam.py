@@ -79,8 +79,7 @@ def predict_rows(
             numbers.append(len(numbers))
             beam_storage.put_object(held, work.place("rows", numbers[-1]))
         _LOG.info("predicting %d shards", len(numbers))
-        if numbers:
-            runner.run(work, numbers, _predict_shard)
+        runner.run(work, numbers, _predict_shard)
         for number in numbers:
             yield from beam_storage.get_object(work.place("found", number))
     finally:

@@ -412,6 +412,24 @@ def test_a_runner_writes_what_one_machine_writes(
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("name", ["out", "out.jsonl"])
+def test_a_runner_and_files_that_are_broken_or_empty(
+    model, tmp_path, capsys, small_shards, name
+):
+    broken = write(tmp_path / "in" / "a.jsonl", "{\n" * 100)
+    (tmp_path / "in" / "b.jsonl").write_bytes(b"")
+    said, found = [], []
+    for runner in ("local", "DirectRunner"):
+        output = tmp_path / runner / name
+        source = broken.parent
+        status, lines = annotate(model, capsys, source, output, runner=runner)
+        said.append((status, tell(lines, output)))
+        found.append(tree(tmp_path / runner))
+    assert said[0][1].startswith("0 documents, 0 entities; 100 left out")
+    assert said[0] == said[1]
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("text", ["{\n", ""])
 def test_a_runner_writes_nothing_if_one_machine_does(
     model, tmp_path, capsys, small_shards, text
