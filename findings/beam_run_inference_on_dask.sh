@@ -1,21 +1,18 @@
 #!/usr/bin/env bash
-# A pipeline with RunInference ends as DONE on Beam's DaskRunner, and its steps never run.
+# RunInference loses elements on Beam's DaskRunner, and the pipeline ends as DONE.
 #
-# `Create | RunInference | Map` calls the last step once per element on FnApiRunner. On
-# DaskRunner `wait_until_finish` returns DONE, no error is raised, and the model is not
-# even loaded. The same pipeline with a `Map` in the place of RunInference works. The
-# runner computes the last collection of the pipeline only ("we can get away with
-# computing just the last value"), and RunInference adds branches of its own.
-#
-# Besides, RunInference forms its batches by how fast they are, so that their sizes
-# differ from run to run.
+# RunInference forms batches with BatchElements, which yields the last batch of a bundle
+# in `finish_bundle`. FnApiRunner passes that on; DaskRunner drops it without an error.
+# With one element in a partition (`--dask_partition_size=1`, wanted where an element is
+# a shard of work) every batch is the last one: the model is never asked.
 #
 # Version: apache-beam 2.77.0 with its extra `dask`, Python 3.11. Date: 2026-11-29.
 # Seen:
-#   FnApiRunner, Map:          DONE, 40 of 40
 #   FnApiRunner, RunInference: DONE, 40 of 40
-#   DaskRunner, Map:           DONE, 40 of 40
-#   DaskRunner, RunInference:  DONE, 0 of 40
+#   DaskRunner, Map: DONE, 40 of 40
+#   DaskRunner, BatchElements: DONE, 32 of 40
+#   DaskRunner, RunInference: DONE, 32 of 40
+#   DaskRunner, RunInference, one element in a partition: DONE, 0 of 40
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -50,34 +47,51 @@ class Handler(ModelHandler):
         return [model.answer(element) for element in batch]
 
 
-def count(runner, step, folder, options):
+STEPS = {
+    "Map": lambda: beam.Map(abs),
+    "BatchElements": lambda: beam.BatchElements(1, 9) | beam.FlatMap(list),
+    "RunInference": lambda: RunInference(Handler()),
+}
+
+
+def count(runner, name, folder, options):
     folder.mkdir()
     pipeline = beam.Pipeline(runner=RUNNERS[runner], options=PipelineOptions(options))
     _ = (
         pipeline
         | beam.Create(list(range(40)))
-        | step
+        | STEPS[name]()
         | "touch" >> beam.Map(lambda element: (folder / str(element)).touch())
     )
     state = pipeline.run().wait_until_finish()
-    return state, len(list(folder.iterdir()))
+    return f"{state}, {len(list(folder.iterdir()))} of 40"
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    top, seen = Path(sys.argv[1]), {}
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as cluster:
         dask = [f"--dask_client_address={cluster.scheduler_address}"]
-        for runner in RUNNERS:
-            for name in ("Map", "RunInference"):
-                step = beam.Map(abs) if name == "Map" else RunInference(Handler())
-                options = dask if runner == "DaskRunner" else []
-                found = count(runner, step, top / f"{runner}-{name}", options)
-                seen[runner, name] = found
-                print(f"{runner}, {name}: {found[0]}, {found[1]} of 40", flush=True)
-    assert seen["DaskRunner", "RunInference"] == ("DONE", 0), "the runner has changed"
-    assert [n for _, n in seen.values()] == [40, 40, 40, 0], "the runner has changed"
+        seen = []
+        for number, (runner, name, options, note) in enumerate(
+            [
+                ("FnApiRunner", "RunInference", [], ""),
+                ("DaskRunner", "Map", dask, ""),
+                ("DaskRunner", "BatchElements", dask, ""),
+                ("DaskRunner", "RunInference", dask, ""),
+                (
+                    "DaskRunner",
+                    "RunInference",
+                    [*dask, "--dask_partition_size=1"],
+                    ", one element in a partition",
+                ),
+            ]
+        ):
+            seen.append(count(runner, name, Path(sys.argv[1]) / str(number), options))
+            print(f"{runner}, {name}{note}: {seen[-1]}", flush=True)
+    assert seen[:2] == ["DONE, 40 of 40"] * 2, seen
+    assert all(one != "DONE, 40 of 40" for one in seen[2:]), "the runner has changed"
+    assert seen[4] == "DONE, 0 of 40", "the runner has changed"
 PYTHON
 "$folder/venv/bin/python" "$folder/run.py" "$folder" 2>/dev/null

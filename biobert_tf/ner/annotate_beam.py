@@ -21,8 +21,8 @@ A step is left out if its last file is there. So a lost worker costs the step th
 was at, and the same command goes on where it was interrupted or met an error.
 
 Beam's `RunInference` does not serve: it forms batches by how fast they are, so that
-probabilities differ in their last digits from run to run, and on Dask a pipeline with
-it ends well without having run.
+probabilities differ in their last digits from run to run, and on Dask it loses
+elements (findings/beam_run_inference_on_dask.sh).
 """
 
 import collections

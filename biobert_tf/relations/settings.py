@@ -266,8 +266,8 @@ class RePredictConfig:
         None, "Also write every pair with all its probabilities here, as JSON lines."
     )
     predict_batch_size: int = setting(8, "Pairs per prediction step, all devices.")
-    beam: BeamConfig = LOCAL
     device: DeviceConfig
+    beam: BeamConfig = LOCAL
 
     def __post_init__(self) -> None:
         """Rejects an impossible probability, and paths that do not serve."""
