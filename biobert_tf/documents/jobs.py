@@ -42,7 +42,11 @@ class Totals:
 class Job:
     """Reads documents and writes them, one file after the other.
 
-    `todo` has the places whose outputs are still to be written.
+    Attributes:
+        todo: The places whose outputs are still to be written.
+        unread: The places of which no document could be read, with the first reason;
+            known when they have been read.
+        is_empty: Whether all was read, and there was no document.
     """
 
     def __init__(
@@ -66,14 +70,19 @@ class Job:
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
         self._notes: Counter[str] = Counter()
-        self._unread: dict[Place, str] = {}
-        self._is_empty = False  # whether all was read, and there was no document
+        self.unread: dict[Place, str] = {}
+        self.is_empty = False
         self.todo = list(plan.places)
         if plan.folder is not None:
             _claim(plan.folder, settings)
             self.todo = [place for place in plan.places if not _is_whole(place)]
         for error in plan.bad:
             on_bad(error)
+
+    @property
+    def num_kept(self) -> int:
+        """The number of outputs that were complete before."""
+        return len(self._plan.places) - len(self.todo)
 
     def documents(self) -> Iterator[Item]:
         """Yields the documents of the outputs that are still to be written.
@@ -103,8 +112,8 @@ class Job:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
-                self._unread[place] = str(bad[0])
-        self._is_empty = not has_some
+                self.unread[place] = str(bad[0])
+        self.is_empty = not has_some
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes the items of `documents` with additions for `formats.write`.
@@ -115,15 +124,15 @@ class Job:
             InputError: An output cannot be written, or no document could be read; then
                 nothing is written.
         """
-        totals = Totals(num_kept=len(self._plan.places) - len(self.todo))
-        with self._telling_kept():
+        totals = Totals(num_kept=self.num_kept)
+        with self.telling_kept():
             for written in self._written(annotated):
                 totals.written.add(written)
         totals.written.notes.update(self._notes)
         return totals
 
     @contextlib.contextmanager
-    def _telling_kept(self) -> Iterator[None]:
+    def telling_kept(self) -> Iterator[None]:
         """Lets a `KeyboardInterrupt` say what is written."""
         folder, places = self._plan.folder, self._plan.places
         if folder is None:
@@ -152,20 +161,24 @@ class Job:
             if place == found and group is not None:
                 yield self._write_one(place, group)
                 found, group = next(groups, (None, None))
-            elif place not in self._unread:
+            elif place not in self.unread:
                 yield self._write_one(place, ())
-        self._require_some(self._plan.folder)
+        self.require_some()
 
-    def _require_some(self, target: Path) -> None:
+    def require_some(self) -> None:
         """Raises an error if no document of the input could be read.
 
         In a folder of outputs, that of a file without documents is empty and complete.
+
+        Raises:
+            InputError: There is nothing to write; the message says why.
         """
-        if self._plan.folder is None and self._is_empty and not self._unread:
+        target = self._plan.folder or self._plan.places[0].target
+        if self._plan.folder is None and self.is_empty and not self.unread:
             raise InputError.at(target, None, "nothing to write: there is no document")
-        if self._unread and len(self._unread) == len(self._plan.places):
+        if self.unread and len(self.unread) == len(self._plan.places):
             problem = "nothing to write: no document can be read; the first error: "
-            first = next(iter(self._unread.values()))
+            first = next(iter(self.unread.values()))
             raise InputError.at(target, None, f"{problem}{first}")
 
     def _write_one(
@@ -187,7 +200,7 @@ class Job:
             for item, added in annotated:
                 yield item.loaded, added
             if is_all:
-                self._require_some(target)
+                self.require_some()
 
         return formats.write(
             target, place.target_format, documents(), self._on_bad, self._is_merged

@@ -16,10 +16,11 @@ from typing import Final
 from biobert_tf.checkpoints import hub
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
-from biobert_tf.documents import conll, fields, jobs, places
-from biobert_tf.documents.document import Added, Loaded, Mention
+from biobert_tf.documents import fields, jobs, places
+from biobert_tf.documents.document import Added
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner.annotator import Annotator, Document, FoundEntity, RawSentence
+from biobert_tf.ner import annotate_beam, document_entities
+from biobert_tf.ner.annotator import Annotator, Document
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
 
@@ -61,13 +62,16 @@ def annotate(settings: AnnotateConfig) -> str:
         InputError: A model cannot be used, there is nothing to read, or the output
             cannot be written. A document that cannot be read is reported and left out.
     """
-    plan = places.plan(
-        settings.input, settings.output, settings.input_format, settings.output_format
-    )
+    source, output = settings.input, settings.output
+    if not settings.beam.is_local:
+        # A path that is relative here means nothing to other machines.
+        source, output = source.absolute(), output.absolute()
+    plan = places.plan(source, output, settings.input_format, settings.output_format)
     bad = _Bad()
+    models = [hub.opened(path).resolve() for path in settings.models]
     decisive: dict[str, object] = {
         # For a model of the Hub, the folder of its commit.
-        "models": [str(hub.opened(path).resolve()) for path in settings.models],
+        "models": [*map(str, models)],
         "input_format": settings.input_format,
         "output_format": settings.output_format,
         "min_probability": settings.min_probability,
@@ -79,14 +83,17 @@ def annotate(settings: AnnotateConfig) -> str:
     job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
-    annotator = Annotator.load(
-        settings.models,
-        settings.device,
-        settings.predict_batch_size,
-        settings.entity_types,
-    )
     try:
-        totals = job.write(_annotated(job, annotator, settings.min_probability))
+        if settings.beam.is_local:
+            annotator = Annotator.load(
+                settings.models,
+                settings.device,
+                settings.predict_batch_size,
+                settings.entity_types,
+            )
+            totals = job.write(_annotated(job, annotator, settings.min_probability))
+        else:
+            totals = annotate_beam.write(settings, models, plan, decisive, job, bad)
     finally:
         bad.report_others()
     return summary(totals, bad.kinds)
@@ -119,35 +126,13 @@ def _annotated(
     def texts() -> Iterator[Document]:
         for item in job.documents():
             waiting.append(item)
-            yield _read(item.loaded)
+            yield document_entities.text_of(item.loaded)
 
     num_files = len(job.todo)
     with Meter("annotating", "documents") as meter:
         for number, found in enumerate(annotator.annotate(texts()), start=1):
             item = waiting.popleft()
-            kept = (entity for entity in found if entity.probability >= min_probability)
-            yield item, [_mention(item, entity) for entity in kept]
+            document = item.loaded.document
+            yield item, document_entities.mentions(document, found, min_probability)
             note = f"file {numbers[item.place]} of {num_files}"
             meter.to(number, note if num_files > 1 else "")
-
-
-def _read(loaded: Loaded) -> Document:
-    """Returns the input of the models: words if the file has words, else the text."""
-    document, source = loaded.document, loaded.source
-    if not isinstance(source, conll.Source):
-        return document.passages
-    return [
-        RawSentence(tuple(document.slice(*place) for place in offsets), offsets)
-        for offsets in source.spans()
-    ]
-
-
-def _mention(item: Item, entity: FoundEntity) -> Mention:
-    """Returns an entity as a new mention of a document; its id is given later."""
-    return Mention(
-        id="",
-        type=entity.type,
-        spans=((entity.start, entity.end),),
-        text=item.loaded.document.slice(entity.start, entity.end),
-        probability=entity.probability,
-    )

@@ -10,9 +10,9 @@ time. A thread does the first two steps and prepares the next sentences meanwhil
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,8 @@ from biobert_tf.text import sentences as text_sentences
 from biobert_tf.text import words as text_words
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Batch, Inference, Row
+
+ItemT = TypeVar("ItemT")
 
 # A single line break may only wrap the text; an empty line ends a sentence.
 _PARAGRAPH_END: Final = re.compile(r"(?:\r\n?+|[\n\x85\u2029])\s*?[\r\n\x85\u2029]\s*")
@@ -169,41 +171,71 @@ class Annotator:
         entities of different models may overlap. Documents are read as they are needed.
         """
         for held, prepared in background.one_ahead(self._prepared(documents)):
-            found = [
-                model.entities(own)
-                for model, own in zip(self.models, prepared, strict=True)
-            ]
-            together = zip(*found, strict=True)
-            for own in held:
-                entities = itertools.islice(together, len(own))
-                yield merged(
-                    entity for models in entities for some in models for entity in some
-                )
+            yield from self._found(held, prepared)
+
+    def annotate_run(
+        self, documents: Sequence[Sequence[RawSentence]]
+    ) -> list[list[FoundEntity]]:
+        """Returns the entities of the documents of one of `runs`, as sentences."""
+        return list(self._found(documents, self._inputs(documents)))
+
+    def _found(
+        self,
+        held: Sequence[Sequence[RawSentence]],
+        prepared: Sequence[Prepared],
+    ) -> Iterator[list[FoundEntity]]:
+        found = [
+            model.entities(own)
+            for model, own in zip(self.models, prepared, strict=True)
+        ]
+        together = zip(*found, strict=True)
+        for own in held:
+            entities = itertools.islice(together, len(own))
+            yield merged(
+                entity for models in entities for some in models for entity in some
+            )
 
     def _prepared(
         self, documents: Iterable[Document]
     ) -> Iterator[tuple[list[list[RawSentence]], list[Prepared]]]:
-        """Yields the runs of `_held` and the inputs of every model for each run."""
-        for held in _held(documents):
-            sentences = [sentence for own in held for sentence in own]
-            yield held, [model.prepare(sentences) for model in self.models]
+        """Yields runs of documents and the inputs of every model for each run."""
+        for held in runs(map(sentences_of, documents), num_words):
+            yield held, self._inputs(held)
+
+    def _inputs(self, held: Sequence[Sequence[RawSentence]]) -> list[Prepared]:
+        sentences = [sentence for own in held for sentence in own]
+        return [model.prepare(sentences) for model in self.models]
 
 
-def _held(documents: Iterable[Document]) -> Iterator[list[list[RawSentence]]]:
-    """Yields runs of documents to predict together, each as a list of sentences."""
-    held: list[list[RawSentence]] = []
-    num_words = 0
+def sentences_of(document: Document) -> list[RawSentence]:
+    """Returns the sentences of a document that have a word."""
+    return [
+        sentence
+        for part in document
+        for sentence in ([part] if isinstance(part, RawSentence) else cut(part))
+    ]
+
+
+def num_words(sentences: Iterable[RawSentence]) -> int:
+    """Returns the number of words in sentences."""
+    return sum(len(sentence.words) for sentence in sentences)
+
+
+def runs(
+    documents: Iterable[ItemT], words_of: Callable[[ItemT], int]
+) -> Iterator[list[ItemT]]:
+    """Yields runs of documents to predict together, in order.
+
+    `words_of` returns the number of words in a document.
+    """
+    held: list[ItemT] = []
+    total = 0
     for document in documents:
-        sentences = [
-            sentence
-            for part in document
-            for sentence in ([part] if isinstance(part, RawSentence) else cut(part))
-        ]
-        held.append(sentences)
-        num_words += sum(len(sentence.words) for sentence in sentences)
-        if num_words >= _MAX_HELD_WORDS:
+        held.append(document)
+        total += words_of(document)
+        if total >= _MAX_HELD_WORDS:
             yield held
-            held, num_words = [], 0
+            held, total = [], 0
     if held:
         yield held
 

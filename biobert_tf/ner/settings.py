@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common.beam_settings import LOCAL, BeamConfig
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
@@ -58,10 +59,11 @@ class AnnotateConfig:
         "along as they stand), skip (left out), or error (their document is left out).",
     )
     predict_batch_size: int = setting(32, "Sentences per step, all devices.")
+    beam: BeamConfig = LOCAL
     device: DeviceConfig
 
     def __post_init__(self) -> None:
-        """Rejects an impossible probability, and a `--model` that names nothing."""
+        """Rejects an impossible probability, no model, and paths of one machine."""
         at_least(self, predict_batch_size=1, min_probability=0)
         if self.min_probability > 1:
             raise InputError(
@@ -69,6 +71,7 @@ class AnnotateConfig:
             )
         if not self.models:
             raise InputError("--model names no directory")
+        self.beam.require_files(self.input, self.output)
         if len(self.entity_types) != len(self.models):
             raise InputError(
                 f"--entity_type={self.entity_type}: {len(self.entity_types)} types for "

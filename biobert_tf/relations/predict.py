@@ -24,7 +24,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import document, formats
 from biobert_tf.documents.detection import Format, require_known_suffix
-from biobert_tf.relations import candidates, marks, reading
+from biobert_tf.relations import candidates, marks, predict_beam, reading
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
@@ -143,7 +143,11 @@ class _Finder:
                     counts.update(task.counts([row]))
                     yield row.features
 
-        outputs = estimator.predict_rows(rows(), self._settings.predict_batch_size)
+        settings = self._settings
+        if settings.beam.is_local:
+            outputs = estimator.predict_rows(rows(), settings.predict_batch_size)
+        else:
+            outputs = predict_beam.predict_rows(settings, rows(), load)
         found = [each["probabilities"] for each in outputs]
         shown = "".join(f", {number} {name}" for name, number in counts.items())
         _LOG.info("%s: %d pairs%s", path, len(found), shown)

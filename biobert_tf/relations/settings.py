@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from biobert_tf.common.beam_settings import LOCAL, BeamConfig
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
@@ -266,15 +267,17 @@ class RePredictConfig:
     )
     predict_batch_size: int = setting(8, "Pairs per prediction step, all devices.")
     device: DeviceConfig
+    beam: BeamConfig = LOCAL
 
     def __post_init__(self) -> None:
-        """Rejects an impossible probability, and one file for two purposes."""
+        """Rejects an impossible probability, and paths that do not serve."""
         at_least(self, predict_batch_size=1, min_probability=0)
         if self.min_probability > 1:
             raise InputError(
                 f"--min_probability={self.min_probability}: must be at most 1"
             )
         _require_different(self, "output", "input")
+        self.beam.require_files(self.input, self.output)
         if self.candidates is not None:
             _require_different(self, "candidates", "input")
             _require_different(self, "candidates", "output")

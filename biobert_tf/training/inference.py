@@ -39,8 +39,8 @@ ItemT = TypeVar("ItemT")
 
 # Lengths to pad to: few, as a compiler makes a program for each.
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-# Rows are sorted by length among those of this many batches.
-_BATCHES_SORTED: Final = 64
+BATCHES_SORTED: Final = 64
+"""Rows are sorted by length among those of this many batches."""
 # Number of batches started before the outputs of the first are awaited.
 _BATCHES_AHEAD: Final = 2
 
@@ -119,7 +119,7 @@ class Inference:
         max_seq_length: int,
         specs: Specs | None,
     ) -> Iterator[Outputs]:
-        while held := list(itertools.islice(rows, _BATCHES_SORTED * self.batch_size)):
+        while held := list(itertools.islice(rows, BATCHES_SORTED * self.batch_size)):
             # The longest first, so that a lack of memory shows at once.
             order = sorted(range(len(held)), key=lambda i: -len(held[i]["input_ids"]))
             batches = (

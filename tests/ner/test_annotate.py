@@ -18,6 +18,7 @@ from biobert_tf.common import program
 from biobert_tf.documents import formats, jobs
 from biobert_tf.documents.document import parted
 from biobert_tf.ner import annotate as annotating
+from biobert_tf.ner import annotate_beam, annotator
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 
@@ -350,3 +351,132 @@ def test_refusals(model, tmp_path, capsys, values, message):
     assert (status, len(errors)) == (2, 1)
     assert errors[0].startswith(f"error: {message}")
     assert not (tmp_path / "out.jsonl").exists()
+
+
+# --- several machines -----------------------------------------------------------------
+
+
+def tree(folder):
+    """The files of a folder, hidden ones too, as bytes."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def tell(lines, folder):
+    """The last line that a command said, whatever its folder was called."""
+    return lines[-1].replace(str(folder), "OUTPUT")
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Runs of few words, and units of few files: shards hold documents of several."""
+    pytest.importorskip("apache_beam", reason="pip install '.[beam]'")
+    monkeypatch.setattr(annotator, "_MAX_HELD_WORDS", 14)
+    monkeypatch.setattr(annotate_beam, "_UNIT_BYTES", 120)
+
+
+def mixed_folder(folder):
+    """Documents of several formats, of which some cannot be read."""
+    lines = [json.dumps({"text": "severe Liver cancer . aspirin"}) for _ in range(5)]
+    write(folder / "a.jsonl", "\n".join([*lines[:2], "{", *lines[2:]]) + "\n")
+    write(folder / "b.pubtator", MISMATCH)
+    write(folder / "c.txt")
+    write(folder / "deep" / "d.jsonl", "{\n")
+    write(folder / "deep" / "e.conll", "Liver O\ncancer O\n")
+    (folder / "deep" / "f.jsonl").write_bytes(b"")
+    (folder / "g.txt").write_bytes(b"Sj\xf6gren")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("out", {}),
+        ("out.jsonl", {"min_probability": 0.9}),
+        ("brat", {"output_format": "brat", "bad_mentions": "skip"}),
+    ],
+)
+def test_a_runner_writes_what_one_machine_writes(
+    model, tmp_path, capsys, small_shards, name, given
+):
+    source = mixed_folder(tmp_path / "in")
+    said, found = [], []
+    for runner in ("local", "DirectRunner"):
+        output = tmp_path / runner / name
+        status, lines = annotate(model, capsys, source, output, runner=runner, **given)
+        assert status == 0
+        said.append(tell(lines, output))
+        found.append(tree(tmp_path / runner))
+    assert "3 left out, see above: 2 x not JSON, 1 x not UTF-8" in said[0]
+    assert said[0] == said[1]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ["out", "out.jsonl"])
+def test_a_runner_and_files_that_are_broken_or_empty(
+    model, tmp_path, capsys, small_shards, name
+):
+    broken = write(tmp_path / "in" / "a.jsonl", "{\n" * 100)
+    (tmp_path / "in" / "b.jsonl").write_bytes(b"")
+    said, found = [], []
+    for runner in ("local", "DirectRunner"):
+        output = tmp_path / runner / name
+        source = broken.parent
+        status, lines = annotate(model, capsys, source, output, runner=runner)
+        said.append((status, tell(lines, output)))
+        found.append(tree(tmp_path / runner))
+    assert said[0][1].startswith("0 documents, 0 entities; 100 left out")
+    assert said[0] == said[1]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("text", ["{\n", ""])
+def test_a_runner_writes_nothing_if_one_machine_does(
+    model, tmp_path, capsys, small_shards, text
+):
+    source = write(tmp_path / "a.jsonl", text)
+    said = []
+    for runner in ("local", "DirectRunner"):
+        output = tmp_path / runner / "out.jsonl"
+        status, lines = annotate(model, capsys, source, output, runner=runner)
+        assert status == 2
+        said.append(tell(lines, output))
+        assert not tree(tmp_path / runner)
+    assert said[0] == said[1]
+
+
+def test_a_runner_goes_on_where_it_was(
+    model, tmp_path, capsys, small_shards, monkeypatch
+):
+    source, output = mixed_folder(tmp_path / "in"), tmp_path / "DirectRunner" / "out"
+    annotate(model, capsys, source, tmp_path / "local" / "out")
+    annotate_run, left, num_run = annotator.Annotator.annotate_run, [3], []
+
+    def stop(self, documents):
+        num_run.append(len(documents))
+        if len(num_run) in left:
+            raise RuntimeError("the launcher is lost")
+        return annotate_run(self, documents)
+
+    monkeypatch.setattr(annotator.Annotator, "annotate_run", stop)
+    given = {"runner": "DirectRunner"}
+    with pytest.raises(RuntimeError, match="the launcher is lost"):
+        annotate(model, capsys, source, output, **given)
+    assert [name for name in tree(tmp_path / "DirectRunner") if "/found/" in name]
+    assert annotate(model, capsys, source, output, **given)[0] == 0
+    # The interrupted shard is all that has been begun twice.
+    assert sum(num_run) == 9 + num_run[2]
+    assert tree(tmp_path / "DirectRunner") == tree(tmp_path / "local")
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("-", "out.jsonl"), ("a.txt", "-"), ("gs://b/a.txt", "o")]
+)
+def test_what_a_runner_cannot_reach(model, capsys, source, target):
+    given = {"runner": "DirectRunner", "output_format": "jsonl"}
+    status, said = annotate(model, capsys, source, target, **given)
+    assert status == 2
+    assert said[-1].endswith(
+        "--runner=DirectRunner wants a file or a folder that all machines see at the "
+        "same path"
+    )

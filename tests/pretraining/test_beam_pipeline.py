@@ -15,6 +15,8 @@ from pathlib import Path
 import killed_conversion
 import pytest
 
+from biobert_tf.common import beam_runner, beam_storage, beam_work
+from biobert_tf.common.beam_settings import ShellWords
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -22,7 +24,6 @@ from biobert_tf.corpora.settings import CorpusConfig
 from biobert_tf.pretraining.data import (
     beam_pipeline,
     beam_steps,
-    beam_storage,
     outputs,
     spool,
     units,
@@ -31,7 +32,6 @@ from biobert_tf.pretraining.data.manifest import CorpusCounts
 from biobert_tf.pretraining.data.settings import (
     ConversionConfig,
     PairConfig,
-    ShellWords,
 )
 
 WORDS = "abcdefgh"
@@ -364,8 +364,8 @@ def test_nothing_is_done_once_the_input_is_known_to_be_wrong(tmp_path):
     job = beam_steps.Job(
         str(tmp_path / "work"), TextConfig(), PairConfig(), CorpusConfig(), 1
     )
-    assert list(beam_steps.guarded(job, step, "first")) == ["first"]
-    assert list(beam_steps.guarded(job, step, "second")) == []
+    assert list(beam_work.guarded(job, step, "first")) == ["first"]
+    assert list(beam_work.guarded(job, step, "second")) == []
     assert beam_storage.get_object(job.error_place) == "first is wrong"
 
 
@@ -463,7 +463,7 @@ def test_without_beam(convert, monkeypatch):
 def test_dask_gives_single_files_to_workers_unless_told_otherwise(
     beam, monkeypatch, arguments, kept
 ):
-    runner = beam_pipeline.Runner.of("DaskRunner", shlex.split(arguments))
+    runner = beam_runner.Runner.of("DaskRunner", shlex.split(arguments))
     assert runner.options._flags == kept
 
 
@@ -560,3 +560,24 @@ def test_documents_of_one_key_do_not_depend_on_their_order(tmp_path, vocab_file)
     assert beam_storage.get_object(job.place("units", 0)).counts == CorpusCounts(
         num_documents=3, num_sentences=4, num_tokens=14
     )
+
+
+def test_a_lost_worker_costs_the_element_that_it_was_at(cluster, tmp_path):
+    def step(work, number):
+        """Notes that it has begun and ended; its process dies once, in between."""
+        begun = Path(work.place("begun", number))
+        is_first = not begun.exists()
+        with begun.open("a") as stream:
+            stream.write("x")
+        if number == 5 and is_first:
+            os._exit(1)
+        Path(work.place("ended", number)).touch()
+        yield number
+
+    work = beam_work.Work(str(tmp_path))
+    for name in ("begun", "ended"):
+        (tmp_path / name).mkdir()
+    options = [f"--dask_client_address={cluster.scheduler_address}"]
+    beam_runner.Runner.of("DaskRunner", options).run(work, range(8), step)
+    assert len(list((tmp_path / "ended").iterdir())) == 8
+    assert len((tmp_path / "begun" / "00005").read_text()) == 2

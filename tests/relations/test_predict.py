@@ -17,14 +17,16 @@ import re_toys
 
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
+from biobert_tf.common.beam_settings import BeamConfig
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import formats
 from biobert_tf.documents.document import Relation
-from biobert_tf.relations import candidates
+from biobert_tf.relations import candidates, predict_beam
 from biobert_tf.relations import predict as re_predict
 from biobert_tf.relations import reading as relation_reading
 from biobert_tf.relations.settings import EntityPairs, RelationNames, RePredictConfig
+from biobert_tf.training import inference
 
 CPU = DeviceConfig(strategy="cpu")
 # Both are rounded to six digits, from numbers that differ by the order of a sum.
@@ -799,3 +801,23 @@ def test_round_trip(tmp_path):
     summary = re_predict.predict(config_of(source, toy.output))
     assert summary.text() == "12 documents, 12 pairs, 6 relations: Up 6"
     assert_same(added(tmp_path / "new-bare.xml", "bioc_xml", bare), wanted)
+
+
+@pytest.mark.parametrize("pair", ["Chemical-Gene", "Nothing-Gene"])
+def test_a_runner_writes_what_one_machine_writes(model, tmp_path, monkeypatch, pair):
+    pytest.importorskip("apache_beam", reason="pip install '.[beam]'")
+    # Shards of two pairs.
+    monkeypatch.setattr(inference, "BATCHES_SORTED", 1)
+    monkeypatch.setattr(predict_beam, "_RUNS", 1)
+    source = toys.write(tmp_path / "in.pubtator", "pubtator")
+    found = []
+    for runner in ("local", "DirectRunner"):
+        folder = tmp_path / runner
+        given = {"output": folder / "out.pubtator", "candidates": folder / "c.jsonl"}
+        config = config_of(source, model, pair=pair, predict_batch_size=2, **given)
+        config = dataclasses.replace(config, beam=BeamConfig(runner=runner))
+        summary = re_predict.predict(config)
+        written = {path.name: path.read_bytes() for path in folder.iterdir()}
+        found.append((summary, written))
+    assert found[0][0].pairs == (7 if pair == "Chemical-Gene" else 0)
+    assert found[0] == found[1]

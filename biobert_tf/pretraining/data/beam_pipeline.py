@@ -37,18 +37,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from biobert_tf.common import beam_storage
+from biobert_tf.common.beam_runner import Runner
 from biobert_tf.common.comma_lists import FileGlobs, files_of
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.pretraining.data import (
     beam_steps,
-    beam_storage,
     manifest,
     outputs,
     shards,
     units,
 )
-from biobert_tf.pretraining.data.beam_runner import Runner
 from biobert_tf.pretraining.data.beam_steps import Job
 from biobert_tf.pretraining.data.manifest import CorpusCounts, FileEntry, Manifest
 from biobert_tf.pretraining.data.settings import CreatePretrainingDataConfig

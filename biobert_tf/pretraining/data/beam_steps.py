@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps that `beam_pipeline`'s workers run: functions of a job and an element.
 
-Nothing here needs Beam. A step reports to the launcher through files in the job's
-folder. Errors of the input are reported that way too: some runners run a step again
-after an exception, and all wrap the exception in pages of traceback.
+Nothing here needs Beam. See `beam_work` for what a step is.
 """
 
 import atexit
@@ -12,49 +10,39 @@ import dataclasses
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from biobert_tf.common.errors import InputError
+from biobert_tf.common import beam_storage
+from biobert_tf.common.beam_work import Work
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import reading, versions
 from biobert_tf.corpora.settings import CorpusConfig
-from biobert_tf.pretraining.data import beam_storage, outputs, spool, units
+from biobert_tf.pretraining.data import outputs, spool, units
 from biobert_tf.pretraining.data.documents import TokenizedDocuments, tokenize
 from biobert_tf.pretraining.data.settings import PairConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """The settings that every step gets; small, as they are sent with each step.
+class Job(Work):
+    """The settings that every step gets.
 
-    `work` is the path or URL of the folder for the files that steps exchange; workers
-    find the vocabulary there. The spool has `num_parts` parts, equal ranges of keys.
+    Workers find the vocabulary in the folder `work`. The spool has `num_parts` parts,
+    equal ranges of keys.
     """
 
-    work: str
     text: TextConfig
     pairs: PairConfig
     corpus: CorpusConfig
     num_parts: int
 
-    def place(self, *names: str | int) -> str:
-        """Returns the place of a file in `work`; numbers become five digits."""
-        shown = (name if isinstance(name, str) else f"{name:05d}" for name in names)
-        return "/".join([self.work, *shown])
-
     @property
     def vocab_place(self) -> str:
         """The place of the copy of the vocabulary."""
         return self.place("vocab.txt")
-
-    @property
-    def error_place(self) -> str:
-        """The place of the first error's message."""
-        return self.place("error")
 
 
 class Row(NamedTuple):
@@ -67,22 +55,6 @@ class Row(NamedTuple):
     unit: int
     ordinal: int
     document: TokenizedDocuments
-
-
-def guarded(
-    job: Job, step: Callable[[Job, Any], Iterator[Any]], element: Any
-) -> Iterator[Any]:
-    """Runs a step; an `InputError` is written to the job's `error_place`.
-
-    Once there is an error, the remaining elements are skipped.
-    """
-    # Beam reads these types: Any means that it checks none.
-    if beam_storage.find(job.error_place):
-        return
-    try:
-        yield from step(job, element)
-    except InputError as error:
-        beam_storage.put_object(str(error), job.error_place)
 
 
 def index_file(job: Job, unit: units.Unit) -> Iterator[int]:

@@ -53,7 +53,7 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
             written or belongs to another conversion, or a worker was killed.
     """
     conversion = config.conversion
-    if conversion.runner != "local":
+    if not conversion.is_local:
         # Imported here, as it needs Apache Beam, which is optional.
         from biobert_tf.pretraining.data import beam_pipeline
 

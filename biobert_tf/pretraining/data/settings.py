@@ -2,13 +2,12 @@
 """Settings of `biobert create-pretraining-data`."""
 
 import dataclasses
-import shlex
-from typing import Literal, Self
+from typing import Literal
 
+from biobert_tf.common.beam_settings import BeamConfig
 from biobert_tf.common.comma_lists import CommaList, FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
-    FlagValue,
     TextConfig,
     at_least,
     required,
@@ -17,31 +16,6 @@ from biobert_tf.common.settings import (
 from biobert_tf.corpora.settings import CorpusConfig
 
 Masking = Literal["static", "dynamic"]
-Runner = Literal[
-    "local",
-    "DirectRunner",
-    "DaskRunner",
-    "DataflowRunner",
-    "FlinkRunner",
-    "SparkRunner",
-]
-
-
-@dataclasses.dataclass(frozen=True)
-class ShellWords(FlagValue):
-    """The words of `--pipeline_options`, as a shell would take them."""
-
-    words: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Cuts a text into words; raises InputError if a quotation is not closed."""
-        try:
-            return cls(text, tuple(shlex.split(text)))
-        except ValueError as error:
-            raise InputError(
-                f"--pipeline_options={text!r}: {str(error).lower()}"
-            ) from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +58,7 @@ class PairConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConversionConfig:
+class ConversionConfig(BeamConfig):
     """How a conversion is spread over files, processes or a cluster."""
 
     exact: bool = setting(
@@ -101,21 +75,11 @@ class ConversionConfig:
     num_workers: int = setting(
         0, "Number of processes; 0: one per processor.", free=True
     )
-    runner: Runner = setting(
-        "local",
-        "local (processes of this machine), or an Apache Beam runner.",
-        free=True,
-    )
-    pipeline_options: ShellWords = setting(
-        ShellWords(),
-        "Options of the Beam runner, as one shell-quoted string.",
-        free=True,
-    )
 
     def __post_init__(self) -> None:
         """Rejects counts below zero and an exact conversion on a cluster."""
         at_least(self, num_shards=0, num_workers=0)
-        if self.exact and self.runner != "local":
+        if self.exact and not self.is_local:
             raise InputError(f"--exact contradicts --runner={self.runner}")
 
 

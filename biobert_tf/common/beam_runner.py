@@ -9,20 +9,18 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from biobert_tf.common import beam_storage, beam_work
+from biobert_tf.common.beam_work import Step, Work
 from biobert_tf.common.errors import InputError
-from biobert_tf.pretraining.data import beam_steps, beam_storage
-from biobert_tf.pretraining.data.beam_steps import Job
 
 _RUNNER_CLASSES: Final = {
     # Beam's own "DirectRunner" tries to download and run a Go program.
     "DirectRunner": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     "DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner",
 }
-
-Step = Callable[[Job, Any], Iterator[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Runner:
         )
         return cls(name, options)
 
-    def run(self, job: Job, elements: Iterable[Any], *steps: Step) -> None:
+    def run(self, work: Work, elements: Iterable[Any], *steps: Step) -> None:
         """Runs a pipeline of one or two steps on elements to its end.
 
         If there are two, the first yields pairs of a key and a value, and the second
@@ -68,7 +66,10 @@ class Runner:
         """
         import apache_beam as beam
 
-        first, *others = (functools.partial(beam_steps.guarded, job, s) for s in steps)
+        inputs = list(elements)
+        if not inputs:
+            return
+        first, *others = (functools.partial(beam_work.guarded, work, s) for s in steps)
 
         runner = _RUNNER_CLASSES.get(self.name, self.name)
         try:
@@ -79,7 +80,7 @@ class Runner:
             raise InputError(f"--pipeline_options: {problem}") from None
         found = (
             pipeline
-            | beam.Create(list(elements))
+            | beam.Create(inputs)
             # Without this a runner may process all elements in one place.
             | beam.Reshuffle()
             | "First" >> beam.FlatMap(first)
@@ -90,8 +91,8 @@ class Runner:
             self._finish(pipeline)
         except OSError as error:
             raise InputError(f"--runner={self.name}: {error}") from None
-        if beam_storage.find(job.error_place):
-            raise InputError(beam_storage.get_object(job.error_place))
+        if beam_storage.find(work.error_place):
+            raise InputError(beam_storage.get_object(work.error_place))
 
     def _finish(self, pipeline: Any) -> None:
         try:

@@ -129,7 +129,7 @@ def move(destinations: Mapping[str, str]) -> None:
         if remote:
             _file_systems().rename(list(remote), list(remote.values()))
     except OSError as error:
-        raise InputError(f"the TFRecord files cannot be moved: {error}") from None
+        raise InputError(f"the files cannot be moved: {error}") from None
 
 
 def delete(folder: str) -> None:
