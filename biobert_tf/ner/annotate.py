@@ -9,8 +9,9 @@ thousand sentences at a time, whatever the number of documents.
 
 import collections
 import dataclasses
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from biobert_tf.checkpoints import hub
@@ -79,14 +80,19 @@ def annotate(settings: AnnotateConfig) -> str:
     job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
-    annotator = Annotator.load(
-        settings.models,
-        settings.device,
-        settings.predict_batch_size,
-        settings.entity_types,
-    )
     try:
-        totals = job.write(_annotated(job, annotator, settings.min_probability))
+        documents = job.documents()
+        first = [*itertools.islice(documents, 1)]
+        annotator = Annotator(())
+        if first:  # A model takes seconds to load.
+            annotator = Annotator.load(
+                settings.models,
+                settings.device,
+                settings.predict_batch_size,
+                settings.entity_types,
+            )
+        items = itertools.chain(first, documents)
+        totals = job.write(_annotated(job, items, annotator, settings.min_probability))
     finally:
         bad.report_others()
     return summary(totals, bad.kinds)
@@ -110,14 +116,14 @@ def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
 
 
 def _annotated(
-    job: Job, annotator: Annotator, min_probability: float
+    job: Job, items: Iterable[Item], annotator: Annotator, min_probability: float
 ) -> Iterator[tuple[Item, Added]]:
-    """Yields the documents of a job with their entities; logs the progress."""
+    """Yields documents of a job with their entities; logs the progress."""
     waiting: collections.deque[Item] = collections.deque()
     numbers = {place: number for number, place in enumerate(job.todo, start=1)}
 
     def texts() -> Iterator[Document]:
-        for item in job.documents():
+        for item in items:
             waiting.append(item)
             yield _read(item.loaded)
 
