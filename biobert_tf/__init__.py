@@ -54,6 +54,9 @@ if not typing.TYPE_CHECKING:  # for a type checker, other names are mistakes
         if name in __all__:
             # TensorFlow's notes on its start would stand above the first result.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            from biobert_tf.common import lean
+
+            lean.prepare()
             from biobert_tf import api
 
             return getattr(api, name)

@@ -42,7 +42,7 @@ MAY_IMPORT = {
 }
 # These import no TensorFlow, not even through others: programs start at once.
 WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems")
-LIGHT_NAMES = ("settings", "reading", "problem", "main")
+LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 
 

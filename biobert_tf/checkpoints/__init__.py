@@ -3,17 +3,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-import tensorflow as tf
-
-from biobert_tf.checkpoints import archive, hub, huggingface, tf1
+from biobert_tf.checkpoints import archive, hub, huggingface, prefixes
 from biobert_tf.checkpoints.base import Checkpoint, Weights
 from biobert_tf.common.errors import InputError
 
 __all__ = ["Checkpoint", "Format", "Place", "Weights", "locate"]
 
 Format = Literal["tf1", "huggingface", "saved_model"]
+
+# As `tf.saved_model` names them; TensorFlow is imported to read, not to find.
+_SAVED_MODEL: Final = "saved_model.pb"
+_VARIABLES: Final = "variables/variables"
+_ASSETS: Final = "assets"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +38,8 @@ class Place:
             InputError: There is no checkpoint, or there are several.
         """
         if self.format != "saved_model":
-            return tf1.find(self.path)
-        found = self.folder / tf.saved_model.VARIABLES_DIRECTORY
-        found /= tf.saved_model.VARIABLES_FILENAME
+            return prefixes.find(self.path)
+        found = self.folder / _VARIABLES
         if not found.with_name(f"{found.name}.index").is_file():
             raise InputError.at(
                 self.folder, None, "has no variables/variables.index; copy all of it"
@@ -61,6 +63,8 @@ class Place:
         """
         if self.format == "huggingface":
             return huggingface.read(self.folder)
+        from biobert_tf.checkpoints import tf1
+
         return tf1.read(self.prefix())
 
     def beside(self, *names: str) -> Path | None:
@@ -71,7 +75,7 @@ class Place:
         """
         places = [self.folder]
         if self.format == "saved_model":
-            places.append(self.folder / tf.saved_model.ASSETS_DIRECTORY)
+            places.append(self.folder / _ASSETS)
         found = (place / name for name in names for place in places)
         return next((file for file in found if file.is_file()), None)
 
@@ -99,9 +103,9 @@ def locate(path: Path) -> Place:
 def _format(at: Path) -> Format:
     if at.suffix == ".safetensors":
         return "huggingface"
-    if at.is_dir() and not tf1.prefixes_in(at):
+    if at.is_dir() and not prefixes.prefixes_in(at):
         if huggingface.is_checkpoint(at):
             return "huggingface"
-        if (at / tf.saved_model.SAVED_MODEL_FILENAME_PB).is_file():
+        if (at / _SAVED_MODEL).is_file():
             return "saved_model"
     return "tf1"

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import Place, base, huggingface, tf1, tokenizer_files
+from biobert_tf.checkpoints import (
+    Place,
+    base,
+    huggingface,
+    prefixes,
+    tf1,
+    tokenizer_files,
+)
 from biobert_tf.checkpoints.names import SPAN_LABELS
 from biobert_tf.checkpoints.released import (
     CONFIG_NAMES,
@@ -88,7 +95,7 @@ def convert(
     check_case(model.vocabulary.ids, do_lower_case, model.vocab_file)
     if SETTINGS_NAME in model.beside:
         model.beside[SETTINGS_NAME]["do_lower_case"] = do_lower_case
-    prefix = tf1.prefix_of(target)
+    prefix = prefixes.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
         # Nothing else there says what Transformers' files say.
         if kind and model.labels is not None:
@@ -201,7 +208,7 @@ def _write_tf1(model: _Model, prefix: Path) -> str:
         raise InputError.at(
             prefix, None, "is a directory; give a prefix in it such as bert_model.ckpt"
         )
-    if prefix in tf1.prefixes_in(prefix.parent):
+    if prefix in prefixes.prefixes_in(prefix.parent):
         raise InputError.at(prefix, None, "exists; give another name")
     companions: dict[str, Any] = {CONFIG_NAMES[0]: dataclasses.asdict(model.config)}
     if model.labels is not None:

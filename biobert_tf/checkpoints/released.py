@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import Place, huggingface, tf1, tokenizer_files
+from biobert_tf.checkpoints import Place, huggingface, prefixes, tokenizer_files
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
@@ -254,7 +254,7 @@ def recorded_type(recorded: Mapping[str, object]) -> str:
 
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
-    return prefix(output_dir, global_step) in tf1.prefixes_in(output_dir)
+    return prefix(output_dir, global_step) in prefixes.prefixes_in(output_dir)
 
 
 def prefix(output_dir: Path, global_step: int) -> Path:
@@ -281,6 +281,8 @@ def save(
     if vocab_file is not None and vocab_file.resolve() != copy.resolve():
         with files.replacing(copy) as temporary:
             temporary.write_bytes(vocab_file.read_bytes())
+    from biobert_tf.checkpoints import tf1
+
     target = prefix(output_dir, global_step)
     tf1.write(weights, target, global_step)
     _LOG.info("wrote %s", target)

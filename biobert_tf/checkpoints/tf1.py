@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds and reads TensorFlow's checkpoints; writes TF1's, BioBERT's release format.
-
-A checkpoint `model.ckpt-40` is the files `model.ckpt-40.index` and
-`model.ckpt-40.data-00000-of-00001`; the path without endings is its prefix. The
-file `checkpoint` beside it names the newest prefix of its directory.
+"""Reads TensorFlow's checkpoints; writes TF1's, BioBERT's release format.
 
 In what TensorFlow 2 saved, a SavedModel or a training's state, an entry's name is its
 path in an object, for example `weights/0/.ATTRIBUTES/VARIABLE_VALUE`. The object graph
@@ -12,7 +8,6 @@ Models of the model garden have other names; see `garden`.
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,91 +16,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from biobert_tf.checkpoints import archive, base, garden, hub, names
+from biobert_tf.checkpoints import base, garden, names, prefixes
 from biobert_tf.common import files, room
 from biobert_tf.common.errors import InputError
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_PART: Final = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 # The errors of TensorFlow for truncated, mixed-up or other files.
 _DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
-
-
-def prefix_of(path: Path) -> Path:
-    """Returns `path` without the ending of a checkpoint file."""
-    return path.with_name(_PART.sub("", path.name)) if path.name else path
-
-
-def prefixes_in(directory: Path) -> list[Path]:
-    """Returns the prefixes of all checkpoints in `directory`, by name."""
-    return sorted(
-        prefix_of(path)
-        for path in directory.glob("*.index")
-        if not path.name.startswith(".")
-    )
-
-
-def find(path: Path) -> Path:
-    """Returns the prefix of the checkpoint at `path`.
-
-    Args:
-        path: A prefix; one of its files (`.index`, `.data-*`, `.meta`); a directory,
-            of which the checkpoint is used that its file `checkpoint` names, or else
-            the only one in it; or a `.tar.gz` or `.tgz` of such a directory.
-
-    Raises:
-        InputError: There is no such checkpoint, or a directory holds several.
-    """
-    path = archive.opened(path)
-    if path.is_dir():
-        return _in_directory(path)
-    prefix = prefix_of(path)
-    if not _index(prefix).is_file():
-        held = [found.name for found in prefixes_in(prefix.parent)]
-        folder = "this folder" if prefix.parent == Path() else prefix.parent
-        problem = f"{folder} holds {base.some(held) or 'none'}"
-        if advice := hub.advice(path):
-            problem = f"there is no folder {prefix.parent}{advice}"
-        raise InputError.at(path, None, f"no such checkpoint; {problem}")
-    return prefix
-
-
-def _index(prefix: Path) -> Path:
-    return prefix.with_name(f"{prefix.name}.index")
-
-
-def _in_directory(directory: Path) -> Path:
-    """Returns the newest checkpoint of a directory, or the only one."""
-    recorded = _recorded(directory)
-    if recorded and _index(recorded[-1]).is_file():
-        return recorded[-1]
-    found = prefixes_in(directory)
-    if not found:
-        raise InputError.at(directory, None, "holds no checkpoint (*.index)")
-    if len(found) > 1:
-        held = [prefix.name for prefix in found]
-        raise InputError.at(
-            directory,
-            None,
-            f"holds {len(found)} checkpoints: {base.some(held)}; give one of them",
-        )
-    return found[0]
-
-
-def _recorded(directory: Path) -> list[Path]:
-    """Returns the prefixes that the file `checkpoint`, if any, names; newest last."""
-    try:
-        state = tf.train.get_checkpoint_state(str(directory))
-    except ValueError:  # empty, or not UTF-8
-        state = None
-    if state is None:
-        return []
-    # By name only: the recorded path is often of another computer.
-    return [
-        directory / Path(path).name
-        for path in (*state.all_model_checkpoint_paths, state.model_checkpoint_path)
-        if path
-    ]
 
 
 @contextlib.contextmanager
@@ -131,10 +48,10 @@ def read(path: Path) -> base.Checkpoint:
     `adam_v`, `BERTAdam`, `beta1_power`, and `global_step`.
 
     Raises:
-        InputError: The checkpoint is missing, see `find`, or damaged, or holds no BERT
-            weight, or holds one twice.
+        InputError: The checkpoint is missing, see `prefixes.find`, or damaged, or holds
+            no BERT weight, or holds one twice.
     """
-    prefix = find(path)
+    prefix = prefixes.find(path)
     weights: base.Weights = {}
     with opened(prefix) as reader:
         graph = _graph(reader)
@@ -196,7 +113,7 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
     # Sorted by name, as Saver does, so that the files are the same byte for byte.
     tensors = dict(sorted({**weights, "global_step": np.int64(global_step)}.items()))
     needed = sum(array.nbytes for array in weights.values())
-    with base.staged(prefix.parent, _index(prefix).name, needed) as staging:
+    with base.staged(prefix.parent, prefixes.index(prefix).name, needed) as staging:
         try:
             with tf.device("cpu:0"):
                 tf.raw_ops.SaveV2(
@@ -216,7 +133,7 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
 
 def remove(prefix: Path) -> None:
     """Deletes the files of a checkpoint, if it exists; the index first."""
-    for path in (_index(prefix), *prefix.parent.glob(f"{prefix.name}.data-*")):
+    for path in (prefixes.index(prefix), *prefix.parent.glob(f"{prefix.name}.data-*")):
         path.unlink(missing_ok=True)
 
 
@@ -226,8 +143,8 @@ def _record(prefix: Path) -> None:
     # The newest is in the list too; a dict drops the repetition.
     earlier = dict.fromkeys(
         path.name
-        for path in _recorded(directory)
-        if path.name != prefix.name and _index(path).is_file()
+        for path in prefixes.recorded(directory)
+        if path.name != prefix.name and prefixes.index(path).is_file()
     )
     # Relative names, as with save_relative_paths of TF1's Saver: the folder can move.
     proto = tf.compat.v1.train.generate_checkpoint_state_proto(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from biobert_tf import problems
-from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints import prefixes
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, ScriptConfig, to_dict
 from biobert_tf.export import directory
@@ -70,7 +70,7 @@ def export_run(settings: ScriptConfig | PretrainingConfig) -> Path:
     """
     output_dir = settings.stages.output_dir
     init_checkpoint = settings.model.init_checkpoint
-    has_weights = bool(tf1.prefixes_in(output_dir))
+    has_weights = bool(prefixes.prefixes_in(output_dir))
     model = output_dir if has_weights or not init_checkpoint else init_checkpoint
     return export(
         ExportConfig(

@@ -3,6 +3,7 @@
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
-from biobert_tf.common import flags, room, screen, stopping
+from biobert_tf.common import flags, lean, room, screen, stopping
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
 
 _LOG = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def start(main: Main) -> int:
 
     # Registered first, so that it is called after all others.
     atexit.register(end)
+    # Python's end would look for garbage among all objects of TensorFlow, for a second.
+    atexit.register(gc.freeze)
     status = run(main, sys.argv)
     if status > _LEAST_OF_SIGNALS:
         # Half-restored objects of TensorFlow warn of that when they are deleted.
@@ -56,6 +59,7 @@ def run(main: Main, argv: Sequence[str]) -> int:
     """
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    lean.prepare()
     try:
         verbosity, words = flags.verbosity(argv)
         level = screen.level_of(verbosity)

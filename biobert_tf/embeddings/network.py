@@ -55,7 +55,7 @@ class Network:
         self._programs: dict[tuple[object, ...], Step] = {}
         self._dtype = precision.dtype(device)
         with strategy.scope():
-            self.encoder = encoders.Encoder(config)
+            self.encoder = encoders.Encoder(config, seed=None)
             # The checkpoint may lack the pooler, whose output is not used.
             report = native.assign(
                 self.encoder.variables,

@@ -171,9 +171,9 @@ class Encoder(tf.Module):
     """
 
     def __init__(
-        self, config: EncoderConfig, seed: int = 0, trains_pooler: bool = True
+        self, config: EncoderConfig, seed: int | None = 0, trains_pooler: bool = True
     ) -> None:
-        """Creates the variables, under the current strategy.
+        """Creates the variables, under the current strategy; see `Initializer`.
 
         `trains_pooler` says whether the pooler's variables are trainable.
         """

@@ -47,11 +47,14 @@ class Model(tf.Module, abc.ABC):
     def __init__(
         self,
         config: EncoderConfig,
-        seed: int,
+        seed: int | None,
         *,
         dtype: tf.DType = tf.float32,
     ) -> None:
-        """Builds the encoder, whose products are in `dtype`; variables are float32."""
+        """Builds the encoder, whose products are in `dtype`; variables are float32.
+
+        Without a seed they are 0, to be given weights; see `layers.Initializer`.
+        """
         super().__init__()
         self.config = config
         self.encoder = encoders.Encoder(config, seed, trains_pooler=self.has_pooler)
@@ -97,7 +100,7 @@ class _Linear(Model):
         self,
         config: EncoderConfig,
         num_labels: int,
-        seed: int,
+        seed: int | None,
         *,
         dropout: float = 0.0,
         dtype: tf.DType = tf.float32,
@@ -142,7 +145,7 @@ class SpanClassifier(TokenClassifier):
     scope = "cls/squad/"
 
     def __init__(
-        self, config: EncoderConfig, seed: int, *, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, *, dtype: tf.DType = tf.float32
     ) -> None:
         """Builds the head; its two outputs are start and end."""
         super().__init__(config, num_labels=2, seed=seed, dtype=dtype)
@@ -163,7 +166,7 @@ class PretrainingModel(Model):
     def __init__(
         self,
         config: EncoderConfig,
-        seed: int,
+        seed: int | None,
         *,
         dtype: tf.DType = tf.float32,
     ) -> None:

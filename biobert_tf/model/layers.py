@@ -64,11 +64,14 @@ TRAINED_ACTIVATIONS: Final = {**ACTIVATIONS, "gelu": _trained_gelu}
 class Initializer:
     """Creates variables with BERT's initial values (modeling.py:376-378)."""
 
-    def __init__(self, config: EncoderConfig, seed: int, first_stream: int) -> None:
+    def __init__(
+        self, config: EncoderConfig, seed: int | None, first_stream: int
+    ) -> None:
         """Stores the distribution.
 
         Every variable has a random stream of its own, numbered from `first_stream` in
-        the order of creation.
+        the order of creation. Without a seed all values are 0, for variables that are
+        given weights at once: to draw values that nobody sees takes seconds.
         """
         self._deviation = config.initializer_range
         self._seed = seed
@@ -78,8 +81,11 @@ class Initializer:
         self, name: str, shape: Sequence[int], trainable: bool = True
     ) -> tf.Variable:
         """Returns a float32 variable: a normal distribution, cut at two deviations."""
+        stream = next(self._streams)
+        if self._seed is None:
+            return tf.Variable(tf.zeros(shape), name=name, trainable=trainable)
         values = tf.random.stateless_truncated_normal(
-            shape, seed=[self._seed, next(self._streams)], stddev=self._deviation
+            shape, seed=[self._seed, stream], stddev=self._deviation
         )
         return tf.Variable(values, name=name, trainable=trainable)
 

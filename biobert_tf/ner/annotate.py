@@ -9,8 +9,9 @@ thousand sentences at a time, whatever the number of documents.
 
 import collections
 import dataclasses
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from biobert_tf.checkpoints import hub
@@ -85,13 +86,7 @@ def annotate(settings: AnnotateConfig) -> str:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"
     try:
         if settings.beam.is_local:
-            annotator = Annotator.load(
-                settings.models,
-                settings.device,
-                settings.predict_batch_size,
-                settings.entity_types,
-            )
-            totals = job.write(_annotated(job, annotator, settings.min_probability))
+            totals = _write(job, settings)
         else:
             totals = annotate_beam.write(settings, models, plan, decisive, job, bad)
     finally:
@@ -116,15 +111,31 @@ def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
     return "; ".join(parts)
 
 
+def _write(job: Job, settings: AnnotateConfig) -> jobs.Totals:
+    """Annotates the documents of a job on this machine; returns what was written."""
+    documents = job.documents()
+    first = [*itertools.islice(documents, 1)]
+    annotator = Annotator(())
+    if first:  # A model takes seconds to load.
+        annotator = Annotator.load(
+            settings.models,
+            settings.device,
+            settings.predict_batch_size,
+            settings.entity_types,
+        )
+    items = itertools.chain(first, documents)
+    return job.write(_annotated(job, items, annotator, settings.min_probability))
+
+
 def _annotated(
-    job: Job, annotator: Annotator, min_probability: float
+    job: Job, items: Iterable[Item], annotator: Annotator, min_probability: float
 ) -> Iterator[tuple[Item, Added]]:
-    """Yields the documents of a job with their entities; logs the progress."""
+    """Yields documents of a job with their entities; logs the progress."""
     waiting: collections.deque[Item] = collections.deque()
     numbers = {place: number for number, place in enumerate(job.todo, start=1)}
 
     def texts() -> Iterator[Document]:
-        for item in job.documents():
+        for item in items:
             waiting.append(item)
             yield document_entities.text_of(item.loaded)
 

@@ -12,22 +12,26 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
-import tensorflow as tf
 
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents.document import Passage
-from biobert_tf.ner import task
-from biobert_tf.ner.features import NerRecord
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
 from biobert_tf.text import sentences as text_sentences
 from biobert_tf.text import words as text_words
-from biobert_tf.training import strategy as strategies
-from biobert_tf.training.inference import Batch, Inference, Row
+
+# TensorFlow is imported when a model is loaded: reading documents goes without.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from biobert_tf.ner.features import NerRecord
+    from biobert_tf.ner.settings import NerConfig
+    from biobert_tf.training.inference import Batch, Inference, Row
+    from biobert_tf.training.reload import Loaded
 
 ItemT = TypeVar("ItemT")
 
@@ -69,8 +73,8 @@ class Prepared(NamedTuple):
 
     sentences: Sequence[RawSentence]
     examples: Sequence[NerExample]
-    records: Sequence[NerRecord]
-    rows: Sequence[Row]
+    records: Sequence["NerRecord"]
+    rows: Sequence["Row"]
 
 
 class Model:
@@ -78,27 +82,29 @@ class Model:
 
     def __init__(
         self,
-        model_dir: Path,
-        inference: Inference,
-        device: DeviceConfig,
+        loaded: "Loaded[NerConfig]",
+        inference: "Inference",
         entity_type: str = "",
     ) -> None:
-        """Loads the model in an output directory of `run_ner.py`.
+        """Builds the model that `NER.load` returned.
 
         Entities have the given type if the labels have none; see `task.NerTask.of`.
 
         Raises:
-            InputError: The directory holds no such model, or its labels have types.
+            InputError: The weights do not fit, or the labels have types.
         """
-        loaded = NER.load(model_dir, device)
+        from biobert_tf.ner import task
+
         self.task = task.NerTask.of(loaded, entity_type)
         self._inference = inference
         with inference.strategy.scope():
             self._model = loaded.build(self.task.build_model)
         self._step = inference.compiled(self.step)
 
-    def step(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def step(self, batch: "Batch") -> "dict[str, tf.Tensor]":
         """Returns `log_probs` of one replica's batch, float32 `[batch, length, K]`."""
+        import tensorflow as tf
+
         outputs = self._model(batch)
         return {"log_probs": tf.nn.log_softmax(outputs["logits"])}
 
@@ -159,10 +165,15 @@ class Annotator:
             InputError: A directory holds no such model, the labels of one with a given
                 type have types, or the devices cannot share a batch of so many rows.
         """
+        # What is wrong with a path is told before TensorFlow is imported.
+        loaded = [NER.load(path, device) for path in model_dirs]
+        from biobert_tf.training import strategy as strategies
+        from biobert_tf.training.inference import Inference
+
         strategy = strategies.build_strategy(device)
         inference = Inference(batch_size=batch_size, strategy=strategy, device=device)
-        given = zip(model_dirs, entity_types or [""] * len(model_dirs), strict=True)
-        return cls([Model(path, inference, device, name) for path, name in given])
+        given = zip(loaded, entity_types or [""] * len(loaded), strict=True)
+        return cls([Model(each, inference, name) for each, name in given])
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[list[FoundEntity]]:
         """Yields the entities of every document, in the order of their offsets.

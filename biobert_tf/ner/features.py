@@ -114,20 +114,21 @@ class Featurizer:
         pieces = [
             (self.tokenizer.tokenize(word) or unknown)[:room] for word in example.words
         ]
-        label_ids = {label: i for i, label in enumerate(self.labels)}
+        ids = {label: i for i, label in enumerate(self.labels)}
+        # A label that is not in the list counts as outside.
+        label_ids = [ids.get(label, 0) for label in example.labels or ()]
+        label_ids = label_ids or [0] * len(pieces)
         records = []
         for window in cut_windows([len(p) for p in pieces], room):
-            row, row_labels, words = [*first], [UNLABELLED] * len(first), []
+            row, words = [*first], []
             for word in range(window.start, window.end):
-                is_decided = word in window.decides
-                if is_decided:
+                if word in window.decides:
                     words.append((word, len(row)))
-                # A label that is not in the list counts as outside.
-                label = label_ids.get(example.labels[word], 0) if example.labels else 0
                 row += pieces[word]
-                row_labels += [label if is_decided else UNLABELLED]
-                row_labels += [UNLABELLED] * (len(pieces[word]) - 1)
-            row, row_labels = [*row, *last], [*row_labels, *[UNLABELLED] * len(last)]
+            row += last
+            row_labels = [UNLABELLED] * len(row)
+            for word, place in words:
+                row_labels[place] = label_ids[word]
             records.append(self._record(row, row_labels, UNLABELLED, index, words))
         return records
 

@@ -92,9 +92,12 @@ def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
     # The final newline does not begin another line.
     lines = files.read_text(path).removesuffix("\n").split("\n")
 
-    def has_word(row: tuple[int, str]) -> bool:
-        first = row[1].split(maxsplit=1)[:1]
-        return bool(first) and not (is_fixed and first == [DOCUMENT_START])
+    def has_word(numbered: tuple[int, str]) -> bool:
+        row = numbered[1]
+        if not row or row.isspace():
+            return False
+        is_start = DOCUMENT_START in row and row.split()[0] == DOCUMENT_START
+        return not (is_fixed and is_start)
 
     for is_sentence, group in itertools.groupby(enumerate(lines, start=1), has_word):
         if not is_sentence:
@@ -120,6 +123,9 @@ def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:
     labels = []
     for line, text, label in sentence.words:
         problem = ""
+        if label == OUTSIDE:
+            labels.append(label)
+            continue
         if label is None:
             problem = (
                 f"one column ({text!r}) where other rows have a label; "
@@ -148,6 +154,8 @@ def to_bio(labels: Sequence[str]) -> tuple[str, ...]:
 
     The entities are those that conlleval finds (`I` after `O` begins an entity).
     """
+    if set(labels) == {OUTSIDE}:
+        return tuple(labels)
     bio = list(labels)
     for chunk in chunks(iob(labels)):
         inside = [str(Label("I", chunk.type))] * (chunk.end - chunk.start - 1)

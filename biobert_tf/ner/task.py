@@ -97,7 +97,7 @@ class NerTask(Featurizer):
     # --- records to numbers, on the device -------------------------------------------
 
     def build_model(
-        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, dtype: tf.DType = tf.float32
     ) -> heads.TokenClassifier:
         """Returns the encoder with a label scorer on every token.
 

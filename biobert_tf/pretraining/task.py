@@ -78,7 +78,7 @@ class PretrainingTask:
         return self.masking.mask(batch, numbers, training=training)
 
     def build_model(
-        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, dtype: tf.DType = tf.float32
     ) -> heads.PretrainingModel:
         """Returns the encoder with both heads."""
         return heads.PretrainingModel(config, seed, dtype=dtype)

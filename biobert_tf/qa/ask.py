@@ -12,20 +12,23 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.qa import answers as qa_answers
 from biobert_tf.qa import bioasq_form, lists, reading, yesno
-from biobert_tf.qa import task as tasks
 from biobert_tf.qa.contexts import NamedText, read_contexts
 from biobert_tf.qa.decoding import Prediction
 from biobert_tf.qa.problem import QA
 from biobert_tf.qa.settings import AskConfig, QaConfig
 from biobert_tf.qa.yesno import YesNoAnswer
 from biobert_tf.training.class_weights import ClassWeights
-from biobert_tf.training.estimator import Estimator
+
+# TensorFlow is imported when the model is built.
+if TYPE_CHECKING:
+    from biobert_tf.qa.task import QaTask
+    from biobert_tf.training.estimator import Estimator
 
 # Characters of the text that are shown on either side of an answer.
 _SHOWN_AROUND: Final = 60
@@ -85,8 +88,8 @@ class FoundAnswer:
 class Answerer:
     """A model trained by `run_qa.py`; a prediction step has `batch_size` windows."""
 
-    estimator: Estimator
-    task: tasks.QaTask
+    estimator: "Estimator"
+    task: "QaTask"
     settings: QaConfig
     batch_size: int
 
@@ -109,6 +112,8 @@ class Answerer:
             compat="fixed",
             class_weights=ClassWeights(),
         )
+        from biobert_tf.qa import task as tasks
+
         task = tasks.of(settings, loaded.tokenizer)
         estimator = loaded.estimator(task)
         estimator.check_batch_size("predict_batch_size", batch_size)

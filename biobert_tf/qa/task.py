@@ -111,7 +111,7 @@ class SpanTask(_WindowTask):
         return self._specs("start_positions", "end_positions", "is_impossible")
 
     def build_model(
-        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, dtype: tf.DType = tf.float32
     ) -> heads.SpanClassifier:
         """Returns the encoder with two scores for every token."""
         return heads.SpanClassifier(config, seed, dtype=dtype)

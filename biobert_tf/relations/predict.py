@@ -15,7 +15,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
@@ -26,14 +26,18 @@ from biobert_tf.documents import document, formats
 from biobert_tf.documents.detection import Format, require_known_suffix
 from biobert_tf.relations import candidates, marks, predict_beam, reading
 from biobert_tf.relations.candidates import Candidate
-from biobert_tf.relations.features import RelationRecord
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import EntitySpan, RelationExample
 from biobert_tf.relations.settings import RePredictConfig
-from biobert_tf.relations.task import RelationTask
-from biobert_tf.training import records, reload
-from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.finetune import Finished
+from biobert_tf.training import reload
+
+# TensorFlow is imported when the model is built.
+if TYPE_CHECKING:
+    from biobert_tf.relations.features import RelationRecord
+    from biobert_tf.relations.task import RelationTask
+    from biobert_tf.training import records
+    from biobert_tf.training.estimator import Estimator
+    from biobert_tf.training.finetune import Finished
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,7 +121,7 @@ class _Finder:
     """Finds the relations of the documents of a file, which is read several times."""
 
     def __init__(
-        self, settings: RePredictConfig, document_format: Format, task: RelationTask
+        self, settings: RePredictConfig, document_format: Format, task: "RelationTask"
     ) -> None:
         self._settings = settings
         self._format = document_format
@@ -129,12 +133,12 @@ class _Finder:
         self._types: collections.Counter[str] = collections.Counter()
         self._marks: set[str] = set()
 
-    def probabilities(self, estimator: Estimator) -> np.ndarray:
+    def probabilities(self, estimator: "Estimator") -> np.ndarray:
         """Returns the probability of every label, float32 `[pairs, labels]`."""
         path, task = self._settings.input, self._task
         counts: collections.Counter[str] = collections.Counter()
 
-        def rows() -> Iterator[records.Features]:
+        def rows() -> "Iterator[records.Features]":
             for _, found in self._documents():
                 for example in map(self._example, found):
                     self._marks |= marks.of(example)
@@ -234,8 +238,8 @@ class _Finder:
 
 
 def _record(
-    task: RelationTask, example: RelationExample, whose: str, advice: str
-) -> RelationRecord:
+    task: "RelationTask", example: RelationExample, whose: str, advice: str
+) -> "RelationRecord":
     """Returns the record of a sentence to predict.
 
     Raises:
@@ -250,13 +254,16 @@ def _record(
         ) from None
 
 
-def load(model_dir: Path, device: DeviceConfig) -> Finished[RelationTask]:
+def load(model_dir: Path, device: DeviceConfig) -> "Finished[RelationTask]":
     """Returns the model in an output directory of `run_re.py`, ready to predict.
 
     Raises:
         InputError: The directory holds no such model.
     """
     loaded = RELATIONS.load(model_dir, device)
+    from biobert_tf.relations.task import RelationTask
+    from biobert_tf.training.finetune import Finished
+
     task = RelationTask.of(loaded, "fixed")
     return Finished(task, loaded.estimator(task), model_dir)
 

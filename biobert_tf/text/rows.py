@@ -75,7 +75,7 @@ def columns(row: str) -> list[str]:
     if row.isspace():
         return []
     parts = row.split(_TAB if _TAB in row else " ")
-    return [part for part in (part.strip(_ASCII_SPACE) for part in parts) if part]
+    return [part for column in parts if (part := column.strip(_ASCII_SPACE))]
 
 
 def sentences(text: str) -> Iterator[Sentence]:

@@ -212,6 +212,8 @@ class FullTokenizer:
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the pieces of `text`; bytes are UTF-8, invalid ones are dropped."""
+        if isinstance(text, str) and (known := self._cache.get(text)) is not None:
+            return [*known.tokens]
         words = map(self._look_up, _clean(_as_str(text)).split())
         return [token for word in words for token in word.tokens]
 

@@ -28,6 +28,8 @@ def cut_windows(lengths: Sequence[int], room: int) -> list[Window]:
     are the numbers of pieces of the units, each from 1 to `room`, that of a window.
     """
     assert all(1 <= length <= room for length in lengths), (lengths, room)
+    if lengths and sum(lengths) <= room:
+        return [Window(0, len(lengths), range(len(lengths)))]
     starts = list(itertools.accumulate(lengths, initial=0))
     spans: list[range] = []
     start = end = 0

@@ -36,7 +36,7 @@ class SequenceClassification(abc.ABC):
         """Returns the labels in the order of their ids."""
 
     def build_model(
-        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, dtype: tf.DType = tf.float32
     ) -> heads.SequenceClassifier:
         """Returns the encoder with a label classifier on its pooled output.
 

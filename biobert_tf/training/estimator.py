@@ -12,11 +12,10 @@ that exists:
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
@@ -26,7 +25,6 @@ from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import (
     memory,
-    optimizer,
     packing,
     precision,
     progress,
@@ -35,11 +33,14 @@ from biobert_tf.training import (
 )
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference, Row, Step
-from biobert_tf.training.loop import Loop
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
-from biobert_tf.training.trainer import RowNorm, Trainer
+
+if TYPE_CHECKING:
+    import tf_keras
+
+    from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,10 +65,12 @@ class Estimator:
         device: DeviceConfig,
         run: RunConfig,
         model_dir: Path,
+        is_random: bool = True,
     ) -> None:
         """Builds the model, randomly initialised from `run.seed`.
 
-        `strategy` is what `build_strategy(device)` returned.
+        `strategy` is what `build_strategy(device)` returned. Not `is_random` saves the
+        time if `initialize` is to give all weights.
 
         Raises:
             InputError: A batch size cannot be divided as the settings ask.
@@ -93,9 +96,8 @@ class Estimator:
             )
         self.check_batch_size("eval_batch_size", run.eval_batch_size)
         with strategy.scope():
-            self.model = task.build_model(
-                encoder_config, run.seed, precision.dtype(device)
-            )
+            seed = run.seed if is_random else None
+            self.model = task.build_model(encoder_config, seed, precision.dtype(device))
         self.model.recomputes = run.recompute
 
     @property
@@ -159,7 +161,7 @@ class Estimator:
         learning_rate: float,
         *,
         optimizer_name: OptimizerName = "adamw",
-        row_norm: RowNorm = "summed",
+        row_norm: "RowNorm" = "summed",
         recorder: progress.Recorder | None = None,
         num_scores: int = 0,
         selection: Selection | None = None,
@@ -184,6 +186,10 @@ class Estimator:
             StoppedError: A signal has stopped the training; its state is saved.
             TrainingDivergedError: The training diverged.
         """
+        # Not above: they import Keras, which predictions need not wait for.
+        from biobert_tf.training.loop import Loop
+        from biobert_tf.training.trainer import Trainer
+
         run = self._run
         last_step = schedule.last_step(run)
         needed = memory.TrainingMemory(
@@ -296,8 +302,12 @@ class Estimator:
 
     def _build_optimizer(
         self, name: OptimizerName, schedule: Schedule, learning_rate: float
-    ) -> tf_keras.optimizers.Optimizer:
+    ) -> "tf_keras.optimizers.Optimizer":
         """Returns the optimizer, ready to be restored."""
+        import tf_keras
+
+        from biobert_tf.training import optimizer
+
         rates = optimizer.LinearWarmupDecay(
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Task
-from biobert_tf.training.trainer import RowNorm
+
+if TYPE_CHECKING:
+    from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     development: Sequence[ExampleT]
     parts: released.Released
     settings: ScriptConfig
-    row_norm: RowNorm
+    row_norm: "RowNorm"
 
     def execute(self) -> Estimator:
         """Runs the stages that have examples; returns the estimator for more.

@@ -2,11 +2,13 @@
 """The precision of products: `--mixed_precision`, and the type that `auto` means."""
 
 from pathlib import Path
-from typing import Final
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Final
 
 from biobert_tf.common.settings import DeviceConfig, MixedPrecision
+
+# Not imported at once: most choices are known without it.
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # CPU flags of bfloat16 instructions: two of x86, one of Arm.
 _CPU_FLAGS: Final = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
@@ -29,6 +31,8 @@ def chosen(config: DeviceConfig) -> MixedPrecision:
 def _multiplies_bfloat16(config: DeviceConfig) -> bool:
     if config.use_tpu or config.strategy == "tpu":
         return True
+    import tensorflow as tf
+
     gpus = tf.config.list_physical_devices("GPU")
     if config.strategy == "cpu" or not gpus:
         return bool(_CPU_FLAGS & _cpu_flags())
@@ -54,7 +58,9 @@ def _cpu_flags() -> set[str]:
     }
 
 
-def dtype(config: DeviceConfig) -> tf.DType:
+def dtype(config: DeviceConfig) -> "tf.DType":
     """Returns the type of the encoder's products for `--mixed_precision`."""
+    import tensorflow as tf
+
     name = chosen(config)
     return tf.float32 if name == "off" else tf.as_dtype(name)

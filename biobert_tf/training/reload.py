@@ -5,10 +5,10 @@ import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import Checkpoint, Place, huggingface, native, released
+from biobert_tf.checkpoints import Checkpoint, Place, huggingface, released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
@@ -16,17 +16,18 @@ from biobert_tf.common.settings import (
     RunConfig,
     TextConfig,
 )
-from biobert_tf.model import heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.labels import are_of_words
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import precision, run_directory
-from biobert_tf.training import strategy as strategies
-from biobert_tf.training.estimator import Estimator
-from biobert_tf.training.task import Task
+
+# TensorFlow is imported to build a model; finding one, or not, goes without.
+if TYPE_CHECKING:
+    from biobert_tf.model import heads
+    from biobert_tf.training.estimator import Estimator
+    from biobert_tf.training.task import Task
 
 SettingsT = TypeVar("SettingsT")
-ModelT = TypeVar("ModelT", bound=heads.Model)
+ModelT = TypeVar("ModelT", bound="heads.Model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Found:
         Raises:
             InputError: The file is not JSON.
         """
+        from biobert_tf.training import run_directory
+
         path = self.place.beside(run_directory.RESULTS_FILE)
         return files.read_json(path) if path else {}
 
@@ -147,8 +150,11 @@ class Loaded(Generic[SettingsT]):
         Raises:
             InputError: Weights are missing or of other shapes.
         """
+        from biobert_tf.checkpoints import native
+        from biobert_tf.training import precision
+
         dtype = precision.dtype(self.device)
-        model = make(self.encoder_config, seed=0, dtype=dtype, **sizes)
+        model = make(self.encoder_config, seed=None, dtype=dtype, **sizes)
         unread = () if model.has_pooler else ("bert/pooler",)
         given = self.found.checkpoint
         native.assign(
@@ -159,12 +165,15 @@ class Loaded(Generic[SettingsT]):
         )
         return model
 
-    def estimator(self, task: Task) -> Estimator:
+    def estimator(self, task: "Task") -> "Estimator":
         """Returns the estimator of a task with the model's weights.
 
         Raises:
             InputError: The weights are not those of the task.
         """
+        from biobert_tf.training import strategy as strategies
+        from biobert_tf.training.estimator import Estimator
+
         made = Estimator(
             task,
             self.encoder_config,
@@ -172,6 +181,7 @@ class Loaded(Generic[SettingsT]):
             device=self.device,
             run=RunConfig(),
             model_dir=self.found.place.path,
+            is_random=False,
         )
         made.initialize(self.found.checkpoint)
         return made

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import released, tf1
+from biobert_tf.checkpoints import prefixes, released
 from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -127,7 +127,7 @@ class RunDirectory:
         if self.is_training and is_resumed:
             require_same_settings(self.path, self.settings, self.also_free)
         # A directory without a model holds the settings of its last prediction.
-        has_model = is_resumed or tf1.prefixes_in(self.path)
+        has_model = is_resumed or prefixes.prefixes_in(self.path)
         if self.is_training or not has_model or not path.exists():
             files.write_json(path, to_dict(self.settings))
         stale = [_EVALUATION_FILE, RESULTS_FILE]

@@ -29,9 +29,9 @@ class Task(Protocol):
         """Returns what a record of this task holds."""
 
     def build_model(
-        self, config: EncoderConfig, seed: int, dtype: tf.DType = tf.float32
+        self, config: EncoderConfig, seed: int | None, dtype: tf.DType = tf.float32
     ) -> heads.Model:
-        """Returns the encoder with this task's head, randomly initialised."""
+        """Returns the encoder with this task's head; random, or without a seed 0."""
 
     @property
     def counts_padding(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import tf1
+from biobert_tf.checkpoints import prefixes, tf1
 from biobert_tf.common.errors import InputError
 
 DATA = ".data-00000-of-00001"
@@ -84,7 +84,7 @@ def test_state_lists_what_is_still_there(saved):
         'all_model_checkpoint_paths: "model.ckpt-120"',
         'all_model_checkpoint_paths: "model.ckpt-160"',
     ]
-    assert tf1.find(saved.parent).name == "model.ckpt-160"
+    assert prefixes.find(saved.parent).name == "model.ckpt-160"
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch):
@@ -134,20 +134,20 @@ def test_unwritable_directory(tmp_path):
 
 @pytest.mark.parametrize("ending", ["", ".index", DATA, ".meta"])
 def test_every_file_stands_for_its_prefix(saved, ending):
-    assert tf1.find(saved.with_name(saved.name + ending)) == saved
+    assert prefixes.find(saved.with_name(saved.name + ending)) == saved
 
 
 def test_a_directory_stands_for_its_newest(saved):
     copy(saved, saved.with_name("model.ckpt-9"))
     copy(saved, saved.with_name("model.ckpt-80"))
-    assert tf1.find(saved.parent) == saved
+    assert prefixes.find(saved.parent) == saved
 
 
 @pytest.mark.parametrize("state", ["/another/computer/model.ckpt-80", "model.ckpt-80"])
 def test_state_names_are_looked_up_in_the_directory(saved, state):
     copy(saved, saved.with_name("model.ckpt-80"))
     (saved.parent / "checkpoint").write_text(f'model_checkpoint_path: "{state}"\n')
-    assert tf1.find(saved.parent) == saved.with_name("model.ckpt-80")
+    assert prefixes.find(saved.parent) == saved.with_name("model.ckpt-80")
 
 
 @pytest.mark.parametrize(
@@ -164,23 +164,23 @@ def test_without_a_usable_state_the_only_checkpoint_counts(saved, state):
     file = saved.parent / "checkpoint"
     file.unlink() if state is None else file.write_bytes(state)
     (saved.parent / "._model.ckpt-40.index").touch()
-    assert tf1.find(saved.parent) == saved
+    assert prefixes.find(saved.parent) == saved
     copy(saved, saved.with_name("model.ckpt-9"))
     with pytest.raises(
         InputError, match=r"run: holds 2 checkpoints: model\.ckpt-40, model\.ckpt-9; "
     ):
-        tf1.find(saved.parent)
+        prefixes.find(saved.parent)
 
 
 def test_no_checkpoint(saved, tmp_path):
     with pytest.raises(
         InputError, match=r"biobert_model.ckpt: no such .*run holds model\.ckpt-40$"
     ):
-        tf1.find(saved.with_name("biobert_model.ckpt"))
+        prefixes.find(saved.with_name("biobert_model.ckpt"))
     with pytest.raises(InputError, match="holds no checkpoint"):
-        tf1.find(tmp_path)
+        prefixes.find(tmp_path)
     with pytest.raises(InputError, match="absent holds none"):
-        tf1.find(tmp_path / "absent" / "model.ckpt")
+        prefixes.find(tmp_path / "absent" / "model.ckpt")
 
 
 @pytest.mark.parametrize("name", ["biobert.tar.gz", "biobert.tgz"])

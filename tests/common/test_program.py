@@ -136,22 +136,6 @@ def test_the_log_goes_to_the_screen(monkeypatch, capsys):
     assert err.endswith(" step 3\n")
 
 
-def test_a_command_imports_one_keras():
-    """Keras 3 would come with TensorFlow, and costs a second."""
-    code = (
-        "import sys\n"
-        "from biobert_tf.common import program\n"
-        "def main(argv):\n"
-        "    import biobert_tf.api, official.nlp.modeling.networks\n"
-        "    print('tf_keras' in sys.modules, 'keras' in sys.modules)\n"
-        "sys.exit(program.run(main, sys.argv))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    assert done.stdout == "True False\n"
-
-
 BIOBERT = "import sys; from biobert_tf.cli import main; sys.exit(main.console())"
 
 

@@ -4,6 +4,7 @@ import itertools
 import ner_toys as toys
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from biobert_tf.cli import main as cli
 from biobert_tf.common.errors import InputError
@@ -46,6 +47,32 @@ def annotator(model):
 
 def documents(texts=TEXTS):
     return [[Passage(0, text)] for text in texts]
+
+
+def test_a_model_starts_without_random_weights_and_is_traced_once(model, monkeypatch):
+    """Whatever the lengths and the numbers of sentences."""
+    traced = []
+    step = ner_annotator.Model.step
+
+    def counted(self, batch):
+        traced.append(batch["input_ids"].shape)
+        return step(self, batch)
+
+    def refuse(*args, **how):
+        raise AssertionError("a random weight")
+
+    monkeypatch.setattr(ner_annotator.Model, "step", counted)
+    monkeypatch.setattr(tf.random, "stateless_truncated_normal", refuse)
+    annotator = Annotator.load([model], CPU, batch_size=4)
+    [own] = annotator.models
+    weights = NER.load(model, CPU).found.checkpoint.weights
+    made = {variable.name[:-2]: variable for variable in own._model.variables}
+    assert made.keys() == weights.keys()
+    for name, variable in made.items():
+        np.testing.assert_array_equal(variable, weights[name], name)
+    for texts in (TEXTS, TEXTS[:1], TEXTS[3:]):
+        list(annotator.annotate(documents(texts)))
+    assert len(traced) == 1
 
 
 def test_entities_and_their_places(annotator):
