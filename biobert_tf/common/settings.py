@@ -31,6 +31,7 @@ StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
 MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
 OptimizerName = Literal["adamw", "lamb"]
+PackSequences = Literal["auto", "on", "dense", "off"]
 
 LOWER_CASE: Final = (
     "Lower-case the text; unless given, as the model was trained, or else as its "
@@ -248,6 +249,13 @@ class RunConfig:
     iterations_per_loop: int = setting(
         1000,
         "Most steps per compiled call; progress is reported between calls.",
+        free=True,
+    )
+    pack_sequences: PackSequences = setting(
+        "auto",
+        "Train with several texts in a row: on (the same batches), dense (batches "
+        "exchange texts, rows are nearly full), off, or auto: on unless padding counts "
+        "in the loss or is rare.",
         free=True,
     )
     log_examples: int = setting(

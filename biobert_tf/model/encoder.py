@@ -20,6 +20,7 @@ import tensorflow as tf
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.model.layers import (
     ACTIVATIONS,
+    TRAINED_ACTIVATIONS,
     Dense,
     Dropout,
     Initializer,
@@ -108,7 +109,7 @@ class PackedRows(NamedTuple):
         return tf.where(is_same_RWW, 0.0, _MASKED)[:, None]
 
     def positions(self, table_PD: tf.Tensor) -> tf.Tensor:
-        """Returns the position embeddings, `[R, W, D]`; fails if L is more than P."""
+        """Returns the position embeddings, `[R, W, D]`."""
         length = tf.shape(self.mask)[1]
         return tf.gather(table_PD[:length], self.places % length)
 
@@ -219,9 +220,10 @@ class Encoder(tf.Module):
                 that of one block, and time grows.
         """
         drop: DropoutFn = dropout or no_dropout
+        is_training = dropout is not None
         ids_RW, segments_RW = rows.lay(ids_BL), rows.lay(segments_BL)
         shape = tf.shape(ids_RW)
-        x_TD = self.embed(ids_RW, segments_RW, rows)
+        x_TD = self.embed(ids_RW, segments_RW, rows, is_training)
         x_TD = drop(x_TD, self.config.hidden_dropout_prob, 0)
         masked = rows.masked_scores()
         outputs = []
@@ -229,7 +231,7 @@ class Encoder(tf.Module):
             if recompute and dropout is not None:
                 x_TD = _recomputed(block, x_TD, masked, dtype, dropout)
             else:
-                x_TD = block(x_TD, masked, dtype, drop)
+                x_TD = block(x_TD, masked, dtype, dropout)
             x_RWD = tf.reshape(x_TD, [shape[0], shape[1], x_TD.shape[-1]])
             # The static shape helps compilers.
             x_RWD.set_shape([*ids_RW.shape, x_TD.shape[-1]])
@@ -238,7 +240,13 @@ class Encoder(tf.Module):
         pooled_BD = tf.tanh(tf.cast(self._pooler(firsts_BD), tf.float32))
         return Encoded(outputs[-1], pooled_BD, outputs, rows)
 
-    def embed(self, ids_RW: tf.Tensor, segments_RW: tf.Tensor, rows: Rows) -> tf.Tensor:
+    def embed(
+        self,
+        ids_RW: tf.Tensor,
+        segments_RW: tf.Tensor,
+        rows: Rows,
+        is_training: bool = False,
+    ) -> tf.Tensor:
         """Returns the normalised sum of the three embeddings, float32 `[T, D]`."""
         words_RWD = tf.gather(self.word_embeddings, ids_RW)
         positions = rows.positions(self._position_embeddings)
@@ -247,7 +255,8 @@ class Encoder(tf.Module):
         types_RWD = tf.one_hot(segments_RW, self.config.type_vocab_size)
         types_RWD = tf.tensordot(types_RWD, self._token_type_embeddings, 1)
         x_RWD = words_RWD + positions + types_RWD
-        return self._norm(tf.reshape(x_RWD, [-1, self.config.hidden_size]))
+        x_TD = tf.reshape(x_RWD, [-1, self.config.hidden_size])
+        return self._norm(x_TD, is_training)
 
 
 def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Rows]:
@@ -264,6 +273,11 @@ def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Rows]:
     if PLACES in batch:
         return ids_BL, segments_BL, PackedRows(batch[PLACES], mask_BL)
     return ids_BL, segments_BL, PaddedRows(mask_BL)
+
+
+def is_text(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns 1.0 for a text, 0.0 for a row that only fills up a batch, `[B]`."""
+    return tf.cast(tf.reduce_any(batch["input_mask"] > 0, axis=1), tf.float32)
 
 
 class _Block(tf.Module):
@@ -287,23 +301,30 @@ class _Block(tf.Module):
         self._output_norm = LayerNorm(init, f"{scope}/output/LayerNorm", size)
 
     def __call__(
-        self, x_TD: tf.Tensor, masked: tf.Tensor, dtype: tf.DType, drop: DropoutFn
+        self,
+        x_TD: tf.Tensor,
+        masked: tf.Tensor,
+        dtype: tf.DType,
+        dropout: Dropout | None,
     ) -> tf.Tensor:
         """Returns `[T, D]` of `[T, D]`, both float32; products are in `dtype`.
 
         `masked` is added to attention scores, `[R, 1, 1, W]` or `[R, 1, W, W]`.
         """
+        drop: DropoutFn = dropout or no_dropout
+        is_training = dropout is not None
+        activations = TRAINED_ACTIVATIONS if is_training else ACTIVATIONS
         rate = self._config.hidden_dropout_prob
         attended_TD = self._attend(tf.cast(x_TD, dtype), masked, drop)
         attended_TD = drop(tf.cast(attended_TD, tf.float32), rate, self._first_stream)
-        x_TD = self._attention_norm(x_TD + attended_TD)
+        x_TD = self._attention_norm(x_TD + attended_TD, is_training)
         # Not in float32: that takes twice the time and is not more exact.
-        inner_TF = ACTIVATIONS[self._config.hidden_act](
+        inner_TF = activations[self._config.hidden_act](
             self._intermediate(tf.cast(x_TD, dtype))
         )
         output_TD = tf.cast(self._output(inner_TF), tf.float32)
         output_TD = drop(output_TD, rate, self._first_stream + 2)
-        return self._output_norm(x_TD + output_TD)
+        return self._output_norm(x_TD + output_TD, is_training)
 
     def _attend(self, x_TD: tf.Tensor, masked: tf.Tensor, drop: DropoutFn) -> tf.Tensor:
         """Returns multi-head self-attention within each row, `[T, D]`."""

@@ -9,12 +9,16 @@ Shape suffixes: T tokens, D hidden size, I inputs, O outputs of a dense layer.
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import tensorflow as tf
 
 from biobert_tf.model.config import EncoderConfig
+
+DropoutBits = Literal[8, 32]
+_Gradient = Callable[[tf.Tensor], tf.Tensor | tuple[tf.Tensor, ...]]
 
 
 def _gelu(x: tf.Tensor) -> tf.Tensor:
@@ -37,6 +41,24 @@ ACTIVATIONS: Final[Mapping[str, Callable[[tf.Tensor], tf.Tensor]]] = {
     "linear": tf.identity,
 }
 """Functions of the feed-forward layer, by `hidden_act` of `bert_config.json`."""
+
+
+# The gradients that follow are those of the plain formulas, in fewer passes over
+# memory. They serve training alone, so that no exported graph has them.
+@tf.custom_gradient
+def _trained_gelu(x: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
+    """Returns `_gelu(x)`, bit by bit, and its gradient, `Phi(x) + x phi(x)`."""
+    share = 0.5 * (1.0 + tf.math.erf(x * 0.5**0.5))
+
+    def gradient(dy: tf.Tensor) -> tf.Tensor:
+        density = tf.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
+        return dy * (share + x * density)
+
+    return x * share, gradient
+
+
+TRAINED_ACTIVATIONS: Final = {**ACTIVATIONS, "gelu": _trained_gelu}
+"""The same functions with cheaper gradients."""
 
 
 class Initializer:
@@ -101,13 +123,43 @@ class LayerNorm(tf.Module):
         self.gamma = init.filled(f"{scope}/gamma", size, 1.0)
         self.beta = init.filled(f"{scope}/beta", size, 0.0)
 
-    def __call__(self, x_TD: tf.Tensor) -> tf.Tensor:
-        """Returns float32 `[T, D]`."""
-        mean_T1 = tf.reduce_mean(x_TD, -1, keepdims=True)
-        centered_TD = x_TD - mean_T1
-        variance_T1 = tf.reduce_mean(tf.square(centered_TD), -1, keepdims=True)
-        scale_T1 = tf.math.rsqrt(variance_T1 + 1e-12)
-        return centered_TD * scale_T1 * self.gamma + self.beta
+    def __call__(self, x_TD: tf.Tensor, is_training: bool = False) -> tf.Tensor:
+        """Returns float32 `[T, D]`; a training has a cheaper gradient."""
+        if is_training:
+            return _trained_norm(x_TD, tf.identity(self.gamma), tf.identity(self.beta))
+        unit_TD, _ = _standardized(x_TD)
+        return unit_TD * self.gamma + self.beta
+
+
+def _standardized(x_TD: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns every row with mean 0 and variance 1, and its factor, `[T, 1]`."""
+    mean_T1 = tf.reduce_mean(x_TD, -1, keepdims=True)
+    centered_TD = x_TD - mean_T1
+    variance_T1 = tf.reduce_mean(tf.square(centered_TD), -1, keepdims=True)
+    scale_T1 = tf.math.rsqrt(variance_T1 + 1e-12)
+    return centered_TD * scale_T1, scale_T1
+
+
+@tf.custom_gradient
+def _trained_norm(
+    x_TD: tf.Tensor, gamma_D: tf.Tensor, beta_D: tf.Tensor
+) -> tuple[tf.Tensor, _Gradient]:
+    """Returns what `LayerNorm` returns, and its gradient.
+
+    With u the standardized row and s its factor it is
+
+        dx = s (du - mean(du) - u mean(u du)),    du = gamma dy
+    """
+    unit_TD, scale_T1 = _standardized(x_TD)
+
+    def gradient(dy_TD: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        du_TD = dy_TD * gamma_D
+        mean_T1 = tf.reduce_mean(du_TD, -1, keepdims=True)
+        slope_T1 = tf.reduce_mean(du_TD * unit_TD, -1, keepdims=True)
+        dx_TD = scale_T1 * (du_TD - mean_T1 - unit_TD * slope_T1)
+        return dx_TD, tf.reduce_sum(dy_TD * unit_TD, 0), tf.reduce_sum(dy_TD, 0)
+
+    return unit_TD * gamma_D + beta_D, gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,22 +172,48 @@ class Dropout:
         seed_2: int32 `[2]`; may be symbolic, so that one traced step can run with every
             seed.
         first_stream: Added to the number of every stream.
+        bits: The random bits of a value: 8, or 32 as in earlier versions.
     """
 
     seed_2: tf.Tensor
     first_stream: int = 0
+    bits: DropoutBits = 8
 
     def __call__(self, x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:
         """Returns `x` with a share `rate`, in [0, 1), zeroed and the rest scaled up.
 
-        `stream` is a number that differs for every call in a forward pass.
+        `stream` is a number that differs for every call in a forward pass. With 8 bits
+        a rate above 255 / 256 counts as that.
         """
         if not rate:
             return x
         seed_2 = tf.random.experimental.stateless_fold_in(
             self.seed_2, self.first_stream + stream
         )
-        return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
+        if self.bits == 32:
+            return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
+        rate = min(rate, 255 / 256)
+        return tf.where(_is_kept(tf.shape(x), rate, seed_2), x * (1 / (1 - rate)), 0.0)
+
+
+def _is_kept(shape: tf.Tensor, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
+    """Returns which values are kept, bool of `shape`, each with probability 1 - rate.
+
+    A value is kept if its random byte reaches a bound, so that a 32-bit word serves
+    four values. With 256 rate = n + f, the bound is n + 1 with probability f, else n:
+    one more word decides for the whole call. So a byte is below the bound with
+    probability (n + f) / 256, which is the rate to within 2^-40, and the expectation of
+    every value is right. Given the bound, the values are independent. All devices
+    compute the same.
+    """
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [size // 4 + 2], seed_2, None, None, tf.uint32, alg="philox"
+    )
+    draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size]
+    fraction, bound = math.modf(rate * 256)
+    is_more = words[-1] < int(fraction * 2**32)
+    return tf.reshape(draws, shape) >= int(bound) + tf.cast(is_more, tf.uint8)
 
 
 def no_dropout(x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:

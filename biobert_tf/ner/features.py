@@ -58,9 +58,11 @@ class Featurizer:
     def specs(self) -> Specs:
         """Returns the original's features (run_ner.py:313-320)."""
         # The loss ignores padding rows; padding inside a row counts in the original's.
-        padding = {"label_ids": UNLABELLED}
+        padding, is_short = {"label_ids": UNLABELLED}, self.compat == "fixed"
         return {
-            name: FeatureSpec(self.max_seq_length, padding=padding.get(name, 0))
+            name: FeatureSpec(
+                self.max_seq_length, padding=padding.get(name, 0), is_short=is_short
+            )
             for name in ("input_ids", "input_mask", "segment_ids", "label_ids")
         }
 

@@ -117,8 +117,8 @@ class NerTask(Featurizer):
         return {"words": tf.reduce_sum(self._is_counted(batch))}
 
     @property
-    def predicts_padding(self) -> bool:
-        """Returns whether padding counts in the scores over pieces; see `metrics`."""
+    def counts_padding(self) -> bool:
+        """Returns whether padding counts; see `losses` and `metrics`."""
         return self.compat != "fixed"
 
     def losses(

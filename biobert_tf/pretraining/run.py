@@ -243,8 +243,11 @@ class _Pretraining:
                 f"--train_batch_size={run.train_batch_size}; lower it or give more data"
             )
         epochs = schedule.num_train_steps * run.train_batch_size / stream.num_records
+        prepare = functools.partial(self.task.prepare, training=True)
+        data = record_streams.training_data(stream, self.task.specs, prepare)
         if step >= schedule.last_step(run):
             run_directory.already_trained(estimator, step)
+            estimator.pack(data, schedule.last_step(run))
         else:
             _LOG.info(
                 "training on %d records of %d files for %d steps: %.2f epochs",
@@ -260,9 +263,8 @@ class _Pretraining:
                     given.num_warmup_steps,
                     given.num_train_steps,
                 )
-            prepare = functools.partial(self.task.prepare, training=True)
             step = estimator.train(
-                record_streams.training_data(stream, self.task.specs, prepare),
+                data,
                 schedule,
                 given.learning_rate,
                 optimizer_name=given.optimizer,
@@ -282,6 +284,7 @@ class _Pretraining:
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
             "epochs": round(epochs, 3),
+            "texts": estimator.texts,
         }
 
     def _evaluate(self, estimator: Estimator, step: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.model import heads
+from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.pretraining.data.masking import MASKED_FEATURES
 from biobert_tf.pretraining.masking import DynamicMasking
@@ -84,7 +84,7 @@ class PretrainingTask:
         return heads.PretrainingModel(config, seed, dtype=dtype)
 
     @property
-    def predicts_padding(self) -> bool:
+    def counts_padding(self) -> bool:
         """Returns false: only masked pieces and the pooled output are scored."""
         return False
 
@@ -103,7 +103,7 @@ class PretrainingTask:
         """Returns the total weight of the masked pieces and the number of pairs."""
         return {
             "masked": tf.reduce_sum(batch["masked_lm_weights"]),
-            "rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32),
+            "rows": tf.reduce_sum(encoder.is_text(batch)),
         }
 
     def losses(
@@ -138,12 +138,13 @@ class PretrainingTask:
         masked_BP = _judged(outputs["masked_lm_logits"], batch["masked_lm_ids"])
         labels_B = tf.reshape(batch["next_sentence_labels"], [-1])
         pair_B = _judged(outputs["next_sentence_logits"], labels_B)
+        is_text_B = encoder.is_text(batch)
         return {
             "masked_lm_loss": tf.reduce_sum(masked_BP[0] * weights_BP, axis=1),
             "masked_lm_correct": tf.reduce_sum(masked_BP[1] * weights_BP, axis=1),
             "masked_lm_weight": tf.reduce_sum(weights_BP, axis=1),
-            "next_sentence_loss": pair_B[0],
-            "next_sentence_correct": pair_B[1],
+            "next_sentence_loss": pair_B[0] * is_text_B,
+            "next_sentence_correct": pair_B[1] * is_text_B,
         }
 
     def metrics(

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from biobert_tf.checkpoints.names import SPAN_LABELS
-from biobert_tf.model import heads
+from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.qa.features import Featurizer, QaFeatures, Windows
 from biobert_tf.qa.reading import QaExample
@@ -34,6 +34,8 @@ _SHUFFLE_BUFFER: Final = 10_000
 # PARITY(run_qa.py:731): the original draws the next from 100.
 _ORIGINAL_SHUFFLE_BUFFER: Final = 100
 _LOGITS: Final = ("start_logits", "end_logits")
+# The logit of a position that cannot be chosen.
+_NO_PIECE: Final = -1e9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,11 +59,12 @@ class _WindowTask:
 
     def _specs(self, *answer: str) -> Specs:
         """Returns the features of a record: the original's, and those of an answer."""
-        length = self.featurizer.max_seq_length
         names = ("input_ids", "input_mask", "segment_ids")
+        is_short = self.compat == "fixed"
+        pieces = FeatureSpec(self.featurizer.max_seq_length, is_short=is_short)
         return {
             "unique_ids": FeatureSpec(1),
-            **{name: FeatureSpec(length) for name in names},
+            **dict.fromkeys(names, pieces),
             **{name: FeatureSpec(1) for name in answer},
         }
 
@@ -114,35 +117,38 @@ class SpanTask(_WindowTask):
         return heads.SpanClassifier(config, seed, dtype=dtype)
 
     @property
-    def predicts_padding(self) -> bool:
-        """Returns whether padding takes places among the best starts and ends.
+    def counts_padding(self) -> bool:
+        """Returns whether padding may be a start or an end; see `losses`, `decoding`.
 
-        PARITY(run_qa.py:1030-1039): see `decoding`.
+        PARITY(run_qa.py:1030-1039): it takes places among the best.
         """
         return self.compat == "master"
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the number of rows."""
-        return {"rows": tf.cast(tf.shape(batch["input_ids"])[0], tf.float32)}
+        """Returns the number of windows."""
+        return {"windows": tf.reduce_sum(encoder.is_text(batch))}
 
     def losses(
         self, batch: Batch, outputs: Outputs, totals: Batch
     ) -> dict[str, tf.Tensor]:
         """Returns the mean cross-entropy of start and end, in nats.
 
-        PARITY(run_qa.py:653-659): the softmax is over all positions, those of
-        the question and of padding too; the released weights expect it.
+        PARITY(run_qa.py:653-659): the softmax is over all positions of the window,
+        those of the question too; the released weights expect it. `master` counts
+        padding as well.
         """
-        nats = [
-            tf.reduce_sum(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    labels=batch[f"{end}_positions"][:, 0],
-                    logits=outputs[f"{end}_logits"],
-                )
+        is_text_B = encoder.is_text(batch)
+        losses = []
+        for end in ("start", "end"):
+            logits_BL = outputs[f"{end}_logits"]
+            if not self.counts_padding:
+                is_piece_BL = batch["input_mask"] > 0
+                logits_BL = tf.where(is_piece_BL, logits_BL, _NO_PIECE)
+            nats_B = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=batch[f"{end}_positions"][:, 0], logits=logits_BL
             )
-            for end in ("start", "end")
-        ]
-        return {"loss": tf.add_n(nats) / 2 / totals["rows"]}
+            losses.append(tf.reduce_sum(nats_B * is_text_B))
+        return {"loss": tf.add_n(losses) / 2 / totals["windows"]}
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
         """Returns `start_logits` and `end_logits`, float32 `[batch, length]`."""

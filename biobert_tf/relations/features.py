@@ -52,8 +52,10 @@ class Featurizer:
     def specs(self) -> Specs:
         """Returns the original's features (run_re.py:636-642)."""
         names = ("input_ids", "input_mask", "segment_ids")
+        is_short = self.compat == "fixed"
+        pieces = FeatureSpec(self.max_seq_length, is_short=is_short)
         return {
-            **{name: FeatureSpec(self.max_seq_length) for name in names},
+            **dict.fromkeys(names, pieces),
             "label_ids": FeatureSpec(1),
             "is_real_example": FeatureSpec(1),
         }

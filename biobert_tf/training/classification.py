@@ -27,7 +27,7 @@ class SequenceClassification(abc.ABC):
     class_weights: tuple[float, ...]
     new_head: ClassVar = ("output_weights", "output_bias")
     # The pooled output does not depend on padding.
-    predicts_padding: ClassVar = False
+    counts_padding: ClassVar = False
     loss_names: ClassVar = ("loss",)
 
     @property

@@ -9,6 +9,7 @@ that exists:
 3. random weights.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import (
     memory,
     optimizer,
+    packing,
     precision,
     progress,
     records,
@@ -39,6 +41,8 @@ from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
 from biobert_tf.training.trainer import RowNorm, Trainer
 
+_LOG = logging.getLogger(__name__)
+
 
 class Estimator:
     """One model of one task, in one directory.
@@ -48,6 +52,7 @@ class Estimator:
         model: The encoder with the task's head.
         strategy: The strategy that runs the steps.
         model_dir: The directory for training states and the caller's other files.
+        texts: What `pack` has found about the texts of a training, ready for JSON.
     """
 
     def __init__(
@@ -72,7 +77,13 @@ class Estimator:
         self.task = task
         self._device = device
         self._run = run
+        self.texts: dict[str, object] = {}
         self._compiled_step: Step | None = None
+        if task.counts_padding and run.pack_sequences in ("on", "dense"):
+            raise InputError(
+                f"--pack_sequences={run.pack_sequences}: padding counts in this loss, "
+                "as in the original's; use --compat=fixed, or leave the flag out"
+            )
         replicas = strategy.num_replicas_in_sync
         if run.train_batch_size % (replicas * run.gradient_accumulation_steps):
             raise InputError(
@@ -190,10 +201,14 @@ class Estimator:
         more = {name: part for name, part in more.items() if part is not None}
         with self.strategy.scope(), needed.explained(self.strategy):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
+            path = tf.train.latest_checkpoint(str(self._state_dir))
+            dropout_bits, said = states.drawing(path)
+            more |= said
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
-            if path := tf.train.latest_checkpoint(str(self._state_dir)):
+            if path is not None:
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
+            data = self.pack(data, last_step)
             trainer = Trainer(
                 self.task,
                 self.model,
@@ -204,6 +219,7 @@ class Estimator:
                 accumulation_steps=run.gradient_accumulation_steps,
                 xla=strategies.uses_xla(self._device, self.strategy),
                 row_norm=row_norm,
+                dropout_bits=dropout_bits,
             )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)
@@ -229,6 +245,32 @@ class Estimator:
                 )
                 loop.run()
         return loop.step
+
+    def pack(self, data: records.TrainingData, last_step: int) -> records.TrainingData:
+        """Returns the batches, packed if the settings say so, and describes the texts.
+
+        The training has `last_step` steps. What is found is `texts` from now on. One
+        that an earlier version began goes on as it began, unless the settings say more
+        than `auto`.
+        """
+        run, replicas = self._run, self.strategy.num_replicas_in_sync
+        path = tf.train.latest_checkpoint(str(self._state_dir))
+        is_old = states.drawing(path)[0] == states.EARLIER_BITS
+        mode = run.pack_sequences
+        if self.task.counts_padding or (is_old and mode == "auto"):
+            mode = "off"
+        data, lengths = packing.chosen(
+            mode,
+            data,
+            batch_size=run.train_batch_size // replicas,
+            num_parts=run.gradient_accumulation_steps,
+            num_devices=replicas,
+            num_steps=last_step,
+            is_static=strategies.has_static_shapes(self._device, self.strategy),
+        )
+        _LOG.info("%s", lengths)
+        self.texts = lengths.to_dict()
+        return data
 
     def _reporter(self, last_step: int) -> progress.Progress | None:
         if not self.is_chief:
@@ -260,7 +302,8 @@ class Estimator:
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )
         variables = self.model.trainable_variables
-        built = optimizer.build(name, rates, variables)
+        is_compiled = self._device.xla != "off"
+        built = optimizer.build(name, rates, variables, is_compiled)
         if self._device.mixed_precision == "float16":
             built = tf_keras.mixed_precision.LossScaleOptimizer(built)
             built.build(variables)
@@ -291,7 +334,7 @@ class Estimator:
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the task's predictions row by row, in the order of the rows.
 
-        The padding of rows is computed only where `task.predicts_padding`; an axis of
+        The padding of rows is computed only where `task.counts_padding`; an axis of
         positions may be shorter than a record.
 
         Args:
@@ -325,7 +368,7 @@ class Estimator:
     def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""
         arrays = {name: np.asarray(row[name]) for name in specs}
-        if self.task.predicts_padding:
+        if self.task.counts_padding:
             return arrays
         length = max(1, int(np.count_nonzero(arrays["input_mask"])))
         most = len(arrays["input_ids"])

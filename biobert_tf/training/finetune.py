@@ -266,19 +266,20 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         run = self.settings.run
         schedule = Schedule.of(num_scheduled, run, self.settings.finetuning)
         chosen = self._selection(estimator, num_scheduled, schedule, development)
+        data = records.shuffled(
+            [path],
+            self.task.specs,
+            shuffle_buffer=self.task.shuffle_buffer(len(rows)),
+            seed=run.seed,
+        )
         if _is_trained(estimator, schedule.last_step(run), step, chosen):
             run_directory.already_trained(estimator, step)
+            estimator.pack(data, schedule.last_step(run))
         else:
             _LOG.info(
                 "training on %d records for %d steps",
                 len(rows),
                 schedule.num_train_steps,
-            )
-            data = records.shuffled(
-                [path],
-                self.task.specs,
-                shuffle_buffer=self.task.shuffle_buffer(len(rows)),
-                seed=run.seed,
             )
             step = estimator.train(
                 data,
@@ -299,6 +300,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         return step, {
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
+            "texts": estimator.texts,
             **(chosen.to_dict() if chosen else {}),
         }
 

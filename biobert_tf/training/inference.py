@@ -82,8 +82,7 @@ class Inference:
                 config=config, value_bytes=value_bytes
             )
         self._xla = strategies.uses_xla(device, strategy)
-        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-        self._has_static_shapes = self._xla or is_tpu
+        self._has_static_shapes = strategies.has_static_shapes(device, strategy)
 
     def run(
         self,

@@ -81,12 +81,15 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
     """
 
     def __init__(
-        self, schedule: tf_keras.optimizers.schedules.LearningRateSchedule
+        self,
+        schedule: tf_keras.optimizers.schedules.LearningRateSchedule,
+        is_compiled: bool = True,
     ) -> None:
         """Stores the rate as a function of the zero-based step; see `build`."""
         # A strategy does not allow single updates to be compiled; the step is.
         super().__init__(name=type(self).__name__, weight_decay=None, jit_compile=False)
         self.schedule = schedule
+        self._is_compiled = is_compiled
         self._learning_rate = self._build_learning_rate(schedule)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
@@ -105,25 +108,25 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
 
         The gradient is dense, clipped, and the same on all replicas.
         """
-        index = self._index_dict[self._var_key(variable)]
-        m, v = self._adam_m[index], self._adam_v[index]
-        m.assign(BETA_1 * m + (1.0 - BETA_1) * gradient)
-        v.assign(BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient))
-        update = self._direction(m, v, variable)
-        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+        m, v = self._moments(variable)
+        updated = _adam_compiled if self._is_compiled else _adam
+        values = updated(
+            gradient,
+            *map(tf.convert_to_tensor, (m, v, variable)),
+            tf.cast(self.learning_rate, variable.dtype),
+            is_decayed(variable.name),
+        )
+        for stored, value in zip((m, v, variable), values, strict=True):
+            stored.assign(value)
 
-    def _direction(
-        self, m: tf.Tensor, v: tf.Tensor, variable: tf.Variable
-    ) -> tf.Tensor:
-        """Returns what is subtracted at a rate of 1."""
-        update = m / (tf.sqrt(v) + EPSILON)
-        if is_decayed(variable.name):
-            update += WEIGHT_DECAY_RATE * variable
-        return update
+    def _moments(self, variable: tf.Variable) -> tuple[tf.Variable, tf.Variable]:
+        """Returns the moments m and v of a variable."""
+        index = self._index_dict[self._var_key(variable)]
+        return self._adam_m[index], self._adam_v[index]
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments of the constructor."""
-        return {"schedule": self.schedule}
+        return {"schedule": self.schedule, "is_compiled": self._is_compiled}
 
 
 class Lamb(AdamWeightDecay):
@@ -138,28 +141,62 @@ class Lamb(AdamWeightDecay):
     tf-models-official's LAMB.
     """
 
-    def _direction(
-        self, m: tf.Tensor, v: tf.Tensor, variable: tf.Variable
-    ) -> tf.Tensor:
-        """Returns what is subtracted at a rate of 1."""
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """Applies the update above to one variable; see `AdamWeightDecay`."""
+        m, v = self._moments(variable)
+        m.assign(BETA_1 * m + (1.0 - BETA_1) * gradient)
+        v.assign(BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient))
         step = tf.cast(self.iterations + 1, variable.dtype)
         # 1 - beta^t; in float32 the plain difference would lose half of its digits.
         m_part, v_part = (
             -tf.math.expm1(step * math.log(beta)) for beta in (BETA_1, BETA_2)
         )
-        update = super()._direction(m / m_part, v / v_part, variable)
-        if not is_decayed(variable.name):
-            return update
-        length, update_length = tf.norm(variable), tf.norm(update)
-        both = (length > 0) & (update_length > 0)
-        return update * tf.where(both, length / update_length, 1.0)
+        update = _direction(m / m_part, v / v_part, variable, is_decayed(variable.name))
+        if is_decayed(variable.name):
+            length, update_length = tf.norm(variable), tf.norm(update)
+            both = (length > 0) & (update_length > 0)
+            update *= tf.where(both, length / update_length, 1.0)
+        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+
+
+def _direction(
+    m: tf.Tensor, v: tf.Tensor, variable: tf.Tensor, is_decayed: bool
+) -> tf.Tensor:
+    """Returns what is subtracted from a variable at a rate of 1."""
+    update = m / (tf.sqrt(v) + EPSILON)
+    return update + WEIGHT_DECAY_RATE * variable if is_decayed else update
+
+
+def _adam(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    variable: tf.Tensor,
+    rate: tf.Tensor,
+    is_decayed: bool,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the next moments m and v and the next value of a variable."""
+    m = BETA_1 * m + (1.0 - BETA_1) * gradient
+    v = BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient)
+    return m, v, variable - rate * _direction(m, v, variable, is_decayed)
+
+
+# One pass over memory instead of thirty. TensorFlow's own fused Adam rounds 1 - beta
+# in float32, which makes v wrong by 1e-5, and does not decay.
+_adam_compiled = tf.function(_adam, jit_compile=True, autograph=False)
 
 
 def build(
-    name: OptimizerName, schedule: LinearWarmupDecay, variables: Sequence[tf.Variable]
+    name: OptimizerName,
+    schedule: LinearWarmupDecay,
+    variables: Sequence[tf.Variable],
+    is_compiled: bool = True,
 ) -> AdamWeightDecay:
-    """Returns an optimizer with its moments created, ready to be restored."""
-    made = {"adamw": AdamWeightDecay, "lamb": Lamb}[name](schedule)
+    """Returns an optimizer with its moments created, ready to be restored.
+
+    `is_compiled` says whether XLA compiles the update of a variable by Adam.
+    """
+    made = {"adamw": AdamWeightDecay, "lamb": Lamb}[name](schedule, is_compiled)
     made.build(variables)
     return made
 

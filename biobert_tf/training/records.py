@@ -30,12 +30,14 @@ class FeatureSpec:
     """One feature of a record.
 
     Attributes:
-        length: Number of values, the same in all records (a TPU needs static shapes).
+        length: Number of values in a batch's rows (a TPU needs static shapes).
         dtype: Type of the stored values; int64 becomes int32 in a batch.
         padding: Value in padding rows.
         below: Upper bound (exclusive) of the values, which must not be negative; None
             for no check.
         flag: The flag that sets `length`, for error messages.
+        is_short: Whether records leave out the values of padding. They hold as many as
+            `input_mask` counts, and batches are filled up.
     """
 
     length: int
@@ -43,6 +45,7 @@ class FeatureSpec:
     padding: int | float = 0
     below: int | None = None
     flag: str | None = None
+    is_short: bool = False
 
 
 Specs = Mapping[str, FeatureSpec]
@@ -107,8 +110,8 @@ def shuffled(
 def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
     """Writes one record per row, and returns their number.
 
-    A row has the values of every feature in `specs`, `length` of each. The file appears
-    whole or not at all.
+    A row has the values of every feature in `specs`, `length` of each, those of padding
+    too. The file appears whole or not at all.
     """
     num_rows = 0
     with files.replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as w:
@@ -123,6 +126,8 @@ def _serialize(row: Features, specs: Specs) -> bytes:
     for name, spec in specs.items():
         values = row[name]
         assert len(values) == spec.length, (name, len(values), spec.length)
+        if spec.is_short:
+            values = values[: np.count_nonzero(row["input_mask"])]
         feature = example.features.feature[name]
         kind = feature.int64_list if spec.dtype == "int64" else feature.float_list
         kind.value.extend(values)
@@ -205,7 +210,9 @@ def problem_of(record: bytes, specs: Specs) -> str | None:
         return f"lacks {', '.join(missing)}; it has {', '.join(sorted(features))}"
     for name, spec in specs.items():
         values = _values(features[name])
-        if len(values) != spec.length:
+        if len(values) > spec.length or not (
+            spec.is_short or len(values) == spec.length
+        ):
             wanted = f"{spec.flag}={spec.length}" if spec.flag else str(spec.length)
             return f"has {name} of length {len(values)}, want {wanted}"
         if spec.below is not None:
@@ -282,12 +289,12 @@ def parse(records: tf.Tensor, specs: Specs) -> Batch:
         tf.errors.InvalidArgumentError: A record does not fit `specs`. This is raised
             when the pipeline runs; `check` finds the record.
     """
-    layout = {
-        name: tf.io.FixedLenFeature([spec.length], spec.dtype)
-        for name, spec in specs.items()
-    }
-    parsed = tf.io.parse_example(records, layout)
+    parsed = tf.io.parse_example(
+        records, {name: _layout(spec) for name, spec in specs.items()}
+    )
     for name, spec in specs.items():
+        if spec.is_short:
+            parsed[name] = _filled_up(parsed[name], spec)
         if spec.below is not None:
             # On the CPU a gather out of range fails. An assertion would have a side
             # effect, so that TensorFlow would not parse in parallel.
@@ -296,3 +303,22 @@ def parse(records: tf.Tensor, specs: Specs) -> Batch:
         name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values
         for name, values in parsed.items()
     }
+
+
+def _layout(
+    spec: FeatureSpec,
+) -> tf.io.FixedLenFeature | tf.io.FixedLenSequenceFeature:
+    if not spec.is_short:
+        return tf.io.FixedLenFeature([spec.length], spec.dtype)
+    return tf.io.FixedLenSequenceFeature(
+        [], spec.dtype, allow_missing=True, default_value=spec.padding
+    )
+
+
+def _filled_up(values: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
+    """Fills rows up to the length of a batch; fails if one is longer."""
+    before = [[0, 0]] * (len(values.shape) - 1)
+    missing = spec.length - tf.shape(values)[-1]
+    filled = tf.pad(values, [*before, [0, missing]], constant_values=spec.padding)
+    filled.set_shape([*values.shape[:-1], spec.length])
+    return filled

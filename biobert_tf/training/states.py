@@ -4,17 +4,34 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
 from biobert_tf.common import room
 from biobert_tf.common.errors import InputError
 from biobert_tf.model import heads
+from biobert_tf.model.layers import DropoutBits
 
 _LOG = logging.getLogger(__name__)
 
 _NAME = "ckpt"
+_BITS = "dropout_bits"
+EARLIER_BITS: Final = 32
+"""The bits of a dropout's draw in trainings of earlier versions, which never packed."""
+
+
+def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
+    """Returns how a training draws its dropout, and what says so in its states.
+
+    A training that has no state draws 8 bits. One that goes on from the state `path`
+    draws as it began: 32 bits, if an earlier version began it and nothing says so.
+    """
+    if path is not None and not any(
+        name.split("/")[0] == _BITS for name, _ in tf.train.list_variables(path)
+    ):
+        return EARLIER_BITS, {}
+    return 8, {_BITS: tf.Variable(8, trainable=False)}
 
 
 class StateManager(tf.train.CheckpointManager):

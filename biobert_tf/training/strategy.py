@@ -120,6 +120,12 @@ def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
     return config.xla == "on"
 
 
+def has_static_shapes(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether steps are compiled for batches of one shape only."""
+    is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    return is_tpu or uses_xla(config, strategy)
+
+
 def device_kind(strategy: tf.distribute.Strategy) -> str:
     """Returns what the strategy computes on: CPU, GPU or TPU."""
     device, *_ = strategy.extended.worker_devices

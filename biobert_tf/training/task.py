@@ -34,8 +34,8 @@ class Task(Protocol):
         """Returns the encoder with this task's head, randomly initialised."""
 
     @property
-    def predicts_padding(self) -> bool:
-        """Returns whether predictions for the padding of rows count."""
+    def counts_padding(self) -> bool:
+        """Returns whether the padding of rows counts, in losses and predictions."""
 
     @property
     def loss_names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from biobert_tf.model import heads
-from biobert_tf.model.layers import Dropout
+from biobert_tf.model.layers import Dropout, DropoutBits
 from biobert_tf.training import optimizer
 from biobert_tf.training.task import Batch, Task
 
@@ -44,6 +44,7 @@ class Trainer(orbit.StandardTrainer):
         accumulation_steps: int = 1,
         xla: bool = False,
         row_norm: RowNorm = "summed",
+        dropout_bits: DropoutBits = 8,
     ) -> None:
         """Creates the trainer under the current strategy's scope.
 
@@ -60,6 +61,7 @@ class Trainer(orbit.StandardTrainer):
             row_norm: `unsummed` computes the norm of word-embedding rows before equal
                 rows are summed, as the original does with a gathered embedding.
                 PARITY(optimization.py:74): tf.clip_by_global_norm of IndexedSlices.
+            dropout_bits: See `Dropout`.
         """
         super().__init__(
             dataset,
@@ -72,6 +74,7 @@ class Trainer(orbit.StandardTrainer):
         self._seed = seed
         self._accumulation_steps = accumulation_steps
         self._row_norm = row_norm
+        self._dropout_bits = dropout_bits
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
         self._scales_loss = isinstance(
@@ -171,7 +174,7 @@ class Trainer(orbit.StandardTrainer):
         If the optimizer scales the loss, the latter two are scaled too.
         """
         with tf.GradientTape() as tape:
-            outputs = self._model(batch, Dropout(seed_2))
+            outputs = self._model(batch, Dropout(seed_2, bits=self._dropout_bits))
             losses = self._task.losses(batch, outputs, totals)
             loss = losses["loss"]
             if self._scales_loss:

@@ -13,7 +13,13 @@ from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
 from biobert_tf.model import encoder
 from biobert_tf.model.config import HIDDEN_ACTIVATIONS, EncoderConfig
-from biobert_tf.model.layers import ACTIVATIONS, Dropout
+from biobert_tf.model.layers import (
+    ACTIVATIONS,
+    TRAINED_ACTIVATIONS,
+    Dropout,
+    Initializer,
+    LayerNorm,
+)
 
 # What golden/model/README.md calls fair.
 ATOL = RTOL = 1e-5
@@ -391,6 +397,51 @@ def test_rate_of_dropout(rate):
     assert out.mean() == pytest.approx(1, abs=0.01)
 
 
+def ones_left(seed, rate, shape=(1000,), **how):
+    return Dropout(tf.constant([seed, 2]), **how)(tf.ones(shape), rate, 0).numpy() > 0
+
+
+def test_a_rate_between_two_bounds_of_a_byte():
+    """Over many calls it is met, though one call has 0 or 1 of 256 bytes to drop."""
+    rate = 0.4 / 256
+    shares = [1 - ones_left(seed, rate).mean() for seed in range(400)]
+    assert np.mean(shares) == pytest.approx(rate, abs=3e-4)
+    assert 0.5 < np.mean(np.equal(shares, 0)) < 0.7
+
+
+def test_a_rate_beyond_a_byte():
+    out = Dropout(tf.constant([1, 2]))(tf.ones([200_000]), 0.9999, 0).numpy()
+    assert set(np.unique(out)) == {0, 256}
+    assert out.mean() == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3, 4, 512])
+def test_values_are_dropped_independently(lag):
+    """Also those that one word of random bits serves, and in every byte of it."""
+    left = ones_left(1, 0.5, (512, 512)).ravel()
+    assert np.corrcoef(left[lag:], left[:-lag])[0, 1] == pytest.approx(0, abs=0.01)
+    assert left.reshape(-1, 4).mean(0) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_same_draws_compiled():
+    """XLA, which GPUs and TPUs use, and all shapes: no word is cut off wrongly."""
+    for shape in ([1], [3], [4], [3, 5, 7], [2, 2, 4, 8]):
+        eager = ones_left(3, 0.4, shape)
+        compiled = tf.function(
+            lambda x: Dropout(tf.constant([3, 2]))(x, 0.4, 0), jit_compile=True
+        )
+        assert np.array_equal(compiled(tf.ones(shape)).numpy() > 0, eager)
+
+
+def test_draws_of_earlier_versions():
+    """A training that such a version began goes on with them."""
+    x = tf.random.stateless_normal([3, 50], [0, 1])
+    seed_2 = tf.random.experimental.stateless_fold_in(tf.constant([1, 2]), 7)
+    expected = tf.nn.experimental.stateless_dropout(x, 0.3, seed=seed_2)
+    drop = Dropout(tf.constant([1, 2]), first_stream=4, bits=32)
+    assert np.array_equal(drop(x, 0.3, 3), expected)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -407,6 +458,60 @@ def test_no_dropout_where_the_rates_are_zero():
     network = build(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     plain = encode(network, batch([3, 4, 5])).sequence_output
     assert np.array_equal(dropped(network, [1, 2]), plain)
+
+
+# --- gradients of training ------------------------------------------------------------
+
+
+def with_gradients(function, *inputs):
+    """The result, and the gradients of a sum of its values, all different weights."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        y = function(*inputs)
+        weights = tf.range(1, tf.size(y) + 1) / tf.size(y)
+        loss = tf.reduce_sum(tf.cast(y, tf.float64) * tf.reshape(weights, y.shape))
+    return y, tape.gradient(loss, inputs)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("dtype, error", [("float32", 1e-6), ("bfloat16", 0.02)])
+def test_activations_of_training(name, dtype, error):
+    x = tf.cast(tf.linspace(-7.0, 7.0, 1001), dtype)
+    y, (gradient,) = with_gradients(TRAINED_ACTIVATIONS[name], x)
+    assert np.array_equal(y, ACTIVATIONS[name](x))
+    exact = with_gradients(ACTIVATIONS[name], tf.cast(x, tf.float32))[1][0]
+    assert gradient.dtype == dtype
+    np.testing.assert_allclose(tf.cast(gradient, tf.float32), exact, error, error)
+
+
+def test_layer_norm_of_training():
+    norm = LayerNorm(Initializer(engine.CONFIG, 0, 0), "norm", 6)
+    rng = np.random.default_rng(1)
+    for variable in norm.variables:
+        variable.assign(rng.normal(size=variable.shape))
+    x = tf.constant(rng.normal(3, 2, (5, 6)), tf.float32)
+
+    def run(is_training):
+        with tf.GradientTape() as tape:
+            y, (dx,) = with_gradients(lambda x: norm(x, is_training), x)
+            loss = tf.reduce_sum(norm(x, is_training) ** 3)
+        return y, dx, *tape.gradient(loss, norm.trainable_variables)
+
+    trained, plain = run(True), run(False)
+    assert np.array_equal(trained[0], plain[0])
+    for one, other in zip(trained[1:], plain[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_only_a_training_has_gradients_of_its_own(is_training):
+    """So no exported graph has an operation that names one."""
+    network = build()
+    dropout = Dropout(tf.constant([1, 2])) if is_training else None
+    program = tf.function(lambda given: encode(network, given, dropout=dropout))
+    graph = program.get_concrete_function(batch([3, 4, 5])).graph
+    types = {operation.type for operation in graph.get_operations()}
+    assert ("IdentityN" in types) == is_training
 
 
 # --- the independent reference: tf-models-official ------------------------------------

@@ -120,19 +120,24 @@ def test_loss_by_hand(task):
     outputs = {"start_logits": tf.constant(start), "end_logits": tf.constant(end)}
     batch = {
         "input_ids": tf.zeros([2, 3], tf.int32),
+        "input_mask": tf.constant([[1, 1, 1], [1, 1, 0]]),
         "start_positions": tf.constant([[1], [0]]),
         "end_positions": tf.constant([[2], [0]]),
     }
     totals = task.loss_totals(batch)
-    assert float(totals["rows"]) == 2
+    assert float(totals["windows"]) == 2
 
     def nats(logits, label):
         return math.log(sum(map(math.exp, logits))) - logits[label]
 
-    expected = (
-        nats(start[0], 1) + nats(start[1], 0) + nats(end[0], 2) + nats(end[1], 0)
-    ) / 4
+    whole = nats(start[0], 1) + nats(end[0], 2)
+    expected = (whole + nats(start[1][:2], 0) + nats(end[1][:2], 0)) / 4
     assert float(task.losses(batch, outputs, totals)["loss"]) == pytest.approx(expected)
+    # The original counts the scores of padding.
+    original = dataclasses.replace(task, compat="master")
+    expected = (whole + nats(start[1], 0) + nats(end[1], 0)) / 4
+    loss = original.losses(batch, outputs, totals)["loss"]
+    assert float(loss) == pytest.approx(expected)
     # Half of a batch contributes its share of the whole.
     half = {name: values[:1] for name, values in batch.items()}
     first = {name: values[:1] for name, values in outputs.items()}
@@ -150,7 +155,7 @@ def test_the_head_of_spans_may_be_new_and_has_no_pooler(task):
 
 def test_padding_is_scored_for_the_original_only(task):
     original = dataclasses.replace(task, compat="master")
-    assert (task.predicts_padding, original.predicts_padding) == (False, True)
+    assert (task.counts_padding, original.counts_padding) == (False, True)
 
 
 def test_padding_without_scores_is_never_an_answer(task):

@@ -22,7 +22,7 @@ from biobert_tf.common.settings import (
 )
 from biobert_tf.model import heads
 from biobert_tf.ner.task import NerTask
-from biobert_tf.training import progress, records
+from biobert_tf.training import progress, records, states
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.schedule import Schedule
 
@@ -237,6 +237,24 @@ def test_old_states_go(tmp_path, paths):
     assert left == {"checkpoint", "ckpt-6", "ckpt-7"}
 
 
+def test_a_training_that_an_earlier_version_began(tmp_path, paths, monkeypatch):
+    """Its states do not say how dropout is drawn; it goes on as it began."""
+    now = engine.estimator(tmp_path / "now")
+    engine.train(now, paths)
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "drawing", lambda path: (32, {}))
+        whole = engine.estimator(tmp_path / "whole")
+        engine.train(whole, paths)
+        engine.train(engine.estimator(tmp_path / "old", max_steps=3), paths)
+    for max_steps in (5, 0):
+        resumed = engine.estimator(tmp_path / "old", max_steps=max_steps)
+        engine.train(resumed, paths)
+    assert_equal(resumed.weights(), whole.weights())
+    assert_equal(state(tmp_path / "old", 7), state(tmp_path / "whole", 7))
+    name = "output_weights"
+    assert not np.allclose(now.weights()[name], whole.weights()[name], atol=1e-5)
+
+
 # --- seeds and schedule ---------------------------------------------------------------
 
 
@@ -411,7 +429,7 @@ def test_predictions_are_those_of_the_model(predicted):
 class Original(NerTask):
     """A task whose predictions for padding count."""
 
-    predicts_padding = True
+    counts_padding = True
 
 
 def test_padding_is_predicted_where_it_counts(tmp_path, paths):

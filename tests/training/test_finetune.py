@@ -89,7 +89,9 @@ def test_results_say_what_was_run(toy, straight):
     assert results["global_step"] == 5
     # 4 training and 1 development sentence, twice, in batches of 2; 10 % of 5 steps.
     numbers = {"examples": 5, "records": 5, "steps": 5, "warmup_steps": 0}
-    assert results["train"] == numbers
+    texts = results["train"]["texts"]
+    assert results["train"] == {**numbers, "texts": texts}
+    assert (texts["packing"], texts["texts_measured"]) == ("on", 10)
     assert results["devel"]["examples"] == 1
     assert results["test"]["examples"] == 2
     assert sorted(results["seconds"]) == ["devel", "test", "total", "train"]

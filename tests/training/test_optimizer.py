@@ -99,13 +99,15 @@ def test_epsilon_is_outside_the_root():
     assert float(bias) == pytest.approx(expected, rel=1e-5)
 
 
-def test_three_steps():
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_three_steps(is_compiled):
     rng = np.random.default_rng(0)
     start = rng.normal(size=(2, 3))
     gradients = rng.normal(size=(3, 2, 3))
     names = {"layer/kernel": 0.01, "layer/bias": 0.0, "output_layer_norm/gamma": 0.0}
     variables = [tf.Variable(start.astype(np.float32), name=name) for name in names]
-    made = adam(variables, 0.1, 5, 1)
+    schedule = optimizer.LinearWarmupDecay(0.1, 5, 1)
+    made = optimizer.build("adamw", schedule, variables, is_compiled)
     for gradient in gradients:
         dense = tf.constant(gradient, tf.float32)
         made.apply_gradients([(dense, variable) for variable in variables])

@@ -197,7 +197,7 @@ def run(toy, output, **values):
 
 @pytest.fixture(scope="module")
 def chosen(toys, tmp_path_factory):
-    """An uninterrupted training of 20 steps, of which 12 is the best."""
+    """An uninterrupted training of 20 steps; one before the last is the best."""
     output = tmp_path_factory.mktemp("chosen") / "output"
     return output, run(toys["ner"], output, do_eval=True, **BEST)
 
@@ -255,18 +255,22 @@ def test_predictions_use_the_best(toys, chosen, tmp_path):
         given = {"init_checkpoint": output, "do_train": False}
         again = run(toys["ner"], place, **given)
         assert again["test"] == results["test"]
-    assert files.read_json(output / "results.json")["global_step"] == 12
+    best = results["train"]["best"]["step"]
+    assert best < 20
+    assert files.read_json(output / "results.json")["global_step"] == best
 
 
 def test_a_finished_choice_is_left_alone(toys, chosen, caplog):
     output, results = chosen
-    before = (output / "model.ckpt-12.index").stat().st_mtime_ns
+    best = results["train"]["best"]["step"]
+    index = output / f"model.ckpt-{best}.index"
+    before = index.stat().st_mtime_ns
     again = run(toys["ner"], output, do_eval=True, **BEST)
     assert [m for m in caplog.messages if "already trained to its last step, 20" in m]
     for stage in ("train", "devel", "test"):
         assert again[stage] == results[stage]
-    assert again["global_step"] == 12
-    assert (output / "model.ckpt-12.index").stat().st_mtime_ns == before
+    assert again["global_step"] == best
+    assert index.stat().st_mtime_ns == before
 
 
 class KilledError(Exception):
@@ -292,7 +296,7 @@ def evaluated(one):
 @pytest.mark.parametrize(
     ("owner", "name", "is_then"),
     [
-        # The weights of 12 are written, the state is not.
+        # The state of 12 is not written; its weights are, if they are the best.
         (
             tf.train.CheckpointManager,
             "save",
@@ -352,8 +356,12 @@ def test_early_stopping(toys, chosen, tmp_path, caplog):
     found = chosen[1]["train"]["evaluations"]
     assert [x for x in caplog.messages if x.startswith("stopped early after step")]
     assert [x for x in caplog.messages if x.startswith("the model is that of step")]
-    # Two are not better than 6, but 12 is; 14, 16 and 18 are not.
-    assert results["train"]["evaluations"] == found[:9]
+    # Three are not better than the best of those before.
+    scores = [one["scores"]["f1"] for one in found]
+    ends = (n for n in range(4, 11) if max(scores[n - 3 : n]) <= max(scores[: n - 3]))
+    end = next(ends)
+    assert end < len(found)
+    assert results["train"]["evaluations"] == found[:end]
     assert results["train"]["best"] == chosen[1]["train"]["best"]
     assert results["test"] == chosen[1]["test"]
     caplog.clear()
