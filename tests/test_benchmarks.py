@@ -103,7 +103,7 @@ def test_the_tables_are_made_of_the_json():
     assert row in whole.split("\n")
     assert "- float32 bad: failed: no memory" in whole
     assert "- float32 slow: F1 85.00" in whole
-    assert "words, random weights; a quarter of the work." in whole
+    assert "Data: words; model: random weights; a quarter of the work." in whole
     page = (
         "A\n<!-- short table of make bench -->\nold\n<!-- end of short table -->\nB\n"
     )

@@ -103,7 +103,7 @@ def main() -> None:
     pythons = {"ours": sys.executable, "peers": flags.peers}
     target = flags.output / "results.json"
     given = {
-        "data": flags.data.resolve().name if flags.data else "sentences made up",
+        "data": flags.data.resolve().name if flags.data else "made up",
         "model": flags.model.resolve().name if flags.model else "random weights",
         "quick": flags.quick,
     }

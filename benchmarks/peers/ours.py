@@ -21,14 +21,14 @@ from biobert_tf.ner import reading, run
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
-from biobert_tf.training import optimizer, packing, records
+from biobert_tf.training import optimizer, records
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.records import Features
 from biobert_tf.training.trainer import Trainer
 
 
-def training(folder: Path, given: Sequence[str] = (), packs: bool = True) -> Prepared:
+def training(folder: Path, given: Sequence[str] = ()) -> Prepared:
     """Trains on all rows once, with the trainer of `biobert ner`."""
     settings = flags.parse(
         NerConfig,
@@ -61,12 +61,14 @@ def training(folder: Path, given: Sequence[str] = (), packs: bool = True) -> Pre
     path = settings.stages.output_dir / "train.tf_record"
     path.parent.mkdir()
     records.write(path, (row.features for row in rows), task.specs)
-    data = records.shuffled(
-        [path], task.specs, shuffle_buffer=len(rows), seed=settings.run.seed
-    )
-    if packs:
-        data = packing.packed(data, settings.run.gradient_accumulation_steps)
     size = settings.run.train_batch_size
+    num_steps = len(rows) // size
+    data = estimator.pack(
+        records.shuffled(
+            [path], task.specs, shuffle_buffer=len(rows), seed=settings.run.seed
+        ),
+        num_steps,
+    )
     with strategy.scope():
         rates = optimizer.LinearWarmupDecay(1e-5, 10**6, 0)
         variables = estimator.model.trainable_variables
@@ -87,7 +89,7 @@ def training(folder: Path, given: Sequence[str] = (), packs: bool = True) -> Pre
             trainer.train(tf.constant(number))
 
     steps(2)
-    return Prepared(lambda: steps(len(rows) // size))
+    return Prepared(lambda: steps(num_steps), (), estimator.texts)
 
 
 def prediction(folder: Path, given: Sequence[str] = ()) -> Prepared:

@@ -40,10 +40,10 @@ def full(results: Results) -> str:
     size = "; a quarter of the work" if given["quick"] else ""
     parts = [
         _machine(results["machine"]),
-        f"{given['data']}, {given['model']}{size}.\n",
+        f"Data: {given['data']}; model: {given['model']}{size}.\n",
     ]
     for name, work in results["works"].items():
-        parts.append(f"### {name}\n\n{work['title']}; {work['turns']} turns.\n")
+        parts.append(f"### {name}\n\n{work['title']}; turns: {work['turns']}.\n")
         sides = _sides(work)
         rows = []
         for ratio in work["ratios"]:
