@@ -199,7 +199,8 @@ class Dropout:
         if self.bits == 32:
             return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
         rate = min(rate, 255 / 256)
-        return tf.where(_is_kept(tf.shape(x), rate, seed_2), x * (1 / (1 - rate)), 0.0)
+        shape = tf.shape(x, tf.int64)  # Attention of long texts has 2^31 weights.
+        return tf.where(_is_kept(shape, rate, seed_2), x * (1 / (1 - rate)), 0.0)
 
 
 def _is_kept(shape: tf.Tensor, rate: float, seed_2: tf.Tensor) -> tf.Tensor:

@@ -69,10 +69,16 @@ class LearningCurve(tf.train.experimental.PythonState):
             made.append({"step": index * self._window + sums["steps"], **means})
         return made
 
-    def write(self) -> None:
-        """Writes the table and the plot of the training and of earlier evaluations."""
+    def write(self, is_over: bool) -> None:
+        """Writes the table of the training and of earlier evaluations; at last a plot.
+
+        Drawing takes as long as many steps, so it waits until the training `is_over`.
+        """
+        training = self.rows()
         _, evaluations = read(self._output_dir / CSV_FILE)
-        _write(self._output_dir, self.rows(), evaluations)
+        _write(self._output_dir, training, evaluations)
+        if is_over:
+            _draw(self._output_dir / PNG_FILE, training, evaluations)
 
     def serialize(self) -> str:
         """Returns the curve as text, without loss."""
@@ -91,7 +97,9 @@ def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> 
     """
     training, evaluations = read(output_dir / CSV_FILE)
     by_step = {row["step"]: row for row in [*evaluations, {"step": step, **scores}]}
-    _write(output_dir, training, [by_step[number] for number in sorted(by_step)])
+    evaluations = [by_step[number] for number in sorted(by_step)]
+    _write(output_dir, training, evaluations)
+    _draw(output_dir / PNG_FILE, training, evaluations)
 
 
 def read(path: Path) -> tuple[list[Row], list[Row]]:
@@ -118,7 +126,6 @@ def _write(
         for row in rows:
             table.writerow({"kind": kind, **row, "step": int(row["step"])})
     files.write_text(output_dir / CSV_FILE, text.getvalue())
-    _draw(output_dir / PNG_FILE, training, evaluations)
 
 
 def _draw(path: Path, training: Sequence[Row], evaluations: Sequence[Row]) -> None:

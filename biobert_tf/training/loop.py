@@ -190,4 +190,4 @@ class Loop:
         request.kept = self._kept()
         self._is_saved, request.has_work = True, not self._is_alone
         if self.recorder is not None and self.reporter is not None:
-            self.recorder.write()
+            self.recorder.write(self.step == self.last_step)

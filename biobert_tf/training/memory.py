@@ -73,10 +73,10 @@ class TrainingMemory:
         """Returns what each row of a batch takes: activations kept for the gradient.
 
         A block keeps per piece, for the gradients of
-        - two layer normalisations: the centered and the scaled input, 16 D;
+        - two layer normalisations: the standardized input, 8 D;
         - the products: both inputs, query, key, value and average, 6 p D;
         - two dropouts: a byte for each value, 2 D;
-        - GELU: half of its input, the scaled input, 1 + erf and the result, 4 p F;
+        - GELU: its input, the share of that, and the result, 3 p F;
         - attention: softmax, dropout's byte and the dropped weights, (5 + p) N L.
 
         With recomputation a block keeps its input, 4 D, and one block at a time keeps
@@ -87,7 +87,7 @@ class TrainingMemory:
         size, inner = self.config.hidden_size, self.config.intermediate_size
         pairs = self.config.num_attention_heads * self.length
         p = self.value_bytes
-        block = (16 + 6 * p + 2) * size + 4 * p * inner + (5 + p) * pairs
+        block = (8 + 6 * p + 2) * size + 3 * p * inner + (5 + p) * pairs
         num_blocks, inputs = self.config.num_hidden_layers, 0
         if self.run.recompute:
             num_blocks, inputs = 1, _FLOAT * size * num_blocks

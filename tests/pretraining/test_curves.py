@@ -76,7 +76,7 @@ def test_saved_with_the_state(tmp_path):
 
 
 def test_table(tmp_path):
-    curve_of(tmp_path, 10, 2).write()
+    curve_of(tmp_path, 10, 2).write(is_over=True)
     text = (tmp_path / learning_curves.CSV_FILE).read_text().splitlines()
     assert text == [
         f"kind,step,{','.join(NAMES)}",
@@ -95,10 +95,10 @@ def test_evaluations_stay(tmp_path):
     """Before, between and after trainings; the newest of a step counts."""
     path = tmp_path / learning_curves.CSV_FILE
     learning_curves.add_evaluation(tmp_path, 0, scores(9.0))
-    curve_of(tmp_path, 10, 2).write()
+    curve_of(tmp_path, 10, 2).write(is_over=True)
     learning_curves.add_evaluation(tmp_path, 2, scores(8.0))
     learning_curves.add_evaluation(tmp_path, 2, scores(7.0))
-    curve_of(tmp_path, 10, 4).write()
+    curve_of(tmp_path, 10, 4).write(is_over=True)
     training, evaluations = learning_curves.read(path)
     assert training == curve_of(tmp_path, 10, 4).rows()
     assert evaluations == [
@@ -108,6 +108,15 @@ def test_evaluations_stay(tmp_path):
     with path.open() as lines:
         kinds = [row["kind"] for row in csv.DictReader(lines)]
     assert kinds == ["train"] * 4 + ["eval"] * 2
+
+
+def test_drawn_when_the_training_is_over(tmp_path):
+    curve = curve_of(tmp_path, 10, 2)
+    curve.write(is_over=False)
+    assert learning_curves.read(tmp_path / learning_curves.CSV_FILE)[0] == curve.rows()
+    assert not (tmp_path / learning_curves.PNG_FILE).exists()
+    curve.write(is_over=True)
+    assert (tmp_path / learning_curves.PNG_FILE).exists()
 
 
 def test_nothing_to_read(tmp_path):
@@ -126,7 +135,7 @@ def drawn(tmp_path, monkeypatch):
         return savefig(figure, *args, **settings)
 
     monkeypatch.setattr(Figure, "savefig", keep)
-    curve_of(tmp_path, 10, 3).write()
+    curve_of(tmp_path, 10, 3).write(is_over=True)
     learning_curves.add_evaluation(tmp_path, 3, {n: 0.5 for n in NAMES[:5]})
     return figures[-1]
 
