@@ -193,8 +193,11 @@ class Dropout:
         """
         if not rate:
             return x
+        # TensorFlow's own choice of an algorithm differs in XLA for negative seeds.
         seed_2 = tf.random.experimental.stateless_fold_in(
-            self.seed_2, self.first_stream + stream
+            self.seed_2,
+            self.first_stream + stream,
+            alg="auto_select" if self.bits == 32 else "philox",
         )
         if self.bits == 32:
             return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)

@@ -433,6 +433,17 @@ def test_the_same_draws_compiled():
         assert np.array_equal(compiled(tf.ones(shape)).numpy() > 0, eager)
 
 
+@pytest.mark.parametrize("seed_2", [[3, 2], [-3, 2], [3, -2], [-7, -9]])
+def test_the_same_draws_compiled_for_negative_seeds(seed_2):
+    """Half of the seeds that a training folds are negative."""
+
+    def drop(x):
+        return Dropout(tf.constant(seed_2))(x, 0.4, 5)
+
+    compiled = tf.function(drop, jit_compile=True)
+    assert np.array_equal(compiled(tf.ones([40])), drop(tf.ones([40])))
+
+
 def test_draws_of_earlier_versions():
     """A training that such a version began goes on with them."""
     x = tf.random.stateless_normal([3, 50], [0, 1])
