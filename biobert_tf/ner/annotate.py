@@ -20,7 +20,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.documents import fields, jobs, places
 from biobert_tf.documents.document import Added
 from biobert_tf.documents.jobs import Item, Job
-from biobert_tf.ner import annotate_beam, document_entities
+from biobert_tf.ner import document_entities
 from biobert_tf.ner.annotator import Annotator, Document
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
@@ -88,6 +88,8 @@ def annotate(settings: AnnotateConfig) -> str:
         if settings.beam.is_local:
             totals = _write(job, settings)
         else:
+            from biobert_tf.ner import annotate_beam
+
             totals = annotate_beam.write(settings, models, plan, decisive, job, bad)
     finally:
         bad.report_others()

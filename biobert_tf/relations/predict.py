@@ -24,7 +24,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import document, formats
 from biobert_tf.documents.detection import Format, require_known_suffix
-from biobert_tf.relations import candidates, marks, predict_beam, reading
+from biobert_tf.relations import candidates, marks, reading
 from biobert_tf.relations.candidates import Candidate
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.reading import EntitySpan, RelationExample
@@ -151,6 +151,8 @@ class _Finder:
         if settings.beam.is_local:
             outputs = estimator.predict_rows(rows(), settings.predict_batch_size)
         else:
+            from biobert_tf.relations import predict_beam
+
             outputs = predict_beam.predict_rows(settings, rows(), load)
         found = [each["probabilities"] for each in outputs]
         shown = "".join(f", {number} {name}" for name, number in counts.items())
