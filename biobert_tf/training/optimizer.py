@@ -112,7 +112,9 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
         updated = _adam_compiled if self._is_compiled else _adam
         values = updated(
             gradient,
-            *map(tf.convert_to_tensor, (m, v, variable)),
+            tf.convert_to_tensor(m),
+            tf.convert_to_tensor(v),
+            tf.convert_to_tensor(variable),
             tf.cast(self.learning_rate, variable.dtype),
             is_decayed(variable.name),
         )
