@@ -23,6 +23,7 @@ from biobert_tf.checkpoints import huggingface, released
 from biobert_tf.common.errors import InputError, shown
 from biobert_tf.common.settings import (
     DeviceConfig,
+    EngineName,
     MixedPrecision,
     ModelConfig,
     StrategyName,
@@ -216,6 +217,7 @@ def load(
     *,
     device: DeviceConfig | StrategyName = "auto",
     mixed_precision: MixedPrecision | None = None,
+    engine: EngineName | None = None,
     batch_size: int = 32,
     do_lower_case: bool | None = None,
     max_seq_length: int | None = None,
@@ -231,6 +233,8 @@ def load(
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
             natively; default: what `device` says, or float32.
+        engine: `openvino` predicts faster on a CPU, and needs the extra of this name;
+            default: what `device` says, or `tensorflow`.
         batch_size: Rows per step, over all devices.
         do_lower_case: Whether to lower-case text. Default: as the model was
             trained, else as its tokenizer's files say or its vocabulary shows.
@@ -264,8 +268,9 @@ def load(
         if device not in names:
             raise InputError(f"device {device!r} is none of {', '.join(names)}")
         device = DeviceConfig(strategy=device)
-    if mixed_precision is not None:
-        device = dataclasses.replace(device, mixed_precision=mixed_precision)
+    given = {"mixed_precision": mixed_precision, "engine": engine}
+    given = {name: value for name, value in given.items() if value is not None}
+    device = dataclasses.replace(device, **given)
     return Model(
         path=path,
         kind=kind,
