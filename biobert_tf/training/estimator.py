@@ -329,16 +329,12 @@ class Estimator:
         is_old = self._is_training and inference.keeps_weights
         if self._program is None or is_old:
             # It is shared by all calls with the same weights.
-            self._program = inference.compiled(self.predict_step)
+            self._program = inference.compiled(self.model, self.task.predictions)
         specs = specs or self.task.specs
         trimmed = (self._trimmed(row, specs) for row in rows)
         length = specs["input_ids"].length
         outputs = inference.run(self._program, trimmed, length, specs)
         yield from Meter("predicting", "rows", total).over(outputs)
-
-    def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Runs the model on one replica's batch; returns the task's predictions."""
-        return self.task.predictions(batch, self.model(batch))
 
     def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""

@@ -34,6 +34,8 @@ Step = Callable[[Batch], Mapping[str, tf.Tensor]]
 
 The outputs are tensors `[batch, ...]` by name.
 """
+Then = Callable[[Batch, Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+"""What a task makes of a batch and the outputs of a step for it."""
 Program = Callable[[Mapping[str, np.ndarray]], Callable[[], Outputs]]
 """A step, compiled: starts a whole batch and returns the wait for its outputs."""
 
@@ -165,13 +167,17 @@ class Inference:
         """Waits for the outputs of a batch."""
         return {name: values[:num_rows] for name, values in wait().items()}
 
-    def compiled(self, step: Step) -> Program:
-        """Returns `step` on every replica, compiled when it is run.
+    def compiled(self, step: Step, then: Then | None = None) -> Program:
+        """Returns `step` and then `then` on every replica, compiled when it is run.
 
         XLA and TPUs need a program for every length; otherwise one serves all lengths.
+        `then` may use operations that OpenVINO does not know.
         """
         if self.keeps_weights:
-            return openvino_engine.Program(step, self._dtype)
+            program = openvino_engine.Program(step, self._dtype)
+            return functools.partial(_followed, program, then) if then else program
+        if then is not None:
+            step = functools.partial(_both, step, then)
         if self._xla:
             step = tf.function(step, jit_compile=True, autograph=False)
         has_any_shape = not self._has_static_shapes
@@ -244,6 +250,25 @@ def _ahead(items: Iterable[ItemT]) -> Iterator[ItemT]:
         if len(made) > _BATCHES_AHEAD:
             yield made.popleft()
     yield from made
+
+
+def _both(step: Step, then: Then, batch: Batch) -> Mapping[str, tf.Tensor]:
+    return then(batch, step(batch))
+
+
+def _followed(
+    program: Program, then: Then, batch: Mapping[str, np.ndarray]
+) -> Callable[[], Outputs]:
+    """Starts a batch; the wait for its outputs runs `then` on them."""
+    wait = program(batch)
+
+    def both() -> Outputs:
+        tensors = {name: tf.constant(values) for name, values in batch.items()}
+        return {
+            name: np.array(values) for name, values in then(tensors, wait()).items()
+        }
+
+    return both
 
 
 def _of_any_shape(
