@@ -7,7 +7,9 @@ It takes TensorFlow's place in `inference.Inference`. The package is optional.
 """
 
 import importlib.util
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -103,21 +105,24 @@ class Program:
         }
         traced = tf.function(self._step, autograph=False).get_concrete_function(specs)
         outputs = {name: t.name for name, t in traced.structured_outputs.items()}
-        # OpenVINO reads a plain graph ten times as fast as a function with variables.
-        graph_def, graph = _widened(frozen.graph_def(traced)), tf.Graph()
-        with graph.as_default():
-            tf.graph_util.import_graph_def(graph_def, name="")
-        model = openvino.convert_model(graph, output=list(outputs.values()))
-        self._model = openvino.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": self._precision,
-                "NUM_STREAMS": str(_STREAMS),
-            },
-        )
+        graph_def = _widened(frozen.graph_def(traced))
+        # A file is read in less time than a graph in memory is, node by node in Python,
+        # and `openvino.convert_model` would tell its makers that it was called.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "frozen.pb"
+            path.write_bytes(graph_def.SerializeToString())
+            core = openvino.Core()
+            model = core.read_model(path)
+            self._model = core.compile_model(
+                model,
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": self._precision,
+                    "NUM_STREAMS": str(_STREAMS),
+                },
+            )
         self._outputs = outputs
-        # Inputs that the step does not use are gone.
+        # Inputs that the step does not use may be gone.
         used = {name for each in model.inputs for name in each.names}
         self._inputs = {name: f"{name}:0" for name in batch if f"{name}:0" in used}
 
