@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A traced function as a graph in which the present weights are constants.
 
-TensorFlow's `convert_variables_to_constants_v2` does the same, and optimises the graph,
-in about five times the time.
+TensorFlow's `convert_variables_to_constants_v2` does the same and optimises the graph,
+which takes seconds.
 """
 
 import numpy as np
 import tensorflow as tf
 
-ConcreteFunction = tf.types.experimental.ConcreteFunction
 
-
-def graph_def(function: ConcreteFunction) -> tf.compat.v1.GraphDef:
+def graph_def(
+    function: tf.types.experimental.ConcreteFunction,
+) -> tf.compat.v1.GraphDef:
     """Returns the graph of a function without variables.
 
     Its inputs and outputs have the names of `function.inputs` and `function.outputs`.
