@@ -21,6 +21,7 @@ TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1", "huggingface_hub>=2.4,<3"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FEATURES = ["pyarrow>=15"]
+OPENVINO = ["openvino>=2026.4,<2027"]
 ONNX = ["tf2onnx==1.17.0", "onnx>=1.17,<2", "onnxruntime>=1.20,<2"]
 
 setup(
@@ -70,6 +71,8 @@ setup(
         "beam": BEAM,
         "features": FEATURES,
         "onnx": ONNX,
+        # 180 MB, therefore not among what the tests need: theirs skip without it.
+        "openvino": OPENVINO,
         "test": [
             *HUGGINGFACE,
             *BEAM,

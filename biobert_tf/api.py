@@ -14,7 +14,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from biobert_tf.checkpoints import huggingface, released
 from biobert_tf.common.errors import InputError, shown
 from biobert_tf.common.settings import (
     DeviceConfig,
+    EngineName,
     MixedPrecision,
     ModelConfig,
     StrategyName,
@@ -216,6 +217,7 @@ def load(
     *,
     device: DeviceConfig | StrategyName = "auto",
     mixed_precision: MixedPrecision | None = None,
+    engine: EngineName | None = None,
     batch_size: int = 32,
     do_lower_case: bool | None = None,
     max_seq_length: int | None = None,
@@ -231,6 +233,8 @@ def load(
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
             natively; default: what `device` says, or float32.
+        engine: `openvino` predicts faster on a CPU, and needs the extra of this name;
+            default: what `device` says, or `tensorflow`.
         batch_size: Rows per step, over all devices.
         do_lower_case: Whether to lower-case text. Default: as the model was
             trained, else as its tokenizer's files say or its vocabulary shows.
@@ -240,9 +244,9 @@ def load(
             as "Disease". Default: as the model was trained, else they are "MISC".
 
     Raises:
-        InputError: There is no such checkpoint, it cannot be downloaded, `device` is
-            unknown, `batch_size` is below 1, or a type is given for a model whose
-            labels have other types or that finds no entities.
+        InputError: There is no such checkpoint, it cannot be downloaded, `device` or
+            `engine` is unknown, `batch_size` is below 1, or a type is given for a model
+            whose labels have other types or that finds no entities.
     """
     path = Path(path).expanduser()
     found = reload.find(path)
@@ -260,12 +264,15 @@ def load(
             sizes = huggingface.encoder_config(found.place.folder)
             max_seq_length = min(max_seq_length, sizes.max_position_embeddings)
     if not isinstance(device, DeviceConfig):
-        names = get_args(StrategyName)
-        if device not in names:
-            raise InputError(f"device {device!r} is none of {', '.join(names)}")
+        _require_one_of("device", device, StrategyName)
         device = DeviceConfig(strategy=device)
-    if mixed_precision is not None:
-        device = dataclasses.replace(device, mixed_precision=mixed_precision)
+    if engine is not None:
+        _require_one_of("engine", engine, EngineName)
+    device = dataclasses.replace(
+        device,
+        mixed_precision=mixed_precision or device.mixed_precision,
+        engine=engine or device.engine,
+    )
     return Model(
         path=path,
         kind=kind,
@@ -275,6 +282,12 @@ def load(
         text=TextConfig(do_lower_case=do_lower_case, max_seq_length=max_seq_length),
         entity_type=_entity_type(found, kind, entity_type),
     )
+
+
+def _require_one_of(name: str, value: str, kind: Any) -> None:
+    """Raises InputError unless the value is one of a `Literal`."""
+    if value not in get_args(kind):
+        raise InputError(f"{name} {value!r} is none of {', '.join(get_args(kind))}")
 
 
 def _entity_type(found: reload.Found, kind: str, given: str) -> str:

@@ -135,6 +135,11 @@ def train(made, paths, *, shuffle_buffer=10, seed=1, **settings):
     return made.train(data, Schedule(7, 2), learning_rate=1e-2, **settings)
 
 
+def predictions(estimator, batch):
+    """What an estimator computes of a batch when it predicts."""
+    return estimator.task.predictions(batch, estimator.model(batch))
+
+
 def hlo(function, batch):
     """What XLA is given of a function of a batch."""
     compiled = tf.function(function, jit_compile=True)

@@ -312,6 +312,9 @@ def test_devices_by_name(models):
     assert biobert_tf.load(path).device == DeviceConfig()
     with pytest.raises(InputError, match="device 'cuda' is none of auto, cpu, gpu"):
         biobert_tf.load(path, device="cuda")
+    assert biobert_tf.load(path, engine="openvino").device.engine == "openvino"
+    with pytest.raises(InputError, match="engine 'onnx' is none of tensorflow, openvi"):
+        biobert_tf.load(path, engine="onnx")
     with pytest.raises(InputError, match="batch_size=0: must be at least 1"):
         biobert_tf.load(path, batch_size=0)
 

@@ -30,6 +30,7 @@ Compat = Literal["fixed", "master", "paper"]
 StrategyName = Literal["auto", "cpu", "gpu", "multi_worker", "tpu"]
 MixedPrecision = Literal["off", "bfloat16", "float16", "auto"]
 Xla = Literal["auto", "on", "off"]
+EngineName = Literal["tensorflow", "openvino"]
 OptimizerName = Literal["adamw", "lamb"]
 PackSequences = Literal["auto", "on", "dense", "off"]
 
@@ -342,6 +343,12 @@ class DeviceConfig:
     )
     xla: Xla = setting(
         "auto", "Compile the step with XLA: auto (GPU, TPU), on, off.", free=True
+    )
+    engine: EngineName = setting(
+        "tensorflow",
+        "What predicts: tensorflow, or openvino (CPU only, faster there; needs "
+        "pip install 'biobert_tf[openvino]'). Trainings are TensorFlow's.",
+        free=True,
     )
     use_tpu: bool = setting(False, "Same as --strategy=tpu.", free=True)
     tpu_name: str = setting(

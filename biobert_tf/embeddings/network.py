@@ -20,7 +20,7 @@ from biobert_tf.embeddings.settings import LayerMix, Pooling, VectorConfig
 from biobert_tf.model import encoder as encoders
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.training import precision
-from biobert_tf.training.inference import Batch, Inference, Step
+from biobert_tf.training.inference import Batch, Inference, Program
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Network:
         )
         self.config = config
         self.max_seq_length = max_seq_length
-        self._programs: dict[tuple[object, ...], Step] = {}
+        self._programs: dict[tuple[object, ...], Program] = {}
         self._dtype = precision.dtype(device)
         with strategy.scope():
             self.encoder = encoders.Encoder(config, seed=None)

@@ -81,6 +81,8 @@ def annotate(settings: AnnotateConfig) -> str:
     }
     if any(settings.entity_types):  # Jobs that began before there were types go on.
         decisive["entity_types"] = settings.entity_types
+    if settings.device.engine != "tensorflow":
+        decisive["engine"] = settings.device.engine
     job = Job(plan, decisive, bad, settings.bad_mentions)
     if not job.todo:
         return f"all {len(plan.places)} files are annotated already, in {plan.folder}"

@@ -9,6 +9,7 @@ that exists:
 3. random weights.
 """
 
+import contextlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from biobert_tf.training import (
     states,
 )
 from biobert_tf.training import strategy as strategies
-from biobert_tf.training.inference import Inference, Row, Step
+from biobert_tf.training.inference import Inference, Program, Row
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Batch, Task
@@ -81,7 +82,8 @@ class Estimator:
         self._device = device
         self._run = run
         self.texts: dict[str, object] = {}
-        self._compiled_step: Step | None = None
+        self._program: Program | None = None
+        self._is_training = False
         if task.counts_padding and run.pack_sequences in ("on", "dense"):
             raise InputError(
                 f"--pack_sequences={run.pack_sequences}: padding counts in this loss, "
@@ -129,6 +131,7 @@ class Estimator:
             InputError: Weights are missing or have other shapes.
         """
         unread = () if self.model.has_pooler else ("bert/pooler",)
+        self._program = None
         with self.strategy.scope():
             return native.assign(
                 self.model.variables,
@@ -146,6 +149,7 @@ class Estimator:
         if path is None:
             return None
         parts = parts or {"model": self.model}
+        self._program = None
         with self.strategy.scope():
             tf.train.Checkpoint(**parts).restore(path).expect_partial()
         return int(path.rsplit("-", 1)[1])
@@ -205,7 +209,11 @@ class Estimator:
             needed.warn(memory.device_memory(self.strategy))
         more = {"recorder": recorder, "selection": selection}
         more = {name: part for name, part in more.items() if part is not None}
-        with self.strategy.scope(), needed.explained(self.strategy):
+        with (
+            self.strategy.scope(),
+            needed.explained(self.strategy),
+            self._changing_weights(),
+        ):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             path = tf.train.latest_checkpoint(str(self._state_dir))
             dropout_bits, said = states.drawing(path)
@@ -277,6 +285,15 @@ class Estimator:
         _LOG.info("%s", lengths)
         self.texts = lengths.to_dict()
         return data
+
+    @contextlib.contextmanager
+    def _changing_weights(self) -> Iterator[None]:
+        """Marks a training; forgets the program of earlier weights after it."""
+        self._is_training = True
+        try:
+            yield
+        finally:
+            self._is_training, self._program = False, None
 
     def _reporter(self, last_step: int) -> progress.Progress | None:
         if not self.is_chief:
@@ -362,18 +379,15 @@ class Estimator:
             device=self._device,
             config=self.model.config,
         )
-        if self._compiled_step is None:
-            # Its programs are shared by all calls.
-            self._compiled_step = inference.compiled(self.predict_step)
+        is_old = self._is_training and inference.keeps_weights
+        if self._program is None or is_old:
+            # It is shared by all calls with the same weights.
+            self._program = inference.compiled(self.model, self.task.predictions)
         specs = specs or self.task.specs
         trimmed = (self._trimmed(row, specs) for row in rows)
         length = specs["input_ids"].length
-        outputs = inference.run(self._compiled_step, trimmed, length, specs)
+        outputs = inference.run(self._program, trimmed, length, specs)
         yield from Meter("predicting", "rows", total).over(outputs)
-
-    def predict_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Runs the model on one replica's batch; returns the task's predictions."""
-        return self.task.predictions(batch, self.model(batch))
 
     def _trimmed(self, row: records.Features, specs: records.Specs) -> Row:
         """Returns a row without the padding at its end, unless that is predicted."""

@@ -18,7 +18,7 @@ import tensorflow as tf
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.training import memory, precision
+from biobert_tf.training import memory, openvino_engine, precision
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.records import FeatureSpec, Specs
 
@@ -34,6 +34,10 @@ Step = Callable[[Batch], Mapping[str, tf.Tensor]]
 
 The outputs are tensors `[batch, ...]` by name.
 """
+Then = Callable[[Batch, Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+"""What a task makes of a batch and the outputs of a step for it."""
+Program = Callable[[Mapping[str, np.ndarray]], Callable[[], Outputs]]
+"""A step, compiled: starts a whole batch and returns the wait for its outputs."""
 
 ItemT = TypeVar("ItemT")
 
@@ -51,6 +55,7 @@ class Inference:
     Attributes:
         strategy: The strategy that runs the steps.
         batch_size: Most rows of a batch, over all devices.
+        keeps_weights: Whether programs keep the weights of their first batch.
     """
 
     def __init__(
@@ -75,26 +80,29 @@ class Inference:
             )
         self.strategy = strategy
         self.batch_size = batch_size
+        self._dtype = precision.dtype(device)
         self._memory = None
         if config is not None:
-            value_bytes = precision.dtype(device).size
             self._memory = memory.PredictionMemory(
-                config=config, value_bytes=value_bytes
+                config=config, value_bytes=self._dtype.size
             )
         self._xla = strategies.uses_xla(device, strategy)
-        self._has_static_shapes = strategies.has_static_shapes(device, strategy)
+        self.keeps_weights = device.engine == "openvino"
+        self._has_static_shapes = not self.keeps_weights and (
+            strategies.has_static_shapes(device, strategy)
+        )
 
     def run(
         self,
-        step: Step,
+        program: Program,
         rows: Iterable[Row],
         max_seq_length: int,
         specs: Specs | None = None,
     ) -> Iterator[Outputs]:
-        """Yields the outputs of a step for every row, in the order of the rows.
+        """Yields the outputs of a program for every row, in the order of the rows.
 
         Args:
-            step: A step that `compiled` returned.
+            program: What `compiled` returned for a step.
             rows: The rows, of which a few thousand are held at a time.
             max_seq_length: Most pieces of a row of this model.
             specs: The features of a row, where not all are int32 per piece.
@@ -106,7 +114,7 @@ class Inference:
             InputError: A batch does not fit into memory.
         """
         with self._explained(max_seq_length):
-            yield from self._run(step, iter(rows), max_seq_length, specs)
+            yield from self._run(program, iter(rows), max_seq_length, specs)
 
     def _explained(self, length: int) -> contextlib.AbstractContextManager[None]:
         rows = self.batch_size // self.strategy.num_replicas_in_sync
@@ -114,7 +122,7 @@ class Inference:
 
     def _run(
         self,
-        step: Step,
+        program: Program,
         rows: Iterator[Row],
         max_seq_length: int,
         specs: Specs | None,
@@ -127,7 +135,7 @@ class Inference:
                 for start in range(0, len(order), self.batch_size)
             )
             started = (
-                (i, self._start(step, [held[n] for n in i], max_seq_length, specs))
+                (i, self._start(program, [held[n] for n in i], max_seq_length, specs))
                 for i in batches
             )
             found: list[Outputs] = [{}] * len(held)
@@ -138,45 +146,58 @@ class Inference:
             yield from found
 
     def run_batch(
-        self, step: Step, rows: Sequence[Row], max_seq_length: int
+        self, program: Program, rows: Sequence[Row], max_seq_length: int
     ) -> Outputs:
-        """Returns a step's outputs for at most `batch_size` rows, `[rows, ...]`."""
+        """Returns a program's outputs for at most `batch_size` rows, `[rows, ...]`."""
         with self._explained(max_seq_length):
-            return self._finish(self._start(step, rows, max_seq_length), len(rows))
+            return self._finish(self._start(program, rows, max_seq_length), len(rows))
 
     def _start(
         self,
-        step: Step,
+        program: Program,
         rows: Sequence[Row],
         max_seq_length: int,
         specs: Specs | None = None,
-    ) -> Mapping[str, tf.Tensor]:
-        """Starts a batch; a GPU still computes when this returns."""
-        return step(self._distributed(self.padded(rows, max_seq_length, specs)))
+    ) -> Callable[[], Outputs]:
+        """Starts a batch; it is still computed when this returns."""
+        return program(self.padded(rows, max_seq_length, specs))
 
-    def _finish(self, running: Mapping[str, tf.Tensor], num_rows: int) -> Outputs:
+    def _finish(self, wait: Callable[[], Outputs], num_rows: int) -> Outputs:
         """Waits for the outputs of a batch."""
-        return {
-            name: self.strategy.gather(values, axis=0).numpy()[:num_rows]
-            for name, values in running.items()
-        }
+        return {name: values[:num_rows] for name, values in wait().items()}
 
-    def compiled(self, step: Step) -> Step:
-        """Returns `step` on every replica, compiled when it is run.
+    def compiled(self, step: Step, then: Then | None = None) -> Program:
+        """Returns `step` and then `then` on every replica, compiled when it is run.
 
         XLA and TPUs need a program for every length; otherwise one serves all lengths.
+        `then` may use operations that OpenVINO does not know.
         """
+        if self.keeps_weights:
+            program = openvino_engine.Program(step, self._dtype)
+            return functools.partial(_followed, program, then) if then else program
+        if then is not None:
+            step = functools.partial(_both, step, then)
         if self._xla:
             step = tf.function(step, jit_compile=True, autograph=False)
         has_any_shape = not self._has_static_shapes
         # A signature cannot describe the values of several devices.
         has_signature = has_any_shape and self.strategy.num_replicas_in_sync == 1
-        program = tf.function(
+        function = tf.function(
             lambda batch: self.strategy.run(step, args=(batch,)),
             autograph=False,
             reduce_retracing=has_any_shape and not has_signature,
         )
-        return functools.partial(_of_any_shape, program) if has_signature else program
+        run = functools.partial(_of_any_shape, function) if has_signature else function
+        return lambda batch: functools.partial(
+            self._gathered, run(self._distributed(batch))
+        )
+
+    def _gathered(self, running: Mapping[str, tf.Tensor]) -> Outputs:
+        """Returns the outputs of all replicas, which a GPU may still compute."""
+        return {
+            name: self.strategy.gather(values, axis=0).numpy()
+            for name, values in running.items()
+        }
 
     def padded(
         self, rows: Sequence[Row], most: int, specs: Specs | None = None
@@ -228,6 +249,25 @@ def _ahead(items: Iterable[ItemT]) -> Iterator[ItemT]:
         if len(made) > _BATCHES_AHEAD:
             yield made.popleft()
     yield from made
+
+
+def _both(step: Step, then: Then, batch: Batch) -> Mapping[str, tf.Tensor]:
+    return then(batch, step(batch))
+
+
+def _followed(
+    program: Program, then: Then, batch: Mapping[str, np.ndarray]
+) -> Callable[[], Outputs]:
+    """Starts a batch; the wait for its outputs runs `then` on them."""
+    wait = program(batch)
+
+    def both() -> Outputs:
+        tensors = {name: tf.constant(values) for name, values in batch.items()}
+        return {
+            name: np.array(values) for name, values in then(tensors, wait()).items()
+        }
+
+    return both
 
 
 def _of_any_shape(

@@ -13,6 +13,7 @@ import tensorflow as tf
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.training import openvino_engine
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,8 +28,10 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
     cluster from the environment variable TF_CONFIG, as TensorFlow defines it.
 
     Raises:
-        InputError: The requested devices are not available.
+        InputError: The requested devices are not available, or not for `--engine`.
     """
+    if config.engine == "openvino":
+        openvino_engine.require(config)
     name = "tpu" if config.use_tpu else config.strategy
     if name == "tpu":
         return _tpu(config)

@@ -228,10 +228,12 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
         *("models", "output_format"),
     ]
     # Other settings would give other files.
-    given = {"output_format": "jsonl", "min_probability": 0.5}
-    status, said = annotate(model, capsys, source, output, **given)
-    assert status == 2
-    assert said[-1].startswith(f"error: {output}: was written with other settings; ")
+    for given in ({"min_probability": 0.5}, {"engine": "openvino"}):
+        given["output_format"] = "jsonl"
+        status, said = annotate(model, capsys, source, output, **given)
+        assert status == 2
+        wanted = f"error: {output}: was written with other settings; "
+        assert said[-1].startswith(wanted)
 
 
 def test_the_progress_counts_documents(model, tmp_path, capsys, monkeypatch):

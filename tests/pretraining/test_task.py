@@ -313,7 +313,8 @@ def test_training_step_lowers():
 
 def test_prediction_step_lowers(tmp_path):
     estimator = engine.estimator(tmp_path, task=toys.STATIC, config=toys.CONFIG)
-    engine.check_hlo(engine.hlo(estimator.predict_step, FIRST))
+    predictions = functools.partial(engine.predictions, estimator)
+    engine.check_hlo(engine.hlo(predictions, FIRST))
 
 
 # --- dynamic masking ----------------------------------------------------------------

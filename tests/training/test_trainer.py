@@ -1,3 +1,4 @@
+import functools
 import json
 
 import engine
@@ -447,7 +448,7 @@ def test_prediction_step_lowers(tmp_path, name):
         run=RunConfig(),
         model_dir=tmp_path,
     )
-    text = engine.hlo(estimator.predict_step, first(BATCHES))
+    text = engine.hlo(functools.partial(engine.predictions, estimator), first(BATCHES))
     engine.check_hlo(text)
     assert ("bf16[" in text) == (name == "bfloat16")
 
