@@ -3,7 +3,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -54,9 +54,9 @@ def batch_of(rows: Rows, length: int = 0) -> Batch:
     }
 
 
-def longest_first(rows: Sequence[Any], length: Callable[[Any], int] = len) -> list[int]:
+def longest_first(rows: Sequence[Sized]) -> list[int]:
     """Returns the numbers of the rows, the longest first."""
-    return sorted(range(len(rows)), key=lambda i: -length(rows[i]))
+    return sorted(range(len(rows)), key=lambda i: -len(rows[i]))
 
 
 def best_size(run: Callable[[int], object], sizes: Sequence[int] = BATCH_SIZES) -> int:

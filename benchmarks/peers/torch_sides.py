@@ -61,10 +61,10 @@ def _grouped(
     rows: Sequence[Any], batches: str, rng: np.random.Generator
 ) -> Iterator[Sequence[int]]:
     """Yields the numbers of the rows of every batch of an epoch; all are full."""
-    order = rng.permutation(len(rows)).tolist()
-    if batches == "sorted":
-        order = sides.longest_first(rows, lambda row: len(row["input_ids"]))
     full = len(rows) - len(rows) % BATCH_SIZE
+    order = rng.permutation(len(rows))[:full].tolist()
+    if batches == "sorted":
+        order.sort(key=lambda i: len(rows[i]["input_ids"]))
     parts = [order[i : i + BATCH_SIZE] for i in range(0, full, BATCH_SIZE)]
     yield from (parts[i] for i in rng.permutation(len(parts)))
 
