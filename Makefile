@@ -39,7 +39,7 @@ bench: .venv/installed-bench .venv-bench/installed
 
 # What writes and reads Transformers' files.
 .venv/installed-bench: .venv/installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[huggingface]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[huggingface,openvino]'
 	touch $@
 
 .venv-bench/installed: benchmarks/requirements-peers.txt

@@ -56,6 +56,8 @@ PIPELINE: Final = "Transformers' pipeline"
 # Groups: the precision, or none.
 ONE, F32, BF16, INT8 = "", "float32", "bfloat16", "int8"
 IN_BF16: Final = "--mixed_precision=bfloat16"
+IN_OPENVINO: Final = "--engine=openvino"
+OURS_OPENVINO: Final = f"{OURS}, --engine=openvino"
 
 
 def _kept(
@@ -107,6 +109,8 @@ PREDICTION: Final = Work(
     (
         _ours(F32, "prediction"),
         _ours(BF16, "prediction", IN_BF16),
+        _ours(F32, "prediction", IN_OPENVINO, name=OURS_OPENVINO),
+        _ours(BF16, "prediction", IN_BF16, IN_OPENVINO, name=OURS_OPENVINO),
         _kept("ours", INT8, f"{OURS}'s export in LiteRT", "runtimes.litert"),
         _peer(F32, TRANSFORMERS, PREDICT),
         _peer(F32, OV_NAME, OV, model=THEIR_FILE),

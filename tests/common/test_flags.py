@@ -51,6 +51,7 @@ OURS = {
     "gradient_accumulation_steps": 1,
     "recompute": False,
     "keep_checkpoint_max": 5,
+    "pack_sequences": "auto",
     "log_examples": 0,
     "seed": 12345,
     "eval_every_steps": 0,
@@ -60,6 +61,7 @@ OURS = {
     "strategy": "auto",
     "mixed_precision": "off",
     "xla": "auto",
+    "engine": "tensorflow",
     "compat": "fixed",
 }
 OURS_OF_NER = {"train_on": "train_dev", "entity_type": ""}

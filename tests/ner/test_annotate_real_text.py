@@ -17,7 +17,7 @@ from biobert_tf.common import files
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.documents import conll, formats
 from biobert_tf.documents.document import Mention
-from biobert_tf.ner import annotate as annotate_run
+from biobert_tf.ner import document_entities
 from biobert_tf.ner.annotator import Annotator
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
@@ -54,7 +54,7 @@ def annotated(path, annotator):
     if not IS_ALL:
         documents = itertools.islice(documents, PARTS[path.suffix])
     waiting, held = itertools.tee(documents)
-    found = annotator.annotate(map(annotate_run._read, waiting))
+    found = annotator.annotate(map(document_entities.text_of, waiting))
     for loaded, entities in zip(held, found, strict=True):
         yield loaded, [mention(loaded.document, entity) for entity in entities]
 

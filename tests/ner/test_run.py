@@ -145,8 +145,11 @@ def test_records_have_the_original_features(trained, name):
     for record in tf.data.TFRecordDataset(str(trained / f"{name}.tf_record")):
         features = tf.train.Example.FromString(record.numpy()).features.feature
         assert set(features) == FEATURES
-        for feature in features.values():
-            assert len(feature.int64_list.value) == MAX_SEQ_LENGTH
+        lengths = {len(feature.int64_list.value) for feature in features.values()}
+        assert len(lengths) == 1
+        assert max(lengths) <= MAX_SEQ_LENGTH
+        # Padding is left out.
+        assert all(features["input_mask"].int64_list.value)
         num_records += 1
     counts = results_of(trained)[stage]
     assert num_records == counts["records"]
