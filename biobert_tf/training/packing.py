@@ -9,13 +9,16 @@ within a text, positions restart with each.
 `GROUP` steps, so that nearly all rows are full: batches then have the same number of
 texts on average only. The number of devices changes no step.
 
-Shape suffixes: B texts of a device's batch, L pieces of a record, U batches of a group,
-M parts of a batch, E texts of a part, R rows of a part, W width of a row.
+All of it is TensorFlow's operations. Python in a pipeline could lock up the process:
+who frees a pipeline may hold the interpreter's lock, for which the pipeline waits.
+
+Shape suffixes: B texts of a device's batch, L pieces of a record, N texts, U batches of
+a group, M parts of a batch, E texts of a part, R rows of a part, W width of a row.
 """
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -34,8 +37,6 @@ GROUP: Final = 64
 _MEASURED: Final = 200
 # Where more of the padded rows is real, packing gains less than it costs.
 _FULL: Final = 0.8
-# Sums of lengths that are tried to fill a row.
-_MOST_TRIALS: Final = 300
 # Width of a bar of the histogram, in pieces.
 _BAR: Final = 16
 
@@ -84,20 +85,20 @@ class Packer:
     def _exact(
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
     ) -> tf.data.Dataset:
-        def lay(mask_BL: np.ndarray) -> np.ndarray:
-            parts = np.split(np.arange(len(mask_BL)), self.num_parts)
-            lengths = np.count_nonzero(mask_BL, axis=1)
-            width = self.width or max(1, int(lengths.max()))
-            rows = [_filled(part.tolist(), lengths, width) for part in parts]
-            num_rows = self.shape.rows if self.shape else max(map(len, rows))
-            firsts = np.arange(len(mask_BL)) % len(parts[0]) * mask_BL.shape[1]
-            laid = [_laid(part, lengths, firsts, num_rows, width) for part in rows]
-            return np.concatenate(laid)
-
         def add(batch: Batch) -> Batch:
-            places = tf.numpy_function(
-                lay, [batch["input_mask"]], tf.int32, stateful=False
-            )
+            lengths_B, length = _lengths(batch)
+            width = self.width or tf.maximum(1, tf.reduce_max(lengths_B))
+            parts = tf.split(lengths_B, self.num_parts)
+            packed = [_packed(part, width) for part in parts]
+            num_rows = tf.reduce_max([tf.reduce_max(rows) for rows, _ in packed]) + 1
+            if self.shape is not None:
+                num_rows = tf.constant(self.shape.rows)
+            firsts = tf.range(len(lengths_B) // self.num_parts) * length
+            laid = [
+                _laid(*where, lengths, firsts, num_rows, width)
+                for where, lengths in zip(packed, parts, strict=True)
+            ]
+            places = tf.concat(laid, 0)
             places.set_shape(self._shape_of_places())
             return {**batch, PLACES: places}
 
@@ -108,59 +109,78 @@ class Packer:
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
     ) -> tf.data.Dataset:
         size = pipeline.batch_size * self.num_devices * GROUP
-        whole = InputPipeline(batch_size=size)
         num_groups, rest = divmod(num_skipped, size)
 
-        def deal(mask_BL: np.ndarray) -> tuple[np.ndarray, ...]:
-            return self._dealt(np.count_nonzero(mask_BL, axis=1), mask_BL.shape[1])
-
         def batches(group: Batch) -> tf.data.Dataset:
-            texts_UME, places_UMRW, sizes_U2 = tf.numpy_function(
-                deal, [group["input_mask"]], [tf.int32] * 3, stateful=False
-            )
-            parts = (texts_UME, places_UMRW, sizes_U2)
-            ranks = (3, 4, 2)
-            for values, rank in zip(parts, ranks, strict=True):
-                values.set_shape([None] * rank)
-            return tf.data.Dataset.from_tensor_slices(parts).map(
-                lambda *dealt: self._gathered(group, data.specs, *dealt)
-            )
+            dealt = tf.data.Dataset.from_tensor_slices(self._dealt(*_lengths(group)))
+            return dealt.map(lambda *own: self._gathered(group, data.specs, *own))
 
+        whole = InputPipeline(batch_size=size)
         dataset = data.batches(whole, num_groups * size)
         dataset = dataset.flat_map(batches).skip(rest // pipeline.batch_size)
         return dataset.shard(pipeline.num_workers, pipeline.worker).prefetch(2)
 
     def _dealt(
-        self, lengths_N: np.ndarray, length: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, lengths_N: tf.Tensor, length: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Deals the texts of a group to its batches.
+
+        The rows with most texts are dealt first, forth and back, so that all steps get
+        about as many texts. A step gets as many rows as any other, or one less.
 
         Returns:
             The numbers of the texts, -1 for none, int32 `[U, M, E]`; their places,
             int32 `[U, M, R, W]`; and how many of the texts and rows of a part each
             batch needs, int32 `[U, 2]`.
         """
-        rows = _filled(range(len(lengths_N)), lengths_N, length)
-        hands = _hands(rows, self.num_devices, self.num_parts)
-        sizes = [
-            (max(sum(map(len, part)) for part in hand), max(map(len, hand)))
-            for hand in hands
-        ]
-        most_texts, most_rows = map(max, zip(*sizes, strict=True))
+        devices, parts = self.num_devices, self.num_parts
+        num_texts, num_hands = tf.size(lengths_N), GROUP * devices * parts
+        row_N, offset_N = _packed(lengths_N, length)
+        order = tf.argsort(tf.math.bincount(row_N), direction="DESCENDING", stable=True)
+        rank_N = tf.gather(tf.math.invert_permutation(order), row_N)
+        turn_N, place_N = _divmod(rank_N, GROUP)
+        step_N = tf.where(turn_N % 2 == 0, place_N, GROUP - 1 - place_N)
+        part_N, device_N = _divmod(turn_N, devices)
+        slot_N, part_N = _divmod(part_N, parts)
+        # A hand is what a part of a batch gets.
+        hand_N = (step_N * devices + device_N) * parts + part_N
+        num_rows = tf.reduce_max(slot_N) + 1
+        sorted_N = tf.argsort((hand_N * num_rows + slot_N) * (length + 1) + offset_N)
+        hands_N = tf.gather(hand_N, sorted_N)
+        numbers_N = tf.range(num_texts) - tf.searchsorted(hands_N, hands_N)
+        most_texts = tf.reduce_max(numbers_N) + 1
+        sizes_U2 = tf.stack(
+            [
+                tf.reduce_max(tf.reshape(values, [-1, parts]), 1)
+                for values in (
+                    tf.math.bincount(hand_N, minlength=num_hands),
+                    tf.math.unsorted_segment_max(slot_N + 1, hand_N, num_hands),
+                )
+            ],
+            axis=1,
+        )
         if self.shape is not None:
-            most_texts, most_rows = self.shape.texts, self.shape.rows
-            sizes = [(most_texts, most_rows)] * len(hands)
-        texts = np.full([len(hands), self.num_parts, most_texts], -1, np.int32)
-        places = []
-        for unit, hand in enumerate(hands):
-            for number, part in enumerate(hand):
-                held = [text for row in part for text in row]
-                texts[unit, number, : len(held)] = held
-                firsts = np.zeros(len(lengths_N), np.int64)
-                firsts[held] = np.arange(len(held)) * length
-                places.append(_laid(part, lengths_N, firsts, most_rows, length))
-        shape = (len(hands), self.num_parts, most_rows, length)
-        return texts, np.reshape(places, shape), np.array(sizes, np.int32)
+            most_texts, num_rows = self.shape.texts, self.shape.rows
+            sizes_U2 = tf.fill([GROUP * devices, 1], 1) * [[most_texts, num_rows]]
+        texts = tf.tensor_scatter_nd_update(
+            tf.fill([num_hands, most_texts], -1),
+            tf.stack([hands_N, numbers_N], axis=1),
+            sorted_N,
+        )
+        number_N = tf.scatter_nd(sorted_N[:, None], numbers_N, [num_texts])
+        places = _laid(
+            hand_N * num_rows + slot_N,
+            offset_N,
+            lengths_N,
+            number_N * length,
+            num_hands * num_rows,
+            length,
+        )
+        return (
+            tf.reshape(texts, [-1, parts, most_texts]),
+            tf.reshape(places, [-1, parts, num_rows, length]),
+            tf.maximum(sizes_U2, 0),
+        )
 
     def _gathered(
         self,
@@ -312,108 +332,88 @@ def chosen(
     return packer.packed(data), dataclasses.replace(packed, mode=mode)
 
 
-def rows_of(lengths: Sequence[int], width: int) -> list[list[int]]:
-    """Returns the numbers of the texts in every row; no row is longer than `width`.
+def _lengths(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the number of pieces of every text, `[B]`, and L."""
+    mask_BL = batch["input_mask"]
+    return tf.math.count_nonzero(mask_BL, axis=1, dtype=tf.int32), tf.shape(mask_BL)[1]
 
-    Each row begins with the longest text that is left. Others fill it to the brim, or
-    as far as a short search finds: those lengths first of which most texts are left,
-    so that none is used up early. `lengths` are in pieces, at most `width`; an empty
-    text counts as one piece.
+
+def _divmod(values: tf.Tensor, by: int) -> tuple[tf.Tensor, tf.Tensor]:
+    return values // by, values % by
+
+
+def _packed(
+    lengths_N: tf.Tensor, width: tf.Tensor | int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the row of every text and its offset there, int32 `[N]` each.
+
+    No row is longer than `width`, the most pieces of a text; all are filled. Each row
+    begins with the longest text that is left. What fills it to the brim comes next: one
+    text, or else two, of a length of which most texts are left. If there is neither, it
+    is the longest that fits. An empty text counts as one piece.
     """
-    texts: list[list[int]] = [[] for _ in range(width + 1)]
-    for text in reversed(range(len(lengths))):
-        texts[max(1, lengths[text])].append(text)
-    counts = [len(held) for held in texts]
-    rows = []
-    while left := [length for length in range(width, 0, -1) if counts[length]]:
-        longest = left[0]
-        counts[longest] -= 1
-        left.sort(key=lambda length: -counts[length])
-        filling = _filling(left, counts, width - longest)
-        for length in filling:
-            counts[length] -= 1
-        rows.append([texts[length].pop() for length in (longest, *filling)])
-    return rows
+    lengths_N = tf.maximum(lengths_N, 1)
+    num_texts = tf.size(lengths_N)
+    lengths = tf.range(width + 1)
 
+    def add(
+        number: tf.Tensor,
+        counts: tf.Tensor,
+        row: tf.Tensor,
+        room: tf.Tensor,
+        found: tf.TensorArray,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
+        """Places one more text; so many of every length are left as `counts` says."""
+        is_left = counts > 0
+        fitting = tf.reduce_max(tf.where(is_left & (lengths <= room), lengths, 0))
+        is_new = fitting == 0
+        row += tf.cast(is_new, tf.int32)
+        others = tf.gather(counts, tf.maximum(room - lengths, 0))
+        others -= tf.cast(lengths * 2 == room, tf.int32)
+        pairs = tf.where((others > 0) & (lengths < room), counts, 0)
+        best = tf.where(
+            tf.reduce_max(pairs) > 0, tf.argmax(pairs, output_type=tf.int32), fitting
+        )
+        best = tf.where(counts[room] > 0, room, best)
+        longest = tf.reduce_max(tf.where(is_left, lengths, 0))
+        length = tf.where(is_new, longest, best)
+        room = tf.where(is_new, width, room) - length
+        counts = tf.tensor_scatter_nd_sub(counts, [[length]], [1])
+        return number + 1, counts, row, room, found.write(number, [length, row])
 
-def _filling(candidates: Sequence[int], counts: list[int], room: int) -> list[int]:
-    """Returns lengths whose sum is `room`, or the nearest below that is found.
-
-    So many texts of a length are left as `counts` says, which is as before afterwards.
-    """
-    best: list[int] = []
-    chosen: list[int] = []
-    least, trials = room, 0
-
-    def search(first: int, room: int) -> bool:
-        """Tries candidates from the `first` on; says whether to stop."""
-        nonlocal best, least, trials
-        trials += 1
-        if room < least:
-            best, least = chosen[:], room
-        if not least or trials > _MOST_TRIALS:
-            return True
-        for place in range(first, len(candidates)):
-            length = candidates[place]
-            if length > room or not counts[length]:
-                continue
-            counts[length] -= 1
-            chosen.append(length)
-            stops = search(place, room - length)
-            chosen.pop()
-            counts[length] += 1
-            if stops:
-                return True
-        return False
-
-    search(0, room)
-    return best
-
-
-def _filled(texts: Sequence[int], lengths: np.ndarray, width: int) -> list[list[int]]:
-    """Returns the rows of some texts, by their numbers in `lengths`."""
-    rows = rows_of([int(lengths[text]) for text in texts], width)
-    return [[texts[i] for i in row] for row in rows]
-
-
-def _hands(
-    rows: Sequence[list[int]], num_devices: int, num_parts: int
-) -> list[list[list[list[int]]]]:
-    """Deals rows to the batches of a group, about the same number of texts to each.
-
-    A step gets the same number of rows as any other, or one less.
-
-    Returns:
-        The rows of each part of each batch, step by step and device by device.
-    """
-    hands: list[list[list[list[int]]]] = [
-        [[] for _ in range(num_parts)] for _ in range(GROUP * num_devices)
-    ]
-    # The rows with most texts first, forth and back.
-    order = sorted(rows, key=len, reverse=True)
-    for number, row in enumerate(order):
-        turn, place = divmod(number, GROUP)
-        step = place if turn % 2 == 0 else GROUP - 1 - place
-        part, device = divmod(turn, num_devices)
-        hands[step * num_devices + device][part % num_parts].append(row)
-    return hands
+    counts = tf.math.bincount(lengths_N, minlength=width + 1)
+    begin = (0, counts, -1, 0, tf.TensorArray(tf.int32, num_texts, element_shape=[2]))
+    *_, found = tf.while_loop(lambda number, *_: number < num_texts, add, begin)
+    length_N, row_N = tf.unstack(found.stack(), axis=1)
+    ends_N = tf.cumsum(length_N, exclusive=True)
+    offset_N = ends_N - tf.gather(tf.math.segment_min(ends_N, row_N), row_N)
+    # The first text of a length is the first that was placed of that length.
+    placed = tf.gather(
+        tf.stack([row_N, offset_N], 1), tf.argsort(length_N, stable=True)
+    )
+    where = tf.scatter_nd(
+        tf.argsort(lengths_N, stable=True)[:, None], placed, [num_texts, 2]
+    )
+    return where[:, 0], where[:, 1]
 
 
 def _laid(
-    rows: Sequence[Sequence[int]],
-    lengths: np.ndarray,
-    firsts: np.ndarray,
-    num_rows: int,
-    width: int,
-) -> np.ndarray:
-    """Returns the places of the pieces of rows, int32 `[num_rows, width]`.
+    row_N: tf.Tensor,
+    offset_N: tf.Tensor,
+    lengths_N: tf.Tensor,
+    firsts_N: tf.Tensor,
+    num_rows: tf.Tensor | int,
+    width: tf.Tensor | int,
+) -> tf.Tensor:
+    """Returns the places of the pieces of texts, int32 `[num_rows, width]`.
 
-    The first piece of a text has the place that `firsts` says.
+    A text of so many pieces lies in its row from an offset on; the place of its first
+    piece is given.
     """
-    places = np.full([num_rows, width], -1, np.int32)
-    for row, texts in enumerate(rows):
-        end = 0
-        for text in texts:
-            begin, end = end, end + int(lengths[text])
-            places[row, begin:end] = np.arange(firsts[text], firsts[text] + end - begin)
-    return places
+    pieces = tf.range(tf.reduce_max(lengths_N))
+    is_piece = pieces < lengths_N[:, None]
+    cells = tf.boolean_mask((row_N * width + offset_N)[:, None] + pieces, is_piece)
+    places = tf.boolean_mask(firsts_N[:, None] + pieces, is_piece)
+    empty = tf.fill([num_rows * width], -1)
+    found = tf.tensor_scatter_nd_update(empty, cells[:, None], places)
+    return tf.reshape(found, [num_rows, width])
