@@ -190,18 +190,17 @@ def ner_case(config: Any, rows: int, length: int) -> Case:
     from biobert_tf.training import packing
 
     rng = np.random.default_rng(0)
-    drawn = rng.gamma(3.0, 34.4 / 3, rows * length).astype(int)
+    drawn = rng.gamma(3.0, 34.4 / 3, rows * length).astype(np.int32)
     lengths = np.clip(drawn, 3, length)
     count = rows
-    while len(packing.rows_of(lengths[: count + 1].tolist(), length)) <= rows:
+    while int(packing.packed(lengths[: count + 1], length)[0].numpy().max()) < rows:
         count += 1
     lengths = lengths[:count]
     places = np.full((rows, length), -1, np.int32)
-    for row, texts in enumerate(packing.rows_of(lengths.tolist(), length)):
-        end = 0
-        for text in texts:
-            begin, end = end, end + lengths[text]
-            places[row, begin:end] = text * length + np.arange(lengths[text])
+    found = (each.numpy() for each in packing.packed(lengths, length))
+    for text, (row, begin) in enumerate(zip(*found, strict=True)):
+        end = begin + lengths[text]
+        places[row, begin:end] = text * length + np.arange(lengths[text])
     shape = (count, length)
     labels = rng.integers(0, NUM_LABELS, shape).astype(np.int32)
     mask = (np.arange(length) < lengths[:, None]).astype(np.int32)

@@ -89,14 +89,14 @@ class Packer:
             lengths_B, length = _lengths(batch)
             width = self.width or tf.maximum(1, tf.reduce_max(lengths_B))
             parts = tf.split(lengths_B, self.num_parts)
-            packed = [_packed(part, width) for part in parts]
-            num_rows = tf.reduce_max([tf.reduce_max(rows) for rows, _ in packed]) + 1
+            wheres = [packed(part, width) for part in parts]
+            num_rows = tf.reduce_max([tf.reduce_max(rows) for rows, _ in wheres]) + 1
             if self.shape is not None:
                 num_rows = tf.constant(self.shape.rows)
             firsts = tf.range(len(lengths_B) // self.num_parts) * length
             laid = [
                 _laid(*where, lengths, firsts, num_rows, width)
-                for where, lengths in zip(packed, parts, strict=True)
+                for where, lengths in zip(wheres, parts, strict=True)
             ]
             places = tf.concat(laid, 0)
             places.set_shape(self._shape_of_places())
@@ -135,7 +135,7 @@ class Packer:
         """
         devices, parts = self.num_devices, self.num_parts
         num_texts, num_hands = tf.size(lengths_N), GROUP * devices * parts
-        row_N, offset_N = _packed(lengths_N, length)
+        row_N, offset_N = packed(lengths_N, length)
         order = tf.argsort(tf.math.bincount(row_N), direction="DESCENDING", stable=True)
         rank_N = tf.gather(tf.math.invert_permutation(order), row_N)
         turn_N, place_N = _divmod(rank_N, GROUP)
@@ -342,9 +342,7 @@ def _divmod(values: tf.Tensor, by: int) -> tuple[tf.Tensor, tf.Tensor]:
     return values // by, values % by
 
 
-def _packed(
-    lengths_N: tf.Tensor, width: tf.Tensor | int
-) -> tuple[tf.Tensor, tf.Tensor]:
+def packed(lengths_N: tf.Tensor, width: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the row of every text and its offset there, int32 `[N]` each.
 
     No row is longer than `width`, the most pieces of a text; all are filled. Each row

@@ -31,7 +31,7 @@ def lengths_like_sentences(number, seed=0):
 
 def rows_of(lengths, width):
     """The texts of every row, in their order."""
-    rows, offsets = packing._packed(tf.constant(lengths), width)
+    rows, offsets = packing.packed(tf.constant(lengths), width)
     held = {}
     places = zip(rows.numpy(), offsets.numpy(), range(len(lengths)), strict=True)
     for row, offset, text in sorted(places):
