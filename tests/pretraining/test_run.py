@@ -97,7 +97,9 @@ def test_results(straight):
         "steps": 7,
         "warmup_steps": 2,
         "epochs": round(7 * 8 / 27, 3),
+        "texts": results["train"]["texts"],
     }
+    assert results["train"]["texts"]["packing"] == "on"
     assert results["eval"]["records"] == 27
     lines = (output / "eval_results.txt").read_text().splitlines()
     assert [line.split(" = ")[0] for line in lines] == [
