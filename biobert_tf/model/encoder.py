@@ -269,15 +269,19 @@ def inputs(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Rows]:
     """
     ids_BL = batch["input_ids"]
     segments_BL = batch.get("segment_ids", tf.zeros_like(ids_BL))
-    mask_BL = batch.get("input_mask", tf.ones_like(ids_BL))
+    mask_BL = _mask(batch)
     if PLACES in batch:
         return ids_BL, segments_BL, PackedRows(batch[PLACES], mask_BL)
     return ids_BL, segments_BL, PaddedRows(mask_BL)
 
 
+def _mask(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    return batch.get("input_mask", tf.ones_like(batch["input_ids"]))
+
+
 def is_text(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Returns 1.0 for a text, 0.0 for a row that only fills up a batch, `[B]`."""
-    return tf.cast(tf.reduce_any(batch["input_mask"] > 0, axis=1), tf.float32)
+    return tf.cast(tf.reduce_any(_mask(batch) > 0, axis=1), tf.float32)
 
 
 class _Block(tf.Module):

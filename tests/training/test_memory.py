@@ -247,7 +247,7 @@ made = engine.estimator(folder, task=task, config=config, train_batch_size=40)
 rows = [{name: np.ones(length, int) for name in task.specs}] * 40
 records.write(folder / "x", rows, task.specs)
 data = records.shuffled([folder / "x"], task.specs, shuffle_buffer=1, seed=1)
-held = room._kilobytes(room._STATUS, "VmSize") + 4 * 10**9
+held = room._kilobytes(room._STATUS, "VmSize") + 8 * 10**9
 resource.setrlimit(resource.RLIMIT_AS, (held, held))
 def predict(argv): made.predict(rows, 40)
 def train(argv): made.train(data, Schedule(7, 2), 1e-2)
