@@ -138,6 +138,6 @@ def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> Train
         dataset = dataset.map(
             lambda numbers, batch: prepare(records.parse(batch, specs), numbers)
         )
-        return dataset.prefetch(2)
+        return records.untuned(dataset.prefetch(2))
 
     return TrainingData([shard.path for shard in stream.shards], specs, batches)

@@ -315,6 +315,9 @@ class Estimator:
             )
             return data.batches(pipeline, step * batch_size)
 
+        if isinstance(self.strategy, tf.distribute.OneDeviceStrategy):
+            # Nothing to deal out: that takes ten threads, and a tuning thread again.
+            return dataset_fn(tf.distribute.InputContext())
         return self.strategy.distribute_datasets_from_function(dataset_fn)
 
     def _build_optimizer(

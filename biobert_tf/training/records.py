@@ -83,6 +83,18 @@ class TrainingData:
     batches: Callable[[InputPipeline, int], tf.data.Dataset]
 
 
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the dataset, read without TensorFlow's own tuning thread.
+
+    Whoever frees the iterator waits for that thread. TensorFlow 2.20 wakes the thread
+    just before it marks the end; a thread that looks too early sleeps again, for up to
+    a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
 def shuffled(
     paths: Sequence[Path], specs: Specs, *, shuffle_buffer: int, seed: int
 ) -> TrainingData:
@@ -102,7 +114,7 @@ def shuffled(
         dataset = dataset.map(
             lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
         )
-        return dataset.prefetch(2)
+        return untuned(dataset.prefetch(2))
 
     return TrainingData(paths, specs, batches)
 
