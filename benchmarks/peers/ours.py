@@ -76,9 +76,7 @@ def training(folder: Path, given: Sequence[str] = ()) -> Prepared:
             task,
             estimator.model,
             optimizer.build("adamw", rates, variables),
-            strategy.distribute_datasets_from_function(
-                lambda _: data.batches(records.InputPipeline(size), 0)
-            ),
+            data.batches(records.InputPipeline(size), 0),
             seed=settings.run.seed,
             max_loop_steps=1000,
             xla=strategies.uses_xla(settings.device, strategy),

@@ -127,6 +127,8 @@ ANNOTATION: Final = Work(
     (
         _ours(F32, "annotate"),
         _ours(BF16, "annotate", IN_BF16),
+        _ours(F32, "annotate", IN_OPENVINO, name=OURS_OPENVINO),
+        _ours(BF16, "annotate", IN_BF16, IN_OPENVINO, name=OURS_OPENVINO),
         _peer(F32, PIPELINE, ANNOTATE),
         _peer(BF16, PIPELINE, ANNOTATE),
     ),

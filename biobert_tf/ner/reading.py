@@ -43,14 +43,12 @@ class NerExample:
     scope: str = text_rows.ALL
 
 
-class _Word(NamedTuple):
-    line: int
-    text: str
-    label: str | None
-
-
 class _Sentence(NamedTuple):
-    words: list[_Word]
+    """The words of a sentence, in columns: Python checks these less for garbage."""
+
+    lines: tuple[int, ...]
+    words: tuple[str, ...]
+    labels: tuple[str | None, ...]
     ends_blank: bool
     scope: str = text_rows.ALL
 
@@ -71,16 +69,15 @@ def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExa
     sentences = list(_sentences(path, compat == "fixed"))
     if not sentences:
         raise InputError.at(path, 1, "holds no sentence; want `word label` lines")
-    is_unlabelled = all(word.label is None for one in sentences for word in one.words)
+    is_unlabelled = all(set(one.labels) == {None} for one in sentences)
     if is_unlabelled and needs_labels:
-        first = sentences[0].words[0]
         problem = "one column, no label; want `word label` lines"
-        raise InputError.at(path, first.line, problem)
+        raise InputError.at(path, sentences[0].lines[0], problem)
     return [
         NerExample(
-            words=tuple(word.text for word in sentence.words),
+            words=sentence.words,
             labels=None if is_unlabelled else _labels(path, sentence, compat),
-            line=sentence.words[0].line,
+            line=sentence.lines[0],
             ends_blank=sentence.ends_blank,
             scope=sentence.scope,
         )
@@ -106,26 +103,27 @@ def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
         ends_blank = numbers[-1] < len(lines)
         if is_fixed:
             read = text_rows.read(rows)
-            words = [_Word(numbers[i], text, last) for i, text, last in read.words]
-            if words:
-                yield _Sentence(words, ends_blank, read.scope)
+            if read.words:
+                places, words, labels = zip(*read.words, strict=True)
+                found = tuple([numbers[place] for place in places])
+                yield _Sentence(found, words, labels, ends_blank, read.scope)
             continue
         columns = [row.split() for row in rows]
-        words = [
-            _Word(number, row[0], row[-1] if len(row) > 1 else None)
-            for number, row in zip(numbers, columns, strict=True)
-        ]
-        yield _Sentence(words, ends_blank)
+        words = tuple([row[0] for row in columns])
+        labels = tuple([row[-1] if len(row) > 1 else None for row in columns])
+        yield _Sentence(numbers, words, labels, ends_blank)
 
 
 def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:
     """Returns the last column, checked."""
     labels = []
-    for line, text, label in sentence.words:
-        problem = ""
+    for line, text, label in zip(
+        sentence.lines, sentence.words, sentence.labels, strict=True
+    ):
         if label == OUTSIDE:
             labels.append(label)
             continue
+        problem = ""
         if label is None:
             problem = (
                 f"one column ({text!r}) where other rows have a label; "

@@ -22,6 +22,7 @@ what is no such entity:
 In a fully labelled sentence the frame is `<ALL>` and `</ALL>`, and the label `O`.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -69,13 +70,15 @@ class Sentence(NamedTuple):
     is_conllu: bool
 
 
-def columns(row: str) -> list[str]:
+# Most rows of a file stand in it more than once.
+@functools.lru_cache(maxsize=2**16)
+def columns(row: str) -> tuple[str, ...]:
     """Returns the columns of a row; none if the row is blank."""
     row = row.strip(_ASCII_SPACE)
     if row.isspace():
-        return []
+        return ()
     parts = row.split(_TAB if _TAB in row else " ")
-    return [part for column in parts if (part := column.strip(_ASCII_SPACE))]
+    return tuple(part for column in parts if (part := column.strip(_ASCII_SPACE)))
 
 
 def sentences(text: str) -> Iterator[Sentence]:

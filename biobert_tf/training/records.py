@@ -135,11 +135,13 @@ def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:
 
 def _serialize(row: Features, specs: Specs) -> bytes:
     example = tf.train.Example()
+    num_pieces = None
     for name, spec in specs.items():
         values = row[name]
         assert len(values) == spec.length, (name, len(values), spec.length)
         if spec.is_short:
-            values = values[: int(np.count_nonzero(row["input_mask"]))]
+            num_pieces = num_pieces or sum(row["input_mask"])
+            values = values[:num_pieces]
         feature = example.features.feature[name]
         kind = feature.int64_list if spec.dtype == "int64" else feature.float_list
         kind.value.extend(values)

@@ -17,17 +17,17 @@ def words(text):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("10\u00a0mg\tO", ["10\u00a0mg", "O"]),
-        ("5\u2009% O", ["5\u2009%", "O"]),
-        ("a\u3000b\tx y\tO\r", ["a\u3000b", "x y", "O"]),
-        ("p\u2028q  NN   O ", ["p\u2028q", "NN", "O"]),
-        ("\u00a0\tO", ["\u00a0", "O"]),
-        (" helps \t O", ["helps", "O"]),
-        ("a\t\tO", ["a", "O"]),
-        ("10\u00a0mg", ["10\u00a0mg"]),
-        ("\tO", ["O"]),
-        ("\u00a0", []),
-        (" \t", []),
+        ("10\u00a0mg\tO", ("10\u00a0mg", "O")),
+        ("5\u2009% O", ("5\u2009%", "O")),
+        ("a\u3000b\tx y\tO\r", ("a\u3000b", "x y", "O")),
+        ("p\u2028q  NN   O ", ("p\u2028q", "NN", "O")),
+        ("\u00a0\tO", ("\u00a0", "O")),
+        (" helps \t O", ("helps", "O")),
+        ("a\t\tO", ("a", "O")),
+        ("10\u00a0mg", ("10\u00a0mg",)),
+        ("\tO", ("O",)),
+        ("\u00a0", ()),
+        (" \t", ()),
     ],
 )
 def test_columns(row, expected):
@@ -102,7 +102,7 @@ def test_frames(text, scope, expected):
 )
 def test_one_more_column(row, expected):
     assert rows.with_column(row, "O") == expected
-    assert rows.columns(expected) == [*rows.columns(row), "O"]
+    assert rows.columns(expected) == (*rows.columns(row), "O")
 
 
 def test_sentences():
