@@ -241,6 +241,7 @@ def test_yes_or_no(toy, tmp_path, capsys):
         train_file=path,
         question_type="yesno",
         num_train_epochs=100,
+        learning_rate=3e-3,
     )
     exported = tmp_path / "exported"
     exporting.export(ExportConfig(model=model, output=exported, tokens=False))

@@ -359,12 +359,13 @@ class Replay:
             tf.train.Example.FromString(record.numpy()).features.feature
             for record in tf.data.TFRecordDataset(str(path))
         ]
-        ours = {
-            name: np.array([row[name].int64_list.value for row in rows])
-            for name in rows[0]
-        }
         with np.load(self.folder / "features_test.npz") as recorded:
             theirs = {name: recorded[name].reshape(len(rows), -1) for name in recorded}
+        ours = {name: np.zeros_like(theirs[name]) for name in rows[0]}
+        for name, values in ours.items():
+            for held, row in zip(values, rows, strict=True):
+                own = row[name].int64_list.value
+                held[: len(own)] = own  # Records leave padding out.
         return ours, theirs
 
     def is_same(self):
