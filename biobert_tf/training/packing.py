@@ -102,8 +102,8 @@ class Packer:
             places.set_shape(self._shape_of_places())
             return {**batch, PLACES: places}
 
-        dataset = data.batches(pipeline, num_skipped)
-        return dataset.map(add, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        # Not in parallel: see `pretraining.record_streams.training_data`.
+        return data.batches(pipeline, num_skipped).map(add).prefetch(2)
 
     def _dense(
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
