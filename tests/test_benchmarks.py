@@ -120,6 +120,15 @@ def test_the_page_shows_its_json():
     assert table.short(results) in text and table.full(results) in text
 
 
+def test_the_front_page_shows_rows_of_it():
+    results = json.loads((ROOT / "docs" / "benchmarks.json").read_text("utf-8"))
+    front = (ROOT / "README.md").read_text("utf-8").splitlines()
+    heads, _, *rows = table.short(results).splitlines()
+    start = front.index(heads) + 2
+    shown = front[start : front.index("", start)]
+    assert shown and set(shown) <= set(rows)
+
+
 def test_made_up_sentences_are_as_long_as_those_of_ncbi(tmp_path):
     vocabulary = inputs.made_up_vocabulary()
     assert len(set(vocabulary)) == len(vocabulary) == inputs.MINILM.vocab_size

@@ -51,6 +51,11 @@ class BeamConfig:
         free=True,
     )
 
+    def __post_init__(self) -> None:
+        """Refuses options that no runner would see, with InputError."""
+        if self.is_local and self.pipeline_options.words:
+            raise InputError("--pipeline_options are for a runner: add --runner")
+
     @property
     def is_local(self) -> bool:
         """Whether no runner of Beam is wanted."""

@@ -165,7 +165,10 @@ def write(
     # Hidden: the folder of the output may be a part of the input.
     folder = str(target.with_name(f".{target.name}.beam-{name}"))
     work = _Work(folder, settings, tuple(models), plan.folder, decisive)
-    Path(work.error_place).unlink(missing_ok=True)
+    try:
+        Path(work.error_place).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError.at(target, None, f"cannot be written: {error}") from None
     with job.telling_kept():
         totals = _run(runner, work, units, job, bad)
     beam_storage.delete(folder)

@@ -247,7 +247,7 @@ class _Pretraining:
         data = record_streams.training_data(stream, self.task.specs, prepare)
         if step >= schedule.last_step(run):
             run_directory.already_trained(estimator, step)
-            estimator.pack(data, schedule.last_step(run))
+            estimator.pack(data, schedule.num_train_steps)
         else:
             _LOG.info(
                 "training on %d records of %d files for %d steps: %.2f epochs",

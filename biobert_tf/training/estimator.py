@@ -222,7 +222,7 @@ class Estimator:
             if path is not None:
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
-            data = self.pack(data, last_step)
+            data = self.pack(data, schedule.num_train_steps)
             trainer = Trainer(
                 self.task,
                 self.model,
@@ -260,11 +260,12 @@ class Estimator:
                 loop.run()
         return loop.step
 
-    def pack(self, data: records.TrainingData, last_step: int) -> records.TrainingData:
+    def pack(self, data: records.TrainingData, num_steps: int) -> records.TrainingData:
         """Returns the batches, packed if the settings say so, and describes the texts.
 
-        The training has `last_step` steps. What is found is `texts` from now on. One
-        that an earlier version began goes on as it began, unless the settings say more
+        The training has `num_steps` steps, also one that is to stop before: so it goes
+        on as if it had not. What is found is `texts` from now on. A training that an
+        earlier version began goes on as it began, unless the settings say more
         than `auto`.
         """
         run, replicas = self._run, self.strategy.num_replicas_in_sync
@@ -279,7 +280,7 @@ class Estimator:
             batch_size=run.train_batch_size // replicas,
             num_parts=run.gradient_accumulation_steps,
             num_devices=replicas,
-            num_steps=last_step,
+            num_steps=num_steps,
             is_static=strategies.has_static_shapes(self._device, self.strategy),
         )
         _LOG.info("%s", lengths)

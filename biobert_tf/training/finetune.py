@@ -276,7 +276,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
         )
         if _is_trained(estimator, schedule.last_step(run), step, chosen):
             run_directory.already_trained(estimator, step)
-            estimator.pack(data, schedule.last_step(run))
+            estimator.pack(data, schedule.num_train_steps)
         else:
             _LOG.info(
                 "training on %d records for %d steps",

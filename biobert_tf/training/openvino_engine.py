@@ -8,6 +8,7 @@ It takes TensorFlow's place in `inference.Inference`. The package is optional.
 
 import importlib.util
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -65,13 +66,16 @@ class Program:
         self._inputs: dict[str, str] = {}
         self._outputs: dict[str, str] = {}
         self._idle: list[Any] = []
+        # Threads of a server may share a program.
+        self._lock = threading.Lock()
 
     def __call__(
         self, batch: Mapping[str, np.ndarray]
     ) -> Callable[[], dict[str, np.ndarray]]:
         """Starts a batch, `[batch, ...]` by name; returns the wait for its outputs."""
-        if self._model is None:
-            self._compile(batch)
+        with self._lock:
+            if self._model is None:
+                self._compile(batch)
         num_parts = min(_STREAMS, len(batch["input_ids"]))
         parts = {
             own: np.array_split(batch[name], num_parts)
@@ -88,13 +92,17 @@ class Program:
                 name: np.concatenate([each.get_tensor(own).data for each in requests])
                 for name, own in self._outputs.items()
             }
-            self._idle += requests
+            with self._lock:
+                self._idle += requests
             return found
 
         return finish
 
     def _request(self) -> Any:
-        return self._idle.pop() if self._idle else self._model.create_infer_request()
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._model.create_infer_request()
 
     def _compile(self, batch: Mapping[str, np.ndarray]) -> None:
         import openvino

@@ -33,6 +33,8 @@ from biobert_tf.training.records import Batch, InputPipeline, TrainingData
 GROUP: Final = 64
 """Number of steps whose batches exchange texts if the packing is dense."""
 
+_ENDLESS: Final = GROUP * 2**32
+
 # Batches from which lengths and shares are estimated.
 _MEASURED: Final = 200
 # Where more of the padded rows is real, packing gains less than it costs.
@@ -59,6 +61,8 @@ class Packer:
         num_parts: The number of equal parts of a device's batch, which are computed one
             after another. No row holds texts of two parts.
         num_devices: The number of devices that share a step.
+        num_steps: The number of steps in the training. Its last batches exchange texts
+            among themselves, so that all of these are seen.
         width: The width of rows if batches exchange no texts; by default that of the
             longest text in the batch.
         shape: The shape of every part, for compilers; by default as small as can be.
@@ -67,6 +71,7 @@ class Packer:
     dense: bool
     num_parts: int = 1
     num_devices: int = 1
+    num_steps: int = _ENDLESS
     width: int | None = None
     shape: Shape | None = None
 
@@ -108,20 +113,28 @@ class Packer:
     def _dense(
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
     ) -> tf.data.Dataset:
-        size = pipeline.batch_size * self.num_devices * GROUP
-        num_groups, rest = divmod(num_skipped, size)
+        size = pipeline.batch_size * self.num_devices
+        num_whole, num_last = divmod(self.num_steps, GROUP)
+        first, num_left = divmod(num_skipped, size * GROUP)
 
         def batches(group: Batch) -> tf.data.Dataset:
-            dealt = tf.data.Dataset.from_tensor_slices(self._dealt(*_lengths(group)))
-            return dealt.map(lambda *own: self._gathered(group, data.specs, *own))
+            lengths_N, length = _lengths(group)
+            dealt = self._dealt(lengths_N, length, tf.size(lengths_N) // size)
+            slices = tf.data.Dataset.from_tensor_slices(dealt)
+            return slices.map(lambda *own: self._gathered(group, data.specs, *own))
 
-        whole = InputPipeline(batch_size=size)
-        dataset = data.batches(whole, num_groups * size)
-        dataset = dataset.flat_map(batches).skip(rest // pipeline.batch_size)
+        def groups(num_steps: int, number: int) -> tf.data.Dataset:
+            whole = InputPipeline(batch_size=num_steps * size)
+            return data.batches(whole, number * GROUP * size)
+
+        dataset = groups(GROUP, first).take(num_whole - first)
+        if num_last:
+            dataset = dataset.concatenate(groups(num_last, num_whole).take(1))
+        dataset = dataset.flat_map(batches).skip(num_left // pipeline.batch_size)
         return dataset.shard(pipeline.num_workers, pipeline.worker).prefetch(2)
 
     def _dealt(
-        self, lengths_N: tf.Tensor, length: tf.Tensor
+        self, lengths_N: tf.Tensor, length: tf.Tensor, num_steps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Deals the texts of a group to its batches.
 
@@ -134,12 +147,12 @@ class Packer:
             batch needs, int32 `[U, 2]`.
         """
         devices, parts = self.num_devices, self.num_parts
-        num_texts, num_hands = tf.size(lengths_N), GROUP * devices * parts
+        num_texts, num_hands = tf.size(lengths_N), num_steps * devices * parts
         row_N, offset_N = packed(lengths_N, length)
         order = tf.argsort(tf.math.bincount(row_N), direction="DESCENDING", stable=True)
         rank_N = tf.gather(tf.math.invert_permutation(order), row_N)
-        turn_N, place_N = _divmod(rank_N, GROUP)
-        step_N = tf.where(turn_N % 2 == 0, place_N, GROUP - 1 - place_N)
+        turn_N, place_N = _divmod(rank_N, num_steps)
+        step_N = tf.where(turn_N % 2 == 0, place_N, num_steps - 1 - place_N)
         part_N, device_N = _divmod(turn_N, devices)
         slot_N, part_N = _divmod(part_N, parts)
         # A hand is what a part of a batch gets.
@@ -161,7 +174,7 @@ class Packer:
         )
         if self.shape is not None:
             most_texts, num_rows = self.shape.texts, self.shape.rows
-            sizes_U2 = tf.fill([GROUP * devices, 1], 1) * [[most_texts, num_rows]]
+            sizes_U2 = tf.fill([num_steps * devices, 1], 1) * [[most_texts, num_rows]]
         texts = tf.tensor_scatter_nd_update(
             tf.fill([num_hands, most_texts], -1),
             tf.stack([hands_N, numbers_N], axis=1),
@@ -308,7 +321,7 @@ def chosen(
         batch_size: Texts of a device's batch.
         num_parts: Parts of a device's batch.
         num_devices: Devices that share a step.
-        num_steps: The number of steps in the training.
+        num_steps: The number of steps in the training, were it not to stop early.
         is_static: Whether a compiler needs one shape for all batches: then they all
             are read once before.
 
@@ -322,7 +335,7 @@ def chosen(
         return data, padded
     mode = "on" if mode == "auto" else mode
     width = data.specs["input_ids"].length if is_static else None
-    packer = Packer(mode == "dense", num_parts, num_devices, width)
+    packer = Packer(mode == "dense", num_parts, num_devices, num_steps, width)
     number = num_batches if is_static else min(num_batches, _MEASURED)
     packed = measured(packer.packed(data), batch_size, num_parts, number)
     if is_static:
@@ -338,7 +351,7 @@ def _lengths(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.math.count_nonzero(mask_BL, axis=1, dtype=tf.int32), tf.shape(mask_BL)[1]
 
 
-def _divmod(values: tf.Tensor, by: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _divmod(values: tf.Tensor, by: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
     return values // by, values % by
 
 

@@ -266,6 +266,29 @@ def test_dense_batches_hold_every_text_once_in_nearly_full_rows():
     assert max(rows) - min(rows) <= 1
 
 
+@pytest.mark.parametrize("num_steps", [17, GROUP, GROUP + 6])
+@pytest.mark.parametrize("is_static", [False, True])
+def test_a_dense_training_sees_the_texts_of_a_padded_one(num_steps, is_static):
+    """The last batches exchange texts with none that come after the end."""
+    given = numbered(lengths_like_sentences(71))
+    data, _ = packing.chosen(
+        "dense",
+        given,
+        batch_size=8,
+        num_parts=2,
+        num_devices=1,
+        num_steps=num_steps,
+        is_static=is_static,
+    )
+    pipeline = InputPipeline(8)
+    held = list(map(numbers, data.batches(pipeline, 0)))
+    padded = map(numbers, given.batches(pipeline, 0).take(num_steps))
+    assert len(held) == num_steps
+    assert sorted(chain(*held)) == sorted(chain(*padded))
+    for step in (num_steps - 3, num_steps):
+        assert list(map(numbers, data.batches(pipeline, step * 8))) == held[step:]
+
+
 @pytest.mark.parametrize("dense", [False, True])
 def test_resumed_batches_are_those_that_were_left(dense):
     data = Packer(dense).packed(numbered(lengths_like_sentences(400)))
