@@ -168,7 +168,8 @@ def write(
     try:
         Path(work.error_place).unlink(missing_ok=True)
     except OSError as error:
-        raise InputError.at(target, None, f"cannot be written: {error}") from None
+        problem = f"cannot be written: {error.strerror}; choose another directory"
+        raise InputError.at(target, None, problem) from None
     with job.telling_kept():
         totals = _run(runner, work, units, job, bad)
     beam_storage.delete(folder)
