@@ -447,6 +447,24 @@ def test_a_runner_writes_nothing_if_one_machine_does(
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("runner", ["local", "DirectRunner"])
+def test_an_output_below_a_file(model, tmp_path, capsys, runner):
+    source = write(tmp_path / "a.txt", "aspirin helps .\n")
+    status, said = annotate(model, capsys, source, source / "b.jsonl", runner=runner)
+    assert status == 2
+    assert "cannot be written: " in said[-1]
+    assert said[-1].endswith("; choose another directory")
+    assert tree(tmp_path) == {"a.txt": b"aspirin helps .\n"}
+
+
+def test_options_without_a_runner(model, tmp_path, capsys):
+    source = write(tmp_path / "a.txt", "aspirin helps .\n")
+    given = {"pipeline_options": "--streaming"}
+    status, said = annotate(model, capsys, source, tmp_path / "b.jsonl", **given)
+    assert status == 2
+    assert said[-1] == "error: --pipeline_options are for a runner: add --runner"
+
+
 def test_a_runner_goes_on_where_it_was(
     model, tmp_path, capsys, small_shards, monkeypatch
 ):

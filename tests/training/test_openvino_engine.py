@@ -1,5 +1,6 @@
 """Predictions by OpenVINO; what needs the package is skipped without it."""
 
+import concurrent.futures
 import functools
 import importlib.util
 
@@ -153,3 +154,16 @@ def test_outputs_are_those_of_tensorflow(tmp_path, precision, most):
     for name, wanted in found["tensorflow"].items():
         assert found["openvino"][name].dtype == wanted.dtype
         np.testing.assert_allclose(found["openvino"][name], wanted, rtol=0, atol=most)
+
+
+def test_threads_share_a_program():
+    """None starts a batch before the first has compiled the graph."""
+    pytest.importorskip("openvino", reason="pip install 'biobert_tf[openvino]'")
+    program = openvino_engine.Program(
+        lambda batch: {"doubled": batch["input_ids"] * 2}, tf.float32
+    )
+    batches = [{"input_ids": np.full([3, 4], i, np.int32)} for i in range(32)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda batch: program(batch)(), batches))
+    for i, outputs in enumerate(found):
+        np.testing.assert_array_equal(outputs["doubled"], np.full([3, 4], 2 * i))
