@@ -3,6 +3,7 @@
 import concurrent.futures
 import functools
 import importlib.util
+import time
 
 import engine
 import numpy as np
@@ -157,13 +158,19 @@ def test_outputs_are_those_of_tensorflow(tmp_path, precision, most):
 
 
 def test_threads_share_a_program():
-    """None starts a batch before the first has compiled the graph."""
+    """The first compiles the graph; the others wait for it."""
     pytest.importorskip("openvino", reason="pip install 'biobert_tf[openvino]'")
-    program = openvino_engine.Program(
-        lambda batch: {"doubled": batch["input_ids"] * 2}, tf.float32
-    )
+    num_traced = []
+
+    def step(batch):
+        num_traced.append(1)
+        time.sleep(0.3)  # so that the other threads come before it is compiled
+        return {"doubled": batch["input_ids"] * 2}
+
+    program = openvino_engine.Program(step, tf.float32)
     batches = [{"input_ids": np.full([3, 4], i, np.int32)} for i in range(32)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda batch: program(batch)(), batches))
+    assert len(num_traced) == 1
     for i, outputs in enumerate(found):
         np.testing.assert_array_equal(outputs["doubled"], np.full([3, 4], 2 * i))
