@@ -347,7 +347,7 @@ class DeviceConfig:
     engine: EngineName = setting(
         "tensorflow",
         "What predicts: tensorflow, or openvino (CPU only, faster there; needs "
-        "pip install 'biobert_tf[openvino]'). Trainings are TensorFlow's.",
+        "pip install '.[openvino]'). Trainings are TensorFlow's.",
         free=True,
     )
     use_tpu: bool = setting(False, "Same as --strategy=tpu.", free=True)

@@ -45,8 +45,7 @@ def require(device: DeviceConfig) -> None:
         )
     if importlib.util.find_spec("openvino") is None:
         raise InputError(
-            "--engine=openvino needs the package openvino: "
-            "pip install 'biobert_tf[openvino]'"
+            "--engine=openvino needs the package openvino: pip install '.[openvino]'"
         )
 
 

@@ -60,8 +60,7 @@ def test_float16_is_refused(installed):
 def test_a_missing_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert refusal(strategy="cpu") == (
-        "--engine=openvino needs the package openvino: "
-        "pip install 'biobert_tf[openvino]'"
+        "--engine=openvino needs the package openvino: pip install '.[openvino]'"
     )
 
 
@@ -143,7 +142,7 @@ def test_predictions_are_of_the_present_weights(tmp_path, monkeypatch, installed
 )
 def test_outputs_are_those_of_tensorflow(tmp_path, precision, most):
     """In batches with one row too, and in the order of the rows."""
-    pytest.importorskip("openvino", reason="pip install 'biobert_tf[openvino]'")
+    pytest.importorskip("openvino", reason="pip install '.[openvino]'")
     found = {}
     for name in ("tensorflow", "openvino"):
         device = DeviceConfig(engine=name, strategy="cpu", mixed_precision=precision)
@@ -159,7 +158,7 @@ def test_outputs_are_those_of_tensorflow(tmp_path, precision, most):
 
 def test_threads_share_a_program():
     """The first compiles the graph; the others wait for it."""
-    pytest.importorskip("openvino", reason="pip install 'biobert_tf[openvino]'")
+    pytest.importorskip("openvino", reason="pip install '.[openvino]'")
     num_traced = []
 
     def step(batch):
