@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "results": "common documents qa relations",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
-    "cli": f"{BELOW} {PROBLEMS} problems demo",
+    "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
+    "cli": f"{BELOW} {PROBLEMS} problems demo tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",

@@ -20,6 +20,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations.settings import RePredictConfig
+from biobert_tf.tpu import command as tpu_check
 from biobert_tf.training.problem import STATE, Command, TrainedProblem
 
 
@@ -189,6 +190,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "squad-eval": data.squad_eval,
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
+    "tpu-check": tpu_check.run,
     "demo": demo,
 }
 

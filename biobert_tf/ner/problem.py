@@ -10,9 +10,12 @@ from biobert_tf.training.problem import TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from biobert_tf.model.config import EncoderConfig
     from biobert_tf.ner.task import NerTask
+    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -45,6 +48,14 @@ class NamedEntities(TrainedProblem[NerConfig]):
         from biobert_tf.ner import run
 
         return run.run(settings)
+
+    def planned(
+        self, settings: NerConfig, tokenizer: "FullTokenizer", config: "EncoderConfig"
+    ) -> "Planned":
+        """Returns the steps of a run, with three labels; see `run.planned`."""
+        from biobert_tf.ner import run
+
+        return run.planned(settings, tokenizer)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds words with labels; see `check.is_set`."""

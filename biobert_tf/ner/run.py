@@ -12,8 +12,11 @@ from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune
+from biobert_tf.training import planned as plans
 from biobert_tf.training.finetune import Data, Finished
+from biobert_tf.training.planned import Planned
 from biobert_tf.training.stages import is_empty, require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +57,18 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         row_norm="summed" if settings.compat == "fixed" else "unsummed",
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
+
+
+def planned(settings: NerConfig, tokenizer: FullTokenizer) -> Planned:
+    """Returns the steps of a run, with the labels O, B and I, or the original's."""
+    labels = reading.label_list((), settings.compat)
+    task = NerTask(
+        tokenizer=tokenizer,
+        labels=labels if len(labels) > 1 else (OUTSIDE, "B", "I"),
+        max_seq_length=settings.text.max_seq_length,
+        compat=settings.compat,
+    )
+    return plans.finetuning(settings, task, settings.compat)
 
 
 def _announce(settings: NerConfig, task: NerTask) -> None:

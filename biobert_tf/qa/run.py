@@ -32,9 +32,12 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import finetune
+from biobert_tf.training import planned as plans
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
+from biobert_tf.training.planned import Planned
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,6 +98,12 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         known=known,
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
+
+
+def planned(settings: QaConfig, tokenizer: FullTokenizer) -> Planned:
+    """Returns the steps of a run."""
+    task = tasks.of(settings, tokenizer)
+    return plans.finetuning(settings, task, settings.compat, task.prediction_specs)
 
 
 # --- files --------------------------------------------------------------------------

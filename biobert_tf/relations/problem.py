@@ -11,9 +11,12 @@ from biobert_tf.training.problem import Command, TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from biobert_tf.model.config import EncoderConfig
     from biobert_tf.relations.task import RelationTask
+    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -91,6 +94,17 @@ class Relations(TrainedProblem[RelationConfig]):
             return self.run(settings)
         folds.run(settings, names, command)
         return None
+
+    def planned(
+        self,
+        settings: RelationConfig,
+        tokenizer: "FullTokenizer",
+        config: "EncoderConfig",
+    ) -> "Planned":
+        """Returns the steps of a run; see `run.planned`."""
+        from biobert_tf.relations import run
+
+        return run.planned(settings, tokenizer)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds a set or folds; see `check.is_set`."""

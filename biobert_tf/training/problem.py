@@ -20,8 +20,11 @@ from biobert_tf.common.settings import (
 )
 
 if TYPE_CHECKING:
+    from biobert_tf.model.config import EncoderConfig
+    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -253,6 +256,15 @@ class TrainedProblem(Problem[SettingsT]):
         `command` is the command itself, for runs in other processes.
         """
         return self.run(settings)
+
+    def planned(
+        self, settings: SettingsT, tokenizer: "FullTokenizer", config: "EncoderConfig"
+    ) -> "Planned":
+        """Returns the steps of a run, for `biobert tpu-check`; reads none of its files.
+
+        Any tokenizer will do; the sizes of the encoder are `config`.
+        """
+        raise InputError(f"the steps of {self.script} cannot be checked")
 
     def has_data(self, data_dir: Path) -> bool:
         """Returns whether a folder holds data of this problem that `check` can read.
