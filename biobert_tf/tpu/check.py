@@ -161,9 +161,7 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
     return results
 
 
-def _known(
-    path: Path, about: dict[str, Any]
-) -> dict[tuple[object, ...], dict[str, Any]]:
+def _known(path: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns what an earlier check has found with the same versions, by `_key`."""
     if not path.is_file():
         return {}
@@ -173,9 +171,9 @@ def _known(
     return {_key(entry): entry for entry in earlier["steps"] if "error" not in entry}
 
 
-def _key(entry: dict[str, Any]) -> tuple[object, ...]:
+def _key(entry: dict[str, Any]) -> str:
     """Returns what a step is known by."""
-    return tuple(entry[name] for name in ("title", "step", "flags", "sizes"))
+    return json.dumps([entry[name] for name in ("title", "step", "flags", "sizes")])
 
 
 def _about() -> dict[str, Any]:
