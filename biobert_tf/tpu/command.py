@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from biobert_tf import problems
 from biobert_tf.common import flags
@@ -15,56 +15,84 @@ if TYPE_CHECKING:
     from biobert_tf.tpu.check import Line
 
 _BEFORE: Final = ("--", "biobert", "python", "python3")
-# What every one of the cases below has; no file is read.
 _ALWAYS: Final = "--output_dir=run --use_tpu --mixed_precision=bfloat16"
+
+
+class Case(NamedTuple):
+    """A command line that is checked if the user gives none; no file is read.
+
+    Attributes:
+        title: What it is called.
+        text: The script and its flags, without those of `_ALWAYS`.
+        text_length: The pieces of its texts on average; 0: they fill their rows.
+    """
+
+    title: str
+    text: str
+    text_length: int = 0
+
+
 CASES: Final = (
-    (
+    Case(
         "pre-training, 512",
         "run_pretraining.py --input_file=records --do_train --do_eval "
         "--max_seq_length=512 --max_predictions_per_seq=77 --train_batch_size=192 "
         "--eval_batch_size=192",
-        0,
     ),
-    (
+    Case(
         "pre-training, 128",
         "run_pretraining.py --input_file=records --do_train --do_eval "
         "--max_seq_length=128 --max_predictions_per_seq=20 --train_batch_size=256 "
         "--eval_batch_size=256",
-        0,
     ),
-    (
+    Case(
         "NER, padded",
         "run_ner.py --data_dir=data --train_batch_size=256 --predict_batch_size=256 "
         "--pack_sequences=off",
-        0,
     ),
-    (
+    # Sentences as long as those of NCBI-disease, as many as 32 rows or a few more hold.
+    Case(
         "NER, packed",
         "run_ner.py --data_dir=data --train_batch_size=960 --pack_sequences=on "
         "--do_predict=false",
         34,
     ),
-    (
+    Case(
         "relations",
         "run_re.py --task_name=gad --data_dir=data --do_train --do_predict "
         "--train_batch_size=256 --predict_batch_size=256",
-        0,
     ),
-    (
+    Case(
         "questions",
         "run_qa.py --train_file=train --predict_file=test --do_train --do_predict "
         "--train_batch_size=96 --predict_batch_size=96",
-        0,
     ),
-    (
+    Case(
         "pre-training, 512, recomputed",
         "run_pretraining.py --input_file=records --do_train --max_seq_length=512 "
         "--max_predictions_per_seq=77 --train_batch_size=192 --recompute",
-        0,
     ),
 )
-"""Titles, command lines, and the pieces of a text; `biobert tpu-check` alone checks
-them: BERT-Base on 8 cores."""
+"""For BERT-Base on 8 cores."""
+_TINY: Final = "--max_seq_length=32 --train_batch_size=16"
+TINY_CASES: Final = (
+    Case(
+        "pre-training, recomputed",
+        "run_pretraining.py --input_file=records --do_train --do_eval --recompute "
+        f"--max_predictions_per_seq=5 {_TINY} --eval_batch_size=16",
+    ),
+    Case("NER, packed", f"run_ner.py --data_dir=data --pack_sequences=on {_TINY}", 12),
+    Case(
+        "relations",
+        "run_re.py --task_name=gad --data_dir=data --do_train --do_predict " + _TINY,
+    ),
+    Case(
+        "questions",
+        f"run_qa.py --train_file=train --predict_file=test --do_train --do_predict "
+        f"--doc_stride=8 --max_query_length=8 {_TINY}",
+    ),
+)
+"""The same for `--size=tiny`: a few texts, as compilers take long for many."""
 
 
 def run(argv: Sequence[str]) -> None:
@@ -110,7 +138,7 @@ def _split(
 def _cases(config: TpuCheckConfig) -> "list[Line]":
     """Returns the cases of the scripts that are asked for."""
     lines = []
-    for title, text, text_length in CASES:
+    for title, text, text_length in TINY_CASES if config.size == "tiny" else CASES:
         _, problem, words = _split(text.split())
         assert problem is not None
         if problem.command in config.scripts.named:
