@@ -27,6 +27,7 @@ from biobert_tf.tpu import compiling, report
 from biobert_tf.tpu.settings import CHIPS, TpuCheckConfig
 from biobert_tf.tpu.steps import Step
 
+PROGRAM: Final = ["-m", compiling.__name__]
 _PACKAGES: Final = ("tensorflow", "jax", "jaxlib", "libtpu", "numpy")
 _MOST_JOBS: Final = 4
 _WAIT: Final = 0.05  # Seconds between two looks at the processes.
@@ -63,7 +64,8 @@ class _Job:
 
     def found(self) -> dict[str, Any]:
         """Returns the result of a process that has ended."""
-        status = self.process.wait()
+        with self.process:
+            status = self.process.wait()
         if self.result.exists():
             return dict(files.read_json(self.result))
         lines = self.log.read_text("utf-8", "replace").strip().splitlines()
@@ -91,7 +93,7 @@ class _Compilers:
         words = [str(step), chip, str(result)]
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", compiling.__name__, *words],
+                [sys.executable, *PROGRAM, *words],
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=stream,
@@ -120,8 +122,8 @@ class _Compilers:
     def kill(self) -> None:
         """Ends all of them."""
         for job, _ in self._running:
-            job.process.kill()
-            job.process.wait()
+            with job.process:
+                job.process.kill()
 
 
 def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:

@@ -75,17 +75,15 @@ def compile_for(step: lowered.Lowered, hlo: bytes, topology: str) -> dict[str, A
 
 def failure(error: Exception) -> dict[str, Any]:
     """Returns why a step is not compiled: it is too large, or for another reason."""
-    text = str(error)
-    found = _TOO_LARGE.search(text)
-    if found is None:
-        return {"status": "fails", "error": text[:2000] or type(error).__name__}
-    used, used_unit, limit, limit_unit = found.groups()
-    return {
-        "status": "does not fit",
-        "needed_bytes": round(float(used) * 2 ** _UNITS[used_unit]),
-        "limit_bytes": round(float(limit) * 2 ** _UNITS[limit_unit]),
-        "error": text[:2000],
-    }
+    text = str(error) or type(error).__name__
+    found: dict[str, Any] = {"status": "fails", "error": text[:2000]}
+    if "RESOURCE_EXHAUSTED" in text:
+        found["status"] = "does not fit"
+    if numbers := _TOO_LARGE.search(text):
+        used, used_unit, limit, limit_unit = numbers.groups()
+        found["needed_bytes"] = round(float(used) * 2 ** _UNITS[used_unit])
+        found["limit_bytes"] = round(float(limit) * 2 ** _UNITS[limit_unit])
+    return found
 
 
 def _end_with_parent() -> None:

@@ -65,7 +65,7 @@ def as_function(
     import jax
     import jax.export
 
-    # The same functions are `jax.extend.mlir` in versions since 0.9.
+    # Public in later versions only, as `jax.extend.mlir`; there too this is the same.
     from jaxlib import _jax
 
     def stand_in(*_: jax.Array) -> list[jax.Array]:

@@ -57,8 +57,7 @@ def _said(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
     if found["status"] == "fails":
         return f"fails: {first_line(found)}"
     if found["status"] == "does not fit":
-        needed, limit = found["needed_bytes"] / _GIB, found["limit_bytes"] / _GIB
-        said = f"does not fit: needs {needed:.2f} GiB of {limit:.2f}"
+        said = f"does not fit: needs {_needed(found, limit)}"
     else:
         said = (
             f"fits: {found['peak_bytes'] / _GIB:.2f} GiB of {limit:.2f} at the peak "
@@ -85,10 +84,8 @@ def size(entry: dict[str, Any]) -> str:
 def _cells(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
     seconds = found.get("seconds", "")
     if found["status"] == "does not fit":
-        needed = found["needed_bytes"] / _GIB
-        limit = found["limit_bytes"] / _GIB
         return (
-            f"| | **does not fit**: {needed:.2f} of {limit:.2f} | "
+            f"| | **does not fit**: {_needed(found, limit)} | "
             f"({entry['counted_flops'] / 1e12:.3g}) | | {seconds}"
         )
     if found["status"] == "fails":
@@ -103,6 +100,14 @@ def _cells(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
         f"{found['flops'] / 1e12:.3g} ({entry['counted_flops'] / 1e12:.3g}) | "
         f"{found['bytes_moved'] / 1e9:.1f} | {seconds}"
     )
+
+
+def _needed(found: dict[str, Any], limit: float) -> str:
+    """Returns the need of a step that does not fit, as far as the compiler says it."""
+    if "needed_bytes" not in found:
+        return f"more than {limit:.2f} GiB"
+    needed, limit = found["needed_bytes"] / _GIB, found["limit_bytes"] / _GIB
+    return f"{needed:.2f} of {limit:.2f} GiB"
 
 
 def first_line(found: dict[str, Any]) -> str:
