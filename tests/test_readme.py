@@ -26,6 +26,7 @@ from biobert_tf.qa import reading
 from biobert_tf.qa.bioasq import settings as question_settings
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
+from biobert_tf.tpu.settings import TpuCheckConfig
 
 ROOT = Path(__file__).parents[1]
 # Scripts of the original that the pages name too.
@@ -52,6 +53,7 @@ COMMANDS = {
     "biobert annotate": (annotate_settings.AnnotateConfig, {}),
     "biobert ask": (AskConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
+    "biobert tpu-check": (TpuCheckConfig, {}),
 }
 
 

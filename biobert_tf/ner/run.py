@@ -13,7 +13,7 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import finetune
+from biobert_tf.training import clipping, finetune
 from biobert_tf.training import planned as plans
 from biobert_tf.training.finetune import Data, Finished
 from biobert_tf.training.planned import Planned
@@ -53,8 +53,7 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         development=data.development,
         parts=parts,
         settings=settings,
-        # PARITY(run_ner.py:527): GPU runs of the original gather the word embeddings.
-        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+        clipping=clipping.of(settings.compat, settings.device),
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a check has found, in words and as a table in Markdown."""
 
-from typing import Any, Final
-
-_GIB: Final = 2**30
+from collections.abc import Iterator
+from typing import Any
 
 
 def table(results: dict[str, Any]) -> str:
@@ -22,8 +21,7 @@ def table(results: dict[str, Any]) -> str:
         name = f"{entry['title']}, {entry['step']}: {size(entry)}"
         if "error" in entry:
             lines.append(f"| {name} | | {entry['error']} | | | | | |")
-        for chip, found in entry["chips"].items():
-            limit = about["limits"][chip]
+        for chip, found, limit in _by_chip(results, entry):
             lines.append(f"| {name} | {chip} | {_cells(entry, found, limit)} |")
     return "\n".join(lines) + "\n"
 
@@ -35,8 +33,7 @@ def text(results: dict[str, Any]) -> str:
         lines.append(f"{entry['title']}, {entry['step']}: {size(entry)} per core")
         if "error" in entry:
             lines.append(f"  {entry['error']}")
-        for chip, found in entry["chips"].items():
-            limit = results["about"]["limits"][chip]
+        for chip, found, limit in _by_chip(results, entry):
             lines.append(f"  {chip:4} {_said(entry, found, limit)}")
     lines.append(
         "Nothing was executed. The sums over all cores are not in these steps."
@@ -53,6 +50,19 @@ def num_failed(results: dict[str, Any]) -> int:
     )
 
 
+def _by_chip(
+    results: dict[str, Any], entry: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Yields the chips that a step is compiled for, in one order, and their limits."""
+    for chip, limit in results["about"]["limits"].items():
+        if chip in entry["chips"]:
+            yield chip, entry["chips"][chip], limit
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.3g}"
+
+
 def _said(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
     if found["status"] == "fails":
         return f"fails: {first_line(found)}"
@@ -60,10 +70,10 @@ def _said(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
         said = f"does not fit: needs {_needed(found, limit)}"
     else:
         said = (
-            f"fits: {found['peak_bytes'] / _GIB:.2f} GiB of {limit:.2f} at the peak "
-            f"(arguments {found['argument_bytes'] / _GIB:.2f}, temporaries "
-            f"{found['temporary_bytes'] / _GIB:.2f}); {found['flops'] / 1e12:.3g} "
-            f"TFLOP, counted {entry['counted_flops'] / 1e12:.3g}; compiled in "
+            f"fits: {_gib(found['peak_bytes'])} GiB of {limit} at the peak (arguments "
+            f"{_gib(found['argument_bytes'])}, temporaries "
+            f"{_gib(found['temporary_bytes'])}); {found['flops'] / 1e12:.3g} TFLOP, "
+            f"counted {entry['counted_flops'] / 1e12:.3g}; compiled in "
             f"{found['seconds']} s"
         )
     if "largest_texts" in found:
@@ -94,9 +104,8 @@ def _cells(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
         f"; at most {found['largest_texts']} texts" if "largest_texts" in found else ""
     )
     return (
-        f"{found['argument_bytes'] / _GIB:.2f} | "
-        f"{found['temporary_bytes'] / _GIB:.2f} | "
-        f"{found['peak_bytes'] / _GIB:.2f} of {limit:.2f}{most} | "
+        f"{_gib(found['argument_bytes'])} | {_gib(found['temporary_bytes'])} | "
+        f"{_gib(found['peak_bytes'])} of {limit}{most} | "
         f"{found['flops'] / 1e12:.3g} ({entry['counted_flops'] / 1e12:.3g}) | "
         f"{found['bytes_moved'] / 1e9:.1f} | {seconds}"
     )
@@ -105,9 +114,8 @@ def _cells(entry: dict[str, Any], found: dict[str, Any], limit: float) -> str:
 def _needed(found: dict[str, Any], limit: float) -> str:
     """Returns the need of a step that does not fit, as far as the compiler says it."""
     if "needed_bytes" not in found:
-        return f"more than {limit:.2f} GiB"
-    needed, limit = found["needed_bytes"] / _GIB, found["limit_bytes"] / _GIB
-    return f"{needed:.2f} of {limit:.2f} GiB"
+        return f"more than {limit} GiB"
+    return f"{_gib(found['needed_bytes'])} of {_gib(found['limit_bytes'])} GiB"
 
 
 def first_line(found: dict[str, Any]) -> str:

@@ -132,7 +132,7 @@ class Step:
             seed=0,
             max_loop_steps=self.run.iterations_per_loop,
             accumulation_steps=self.run.gradient_accumulation_steps,
-            row_norm=planned.row_norm,
+            clipping=planned.clipping,
         )
         return self._program(lowering.trace(trainer.replica_step, specs), specs)
 
@@ -212,6 +212,7 @@ def of_command(
         problem.settings, [problem.script, *words], problem.defaults, problem.of_model
     )
     device = dataclasses.replace(settings.device, strategy="tpu")
+    settings = dataclasses.replace(settings, device=device)
     if device.mixed_precision == "float16":
         raise InputError("--mixed_precision=float16: TPUs have none; want bfloat16")
     config = _config(settings, size)

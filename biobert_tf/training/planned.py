@@ -2,14 +2,13 @@
 """The steps of a run as its flags tell them, before anything is read."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from biobert_tf.common.settings import OptimizerName, ScriptConfig
+from biobert_tf.common.settings import Compat, OptimizerName, ScriptConfig
+from biobert_tf.training import clipping as clippings
+from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.records import Specs
 from biobert_tf.training.task import Task
-
-if TYPE_CHECKING:
-    from biobert_tf.training.trainer import RowNorm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Planned:
         rows_flag: The flag that says so.
         num_scores: Pieces per row that are scored against the whole vocabulary.
         optimizer: What updates the weights.
-        row_norm: See `Trainer`.
+        clipping: What is clipped.
     """
 
     task: Task
@@ -35,11 +34,11 @@ class Planned:
     rows_flag: Literal["predict_batch_size", "eval_batch_size"] = "predict_batch_size"
     num_scores: int = 0
     optimizer: OptimizerName = "adamw"
-    row_norm: "RowNorm" = "summed"
+    clipping: Clipping = "whole"
 
 
 def finetuning(
-    settings: ScriptConfig, task: Task, compat: str, prediction: Specs | None = None
+    settings: ScriptConfig, task: Task, compat: Compat, prediction: Specs | None = None
 ) -> Planned:
     """Returns the steps of a fine-tuning; `prediction` if predicted rows hold less."""
     stages = settings.stages
@@ -49,5 +48,5 @@ def finetuning(
         training=task.specs if stages.do_train else None,
         prediction=(prediction or task.specs) if predicts else None,
         predicted_rows=settings.finetuning.predict_batch_size,
-        row_norm="summed" if compat == "fixed" else "unsummed",
+        clipping=clippings.of(compat, settings.device),
     )

@@ -129,7 +129,7 @@ def test_a_core_gets_its_share_as_the_flags_say():
     auto = dataclasses.replace(packed, run=step.run)
     assert PLACES in auto._training_specs()
     assert PLACES not in dataclasses.replace(auto, text_length=0)._training_specs()
-    assert step_of("ner", "--compat=master").planned.row_norm == "unsummed"
+    assert step_of("ner", "--compat=master").planned.clipping == "per_core"
 
 
 def test_what_cannot_be_checked_is_said():
