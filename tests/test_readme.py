@@ -139,8 +139,10 @@ def commands(page):
             block,
             re.M,
         ):
-            words = re.sub(r"'[^']*'", "", line).split()
-            yield line, words, re.findall(r"--\w+", " ".join(words))
+            # `biobert tpu-check` takes a whole command line behind its flags.
+            for command in line.split(" -- "):
+                words = re.sub(r"'[^']*'", "", command).split()
+                yield line, words, re.findall(r"--\w+", " ".join(words))
 
 
 def flags_of(words, capsys):

@@ -10,9 +10,8 @@ from biobert_tf.training.problem import TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from biobert_tf.model.config import EncoderConfig
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.ner.task import NerTask
-    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.planned import Planned
@@ -49,13 +48,11 @@ class NamedEntities(TrainedProblem[NerConfig]):
 
         return run.run(settings)
 
-    def planned(
-        self, settings: NerConfig, tokenizer: "FullTokenizer", config: "EncoderConfig"
-    ) -> "Planned":
+    def planned(self, settings: NerConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run, with three labels; see `run.planned`."""
         from biobert_tf.ner import run
 
-        return run.planned(settings, tokenizer)
+        return run.planned(settings, parts)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds words with labels; see `check.is_set`."""

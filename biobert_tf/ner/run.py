@@ -12,7 +12,6 @@ from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import clipping, finetune
 from biobert_tf.training import planned as plans
 from biobert_tf.training.finetune import Data, Finished
@@ -58,11 +57,11 @@ def run(settings: NerConfig) -> Finished[NerTask]:
     return Finished(task, estimator, settings.stages.output_dir)
 
 
-def planned(settings: NerConfig, tokenizer: FullTokenizer) -> Planned:
+def planned(settings: NerConfig, parts: released.Released) -> Planned:
     """Returns the steps of a run, with the labels O, B and I, or the original's."""
     labels = reading.label_list((), settings.compat)
     task = NerTask(
-        tokenizer=tokenizer,
+        tokenizer=parts.tokenizer,
         labels=labels if len(labels) > 1 else (OUTSIDE, "B", "I"),
         max_seq_length=settings.text.max_seq_length,
         compat=settings.compat,

@@ -8,9 +8,8 @@ from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
-    from biobert_tf.model.config import EncoderConfig
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.pretraining.task import PretrainingTask
-    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
@@ -45,16 +44,11 @@ class Pretraining(TrainedProblem[PretrainingConfig]):
 
         return run.run(settings)
 
-    def planned(
-        self,
-        settings: PretrainingConfig,
-        tokenizer: "FullTokenizer",
-        config: "EncoderConfig",
-    ) -> "Planned":
+    def planned(self, settings: PretrainingConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run; see `run.planned`."""
         from biobert_tf.pretraining import run
 
-        return run.planned(settings, config)
+        return run.planned(settings, parts)
 
     def serve(self, loaded: "Loaded[PretrainingConfig]") -> "Served":
         """Returns a model that predicts the masks in strings; see `graph.serve`."""

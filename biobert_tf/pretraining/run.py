@@ -75,13 +75,13 @@ def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
     return Finished(task, run.execute(start, seconds), stages.output_dir)
 
 
-def planned(settings: PretrainingConfig, config: EncoderConfig) -> Planned:
+def planned(settings: PretrainingConfig, parts: released.Released) -> Planned:
     """Returns the steps of a run; the device gets masked records of either kind."""
     stages = settings.stages
     task = PretrainingTask(
         max_seq_length=settings.text.max_seq_length,
         max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
-        vocab_size=config.vocab_size,
+        vocab_size=parts.encoder_config.vocab_size,
     )
     return Planned(
         task=task,

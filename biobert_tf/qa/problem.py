@@ -10,9 +10,8 @@ from biobert_tf.training.problem import TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from biobert_tf.model.config import EncoderConfig
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.qa.task import QaTask
-    from biobert_tf.text.tokenization import FullTokenizer
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.planned import Planned
@@ -79,13 +78,11 @@ class QuestionAnswering(TrainedProblem[QaConfig]):
 
         return run.run(settings)
 
-    def planned(
-        self, settings: QaConfig, tokenizer: "FullTokenizer", config: "EncoderConfig"
-    ) -> "Planned":
+    def planned(self, settings: QaConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run; see `run.planned`."""
         from biobert_tf.qa import run
 
-        return run.planned(settings, tokenizer)
+        return run.planned(settings, parts)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds questions; see `check.is_set`."""

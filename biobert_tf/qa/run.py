@@ -32,7 +32,6 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import clipping, finetune
 from biobert_tf.training import planned as plans
 from biobert_tf.training.estimator import Estimator
@@ -99,9 +98,9 @@ def run(settings: QaConfig) -> Finished[QaTask]:
     return Finished(task, estimator, settings.stages.output_dir)
 
 
-def planned(settings: QaConfig, tokenizer: FullTokenizer) -> Planned:
+def planned(settings: QaConfig, parts: released.Released) -> Planned:
     """Returns the steps of a run."""
-    task = tasks.of(settings, tokenizer)
+    task = tasks.of(settings, parts.tokenizer)
     return plans.finetuning(settings, task, settings.compat, task.prediction_specs)
 
 

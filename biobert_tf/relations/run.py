@@ -69,13 +69,13 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
     return Finished(task, estimator, settings.stages.output_dir)
 
 
-def planned(settings: RelationConfig, tokenizer: FullTokenizer) -> Planned:
+def planned(settings: RelationConfig, parts: released.Released) -> Planned:
     """Returns the steps of a run; unknown labels are taken to be two."""
     relation_set = SETS.get(settings.task_name) or custom(
         settings.labels.named or ("0", "1"), settings.negative_label
     )
     task = RelationTask(
-        tokenizer=tokenizer,
+        tokenizer=parts.tokenizer,
         relation_set=relation_set,
         max_seq_length=settings.text.max_seq_length,
         entity_markers=settings.entity_markers,

@@ -103,7 +103,7 @@ class _Compilers:
 
     def collect(self) -> None:
         """Waits until a process has ended; keeps the results of those that have."""
-        ended = []
+        ended: list[tuple[_Job, dict[str, Any]]] = []
         while not ended:
             ended = [
                 each for each in self._running if each[0].process.poll() is not None
@@ -137,8 +137,9 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
     require()
     jobs = config.jobs or min(_MOST_JOBS, os.cpu_count() or 1)
     found: list[dict[str, Any]] = []
-    results = {"about": _about(), "steps": found}
-    known = _known(config.output, results["about"])
+    about = _about()
+    results: dict[str, Any] = {"about": about, "steps": found}
+    known = _known(config.output, about)
     with tempfile.TemporaryDirectory(prefix="biobert_tf-tpu-check-") as name:
         compilers = _Compilers(Path(name), jobs)
         with contextlib.ExitStack() as stack:

@@ -216,8 +216,9 @@ def of_command(
     if device.mixed_precision == "float16":
         raise InputError("--mixed_precision=float16: TPUs have none; want bfloat16")
     config = _config(settings, size)
+    # No text is read, so that any vocabulary will do.
     tokenizer = FullTokenizer(demo.vocab_file())
-    planned = problem.planned(settings, tokenizer, config)
+    planned = problem.planned(settings, released.Released(config, tokenizer, None))
     run, cores = settings.run, device.num_tpu_cores
     totals: dict[Kind, tuple[str, int, int]] = {}
     if planned.training is not None:

@@ -20,8 +20,7 @@ from biobert_tf.common.settings import (
 )
 
 if TYPE_CHECKING:
-    from biobert_tf.model.config import EncoderConfig
-    from biobert_tf.text.tokenization import FullTokenizer
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.planned import Planned
@@ -257,12 +256,10 @@ class TrainedProblem(Problem[SettingsT]):
         """
         return self.run(settings)
 
-    def planned(
-        self, settings: SettingsT, tokenizer: "FullTokenizer", config: "EncoderConfig"
-    ) -> "Planned":
+    def planned(self, settings: SettingsT, parts: "Released") -> "Planned":
         """Returns the steps of a run, for `biobert tpu-check`; reads none of its files.
 
-        Any tokenizer will do; the sizes of the encoder are `config`.
+        The sizes of the encoder are those of `parts`; its vocabulary may be any.
         """
         raise InputError(f"the steps of {self.script} cannot be checked")
 
