@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from biobert_tf import problems
-from biobert_tf.common import flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.tpu.settings import TpuCheckConfig
 from biobert_tf.training.problem import TrainedProblem
@@ -95,30 +94,26 @@ TINY_CASES: Final = (
 """The same for `--size=tiny`: a few texts, as compilers take long for many."""
 
 
-def run(argv: Sequence[str]) -> None:
-    """Says whether training and prediction compile for TPUs and fit, without a TPU.
-
-    The steps are those of the command line that follows the flags, such as
-    `run_ner.py --train_batch_size=256`, or else those of `CASES`.
+def run(
+    config: TpuCheckConfig, problem: TrainedProblem[Any] | None, words: Sequence[str]
+) -> None:
+    """Checks the command line that `split` has found, or else `CASES`; prints it all.
 
     Raises:
         InputError: A flag is wrong, the compiler is missing, or a step fails.
     """
-    own, problem, words = _split(argv[1:])
-    config = flags.parse(TpuCheckConfig, [argv[0], *own])
     from biobert_tf.tpu import check, report
 
     check.require()
     lines = _cases(config) if problem is None else [_line(problem, words, config)]
     results = check.check(config, lines)
     print(report.text(results), end="")
-    page = config.output.with_suffix(".md")
-    print(f"wrote {config.output} and {page}")
+    print(f"wrote {config.output} and {config.output.with_suffix('.md')}")
     if failed := report.num_failed(results):
         raise InputError(f"{failed} steps fail; {config.output} has the whole messages")
 
 
-def _split(
+def split(
     words: Sequence[str],
 ) -> tuple[list[str], TrainedProblem[Any] | None, list[str]]:
     """Returns the words before a command line, its script, and its flags.
@@ -139,7 +134,7 @@ def _cases(config: TpuCheckConfig) -> "list[Line]":
     """Returns the cases of the scripts that are asked for."""
     lines = []
     for title, text, text_length in TINY_CASES if config.size == "tiny" else CASES:
-        _, problem, words = _split(text.split())
+        _, problem, words = split(text.split())
         assert problem is not None
         if problem.command in config.scripts.named:
             words = [*words, *_ALWAYS.split()]
@@ -149,7 +144,7 @@ def _cases(config: TpuCheckConfig) -> "list[Line]":
 
 def _line(
     problem: TrainedProblem[Any],
-    words: list[str],
+    words: Sequence[str],
     config: TpuCheckConfig,
     title: str = "",
     text_length: int = 0,

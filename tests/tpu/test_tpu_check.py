@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from biobert_tf import problems
+from biobert_tf.cli import main as cli
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.encoder import PLACES
 from biobert_tf.tpu import check, command, compiling, report, steps
@@ -45,7 +46,7 @@ def test_a_training_and_a_prediction_compile_for_a_tpu(tmp_path, capsys):
     output = tmp_path / "found.json"
     own = ["--size=tiny", "--chips=v5e", f"--output={output}", "--"]
     flags = ["--train_batch_size=16", "--predict_batch_size=16"]
-    command.run(["biobert tpu-check", *own, *NER.split(), *flags])
+    cli.tpu_check(["biobert tpu-check", *own, *NER.split(), *flags])
     training, prediction = json.loads(output.read_text("utf-8"))["steps"]
     for entry, copies in ((training, 3), (prediction, 1)):
         found = entry["chips"]["v5e"]
@@ -74,7 +75,7 @@ def test_a_compiler_that_dies_costs_its_own_step(tmp_path, stand_in, monkeypatch
     own = ["--size=tiny", "--chips=v5p,v5e", f"--output={output}", "--find_largest"]
     words = ["biobert tpu-check", *own, *NER.split(), "--train_batch_size=64"]
     with pytest.raises(InputError, match="1 steps fail"):
-        command.run([*words, "--do_predict=false"])
+        cli.tpu_check([*words, "--do_predict=false"])
     results = json.loads(output.read_text("utf-8"))
     [entry] = results["steps"]
     assert entry["chips"]["v5p"]["status"] == "fails"
@@ -85,7 +86,7 @@ def test_a_compiler_that_dies_costs_its_own_step(tmp_path, stand_in, monkeypatch
     # Nothing is compiled again: a compiler that cannot start would fail.
     monkeypatch.setattr(check, "PROGRAM", ["-c", "raise SystemExit(3)"])
     with pytest.raises(InputError, match="1 steps fail"):
-        command.run([*words, "--do_predict=false"])
+        cli.tpu_check([*words, "--do_predict=false"])
     assert json.loads(output.read_text("utf-8")) == results
 
 
@@ -148,16 +149,16 @@ def test_a_command_line_is_found_behind_the_flags():
     for before in (["--"], ["--", "python"], ["biobert"], []):
         for name in ("ner", "run_ner.py", "../run_ner.py"):
             words = ["--chips=v4", *before, name, "--do_eval"]
-            own, problem, rest = command._split(words)
+            own, problem, rest = command.split(words)
             assert (own, problem, rest) == (["--chips=v4"], problems.NER, ["--do_eval"])
-    assert command._split(["--size=tiny"]) == (["--size=tiny"], None, [])
+    assert command.split(["--size=tiny"]) == (["--size=tiny"], None, [])
 
 
 def test_all_cases_are_command_lines_of_all_scripts():
     for cases in (command.CASES, command.TINY_CASES):
         kinds = set()
         for case in cases:
-            _, problem, words = command._split(case.text.split())
+            _, problem, words = command.split(case.text.split())
             words = [*words, *command._ALWAYS.split()]
             found = steps.of_command(problem, words, "tiny", case.text_length)
             kinds |= {(each.script, each.kind) for each in found}
