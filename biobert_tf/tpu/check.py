@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -26,6 +27,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.tpu import compiling, report
 from biobert_tf.tpu.settings import CHIPS, TpuCheckConfig
 from biobert_tf.tpu.steps import Step
+
+_LOG = logging.getLogger(__name__)
 
 PROGRAM: Final = ["-m", compiling.__name__]
 _PACKAGES: Final = ("tensorflow", "jax", "jaxlib", "libtpu", "numpy")
@@ -57,6 +60,7 @@ def require() -> None:
 class _Job:
     """A compilation that runs, and where its result goes."""
 
+    name: str
     chip: str
     result: Path
     log: Path
@@ -81,10 +85,10 @@ class _Compilers:
         self._folder, self._most = folder, most
         self._running: list[tuple[_Job, dict[str, Any]]] = []
 
-    def start(self, step: Path, chip: str, into: dict[str, Any]) -> None:
+    def start(self, step: Path, chip: str, into: dict[str, Any], name: str) -> None:
         """Starts a compilation as soon as another one has ended.
 
-        `into` gets the result under the name of the chip.
+        `into` gets the result under the name of the chip; the log calls it `name`.
         """
         while len(self._running) >= self._most:
             self.collect()
@@ -99,7 +103,7 @@ class _Compilers:
                 stderr=stream,
                 env={**os.environ, **compiling.ENVIRONMENT},
             )
-        self._running.append((_Job(chip, result, log, process), into))
+        self._running.append((_Job(name, chip, result, log, process), into))
 
     def collect(self) -> None:
         """Waits until a process has ended; keeps the results of those that have."""
@@ -112,7 +116,9 @@ class _Compilers:
                 time.sleep(_WAIT)
         for job, into in ended:
             self._running.remove((job, into))
-            into[job.chip] = job.found()
+            found = into[job.chip] = job.found()
+            seconds = found.get("seconds", 0)
+            _LOG.info("%s, %s: %s, %s s", job.name, job.chip, found["status"], seconds)
 
     def finish(self) -> None:
         """Waits for all of them."""
@@ -136,6 +142,7 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
     """
     require()
     jobs = config.jobs or min(_MOST_JOBS, os.cpu_count() or 1)
+    _LOG.info("a step of BERT-Base compiles for minutes")
     found: list[dict[str, Any]] = []
     about = _about()
     results: dict[str, Any] = {"about": about, "steps": found}
@@ -149,13 +156,13 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
                     entry = _entry(line, step)
                     found.append(entry)
                     path = Path(name, str(len(found)))
-                    before = known.get(_key(entry), {})
-                    entry |= before
+                    entry |= known.get(_key(entry), {})
                     chips = [x for x in config.chips.named if x not in entry["chips"]]
                     if not chips or not _write(step, path, entry):
                         continue
                     for chip in chips:
-                        compilers.start(path, chip, entry["chips"])
+                        title = f"{entry['title']}, {entry['step']}"
+                        compilers.start(path, chip, entry["chips"], title)
                         _save(config, results)
             compilers.finish()
             if config.find_largest:
@@ -165,13 +172,20 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def _known(path: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns what an earlier check has found with the same versions, by `_key`."""
+    """Returns what an earlier check has found with the same versions, by `_key`.
+
+    What failed then is not in it.
+    """
     if not path.is_file():
         return {}
     earlier = files.read_json(path)
     if earlier.get("about") != about:
         return {}
-    return {_key(entry): entry for entry in earlier["steps"] if "error" not in entry}
+    known = {_key(entry): entry for entry in earlier["steps"] if "error" not in entry}
+    for entry in known.values():
+        chips = entry["chips"].items()
+        entry["chips"] = {chip: x for chip, x in chips if x["status"] != "fails"}
+    return known
 
 
 def _key(entry: dict[str, Any]) -> str:
@@ -265,7 +279,7 @@ class _Trials:
         if texts not in found:
             into: dict[str, Any] = {}
             if self.is_written[texts]:
-                self.compilers.start(path, chip, into)
+                self.compilers.start(path, chip, into, f"{texts} texts")
                 self.compilers.finish()
             found[texts] = bool(into) and into[chip]["status"] == "fits"
         return found[texts]
