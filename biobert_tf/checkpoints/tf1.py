@@ -147,7 +147,8 @@ def _record(prefix: Path) -> None:
         if path.name != prefix.name and prefixes.index(path).is_file()
     )
     # Relative names, as with save_relative_paths of TF1's Saver: the folder can move.
+    # They stay as they are for a folder that is absolute to TensorFlow; a URL is not.
     proto = tf.compat.v1.train.generate_checkpoint_state_proto(
-        str(directory), prefix.name, [*earlier, prefix.name]
+        "/", prefix.name, [*earlier, prefix.name]
     )
     files.write_text(directory / "checkpoint", str(proto))
