@@ -66,6 +66,11 @@ def is_remote(path: PurePath) -> bool:
     return isinstance(path, RemotePath)
 
 
+def is_of_this_process(path: PurePath) -> bool:
+    """Returns whether a path is in TensorFlow's memory, which no other process sees."""
+    return is_remote(path) and str(path).startswith("ram://")
+
+
 def copy(source: Path, target: Path) -> None:
     """Copies a file to or from a store; in a store it appears whole or not at all.
 
