@@ -207,6 +207,7 @@ class FileWriter:
                         counts += self._write_portion(portion, stream)
                 entry = FileEntry.of(temporary, counts)
             if is_remote:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 files.move(near, path)
             self.note(number, entry)
         except OSError as error:
