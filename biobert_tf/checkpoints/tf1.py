@@ -33,7 +33,8 @@ def opened(prefix: Path) -> Iterator[Any]:
         InputError: The checkpoint is damaged.
     """
     try:
-        yield tf.train.load_checkpoint(str(prefix))
+        # Not `load_checkpoint`, which takes a prefix in `ram://` for a folder.
+        yield tf.compat.v1.train.NewCheckpointReader(str(prefix))
     except _DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise InputError.at(

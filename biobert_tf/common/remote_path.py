@@ -78,7 +78,14 @@ def copy(source: Path, target: Path) -> None:
         OSError: The source cannot be read, or the target not written.
     """
     with _as_os_errors(target):
+        _empty(target)
         _gfile().copy(str(source), str(target), overwrite=True)
+
+
+def _empty(path: Path) -> None:
+    """Removes a file of `ram://`: TensorFlow would write behind what is in it."""
+    if path.parts[0] == "ram:" and _gfile().exists(str(path)):
+        _gfile().remove(str(path))
 
 
 def remove_tree(folder: Path) -> None:
@@ -157,13 +164,30 @@ class RemotePath(PosixPath):
         """Returns whether there is a file or a folder."""
         del follow_symlinks
         with _as_os_errors(self):
-            return bool(_gfile().exists(str(self)))
+            return bool(_gfile().exists(str(self))) and self._is_listed()
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
         """Returns whether there is a folder."""
         del follow_symlinks
         with _as_os_errors(self):
-            return bool(_gfile().isdir(str(self)))
+            return bool(_gfile().isdir(str(self))) and self._is_listed()
+
+    def _is_listed(self) -> bool:
+        """Returns False for a path of `ram://` that only begins another.
+
+        TensorFlow takes `ram://a/b` for a folder as soon as there is `ram://a/b.txt`.
+        """
+        is_whole = self.parts[0] != "ram:" or len(self.parts) == 2
+        return is_whole or self.name in self.parent._names()
+
+    def _names(self) -> list[str]:
+        """Returns the names in the folder, sorted."""
+        # A store may show folders with a slash behind them.
+        names = {each.rstrip("/") for each in _gfile().listdir(str(self))}
+        if self.parts[0] == "ram:":
+            # Of `ram://a/bc`, TensorFlow shows a `c` in `ram://a/b`.
+            names = {each for each in names if _gfile().exists(str(self / each))}
+        return sorted(names)
 
     def is_file(self, *, follow_symlinks: bool = True) -> bool:
         """Returns whether there is a file."""
@@ -204,11 +228,8 @@ class RemotePath(PosixPath):
     def iterdir(self) -> Iterator[Self]:  # type: ignore[override]
         """Yields what is in the folder, sorted by name."""
         with _as_os_errors(self):
-            names = _gfile().listdir(str(self))
-        # A store may show folders with a slash behind them.
-        yield from (
-            self / name for name in sorted({each.rstrip("/") for each in names})
-        )
+            names = self._names()
+        yield from (self / name for name in names)
 
     def glob(self, pattern: str, **options: Any) -> Iterator[Self]:  # type: ignore[override]
         """Yields what matches, sorted; `**` is any number of folders, also none."""
@@ -337,6 +358,8 @@ class _RawFile(io.RawIOBase):
         super().__init__()
         self._path, self._kind = path, kind
         with _as_os_errors(path):
+            if kind == "w":
+                _empty(path)
             self._file = _gfile().GFile(str(path), f"{kind}b")
             if kind == "r":
                 # A missing file is found now, not at the first read.

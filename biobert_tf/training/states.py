@@ -26,10 +26,12 @@ def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
     A training that has no state draws 8 bits. One that goes on from the state `path`
     draws as it began: 32 bits, if an earlier version began it and nothing says so.
     """
-    if path is not None and not any(
-        name.split("/")[0] == _BITS for name, _ in tf.train.list_variables(path)
-    ):
-        return EARLIER_BITS, {}
+    if path is not None:
+        # Not `list_variables`, which takes a prefix in `ram://` for a folder.
+        reader = tf.compat.v1.train.NewCheckpointReader(path)
+        names = reader.get_variable_to_shape_map()
+        if not any(name.split("/")[0] == _BITS for name in names):
+            return EARLIER_BITS, {}
     return 8, {_BITS: tf.Variable(8, trainable=False)}
 
 
