@@ -83,9 +83,16 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _empty(path: Path) -> None:
-    """Removes a file of `ram://`: TensorFlow would write behind what is in it."""
-    if path.parts[0] == "ram:" and _gfile().exists(str(path)):
-        _gfile().remove(str(path))
+    """Makes an empty file, if the path is one of `ram://`.
+
+    TensorFlow would write behind what is in the file. And if there is a file `a.txt`,
+    it would copy a file `a` into a folder `a`.
+    """
+    if is_of_this_process(path):
+        if path.is_file():
+            _gfile().remove(str(path))
+        with _gfile().GFile(str(path), "wb") as stream:
+            stream.write(b"")
 
 
 def remove_tree(folder: Path) -> None:
