@@ -187,6 +187,11 @@ def test_relations(roots):
     roots.same("re-data", "check", "{}/in/gad", "--json={}/out/check.json")
     made = roots.same("data-check", "{}/in/gad", "--json={}/out/data.json")
     assert len(made) == 4 and b"CPR:4" in made["cpr/train.tsv"]
+    roots.write("results.tsv", "0.1\t0.9\n" * len(re_toys.TEST))
+    roots.same(
+        *("re-eval", "--task=binary", "--output_path={}/in/results.tsv"),
+        "--answer_path={}/in/gad/test.tsv",
+    )
 
 
 def test_labelled_words(roots):
@@ -198,6 +203,14 @@ def test_labelled_words(roots):
         "--vocab_file={}/in/vocab.txt",
     )
     roots.same("conlleval", "{}/in/conll.txt")
+    roots.write("token_test.txt", "[CLS]\naspirin\nhelps\n[SEP]\n")
+    roots.write("label_test.txt", "[CLS]\nB\nO\n[SEP]\n")
+    roots.write("answer.txt", "aspirin\tB\nhelps\tO\n\n")
+    roots.same(
+        *("ner-detokenize", "--token_test_path={}/in/token_test.txt"),
+        *("--label_test_path={}/in/label_test.txt", "--answer_path={}/in/answer.txt"),
+        *("--output_dir={}/out", "--debug"),
+    )
 
 
 # --- records of a pre-training --------------------------------------------------------
@@ -294,6 +307,7 @@ def test_annotated_folders(roots, monkeypatch):
     to_brat = (*words, "--output={}/out/brat", "--output_format=brat")
     as_read = (*words, "--output={}/out/same")
     roots.same(*as_read)
+    roots.same(*words, "--output={}/out/all.html")
     made = roots.same(*to_brat)
     wanted = {"same/a.jsonl", "same/inner/c.pubtator.gz", "same/brat/7.ann"}
     assert wanted < set(made)
