@@ -272,10 +272,14 @@ class RemotePath(PosixPath):
     def mkdir(
         self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False
     ) -> None:
-        """Makes the folder, and those above it."""
+        """Makes the folder, and those above it, if the store knows folders."""
         del mode, parents
         if not exist_ok and self.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
+        if self.parts[0] == "gs:":
+            # It has no folders. To note some, TensorFlow asks for a right that those
+            # who may write need not have; and it asks for ever if there is no bucket.
+            return
         with _as_os_errors(self):
             _gfile().makedirs(str(self))
 
