@@ -24,7 +24,6 @@ TFRecord files are finished there and then copied.
 import contextlib
 import dataclasses
 import fcntl
-import functools
 import hashlib
 import logging
 import os
@@ -132,16 +131,14 @@ class _Job:
         first = self.output_files[0]
         return first.with_name(f"{first.name}{manifest.SUFFIX}")
 
-    @functools.cached_property
+    @property
     def work_dir(self) -> Path:
         first = self.output_files[0]
         if not remote_path.is_remote(first):
             return first.with_name(f"{first.name}.work")
         # The spool is read in a thousand places, and a store cannot lock a folder.
         name = hashlib.sha256(str(first).encode("utf-8")).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir(), f"biobert-{os.getuid()}-{name}.work")
-        _LOG.info("%s: until the end the work is in %s; see TMPDIR", first, folder)
-        return folder
+        return Path(tempfile.gettempdir(), f"biobert-{os.getuid()}-{name}.work")
 
     @property
     def _files_dir(self) -> Path:
@@ -174,6 +171,8 @@ class _Job:
         except OSError as error:
             problem = f"cannot be written: {error.strerror}; choose another directory"
             raise InputError.at(self.work_dir, None, problem) from None
+        if remote_path.is_remote(self.manifest_path):
+            _LOG.info("until the end the work is in %s; see TMPDIR", self.work_dir)
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
