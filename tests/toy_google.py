@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 HOSTS = "DNS:www.googleapis.com,DNS:storage.googleapis.com"
+COMMAND = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+COMMAND += ["-subj", "/CN=toy", "-addext", f"subjectAltName={HOSTS}"]
 TOKEN = "toy"
 OBJECT = r"/storage/v1/b/([^/]+)/o/([^/]+)"
 
@@ -27,14 +29,11 @@ def serving(folder, *buckets):
     The certificate and its key are made in the folder.
     """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=toy".split()
-    command += ["-addext", f"subjectAltName={HOSTS}"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
+    command = [*COMMAND, "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), _Handler) as server:
         server.context, server.lock = context, threading.Lock()
         server.buckets = {name: {} for name in buckets}
         server.sessions, server.numbers = {}, itertools.count(1)
@@ -42,14 +41,24 @@ def serving(folder, *buckets):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield server, {
-                "https_proxy": f"http://127.0.0.1:{server.server_port}",
-                "CURL_CA_BUNDLE": str(certificate),
-                "GOOGLE_AUTH_TOKEN_FOR_TESTING": TOKEN,
-            }
+            yield (
+                server,
+                {
+                    "https_proxy": f"http://127.0.0.1:{server.server_port}",
+                    "CURL_CA_BUNDLE": str(certificate),
+                    "GOOGLE_AUTH_TOKEN_FOR_TESTING": TOKEN,
+                },
+            )
         finally:
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Says nothing of a connection that the client has given up; it tries again."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    do_GET = do_PUT = do_POST = do_DELETE = _served
+    do_GET = do_PUT = do_POST = do_DELETE = _served  # noqa: N815
 
     def _answer(self, status, values=None, data=b"", **headers):
         data = data if values is None else json.dumps(values).encode()

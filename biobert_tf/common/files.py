@@ -168,7 +168,7 @@ def move(source: Path, target: Path, last: str = "") -> None:
         remote_path.copy(source, target)
         source.unlink()
     else:
-        if target.is_dir() and any(target.iterdir()):
+        if files_below(target):
             number = errno.ENOTEMPTY
             raise OSError(number, os.strerror(number), str(target))
         names = sorted(path.relative_to(source) for path in files_below(source))

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path, PosixPath, PurePath
 from typing import IO, Any, Final, NoReturn, Self
 
+from biobert_tf.common import stores
 from biobert_tf.common.errors import InputError
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)(.*)", re.DOTALL)
@@ -77,9 +78,14 @@ def copy(source: Path, target: Path) -> None:
     Raises:
         OSError: The source cannot be read, or the target not written.
     """
-    with _as_os_errors(target):
-        _empty(target)
-        _gfile().copy(str(source), str(target), overwrite=True)
+    try:
+        with _as_os_errors(target):
+            _empty(target)
+            _gfile().copy(str(source), str(target), overwrite=True)
+    except FileNotFoundError as error:
+        if not is_remote(target) or not source.exists():
+            raise
+        raise OSError(errno.ENOENT, "there is no such bucket", str(target)) from error
 
 
 def _empty(path: Path) -> None:
@@ -119,6 +125,9 @@ def _gfile() -> Any:
 def _as_os_errors(path: PurePath) -> Iterator[None]:
     """Turns the errors of TensorFlow into those of `pathlib`."""
     from tensorflow import errors
+
+    if path.parts[0] == "gs:" and (problem := stores.why_unreachable()):
+        raise OSError(errno.EHOSTUNREACH, problem, str(path))
 
     numbers = {
         errors.NotFoundError: errno.ENOENT,

@@ -31,7 +31,7 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
 
     Two directories cannot be swapped in one step: if the process is killed between the
     two, the directory is missing and the old one lies beside it under another name. In
-    a store, which has no directories, see `_put`.
+    a store, which has no directories, see `put`.
 
     Raises:
         InputError: The directory cannot be written, or `--onnx` fails.
@@ -50,17 +50,20 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
         files.write_json(new / model_card.JSON, card)
         files.write_text(new / model_card.MARKDOWN, model_card.markdown(card))
         with files.explained_writing(config.output):
-            _put(new, config.output)
+            put(new, config.output)
     _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
     return config.output
 
 
-def _put(new: Path, output: Path) -> None:
+def put(new: Path, output: Path) -> None:
     """Moves a new export to where an older one may be.
 
     In a store, the file that the readers of a model look for vanishes first and comes
     last; the one that tells an export from other folders, see `require_free`, is there
     from the first to the last.
+
+    Raises:
+        OSError: A file cannot be moved.
     """
     if not remote_path.is_remote(output):
         if output.exists():
