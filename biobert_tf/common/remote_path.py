@@ -67,6 +67,11 @@ def is_remote(path: PurePath) -> bool:
     return isinstance(path, RemotePath)
 
 
+def is_of_this_process(path: PurePath) -> bool:
+    """Returns whether a path is in TensorFlow's memory, which no other process sees."""
+    return is_remote(path) and str(path).startswith("ram://")
+
+
 def copy(source: Path, target: Path) -> None:
     """Copies a file to or from a store; in a store it appears whole or not at all.
 
@@ -84,9 +89,16 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _empty(path: Path) -> None:
-    """Removes a file of `ram://`: TensorFlow would write behind what is in it."""
-    if path.parts[0] == "ram:" and _gfile().exists(str(path)):
-        _gfile().remove(str(path))
+    """Makes an empty file, if the path is one of `ram://`.
+
+    TensorFlow would write behind what is in the file. And if there is a file `a.txt`,
+    it would copy a file `a` into a folder `a`.
+    """
+    if is_of_this_process(path):
+        if path.is_file():
+            _gfile().remove(str(path))
+        with _gfile().GFile(str(path), "wb") as stream:
+            stream.write(b"")
 
 
 def remove_tree(folder: Path) -> None:

@@ -149,6 +149,8 @@ def test_a_name_that_begins_another(folder):
     assert [path.name for path in (folder / "b").iterdir()] == ["x"]
     assert not (folder / "a").exists() and not (folder / "a").is_dir()
     assert (folder / "a.txt").is_file() and folder.is_dir()
+    files.write_text(folder / "a", "another")
+    assert (folder / "a").read_text() == "another"
 
 
 def test_what_a_store_cannot_do(folder):
