@@ -1,5 +1,10 @@
 """Whole runs whose paths are all in a store, beside the same runs on the disk."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -9,6 +14,7 @@ import pretraining_toys
 import pytest
 import qa_toys
 import re_toys
+import toy_google
 
 import biobert_tf
 from biobert_tf import checkpoints
@@ -21,7 +27,7 @@ from biobert_tf.export.client import ExportedModel
 ROOT = Path(__file__).parents[1]
 TEXT = "Liver cancer helps with aspirin ."
 # The compiler would take most of the time.
-QUICK = {"save_checkpoints_steps": 2, "xla": "off", "pack_sequences": "off"}
+QUICK = {"save_checkpoints_steps": 2, "xla": "off"}
 # Paths or times stand in them.
 OWN = {"settings.json", "results.json", "weights.json", "checkpoint"}
 
@@ -132,21 +138,21 @@ def test_an_export_replaces_another_file_by_file(store, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("toys", "command", "more"),
+    ("toys", "command", "written"),
     [
-        (re_toys, cli.re, {}),
-        (qa_toys, cli.qa, {}),
-        (pretraining_toys, cli.pretraining, {}),
+        (re_toys, cli.re, "predictions.jsonl"),
+        (qa_toys, cli.qa, "nbest_predictions.json"),
+        (pretraining_toys, cli.pretraining, "learning_curve.csv"),
     ],
 )
-def test_other_runs(tmp_path, toys, command, more):
-    found = []
-    for folder in (tmp_path, remote_path.parse(f"ram://stores{tmp_path}")):
-        toy = toys.Toy(folder)
-        command(toy.argv(max_steps=1, **more, **QUICK))
-        found.append(contents(toy.output))
-    assert found[0] == found[1]
-    assert any("model.ckpt" in name for name in found[0])
+def test_other_runs(tmp_path, toys, command, written):
+    toy = toys.Toy(remote_path.parse(f"ram://stores{tmp_path}"))
+    command(toy.argv(max_steps=1, **QUICK))
+    assert {written, "results.json", "tensorboard"} <= {
+        path.name for path in toy.output.iterdir()
+    }
+    assert checkpoints.locate(toy.output).read().source.name == "model.ckpt-1"
+    assert not list(tmp_path.iterdir())
 
 
 def refused(command, *words):
@@ -175,6 +181,44 @@ RUNS = """
 import json, sys
 from biobert_tf.cli import main
 from biobert_tf.common import program
-for name, words in json.loads(sys.argv[1]):
-    print(program.run(getattr(main, name), words), flush=True)
+for words in json.loads(sys.argv[1]):
+    print(program.run(main.ner, words), flush=True)
 """
+
+
+def test_a_run_in_googles_store(disk, tmp_path):
+    """TensorFlow's own client, with a server of ours at the other end."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate")
+    toy = ner_toys.Toy(tmp_path)
+    there = "gs://bucket/run"
+    argv = [word.replace(str(tmp_path), there) for word in toy.argv(**QUICK)]
+    first = [*argv, "--max_steps=2", "--do_predict=false"]
+    strangers = [
+        [word.replace("bucket/run/output", name) for word in argv]
+        for name in ("absent/x", "closed/x")
+    ]
+    with toy_google.serving(tmp_path, "bucket") as (server, variables):
+        held = server.buckets["bucket"]
+        for path in files.files_below(tmp_path):
+            server.write(
+                "bucket", f"run/{path.relative_to(tmp_path)}", path.read_bytes()
+            )
+        done = subprocess.run(
+            [sys.executable, "-c", RUNS, json.dumps([first, argv, *strangers])],
+            env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        output = {
+            name.removeprefix("run/output/"): data for name, (_, data) in held.items()
+        }
+    statuses = [line for line in done.stdout.splitlines() if line.isdecimal()]
+    assert statuses == ["0", "0", "2", "2"], done.stderr
+    wanted = contents(disk / "output")
+    assert not [name for name in wanted if output[name] != wanted[name]]
+    told = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert len(told) == 2
+    assert "gs://absent/x" in told[0] and "there is no such bucket" in told[0]
+    assert "gs://closed/x" in told[1] and "gcloud auth" in told[1]

@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 HOSTS = "DNS:www.googleapis.com,DNS:storage.googleapis.com"
-COMMAND = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+COMMAND = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes"]
+COMMAND += ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
 COMMAND += ["-subj", "/CN=toy", "-addext", f"subjectAltName={HOSTS}"]
 TOKEN = "toy"
 OBJECT = r"/storage/v1/b/([^/]+)/o/([^/]+)"
@@ -24,9 +25,10 @@ OBJECT = r"/storage/v1/b/([^/]+)/o/([^/]+)"
 
 @contextlib.contextmanager
 def serving(folder, *buckets):
-    """Yields the objects by bucket and name, and the environment of a client.
+    """Yields a server with these buckets, and what the environment of a client needs.
 
-    The certificate and its key are made in the folder.
+    Nobody may use the bucket `closed`. The certificate and its key are made in the
+    folder.
     """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     command = [*COMMAND, "-keyout", key, "-out", certificate]
@@ -57,6 +59,13 @@ def serving(folder, *buckets):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def write(self, bucket, name, data):
+        """Puts an object into the store, in the place of an older one."""
+        updated = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        entry = {"size": str(len(data)), "updated": updated}
+        entry["generation"] = str(next(self.numbers))
+        self.buckets[bucket][name] = entry, data
+
     def handle_error(self, *_):
         """Says nothing of a connection that the client has given up; it tries again."""
 
@@ -83,8 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         with self.server.lock:
             self.server.calls.append(f"{self.command} {unquote(self.path)}")
-            if self.headers["Authorization"] != f"Bearer {TOKEN}":
-                self._answer(401)
+            is_known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+            if "/closed" in url.path or not is_known:
+                self._answer(403 if is_known else 401)
                 return
             for method, pattern, function in _CALLS:
                 found = re.fullmatch(pattern, url.path)
@@ -116,12 +126,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Says nothing."""
-
-    def _write(self, bucket, name, data):
-        updated = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        entry = {"size": str(len(data)), "updated": updated}
-        entry["generation"] = str(next(self.server.numbers))
-        self.server.buckets[bucket][name] = entry, data
 
     def _held(self, bucket, name):
         return self.server.buckets.get(bucket, {}).get(name)
@@ -178,11 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif self._held(bucket, name) and "ifGenerationMatch" in self.query:
             self._answer(412)
         else:
-            self._write(bucket, name, body)
+            self.server.write(bucket, name, body)
             self._answer(200, {})
 
     def put(self, body):
-        self._write(*self.server.sessions[self.path], body)
+        self.server.write(*self.server.sessions[self.path], body)
         self._answer(200, {})
 
     def rewrite(self, _, bucket, name, target, to):
@@ -190,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         if held is None:
             self._answer(404)
             return
-        self._write(target, to, held[1])
+        self.server.write(target, to, held[1])
         self._answer(200, {"done": True})
 
 
