@@ -20,6 +20,7 @@ import numpy as np
 
 from biobert_tf import problems
 from biobert_tf.checkpoints import huggingface, released
+from biobert_tf.common import remote_path
 from biobert_tf.common.errors import InputError, shown
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -227,8 +228,9 @@ def load(
 
     Args:
         path: The output directory of a run, or an export of it; a directory that
-            Transformers saved; any checkpoint if only `embed` is used. Or
-            `hf://owner/name` or `hf://owner/name@revision` of the Hugging Face Hub.
+            Transformers saved; any checkpoint if only `embed` is used; on this computer
+            or in a store, such as `gs://bucket/model`. Or `hf://owner/name` or
+            `hf://owner/name@revision` of the Hugging Face Hub.
         device: Where to compute: `auto` (all local GPUs, else the CPU), `cpu`, `gpu`,
             or a `DeviceConfig` with all settings.
         mixed_precision: `auto` computes in bfloat16 if the device multiplies it
@@ -248,7 +250,7 @@ def load(
             `engine` is unknown, `batch_size` is below 1, or a type is given for a model
             whose labels have other types or that finds no entities.
     """
-    path = Path(path).expanduser()
+    path = remote_path.parse(path).expanduser()
     found = reload.find(path)
     found.place.require()
     problem = problems.of_found(found)

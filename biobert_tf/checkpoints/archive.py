@@ -2,7 +2,6 @@
 """Unpacks archives of checkpoints, so that a `.tar.gz` can be given as it is."""
 
 import functools
-import shutil
 import tarfile
 import zlib
 from pathlib import Path
@@ -39,10 +38,10 @@ def _unpacked(path: Path, changed: int) -> Path:
     """Unpacks the archive last changed at `changed`, in nanoseconds."""
     root = files.folder_until_exit("biobert-")
     try:
-        with tarfile.open(path) as archive:
+        with files.local_copy(path) as local, tarfile.open(local) as archive:
             archive.extractall(root, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        shutil.rmtree(root, ignore_errors=True)
+        files.remove_tree(root)
         raise InputError.at(
             path, None, f"cannot be unpacked: {error}; download it again"
         ) from None

@@ -92,6 +92,7 @@ def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Pat
     """
     with files.scratch(directory / key, needed) as staging:
         yield staging
-        (directory / key).unlink(missing_ok=True)
-        for path in sorted(staging.iterdir(), key=lambda path: path.name == key):
-            path.replace(directory / path.name)
+        with files.explained_writing(directory / key):
+            (directory / key).unlink(missing_ok=True)
+            for path in sorted(staging.iterdir(), key=lambda path: path.name == key):
+                files.move(path, directory / path.name)

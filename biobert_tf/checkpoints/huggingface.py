@@ -182,7 +182,10 @@ def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
     safetensors = _safetensors()
     for path in paths:
         try:
-            with safetensors.safe_open(path, framework="numpy") as stored:
+            with (
+                files.local_copy(path) as local,
+                safetensors.safe_open(local, framework="numpy") as stored,
+            ):
                 for name in sorted(stored.keys()):
                     yield name, stored.get_tensor(name)
         except (safetensors.SafetensorError, OSError) as error:
@@ -201,7 +204,8 @@ def _torch_tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
     except ImportError:
         raise InputError.at(directory, None, _TORCH_ONLY) from None
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with files.local_copy(path) as local:
+            stored = torch.load(local, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no common class
         reason = str(error).partition("\n")[0]
         raise InputError.at(

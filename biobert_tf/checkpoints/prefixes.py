@@ -7,7 +7,7 @@ file `checkpoint` beside it names the newest prefix of its directory.
 """
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from biobert_tf.checkpoints import archive, base, hub
@@ -93,7 +93,7 @@ def recorded(directory: Path) -> list[Path]:
         return []
     # By name only: the recorded path is often of another computer.
     return [
-        directory / Path(path).name
+        directory / PurePath(path).name
         for path in (*state.all_model_checkpoint_paths, state.model_checkpoint_path)
         if path
     ]

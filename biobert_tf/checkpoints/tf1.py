@@ -33,7 +33,8 @@ def opened(prefix: Path) -> Iterator[Any]:
         InputError: The checkpoint is damaged.
     """
     try:
-        yield tf.train.load_checkpoint(str(prefix))
+        # Not `load_checkpoint`, which takes a prefix in `ram://` for a folder.
+        yield tf.compat.v1.train.NewCheckpointReader(str(prefix))
     except _DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise InputError.at(
@@ -147,7 +148,8 @@ def _record(prefix: Path) -> None:
         if path.name != prefix.name and prefixes.index(path).is_file()
     )
     # Relative names, as with save_relative_paths of TF1's Saver: the folder can move.
+    # They stay as they are for a folder that is absolute to TensorFlow; a URL is not.
     proto = tf.compat.v1.train.generate_checkpoint_state_proto(
-        str(directory), prefix.name, [*earlier, prefix.name]
+        "/", prefix.name, [*earlier, prefix.name]
     )
     files.write_text(directory / "checkpoint", str(proto))

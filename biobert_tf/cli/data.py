@@ -7,7 +7,6 @@ import sys
 import typing
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from biobert_tf import problems
 from biobert_tf.cli import subcommands
@@ -105,7 +104,9 @@ def data_check(argv: Sequence[str]) -> None:
     known = {each.command: each for each in problems.TRAINED if each.data_files}
     parser.add_argument("--kind", choices=list(known), help="if the files do not tell")
     parser.add_argument(
-        "--vocab_file", type=Path, help="measure pieces; without, words are counted"
+        "--vocab_file",
+        type=subcommands.path,
+        help="measure pieces; without, words are counted",
     )
     parser.add_argument(
         "--do_lower_case", choices=("true", "false"), help="default: as in vocab_file"
@@ -146,7 +147,9 @@ def data_check(argv: Sequence[str]) -> None:
 
 def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:
     parser = subcommands.parser(argv, text)
-    parser.add_argument("data_dir", type=Path, help="a set, or a folder of folds")
+    parser.add_argument(
+        "data_dir", type=subcommands.path, help="a set, or a folder of folds"
+    )
     parser.add_argument(
         "--task_name",
         type=str.lower,
@@ -158,7 +161,9 @@ def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentPar
         default="auto",
         help="relations: as in run_re.py",
     )
-    parser.add_argument("--json", type=Path, help="also write everything found here")
+    parser.add_argument(
+        "--json", type=subcommands.path, help="also write everything found here"
+    )
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if anything is found"
     )
@@ -199,12 +204,16 @@ def inspect_tfrecord(argv: Sequence[str]) -> None:
     """Show decoded pre-training records, and measure them."""
     parser = subcommands.parser(argv, inspect_tfrecord.__doc__)
     parser.add_argument("files", nargs="+", help="TFRecord files or globs")
-    parser.add_argument("--vocab_file", type=Path, help="to show pieces, not ids")
+    parser.add_argument(
+        "--vocab_file", type=subcommands.path, help="to show pieces, not ids"
+    )
     parser.add_argument("--examples", type=int, default=3, help="records to show")
     parser.add_argument(
         "--max_records", type=int, default=0, help="records to measure; 0: all"
     )
-    parser.add_argument("--json", type=Path, help="also write the measures here")
+    parser.add_argument(
+        "--json", type=subcommands.path, help="also write the measures here"
+    )
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.pretraining.data import inspection
 
@@ -266,7 +275,11 @@ def conlleval(argv: Sequence[str]) -> None:
     """Score a file of `word gold predicted` lines as conlleval.pl does."""
     parser = subcommands.parser(argv, conlleval.__doc__)
     parser.add_argument(
-        "file", type=Path, nargs="?", default=Path("-"), help="default: standard input"
+        "file",
+        type=subcommands.path,
+        nargs="?",
+        default="-",
+        help="default: standard input",
     )
     parser.add_argument(
         "-d",
@@ -291,17 +304,22 @@ def ner_detokenize(argv: Sequence[str]) -> None:
     parser = subcommands.parser(argv, ner_detokenize.__doc__)
     parser.add_argument(
         "--token_test_path",
-        type=Path,
+        type=subcommands.path,
         required=True,
         help="token_test.txt; without such a file, predictions.jsonl beside it is read",
     )
-    parser.add_argument("--label_test_path", type=Path, help="label_test.txt")
     parser.add_argument(
-        "--answer_path", type=Path, required=True, help="the test file, with labels"
+        "--label_test_path", type=subcommands.path, help="label_test.txt"
+    )
+    parser.add_argument(
+        "--answer_path",
+        type=subcommands.path,
+        required=True,
+        help="the test file, with labels",
     )
     parser.add_argument(
         "--output_dir",
-        type=Path,
+        type=subcommands.path,
         required=True,
         help="folder for NER_result_conll.txt",
     )
@@ -317,13 +335,15 @@ def ner_detokenize(argv: Sequence[str]) -> None:
 def squad_eval(argv: Sequence[str]) -> None:
     """Score answers to SQuAD as its official script does."""
     parser = subcommands.parser(argv, squad_eval.__doc__)
-    parser.add_argument("data", type=Path, help="the set, as dev-v1.1.json")
-    parser.add_argument("predictions", type=Path, help="question id -> text, JSON")
+    parser.add_argument("data", type=subcommands.path, help="the set, as dev-v1.1.json")
+    parser.add_argument(
+        "predictions", type=subcommands.path, help="question id -> text, JSON"
+    )
     parser.add_argument(
         "--null_odds",
         "--na-prob-file",
         "-n",
-        type=Path,
+        type=subcommands.path,
         help="question id -> odds, for v2",
     )
     parser.add_argument(
@@ -344,11 +364,14 @@ def bioasq_form(argv: Sequence[str]) -> None:
     """Make a BioASQ submission from n-best answers to factoid questions."""
     parser = subcommands.parser(argv, bioasq_form.__doc__)
     parser.add_argument(
-        "--nbest_path", type=Path, required=True, help="nbest_predictions.json"
+        "--nbest_path",
+        type=subcommands.path,
+        required=True,
+        help="nbest_predictions.json",
     )
     parser.add_argument(
         "--output_path",
-        type=Path,
+        type=subcommands.path,
         required=True,
         help="a folder, or the file; its neighbour FILE_WithProb has the scores",
     )
@@ -378,7 +401,7 @@ def bioasq_eval(argv: Sequence[str]) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=Path,
+        type=subcommands.path,
         metavar="GOLDEN SUBMISSION",
         help="files of one or more batches; scores are averaged over all questions",
     )

@@ -8,7 +8,6 @@ TensorFlow is imported where it is needed, so that `--help` answers at once.
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf import problems
@@ -116,7 +115,7 @@ def extract_features(argv: Sequence[str]) -> None:
 def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = subcommands.parser(argv, demo.__doc__)
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--output_dir", type=subcommands.path, default="runs/demo")
     parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.demo import run as demos
@@ -142,16 +141,16 @@ def tpu_check(argv: Sequence[str]) -> None:
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
-    parser.add_argument("--from", dest="source", type=Path, required=True)
-    parser.add_argument("--to", dest="target", type=Path, required=True)
+    parser.add_argument("--from", dest="source", type=subcommands.path, required=True)
+    parser.add_argument("--to", dest="target", type=subcommands.path, required=True)
     parser.add_argument(
         "--to_format",
         choices=("auto", "tf1", "huggingface", "saved_model"),
         default="auto",
         help="auto: tf1 if --to ends in .ckpt or .ckpt-N; saved_model: see `export`",
     )
-    parser.add_argument("--bert_config_file", type=Path)
-    parser.add_argument("--vocab_file", type=Path)
+    parser.add_argument("--bert_config_file", type=subcommands.path)
+    parser.add_argument("--vocab_file", type=subcommands.path)
     parser.add_argument("--do_lower_case", choices=("true", "false"))
     parser.add_argument(
         "--classifier",

@@ -3,8 +3,9 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from biobert_tf.common import flags
+from biobert_tf.common import flags, remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.training.problem import Command
 
@@ -16,6 +17,18 @@ def parser(argv: Sequence[str], summary: str | None) -> argparse.ArgumentParser:
         description=summary,
         epilog=f"Every command takes --verbosity. {flags.VERBOSITY}",
     )
+
+
+def path(text: str) -> Path:
+    """Returns the path that an argument names: the `type` of one for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: See `remote_path.parse`.
+    """
+    try:
+        return remote_path.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def call(argv: Sequence[str], commands: Mapping[str, Command]) -> None:

@@ -2,12 +2,11 @@
 """The settings of commands that a runner of Apache Beam can spread over machines."""
 
 import dataclasses
-import re
 import shlex
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from biobert_tf.common import streams
+from biobert_tf.common import remote_path, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import FlagValue, setting
 
@@ -65,12 +64,11 @@ class BeamConfig:
         """Refuses paths that other machines cannot have, unless all is local.
 
         Raises:
-            InputError: A path is standard input or output, a pipe, or a URL.
+            InputError: A path is standard input or output, a pipe, or in a store.
         """
         for path in paths:
-            # `Path` turns gs://bucket into gs:/bucket.
-            is_url = re.match("[a-z0-9]+:/", str(path))
-            if not self.is_local and (is_url or streams.is_pipe(path)):
+            is_elsewhere = remote_path.is_remote(path) or streams.is_pipe(path)
+            if is_elsewhere and not self.is_local:
                 problem = f"--runner={self.runner} wants a file or a folder that all "
                 problem += "machines see at the same path"
                 raise InputError.at(path, None, problem)

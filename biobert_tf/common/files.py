@@ -116,7 +116,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with scratch(path) as folder:
         temporary = folder / path.name
         yield temporary
-        with _explained(path):
+        with explained_writing(path):
             move(temporary, path)
 
 
@@ -132,7 +132,7 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
         InputError: The parent cannot be written, or the disk was full in the block.
     """
     is_remote = remote_path.is_remote(path)
-    with _explained(path):
+    with explained_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(
             dir=None if is_remote else path.parent,
@@ -155,8 +155,9 @@ def move(source: Path, target: Path, last: str = "") -> None:
     """Moves a file or a folder to where there is none, or replaces a file.
 
     On a local disk that happens at one instant. A store knows only whole files: each of
-    them appears at one instant, and that of a folder whose path in it is `last` after
-    all others, for its readers to know that the folder is whole.
+    them appears at one instant, and those of a folder that are called `last` after all
+    others, for its readers to know that the folder is whole. Of several, those of inner
+    folders come first.
 
     Raises:
         OSError: The source cannot be read, or the target not written.
@@ -167,11 +168,12 @@ def move(source: Path, target: Path, last: str = "") -> None:
         remote_path.copy(source, target)
         source.unlink()
     else:
-        if target.is_dir() and any(target.iterdir()):
+        if files_below(target):
             number = errno.ENOTEMPTY
             raise OSError(number, os.strerror(number), str(target))
         names = sorted(path.relative_to(source) for path in files_below(source))
-        for name in sorted(names, key=lambda name: str(name) == last):
+        names.sort(key=lambda name: (name.name == last, -len(name.parts)))
+        for name in names:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             remote_path.copy(source / name, target / name)
         remove_tree(source)
@@ -218,7 +220,8 @@ def folder_until_exit(prefix: str) -> Path:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained_writing(path: Path) -> Iterator[None]:
+    """Turns an `OSError` into an InputError that says why `path` cannot be written."""
     try:
         yield
     except OSError as error:

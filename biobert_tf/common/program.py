@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TextIO
 
-from biobert_tf.common import flags, lean, room, screen, stopping
+from biobert_tf.common import flags, lean, room, screen, stopping, stores
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
 
 _LOG = logging.getLogger(__name__)
@@ -51,10 +51,10 @@ def start(main: Main) -> int:
 def run(main: Main, argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
-    It is 0 after success, 2 after an `InputError` or if the disk or the memory is full,
-    3 after a training that diverged, 130 after Ctrl-C and 143 after SIGTERM, with a
-    line that says what is kept, and 141, without a word, if nobody reads the output
-    any more. Other exceptions are bugs and keep their traceback.
+    It is 0 after success, 2 after an `InputError`, or if the disk or the memory is full
+    or a store fails, 3 after a training that diverged, 130 after Ctrl-C and 143 after
+    SIGTERM, with a line that says what is kept, and 141, without a word, if nobody
+    reads the output any more. Other exceptions are bugs and keep their traceback.
     Every program has the flag `--verbosity`, which `main` does not see.
     """
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
@@ -84,7 +84,7 @@ def run(main: Main, argv: Sequence[str]) -> int:
             screen.say(f"interrupted: {kept}" if kept else "error: interrupted")
             return error.status if isinstance(error, StoppedError) else 130
         except Exception as error:
-            explained = room.explained(error)
+            explained = room.explained(error) or stores.explained(error)
             if explained is None:
                 raise
             _LOG.debug("", exc_info=True)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path, PosixPath, PurePath
 from typing import IO, Any, Final, NoReturn, Self
 
+from biobert_tf.common import stores
 from biobert_tf.common.errors import InputError
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)(.*)", re.DOTALL)
@@ -66,14 +67,38 @@ def is_remote(path: PurePath) -> bool:
     return isinstance(path, RemotePath)
 
 
+def is_of_this_process(path: PurePath) -> bool:
+    """Returns whether a path is in TensorFlow's memory, which no other process sees."""
+    return is_remote(path) and str(path).startswith("ram://")
+
+
 def copy(source: Path, target: Path) -> None:
     """Copies a file to or from a store; in a store it appears whole or not at all.
 
     Raises:
         OSError: The source cannot be read, or the target not written.
     """
-    with _as_os_errors(target):
-        _gfile().copy(str(source), str(target), overwrite=True)
+    try:
+        with _as_os_errors(target):
+            _empty(target)
+            _gfile().copy(str(source), str(target), overwrite=True)
+    except FileNotFoundError as error:
+        if not is_remote(target) or not source.exists():
+            raise
+        raise OSError(errno.ENOENT, "there is no such bucket", str(target)) from error
+
+
+def _empty(path: Path) -> None:
+    """Makes an empty file, if the path is one of `ram://`.
+
+    TensorFlow would write behind what is in the file. And if there is a file `a.txt`,
+    it would copy a file `a` into a folder `a`.
+    """
+    if is_of_this_process(path):
+        if path.is_file():
+            _gfile().remove(str(path))
+        with _gfile().GFile(str(path), "wb") as stream:
+            stream.write(b"")
 
 
 def remove_tree(folder: Path) -> None:
@@ -100,6 +125,9 @@ def _gfile() -> Any:
 def _as_os_errors(path: PurePath) -> Iterator[None]:
     """Turns the errors of TensorFlow into those of `pathlib`."""
     from tensorflow import errors
+
+    if path.parts[0] == "gs:" and (problem := stores.why_unreachable()):
+        raise OSError(errno.EHOSTUNREACH, problem, str(path))
 
     numbers = {
         errors.NotFoundError: errno.ENOENT,
@@ -152,13 +180,30 @@ class RemotePath(PosixPath):
         """Returns whether there is a file or a folder."""
         del follow_symlinks
         with _as_os_errors(self):
-            return bool(_gfile().exists(str(self)))
+            return bool(_gfile().exists(str(self))) and self._is_listed()
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
         """Returns whether there is a folder."""
         del follow_symlinks
         with _as_os_errors(self):
-            return bool(_gfile().isdir(str(self)))
+            return bool(_gfile().isdir(str(self))) and self._is_listed()
+
+    def _is_listed(self) -> bool:
+        """Returns False for a path of `ram://` that only begins another.
+
+        TensorFlow takes `ram://a/b` for a folder as soon as there is `ram://a/b.txt`.
+        """
+        is_whole = self.parts[0] != "ram:" or len(self.parts) == 2
+        return is_whole or self.name in self.parent._names()
+
+    def _names(self) -> list[str]:
+        """Returns the names in the folder, sorted."""
+        # A store may show folders with a slash behind them.
+        names = {each.rstrip("/") for each in _gfile().listdir(str(self))}
+        if self.parts[0] == "ram:":
+            # Of `ram://a/bc`, TensorFlow shows a `c` in `ram://a/b`.
+            names = {each for each in names if _gfile().exists(str(self / each))}
+        return sorted(names)
 
     def is_file(self, *, follow_symlinks: bool = True) -> bool:
         """Returns whether there is a file."""
@@ -199,11 +244,8 @@ class RemotePath(PosixPath):
     def iterdir(self) -> Iterator[Self]:  # type: ignore[override]
         """Yields what is in the folder, sorted by name."""
         with _as_os_errors(self):
-            names = _gfile().listdir(str(self))
-        # A store may show folders with a slash behind them.
-        yield from (
-            self / name for name in sorted({each.rstrip("/") for each in names})
-        )
+            names = self._names()
+        yield from (self / name for name in names)
 
     def glob(self, pattern: str, **options: Any) -> Iterator[Self]:  # type: ignore[override]
         """Yields what matches, sorted; `**` is any number of folders, also none."""
@@ -239,10 +281,14 @@ class RemotePath(PosixPath):
     def mkdir(
         self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False
     ) -> None:
-        """Makes the folder, and those above it."""
+        """Makes the folder, and those above it, if the store knows folders."""
         del mode, parents
         if not exist_ok and self.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
+        if self.parts[0] == "gs:":
+            # It has no folders. To note some, TensorFlow asks for a right that those
+            # who may write need not have; and it asks for ever if there is no bucket.
+            return
         with _as_os_errors(self):
             _gfile().makedirs(str(self))
 
@@ -332,6 +378,8 @@ class _RawFile(io.RawIOBase):
         super().__init__()
         self._path, self._kind = path, kind
         with _as_os_errors(path):
+            if kind == "w":
+                _empty(path)
             self._file = _gfile().GFile(str(path), f"{kind}b")
             if kind == "r":
                 # A missing file is found now, not at the first read.

@@ -156,8 +156,8 @@ def explained(error: Exception) -> InputError | None:
         named = _FULL_TEXT.search(str(error))
         path = getattr(error, "filename", None) or (named and named["path"])
         # Before the text may be anything.
-        if path and Path(os.fsdecode(path)).parent.exists():
-            return full_disk(Path(os.fsdecode(path)))
+        if path and (place := remote_path.parse(os.fsdecode(path))).parent.exists():
+            return full_disk(place)
         return InputError("the disk is full; make room, or choose another directory")
     if memory_is_exhausted(error):
         return InputError(

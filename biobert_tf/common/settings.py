@@ -491,12 +491,23 @@ def from_dict(
         InputError: A value is of a wrong type or out of its bounds, or a required
             field has no value.
     """
-    names = {x.name for x in leaves(config_type) if x.metadata["recorded"]}
-    known = {name: value for name, value in values.items() if name in names}
+    fields = {x.name: x for x in leaves(config_type) if x.metadata["recorded"]}
+    known = {name: value for name, value in values.items() if name in fields}
+    for name, value in known.items():
+        if kind_of(fields[name]) is Path and isinstance(value, str):
+            known[name] = _recorded_path(value)
     try:
         return build(config_type, {**missing, **known})
     except InputError as error:
         raise InputError.at(source, None, str(error)) from None
+
+
+def _recorded_path(text: str) -> Path:
+    """Returns a path of a record, of which another computer may know more schemes."""
+    try:
+        return remote_path.parse(text)
+    except InputError:
+        return Path(text)
 
 
 def build(config_type: type[ConfigT], values: Mapping[str, object]) -> ConfigT:

@@ -93,10 +93,10 @@ def write_corpus(
         problem = "two files are written beside the corpus; give the name of a file"
         raise InputError.at(output, None, problem)
     options = reading.ReadOptions(config, reading.find_current(paths, config))
-    report_path = Path(f"{output}.report.json")
+    report_path = output.with_name(f"{output.name}.report.json")
     with (
         streams.writing(output) as text,
-        streams.writing(Path(f"{output}.ids.tsv")) as ids,
+        streams.writing(output.with_name(f"{output.name}.ids.tsv")) as ids,
     ):
         report = _Writer(text, ids, paths).write(options)
         # A report means that the files beside it are whole and belong together.

@@ -3,7 +3,6 @@
 
 import dataclasses
 import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -155,7 +154,7 @@ def _begin(
     if output_dir.exists():
         if not (output_dir / _MARK).exists():
             raise InputError(f"{output_dir} exists and is not a demo; choose another")
-        shutil.rmtree(output_dir)
+        files.remove_tree(output_dir)
     files.write_text(output_dir / _MARK, "")
     write_corpus(output_dir / "data", ner_demo.SEED)
     config_file = output_dir / "bert_config.json"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files, streams
+from biobert_tf.common import files, remote_path, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats
 from biobert_tf.documents.document import Added, Annotated, Loaded
@@ -22,6 +22,7 @@ from biobert_tf.documents.places import Place, Plan
 
 SETTINGS_FILE: Final = ".biobert-annotate.json"
 """The file in a folder of outputs that stores the settings they were made with."""
+_WHOLE: Final = ".biobert-whole"
 
 
 class Item(NamedTuple):
@@ -185,11 +186,17 @@ class Job:
         self, place: Place, annotated: Iterable[tuple[Item, Added]]
     ) -> formats.Written:
         """Writes the documents of one file; a BRAT folder appears when complete."""
-        if place.target_format != "brat" or place.whole != place.target:
+        if not _is_folder(place):
             return self._write_to(place.target, place, annotated)
+        if (mark := _mark(place)) != place.whole:
+            # A killed job may have left a part of it.
+            files.remove_tree(place.target)
         with files.replacing(place.target) as target:
             target.mkdir()
-            return self._write_to(target, place, annotated)
+            written = self._write_to(target, place, annotated)
+        if mark != place.whole:
+            files.write_text(mark, "")
+        return written
 
     def _write_to(
         self, target: Path, place: Place, annotated: Iterable[tuple[Item, Added]]
@@ -230,12 +237,25 @@ def _claim(folder: Path, settings: Mapping[str, object]) -> None:
         raise InputError.at(folder, None, problem)
 
 
+def _is_folder(place: Place) -> bool:
+    """Returns whether an output is a folder of its own."""
+    return place.target_format == "brat" and place.whole == place.target
+
+
+def _mark(place: Place) -> Path:
+    """Returns the file or the folder that exists only when an output is whole."""
+    if _is_folder(place) and remote_path.is_remote(place.target):
+        # Folders of a store appear file by file.
+        return place.target / _WHOLE
+    return place.whole
+
+
 def _is_whole(place: Place) -> bool:
     """Returns whether an output exists and is not older than its input."""
-    if not place.whole.exists():
+    if not (mark := _mark(place)).exists():
         return False
     sources = [place.source]
     if place.format == "brat":
         sources += brat.annotations_of(place.source)
     newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0)
-    return place.whole.stat().st_mtime >= newest
+    return mark.stat().st_mtime >= newest

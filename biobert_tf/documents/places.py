@@ -12,7 +12,6 @@ with `NAME.a1`.
 
 import dataclasses
 import logging
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -182,25 +181,29 @@ def _of_folder(
 
 def _files(source: Path, output: Path) -> Iterator[Path]:
     """Yields the files that may hold documents; `InputError` for a closed folder."""
-
-    def refuse(error: OSError) -> None:
-        problem = f"cannot be read: {error.strerror}"
-        raise InputError.at(str(error.filename), None, problem)
-
     avoided = output.resolve()
 
     def is_shown(path: Path) -> bool:
         return path.name[0] != "." and path.resolve() != avoided
 
-    found = []
-    for folder, names, files in os.walk(source, onerror=refuse):
-        inside = Path(folder)
-        names[:] = [name for name in names if is_shown(inside / name)]
-        has_brat = any(name.endswith(brat.SUFFIXES) for name in files)
-        for path in filter(is_shown, map(inside.joinpath, files)):
+    found: list[Path] = []
+    folders = [source]
+    while folders:
+        inside: dict[bool, list[Path]] = {True: [], False: []}
+        try:
+            for path in (folder := folders.pop()).iterdir():
+                inside[path.is_dir()].append(path)
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+            raise InputError.at(folder, None, problem) from None
+        # A link to a folder above would never end.
+        folders += (p for p in inside[True] if is_shown(p) and not p.is_symlink())
+        names = {path.name for path in inside[False]}
+        has_brat = any(name.endswith(brat.SUFFIXES) for name in names)
+        for path in filter(is_shown, inside[False]):
             is_known = has_brat and path.name.endswith(brat.CONFIGURATION)
             if path.name.endswith(brat.SUFFIXES):
-                is_known = path.with_suffix(".txt").name in files
+                is_known = path.with_suffix(".txt").name in names
             if not is_known:
                 found.append(path)
     yield from sorted(found, key=lambda path: path.parts)

@@ -11,12 +11,11 @@ model_card.json, model_card.md    see `model_card`
 
 import dataclasses
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.export import litert, model_card, onnx, saved_model
 from biobert_tf.export.settings import ExportConfig
@@ -31,14 +30,16 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
     """Writes an export. If that fails, the directory is as before.
 
     Two directories cannot be swapped in one step: if the process is killed between the
-    two, the directory is missing and the old one lies beside it under another name.
+    two, the directory is missing and the old one lies beside it under another name. In
+    a store, which has no directories, see `put`.
 
     Raises:
         InputError: The directory cannot be written, or `--onnx` fails.
     """
     if config.onnx:
         onnx.require()
-    with files.replacing(config.output) as new:
+    with files.scratch(config.output) as folder:
+        new = folder / config.output.name
         new.mkdir()
         functions = saved_model.save(served, new, config.tokens)
         _write_assets(loaded, served, new / "assets")
@@ -48,16 +49,43 @@ def write(config: ExportConfig, loaded: Loaded[Any], served: Served) -> Path:
         card = model_card.make(loaded, served, shapes, lite, open_format)
         files.write_json(new / model_card.JSON, card)
         files.write_text(new / model_card.MARKDOWN, model_card.markdown(card))
-        if config.output.exists():
-            config.output.replace(new.with_name(f"{new.name}.old"))
+        with files.explained_writing(config.output):
+            put(new, config.output)
     _LOG.info("exported a model of kind %s to %s", served.kind, config.output)
     return config.output
+
+
+def put(new: Path, output: Path) -> None:
+    """Moves a new export to where an older one may be.
+
+    In a store, the file that the readers of a model look for vanishes first and comes
+    last; the one that tells an export from other folders, see `require_free`, is there
+    from the first to the last.
+
+    Raises:
+        OSError: A file cannot be moved.
+    """
+    if not remote_path.is_remote(output):
+        if output.exists():
+            output.replace(new.with_name(f"{new.name}.old"))
+        new.replace(output)
+        return
+    old = [
+        path for path in files.files_below(output) if path != output / model_card.JSON
+    ]
+    for path in sorted(old, key=lambda path: path.name != saved_model.FILE):
+        path.unlink()
+    parts = [path for path in new.iterdir() if path.name != saved_model.FILE]
+    parts.sort(key=lambda path: path.name != model_card.JSON)
+    for path in [*parts, new / saved_model.FILE]:
+        files.move(path, output / path.name, last=saved_model.FILE)
 
 
 def _write_assets(loaded: Loaded[Any], served: Served, directory: Path) -> None:
     """Writes the files that our own commands need to use the model."""
     directory.mkdir(exist_ok=True)
-    shutil.copyfile(loaded.tokenizer.vocab_file, directory / VOCAB_NAMES[0])
+    vocab_file = loaded.tokenizer.vocab_file
+    (directory / VOCAB_NAMES[0]).write_bytes(vocab_file.read_bytes())
     files.write_json(
         directory / CONFIG_NAMES[0], dataclasses.asdict(loaded.encoder_config)
     )

@@ -25,6 +25,9 @@ Function = Any
 
 Shapes = dict[str, dict[str, dict[str, object]]]
 
+FILE: Final = "saved_model.pb"
+"""The file without which no reader finds a SavedModel in a directory."""
+
 WARMUP: Final = "assets.extra/tf_serving_warmup_requests"
 """The file of requests that the server reads, in the directory of a SavedModel."""
 

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from biobert_tf.common import remote_path
 from biobert_tf.common.beam_settings import LOCAL, BeamConfig
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
@@ -81,7 +82,7 @@ class AnnotateConfig:
     @property
     def models(self) -> list[Path]:
         """Returns the directories of the models."""
-        return [Path(name).expanduser() for name in self.model.named]
+        return [remote_path.parse(name).expanduser() for name in self.model.named]
 
     @property
     def entity_types(self) -> list[str]:

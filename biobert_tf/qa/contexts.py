@@ -49,7 +49,8 @@ def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
             another form.
     """
     if patterns.text == STANDARD_INPUT:
-        yield NamedText("standard input", _text(sys.stdin.buffer, "standard input"))
+        name = Path("standard input")
+        yield NamedText(str(name), _text(sys.stdin.buffer, name))
         return
     for path in patterns.files():
         if path.suffix.lower() in (".json", ".jsonl"):
@@ -59,7 +60,7 @@ def read_contexts(patterns: FileGlobs) -> Iterator[NamedText]:
         if reading.is_text(path):
             with streams.open_file(path) as stream:
                 unpacked = streams.decompressed(stream, str(path))
-                yield NamedText(str(path), _text(unpacked, str(path)))
+                yield NamedText(str(path), _text(unpacked, path))
             continue
         options = reading.ReadOptions(CorpusConfig())
         for document in reading.documents(path, options, _report):
@@ -73,5 +74,5 @@ def _report(skipped: Skipped) -> None:
         )
 
 
-def _text(stream: BinaryIO, name: str) -> str:
-    return streams.Stream(Path(name), stream).text().removeprefix(streams.BOM)
+def _text(stream: BinaryIO, path: Path) -> str:
+    return streams.Stream(path, stream).text().removeprefix(streams.BOM)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.errors import InputError
 
 UNKNOWN: Final = "[UNK]"
@@ -74,7 +74,7 @@ def load_vocab(vocab_file: Path | str) -> dict[str, int]:
     """
     # files.read_text would end a line at a lone \r and so shift the ids after it;
     # TensorFlow's reader, which the original uses, drops the \r.
-    text = files.read_verbatim(Path(vocab_file)).replace("\r", "")
+    text = files.read_verbatim(remote_path.parse(vocab_file)).replace("\r", "")
     lines = text.removesuffix("\n").split("\n") if text else []
     return {line.strip(): i for i, line in enumerate(lines)}
 
@@ -198,7 +198,7 @@ class FullTokenizer:
             InputError: The file cannot be read, is not UTF-8, is empty, or lacks
                 `[UNK]`, `[CLS]` or `[SEP]`.
         """
-        self.vocab_file = Path(vocab_file)
+        self.vocab_file = remote_path.parse(vocab_file)
         self.vocab = load_vocab(vocab_file)
         if missing := [token for token in _REQUIRED if token not in self.vocab]:
             problem = f"lacks {', '.join(missing)}" if self.vocab else "is empty"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
 
+from biobert_tf.common import remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
     DeviceConfig,
@@ -62,7 +63,7 @@ class Problem(abc.ABC, Generic[SettingsT]):
     def model_of(self, values: Mapping[str, Any]) -> Path | None:
         """Returns the model that a command line uses, by its flags, if it has one."""
         named = values.get("init_checkpoint")
-        return Path(named) if named else None
+        return remote_path.parse(named) if named else None
 
     def makes_rows(self, values: Mapping[str, object]) -> bool:
         """Says whether a command line reads text for a model that it is to train."""
@@ -94,7 +95,7 @@ class Problem(abc.ABC, Generic[SettingsT]):
         taken = {} if found is None else self._recorded(found, self.makes_rows(values))
         if "do_lower_case" not in taken:
             if vocab_file is not None:
-                case = released.vocabulary_lower_cases(Path(vocab_file))
+                case = released.vocabulary_lower_cases(remote_path.parse(vocab_file))
             else:
                 assert found is not None
                 case = released.lower_cases(found.place, found.recorded)
@@ -233,9 +234,10 @@ class TrainedProblem(Problem[SettingsT]):
 
     def model_of(self, values: Mapping[str, Any]) -> Path | None:
         """Returns the model that the output directory holds, else the one named."""
-        output_dir = values["output_dir"]
-        if output_dir and Path(output_dir, STATE).exists():
-            return Path(output_dir)
+        if values["output_dir"]:
+            output_dir = remote_path.parse(values["output_dir"])
+            if (output_dir / STATE).exists():
+                return output_dir
         return super().model_of(values)
 
     @abc.abstractmethod

@@ -2,13 +2,12 @@
 """The states that a training saves: how much disk they take, and never half of one."""
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
 
-from biobert_tf.common import room
+from biobert_tf.common import files, remote_path, room
 from biobert_tf.common.errors import InputError
 from biobert_tf.model import heads
 from biobert_tf.model.layers import DropoutBits
@@ -27,10 +26,12 @@ def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
     A training that has no state draws 8 bits. One that goes on from the state `path`
     draws as it began: 32 bits, if an earlier version began it and nothing says so.
     """
-    if path is not None and not any(
-        name.split("/")[0] == _BITS for name, _ in tf.train.list_variables(path)
-    ):
-        return EARLIER_BITS, {}
+    if path is not None:
+        # Not `list_variables`, which takes a prefix in `ram://` for a folder.
+        reader = tf.compat.v1.train.NewCheckpointReader(path)
+        names = reader.get_variable_to_shape_map()
+        if not any(name.split("/")[0] == _BITS for name in names):
+            return EARLIER_BITS, {}
     return 8, {_BITS: tf.Variable(8, trainable=False)}
 
 
@@ -63,7 +64,7 @@ class StateManager(tf.train.CheckpointManager):
         self.state_bytes = self.model_bytes + 2 * _size(model.trainable_variables)
         # What a killed process left.
         for half in directory.glob(f"{_NAME}-*_temp"):
-            shutil.rmtree(half, ignore_errors=True)
+            files.remove_tree(half)
         super().__init__(state, str(directory), max_to_keep)
 
     def require_room(self, num_saves: int, num_models: int) -> None:
@@ -76,7 +77,7 @@ class StateManager(tf.train.CheckpointManager):
         Raises:
             InputError: Not even the newest state and the one before fit.
         """
-        held = [path for each in self.checkpoints for path in _files(Path(each))]
+        held = [path for each in self._prefixes() for path in _files(each)]
         free = room.free_bytes(self._folder)
         free += sum(path.stat().st_size for path in held)
         number = len(self.checkpoints) + num_saves
@@ -118,8 +119,8 @@ class StateManager(tf.train.CheckpointManager):
         Raises:
             InputError: The disk is full. The newest states before are still there.
         """
-        for old in self.checkpoints[: -max(1, self._most - 1)]:
-            _delete(Path(old))
+        for old in self._prefixes()[: -max(1, self._most - 1)]:
+            _delete(old)
         prefix = self._folder / f"{_NAME}-{checkpoint_number}"
         try:
             return str(super().save(checkpoint_number, **options))
@@ -127,10 +128,14 @@ class StateManager(tf.train.CheckpointManager):
             if self.latest_checkpoint != str(prefix):
                 _delete(prefix)
             # Of a step that is saved again, the state before stays.
-            shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
+            files.remove_tree(prefix.with_name(f"{prefix.name}_temp"))
             if room.disk_is_full(error):
                 raise room.full_disk(prefix, self.state_bytes, self._advice()) from None
             raise
+
+    def _prefixes(self) -> list[Path]:
+        """Returns where the states are, the oldest first."""
+        return [remote_path.parse(each) for each in self.checkpoints]
 
     def _advice(self) -> str:
         """Says what to do if a state does not fit."""
@@ -160,6 +165,6 @@ def _files(prefix: Path) -> list[Path]:
 def _delete(prefix: Path) -> None:
     for path in _files(prefix):
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            files.remove_tree(path)
         else:
             path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ import numpy as np
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import base, released, tf1
 from biobert_tf.checkpoints.released import CONFIG_NAMES, LABELS_NAME, VOCAB_NAMES
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ModelConfig, TextConfig
@@ -122,7 +122,7 @@ def _new_pieces(
 
     The given pieces are the lines of a file, or the parts of the flag itself.
     """
-    path = Path(str(add)).expanduser()
+    path = remote_path.parse(str(add)).expanduser()
     # No piece has a slash or a full stop inside. A long list of pieces is too long for
     # a file name: then Path.is_file raises, but os.path.isfile returns False.
     is_file = os.path.isfile(path) or "/" in add.text or bool(path.suffix)

@@ -7,10 +7,9 @@ punctuation marks and symbols; nearly all are one piece and would flatter the fi
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.text.tokenization import UNKNOWN, FullTokenizer
 from biobert_tf.vocabularies import words as corpus_words
@@ -73,7 +72,8 @@ def report(config: ReportConfig) -> str:
             words.
     """
     tokenizers = [
-        FullTokenizer(Path(name).expanduser(), None) for name in config.vocab_file.parts
+        FullTokenizer(remote_path.parse(name).expanduser(), None)
+        for name in config.vocab_file.parts
     ]
     tokens = corpus_words.read_tokens(config.sample)
     words = {

@@ -100,6 +100,7 @@ def operations(folder):
     inner.mkdir(parents=True, exist_ok=True)
     file = inner / "x.txt"
     seen.append((file.exists(), inner.is_dir(), inner.is_file()))
+    file.write_text(2 * TEXT)
     file.write_text(TEXT, encoding="utf-8", newline="")
     seen.append((file.read_text("utf-8"), file.read_bytes(), file.stat().st_size))
     with file.open("a", encoding="utf-8", newline="") as stream:
@@ -142,6 +143,16 @@ def test_operations_are_those_of_a_disk(folder, tmp_path):
     assert remote == local
 
 
+def test_a_name_that_begins_another(folder):
+    for name in ("a.txt", "b/x", "bcd/y"):
+        files.write_text(folder / name, TEXT)
+    assert [path.name for path in (folder / "b").iterdir()] == ["x"]
+    assert not (folder / "a").exists() and not (folder / "a").is_dir()
+    assert (folder / "a.txt").is_file() and folder.is_dir()
+    files.write_text(folder / "a", "another")
+    assert (folder / "a").read_text() == "another"
+
+
 def test_what_a_store_cannot_do(folder):
     for fails in (lambda: folder.symlink_to("x"), lambda: (folder / "x").open("r+")):
         with pytest.raises(io.UnsupportedOperation):
@@ -150,6 +161,7 @@ def test_what_a_store_cannot_do(folder):
 
 def test_files_are_written_whole(folder):
     path = folder / "new" / "a.json"
+    files.write_text(path, "something longer than what comes")
     files.write_json(path, {"a": 1})
     assert files.read_json(path) == {"a": 1}
     with pytest.raises(ZeroDivisionError), files.replacing(path) as temporary:

@@ -177,7 +177,7 @@ def _expand(patterns: FileGlobs) -> list[beam_storage.FoundFile]:
 
 def _read(runner: Runner, job: Job, sizes: Mapping[str, int]) -> CorpusCounts:
     """Writes the documents to the parts of the spool; returns their counts."""
-    found = units.find_units(sizes, _UNIT_BYTES)
+    found = units.find_units(sizes, _UNIT_BYTES, False)
     xml_files = [unit for unit in found if not reading.is_text(unit.place)]
     if xml_files:
         _LOG.info("indexing %d files", len(xml_files))

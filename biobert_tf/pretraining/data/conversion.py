@@ -16,17 +16,23 @@ unfinished has a hidden name and is never read:
     <output_file>.work/files/00007.json the manifest entry of a finished TFRecord file
     <output_file>.work/files/part-...   such a file, if all are joined to one at the end
     <output_file>.manifest.json         written last; then the work directory is deleted
+
+If the first output file is in a store, the work directory is a local one, below TMPDIR.
+TFRecord files are finished there and then copied.
 """
 
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import logging
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from biobert_tf.common import files, streams
+from biobert_tf.common import files, remote_path, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.corpora import reading
 from biobert_tf.pretraining.data import exact, manifest, outputs, shards, units, workers
@@ -58,7 +64,9 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         from biobert_tf.pretraining.data import beam_pipeline
 
         return beam_pipeline.convert(config)
-    output_files = [Path(name).expanduser() for name in config.output_file.parts]
+    output_files = [
+        remote_path.parse(name).expanduser() for name in config.output_file.parts
+    ]
     for path in output_files:
         if path.is_dir():
             raise InputError.at(path, None, "is a directory; give the name of a file")
@@ -84,7 +92,7 @@ def convert(config: CreatePretrainingDataConfig) -> Manifest:
         if conversion.exact:
             result = job.run_exact()
         else:
-            with workers.pool(conversion.num_workers) as executor:
+            with job.pool() as executor:
                 result = job.run(executor, before)
         result.save(job.manifest_path)
         shutil.rmtree(job.work_dir)
@@ -120,11 +128,17 @@ class _Job:
 
     @property
     def manifest_path(self) -> Path:
-        return Path(f"{self.output_files[0]}{manifest.SUFFIX}")
+        first = self.output_files[0]
+        return first.with_name(f"{first.name}{manifest.SUFFIX}")
 
     @property
     def work_dir(self) -> Path:
-        return Path(f"{self.output_files[0]}.work")
+        first = self.output_files[0]
+        if not remote_path.is_remote(first):
+            return first.with_name(f"{first.name}.work")
+        # The spool is read in a thousand places, and a store cannot lock a folder.
+        name = hashlib.sha256(str(first).encode("utf-8")).hexdigest()[:12]
+        return Path(tempfile.gettempdir(), f"biobert-{os.getuid()}-{name}.work")
 
     @property
     def _files_dir(self) -> Path:
@@ -157,6 +171,8 @@ class _Job:
         except OSError as error:
             problem = f"cannot be written: {error.strerror}; choose another directory"
             raise InputError.at(self.work_dir, None, problem) from None
+        if remote_path.is_remote(self.manifest_path):
+            _LOG.info("until the end the work is in %s; see TMPDIR", self.work_dir)
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,7 +205,8 @@ class _Job:
         self._sweep()
 
     def _finished_work(self) -> list[Path]:
-        return list(self.work_dir.glob("*/[0-9]*"))
+        units_dir, files_dir = self.work_dir / "units", self._files_dir
+        return [*units_dir.glob("[0-9]*"), *files_dir.glob("*.json")]
 
     def _kept(self) -> str:
         """Returns what is left after Ctrl-C, for the user."""
@@ -205,7 +222,16 @@ class _Job:
         for unit in self.work_dir.glob("units/.*"):
             shutil.rmtree(unit)
 
-    def run(self, executor: workers.Pool, before: Manifest | None) -> Manifest:
+    def pool(self) -> contextlib.AbstractContextManager[workers.Executor]:
+        """Returns who does the work: processes, or a thread where it must be here."""
+        vocab_file = self.config.text.vocab_file
+        assert vocab_file is not None
+        paths = [*self.inputs, *self.output_files, vocab_file]
+        if any(map(remote_path.is_of_this_process, paths)):
+            return workers.thread()
+        return workers.pool(self.config.conversion.num_workers)
+
+    def run(self, executor: workers.Executor, before: Manifest | None) -> Manifest:
         """Does the unfinished work of both passes."""
         text, pairs = self.config.text, self.config.pairs
         reader = units.UnitReader(
@@ -252,7 +278,7 @@ class _Job:
 
     def _read(
         self,
-        executor: workers.Pool,
+        executor: workers.Executor,
         reader: units.UnitReader,
         corpus_units: Sequence[units.Unit],
     ) -> CorpusCounts:
@@ -287,7 +313,7 @@ class _Job:
         return outputs.Plan.of(self.output_files, num_shards, num_tokens)
 
 
-def _write(executor: workers.Pool, writer: outputs.FileWriter) -> list[FileEntry]:
+def _write(executor: workers.Executor, writer: outputs.FileWriter) -> list[FileEntry]:
     """Writes the unfinished files; returns the manifest entries of all files."""
     numbers = range(len(writer.plan.paths))
     known = {number: writer.entry(number) for number in numbers}

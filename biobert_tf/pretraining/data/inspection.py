@@ -142,7 +142,8 @@ def _common_lengths(paths: Sequence[Path]) -> dict[str, int]:
                 f"have {', '.join(sorted(found)) or 'nothing'}",
             )
         if not lengths:
-            first, lengths = path, found
+            # They come in another order in each process.
+            first, lengths = path, dict(sorted(found.items()))
         for name in sorted(lengths | found):
             here, there = lengths.get(name), found.get(name)
             if here != there:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -147,7 +147,7 @@ def sweep(output_files: Sequence[Path]) -> None:
         for path in folder.glob("*"):
             temporary = _TEMPORARY.fullmatch(path.name)
             if temporary and _stem(temporary["name"]) in ours:
-                shutil.rmtree(path, ignore_errors=True)
+                files.remove_tree(path)
 
 
 def refuse_others(paths: Sequence[Path]) -> None:
@@ -197,12 +197,18 @@ class FileWriter:
         """
         path, size = self.plan.paths[number], self.plan.portions_per_file
         counts = shards.ShardCounts()
+        is_remote = remote_path.is_remote(path)
+        # Where a killed process leaves it is swept.
+        near = self.directory / path.name if is_remote else path
         try:
-            with files.replacing(path) as temporary:
+            with files.replacing(near) as temporary:
                 with temporary.open("wb") as stream:
                     for portion in range(number * size, (number + 1) * size):
                         counts += self._write_portion(portion, stream)
                 entry = FileEntry.of(temporary, counts)
+            if is_remote:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.move(near, path)
             self.note(number, entry)
         except OSError as error:
             problem = f"cannot be written: {error.strerror}"

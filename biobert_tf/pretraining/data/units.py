@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from biobert_tf.common import files, streams
+from biobert_tf.common import files, remote_path, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
 from biobert_tf.corpora import plain, reading
@@ -43,7 +43,7 @@ class Unit:
     Attributes:
         number: Number of the unit.
         file_number: Number of the file among the inputs.
-        place: The file: a path, or a URL where Beam reads it.
+        place: The file: a path or a URL.
         block: First byte and end (exclusive) of a text block; None: the whole file.
         num_bytes: Number of bytes to read.
         is_live: bool `[entries]`, the live records of an XML file; None: all of them.
@@ -57,33 +57,35 @@ class Unit:
     is_live: np.ndarray | None = None
 
 
-def find_units(sizes: Mapping[str, int], unit_bytes: int = 0) -> list[Unit]:
+def find_units(
+    sizes: Mapping[str, int], unit_bytes: int = 0, cuts_urls: bool = True
+) -> list[Unit]:
     """Returns the units of a corpus, in order.
 
     `sizes` has the number of bytes of each file, a path or a URL. A unit of text has
-    about `unit_bytes`; 0 chooses that by the size of the corpus.
+    about `unit_bytes`; 0 chooses that by the size of the corpus. Beam does not cut what
+    is at a URL.
     """
     by_size = min(sum(sizes.values()) // _UNITS_PER_CORPUS, _MAX_UNIT_BYTES)
     wanted = unit_bytes or by_size
     found: list[Unit] = []
     for file_number, (place, size) in enumerate(sizes.items()):
-        for block in _blocks(place, wanted):
+        is_cut = reading.is_text(place) and not streams.is_compressed(place)
+        is_cut = is_cut and (cuts_urls or "://" not in place)
+        for block in _blocks(place, wanted) if is_cut else [None]:
             num_bytes = size if block is None else block[1] - block[0]
             found.append(Unit(len(found), file_number, place, block, num_bytes))
     return found
 
 
-def _blocks(place: str, wanted: int) -> Iterator[tuple[int, int] | None]:
+def _blocks(place: str, wanted: int) -> Iterator[tuple[int, int]]:
     """Yields byte ranges of a text file, of about `wanted` bytes each.
 
     The first range does not depend on `wanted`, because documents in it are identified
-    by their line numbers and later documents by their byte offsets. Any other file,
-    and any at a URL, is one unit: None.
+    by their line numbers and later documents by their byte offsets.
     """
-    if not reading.is_text(place) or streams.is_compressed(place) or "://" in place:
-        yield None
-        return
-    first, *others = plain.blocks(Path(place), _BLOCK_BYTES) or [(0, 0)]
+    path = remote_path.parse(place)
+    first, *others = plain.blocks(path, _BLOCK_BYTES) or [(0, 0)]
     yield first
     start = first[1]
     for number, (_, end) in enumerate(others, 1):
@@ -172,7 +174,7 @@ class UnitReader:
         try:
             with files.replacing(self.place(unit)) as temporary:
                 temporary.mkdir()
-                path, result = Path(unit.place), UnitResult()
+                path, result = remote_path.parse(unit.place), UnitResult()
                 given = (unit, path, self.text, self.corpus, self.seed, result)
                 spool.write(temporary, documents(*given))
                 files.write_json(temporary / _COUNTS, dataclasses.asdict(result.counts))

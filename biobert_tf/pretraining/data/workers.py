@@ -15,11 +15,11 @@ from biobert_tf.common.errors import InputError
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
-Pool = concurrent.futures.ProcessPoolExecutor
+Executor = concurrent.futures.Executor
 
 
 @contextlib.contextmanager
-def pool(num_workers: int) -> Iterator[Pool]:
+def pool(num_workers: int) -> Iterator[Executor]:
     """Provides worker processes; they end with the block, however it ends.
 
     They also end when this process is killed, so none keeps writing files that a
@@ -34,7 +34,7 @@ def pool(num_workers: int) -> Iterator[Pool]:
     # Only this process holds `parent`. When it is closed, by us or because we die, the
     # workers see the end of the pipe.
     child, parent = context.Pipe(duplex=False)
-    executor = Pool(
+    executor = concurrent.futures.ProcessPoolExecutor(
         num_workers or len(os.sched_getaffinity(0)),
         mp_context=context,
         initializer=processes.end_with,
@@ -57,8 +57,18 @@ def pool(num_workers: int) -> Iterator[Pool]:
         child.close()
 
 
+@contextlib.contextmanager
+def thread() -> Iterator[Executor]:
+    """Provides a thread of this process: for files that no other process can see."""
+    executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
 def run(
-    executor: Pool,
+    executor: Executor,
     function: Callable[[TaskT], ResultT],
     tasks: Sequence[TaskT],
     sizes: Sequence[int],
