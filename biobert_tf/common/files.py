@@ -3,15 +3,17 @@
 
 import atexit
 import contextlib
+import errno
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biobert_tf.common import room
+from biobert_tf.common import remote_path, room
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
@@ -106,7 +108,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees either what was at `path` before or the whole new one, even if the
     process is killed. A folder that is not empty cannot be replaced. A missing parent
-    directory is created.
+    directory is created. For a folder in a store see `move`.
 
     Raises:
         InputError: The directory cannot be written, or `path` cannot be replaced.
@@ -115,31 +117,97 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         with _explained(path):
-            temporary.replace(path)
+            move(temporary, path)
 
 
 @contextlib.contextmanager
 def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yields a private folder, hidden beside `path`, that is deleted after the block.
 
-    What is moved from it to its parent directory gets there at one instant. A missing
-    parent is created. `needed` is the number of bytes to be written, if it is known.
+    What `move` takes from it to its parent directory gets there at one instant. If that
+    is in a store, the folder is a local one, below `TMPDIR`. A missing parent is
+    created. `needed` is the number of bytes to be written, if it is known.
 
     Raises:
         InputError: The parent cannot be written, or the disk was full in the block.
     """
+    is_remote = remote_path.is_remote(path)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+            dir=None if is_remote else path.parent,
+            prefix=f".{path.name}.",
+            ignore_cleanup_errors=True,
         )
     try:
         with folder as name:
             yield Path(name)
     except Exception as error:
+        if room.disk_is_full(error) and is_remote:
+            here = Path(folder.name)
+            raise room.full_disk(here, needed, "set TMPDIR to another disk") from None
         if room.disk_is_full(error):
             raise room.full_disk(path, needed) from None
         raise
+
+
+def move(source: Path, target: Path, last: str = "") -> None:
+    """Moves a file or a folder to where there is none, or replaces a file.
+
+    On a local disk that happens at one instant. A store knows only whole files: each of
+    them appears at one instant, and that of a folder whose path in it is `last` after
+    all others, for its readers to know that the folder is whole.
+
+    Raises:
+        OSError: The source cannot be read, or the target not written.
+    """
+    if not (remote_path.is_remote(source) or remote_path.is_remote(target)):
+        source.replace(target)
+    elif not source.is_dir():
+        remote_path.copy(source, target)
+        source.unlink()
+    else:
+        if target.is_dir() and any(target.iterdir()):
+            number = errno.ENOTEMPTY
+            raise OSError(number, os.strerror(number), str(target))
+        names = sorted(path.relative_to(source) for path in files_below(source))
+        for name in sorted(names, key=lambda name: str(name) == last):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            remote_path.copy(source / name, target / name)
+        remove_tree(source)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Returns the files in a folder and in its folders, sorted by path."""
+    return sorted(path for path in folder.rglob("*") if not path.is_dir())
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder and all that is in it, as far as that is possible."""
+    if not remote_path.is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        remote_path.remove_tree(folder)
+
+
+@contextlib.contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Yields a local path of the same name with the content of a file.
+
+    It is the file, or for one in a store a copy that is deleted after the block.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if not remote_path.is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="biobert-") as folder:
+        copy = Path(folder, path.name)
+        with explained_reading(path):
+            remote_path.copy(path, copy)
+        yield copy
 
 
 def folder_until_exit(prefix: str) -> Path:

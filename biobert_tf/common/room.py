@@ -9,9 +9,11 @@ import errno
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
+from biobert_tf.common import remote_path
 from biobert_tf.common.errors import InputError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -52,7 +54,12 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def free_bytes(path: Path) -> int:
-    """Returns the free bytes of the disk that `path` is on or will be on."""
+    """Returns the free bytes of the disk that `path` is on or will be on.
+
+    A store has no end: it is as if it had 2^63 - 1 of them.
+    """
+    if remote_path.is_remote(path):
+        return sys.maxsize
     existing = next(
         place for place in (path, *path.absolute().parents) if place.exists()
     )

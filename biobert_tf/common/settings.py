@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
+from biobert_tf.common import remote_path
 from biobert_tf.common.errors import InputError
 
 Compat = Literal["fixed", "master", "paper"]
@@ -518,7 +519,7 @@ def _typed(field: Field, value: object) -> object:
         # JSON does not tell 3 from 3.0.
         return float(value)
     if isinstance(value, str) and (kind is Path or _is_flag_value(kind)):
-        return Path(value) if kind is Path else kind.parse(value)
+        return remote_path.parse(value) if kind is Path else kind.parse(value)
     if choices := typing.get_args(kind):
         is_right, wanted = value in choices, f"one of {', '.join(choices)}"
     else:

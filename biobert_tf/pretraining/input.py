@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the TFRecord files of a pre-training and the numbers of their records."""
 
-import glob
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from biobert_tf.common import files
-from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.common.comma_lists import FileGlobs, matching
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining.data import manifest
 from biobert_tf.pretraining.record_streams import Shard
@@ -30,9 +29,9 @@ def expand(patterns: FileGlobs) -> list[Path]:
     found: dict[Path, None] = {}
     for pattern in patterns.parts:
         matches = [
-            Path(name)
-            for name in sorted(glob.glob(pattern, recursive=True))
-            if not name.endswith(manifest.SUFFIX) and Path(name).is_file()
+            path
+            for path in matching(pattern)
+            if not path.name.endswith(manifest.SUFFIX)
         ]
         if not matches:
             raise InputError(f"--input_file={pattern}: no TFRecord file matches")

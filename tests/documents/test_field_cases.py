@@ -701,7 +701,7 @@ def test_entities_without_an_id_keep_their_names(tmp_path, name):
         ("a.xml", "<x/>", "not BioC"),
         (
             "a.txt.gz",
-            gzip.compress(b"Aspirin. " * 99)[:-9],
+            gzip.compress(b"Aspirin. " * 99, mtime=0)[:-9],
             "the file is damaged or missing",
         ),
         ("a.pdf", "%PDF", "its format is unknown"),
