@@ -57,7 +57,7 @@ def examine(config: DoctorConfig) -> Iterator[Check]:
     yield from of_wheels(found)
     yield _of_tpu(found)
     yield from _of_machine(config.output_dir)
-    if config.output_dir is not None:
+    if config.output_dir:
         for each in probe.of_folder(config):
             yield Check("ok" if each.is_well else "error", each.part, each.text)
     yield from _of_devices(found, config)
@@ -107,7 +107,7 @@ def _of_tpu(found: wheels.Wheels) -> Check:
     return Check("ok", "TPU files", text)
 
 
-def _of_machine(output_dir: Path | None) -> Iterator[Check]:
+def _of_machine(output_dir: str) -> Iterator[Check]:
     flags = ", ".join(sorted(precision.bfloat16_of_cpu()))
     text = f"bfloat16 by {flags}" if flags else "no bfloat16: it would be slow here"
     yield Check("ok", "CPU", text)
@@ -119,8 +119,9 @@ def _of_machine(output_dir: Path | None) -> Iterator[Check]:
         yield Check(
             "ok" if enough else "warning", "memory", text + lack * (not enough)
         )
-    is_local = output_dir is not None and "://" not in str(output_dir)
-    place = output_dir if output_dir is not None and is_local else Path.cwd()
+    place = Path.cwd()
+    if "://" not in output_dir:
+        place /= Path(output_dir).expanduser()
     disk = room.free_bytes(place)
     text = f"{room.size(disk)} are free at {place}"
     enough = disk >= _LEAST_DISK

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files, flags
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.tpu import useful_line
 from biobert_tf.doctor.settings import DoctorConfig
@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
 def of_folder(config: DoctorConfig) -> list[Found]:
     """Tries `--output_dir`."""
-    return _run([*_COMMAND, OUTPUT, *flags.to_argv(config)], config.timeout_seconds)[0]
+    return _run([*_COMMAND, OUTPUT, config.output_dir], config.timeout_seconds)[0]
 
 
 def of_devices(
@@ -100,11 +100,11 @@ def _run(command: Sequence[str], seconds: float) -> tuple[list[Found], bool]:
 def main(argv: Sequence[str]) -> None:
     """Tries what the first argument names; see `of_folder` and `of_devices`."""
     _, what, *rest = argv
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if what == OUTPUT:
         _say(OUTPUT)
-        _say(*_folder(flags.parse(DoctorConfig, [OUTPUT, *rest])))
+        _say(*_folder(*rest))
     else:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         _devices(rest)
 
 
@@ -112,28 +112,26 @@ def _say(*values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
-def _folder(config: DoctorConfig) -> Found:
+def _folder(name: str) -> Found:
     """Writes, reads and renames a file, as a run does, and leaves nothing behind."""
-    folder = config.output_dir
-    assert folder is not None
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
-    path, renamed = (folder / f".doctor-{os.getpid()}-{i}" for i in (1, 2))
-    text = "probe\n"
     try:
-        files.write_text(path, text)
-        path.replace(renamed)
-        if files.read_text(renamed) != text:
-            raise InputError.at(folder, None, "a file does not hold what was written")
-        renamed.unlink()
+        folder = remote_path.parse(os.path.expanduser(name))
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        path, renamed = (folder / f".doctor-{os.getpid()}-{i}" for i in (1, 2))
+        try:
+            files.write_text(path, name)
+            path.replace(renamed)
+            if files.read_text(renamed) != name:
+                raise InputError.at(name, None, "does not hold what was written")
+        finally:
+            for each in (path, renamed):
+                each.unlink(missing_ok=True)
+            for each in made:
+                with contextlib.suppress(OSError):
+                    each.rmdir()
     except (InputError, OSError) as error:
         return Found(OUTPUT, False, str(error))
-    finally:
-        for each in (path, renamed):
-            each.unlink(missing_ok=True)
-        for each in made:
-            with contextlib.suppress(OSError):
-                each.rmdir()
-    return Found(OUTPUT, True, f"{folder} can be written, read and renamed in")
+    return Found(OUTPUT, True, f"files in {name} can be written, read and renamed")
 
 
 def _devices(done: Sequence[str]) -> None:

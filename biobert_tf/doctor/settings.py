@@ -11,8 +11,9 @@ from biobert_tf.common.settings import at_least, setting
 class DoctorConfig:
     """What `biobert doctor` tries."""
 
-    output_dir: Path | None = setting(
-        None,
+    # Not a Path: TensorFlow, which may be broken, would be imported for a URL.
+    output_dir: str = setting(
+        "",
         "Directory of a run: a small file is written, read, renamed and removed there.",
     )
     use_tpu: bool = setting(False, "It is an error if no TPU computes.")
