@@ -1,5 +1,6 @@
 # For a machine with Python 3.11 or 3.12 and make:
 #   make demo   installs into .venv and runs the main job on the built-in corpus
+#   make install-tpu   installs into .venv on a TPU VM (docs/tpu.md)
 #   make test   installs what the tests need and runs them all
 #   make bench  measures beside Transformers, OpenVINO and others (docs/benchmarks.md)
 # The first interpreter that runs and has a version TensorFlow is pinned for.
@@ -8,10 +9,19 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
 	2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo install-tpu test lint bench clean
 
 demo: .venv/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
+
+# Another TensorFlow in .venv would share its folder, so it is removed first.
+install-tpu:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-tpu
+	$(BIN)/python -m pip install --quiet -r requirements-tpu.txt
+	touch .venv/installed
+	$(BIN)/biobert doctor
 
 test: lint
 	$(BIN)/python -m pytest

@@ -60,10 +60,10 @@ def _lock_owners(root: Path) -> list[int]:
 
 def _command(process: Path) -> str:
     try:
-        words = (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
     except OSError:
         return ""
-    return b" ".join(words).decode("utf-8", "replace")[:_LONGEST_COMMAND]
+    return " ".join(command.decode("utf-8", "replace").split())[:_LONGEST_COMMAND]
 
 
 def held(root: Path = _ROOT) -> str | None:
@@ -90,7 +90,8 @@ def reason(
     faults = [wheels.fault_of_folder(found)]
     if found.owners and not found.is_for_tpu:
         faults.append(f"TensorFlow is not built for TPUs; {wheels.INSTALL_TPU}")
-    faults += wheels.faults_of_versions(found).values()
+    versions = wheels.faults_of_versions(found)
+    faults += (f"{name} {fault}" for name, fault in versions.items())
     faults.append(f"it is {holder}" if holder else None)
     if not chips(root):
         faults.append(

@@ -138,7 +138,7 @@ def _of_devices(found: wheels.Wheels, config: DoctorConfig) -> Iterator[Check]:
             yield Check("ok", part, text)
             continue
         is_needed = True
-        if part == probe.TENSORFLOW and found.is_for_tpu:
+        if probe.SILENT in text and found.is_for_tpu:
             text += f"; {_SLOW_IMPORT}"
         elif part == probe.TPU:
             text, is_needed = tpu.reason(text, found), config.use_tpu

@@ -23,6 +23,7 @@ from biobert_tf.doctor.settings import DoctorConfig
 TENSORFLOW: Final = "TensorFlow"
 TPU: Final = "TPU"
 OUTPUT: Final = "output_dir"
+SILENT: Final = "no answer within"
 _COMMAND: Final = (sys.executable, "-m", "biobert_tf.doctor.probe")
 _SIZE: Final = 128
 
@@ -86,7 +87,7 @@ def _run(command: Sequence[str], seconds: float) -> tuple[list[Found], bool]:
     if status == 0:
         return found, True
     if status is None:
-        text = f"no answer within {seconds:.0f} s"
+        text = f"{SILENT} {seconds:.0f} s"
     elif status < 0:
         text = f"ended the process ({signal.Signals(-status).name})"
     else:
