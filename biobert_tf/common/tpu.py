@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TPU of this machine: its chips, who holds them, and why there is none.
 
-libtpu keeps a lock on a file from the import of TensorFlow to the end of the process, so
-only one process at a time finds the TPU.
+libtpu keeps a lock on a file from the import of TensorFlow to the end of the process,
+so only one process at a time finds the TPU.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def holders(root: Path = _ROOT) -> dict[int, str]:
 
 
 def _lock_owners(root: Path) -> list[int]:
-    """Reads proc/locks, as proc_locks(5) says: `1: POSIX ADVISORY WRITE 12 8:1:34 0`."""
+    """Reads lines of proc/locks(5) such as `1: POSIX ADVISORY WRITE 12 8:1:34 0`."""
     try:
         inode = str((root / _LOCK).stat().st_ino)
         lines = (root / "proc/locks").read_text("utf-8").splitlines()
@@ -75,9 +75,7 @@ def held(root: Path = _ROOT) -> str | None:
     return f"held by process {named}; end it, or wait for it"
 
 
-def reason(
-    error: str, found: wheels.Wheels | None = None, root: Path = _ROOT
-) -> str:
+def reason(error: str, found: wheels.Wheels | None = None, root: Path = _ROOT) -> str:
     """Returns the likely cause for which no local TPU starts, and what to do.
 
     Args:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -80,9 +81,9 @@ class Wheels:
 
 def installed(path: Sequence[str] | None = None) -> Wheels:
     """Returns what is installed in the folders `path`, by default `sys.path`."""
-    where = {} if path is None else {"path": list(path)}
+    path = list(sys.path if path is None else path)
     found: dict[str, metadata.Distribution] = {}
-    for each in metadata.distributions(**where):
+    for each in metadata.distributions(path=path):
         found.setdefault(_name(each), each)
     owners = [owner for name, each in found.items() if (owner := _owner(name, each))]
     # Who has installed a build for TPUs wants that; else the plain one.

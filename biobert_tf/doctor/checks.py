@@ -116,9 +116,7 @@ def _of_machine(output_dir: str) -> Iterator[Check]:
         text = f"{room.size(memory)} can be had"
         lack = "; BERT-Base needs 4 GB, lower --train_batch_size"
         enough = memory >= _LEAST_MEMORY
-        yield Check(
-            "ok" if enough else "warning", "memory", text + lack * (not enough)
-        )
+        yield Check("ok" if enough else "warning", "memory", text + lack * (not enough))
     place = Path.cwd()
     if "://" not in output_dir:
         place /= Path(output_dir).expanduser()
