@@ -7,7 +7,6 @@ ends the process.
 """
 
 import dataclasses
-import functools
 import os
 import re
 import sys
@@ -203,7 +202,6 @@ def require_loadable() -> None:
         raise InputError(f"libtpu {fault}")
 
 
-@functools.cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
