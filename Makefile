@@ -1,62 +1,70 @@
-# For a machine with Python 3.11 or 3.12 and make:
+# For a machine with Python 3.11, 3.12 or 3.13 and make:
 #   make demo   installs into .venv and runs the main job on the built-in corpus
 #   make install-tpu   installs into .venv on a TPU VM (docs/tpu.md)
 #   make test   installs what the tests need and runs them all
+#   make test PYTHON=python3.13   the same with this Python, in .venv-python3.13
+#   make test-pythons             the same with each of these Pythons that is here
 #   make bench  measures beside Transformers, OpenVINO and others (docs/benchmarks.md)
 # The first interpreter that runs and has a version TensorFlow is pinned for.
-PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
-	$$name -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' \
+PYTHONS := python3.11 python3.12 python3.13
+PYTHON ?= $(shell for name in $(PYTHONS) python3 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$name && break; done)
-BIN := .venv/bin
+VENV := $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
+BIN := $(VENV)/bin
 
-.PHONY: demo install-tpu test lint bench clean
+.PHONY: demo install-tpu test test-pythons lint bench clean
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
 
-# Another TensorFlow in .venv would share its folder, so it is removed first.
+# Another TensorFlow in the environment would share its folder: it is removed first.
 install-tpu:
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; say PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-tpu
 	$(BIN)/python -m pip install --quiet -r requirements-tpu.txt
-	touch .venv/installed
+	touch $(VENV)/installed
 	$(BIN)/biobert doctor
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: .venv/installed-test
+test-pythons:
+	for name in $(PYTHONS); do if $$name --version 2>/dev/null; then \
+		$(MAKE) test PYTHON=$$name || exit 1; fi; done
+
+lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_qa.py run_pretraining.py \
 		setup.py
 
 # Flags, such as BENCH='--quick --only=training,start'.
-bench: .venv/installed-bench .venv-bench/installed
+bench: $(VENV)/installed-bench .venv-bench/installed
 	$(BIN)/python -m benchmarks.peers --peers=.venv-bench/bin/python $(BENCH)
 
 # The stamps keep a second run off the network.
-.venv/installed: setup.py constraints.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv .venv
+$(VENV)/installed: setup.py constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; say PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	touch $@
 
-.venv/installed-test: .venv/installed
+$(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
 	touch $@
 
 # What writes and reads Transformers' files.
-.venv/installed-bench: .venv/installed
+$(VENV)/installed-bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[huggingface,openvino]'
 	touch $@
 
 .venv-bench/installed: benchmarks/requirements-peers.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; say PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; say PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet -r $<
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench runs build *.egg-info
+	rm -rf .venv .venv-* runs build *.egg-info

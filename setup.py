@@ -31,7 +31,7 @@ setup(
     long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     # The demo vocabulary stands at the top of the repository, as BERT's do, and is
     # installed inside the package.
     packages=[
@@ -81,6 +81,7 @@ setup(
             # tf-models-official brings it; the tests run files with it themselves.
             "ai-edge-litert==2.3.0",
             "pytest==9.2.0",
+            "pytest-xdist==3.8.0",
             "ruff==0.17.6",
             "mypy==2.4.1",
         ],
