@@ -23,6 +23,7 @@ from biobert_tf.doctor.settings import DoctorConfig
 TENSORFLOW: Final = "TensorFlow"
 TPU: Final = "TPU"
 OUTPUT: Final = "output_dir"
+_DEVICES: Final = "devices"
 SILENT: Final = "no answer within"
 _COMMAND: Final = (sys.executable, "-m", "biobert_tf.doctor.probe")
 _SIZE: Final = 128
@@ -57,13 +58,12 @@ def of_devices(
     done: list[str] = [] if with_tpu else [TPU]
     is_over = False
     while not is_over:
-        found, is_over = _run([*command, "devices", *done], seconds)
-        for each in found:
-            if each.part not in done:
-                done.append(each.part)
-                yield each
-        # Without TensorFlow, or if it fails before a device, another try is no use.
-        is_over |= not found or found[-1].part == TENSORFLOW
+        found, is_over = _run([*command, _DEVICES, *done], seconds)
+        new = [each for each in found if each.part not in done]
+        yield from new
+        done += [each.part for each in new]
+        # If it fails before a device, another try is no use.
+        is_over |= not new or new[-1].part in (TENSORFLOW, _DEVICES)
 
 
 def _run(command: Sequence[str], seconds: float) -> tuple[list[Found], bool]:
@@ -84,7 +84,8 @@ def _run(command: Sequence[str], seconds: float) -> tuple[list[Found], bool]:
         with contextlib.suppress(ValueError, TypeError):
             begun, *more = json.loads(line)
             found += [Found(begun, *more)] if more else []
-    if status == 0:
+    if status == 0 or any(each.part == begun for each in found):
+        # What goes wrong after all is done, at the end of a process, harms nobody.
         return found, True
     if status is None:
         text = f"{SILENT} {seconds:.0f} s"
@@ -140,6 +141,7 @@ def _devices(done: Sequence[str]) -> None:
     import tensorflow as tf
 
     _say(TENSORFLOW, True, f"{tf.__version__} can be imported")
+    _say(_DEVICES)
 
     def total() -> tf.Tensor:
         ones = tf.ones([_SIZE, _SIZE])

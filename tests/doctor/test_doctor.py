@@ -59,6 +59,14 @@ def test_a_tensorflow_that_cannot_be_imported():
     ]
 
 
+def test_devices_that_cannot_be_listed():
+    code = DEVICES.replace('print("a lib', 'say("devices"); os.abort()\nprint("a lib')
+    assert tried(code, True, 30) == [
+        ("TensorFlow", True, "1.0 can be imported"),
+        ("devices", False, "ended the process (SIGABRT)"),
+    ]
+
+
 @pytest.fixture
 def doctor(capsys, monkeypatch):
     """Runs the command on devices that are given; returns its status and its lines."""
