@@ -373,6 +373,11 @@ class DeviceConfig:
         if self.use_tpu and self.strategy not in ("auto", "tpu"):
             raise InputError(f"--use_tpu contradicts --strategy={self.strategy}")
 
+    @property
+    def is_tpu(self) -> bool:
+        """Whether a TPU is asked for, by either flag."""
+        return self.use_tpu or self.strategy == "tpu"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScriptConfig:

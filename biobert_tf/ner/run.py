@@ -12,7 +12,7 @@ from biobert_tf.ner.scores import UNTYPED
 from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
-from biobert_tf.training import finetune
+from biobert_tf.training import clipping, finetune
 from biobert_tf.training.finetune import Data, Finished
 from biobert_tf.training.stages import is_empty, require_examples, without_empty
 
@@ -50,8 +50,7 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         development=data.development,
         parts=parts,
         settings=settings,
-        # PARITY(run_ner.py:527): GPU runs of the original gather the word embeddings.
-        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+        clipping=clipping.of(settings.compat, settings.device),
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
 

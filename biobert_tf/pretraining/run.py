@@ -29,7 +29,7 @@ from biobert_tf.pretraining.record_streams import RecordStream
 from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.pretraining.task import PretrainingTask
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import examples, records, run_directory
+from biobert_tf.training import clipping, examples, records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
@@ -268,6 +268,7 @@ class _Pretraining:
                 schedule,
                 given.learning_rate,
                 optimizer_name=given.optimizer,
+                clipping=clipping.of(self.settings.compat, self.settings.device),
                 num_scores=self.task.max_predictions_per_seq * self.task.vocab_size,
                 recorder=curves.LearningCurve(output_dir, schedule.num_train_steps),
             )

@@ -11,6 +11,7 @@ files and the sizes of the model, so these settings may be left out or changed.
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
@@ -109,3 +110,8 @@ class PretrainingConfig:
     pairs: PairConfig
     corpus: CorpusConfig
     conversion: ConversionConfig
+    compat: Literal["fixed", "master"] = setting(
+        "fixed",
+        "fixed (repaired) or master: gradients are clipped as dmis-lab/biobert e283eaa "
+        "clips them, with --use_tpu core by core; nothing else differs.",
+    )

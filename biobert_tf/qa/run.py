@@ -32,7 +32,7 @@ from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
-from biobert_tf.training import finetune
+from biobert_tf.training import clipping, finetune
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
 
@@ -87,8 +87,7 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         development_gold=development_gold,
         parts=parts,
         settings=settings,
-        # PARITY(run_qa.py:1183): GPU runs of the original gather the word embeddings.
-        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+        clipping=clipping.of(settings.compat, settings.device),
         predict_files=predict_files,
         golden_files=golden_files,
         squad_gold=squad_gold,

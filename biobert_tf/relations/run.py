@@ -18,7 +18,7 @@ from biobert_tf.relations.sets import SETS, RelationSet, custom
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
-from biobert_tf.training import finetune, records, run_directory
+from biobert_tf.training import clipping, finetune, records, run_directory
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Data, Finished, Rows, TextRun
 from biobert_tf.training.stages import require_examples, without_empty
@@ -62,8 +62,7 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         development=data.development,
         parts=parts,
         settings=settings,
-        # PARITY(run_re.py:984): GPU runs of the original gather the word embeddings.
-        row_norm="summed" if settings.compat == "fixed" else "unsummed",
+        clipping=clipping.of(settings.compat, settings.device),
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
 

@@ -33,6 +33,7 @@ from biobert_tf.training import (
     states,
 )
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.inference import Inference, Program, Row
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
@@ -40,8 +41,6 @@ from biobert_tf.training.task import Batch, Task
 
 if TYPE_CHECKING:
     import tf_keras
-
-    from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
@@ -165,7 +164,7 @@ class Estimator:
         learning_rate: float,
         *,
         optimizer_name: OptimizerName = "adamw",
-        row_norm: "RowNorm" = "summed",
+        clipping: Clipping = "whole",
         recorder: progress.Recorder | None = None,
         num_scores: int = 0,
         selection: Selection | None = None,
@@ -178,7 +177,7 @@ class Estimator:
 
         The rate peaks at `learning_rate`. The recorder records all steps, the selection
         evaluates and may end the training; both are saved with the state. For
-        `row_norm` see `Trainer`, for `num_scores`, which says how much memory a head
+        `clipping` see `Clipping`, for `num_scores`, which says how much memory a head
         takes, `TrainingMemory`.
 
         Returns:
@@ -222,6 +221,12 @@ class Estimator:
             if path is not None:
                 state.restore(path).assert_consumed()
             step = int(adam.iterations.numpy())
+            if clipping == "per_core":
+                _LOG.info(
+                    "as the original on a TPU: each of %d cores clips the gradient of "
+                    "its own loss, and the clipped gradients are summed",
+                    self.strategy.num_replicas_in_sync,
+                )
             data = self.pack(data, schedule.num_train_steps)
             trainer = Trainer(
                 self.task,
@@ -232,7 +237,7 @@ class Estimator:
                 max_loop_steps=run.iterations_per_loop,
                 accumulation_steps=run.gradient_accumulation_steps,
                 xla=strategies.uses_xla(self._device, self.strategy),
-                row_norm=row_norm,
+                clipping=clipping,
                 dropout_bits=dropout_bits,
             )
             # All workers must save; only the chief's states are kept.

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -26,14 +26,12 @@ from biobert_tf.common.settings import ScriptConfig
 from biobert_tf.training import examples as examples_log
 from biobert_tf.training import records, run_directory, selection
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.task import Task
-
-if TYPE_CHECKING:
-    from biobert_tf.training.trainer import RowNorm
 
 _LOG = logging.getLogger(__name__)
 
@@ -178,7 +176,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             on; all others are predicted.
         development: The examples to score while training, if the settings ask for it.
         parts: The sizes, the vocabulary and the weights to start from.
-        row_norm: See `Trainer`.
+        clipping: See `Clipping`.
     """
 
     task: FinetuningTask[ExampleT, RecordT]
@@ -186,7 +184,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
     development: Sequence[ExampleT]
     parts: released.Released
     settings: ScriptConfig
-    row_norm: "RowNorm"
+    clipping: Clipping = "whole"
 
     def execute(self) -> Estimator:
         """Runs the stages that have examples; returns the estimator for more.
@@ -287,7 +285,7 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
                 data,
                 schedule,
                 self.settings.finetuning.learning_rate,
-                row_norm=self.row_norm,
+                clipping=self.clipping,
                 selection=chosen,
             )
         output_dir = self.settings.stages.output_dir

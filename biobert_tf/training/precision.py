@@ -29,7 +29,7 @@ def chosen(config: DeviceConfig) -> MixedPrecision:
 
 
 def _multiplies_bfloat16(config: DeviceConfig) -> bool:
-    if config.use_tpu or config.strategy == "tpu":
+    if config.is_tpu:
         return True
     import tensorflow as tf
 

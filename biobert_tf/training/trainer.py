@@ -3,7 +3,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import orbit
@@ -13,13 +13,13 @@ import tf_keras
 from biobert_tf.model import heads
 from biobert_tf.model.layers import Dropout, DropoutBits
 from biobert_tf.training import optimizer
+from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.task import Batch, Task
 
-RowNorm = Literal["summed", "unsummed"]
 Sums = tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]
 """Losses, the squared norm of unsummed rows, and dense gradients."""
 
-SummedT = TypeVar("SummedT")
+ReducedT = TypeVar("ReducedT")
 
 
 class Trainer(orbit.StandardTrainer):
@@ -27,9 +27,11 @@ class Trainer(orbit.StandardTrainer):
 
     The loss and the gradient are those of the global batch, however it is divided: the
     totals that a loss divides by are summed over all replicas first, then every part
-    adds its share. The gradient is clipped after the all-reduce. (On a TPU the
-    original clips each core's gradient before it: optimization.py:74 runs before
-    CrossShardOptimizer (76); its result depends on the number of cores.)
+    adds its share. The gradient is clipped after the all-reduce.
+
+    That is so unless each core clips: then the batch of a replica, with all of its
+    accumulated parts, takes the place of the global batch, and the result depends on
+    the number of replicas. Reported are the means over the replicas.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Trainer(orbit.StandardTrainer):
         max_loop_steps: int,
         accumulation_steps: int = 1,
         xla: bool = False,
-        row_norm: RowNorm = "summed",
+        clipping: Clipping = "whole",
         dropout_bits: DropoutBits = 8,
     ) -> None:
         """Creates the trainer under the current strategy's scope.
@@ -58,9 +60,7 @@ class Trainer(orbit.StandardTrainer):
             max_loop_steps: Most steps in one call of `train`.
             accumulation_steps: Parts of a replica's batch, computed one after another.
             xla: Whether to compile the forward and backward pass with XLA.
-            row_norm: `unsummed` computes the norm of word-embedding rows before equal
-                rows are summed, as the original does with a gathered embedding.
-                PARITY(optimization.py:74): tf.clip_by_global_norm of IndexedSlices.
+            clipping: See `Clipping`.
             dropout_bits: See `Dropout`.
         """
         super().__init__(
@@ -73,7 +73,7 @@ class Trainer(orbit.StandardTrainer):
         self._variables = model.trainable_variables
         self._seed = seed
         self._accumulation_steps = accumulation_steps
-        self._row_norm = row_norm
+        self._clipping = clipping
         self._dropout_bits = dropout_bits
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
@@ -118,14 +118,26 @@ class Trainer(orbit.StandardTrainer):
         seed_2 = tf.random.experimental.stateless_fold_in(
             seed_2, tf.cast(context.replica_id_in_sync_group, tf.int32)
         )
-        totals = _sum_over_replicas(self._task.loss_totals(batch))
-        sums = _sum_over_replicas(self._accumulate(batch, totals, seed_2))
+        is_own = self._clipping == "per_core"
+        totals = self._task.loss_totals(batch)
+        if not is_own:
+            totals = _over_replicas(tf.distribute.ReduceOp.SUM, totals)
+        sums = self._accumulate(batch, totals, seed_2)
+        if not is_own:
+            sums = _over_replicas(tf.distribute.ReduceOp.SUM, sums)
         losses, row_square, gradients = sums
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
             row_square /= tf.square(self.optimizer.loss_scale)
         norm = self._global_norm(gradients, row_square)
         clipped = optimizer.clip(gradients, norm)
+        if is_own:
+            # PARITY(optimization.py:71-76): CrossShardOptimizer sums. Only its own
+            # compute_gradients would divide by the number of cores, and BERT calls
+            # tf.gradients.
+            clipped = _over_replicas(tf.distribute.ReduceOp.SUM, clipped)
+            shown = (losses, norm)
+            losses, norm = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
         inner = self.optimizer.inner_optimizer if self._scales_loss else self.optimizer
         rate = tf.cast(inner.schedule(step), tf.float32)
         row = tf.cast(step - self._loop_start, tf.int32)
@@ -191,19 +203,19 @@ class Trainer(orbit.StandardTrainer):
         self, gradients: list[tf.Tensor], row_square: tf.Tensor
     ) -> tf.Tensor:
         """Returns the norm that the clipping uses."""
-        if self._row_norm == "summed":
+        if self._clipping != "gathered":
             return tf.linalg.global_norm(gradients)
         pairs = zip(gradients, self._is_sparse, strict=True)
         dense = [gradient for gradient, is_sparse in pairs if not is_sparse]
         return tf.sqrt(tf.square(tf.linalg.global_norm(dense)) + row_square)
 
 
-def _sum_over_replicas(values: SummedT) -> SummedT:
-    """Sums a structure of tensors over all replicas of all workers."""
+def _over_replicas(reduce: tf.distribute.ReduceOp, values: ReducedT) -> ReducedT:
+    """Reduces a structure of tensors over all replicas of all workers."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
-    flat = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.flatten(values))
+    flat = context.all_reduce(reduce, tf.nest.flatten(values))
     return tf.nest.pack_sequence_as(values, flat)
 
 

@@ -401,17 +401,24 @@ def test_training_on_the_development_file_is_said(toy, caplog):
 
 
 @pytest.mark.parametrize(
-    "compat, row_norm",
-    [("fixed", "summed"), ("master", "unsummed"), ("paper", "unsummed")],
+    "flags, clipping",
+    [
+        ({"compat": "fixed"}, "whole"),
+        ({"compat": "fixed", "use_tpu": True}, "whole"),
+        ({"compat": "master"}, "gathered"),
+        ({"compat": "paper"}, "gathered"),
+        ({"compat": "master", "use_tpu": True}, "per_core"),
+        ({"compat": "paper", "strategy": "tpu"}, "per_core"),
+    ],
 )
-def test_clipping_is_that_of_the_mode(toy, monkeypatch, compat, row_norm):
+def test_clipping_is_that_of_the_mode(toy, monkeypatch, flags, clipping):
     seen = []
-    monkeypatch.setattr(finetune.Run, "execute", lambda run: seen.append(run.row_norm))
+    monkeypatch.setattr(finetune.Run, "execute", lambda run: seen.append(run.clipping))
     for name in ("train", "devel", "test"):
         sentences = getattr(toys, name.upper())
         toys.write_data(toy.data, **{name: toys.untyped(sentences)})
-    cli.ner(toy.argv(compat=compat))
-    assert seen == [row_norm]
+    cli.ner(toy.argv(**{"strategy": None, **flags}))
+    assert seen == [clipping]
 
 
 # --- annotating and the demo ----------------------------------------------------------

@@ -31,7 +31,7 @@ from biobert_tf.pretraining import curves as learning_curves
 from biobert_tf.pretraining import input as pretraining_input
 from biobert_tf.pretraining import run as pretrain_run
 from biobert_tf.pretraining.settings import PretrainingConfig
-from biobert_tf.training import records
+from biobert_tf.training import records, trainer
 from biobert_tf.training.estimator import Estimator
 
 ROOT = Path(__file__).parents[2]
@@ -384,6 +384,29 @@ def test_masks_that_contradict_the_flag(toy, tmp_path):
 
 
 # --- bad input ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("compat", "clipping", "said"),
+    [("fixed", "whole", 0), ("master", "per_core", 1)],
+)
+def test_clipping_on_a_tpu(toy, tmp_path, monkeypatch, caplog, compat, clipping, said):
+    """What the flags ask for reaches the step, and is logged, on a TPU of two cores."""
+
+    class SeenError(Exception):
+        pass
+
+    def stopped(*arguments, clipping, **settings):
+        raise SeenError(clipping)
+
+    monkeypatch.setattr(trainer, "Trainer", stopped)
+    monkeypatch.setattr(
+        pretrain_run.strategies, "build_strategy", lambda device: engine.two_replicas()
+    )
+    given = {"use_tpu": True, "strategy": None, "compat": compat}
+    with caplog.at_level(logging.INFO), pytest.raises(SeenError, match=clipping):
+        run(toy, output_dir=tmp_path, **given)
+    assert caplog.text.count("each of 2 cores clips the gradient of its own") == said
 
 
 def reject(toy, tmp_path, **values):

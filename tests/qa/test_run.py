@@ -13,7 +13,7 @@ from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.qa.bioasq import scores as bioasq
-from biobert_tf.training import records
+from biobert_tf.training import finetune, records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.records import FeatureSpec
 
@@ -204,6 +204,21 @@ def test_epochs_are_those_of_the_windows(toy, tmp_path, monkeypatch):
         seen[name] = results["train"]["records"], results["train"]["steps"]
     # Two epochs in batches of two; the original counts the five questions.
     assert seen == {"skip": (5, 5), "keep": (8, 8), "master": (8, 5)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "clipping"),
+    [
+        ({"compat": "master"}, "gathered"),
+        ({"compat": "master", "strategy": "tpu"}, "per_core"),
+        ({"compat": "fixed", "strategy": "tpu"}, "whole"),
+    ],
+)
+def test_clipping(toy, tmp_path, monkeypatch, flags, clipping):
+    seen = []
+    monkeypatch.setattr(finetune.Run, "execute", lambda run: seen.append(run.clipping))
+    cli.qa(toy.argv(output_dir=tmp_path, **flags))
+    assert seen == [clipping]
 
 
 def test_the_head_of_a_first_stage_is_kept(toy, trained, tmp_path):

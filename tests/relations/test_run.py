@@ -455,15 +455,21 @@ def test_sets_of_several_labels(toy, tmp_path, name, labels, rows):
 
 
 @pytest.mark.parametrize(
-    ("compat", "row_norm"), [("fixed", "summed"), ("master", "unsummed")]
+    ("flags", "clipping"),
+    [
+        ({"compat": "fixed"}, "whole"),
+        ({"compat": "fixed", "use_tpu": True, "strategy": None}, "whole"),
+        ({"compat": "master"}, "gathered"),
+        ({"compat": "master", "use_tpu": True, "strategy": None}, "per_core"),
+    ],
 )
-def test_how_the_gradient_is_measured(toy, monkeypatch, compat, row_norm):
+def test_how_the_gradient_is_clipped(toy, monkeypatch, flags, clipping):
     seen = []
     monkeypatch.setattr(re_run.finetune.Run, "execute", lambda run: seen.append(run))
-    task = re_run.run(parsed(toy, compat=compat)).task
-    assert seen[0].row_norm == row_norm
+    task = re_run.run(parsed(toy, **flags)).task
+    assert seen[0].clipping == clipping
     assert seen[0].task is task
-    assert task.compat == compat
+    assert task.compat == flags["compat"]
 
 
 # --- class weights --------------------------------------------------------------------

@@ -114,9 +114,7 @@ class Recording:
             tf.data.Dataset.from_tensor_slices(self.batches),
             seed=0,
             max_loop_steps=1,
-            row_norm="summed"
-            if self.settings["use_one_hot_embeddings"]
-            else "unsummed",
+            clipping="whole" if self.settings["use_one_hot_embeddings"] else "gathered",
         )
 
     def slots(self, kind):
@@ -333,9 +331,9 @@ def test_unsummed_rows(plain):
 
     Of two rows that point the same way, the sum is longer than both apart.
     """
-    whole = train(row_norm="unsummed")
+    whole = train(clipping="gathered")
     parts = {"strategy": engine.two_replicas(), "accumulation_steps": 2}
-    same(train(**parts, row_norm="unsummed"), whole)
+    same(train(**parts, clipping="gathered"), whole)
     ratio = whole[0]["gradient_norm"] / plain[0]["gradient_norm"]
     assert (np.abs(ratio - 1) > 1e-3).sum() >= 3
 
@@ -378,7 +376,7 @@ def test_parts_of_a_batch_draw_apart():
         ("bfloat16", {}),
         (
             "float16",
-            {"loss_scale": 2.0**10, "accumulation_steps": 2, "row_norm": "unsummed"},
+            {"loss_scale": 2.0**10, "accumulation_steps": 2, "clipping": "gathered"},
         ),
     ],
 )
@@ -425,7 +423,7 @@ def lowered_step(task, model, batches, loss_scale=None, **settings):
     "config, name, settings",
     [
         (engine.CONFIG, "off", {}),
-        (engine.without_dropout(), "off", {"row_norm": "unsummed"}),
+        (engine.without_dropout(), "off", {"clipping": "gathered"}),
         (engine.CONFIG, "bfloat16", {"accumulation_steps": 2}),
     ],
 )
