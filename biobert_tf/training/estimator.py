@@ -338,7 +338,7 @@ class Estimator:
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )
         variables = self.model.trainable_variables
-        is_compiled = self._device.xla != "off"
+        is_compiled = strategies.compiles_parts(self._device, self.strategy)
         built = optimizer.build(name, rates, variables, is_compiled)
         if self._device.mixed_precision == "float16":
             built = tf_keras.mixed_precision.LossScaleOptimizer(built)

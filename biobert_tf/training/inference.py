@@ -188,9 +188,14 @@ class Inference:
             reduce_retracing=has_any_shape and not has_signature,
         )
         run = functools.partial(_of_any_shape, function) if has_signature else function
-        return lambda batch: functools.partial(
-            self._gathered, run(self._distributed(batch))
-        )
+        compiled: set[str] = set()
+
+        def start(batch: Mapping[str, np.ndarray]) -> Callable[[], Outputs]:
+            what = f"predictions of {batch['input_ids'].shape[1]} pieces"
+            with strategies.compiling(self.strategy, what, compiled):
+                return functools.partial(self._gathered, run(self._distributed(batch)))
+
+        return start
 
     def _gathered(self, running: Mapping[str, tf.Tensor]) -> Outputs:
         """Returns the outputs of all replicas, which a GPU may still compute."""

@@ -17,6 +17,7 @@ from biobert_tf.common import stopping
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.common.settings import RunConfig
 from biobert_tf.training import progress
+from biobert_tf.training import strategy as strategies
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.trainer import Trainer
 
@@ -61,6 +62,7 @@ class Loop:
         The first call makes one step, because the time of a step is not known yet.
         """
         self._call_steps = 1
+        self._compiled: set[str] = set()
         self._is_saved, self._saved_step = True, self.step
         self._is_alone = not isinstance(
             self.strategy, tf.distribute.MultiWorkerMirroredStrategy
@@ -133,7 +135,8 @@ class Loop:
             ends.append(self.selection.next_due(self.step))
         num_steps = min(self._call_steps, min(ends) - self.step)
         start = time.monotonic()
-        history = self.trainer.train(tf.constant(num_steps))
+        with strategies.compiling(self.strategy, "the step", self._compiled):
+            history = self.trainer.train(tf.constant(num_steps))
         self._is_saved, request.has_work = False, True
         seconds = time.monotonic() - start
         progress.check_finite(history, self.step, skips_steps=self.skips_steps)

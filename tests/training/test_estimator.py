@@ -188,9 +188,17 @@ def test_resume_equals_uninterrupted(tmp_path, monkeypatch, reports, paths, prec
     assert saved_steps(parts) == [3, 4, 6, 7]
 
 
-def test_a_finished_training_is_left_alone(tmp_path, reports, paths):
-    made = engine.estimator(tmp_path)
-    engine.train(made, paths)
+def test_a_finished_training_is_left_alone(
+    tmp_path, monkeypatch, reports, paths, caplog
+):
+    """And only its first step is said to be compiled, on a TPU."""
+    caplog.set_level("INFO")
+    made = engine.estimator(tmp_path, iterations_per_loop=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(strategies, "device_kind", lambda strategy: "TPU")
+        engine.train(made, paths)
+    said = [line.split()[0] for line in caplog.messages if "the step" in line]
+    assert said == ["compiling", "compiled"]
     before = made.weights()
     reports.clear()
     again = engine.estimator(tmp_path)

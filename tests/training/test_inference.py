@@ -71,3 +71,18 @@ def test_one_program_for_all_batches():
     compiled = build(xla="on")
     assert compiled.padded(ROWS[1:2], 20)["input_ids"].shape == (2, 16)
     assert compiled.padded(ROWS[4:5], 20)["input_ids"].shape == (2, 20)
+
+
+def test_a_program_for_every_length_is_said_to_be_compiled(monkeypatch, caplog):
+    """On a TPU, for which XLA for this CPU stands here."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(strategies, "device_kind", lambda strategy: "TPU")
+    made = build(xla="on")
+    program = made.compiled(step)
+    for _ in range(2):
+        list(made.run(program, ROWS, max_seq_length=20))
+    said = [line for line in caplog.messages if line.startswith("compiling ")]
+    assert said == [
+        f"compiling predictions of {length} pieces for the TPU: this takes minutes"
+        for length in (20, 16)
+    ]
