@@ -498,7 +498,8 @@ def environment(index, ports, temporary):
 def test_two_workers_equal_one(tmp_path, paths):
     """Two processes share every global batch; both know the result, one writes it.
 
-    Both stop when one of them gets a signal.
+    Both stop when one of them gets a signal, with its status. The chief says how long a
+    call is: 1 step at first, 2 or up to a state that is due (3, 6) then.
     """
     ports, shared = free_ports(2), tmp_path / "shared"
     here = Path(__file__).parents[1]
@@ -528,6 +529,8 @@ def test_two_workers_equal_one(tmp_path, paths):
         results = dict(np.load(tmp_path / f"{index}.npz"))
         assert results.pop("is_chief") == (index == 0)
         assert results.pop("steps").tolist() == [5, 7]
+        assert results.pop("statuses").tolist() == [143]
+        assert results.pop("calls").tolist() == [1, 2, 2, 1, 1]
         assert sorted(results) == sorted(expected)
         for name, array in expected.items():
             np.testing.assert_allclose(
