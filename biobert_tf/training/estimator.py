@@ -319,7 +319,13 @@ class Estimator:
                 num_workers=context.num_input_pipelines,
                 worker=context.input_pipeline_id,
             )
-            return data.batches(pipeline, step * batch_size)
+            batches = data.batches(pipeline, step * batch_size)
+            # Else several workers would ask each other before every step whether all
+            # have a batch. No training asks for more than there are.
+            endless = tf.data.experimental.assert_cardinality(
+                tf.data.INFINITE_CARDINALITY
+            )
+            return batches.apply(endless)
 
         if isinstance(self.strategy, tf.distribute.OneDeviceStrategy):
             # Nothing to deal out: that takes ten threads, and a tuning thread again.
