@@ -4,12 +4,13 @@ r"""Runs our training steps on a GPU without a TensorFlow for GPUs: JAX executes
     python benchmarks/gpu_step.py lower --folder=DIR [--case=ner --tiny]
     python benchmarks/gpu_step.py run --folder=DIR [--platform=cpu --steps=20]
 
-`lower` needs this package and no GPU. It writes the bfloat16 steps of `Trainer`
-(forward, backward, clipping, optimizer) as HLO, their batches, and the losses of the
-first steps as TensorFlow computes them on the CPU. `run` needs jax, numpy and DIR only.
-It repeats those steps, compares the losses, and measures tokens per second and the
-utilisation of the matrix peak, which it measures itself. Only real pieces count:
-padding is not work. docs/gpu.md says more.
+`lower` needs this package installed, and no GPU. It writes the bfloat16 steps of
+`Trainer` (forward, backward, clipping, optimizer) as HLO, their batches, and the losses
+of the first steps as TensorFlow computes them on the CPU. `run` needs jax, numpy, DIR,
+and the package's folder beside this file's, not installed. It repeats those steps,
+compares the losses, and measures tokens per second and the utilisation of the matrix
+peak, which it measures itself. Only real pieces count: padding is not work. docs/gpu.md
+says more.
 """
 
 import argparse
@@ -20,11 +21,16 @@ import statistics
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+
+# Beside a GPU the package need not be installed.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from biobert_tf.tpu import lowered
 
 Arrays = dict[str, Any]
 """NumPy arrays; NumPy's own types are too narrow for `savez`."""
@@ -35,8 +41,6 @@ CASES: Final = ("pretraining", "ner")
 NUM_LABELS: Final = 3
 DEVIATION: Final = 0.02
 """That of the initial weights."""
-STABLEHLO: Final = "1.8.0"
-"""The version of StableHLO that carries the code; every JAX since 2025 reads it."""
 CHECKED: Final = ("loss", "gradient_norm")
 TOLERANCE: Final = 2.0**-8
 """Largest relative difference of the values that are checked.
@@ -93,38 +97,6 @@ def checksum(values: Iterable[np.ndarray]) -> int:
     return total
 
 
-# --- The work that counts -----------------------------------------------------------
-
-
-def model_flops(config: Any, lengths: Sequence[int], scores: Sequence[int]) -> int:
-    """Returns the FLOPs of a training step that no padding can change.
-
-    Counted are the matrix products of the model (a multiplication and an addition are
-    two), forward once and backward twice: per piece those of all dense layers, per text
-    of n pieces the n^2 products of attention. Embeddings, softmax, normalisation,
-    dropout and the optimizer count nothing.
-
-    Args:
-        config: The `EncoderConfig`.
-        lengths: The real pieces of every text.
-        scores: The products of the head, as multiplications.
-    """
-    size, inner = config.hidden_size, config.intermediate_size
-    pieces = sum(lengths)
-    pairs = sum(length**2 for length in lengths)
-    block = pieces * (4 * size**2 + 2 * size * inner) + 2 * pairs * size
-    return 3 * 2 * (config.num_hidden_layers * block + sum(scores))
-
-
-def pretraining_scores(config: Any, num_texts: int, num_masked: int) -> list[int]:
-    """Returns the products of pre-training: pooler, pairs, transform, vocabulary."""
-    size = config.hidden_size
-    return [
-        num_texts * size * (size + 2),
-        num_masked * size * (size + config.vocab_size),
-    ]
-
-
 # --- Lowering: needs TensorFlow -----------------------------------------------------
 
 
@@ -134,7 +106,7 @@ class Case(NamedTuple):
     Attributes:
         task: What is trained.
         batch: The arrays of a batch.
-        flops: See `model_flops`.
+        flops: See `flops.model_flops`; only real pieces count.
         row: The shape of the rows that are computed.
     """
 
@@ -151,6 +123,7 @@ def pretraining_case(config: Any, rows: int, length: int) -> Case:
     pieces of each are masked.
     """
     from biobert_tf.pretraining.task import PretrainingTask
+    from biobert_tf.tpu import flops
 
     rng = np.random.default_rng(0)
     task = PretrainingTask(
@@ -173,9 +146,9 @@ def pretraining_case(config: Any, rows: int, length: int) -> Case:
     )
     positions = batch["masked_lm_positions"] % lengths[:, None]
     batch["masked_lm_positions"] = positions.astype(np.int32)
-    scores = pretraining_scores(config, rows, int(masked.sum()))
-    flops = model_flops(config, lengths.tolist(), scores)
-    return Case(task, batch, flops, (rows, length))
+    scores = flops.pretraining_scores(config, rows, int(masked.sum()))
+    work = flops.model_flops(config, lengths.tolist(), scores)
+    return Case(task, batch, work, (rows, length))
 
 
 def ner_case(config: Any, rows: int, length: int) -> Case:
@@ -187,6 +160,7 @@ def ner_case(config: Any, rows: int, length: int) -> Case:
     from biobert_tf.ner.features import UNLABELLED
     from biobert_tf.ner.task import NerTask
     from biobert_tf.text.tokenization import FullTokenizer
+    from biobert_tf.tpu import flops
     from biobert_tf.training import packing
 
     rng = np.random.default_rng(0)
@@ -216,8 +190,8 @@ def ner_case(config: Any, rows: int, length: int) -> Case:
     vocabulary = Path(__file__).parents[1] / "vocab" / "demo-vocab.txt"
     task = NerTask(FullTokenizer(vocabulary), ("O", "B", "I"), length, "fixed")
     scores = [int(lengths.sum()) * config.hidden_size * NUM_LABELS]
-    flops = model_flops(config, lengths.tolist(), scores)
-    return Case(task, batch, flops, (rows, length))
+    work = flops.model_flops(config, lengths.tolist(), scores)
+    return Case(task, batch, work, (rows, length))
 
 
 def sizes(is_tiny: bool) -> tuple[Any, dict[str, tuple[int, int]]]:
@@ -256,6 +230,7 @@ class Step:
         """Builds the trainer, traces its step, and sets the weights."""
         import tensorflow as tf
 
+        from biobert_tf.tpu import lowering
         from biobert_tf.training import optimizer
         from biobert_tf.training.trainer import Trainer
 
@@ -271,15 +246,13 @@ class Step:
             max_loop_steps=1000,
         )
 
-        def step(*values: tf.Tensor) -> None:
-            self.trainer.replica_step(dict(zip(names, values, strict=True)))
-
         self._values = [tf.constant(case.batch[name]) for name in names]
-        self._compiled = tf.function(step, autograph=False, jit_compile=True)
-        self._specs = [tf.TensorSpec(each.shape, each.dtype) for each in self._values]
-        graph = self._compiled.get_concrete_function(*self._specs)
-        by_handle = {id(each.handle): each for each in graph.graph.variables}
-        self.variables = [by_handle[id(each)] for each in graph.captured_inputs]
+        specs = {
+            name: tf.TensorSpec(value.shape, value.dtype)
+            for name, value in zip(names, self._values, strict=True)
+        }
+        self.traced = lowering.trace(self.trainer.replica_step, specs)
+        self.variables = self.traced.variables
         weights = {id(each) for each in model.variables if each.shape.rank > 1}
         self.arguments = [
             *(
@@ -295,7 +268,7 @@ class Step:
                     is_changed,
                 )
                 for variable, is_changed in zip(
-                    self.variables, _changed(graph, len(names)), strict=True
+                    self.variables, self.traced.is_changed, strict=True
                 )
             ),
         ]
@@ -313,25 +286,9 @@ class Step:
         """
         self.trainer.train_loop_begin()
         for _ in range(num_steps):
-            self._compiled(*self._values)
+            self.traced.compiled(*self._values)
         history = self.trainer.train_loop_end()
         return {name: values.tolist() for name, values in history.items()}
-
-    def hlo(self) -> bytes:
-        """Returns the step as a serialized HloModuleProto."""
-        lower = self._compiled.experimental_get_compiler_ir(*self._specs)
-        return without_copies(lower(stage="hlo_serialized"))
-
-
-def _changed(graph: Any, num_arguments: int) -> list[bool]:
-    """Returns whether a concrete function assigns each variable that it captures."""
-    assigned = {
-        operation.inputs[0].name
-        for operation in graph.graph.get_operations()
-        if operation.type.startswith("Assign")
-    }
-    # A function's inputs are its arguments, then what it captures.
-    return [each.name in assigned for each in graph.inputs[num_arguments:]]
 
 
 def _equal(values: np.ndarray) -> float:
@@ -342,37 +299,13 @@ def _equal(values: np.ndarray) -> float:
     return float(first)
 
 
-def without_copies(hlo: bytes) -> bytes:
-    """Removes the copies, which StableHLO does not have, and where the code stands."""
-    from tensorflow.compiler.xla.service import hlo_pb2
-
-    module = hlo_pb2.HloModuleProto.FromString(hlo)
-    module.ClearField("stack_frame_index")
-    for computation in module.computations:
-        kept = []
-        instead: dict[int, int] = {}
-        for instruction in computation.instructions:
-            instruction.ClearField("metadata")
-            # Operands stand before what uses them.
-            operands = [instead.get(each, each) for each in instruction.operand_ids]
-            instruction.operand_ids[:] = operands
-            if instruction.opcode == "copy":
-                instead[instruction.id] = operands[0]
-            else:
-                kept.append(instruction)
-        computation.root_id = instead.get(computation.root_id, computation.root_id)
-        del computation.instructions[:]
-        computation.instructions.extend(kept)
-    return module.SerializeToString(deterministic=True)
-
-
 def write(path: Path, case: Case, config: Any, step: Step, num_checked: int) -> Json:
     """Writes `<path>.hlo`, `.npz` and `.json`; makes `num_checked` steps for these.
 
     Returns what stands in the JSON file.
     """
     entries = len(case.batch)
-    path.with_suffix(".hlo").write_bytes(step.hlo())
+    path.with_suffix(".hlo").write_bytes(step.traced.hlo())
     np.savez_compressed(path.with_suffix(".npz"), **case.batch)
     about = {
         "config": dataclasses.asdict(config),
@@ -435,7 +368,8 @@ class Loaded:
         entries = self.about["entries"]
         changed = [i for i, each in enumerate(self.arguments) if each.is_changed]
         hlo = path.with_suffix(".hlo").read_bytes()
-        call = as_function(hlo, self.arguments, changed, platform)
+        results = [self.arguments[number] for number in changed]
+        call = lowered.as_function(hlo, self.arguments, results, platform)
         start = time.perf_counter()
         shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in self.arguments]
         # Results lie where the arguments lay whose new values they are.
@@ -480,30 +414,6 @@ class Loaded:
             "aliased_bytes": memory.alias_size_in_bytes,
             "temporary_bytes": memory.temp_size_in_bytes,
         }
-
-
-def as_function(
-    hlo: bytes,
-    arguments: Sequence[Argument],
-    changed: Sequence[int],
-    platform: Platform,
-) -> Callable[..., Any]:
-    """Returns a JAX function that runs a serialized HLO module.
-
-    A stand-in with the same arguments and results is exported; then its code is
-    replaced. XLA refuses code whose arguments or results have other shapes.
-    """
-    import jax
-    from jax.extend import mlir
-
-    def stand_in(*values: jax.Array) -> list[jax.Array]:
-        return [values[number] for number in changed]
-
-    exported = jax.export.export(
-        jax.jit(stand_in, keep_unused=True), platforms=[platform]
-    )(*(jax.ShapeDtypeStruct(each.shape, each.dtype) for each in arguments))
-    code = mlir.serialize_portable_artifact(mlir.hlo_to_stablehlo(hlo), STABLEHLO)
-    return dataclasses.replace(exported, mlir_module_serialized=code).call
 
 
 def matrix_peak(platform: Platform, size: int, num_products: int = 30) -> float:

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
-    "cli": f"{BELOW} {PROBLEMS} problems demo doctor",
+    "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
+    "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",

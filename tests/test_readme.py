@@ -27,6 +27,7 @@ from biobert_tf.qa import reading
 from biobert_tf.qa.bioasq import settings as question_settings
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
+from biobert_tf.tpu.settings import TpuCheckConfig
 
 ROOT = Path(__file__).parents[1]
 # Scripts of the original that the pages name too.
@@ -54,6 +55,7 @@ COMMANDS = {
     "biobert ask": (AskConfig, {}),
     "biobert doctor": (DoctorConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
+    "biobert tpu-check": (TpuCheckConfig, {}),
 }
 
 
@@ -139,8 +141,10 @@ def commands(page):
             block,
             re.M,
         ):
-            words = re.sub(r"'[^']*'", "", line).split()
-            yield line, words, re.findall(r"--\w+", " ".join(words))
+            # `biobert tpu-check` takes a whole command line behind its flags.
+            for command in line.split(" -- "):
+                words = re.sub(r"'[^']*'", "", command).split()
+                yield line, words, re.findall(r"--\w+", " ".join(words))
 
 
 def flags_of(words, capsys):

@@ -20,6 +20,8 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations.settings import RePredictConfig
+from biobert_tf.tpu import command as tpu_command
+from biobert_tf.tpu.settings import TpuCheckConfig
 from biobert_tf.training.problem import STATE, Command, TrainedProblem
 
 
@@ -140,6 +142,12 @@ def export(argv: Sequence[str]) -> None:
     print(f"wrote {exporting.export(config)}")
 
 
+def tpu_check(argv: Sequence[str]) -> None:
+    """Say whether a command line fits on TPUs, on a machine without one."""
+    own, problem, words = tpu_command.split(argv[1:])
+    tpu_command.run(flags.parse(TpuCheckConfig, [argv[0], *own]), problem, words)
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
@@ -198,6 +206,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "squad-eval": data.squad_eval,
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
+    "tpu-check": tpu_check,
     "demo": demo,
     "doctor": doctor,
 }

@@ -10,9 +10,11 @@ from biobert_tf.training.problem import TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.ner.task import NerTask
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -45,6 +47,12 @@ class NamedEntities(TrainedProblem[NerConfig]):
         from biobert_tf.ner import run
 
         return run.run(settings)
+
+    def planned(self, settings: NerConfig, parts: "Released") -> "Planned":
+        """Returns the steps of a run, with three labels; see `run.planned`."""
+        from biobert_tf.ner import run
+
+        return run.planned(settings, parts)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds words with labels; see `check.is_set`."""

@@ -13,7 +13,9 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.ner.task import NerTask
 from biobert_tf.text.rows import ALL
 from biobert_tf.training import clipping, finetune
+from biobert_tf.training import planned as plans
 from biobert_tf.training.finetune import Data, Finished
+from biobert_tf.training.planned import Planned
 from biobert_tf.training.stages import is_empty, require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +55,18 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         clipping=clipping.of(settings.compat, settings.device),
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
+
+
+def planned(settings: NerConfig, parts: released.Released) -> Planned:
+    """Returns the steps of a run, with the labels O, B and I, or the original's."""
+    labels = reading.label_list((), settings.compat)
+    task = NerTask(
+        tokenizer=parts.tokenizer,
+        labels=labels if len(labels) > 1 else (OUTSIDE, "B", "I"),
+        max_seq_length=settings.text.max_seq_length,
+        compat=settings.compat,
+    )
+    return plans.finetuning(settings, task, settings.compat)
 
 
 def _announce(settings: NerConfig, task: NerTask) -> None:

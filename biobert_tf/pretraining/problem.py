@@ -8,8 +8,10 @@ from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.pretraining.task import PretrainingTask
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -41,6 +43,12 @@ class Pretraining(TrainedProblem[PretrainingConfig]):
         from biobert_tf.pretraining import run
 
         return run.run(settings)
+
+    def planned(self, settings: PretrainingConfig, parts: "Released") -> "Planned":
+        """Returns the steps of a run; see `run.planned`."""
+        from biobert_tf.pretraining import run
+
+        return run.planned(settings, parts)
 
     def serve(self, loaded: "Loaded[PretrainingConfig]") -> "Served":
         """Returns a model that predicts the masks in strings; see `graph.serve`."""

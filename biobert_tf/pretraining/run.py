@@ -33,6 +33,7 @@ from biobert_tf.training import clipping, examples, records, run_directory
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
+from biobert_tf.training.planned import Planned
 from biobert_tf.training.run_directory import RunDirectory
 from biobert_tf.training.schedule import Schedule
 
@@ -72,6 +73,26 @@ def run(settings: PretrainingConfig) -> Finished[PretrainingTask] | None:
     task = _task(settings, parts, paths)
     run = _Pretraining(settings, parts, paths, task, strategy)
     return Finished(task, run.execute(start, seconds), stages.output_dir)
+
+
+def planned(settings: PretrainingConfig, parts: released.Released) -> Planned:
+    """Returns the steps of a run; the device gets masked records of either kind."""
+    stages = settings.stages
+    task = PretrainingTask(
+        max_seq_length=settings.text.max_seq_length,
+        max_predictions_per_seq=settings.pairs.max_predictions_per_seq,
+        vocab_size=parts.encoder_config.vocab_size,
+    )
+    return Planned(
+        task=task,
+        training=task.specs if stages.do_train else None,
+        prediction=task.specs if stages.do_eval else None,
+        predicted_rows=settings.run.eval_batch_size,
+        rows_flag="eval_batch_size",
+        num_scores=task.max_predictions_per_seq,
+        optimizer=settings.pretraining.optimizer,
+        clipping=clipping.of(settings.compat, settings.device),
+    )
 
 
 # --- before anything is computed -----------------------------------------------------

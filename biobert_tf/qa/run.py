@@ -33,8 +33,10 @@ from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.squad_scores import Gold
 from biobert_tf.qa.task import QaTask
 from biobert_tf.training import clipping, finetune
+from biobert_tf.training import planned as plans
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Finished
+from biobert_tf.training.planned import Planned
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +96,12 @@ def run(settings: QaConfig) -> Finished[QaTask]:
         known=known,
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
+
+
+def planned(settings: QaConfig, parts: released.Released) -> Planned:
+    """Returns the steps of a run."""
+    task = tasks.of(settings, parts.tokenizer)
+    return plans.finetuning(settings, task, settings.compat, task.prediction_specs)
 
 
 # --- files --------------------------------------------------------------------------

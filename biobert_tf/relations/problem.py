@@ -12,9 +12,11 @@ from biobert_tf.training.problem import Command, TrainedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.relations.task import RelationTask
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -90,6 +92,12 @@ class Relations(TrainedProblem[RelationConfig]):
             return self.run(settings)
         folds.run(settings, names, command)
         return None
+
+    def planned(self, settings: RelationConfig, parts: "Released") -> "Planned":
+        """Returns the steps of a run; see `run.planned`."""
+        from biobert_tf.relations import run
+
+        return run.planned(settings, parts)
 
     def has_data(self, data_dir: "Path") -> bool:
         """Returns whether a folder holds a set or folds; see `check.is_set`."""

@@ -19,8 +19,10 @@ from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import clipping, finetune, records, run_directory
+from biobert_tf.training import planned as plans
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.finetune import Data, Finished, Rows, TextRun
+from biobert_tf.training.planned import Planned
 from biobert_tf.training.stages import require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
@@ -65,6 +67,22 @@ def run(settings: RelationConfig) -> Finished[RelationTask]:
         clipping=clipping.of(settings.compat, settings.device),
     ).execute()
     return Finished(task, estimator, settings.stages.output_dir)
+
+
+def planned(settings: RelationConfig, parts: released.Released) -> Planned:
+    """Returns the steps of a run; unknown labels are taken to be two."""
+    relation_set = SETS.get(settings.task_name) or custom(
+        settings.labels.named or ("0", "1"), settings.negative_label
+    )
+    task = RelationTask(
+        tokenizer=parts.tokenizer,
+        relation_set=relation_set,
+        max_seq_length=settings.text.max_seq_length,
+        entity_markers=settings.entity_markers,
+        class_weights=(1.0,) * len(relation_set.labels),
+        compat=settings.compat,
+    )
+    return plans.finetuning(settings, task, settings.compat)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

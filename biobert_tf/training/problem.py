@@ -21,8 +21,10 @@ from biobert_tf.common.settings import (
 )
 
 if TYPE_CHECKING:
+    from biobert_tf.checkpoints.released import Released
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
@@ -255,6 +257,13 @@ class TrainedProblem(Problem[SettingsT]):
         `command` is the command itself, for runs in other processes.
         """
         return self.run(settings)
+
+    def planned(self, settings: SettingsT, parts: "Released") -> "Planned":
+        """Returns the steps of a run, for `biobert tpu-check`; reads none of its files.
+
+        The sizes of the encoder are those of `parts`; its vocabulary may be any.
+        """
+        raise InputError(f"the steps of {self.script} cannot be checked")
 
     def has_data(self, data_dir: Path) -> bool:
         """Returns whether a folder holds data of this problem that `check` can read.

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from biobert_tf.tpu import flops
+
 _PATH = Path(__file__).parents[2] / "benchmarks" / "gpu_step.py"
 _spec = importlib.util.spec_from_file_location("gpu_step", _PATH)
 gpu_step = importlib.util.module_from_spec(_spec)
@@ -57,12 +59,12 @@ def test_the_work_is_that_of_the_graphs_products(traced):
     more = 2 * 2 * rows * width * _CONFIG.type_vocab_size * size
     if "masked_lm_ids" in case.batch:
         num_scores = case.batch["masked_lm_ids"].size
-        scores = gpu_step.pretraining_scores(_CONFIG, rows, num_scores)
+        scores = flops.pretraining_scores(_CONFIG, rows, num_scores)
     else:
         scores = [rows * width * size * gpu_step.NUM_LABELS]
         # The pooler is traced; nothing reads it.
         more += 2 * len(case.batch["input_mask"]) * size**2
-    assert found == gpu_step.model_flops(_CONFIG, [width] * rows, scores) + more
+    assert found == flops.model_flops(_CONFIG, [width] * rows, scores) + more
     assert case.flops < found
 
 
@@ -70,7 +72,7 @@ def test_arguments_are_the_modules(traced):
     from tensorflow.compiler.xla.service import hlo_pb2
 
     _, step = traced
-    module = hlo_pb2.HloModuleProto.FromString(step.hlo())
+    module = hlo_pb2.HloModuleProto.FromString(step.traced.hlo())
     shape = module.host_program_shape
     arguments = step.arguments
     assert [tuple(each.dimensions) for each in shape.parameters] == [
