@@ -22,9 +22,9 @@ HUGGINGFACE = ["safetensors>=0.4,<1", "huggingface_hub>=2.4,<3"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FEATURES = ["pyarrow>=15"]
 OPENVINO = ["openvino>=2026.4,<2027"]
-# TensorFlow 2.20 for TPUs ends the process at import beside libtpu 0.0.32 or later; this
-# is the newest pair that does no harm on a TPU VM. libtpu is for Linux only, and pinned
-# here, not in constraints.txt: a TPU VM has another version of it.
+# TensorFlow 2.20 for TPUs ends the process at import beside libtpu 0.0.32 or later;
+# this is the newest pair that does no harm on a TPU VM. libtpu is for Linux only, and
+# pinned here, not in constraints.txt: a TPU VM has another version of it.
 _LINUX = "; sys_platform == 'linux' and platform_machine == 'x86_64'"
 TPU_CHECK = [
     f"{name}{_LINUX}" for name in ("jax==0.8.1", "jaxlib==0.8.1", "libtpu==0.0.30")
