@@ -1,5 +1,6 @@
 # For a machine with Python 3.11, 3.12 or 3.13 and make:
 #   make demo   installs into .venv and runs the main job on the built-in corpus
+#   make install-tpu   installs into .venv on a TPU VM (docs/tpu.md)
 #   make test   installs what the tests need and runs them all
 #   make test PYTHON=python3.13   the same with this Python, in .venv-python3.13
 #   make test-pythons             the same with each of these Pythons that is here
@@ -12,10 +13,19 @@ PYTHON ?= $(shell for name in $(PYTHONS) python3 python; do \
 VENV := $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-pythons lint bench clean
+.PHONY: demo install-tpu test test-pythons lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
+
+# Another TensorFlow in the environment would share its folder: it is removed first.
+install-tpu:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; say PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-tpu
+	$(BIN)/python -m pip install --quiet -r requirements-tpu.txt
+	touch $(VENV)/installed
+	$(BIN)/biobert doctor
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile

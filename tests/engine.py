@@ -152,3 +152,26 @@ def check_hlo(text):
     assert "<=" not in text
     for operation in ("custom-call", "infeed", "outfeed", "send", "recv"):
         assert not re.search(rf"\b{operation}(-done)?\(", text), operation
+
+
+def made_deterministic(dataset):
+    """The operations and constants of a pipeline without and with a rewrite.
+
+    It is TensorFlow's for `enable_op_determinism`; it may take what runs ahead away.
+    """
+    variant = tf.data.experimental.to_variant(dataset)
+    specs = tf.nest.flatten(dataset.element_spec)
+    found = []
+    for rewrites in ([], ["make_deterministic"]):
+        rewritten = tf.raw_ops.OptimizeDatasetV2(
+            input_dataset=variant,
+            optimizations_enabled=rewrites,
+            optimizations_disabled=[],
+            optimizations_default=[],
+            output_types=[spec.dtype for spec in specs],
+            output_shapes=[spec.shape for spec in specs],
+        )
+        graph = tf.raw_ops.DatasetToGraphV2(input_dataset=rewritten).numpy()
+        nodes = tf.compat.v1.GraphDef.FromString(graph).node
+        found.append([(x.op, x.attr["value"].SerializeToString()) for x in nodes])
+    return found

@@ -35,14 +35,15 @@ MAY_IMPORT = {
     "results": "common documents qa relations",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
+    "doctor": "common training",
     "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
-    "cli": f"{BELOW} {PROBLEMS} problems demo tpu",
+    "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",
 }
 # These import no TensorFlow, not even through others: programs start at once.
-WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems")
+WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems", "doctor")
 LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 

@@ -18,6 +18,7 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
 from biobert_tf.demo import ner as ner_demo
+from biobert_tf.doctor.settings import DoctorConfig
 from biobert_tf.embeddings import settings as feature_settings
 from biobert_tf.export import settings as export_settings
 from biobert_tf.ner import settings as annotate_settings
@@ -52,6 +53,7 @@ COMMANDS = {
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
     "biobert annotate": (annotate_settings.AnnotateConfig, {}),
     "biobert ask": (AskConfig, {}),
+    "biobert doctor": (DoctorConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
     "biobert tpu-check": (TpuCheckConfig, {}),
 }

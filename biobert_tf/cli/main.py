@@ -14,6 +14,7 @@ from biobert_tf import problems
 from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program, streams
 from biobert_tf.common.version import __version__
+from biobert_tf.doctor.settings import DoctorConfig
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
 from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
@@ -124,6 +125,15 @@ def demo(argv: Sequence[str]) -> None:
     runs[arguments.task](arguments.output_dir)
 
 
+def doctor(argv: Sequence[str]) -> None:
+    """Check what is installed and the devices of this machine; say what to do."""
+    config = flags.parse(DoctorConfig, argv)
+    from biobert_tf.doctor import checks
+
+    if not checks.report(config):
+        sys.exit(1)
+
+
 def export(argv: Sequence[str]) -> None:
     """Write a trained model as a SavedModel that takes text."""
     config = flags.parse(ExportConfig, argv)
@@ -198,6 +208,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "bioasq-eval": data.bioasq_eval,
     "tpu-check": tpu_check,
     "demo": demo,
+    "doctor": doctor,
 }
 
 

@@ -38,6 +38,10 @@ class _Finder:
             execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
+                # Not above: programs that need no TensorFlow start without it.
+                from biobert_tf.common import wheels
+
+                wheels.require_loadable()
                 with _lean():
                     execute(module)
 

@@ -17,8 +17,8 @@ def call(function: Callable[..., int], *arguments: object) -> int:
 
     The status is what the function, of the top level of a module, returns, or -N if
     signal N killed the process. The arguments can be pickled. The process writes to the
-    same screen. It ends when this process is killed. Ctrl-C and SIGTERM are passed on
-    as SIGTERM, which the function may handle; this process waits for its end.
+    same screen. It ends when this process is killed. Signals are passed on as SIGTERM,
+    which the function may handle; this process waits for its end.
 
     Raises:
         StoppedError: This process got a signal.
@@ -65,6 +65,7 @@ def end_with(parent: Connection) -> None:
         parent.poll(None)
         os._exit(1)
 
-    # Ctrl-C reaches the whole process group; the parent handles it for all.
+    # These reach the whole process group; the parent handles them for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=wait_and_exit, daemon=True).start()

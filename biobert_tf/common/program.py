@@ -6,11 +6,10 @@ import contextlib
 import gc
 import logging
 import os
-import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, TextIO
+from typing import Final
 
 from biobert_tf.common import flags, lean, room, screen, stopping, stores
 from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
@@ -52,9 +51,10 @@ def run(main: Main, argv: Sequence[str]) -> int:
     """Runs `main(argv)` and returns the exit status of the process.
 
     It is 0 after success, 2 after an `InputError`, or if the disk or the memory is full
-    or a store fails, 3 after a training that diverged, 130 after Ctrl-C and 143 after
-    SIGTERM, with a line that says what is kept, and 141, without a word, if nobody
-    reads the output any more. Other exceptions are bugs and keep their traceback.
+    or a store fails, 3 after a training that diverged, 130 after Ctrl-C, 143 after
+    SIGTERM and 129 after SIGHUP, with a line that says what is kept, and 141, without a
+    word, if nobody reads the output any more. Other exceptions are bugs and keep their
+    traceback.
     Every program has the flag `--verbosity`, which `main` does not see.
     """
     # Without this TensorFlow imports Keras 3, which takes a second and is not used.
@@ -66,11 +66,11 @@ def run(main: Main, argv: Sequence[str]) -> int:
     except InputError as error:
         screen.say(f"error: {error}")
         return 2
-    with screen.shown(level), stopping.sigterm_raises():
+    with screen.shown(level), stopping.others_raise():
         try:
             _call(main, words)
         except BrokenPipeError:
-            if not _is_closed(sys.stdout):
+            if not stopping.is_closed(sys.stdout):
                 raise
             # As after `| head`. Else Python would complain when it flushes at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,10 +106,3 @@ def _call(main: Main, words: Sequence[str]) -> None:
 def _flush() -> None:
     if sys.stdout is not None:
         sys.stdout.flush()
-
-
-def _is_closed(stream: TextIO) -> bool:
-    """Whether a stream is a pipe that nobody reads any more."""
-    poll = select.poll()
-    poll.register(stream.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))

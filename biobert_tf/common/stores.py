@@ -22,8 +22,8 @@ _REFUSED: Final = re.compile(r"HTTP response code 40[13]\b")
 def why_unreachable() -> str:
     """Says why Google's store cannot be reached; "" if it can.
 
-    TensorFlow would try for half an hour. Like TensorFlow, this asks the proxy that the
-    environment names, if there is one.
+    TensorFlow tries eleven times, which takes minutes. Like TensorFlow, this asks the
+    proxy that the environment names, if there is one.
     """
     proxies = urllib.request.getproxies()
     proxy = proxies.get("https") or proxies.get("all")

@@ -25,6 +25,10 @@ _FILES_PER_GROUP: Final = 16
 # neighbours come from one document.
 _SHUFFLE_BUFFER: Final = 10_000
 _MOST_GROUPS: Final = 2**62
+# What TensorFlow makes of a seed that is given alone (framework/random_seed.py): the
+# seed of graphs, and this one's remainder.
+_GRAPH_SEED: Final = 87654321
+_MOST_SEEDS: Final = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +91,29 @@ class RecordStream:
         dataset = tf.data.Dataset.from_tensor_slices(names).interleave(
             tf.data.TFRecordDataset,
             cycle_length=self.files_per_group,
-            num_parallel_calls=tf.data.AUTOTUNE,
+            # Not as many as there are processors: a bucket answers late, but to all.
+            num_parallel_calls=self.files_per_group,
             deterministic=True,
         )
-        seed = _draw([], self.seed, group, purpose=1)
-        return dataset.shuffle(
-            self.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
+        return self._shuffled(dataset, _draw([], self.seed, group, purpose=1))
+
+    def _shuffled(self, dataset: tf.data.Dataset, seed: tf.Tensor) -> tf.data.Dataset:
+        """Returns `dataset.shuffle(buffer, seed)`, made by an older operation.
+
+        Its order is the same. But the operation of `shuffle` counts as state; in a
+        function of a pipeline, and if TensorFlow is to be deterministic, it would make
+        every `prefetch` and parallel map of the whole pipeline wait for the caller.
+        """
+        shuffled = tf.raw_ops.ShuffleDataset(
+            input_dataset=tf.data.experimental.to_variant(dataset),
+            buffer_size=tf.constant(self.shuffle_buffer, tf.int64),
+            seed=tf.constant(_GRAPH_SEED, tf.int64),
+            seed2=seed % _MOST_SEEDS,
+            output_types=[tf.string],
+            output_shapes=[[]],
+            reshuffle_each_iteration=False,
         )
+        return tf.data.experimental.from_variant(shuffled, dataset.element_spec)
 
     def _members(self, group: tf.Tensor) -> tf.Tensor:
         """Returns the numbers of the files of a group, int32 `[files]`."""
@@ -130,13 +150,10 @@ def training_data(stream: RecordStream, specs: Specs, prepare: Prepare) -> Train
     """
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
-        dataset = stream.records(num_skipped)
-        dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
-        dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
-        # Not in parallel: the shuffles within the stream count as state, and under
-        # determinism TensorFlow refuses a parallel map over state, with a warning.
+        dataset = records.own_batches(stream.records(num_skipped), pipeline)
         dataset = dataset.map(
-            lambda numbers, batch: prepare(records.parse(batch, specs), numbers)
+            lambda numbers, batch: prepare(records.parse(batch, specs), numbers),
+            num_parallel_calls=tf.data.AUTOTUNE,
         )
         return records.untuned(dataset.prefetch(2))
 

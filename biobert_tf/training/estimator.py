@@ -319,7 +319,13 @@ class Estimator:
                 num_workers=context.num_input_pipelines,
                 worker=context.input_pipeline_id,
             )
-            return data.batches(pipeline, step * batch_size)
+            batches = data.batches(pipeline, step * batch_size)
+            # Else several workers would ask each other before every step whether all
+            # have a batch. No training asks for more than there are.
+            endless = tf.data.experimental.assert_cardinality(
+                tf.data.INFINITE_CARDINALITY
+            )
+            return batches.apply(endless)
 
         if isinstance(self.strategy, tf.distribute.OneDeviceStrategy):
             # Nothing to deal out: that takes ten threads, and a tuning thread again.
@@ -338,7 +344,7 @@ class Estimator:
             learning_rate, schedule.num_train_steps, schedule.num_warmup_steps
         )
         variables = self.model.trainable_variables
-        is_compiled = self._device.xla != "off"
+        is_compiled = strategies.compiles_parts(self._device, self.strategy)
         built = optimizer.build(name, rates, variables, is_compiled)
         if self._device.mixed_precision == "float16":
             built = tf_keras.mixed_precision.LossScaleOptimizer(built)

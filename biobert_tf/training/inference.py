@@ -45,8 +45,9 @@ ItemT = TypeVar("ItemT")
 _LENGTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 BATCHES_SORTED: Final = 64
 """Rows are sorted by length among those of this many batches."""
-# Number of batches started before the outputs of the first are awaited.
-_BATCHES_AHEAD: Final = 2
+# A second batch is in flight when the outputs of the first are awaited, and no third.
+# (A GPU computes it meanwhile; a CPU computes every batch when it is started.)
+_BATCHES_AHEAD: Final = 1
 
 
 class Inference:
@@ -188,9 +189,14 @@ class Inference:
             reduce_retracing=has_any_shape and not has_signature,
         )
         run = functools.partial(_of_any_shape, function) if has_signature else function
-        return lambda batch: functools.partial(
-            self._gathered, run(self._distributed(batch))
-        )
+        compiled: set[str] = set()
+
+        def start(batch: Mapping[str, np.ndarray]) -> Callable[[], Outputs]:
+            what = f"predictions of {batch['input_ids'].shape[1]} pieces"
+            with strategies.compiling(self.strategy, what, compiled):
+                return functools.partial(self._gathered, run(self._distributed(batch)))
+
+        return start
 
     def _gathered(self, running: Mapping[str, tf.Tensor]) -> Outputs:
         """Returns the outputs of all replicas, which a GPU may still compute."""
@@ -242,7 +248,7 @@ class Inference:
 
 
 def _ahead(items: Iterable[ItemT]) -> Iterator[ItemT]:
-    """Yields items in order; a few more are made before each is yielded."""
+    """Yields items in order; the next is made before each is yielded."""
     made: collections.deque[ItemT] = collections.deque()
     for item in items:
         made.append(item)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop of a training: calls the compiled steps, reports, evaluates, saves, stops.
 
-A compiled call is short, so that a signal is served soon after it came. Several workers
-make the same calls, because they must stop at the same step.
+A compiled call is short, so that a signal is served soon after it came: who preempts a
+machine leaves half a minute. Several workers agree on the length of every call, because
+they must stop at the same step.
 """
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import time
 from typing import Final
@@ -17,6 +19,7 @@ from biobert_tf.common import stopping
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.common.settings import RunConfig
 from biobert_tf.training import progress
+from biobert_tf.training import strategy as strategies
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.trainer import Trainer
 
@@ -61,6 +64,7 @@ class Loop:
         The first call makes one step, because the time of a step is not known yet.
         """
         self._call_steps = 1
+        self._compiled: set[str] = set()
         self._is_saved, self._saved_step = True, self.step
         self._is_alone = not isinstance(
             self.strategy, tf.distribute.MultiWorkerMirroredStrategy
@@ -96,8 +100,7 @@ class Loop:
         self._evaluate(request)
         while self.step < self.last_step and not self._is_over:
             self._call(request)
-            is_stopping = self._agreed(request.is_made)
-            if is_stopping:
+            if self._agreed(request):
                 raise request.error(_ASKED)
             self._evaluate(request)
             every = self.settings.save_checkpoints_steps
@@ -109,7 +112,7 @@ class Loop:
                 self.step,
                 self.last_step,
             )
-        if self._agreed(request.is_made):
+        if self._agreed(request):
             raise request.error(_ASKED)
 
     def _kept(self) -> str:
@@ -133,7 +136,8 @@ class Loop:
             ends.append(self.selection.next_due(self.step))
         num_steps = min(self._call_steps, min(ends) - self.step)
         start = time.monotonic()
-        history = self.trainer.train(tf.constant(num_steps))
+        with strategies.compiling(self.strategy, "the step", self._compiled):
+            history = self.trainer.train(tf.constant(num_steps))
         self._is_saved, request.has_work = False, True
         seconds = time.monotonic() - start
         progress.check_finite(history, self.step, skips_steps=self.skips_steps)
@@ -147,22 +151,27 @@ class Loop:
     def _fitting(self, num_steps: int, seconds: float) -> int:
         """Returns the number of steps of the next call, if some took `seconds`.
 
-        It is at most `iterations_per_loop`, and less on a slow device. Several workers
-        must agree, so they always use the setting.
+        It is at most `iterations_per_loop`, and less on a slow device.
         """
-        most = self.settings.iterations_per_loop
-        if not self._is_alone:
-            return most
         fitting = int(num_steps / max(seconds, 1e-9) * _SECONDS_PER_CALL)
-        return max(1, min(most, fitting))
+        return max(1, min(self.settings.iterations_per_loop, fitting))
 
-    def _agreed(self, is_stopping: bool) -> bool:
-        """Returns whether any worker is to stop: then all stop, after this step."""
+    def _agreed(self, request: stopping.Request) -> bool:
+        """Returns whether any worker is to stop: then all stop, after this step.
+
+        All also get the chief's length of the next call.
+        """
         if self._is_alone:
-            return is_stopping
-        flags = self.strategy.run(tf.identity, args=(tf.constant(int(is_stopping)),))
-        total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None)
-        return bool(total.numpy())
+            return request.is_made
+        steps = self._call_steps if strategies.is_chief(self.strategy) else 0
+        said = [*(int(request.signum == each) for each in stopping.SIGNALS), steps]
+        told = self.strategy.run(tf.identity, args=(tf.constant(said),))
+        total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
+        *counts, self._call_steps = total.numpy().tolist()
+        heard = [*itertools.compress(stopping.SIGNALS, counts)]
+        # What another worker heard is this one's exit status too.
+        request.signum = request.signum or next(iter(heard), None)
+        return bool(heard)
 
     def _evaluate(self, request: stopping.Request) -> None:
         """Evaluates if it is time, and saves the state with what was found.
@@ -178,7 +187,7 @@ class Loop:
         self.selection.add(self.step, scores)
         self._save(request)
         self.selection.saved()
-        if self._agreed(request.is_made):
+        if self._agreed(request):
             raise request.error(_ASKED)
 
     def _save(self, request: stopping.Request) -> None:

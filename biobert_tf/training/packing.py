@@ -107,8 +107,8 @@ class Packer:
             places.set_shape(self._shape_of_places())
             return {**batch, PLACES: places}
 
-        # Not in parallel: see `pretraining.record_streams.training_data`.
-        return data.batches(pipeline, num_skipped).map(add).prefetch(2)
+        batches = data.batches(pipeline, num_skipped)
+        return batches.map(add, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def _dense(
         self, data: TrainingData, pipeline: InputPipeline, num_skipped: int
@@ -131,7 +131,8 @@ class Packer:
         if num_last:
             dataset = dataset.concatenate(groups(num_last, num_whole).take(1))
         dataset = dataset.flat_map(batches).skip(num_left // pipeline.batch_size)
-        return dataset.shard(pipeline.num_workers, pipeline.worker).prefetch(2)
+        # Some must be left while the next group is dealt out.
+        return dataset.shard(pipeline.num_workers, pipeline.worker).prefetch(GROUP // 2)
 
     def _dealt(
         self, lengths_N: tf.Tensor, length: tf.Tensor, num_steps: tf.Tensor

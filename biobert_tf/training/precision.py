@@ -35,7 +35,7 @@ def _multiplies_bfloat16(config: DeviceConfig) -> bool:
 
     gpus = tf.config.list_physical_devices("GPU")
     if config.strategy == "cpu" or not gpus:
-        return bool(_CPU_FLAGS & _cpu_flags())
+        return bool(bfloat16_of_cpu())
     details = map(tf.config.experimental.get_device_details, gpus)
     return all(
         each.get("compute_capability", (0, 0)) >= _COMPUTE_CAPABILITY
@@ -43,8 +43,8 @@ def _multiplies_bfloat16(config: DeviceConfig) -> bool:
     )
 
 
-def _cpu_flags() -> set[str]:
-    """Returns the flags of the processor; empty if the system does not list them."""
+def bfloat16_of_cpu() -> set[str]:
+    """Returns the processor's flags of bfloat16; none if the system lists no flags."""
     try:
         lines = _CPU_INFO.read_text("utf-8").splitlines()
     except OSError:
@@ -54,7 +54,7 @@ def _cpu_flags() -> set[str]:
         flag
         for name, _, flags in named
         if name.strip() in ("flags", "Features")
-        for flag in flags.split()
+        for flag in _CPU_FLAGS.intersection(flags.split())
     }
 
 

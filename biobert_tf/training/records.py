@@ -23,6 +23,11 @@ Features = Mapping[str, Sequence[int] | Sequence[float] | np.ndarray]
 
 # Records that are parsed together.
 _ROWS_AT_ONCE: Final = 256
+# Records that wait to be parsed. While a shuffle fills its buffer, which may mean that
+# many files of a bucket are opened, these last for seconds of steps.
+_ROWS_WAITING: Final = 10_000
+# Files of this size together are read once, and their records kept.
+_MOST_BYTES_KEPT: Final = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +112,28 @@ def shuffled(
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
         dataset = tf.data.TFRecordDataset([str(path) for path in paths])
+        if sum(path.stat().st_size for path in paths) <= _MOST_BYTES_KEPT:
+            dataset = dataset.cache()
         dataset = dataset.shuffle(shuffle_buffer, seed, reshuffle_each_iteration=True)
-        dataset = dataset.repeat().skip(num_skipped)
-        dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
-        dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
+        dataset = own_batches(dataset.repeat().skip(num_skipped), pipeline)
         dataset = dataset.map(
             lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
         )
         return untuned(dataset.prefetch(2))
 
     return TrainingData(paths, specs, batches)
+
+
+def own_batches(dataset: tf.data.Dataset, pipeline: InputPipeline) -> tf.data.Dataset:
+    """Returns a worker's part of every global batch of records, some made ahead.
+
+    Every worker reads all records, but it parses those of its own batches only. Its
+    records lie all over the files, and TensorFlow reads files of a bucket in blocks of
+    many megabytes: to read less, batches would have to depend on the workers.
+    """
+    dataset = dataset.batch(pipeline.batch_size, drop_remainder=True)
+    dataset = dataset.shard(pipeline.num_workers, pipeline.worker)
+    return dataset.prefetch(1 + _ROWS_WAITING // pipeline.batch_size)
 
 
 def write(path: Path, rows: Iterable[Features], specs: Specs) -> int:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses the devices: builds a `tf.distribute.Strategy` from the settings."""
 
+import contextlib
+import functools
 import json
 import logging
 import os
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
 
-from biobert_tf.common import files
+from biobert_tf.common import files, tpu
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import openvino_engine
@@ -93,10 +97,14 @@ def _tpu(config: DeviceConfig) -> tf.distribute.Strategy:
         strategy = tf.distribute.TPUStrategy(resolver)
     # The resolver's cloud libraries raise errors of their own classes.
     except Exception as error:
-        raise InputError(
-            f"no TPU: {_first_line(error)}; run on a TPU VM with tensorflow-tpu, or "
-            "name one with --tpu_name"
-        ) from None
+        said = str(error) or type(error).__name__
+        reason = (
+            f"{tpu.useful_line(said)}; run on a TPU VM with tensorflow-tpu, or name "
+            "another with --tpu_name"
+            if config.tpu_name or config.master
+            else tpu.reason(said)
+        )
+        raise InputError(f"no TPU: {reason}") from None
     if strategy.num_replicas_in_sync != config.num_tpu_cores:
         raise InputError(
             f"--num_tpu_cores={config.num_tpu_cores}, but the TPU has "
@@ -115,18 +123,64 @@ def uses_xla(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
     """Returns whether to compile the inner step with XLA.
 
     On a TPU it does not: TensorFlow compiles whole steps for TPUs.
+
+    Raises:
+        InputError: It is to, but cannot.
     """
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return False
     if config.xla == "auto":
         return device_kind(strategy) == "GPU"
+    if config.xla == "on" and not _has_xla():
+        raise InputError(
+            "--xla=on: the XLA of tensorflow-tpu compiles for TPUs only; leave it out"
+        )
     return config.xla == "on"
+
+
+def compiles_parts(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether XLA may compile functions of a step that it does not compile.
+
+    On a TPU they are compiled with the step.
+    """
+    if config.xla == "off" or isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    return _has_xla()
+
+
+@functools.cache
+def _has_xla() -> bool:
+    """Returns whether XLA compiles for this machine; tensorflow-tpu's for TPUs only."""
+    try:
+        tf.function(lambda: tf.constant(0), jit_compile=True, autograph=False)()
+    except tf.errors.NotFoundError:
+        return False
+    return True
 
 
 def has_static_shapes(config: DeviceConfig, strategy: tf.distribute.Strategy) -> bool:
     """Returns whether steps are compiled for batches of one shape only."""
     is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
     return is_tpu or uses_xla(config, strategy)
+
+
+@contextlib.contextmanager
+def compiling(
+    strategy: tf.distribute.Strategy, what: str, compiled: set[str]
+) -> Iterator[None]:
+    """Says before a call on a TPU that it compiles for minutes, after it how many.
+
+    The block makes the call. `compiled` holds all that was compiled before, of which
+    nothing is said, and then `what` too.
+    """
+    if what in compiled or device_kind(strategy) != "TPU":
+        yield
+        return
+    _LOG.info("compiling %s for the TPU: this takes minutes", what)
+    start = time.monotonic()
+    yield
+    compiled.add(what)
+    _LOG.info("compiled %s in %.0f seconds", what, time.monotonic() - start)
 
 
 def device_kind(strategy: tf.distribute.Strategy) -> str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real processes that get real signals."""
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -52,6 +54,10 @@ NOTHING = "interrupted: what is kept"
         ("working", [signal.SIGTERM], 143, [SAVING, SAVED]),
         # As `timeout` does, which signals a process and then its group.
         ("working", [signal.SIGTERM, 0, signal.SIGTERM], 143, [SAVING, SAVED]),
+        ("working", [signal.SIGHUP], 129, [SAVING, SAVED]),
+        ("idle", [signal.SIGHUP], 129, [NOTHING]),
+        # As systemd does at a shutdown to the processes of a login.
+        ("working", [signal.SIGTERM, signal.SIGHUP], 143, [SAVING, SAVED]),
         # The first says what the status is.
         ("working", [signal.SIGTERM, 0.1, signal.SIGINT], 143, [SAVING, SAVED]),
         ("slow", [signal.SIGINT, 3, signal.SIGINT], 130, [SAVING, AT_ONCE]),
@@ -90,6 +96,26 @@ def test_a_process_stops(kind, signals, status, said):
         assert folder.exists() == (AT_ONCE in said)
     if folder.exists():
         folder.rmdir()
+
+
+def test_a_terminal_that_is_closed(tmp_path):
+    """It takes no more lines; the work is kept nevertheless."""
+    program = PROGRAM.replace(
+        "        raise request.error",
+        "        print('the bar of the last step', file=sys.stderr, flush=True)\n"
+        "        open(argv[2], 'w')\n        raise request.error",
+    )
+    saved = tmp_path / "saved"
+    process, terminal = pty.fork()
+    if not process:
+        os.execv(sys.executable, [sys.executable, "-c", program, "working", saved])
+    folder = Path(os.read(terminal, 1000).decode().strip())
+    assert folder.is_dir()
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert saved.exists()
+    assert not folder.exists()
 
 
 INTERACTIVE = """

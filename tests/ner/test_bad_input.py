@@ -166,7 +166,7 @@ def test_impossible_sizes(toy, run, changes, problem):
 
 def test_sizes_that_are_no_json(toy, run):
     path = toy.released / "bert_config.json"
-    path.write_text('{\n"vocab_size": 15,\n}')
+    path.write_text('{\n\n"vocab_size" 15}')
     assert run().startswith(f"{path}:3: not JSON: ")
 
 

@@ -1,14 +1,21 @@
 import collections
+import dataclasses
+import functools
 import itertools
 
+import engine
 import numpy as np
+import pretraining_toys
 import pytest
 import tensorflow as tf
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.pretraining import record_streams
+from biobert_tf.pretraining.data.documents import PieceTable
+from biobert_tf.pretraining.data.settings import PairConfig
+from biobert_tf.pretraining.masking import DynamicMasking
 from biobert_tf.pretraining.record_streams import RecordStream, Shard
-from biobert_tf.training import records
+from biobert_tf.training import packing, records
 from biobert_tf.training.records import FeatureSpec, InputPipeline
 
 SPECS = {"number": FeatureSpec(1, below=1000)}
@@ -143,6 +150,42 @@ def test_workers_share_every_global_batch(shards):
         shared = [a + b for a, b in zip(*parts, strict=True)]
         done = num_skipped // 4
         assert shared[: 6 - done] == expected[done:]
+
+
+def test_the_order_is_that_of_shuffle(shards, monkeypatch):
+    """So a training that an earlier version began goes on with the records due."""
+    stream = stream_of(shards)
+    found = order(stream, 2 * NUM_RECORDS)
+    monkeypatch.setattr(
+        RecordStream,
+        "_shuffled",
+        lambda self, dataset, seed: dataset.shuffle(
+            self.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
+        ),
+    )
+    assert order(stream, 2 * NUM_RECORDS) == found
+
+
+@pytest.mark.parametrize("mode, is_dynamic", [("on", True), ("dense", False)])
+def test_batches_are_made_ahead(mode, is_dynamic, tmp_path):
+    """Nothing in the pipeline counts as state: then none of it would run ahead."""
+    path = tmp_path / "x.tfrecord"
+    pretraining_toys.write_records(path, 8, is_dynamic=is_dynamic)
+    pieces = PieceTable.of(pretraining_toys.ID)
+    masking = DynamicMasking(pieces=pieces, pairs=PairConfig(), seed=1)
+    task = dataclasses.replace(
+        pretraining_toys.STATIC, masking=masking if is_dynamic else None
+    )
+    prepare = functools.partial(task.prepare, training=True)
+    stream = RecordStream(shards=[Shard(path, 8)], seed=1)
+    data = record_streams.training_data(stream, task.specs, prepare)
+    data = packing.Packer(mode == "dense").packed(data)
+    dataset = data.batches(InputPipeline(4), 0)
+    before, after = engine.made_deterministic(dataset)
+    operations = {operation for operation, _ in before}
+    assert {"PrefetchDataset", "ParallelMapDatasetV2"} <= operations
+    assert "ParallelInterleaveDatasetV4" in operations
+    assert after == before
 
 
 def test_a_large_buffer_mixes(shards):

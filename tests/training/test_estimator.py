@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from biobert_tf.model import heads
 from biobert_tf.ner.task import NerTask
 from biobert_tf.training import progress, records, states
 from biobert_tf.training import strategy as strategies
+from biobert_tf.training.loop import Loop
 from biobert_tf.training.schedule import Schedule
 
 # Two and a half epochs of the seven steps of four.
@@ -188,9 +190,17 @@ def test_resume_equals_uninterrupted(tmp_path, monkeypatch, reports, paths, prec
     assert saved_steps(parts) == [3, 4, 6, 7]
 
 
-def test_a_finished_training_is_left_alone(tmp_path, reports, paths):
-    made = engine.estimator(tmp_path)
-    engine.train(made, paths)
+def test_a_finished_training_is_left_alone(
+    tmp_path, monkeypatch, reports, paths, caplog
+):
+    """And only its first step is said to be compiled, on a TPU."""
+    caplog.set_level("INFO")
+    made = engine.estimator(tmp_path, iterations_per_loop=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(strategies, "device_kind", lambda strategy: "TPU")
+        engine.train(made, paths)
+    said = [line.split()[0] for line in caplog.messages if "the step" in line]
+    assert said == ["compiling", "compiled"]
     before = made.weights()
     reports.clear()
     again = engine.estimator(tmp_path)
@@ -472,6 +482,29 @@ def test_metrics(predicted, paths):
         assert scores == {"loss": pytest.approx(-chosen.mean(), rel=1e-5)}
 
 
+# --- the loop on the device -----------------------------------------------------------
+
+
+def test_a_call_needs_nothing_of_python(tmp_path, monkeypatch, paths):
+    """Its steps are a loop of one graph, and its batches are made ahead, endlessly."""
+    kept = []
+    monkeypatch.setattr(Loop, "run", lambda self: kept.append(self.trainer))
+    engine.train(engine.estimator(tmp_path), paths)
+    dataset = kept[0].train_dataset
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    before, after = engine.made_deterministic(dataset)
+    assert {"PrefetchDataset", "ParallelMapDatasetV2"} <= {op for op, _ in before}
+    assert after == before
+    call = kept[0].create_train_loop_fn()
+    traced = call.get_concrete_function(iter(dataset), tf.constant(2))
+    graph = traced.graph.as_graph_def()
+    used = {node.op for node in graph.node}
+    used |= {node.op for each in graph.library.function for node in each.node_def}
+    assert {"While", "IteratorGetNext"} <= used
+    leaving = re.compile("Py|Print|Summary|Host|Outside|Send|Recv|AsOptional")
+    assert not [op for op in used if leaving.search(op)]
+
+
 # --- several processes ----------------------------------------------------------------
 
 
@@ -498,7 +531,8 @@ def environment(index, ports, temporary):
 def test_two_workers_equal_one(tmp_path, paths):
     """Two processes share every global batch; both know the result, one writes it.
 
-    Both stop when one of them gets a signal.
+    Both stop when one of them gets a signal, with its status. The chief says how long a
+    call is: 1 step at first, 2 or up to a state that is due (3, 6) then.
     """
     ports, shared = free_ports(2), tmp_path / "shared"
     here = Path(__file__).parents[1]
@@ -528,6 +562,8 @@ def test_two_workers_equal_one(tmp_path, paths):
         results = dict(np.load(tmp_path / f"{index}.npz"))
         assert results.pop("is_chief") == (index == 0)
         assert results.pop("steps").tolist() == [5, 7]
+        assert results.pop("statuses").tolist() == [143]
+        assert results.pop("calls").tolist() == [1, 2, 2, 1, 1]
         assert sorted(results) == sorted(expected)
         for name, array in expected.items():
             np.testing.assert_allclose(

@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from biobert_tf.common.settings import DeviceConfig
-from biobert_tf.training import inference
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.inference import Inference
 
@@ -35,8 +34,8 @@ def test_outputs_are_in_the_order_of_the_rows(xla):
     assert [int(each["sum"]) for each in found] == sums
 
 
-def test_batches_go_by_length_and_little_ahead(monkeypatch):
-    """The longest first; the outputs of one are fetched when two more are begun."""
+def test_two_batches_are_in_flight(monkeypatch):
+    """The longest first; the outputs of one are fetched when the next is begun."""
     made = build()
     events = []
     start, finish = Inference._start, Inference._finish
@@ -54,8 +53,7 @@ def test_batches_go_by_length_and_little_ahead(monkeypatch):
     monkeypatch.setattr(Inference, "_finish", finishing)
     list(made.run(made.compiled(step), ROWS, max_seq_length=20))
     begun = [[20, 17], [9, 7], [5, 5], [3, 2], [1]]
-    assert events == [*begun[:3], 20, begun[3], 9, begun[4], 5, 3, 1]
-    assert inference._BATCHES_AHEAD == 2
+    assert events == [*begun[:2], 20, begun[2], 9, begun[3], 5, begun[4], 3, 1]
 
 
 def test_one_program_for_all_batches():
@@ -71,3 +69,18 @@ def test_one_program_for_all_batches():
     compiled = build(xla="on")
     assert compiled.padded(ROWS[1:2], 20)["input_ids"].shape == (2, 16)
     assert compiled.padded(ROWS[4:5], 20)["input_ids"].shape == (2, 20)
+
+
+def test_a_program_for_every_length_is_said_to_be_compiled(monkeypatch, caplog):
+    """On a TPU, for which XLA for this CPU stands here."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(strategies, "device_kind", lambda strategy: "TPU")
+    made = build(xla="on")
+    program = made.compiled(step)
+    for _ in range(2):
+        list(made.run(program, ROWS, max_seq_length=20))
+    said = [line for line in caplog.messages if line.startswith("compiling ")]
+    assert said == [
+        f"compiling predictions of {length} pieces for the TPU: this takes minutes"
+        for length in (20, 16)
+    ]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`biobert doctor`: is everything here that a run needs, and does it fit?"""
