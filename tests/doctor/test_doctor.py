@@ -157,9 +157,18 @@ def test_little_room(doctor, monkeypatch):
     assert any("memory: 1.0 GB can be had; BERT-Base needs" in x for x in warnings)
 
 
-def test_a_folder_that_cannot_be_used():
-    (found,) = probe.of_folder(DoctorConfig(output_dir="/proc/nothing"))
-    assert not found.is_well and "cannot be written" in found.text
+def test_a_folder_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("/proc/nothing", str(tmp_path / "file")):
+        (found,) = probe.of_folder(DoctorConfig(output_dir=name))
+        assert not found.is_well
+        assert found.text.startswith(f"{name}") and "cannot be written" in found.text
+
+
+def test_a_folder_in_a_store():
+    (found,) = probe.of_folder(DoctorConfig(output_dir="ram://bucket/runs/a"))
+    assert found.is_well
+    assert found.text.startswith("files in ram://bucket/runs/a can be written")
 
 
 def test_this_machine():
