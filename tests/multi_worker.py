@@ -7,8 +7,8 @@ JSON object of variables: its TF_CONFIG says which worker it is for. A signal to
 second worker, during step 4 or the next, stops the training of both; it is taken up
 again. To the second worker, steps seem to take minutes; to the chief, no time. RESULTS
 is an `.npz` file: the weights by their TF1 names, the predictions with `predicted:`
-before theirs, `is_chief`, the steps reached, the exit status of the stop, and the
-lengths of all calls.
+before theirs, `is_chief`, the steps reached, the exit status of the stop, where it says
+the state is, and the lengths of all calls.
 """
 
 import json
@@ -60,7 +60,10 @@ def work(records_file, model_dir, results_file):
         try:
             steps.append(engine.train(made, paths))
         except StoppedError as error:
-            steps.append(int(re.match(r"after step ([0-9]+) of 7;", str(error))[1]))
+            said = re.match(
+                r"after step (\d+) of 7; the state is in (.*?);", str(error)
+            )
+            steps.append(int(said[1]))
             statuses.append(error.status)
     predicted = made.predict(records.rows(paths, engine.TASK.specs), batch_size=4)
     np.savez(
@@ -70,6 +73,7 @@ def work(records_file, model_dir, results_file):
         is_chief=made.is_chief,
         steps=steps,
         statuses=statuses,
+        place=said[2],
         calls=calls,
     )
 

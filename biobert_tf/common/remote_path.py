@@ -16,7 +16,7 @@ import os
 import re
 import stat as stat_modes
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PosixPath, PurePath
 from typing import IO, Any, Final, NoReturn, Self
 
@@ -34,16 +34,20 @@ def parse(text: str | os.PathLike[str]) -> Path:
     """Returns the path that a user has written; `file://` names a local one.
 
     Raises:
-        InputError: It is a URL whose scheme TensorFlow does not know.
+        InputError: It is a URL whose scheme TensorFlow does not know, or lacks a slash.
     """
     name = os.fspath(text)
     found = _URL.fullmatch(name)
-    # `Path` has taken one of the two slashes of a URL.
-    if found is None or not (found[2] or isinstance(text, Path)):
+    if found is None or (scheme := found[1].lower()) == MODELS_OF_THE_HUB:
         return Path(text)
-    scheme, rest = found[1].lower(), found[3]
-    if scheme == MODELS_OF_THE_HUB:
-        return Path(name)
+    rest = found[3]
+    # `Path` has taken one of the two slashes of a URL. A user who forgets one would get
+    # a local folder `gs:`.
+    if not (found[2] or isinstance(text, Path)):
+        right = f"{scheme}:{'///' if scheme == 'file' else '//'}{rest}"
+        raise InputError(
+            f"{name}: a URL has two slashes behind the colon; write {right}"
+        )
     if scheme == "file":
         return _local(f"{scheme}://{rest}" if found[2] else f"{scheme}:///{rest}")
     if scheme not in (known := _schemes()):
@@ -161,6 +165,11 @@ class RemotePath(PosixPath):
     def __fspath__(self) -> str:
         """Returns the URL."""
         return str(self)
+
+    @property
+    def parents(self) -> Sequence[Self]:  # type: ignore[override]
+        """The folders above, up to the bucket."""
+        return super().parents[:-2]
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Returns the kind, the size in bytes and the time of the last change."""

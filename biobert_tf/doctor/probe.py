@@ -126,12 +126,13 @@ def _folder(name: str) -> Found:
             if files.read_text(renamed) != name:
                 raise InputError.at(name, None, "does not hold what was written")
         finally:
-            for each in (path, renamed):
-                each.unlink(missing_ok=True)
-            for each in made:
+            # What keeps a file from being written keeps it from being removed.
+            for clean in (path.unlink, renamed.unlink, *(each.rmdir for each in made)):
                 with contextlib.suppress(OSError):
-                    each.rmdir()
-    except (InputError, OSError) as error:
+                    clean()
+    except OSError as error:
+        return Found(OUTPUT, False, f"{error.filename or name}: {error.strerror}")
+    except InputError as error:
         return Found(OUTPUT, False, str(error))
     return Found(OUTPUT, True, f"files in {name} can be written, read and renamed")
 

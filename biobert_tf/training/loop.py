@@ -119,9 +119,12 @@ class Loop:
         """Returns what a stopped training says of its state."""
         if not self._saved_step:
             return "before a state was saved; the same command starts again"
+        # What others save is gone when they end.
+        is_chief = strategies.is_chief(self.strategy)
+        place = self.manager.directory if is_chief else "the first worker's output"
         return (
             f"after step {self._saved_step} of {self.last_step}; the state is in "
-            f"{self.manager.directory}; the same command goes on from there"
+            f"{place}; the same command goes on from there"
         )
 
     @property

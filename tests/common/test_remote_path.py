@@ -30,6 +30,7 @@ def test_a_url_stays_a_url():
     assert str(path) == os.fspath(path) == f"{path}" == "gs://bucket/folder/file.txt.gz"
     assert repr(path) == "RemotePath('gs://bucket/folder/file.txt.gz')"
     assert str(path.parent) == "gs://bucket/folder"
+    assert [*map(str, path.parents)] == ["gs://bucket/folder", "gs://bucket"]
     assert (path.name, path.stem, path.suffix) == ("file.txt.gz", "file.txt", ".gz")
     assert str(path.parent / "other") == "gs://bucket/folder/other"
     assert str(path.with_name("b")) == "gs://bucket/folder/b"
@@ -72,6 +73,11 @@ def test_a_url_that_pathlib_has_shortened():
         ("https://host/file", "TensorFlow does not know https://"),
         ("gs://", "names no bucket; write gs://bucket/path"),
         ("gs:///", "names no bucket"),
+        (
+            "gs:/bucket/file",
+            "a URL has two slashes behind the colon; write gs://bucket",
+        ),
+        ("file:/tmp/a", "a URL has two slashes behind the colon; write file:///tmp/a"),
         ("file://host/file", "names another machine; write file:///folder/file"),
     ],
 )

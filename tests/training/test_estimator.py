@@ -563,6 +563,8 @@ def test_two_workers_equal_one(tmp_path, paths):
         assert results.pop("is_chief") == (index == 0)
         assert results.pop("steps").tolist() == [5, 7]
         assert results.pop("statuses").tolist() == [143]
+        place = str(shared / "training") if index == 0 else "the first worker's output"
+        assert results.pop("place") == place
         assert results.pop("calls").tolist() == [1, 2, 2, 1, 1]
         assert sorted(results) == sorted(expected)
         for name, array in expected.items():
