@@ -178,7 +178,7 @@ class Dropout:
         seed_2: int32 `[2]`; may be symbolic, so that one traced step can run with every
             seed.
         first_stream: Added to the number of every stream.
-        bits: The random bits of a value: 8, or 32 as in earlier versions.
+        bits: The random bits of a value: 8, or 32 as in earlier versions and on TPUs.
     """
 
     seed_2: tf.Tensor

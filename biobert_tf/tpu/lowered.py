@@ -2,6 +2,8 @@
 """Code that TensorFlow has lowered, as JAX takes it. Needs jax, and no TensorFlow."""
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -74,7 +76,46 @@ def as_function(
     exported = jax.export.export(
         jax.jit(stand_in, keep_unused=True), platforms=[platform]
     )(*(jax.ShapeDtypeStruct(each.shape, each.dtype) for each in arguments))
-    code = _jax.mlir.serialize_portable_artifact(
-        _jax.mlir.hlo_to_stablehlo(hlo), STABLEHLO
-    )
+    module = _jax.mlir.hlo_to_stablehlo(hlo)
+    if platform == "tpu":
+        module = with_own_generator(module)
+    code = _jax.mlir.serialize_portable_artifact(module, STABLEHLO)
     return dataclasses.replace(exported, mlir_module_serialized=code).call
+
+
+_ONE, _TWO, _THREE = (f"tensor<{number}xui64>" for number in (1, 2, 3))
+_PHILOX: Final = re.compile(
+    r"(?P<state>%\w+), (?P<bits>%\w+) = stablehlo.rng_bit_generator (?P<seed>%\w+), "
+    rf"algorithm = +PHILOX : \({_THREE}\) -> \({_THREE}, (?P<type>.*)\)"
+)
+
+
+def with_own_generator(module: bytes) -> str:
+    """Returns StableHLO in which the device's own generator draws, instead of Philox.
+
+    TensorFlow leaves the choice of a generator to the device: Philox on a CPU, where we
+    lower, and XLA's default on a TPU (`DefaultRngAlgForDeviceType` in tf2xla). The
+    default has a seed of two numbers on a TPU, Philox one of three.
+    """
+    from jax._src.interpreters import mlir
+    from jaxlib.mlir import ir
+
+    numbers = itertools.count()
+
+    def own(found: re.Match[str]) -> str:
+        state, bits, seed, kind = found.group("state", "bits", "seed", "type")
+        number = next(numbers)
+        two, one, new = f"%two{number}", f"%one{number}", f"%new{number}"
+        return "\n".join(
+            (
+                f"{two} = stablehlo.slice {seed} [0:2] : ({_THREE}) -> {_TWO}",
+                f"{one} = stablehlo.slice {seed} [2:3] : ({_THREE}) -> {_ONE}",
+                f"{new}, {bits} = stablehlo.rng_bit_generator {two}, "
+                f"algorithm = DEFAULT : ({_TWO}) -> ({_TWO}, {kind})",
+                f"{state} = stablehlo.concatenate {new}, {one}, dim = 0 : "
+                f"({_TWO}, {_ONE}) -> {_THREE}",
+            )
+        )
+
+    with mlir.make_ir_context():
+        return _PHILOX.sub(own, str(ir.Module.parse(module)))

@@ -22,7 +22,7 @@ from biobert_tf.model.encoder import PLACES
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.tpu import flops, lowering
 from biobert_tf.tpu.settings import Size
-from biobert_tf.training import packing, precision
+from biobert_tf.training import packing, precision, states
 from biobert_tf.training.planned import Planned
 from biobert_tf.training.problem import TrainedProblem
 from biobert_tf.training.records import InputPipeline, Specs, TrainingData
@@ -122,17 +122,17 @@ class Step:
 
         specs = self._training_specs()
         rates = optimizer.LinearWarmupDecay(1e-4, 10**6, 0)
-        variables, is_compiled = model.trainable_variables, self.device.xla != "off"
         trainer = Trainer(
             task,
             model,
-            optimizer.build(planned.optimizer, rates, variables, is_compiled),
+            optimizer.build(planned.optimizer, rates, model.trainable_variables, False),
             # Nothing is trained.
             tf.data.Dataset.range(0),
             seed=0,
             max_loop_steps=self.run.iterations_per_loop,
             accumulation_steps=self.run.gradient_accumulation_steps,
             clipping=planned.clipping,
+            dropout_bits=states.drawing(None, is_tpu=True)[0],
         )
         return self._program(lowering.trace(trainer.replica_step, specs), specs)
 

@@ -215,7 +215,8 @@ class Estimator:
         ):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             path = tf.train.latest_checkpoint(str(self._state_dir))
-            dropout_bits, said = states.drawing(path)
+            is_tpu = strategies.device_kind(self.strategy) == "TPU"
+            dropout_bits, said = states.drawing(path, is_tpu)
             more |= said
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path is not None:
@@ -275,7 +276,7 @@ class Estimator:
         """
         run, replicas = self._run, self.strategy.num_replicas_in_sync
         path = tf.train.latest_checkpoint(str(self._state_dir))
-        is_old = states.drawing(path)[0] == states.EARLIER_BITS
+        is_old = states.is_earlier(path)
         mode = run.pack_sequences
         if self.task.counts_padding or (is_old and mode == "auto"):
             mode = "off"

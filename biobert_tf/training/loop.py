@@ -170,7 +170,9 @@ class Loop:
         said = [*(int(request.signum == each) for each in stopping.SIGNALS), steps]
         told = self.strategy.run(tf.identity, args=(tf.constant(said),))
         total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
-        *counts, self._call_steps = total.numpy().tolist()
+        *counts, steps = total.numpy().tolist()
+        # Each of a worker's devices has said it.
+        self._call_steps = steps // len(self.strategy.extended.worker_devices)
         heard = [*itertools.compress(stopping.SIGNALS, counts)]
         # What another worker heard is this one's exit status too.
         request.signum = request.signum or next(iter(heard), None)

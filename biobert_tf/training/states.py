@@ -16,23 +16,39 @@ _LOG = logging.getLogger(__name__)
 
 _NAME = "ckpt"
 _BITS = "dropout_bits"
-EARLIER_BITS: Final = 32
-"""The bits of a dropout's draw in trainings of earlier versions, which never packed."""
+_EARLIER_BITS: Final = 32
 
 
-def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
+def drawing(
+    path: str | None, is_tpu: bool
+) -> tuple[DropoutBits, dict[str, tf.Variable]]:
     """Returns how a training draws its dropout, and what says so in its states.
 
-    A training that has no state draws 8 bits. One that goes on from the state `path`
-    draws as it began: 32 bits, if an earlier version began it and nothing says so.
+    A training that has no state draws 8 bits. On a TPU it draws 32, because the TPU has
+    a generator for them, and bytes are laid out anew there. One that goes on from the
+    state `path` draws as it began: 32 bits, if an earlier version began it and nothing
+    says so.
     """
-    if path is not None:
-        # Not `list_variables`, which takes a prefix in `ram://` for a folder.
-        reader = tf.compat.v1.train.NewCheckpointReader(path)
-        names = reader.get_variable_to_shape_map()
-        if not any(name.split("/")[0] == _BITS for name in names):
-            return EARLIER_BITS, {}
-    return 8, {_BITS: tf.Variable(8, trainable=False)}
+    if (said := _said_bits(path)) is None:
+        return _EARLIER_BITS, {}
+    bits: DropoutBits = 32 if said == 32 or (is_tpu and path is None) else 8
+    return bits, {_BITS: tf.Variable(bits, trainable=False)}
+
+
+def is_earlier(path: str | None) -> bool:
+    """Returns whether the state `path` is an earlier version's, which never packed."""
+    return _said_bits(path) is None
+
+
+def _said_bits(path: str | None) -> int | None:
+    """Returns the bits of a draw in a state, 8 without a state; None: it says none."""
+    if path is None:
+        return 8
+    # Not `list_variables`, which takes a prefix in `ram://` for a folder.
+    reader = tf.compat.v1.train.NewCheckpointReader(path)
+    names = reader.get_variable_to_shape_map()
+    found = [name for name in names if name.split("/")[0] == _BITS]
+    return int(reader.get_tensor(found[0])) if found else None
 
 
 class StateManager(tf.train.CheckpointManager):
