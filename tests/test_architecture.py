@@ -167,6 +167,9 @@ MAKES_PATHS = {
     "pretraining.data.beam_steps": _BEAM,
     "pretraining.data.conversion": _TEMPORARY,
     "relations.check": _NAME,
+    "tpu.check": _TEMPORARY,
+    "tpu.command": "the name of a script",
+    "tpu.compiling": _TEMPORARY,
     "training.openvino_engine": _TEMPORARY,
 }
 

@@ -143,30 +143,28 @@ def check(config: TpuCheckConfig, lines: Sequence[Line]) -> dict[str, Any]:
     require()
     jobs = config.jobs or min(_MOST_JOBS, os.cpu_count() or 1)
     _LOG.info("a step of BERT-Base compiles for minutes")
-    found: list[dict[str, Any]] = []
     about = _about()
-    results: dict[str, Any] = {"about": about, "steps": found}
     known = _known(config.output, about)
+    steps = [(line, step) for line in lines for step in line.steps]
+    found = [_entry(*each) for each in steps]
+    found = [known.get(_key(entry), entry) for entry in found]
+    results: dict[str, Any] = {"about": about, "steps": found}
     with tempfile.TemporaryDirectory(prefix="biobert_tf-tpu-check-") as name:
         compilers = _Compilers(Path(name), jobs)
         with contextlib.ExitStack() as stack:
             stack.callback(compilers.kill)
-            for line in lines:
-                for step in line.steps:
-                    entry = _entry(line, step)
-                    found.append(entry)
-                    path = Path(name, str(len(found)))
-                    entry |= known.get(_key(entry), {})
-                    chips = [x for x in config.chips.named if x not in entry["chips"]]
-                    if not chips or not _write(step, path, entry):
-                        continue
-                    for chip in chips:
-                        title = f"{entry['title']}, {entry['step']}"
-                        compilers.start(path, chip, entry["chips"], title)
-                        _save(config, results)
+            for number, (_, step) in enumerate(steps):
+                entry, path = found[number], Path(name, str(number))
+                chips = [x for x in config.chips.named if x not in entry["chips"]]
+                if not chips or not _write(step, path, entry):
+                    continue
+                title = f"{entry['title']}, {entry['step']}"
+                for chip in chips:
+                    compilers.start(path, chip, entry["chips"], title)
+                    _save(config, results)
             compilers.finish()
             if config.find_largest:
-                _find_all(config, lines, results, compilers, Path(name))
+                _find_all(config, steps, results, compilers, Path(name))
     _save(config, results)
     return results
 
@@ -243,14 +241,14 @@ def _save(config: TpuCheckConfig, results: dict[str, Any]) -> None:
 
 def _find_all(
     config: TpuCheckConfig,
-    lines: Sequence[Line],
+    steps: Sequence[tuple[Line, Step]],
     results: dict[str, Any],
     compilers: _Compilers,
     folder: Path,
 ) -> None:
     """Adds to the results the most texts that fit a core."""
-    steps = [step for line in lines for step in line.steps]
-    for number, (step, entry) in enumerate(zip(steps, results["steps"], strict=True)):
+    for number, (_, step) in enumerate(steps):
+        entry = results["steps"][number]
         trials = _Trials(step, folder / f"trial-{number}", compilers)
         for chip, result in entry["chips"].items():
             if result["status"] != "fails" and "largest_texts" not in result:

@@ -68,8 +68,8 @@ def compile_for(step: lowered.Lowered, hlo: bytes, topology: str) -> dict[str, A
         "temporary_bytes": memory.temp_size_in_bytes,
         "code_bytes": memory.generated_code_size_in_bytes,
         "peak_bytes": memory.peak_memory_in_bytes,
-        "flops": costs.get("flops"),
-        "bytes_moved": costs.get("bytes accessed"),
+        "flops": costs.get("flops", 0),
+        "bytes_moved": costs.get("bytes accessed", 0),
     }
 
 
@@ -105,6 +105,7 @@ def main(step: str, chip: str, result: str) -> None:
     except Exception as error:
         found = failure(error)
         found["seconds"] = round(time.perf_counter() - start, 1)
+        found["cpu_seconds"] = round(time.process_time(), 1)
     files.write_json(Path(result), found)
     # libtpu has nothing to clean up, and may hang when it does.
     os._exit(0)
