@@ -155,6 +155,8 @@ MAKES_PATHS = {
     "common.remote_path": "all others come from here",
     "common.settings": "a record, perhaps of a computer that knows more schemes",
     "common.streams": _NAME,
+    "common.wheels": "where Python has found a package",
+    "doctor.checks": "a local folder; a URL's parser needs TensorFlow",
     "documents.brat": _NAME,
     "documents.detection": _NAME,
     "documents.places": _NAME,

@@ -118,8 +118,8 @@ def _of_machine(output_dir: str) -> Iterator[Check]:
         enough = memory >= _LEAST_MEMORY
         yield Check("ok" if enough else "warning", "memory", text + lack * (not enough))
     place = Path.cwd()
-    if "://" not in output_dir:
-        place /= Path(output_dir).expanduser()
+    if "://" not in (local := output_dir.removeprefix("file://")):
+        place /= Path(local).expanduser()
     disk = room.free_bytes(place)
     text = f"{room.size(disk)} are free at {place}"
     enough = disk >= _LEAST_DISK

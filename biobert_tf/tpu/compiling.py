@@ -55,7 +55,7 @@ def compile_for(step: lowered.Lowered, hlo: bytes, topology: str) -> dict[str, A
         call, donate_argnums=step.changed, keep_unused=True, out_shardings=place
     ).lower(*shapes)
     wall, cpu = time.perf_counter(), time.process_time()
-    compiled = program.compile()
+    compiled: Any = program.compile()
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     memory, costs = compiled.memory_analysis(), compiled.cost_analysis() or {}
     return {

@@ -152,6 +152,13 @@ def test_a_driver_without_libraries(doctor, monkeypatch, tmp_path):
     assert any("1 wheels of NVIDIA's libraries, and a driver" in x for x in lines)
 
 
+def test_the_disk_is_that_of_the_folder(doctor, tmp_path):
+    for name in (str(tmp_path), f"file://{tmp_path}"):
+        _, lines = doctor(f"--output_dir={name}")
+        (disk,) = (line for line in lines if " disk: " in line)
+        assert f" are free at {tmp_path}" in disk
+
+
 def test_little_room(doctor, monkeypatch):
     monkeypatch.setattr(checks.room, "host_memory", lambda: 10**9)
     monkeypatch.setattr(checks.room, "free_bytes", lambda path: 10**9)

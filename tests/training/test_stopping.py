@@ -186,7 +186,7 @@ def test_an_error_that_hides_a_signal():
     loop = Loop(
         trainer=Interrupted(),
         manager=None,
-        strategy=tf.distribute.get_strategy(),
+        strategy=tf.distribute.OneDeviceStrategy("/cpu:0"),
         settings=RunConfig(),
         step=0,
         last_step=3,
