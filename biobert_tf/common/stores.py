@@ -18,7 +18,6 @@ _URL: Final = re.compile(r"\b(?!https?:|grpc:|file:)[a-z][a-z0-9]+://[^\s'\"]+")
 _REFUSED: Final = re.compile(r"HTTP response code 40[13]\b")
 
 
-@functools.cache
 def why_unreachable() -> str:
     """Says why Google's store cannot be reached; "" if it can.
 
@@ -32,10 +31,16 @@ def why_unreachable() -> str:
         place = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         host, port = place.hostname or "", place.port or _PROXY_PORT
     try:
-        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+        _connect(host, port)
     except OSError as error:
         return f"{host} cannot be reached: {error.strerror or error}"
     return ""
+
+
+@functools.cache
+def _connect(host: str, port: int) -> None:
+    """Connects once; an error is not remembered, so that a network may come back."""
+    socket.create_connection((host, port), _CONNECT_SECONDS).close()
 
 
 def explained(error: Exception) -> InputError | None:

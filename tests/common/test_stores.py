@@ -16,7 +16,8 @@ def why_unreachable(monkeypatch):
     for name in ("all_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    return stores.why_unreachable.__wrapped__
+    stores._connect.cache_clear()
+    return stores.why_unreachable
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
@@ -24,9 +25,11 @@ def why_unreachable(monkeypatch):
 def test_a_proxy_that_is_there_or_not(why_unreachable, monkeypatch, variable, address):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        monkeypatch.setenv(variable, address.format(port))
-        assert why_unreachable() == ""
+    monkeypatch.setenv(variable, address.format(port))
     assert why_unreachable() == f"127.0.0.1 cannot be reached: {REFUSED}"
+    # A network may come back.
+    with socket.create_server(("127.0.0.1", port)):
+        assert why_unreachable() == ""
 
 
 REFUSED = os.strerror(errno.ECONNREFUSED)
