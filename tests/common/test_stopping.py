@@ -18,6 +18,9 @@ PROGRAM = """
 import hashlib, signal, sys, time
 from biobert_tf.common import files, program, stopping
 
+# As where the tests run without `nohup`.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 def main(argv):
     kind = argv[1]
     folder = files.folder_until_exit("stopping-")
