@@ -6,6 +6,7 @@ that finds no TPU. And with a `libtpu` that does not fit, an import of `tensorfl
 ends the process.
 """
 
+import csv
 import dataclasses
 import os
 import re
@@ -102,21 +103,27 @@ def _name(wheel: metadata.Distribution) -> str:
 
 def _owner(name: str, wheel: metadata.Distribution) -> Owner | None:
     """Compares the files of a wheel in the folder with its RECORD, by their size."""
+    record = wheel.read_text("RECORD") or ""
     # Nearly all wheels have none there, and a RECORD takes long to parse.
-    if f"\n{_FOLDER}/" not in "\n" + (wheel.read_text("RECORD") or ""):
+    if f"\n{_FOLDER}/" not in "\n" + record:
         return None
-    files = [
-        each
-        for each in wheel.files or ()
-        if each.parts[0] == _FOLDER and each.size is not None
-    ]
-    damaged = tuple(str(each) for each in files if _size(each) != each.size)
-    return Owner(name, wheel.version, len(files), damaged)
+    # Not `wheel.files`: since Python 3.12 it leaves out those that are missing.
+    sizes = {
+        name: int(size)
+        for name, _, size in csv.reader(record.splitlines())
+        if size and name.startswith(f"{_FOLDER}/")
+    }
+    damaged = tuple(
+        name
+        for name, size in sizes.items()
+        if _size(f"{wheel.locate_file(name)}") != size
+    )
+    return Owner(name, wheel.version, len(sizes), damaged)
 
 
-def _size(file: metadata.PackagePath) -> int | None:
+def _size(file: str) -> int | None:
     try:
-        return os.stat(file.locate()).st_size
+        return os.stat(file).st_size
     except OSError:
         return None
 
