@@ -81,7 +81,7 @@ class Request:
         """Runs in the main thread, between two operations of Python."""
         del frame
         _leave_terminal(signum)
-        self.signum = self.signum or signum
+        self._hear(signum)
         now = time.monotonic()
         self._came = self._came or now
         if _is_interactive() and now - self._came > _SECONDS_TOGETHER:
@@ -91,12 +91,21 @@ class Request:
             self.has_raised = True
             raise self.error(self.kept)
 
+    def _hear(self, signum: int) -> None:
+        """Notes the first signal.
+
+        Of two that wait, Python's handlers see SIGHUP before SIGTERM, whichever came
+        first; at a shutdown it was SIGTERM.
+        """
+        if self.signum in (None, signal.SIGHUP):
+            self.signum = signum
+
     def listen(self, signals: socket.socket) -> None:
         """Runs in a thread, until the other end of `signals` is closed."""
         with signals:
-            if (number := _next_of(signals)) is None:
+            if (first := _next_of(signals)) is None:
                 return
-            self.signum = self.signum or number
+            self._hear(first)
             came, loses_work = time.monotonic(), self.has_work
             if loses_work:
                 self._first()
@@ -107,7 +116,7 @@ class Request:
                     if (number := _next_of(signals)) is None:
                         return
                 except TimeoutError:
-                    _end_now(self.signum, f"interrupted: {self.kept}")
+                    _end_now(self.signum or first, f"interrupted: {self.kept}")
                     # An interactive session goes on, and so do its signals.
                     signals.settimeout(None)
                     continue
