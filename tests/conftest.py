@@ -55,6 +55,12 @@ def cases() -> Path:
     return _folder("BIOBERT_CASES", "../shared/cases")
 
 
+@pytest.fixture(autouse=True)
+def no_named_libtpu(monkeypatch):
+    """An import of libtpu, which JAX does, sets this variable in the process."""
+    monkeypatch.delenv("TPU_LIBRARY_PATH", raising=False)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own of 4 MB, in memory."""
