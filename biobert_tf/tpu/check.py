@@ -176,8 +176,13 @@ def _known(path: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """
     if not path.is_file():
         return {}
-    earlier = files.read_json(path)
-    if earlier.get("about") != about:
+    try:
+        earlier = files.read_json(path)
+    except InputError:
+        earlier = {}
+    if not {"about", "steps"} <= earlier.keys():
+        raise InputError.at(path, None, "not of tpu-check; give another --output")
+    if earlier["about"] != about:
         return {}
     known = {_key(entry): entry for entry in earlier["steps"] if "error" not in entry}
     for entry in known.values():
