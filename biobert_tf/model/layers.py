@@ -178,12 +178,15 @@ class Dropout:
         seed_2: int32 `[2]`; may be symbolic, so that one traced step can run with every
             seed.
         first_stream: Added to the number of every stream.
-        bits: The random bits of a value: 8, or 32 as in earlier versions and on TPUs.
+        bits: The random bits of a value: 8, or 32 as in earlier versions.
+        is_on_tpu: Whether the TPU's own generator draws the 8 bits. It needs static
+            shapes, and draws other numbers than Philox on all other devices.
     """
 
     seed_2: tf.Tensor
     first_stream: int = 0
     bits: DropoutBits = 8
+    is_on_tpu: bool = False
 
     def __call__(self, x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:
         """Returns `x` with a share `rate`, in [0, 1), zeroed and the rest scaled up.
@@ -197,33 +200,69 @@ class Dropout:
         seed_2 = tf.random.experimental.stateless_fold_in(
             self.seed_2,
             self.first_stream + stream,
-            alg="auto_select" if self.bits == 32 else "philox",
+            alg="auto_select" if self.bits == 32 or self.is_on_tpu else "philox",
         )
         if self.bits == 32:
             return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
         rate = min(rate, 255 / 256)
-        shape = tf.shape(x, tf.int64)  # Attention of long texts has 2^31 weights.
-        return tf.where(_is_kept(shape, rate, seed_2), x * (1 / (1 - rate)), 0.0)
+        if self.is_on_tpu:
+            is_kept = _is_kept_on_tpu(x.shape, rate, seed_2)
+        else:
+            # Attention of long texts has 2^31 weights.
+            is_kept = _is_kept(tf.shape(x, tf.int64), rate, seed_2)
+        return tf.where(is_kept, x * (1 / (1 - rate)), 0.0)
 
 
 def _is_kept(shape: tf.Tensor, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
     """Returns which values are kept, bool of `shape`, each with probability 1 - rate.
 
-    A value is kept if its random byte reaches a bound, so that a 32-bit word serves
-    four values. With 256 rate = n + f, the bound is n + 1 with probability f, else n:
-    one more word decides for the whole call. So a byte is below the bound with
-    probability (n + f) / 256, which is the rate to within 2^-40, and the expectation of
-    every value is right. Given the bound, the values are independent. All devices
-    compute the same.
+    A value is kept if its random byte reaches the bound that `_bound` draws once for
+    the whole call, so that a 32-bit word serves four values. Given the bound, the
+    values are independent. All devices compute the same.
     """
     size = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform(
         [size // 4 + 2], seed_2, None, None, tf.uint32, alg="philox"
     )
     draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size]
-    fraction, bound = math.modf(rate * 256)
-    is_more = words[-1] < int(fraction * 2**32)
-    return tf.reshape(draws, shape) >= int(bound) + tf.cast(is_more, tf.uint8)
+    return tf.reshape(draws, shape) >= tf.cast(_bound(rate, words[-1]), tf.uint8)
+
+
+def _is_kept_on_tpu(shape: tf.TensorShape, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
+    """Returns the same with the TPU's generator; each device draws other numbers.
+
+    A word serves four rows of the last axis but one, as far apart as possible: a TPU
+    lays bytes out anew if a word becomes four neighbours.
+    """
+    *outer, length, width = shape
+    words = tf.random.stateless_uniform(
+        [*outer, -(-length // 4), width],
+        seed_2,
+        None,
+        None,
+        tf.uint32,
+        alg="auto_select",
+    )
+    word = tf.random.stateless_uniform(
+        [], tf.bitwise.invert(seed_2), None, None, tf.uint32, alg="auto_select"
+    )
+    bound = _bound(rate, word)
+    parts = [
+        tf.bitwise.bitwise_and(tf.bitwise.right_shift(words, shift), 255) >= bound
+        for shift in tf.unstack(tf.constant([0, 8, 16, 24], tf.uint32))
+    ]
+    return tf.concat(parts, -2)[..., :length, :]
+
+
+def _bound(rate: float, word: tf.Tensor) -> tf.Tensor:
+    """Returns the number, uint32, that the byte of a value reaches if it is kept.
+
+    With 256 rate = n + f, it is n + 1 with probability f, else n: the random `word`,
+    uint32, decides. So a byte is below it with probability (n + f) / 256, which is the
+    rate to within 2^-40.
+    """
+    fraction, least = math.modf(rate * 256)
+    return int(least) + tf.cast(word < int(fraction * 2**32), tf.uint32)
 
 
 def no_dropout(x: tf.Tensor, rate: float, stream: int) -> tf.Tensor:

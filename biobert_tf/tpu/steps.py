@@ -7,6 +7,7 @@ in it. Nothing is read but the sizes of the model.
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ from biobert_tf.common.settings import DeviceConfig, RunConfig
 from biobert_tf.demo import ner as demo
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.model.encoder import PLACES
+from biobert_tf.model.layers import Dropout
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.tpu import flops, lowering
 from biobert_tf.tpu.settings import Size
-from biobert_tf.training import packing, precision, states
+from biobert_tf.training import packing, precision
 from biobert_tf.training.planned import Planned
 from biobert_tf.training.problem import TrainedProblem
 from biobert_tf.training.records import InputPipeline, Specs, TrainingData
@@ -132,7 +134,7 @@ class Step:
             max_loop_steps=self.run.iterations_per_loop,
             accumulation_steps=self.run.gradient_accumulation_steps,
             clipping=planned.clipping,
-            dropout_bits=states.drawing(None, is_tpu=True)[0],
+            dropout=partial(Dropout, is_on_tpu=True),
         )
         return self._program(lowering.trace(trainer.replica_step, specs), specs)
 

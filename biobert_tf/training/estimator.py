@@ -12,6 +12,7 @@ that exists:
 import contextlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig, OptimizerName, RunConfig
 from biobert_tf.model.config import EncoderConfig
+from biobert_tf.model.layers import Dropout
 from biobert_tf.training import (
     memory,
     packing,
@@ -216,7 +218,7 @@ class Estimator:
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
             path = tf.train.latest_checkpoint(str(self._state_dir))
             is_tpu = strategies.device_kind(self.strategy) == "TPU"
-            dropout_bits, said = states.drawing(path, is_tpu)
+            bits, said = states.drawing(path)
             more |= said
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path is not None:
@@ -239,7 +241,7 @@ class Estimator:
                 accumulation_steps=run.gradient_accumulation_steps,
                 xla=strategies.uses_xla(self._device, self.strategy),
                 clipping=clipping,
-                dropout_bits=dropout_bits,
+                dropout=partial(Dropout, bits=bits, is_on_tpu=is_tpu),
             )
             # All workers must save; only the chief's states are kept.
             save_dir = strategies.own_dir(self.strategy, self._state_dir)

@@ -19,19 +19,15 @@ _BITS = "dropout_bits"
 _EARLIER_BITS: Final = 32
 
 
-def drawing(
-    path: str | None, is_tpu: bool
-) -> tuple[DropoutBits, dict[str, tf.Variable]]:
+def drawing(path: str | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
     """Returns how a training draws its dropout, and what says so in its states.
 
-    A training that has no state draws 8 bits. On a TPU it draws 32, because the TPU has
-    a generator for them, and bytes are laid out anew there. One that goes on from the
-    state `path` draws as it began: 32 bits, if an earlier version began it and nothing
-    says so.
+    A training that has no state draws 8 bits. One that goes on from the state `path`
+    draws as it began: 32 bits, if an earlier version began it and nothing says so.
     """
     if (said := _said_bits(path)) is None:
         return _EARLIER_BITS, {}
-    bits: DropoutBits = 32 if said == 32 or (is_tpu and path is None) else 8
+    bits: DropoutBits = 32 if said == 32 else 8
     return bits, {_BITS: tf.Variable(bits, trainable=False)}
 
 

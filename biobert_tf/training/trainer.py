@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from biobert_tf.model import heads
-from biobert_tf.model.layers import Dropout, DropoutBits
+from biobert_tf.model.layers import Dropout
 from biobert_tf.training import optimizer
 from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.task import Batch, Task
@@ -46,7 +46,7 @@ class Trainer(orbit.StandardTrainer):
         accumulation_steps: int = 1,
         xla: bool = False,
         clipping: Clipping = "whole",
-        dropout_bits: DropoutBits = 8,
+        dropout: Callable[[tf.Tensor], Dropout] = Dropout,
     ) -> None:
         """Creates the trainer under the current strategy's scope.
 
@@ -61,7 +61,7 @@ class Trainer(orbit.StandardTrainer):
             accumulation_steps: Parts of a replica's batch, computed one after another.
             xla: Whether to compile the forward and backward pass with XLA.
             clipping: See `Clipping`.
-            dropout_bits: See `Dropout`.
+            dropout: Returns the dropout of a seed.
         """
         super().__init__(
             dataset,
@@ -74,7 +74,7 @@ class Trainer(orbit.StandardTrainer):
         self._seed = seed
         self._accumulation_steps = accumulation_steps
         self._clipping = clipping
-        self._dropout_bits = dropout_bits
+        self._dropout = dropout
         # Which gradients are IndexedSlices; known once the step has been traced.
         self._is_sparse: list[bool] = []
         self._scales_loss = isinstance(
@@ -186,7 +186,7 @@ class Trainer(orbit.StandardTrainer):
         If the optimizer scales the loss, the latter two are scaled too.
         """
         with tf.GradientTape() as tape:
-            outputs = self._model(batch, Dropout(seed_2, bits=self._dropout_bits))
+            outputs = self._model(batch, self._dropout(seed_2))
             losses = self._task.losses(batch, outputs, totals)
             loss = losses["loss"]
             if self._scales_loss:

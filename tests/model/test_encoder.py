@@ -444,6 +444,31 @@ def test_the_same_draws_compiled_for_negative_seeds(seed_2):
     assert np.array_equal(compiled(tf.ones([40])), drop(tf.ones([40])))
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
+def test_rate_of_dropout_on_a_tpu(rate):
+    """Also where four rows that share words are not all there."""
+    for shape in ((999, 101), (1, 100_000), (2, 3, 130, 130)):
+        left = ones_left(1, rate, shape, is_on_tpu=True)
+        assert left.shape == shape
+        share = 1 - min(rate, 255 / 256)
+        assert left.mean() == pytest.approx(share, abs=4 * (share / left.size) ** 0.5)
+
+
+def test_a_rate_between_two_bounds_of_a_byte_on_a_tpu():
+    rate = 0.4 / 256
+    how = {"shape": (10, 100), "is_on_tpu": True}
+    shares = [1 - ones_left(seed, rate, **how).mean() for seed in range(400)]
+    assert np.mean(shares) == pytest.approx(rate, abs=3e-4)
+    assert 0.5 < np.mean(np.equal(shares, 0)) < 0.7
+
+
+@pytest.mark.parametrize("lag", [1, 4, 128, 256, 512 * 128, 512 * 256, 512 * 384])
+def test_values_are_dropped_independently_on_a_tpu(lag):
+    """Also rows that one word of random bits serves: 128 rows apart."""
+    left = ones_left(1, 0.5, (512, 512), is_on_tpu=True).ravel()
+    assert np.corrcoef(left[lag:], left[:-lag])[0, 1] == pytest.approx(0, abs=0.01)
+
+
 def test_draws_of_earlier_versions():
     """A training that such a version began goes on with them."""
     x = tf.random.stateless_normal([3, 50], [0, 1])
