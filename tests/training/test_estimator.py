@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
+from benchmarks.host_side import free_ports
 from biobert_tf.checkpoints import Checkpoint, native
 from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.settings import (
@@ -507,16 +507,6 @@ def test_a_call_needs_nothing_of_python(tmp_path, monkeypatch, paths):
 
 
 # --- several processes ----------------------------------------------------------------
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def environment(index, ports, temporary):
