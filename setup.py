@@ -50,6 +50,7 @@ setup(
         "biobert_tf": ["py.typed"],
         "biobert_tf.vocab": ["*.txt", "*.md"],
         "biobert_tf.demo": ["*.txt", "*.jsonl"],
+        "biobert_tf.published": ["*.toml", "*.json"],
     },
     install_requires=[
         f"tensorflow=={TENSORFLOW}.0",

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
     "results": "common documents qa relations",
+    "published": "common text ner relations qa",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
@@ -43,7 +44,15 @@ MAY_IMPORT = {
     "__main__": "cli",
 }
 # These import no TensorFlow, not even through others: programs start at once.
-WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems", "doctor")
+WITHOUT_TENSORFLOW = (
+    "common",
+    "text",
+    "corpora",
+    "documents",
+    "problems",
+    "doctor",
+    "published",
+)
 LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 

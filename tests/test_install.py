@@ -27,6 +27,7 @@ def test_the_installed_package_answers_outside_the_clone(tmp_path):
     check = (
         "import biobert_tf, sys; from biobert_tf.cli import main as cli; "
         "from biobert_tf.demo import ner as demo; "
+        "from biobert_tf.published import manifest; manifest.load(); "
         "print(biobert_tf.__file__, demo.vocab_file()); cli.main(['biobert', '--help'])"
     )
     result = subprocess.run(
