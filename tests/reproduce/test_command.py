@@ -344,3 +344,46 @@ def test_settings_of_a_rerun(toy):
         "learning_rate": 5e-05,
         "num_train_epochs": 30,
     }
+
+
+# --- dry runs -------------------------------------------------------------------------
+
+
+def test_a_dry_run_writes_nothing_and_estimates(toy, capsys):
+    """The program trains 0.5 examples a second, and starts at once."""
+    command.run(
+        toy.config(dry_run=True, datasets="NCBI-disease,BC2GM,GAD", folds="1-3"),
+        [],
+        toy.program,
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert not toy.output.exists()
+    assert said[0].startswith("BC2GM: left out, ")
+    # 10 epochs of 5 sentences and a third of 2, twice: 203 s.
+    assert said[1] == "NCBI-disease, tiny, fixed: 2 runs, 3 min"
+    # 3 epochs of 5 and a third of 3, six times: 192 s.
+    assert said[2] == "GAD, tiny, fixed: 6 runs, 3 min"
+    assert said[-1] == "8 runs, about 7 min on this machine"
+
+
+def test_a_dry_run_counts_questions_and_the_grid(toy, capsys):
+    squad = toy.data / "qa" / "squad" / "train-v1.1.json"
+    files.write_json(squad, qa_toys.training())
+    config = toy.config(
+        dry_run=True, datasets="NCBI-disease,BioASQ-4b", grid=True, seeds=1
+    )
+    command.run(config, [], toy.program)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(
+        "NCBI-disease, tiny, fixed: 12 runs of the grid and 1 run, "
+    )
+    assert said[1].startswith("BioASQ-4b, tiny, fixed: 1 run, ")
+    assert said[2].startswith("SQuAD, tiny: 1 run, ")
+    assert said[-1].startswith("15 runs, ")
+
+
+def test_a_trial_that_fails_is_told(toy):
+    toy.do(**{f"trial/{NER}/seed-1": "fail"})
+    config = toy.config(dry_run=True)
+    with pytest.raises(InputError, match="a trial of NCBI-disease failed: error: --l"):
+        command.run(config, [], toy.program)
