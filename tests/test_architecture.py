@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
+    "reproduce": "common documents",
     "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
     "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
@@ -43,7 +44,9 @@ MAY_IMPORT = {
     "__main__": "cli",
 }
 # These import no TensorFlow, not even through others: programs start at once.
-WITHOUT_TENSORFLOW = ("common", "text", "corpora", "documents", "problems", "doctor")
+WITHOUT_TENSORFLOW = (
+    *("common", "text", "corpora", "documents", "problems", "doctor", "reproduce"),
+)
 LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 
