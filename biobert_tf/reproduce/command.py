@@ -151,4 +151,5 @@ def _score(found: Any) -> str:
     if not found:
         return "not done"
     spread = "" if found["std"] is None else f" ± {found['std']:.2f}"
-    return f"{found['mean']:.2f}{spread} ({found['n']} seeds, best {found['best']:.2f})"
+    seeds = f"{found['n']} seed{'s' if found['n'] > 1 else ''}"
+    return f"{found['mean']:.2f}{spread} ({seeds}, best {found['best']:.2f})"
