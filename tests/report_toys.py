@@ -65,6 +65,10 @@ def ncbi():
         "column": PUBMED,
         "compat": "fixed",
         "settings": {"learning_rate": 5e-05, "num_train_epochs": 20.0},
+        "grid": [
+            run(1, 85.0, 86.0, 85.5, name=f"grid-{rate}", folder=f"grid/{rate}")
+            for rate in ("1e-05", "5e-05")
+        ],
         "runs": [
             run(1, 86.5, 89.25, 87.85, curve=[(100, 60.0), (200, 81.5), (300, 87.0)]),
             run(2, 87.5, 90.25, 88.85, curve=[(100, 62.0), (200, 83.5), (300, 88.0)]),
@@ -101,7 +105,7 @@ def ncbi():
         "dataset": "NCBI-disease",
         "problem": "ner",
         "status": "ran",
-        "why": "",
+        "why": "2 files are read as one",
         "test_size": {"sentences": 940, "mentions": 960},
         "counts_agree": True,
         "card": [
@@ -226,6 +230,7 @@ def report():
         "started": "2026-11-30T12:00:00Z",
         "wall_seconds": 30000.0,
         "notes": ["The encoder is cut to 3 layers", HOSTILE],
+        "squad": [run(1, status="done", name="squad", seconds=7260.0, attempts=2)],
         "tables": [
             {
                 "number": 6,
@@ -261,7 +266,7 @@ def report():
 
 def empty():
     """A report of a plan of which nothing is done."""
-    made = report() | {"notes": [], "pretraining_curve": []}
+    made = report() | {"notes": [], "pretraining_curve": [], "squad": []}
     made["tables"] = made["tables"][:1]
     rows = [ncbi(), other("BC2GM", "ran"), other("linnaeus", "not asked")]
     rows[0]["cells"] = rows[0]["cells"][2:]

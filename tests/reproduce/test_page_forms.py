@@ -78,10 +78,11 @@ def pages(tmp_path_factory):
 
 def runs(report):
     """The runs of a report."""
+    yield from report["squad"]
     for table in report["tables"]:
         for row in table["rows"]:
             for cell in row["cells"]:
-                yield from cell["runs"]
+                yield from (*cell.get("grid", ()), *cell["runs"])
 
 
 def widths(rows):
@@ -150,7 +151,10 @@ def test_every_run_is_there(pages, form):
     assert text.count("killed by signal 9: out of memory") >= 2
     statuses = [run["status"] for run in runs(report)]
     assert f"{statuses.count('failed')}\u00a0failed, 1\u00a0stopped" in text
-    assert "1 h 02 min" in text
+    assert "1 h 02 min" in text and "2 h 01 min" in text
+    assert "grid-5e-05" in text and "SQuAD, before" in text
+    assert "2 files are read as one" in text
+    assert re.search(r"Attempts:?\s+2\b", text)
     assert "Missing data: needs a registration" in text
     assert "not asked" in text
     assert "1 of 940 test sentences is also in train" in text
@@ -208,7 +212,9 @@ def test_the_csv_file_has_every_number(pages):
     found = lines(pages)
     assert all(None not in line and None not in line.values() for line in found)
     wanted = [max(1, len(run["scores"])) for run in runs(toys.report())]
-    assert sum(line["kind"] == "run" for line in found) == sum(wanted)
+    kinds = [line["kind"] for line in found]
+    assert kinds.count("run") + kinds.count("grid run") == sum(wanted)
+    assert kinds.count("grid run") == 6
     best = [line for line in found if line["kind"] == "summary"][2]
     assert (best["dataset"], best["column"]) == ("NCBI-disease", toys.PUBMED)
     assert (best["value"], best["std"], best["n"], best["best"]) == (
@@ -218,8 +224,8 @@ def test_the_csv_file_has_every_number(pages):
     one = [line for line in found if line["fold"] == "3" and line["seed"] == "2"][2]
     assert (one["metric"], one["value"], one["low"]) == ("f1", "78.5", "76.25")
     assert {line["kind"] for line in found} == {
-        *("data set", "finding", "paper", "rerun", "summary", "run", "verdict"),
-        *("comparison", "pre-training"),
+        *("data set", "finding", "paper", "rerun", "summary", "run", "grid run"),
+        *("verdict", "comparison", "pre-training"),
     }
     unverified = [line["value"] for line in found if line["status"] == "unverified"]
     assert unverified == ["86.76", "88.02", "87.38"]

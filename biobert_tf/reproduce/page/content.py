@@ -2,7 +2,7 @@
 """Puts the parts of the page in order, for Markdown and HTML alike."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from biobert_tf.documents import html_marks
@@ -55,6 +55,9 @@ def page(report: Report, to: links.Links) -> Iterator[Block]:
         )
     for table in report.tables:
         yield from _table(table, to)
+    if report.squad:
+        yield blocks.Heading(2, "SQuAD, before the questions of BioASQ")
+        yield from _runs("Runs on SQuAD", "SQuAD", report.squad, (), {}, to)
     if report.pretraining_curve:
         yield blocks.Heading(2, "Score against pre-training steps")
         yield plots.pretraining(report.pretraining_curve)
@@ -63,7 +66,7 @@ def page(report: Report, to: links.Links) -> Iterator[Block]:
 
 def _progress(report: Report) -> str:
     """Says how much is done, and how much of it agrees."""
-    runs = Counter(run.status for cell in report.cells() for run in cell.runs)
+    runs = Counter(run.status for run in report.runs())
     rows = Counter(row.status for table in report.tables for row in table.rows)
     decided = Counter(
         _AGREEMENTS.get(verdict.verdict, verdict.verdict)
@@ -99,7 +102,9 @@ def _table(table: Table, to: links.Links) -> Iterator[Block]:
 
 def _row(table: Table, position: int, row: Row, to: links.Links) -> Iterator[Block]:
     yield blocks.Heading(3, row.dataset, links.row_id(table, position))
-    if row.status != "ran":
+    if row.status == "ran" and row.why:
+        yield blocks.Text(row.why)
+    elif row.status != "ran":
         why = f"{row.status}: {row.why}" if row.why else row.status
         yield blocks.Text(why[:1].upper() + why[1:], kind="failed")
     items = [wording.test_size(row), *map(wording.finding, row.card)]
@@ -130,34 +135,57 @@ def _cell(table: Table, cell: Cell, to: links.Links) -> Iterator[Block]:
     yield blocks.Text(column if cell.column else "The paper has no such model.")
     if not cell.runs:
         yield blocks.Text("No run yet.", kind="soft")
-        return
-    yield tables.runs(cell, table.metrics, to)
-    for run in cell.runs:
-        yield _run(table, cell, run, to)
+    search = f"Grid search of {cell.name}, scored on the development set"
+    # The settings of a cell are those that the grid chose.
+    yield from _runs(search, cell.name, cell.grid, table.metrics, {}, to)
+    done = f"Runs of {cell.name}"
+    yield from _runs(done, cell.name, cell.runs, table.metrics, cell.settings, to)
 
 
-def _run(table: Table, cell: Cell, run: Run, to: links.Links) -> Block:
+def _runs(
+    caption: str,
+    name: str,
+    runs: tuple[Run, ...],
+    metrics: tuple[str, ...],
+    settings: Mapping[str, object],
+    to: links.Links,
+) -> Iterator[Block]:
+    """Yields a table of runs and what repeats each of them, if there are any."""
+    if runs:
+        yield tables.runs(caption, runs, metrics, to)
+    for run in runs:
+        yield _run(name, run, metrics, settings, to)
+
+
+def _run(
+    name: str,
+    run: Run,
+    metrics: tuple[str, ...],
+    settings: Mapping[str, object],
+    to: links.Links,
+) -> Block:
     """Returns what a reader needs to repeat a run, or to see why it failed."""
     fold = "" if run.fold is None else f", fold {run.fold}"
-    name = f"{cell.name}, seed {run.seed}{fold}"
     status = f"{run.status}: {run.why}" if run.why else run.status
-    scores = [
-        (wording.metric(metric), tables.score(run, metric, to))
-        for metric in (*table.metrics, *run.scores)
+    scores = {
+        wording.metric(metric): tables.score(run, metric, to)
+        for metric in (*metrics, *run.scores)
         if metric in run.scores
-    ]
+    }
     facts = {
         "Status": blocks.Cell(status),
         "Folder": blocks.Cell(run.folder or wording.NONE, link=to.to_run(run)),
-        **dict(scores),
-        "Settings": blocks.Cell(wording.settings(cell.settings) or "the defaults"),
+        **scores,
+        "Settings": blocks.Cell(wording.settings(settings) or "see the command"),
         "Seed": blocks.Cell(f"{run.seed}"),
         "Fold": blocks.Cell(wording.NONE if run.fold is None else f"{run.fold}"),
         "Device": blocks.Cell(run.device or wording.NONE),
         "Started": blocks.Cell(run.started or wording.NONE),
-        "Time": blocks.Cell(wording.duration(run.seconds)),
+        "Time": blocks.Cell(wording.duration(run.seconds or None)),
+        "Attempts": blocks.Cell(f"{run.attempts}"),
     }
     parts: list[Block] = [blocks.Facts(tuple(facts.items()))]
     parts += [blocks.Code(run.command)] if run.command else []
     kind: blocks.Kind = "failed" if run.status in ("failed", "stopped") else ""
-    return blocks.Details(f"{name}: {status}", tuple(parts), kind)
+    title = f"{name}, seed {run.seed}{fold}"
+    return blocks.Details(f"{title}: {status}", tuple(parts), kind)

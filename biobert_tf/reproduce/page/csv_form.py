@@ -3,8 +3,9 @@
 
 The first line names the columns; `kind` says what a line is: `data set` (its status),
 `finding` (of a check of its files), `paper`, `rerun`, `summary` (ours), `run`,
-`verdict`, `comparison` or `pre-training`. Numbers have up to four decimals. A text that
-a spreadsheet would take for a formula begins with an apostrophe.
+`grid run` (scored on development data), `verdict`, `comparison` or `pre-training`.
+Numbers have up to four decimals. A text that a spreadsheet would take for a formula
+begins with an apostrophe.
 """
 
 import csv
@@ -39,6 +40,9 @@ def _lines(report: Report) -> Iterator[_Line]:
             place = {"table": table.number, "dataset": row.dataset}
             for line in (*_data_set(row), *_published(row), *_ours(row)):
                 yield {**place, **line}
+    yield from (
+        {**line, "dataset": "SQuAD"} for run in report.squad for line in _run(run)
+    )
     for point in report.pretraining_curve:
         yield {
             "dataset": point.dataset,
@@ -77,8 +81,12 @@ def _published(row: Row) -> Iterator[_Line]:
 def _ours(row: Row) -> Iterator[_Line]:
     for cell in row.cells:
         model = {"model": cell.model, "compat": cell.compat, "column": cell.column}
-        for line in (*_cell(cell), *(line for run in cell.runs for line in _run(run))):
+        for line in _cell(cell):
             yield {**model, **line}
+        for run in cell.grid:
+            yield from ({**model, **line, "kind": "grid run"} for line in _run(run))
+        for run in cell.runs:
+            yield from ({**model, **line} for line in _run(run))
     for one in row.comparisons:
         yield {
             "kind": "comparison",

@@ -17,7 +17,7 @@ class Links:
     @classmethod
     def beside(cls, page: Path, report: Report) -> "Links":
         """Looks which folders of runs exist, seen from the folder of the page."""
-        names = {run.folder for cell in report.cells() for run in cell.runs}
+        names = {run.folder for run in report.runs()}
         return cls(frozenset(name for name in names if name and (page / name).is_dir()))
 
     def to_run(self, run: Run) -> str:

@@ -99,6 +99,7 @@ class Run:
     folder: str = ""
     command: str = ""
     seconds: float | None = None
+    attempts: int = 1
     device: str = ""
     started: str = ""
     scores: Mapping[str, float] = _nothing()
@@ -120,12 +121,16 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A model on a data set; the column is that of the paper with the same model."""
+    """A model on a data set; the column is that of the paper with the same model.
+
+    The runs of the grid chose the settings; their scores are those on development data.
+    """
 
     model: str
     compat: str
     column: str | None = None
     settings: Mapping[str, object] = _nothing()
+    grid: tuple[Run, ...] = ()
     runs: tuple[Run, ...] = ()
     summary: Mapping[str, Summary] = _nothing()
     verdicts: tuple[Verdict, ...] = ()
@@ -205,7 +210,10 @@ class PretrainingPoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that one `biobert reproduce` found; started is a time as text."""
+    """Everything that one `biobert reproduce` found; started is a time as text.
+
+    The runs on SQuAD come before those on BioASQ, and have no scores.
+    """
 
     title: str
     version: str
@@ -216,6 +224,7 @@ class Report:
     wall_seconds: float
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    squad: tuple[Run, ...] = ()
     pretraining_curve: tuple[PretrainingPoint, ...] = ()
 
     def __post_init__(self) -> None:
@@ -224,6 +233,12 @@ class Report:
         twice = [number for number, count in numbers.items() if count > 1]
         if twice:
             raise InputError(f"tables: number {twice[0]} is there twice; keep one")
+
+    def runs(self) -> Iterable[Run]:
+        """Yields all runs, in order."""
+        yield from self.squad
+        for cell in self.cells():
+            yield from (*cell.grid, *cell.runs)
 
     def cells(self) -> Iterable[Cell]:
         """Yields the cells of all tables, in order."""

@@ -128,11 +128,13 @@ def pretraining(points: tuple[PretrainingPoint, ...]) -> Grid:
     )
 
 
-def runs(cell: Cell, metrics: tuple[str, ...], to: links.Links) -> Grid:
-    """Returns the runs of a model on a data set, with 95 % intervals."""
+def runs(
+    caption: str, several: tuple[Run, ...], metrics: tuple[str, ...], to: links.Links
+) -> Grid:
+    """Returns a table of runs with the 95 % intervals of their scores."""
     header = ("Run", "Seed", "Fold", "Status", *map(wording.metric, metrics))
     return Grid(
-        f"Runs of {cell.name}",
+        caption,
         (*header, "Time", "Device"),
         tuple(
             (
@@ -141,10 +143,10 @@ def runs(cell: Cell, metrics: tuple[str, ...], to: links.Links) -> Grid:
                 _NONE if run.fold is None else blocks.Cell(f"{run.fold}"),
                 run_status(run),
                 *(score(run, metric, to) for metric in metrics),
-                blocks.Cell(wording.duration(run.seconds)),
+                blocks.Cell(wording.duration(run.seconds or None)),
                 blocks.Cell(run.device) if run.device else _NONE,
             )
-            for run in cell.runs
+            for run in several
         ),
         words=(3, len(header) + 1),
     )
