@@ -33,11 +33,12 @@ MAY_IMPORT = {
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
     "results": "common documents qa relations",
+    "reproduce": "common text relations",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
     "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
-    "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu",
+    "cli": f"{BELOW} {PROBLEMS} problems demo doctor reproduce tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",
