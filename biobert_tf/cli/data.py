@@ -7,6 +7,7 @@ import sys
 import typing
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from biobert_tf import problems
 from biobert_tf.cli import subcommands
@@ -297,6 +298,45 @@ def conlleval(argv: Sequence[str]) -> None:
 
     outside = given.o if given.r else None
     print(metric.report_file(given.file, given.delimiter, outside, given.l), end="")
+
+
+def compare(argv: Sequence[str]) -> None:
+    """Say how sure the difference of two runs is, on one test set."""
+    parser = subcommands.parser(argv, compare.__doc__)
+    for name in ("first", "second"):
+        parser.add_argument(
+            name,
+            metavar="RUN",
+            type=_paths,
+            help="--output_dir of a run of ner, re or qa; of several seeds, "
+            "comma-separated",
+        )
+    parser.add_argument(
+        "--resamples", type=int, default=10_000, help="how often to draw; default 10000"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing; default 0")
+    parser.add_argument(
+        "--json", type=subcommands.path, help="also write everything found here"
+    )
+    arguments = parser.parse_args(argv[1:])
+    if arguments.resamples < 1:
+        raise InputError(f"--resamples={arguments.resamples}: must be at least 1")
+    if arguments.seed < 0:
+        raise InputError(f"--seed={arguments.seed}: must be at least 0")
+    from biobert_tf.reproduce import compare as comparing
+    from biobert_tf.reproduce import units
+
+    first, second = (
+        list(map(units.parts_of, runs)) for runs in (arguments.first, arguments.second)
+    )
+    report = comparing.compare(first, second, arguments.resamples, arguments.seed)
+    print(report.text(), end="")
+    if arguments.json is not None:
+        files.write_json(arguments.json, report.to_dict())
+
+
+def _paths(text: str) -> list[Path]:
+    return [subcommands.path(name) for name in text.split(",") if name]
 
 
 def ner_detokenize(argv: Sequence[str]) -> None:

@@ -199,6 +199,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "ask": ask,
     "annotate": annotate,
     "data-check": data.data_check,
+    "compare": data.compare,
     "re-eval": data.re_eval,
     "re-data": data.re_data,
     "re-predict": re_predict,

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-_PERCENTILES: Final = (2.5, 97.5)
+PERCENTILES: Final = (2.5, 97.5)
+"""The ends of a 95 % interval, in percent."""
 
 
 class Interval(NamedTuple):
@@ -101,6 +102,12 @@ def estimate(table: np.ndarray, seed: int, num_resamples: int) -> SampledScore:
 
 
 def _interval(numerators: np.ndarray, denominators: np.ndarray) -> Interval:
+    found = ratios(numerators, denominators)
+    return Interval(*np.percentile(found, PERCENTILES).tolist())
+
+
+def ratios(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """Returns quotients, float64; one with denominator 0 is 0. Shapes broadcast."""
+    numerators, denominators = np.broadcast_arrays(numerators, denominators)
     zeros = np.zeros(numerators.shape, np.float64)
-    ratios = np.divide(numerators, denominators, out=zeros, where=denominators != 0)
-    return Interval(*np.percentile(ratios, _PERCENTILES).tolist())
+    return np.divide(numerators, denominators, out=zeros, where=denominators != 0)

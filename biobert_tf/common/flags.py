@@ -151,6 +151,8 @@ def _read(
             help=field.metadata["help"],
             flag_values=flags,
         )
+        if alias := field.metadata["alias"]:
+            absl_flags.DEFINE_alias(alias, field.name, flag_values=flags)
     absl_flags.DEFINE_string(
         "flagfile", None, "Insert flags from this file.", flag_values=flags
     )

@@ -52,17 +52,27 @@ def setting(
     doc: str,
     *,
     free: bool = False,
+    continued: bool = False,
     recorded: bool = True,
     any_case: bool = False,
+    alias: str = "",
 ) -> Any:
     """Returns a dataclass field, which `doc` explains in `--help` and docs/flags.md.
 
     A run may be resumed with another value of a `free` setting; every other setting
-    shapes the result of the run. One that is not `recorded` has no effect: it is there
-    so that command lines of the original can be pasted. The command line takes the
-    values of a `Literal` in `any_case` if that is said.
+    shapes the result of the run. One that is `continued` may change with `--continue`.
+    One that is not `recorded` has no effect: it is there so that command lines of the
+    original can be pasted. The command line takes the values of a `Literal` in
+    `any_case` if that is said, and the flag under the name `alias` too.
     """
-    metadata = {"help": doc, "free": free, "recorded": recorded, "any_case": any_case}
+    metadata = {
+        "help": doc,
+        "free": free,
+        "continued": continued,
+        "recorded": recorded,
+        "any_case": any_case,
+        "alias": alias,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -197,9 +207,15 @@ class ModelConfig:
 class FinetuningConfig:
     """How fine-tuning learns, with linear warm-up and decay, and predicts."""
 
-    learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
-    num_train_epochs: float = setting(3.0, "Passes over the training examples.")
-    warmup_proportion: float = setting(0.1, "Share of the steps that warm up, [0, 1].")
+    learning_rate: float = setting(
+        5e-5, "Peak rate, reached after warm-up.", continued=True
+    )
+    num_train_epochs: float = setting(
+        3.0, "Passes over the training examples.", continued=True
+    )
+    warmup_proportion: float = setting(
+        0.1, "Share of the steps that warm up, [0, 1].", continued=True
+    )
     predict_batch_size: int = setting(
         8, "Examples per prediction step, all devices.", free=True
     )
@@ -232,6 +248,13 @@ class RunConfig:
     )
     max_steps: int = setting(
         0, "Stop after this many steps, keeping the schedule; 0: no limit.", free=True
+    )
+    continue_training: bool = setting(
+        False,
+        "Let a training in --output_dir go on with another learning rate, number of "
+        "epochs or steps, or warm-up; --continue is the same flag.",
+        free=True,
+        alias="continue",
     )
     gradient_accumulation_steps: int = setting(
         1, "Split every train batch into this many passes to save memory."
@@ -444,6 +467,11 @@ def leaves(config: Any) -> Iterator[Field]:
 def free_names(config: Any) -> frozenset[str]:
     """Returns the settings of a config, or class, that may change in a resumed run."""
     return frozenset(x.name for x in leaves(config) if x.metadata["free"])
+
+
+def continued_names(config: Any) -> frozenset[str]:
+    """Returns the settings of a config, or class, that `--continue` may change."""
+    return frozenset(x.name for x in leaves(config) if x.metadata["continued"])
 
 
 def plain(value: object) -> object:

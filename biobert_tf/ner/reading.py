@@ -34,6 +34,8 @@ class NerExample:
 
     `line` is the 1-based one of the first word; `ends_blank` says whether a blank line
     follows the sentence; `scope` is the type that the labels know, or `text.rows.ALL`.
+    `document` is the number of the document that it is in, from 0, if rows of
+    `-DOCSTART-` begin the documents; else None.
     """
 
     words: tuple[str, ...]
@@ -41,6 +43,7 @@ class NerExample:
     line: int = 1
     ends_blank: bool = True
     scope: str = text_rows.ALL
+    document: int | None = None
 
 
 class _Sentence(NamedTuple):
@@ -51,6 +54,7 @@ class _Sentence(NamedTuple):
     labels: tuple[str | None, ...]
     ends_blank: bool
     scope: str = text_rows.ALL
+    document: int | None = None
 
 
 def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
@@ -80,6 +84,7 @@ def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExa
             line=sentence.lines[0],
             ends_blank=sentence.ends_blank,
             scope=sentence.scope,
+            document=sentence.document,
         )
         for sentence in sentences
     ]
@@ -93,11 +98,12 @@ def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
         row = numbered[1]
         if not row or row.isspace():
             return False
-        is_start = DOCUMENT_START in row and row.split()[0] == DOCUMENT_START
-        return not (is_fixed and is_start)
+        return not (is_fixed and _is_start(row))
 
+    num_documents = 0
     for is_sentence, group in itertools.groupby(enumerate(lines, start=1), has_word):
         if not is_sentence:
+            num_documents += _num_starts(group)
             continue
         numbers, rows = zip(*group, strict=True)
         ends_blank = numbers[-1] < len(lines)
@@ -106,12 +112,23 @@ def _sentences(path: Path, is_fixed: bool) -> Iterator[_Sentence]:
             if read.words:
                 places, words, labels = zip(*read.words, strict=True)
                 found = tuple([numbers[place] for place in places])
-                yield _Sentence(found, words, labels, ends_blank, read.scope)
+                document = num_documents - 1 if num_documents else None
+                known = (ends_blank, read.scope, document)
+                yield _Sentence(found, words, labels, *known)
             continue
         columns = [row.split() for row in rows]
         words = tuple([row[0] for row in columns])
         labels = tuple([row[-1] if len(row) > 1 else None for row in columns])
         yield _Sentence(numbers, words, labels, ends_blank)
+
+
+def _num_starts(numbered: Iterable[tuple[int, str]]) -> int:
+    return sum(_is_start(row) for _, row in numbered)
+
+
+def _is_start(row: str) -> bool:
+    """Returns whether a row is one that begins a document."""
+    return DOCUMENT_START in row and row.split()[0] == DOCUMENT_START
 
 
 def _labels(path: Path, sentence: _Sentence, compat: Compat) -> tuple[str, ...]:

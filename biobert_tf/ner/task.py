@@ -309,12 +309,17 @@ class NerTask(Featurizer):
 def predictions_jsonl(
     examples: Sequence[NerExample], predictions: Sequence[NerPrediction]
 ) -> str:
-    """Returns a line of JSON per sentence: words, labels, entities, gold if known."""
+    """Returns a line of JSON per sentence: words, labels, entities.
+
+    `gold` and `document` are there if they are known.
+    """
     lines = []
     for example, prediction in zip(examples, predictions, strict=True):
         row: dict[str, object] = {"words": example.words, "labels": prediction.labels}
         if example.labels is not None:
             row["gold"] = example.labels
+        if example.document is not None:
+            row["document"] = example.document
         row["entities"] = [
             {
                 "type": entity.type,

@@ -39,7 +39,10 @@ class LearningCurve(tf.train.experimental.PythonState):
     """
 
     def __init__(self, output_dir: Path, num_train_steps: int) -> None:
-        """Starts an empty curve; the length of the schedule determines a window."""
+        """Starts an empty curve; the length of the schedule determines a window.
+
+        A training that goes on with a longer schedule keeps its windows.
+        """
         self._output_dir = output_dir
         self._window = -(-num_train_steps // _MOST_ROWS)
         # Per window: the number of its steps so far, and sums by name.
@@ -82,11 +85,15 @@ class LearningCurve(tf.train.experimental.PythonState):
 
     def serialize(self) -> str:
         """Returns the curve as text, without loss."""
-        return json.dumps(self._sums)
+        return json.dumps({"window": self._window, "sums": self._sums})
 
     def deserialize(self, string_value: str | bytes) -> None:
         """Restores the curve that `serialize` returned."""
-        self._sums = json.loads(string_value)
+        found = json.loads(string_value)
+        if isinstance(found, list):
+            # Of an earlier version, which went on with the same schedule only.
+            found = {"window": self._window, "sums": found}
+        self._window, self._sums = found["window"], found["sums"]
 
 
 def add_evaluation(output_dir: Path, step: int, scores: Mapping[str, float]) -> None:

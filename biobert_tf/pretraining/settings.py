@@ -81,9 +81,13 @@ class PretrainingTextConfig(TextConfig):
 class PretrainingOptimizerConfig:
     """How pre-training learns: a rate with linear warm-up and decay."""
 
-    learning_rate: float = setting(5e-5, "Peak rate, reached after warm-up.")
-    num_train_steps: int = setting(100000, "Number of training steps.")
-    num_warmup_steps: int = setting(10000, "Number of these steps that warm up.")
+    learning_rate: float = setting(
+        5e-5, "Peak rate, reached after warm-up.", continued=True
+    )
+    num_train_steps: int = setting(100000, "Number of training steps.", continued=True)
+    num_warmup_steps: int = setting(
+        10000, "Number of these steps that warm up.", continued=True
+    )
     optimizer: OptimizerName = setting(
         "adamw", "adamw (BERT's AdamWeightDecay), or lamb for very large batches."
     )

@@ -20,6 +20,7 @@ from biobert_tf.qa import (
     answers,
     bioasq_form,
     decoding,
+    question_scores,
     reading,
     squad_scores,
     yesno,
@@ -28,6 +29,7 @@ from biobert_tf.qa import (
 from biobert_tf.qa import task as tasks
 from biobert_tf.qa.bioasq import scores as bioasq
 from biobert_tf.qa.features import QaFeatures
+from biobert_tf.qa.question_scores import QuestionScores
 from biobert_tf.qa.reading import QaExample
 from biobert_tf.qa.settings import QaConfig
 from biobert_tf.qa.squad_scores import Gold
@@ -240,6 +242,10 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         path = self.predict_files[stage]
         _LOG.info("predicting %s: %d questions", path, len(examples))
         directory = self._directory(stage)
+        if estimator.is_chief:
+            # Of an earlier prediction; that of several files is the whole's.
+            for folder in {directory, self.settings.stages.output_dir}:
+                (folder / question_scores.FILE).unlink(missing_ok=True)
         # The original calls what it predicts `eval` too (run_qa.py:1229).
         name = str(directory.relative_to(self.settings.stages.output_dir) / "eval")
         specs = self.task.prediction_specs
@@ -299,8 +305,9 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             return {}
         else:
             golden = yesno.gold(examples, self.known)
-        submission = self._directory(stage) / bioasq_form.SUBMISSION
-        return self._bioasq_scores(stage, [(golden, submission)])
+        directory = self._directory(stage)
+        submission = directory / bioasq_form.SUBMISSION
+        return self._bioasq_scores(stage, [(golden, submission)], directory)
 
     def _summary(
         self, estimator: Estimator, results: Mapping[str, Any]
@@ -319,7 +326,9 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             entries = [entry for document in read for entry in document["questions"]]
             submissions = [bioasq_form.submission(entries)]
         batches = list(zip(self.golden_files, submissions, strict=True))
-        return {_TEST: results.get(_TEST, {}) | self._bioasq_scores(_TEST, batches)}
+        output_dir = self.settings.stages.output_dir
+        scores = self._bioasq_scores(_TEST, batches, output_dir)
+        return {_TEST: results.get(_TEST, {}) | scores}
 
     def _squad_scores(self, stage: str) -> dict[str, object]:
         directory = self._directory(stage)
@@ -336,14 +345,19 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             how.null_score_diff_threshold,
         )
         print(f"\n{stage}\n{squad_scores.report(scores)}", end="")
+        _write_questions(directory, scores.questions)
         return {"scores": scores.to_dict()}
 
     def _bioasq_scores(
-        self, stage: str, batches: Sequence[tuple[JsonSource, JsonSource]]
+        self,
+        stage: str,
+        batches: Sequence[tuple[JsonSource, JsonSource]],
+        directory: Path,
     ) -> dict[str, object]:
         question_type = self.settings.question_type
         scores = bioasq.pooled(batches, types=[question_type])
         print(f"\n{stage}\n{bioasq.report(scores)}", end="")
+        _write_questions(directory, scores.questions)
         # The scores of other types are 0, because there are no such questions.
         others = tuple(name for name in bioasq.TYPES if name != question_type)
         values = {
@@ -352,3 +366,9 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
             if not name.removeprefix("num_").startswith(others)
         }
         return {"scores": values}
+
+
+def _write_questions(directory: Path, questions: Sequence[QuestionScores]) -> None:
+    """Writes the scores of single questions beside their answers."""
+    text = question_scores.lines(questions)
+    files.write_text(directory / question_scores.FILE, text)

@@ -21,6 +21,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.files import JsonSource
 from biobert_tf.qa import squad_json
+from biobert_tf.qa.question_scores import QuestionScores
 from biobert_tf.qa.squad_json import JsonObject
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
@@ -59,6 +60,7 @@ class SquadScores(SquadPart):
         no_answer: Version 2.0: scores of the questions without an answer, if any.
         best_exact_match: Version 2.0 with null odds: the best threshold.
         best_f1: The same for F1.
+        questions: The scores of every question, in the order of the data.
     """
 
     missing: tuple[str, ...] = ()
@@ -66,6 +68,7 @@ class SquadScores(SquadPart):
     no_answer: SquadPart | None = None
     best_exact_match: Threshold | None = None
     best_f1: Threshold | None = None
+    questions: tuple[QuestionScores, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -81,8 +84,10 @@ class SquadScores(SquadPart):
         return (warning,)
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields that are not None by name, ready for JSON."""
-        values = dataclasses.asdict(self) | {"missing": list(self.missing)}
+        """Returns all fields but `questions` that are not None, ready for JSON."""
+        whole = dataclasses.replace(self, questions=())
+        values = dataclasses.asdict(whole) | {"missing": list(self.missing)}
+        del values["questions"]
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -167,7 +172,16 @@ def evaluate(
             "no_answer": [one for one in scored if not one.question.answers],
         }
         rest |= {name: _part(kind) for name, kind in kinds.items() if kind}
-    return SquadScores(**vars(_part(scored)), missing=missing, **rest)
+    own = tuple(
+        QuestionScores(
+            one.question.id,
+            list(one.question.answers),
+            {"f1": one.f1, "exact_match": one.exact_match},
+        )
+        for one in scored
+    )
+    whole = vars(_part(scored))
+    return SquadScores(**whole, missing=missing, questions=own, **rest)
 
 
 def gold_of(path: Path) -> Gold | None:

@@ -157,7 +157,7 @@ def _check_directories(
     for fold in folds.values():
         folder = fold.stages.output_dir
         if fold.stages.do_train and (folder / STATE).exists():
-            run_directory.require_same_settings(folder, fold)
+            run_directory.require_resumable(folder, fold)
 
 
 def _is_done(fold: RelationConfig) -> bool:

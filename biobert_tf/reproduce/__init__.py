@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`biobert reproduce`: the experiments of the paper's tables, in one command."""
+"""`biobert reproduce`, the paper's tables in one command, and `biobert compare`."""

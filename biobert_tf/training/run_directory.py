@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that every run leaves beside its model, and where it starts from.
 
-settings.json      all settings; a run is not resumed with others
+settings.json      all settings; a run is not resumed with others, except that
+                   `--continue` changes some: the earlier values are kept there
 weights.json       which variables came from `--init_checkpoint`
 eval_results.txt   scores, as the original writes them
 results.json       everything; written last, so its presence means a complete run
@@ -20,7 +21,13 @@ from biobert_tf.checkpoints import prefixes, released
 from biobert_tf.checkpoints.released import SETTINGS_NAME
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import RunConfig, changed, free_names, to_dict
+from biobert_tf.common.settings import (
+    RunConfig,
+    changed,
+    continued_names,
+    free_names,
+    to_dict,
+)
 from biobert_tf.common.version import __version__
 from biobert_tf.training import selection
 from biobert_tf.training.estimator import Estimator
@@ -31,6 +38,10 @@ SETTINGS_FILE: Final = SETTINGS_NAME
 _WEIGHTS_FILE: Final = "weights.json"
 _EVALUATION_FILE: Final = "eval_results.txt"
 RESULTS_FILE: Final = "results.json"
+_EARLIER: Final = "earlier_settings"
+
+Changes = Mapping[str, tuple[object, object]]
+"""Settings that differ from those of a run before: name to (then, now)."""
 
 
 class RunSettings(Protocol):
@@ -71,7 +82,7 @@ class RunDirectory:
         """
         step = self._first_weights(estimator, init_checkpoint, new_head)
         if estimator.is_chief:
-            self._record_settings(is_resumed=step > 0)
+            self._record_settings(step)
         return step
 
     def _first_weights(
@@ -117,19 +128,28 @@ class RunDirectory:
             files.write_json(self.path / _WEIGHTS_FILE, report.to_dict())
         return 0
 
-    def _record_settings(self, is_resumed: bool) -> None:
+    def _record_settings(self, step: int) -> None:
         """Refuses to mix two trainings in one directory; records the settings.
 
         From here on the directory belongs to this run. The results of an earlier run
-        are deleted, so that they are not taken for this one's if it fails.
+        are deleted, so that they are not taken for this one's if it fails. A training
+        is resumed after `step`, if that is not 0.
         """
         path = self.path / SETTINGS_FILE
+        is_resumed = step > 0
+        earlier: list[object] = []
         if self.is_training and is_resumed:
-            require_same_settings(self.path, self.settings, self.also_free)
+            changes = require_resumable(self.path, self.settings, self.also_free)
+            earlier = _earlier_settings(self.path)
+            if changes:
+                _say_continued(step, changes)
+                then = {name: value for name, (value, _) in changes.items()}
+                earlier.append({"until_step": step, "settings": then})
         # A directory without a model holds the settings of its last prediction.
         has_model = is_resumed or prefixes.prefixes_in(self.path)
         if self.is_training or not has_model or not path.exists():
-            files.write_json(path, to_dict(self.settings))
+            more = {_EARLIER: earlier} if earlier else {}
+            files.write_json(path, {**to_dict(self.settings), **more})
         stale = [_EVALUATION_FILE, RESULTS_FILE]
         if self.is_training and not is_resumed:
             stale.append(selection.EVALUATIONS_FILE)
@@ -153,6 +173,7 @@ class RunDirectory:
             results: Everything else to record, ready for JSON.
             seconds: The seconds that each stage took.
         """
+        earlier = _earlier_settings(self.path)
         if lines:
             files.write_text(self.path / _EVALUATION_FILE, "\n".join(lines) + "\n")
             print("\n".join(lines))
@@ -167,37 +188,65 @@ class RunDirectory:
                 **results,
                 "seconds": {name: round(value, 2) for name, value in seconds.items()},
                 "settings": to_dict(self.settings),
+                **({_EARLIER: earlier} if earlier else {}),
             },
         )
 
 
-def require_same_settings(
+def require_resumable(
     path: Path, settings: RunSettings, also_free: Collection[str] = ()
-) -> None:
+) -> Changes:
     """Refuses to resume the training in directory `path` if it had other settings.
 
-    See `RunDirectory` for `also_free`.
+    Returns those that `--continue` changes. See `RunDirectory` for `also_free`.
 
     Raises:
-        InputError: Some settings differ; the message names them.
+        InputError: Some other settings differ, or `--continue` is not given; the
+            message names them.
     """
     path = path / SETTINGS_FILE
     if not path.exists():
-        return
+        return {}
     before = files.read_json(path)
     free = free_names(settings) | set(also_free)
-    found = [
-        f"--{name} {then} -> {now}"
-        for name, (then, now) in changed(settings, before).items()
+    found = {
+        name: change
+        for name, change in changed(settings, before).items()
         if name not in free
-    ]
-    if found:
-        raise InputError.at(
-            path,
-            None,
-            f"holds a run with other settings ({', '.join(found)}); choose another "
-            "--output_dir or delete this one",
-        )
+    }
+    fixed = found.keys() - continued_names(settings)
+    continues = settings.run.continue_training
+    if not found or (continues and not fixed):
+        return found
+    shown = ", ".join(
+        f"--{name} {then} -> {now}"
+        for name, (then, now) in found.items()
+        if name in fixed or not continues
+    )
+    problem = f"holds a run with other settings ({shown})"
+    if continues:
+        problem += ", which --continue cannot change"
+    problem += "; choose another --output_dir or delete this one"
+    if not fixed:
+        problem += ", or let this run go on with the new settings by --continue=true"
+    raise InputError.at(path, None, problem)
+
+
+def _earlier_settings(path: Path) -> list[object]:
+    """Returns what `--continue` has changed in the run in directory `path`, in order.
+
+    Each entry has the `settings` with their values up to `until_step`.
+    """
+    path = path / SETTINGS_FILE
+    found = files.read_json(path).get(_EARLIER) if path.exists() else None
+    return list(found) if isinstance(found, list) else []
+
+
+def _say_continued(step: int, changes: Changes) -> None:
+    shown = ", ".join(
+        f"--{name}={now} instead of {then}" for name, (then, now) in changes.items()
+    )
+    _LOG.info("the training goes on after step %d with %s", step, shown)
 
 
 def add_to_record(path: Path, facts: Mapping[str, object]) -> None:
@@ -216,7 +265,8 @@ def already_trained(estimator: Estimator, step: int) -> None:
     """Warns that the training in this directory is complete."""
     _LOG.warning(
         "%s is already trained to its last step, %d: not training again; delete it or "
-        "choose another --output_dir to start anew",
+        "choose another --output_dir to start anew, or train it longer by "
+        "--continue=true",
         estimator.model_dir,
         step,
     )

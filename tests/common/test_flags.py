@@ -49,6 +49,7 @@ OURS = {
     "do_export": False,
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
+    "continue_training": False,
     "recompute": False,
     "keep_checkpoint_max": 5,
     "pack_sequences": "auto",

@@ -357,7 +357,8 @@ def test_settings_that_may_change_say_so():
 FREE = """
     output_dir do_train do_eval init_checkpoint vocab_file bert_config_file
     eval_batch_size max_steps iterations_per_loop log_examples save_checkpoints_steps
-    keep_checkpoint_max recompute pack_sequences do_export strategy use_tpu tpu_name
+    keep_checkpoint_max recompute pack_sequences continue_training do_export strategy
+    use_tpu tpu_name
     tpu_zone gcp_project master num_tpu_cores xla engine
 """
 FREE_OF_SCRIPTS = {

@@ -180,6 +180,14 @@ def test_document_starts_are_no_sentences(tmp_path):
     assert brief(read(tmp_path, "-DOCSTART-\n\na\n")) == [("a", None)]
 
 
+def test_document_starts_number_the_documents(tmp_path):
+    text = "a O\n\n-DOCSTART- O\n\nb O\n\nc O\n-DOCSTART- (7)\n-DOCSTART-\nd O\n"
+    examples = read(tmp_path, text)
+    assert [example.document for example in examples] == [None, 0, 0, 2]
+    assert read(tmp_path, "a O\n")[0].document is None
+    assert read(tmp_path, "-DOCSTART- O\n\na O\n", "master")[1].document is None
+
+
 def test_document_starts_are_words_to_the_original(tmp_path):
     examples = read(tmp_path, "-DOCSTART-\tO\n\na\tO\n\n", "master")
     assert brief(examples) == [("-DOCSTART-", "O"), ("a", "O")]

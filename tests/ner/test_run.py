@@ -27,6 +27,7 @@ from biobert_tf.ner import conlleval
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.ner import run as ner_run
 from biobert_tf.ner.settings import NerConfig
+from biobert_tf.reproduce import units
 from biobert_tf.text.labels import chunks
 from biobert_tf.training import finetune
 
@@ -129,6 +130,13 @@ def test_files(trained):
         "results.json",
     }
     assert list((trained / "tensorboard").iterdir())
+
+
+def test_its_scores_are_those_of_its_predictions(trained):
+    """`units.read` checks that the counts make the scores in results.json."""
+    outcome = units.read(trained)
+    assert (outcome.unit, outcome.names[0]) == ("sentence", "f1")
+    assert len(outcome.items) == NUM_SENTENCES["test"]
 
 
 def test_something_was_learned(trained):

@@ -363,6 +363,13 @@ def test_predictions_file(task):
     assert "Sj\u00f6gren" in text  # readable, not escaped
 
 
+def test_predictions_say_the_document_where_it_is_known(task):
+    sentence = dataclasses.replace(example("severe Liver"), document=3)
+    texts = files_of(task, [sentence], [predict("B-Dis I-Dis")])
+    [row] = map(json.loads, texts["predictions.jsonl"].splitlines())
+    assert row["document"] == 3
+
+
 def test_predictions_without_gold_labels(task):
     texts = files_of(task, [example("severe Liver")], [predict("B-Dis I-Dis")])
     assert texts.pop("NER_result_conll.txt") is None

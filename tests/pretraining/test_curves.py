@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -73,6 +74,23 @@ def test_saved_with_the_state(tmp_path):
     state.restore(manager.latest_checkpoint).assert_consumed()
     resumed.add(history(5, 8), 5)
     assert resumed.rows() == curve_of(tmp_path, 1000, 13).rows()
+
+
+def test_a_longer_schedule_keeps_the_windows(tmp_path):
+    short, longer = LearningCurve(tmp_path, 400), LearningCurve(tmp_path, 1000)
+    short.add(history(0, 3), 0)
+    longer.deserialize(short.serialize())
+    longer.add(history(3, 2), 3)
+    whole = LearningCurve(tmp_path, 400)
+    whole.add(history(0, 5), 0)
+    assert [row["step"] for row in longer.rows()] == [2, 4, 5]
+    assert longer.rows() == whole.rows()
+
+
+def test_the_state_of_an_earlier_version(tmp_path):
+    curve = LearningCurve(tmp_path, 400)
+    curve.deserialize(json.dumps([{"steps": 2, "loss": 6.0}]))
+    assert curve.rows() == [{"step": 2, "loss": 3.0}]
 
 
 def test_table(tmp_path):

@@ -13,6 +13,7 @@ from biobert_tf import checkpoints
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files
 from biobert_tf.qa.bioasq import scores as bioasq
+from biobert_tf.reproduce import units
 from biobert_tf.training import finetune, records
 from biobert_tf.training.estimator import Estimator
 from biobert_tf.training.records import FeatureSpec
@@ -109,6 +110,7 @@ def test_files(trained):
         SUBMISSION,
         WITH_PROBABILITIES,
         "eval_results.txt",
+        "question_scores.jsonl",
     }
 
 
@@ -160,6 +162,23 @@ def test_results(trained):
         "test_factoid_mrr",
         "test_factoid_strict_accuracy",
     ]
+
+
+def test_the_scores_of_single_questions(trained):
+    """`units.read` checks that they make the scores in results.json."""
+    outcome = units.read(trained)
+    assert [json.loads(line) for line in outcome.path.read_text().splitlines()] == [
+        {"id": name, "gold": [[x.lower() for x in gold[0]]], "scores": scores}
+        for (name, gold), scores in zip(
+            toys.GOLDEN.items(), map(scores_of, outcome.items), strict=True
+        )
+    ]
+    assert outcome.names[0] == "factoid_mrr"
+
+
+def scores_of(item):
+    names = ("factoid_strict_accuracy", "factoid_lenient_accuracy", "factoid_mrr")
+    return dict(zip(names, item.counts[1:], strict=True))
 
 
 def test_the_submission_is_what_the_evaluator_reads(toy, trained):
@@ -287,7 +306,10 @@ def test_several_files_are_scored_alone_and_together(
         folder = tmp_path / "predictions" / name
         assert list(answers(folder / SUBMISSION)) == [name]
         assert (folder / "predictions.json").exists()
+        assert len((folder / "question_scores.jsonl").read_text().splitlines()) == 1
     assert not (tmp_path / "predictions.json").exists()
+    # Together they are what the single file was.
+    units.read(tmp_path).require_same_test(units.read(trained))
     printed = capsys.readouterr().out
     order = [printed.index(f"\n{stage}\n") for stage in ("test_q1", "test_q2", "test")]
     assert order == sorted(order)
@@ -300,6 +322,7 @@ def test_one_golden_file_for_all(toy, trained, batches, tmp_path):
     whole = files.read_json(trained / "results.json")["test"]["scores"]
     assert results["test"] == {"scores": whole}
     assert "scores" not in results["test_q1"]
+    assert units.read(tmp_path).items == units.read(trained).items
 
 
 def test_gold_of_other_questions_is_said(toy, trained, tmp_path, caplog):
@@ -320,10 +343,12 @@ def test_squad_is_scored_where_it_has_answers(toy, trained, tmp_path, caplog):
     )
     scores = results["test"]["scores"]
     assert (scores["exact_match"], scores["f1"], scores["total"]) == (1.0, 1.0, 4)
+    assert [item.counts for item in units.read(tmp_path).items] == [(1, 1, 1)] * 4
     assert not (tmp_path / SUBMISSION).exists()
     # Without answers there is nothing to score, and what was there is gone.
     results = predict(toy, trained, tmp_path, question_type="factoid")
     assert "scores" not in results["test"]
+    assert not (tmp_path / "question_scores.jsonl").exists()
     assert (tmp_path / SUBMISSION).exists()
     assert not (tmp_path / "eval_results.txt").exists()
     predict(toy, trained, tmp_path, question_type="squad")
@@ -359,6 +384,7 @@ def test_questions_without_an_answer(toy, tmp_path):
     scores = results["test"]["scores"]
     assert scores["no_answer"] == {"exact_match": 1.0, "f1": 1.0, "total": 1}
     assert scores["has_answer"]["f1"] == 1.0
+    assert len(units.read(output).items) == 4
     assert files.read_json(output / "predictions.json")["t_000"] == ""
     specs = {
         "input_ids": FeatureSpec(16, is_short=True),
@@ -410,6 +436,7 @@ def test_lists(toy, trained, tmp_path):
     # So many as are asked for; else, above a threshold out of reach, the best one.
     assert (len(found["l1"]), len(found["l2"])) == (2, 1)
     assert results["test"]["scores"]["num_list"] == 2
+    assert units.read(tmp_path).names == ("list_f1", "list_precision", "list_recall")
     assert len(answers(tmp_path / WITH_PROBABILITIES)["l2"]) > 1
     predict(toy, trained, tmp_path, list_threshold=0, use_number=False, **given)
     assert len(answers(tmp_path / SUBMISSION)["l1"]) > 2
@@ -451,6 +478,9 @@ def test_yes_and_no(decided):
     assert answers(output / SUBMISSION) == {"q1": "yes", "q2": "no"}
     scores = results["test"]["scores"]
     assert (scores["yesno_accuracy"], scores["yesno_macro_f1"]) == (1.0, 1.0)
+    # All, right, right with yes, right with no.
+    found = [item.counts for item in units.read(output).items]
+    assert found == [(1, 1, 1, 0), (1, 1, 0, 1)]
     assert files.read_json(output / "predictions.json") == {
         "q1_000": "yes",
         "q1_001": "yes",
@@ -472,4 +502,5 @@ def test_a_table_with_answers_is_scored_against_them(toy, decided, tmp_path):
     given = {"question_type": "yesno", "predict_file": path}
     results = predict(toy, output, tmp_path / "output", **given)
     assert results["test"]["scores"]["yesno_accuracy"] == pytest.approx(2 / 3)
+    assert units.read(tmp_path / "output").items[2].counts == (1, 0, 0, 0)
     assert json.loads((tmp_path / "output" / SUBMISSION).read_text())

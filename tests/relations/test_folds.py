@@ -434,13 +434,25 @@ def test_other_data_is_not_what_was_done(toy, tmp_path):
     assert toy.run(data_dir=tmp_path / "moved") == ["1", "2", "3"]
 
 
+def test_folds_go_on_with_other_settings(toy):
+    toy.run("12", learning_rate=1e-5)
+    later = {"learning_rate": 2e-5, "num_train_epochs": 4}
+    assert toy.run(**later, continue_training=True) == ["1", "2", "3"]
+    for name in "123":
+        # Each fold is told to.
+        settings = files.read_json(toy.output / name / "settings.json")
+        assert settings["continue_training"] is True
+    assert toy.run(**later) == []
+
+
 def test_a_fold_of_other_settings_is_refused(toy):
     toy.run("2", learning_rate=1e-5)
     message = toy.refused(learning_rate=2e-5, num_train_epochs=4)
     assert message == (
         f"{toy.output / '2' / 'settings.json'}: holds a run with other settings "
         "(--learning_rate 1e-05 -> 2e-05, --num_train_epochs 3.0 -> 4.0); choose "
-        "another --output_dir or delete this one"
+        "another --output_dir or delete this one, or let this run go on with the new "
+        "settings by --continue=true"
     )
     assert toy.results["folds"].keys() == {"2"}
     (toy.output / "2" / "results.json").unlink()  # As killed on its way.

@@ -21,6 +21,7 @@ from biobert_tf.relations import scores as relations
 from biobert_tf.relations.problem import RELATIONS
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
+from biobert_tf.reproduce import units
 
 # Long enough that something is learned.
 LEARN = {"num_train_epochs": 20, "do_eval": True, "predict_batch_size": 2}
@@ -119,6 +120,12 @@ def test_files(trained):
         "eval_results.txt",
         "results.json",
     }
+
+
+def test_its_scores_are_those_of_its_predictions(trained):
+    """`units.read` checks that the counts make the scores in results.json."""
+    outcome = units.read(trained)
+    assert (outcome.unit, len(outcome.items)) == ("sentence", 3)
 
 
 def test_something_was_learned(trained):

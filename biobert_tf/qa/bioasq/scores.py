@@ -33,6 +33,7 @@ from biobert_tf.qa.bioasq.answers import (
     read_gold,
     read_submission,
 )
+from biobert_tf.qa.question_scores import QuestionScores
 
 Row = tuple[float, float, float]
 """The three scores of a question: whether gold is yes, whether the answer is right, and
@@ -54,6 +55,7 @@ class BioAsqScores:
             no item, or neither yes nor no. They count as wrong.
         left_out: Ids of gold questions that are in no average; see `evaluate`.
         unknown: Submitted ids that the gold does not have. They are ignored.
+        questions: The scores of every question that is averaged over.
     """
 
     yesno_accuracy: float
@@ -73,16 +75,18 @@ class BioAsqScores:
     unanswered: Names
     left_out: Names
     unknown: Names
+    questions: tuple[QuestionScores, ...]
 
     def measures(self) -> tuple[float, ...]:
         """Returns the ten numbers in the order the official program prints them."""
         return tuple(getattr(self, name) for name in MEASURES)
 
     def to_dict(self) -> dict[str, object]:
-        """Returns everything by name, ready for JSON."""
+        """Returns everything but `questions` by name, ready for JSON."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self).items()
+            if name != "questions"
         }
 
     @property
@@ -169,6 +173,7 @@ def pooled(
     if skip_missing is None:
         skip_missing = edition >= TOLERANT
     rows: dict[str, list[Row]] = {type_: [] for type_ in TYPES}
+    questions = []
     ids: dict[str, list[str]] = {
         name: [] for name in ("missing", "unanswered", "left_out", "unknown")
     }
@@ -191,6 +196,7 @@ def pooled(
             else:
                 row = _row(gold.type, gold.answer, answer or Answer(), edition)
                 rows[gold.type].append(row)
+                questions.append(_question(gold.id, gold.type, gold.answer, row))
     f1_yes, f1_no = _f1_of(rows["yesno"], 1.0), _f1_of(rows["yesno"], 0.0)
     means = (
         _means(rows["yesno"])[1],
@@ -203,7 +209,7 @@ def pooled(
     values: dict[str, Any] = dict(zip(MEASURES, means, strict=True))
     values |= {f"num_{type_}": len(own) for type_, own in rows.items()}
     values |= {name: tuple(found) for name, found in ids.items()}
-    return BioAsqScores(**values)
+    return BioAsqScores(questions=tuple(questions), **values)
 
 
 def _golds(golden: JsonSource, edition: int) -> list[Gold]:
@@ -242,6 +248,16 @@ def _row(question_type: str, gold: Answer, answer: Answer, edition: int) -> Row:
     if question_type == "list":
         return _score_list(gold.items, answer.items)
     return _score_factoid(gold, answer, edition)
+
+
+def _question(name: str, question_type: str, gold: Answer, row: Row) -> QuestionScores:
+    """Returns the scores of a question by the names of their means."""
+    names = [each for each in MEASURES if each.startswith(question_type)]
+    values = row[1:2] if question_type == "yesno" else row
+    items: Sequence[object] = [list(each) for each in gold.items] or list(gold.flat)
+    return QuestionScores(
+        name, gold.word or items, dict(zip(names, values, strict=False))
+    )
 
 
 def _score_factoid(gold: Answer, answer: Answer, edition: int) -> Row:
