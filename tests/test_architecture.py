@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
     "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
-    "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu",
+    "cli": f"{BELOW} {PROBLEMS} problems published demo doctor tpu",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",
@@ -177,6 +177,7 @@ MAKES_PATHS = {
     "pretraining.data.beam_pipeline": _BEAM,
     "pretraining.data.beam_steps": _BEAM,
     "pretraining.data.conversion": _TEMPORARY,
+    "published.unpacking": _NAME,
     "relations.check": _NAME,
     "tpu.check": _TEMPORARY,
     "tpu.command": "the name of a script",

@@ -183,6 +183,40 @@ def _show_report(report: "Report", arguments: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def download(argv: Sequence[str]) -> None:
+    """Fetch the paper's data sets and checkpoints."""
+    parser = subcommands.parser(argv, download.__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="data sets and checkpoints, or all; without any, they are listed",
+    )
+    parser.add_argument(
+        "--to",
+        type=subcommands.path,
+        help="folder for the data; checkpoints go to its folder weights",
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf.published import download as downloads
+    from biobert_tf.published import sources
+
+    to = arguments.to
+    if not arguments.names:
+        print(downloads.overview(to))
+        return
+    wanted = sources.named(arguments.names)
+    if to is None:
+        raise InputError("--to must be given: the folder for the data")
+    summary = downloads.download(wanted, to)
+    print(summary.text())
+    # Whoever asks for all knows that some are to be had by hand.
+    by_hand = () if "all" in arguments.names else summary.by_hand
+    if lacking := [*summary.failed, *by_hand]:
+        names = ", ".join(lacking)
+        raise InputError(f"{names}: not fetched; what to do is said above")
+
+
 def bioasq_data(argv: Sequence[str]) -> None:
     """Make training and test files from BioASQ's questions."""
     config = flags.parse(BioAsqDataConfig, argv)

@@ -189,6 +189,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
+    "download": data.download,
     "data-check": data.data_check,
     "re-eval": data.re_eval,
     "re-data": data.re_data,
