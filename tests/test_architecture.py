@@ -33,12 +33,13 @@ MAY_IMPORT = {
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
     "results": "common documents qa relations",
-    "published": "common text ner relations qa",
+    "published": "common text training ner relations qa",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
     "tpu": f"common text model checkpoints training {PROBLEMS} problems demo",
-    "cli": f"{BELOW} {PROBLEMS} problems published demo doctor tpu",
+    "reproduce": f"{BELOW} {PROBLEMS} problems published",
+    "cli": f"{BELOW} {PROBLEMS} problems demo doctor tpu published reproduce",
     # The package itself: `biobert_tf.load`, `Model` and what its methods return.
     "": "common api",
     "__main__": "cli",
@@ -52,6 +53,7 @@ WITHOUT_TENSORFLOW = (
     "problems",
     "doctor",
     "published",
+    "reproduce",
 )
 LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
@@ -179,6 +181,8 @@ MAKES_PATHS = {
     "pretraining.data.conversion": _TEMPORARY,
     "published.unpacking": _NAME,
     "relations.check": _NAME,
+    "reproduce.estimate": _TEMPORARY,
+    "reproduce.survey": _NAME,
     "tpu.check": _TEMPORARY,
     "tpu.command": "the name of a script",
     "tpu.compiling": _TEMPORARY,

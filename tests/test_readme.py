@@ -27,6 +27,7 @@ from biobert_tf.qa import reading
 from biobert_tf.qa.bioasq import settings as question_settings
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations import settings as relation_settings
+from biobert_tf.reproduce.settings import ReproduceConfig
 from biobert_tf.tpu.settings import TpuCheckConfig
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +56,7 @@ COMMANDS = {
     "biobert ask": (AskConfig, {}),
     "biobert doctor": (DoctorConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
+    "biobert reproduce": (ReproduceConfig, {}),
     "biobert tpu-check": (TpuCheckConfig, {}),
 }
 

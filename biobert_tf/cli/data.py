@@ -7,6 +7,7 @@ import sys
 import typing
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from biobert_tf import problems
 from biobert_tf.cli import subcommands
@@ -27,6 +28,7 @@ from biobert_tf.relations.settings import (
 from biobert_tf.vocabularies.settings import ExtendConfig, LearnConfig, ReportConfig
 
 if typing.TYPE_CHECKING:
+    from biobert_tf.published.manifest import Row
     from biobert_tf.training.checking import Report
 
 
@@ -114,6 +116,12 @@ def data_check(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--max_seq_length", type=int, help="default: that of the problem, 128 or 384"
     )
+    parser.add_argument(
+        "--expect",
+        metavar="NAME",
+        help="the published set that this should be; by default the folder's name "
+        "tells, and none is compared with nothing",
+    )
     arguments = parser.parse_args(argv[1:])
     _require_set(arguments.task_name)
     data_dir, kind = arguments.data_dir, arguments.kind
@@ -142,7 +150,33 @@ def data_check(argv: Sequence[str]) -> None:
     ruler = Ruler(FullTokenizer(vocab_file, is_lower) if vocab_file else None, length)
     name, data_format = arguments.task_name or "", arguments.data_format
     settings = CheckSettings(data_dir, ruler, name, data_format)
-    _show_report(found[0].check(settings), arguments)
+    report = found[0].check(settings)
+    if row := _expected(arguments.expect, data_dir, found[0].command):
+        from biobert_tf.published import expected
+
+        report = expected.compared(report, row)
+    _show_report(report, arguments)
+
+
+def _expected(name: str | None, data_dir: Path, command: str) -> "Row | None":
+    """Returns the published set that a folder should hold, if there is one.
+
+    Raises:
+        InputError: The name is of no set, or of one of another problem.
+    """
+    from biobert_tf.published import expected, manifest
+
+    if name == "none":
+        return None
+    if name is None:
+        return expected.row_of(data_dir, command)
+    row = manifest.load().row(name)
+    if row.problem != command:
+        raise InputError(
+            f"--expect={name}: that is data of {row.problem}, and {data_dir} holds "
+            f"data of {command}"
+        )
+    return row
 
 
 def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:

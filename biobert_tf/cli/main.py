@@ -20,6 +20,7 @@ from biobert_tf.export.settings import ExportConfig
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.qa.settings import AskConfig
 from biobert_tf.relations.settings import RePredictConfig
+from biobert_tf.reproduce.settings import ReproduceConfig
 from biobert_tf.tpu import command as tpu_command
 from biobert_tf.tpu.settings import TpuCheckConfig
 from biobert_tf.training.problem import STATE, Command, TrainedProblem
@@ -148,6 +149,14 @@ def tpu_check(argv: Sequence[str]) -> None:
     tpu_command.run(flags.parse(TpuCheckConfig, [argv[0], *own]), problem, words)
 
 
+def reproduce(argv: Sequence[str]) -> None:
+    """Run the experiments of the paper's tables and report them beside its numbers."""
+    config = flags.parse(ReproduceConfig, argv)
+    from biobert_tf.reproduce import command
+
+    command.run(config, argv[1:])
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
@@ -207,6 +216,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "squad-eval": data.squad_eval,
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
+    "reproduce": reproduce,
     "tpu-check": tpu_check,
     "demo": demo,
     "doctor": doctor,

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the training files that published data lacks, below `--output`.
+
+Each is written once, whole or not at all.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from biobert_tf.common import files
+from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
+from biobert_tf.relations import reading
+
+_FOLDER: Final = "prepared"
+
+
+def questions(golden: Path, output: Path) -> Path:
+    """Returns a training file of the factoid questions of one of BioASQ's files.
+
+    Raises:
+        InputError: The file cannot be read or has no question with an answer.
+    """
+    target = output / _FOLDER / f"{golden.stem}-factoid.json"
+    if not target.is_file():
+        from biobert_tf.qa.bioasq import conversion
+
+        conversion.convert(
+            BioAsqDataConfig(
+                input=FileGlobs.parse(str(golden)),
+                output=target,
+                question_type="factoid",
+            )
+        )
+    return target
+
+
+def first_answers(squad: Path, output: Path) -> Path:
+    """Returns a file of SQuAD whose questions have one answer, as training wants.
+
+    Raises:
+        InputError: The file is not JSON.
+    """
+    target = output / _FOLDER / f"squad-{squad.name}"
+    if not target.is_file():
+        values = files.read_json(squad)
+        for article in values["data"]:
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    _keep_first(question)
+        files.write_json(target, values)
+    return target
+
+
+def _keep_first(question: dict[str, Any]) -> None:
+    question["answers"] = question["answers"][:1]
+
+
+def train_and_devel(folder: Path, name: str, output: Path) -> Path:
+    """Returns a folder of relations whose training file has the development rows too.
+
+    The files stay in their form; the header of the second is left out.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    target = output / _FOLDER / name
+    if target.is_dir():
+        return target
+    train, devel, test = (reading.find(folder, x) for x in ("train", "dev", "test"))
+    assert train and devel and test, "the survey has found them"
+    texts = [files.read_verbatim(train), files.read_verbatim(devel)]
+    if reading.header(texts[1].partition("\n")[0].split("\t")):
+        texts[1] = texts[1].partition("\n")[2]
+    if texts[0] and not texts[0].endswith("\n"):
+        texts[0] += "\n"
+    with files.replacing(target) as temporary:
+        files.write_text(temporary / train.name, "".join(texts))
+        files.write_text(temporary / test.name, files.read_verbatim(test))
+    return target

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of a run in its folder: `run.json`, `log.txt` and the run's own files.
+
+`run.json` has the command and every attempt: when it started, how long it took, on
+which device, and how it ended. A run is done when its own `results.json` is there,
+which it writes last.
+"""
+
+import dataclasses
+import datetime
+import re
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
+from biobert_tf.published.manifest import Setting
+from biobert_tf.reproduce.plan import Run
+
+Status = Literal["done", "failed", "stopped", "to do"]
+
+LOG: Final = "log.txt"
+_RECORD: Final = "run.json"
+_RESULTS: Final = "results.json"
+_ERROR: Final = re.compile(r"^(?:error|interrupted): (.*)", re.MULTILINE)
+_TAIL: Final = 1 << 16
+# A run may be moved with its data, so paths are not compared.
+_SHAPING: Final = (
+    "compat",
+    "learning_rate",
+    "max_seq_length",
+    "mixed_precision",
+    "num_train_epochs",
+    "question_type",
+    "seed",
+    "task_name",
+    "train_batch_size",
+    "train_on",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One process of a run.
+
+    Attributes:
+        started: When it started, in UTC.
+        seconds: How long it took; None while it runs, and if it was killed together
+            with the program that had started it.
+        device: What it ran on.
+        status: The exit status, -N if signal N ended it; None as for `seconds`.
+        stopped: Whether it was asked to stop.
+    """
+
+    started: str
+    device: str
+    seconds: float | None = None
+    status: int | None = None
+    stopped: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the folder of a run tells.
+
+    Attributes:
+        status: `stopped` also for a run that is running now.
+        why: Why it failed; "" otherwise.
+        seconds: The time of all its attempts.
+    """
+
+    status: Status
+    why: str
+    attempts: tuple[Attempt, ...]
+    seconds: float
+
+
+def now() -> str:
+    """Returns the time in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def words(run: Run, output: Path, chosen: Mapping[str, Setting]) -> list[str]:
+    """Returns the command line of a run, without the program in front.
+
+    `chosen` are the settings that its grid search has chosen.
+    """
+    flags = {**run.flags, **chosen, "output_dir": str(output / run.name)}
+    shown = {k: str(v).lower() if isinstance(v, bool) else v for k, v in flags.items()}
+    return [run.problem, *(f"--{name}={value}" for name, value in shown.items())]
+
+
+def command(run: Run, output: Path, chosen: Mapping[str, Setting]) -> str:
+    """Returns the command line of a run as one types it."""
+    return shlex.join(["biobert", *words(run, output, chosen)])
+
+
+def results(folder: Path) -> dict[str, Any] | None:
+    """Returns the results in the folder of a run that is done, None of another.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = folder / _RESULTS
+    return files.read_json(path) if path.is_file() else None
+
+
+def require_same(run: Run, output: Path, found: Mapping[str, Any]) -> None:
+    """Refuses results that were made with other settings than are planned.
+
+    Raises:
+        InputError: A setting differs.
+    """
+    then = found.get("settings", {})
+    for name in _SHAPING:
+        if name in run.flags and then.get(name) != run.flags[name]:
+            raise InputError.at(
+                output / run.name,
+                None,
+                f"holds a run with --{name}={then.get(name)}, but {run.flags[name]} "
+                "is asked for; choose another --output, or delete this folder",
+            )
+
+
+def attempts(run: Run, output: Path) -> list[Attempt]:
+    """Returns the attempts that are recorded, oldest first.
+
+    Raises:
+        InputError: The record is damaged.
+    """
+    path = output / run.name / _RECORD
+    if not path.is_file():
+        return []
+    found = files.read_json(path).get("attempts")
+    try:
+        return [Attempt(**each) for each in found or ()]
+    except TypeError:
+        raise InputError.at(path, None, "is damaged; delete this file") from None
+
+
+def write(run: Run, output: Path, line: str, made: Sequence[Attempt]) -> None:
+    """Writes the record of a run."""
+    values = {"command": line, "attempts": [dataclasses.asdict(each) for each in made]}
+    files.write_json(output / run.name / _RECORD, values)
+
+
+def state(run: Run, output: Path) -> State:
+    """Returns what the folder of a run tells.
+
+    Raises:
+        InputError: Its record is damaged.
+    """
+    made = attempts(run, output)
+    folder = output / run.name
+    seconds = sum(_seconds(each, folder) for each in made)
+    status: Status = "to do"
+    why = ""
+    if (folder / _RESULTS).is_file():
+        status = "done"
+    elif made:
+        last = made[-1]
+        status = "stopped" if last.stopped or last.status is None else "failed"
+        why = _why(last, folder) if status == "failed" else ""
+    return State(status, why, tuple(made), seconds)
+
+
+def _seconds(attempt: Attempt, folder: Path) -> float:
+    """Returns the time of an attempt; of one that nobody saw end, by its log."""
+    log = folder / LOG
+    if attempt.seconds is not None or not log.is_file():
+        return attempt.seconds or 0.0
+    start = datetime.datetime.fromisoformat(attempt.started).timestamp()
+    return max(0.0, log.stat().st_mtime - start)
+
+
+def _why(attempt: Attempt, folder: Path) -> str:
+    """Returns why a run failed: the line that it ended with, else its exit status."""
+    assert attempt.status is not None
+    tail = b""
+    if (folder / LOG).is_file():
+        with (folder / LOG).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, 2) - _TAIL))
+            tail = stream.read()
+    said = _ERROR.findall(tail.decode("utf-8", "replace"))
+    if attempt.status < 0:
+        name = signal.Signals(-attempt.status).name
+        return f"killed by {name}, perhaps because memory ran out"
+    if said:
+        return said[-1]
+    if attempt.status == 0:
+        return f"ended without results; see {LOG}"
+    return f"exit status {attempt.status}; see {LOG}"
