@@ -179,6 +179,7 @@ MAKES_PATHS = {
     "pretraining.data.beam_pipeline": _BEAM,
     "pretraining.data.beam_steps": _BEAM,
     "pretraining.data.conversion": _TEMPORARY,
+    "published.expected": _NAME,
     "published.unpacking": _NAME,
     "relations.check": _NAME,
     "reproduce.estimate": _TEMPORARY,
