@@ -21,6 +21,8 @@ TENSORFLOW = "2.20"
 HUGGINGFACE = ["safetensors>=0.4,<1", "huggingface_hub>=2.4,<3"]
 BEAM = ["apache-beam[dask]==2.77.0"]
 FEATURES = ["pyarrow>=15"]
+# Checks and names what is downloaded; it needs requests, platformdirs and packaging.
+DOWNLOAD = ["pooch>=1.8,<2"]
 OPENVINO = ["openvino>=2026.4,<2027"]
 # TensorFlow 2.20 for TPUs ends the process at import beside libtpu 0.0.32 or later;
 # this is the newest pair that does no harm on a TPU VM. libtpu is for Linux only, and
@@ -78,6 +80,7 @@ setup(
         "huggingface": HUGGINGFACE,
         "beam": BEAM,
         "features": FEATURES,
+        "download": DOWNLOAD,
         "onnx": ONNX,
         # 180 MB, therefore not among what the tests need: theirs skip without it.
         "openvino": OPENVINO,
@@ -86,6 +89,7 @@ setup(
             *HUGGINGFACE,
             *BEAM,
             *FEATURES,
+            *DOWNLOAD,
             *ONNX,
             # 280 MB; nothing else here shows what a TPU's compiler takes.
             *TPU_CHECK,

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
     "results": "common documents qa relations",
-    "published": "common text ner relations qa",
+    "published": "common text training ner relations qa",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
@@ -179,6 +179,8 @@ MAKES_PATHS = {
     "pretraining.data.beam_pipeline": _BEAM,
     "pretraining.data.beam_steps": _BEAM,
     "pretraining.data.conversion": _TEMPORARY,
+    "published.expected": _NAME,
+    "published.unpacking": _NAME,
     "relations.check": _NAME,
     "reproduce.estimate": _TEMPORARY,
     "reproduce.survey": _NAME,

@@ -28,6 +28,7 @@ from biobert_tf.relations.settings import (
 from biobert_tf.vocabularies.settings import ExtendConfig, LearnConfig, ReportConfig
 
 if typing.TYPE_CHECKING:
+    from biobert_tf.published.manifest import Row
     from biobert_tf.training.checking import Report
 
 
@@ -115,6 +116,12 @@ def data_check(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--max_seq_length", type=int, help="default: that of the problem, 128 or 384"
     )
+    parser.add_argument(
+        "--expect",
+        metavar="NAME",
+        help="the published set that this should be; by default the folder's name "
+        "tells, and none is compared with nothing",
+    )
     arguments = parser.parse_args(argv[1:])
     _require_set(arguments.task_name)
     data_dir, kind = arguments.data_dir, arguments.kind
@@ -143,7 +150,33 @@ def data_check(argv: Sequence[str]) -> None:
     ruler = Ruler(FullTokenizer(vocab_file, is_lower) if vocab_file else None, length)
     name, data_format = arguments.task_name or "", arguments.data_format
     settings = CheckSettings(data_dir, ruler, name, data_format)
-    _show_report(found[0].check(settings), arguments)
+    report = found[0].check(settings)
+    if row := _expected(arguments.expect, data_dir, found[0].command):
+        from biobert_tf.published import expected
+
+        report = expected.compared(report, row)
+    _show_report(report, arguments)
+
+
+def _expected(name: str | None, data_dir: Path, command: str) -> "Row | None":
+    """Returns the published set that a folder should hold, if there is one.
+
+    Raises:
+        InputError: The name is of no set, or of one of another problem.
+    """
+    from biobert_tf.published import expected, manifest
+
+    if name == "none":
+        return None
+    if name is None:
+        return expected.row_of(data_dir, command)
+    row = manifest.load().row(name)
+    if row.problem != command:
+        raise InputError(
+            f"--expect={name}: that is data of {row.problem}, and {data_dir} holds "
+            f"data of {command}"
+        )
+    return row
 
 
 def _check_parser(argv: Sequence[str], text: str | None) -> argparse.ArgumentParser:
@@ -182,6 +215,40 @@ def _show_report(report: "Report", arguments: argparse.Namespace) -> None:
         files.write_json(arguments.json, report.to_dict())
     if arguments.strict and report.num_problems:
         sys.exit(1)
+
+
+def download(argv: Sequence[str]) -> None:
+    """Fetch the paper's data sets and checkpoints."""
+    parser = subcommands.parser(argv, download.__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="data sets and checkpoints, or all; without any, they are listed",
+    )
+    parser.add_argument(
+        "--to",
+        type=subcommands.path,
+        help="folder for the data; checkpoints go to its folder weights",
+    )
+    arguments = parser.parse_args(argv[1:])
+    from biobert_tf.published import download as downloads
+    from biobert_tf.published import sources
+
+    to = arguments.to
+    if not arguments.names:
+        print(downloads.overview(to))
+        return
+    wanted = sources.named(arguments.names)
+    if to is None:
+        raise InputError("--to must be given: the folder for the data")
+    summary = downloads.download(wanted, to)
+    print(summary.text())
+    # Whoever asks for all knows that some are to be had by hand.
+    by_hand = () if "all" in arguments.names else summary.by_hand
+    if lacking := [*summary.failed, *by_hand]:
+        names = ", ".join(lacking)
+        raise InputError(f"{names}: not fetched; what to do is said above")
 
 
 def bioasq_data(argv: Sequence[str]) -> None:

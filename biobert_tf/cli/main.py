@@ -198,6 +198,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
+    "download": data.download,
     "data-check": data.data_check,
     "compare": data.compare,
     "re-eval": data.re_eval,

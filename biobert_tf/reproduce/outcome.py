@@ -5,7 +5,10 @@ All scores are in percent. The pages of the report are made of this file.
 """
 
 import dataclasses
+import functools
 import importlib.metadata
+import itertools
+import logging
 import math
 import os
 import platform
@@ -16,12 +19,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from biobert_tf.common import files
+from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.published import manifest
 from biobert_tf.published.manifest import Anchor, AnchorValue, PaperValue, Row, Table
-from biobert_tf.reproduce import records, running, survey
+from biobert_tf.reproduce import compare, records, running, survey
 from biobert_tf.reproduce.plan import Cell, Plan, Run
 from biobert_tf.reproduce.survey import Survey
+
+_LOG = logging.getLogger(__name__)
 
 FILE: Final = "report.json"
 _TITLE: Final = "The tables of the BioBERT paper, run again"
@@ -156,6 +162,61 @@ def _row(plan: Plan, table: Table, row: Row, found: Survey | None) -> dict[str, 
             for cell in plan.cells
             if cell.row == row.name
         ],
+        "comparisons": list(_comparisons(plan, row)),
+    }
+
+
+def _comparisons(plan: Plan, row: Row) -> Iterator[dict[str, Any]]:
+    """Yields each two cells of a row compared, by the seeds that both have done."""
+    cells = [cell for cell in plan.cells if cell.row == row.name]
+    for first, second in itertools.combinations(cells, 2):
+        runs, others = _done(plan, first), _done(plan, second)
+        seeds = [seed for seed in runs if seed in others]
+        if not seeds:
+            continue
+        found = _compared(
+            tuple(runs[seed] for seed in seeds), tuple(others[seed] for seed in seeds)
+        )
+        if found is not None:
+            names = [f"{cell.model.name}/{cell.compat}" for cell in (first, second)]
+            ends = {"first": names[0], "second": names[1]}
+            yield {**ends, **found, "seeds": len(seeds)}
+
+
+def _done(plan: Plan, cell: Cell) -> dict[int, tuple[Path, ...]]:
+    """Returns the folders of the tests of each seed whose folds are all done."""
+    output = plan.config.output
+    runs: dict[int, list[Run]] = defaultdict(list)
+    for run in cell.runs:
+        runs[run.seed].append(run)
+    return {
+        seed: tuple(output / run.name for run in folds)
+        for seed, folds in runs.items()
+        if all(records.state(run, output).status == "done" for run in folds)
+    }
+
+
+# The report is made anew after every run, and a comparison takes seconds.
+@functools.cache
+def _compared(
+    first: tuple[tuple[Path, ...], ...], second: tuple[tuple[Path, ...], ...]
+) -> dict[str, Any] | None:
+    """Returns the difference by the main score, in percent; see `compare.compare`.
+
+    None: the runs cannot be compared, which the log explains.
+    """
+    try:
+        found = compare.compare(first, second)
+    except InputError as error:
+        _LOG.warning("no comparison: %s", error)
+        return None
+    metric, main = next(iter(found.comparisons.items()))
+    interval = main.difference.interval
+    return {
+        "metric": metric,
+        "difference": round(100 * main.difference.value, _DIGITS),
+        "interval_95": [round(100 * end, _DIGITS) for end in interval],
+        "p_value": main.p_value,
     }
 
 

@@ -2,6 +2,7 @@
 """`biobert compare` on run folders that are written by hand."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from biobert_tf.cli import main as cli
 from biobert_tf.common import counts, files
 from biobert_tf.common.errors import InputError
-from biobert_tf.reproduce import compare, units
+from biobert_tf.reproduce import compare, outcome, units
+from biobert_tf.reproduce.plan import Cell, Run
 
 SENTENCES = 30
 
@@ -375,3 +377,47 @@ def test_a_broken_line_is_named(tmp_path, line):
     files.write_text(second / "predictions.jsonl", "\n".join(lines) + "\n")
     problem = "is not a line that a run wrote; predict again"
     assert refused(first, second) == f"{second / 'predictions.jsonl'}:3: {problem}"
+
+
+# --- the report of `biobert reproduce` ------------------------------------------------
+
+
+def cell(name, folder, seeds):
+    """A cell of NCBI-disease, of which each seed finds these sentences."""
+    runs = []
+    for seed, found in seeds.items():
+        run = Run(f"{name}/{seed}", "test", "ner", "NCBI-disease", seed, {})
+        runs.append(run)
+        if found is not None:
+            ner(folder / run.name, found, seed)
+    model = SimpleNamespace(name=name)
+    return Cell("NCBI-disease", model, "fixed", {}, (), tuple(runs))
+
+
+def test_cells_are_compared_by_the_seeds_that_both_have_done(tmp_path):
+    cells = [
+        cell("large", tmp_path, {1: range(24), 2: range(20), 3: range(30)}),
+        cell("small", tmp_path, {1: range(12), 2: range(10), 3: None}),
+        cell("waits", tmp_path, {1: None}),
+    ]
+    config = SimpleNamespace(output=tmp_path)
+    plan = SimpleNamespace(cells=cells, config=config)
+    (found,) = outcome._comparisons(plan, SimpleNamespace(name="NCBI-disease"))
+    assert (found["first"], found["second"]) == ("large/fixed", "small/fixed")
+    assert (found["metric"], found["seeds"]) == ("f1", 2)
+    runs = [
+        [[tmp_path / each / f"{seed}"] for seed in (1, 2)]
+        for each in ("large", "small")
+    ]
+    expected = compare.compare(*runs).comparisons["f1"]
+    assert found["difference"] == pytest.approx(
+        100 * expected.difference.value, abs=1e-4
+    )
+    assert found["interval_95"] == pytest.approx(
+        [100 * end for end in expected.difference.interval], abs=1e-4
+    )
+    assert found["p_value"] == expected.p_value < 0.01
+    # A run whose files do not fit costs its own comparisons.
+    files.write_text(tmp_path / "small" / "2" / "predictions.jsonl", "{\n")
+    outcome._compared.cache_clear()
+    assert list(outcome._comparisons(plan, SimpleNamespace(name="NCBI-disease"))) == []

@@ -1,0 +1,120 @@
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from biobert_tf.common.errors import InputError
+from biobert_tf.published import unpacking
+
+
+def tar(path, *members):
+    """Writes a .tar.gz; members are names, or TarInfo objects of other kinds."""
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            if isinstance(member, str):
+                info = tarfile.TarInfo(member)
+                info.size = 5
+                archive.addfile(info, io.BytesIO(b"hello"))
+            else:
+                archive.addfile(member)
+    return path
+
+
+def special(name, kind, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def packed_zip(path, *names, mode=0):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, b"hello")
+    return path
+
+
+def refused(archive, target, match):
+    with pytest.raises(InputError, match=match) as caught:
+        unpacking.unpack(archive, target)
+    assert str(archive) in str(caught.value)
+    assert not target.exists() or not list(target.iterdir())
+
+
+@pytest.mark.parametrize("make", [tar, packed_zip])
+def test_files_and_folders(tmp_path, make):
+    ending = ".tar.gz" if make is tar else ".zip"
+    names = ["a/b.txt", "c.txt", "a/._b.txt"]
+    unpacking.unpack(make(tmp_path / f"x{ending}", *names), tmp_path / "to")
+    found = sorted(p for p in (tmp_path / "to").rglob("*") if p.is_file())
+    assert [p.relative_to(tmp_path / "to").as_posix() for p in found] == names[:2]
+    assert all(path.read_text() == "hello" for path in found)
+
+
+@pytest.mark.parametrize("make", [tar, packed_zip])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("../evil", "leaves the folder"),
+        ("a/../../evil", "leaves the folder"),
+        ("a/..", "leaves the folder"),
+        ("/evil", "absolute"),
+        ("..\\evil", "leaves the folder|absolute"),
+        ("C:evil", "absolute"),
+    ],
+)
+def test_names_that_leave_the_folder(tmp_path, make, name, match):
+    ending = ".tar.gz" if make is tar else ".zip"
+    archive = make(tmp_path / f"x{ending}", "good", name)
+    refused(archive, tmp_path / "in" / "to", match)
+    assert sorted(path.name for path in tmp_path.rglob("*evil*")) == []
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        special("link", tarfile.SYMTYPE, "/etc"),
+        special("link", tarfile.SYMTYPE, "good"),
+        special("link", tarfile.LNKTYPE, "good"),
+        special("device", tarfile.CHRTYPE),
+        special("pipe", tarfile.FIFOTYPE),
+    ],
+    ids=lambda member: f"{member.name}-{member.linkname}",
+)
+def test_links_and_devices(tmp_path, member):
+    archive = tar(tmp_path / "x.tar.gz", "good", member)
+    refused(archive, tmp_path / "to", "link or a device")
+
+
+def test_links_in_a_zip(tmp_path):
+    archive = packed_zip(tmp_path / "x.zip", "link", mode=stat.S_IFLNK | 0o777)
+    refused(archive, tmp_path / "to", "link or a device")
+
+
+def test_a_name_twice(tmp_path):
+    archive = tar(tmp_path / "x.tar.gz", "a", "a")
+    with pytest.raises(InputError, match="holds a twice"):
+        unpacking.unpack(archive, tmp_path / "to")
+
+
+@pytest.mark.parametrize("make", [tar, packed_zip])
+def test_a_damaged_archive(tmp_path, make):
+    ending = ".tar.gz" if make is tar else ".zip"
+    archive = make(tmp_path / f"x{ending}", *(f"file{i}" for i in range(200)))
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    refused(archive, tmp_path / "to", "cannot be unpacked.*download it again")
+
+
+def test_a_damaged_member_of_a_zip(tmp_path):
+    archive = packed_zip(tmp_path / "x.zip", "a")
+    archive.write_bytes(archive.read_bytes().replace(b"hello", b"jello"))
+    with pytest.raises(InputError, match="CRC"):
+        unpacking.unpack(archive, tmp_path / "to")
+
+
+def test_no_archive(tmp_path):
+    (tmp_path / "x.tar.gz").write_text("<html>not found</html>")
+    refused(tmp_path / "x.tar.gz", tmp_path / "to", "cannot be unpacked")
