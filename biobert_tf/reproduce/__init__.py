@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the experiments of the paper's tables and reports them beside its numbers."""
+"""`biobert reproduce`: the experiments of the paper's tables, in one command."""

@@ -2,7 +2,7 @@
 """`biobert reproduce`: looks at data and models, plans, runs and reports.
 
 Below `--output` are `runs/`, `prepared/` and `models/` (made when they are needed),
-`report.json`, and `session.json`, from which the same command goes on.
+`report.json` and its pages, and `session.json`, from which the same command goes on.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.reproduce import estimate, models, outcome, plan, records, running
 from biobert_tf.reproduce.models import Model
 from biobert_tf.reproduce.outcome import Session
+from biobert_tf.reproduce.page import write as pages
 from biobert_tf.reproduce.plan import Plan
 from biobert_tf.reproduce.settings import ReproduceConfig
 
@@ -80,7 +81,7 @@ class _Work:
         self._begin = time.monotonic()
 
     def save(self) -> None:
-        """Writes the session and the report."""
+        """Writes the session, the report and its pages."""
         seconds = self._before.wall_seconds + time.monotonic() - self._begin
         session = Session(self._command, self._before.started, seconds)
         values = {
@@ -89,7 +90,8 @@ class _Work:
             "models": self._models,
         }
         files.write_json(self._plan.config.output / _SESSION, values)
-        outcome.write(self._plan, session, self._devices)
+        path = outcome.write(self._plan, session, self._devices)
+        pages.write(path, path.parent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +144,12 @@ def _summary(path: Path) -> str:
                 found = cell["summary"].get(table["main"])
                 name = f"{row['dataset']}, {cell['model']}, {cell['compat']}"
                 lines.append(f"{name}: {table['main']} {_score(found)}")
-    return "\n".join([*lines, f"wrote {path}"]) + "\n"
+    return "\n".join([*lines, f"wrote {path.with_suffix('.html')}"]) + "\n"
 
 
 def _score(found: Any) -> str:
     if not found:
         return "not done"
     spread = "" if found["std"] is None else f" ± {found['std']:.2f}"
-    return f"{found['mean']:.2f}{spread} ({found['n']} seeds, best {found['best']:.2f})"
+    seeds = f"{found['n']} seed{'s' if found['n'] > 1 else ''}"
+    return f"{found['mean']:.2f}{spread} ({seeds}, best {found['best']:.2f})"

@@ -18,6 +18,7 @@ from biobert_tf.reproduce import models, prepare, survey
 from biobert_tf.reproduce.models import Model
 from biobert_tf.reproduce.settings import ReproduceConfig
 from biobert_tf.reproduce.survey import Survey
+from biobert_tf.training.checking import Ruler
 
 _LOG = logging.getLogger(__name__)
 
@@ -118,9 +119,11 @@ def of(config: ReproduceConfig, found: Sequence[Model]) -> Plan:
     if number := config.num_hidden_layers:
         used = [models.cut(each, number, config.output / "models") for each in found]
     tokenizer = used[0].tokenizer()
-    looked = [
-        survey.look(row, config.data, config.folds, tokenizer) for row in config.rows()
-    ]
+    looked = []
+    for row in config.rows():
+        length = int(settings_of(config, row)["max_seq_length"])
+        ruler = Ruler(tokenizer, length)
+        looked.append(survey.look(row, config.data, config.folds, ruler))
     for each in looked:
         if each.why:
             _LOG.warning("%s is left out: %s", each.row.name, each.why)

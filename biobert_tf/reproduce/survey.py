@@ -12,7 +12,6 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.published import counts, manifest
 from biobert_tf.published.manifest import Counts, Row
 from biobert_tf.relations.settings import Folds
-from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.checking import CheckSettings, Report, Ruler, SetReport
 
 _PROBLEMS: Final = {each.command: each for each in problems.TRAINED}
@@ -72,10 +71,10 @@ class Survey:
         return self.total(stem)
 
 
-def look(row: Row, data: Path, folds: Folds, tokenizer: FullTokenizer) -> Survey:
+def look(row: Row, data: Path, folds: Folds, ruler: Ruler) -> Survey:
     """Returns what is found about a row below `--data`; bad data is told, not raised.
 
-    The tokenizer measures how many texts are longer than the model's rows.
+    The ruler measures how many texts are longer than the model's rows.
     """
     folder = data / row.folder
     chosen = _folds(row, folds)
@@ -89,7 +88,7 @@ def look(row: Row, data: Path, folds: Folds, tokenizer: FullTokenizer) -> Survey
         )
     try:
         held = {name: counts.count(row, folder / name) for name in names}
-        return _compared(dataclasses.replace(found, counts=held), tokenizer)
+        return _compared(dataclasses.replace(found, counts=held), ruler)
     except InputError as error:
         return dataclasses.replace(found, why=str(error), folds=())
 
@@ -113,7 +112,7 @@ def _needed(row: Row, folder: Path, folds: tuple[int, ...]) -> Iterator[str]:
             yield name
 
 
-def _compared(found: Survey, tokenizer: FullTokenizer) -> Survey:
+def _compared(found: Survey, ruler: Ruler) -> Survey:
     """Returns a survey with the counts compared and the flaws counted."""
     row, notes = found.row, list(found.notes)
     expected = {name: units for name, units in row.files.items() if units}
@@ -138,22 +137,22 @@ def _compared(found: Survey, tokenizer: FullTokenizer) -> Survey:
         counts_agree=agree,
         not_compared=not_compared,
         notes=tuple(notes),
-        card=_card(found, tokenizer),
+        card=_card(found, ruler),
         has_devel=any(devel.values()),
     )
 
 
-def _card(found: Survey, tokenizer: FullTokenizer) -> tuple[Flaw, ...]:
+def _card(found: Survey, ruler: Ruler) -> tuple[Flaw, ...]:
     """Returns the flaws that `biobert data-check` finds, by kind and file."""
     row = found.row
     if row.questions is not None:
         # The folder holds other years too.
         return ()
-    length = int(row.settings["max_seq_length"])
     name = str(row.flags.get("task_name", ""))
-    ruler = Ruler(tokenizer, length)
     report = _PROBLEMS[row.problem].check(CheckSettings(found.folder, ruler, name))
-    return tuple(_flaws(report, {str(fold) for fold in found.folds}, length))
+    return tuple(
+        _flaws(report, {str(fold) for fold in found.folds}, ruler.max_seq_length)
+    )
 
 
 def _flaws(report: Report, folds: set[str], length: int) -> Iterator[Flaw]:

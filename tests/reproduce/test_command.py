@@ -59,6 +59,10 @@ def test_a_cell_is_the_mean_over_seeds(toy, capsys):
     assert "biobert ner " in cell["runs"][0]["command"]
     assert cell["settings"]["num_train_epochs"] == 10.0
     assert "82.50 ± 0.71 (2 seeds, best 83.00)" in capsys.readouterr().out
+    for name in ("report.md", "report.html", "report.csv"):
+        assert "82.5" in (toy.output / name).read_text()
+    # The number of seeds of a rerun may be unknown.
+    assert row["anchors"][0]["values"]["f1"] == {"mean": 88.63, "std": 0.71, "n": None}
     # Five sentences of four are not the published set.
     assert row["counts_agree"] is False
     assert "train.tsv: 4 sentences, expected 5424" in row["why"]

@@ -6,21 +6,23 @@ from biobert_tf.published import manifest
 from biobert_tf.relations.settings import Folds
 from biobert_tf.reproduce import survey
 from biobert_tf.text.tokenization import FullTokenizer
+from biobert_tf.training.checking import Ruler
 
 
 @pytest.fixture(scope="module")
-def tokenizer(data):
-    return FullTokenizer(data / "vocab" / "bert-base-cased-vocab.txt", False)
+def ruler(data):
+    vocab_file = data / "vocab" / "bert-base-cased-vocab.txt"
+    return Ruler(FullTokenizer(vocab_file, False), 128)
 
 
-def look(name, data, tokenizer, folds=""):
+def look(name, data, ruler, folds=""):
     row = manifest.load().row(name)
-    return survey.look(row, data, Folds.parse(folds), tokenizer)
+    return survey.look(row, data, Folds.parse(folds), ruler)
 
 
 @pytest.mark.data
-def test_the_card_of_a_set(data, tokenizer):
-    found = look("NCBI-disease", data, tokenizer)
+def test_the_card_of_a_set(data, ruler):
+    found = look("NCBI-disease", data, ruler)
     assert found.counts_agree and found.has_devel and not found.why
     assert found.test_size() == {"sentences": 940, "words": 24497, "mentions": 960}
     card = {(flaw.finding, flaw.text): (flaw.count, flaw.of) for flaw in found.card}
@@ -30,8 +32,8 @@ def test_the_card_of_a_set(data, tokenizer):
 
 
 @pytest.mark.data
-def test_the_folds_that_are_run_are_added_up(data, tokenizer):
-    found = look("GAD", data, tokenizer, "1-3")
+def test_the_folds_that_are_run_are_added_up(data, ruler):
+    found = look("GAD", data, ruler, "1-3")
     assert found.folds == (1, 2, 3)
     assert found.test_size() == {"examples": 534 + 533 + 533, "positives": 841}
     assert all(flaw.text.endswith("3 folds added up") for flaw in found.card)
@@ -40,16 +42,16 @@ def test_the_folds_that_are_run_are_added_up(data, tokenizer):
 
 
 @pytest.mark.data
-def test_data_that_is_not_the_papers_is_not_compared(data, tokenizer):
-    found = look("chemprot", data, tokenizer)
+def test_data_that_is_not_the_papers_is_not_compared(data, ruler):
+    found = look("chemprot", data, ruler)
     assert found.counts_agree is False
     assert found.not_compared.startswith("This is not the paper's split")
-    found = look("BioASQ-4b", data, tokenizer)
+    found = look("BioASQ-4b", data, ruler)
     assert found.test_size() == {"questions": 161, "entries": 652}
     assert "None of them is a question of 4b." in found.not_compared
 
 
 @pytest.mark.data
-def test_what_is_missing_is_named(data, tokenizer):
-    found = look("JNLPBA-typed", data, tokenizer)
+def test_what_is_missing_is_named(data, ruler):
+    found = look("JNLPBA-typed", data, ruler)
     assert found.why == f"{data}/ner/JNLPBA-typed/train.tsv is missing"

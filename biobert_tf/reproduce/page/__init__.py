@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows the results of `biobert reproduce` as Markdown, CSV and one HTML page."""
