@@ -179,8 +179,8 @@ class Dropout:
             seed.
         first_stream: Added to the number of every stream.
         bits: The random bits of a value: 8, or 32 as in earlier versions.
-        is_on_tpu: Whether the TPU's own generator draws the 8 bits. It needs static
-            shapes, and draws other numbers than Philox on all other devices.
+        is_on_tpu: Whether the TPU's own generator draws the 8 bits. It draws other
+            numbers than Philox on all other devices.
     """
 
     seed_2: tf.Tensor
@@ -205,11 +205,9 @@ class Dropout:
         if self.bits == 32:
             return tf.nn.experimental.stateless_dropout(x, rate, seed=seed_2)
         rate = min(rate, 255 / 256)
-        if self.is_on_tpu:
-            is_kept = _is_kept_on_tpu(x.shape, rate, seed_2)
-        else:
-            # Attention of long texts has 2^31 weights.
-            is_kept = _is_kept(tf.shape(x, tf.int64), rate, seed_2)
+        kept = _is_kept_on_tpu if self.is_on_tpu else _is_kept
+        # Attention of long texts has 2^31 weights.
+        is_kept = kept(tf.shape(x, tf.int64), rate, seed_2)
         return tf.where(is_kept, x * (1 / (1 - rate)), 0.0)
 
 
@@ -228,15 +226,15 @@ def _is_kept(shape: tf.Tensor, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
     return tf.reshape(draws, shape) >= tf.cast(_bound(rate, words[-1]), tf.uint8)
 
 
-def _is_kept_on_tpu(shape: tf.TensorShape, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
+def _is_kept_on_tpu(shape: tf.Tensor, rate: float, seed_2: tf.Tensor) -> tf.Tensor:
     """Returns the same with the TPU's generator; each device draws other numbers.
 
     A word serves four rows of the last axis but one, as far apart as possible: a TPU
-    lays bytes out anew if a word becomes four neighbours.
+    lays bytes out anew if a word becomes four neighbours. `shape` has two axes or more.
     """
-    *outer, length, width = shape
+    length = shape[-2]
     words = tf.random.stateless_uniform(
-        [*outer, -(-length // 4), width],
+        tf.concat([shape[:-2], [(length + 3) // 4], shape[-1:]], 0),
         seed_2,
         None,
         None,

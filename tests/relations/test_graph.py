@@ -149,9 +149,9 @@ def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
     assert answer(tf.constant([], tf.string))["label"].shape == (0,)
 
 
-@pytest.mark.parametrize(("mixed", "bound"), [("bfloat16", 2e-3), ("float16", 2e-4)])
+@pytest.mark.parametrize(("mixed", "bound"), [("bfloat16", 2**-8), ("float16", 2**-11)])
 def test_another_type(tokenizer, mixed, bound):
-    """The run in this type, and nearly the run in float32."""
+    """The run in this type, and the run in float32 to within the type's rounding."""
     config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
     exact = heads.SequenceClassifier(config, len(LABELS), seed=1)
     model = heads.SequenceClassifier(
@@ -169,7 +169,8 @@ def test_another_type(tokenizer, mixed, bound):
     graph = re_graph.ReGraph(model, task)
     found = graph.answer(tf.constant(given))
     assert found["probabilities"].dtype == tf.float32
-    # Measured against float32: 1.5e-3 and 1.1e-4.
+    # Measured against float32: 1.5e-3 and 1.1e-4 where the processor multiplies
+    # bfloat16, 2.3e-3 in bfloat16 where it does not and sums are rounded elsewhere.
     for other, most in ((model, 1e-5), (exact, bound)):
         wanted = probabilities(other, records)
         np.testing.assert_allclose(found["probabilities"], wanted, rtol=0, atol=most)

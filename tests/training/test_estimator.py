@@ -252,7 +252,7 @@ def test_a_training_that_an_earlier_version_began(tmp_path, paths, monkeypatch):
     now = engine.estimator(tmp_path / "now")
     engine.train(now, paths)
     with monkeypatch.context() as patch:
-        patch.setattr(states, "drawing", lambda path, is_tpu: (32, {}))
+        patch.setattr(states, "drawing", lambda path: (32, {}))
         whole = engine.estimator(tmp_path / "whole", pack_sequences="off")
         engine.train(whole, paths)
         first = engine.estimator(tmp_path / "old", max_steps=3, pack_sequences="off")

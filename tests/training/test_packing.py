@@ -461,7 +461,7 @@ def test_a_training_of_an_earlier_version_goes_on_padded(tmp_path, monkeypatch):
     """Its states do not say how dropout is drawn."""
     paths = engine.write_rows(tmp_path / "x.tf_record", 12)
     with monkeypatch.context() as patch:
-        patch.setattr(states, "drawing", lambda path, is_tpu: (32, {}))
+        patch.setattr(states, "drawing", lambda path: (32, {}))
         first = engine.estimator(tmp_path / "run", max_steps=3, pack_sequences="off")
         engine.train(first, paths)
     packings = {}
