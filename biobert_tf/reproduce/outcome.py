@@ -445,7 +445,8 @@ def _curve(plan: Plan, tables: Sequence[Mapping[str, Any]]) -> Iterator[dict[str
             for cell in row["cells"]:
                 found = cell["summary"].get(table["main"])
                 # One curve for a row: the first mode.
-                is_first = cell["compat"] == plan.config.compat.named[0]
+                modes = plan.config.compat.values(row["dataset"])
+                is_first = cell["compat"] == modes[0]
                 if found and is_first and cell["model"] in known:
                     yield {
                         "model": cell["model"],

@@ -16,7 +16,7 @@ from biobert_tf.published import manifest
 from biobert_tf.published.manifest import Questions, Row, Setting
 from biobert_tf.reproduce import models, prepare, survey
 from biobert_tf.reproduce.models import Model
-from biobert_tf.reproduce.settings import ReproduceConfig
+from biobert_tf.reproduce.settings import SQUAD, ReproduceConfig
 from biobert_tf.reproduce.survey import Survey
 from biobert_tf.training.checking import Ruler
 
@@ -148,7 +148,7 @@ def make(
     cells = []
     for found in ready:
         for model in used:
-            for compat in config.compat.named:
+            for compat in config.compat.values(found.row.name):
                 if compat == _MODES_OF_NER and found.row.problem != "ner":
                     continue
                 first = None
@@ -170,7 +170,7 @@ def settings_of(config: ReproduceConfig, row: Row) -> dict[str, Setting]:
     if config.hyperparameters == "rerun":
         complete = (x.settings for x in row.anchors if "learning_rate" in x.settings)
         settings |= next(complete, {})
-    return settings | config.overrides()
+    return settings | config.overrides(row.name)
 
 
 def _cell(
@@ -191,6 +191,8 @@ def _cell(
     if config.grid and found.has_devel:
         grid = tuple(_grid(found, folder, {**settings, **common}))
         settings = {k: v for k, v in settings.items() if k not in manifest.load().grid}
+    num_seeds = config.seeds.number(row.name)
+    assert num_seeds is not None, "the settings were checked"
     data = {fold: _test_flags(config, found, fold) for fold in found.folds or (None,)}
     runs = [
         Run(
@@ -204,7 +206,7 @@ def _cell(
             grid=tuple(run.name for run in grid),
             first=first.name if first else None,
         )
-        for seed in range(1, config.seeds + 1)
+        for seed in range(1, int(num_seeds) + 1)
         for fold, flags in data.items()
     ]
     return Cell(row.name, model, compat, settings, grid, tuple(runs))
@@ -266,7 +268,7 @@ def _squad(config: ReproduceConfig, model: Model, compat: str, squad: Path) -> R
     """Returns the first stage of question answering, which all seeds start from."""
     train = prepare.first_answers(squad, config.output)
     return Run(
-        name=f"runs/SQuAD/{model.name}/{compat}",
+        name=f"runs/{SQUAD}/{model.name}/{compat}",
         purpose="squad",
         problem="qa",
         row="",
@@ -280,7 +282,7 @@ def _squad(config: ReproduceConfig, model: Model, compat: str, squad: Path) -> R
             "compat": compat,
             **_ALWAYS,
             **manifest.load().squad.settings,
-            **config.overrides(),
+            **config.overrides(SQUAD),
             "seed": 1,
         },
     )
@@ -292,9 +294,8 @@ def _notes(config: ReproduceConfig, cells: Iterable[Cell]) -> list[str]:
         for model in {cell.model.name: cell.model for cell in cells}.values()
         if model.column is None
     ]
-    if config.overrides():
-        shown = ", ".join(f"{k} {v}" for k, v in config.overrides().items())
-        notes.append(f"Set for all data sets by the command line: {shown}.")
+    if shown := config.overridden():
+        notes.append(f"Set by the command line: {shown}.")
     if config.folds:
         notes.append(f"Of the ten folds of GAD and EU-ADR only {config.folds} are run.")
     if config.grid and any(not cell.grid for cell in cells):

@@ -11,20 +11,24 @@ from biobert_tf.common.settings import MixedPrecision, at_least, required, setti
 from biobert_tf.published import manifest
 from biobert_tf.published.manifest import Row, Setting
 from biobert_tf.relations.settings import Folds
+from biobert_tf.reproduce.by_set import BySet, Numbers, WholeNumbers
 
 _COMPATS: Final = ("fixed", "master", "paper")
+_OWN: Final = "; SET=VALUE after a comma for a single set; default: each set's own."
 _TRAINED_WITH: Final = (
     "max_seq_length",
     "train_batch_size",
     "learning_rate",
     "num_train_epochs",
-    "mixed_precision",
 )
-"""The settings that a flag of the same name overrides for every data set."""
+"""The settings that a flag of the same name overrides."""
+
+SQUAD: Final = "SQuAD"
+"""The name of the first stage of questions, in flags and folders."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Compats(CommaList):
+class Compats(BySet):
     """The value of `--compat`."""
 
     @classmethod
@@ -35,8 +39,13 @@ class Compats(CommaList):
             InputError: A part is unknown, or there is none.
         """
         found = super().parse(text)
-        if not found.named or set(found.named) - {*_COMPATS}:
-            raise InputError(f"--compat={text}: want some of {','.join(_COMPATS)}")
+        for name in ("", *found.sets):
+            values = found.values(name)
+            if not values or set(values) - {*_COMPATS}:
+                raise InputError(
+                    f"--compat={text}: want some of {','.join(_COMPATS)}, and SET=MODE "
+                    "for single data sets"
+                )
         return found
 
 
@@ -59,9 +68,15 @@ class ReproduceConfig:
     data: Path = required("Folder of the data sets, as `biobert download` leaves it.")
     weights: Path | None = setting(None, "Folder of the paper's checkpoints.")
     output: Path = required("Folder for the runs and the report.")
-    seeds: int = setting(5, "Trainings of each cell, with the seeds 1, 2, ...")
+    seeds: WholeNumbers = setting(
+        WholeNumbers.parse("5"),
+        "Trainings of each cell, with the seeds 1, 2, ...; 1,GAD=3 is 3 for GAD and 1 "
+        "for other sets.",
+    )
     compat: Compats = setting(
-        Compats.parse("fixed"), "fixed, master or paper (NER only), comma-separated."
+        Compats.parse("fixed"),
+        "fixed, master or paper (NER only), comma-separated; "
+        "fixed,GAD=fixed,GAD=master is both for GAD.",
     )
     folds: Folds = setting(
         Folds(), "Folds of GAD and EU-ADR, such as 1-3; default: all ten."
@@ -82,11 +97,13 @@ class ReproduceConfig:
     num_hidden_layers: int = setting(
         0, "Keep only the first layers of every model, for small machines; 0: all."
     )
-    max_seq_length: int = setting(0, "Longest input, in WordPieces; 0: each set's own.")
-    train_batch_size: int = setting(0, "Examples per step; 0: each set's own.")
-    learning_rate: float = setting(0.0, "Peak rate; 0: each set's own.")
-    num_train_epochs: float = setting(
-        0.0, "Passes over the training examples; 0: each set's own."
+    max_seq_length: WholeNumbers = setting(
+        WholeNumbers(), f"Longest input, in WordPieces{_OWN}"
+    )
+    train_batch_size: WholeNumbers = setting(WholeNumbers(), f"Examples per step{_OWN}")
+    learning_rate: Numbers = setting(Numbers(), f"Peak rate{_OWN}")
+    num_train_epochs: Numbers = setting(
+        Numbers(), f"Passes over the training examples{_OWN}"
     )
     mixed_precision: MixedPrecision = setting(
         "off", "off, bfloat16, float16 or auto, as in the run scripts."
@@ -99,22 +116,23 @@ class ReproduceConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects counts out of range, and no model."""
-        at_least(
-            self,
-            seeds=1,
-            jobs=1,
-            num_hidden_layers=0,
-            max_seq_length=0,
-            train_batch_size=0,
-            learning_rate=0,
-            num_train_epochs=0,
-        )
+        """Rejects counts out of range, no model, and data sets that are not run."""
+        at_least(self, jobs=1, num_hidden_layers=0)
         if not self.models.named:
             raise InputError("--models names no checkpoint")
         for name in ("train_batch_size", "learning_rate"):
             if self.grid and getattr(self, name):
                 raise InputError(f"--{name} contradicts --grid; leave one of them out")
+        run = {row.name for row in self.rows()} | {SQUAD}
+        for name in sorted(run - {SQUAD}):
+            if self.seeds.number(name) is None:
+                raise InputError(f"--seeds={self.seeds}: has no number for {name}")
+        for name in ("seeds", "compat", *_TRAINED_WITH):
+            if other := [each for each in getattr(self, name).sets if each not in run]:
+                raise InputError(
+                    f"--{name}={getattr(self, name)}: {other[0]} is none of the data "
+                    "sets to run"
+                )
 
     def rows(self) -> list[Row]:
         """Returns the data sets that are asked for, in the order of the tables.
@@ -134,7 +152,17 @@ class ReproduceConfig:
             )
         return [row for row in of_table if row in asked]
 
-    def overrides(self) -> dict[str, Setting]:
-        """Returns the settings of training that the command line sets for all sets."""
-        values = {name: getattr(self, name) for name in _TRAINED_WITH}
-        return {k: v for k, v in values.items() if v not in (0, "off")}
+    def overrides(self, data_set: str) -> dict[str, Setting]:
+        """Returns the settings of training that the command line sets for a set."""
+        numbers = {x: getattr(self, x).number(data_set) for x in _TRAINED_WITH}
+        found: dict[str, Setting] = {k: v for k, v in numbers.items() if v is not None}
+        if self.mixed_precision != "off":
+            found["mixed_precision"] = self.mixed_precision
+        return found
+
+    def overridden(self) -> str:
+        """Returns what the command line sets for the trainings, for a reader."""
+        names = [name for name in _TRAINED_WITH if getattr(self, name)]
+        if self.mixed_precision != "off":
+            names.append("mixed_precision")
+        return "; ".join(f"{name} {getattr(self, name)}" for name in names)

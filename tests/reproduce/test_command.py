@@ -350,6 +350,41 @@ def test_settings_of_a_rerun(toy):
     }
 
 
+def test_a_set_has_settings_of_its_own(toy):
+    config = toy.config(
+        datasets="NCBI-disease,GAD",
+        folds="1",
+        seeds="1,NCBI-disease=2",
+        compat="fixed,NCBI-disease=fixed,NCBI-disease=master",
+        num_train_epochs="2,GAD=4",
+    )
+    found = plan.of(config, models.find(config.models.named, None))
+    assert [(run.row, run.flags["compat"], run.seed) for run in found.runs()] == [
+        ("NCBI-disease", "fixed", 1),
+        ("NCBI-disease", "master", 1),
+        ("GAD", "fixed", 1),
+        ("NCBI-disease", "fixed", 2),
+        ("NCBI-disease", "master", 2),
+    ]
+    epochs = {run.row: run.flags["num_train_epochs"] for run in found.runs()}
+    assert epochs == {"NCBI-disease": 2, "GAD": 4}
+    assert "Set by the command line: num_train_epochs 2,GAD=4." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"learning_rate": "1e-4,BC2GM=1e-5"}, "BC2GM is none of the data sets to run"),
+        ({"seeds": "GAD=3"}, "--seeds=GAD=3: has no number for NCBI-disease"),
+        ({"compat": "fixed,GAD=new"}, "want some of fixed,master,paper, and SET=MODE"),
+        ({"seeds": "0"}, "'0' is not a whole number above 0"),
+    ],
+)
+def test_settings_of_a_set_that_mean_nothing(toy, given, why):
+    with pytest.raises(InputError, match=why):
+        toy.config(datasets="NCBI-disease,GAD", **given)
+
+
 # --- dry runs -------------------------------------------------------------------------
 
 
