@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from biobert_tf import checkpoints
 from biobert_tf.checkpoints import released
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -291,6 +292,42 @@ class QaRun(finetune.Run[QaExample, QaFeatures]):
         passages = answers.yes_no_answers(examples, rows, outputs)
         submission, _ = yesno.transform(yesno.pool(passages))
         return bioasq.pooled([(gold, submission)], types=["yesno"]).to_dict()
+
+    def _finish(
+        self, estimator: Estimator, development: finetune.Rows[QaFeatures]
+    ) -> dict[str, object]:
+        """Moves the border between yes and no to where it is best, as asked for.
+
+        The bias of yes takes the move: evidence is an average of differences to it, so
+        predictions, exports and `biobert ask` need not know of the border.
+        """
+        if not self.settings.tune_threshold:
+            return {}
+        examples = self.development
+        outputs = estimator.predict_rows(
+            (row.features for row in development),
+            self.settings.run.eval_batch_size,
+            self.task.prediction_specs,
+        )
+        answers_of = yesno.pool(answers.yes_no_answers(examples, development, outputs))
+        labels = {bioasq_form.question_id(e.qas_id): bool(e.is_yes) for e in examples}
+        border = yesno.best_border(answers_of, labels)
+        _LOG.info(
+            "the border between yes and no moves by %.3f logits: macro F1 of %d "
+            "development questions %.4f, before %.4f",
+            border.evidence,
+            border.num_questions,
+            border.macro_f1,
+            border.macro_f1_before,
+        )
+        weights = estimator.weights()
+        bias = weights["output_bias"].copy()
+        bias[self.task.labels.index("yes")] -= border.evidence
+        moved = checkpoints.Checkpoint(
+            {**weights, "output_bias": bias}, (), self.settings.stages.output_dir
+        )
+        estimator.initialize(moved)
+        return {"border": border.to_dict()}
 
     # --- scores ----------------------------------------------------------------------
 

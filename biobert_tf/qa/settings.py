@@ -42,7 +42,7 @@ class FileStageConfig(StageConfig):
     dev_file: Path | None = setting(
         None,
         "Questions with answers to score while training, in the form of --train_file; "
-        "see --eval_every_epochs and --keep_best.",
+        "see --eval_every_epochs, --keep_best and --tune_threshold.",
     )
     golden_file: FileGlobs = setting(
         FileGlobs(),
@@ -114,6 +114,11 @@ class QaConfig(ScriptConfig):
         ClassWeights(),
         "yesno: loss weights: balanced, or as in no:2,yes:1; default: all 1.",
     )
+    tune_threshold: bool = setting(
+        False,
+        "yesno: after training, move the border between yes and no to where the macro "
+        "F1 of --dev_file is best; the model keeps it.",
+    )
     compat: Literal["fixed", "master"] = setting(
         "fixed", "fixed (repaired) or master (dmis-lab/biobert e283eaa)."
     )
@@ -121,8 +126,9 @@ class QaConfig(ScriptConfig):
     def __post_init__(self) -> None:
         """Rejects lengths below 1, and settings of other types of questions."""
         at_least(self, doc_stride=1, max_query_length=1)
-        if self.class_weights and self.question_type != "yesno":
-            raise InputError("--class_weights is for --question_type=yesno")
+        for name in ("class_weights", "tune_threshold"):
+            if getattr(self, name) and self.question_type != "yesno":
+                raise InputError(f"--{name} is for --question_type=yesno")
         if self.decoding.version_2_with_negative and self.question_type == "yesno":
             raise InputError(
                 "--version_2_with_negative is for answers that are a part of the "
@@ -132,12 +138,15 @@ class QaConfig(ScriptConfig):
     def check(self) -> None:
         """Rejects evaluations without questions, and questions without evaluations."""
         super().check()
-        if self.selection.evaluates and self.stages.dev_file is None:
+        has_file = self.stages.dev_file is not None
+        if self.selection.evaluates and not has_file:
             raise InputError(
                 "--eval_every_steps, --eval_every_epochs, --keep_best and "
                 "--early_stopping need --dev_file, which is scored while training"
             )
-        if self.stages.dev_file is not None and not self.selection.evaluates:
+        if self.tune_threshold and not has_file:
+            raise InputError("--tune_threshold needs --dev_file, on which it tunes")
+        if has_file and not (self.selection.evaluates or self.tune_threshold):
             raise InputError(
                 "--dev_file is scored while training; say when by --eval_every_epochs "
                 "or --eval_every_steps, or choose on it by --keep_best"

@@ -7,9 +7,10 @@ question's passages, without weights.
 """
 
 import dataclasses
+import itertools
 import math
 import statistics
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -90,6 +91,62 @@ def pool(
         YesNoAnswer(id_, statistics.fmean(values))
         for id_, values in bioasq_form.by_question(evidence, known).items()
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Border:
+    """The evidence above which a question is best answered with yes.
+
+    Attributes:
+        evidence: The border, in logits.
+        macro_f1: The mean of the F1s of yes and no with it, in [0, 1].
+        macro_f1_before: The same with a border of 0.
+        num_questions: The number of questions that it was chosen on.
+    """
+
+    evidence: float
+    macro_f1: float
+    macro_f1_before: float
+    num_questions: int
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Returns everything by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def best_border(questions: Iterable[YesNoAnswer], is_yes: Mapping[str, bool]) -> Border:
+    """Returns the border with the best macro F1 on labelled questions.
+
+    It lies half-way between two neighbours in evidence, or one logit outside all. Of
+    equally good borders it is the one next to 0, so evidence from which it was
+    subtracted has its best border at 0.
+
+    Args:
+        questions: Pooled answers.
+        is_yes: The right answers by id; at least one.
+    """
+    ranked = sorted((a.evidence, is_yes[a.id]) for a in questions if a.id in is_yes)
+    values = [evidence for evidence, _ in ranked]
+    labels = np.array([label for _, label in ranked])
+    borders = [values[0] - 1]
+    borders += [(low + high) / 2 for low, high in itertools.pairwise(values)]
+    borders.append(values[-1] + 1)
+    scores = {
+        border: _macro_f1(np.array(values) > border, labels) for border in borders
+    }
+    best = max(scores, key=lambda border: (scores[border], -abs(border)))
+    before = _macro_f1(np.array(values) > 0, labels)
+    return Border(best, scores[best], before, len(values))
+
+
+def _macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the mean of the F1s of yes and no, both bool `[questions]`."""
+    found = []
+    for answer in (True, False):
+        right = np.sum((predicted == answer) & (labels == answer))
+        either = np.sum(predicted == answer) + np.sum(labels == answer)
+        found.append(2 * right / either if either else 0.0)
+    return float(np.mean(found))
 
 
 def gold(

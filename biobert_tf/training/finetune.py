@@ -294,15 +294,28 @@ class Run(abc.ABC, Generic[ExampleT, RecordT]):
             _LOG.info("the model is that of step %d, the best", step)
             best = released.prefix(output_dir, step)
             estimator.initialize(checkpoints.locate(best).read())
+        finished = self._finish(estimator, development)
         # Even if nothing was trained now: an earlier run may have died before this.
-        if estimator.is_chief and not released.is_saved(output_dir, step):
+        if estimator.is_chief and (finished or not released.is_saved(output_dir, step)):
             self._release(estimator, step)
         return step, {
             "steps": schedule.num_train_steps,
             "warmup_steps": schedule.num_warmup_steps,
             "texts": estimator.texts,
             **(chosen.to_dict() if chosen else {}),
+            **finished,
         }
+
+    def _finish(
+        self, estimator: Estimator, development: Rows[RecordT]
+    ) -> dict[str, object]:
+        """Changes the weights after the training, before they become the run's model.
+
+        Returns:
+            What was done, to be recorded; empty if the weights are those of the
+            training. Done twice, it changes nothing the second time.
+        """
+        return {}
 
     def _release(self, estimator: Estimator, step: int) -> None:
         """Writes the present weights, of a step, as the run's model."""

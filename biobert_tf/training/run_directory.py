@@ -101,12 +101,12 @@ class RunDirectory:
                 f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
                 "another --output_dir or delete this one",
             ) from None
-        best = None if self.is_training else selection.recorded_best(self.path)
-        if best is not None:
-            prefix = released.prefix(self.path, best)
-            _LOG.info("using the best weights of the training, %s", prefix)
+        model = None if self.is_training else self._model_of(step)
+        if model is not None:
+            prefix = released.prefix(self.path, model)
+            _LOG.info("using the model of the training, %s", prefix)
             estimator.initialize(checkpoints.locate(prefix).read())
-            return best
+            return model
         if step is not None:
             _LOG.info("resuming from step %d in %s", step, estimator.model_dir)
             return step
@@ -127,6 +127,17 @@ class RunDirectory:
         if estimator.is_chief:
             files.write_json(self.path / _WEIGHTS_FILE, report.to_dict())
         return 0
+
+    def _model_of(self, step: int | None) -> int | None:
+        """Returns the step of the model of a training whose last state is of `step`.
+
+        It is not always that state: the best weights may be older, and what is done
+        after the training changes the model alone.
+        """
+        best = selection.recorded_best(self.path)
+        if best is not None:
+            return best
+        return step if step and released.is_saved(self.path, step) else None
 
     def _record_settings(self, step: int) -> None:
         """Refuses to mix two trainings in one directory; records the settings.

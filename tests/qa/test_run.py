@@ -494,6 +494,42 @@ def test_yes_and_no(decided):
     assert best[1] > other[1]
 
 
+def test_the_border_moves_to_where_the_development_file_wants_it(
+    toy, decided, tmp_path
+):
+    output, _ = decided
+    rows = [("q1", *YES, "yes"), ("q2", *NO, "no")]
+    # In the development file yes and no are exchanged: best is one answer for both.
+    exchanged = [("q1", *YES, "no"), ("q2", *NO, "yes")]
+    for name, held in (("train", rows), ("dev", exchanged)):
+        lines = ("\t".join(row) + "\n" for row in held)
+        (tmp_path / f"{name}.tsv").write_text("".join(lines))
+    given = {
+        "question_type": "yesno",
+        "train_file": tmp_path / "train.tsv",
+        "dev_file": tmp_path / "dev.tsv",
+        "predict_file": tmp_path / "train.tsv",
+        "tune_threshold": True,
+        **LEARN,
+        "num_train_epochs": 20,
+        "init_checkpoint": output,
+    }
+    results = run(toy, tmp_path / "output", **given)
+    border = results["train"]["border"]
+    assert border["num_questions"] == 2
+    assert (border["macro_f1_before"], border["macro_f1"]) == (0, pytest.approx(1 / 3))
+    found = set(answers(tmp_path / "output" / SUBMISSION).values())
+    assert len(found) == 1
+    nbest = (tmp_path / "output" / "nbest_predictions.json").read_bytes()
+    # The states are those of the training, so a second run finds the same.
+    assert run(toy, tmp_path / "output", **given)["train"]["border"] == border
+    # The model keeps the border, in its folder and elsewhere.
+    given = {"question_type": "yesno", "predict_file": tmp_path / "train.tsv"}
+    for folder in ("output", "other"):
+        predict(toy, tmp_path / "output", tmp_path / folder, **given)
+        assert (tmp_path / folder / "nbest_predictions.json").read_bytes() == nbest
+
+
 def test_a_table_with_answers_is_scored_against_them(toy, decided, tmp_path):
     output, _ = decided
     rows = [("q1", *YES, "yes"), ("q2", *NO, "no"), ("q3", *NO, "yes")]

@@ -129,6 +129,29 @@ def test_probabilities(evidence, probability):
 # --- gold ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("values", "labels", "border", "macro_f1", "before"),
+    [
+        # Separable, but not at 0.
+        ([1.0, 2.0, 4.0], [False, False, True], 3.0, 1.0, 1 / 4),
+        # Two borders are as good: the one next to 0 is taken.
+        ([1.0, 2.0, 3.0, 4.0], [False, True, False, True], 1.5, 11 / 15, 1 / 3),
+        # Always yes is best.
+        ([1.0, 2.0], [True, True], 0.0, 1 / 2, 1 / 2),
+    ],
+)
+def test_the_best_border(values, labels, border, macro_f1, before):
+    questions = [YesNoAnswer(str(i), value) for i, value in enumerate(values)]
+    is_yes = {str(i): label for i, label in enumerate(labels)}
+    found = bioasq_yesno.best_border(questions, is_yes)
+    assert found.evidence == border
+    assert found.macro_f1 == pytest.approx(macro_f1)
+    assert found.macro_f1_before == pytest.approx(before)
+    assert found.num_questions == len(values)
+    moved = [YesNoAnswer(a.id, a.evidence - border) for a in questions]
+    assert bioasq_yesno.best_border(moved, is_yes).evidence == 0
+
+
 def test_gold():
     examples = [
         example("q_000", is_yes=True),
