@@ -52,7 +52,8 @@ if what == "wait":
     (folder / "waits").touch()
     time.sleep(60)
 print("training: 4/6 steps, loss 1.0, 0.1 examples/s", file=sys.stderr)
-print("training: 6/6 steps, loss 1.0, 0.5 examples/s", file=sys.stderr)
+pace = 0.25 if flags.get("compat") == "master" else 0.5
+print(f"training: 6/6 steps, loss 1.0, {pace} examples/s", file=sys.stderr)
 seed, rate = int(flags["seed"]), float(flags["learning_rate"])
 score = 0.8 + seed / 100 + rate
 scores = {key: score for key in ("precision", "recall", "f1")}

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert reproduce --dry_run`: the plan, and how long it may take.
 
-One short training for each problem and model measures the time of a step. The rest is
-arithmetic: training takes as many examples as the data has, prediction a third of the
-time of training for each example (it has no backward pass), and every run takes the
-time to start and compile.
+One short training for each problem, model and mode measures the time of a step: the
+original's rows are mostly padding, so its steps take longer. The rest is arithmetic:
+training takes as many examples as the data has, prediction a third of the time of
+training for each example (it has no backward pass), and every run takes the time to
+start and compile.
 """
 
 import dataclasses
@@ -33,6 +34,14 @@ _SHORT: Final = {
 _SHARE_OF_PREDICTION: Final = 1 / 3
 
 
+class Kind(NamedTuple):
+    """What the pace of a training depends on: a problem, a model's name and a mode."""
+
+    problem: str
+    model: str
+    compat: str
+
+
 class Pace(NamedTuple):
     """The examples per second of a training, and the seconds before its first step."""
 
@@ -56,17 +65,14 @@ def run(
         print("\n".join(_lines(planned, paces, len(places))))
 
 
-def _paces(
-    planned: Plan, program: Sequence[str]
-) -> Iterator[tuple[tuple[str, str], Pace]]:
-    """Yields the pace of each problem and model, by both names."""
+def _paces(planned: Plan, program: Sequence[str]) -> Iterator[tuple[Kind, Pace]]:
+    """Yields the pace of each kind of training."""
     measured = set()
     for cell in planned.cells:
-        first = cell.runs[0]
-        key = (first.problem, cell.model.name)
-        if key not in measured:
-            measured.add(key)
-            yield key, _measured(first, planned, program)
+        kind = Kind(cell.runs[0].problem, cell.model.name, cell.compat)
+        if kind not in measured:
+            measured.add(kind)
+            yield kind, _measured(cell.runs[0], planned, program)
 
 
 def _measured(run: Run, planned: Plan, program: Sequence[str]) -> Pace:
@@ -107,9 +113,7 @@ def _measured(run: Run, planned: Plan, program: Sequence[str]) -> Pace:
 # --- arithmetic -----------------------------------------------------------------------
 
 
-def _lines(
-    planned: Plan, paces: Mapping[tuple[str, str], Pace], num_places: int
-) -> Iterator[str]:
+def _lines(planned: Plan, paces: Mapping[Kind, Pace], num_places: int) -> Iterator[str]:
     """Yields the plan, a line for each cell, and the sum."""
     surveys = {each.row.name: each for each in planned.surveys}
     total = 0.0
@@ -117,7 +121,7 @@ def _lines(
         if each.why:
             yield f"{each.row.name}: left out, {each.why}"
     for cell in planned.cells:
-        pace = paces[cell.runs[0].problem, cell.model.name]
+        pace = paces[Kind(cell.runs[0].problem, cell.model.name, cell.compat)]
         found = surveys[cell.row]
         runs = [*cell.grid, *cell.runs]
         seconds = sum(_seconds(run, found, pace, planned) for run in runs)
@@ -127,10 +131,10 @@ def _lines(
             f"{_shown(seconds)}"
         )
     for run in planned.squad:
-        name = run.name.split("/")[2]
-        seconds = _seconds_of_squad(run, paces["qa", name])
+        _, _, name, compat = run.name.split("/")
+        seconds = _seconds_of_squad(run, paces[Kind("qa", name, compat)])
         total += seconds
-        yield f"SQuAD, {name}: 1 run, {_shown(seconds)}"
+        yield f"SQuAD, {name}, {compat}: 1 run, {_shown(seconds)}"
     yield from (f"note: {note}" for note in planned.notes)
     number = len(planned.runs())
     wall = total / max(1, min(num_places, number))

@@ -417,8 +417,16 @@ def test_a_dry_run_counts_questions_and_the_grid(toy, capsys):
         "NCBI-disease, tiny, fixed: 12 runs of the grid and 1 run, "
     )
     assert said[1].startswith("BioASQ-4b, tiny, fixed: 1 run, ")
-    assert said[2].startswith("SQuAD, tiny: 1 run, ")
+    assert said[2].startswith("SQuAD, tiny, fixed: 1 run, ")
     assert said[-1].startswith("15 runs, ")
+
+
+def test_a_dry_run_measures_each_mode(toy, capsys):
+    """The program trains in the original's mode at half the pace."""
+    command.run(toy.config(dry_run=True, compat="fixed,master"), [], toy.program)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "NCBI-disease, tiny, fixed: 2 runs, 3 min"
+    assert said[1] == "NCBI-disease, tiny, master: 2 runs, 7 min"
 
 
 def test_a_trial_that_fails_is_told(toy):
