@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text classification, as commands, exports and Python see it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from biobert_tf.classification.settings import ClassificationConfig
+from biobert_tf.training.problem import Command, TrainedProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from biobert_tf.checkpoints.released import Released
+    from biobert_tf.classification.task import TextTask
+    from biobert_tf.training.checking import CheckSettings, Report
+    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.planned import Planned
+    from biobert_tf.training.reload import Found, Loaded
+    from biobert_tf.training.served import Served
+
+
+class Classification(TrainedProblem[ClassificationConfig]):
+    """Gives a text, or a pair of texts, a label, several labels or a number."""
+
+    command = "classification"
+    summary = "Fine-tune, evaluate and predict labels or numbers of texts and pairs."
+    script = "biobert classification"
+    settings = ClassificationConfig
+    # As in run_re.py, every stage must be asked for.
+    defaults: ClassVar[Mapping[str, Any]] = {"do_train": False, "do_predict": False}
+    sign = "window_pooling"
+    kinds = ("classification",)
+    classifier = "sequence"
+    max_seq_length = 128
+    data_files = "train, dev or test files (.tsv, .csv, .jsonl) of texts and labels"
+    carried = (
+        "max_seq_length",
+        "layout",
+        "target",
+        "negative_label",
+        "long_texts",
+        "window_pooling",
+        "pooling",
+    )
+
+    def kind_of(self, found: "Found") -> str | None:
+        """Returns `classification` for a classifier that a run of ours has written."""
+        is_own = self.made(found.recorded) and found.classifies is not None
+        return "classification" if is_own else None
+
+    def run(self, settings: ClassificationConfig) -> "Finished[TextTask]":
+        """Trains, evaluates and predicts one set; see `run.run`."""
+        from biobert_tf.classification import run
+
+        return run.run(settings)
+
+    def planned(self, settings: ClassificationConfig, parts: "Released") -> "Planned":
+        """Returns the steps of a run; see `run.planned`."""
+        from biobert_tf.classification import run
+
+        return run.planned(settings, parts)
+
+    def serve(self, loaded: "Loaded[ClassificationConfig]") -> "Served":
+        """Returns a model that classifies strings; see `graph.serve`."""
+        from biobert_tf.classification import graph
+
+        return graph.serve(loaded)
+
+
+CLASSIFICATION = Classification()
