@@ -53,7 +53,7 @@ def best(
     order = np.argsort(values, axis=0)
     ranked = np.take_along_axis(values, order, 0)
     low, high = ranked[:-1], ranked[1:]
-    middle = low + (high - low) / 2
+    middle = (low + high) / 2
     # Between two numbers without another one in between lies none: the lower one is a
     # border too, because what lies on a border is not above it.
     middle = np.where(middle < high, middle, low)
