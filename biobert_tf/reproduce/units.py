@@ -19,9 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from biobert_tf.common import files, significance
-from biobert_tf.common.counts import ratios
+from biobert_tf.common.counts import Measure, f1_precision_recall, ratios
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.significance import Measure
 from biobert_tf.relations import sets
 from biobert_tf.text.labels import DOCUMENT_START, chunks
 
@@ -194,7 +193,7 @@ class _Found:
     items: Sequence[Item]
     unit: str
     names: tuple[str, ...] = _COUNTED
-    measure: Measure = significance.f1_precision_recall
+    measure: Measure = f1_precision_recall
 
 
 def _results(folder: Path) -> Mapping[str, Any]:
