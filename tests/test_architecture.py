@@ -181,12 +181,12 @@ MAKES_PATHS = {
     "pretraining.data.conversion": _TEMPORARY,
     "published.expected": _NAME,
     "published.unpacking": _NAME,
-    "relations.check": _NAME,
     "reproduce.estimate": _TEMPORARY,
     "reproduce.survey": _NAME,
     "tpu.check": _TEMPORARY,
     "tpu.command": "the name of a script",
     "tpu.compiling": _TEMPORARY,
+    "training.checking": _NAME,
     "training.openvino_engine": _TEMPORARY,
 }
 

@@ -62,7 +62,7 @@ def fold_names(data_dir: Path, folds: Folds) -> list[str]:
     Raises:
         InputError: `data_dir` lacks some of `folds`.
     """
-    numbered = {int(path.name): path.name for path in reading.folds_of(data_dir)}
+    numbered = {int(path.name): path.name for path in files.numbered_folders(data_dir)}
     if not folds:
         return [] if reading.files_of(data_dir) else list(numbered.values())
     missing = [str(number) for number in folds.numbers if number not in numbered]

@@ -4,7 +4,7 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from biobert_tf.common import remote_path
+from biobert_tf.common import files, remote_path
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
 from biobert_tf.training.problem import Command, TrainedProblem
@@ -57,11 +57,9 @@ class Relations(TrainedProblem[RelationConfig]):
         """Returns the model of a single run, else that of the first fold."""
         found = super().model_of(values)
         if found is None and (output_dir := values["output_dir"]):
-            from biobert_tf.relations import reading
-
             folds = (
                 super(Relations, self).model_of({"output_dir": fold})
-                for fold in reading.folds_of(remote_path.parse(output_dir))
+                for fold in files.numbered_folders(remote_path.parse(output_dir))
             )
             found = next(filter(None, folds), None)
         return found

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of classification: how its files are read."""
+
+import dataclasses
+from typing import Final, Literal
+
+from biobert_tf.common.comma_lists import CommaList
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import setting
+
+LayoutName = Literal[
+    "auto",
+    "table",
+    "jsonl",
+    "hoc",
+    "biosses",
+    "medsts",
+    "mednli",
+    "pubmedqa",
+    "blurb_yesno",
+]
+TargetName = Literal["auto", "single", "multi", "regression"]
+Header = Literal["auto", "yes", "no"]
+PubMedQaContext = Literal["abstract", "conclusion", "both"]
+
+COLUMNS: Final = (
+    "text_column",
+    "pair_column",
+    "label_column",
+    "id_column",
+    "group_column",
+)
+"""The settings that name columns."""
+
+_COLUMN: Final = "by name, or in a table by number from 1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadingConfig:
+    """How files become examples."""
+
+    layout: LayoutName = setting(
+        "auto",
+        "How the files are laid out: table (TSV, CSV), jsonl, hoc, biosses, medsts, "
+        "mednli, pubmedqa, blurb_yesno, or auto.",
+    )
+    target: TargetName = setting(
+        "auto",
+        "What is learned: single (one label), multi (any number of labels), regression "
+        "(a number), or auto: that of the layout, single for table and jsonl.",
+    )
+    labels: CommaList = setting(
+        CommaList(),
+        "table and jsonl: labels, comma-separated; default: those of the training "
+        "file, sorted.",
+    )
+    text_column: str = setting(
+        "", f"Column of the text, {_COLUMN}; default: from the header, or by place."
+    )
+    pair_column: str = setting("", f"Column of the second text, {_COLUMN}.")
+    label_column: str = setting("", f"Column of the label or number, {_COLUMN}.")
+    id_column: str = setting("", f"Column of the id, {_COLUMN}.")
+    group_column: str = setting(
+        "", f"Column of the document that a text is a sentence of, {_COLUMN}."
+    )
+    header: Header = setting(
+        "auto", "Whether the first row of a table names the columns: yes, no or auto."
+    )
+    label_separator: str = setting(
+        "", "multi: what stands between the labels of a cell; default: | and ;."
+    )
+    pubmedqa_context: PubMedQaContext = setting(
+        "abstract",
+        "pubmedqa: the text beside the question: abstract (without its conclusion), "
+        "conclusion (the long answer), or both.",
+    )
+    pubmedqa_fold: int = setting(
+        0, "pubmedqa: which of the ten folds is the development set, 0 to 9."
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects a fold that does not exist, and columns of layouts that name them."""
+        if not 0 <= self.pubmedqa_fold <= 9:
+            raise InputError(f"--pubmedqa_fold={self.pubmedqa_fold}: want 0 to 9")
+        if self.layout in ("auto", "table", "jsonl"):
+            return
+        for name in (*COLUMNS, "labels", "header", "label_separator"):
+            if str(getattr(self, name)) not in ("", "auto"):
+                raise InputError(
+                    f"--{name} is for --layout=table and --layout=jsonl; "
+                    f"{self.layout} has its own"
+                )
