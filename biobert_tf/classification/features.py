@@ -8,14 +8,13 @@ or its first half of a row does.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from biobert_tf.classification.examples import TextExample
+from biobert_tf.classification.settings import LongTexts
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.text.windows import cut_windows
 from biobert_tf.training.records import Features, FeatureSpec, Specs
-
-LongTexts = Literal["windows", "cut"]
 
 NUM_SPECIAL: Final = 2
 """[CLS] and [SEP]; a pair has one [SEP] more."""
@@ -45,7 +44,9 @@ class View(NamedTuple):
     b: range
 
 
-def views(len_a: int, len_b: int | None, length: int, long_texts: LongTexts) -> list[View]:
+def views(
+    len_a: int, len_b: int | None, length: int, long_texts: LongTexts
+) -> list[View]:
     """Returns what each row of an example shows, at least one row.
 
     Args:

@@ -6,13 +6,16 @@ Shape suffixes: B texts, R rows, K labels.
 
 import tensorflow as tf
 
+from biobert_tf.classification import tasks, thresholds
 from biobert_tf.classification.features import NUM_SPECIAL
+from biobert_tf.classification.settings import ClassificationConfig
 from biobert_tf.classification.task import MultiTask, SingleTask, TextTask
 from biobert_tf.export import text as graph_text
 from biobert_tf.export import windows
 from biobert_tf.export.served import input_specs
 from biobert_tf.export.tokenizer import GraphTokenizer
 from biobert_tf.model import heads
+from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
 
 
@@ -61,7 +64,9 @@ class TextGraph:
         ids_a = self._pieces(text)
         lengths_B = tf.cast(ids_a.row_lengths(), tf.int32)
         room = self._task.max_seq_length - NUM_SPECIAL
-        rows_R, starts_R, ends_R = self._windows(lengths_B, tf.fill([tf.size(text)], room))
+        rows_R, starts_R, ends_R = self._windows(
+            lengths_B, tf.fill([tf.size(text)], room)
+        )
         shown = _slices(ids_a, rows_R, starts_R, ends_R)
         ids = windows.between(shown, self._vocab["[CLS]"], self._vocab["[SEP]"])
         return self._pooled(ids, tf.zeros_like(ids), rows_R, tf.size(text))
@@ -157,13 +162,13 @@ class TextGraph:
         if isinstance(task, SingleTask):
             probabilities = tf.nn.softmax(logits)
             best = tf.argmax(probabilities, -1)
-            if len(task.labels) == 2 and task.threshold != 0.5:
+            if task.threshold != thresholds.DEFAULT:
                 best = tf.cast(probabilities[:, 1] > task.threshold, tf.int64)
             label = tf.gather(tf.constant(list(task.labels)), best)
             return {"label": label, "probabilities": probabilities}
         if isinstance(task, MultiTask):
             probabilities = tf.sigmoid(logits)
-            limits = task.thresholds or (0.5,) * len(task.labels)
+            limits = [task.thresholds.get(x, thresholds.DEFAULT) for x in task.labels]
             is_label = probabilities > tf.constant(limits, tf.float32)
             return {"is_label": is_label, "probabilities": probabilities}
         return {"value": logits[:, 0]}
@@ -182,3 +187,13 @@ def _slices(
     offsets_R = tf.gather(tf.cast(ids.row_starts(), tf.int32), rows_R)
     shown = windows.ranges(ids.flat_values, offsets_R + starts_R, offsets_R + ends_R)
     return shown.with_row_splits_dtype(tf.int64)
+
+
+def serve(loaded: Loaded[ClassificationConfig]) -> Served:
+    """Returns a trained model, ready to be exported.
+
+    Raises:
+        InputError: The weights do not fit the model.
+    """
+    task, facts = tasks.of_model(loaded)
+    return TextGraph(loaded.build(task.build_model), task, facts.has_pairs).served()

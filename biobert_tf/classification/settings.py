@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of classification: how its files are read."""
+"""Settings of `biobert classification`."""
 
 import dataclasses
 from typing import Final, Literal
 
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.settings import setting
+from biobert_tf.common.settings import (
+    DirectoryStageConfig,
+    ScriptConfig,
+    at_least,
+    setting,
+)
+from biobert_tf.training.class_weights import ClassWeights
 
 LayoutName = Literal[
     "auto",
@@ -21,6 +27,9 @@ LayoutName = Literal[
 ]
 TargetName = Literal["auto", "single", "multi", "regression"]
 Header = Literal["auto", "yes", "no"]
+LongTexts = Literal["windows", "cut"]
+WindowPooling = Literal["mean", "max"]
+Pooling = Literal["cls", "mean"]
 PubMedQaContext = Literal["abstract", "conclusion", "both"]
 
 COLUMNS: Final = (
@@ -90,3 +99,49 @@ class ReadingConfig:
                     f"--{name} is for --layout=table and --layout=jsonl; "
                     f"{self.layout} has its own"
                 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassificationConfig(ScriptConfig):
+    """The settings of `biobert classification`."""
+
+    stages: DirectoryStageConfig
+    reading: ReadingConfig
+    negative_label: str = setting(
+        "", "single: the label that F1 does not count; default: all count."
+    )
+    long_texts: LongTexts = setting(
+        "windows",
+        "Texts longer than a row: windows that overlap by half, or cut (the end is "
+        "lost, as in the original).",
+    )
+    window_pooling: WindowPooling = setting(
+        "mean", "How the logits of a text's windows become one: mean or max."
+    )
+    pooling: Pooling = setting(
+        "cls",
+        "What the classifier reads: cls (the pooler, as BERT does), or mean (the mean "
+        "of the last layer; for models whose pooler is not trained).",
+    )
+    class_weights: ClassWeights = setting(
+        ClassWeights(),
+        "Loss weights of the labels: balanced, or as in 0:1,1:2.5; default: all 1.",
+    )
+    tune_thresholds: bool = setting(
+        False,
+        "multi, or single with two labels: after training, choose the probability "
+        "above which a label is predicted by F1 on the development file.",
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects rows with no room for two texts."""
+        at_least(self.text, max_seq_length=5)
+
+    def check(self) -> None:
+        """Rejects a choice of thresholds without a training."""
+        super().check()
+        if self.tune_thresholds and not self.stages.do_train:
+            raise InputError(
+                "--tune_thresholds is a part of the training; the model keeps what was "
+                "chosen"
+            )

@@ -13,25 +13,39 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from biobert_tf.classification import scores
-from biobert_tf.classification.examples import TextExample
+from biobert_tf.classification import (
+    multi_label,
+    regression,
+    single_label,
+    thresholds,
+)
+from biobert_tf.classification.examples import Target, TextExample
 from biobert_tf.classification.features import Featurizer, TextRecord
-from biobert_tf.classification.settings import ClassificationConfig
+from biobert_tf.classification.reading import is_labelled
+from biobert_tf.classification.scores import NAMES
+from biobert_tf.classification.settings import WindowPooling
 from biobert_tf.training.classification import (
     MultiLabelClassification,
-    Regression,
     SequenceClassification,
+    SequenceRegression,
 )
 from biobert_tf.training.records import Features, FeatureSpec, Specs
-from biobert_tf.training.reload import Loaded
 from biobert_tf.training.task import Batch, Outputs
 
-WindowPooling = Literal["mean", "max"]
+
+class Scores(Protocol):
+    """The scores of a target."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything by name, ready for JSON."""
+
+    def report(self) -> str:
+        """Returns the scores as they are printed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +74,13 @@ class TextTask(Featurizer, abc.ABC):
     """
 
     name: ClassVar[str] = "classification"
+    target_name: ClassVar[Target]
     window_pooling: WindowPooling
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Returns the scores that may choose a model, the main one first."""
+        return NAMES[self.target_name]
 
     def counts(self, records: Iterable[TextRecord]) -> dict[str, int]:
         """Returns the numbers of cut examples, and of windows beside the first."""
@@ -92,6 +112,25 @@ class TextTask(Featurizer, abc.ABC):
     @abc.abstractmethod
     def _decided(self, outputs: Mapping[str, np.ndarray]) -> TextPrediction:
         """Returns the prediction from the outputs of an example's windows."""
+
+    def is_labelled(self, examples: Sequence[TextExample]) -> bool:
+        """Returns whether predictions for `examples` can be scored."""
+        return all(map(is_labelled, examples))
+
+    @abc.abstractmethod
+    def score(
+        self,
+        examples: Sequence[TextExample],
+        predictions: Sequence[TextPrediction],
+        seed: int,
+    ) -> Scores:
+        """Returns the scores of labelled examples."""
+
+    def report(
+        self, examples: Sequence[TextExample], predictions: Sequence[TextPrediction]
+    ) -> str:
+        """Returns the scores of labelled examples as they are printed."""
+        return self.score(examples, predictions, seed=0).report()
 
     @abc.abstractmethod
     def row(self, example: TextExample, prediction: TextPrediction) -> dict[str, Any]:
@@ -149,8 +188,9 @@ class SingleTask(TextTask, SequenceClassification):
         threshold: The probability above which the second of two labels is predicted.
     """
 
+    target_name: ClassVar[Target] = "single"
     negative: str | None = None
-    threshold: float = 0.5
+    threshold: float = thresholds.DEFAULT
 
     @property
     def specs(self) -> Specs:
@@ -173,9 +213,25 @@ class SingleTask(TextTask, SequenceClassification):
             exponents_K = np.exp(logits_K - logits_K.max())
             probabilities_K = (exponents_K / exponents_K.sum()).astype(np.float32)
         best = int(probabilities_K.argmax())
-        if len(self.labels) == 2 and self.threshold != 0.5:
-            best = int(probabilities_K[1] > self.threshold)
+        if self.threshold != thresholds.DEFAULT:
+            best = int(probabilities_K[1] > np.float32(self.threshold))
         return TextPrediction((self.labels[best],), probabilities_K)
+
+    def score(
+        self,
+        examples: Sequence[TextExample],
+        predictions: Sequence[TextPrediction],
+        seed: int,
+    ) -> Scores:
+        """Returns accuracy, F1 and more; see `single_label.score`."""
+        return single_label.score(
+            [(each.labels or ("",))[0] for each in examples],
+            [each.labels[0] for each in predictions],
+            self.labels,
+            self.negative,
+            seed=seed,
+            probabilities=np.array([each.probabilities for each in predictions]),
+        )
 
     def row(self, example: TextExample, prediction: TextPrediction) -> dict[str, Any]:
         """Returns the label and the probabilities."""
@@ -192,7 +248,13 @@ class MultiTask(TextTask, MultiLabelClassification):
         thresholds: The probability above which each label is predicted.
     """
 
-    thresholds: tuple[float, ...] = ()
+    target_name: ClassVar[Target] = "multi"
+    thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the features of a record."""
+        return {**super().specs, "label_ids": FeatureSpec(len(self.labels))}
 
     def target(self, example: TextExample) -> Features:
         """Returns 1 for each of the labels, 0 for the others."""
@@ -208,10 +270,26 @@ class MultiTask(TextTask, MultiLabelClassification):
         if more:
             logits_K = self._pooled(outputs["logits"])
             probabilities_K = (1 / (1 + np.exp(-logits_K))).astype(np.float32)
-        limits_K = self.thresholds or (0.5,) * len(self.labels)
-        pairs = zip(self.labels, probabilities_K > np.array(limits_K), strict=True)
-        return TextPrediction(
-            tuple(label for label, is_on in pairs if is_on), probabilities_K
+        [found] = thresholds.above(
+            probabilities_K[np.newaxis], self.labels, self.thresholds
+        )
+        return TextPrediction(found, probabilities_K)
+
+    def score(
+        self,
+        examples: Sequence[TextExample],
+        predictions: Sequence[TextPrediction],
+        seed: int,
+    ) -> Scores:
+        """Returns micro F1 and more, of documents if there are; see `multi_label`."""
+        groups = [each.group for each in examples]
+        return multi_label.score(
+            [each.labels or () for each in examples],
+            [each.labels for each in predictions],
+            self.labels,
+            seed=seed,
+            groups=groups if any(groups) else None,
+            probabilities=np.array([each.probabilities for each in predictions]),
         )
 
     def row(self, example: TextExample, prediction: TextPrediction) -> dict[str, Any]:
@@ -222,15 +300,35 @@ class MultiTask(TextTask, MultiLabelClassification):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RegressionTask(TextTask, Regression):
+class RegressionTask(TextTask, SequenceRegression):
     """A number."""
+
+    target_name: ClassVar[Target] = "regression"
+
+    @property
+    def specs(self) -> Specs:
+        """Returns the features of a record."""
+        return {**super().specs, "targets": FeatureSpec(1, "float32")}
 
     def target(self, example: TextExample) -> Features:
         """Returns the number."""
-        return {"values": [0.0 if example.value is None else example.value]}
+        return {"targets": [0.0 if example.value is None else example.value]}
 
     def _decided(self, outputs: Mapping[str, np.ndarray]) -> TextPrediction:
         return TextPrediction(value=float(self._pooled(outputs["value"])))
+
+    def score(
+        self,
+        examples: Sequence[TextExample],
+        predictions: Sequence[TextPrediction],
+        seed: int,
+    ) -> Scores:
+        """Returns the correlations and the squared error; see `regression.score`."""
+        return regression.score(
+            [each.value or 0.0 for each in examples],
+            [each.value or 0.0 for each in predictions],
+            seed=seed,
+        )
 
     def row(self, example: TextExample, prediction: TextPrediction) -> dict[str, Any]:
         """Returns the number."""
