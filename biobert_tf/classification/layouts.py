@@ -125,14 +125,15 @@ def find(data_dir: Path, split: str, layout: str) -> Path | None:
         names += names_of(split, each)
     held = [name for name in dict.fromkeys(names) if (data_dir / name).is_file()]
     of_questions = names_of(split, "pubmedqa")
-    if len(held) > 1 and not {*held} <= {*of_questions}:
+    if len(held) > 1 and {*held} <= {*of_questions}:
+        held.sort(key=of_questions.index)
+    elif len(held) > 1:
         raise InputError.at(
             data_dir,
             None,
             f"{held[0]} and {held[1]} may both be the {split} set; say which with "
             "--layout, or move one away",
         )
-    held.sort(key=lambda name: name == pubmedqa.WHOLE)
     return data_dir / held[0] if held else None
 
 

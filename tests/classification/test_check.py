@@ -10,6 +10,7 @@ from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import check as qa_check
 from biobert_tf.relations import check as relation_check
+from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.checking import Ruler
 
 HEADER = ("id", "sentence1", "sentence2", "label")
@@ -151,6 +152,23 @@ def test_lengths(tmp_path):
     report = check.check(tmp_path, ruler=Ruler(None, 8))
     longest = report.sets[0].files[0].longest
     assert (longest.num, longest.unit, longest.place.line) == (8, "words", 3)
+
+
+def test_lengths_in_pieces(tmp_path):
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n")
+    ruler = Ruler(FullTokenizer(vocabulary, do_lower_case=True), 5)
+    write(tmp_path, train=[("a", "b", "x"), ("a b", "b", "x")])
+    longest = check.check(tmp_path, ruler=ruler).sets[0].files[0].longest
+    # [CLS] a b [SEP] b [SEP]
+    assert (longest.num, longest.unit, longest.num_longer) == (6, "pieces", 1)
+
+
+def test_the_order_of_several_labels_means_nothing(tmp_path):
+    text = "text\tlabels\nA b.\tx|y\nA b.\ty|x\n"
+    (tmp_path / "train.tsv").write_text(text)
+    config = ReadingConfig(target="multi")
+    assert found(check.check(tmp_path, config)) == {("duplicate", "train.tsv"): 1}
 
 
 def test_sets_in_one_file(tmp_path):

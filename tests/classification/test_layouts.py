@@ -227,6 +227,10 @@ def test_pubmedqa_split_by_its_script(tmp_path):
     )
     assert [each.labels for each in held.rows("train")] == [("yes",), ("no",)]
     assert len(held.rows("test")) == 1
+    held = opened(tmp_path, train__json=pubmedqa_file("maybe"))
+    for layout in ("auto", "pubmedqa"):
+        path = layouts.find(tmp_path, "train", layout)
+        assert path == held.path("train") == tmp_path / "train_set.json"
 
 
 @pytest.mark.parametrize(

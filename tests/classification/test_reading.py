@@ -147,6 +147,12 @@ def test_a_first_row_that_is_no_header(tmp_path):
     assert len(read(tmp_path, train__tsv=tsv(*rows))) == 1
 
 
+@pytest.mark.parametrize("first", [("Question", "good"), ("@GENE$-@DISEASE$", "new")])
+def test_a_first_row_of_one_word(tmp_path, first):
+    found = read(tmp_path, train__tsv=tsv(first, *ROWS))
+    assert (len(found), found[0].text) == (4, first[0])
+
+
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
