@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classification of texts and of pairs of texts: labels, several labels, or a number."""
+"""Classification of texts and pairs of texts: a label, several labels, or a number."""

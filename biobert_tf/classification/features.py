@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns texts, or pairs of texts, into rows: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
+"""Turns texts and pairs into rows: `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]`.
 
 A text that is longer than a row is read in windows that overlap by half, or cut. Of a
 pair, the longer text is read in windows. The shorter one stands whole in each of them,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biobert_tf.classification.settings import ClassificationConfig
-from biobert_tf.training.problem import Command, TrainedProblem
+from biobert_tf.training.problem import TrainedProblem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,18 @@ class Classification(TrainedProblem[ClassificationConfig]):
         from biobert_tf.classification import run
 
         return run.run(settings)
+
+    def has_data(self, data_dir: "Path") -> bool:
+        """Returns whether a folder holds a set; see `check.is_set`."""
+        from biobert_tf.classification import check
+
+        return check.is_set(data_dir)
+
+    def check(self, settings: "CheckSettings") -> "Report":
+        """Checks a set; see `check.check`."""
+        from biobert_tf.classification import check
+
+        return check.check(settings.data_dir, ruler=settings.ruler)
 
     def planned(self, settings: ClassificationConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run; see `run.planned`."""

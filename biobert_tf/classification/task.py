@@ -169,7 +169,7 @@ class TextTask(Featurizer, abc.ABC):
             yield {name: values[start:end] for name, values in predictions.items()}
 
     def _pooled(self, values: np.ndarray) -> np.ndarray:
-        """Returns one of windows' logits or numbers, float64, without the first axis."""
+        """Returns one for the logits or numbers of windows `[W, ...]`, float64."""
         values = values.astype(np.float64)
         return values.mean(0) if self.window_pooling == "mean" else values.max(0)
 
