@@ -26,6 +26,7 @@ from biobert_tf.training.checking import (
     by_text,
     findings,
 )
+from biobert_tf.training.folds import folds_of
 
 # Kind of problem -> what is counted; {0} and {1} are the files or the fold concerned.
 KINDS: Final = checking.kinds_of(
@@ -47,7 +48,7 @@ _NUM_SPECIAL: Final = 2  # [CLS] and [SEP]
 
 def is_set(data_dir: Path) -> bool:
     """Returns whether a folder holds a set, or folds, of relations; by one row."""
-    folders = [data_dir, *reading.folds_of(data_dir)]
+    folders = [data_dir, *folds_of(data_dir)]
     paths = [path for folder in folders for path in reading.files_of(folder)]
     for path in paths:
         first = reading.first_line(path)
@@ -105,7 +106,7 @@ def _folders(data_dir: Path) -> list[Path]:
         raise InputError.at(data_dir, None, "no such directory")
     if reading.files_of(data_dir):
         return [data_dir]
-    if folds := list(filter(reading.files_of, reading.folds_of(data_dir))):
+    if folds := list(filter(reading.files_of, folds_of(data_dir))):
         return folds
     raise InputError.at(
         data_dir,

@@ -102,15 +102,6 @@ def files_of(data_dir: Path) -> list[Path]:
     return [path for split in SPLITS if (path := find(data_dir, split))]
 
 
-def folds_of(data_dir: Path) -> list[Path]:
-    """Returns the folders in a folder that are called by a number, by number."""
-    if not data_dir.is_dir():
-        return []
-    found = [path for path in data_dir.iterdir() if path.is_dir()]
-    numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
-    return sorted(numbered, key=lambda path: (int(path.name), path.name))
-
-
 def detect(data_dir: Path) -> RelationFormat:
     """Returns the form of a directory's files.
 
