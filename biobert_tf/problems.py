@@ -8,6 +8,7 @@ docs/extending.md says how to add a problem.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from biobert_tf.classification.problem import CLASSIFICATION
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings.problem import EMBEDDINGS
 from biobert_tf.ner.problem import NER
@@ -24,6 +25,7 @@ TRAINED: Final[list[TrainedProblem[Any]]] = [
     RELATIONS,
     QA,
     PRETRAINING,
+    CLASSIFICATION,
 ]
 """The problems with a command that trains, in the order that `of_model` asks."""
 

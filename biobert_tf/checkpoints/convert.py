@@ -26,6 +26,7 @@ from biobert_tf.checkpoints.released import (
     lower_cases,
     read_labels,
     read_settings,
+    recorded_pooling,
     recorded_type,
     require_size,
 )
@@ -110,7 +111,7 @@ def convert(
         classifier = (
             huggingface.stored_classifier(place.folder) if is_stored else trained_as
         )
-    written = _write_huggingface(model, target, do_lower_case, classifier)
+    written = _write_huggingface(source, model, target, do_lower_case, classifier)
     return "\n".join([*lines, *written])
 
 
@@ -171,15 +172,24 @@ def _belonging(
 
 
 def _write_huggingface(
+    source: Path,
     model: _Model,
     directory: Path,
     do_lower_case: bool,
     classifier: huggingface.Classifier,
 ) -> list[str]:
     """Writes a Hugging Face directory; returns what was written."""
+    settings = model.beside.get(SETTINGS_NAME, {})
+    if "output_weights" in model.weights and recorded_pooling(settings) != "cls":
+        raise InputError.at(
+            source,
+            None,
+            f"was trained with --pooling={settings['pooling']}, and Transformers has "
+            "no classifier of texts that reads a mean; use `biobert export`",
+        )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
-    entity_type = recorded_type(model.beside.get(SETTINGS_NAME, {}))
+    entity_type = recorded_type(settings)
     architecture = huggingface.write(
         model.weights,
         directory,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biobert_tf.classification.settings import ClassificationConfig
-from biobert_tf.training.problem import TrainedProblem
+from biobert_tf.training.folded_problem import FoldedProblem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from biobert_tf.classification.task import TextTask
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.folds import Runner
     from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
 
-class Classification(TrainedProblem[ClassificationConfig]):
+class Classification(FoldedProblem[ClassificationConfig]):
     """Gives a text, or a pair of texts, a label, several labels or a number."""
 
     command = "classification"
@@ -65,6 +66,12 @@ class Classification(TrainedProblem[ClassificationConfig]):
         from biobert_tf.classification import check
 
         return check.check(settings.data_dir, ruler=settings.ruler)
+
+    def runner(self) -> "Runner[ClassificationConfig]":
+        """Returns what runs the folds; see `folds.RUNNER`."""
+        from biobert_tf.classification import folds
+
+        return folds.RUNNER
 
     def planned(self, settings: ClassificationConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run; see `run.planned`."""

@@ -60,6 +60,19 @@ def run(settings: ClassificationConfig) -> Finished[TextTask]:
     return Finished(task, estimator, stages.output_dir)
 
 
+def read_all(
+    settings: ClassificationConfig,
+) -> tuple[tuple[str, ...], Data[TextExample]]:
+    """Returns the labels and the examples of a run, and so checks its files.
+
+    Raises:
+        InputError: A file is missing or malformed.
+    """
+    found = reading.open_set(settings.stages.data_dir, settings.reading)
+    labels = _labels(settings, found)
+    return labels, _data(settings, found, labels)
+
+
 def planned(settings: ClassificationConfig, parts: released.Released) -> Planned:
     """Returns the steps of a run; an unknown target is one of two labels."""
     asked = settings.reading.target

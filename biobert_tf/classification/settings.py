@@ -12,7 +12,9 @@ from biobert_tf.common.settings import (
     at_least,
     setting,
 )
+from biobert_tf.model.config import Pooling
 from biobert_tf.training.class_weights import ClassWeights
+from biobert_tf.training.fold_numbers import Folds
 
 LayoutName = Literal[
     "auto",
@@ -29,7 +31,6 @@ TargetName = Literal["auto", "single", "multi", "regression"]
 Header = Literal["auto", "yes", "no"]
 LongTexts = Literal["windows", "cut"]
 WindowPooling = Literal["mean", "max"]
-Pooling = Literal["cls", "mean"]
 PubMedQaContext = Literal["abstract", "conclusion", "both"]
 
 COLUMNS: Final = (
@@ -107,6 +108,10 @@ class ClassificationConfig(ScriptConfig):
 
     stages: DirectoryStageConfig
     reading: ReadingConfig
+    folds: Folds = setting(
+        Folds(),
+        "Folds to run, such as 1-10 or 1,3: folders of --data_dir; default: all.",
+    )
     negative_label: str = setting(
         "", "single: the label that F1 does not count; default: all count."
     )

@@ -31,6 +31,7 @@ from biobert_tf.classification.scores import NAMES
 from biobert_tf.classification.settings import WindowPooling
 from biobert_tf.training.classification import (
     MultiLabelClassification,
+    OfTexts,
     SequenceClassification,
     SequenceRegression,
 )
@@ -66,7 +67,7 @@ class TextPrediction:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextTask(Featurizer, abc.ABC):
+class TextTask(Featurizer, OfTexts):
     """The part of a task that does not depend on the target.
 
     Attributes:

@@ -4,10 +4,14 @@
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Literal
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import required, setting
+
+Pooling = Literal["cls", "mean"]
+"""How the vectors of a text's tokens become one: see `heads.SequenceClassifier`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

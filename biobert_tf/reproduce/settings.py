@@ -10,8 +10,8 @@ from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import MixedPrecision, at_least, required, setting
 from biobert_tf.published import manifest
 from biobert_tf.published.manifest import Row, Setting
-from biobert_tf.relations.settings import Folds
 from biobert_tf.reproduce.by_set import BySet, Numbers, WholeNumbers
+from biobert_tf.training.fold_numbers import Folds
 
 _COMPATS: Final = ("fixed", "master", "paper")
 _OWN: Final = "; SET=VALUE after a comma for a single set; default: each set's own."

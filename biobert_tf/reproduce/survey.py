@@ -11,8 +11,8 @@ from biobert_tf import problems
 from biobert_tf.common.errors import InputError
 from biobert_tf.published import counts, manifest
 from biobert_tf.published.manifest import Counts, Row
-from biobert_tf.relations.settings import Folds
 from biobert_tf.training.checking import CheckSettings, Report, Ruler, SetReport
+from biobert_tf.training.fold_numbers import Folds
 
 _PROBLEMS: Final = {each.command: each for each in problems.TRAINED}
 
