@@ -87,14 +87,19 @@ class Featurizer:
     """Turns examples into records of `max_seq_length` pieces.
 
     Attributes:
-        labels: The labels in the order of their ids; of a number, its name.
+        names: The labels in the order of their ids; of a number, its name.
         long_texts: `windows`, or `cut`.
     """
 
     tokenizer: FullTokenizer
-    labels: tuple[str, ...]
+    names: tuple[str, ...]
     max_seq_length: int
     long_texts: LongTexts
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns the names."""
+        return self.names
 
     @property
     def specs(self) -> Specs:

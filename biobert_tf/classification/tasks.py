@@ -42,7 +42,7 @@ def of_run(
     """
     common: dict[str, Any] = {
         "tokenizer": tokenizer,
-        "labels": labels,
+        "names": labels,
         "max_seq_length": settings.text.max_seq_length,
         "long_texts": settings.long_texts,
         "window_pooling": settings.window_pooling,
