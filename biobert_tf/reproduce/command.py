@@ -48,9 +48,11 @@ def run(
         places = running.slots(config.jobs)
         devices = sorted({slot.device for slot in places})
         work = _Work(planned, found, before, argv, devices)
+        # It refuses other settings, before the report is written with them.
+        runner = running.Runner(planned, places, lock, work.save, program)
         work.save()
         try:
-            running.execute(planned, places, lock, work.save, program)
+            runner.execute()
         finally:
             work.save()
     print(_summary(config.output / outcome.FILE), end="")

@@ -19,6 +19,7 @@ from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.published.manifest import Setting
 from biobert_tf.reproduce.plan import Run
+from biobert_tf.reproduce.settings import SQUAD
 
 Status = Literal["done", "failed", "stopped", "to do"]
 
@@ -27,7 +28,7 @@ _RECORD: Final = "run.json"
 _RESULTS: Final = "results.json"
 _ERROR: Final = re.compile(r"^(?:error|interrupted): (.*)", re.MULTILINE)
 _TAIL: Final = 1 << 16
-# A run may be moved with its data, so paths are not compared.
+# A run may be moved with its data, so of paths only the ends are compared.
 _SHAPING: Final = (
     "compat",
     "learning_rate",
@@ -108,21 +109,53 @@ def results(folder: Path) -> dict[str, Any] | None:
     return files.read_json(path) if path.is_file() else None
 
 
-def require_same(run: Run, output: Path, found: Mapping[str, Any]) -> None:
+def require_same(
+    run: Run,
+    output: Path,
+    found: Mapping[str, Any],
+    chosen: Mapping[str, Setting] | None,
+) -> None:
     """Refuses results that were made with other settings than are planned.
 
+    `chosen` is what the run's grid search has chosen, None before its end.
+
     Raises:
-        InputError: A setting differs.
+        InputError: A setting, the training file or the first stage differs, or the run
+            is older than its grid search.
     """
-    then = found.get("settings", {})
+    if chosen is None:
+        raise _other(run, output, "a run from before its grid search", "one after it")
+    # What is not given is off.
+    off = {"mixed_precision": "off"}
+    then, flags = {**off, **found.get("settings", {})}, {**off, **run.flags, **chosen}
     for name in _SHAPING:
-        if name in run.flags and then.get(name) != run.flags[name]:
-            raise InputError.at(
-                output / run.name,
-                None,
-                f"holds a run with --{name}={then.get(name)}, but {run.flags[name]} "
-                "is asked for; choose another --output, or delete this folder",
-            )
+        if name in flags and then.get(name) != flags[name]:
+            held = f"a run with --{name}={then.get(name)}"
+            raise _other(run, output, held, flags[name])
+    if "train_file" in flags:
+        file, wanted = (Path(str(x.get("train_file"))).name for x in (then, flags))
+        if file != wanted:
+            raise _other(run, output, f"a run that trained on {file}", wanted)
+    if run.purpose == "test" and run.problem == "qa":
+        # A first stage is in runs/SQuAD/MODEL/MODE.
+        first, second = (
+            "with"
+            if SQUAD in Path(str(x.get("init_checkpoint"))).parts[-3:-2]
+            else "without"
+            for x in (then, flags)
+        )
+        if first != second:
+            held = f"a run {first} training on {SQUAD}"
+            raise _other(run, output, held, f"one {second}")
+
+
+def _other(run: Run, output: Path, held: str, wanted: Setting | bool) -> InputError:
+    return InputError.at(
+        output / run.name,
+        None,
+        f"holds {held}, but {wanted} is asked for; choose another --output, or delete "
+        "this folder",
+    )
 
 
 def attempts(run: Run, output: Path) -> list[Attempt]:

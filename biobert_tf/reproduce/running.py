@@ -141,26 +141,8 @@ def chosen(run: Run, output: Path) -> dict[str, Setting] | None:
     return best[1]
 
 
-def execute(
-    plan: Plan,
-    places: Sequence[Slot],
-    lock: int,
-    changed: Callable[[], None],
-    program: Sequence[str] = PROGRAM,
-) -> None:
-    """Runs everything that is not done yet.
-
-    `changed` is called after each run and once a minute.
-
-    Raises:
-        StoppedError: A signal came; everything done is kept.
-        InputError: Results in `--output` were made with other settings.
-    """
-    Runner(plan, places, lock, changed, program).execute()
-
-
 class Runner:
-    """Runs a plan once; see `execute`."""
+    """Runs a plan once."""
 
     def __init__(
         self,
@@ -170,7 +152,11 @@ class Runner:
         changed: Callable[[], None],
         program: Sequence[str],
     ) -> None:
-        """Looks for what is done; see `execute`."""
+        """Looks for what is done; `changed` is called after each run and once a minute.
+
+        Raises:
+            InputError: Results in `--output` were made with other settings.
+        """
         self._output = plan.config.output
         self._lock, self._changed, self._program = lock, changed, program
         self._free = list(places)
@@ -183,11 +169,17 @@ class Runner:
             if found is None:
                 self._waiting.append(run)
             else:
-                records.require_same(run, self._output, found)
+                records.require_same(
+                    run, self._output, found, chosen(run, self._output)
+                )
                 self._done.add(run.name)
 
     def execute(self) -> None:
-        """Runs everything that is waiting; see the function."""
+        """Runs everything that is not done yet.
+
+        Raises:
+            StoppedError: A signal came; everything done is kept.
+        """
         number = len(self._done)
         _LOG.info("%d runs are done, %d are to do", number, len(self._waiting))
         with stopping.heard() as request:

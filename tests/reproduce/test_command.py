@@ -231,6 +231,51 @@ def test_other_settings_are_refused(toy):
         command.run(toy.config(models=other.model), [], toy.program)
 
 
+def write_squad(toy):
+    files.write_json(toy.data / "qa" / "squad" / "dev-v1.1.json", qa_toys.training())
+
+
+def write_questions(toy):
+    name = "BioASQ-train-factoid-4b.json"
+    files.write_json(toy.data / "qa" / "BioASQ" / name, qa_toys.training())
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "between", "why"),
+    [
+        ({}, {"grid": True}, None, "from before its grid search, but one after it is"),
+        ({"grid": True}, {}, None, "--train_batch_size=10, but 32"),
+        (
+            {"mixed_precision": "bfloat16"},
+            {},
+            None,
+            "--mixed_precision=bfloat16, but off is asked for",
+        ),
+        (
+            {"datasets": "BioASQ-4b"},
+            {"datasets": "BioASQ-4b"},
+            write_squad,
+            "a run without training on SQuAD, but one with is",
+        ),
+        (
+            {"datasets": "BioASQ-4b"},
+            {"datasets": "BioASQ-4b"},
+            write_questions,
+            "trained on 5B_golden-factoid.json, but BioASQ-train-factoid-4b.json is",
+        ),
+    ],
+)
+def test_finished_runs_of_another_kind_are_refused(toy, then, now, between, why):
+    run(toy, seeds=1, **then)
+    before = (toy.output / "report.json").read_text()
+    if between:
+        between(toy)
+    with pytest.raises(InputError, match=why):
+        run(toy, seeds=1, **now)
+    # The report still shows what the runs were made with.
+    assert (toy.output / "report.json").read_text() == before
+
+
 def test_one_command_at_a_time(toy):
     with running.locked(toy.output), pytest.raises(InputError, match="another command"):
         run(toy)
