@@ -116,12 +116,16 @@ def _before(output: Path, found: Sequence[Model]) -> _Before:
     """Returns what earlier sessions have left; of none, the present time.
 
     Raises:
-        InputError: A model of the same name was another checkpoint then.
+        InputError: A model of the same name was another checkpoint then, or the file
+            is damaged.
     """
     path = output / _SESSION
     if not path.is_file():
         return _Before(records.now(), 0.0, {})
-    before = _Before(**files.read_json(path))
+    try:
+        before = _Before(**files.read_json(path))
+    except TypeError:
+        raise InputError.at(path, None, "is damaged; delete this file") from None
     for name, place in _places(found).items():
         if (then := before.models.get(name, place)) != place:
             raise InputError.at(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.common.errors import InputError
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 from biobert_tf.relations import reading
 
@@ -39,15 +40,19 @@ def first_answers(squad: Path, output: Path) -> Path:
     """Returns a file of SQuAD whose questions have one answer, as training wants.
 
     Raises:
-        InputError: The file is not JSON.
+        InputError: The file is not JSON, or not in SQuAD's form.
     """
     target = output / _FOLDER / f"squad-{squad.name}"
     if not target.is_file():
         values = files.read_json(squad)
-        for article in values["data"]:
-            for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    _keep_first(question)
+        try:
+            for article in values["data"]:
+                for paragraph in article["paragraphs"]:
+                    for question in paragraph["qas"]:
+                        _keep_first(question)
+        except (LookupError, TypeError):
+            problem = "is not in SQuAD's form; get it again, or say --squad=false"
+            raise InputError.at(squad, None, problem) from None
         files.write_json(target, values)
     return target
 

@@ -217,7 +217,9 @@ def _why(attempt: Attempt, folder: Path) -> str:
         with (folder / LOG).open("rb") as stream:
             stream.seek(max(0, stream.seek(0, 2) - _TAIL))
             tail = stream.read()
-    said = _ERROR.findall(tail.decode("utf-8", "replace"))
+    # Of the last attempt only: an earlier one may have ended in another way.
+    last = tail.decode("utf-8", "replace").rpartition(f"--- {attempt.started} ")[2]
+    said = _ERROR.findall(last)
     if attempt.status < 0:
         name = signal.Signals(-attempt.status).name
         return f"killed by {name}, perhaps because memory ran out"

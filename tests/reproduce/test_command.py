@@ -92,11 +92,30 @@ def test_bad_data_costs_its_own_row(toy):
     assert found["NCBI-disease"]["status"] == "ran"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("squad/dev-v1.1.json", '{"data": [1]}', "is not in SQuAD's form; get it"),
+        ("squad/dev-v1.1.json", "[", "not JSON"),
+        ("BioASQ/5B_golden.json", '{"questions": []}', "no factoid question"),
+    ],
+)
+def test_a_training_file_that_cannot_be_made_costs_its_own_row(toy, name, text, why):
+    files.write_text(toy.data / "qa" / name, text)
+    found = rows(run(toy, datasets="NCBI-disease,BioASQ-4b"))
+    assert why in found["BioASQ-4b"]["why"]
+    assert found["BioASQ-4b"]["status"] == "missing data"
+    assert found["NCBI-disease"]["status"] == "ran"
+
+
 def test_nothing_to_run_is_an_error(toy):
     with pytest.raises(InputError, match=r"nothing to run: .*BC2GM.train.tsv is miss"):
         run(toy, datasets="BC2GM")
     with pytest.raises(InputError, match="paper is for table 6 only"):
         run(toy, datasets="GAD", compat="paper")
+    found = rows(run(toy, datasets="NCBI-disease,GAD", compat="paper", folds="1"))
+    assert found["GAD"]["status"] == "not asked"
+    assert found["NCBI-disease"]["status"] == "ran"
 
 
 def test_folds_are_averaged_within_a_seed(toy):
@@ -197,6 +216,17 @@ def test_a_failed_run_is_tried_again_and_says_so(toy, caplog):
     assert log.count("--- ") == 2 and "error: --learning_rate=1" in log
 
 
+def test_a_failure_is_explained_by_its_own_attempt(toy):
+    toy.do(**{f"{NER}/seed-1": "fail"})
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    Path(toy.program[1]).write_text("raise SystemExit(1)")
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    again = rows(report(toy))["NCBI-disease"]["cells"][0]["runs"][0]
+    assert again["why"] == "exit status 1; see log.txt"
+
+
 def test_runs_that_need_a_failed_one_are_left_out(toy):
     squad = toy.data / "qa" / "squad" / "train-v1.1.json"
     files.write_json(squad, qa_toys.training())
@@ -274,6 +304,12 @@ def test_finished_runs_of_another_kind_are_refused(toy, then, now, between, why)
         run(toy, seeds=1, **now)
     # The report still shows what the runs were made with.
     assert (toy.output / "report.json").read_text() == before
+
+
+def test_a_damaged_session_is_told(toy):
+    files.write_json(toy.output / "session.json", {})
+    with pytest.raises(InputError, match=r"session.json: is damaged; delete this file"):
+        run(toy)
 
 
 def test_one_command_at_a_time(toy):
@@ -416,6 +452,12 @@ def test_a_set_has_settings_of_its_own(toy):
     assert "Set by the command line: num_train_epochs 2,GAD=4." in found.notes
 
 
+def test_a_mode_that_is_named_twice_is_run_once(toy):
+    config = toy.config(compat="fixed,fixed", seeds=1)
+    found = plan.of(config, models.find(config.models.named, None))
+    assert len(found.runs()) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -423,6 +465,9 @@ def test_a_set_has_settings_of_its_own(toy):
         ({"seeds": "GAD=3"}, "--seeds=GAD=3: has no number for NCBI-disease"),
         ({"compat": "fixed,GAD=new"}, "want some of fixed,master,paper, and SET=MODE"),
         ({"seeds": "0"}, "'0' is not a whole number above 0"),
+        ({"seeds": "1,SQuAD=3"}, "SQuAD is none of the data sets to run"),
+        ({"folds": "9-11"}, "--folds=9-11: no fold 11; want 1 to 10"),
+        ({"folds": "0"}, "--folds=0: no fold 0; want 1 to 10"),
     ],
 )
 def test_settings_of_a_set_that_mean_nothing(toy, given, why):
