@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of a run in its folder: `run.json`, `log.txt` and the run's own files.
 
-`run.json` has the command and every attempt: when it started, how long it took, on
-which device, and how it ended. A run is done when its own `results.json` is there,
-which it writes last.
+`run.json` has the command, the SHA-256 of the data files, and every attempt: when it
+started, how long it took, on which device, and how it ended. A run is done when its own
+`results.json` is there, which it writes last.
 """
 
 import dataclasses
 import datetime
+import functools
 import re
 import shlex
 import signal
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from biobert_tf.common import files
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
+from biobert_tf.published import checksums
 from biobert_tf.published.manifest import Setting
 from biobert_tf.reproduce.plan import Run
 from biobert_tf.reproduce.settings import SQUAD
@@ -28,6 +31,7 @@ _RECORD: Final = "run.json"
 _RESULTS: Final = "results.json"
 _ERROR: Final = re.compile(r"^(?:error|interrupted): (.*)", re.MULTILINE)
 _TAIL: Final = 1 << 16
+_SPLITS: Final = ("train", "train_dev", "devel", "dev", "test")
 # A run may be moved with its data, so of paths only the ends are compared.
 _SHAPING: Final = (
     "compat",
@@ -109,6 +113,42 @@ def results(folder: Path) -> dict[str, Any] | None:
     return files.read_json(path) if path.is_file() else None
 
 
+def data(run: Run) -> dict[str, str]:
+    """Returns the SHA-256 of the data files that a run reads, by their names.
+
+    Raises:
+        InputError: A file is missing, or cannot be read.
+    """
+    paths: list[Path] = []
+    if folder := run.flags.get("data_dir"):
+        held = sorted(Path(str(folder)).iterdir())
+        paths += [path for path in held if path.is_file() and path.stem in _SPLITS]
+    for name in ("train_file", "predict_file", "golden_file"):
+        if text := run.flags.get(name):
+            paths += FileGlobs.parse(str(text)).files()
+    return {path.name: _sum(path, path.stat().st_mtime_ns) for path in paths}
+
+
+@functools.cache
+def _sum(path: Path, changed: int) -> str:
+    """Returns the SHA-256 of a file; several runs read the same one."""
+    return checksums.of(path)
+
+
+def changed_data(run: Run, output: Path) -> list[str]:
+    """Returns the names of the data files that are not what its last attempt read.
+
+    Raises:
+        InputError: A file or the record cannot be read.
+    """
+    path = output / run.name / _RECORD
+    before = files.read_json(path).get("data") if path.is_file() else None
+    if before is None:
+        return []
+    now = data(run)
+    return [name for name in {**before, **now} if before.get(name) != now.get(name)]
+
+
 def require_same(
     run: Run,
     output: Path,
@@ -120,8 +160,8 @@ def require_same(
     `chosen` is what the run's grid search has chosen, None before its end.
 
     Raises:
-        InputError: A setting, the training file or the first stage differs, or the run
-            is older than its grid search.
+        InputError: A setting, the data or the first stage differs, or the run is older
+            than its grid search.
     """
     if chosen is None:
         raise _other(run, output, "a run from before its grid search", "one after it")
@@ -132,10 +172,9 @@ def require_same(
         if name in flags and then.get(name) != flags[name]:
             held = f"a run with --{name}={then.get(name)}"
             raise _other(run, output, held, flags[name])
-    if "train_file" in flags:
-        file, wanted = (Path(str(x.get("train_file"))).name for x in (then, flags))
-        if file != wanted:
-            raise _other(run, output, f"a run that trained on {file}", wanted)
+    if names := changed_data(run, output):
+        held = f"a run of other data ({', '.join(names)})"
+        raise _other(run, output, held, "one of this data")
     if run.purpose == "test" and run.problem == "qa":
         # A first stage is in runs/SQuAD/MODEL/MODE.
         first, second = (
@@ -174,9 +213,19 @@ def attempts(run: Run, output: Path) -> list[Attempt]:
         raise InputError.at(path, None, "is damaged; delete this file") from None
 
 
-def write(run: Run, output: Path, line: str, made: Sequence[Attempt]) -> None:
-    """Writes the record of a run."""
-    values = {"command": line, "attempts": [dataclasses.asdict(each) for each in made]}
+def write(
+    run: Run,
+    output: Path,
+    line: str,
+    read: Mapping[str, str],
+    made: Sequence[Attempt],
+) -> None:
+    """Writes the record of a run; `read` is what `data` returned before it."""
+    values = {
+        "command": line,
+        "data": read,
+        "attempts": [dataclasses.asdict(each) for each in made],
+    }
     files.write_json(output / run.name / _RECORD, values)
 
 

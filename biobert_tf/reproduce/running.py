@@ -114,6 +114,7 @@ class _Process:
     attempt: Attempt
     began: float
     line: str
+    read: Mapping[str, str]
 
 
 def chosen(run: Run, output: Path) -> dict[str, Setting] | None:
@@ -238,14 +239,18 @@ class Runner:
             folder.mkdir(parents=True, exist_ok=True)
         line = records.command(run, self._output, found)
         before = records.state(run, self._output)
-        if before.status == "failed":
+        if names := records.changed_data(run, self._output):
+            _LOG.warning("%s starts anew, because %s changed", run.name, names[0])
+            files.remove_tree(folder / _STATES)
+        elif before.status == "failed":
             _LOG.warning("trying %s again: it failed (%s)", run.name, before.why)
         elif before.status == "stopped":
             _LOG.info("resuming %s on %s", run.name, slot.device)
         else:
             _LOG.info("starting %s on %s", run.name, slot.device)
         attempt = Attempt(records.now(), slot.device)
-        records.write(run, self._output, line, [*before.attempts, attempt])
+        read = records.data(run)
+        records.write(run, self._output, line, read, [*before.attempts, attempt])
         log = (folder / LOG).open("ab")
         log.write(f"--- {attempt.started} {line}\n".encode())
         log.flush()
@@ -260,7 +265,7 @@ class Runner:
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
-        return _Process(run, slot, popen, log, attempt, time.monotonic(), line)
+        return _Process(run, slot, popen, log, attempt, time.monotonic(), line, read)
 
     def _end(self, process: _Process, asked: bool) -> None:
         """Records how a process ended, and frees its slot."""
@@ -276,7 +281,8 @@ class Runner:
             stopped=asked and status != 0,
         )
         made = records.attempts(run, self._output)
-        records.write(run, self._output, process.line, [*made[:-1], attempt])
+        made = [*made[:-1], attempt]
+        records.write(run, self._output, process.line, process.read, made)
         now = records.state(run, self._output)
         if now.status == "done":
             self._done.add(run.name)

@@ -136,17 +136,34 @@ class ReproduceConfig:
 
     def _require_known_sets(self) -> None:
         """Rejects values for data sets that are not run, and a set without seeds."""
-        run = {row.name for row in self.rows()}
-        for name in sorted(run):
-            if self.seeds.number(name) is None:
-                raise InputError(f"--seeds={self.seeds}: has no number for {name}")
+        self._require_sets()
+
+    def _require_sets(self) -> None:
+        """Rejects values for sets that are not run, and paths that cannot be passed on.
+
+        Raises:
+            InputError: The message names the flag.
+        """
+        rows = self.rows()
+        run = {row.name.casefold() for row in rows}
+        for row in rows:
+            if self.seeds.number(row.name) is None:
+                raise InputError(f"--seeds={self.seeds}: has no number for {row.name}")
         for name in ("seeds", "compat", *_TRAINED_WITH):
             # SQuAD is trained on once, in the modes of the sets that follow it.
-            known = run | {SQUAD} if name in _TRAINED_WITH else run
-            if other := [x for x in getattr(self, name).sets if x not in known]:
+            known = run | {SQUAD.casefold()} if name in _TRAINED_WITH else run
+            sets = getattr(self, name).sets
+            if other := [x for x in sets if x.casefold() not in known]:
                 raise InputError(
                     f"--{name}={getattr(self, name)}: {other[0]} is none of the data "
                     "sets to run"
+                )
+        for name in ("data", "output"):
+            path = str(getattr(self, name))
+            if any(row.questions for row in rows) and set(path) & set(",*?["):
+                raise InputError(
+                    f"--{name}={path}: with , * ? or [ in it, it cannot be passed "
+                    "on to --train_file; rename the folder"
                 )
 
     def rows(self) -> list[Row]:

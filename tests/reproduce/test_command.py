@@ -291,7 +291,7 @@ def write_questions(toy):
             {"datasets": "BioASQ-4b"},
             {"datasets": "BioASQ-4b"},
             write_questions,
-            "trained on 5B_golden-factoid.json, but BioASQ-train-factoid-4b.json is",
+            r"of other data \(5B_golden-factoid.json, BioASQ-train-factoid-4b.json\)",
         ),
     ],
 )
@@ -310,6 +310,44 @@ def test_a_damaged_session_is_told(toy):
     files.write_json(toy.output / "session.json", {})
     with pytest.raises(InputError, match=r"session.json: is damaged; delete this file"):
         run(toy)
+
+
+def test_other_data_is_refused(toy):
+    run(toy, datasets="NCBI-disease,GAD", folds="1", seeds=1)
+    path = toy.data / "ner" / "NCBI-disease" / "devel.tsv"
+    files.write_text(path, path.read_text() * 2)
+    # It is in no run that is asked for.
+    run(toy, datasets="GAD", folds="1", seeds=1)
+    with pytest.raises(
+        InputError, match=r"seed-1: holds a run of other data \(devel.tsv\)"
+    ):
+        run(toy, datasets="NCBI-disease", seeds=1)
+
+
+def test_joined_training_files_follow_their_data(toy):
+    folder = toy.data / "re" / "GAD-BLURB"
+    re_toys.write_data(folder, train=re_toys.TRAIN, dev=re_toys.DEV, test=re_toys.TEST)
+    run(toy, datasets="GAD-BLURB", seeds=1)
+    re_toys.write_data(folder, train=re_toys.DEV, dev=re_toys.DEV, test=re_toys.TEST)
+    with pytest.raises(
+        InputError, match=r"seed-1: holds a run of other data \(train.tsv\)"
+    ):
+        run(toy, datasets="GAD-BLURB", seeds=1)
+    files.remove_tree(toy.output / "runs")
+    run(toy, datasets="GAD-BLURB", seeds=1)
+    merged = (toy.output / "prepared" / "GAD-BLURB" / "train.tsv").read_text()
+    assert merged == re_toys.biobert([*re_toys.DEV, *re_toys.DEV])
+
+
+def test_a_failed_run_with_corrected_data_starts_anew(toy, caplog):
+    toy.do(**{f"{NER}/seed-1": "fail"})
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    path = toy.data / "ner" / "NCBI-disease" / "devel.tsv"
+    files.write_text(path, path.read_text() * 2)
+    toy.do()
+    run(toy, seeds=1)
+    assert f"{NER}/seed-1 starts anew, because devel.tsv changed" in caplog.text
 
 
 def test_one_command_at_a_time(toy):
@@ -465,6 +503,10 @@ def test_a_mode_that_is_named_twice_is_run_once(toy):
         ({"seeds": "GAD=3"}, "--seeds=GAD=3: has no number for NCBI-disease"),
         ({"compat": "fixed,GAD=new"}, "want some of fixed,master,paper, and SET=MODE"),
         ({"seeds": "0"}, "'0' is not a whole number above 0"),
+        (
+            {"data": "my,data", "datasets": "BioASQ-4b"},
+            r"--data=my,data: with , \* \? or \[ in it, it cannot be passed on",
+        ),
         ({"seeds": "1,SQuAD=3"}, "SQuAD is none of the data sets to run"),
         ({"folds": "9-11"}, "--folds=9-11: no fold 11; want 1 to 10"),
         ({"folds": "0"}, "--folds=0: no fold 0; want 1 to 10"),
@@ -472,7 +514,7 @@ def test_a_mode_that_is_named_twice_is_run_once(toy):
 )
 def test_settings_of_a_set_that_mean_nothing(toy, given, why):
     with pytest.raises(InputError, match=why):
-        toy.config(datasets="NCBI-disease,GAD", **given)
+        toy.config(**{"datasets": "NCBI-disease,GAD", **given})
 
 
 # --- dry runs -------------------------------------------------------------------------
