@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
 from biobert_tf.published import checksums
@@ -121,7 +121,7 @@ def data(run: Run) -> dict[str, str]:
     """
     paths: list[Path] = []
     if folder := run.flags.get("data_dir"):
-        held = sorted(Path(str(folder)).iterdir())
+        held = sorted(remote_path.parse(str(folder)).iterdir())
         paths += [path for path in held if path.is_file() and path.stem in _SPLITS]
     for name in ("train_file", "predict_file", "golden_file"):
         if text := run.flags.get(name):
@@ -179,7 +179,7 @@ def require_same(
         # A first stage is in runs/SQuAD/MODEL/MODE.
         first, second = (
             "with"
-            if SQUAD in Path(str(x.get("init_checkpoint"))).parts[-3:-2]
+            if SQUAD in str(x.get("init_checkpoint")).split("/")[-3:-2]
             else "without"
             for x in (then, flags)
         )
