@@ -128,8 +128,10 @@ def best_border(questions: Iterable[YesNoAnswer], is_yes: Mapping[str, bool]) ->
     ranked = sorted((a.evidence, is_yes[a.id]) for a in questions if a.id in is_yes)
     values = [evidence for evidence, _ in ranked]
     labels = np.array([label for _, label in ranked])
+    # Never on a value: rounding would decide there.
+    distinct = sorted(set(values))
     borders = [values[0] - 1]
-    borders += [(low + high) / 2 for low, high in itertools.pairwise(values)]
+    borders += [(low + high) / 2 for low, high in itertools.pairwise(distinct)]
     borders.append(values[-1] + 1)
     scores = {
         border: _macro_f1(np.array(values) > border, labels) for border in borders
