@@ -113,7 +113,7 @@ def ncbi():
                 "finding": "leak",
                 "count": 1,
                 "of": 940,
-                "text": "1 of 940 test sentences is also in train",
+                "text": "sentences of test.tsv that are in train.tsv too",
             }
         ],
         "paper": {

@@ -78,8 +78,11 @@ def _relations(row: Row, path: Path) -> Counts:
 def _questions(row: Row, path: Path) -> Counts:
     values = files.read_json(path)
     if "questions" in values:
+        questions = values["questions"]
+        if not isinstance(questions, list):
+            raise InputError.at(path, None, "'questions' is no list")
         types = collections.Counter(
-            each.get("type") for each in values["questions"] if isinstance(each, dict)
+            str(each.get("type")) for each in questions if isinstance(each, dict)
         )
         return {"factoid": types["factoid"]}
     try:

@@ -146,6 +146,11 @@ class QaConfig(ScriptConfig):
             )
         if self.tune_threshold and not has_file:
             raise InputError("--tune_threshold needs --dev_file, on which it tunes")
+        if self.tune_threshold and not self.stages.do_train:
+            raise InputError(
+                "--tune_threshold is a part of the training, and the model keeps it; "
+                "leave it out to predict"
+            )
         if has_file and not (self.selection.evaluates or self.tune_threshold):
             raise InputError(
                 "--dev_file is scored while training; say when by --eval_every_epochs "

@@ -13,7 +13,8 @@ from biobert_tf.common.errors import InputError
 class BySet(CommaList):
     """Values for all data sets, and others for those that are named.
 
-    `a,GAD=b,GAD=c` means `b` and `c` for GAD, and `a` for all other sets.
+    `a,GAD=b,GAD=c` means `b` and `c` for GAD, and `a` for all other sets. The case of
+    names does not matter.
     """
 
     @property
@@ -23,7 +24,8 @@ class BySet(CommaList):
 
     def values(self, data_set: str) -> tuple[str, ...]:
         """Returns the values for a data set."""
-        own = tuple(value for name, value in self._pairs() if name == data_set)
+        wanted = data_set.casefold()
+        own = tuple(v for name, v in self._pairs() if name.casefold() == wanted)
         return own or tuple(value for name, value in self._pairs() if not name)
 
     def _pairs(self) -> list[tuple[str, str]]:

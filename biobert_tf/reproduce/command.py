@@ -48,9 +48,11 @@ def run(
         places = running.slots(config.jobs)
         devices = sorted({slot.device for slot in places})
         work = _Work(planned, found, before, argv, devices)
+        # It refuses other settings, before the report is written with them.
+        runner = running.Runner(planned, places, lock, work.save, program)
         work.save()
         try:
-            running.execute(planned, places, lock, work.save, program)
+            runner.execute()
         finally:
             work.save()
     print(_summary(config.output / outcome.FILE), end="")
@@ -114,12 +116,16 @@ def _before(output: Path, found: Sequence[Model]) -> _Before:
     """Returns what earlier sessions have left; of none, the present time.
 
     Raises:
-        InputError: A model of the same name was another checkpoint then.
+        InputError: A model of the same name was another checkpoint then, or the file
+            is damaged.
     """
     path = output / _SESSION
     if not path.is_file():
         return _Before(records.now(), 0.0, {})
-    before = _Before(**files.read_json(path))
+    try:
+        before = _Before(**files.read_json(path))
+    except TypeError:
+        raise InputError.at(path, None, "is damaged; delete this file") from None
     for name, place in _places(found).items():
         if (then := before.models.get(name, place)) != place:
             raise InputError.at(

@@ -133,7 +133,12 @@ def _cut(source: Path, num_layers: int, folder: Path) -> int:
 
 def _find(text: str, weights: Path | None) -> Model:
     """Returns the checkpoint that one part of `--models` names."""
-    name, equals, given = text.rpartition("=")
+    name, equals, given = text.partition("=")
+    # A folder's own name may have "=".
+    if not equals or remote_path.parse(text).expanduser().exists():
+        name, equals, given = "", "", text
+    if not given:
+        raise InputError(f"--models: {text} names no folder; want name=folder")
     path = remote_path.parse(given).expanduser()
     named = _column_of(name if equals else given)
     if not equals and named is not None and not path.exists():

@@ -146,10 +146,12 @@ def _row(plan: Plan, table: Table, row: Row, found: Survey | None) -> dict[str, 
         "cells": [],
         "comparisons": [],
     }
-    if found is None:
-        return values
-    if found.why:
+    cells = [cell for cell in plan.cells if cell.row == row.name]
+    if found is not None and found.why:
         return {**values, "status": "missing data", "why": found.why}
+    # `--compat=paper` is for named entities only.
+    if found is None or not cells:
+        return values
     return {
         **values,
         "status": "ran",
@@ -157,11 +159,7 @@ def _row(plan: Plan, table: Table, row: Row, found: Survey | None) -> dict[str, 
         "test_size": found.test_size(),
         "counts_agree": found.counts_agree,
         "card": [survey.as_dict(each) for each in found.card],
-        "cells": [
-            _cell(plan, table, row, found, cell)
-            for cell in plan.cells
-            if cell.row == row.name
-        ],
+        "cells": [_cell(plan, table, row, found, cell) for cell in cells],
         "comparisons": list(_comparisons(plan, row)),
     }
 

@@ -124,9 +124,6 @@ def of(config: ReproduceConfig, found: Sequence[Model]) -> Plan:
         length = int(settings_of(config, row)["max_seq_length"])
         ruler = Ruler(tokenizer, length)
         looked.append(survey.look(row, config.data, config.folds, ruler))
-    for each in looked:
-        if each.why:
-            _LOG.warning("%s is left out: %s", each.row.name, each.why)
     return make(config, looked, used)
 
 
@@ -135,33 +132,36 @@ def make(
 ) -> Plan:
     """Returns the plan; makes the training files that are missing.
 
+    A row whose training file cannot be made is left out.
+
     Raises:
-        InputError: A training file cannot be made, or nothing is left to run.
+        InputError: Nothing is left to run.
     """
-    ready = [each for each in surveys if not each.why]
     notes = []
     squad_file = None
-    if config.squad and any(each.row.questions for each in ready):
+    if config.squad and any(each.row.questions for each in surveys if not each.why):
         squad_file, note = survey.of_squad(config.data)
         notes += [f"Questions are {note}."] if note else []
     squad: dict[str, Run] = {}
-    cells = []
-    for found in ready:
-        for model in used:
-            for compat in config.compat.values(found.row.name):
-                if compat == _MODES_OF_NER and found.row.problem != "ner":
-                    continue
-                first = None
-                if found.row.questions and squad_file is not None:
-                    first = _squad(config, model, compat, squad_file)
-                    squad[first.name] = first
-                cells.append(_cell(config, found, model, compat, first))
+    cells: list[Cell] = []
+    kept = []
+    for found in surveys:
+        try:
+            made = [] if found.why else _cells(config, found, used, squad_file)
+        except InputError as error:
+            made, found = [], dataclasses.replace(found, why=str(error), folds=())
+        if found.why:
+            _LOG.warning("%s is left out: %s", found.row.name, found.why)
+        kept.append(found)
+        for cell, first in made:
+            cells.append(cell)
+            squad |= {first.name: first} if first else {}
     if not cells:
-        missing = [each.why for each in surveys if each.why]
+        missing = [each.why for each in kept if each.why]
         why = missing[0] if missing else "--compat=paper is for table 6 only"
         raise InputError(f"there is nothing to run: {why}")
     notes += _notes(config, cells)
-    return Plan(config, tuple(surveys), tuple(squad.values()), tuple(cells), (*notes,))
+    return Plan(config, tuple(kept), tuple(squad.values()), tuple(cells), (*notes,))
 
 
 def settings_of(config: ReproduceConfig, row: Row) -> dict[str, Setting]:
@@ -171,6 +171,29 @@ def settings_of(config: ReproduceConfig, row: Row) -> dict[str, Setting]:
         complete = (x.settings for x in row.anchors if "learning_rate" in x.settings)
         settings |= next(complete, {})
     return settings | config.overrides(row.name)
+
+
+def _cells(
+    config: ReproduceConfig,
+    found: Survey,
+    used: Sequence[Model],
+    squad_file: Path | None,
+) -> list[tuple[Cell, Run | None]]:
+    """Returns the cells of a row, each with the first stage that it starts from.
+
+    Raises:
+        InputError: A training file cannot be made.
+    """
+    cells = []
+    for model in used:
+        for compat in config.compat.values(found.row.name):
+            if compat == _MODES_OF_NER and found.row.problem != "ner":
+                continue
+            first = None
+            if found.row.questions and squad_file is not None:
+                first = _squad(config, model, compat, squad_file)
+            cells.append((_cell(config, found, model, compat, first), first))
+    return cells
 
 
 def _cell(

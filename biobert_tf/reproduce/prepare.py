@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the training files that published data lacks, below `--output`.
 
-Each is written once, whole or not at all.
+Each is made anew by every command, because the data may have changed.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.comma_lists import FileGlobs
+from biobert_tf.common.errors import InputError
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 from biobert_tf.relations import reading
 
@@ -22,16 +23,15 @@ def questions(golden: Path, output: Path) -> Path:
         InputError: The file cannot be read or has no question with an answer.
     """
     target = output / _FOLDER / f"{golden.stem}-factoid.json"
-    if not target.is_file():
-        from biobert_tf.qa.bioasq import conversion
+    from biobert_tf.qa.bioasq import conversion
 
-        conversion.convert(
-            BioAsqDataConfig(
-                input=FileGlobs.parse(str(golden)),
-                output=target,
-                question_type="factoid",
-            )
+    conversion.convert(
+        BioAsqDataConfig(
+            input=FileGlobs.parse(str(golden)),
+            output=target,
+            question_type="factoid",
         )
+    )
     return target
 
 
@@ -39,16 +39,19 @@ def first_answers(squad: Path, output: Path) -> Path:
     """Returns a file of SQuAD whose questions have one answer, as training wants.
 
     Raises:
-        InputError: The file is not JSON.
+        InputError: The file is not JSON, or not in SQuAD's form.
     """
     target = output / _FOLDER / f"squad-{squad.name}"
-    if not target.is_file():
-        values = files.read_json(squad)
+    values = files.read_json(squad)
+    try:
         for article in values["data"]:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
                     _keep_first(question)
-        files.write_json(target, values)
+    except (LookupError, TypeError):
+        problem = "is not in SQuAD's form; get it again, or say --squad=false"
+        raise InputError.at(squad, None, problem) from None
+    files.write_json(target, values)
     return target
 
 
@@ -65,8 +68,6 @@ def train_and_devel(folder: Path, name: str, output: Path) -> Path:
         InputError: A file cannot be read.
     """
     target = output / _FOLDER / name
-    if target.is_dir():
-        return target
     train, devel, test = (reading.find(folder, x) for x in ("train", "dev", "test"))
     assert train and devel and test, "the survey has found them"
     texts = [files.read_verbatim(train), files.read_verbatim(devel)]
@@ -74,7 +75,6 @@ def train_and_devel(folder: Path, name: str, output: Path) -> Path:
         texts[1] = texts[1].partition("\n")[2]
     if texts[0] and not texts[0].endswith("\n"):
         texts[0] += "\n"
-    with files.replacing(target) as temporary:
-        files.write_text(temporary / train.name, "".join(texts))
-        files.write_text(temporary / test.name, files.read_verbatim(test))
+    files.write_text(target / train.name, "".join(texts))
+    files.write_text(target / test.name, files.read_verbatim(test))
     return target

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of a run in its folder: `run.json`, `log.txt` and the run's own files.
 
-`run.json` has the command and every attempt: when it started, how long it took, on
-which device, and how it ended. A run is done when its own `results.json` is there,
-which it writes last.
+`run.json` has the command, the SHA-256 of the data files, and every attempt: when it
+started, how long it took, on which device, and how it ended. A run is done when its own
+`results.json` is there, which it writes last.
 """
 
 import dataclasses
 import datetime
+import functools
 import re
 import shlex
 import signal
@@ -15,10 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
+from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
+from biobert_tf.published import checksums
 from biobert_tf.published.manifest import Setting
 from biobert_tf.reproduce.plan import Run
+from biobert_tf.reproduce.settings import SQUAD
 
 Status = Literal["done", "failed", "stopped", "to do"]
 
@@ -27,7 +31,8 @@ _RECORD: Final = "run.json"
 _RESULTS: Final = "results.json"
 _ERROR: Final = re.compile(r"^(?:error|interrupted): (.*)", re.MULTILINE)
 _TAIL: Final = 1 << 16
-# A run may be moved with its data, so paths are not compared.
+_SPLITS: Final = ("train", "train_dev", "devel", "dev", "test")
+# A run may be moved with its data, so of paths only the ends are compared.
 _SHAPING: Final = (
     "compat",
     "learning_rate",
@@ -108,21 +113,88 @@ def results(folder: Path) -> dict[str, Any] | None:
     return files.read_json(path) if path.is_file() else None
 
 
-def require_same(run: Run, output: Path, found: Mapping[str, Any]) -> None:
-    """Refuses results that were made with other settings than are planned.
+def data(run: Run) -> dict[str, str]:
+    """Returns the SHA-256 of the data files that a run reads, by their names.
 
     Raises:
-        InputError: A setting differs.
+        InputError: A file is missing, or cannot be read.
     """
-    then = found.get("settings", {})
+    paths: list[Path] = []
+    if folder := run.flags.get("data_dir"):
+        held = sorted(remote_path.parse(str(folder)).iterdir())
+        paths += [path for path in held if path.is_file() and path.stem in _SPLITS]
+    for name in ("train_file", "predict_file", "golden_file"):
+        if text := run.flags.get(name):
+            paths += FileGlobs.parse(str(text)).files()
+    return {path.name: _sum(path, path.stat().st_mtime_ns) for path in paths}
+
+
+@functools.cache
+def _sum(path: Path, changed: int) -> str:
+    """Returns the SHA-256 of a file; several runs read the same one."""
+    return checksums.of(path)
+
+
+def changed_data(run: Run, output: Path) -> list[str]:
+    """Returns the names of the data files that are not what its last attempt read.
+
+    Raises:
+        InputError: A file or the record cannot be read.
+    """
+    path = output / run.name / _RECORD
+    before = files.read_json(path).get("data") if path.is_file() else None
+    if before is None:
+        return []
+    now = data(run)
+    return [name for name in {**before, **now} if before.get(name) != now.get(name)]
+
+
+def require_same(
+    run: Run,
+    output: Path,
+    found: Mapping[str, Any],
+    chosen: Mapping[str, Setting] | None,
+) -> None:
+    """Refuses results that were made with other settings than are planned.
+
+    `chosen` is what the run's grid search has chosen, None before its end.
+
+    Raises:
+        InputError: A setting, the data or the first stage differs, or the run is older
+            than its grid search.
+    """
+    if chosen is None:
+        raise _other(run, output, "a run from before its grid search", "one after it")
+    # What is not given is off.
+    off = {"mixed_precision": "off"}
+    then, flags = {**off, **found.get("settings", {})}, {**off, **run.flags, **chosen}
     for name in _SHAPING:
-        if name in run.flags and then.get(name) != run.flags[name]:
-            raise InputError.at(
-                output / run.name,
-                None,
-                f"holds a run with --{name}={then.get(name)}, but {run.flags[name]} "
-                "is asked for; choose another --output, or delete this folder",
-            )
+        if name in flags and then.get(name) != flags[name]:
+            held = f"a run with --{name}={then.get(name)}"
+            raise _other(run, output, held, flags[name])
+    if names := changed_data(run, output):
+        held = f"a run of other data ({', '.join(names)})"
+        raise _other(run, output, held, "one of this data")
+    if run.purpose == "test" and run.problem == "qa":
+        # A first stage is in runs/SQuAD/MODEL/MODE.
+        first, second = (
+            "with"
+            if SQUAD in str(x.get("init_checkpoint")).split("/")[-3:-2]
+            else "without"
+            for x in (then, flags)
+        )
+        if first != second:
+            held = f"a run {first} training on {SQUAD}"
+            raise _other(run, output, held, f"one {second}")
+
+
+def _other(run: Run, output: Path, held: str, wanted: Setting | bool) -> InputError:
+    return InputError.at(
+        output / run.name,
+        None,
+        f"holds {held}, but {wanted} is asked for; choose another --output, or delete "
+        "this folder",
+    )
 
 
 def attempts(run: Run, output: Path) -> list[Attempt]:
@@ -141,9 +213,19 @@ def attempts(run: Run, output: Path) -> list[Attempt]:
         raise InputError.at(path, None, "is damaged; delete this file") from None
 
 
-def write(run: Run, output: Path, line: str, made: Sequence[Attempt]) -> None:
-    """Writes the record of a run."""
-    values = {"command": line, "attempts": [dataclasses.asdict(each) for each in made]}
+def write(
+    run: Run,
+    output: Path,
+    line: str,
+    read: Mapping[str, str],
+    made: Sequence[Attempt],
+) -> None:
+    """Writes the record of a run; `read` is what `data` returned before it."""
+    values = {
+        "command": line,
+        "data": read,
+        "attempts": [dataclasses.asdict(each) for each in made],
+    }
     files.write_json(output / run.name / _RECORD, values)
 
 
@@ -184,7 +266,9 @@ def _why(attempt: Attempt, folder: Path) -> str:
         with (folder / LOG).open("rb") as stream:
             stream.seek(max(0, stream.seek(0, 2) - _TAIL))
             tail = stream.read()
-    said = _ERROR.findall(tail.decode("utf-8", "replace"))
+    # Of the last attempt only: an earlier one may have ended in another way.
+    last = tail.decode("utf-8", "replace").rpartition(f"--- {attempt.started} ")[2]
+    said = _ERROR.findall(last)
     if attempt.status < 0:
         name = signal.Signals(-attempt.status).name
         return f"killed by {name}, perhaps because memory ran out"

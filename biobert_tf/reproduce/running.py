@@ -114,6 +114,7 @@ class _Process:
     attempt: Attempt
     began: float
     line: str
+    read: Mapping[str, str]
 
 
 def chosen(run: Run, output: Path) -> dict[str, Setting] | None:
@@ -141,26 +142,8 @@ def chosen(run: Run, output: Path) -> dict[str, Setting] | None:
     return best[1]
 
 
-def execute(
-    plan: Plan,
-    places: Sequence[Slot],
-    lock: int,
-    changed: Callable[[], None],
-    program: Sequence[str] = PROGRAM,
-) -> None:
-    """Runs everything that is not done yet.
-
-    `changed` is called after each run and once a minute.
-
-    Raises:
-        StoppedError: A signal came; everything done is kept.
-        InputError: Results in `--output` were made with other settings.
-    """
-    Runner(plan, places, lock, changed, program).execute()
-
-
 class Runner:
-    """Runs a plan once; see `execute`."""
+    """Runs a plan once."""
 
     def __init__(
         self,
@@ -170,7 +153,11 @@ class Runner:
         changed: Callable[[], None],
         program: Sequence[str],
     ) -> None:
-        """Looks for what is done; see `execute`."""
+        """Looks for what is done; `changed` is called after each run and once a minute.
+
+        Raises:
+            InputError: Results in `--output` were made with other settings.
+        """
         self._output = plan.config.output
         self._lock, self._changed, self._program = lock, changed, program
         self._free = list(places)
@@ -183,11 +170,17 @@ class Runner:
             if found is None:
                 self._waiting.append(run)
             else:
-                records.require_same(run, self._output, found)
+                records.require_same(
+                    run, self._output, found, chosen(run, self._output)
+                )
                 self._done.add(run.name)
 
     def execute(self) -> None:
-        """Runs everything that is waiting; see the function."""
+        """Runs everything that is not done yet.
+
+        Raises:
+            StoppedError: A signal came; everything done is kept.
+        """
         number = len(self._done)
         _LOG.info("%d runs are done, %d are to do", number, len(self._waiting))
         with stopping.heard() as request:
@@ -246,14 +239,18 @@ class Runner:
             folder.mkdir(parents=True, exist_ok=True)
         line = records.command(run, self._output, found)
         before = records.state(run, self._output)
-        if before.status == "failed":
+        if names := records.changed_data(run, self._output):
+            _LOG.warning("%s starts anew, because %s changed", run.name, names[0])
+            files.remove_tree(folder / _STATES)
+        elif before.status == "failed":
             _LOG.warning("trying %s again: it failed (%s)", run.name, before.why)
         elif before.status == "stopped":
             _LOG.info("resuming %s on %s", run.name, slot.device)
         else:
             _LOG.info("starting %s on %s", run.name, slot.device)
         attempt = Attempt(records.now(), slot.device)
-        records.write(run, self._output, line, [*before.attempts, attempt])
+        read = records.data(run)
+        records.write(run, self._output, line, read, [*before.attempts, attempt])
         log = (folder / LOG).open("ab")
         log.write(f"--- {attempt.started} {line}\n".encode())
         log.flush()
@@ -268,7 +265,7 @@ class Runner:
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
-        return _Process(run, slot, popen, log, attempt, time.monotonic(), line)
+        return _Process(run, slot, popen, log, attempt, time.monotonic(), line, read)
 
     def _end(self, process: _Process, asked: bool) -> None:
         """Records how a process ended, and frees its slot."""
@@ -284,7 +281,8 @@ class Runner:
             stopped=asked and status != 0,
         )
         made = records.attempts(run, self._output)
-        records.write(run, self._output, process.line, [*made[:-1], attempt])
+        made = [*made[:-1], attempt]
+        records.write(run, self._output, process.line, process.read, made)
         now = records.state(run, self._output)
         if now.status == "done":
             self._done.add(run.name)

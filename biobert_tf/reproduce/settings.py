@@ -29,7 +29,7 @@ SQUAD: Final = "SQuAD"
 
 @dataclasses.dataclass(frozen=True)
 class Compats(BySet):
-    """The value of `--compat`."""
+    """The value of `--compat`; a mode that is named twice is run once."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,6 +47,10 @@ class Compats(BySet):
                     "for single data sets"
                 )
         return found
+
+    def values(self, data_set: str) -> tuple[str, ...]:
+        """Returns the modes of a data set."""
+        return tuple(dict.fromkeys(super().values(data_set)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,22 +120,50 @@ class ReproduceConfig:
     )
 
     def __post_init__(self) -> None:
-        """Rejects counts out of range, no model, and data sets that are not run."""
+        """Rejects counts out of range, no model, and what is not run."""
         at_least(self, jobs=1, num_hidden_layers=0)
         if not self.models.named:
             raise InputError("--models names no checkpoint")
         for name in ("train_batch_size", "learning_rate"):
             if self.grid and getattr(self, name):
                 raise InputError(f"--{name} contradicts --grid; leave one of them out")
-        run = {row.name for row in self.rows()} | {SQUAD}
-        for name in sorted(run - {SQUAD}):
-            if self.seeds.number(name) is None:
-                raise InputError(f"--seeds={self.seeds}: has no number for {name}")
+        most = max(row.folds for row in manifest.load().rows)
+        if wrong := [x for x in self.folds.numbers if not 1 <= x <= most]:
+            raise InputError(
+                f"--folds={self.folds}: no fold {wrong[0]}; want 1 to {most}"
+            )
+        self._require_known_sets()
+
+    def _require_known_sets(self) -> None:
+        """Rejects values for data sets that are not run, and a set without seeds."""
+        self._require_sets()
+
+    def _require_sets(self) -> None:
+        """Rejects values for sets that are not run, and paths that cannot be passed on.
+
+        Raises:
+            InputError: The message names the flag.
+        """
+        rows = self.rows()
+        run = {row.name.casefold() for row in rows}
+        for row in rows:
+            if self.seeds.number(row.name) is None:
+                raise InputError(f"--seeds={self.seeds}: has no number for {row.name}")
         for name in ("seeds", "compat", *_TRAINED_WITH):
-            if other := [each for each in getattr(self, name).sets if each not in run]:
+            # SQuAD is trained on once, in the modes of the sets that follow it.
+            known = run | {SQUAD.casefold()} if name in _TRAINED_WITH else run
+            sets = getattr(self, name).sets
+            if other := [x for x in sets if x.casefold() not in known]:
                 raise InputError(
                     f"--{name}={getattr(self, name)}: {other[0]} is none of the data "
                     "sets to run"
+                )
+        for name in ("data", "output"):
+            path = str(getattr(self, name))
+            if any(row.questions for row in rows) and set(path) & set(",*?["):
+                raise InputError(
+                    f"--{name}={path}: with , * ? or [ in it, it cannot be passed "
+                    "on to --train_file; rename the folder"
                 )
 
     def rows(self) -> list[Row]:

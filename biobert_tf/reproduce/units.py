@@ -105,6 +105,11 @@ class Outcome:
             InputError: It was not; the message names the first difference.
         """
         advice = "; compare runs that predicted one test file"
+        if self.task != other.task:
+            problem = (
+                f"is of `biobert {other.task}`, {self.path} of `biobert {self.task}`"
+            )
+            raise InputError.at(other.path, None, f"{problem}{advice}")
         if self.names != other.names:
             problem = f"has the scores {' '.join(other.names)}, {self.path} has "
             raise InputError.at(
@@ -158,6 +163,9 @@ def read(folder: Path) -> Outcome:
     scores = results.get("test", {}).get("scores")
     if not scores:
         problem = "has no scores of a test; predict a labelled test file"
+        raise InputError.at(folder / RESULTS, None, problem)
+    if not {"seed", "settings"} <= results.keys():
+        problem = "lacks the seed or the settings, which a run writes; train again"
         raise InputError.at(folder / RESULTS, None, problem)
     name = _QUESTIONS if task == "qa" else _PREDICTIONS
     path = folder / name

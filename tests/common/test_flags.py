@@ -110,6 +110,7 @@ ORIGINAL_QA = {
     "list_threshold": 0.42,
     "use_number": True,
     "class_weights": "",
+    "tune_threshold": False,
 }
 
 

@@ -44,3 +44,10 @@ def test_a_malformed_file_is_told(tmp_path):
     (tmp_path / "test.tsv").write_text("word\n")
     with pytest.raises(InputError, match=r"test\.tsv:1: "):
         counts.count(FOUND.row("NCBI-disease"), tmp_path / "test.tsv")
+
+
+def test_questions_that_are_no_list_are_told(tmp_path):
+    path = tmp_path / "4B1_golden.json"
+    path.write_text('{"questions": 3}')
+    with pytest.raises(InputError, match=r"4B1_golden\.json: 'questions' is no list"):
+        counts.count(FOUND.row("BioASQ-4b"), path)

@@ -64,6 +64,20 @@ def run(toy, capsys):
         ({"list_threshold": -1}, "--list_threshold=-1.0: must be at least 0"),
         ({"null_score_diff_threshold": "nan"}, "--null_score_diff_threshold=nan: must"),
         ({"class_weights": "balanced"}, "--class_weights is for --question_type=yesno"),
+        ({"tune_threshold": True}, "--tune_threshold is for --question_type=yesno"),
+        (
+            {"tune_threshold": True, "question_type": "yesno"},
+            "--tune_threshold needs --dev_file, on which it tunes",
+        ),
+        (
+            {
+                "tune_threshold": True,
+                "question_type": "yesno",
+                "dev_file": "absent.json",
+                "do_train": None,
+            },
+            "--tune_threshold is a part of the training",
+        ),
         (
             {"version_2_with_negative": True, "question_type": "yesno"},
             "--version_2_with_negative is for answers that are a part of the passage; ",

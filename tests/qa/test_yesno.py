@@ -136,6 +136,8 @@ def test_probabilities(evidence, probability):
         ([1.0, 2.0, 4.0], [False, False, True], 3.0, 1.0, 1 / 4),
         # Two borders are as good: the one next to 0 is taken.
         ([1.0, 2.0, 3.0, 4.0], [False, True, False, True], 1.5, 11 / 15, 1 / 3),
+        # Equal evidence on both sides: no border lies on it.
+        ([1.0, 1.0, 3.0], [False, True, True], 2.0, 2 / 3, 2 / 5),
         # Always yes is best.
         ([1.0, 2.0], [True, True], 0.0, 1 / 2, 1 / 2),
     ],

@@ -12,6 +12,7 @@ def test_a_set_has_its_own_values_or_those_of_all():
     assert found.values("GAD") == ("fixed", "master")
     assert found.values("NCBI-disease") == ("paper",)
     assert found.values("BC2GM") == ("fixed",)
+    assert BySet.parse("fixed,gad=master").values("GAD") == ("master",)
 
 
 def test_a_set_has_one_number():

@@ -92,11 +92,30 @@ def test_bad_data_costs_its_own_row(toy):
     assert found["NCBI-disease"]["status"] == "ran"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("squad/dev-v1.1.json", '{"data": [1]}', "is not in SQuAD's form; get it"),
+        ("squad/dev-v1.1.json", "[", "not JSON"),
+        ("BioASQ/5B_golden.json", '{"questions": []}', "no factoid question"),
+    ],
+)
+def test_a_training_file_that_cannot_be_made_costs_its_own_row(toy, name, text, why):
+    files.write_text(toy.data / "qa" / name, text)
+    found = rows(run(toy, datasets="NCBI-disease,BioASQ-4b"))
+    assert why in found["BioASQ-4b"]["why"]
+    assert found["BioASQ-4b"]["status"] == "missing data"
+    assert found["NCBI-disease"]["status"] == "ran"
+
+
 def test_nothing_to_run_is_an_error(toy):
     with pytest.raises(InputError, match=r"nothing to run: .*BC2GM.train.tsv is miss"):
         run(toy, datasets="BC2GM")
     with pytest.raises(InputError, match="paper is for table 6 only"):
         run(toy, datasets="GAD", compat="paper")
+    found = rows(run(toy, datasets="NCBI-disease,GAD", compat="paper", folds="1"))
+    assert found["GAD"]["status"] == "not asked"
+    assert found["NCBI-disease"]["status"] == "ran"
 
 
 def test_folds_are_averaged_within_a_seed(toy):
@@ -197,6 +216,17 @@ def test_a_failed_run_is_tried_again_and_says_so(toy, caplog):
     assert log.count("--- ") == 2 and "error: --learning_rate=1" in log
 
 
+def test_a_failure_is_explained_by_its_own_attempt(toy):
+    toy.do(**{f"{NER}/seed-1": "fail"})
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    Path(toy.program[1]).write_text("raise SystemExit(1)")
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    again = rows(report(toy))["NCBI-disease"]["cells"][0]["runs"][0]
+    assert again["why"] == "exit status 1; see log.txt"
+
+
 def test_runs_that_need_a_failed_one_are_left_out(toy):
     squad = toy.data / "qa" / "squad" / "train-v1.1.json"
     files.write_json(squad, qa_toys.training())
@@ -229,6 +259,95 @@ def test_other_settings_are_refused(toy):
     other = Toy(toy.folder / "other")
     with pytest.raises(InputError, match=r"the model tiny was .*, and is .* now"):
         command.run(toy.config(models=other.model), [], toy.program)
+
+
+def write_squad(toy):
+    files.write_json(toy.data / "qa" / "squad" / "dev-v1.1.json", qa_toys.training())
+
+
+def write_questions(toy):
+    name = "BioASQ-train-factoid-4b.json"
+    files.write_json(toy.data / "qa" / "BioASQ" / name, qa_toys.training())
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "between", "why"),
+    [
+        ({}, {"grid": True}, None, "from before its grid search, but one after it is"),
+        ({"grid": True}, {}, None, "--train_batch_size=10, but 32"),
+        (
+            {"mixed_precision": "bfloat16"},
+            {},
+            None,
+            "--mixed_precision=bfloat16, but off is asked for",
+        ),
+        (
+            {"datasets": "BioASQ-4b"},
+            {"datasets": "BioASQ-4b"},
+            write_squad,
+            "a run without training on SQuAD, but one with is",
+        ),
+        (
+            {"datasets": "BioASQ-4b"},
+            {"datasets": "BioASQ-4b"},
+            write_questions,
+            r"of other data \(5B_golden-factoid.json, BioASQ-train-factoid-4b.json\)",
+        ),
+    ],
+)
+def test_finished_runs_of_another_kind_are_refused(toy, then, now, between, why):
+    run(toy, seeds=1, **then)
+    before = (toy.output / "report.json").read_text()
+    if between:
+        between(toy)
+    with pytest.raises(InputError, match=why):
+        run(toy, seeds=1, **now)
+    # The report still shows what the runs were made with.
+    assert (toy.output / "report.json").read_text() == before
+
+
+def test_a_damaged_session_is_told(toy):
+    files.write_json(toy.output / "session.json", {})
+    with pytest.raises(InputError, match=r"session.json: is damaged; delete this file"):
+        run(toy)
+
+
+def test_other_data_is_refused(toy):
+    run(toy, datasets="NCBI-disease,GAD", folds="1", seeds=1)
+    path = toy.data / "ner" / "NCBI-disease" / "devel.tsv"
+    files.write_text(path, path.read_text() * 2)
+    # It is in no run that is asked for.
+    run(toy, datasets="GAD", folds="1", seeds=1)
+    with pytest.raises(
+        InputError, match=r"seed-1: holds a run of other data \(devel.tsv\)"
+    ):
+        run(toy, datasets="NCBI-disease", seeds=1)
+
+
+def test_joined_training_files_follow_their_data(toy):
+    folder = toy.data / "re" / "GAD-BLURB"
+    re_toys.write_data(folder, train=re_toys.TRAIN, dev=re_toys.DEV, test=re_toys.TEST)
+    run(toy, datasets="GAD-BLURB", seeds=1)
+    re_toys.write_data(folder, train=re_toys.DEV, dev=re_toys.DEV, test=re_toys.TEST)
+    with pytest.raises(
+        InputError, match=r"seed-1: holds a run of other data \(train.tsv\)"
+    ):
+        run(toy, datasets="GAD-BLURB", seeds=1)
+    files.remove_tree(toy.output / "runs")
+    run(toy, datasets="GAD-BLURB", seeds=1)
+    merged = (toy.output / "prepared" / "GAD-BLURB" / "train.tsv").read_text()
+    assert merged == re_toys.biobert([*re_toys.DEV, *re_toys.DEV])
+
+
+def test_a_failed_run_with_corrected_data_starts_anew(toy, caplog):
+    toy.do(**{f"{NER}/seed-1": "fail"})
+    with pytest.raises(InputError):
+        run(toy, seeds=1)
+    path = toy.data / "ner" / "NCBI-disease" / "devel.tsv"
+    files.write_text(path, path.read_text() * 2)
+    toy.do()
+    run(toy, seeds=1)
+    assert f"{NER}/seed-1 starts anew, because devel.tsv changed" in caplog.text
 
 
 def test_one_command_at_a_time(toy):
@@ -371,6 +490,12 @@ def test_a_set_has_settings_of_its_own(toy):
     assert "Set by the command line: num_train_epochs 2,GAD=4." in found.notes
 
 
+def test_a_mode_that_is_named_twice_is_run_once(toy):
+    config = toy.config(compat="fixed,fixed", seeds=1)
+    found = plan.of(config, models.find(config.models.named, None))
+    assert len(found.runs()) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -378,11 +503,18 @@ def test_a_set_has_settings_of_its_own(toy):
         ({"seeds": "GAD=3"}, "--seeds=GAD=3: has no number for NCBI-disease"),
         ({"compat": "fixed,GAD=new"}, "want some of fixed,master,paper, and SET=MODE"),
         ({"seeds": "0"}, "'0' is not a whole number above 0"),
+        (
+            {"data": "my,data", "datasets": "BioASQ-4b"},
+            r"--data=my,data: with , \* \? or \[ in it, it cannot be passed on",
+        ),
+        ({"seeds": "1,SQuAD=3"}, "SQuAD is none of the data sets to run"),
+        ({"folds": "9-11"}, "--folds=9-11: no fold 11; want 1 to 10"),
+        ({"folds": "0"}, "--folds=0: no fold 0; want 1 to 10"),
     ],
 )
 def test_settings_of_a_set_that_mean_nothing(toy, given, why):
     with pytest.raises(InputError, match=why):
-        toy.config(datasets="NCBI-disease,GAD", **given)
+        toy.config(**{"datasets": "NCBI-disease,GAD", **given})
 
 
 # --- dry runs -------------------------------------------------------------------------

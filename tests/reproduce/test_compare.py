@@ -298,8 +298,18 @@ def test_another_test_is_refused(tmp_path):
     scores = {"yesno_accuracy": 1.0}
     other = questions(tmp_path / "qa", [scores], ["yes"], **scores)
     assert refused(first, other).startswith(
+        f"{other / 'question_scores.jsonl'}: is of `biobert qa`, "
+    )
+    scores = {"factoid_mrr": 1.0}
+    factoid = questions(tmp_path / "factoid", [scores], ["x"], **scores)
+    assert refused(factoid, other).startswith(
         f"{other / 'question_scores.jsonl'}: has the scores yesno_macro_f1 "
     )
+
+
+def test_another_problem_is_refused(tmp_path):
+    first, second = ner(tmp_path / "a", [1]), relations(tmp_path / "b", "11")
+    assert "is of `biobert re`, " in refused(first, second)
 
 
 def test_other_gold_answers_are_refused(tmp_path):
@@ -342,6 +352,7 @@ def test_folds_and_a_single_run_are_refused(tmp_path):
         ({"task": "pretraining"}, "is not of run_ner.py, run_re.py or run_qa.py; "),
         ({"task": "ner"}, "has no scores of a test; predict a labelled test file"),
         ({"task": "ner", "test": {"examples": 3}}, "has no scores of a test; "),
+        ({"task": "ner", "test": {"scores": {"f1": 1}}}, "lacks the seed or the "),
     ],
 )
 def test_a_run_without_scores_is_refused(tmp_path, results, problem):

@@ -82,6 +82,15 @@ def test_other_models_say_why_they_are_no_column(tmp_path):
     assert find(str(place)).why.startswith("its hidden_size is 384")
 
 
+def test_names_of_folders_may_have_equals_signs(tmp_path):
+    place = write(tmp_path / "rate=3" / "model")
+    assert find(str(place)).path == place
+    found = find(f"mine={place}")
+    assert (found.name, found.path) == ("mine", place)
+    with pytest.raises(InputError, match="mine= names no folder"):
+        find("mine=")
+
+
 def test_names_differ(tmp_path):
     one, two = write(tmp_path / "a" / "model"), write(tmp_path / "b" / "model")
     with pytest.raises(InputError, match="two are called model; name them"):

@@ -157,7 +157,7 @@ def test_every_run_is_there(pages, form):
     assert re.search(r"Attempts:?\s+2\b", text)
     assert "Missing data: needs a registration" in text
     assert "not asked" in text
-    assert "1 of 940 test sentences is also in train" in text
+    assert "1 of 940 sentences of test.tsv that are in train.tsv too" in text
     assert "88.35\u00a0\u00b1\u00a00.71" in text
     assert "\u22121.36" in text and "\u2260 differs" in text
     assert "+7.36" in text and "0.001" in text

@@ -43,24 +43,25 @@ def layout(table: Table) -> Grid:
     groups = [
         ("", 2),
         ("Paper", len(columns)),
-        ("Others", len(sources)),
         ("Ours", max(1, len(ours))),
+        ("Others", len(sources)),
     ]
     return Grid(
-        f"Table {table.number}: the paper, reruns by others, and ours",
+        f"Table {table.number}: the paper, ours, and reruns by others",
         (
             *("Data set", "Metric"),
             *columns,
-            *(f"Rerun {i}" for i in range(1, len(sources) + 1)),
+            # Before the many others, so that they are seen without scrolling.
             *(ours or ["no model yet"]),
+            *(f"Rerun {i}" for i in range(1, len(sources) + 1)),
         ),
         tuple(
             (
                 _dataset(table, i, len(table.metrics) if number == 0 else 0),
                 blocks.Cell(wording.metric(metric)),
                 *(_paper(row, column, metric) for column in columns),
-                *(_rerun(row, source, metric) for source in sources),
                 *(_ours(table, i, name, metric) for name in ours or [""]),
+                *(_rerun(row, source, metric) for source in sources),
             )
             for i, row in enumerate(table.rows)
             for number, metric in enumerate(table.metrics)

@@ -92,4 +92,5 @@ def test_size(row: Row) -> str:
 
 def finding(value: Finding) -> str:
     """Returns what a check of the data found."""
-    return value.text or f"{value.finding}: {value.count} of {value.of}"
+    share = f"{value.count:,} of {value.of:,}"
+    return f"{share} {value.text}" if value.text else f"{share}: {value.finding}"
