@@ -49,7 +49,7 @@ def test_it_learns(trained):
     scores = results["test"]["scores"]
     if isinstance(toy, toys.PairToy):
         assert scores["pearson"] > 0.9
-        assert [row["gold"] for row in rows] == [4.0, 0.5, 3.0]
+        assert [row["gold"] for row in rows] == [1.0, -1.0, 0.5]
         assert [row["pair"] for row in rows] == [row["pair"] for row in toy.ROWS]
     elif isinstance(toy, toys.MultiToy):
         assert scores["exact_match"] == 1
@@ -95,7 +95,7 @@ def test_as_plain_classification_relations_are_the_same(tmp_path):
     toy = re_toys.Toy(tmp_path)
     short = [row for row in re_toys.TRAIN if len(row[0].split()) < 6]
     re_toys.write_data(toy.data, train=short, dev=short, test=short)
-    given = {"max_seq_length": 24, **LEARN, "num_train_epochs": 5}
+    given = {"max_seq_length": 16, **LEARN, "num_train_epochs": 5}
     relations = run(toy, tmp_path / "re", "re", **given)
     given |= {"task_name": None, "negative_label": "0"}
     plain = run(toy, tmp_path / "plain", **given)
@@ -132,7 +132,8 @@ def test_thresholds_are_chosen_kept_and_used(tmp_path):
         ({"tune_thresholds": True, "target": "regression"}, "is no finite number"),
         ({"max_seq_length": 4}, "--max_seq_length=4: must be at least 5"),
         ({"negative_label": "none"}, "--negative_label=none is none of the labels"),
-        ({"labels": "bad"}, "label 'good' is none of bad"),
+        ({"labels": "bad"}, "has the labels bad; want 2 or more"),
+        ({"labels": "bad,ill"}, "label 'good' is none of bad, ill"),
         ({"do_train": None, "tune_thresholds": True}, "--tune_thresholds is a part of"),
     ],
 )
