@@ -68,6 +68,23 @@ def test_a_trained_model_predicts_alike_elsewhere(trained, tmp_path):
     assert rows_of(tmp_path / "output") == rows_of(output)
 
 
+def test_data_of_another_kind_is_refused(trained, tmp_path):
+    toy, output, _ = trained
+    other = toys.PairToy if toy.FLAGS.get("target") != "regression" else toys.Toy
+    given = {"init_checkpoint": output, "do_train": None}
+    with pytest.raises(InputError, match="was trained for target"):
+        run(other(tmp_path), tmp_path / "output", **given)
+
+
+def test_as_many_labels_as_pieces(tmp_path):
+    """Short rows of a batch leave out padding, but no label."""
+    toy = toys.MultiToy(tmp_path)
+    names = ["bad", "ill", *"cdefghijkl"]
+    given = {"max_seq_length": len(names), "labels": ",".join(names)}
+    run(toy, tmp_path / "output", num_train_epochs=1, **given)
+    assert all(len(row["probabilities"]) == 12 for row in rows_of(tmp_path / "output"))
+
+
 def test_probabilities_of_windows_are_pooled(tmp_path):
     toy = toys.Toy(tmp_path)
     found = {}
