@@ -206,12 +206,13 @@ def _hallmarks(label: str) -> tuple[str, ...] | None:
 
 
 def open_set(
-    data_dir: Path, config: ReadingConfig, default: Target = "single"
+    data_dir: Path, config: ReadingConfig, default: Target | None = None
 ) -> TextSet:
     """Finds the layout of the files of a folder, and logs it.
 
     The first of train, dev and test that is not empty tells it. `default` is the target
-    of `auto` where the layout has none of its own.
+    of `auto` where the layout has none of its own; without it, a column `labels` says
+    that there are several.
 
     Raises:
         InputError: There is no file, or one of them cannot be read; their layout is
@@ -232,14 +233,18 @@ def open_set(
     for path, other in found.items():
         _require_alike(first, name, path, other)
     layout = LAYOUTS[name]
-    form = Form(name, _target(data_dir, name, config, default), config)
+    form = Form(name, _target(data_dir, name, config) or default or "single", config)
     # A quote in HoC is a character.
     is_quoted = name != "hoc" and all(rows.has_header(path, form) for path in found)
     form = dataclasses.replace(form, has_quoting=is_quoted)
     has_pairs, described = layout.has_pairs, ""
     if has_pairs is None:
-        columns, described = rows.columns_of(first, form)
-        has_pairs, described = columns.pair is not None, f"; {described}"
+        columns, names = rows.columns_of(first, form)
+        has_pairs, described = columns.pair is not None, f"; {columns.shown(names)}"
+        is_said = default is not None or config.target != "auto"
+        if not is_said and names and columns.label is not None:
+            is_several = names[columns.label].strip().lower() == "labels"
+            form = dataclasses.replace(form, target="multi" if is_several else "single")
     shown = f"layout {name}, target {form.target}{described}"
     _LOG.info("%s: %s", data_dir, shown)
     return TextSet(
@@ -251,12 +256,10 @@ def open_set(
     )
 
 
-def _target(
-    data_dir: Path, name: str, config: ReadingConfig, default: Target
-) -> Target:
+def _target(data_dir: Path, name: str, config: ReadingConfig) -> Target | None:
     own, asked = LAYOUTS[name].target, config.target
     if asked == "auto":
-        return own or default
+        return own
     if own not in (None, asked):
         raise InputError(
             f"--target={asked}: {data_dir} has the layout {name}, whose target is "

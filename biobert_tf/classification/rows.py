@@ -83,16 +83,16 @@ def has_header(path: Path, form: Form) -> bool:
     return _is_header(_cells(path), form)
 
 
-def columns_of(path: Path, form: Form) -> tuple[Columns, str]:
-    """Returns the columns of a table or of JSON lines, and says which is what."""
+def columns_of(path: Path, form: Form) -> tuple[Columns, list[str]]:
+    """Returns the columns of a table or of JSON lines, and their names, if any."""
     if layouts.LAYOUTS[form.layout].is_json:
         line, values = next(_parsed(path, files.read_text(path)))
         with _at(path, line):
             found = columns.of_names([*values], form.config, form.target)
-        return found, found.shown([*values])
+        return found, [*values]
     cells = _cells(path)
     found = _columns(path, 1, cells, form)
-    return found, found.shown(columns.clean(cells) if _is_header(cells, form) else ())
+    return found, columns.clean(cells) if _is_header(cells, form) else []
 
 
 @contextlib.contextmanager

@@ -57,7 +57,8 @@ class ReadingConfig:
     target: TargetName = setting(
         "auto",
         "What is learned: single (one label), multi (any number of labels), regression "
-        "(a number), or auto: that of the layout, single for table and jsonl.",
+        "(a number), or auto: that of the layout; for table and jsonl multi if the "
+        "column is called labels, else single.",
     )
     labels: CommaList = setting(
         CommaList(),

@@ -118,11 +118,17 @@ def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = subcommands.parser(argv, demo.__doc__)
     parser.add_argument("--output_dir", type=subcommands.path, default="runs/demo")
-    parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
+    tasks = ("ner", "re", "qa", "classification")
+    parser.add_argument("--task", choices=tasks, default="ner")
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.demo import run as demos
 
-    runs = {"ner": demos.ner, "re": demos.relations, "qa": demos.qa}
+    runs = {
+        "ner": demos.ner,
+        "re": demos.relations,
+        "qa": demos.qa,
+        "classification": demos.classification,
+    }
     runs[arguments.task](arguments.output_dir)
 
 

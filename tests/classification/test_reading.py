@@ -77,6 +77,15 @@ def test_columns_of_a_header(tmp_path, header, text, pair, label, id_):
     assert found.line == 2
 
 
+def test_a_column_of_labels_has_several(tmp_path):
+    held = tsv(("text", "labels"), ("A b.", "good|bad"), ("C d.", ""))
+    assert labels(read(tmp_path, train__tsv=held)) == [("good", "bad"), ()]
+    # What is asked for, or what a model was trained for, comes first.
+    asked = ReadingConfig(target="single")
+    assert reading.open_set(tmp_path, asked).target == "single"
+    assert reading.open_set(tmp_path, ReadingConfig(), "single").target == "single"
+
+
 @pytest.mark.parametrize(
     ("row", "text", "pair", "label", "id_"),
     [
