@@ -24,8 +24,8 @@ TRAINED: Final[list[TrainedProblem[Any]]] = [
     NER,
     RELATIONS,
     QA,
-    PRETRAINING,
     CLASSIFICATION,
+    PRETRAINING,
 ]
 """The problems with a command that trains, in the order that `of_model` asks."""
 

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from biobert_tf.classification import (
     multi_label,
@@ -36,7 +35,6 @@ from biobert_tf.training.classification import (
     SequenceRegression,
 )
 from biobert_tf.training.records import Features, FeatureSpec, Specs
-from biobert_tf.training.task import Batch, Outputs
 
 
 class Scores(Protocol):
@@ -203,13 +201,9 @@ class SingleTask(TextTask, SequenceClassification):
         known = example.labels or self.labels[:1]
         return {"label_ids": [self.labels.index(known[0])]}
 
-    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns what the base does, and the `logits`."""
-        return {**super().predictions(batch, outputs), "logits": outputs["logits"]}
-
     def _decided(self, outputs: Mapping[str, np.ndarray]) -> TextPrediction:
-        [probabilities_K, *more] = outputs["probabilities"]
-        if more:
+        probabilities_K = outputs["probabilities"][0]
+        if len(outputs["probabilities"]) > 1:
             logits_K = self._pooled(outputs["logits"])
             exponents_K = np.exp(logits_K - logits_K.max())
             probabilities_K = (exponents_K / exponents_K.sum()).astype(np.float32)
@@ -264,10 +258,6 @@ class MultiTask(TextTask, MultiLabelClassification):
         """Returns 1 for each of the labels, 0 for the others."""
         known = example.labels or ()
         return {"label_ids": [int(label in known) for label in self.labels]}
-
-    def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns what the base does, and the `logits`."""
-        return {**super().predictions(batch, outputs), "logits": outputs["logits"]}
 
     def _decided(self, outputs: Mapping[str, np.ndarray]) -> TextPrediction:
         [probabilities_K, *more] = outputs["probabilities"]

@@ -52,7 +52,7 @@ def corpus(seed: int) -> dict[str, list[Sentence]]:
         kinds = rng.sample([*LABELS, "none"], k=rng.choice((1, 2)))
         clauses = f" , {rng.choice(_JOINS)} ".join(f"${kind}" for kind in kinds)
         expanded = grammar.expand(f"$opening {clauses} .", rules, rng)
-        text, _ = grammar.prose(word for word, _ in expanded)
+        text = grammar.prose(word for word, _ in expanded)[0]
         return text, tuple(label for label in LABELS if label in kinds)
 
     seen: set[Sentence] = set()

@@ -108,8 +108,9 @@ class SequenceClassification(_OfLabels):
     """
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns `probabilities`, `label_ids` and `loss` of every example."""
+        """Returns `logits`, `probabilities`, `label_ids` and `loss` of each text."""
         return {
+            "logits": outputs["logits"],
             "probabilities": tf.nn.softmax(outputs["logits"]),
             "label_ids": batch["label_ids"][:, 0],
             "loss": self._example_losses(batch, outputs),
@@ -139,11 +140,12 @@ class MultiLabelClassification(_OfLabels):
     """
 
     def predictions(self, batch: Batch, outputs: Outputs) -> dict[str, tf.Tensor]:
-        """Returns `probabilities`, `label_ids` and `loss` of every example.
+        """Returns `logits`, `probabilities`, `label_ids` and `loss` of every example.
 
-        The first two are `[batch, K]`; the loss is that of equal weights.
+        The first three are `[batch, K]`; the loss is that of equal weights.
         """
         return {
+            "logits": outputs["logits"],
             "probabilities": tf.sigmoid(outputs["logits"]),
             "label_ids": batch["label_ids"],
             "loss": tf.reduce_mean(self._label_losses(batch, outputs), axis=1),

@@ -58,7 +58,7 @@ def test_several_labels_by_hand(weights, dtype):
 
 def test_predictions_of_several_labels():
     found = Multi(class_weights=(1.0, 3.0, 2.0)).predictions(MULTI, {"logits": LOGITS})
-    assert sorted(found) == ["label_ids", "loss", "probabilities"]
+    assert sorted(found) == ["label_ids", "logits", "loss", "probabilities"]
     np.testing.assert_allclose(found["probabilities"], 1 / (1 + np.exp(-LOGITS)), 1e-6)
     np.testing.assert_array_equal(found["label_ids"], LABEL_IDS)
     # Not weighted.
