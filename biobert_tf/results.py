@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from biobert_tf.classification.classifier import Classification
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import html_fragment, html_marks
 from biobert_tf.documents.document import Mention
@@ -160,6 +161,39 @@ class Relations(list[Relation]):
         return html_fragment.fragment([*body, *_rest(self)], types)
 
 
+class Classifications(list[Classification]):
+    """What a model says of texts: one for each, in the order of the texts."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts."""
+        return [each.text for each in self]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns `{"texts": [...]}`, each with its text, ready for JSON."""
+        return {"texts": [each.to_dict() for each in self]}
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns one row per text, with its labels and the probability of each.
+
+        Of several labels, each is a column, `is_LABEL`.
+
+        Raises:
+            InputError: The package pandas is not installed.
+        """
+        rows = [_flat(each) for each in self]
+        return _table(rows, [*rows[0]] if rows else ["text"])
+
+    def _repr_html_(self) -> str:
+        body = [html_fragment.head(html_marks.counted(len(self), "text"))]
+        for each in self[:_MOST_SHOWN]:
+            body.append(html_fragment.text(each.text, ()))
+            if each.pair is not None:
+                body.append(html_fragment.text(each.pair, ()))
+            body.append(_said(each))
+        return html_fragment.fragment([*body, *_rest(self)], ())
+
+
 class Answers(list[FoundAnswer]):
     """The answers to a question, best first.
 
@@ -219,6 +253,27 @@ def _mention(number: int, text: str, span: EntitySpan) -> Mention:
     words = text[span.inner_start : span.inner_end]
     kind = words.strip("@$") if words[:1] == "@" else ("first", "second")[span.role]
     return Mention(str(number), kind, ((span.inner_start, span.inner_end),), words)
+
+
+def _flat(found: Classification) -> dict[str, object]:
+    """Returns a classification as a row of a table."""
+    row = found.to_dict()
+    probabilities = found.probabilities
+    if row.pop("labels", None) is not None:
+        row |= {f"is_{label}": label in found.labels for label in probabilities}
+    row.pop("probabilities", None)
+    return row | {f"probability_{label}": p for label, p in probabilities.items()}
+
+
+def _said(found: Classification) -> str:
+    """Returns the HTML of a label with its probability, of several, or of a number."""
+    if found.value is not None:
+        return html_fragment.info(f"<b>{found.value:.4g}</b>")
+    if not found.labels:
+        return html_fragment.info("no label")
+    return "".join(
+        _remarks(label, found.probabilities[label]) for label in found.labels
+    )
 
 
 def _remarks(label: str, probability: float, *more: str) -> str:
