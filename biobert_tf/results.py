@@ -9,7 +9,7 @@ for JSON, or a pandas table with one row per result.
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from biobert_tf.classification.classifier import Classification
 from biobert_tf.common.errors import InputError
@@ -86,8 +86,22 @@ class Entities(list[Entity]):
         return Counter(each.type for each in self)
 
 
-class Annotations(list[Entities]):
-    """The entities of several texts: `Entities` for each, in the order of the texts."""
+class _OfText(Protocol):
+    """A result that knows its text."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything by name, with the text, ready for JSON."""
+
+
+ResultT = TypeVar("ResultT", bound=_OfText)
+
+
+class _OfTexts(list[ResultT]):
+    """A result for each of several texts, in the order of the texts."""
 
     @property
     def texts(self) -> list[str]:
@@ -95,8 +109,12 @@ class Annotations(list[Entities]):
         return [each.text for each in self]
 
     def to_dict(self) -> dict[str, object]:
-        """Returns `{"texts": [{"text": ..., "entities": [...]}, ...]}`."""
+        """Returns `{"texts": [...]}`, each with its text, ready for JSON."""
         return {"texts": [each.to_dict() for each in self]}
+
+
+class Annotations(_OfTexts[Entities]):
+    """The entities of several texts: `Entities` for each, in the order of the texts."""
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Returns one row per entity; `text_index` is the number of its text.
@@ -120,13 +138,8 @@ class Annotations(list[Entities]):
         return html_fragment.fragment([*body, *_rest(self)], types)
 
 
-class Relations(list[Relation]):
+class Relations(_OfTexts[Relation]):
     """The relations that texts state: one for each, in the order of the texts."""
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts."""
-        return [each.text for each in self]
 
     def to_dict(self) -> dict[str, object]:
         """Returns `{"relations": [...]}`, each with its text, ready for JSON."""
@@ -161,17 +174,8 @@ class Relations(list[Relation]):
         return html_fragment.fragment([*body, *_rest(self)], types)
 
 
-class Classifications(list[Classification]):
+class Classifications(_OfTexts[Classification]):
     """What a model says of texts: one for each, in the order of the texts."""
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts."""
-        return [each.text for each in self]
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns `{"texts": [...]}`, each with its text, ready for JSON."""
-        return {"texts": [each.to_dict() for each in self]}
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Returns one row per text, with its labels and the probability of each.

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert_tf.load(path).classify`, with models of `biobert classification`."""
 
+import doctest
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.export.client import ExportedModel
 from biobert_tf.export.settings import ExportConfig
 
+PAGE = Path(__file__).parents[2] / "docs" / "classification.md"
 CPU = DeviceConfig(strategy="cpu")
 
 
@@ -100,3 +104,19 @@ def test_another_engine_gives_the_same(models):
     pytest.importorskip("openvino", reason="openvino is not installed")
     wanted = predicted(models["single"])
     require_same(classify(load(models["single"], engine="openvino"), wanted), wanted)
+
+
+def test_the_examples_of_the_page(models, tmp_path, monkeypatch):
+    names = {"single": "one-label", "multi": "several-labels", "pair": "similarity"}
+    (tmp_path / "runs").mkdir()
+    for kind, name in names.items():
+        (tmp_path / "runs" / name).symlink_to(models[kind])
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    test = doctest.DocTestParser().get_doctest(
+        "\n".join(blocks), {}, PAGE.name, str(PAGE), 0
+    )
+    told = []
+    found = doctest.DocTestRunner().run(test, out=told.append)
+    assert not found.failed, "".join(told)
+    assert found.attempted >= 10
