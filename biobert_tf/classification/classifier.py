@@ -110,7 +110,7 @@ class Classifier:
             raise InputError(f"the model reads {wanted}")
         if pairs is not None and len(pairs) != len(texts):
             raise InputError(f"{len(texts)} texts, but {len(pairs)} pairs")
-        seconds = pairs or [None] * len(texts)
+        seconds: Sequence[str | None] = pairs or [None] * len(texts)
         examples = [
             TextExample(str(i), 0, text, pair)
             for i, (text, pair) in enumerate(zip(texts, seconds, strict=True))

@@ -135,7 +135,7 @@ def _target_format(
     if kind in writable and suffixes == {detection.suffix(output)}:
         return kind
     named = None if is_folder else SUFFIXES.get(detection.suffix(output))
-    if named in writable:
+    if named is not None and named in writable:
         return named
     if named in formats.WRITTEN:
         known = ", ".join(sorted(writable))
