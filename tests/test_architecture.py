@@ -32,7 +32,7 @@ MAY_IMPORT = {
     **{problem: BELOW for problem in PROBLEMS.split()},
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
-    "results": "common documents qa relations",
+    "results": "common documents classification qa relations",
     "published": "common text training ner relations qa",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
@@ -55,7 +55,16 @@ WITHOUT_TENSORFLOW = (
     "published",
     "reproduce",
 )
-LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
+LIGHT_NAMES = (
+    "settings",
+    "reading",
+    "problem",
+    "main",
+    "reload",
+    "annotate",
+    "ask",
+    "classify",
+)
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 
 

@@ -231,6 +231,7 @@ COMMANDS = {
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
     *("compare", "doctor", "download", "reproduce", "tpu-check"),
+    *("classification", "classify"),
 }
 GROUPS = {"vocab", "re-data"}
 

@@ -31,6 +31,7 @@ class Classification(FoldedProblem[ClassificationConfig]):
     defaults: ClassVar[Mapping[str, Any]] = {"do_train": False, "do_predict": False}
     sign = "window_pooling"
     kinds = ("classification",)
+    method = "classify"
     classifier = "sequence"
     max_seq_length = 128
     data_files = "train, dev or test files (.tsv, .csv, .jsonl) of texts and labels"

@@ -2,16 +2,20 @@
 """Settings of `biobert classification`."""
 
 import dataclasses
+from pathlib import Path
 from typing import Final, Literal
 
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import (
+    DeviceConfig,
     DirectoryStageConfig,
     ScriptConfig,
     at_least,
+    required,
     setting,
 )
+from biobert_tf.documents.detection import Format
 from biobert_tf.model.config import Pooling
 from biobert_tf.training.class_weights import ClassWeights
 from biobert_tf.training.fold_numbers import Folds
@@ -32,6 +36,7 @@ Header = Literal["auto", "yes", "no"]
 LongTexts = Literal["windows", "cut"]
 WindowPooling = Literal["mean", "max"]
 PubMedQaContext = Literal["abstract", "conclusion", "both"]
+Unit = Literal["document", "passage", "sentence"]
 
 COLUMNS: Final = (
     "text_column",
@@ -151,3 +156,42 @@ class ClassificationConfig(ScriptConfig):
                 "--tune_thresholds is a part of the training; the model keeps what was "
                 "chosen"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyConfig:
+    """The settings of `biobert classify`."""
+
+    model: Path = required(
+        "Directory of a model: the output of biobert classification, or an export."
+    )
+    input: Path = required("Documents: a file, a folder, or - for standard input.")
+    output: Path = required(
+        "Where to write them: a file, a folder, or - for standard output."
+    )
+    input_format: Format = setting(
+        "auto",
+        "text, lines, jsonl, pubtator, bioc_xml, bioc_json, pubmed_xml, conll, brat, "
+        "or auto, which detects the format of every file.",
+    )
+    output_format: Format = setting(
+        "auto",
+        "jsonl, bioc_xml, bioc_json, or auto: the input's format if the output has its "
+        "suffix, else by the name of the output, else the input's format, else jsonl.",
+    )
+    unit: Unit = setting(
+        "document",
+        "What is classified: document, passage (each of them), or sentence. With "
+        "several labels, a document has those of all its passages or sentences.",
+    )
+    prefix: str = setting(
+        "",
+        "What stands before the names of the results (label, labels, probabilities, "
+        "value, parts); for a second model, or beside known labels.",
+    )
+    predict_batch_size: int = setting(32, "Rows per step, all devices.")
+    device: DeviceConfig
+
+    def __post_init__(self) -> None:
+        """Rejects a batch without rows."""
+        at_least(self, predict_batch_size=1)

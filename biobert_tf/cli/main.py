@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from biobert_tf import problems
+from biobert_tf.classification.settings import ClassifyConfig
 from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program, streams
 from biobert_tf.common.version import __version__
@@ -83,6 +84,14 @@ def annotate(argv: Sequence[str]) -> None:
 
     # The documents may go to standard output, which must hold nothing else.
     print(annotate_run.annotate(config), file=sys.stderr)
+
+
+def classify(argv: Sequence[str]) -> None:
+    """Label documents of any format with a trained classifier."""
+    config = flags.parse(ClassifyConfig, argv)
+    from biobert_tf.classification import classify as classify_run
+
+    print(classify_run.classify(config), file=sys.stderr)
 
 
 def ask(argv: Sequence[str]) -> None:
@@ -204,6 +213,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
+    "classify": classify,
     "download": data.download,
     "data-check": data.data_check,
     "compare": data.compare,

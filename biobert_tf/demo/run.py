@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf.classification import run as classification_run
+from biobert_tf.classification.classifier import Classifier
 from biobert_tf.classification.settings import ClassificationConfig
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
@@ -118,6 +119,11 @@ def classification(output_dir: Path) -> None:
     classification_run.run(flags.parse(ClassificationConfig, words))
     right = classification_demo.unseen(output_dir / "model" / "predictions.jsonl")
     _print_share("sentences with a name never seen in training", "right", *right)
+    classifier = Classifier.load(output_dir / "model", _DEVICE, batch_size=8)
+    print("\nnew sentences, and the labels found for them")
+    for found in classifier.classify(classification_demo.TEXTS):
+        shown = (f"{label} {found.probabilities[label]:.3f}" for label in found.labels)
+        print(f"{found.text}\n  {', '.join(shown) or 'none'}")
 
 
 def qa(output_dir: Path) -> None:
