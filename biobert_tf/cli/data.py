@@ -375,8 +375,8 @@ def compare(argv: Sequence[str]) -> None:
             name,
             metavar="RUN",
             type=_paths,
-            help="--output_dir of a run of ner, re or qa; of several seeds, "
-            "comma-separated",
+            help="--output_dir of a run of ner, re, qa or classification; of several "
+            "seeds, comma-separated",
         )
     parser.add_argument(
         "--resamples", type=int, default=10_000, help="how often to draw; default 10000"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from biobert_tf import problems
 from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program, streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.doctor.settings import DoctorConfig
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
@@ -157,6 +158,29 @@ def reproduce(argv: Sequence[str]) -> None:
     command.run(config, argv[1:])
 
 
+def blurb(argv: Sequence[str]) -> None:
+    """Run the data sets of BLURB that a folder holds, and average them as it does."""
+    _benchmark(argv, "blurb")
+
+
+def blue(argv: Sequence[str]) -> None:
+    """Run the data sets of BLUE that a folder holds, and average them as it does."""
+    _benchmark(argv, "blue")
+
+
+def _benchmark(argv: Sequence[str], table: str) -> None:
+    """Calls `reproduce` for a benchmark, whose folder may come first without a flag."""
+    words = list(argv[1:])
+    if words and not words[0].startswith("-"):
+        words[0] = f"--data={words[0]}"
+    config = flags.parse(ReproduceConfig, [argv[0], *words], {"table": table})
+    if config.table != table:
+        raise InputError(f"--table={config.table} is for `biobert reproduce`")
+    from biobert_tf.reproduce import command
+
+    command.run(config, [f"--table={table}", *words])
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
@@ -218,6 +242,8 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
     "reproduce": reproduce,
+    "blurb": blurb,
+    "blue": blue,
     "tpu-check": tpu_check,
     "demo": demo,
     "doctor": doctor,
