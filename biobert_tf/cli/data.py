@@ -170,7 +170,7 @@ def _expected(name: str | None, data_dir: Path, command: str) -> "Row | None":
         return None
     if name is None:
         return expected.row_of(data_dir, command)
-    row = manifest.load().row(name)
+    row = manifest.known_row(name)
     if row.problem != command:
         raise InputError(
             f"--expect={name}: that is data of {row.problem}, and {data_dir} holds "

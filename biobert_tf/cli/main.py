@@ -160,25 +160,37 @@ def reproduce(argv: Sequence[str]) -> None:
 
 def blurb(argv: Sequence[str]) -> None:
     """Run the data sets of BLURB that a folder holds, and average them as it does."""
-    _benchmark(argv, "blurb")
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blurb"})
+    _run_benchmark(config, words, "blurb")
 
 
 def blue(argv: Sequence[str]) -> None:
     """Run the data sets of BLUE that a folder holds, and average them as it does."""
-    _benchmark(argv, "blue")
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blue"})
+    _run_benchmark(config, words, "blue")
 
 
-def _benchmark(argv: Sequence[str], table: str) -> None:
-    """Calls `reproduce` for a benchmark, whose folder may come first without a flag."""
-    words = list(argv[1:])
-    if words and not words[0].startswith("-"):
-        words[0] = f"--data={words[0]}"
-    config = flags.parse(ReproduceConfig, [argv[0], *words], {"table": table})
+def _with_folder(argv: Sequence[str]) -> list[str]:
+    """Returns a command line whose first word may be the folder, without `--data=`."""
+    words = list(argv)
+    if len(words) > 1 and not words[1].startswith("-"):
+        words[1] = f"--data={words[1]}"
+    return words
+
+
+def _run_benchmark(config: ReproduceConfig, argv: Sequence[str], table: str) -> None:
+    """Does what `biobert reproduce --table=...` does.
+
+    Raises:
+        InputError: Another table was named.
+    """
     if config.table != table:
         raise InputError(f"--table={config.table} is for `biobert reproduce`")
     from biobert_tf.reproduce import command
 
-    command.run(config, [f"--table={table}", *words])
+    command.run(config, [f"--table={table}", *argv[1:]])
 
 
 def convert(argv: Sequence[str]) -> None:

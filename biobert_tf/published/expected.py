@@ -29,7 +29,7 @@ def row_of(data_dir: Path, problem: str) -> Row | None:
     name = _plain(data_dir.resolve().name)
     found = [
         row
-        for row in manifest.load().rows
+        for row in manifest.every_row()
         if row.problem == problem and _plain(Path(row.folder).name) == name
     ]
     return found[0] if len(found) == 1 else None

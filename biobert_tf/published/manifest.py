@@ -260,11 +260,7 @@ class Manifest:
         Raises:
             InputError: There is none.
         """
-        for row in self.rows:
-            if row.name.casefold() == name.casefold():
-                return row
-        known = ", ".join(row.name for row in self.rows)
-        raise InputError(f"no data set {name!r}; known: {known}")
+        return _named(self.rows, name)
 
     def grid_points(self) -> list[dict[str, Setting]]:
         """Returns the settings of every run of the paper's grid search."""
@@ -272,6 +268,32 @@ class Manifest:
             dict(zip(self.grid, values, strict=True))
             for values in itertools.product(*self.grid.values())
         ]
+
+
+def _named(rows: Sequence[Row], name: str) -> Row:
+    for row in rows:
+        if row.name.casefold() == name.casefold():
+            return row
+    known = ", ".join(row.name for row in rows)
+    raise InputError(f"no data set {name!r}; known: {known}")
+
+
+def every_row() -> list[Row]:
+    """Returns the rows of the paper, then those of BLURB and BLUE with other names."""
+    found: dict[str, Row] = {}
+    for known in (load(), load("blurb"), load("blue")):
+        for row in known.rows:
+            found.setdefault(row.name, row)
+    return list(found.values())
+
+
+def known_row(name: str) -> Row:
+    """Returns the first of `every_row` of a name, in any case.
+
+    Raises:
+        InputError: There is none.
+    """
+    return _named(every_row(), name)
 
 
 @functools.cache

@@ -14,31 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from biobert_tf.published.manifest import Manifest, Means
+from biobert_tf.reproduce.page.report import Average
 
 _DIGITS: Final = 4
 _NAMES: Final[Mapping[Means, str]] = {
     "groups": "macro average over groups",
     "sets": "macro average over sets",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Average:
-    """A mean of the main scores of some sets.
-
-    Attributes:
-        name: The group, or what the mean is over.
-        mean: None if no set has a score.
-        num_sets: The number of sets with a score.
-        of_sets: The number of sets there are.
-        ranks: Whether it is the benchmark's own score.
-    """
-
-    name: str
-    mean: float | None
-    num_sets: int
-    of_sets: int
-    ranks: bool = False
 
 
 def of(published: Manifest, tables: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -76,7 +58,14 @@ def _averages(
         found = _scores(table, model, compat)
         scores += found
         name = f"{table['title']} ({table['main']})"
-        groups.append(Average(name, _mean(found), len(found), len(table["rows"])))
+        groups.append(
+            Average(
+                name=name,
+                mean=_mean(found),
+                num_sets=len(found),
+                of_sets=len(table["rows"]),
+            )
+        )
     over: dict[Means, float | None] = {
         "groups": _mean([each.mean for each in groups if each.mean is not None]),
         "sets": _mean(scores),
@@ -85,7 +74,13 @@ def _averages(
     return [
         *groups,
         *(
-            Average(_NAMES[kind], mean, len(scores), num_rows, kind == means)
+            Average(
+                name=_NAMES[kind],
+                mean=mean,
+                num_sets=len(scores),
+                of_sets=num_rows,
+                ranks=kind == means,
+            )
             for kind, mean in over.items()
         ),
     ]

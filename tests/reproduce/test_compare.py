@@ -196,7 +196,7 @@ def test_units_are_documents_where_the_data_says_so(tmp_path):
     # Entities, then words.
     rows = [[3, 3, 3] * 2, [3, 0, 0] * 2]
     assert outcome.table("document")[[0, 9]].tolist() == rows
-    assert outcome.table("sentence").shape == (30, 3)
+    assert outcome.table("sentence").shape == (30, 6)
 
 
 def test_few_documents_are_taken_by_sentence(tmp_path):
