@@ -33,7 +33,7 @@ MAY_IMPORT = {
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
     "results": "common documents classification qa relations",
-    "published": "common text training ner relations qa",
+    "published": "common text training ner relations qa classification",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",

@@ -230,7 +230,7 @@ COMMANDS = {
     *("create-pretraining-data", "inspect-tfrecord", "extract-features", "vocab"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
-    *("compare", "doctor", "download", "reproduce", "tpu-check"),
+    *("compare", "doctor", "download", "reproduce", "blurb", "blue", "tpu-check"),
     *("classification", "classify"),
 }
 GROUPS = {"vocab", "re-data"}

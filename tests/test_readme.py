@@ -59,6 +59,8 @@ COMMANDS = {
     "biobert doctor": (DoctorConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
     "biobert reproduce": (ReproduceConfig, {}),
+    "biobert blurb": (ReproduceConfig, {"table": "blurb"}),
+    "biobert blue": (ReproduceConfig, {"table": "blue"}),
     "biobert tpu-check": (TpuCheckConfig, {}),
 }
 

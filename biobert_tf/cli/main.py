@@ -14,6 +14,7 @@ from biobert_tf import problems
 from biobert_tf.classification.settings import ClassifyConfig
 from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program, streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.doctor.settings import DoctorConfig
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
@@ -172,6 +173,41 @@ def reproduce(argv: Sequence[str]) -> None:
     command.run(config, argv[1:])
 
 
+def blurb(argv: Sequence[str]) -> None:
+    """Run the data sets of BLURB that a folder holds, and average them as it does."""
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blurb"})
+    _run_benchmark(config, words, "blurb")
+
+
+def blue(argv: Sequence[str]) -> None:
+    """Run the data sets of BLUE that a folder holds, and average them as it does."""
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blue"})
+    _run_benchmark(config, words, "blue")
+
+
+def _with_folder(argv: Sequence[str]) -> list[str]:
+    """Returns a command line whose first word may be the folder, without `--data=`."""
+    words = list(argv)
+    if len(words) > 1 and not words[1].startswith("-"):
+        words[1] = f"--data={words[1]}"
+    return words
+
+
+def _run_benchmark(config: ReproduceConfig, argv: Sequence[str], table: str) -> None:
+    """Does what `biobert reproduce --table=...` does.
+
+    Raises:
+        InputError: Another table was named.
+    """
+    if config.table != table:
+        raise InputError(f"--table={config.table} is for `biobert reproduce`")
+    from biobert_tf.reproduce import command
+
+    command.run(config, [f"--table={table}", *argv[1:]])
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
@@ -234,6 +270,8 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
     "reproduce": reproduce,
+    "blurb": blurb,
+    "blue": blue,
     "tpu-check": tpu_check,
     "demo": demo,
     "doctor": doctor,

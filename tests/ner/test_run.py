@@ -340,6 +340,18 @@ def test_an_empty_development_file_adds_nothing(toy, caplog):
     assert "training on train.tsv" in caplog.messages
 
 
+def test_a_development_file_may_have_the_name_that_blurb_gives_it(toy, caplog):
+    (toy.data / "devel.tsv").rename(toy.data / "dev.tsv")
+    with caplog.at_level(logging.INFO):
+        data = read_data(toy, do_eval=True)
+    assert words_of(data.train) == words_in(toys.TRAIN + toys.DEVEL)
+    assert words_of(data.devel) == words_in(toys.DEVEL)
+    assert "training on train.tsv and dev.tsv" in caplog.messages
+    # Where both are, it is as before.
+    toys.write_data(toy.data, devel=toys.TEST)
+    assert words_of(read_data(toy, do_eval=True).devel) == words_in(toys.TEST)
+
+
 def test_an_empty_development_file_cannot_choose(toy):
     path = toy.data / "devel.tsv"
     path.write_text("\n")
