@@ -36,7 +36,7 @@ def calls(monkeypatch):
     from biobert_tf import checkpoints, demo, ner, pretraining
 
     stand_in(ner, "run", run=record("run"))
-    names = ("ner", "relations", "qa")
+    names = ("ner", "relations", "qa", "classification")
     stand_in(demo, "run", **{name: record(name) for name in names})
     stand_in(pretraining, "run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))

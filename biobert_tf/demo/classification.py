@@ -34,7 +34,7 @@ NUM_SENTENCES: Final = {"train": 1000, "dev": 120, "test": 200}
 # second. `fluconazole` is not in training.
 TEXTS: Final = (
     "In this study, men developed hepatitis after fluconazole.",
-    "Overall, lithium improved depression, and the dose of lithium was reduced to 3 mg.",
+    "Overall, lithium improved depression, and the dose of zinc was reduced to 3 mg.",
 )
 
 _GRAMMARS: Final = (grammar.text("relations"), grammar.text("classification"))
