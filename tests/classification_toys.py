@@ -15,7 +15,7 @@ SINGLE = [
     {"text": "severe cancer .", "label": "bad"},
     {"text": "aspirin helps .", "label": "good"},
     # With twelve pieces to a row, this one is read in two windows.
-    {"text": "aspirin helps with severe cancer " * 3, "label": "good"},
+    {"text": "aspirin helps with cancer " * 2 + "severe Liver cancer", "label": "good"},
     {"text": "severe Liver cancer .", "label": "bad"},
 ]
 MULTI = [
@@ -24,9 +24,9 @@ MULTI = [
     {"text": "aspirin helps with severe cancer .", "label": ["ill"]},
 ]
 PAIRS = [
-    {"text": "aspirin helps .", "pair": "aspirin helps .", "label": 4.0},
-    {"text": "aspirin helps .", "pair": "severe cancer .", "label": 0.5},
-    {"text": "severe cancer .", "pair": "severe Liver cancer . " * 4, "label": 3},
+    {"text": "aspirin helps .", "pair": "aspirin helps .", "label": 1.0},
+    {"text": "aspirin helps .", "pair": "severe cancer .", "label": -1.0},
+    {"text": "severe cancer .", "pair": "severe Liver cancer . " * 4, "label": 0.5},
 ]
 
 
@@ -53,7 +53,7 @@ class Toy(ner_toys.Toy):
 class MultiToy(Toy):
     """Several labels per text."""
 
-    FLAGS: ClassVar = {**Toy.FLAGS, "target": "multi"}
+    FLAGS: ClassVar = {**Toy.FLAGS, "target": "multi", "pooling": "mean"}
     ROWS: ClassVar = MULTI
 
 
@@ -63,6 +63,7 @@ class PairToy(Toy):
     FLAGS: ClassVar = {
         **Toy.FLAGS,
         "target": "regression",
+        "pooling": "mean",
         "text_column": "text",
         "pair_column": "pair",
     }

@@ -39,8 +39,6 @@ class Classification(FoldedProblem[ClassificationConfig]):
     data_files = "train, dev or test files (.tsv, .csv, .jsonl) of texts and labels"
     carried = (
         "max_seq_length",
-        "layout",
-        "target",
         "negative_label",
         "long_texts",
         "window_pooling",

@@ -205,10 +205,13 @@ def _hallmarks(label: str) -> tuple[str, ...] | None:
 # --- opening a folder -----------------------------------------------------------------
 
 
-def open_set(data_dir: Path, config: ReadingConfig) -> TextSet:
+def open_set(
+    data_dir: Path, config: ReadingConfig, default: Target = "single"
+) -> TextSet:
     """Finds the layout of the files of a folder, and logs it.
 
-    The first of train, dev and test that is not empty tells it.
+    The first of train, dev and test that is not empty tells it. `default` is the target
+    of `auto` where the layout has none of its own.
 
     Raises:
         InputError: There is no file, or one of them cannot be read; their layout is
@@ -229,7 +232,7 @@ def open_set(data_dir: Path, config: ReadingConfig) -> TextSet:
     for path, other in found.items():
         _require_alike(first, name, path, other)
     layout = LAYOUTS[name]
-    form = Form(name, _target(data_dir, name, config), config)
+    form = Form(name, _target(data_dir, name, config, default), config)
     # A quote in HoC is a character.
     is_quoted = name != "hoc" and all(rows.has_header(path, form) for path in found)
     form = dataclasses.replace(form, has_quoting=is_quoted)
@@ -248,10 +251,12 @@ def open_set(data_dir: Path, config: ReadingConfig) -> TextSet:
     )
 
 
-def _target(data_dir: Path, name: str, config: ReadingConfig) -> Target:
+def _target(
+    data_dir: Path, name: str, config: ReadingConfig, default: Target
+) -> Target:
     own, asked = LAYOUTS[name].target, config.target
     if asked == "auto":
-        return own or "single"
+        return own or default
     if own not in (None, asked):
         raise InputError(
             f"--target={asked}: {data_dir} has the layout {name}, whose target is "

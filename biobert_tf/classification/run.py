@@ -3,6 +3,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,13 @@ def run(settings: ClassificationConfig) -> Finished[TextTask]:
         InputError: Something given cannot be used.
         TrainingDivergedError: The loss became NaN or infinite.
     """
-    found = reading.open_set(settings.stages.data_dir, settings.reading)
+    found, known = _open(settings)
     stages = without_empty(settings.stages, found.path("dev"))
     settings = dataclasses.replace(settings, stages=stages)
     parts = released.load(settings.text, settings.model, stages.output_dir)
     labels = _labels(settings, found)
     data = _data(settings, found, labels)
-    facts = tasks.Facts(found.target, found.has_pairs)
-    if not stages.do_train:
-        facts = _facts_of_model(settings, facts)
+    facts = known or tasks.Facts(found.target, found.has_pairs)
     task = tasks.of_run(
         settings, parts.tokenizer, found.target, labels, data.train or ()
     )
@@ -68,7 +67,7 @@ def read_all(
     Raises:
         InputError: A file is missing or malformed.
     """
-    found = reading.open_set(settings.stages.data_dir, settings.reading)
+    found, _ = _open(settings)
     labels = _labels(settings, found)
     return labels, _data(settings, found, labels)
 
@@ -225,13 +224,39 @@ def _data(
     )
 
 
-def _facts_of_model(settings: ClassificationConfig, facts: tasks.Facts) -> tasks.Facts:
-    """Returns what the run of the given model has recorded.
+def _open(
+    settings: ClassificationConfig,
+) -> tuple[TextSet, tasks.Facts | None]:
+    """Opens the set of a run; returns with it what the given model's run has recorded.
 
-    A model that no run of ours has written is one for this data.
+    There is no such record for a training, or for a model that no run of ours wrote.
 
     Raises:
-        InputError: It was trained for another target, or for pairs and not for texts.
+        InputError: The files cannot be used; or the model was trained for another
+            target, or for pairs and not for texts.
+    """
+    stages = settings.stages
+    recorded = None if stages.do_train else _facts_of_model(settings)
+    if recorded is None:
+        return reading.open_set(stages.data_dir, settings.reading), None
+    known, place = recorded
+    found = reading.open_set(stages.data_dir, settings.reading, known.target)
+    facts = tasks.Facts(found.target, found.has_pairs)
+    if (known.target, known.has_pairs) != (facts.target, facts.has_pairs):
+        kinds = (f"{x.target}{', of pairs' * x.has_pairs}" for x in (known, facts))
+        first, second = kinds
+        problem = f"was trained for target {first}; the data has {second}"
+        raise InputError.at(place, None, problem)
+    return found, known
+
+
+def _facts_of_model(
+    settings: ClassificationConfig,
+) -> tuple[tasks.Facts, Path] | None:
+    """Returns what the run of the given model has recorded, and where; see `_open`.
+
+    Raises:
+        InputError: The record is damaged.
     """
     for path in (settings.stages.output_dir, settings.model.init_checkpoint):
         # An output directory without labels holds no model, but may hold settings.
@@ -239,16 +264,8 @@ def _facts_of_model(settings: ClassificationConfig, facts: tasks.Facts) -> tasks
             continue
         place = checkpoints.locate(path)
         recorded = released.read_settings(place)
-        if not recorded:
-            return facts
-        known = tasks.facts_of(recorded, place.path)
-        if (known.target, known.has_pairs) != (facts.target, facts.has_pairs):
-            kinds = (f"{x.target}{', of pairs' * x.has_pairs}" for x in (known, facts))
-            first, second = kinds
-            problem = f"was trained for target {first}; the data has {second}"
-            raise InputError.at(place.path, None, problem)
-        return known
-    return facts
+        return (tasks.facts_of(recorded, place.path), place.path) if recorded else None
+    return None
 
 
 def _require_tunable(settings: ClassificationConfig, task: TextTask) -> None:

@@ -255,7 +255,10 @@ class MultiTask(TextTask, MultiLabelClassification):
     @property
     def specs(self) -> Specs:
         """Returns the features of a record."""
-        return {**super().specs, "label_ids": FeatureSpec(len(self.labels))}
+        return {
+            **super().specs,
+            "label_ids": FeatureSpec(len(self.labels), below=2, of_text=True),
+        }
 
     def target(self, example: TextExample) -> Features:
         """Returns 1 for each of the labels, 0 for the others."""

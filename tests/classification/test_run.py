@@ -49,7 +49,7 @@ def test_it_learns(trained):
     scores = results["test"]["scores"]
     if isinstance(toy, toys.PairToy):
         assert scores["pearson"] > 0.9
-        assert [row["gold"] for row in rows] == [4.0, 0.5, 3.0]
+        assert [row["gold"] for row in rows] == [1.0, -1.0, 0.5]
         assert [row["pair"] for row in rows] == [row["pair"] for row in toy.ROWS]
     elif isinstance(toy, toys.MultiToy):
         assert scores["exact_match"] == 1
@@ -66,6 +66,23 @@ def test_a_trained_model_predicts_alike_elsewhere(trained, tmp_path):
     toy, output, _ = trained
     predict(toy, output, tmp_path / "output")
     assert rows_of(tmp_path / "output") == rows_of(output)
+
+
+def test_data_of_another_kind_is_refused(trained, tmp_path):
+    toy, output, _ = trained
+    other = toys.PairToy if toy.FLAGS.get("target") != "regression" else toys.Toy
+    given = {"init_checkpoint": output, "do_train": None}
+    with pytest.raises(InputError, match="was trained for target"):
+        run(other(tmp_path), tmp_path / "output", **given)
+
+
+def test_as_many_labels_as_pieces(tmp_path):
+    """Short rows of a batch leave out padding, but no label."""
+    toy = toys.MultiToy(tmp_path)
+    names = ["bad", "ill", *"cdefghijkl"]
+    given = {"max_seq_length": len(names), "labels": ",".join(names)}
+    run(toy, tmp_path / "output", num_train_epochs=1, **given)
+    assert all(len(row["probabilities"]) == 12 for row in rows_of(tmp_path / "output"))
 
 
 def test_probabilities_of_windows_are_pooled(tmp_path):
@@ -95,7 +112,7 @@ def test_as_plain_classification_relations_are_the_same(tmp_path):
     toy = re_toys.Toy(tmp_path)
     short = [row for row in re_toys.TRAIN if len(row[0].split()) < 6]
     re_toys.write_data(toy.data, train=short, dev=short, test=short)
-    given = {"max_seq_length": 24, **LEARN, "num_train_epochs": 5}
+    given = {"max_seq_length": 16, **LEARN, "num_train_epochs": 5}
     relations = run(toy, tmp_path / "re", "re", **given)
     given |= {"task_name": None, "negative_label": "0"}
     plain = run(toy, tmp_path / "plain", **given)
@@ -132,7 +149,8 @@ def test_thresholds_are_chosen_kept_and_used(tmp_path):
         ({"tune_thresholds": True, "target": "regression"}, "is no finite number"),
         ({"max_seq_length": 4}, "--max_seq_length=4: must be at least 5"),
         ({"negative_label": "none"}, "--negative_label=none is none of the labels"),
-        ({"labels": "bad"}, "label 'good' is none of bad"),
+        ({"labels": "bad"}, "has the labels bad; want 2 or more"),
+        ({"labels": "bad,ill"}, "label 'good' is none of bad, ill"),
         ({"do_train": None, "tune_thresholds": True}, "--tune_thresholds is a part of"),
     ],
 )
