@@ -65,10 +65,7 @@ def record_of(found: "Found") -> dict[str, object]:
     Raises:
         InputError: Its config.json cannot be used.
     """
-    known = target(found)
-    # A run that reads data for the model must agree with a target that is known.
-    said = {"target": known} if known else {}
-    return {"kind": "classification", **said, **_facts(known or "single", False)}
+    return {"kind": "classification", **_facts(target(found) or "single", False)}
 
 
 def completed(found: "Found", settings: ClassificationConfig | None = None) -> "Found":
@@ -85,7 +82,8 @@ def completed(found: "Found", settings: ClassificationConfig | None = None) -> "
         return found
     recorded = record_of(found)
     if settings is not None:
-        data = reading.open_set(settings.stages.data_dir, settings.reading)
+        default = target(found) or "single"
+        data = reading.open_set(settings.stages.data_dir, settings.reading, default)
         recorded |= _facts(data.target, data.has_pairs)
     return dataclasses.replace(found, recorded={**recorded, **found.recorded})
 

@@ -97,11 +97,6 @@ class Classification(FoldedProblem[ClassificationConfig]):
             max_seq_length=max_seq_length,
         )
 
-    def _recorded(self, found: "Found", is_new: bool) -> dict[str, object]:
-        from biobert_tf.classification import foreign
-
-        return super()._recorded(foreign.completed(found), is_new)
-
     def run(self, settings: ClassificationConfig) -> "Finished[TextTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""
         from biobert_tf.classification import run

@@ -124,7 +124,9 @@ def markdown(card: Mapping[str, Any]) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {number:.6g}" for name, number in value.items())
-    return {True: "yes", False: "no"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _table(head: str, rows: Iterable[Sequence[object]]) -> str:
