@@ -201,7 +201,7 @@ def test_a_text_with_several_labels(tmp_path):
     """It is no relation; see tests/classification for what it is."""
     problem = "multi_label_classification"
     saved = save(tmp_path / "hf", "re", problem_type=problem)
-    assert load(saved).kind == "classification"
+    assert load(saved).kind != "re"
     wanted = f"config.json says BertForSequenceClassification of {problem}$"
     with pytest.raises(InputError, match=wanted):
         RELATIONS.load(saved, DeviceConfig())

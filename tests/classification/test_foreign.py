@@ -217,16 +217,16 @@ def test_what_cannot_be_used(name, changed, message, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "flags"),
+    ("name", "kind"),
     [
-        ("single", {}),
-        ("multi", {"target": "multi"}),
-        ("regression_pairs", {"target": "regression", "pair_column": "pair"}),
+        ("single", toys.Toy),
+        ("multi", toys.MultiToy),
+        ("regression_pairs", toys.PairToy),
     ],
 )
-def test_a_run_predicts_with_it_and_exports_it(name, flags, tmp_path):
+def test_a_run_predicts_with_it_and_exports_it(name, kind, tmp_path):
     own, saved = save(tmp_path, name)
-    toy = toys.Toy(tmp_path / "toy")
+    toy = kind(tmp_path / "toy")
     rows = [{"text": word} for word in WORDS]
     if toys.MODELS[name].has_pairs:
         rows = [
@@ -234,7 +234,7 @@ def test_a_run_predicts_with_it_and_exports_it(name, flags, tmp_path):
         ]
     toys.write(toy.data, test=rows)
     given = {"init_checkpoint": saved, "do_train": None, "do_export": True}
-    argv = toy.argv(**given, **flags, text_column="text", max_seq_length=16)
+    argv = toy.argv(**given, pooling=None, max_seq_length=16)
     cli.main(["biobert", "classification", *argv[1:]])
     lines = (toy.output / "predictions.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
