@@ -139,7 +139,8 @@ def write_model(folder, model):
     ids = rng.integers(5, len(re_toys.VOCAB), (50, 9)).astype(np.int32)
     ids[:, 0] = re_toys.ID["[CLS]"]
     ones = np.ones_like(ids)
-    rows = {"input_ids": ids, "input_mask": ones, "segment_ids": 0 * ones}
+    segments = ones * (model.has_pairs & (np.arange(9) > 4))
+    rows = {"input_ids": ids, "input_mask": ones, "segment_ids": segments}
     logits = network(rows)["logits"].numpy()
     scale = 2 / logits.std(0)
     network.output_weights.assign(network.output_weights * scale[:, np.newaxis])
