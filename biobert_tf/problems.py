@@ -48,11 +48,13 @@ def of_found(found: "Found") -> Problem[Any]:
     """Returns the problem of a model by the files beside its weights, if they tell.
 
     These are the settings of a run, or else the class with which Transformers saved it.
+
+    Raises:
+        InputError: Transformers' config.json is damaged.
     """
     own = of_run(found.recorded)
     if own is None and not found.recorded:
-        saved = (each for each in TRAINED if found.architecture in each.architectures)
-        own = next(saved, None)
+        own = next((each for each in TRAINED if each.is_saved(found)), None)
     return own or EMBEDDINGS
 
 

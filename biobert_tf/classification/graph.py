@@ -41,12 +41,36 @@ class TextGraph:
             title="Classification of biomedical text",
             model=self._model,
             labels=self._task.labels,
+            answers=self._card(),
             text_inputs=tuple(example),
             answer=self.answer_pair if self._has_pairs else self.answer,
             score=self.score,
             specs=input_specs(self._task.max_seq_length),
             example=example,
         )
+
+    def _card(self) -> dict[str, object]:
+        """Returns what the card says: what is told of what, and from which limits on.
+
+        A label without a threshold, one of three or more, is told if it is the most
+        probable one.
+        """
+        task = self._task
+        limits: dict[str, float] = {}
+        if isinstance(task, MultiTask):
+            limits = {
+                x: task.thresholds.get(x, thresholds.DEFAULT) for x in task.labels
+            }
+        elif isinstance(task, SingleTask) and len(task.labels) == 2:
+            limits = {task.labels[1]: task.threshold}
+        return {
+            "target": task.target_name,
+            "pairs_of_texts": self._has_pairs,
+            "thresholds": limits,
+            "long_texts": task.long_texts,
+            "window_pooling": task.window_pooling,
+            "pooling": task.pooling,
+        }
 
     def score(self, batch: dict[str, tf.Tensor]) -> Outputs:
         """Returns what rows say, as `answer` does for texts of one row."""

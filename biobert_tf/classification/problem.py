@@ -10,8 +10,10 @@ from biobert_tf.training.folded_problem import FoldedProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from biobert_tf.checkpoints.huggingface import ProblemType
     from biobert_tf.checkpoints.released import Released
     from biobert_tf.classification.task import TextTask
+    from biobert_tf.common.settings import DeviceConfig
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
     from biobert_tf.training.folds import Runner
@@ -33,6 +35,7 @@ class Classification(FoldedProblem[ClassificationConfig]):
     kinds = ("classification",)
     method = "classify"
     classifier = "sequence"
+    architectures = ("BertForSequenceClassification",)
     max_seq_length = 128
     data_files = "train, dev or test files (.tsv, .csv, .jsonl) of texts and labels"
     carried = (
@@ -44,9 +47,56 @@ class Classification(FoldedProblem[ClassificationConfig]):
     )
 
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `classification` for a classifier that a run of ours has written."""
-        is_own = self.made(found.recorded) and found.classifies is not None
-        return "classification" if is_own else None
+        """Returns `classification` for a classifier of our own run.
+
+        Also for any classifier of texts that Transformers saved. Relations are asked
+        first, so that those of one label are theirs unless somebody says otherwise.
+        """
+        labelled = found.classifies
+        is_own = labelled is not None and self.made(found.recorded)
+        is_saved = not found.recorded and self.is_saved(found)
+        return "classification" if is_own or is_saved else None
+
+    def record_of(self, found: "Found") -> dict[str, object]:
+        """Returns what settings.json shall say; see `foreign.record_of`."""
+        from biobert_tf.classification import foreign
+
+        return foreign.record_of(found)
+
+    def problem_type(self, found: "Found") -> "ProblemType":
+        """Returns what Transformers calls the target of a model of ours."""
+        from biobert_tf.classification import foreign
+
+        return foreign.problem_type(found)
+
+    def untold(self, found: "Found") -> str:
+        """Returns the thresholds of a model of ours; see `foreign.untold`."""
+        from biobert_tf.classification import foreign
+
+        return foreign.untold(found)
+
+    def loaded(
+        self,
+        found: "Found",
+        device: "DeviceConfig",
+        *,
+        do_lower_case: bool | None = None,
+        max_seq_length: int | None = None,
+    ) -> "Loaded[ClassificationConfig]":
+        """Returns a model; of one that Transformers saved, config.json says the target.
+
+        Raises:
+            InputError: As in the base, or config.json cannot be used.
+        """
+        from biobert_tf.classification import foreign
+
+        settings = self.settings_of(found) if found.recorded else None
+        return super().loaded(
+            foreign.completed(found, settings),
+            device,
+            do_lower_case=do_lower_case,
+            max_seq_length=max_seq_length,
+        )
 
     def run(self, settings: ClassificationConfig) -> "Finished[TextTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""

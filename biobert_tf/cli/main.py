@@ -239,7 +239,9 @@ def convert(argv: Sequence[str]) -> None:
     given = vars(arguments) | {
         "do_lower_case": spoken[arguments.do_lower_case],
         "trained_as": trained.classifier if trained else "auto",
-        "kind": problems.of_found(found).kinds[0] if is_saved else None,
+        "record": problems.of_found(found).record_of(found) if is_saved else None,
+        "problem_type": trained.problem_type(found) if trained else None,
+        "untold": trained.untold(found) if trained else "",
     }
     source, target = given.pop("source"), given.pop("target")
     print(conversion.convert(source, target, **given))

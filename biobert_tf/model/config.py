@@ -90,6 +90,6 @@ _HARMLESS_KEYS = frozenset(
     gradient_checkpointing id2label label2id layer_norm_eps model_type pad_token_id
     position_embedding_type torch_dtype dtype transformers_version use_cache
     _name_or_path is_decoder add_cross_attention bos_token_id eos_token_id
-    tie_word_embeddings
+    tie_word_embeddings problem_type
     """.split()  # noqa: SIM905  Twenty quoted words read worse.
 )

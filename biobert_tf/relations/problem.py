@@ -47,11 +47,16 @@ class Relations(FoldedProblem[RelationConfig]):
         "compat",
     )
 
+    def is_saved(self, found: "Found") -> bool:
+        """Says whether Transformers saved a classifier with one label for each text."""
+        return super().is_saved(found) and _has_one_label(found)
+
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `re` for a classifier of texts, or of our own run."""
+        """Returns `re` for a classifier of one label for a text, or of our own run."""
         labelled = found.classifies
         is_own = labelled is not None and self.made(found.recorded)
-        return "re" if labelled == "texts" or is_own else None
+        is_of_texts = labelled == "texts" and _has_one_label(found)
+        return "re" if is_of_texts or is_own else None
 
     def of_model(
         self, values: Mapping[str, Any], given: Collection[str]
@@ -102,6 +107,11 @@ class Relations(FoldedProblem[RelationConfig]):
         from biobert_tf.relations import graph
 
         return graph.serve(loaded)
+
+
+def _has_one_label(found: "Found") -> bool:
+    """Says whether nothing speaks for several labels, or a number, for a text."""
+    return found.problem_type in (None, "single_label_classification")
 
 
 RELATIONS = Relations()
