@@ -28,13 +28,9 @@ _PROBLEM_TYPES: Final[Mapping[Target, ProblemType]] = {
 _TARGETS: Final = {name: target for target, name in _PROBLEM_TYPES.items()}
 
 
-def target(found: "Found") -> Target | None:
-    """Returns what a model that Transformers saved has learned; None if unknown.
-
-    Raises:
-        InputError: Its config.json cannot be used.
-    """
-    return _TARGETS[found.problem_type] if found.problem_type else None
+def target(named: ProblemType | None) -> Target | None:
+    """Returns what Transformers calls by this name; None if it is unknown."""
+    return _TARGETS[named] if named else None
 
 
 def problem_type(found: "Found") -> ProblemType:
@@ -65,7 +61,10 @@ def record_of(found: "Found") -> dict[str, object]:
     Raises:
         InputError: Its config.json cannot be used.
     """
-    return {"kind": "classification", **_facts(target(found) or "single", False)}
+    return {
+        "kind": "classification",
+        **_facts(target(found.problem_type) or "single", False),
+    }
 
 
 def completed(found: "Found", settings: ClassificationConfig | None = None) -> "Found":
@@ -82,7 +81,7 @@ def completed(found: "Found", settings: ClassificationConfig | None = None) -> "
         return found
     recorded = record_of(found)
     if settings is not None:
-        default = target(found) or "single"
+        default = target(found.problem_type) or "single"
         data = reading.open_set(settings.stages.data_dir, settings.reading, default)
         recorded |= _facts(data.target, data.has_pairs)
     return dataclasses.replace(found, recorded={**recorded, **found.recorded})

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from biobert_tf import checkpoints
-from biobert_tf.checkpoints import released
-from biobert_tf.classification import reading, tasks, thresholds
+from biobert_tf.checkpoints import huggingface, released
+from biobert_tf.classification import foreign, reading, tasks, thresholds
 from biobert_tf.classification.examples import Target, TextExample
 from biobert_tf.classification.features import TextRecord
 from biobert_tf.classification.reading import TextSet
@@ -175,6 +175,8 @@ def _labels(settings: ClassificationConfig, found: TextSet) -> tuple[str, ...]:
         trained = finetune.trained_labels(
             stages.output_dir, settings.model.init_checkpoint
         )
+        if found.target == "regression" and trained and len(trained) == 1:
+            labels = trained  # Another program's word for the number.
         if None not in (labels, trained) and labels != trained:
             raise InputError(
                 f"the labels of the model are {' '.join(trained or ())}, those of this "
@@ -238,7 +240,8 @@ def _open(
     stages = settings.stages
     recorded = None if stages.do_train else _facts_of_model(settings)
     if recorded is None:
-        return reading.open_set(stages.data_dir, settings.reading), None
+        default = None if stages.do_train else _target_of_foreign(settings)
+        return reading.open_set(stages.data_dir, settings.reading, default), None
     known, place = recorded
     found = reading.open_set(stages.data_dir, settings.reading, known.target)
     facts = tasks.Facts(found.target, found.has_pairs)
@@ -266,6 +269,19 @@ def _facts_of_model(
         recorded = released.read_settings(place)
         return (tasks.facts_of(recorded, place.path), place.path) if recorded else None
     return None
+
+
+def _target_of_foreign(settings: ClassificationConfig) -> Target | None:
+    """Returns the target of a given model that Transformers saved, if it says it.
+
+    Raises:
+        InputError: Its config.json cannot be used.
+    """
+    path = settings.model.init_checkpoint
+    place = checkpoints.locate(path) if path else None
+    if place is None or place.format != "huggingface":
+        return None
+    return foreign.target(huggingface.problem_type(place.folder))
 
 
 def _require_tunable(settings: ClassificationConfig, task: TextTask) -> None:

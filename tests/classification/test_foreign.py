@@ -225,7 +225,9 @@ def test_what_cannot_be_used(name, changed, message, tmp_path):
     ],
 )
 def test_a_run_predicts_with_it_and_exports_it(name, kind, tmp_path):
-    own, saved = save(tmp_path, name)
+    has_number = toys.MODELS[name].target == "regression"
+    changed = {"id2label": {"0": "score"}} if has_number else {}
+    own, saved = save(tmp_path, name, **changed)
     toy = kind(tmp_path / "toy")
     rows = [{"text": word} for word in WORDS]
     if toys.MODELS[name].has_pairs:
@@ -233,8 +235,9 @@ def test_a_run_predicts_with_it_and_exports_it(name, kind, tmp_path):
             row | {"pair": word} for row, word in zip(rows, WORDS[::-1], strict=True)
         ]
     toys.write(toy.data, test=rows)
-    given = {"init_checkpoint": saved, "do_train": None, "do_export": True}
-    argv = toy.argv(**given, pooling=None, max_seq_length=16)
+    # The model tells the target.
+    given = {"init_checkpoint": saved, "do_train": None, "target": None}
+    argv = toy.argv(**given, do_export=True, pooling=None, max_seq_length=16)
     cli.main(["biobert", "classification", *argv[1:]])
     lines = (toy.output / "predictions.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
