@@ -129,16 +129,17 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
             raise InputError.at(
                 prefix, None, f"cannot be written: {error.message}"
             ) from None
-    _record(prefix)
+    record(prefix)
 
 
 def remove(prefix: Path) -> None:
     """Deletes the files of a checkpoint, if it exists; the index first."""
-    for path in (prefixes.index(prefix), *prefix.parent.glob(f"{prefix.name}.data-*")):
+    files.remove_first(prefixes.index(prefix))
+    for path in prefix.parent.glob(f"{prefix.name}.data-*"):
         path.unlink(missing_ok=True)
 
 
-def _record(prefix: Path) -> None:
+def record(prefix: Path) -> None:
     """Names `prefix` as the newest in the directory's file `checkpoint`."""
     directory = prefix.parent.resolve()
     # The newest is in the list too; a dict drops the repetition.

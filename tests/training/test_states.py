@@ -2,6 +2,7 @@
 """Trainings on disks that are too small for their states."""
 
 import dataclasses
+from pathlib import Path
 
 import engine
 import numpy as np
@@ -52,13 +53,13 @@ def test_the_size_of_a_state(tmp_path, paths, caplog):
 def test_never_more_states_than_asked_for(tmp_path, paths, most, monkeypatch):
     """Counted while one is written, when it has no index yet."""
     seen = []
-    save = tf.train.CheckpointManager.save
+    write = tf.train.Checkpoint.write
 
-    def count(self, number):
+    def count(self, prefix):
         seen.append(len(saved_steps(tmp_path)) + 1)
-        return save(self, number)
+        return write(self, prefix)
 
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", count)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", count)
     settings = {"save_checkpoints_steps": 1, "keep_checkpoint_max": most}
     engine.train(engine.estimator(tmp_path, **settings), paths)
     assert max(seen) == max(most, 2)
@@ -72,15 +73,15 @@ def test_fewer_states_make_room_before_the_first_is_saved(tmp_path, paths, monke
     engine.train(engine.estimator(tmp_path, max_steps=5, **many), paths)
     assert saved_steps(tmp_path) == [1, 2, 3, 4, 5]
     few = engine.estimator(tmp_path, save_checkpoints_steps=1, keep_checkpoint_max=2)
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(InputError, match=r"ckpt-6: the disk is full"):
         engine.train(few, paths)
     assert saved_steps(tmp_path) == [5]
 
 
-def full(self, number, **_):
+def full(self, prefix):
     """What TensorFlow does on a full disk."""
-    half = f"{self.directory}/ckpt-{number}_temp/part-00000-of-00001"
+    half = f"{prefix}_temp/part-00000-of-00001"
     tf.io.gfile.makedirs(half.rpartition("/")[0])
     tf.io.write_file(half, "half")
     raise tf.errors.ResourceExhaustedError(
@@ -98,19 +99,19 @@ def full(self, number, **_):
 def test_half_a_state_is_removed(tmp_path, paths, monkeypatch, error, kind, message):
     engine.train(engine.estimator(tmp_path, max_steps=3), paths)
 
-    def fail(self, number, **_):
+    def fail(self, prefix):
         try:
-            full(self, number)
+            full(self, prefix)
         except tf.errors.OpError:
             if error:
                 raise error from None
             raise
 
     with monkeypatch.context() as patch:
-        patch.setattr(tf.train.CheckpointManager, "save", fail)
+        patch.setattr(tf.train.Checkpoint, "write", fail)
         with pytest.raises(kind, match=message):
             engine.train(engine.estimator(tmp_path), paths)
-    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-3", "started"}
     assert engine.train(engine.estimator(tmp_path), paths) == 7
 
 
@@ -120,10 +121,10 @@ def test_half_a_state_of_a_step_that_is_saved_again(tmp_path, paths, monkeypatch
     folder = tmp_path / "training"
     manager = states.StateManager(tf.train.Checkpoint(), folder, 2, model)
     manager.save(3)
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(InputError, match=r"ckpt-3: the disk is full"):
         manager.save(3)
-    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-3", "started"}
     assert manager.latest_checkpoint == str(folder / "ckpt-3")
 
 
@@ -146,7 +147,7 @@ def test_what_a_killed_process_leaves_is_removed(tmp_path, paths):
     half.mkdir(parents=True)
     (half / "part-00000-of-00001.data-00000-of-00001.tempstate1").write_text("half")
     engine.train(engine.estimator(tmp_path, max_steps=1), paths)
-    assert names(tmp_path) == {"checkpoint", "ckpt-1"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-1", "started"}
 
 
 # --- a real small disk ----------------------------------------------------------------
@@ -176,7 +177,7 @@ def test_a_disk_that_fills_up_in_a_training(small_disk, paths):
     assert text.startswith(f"{small_disk}/training/ckpt-6: the disk is full: needs ")
     assert f" and {free} are free; make room, or lower --keep_checkpoint_max (" in text
     assert text.endswith("; the same command then resumes from step 3")
-    assert names(small_disk) == {"checkpoint", "ckpt-3"}
+    assert names(small_disk) == {"checkpoint", "ckpt-3", "started"}
     filler.unlink()
     assert engine.train(engine.estimator(small_disk, **settings), paths) == 7
     assert saved_steps(small_disk) == [3, 6, 7]
@@ -245,10 +246,11 @@ def test_an_event_file_that_does_not_fit(small_disk, capsys):
 
 def test_a_training_draws_as_it_began(tmp_path):
     bits, said = states.drawing(None)
-    path = tf.train.Checkpoint(**said).write(str(tmp_path / "state"))
+    path = Path(tf.train.Checkpoint(**said).write(str(tmp_path / "state")))
     resumed, said_again = states.drawing(path)
     assert resumed == bits == int(said_again["dropout_bits"]) == 8
     assert not states.is_earlier(path)
-    earlier = tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "earlier"))
+    state = tf.train.Checkpoint(step=tf.Variable(1))
+    earlier = Path(state.write(str(tmp_path / "earlier")))
     assert states.drawing(earlier) == (32, {})
     assert states.is_earlier(earlier) and not states.is_earlier(None)
