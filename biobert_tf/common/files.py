@@ -142,7 +142,8 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
     created. `needed` is the number of bytes to be written, if it is known.
 
     Raises:
-        InputError: The parent cannot be written, or the disk was full in the block.
+        InputError: The parent cannot be written, or the disk was full or failed in the
+            block.
     """
     is_remote = remote_path.is_remote(path)
     with explained_writing(path):
@@ -161,6 +162,8 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
             raise room.full_disk(here, needed, "set TMPDIR to another disk") from None
         if room.disk_is_full(error):
             raise room.full_disk(path, needed) from None
+        if room.disk_failed(error):
+            raise room.failed_disk(path) from None
         raise
 
 
@@ -274,6 +277,8 @@ def explained_writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if room.disk_is_full(error):
             raise room.full_disk(path) from None
+        if room.disk_failed(error):
+            raise room.failed_disk(path) from None
         raise InputError.at(
             path, None, f"cannot be written: {error.strerror}; choose another directory"
         ) from None

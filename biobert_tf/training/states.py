@@ -276,12 +276,14 @@ class StateManager:
         Returns the prefix.
 
         Raises:
-            InputError: The disk is full. The newest states before are still there.
+            InputError: The disk is full or failed. The newest states before are still
+                there.
         """
-        self._make_way()
-        prefix = self.directory / f"{_Name(checkpoint_number, is_again=False)}"
-        if prefix in self._states:
-            prefix = self.directory / f"{_Name(checkpoint_number, is_again=True)}"
+        names = [_Name(checkpoint_number, is_again) for is_again in (False, True)]
+        prefix, again = (self.directory / str(name) for name in names)
+        is_again = prefix in self._states
+        self._make_way(self._most if is_again else self._most - 1)
+        prefix = again if is_again else prefix
         try:
             # As `tf.train.CheckpointManager`, whose states these once were.
             self._state.save_counter.assign_add(1)
@@ -292,6 +294,8 @@ class StateManager:
                 _delete(prefix)
             if room.disk_is_full(error):
                 raise room.full_disk(prefix, self.state_bytes, self._advice()) from None
+            if room.disk_failed(error):
+                raise room.failed_disk(prefix) from None
             raise
         # TensorFlow's own functions find the newest by this.
         tf1.record(prefix)
@@ -301,11 +305,11 @@ class StateManager:
                 _delete(path)
         return str(prefix)
 
-    def _make_way(self) -> None:
-        """Deletes what need not be kept when another state comes."""
+    def _make_way(self, most: int) -> None:
+        """Deletes all but the newest `most` states, or the newest, for another one."""
         while self._damaged:
             _delete(self._damaged.pop())
-        while len(self._states) > max(1, self._most - 1):
+        while len(self._states) > max(1, most):
             _delete(self._states.pop(0))
 
     def _finish(self, prefix: Path) -> None:

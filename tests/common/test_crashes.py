@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_synced(folder, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     files.write_text(folder / "a.txt", "a")
     is_bad = True
-    with pytest.raises(InputError, match=r"a\.txt: cannot be written: no"):
+    with pytest.raises(InputError, match=r"a\.txt: cannot be written: the disk"):
         files.write_text(folder / "a.txt", "b")
     assert [path.name for path in folder.iterdir()] == ["a.txt"]
     assert (folder / "a.txt").read_text() == "a"

@@ -101,6 +101,7 @@ def main() -> int:
     parser.add_argument("--cases", default=",".join(cases.CASES))
     parser.add_argument("--kinds", default=",".join(harness.KINDS))
     parser.add_argument("--fault", action="append", help="kind:at:seed, as logged")
+    parser.add_argument("--light", action="store_true", help="for cases of data alone")
     parser.add_argument("--log", type=Path, default=Path("faults.log"))
     parser.add_argument("--json", type=Path, help="where to write what was survived")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
@@ -123,7 +124,7 @@ def main() -> int:
         if library is None:
             print("error: the faults need a C compiler", file=sys.stderr)
             return 2
-        server = Server(folder, library)
+        server = Server(folder, library, is_light=options.light)
         try:
             for each in names:
                 try:

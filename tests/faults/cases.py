@@ -12,7 +12,6 @@ from pathlib import Path
 
 import document_toys
 import ner_toys
-import pretraining_toys
 import qa_toys
 import re_toys
 import reproduce_toys
@@ -256,7 +255,16 @@ def _folds():
     return dataclasses.replace(one, name="re folds", write=_write_folds)
 
 
+def _write_pretraining(inputs):
+    # Not above: it imports TensorFlow.
+    import pretraining_toys
+
+    pretraining_toys.Toy(inputs)
+
+
 def _pretraining(inputs, work):
+    import pretraining_toys
+
     toy = pretraining_toys.Toy.__new__(pretraining_toys.Toy)
     toy.records, toy.output = inputs / "records", work / "output"
     toy.vocab_file = inputs / "vocab.txt"
@@ -294,7 +302,7 @@ _CASES = (
     Case("corpus", _write_pubmed, _corpus),
     Case(
         "pretraining",
-        pretraining_toys.Toy,
+        _write_pretraining,
         _pretraining,
         TRAINED,
         GROWING,

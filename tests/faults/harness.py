@@ -101,8 +101,8 @@ def injector(folder: Path) -> Path | None:
 class Server:
     """The process whose copies run the commands; see `faults.server`."""
 
-    def __init__(self, folder: Path, library: Path) -> None:
-        """Starts it; that takes as long as the import of TensorFlow."""
+    def __init__(self, folder: Path, library: Path, *, is_light: bool = False) -> None:
+        """Starts it; unless light, that takes as long as the import of TensorFlow."""
         self.folder = folder
         self.state, self.log = folder / "state", folder / "faults.log"
         tests = HERE.parent
@@ -114,7 +114,7 @@ class Server:
             "TF_NUM_INTRAOP_THREADS": "1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faults.server"],
+            [sys.executable, "-m", "faults.server", *["--light"] * is_light],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,9 +1,10 @@
 """Runs programs in copies of a process that has imported TensorFlow, one at a time.
 
-    python -m faults.server
+    python -m faults.server [--light]
 
 An import takes longer than a toy's training. TensorFlow has made no thread and no
 device when it is only imported, so a copy made then is as good as a fresh process.
+`--light` does not import it, for commands that need none.
 
 A line of stdin is a request, an object of JSON: `function` ("module:name") and its
 `arguments`, the `environment` to add, the `folder` to work in, and files for `stdout`
@@ -59,7 +60,8 @@ def copy(request):
 
 
 def main():
-    prepare()
+    if "--light" not in sys.argv:
+        prepare()
     # Python warns of every fork of a process with threads; those are NumPy's.
     warnings.simplefilter("ignore", DeprecationWarning)
     print("ready", flush=True)
