@@ -32,8 +32,8 @@ class Case:
         write: Writes the inputs into a folder.
         words: Returns the words of the command, of both folders.
         excluded: Patterns of files in `work` that are not compared, and why.
-        growing: Patterns of files that are replaced on the way, each time as a whole:
-            after a fault they may be of an earlier moment.
+        growing: Patterns of files that are replaced or removed on the way: after a
+            fault they may be of an earlier moment.
         function: What is called with the words.
         done: What a command says that refuses to replace its own whole outputs.
         states: The pattern of training states, to be damaged.
@@ -298,7 +298,13 @@ def _both(inputs, work):
 
 
 _CASES = (
-    Case("create-pretraining-data", _write_pubmed, _conversion),
+    Case(
+        "create-pretraining-data",
+        _write_pubmed,
+        _conversion,
+        # Finished parts, which are removed at the end.
+        growing=("*.work/*",),
+    ),
     Case("corpus", _write_pubmed, _corpus),
     Case(
         "pretraining",
