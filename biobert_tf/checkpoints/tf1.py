@@ -21,8 +21,8 @@ from biobert_tf.common import files, room
 from biobert_tf.common.errors import InputError
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
-# The errors of TensorFlow for truncated, mixed-up or other files.
-_DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
+DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
+"""The errors of TensorFlow for truncated, mixed-up or other files."""
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def opened(prefix: Path) -> Iterator[Any]:
     try:
         # Not `load_checkpoint`, which takes a prefix in `ram://` for a folder.
         yield tf.compat.v1.train.NewCheckpointReader(str(prefix))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise InputError.at(
             prefix, None, f"damaged checkpoint: {reason}; copy or download it again"
@@ -140,7 +140,11 @@ def remove(prefix: Path) -> None:
 
 
 def record(prefix: Path) -> None:
-    """Names `prefix` as the newest in the directory's file `checkpoint`."""
+    """Names `prefix` as the newest in the directory's file `checkpoint`.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
     directory = prefix.parent.resolve()
     # The newest is in the list too; a dict drops the repetition.
     earlier = dict.fromkeys(

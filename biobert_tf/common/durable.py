@@ -78,6 +78,16 @@ def remove(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Brings a file that is in its place to the disk.
+
+    Raises:
+        OSError: The disk is full or failed.
+    """
+    if not _is_passing(path):
+        _sync(path)
+
+
 def sync_tree(path: Path) -> None:
     """Brings a file, or a folder with all that is in it, to the disk.
 

@@ -6,8 +6,10 @@ mark `ckpt-40.json`; see `useful_time`.
 """
 
 import dataclasses
+import errno
 import functools
 import logging
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -27,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"ckpt-(?P<step>[0-9]+)(?P<again>\.again)?")
 _BITS = "dropout_bits"
 _EARLIER_BITS: Final = 32
+_OTHER: Final = re.compile("|".join(map(os.strerror, (errno.EACCES, errno.EMFILE))))
 
 
 def drawing(path: Path | None) -> tuple[DropoutBits, dict[str, tf.Variable]]:
@@ -92,7 +95,7 @@ def newest(folder: Path) -> Path | None:
     state that was finished and is damaged is passed over with a warning.
 
     Raises:
-        InputError: All finished states are damaged.
+        InputError: All finished states are damaged, or one cannot be read now.
     """
     damaged: list[str] = []
     for prefix in reversed(_finished(folder)):
@@ -156,11 +159,17 @@ def _damage(prefix: Path) -> str:
 def _damage_of(prefix: Path, stamp: tuple[object, ...]) -> str:
     del stamp
     try:
-        with tf1.opened(prefix) as reader:
-            for name in reader.get_variable_to_shape_map():
-                reader.get_tensor(name)
-    except InputError as error:
-        return error.problem.removeprefix("damaged checkpoint: ").partition(";")[0]
+        # Not `load_checkpoint`, which takes a prefix in `ram://` for a folder.
+        reader = tf.compat.v1.train.NewCheckpointReader(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except tf1.DAMAGE as error:
+        reason = str(error).partition("\n")[0]
+        # These say nothing of the state, which would be deleted as damaged.
+        is_other = _OTHER.search(reason) or room.disk_failed(error)
+        if is_other or room.memory_is_exhausted(error):
+            raise InputError.at(prefix, None, f"cannot be read: {reason}") from None
+        return reason
     return ""
 
 
@@ -316,7 +325,7 @@ class StateManager:
         """Brings a state to the disk; the mark that says so comes last."""
         if not remote_path.is_remote(prefix):
             for path in _files(prefix):
-                durable.sync_tree(path)
+                durable.sync_file(path)
             durable.sync_folder(prefix.parent)
         self.useful.write(prefix)
         self._states.append(prefix)

@@ -150,7 +150,7 @@ def download(inputs, work):
     held = {f"/{name}": Served(text.encode()) for name, text in content.items()}
     with serving(held) as server:
         toy = _source(server.address, content)
-        sources.load = lambda: {toy.name: toy}
+        sources.named = lambda names: [toy]
         words = ["biobert", "download", toy.name, f"--to={work}"]
         return program.run(cli.main, words)
 

@@ -388,6 +388,20 @@ def test_no_state_is_whole(tmp_path):
         newest(tmp_path)
 
 
+@pytest.mark.parametrize("reason", ["Permission denied", "Input/output error"])
+def test_a_state_that_cannot_be_read_now(tmp_path, monkeypatch, reason):
+    """It is not taken for a damaged one, which would be deleted."""
+
+    def fail(path):
+        raise tf.errors.UnknownError(None, None, f"{path}.index; {reason}")
+
+    Saver(tmp_path).save(3, 6)
+    states._damage_of.cache_clear()
+    monkeypatch.setattr(tf.compat.v1.train, "NewCheckpointReader", fail)
+    with pytest.raises(InputError, match=rf"ckpt-6: cannot be read: .*{reason}"):
+        states.newest(tmp_path)
+
+
 def test_states_of_an_earlier_version(tmp_path):
     """They have no marks; what was never finished is in no list."""
     Saver(tmp_path).save(3, 6)
