@@ -349,6 +349,8 @@ _CASES = (
             "**/log.txt": TIMES,
             "**/session.json": TIMES,
             "**/report.html": TIMES,
+            "**/report.md": TIMES,
+            "**/report.csv": TIMES,
             "**/lock": "locked while a command runs",
         },
         ("runs/*.json", "runs/*.md", "runs/*.html", "runs/**/*.json"),
