@@ -346,6 +346,7 @@ _CASES = (
         _both,
         {
             "**/calls": "counts the calls",
+            "**/run.json": "records every attempt, the failed ones too",
             "**/log.txt": TIMES,
             "**/session.json": TIMES,
             "**/report.html": TIMES,
