@@ -4,6 +4,7 @@
 #   make test   installs what the tests need and runs them all
 #   make test PYTHON=python3.13   the same with this Python, in .venv-python3.13
 #   make test-pythons             the same with each of these Pythons that is here
+#   make faults N=50   injects so many faults into each command (docs/reliability.md)
 #   make bench  measures beside Transformers, OpenVINO and others (docs/benchmarks.md)
 # The first interpreter that runs and has a version TensorFlow is pinned for.
 PYTHONS := python3.11 python3.12 python3.13
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for name in $(PYTHONS) python3 python; do \
 VENV := $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: demo install-tpu test test-pythons lint bench clean
+.PHONY: demo install-tpu test test-pythons lint faults bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
@@ -39,6 +40,11 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy biobert_tf benchmarks run_ner.py run_re.py run_qa.py run_pretraining.py \
 		setup.py
+
+# Flags, such as FAULTS='--cases=ner,corpus --seed=2'; --record writes the page's table.
+N := 50
+faults: $(VENV)/installed-test
+	PYTHONPATH=tests $(BIN)/python -m faults --number=$(N) $(FAULTS)
 
 # Flags, such as BENCH='--quick --only=training,start'.
 bench: $(VENV)/installed-bench .venv-bench/installed
