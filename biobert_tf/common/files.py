@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biobert_tf.common import durable, remote_path, room
+from biobert_tf.common import durable, json_text, remote_path, room
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
@@ -88,12 +88,10 @@ def read_json(path: Path) -> JsonDict:
     """Returns the JSON object stored in `path`.
 
     Raises:
-        InputError: The file is missing, is not JSON, or is not an object.
+        InputError: The file is missing, is not JSON (see `json_text`), or is not an
+            object.
     """
-    try:
-        values = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError.at(path, error.lineno, f"not JSON: {error.msg}") from None
+    values = json_text.parsed(path, None, read_text(path))
     if not isinstance(values, dict):
         raise InputError.at(path, 1, "expected a JSON object")
     return values

@@ -19,6 +19,11 @@ NOT_READ = {
     "relations, scibert": [b'{"text": ' + DEEP, b'{"text": ' + b"9" * 5000 + b"}"],
     "SQuAD": [DEEP, b'{"data": ' + b"9" * 5000 + b"}"],
     "SQuAD, to predict": [b'{"data": [{"paragraphs": ' + DEEP],
+    "BioASQ": [DEEP, b'{"questions": ' + DEEP],
+    "settings.json": [b'{"seed": ' + b"9" * 5000 + b"}"],
+    "labels.json": [DEEP],
+    "texts, JSON lines": [DEEP, b'{"text": ' + DEEP],
+    "texts, PubMedQA": [DEEP],
     "flagfile": [
         b"--" + b"n-" * 3000,
         b"# \xa3\n",

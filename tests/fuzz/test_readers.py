@@ -88,36 +88,19 @@ ALL = [
 ]
 
 
-# JSON that is nested too deeply is too much for `files.read_json` and these readers.
-UNMENDED = {
-    *("BioASQ", "BioASQ, gold", "tokenizer.json", "bert_config.json"),
-    *("config.json of Transformers", "labels.json", "settings.json"),
-    *(reader.name for reader in readers.TEXT_READERS if reader.name[:6] == "texts,"),
-    "manifest of TFRecords",
-}
-
-
-def marked(name, value):
-    """Returns a parameter that may fail if it is one of `UNMENDED`."""
-    mark = pytest.mark.xfail(
-        raises=(RecursionError, ValueError, ExceptionGroup), strict=False
-    )
-    return pytest.param(value, id=name, marks=[mark] * (name in UNMENDED))
-
-
 @pytest.fixture(scope="module")
 def of_tensors(tmp_path_factory):
     made = tensors.readers(tmp_path_factory.mktemp("sound"))
     return {reader.name: reader for reader in made}
 
 
-@pytest.mark.parametrize("name", [marked(name, name) for name in tensors.NAMES])
+@pytest.mark.parametrize("name", tensors.NAMES)
 def test_a_file_of_tensors_is_read_or_refused(name, of_tensors, tmp_path):
     reader = of_tensors[name]
     shown(reader, check(reader, tmp_path / "work", NUM_FILES or 15))
 
 
-@pytest.mark.parametrize("reader", [marked(reader.name, reader) for reader in ALL])
+@pytest.mark.parametrize("reader", ALL, ids=lambda reader: reader.name)
 def test_a_file_is_read_or_refused(reader, tmp_path):
     tally = check(reader, tmp_path / "work", NUM_FILES or 40)
     shown(reader, tally)
