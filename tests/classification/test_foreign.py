@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from biobert_tf import problems
-from biobert_tf.checkpoints import huggingface
 from biobert_tf.classification import tasks
 from biobert_tf.classification.problem import CLASSIFICATION
 from biobert_tf.cli import exporting
