@@ -95,6 +95,9 @@ setup(
             *TPU_CHECK,
             # tf-models-official brings it; the tests run files with it themselves.
             "ai-edge-litert==2.3.0",
+            # It brings these too; scores are tested against theirs.
+            "scikit-learn==1.9.1",
+            "scipy==1.17.1",
             "pytest==9.2.0",
             "pytest-xdist==3.8.0",
             "ruff==0.17.6",

@@ -23,6 +23,8 @@ if typing.TYPE_CHECKING:
     from biobert_tf.api import (
         Annotations,
         Answers,
+        Classification,
+        Classifications,
         Entities,
         Entity,
         FoundAnswer,
@@ -35,6 +37,8 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "Annotations",
     "Answers",
+    "Classification",
+    "Classifications",
     "Entities",
     "Entity",
     "FoundAnswer",

@@ -8,6 +8,8 @@ Transformers saved it:
     run_re.py    BertForSequenceClassification   classify   marked texts to relations
     run_qa.py    BertForQuestionAnswering        answer     a question, texts to answers
     any          any                             embed      texts to vectors
+
+Those of `biobert classification` classify texts, or pairs of texts: `classify` too.
 """
 
 import dataclasses
@@ -20,6 +22,8 @@ import numpy as np
 
 from biobert_tf import problems
 from biobert_tf.checkpoints import huggingface, released
+from biobert_tf.classification.classifier import Classification as Classification
+from biobert_tf.classification.classifier import Classifier
 from biobert_tf.common import remote_path
 from biobert_tf.common.errors import InputError, shown
 from biobert_tf.common.settings import (
@@ -43,7 +47,14 @@ from biobert_tf.qa.ask import FoundAnswer as FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations import predict
 from biobert_tf.relations.predict import Relation as Relation
-from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
+from biobert_tf.results import (
+    Annotations,
+    Answers,
+    Classifications,
+    Entities,
+    Entity,
+    Relations,
+)
 from biobert_tf.training import reload
 from biobert_tf.training.problem import TrainedProblem
 
@@ -101,18 +112,28 @@ class Model:
             for text, entities in zip(texts, found, strict=True)
         )
 
-    def classify(self, texts: Iterable[str]) -> Relations:
-        """Returns the relations that sentences state between two entities, one each.
+    def classify(
+        self, texts: Iterable[str], pairs: Iterable[str] | None = None
+    ) -> Relations | Classifications:
+        """Returns what a model says of texts, one result each.
 
+        A model of relations says which one a sentence states between two entities.
         These are marked as in the training: "@GENE$ causes @DISEASE$." or
-        "<< aspirin >> helps [[ men ]]".
+        "<< aspirin >> helps [[ men ]]". Other models give texts of any length labels or
+        numbers. If they were trained on pairs, `pairs` has the second texts.
 
         Raises:
-            InputError: It is no model of relations, or the entities of a sentence are
-                too long for it.
+            InputError: It is no such model, the entities of a sentence are too long for
+                it, or it reads pairs and there are none, or the opposite.
         """
         self._require("classify")
-        return Relations(self._classifier.classify(_listed(texts)))
+        texts = _listed(texts)
+        if self.kind == problems.CLASSIFICATION.command:
+            seconds = None if pairs is None else _listed(pairs)
+            return Classifications(self._text_classifier.classify(texts, seconds))
+        if pairs is not None:
+            raise InputError.at(self.path, None, "a model of relations reads no pairs")
+        return Relations(self._classifier.classify(texts))
 
     def answer(
         self,
@@ -197,6 +218,10 @@ class Model:
         return predict.Classifier(self.path, self.device, self.batch_size)
 
     @functools.cached_property
+    def _text_classifier(self) -> Classifier:
+        return Classifier.load(self.path, self.device, self.batch_size)
+
+    @functools.cached_property
     def _answerer(self) -> Answerer:
         return Answerer.load(self.path, self.device, self.batch_size)
 
@@ -207,10 +232,11 @@ class Model:
 
     def _require(self, method: str) -> None:
         """Refuses a method that only models of another kind have."""
-        [kind] = [each.command for each in problems.TRAINED if each.method == method]
-        if self.kind != kind:
-            problem = f"cannot {method}: it is a model of kind {self.kind}, not {kind}"
-            raise InputError.at(self.path, None, problem)
+        kinds = [each.command for each in problems.TRAINED if each.method == method]
+        if self.kind not in kinds:
+            wanted = " or ".join(kinds)
+            problem = f"cannot {method}: it is a model of kind {self.kind}, not "
+            raise InputError.at(self.path, None, f"{problem}{wanted}")
 
 
 def load(

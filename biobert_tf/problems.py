@@ -8,6 +8,7 @@ docs/extending.md says how to add a problem.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from biobert_tf.classification.problem import CLASSIFICATION
 from biobert_tf.common.errors import InputError
 from biobert_tf.embeddings.problem import EMBEDDINGS
 from biobert_tf.ner.problem import NER
@@ -23,6 +24,7 @@ TRAINED: Final[list[TrainedProblem[Any]]] = [
     NER,
     RELATIONS,
     QA,
+    CLASSIFICATION,
     PRETRAINING,
 ]
 """The problems with a command that trains, in the order that `of_model` asks."""
@@ -46,11 +48,13 @@ def of_found(found: "Found") -> Problem[Any]:
     """Returns the problem of a model by the files beside its weights, if they tell.
 
     These are the settings of a run, or else the class with which Transformers saved it.
+
+    Raises:
+        InputError: Transformers' config.json is damaged.
     """
     own = of_run(found.recorded)
     if own is None and not found.recorded:
-        saved = (each for each in TRAINED if found.architecture in each.architectures)
-        own = next(saved, None)
+        own = next((each for each in TRAINED if each.is_saved(found)), None)
     return own or EMBEDDINGS
 
 

@@ -9,8 +9,9 @@ for JSON, or a pandas table with one row per result.
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from biobert_tf.classification.classifier import Classification
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import html_fragment, html_marks
 from biobert_tf.documents.document import Mention
@@ -85,8 +86,22 @@ class Entities(list[Entity]):
         return Counter(each.type for each in self)
 
 
-class Annotations(list[Entities]):
-    """The entities of several texts: `Entities` for each, in the order of the texts."""
+class _OfText(Protocol):
+    """A result that knows its text."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything by name, with the text, ready for JSON."""
+
+
+ResultT = TypeVar("ResultT", bound=_OfText)
+
+
+class _OfTexts(list[ResultT]):
+    """A result for each of several texts, in the order of the texts."""
 
     @property
     def texts(self) -> list[str]:
@@ -94,8 +109,12 @@ class Annotations(list[Entities]):
         return [each.text for each in self]
 
     def to_dict(self) -> dict[str, object]:
-        """Returns `{"texts": [{"text": ..., "entities": [...]}, ...]}`."""
+        """Returns `{"texts": [...]}`, each with its text, ready for JSON."""
         return {"texts": [each.to_dict() for each in self]}
+
+
+class Annotations(_OfTexts[Entities]):
+    """The entities of several texts: `Entities` for each, in the order of the texts."""
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Returns one row per entity; `text_index` is the number of its text.
@@ -119,13 +138,8 @@ class Annotations(list[Entities]):
         return html_fragment.fragment([*body, *_rest(self)], types)
 
 
-class Relations(list[Relation]):
+class Relations(_OfTexts[Relation]):
     """The relations that texts state: one for each, in the order of the texts."""
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts."""
-        return [each.text for each in self]
 
     def to_dict(self) -> dict[str, object]:
         """Returns `{"relations": [...]}`, each with its text, ready for JSON."""
@@ -158,6 +172,30 @@ class Relations(list[Relation]):
             body.append(html_fragment.text(each.text, mentions, is_bare=True))
             body.append(_remarks(each.label, each.probability))
         return html_fragment.fragment([*body, *_rest(self)], types)
+
+
+class Classifications(_OfTexts[Classification]):
+    """What a model says of texts: one for each, in the order of the texts."""
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns one row per text, with its labels and the probability of each.
+
+        Of several labels, each is a column, `is_LABEL`.
+
+        Raises:
+            InputError: The package pandas is not installed.
+        """
+        rows = [_flat(each) for each in self]
+        return _table(rows, [*rows[0]] if rows else ["text"])
+
+    def _repr_html_(self) -> str:
+        body = [html_fragment.head(html_marks.counted(len(self), "text"))]
+        for each in self[:_MOST_SHOWN]:
+            body.append(html_fragment.text(each.text, ()))
+            if each.pair is not None:
+                body.append(html_fragment.text(each.pair, ()))
+            body.append(_said(each))
+        return html_fragment.fragment([*body, *_rest(self)], ())
 
 
 class Answers(list[FoundAnswer]):
@@ -219,6 +257,27 @@ def _mention(number: int, text: str, span: EntitySpan) -> Mention:
     words = text[span.inner_start : span.inner_end]
     kind = words.strip("@$") if words[:1] == "@" else ("first", "second")[span.role]
     return Mention(str(number), kind, ((span.inner_start, span.inner_end),), words)
+
+
+def _flat(found: Classification) -> dict[str, object]:
+    """Returns a classification as a row of a table."""
+    row = found.to_dict()
+    probabilities = found.probabilities
+    if row.pop("labels", None) is not None:
+        row |= {f"is_{label}": label in found.labels for label in probabilities}
+    row.pop("probabilities", None)
+    return row | {f"probability_{label}": p for label, p in probabilities.items()}
+
+
+def _said(found: Classification) -> str:
+    """Returns the HTML of a label with its probability, of several, or of a number."""
+    if found.value is not None:
+        return html_fragment.info(f"<b>{found.value:.4g}</b>")
+    if not found.labels:
+        return html_fragment.info("no label")
+    return "".join(
+        _remarks(label, found.probabilities[label]) for label in found.labels
+    )
 
 
 def _remarks(label: str, probability: float, *more: str) -> str:

@@ -59,6 +59,8 @@ score = 0.8 + seed / 100 + rate
 scores = {key: score for key in ("precision", "recall", "f1")}
 scores |= {"factoid_" + key: score
            for key in ("strict_accuracy", "lenient_accuracy", "mrr")}
+scores |= dict.fromkeys(("word_macro_f1", "macro_f1", "example_f1", "accuracy",
+                         "pearson", "spearman"), score)
 scores["interval_95"] = {"f1": [score - 0.1, score + 0.1]}
 settings = {key: number(value) for key, value in flags.items()}
 stages = {"devel": {"scores": scores}, "test": {"scores": scores}}
@@ -101,6 +103,31 @@ class Toy:
                 test=re_toys.TEST,
             )
         self.write_questions(self.data / "qa" / "BioASQ")
+
+    def write_benchmark(self):
+        """Writes six sets of BLURB, under usual names and others."""
+        typed = {"train": ner_toys.TRAIN, "dev": ner_toys.DEVEL, "test": ner_toys.TEST}
+        ner_toys.write_data(self.data / "ner" / "JNLPBA-typed", **typed)
+        ner_toys.write_data(self.data / "EBM-PICO", **typed)
+        re_toys.write_data(
+            self.data / "GAD-BLURB",
+            train=re_toys.TRAIN,
+            dev=re_toys.DEV,
+            test=re_toys.TEST,
+        )
+        pairs = "pair_id\tsent1\tsent2\tscore\n"
+        pairs += "1\tLiver cancer .\tsevere cancer .\t3.5\n"
+        pairs += "2\taspirin helps .\tsevere cancer .\t0.5\n"
+        pairs += "3\taspirin helps .\taspirin helps .\t4.0\n"
+        flags = ["1" if i == 7 else "0" for i in range(10)]
+        labels = ",".join(f"{i}_{flag}" for i, flag in enumerate(flags))
+        sentences = "labels\tsentence\tindex\n"
+        sentences += f"{labels}\taspirin helps .\t12_s0\n"
+        sentences += f"{labels.replace('7_1', '7_0')}\tLiver cancer .\t12_s1\n"
+        for split in ("train", "dev", "test"):
+            files.write_text(self.data / "BIOSSES" / f"{split}.tsv", pairs)
+            place = self.data / "classification" / "HoC" / f"{split}.tsv"
+            files.write_text(place, sentences)
 
     def write_questions(self, folder):
         row = manifest.load().row("BioASQ-4b")

@@ -184,7 +184,8 @@ def test_dir_and_the_members_in_help_are_the_public_names():
     Under PACKAGE CONTENTS, `help` lists the modules besides.
     """
     assert {"api", "common"} <= vars(biobert_tf).keys()
-    results = ["Annotations", "Answers", "Entities", "Entity", "FoundAnswer"]
+    results = ["Annotations", "Answers", "Classification", "Classifications"]
+    results += ["Entities", "Entity", "FoundAnswer"]
     results += ["Relation", "Relations"]
     others = ["InputError", "Model", "__version__", "load"]
     assert dir(biobert_tf) == sorted([*results, *others])

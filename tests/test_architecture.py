@@ -32,8 +32,8 @@ MAY_IMPORT = {
     **{problem: BELOW for problem in PROBLEMS.split()},
     # The list of problems sees their doors only, which start at once.
     "problems": f"common training {PROBLEMS}",
-    "results": "common documents qa relations",
-    "published": "common text training ner relations qa",
+    "results": "common documents classification qa relations",
+    "published": "common text training ner relations qa classification",
     "api": f"{BELOW} {PROBLEMS} problems results",
     "demo": f"{BELOW} {PROBLEMS} problems",
     "doctor": "common training",
@@ -55,7 +55,16 @@ WITHOUT_TENSORFLOW = (
     "published",
     "reproduce",
 )
-LIGHT_NAMES = ("settings", "reading", "problem", "main", "reload", "annotate", "ask")
+LIGHT_NAMES = (
+    "settings",
+    "reading",
+    "problem",
+    "main",
+    "reload",
+    "annotate",
+    "ask",
+    "classify",
+)
 HEAVY = {"tensorflow", "tf_keras", "keras", "official", "orbit", "tensorflow_text"}
 
 
@@ -181,12 +190,12 @@ MAKES_PATHS = {
     "pretraining.data.conversion": _TEMPORARY,
     "published.expected": _NAME,
     "published.unpacking": _NAME,
-    "relations.check": _NAME,
     "reproduce.estimate": _TEMPORARY,
     "reproduce.survey": _NAME,
     "tpu.check": _TEMPORARY,
     "tpu.command": "the name of a script",
     "tpu.compiling": _TEMPORARY,
+    "training.checking": _NAME,
     "training.openvino_engine": _TEMPORARY,
 }
 

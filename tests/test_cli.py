@@ -36,7 +36,7 @@ def calls(monkeypatch):
     from biobert_tf import checkpoints, demo, ner, pretraining
 
     stand_in(ner, "run", run=record("run"))
-    names = ("ner", "relations", "qa")
+    names = ("ner", "relations", "qa", "classification")
     stand_in(demo, "run", **{name: record(name) for name in names})
     stand_in(pretraining, "run", run=record("pretrain"))
     stand_in(checkpoints, "convert", convert=record("convert", "out: written"))
@@ -230,7 +230,8 @@ COMMANDS = {
     *("create-pretraining-data", "inspect-tfrecord", "extract-features", "vocab"),
     *("re", "re-eval", "re-data", "re-predict", "squad-eval", "bioasq-eval"),
     *("qa", "data-check", "ask", "bioasq-data", "bioasq-form", "annotate", "export"),
-    *("compare", "doctor", "download", "reproduce", "tpu-check"),
+    *("compare", "doctor", "download", "reproduce", "blurb", "blue", "tpu-check"),
+    *("classification", "classify"),
 }
 GROUPS = {"vocab", "re-data"}
 

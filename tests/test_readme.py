@@ -14,6 +14,7 @@ import pytest
 import qa_toys
 
 from biobert_tf import problems
+from biobert_tf.classification.settings import ClassifyConfig
 from biobert_tf.cli import main as cli
 from biobert_tf.common import files, flags, settings
 from biobert_tf.corpora.settings import WriteCorpusConfig
@@ -53,10 +54,13 @@ COMMANDS = {
     "biobert re-data pairs": (relation_settings.PairsConfig, {}),
     "biobert re-eval": (relation_settings.ReEvalConfig, {}),
     "biobert annotate": (annotate_settings.AnnotateConfig, {}),
+    "biobert classify": (ClassifyConfig, {}),
     "biobert ask": (AskConfig, {}),
     "biobert doctor": (DoctorConfig, {}),
     "biobert bioasq-data": (question_settings.BioAsqDataConfig, {}),
     "biobert reproduce": (ReproduceConfig, {}),
+    "biobert blurb": (ReproduceConfig, {"table": "blurb"}),
+    "biobert blue": (ReproduceConfig, {"table": "blue"}),
     "biobert tpu-check": (TpuCheckConfig, {}),
 }
 

@@ -9,11 +9,19 @@ import sys
 
 import pytest
 
+from biobert_tf.classification.classifier import Classification
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa.ask import FoundAnswer
 from biobert_tf.qa.contexts import NamedText
 from biobert_tf.relations.predict import Relation
-from biobert_tf.results import Annotations, Answers, Entities, Entity, Relations
+from biobert_tf.results import (
+    Annotations,
+    Answers,
+    Classifications,
+    Entities,
+    Entity,
+    Relations,
+)
 
 TEXT = "aspirin <b>helps</b> with nephritis"
 ENTITY = Entity(26, 35, "nephritis", "Dis", 0.75)
@@ -37,7 +45,20 @@ ANSWERS = Answers(
     "what is <cured> ?",
     {"<PMID>": PASSAGE},
 )
-ALL = {"ner": ANNOTATIONS, "one": ENTITIES, "re": RELATIONS, "qa": ANSWERS}
+SINGLE = Classifications(
+    [Classification("<cured>", None, "no", ("no",), {"no": 0.75, "yes": 0.25})]
+)
+MULTI = Classifications(
+    [
+        Classification("a", None, None, ("x", "y"), {"x": 0.75, "y": 0.5}),
+        Classification("b", None, None, (), {"x": 0.25, "y": 0.125}),
+    ]
+)
+NUMBERS = Classifications([Classification("<cured>", "<PMID>", value=2.5)])
+ALL = {
+    **{"ner": ANNOTATIONS, "one": ENTITIES, "re": RELATIONS, "qa": ANSWERS},
+    **{"single": SINGLE, "multi": MULTI, "number": NUMBERS},
+}
 
 
 def bare(html):
@@ -177,3 +198,49 @@ def test_not_everything_is_shown():
     html = Relations([RELATIONS[0]] * 30)._repr_html_()
     assert html.count("<mark ") == 50
     assert "|and 5 more|" in bare(html)
+
+
+def test_classifications():
+    assert SINGLE.to_dict() == {
+        "texts": [
+            {
+                **{"text": "<cured>", "label": "no", "probability": 0.75},
+                "probabilities": {"no": 0.75, "yes": 0.25},
+            }
+        ]
+    }
+    assert MULTI.to_dict()["texts"][1] == {
+        **{"text": "b", "labels": []},
+        "probabilities": {"x": 0.25, "y": 0.125},
+    }
+    assert NUMBERS.to_dict() == {
+        "texts": [{"text": "<cured>", "pair": "<PMID>", "value": 2.5}]
+    }
+    assert (SINGLE[0].probability, MULTI[0].probability) == (0.75, None)
+    assert MULTI.texts == ["a", "b"]
+    assert bare(SINGLE._repr_html_()) == (
+        "| |1 text| |&lt;cured&gt;| |no, probability 0.75| |"
+    )
+    assert bare(MULTI._repr_html_()) == (
+        "| |2 texts| |a| |x, probability 0.75| |y, probability 0.5| |b| |no label| |"
+    )
+    assert bare(NUMBERS._repr_html_()) == (
+        "| |1 text| |&lt;cured&gt;| |&lt;PMID&gt;| |2.5| |"
+    )
+
+
+def test_tables_of_classifications():
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    assert SINGLE.to_pandas().to_dict("records") == [
+        {
+            **{"text": "<cured>", "label": "no", "probability": 0.75},
+            **{"probability_no": 0.75, "probability_yes": 0.25},
+        }
+    ]
+    assert MULTI.to_pandas().to_dict("list") == {
+        "text": ["a", "b"],
+        **{"is_x": [True, False], "is_y": [True, False]},
+        **{"probability_x": [0.75, 0.25], "probability_y": [0.5, 0.125]},
+    }
+    assert NUMBERS.to_pandas().to_dict("records") == [NUMBERS[0].to_dict()]
+    assert Classifications().to_pandas().empty

@@ -197,11 +197,14 @@ def test_labels_of_words_that_form_no_entities(tmp_path):
         load(saved).annotate([TEXT])
 
 
-@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
-def test_a_text_with_several_labels(tmp_path, problem):
+def test_a_text_with_several_labels(tmp_path):
+    """It is no relation; see tests/classification for what it is."""
+    problem = "multi_label_classification"
     saved = save(tmp_path / "hf", "re", problem_type=problem)
-    with pytest.raises(InputError, match=f"problem_type is '{problem}'; want one"):
-        load(saved).classify(["aspirin"])
+    assert load(saved).kind != "re"
+    wanted = f"config.json says BertForSequenceClassification of {problem}$"
+    with pytest.raises(InputError, match=wanted):
+        RELATIONS.load(saved, DeviceConfig())
 
 
 @pytest.mark.parametrize("kind", KINDS)

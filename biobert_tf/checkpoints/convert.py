@@ -3,7 +3,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,6 +26,7 @@ from biobert_tf.checkpoints.released import (
     lower_cases,
     read_labels,
     read_settings,
+    recorded_pooling,
     recorded_type,
     require_size,
 )
@@ -50,7 +51,9 @@ def convert(
     do_lower_case: bool | None = None,
     classifier: huggingface.Classifier = "auto",
     trained_as: huggingface.Classifier = "auto",
-    kind: str | None = None,
+    record: Mapping[str, object] | None = None,
+    problem_type: huggingface.ProblemType | None = None,
+    untold: str = "",
 ) -> str:
     """Reads the checkpoint `source` and writes it as `target`, bit for bit.
 
@@ -73,8 +76,11 @@ def convert(
             "auto" takes what a Hugging Face source says, or else `trained_as`.
         trained_as: The same for the run that wrote the source, if it is known. "auto"
             decides as `huggingface.architecture`.
-        kind: What the source is a model of, if no run's settings are beside it. Beside
-            a TF1 checkpoint, it is recorded with the case and the length.
+        record: What the source is a model of, if no run's settings are beside it.
+            Beside a TF1 checkpoint, it is recorded with the case and the length.
+        problem_type: For Hugging Face, what a classifier of texts predicts, if the
+            source is not one of Hugging Face that says it.
+        untold: What the files of Hugging Face say nothing of, for the report.
 
     Returns:
         A report of what was done, in a few lines.
@@ -97,20 +103,17 @@ def convert(
         model.beside[SETTINGS_NAME]["do_lower_case"] = do_lower_case
     prefix = prefixes.prefix_of(target)
     if to_format == "tf1" or (to_format == "auto" and _TF1_PREFIX.search(prefix.name)):
-        # Nothing else there says what Transformers' files say.
-        if kind and model.labels is not None:
-            model.beside[SETTINGS_NAME] = {
-                "kind": kind,
-                "do_lower_case": do_lower_case,
-                "max_seq_length": model.config.max_position_embeddings,
-            }
+        if record and model.labels is not None:
+            _record(model, record, do_lower_case)
         return "\n".join([*lines, _write_tf1(model, prefix)])
+    if place.format == "huggingface":
+        trained_as = huggingface.stored_classifier(place.folder)
+        problem_type = huggingface.problem_type(place.folder) or problem_type
     if classifier == "auto":
-        is_stored = place.format == "huggingface"
-        classifier = (
-            huggingface.stored_classifier(place.folder) if is_stored else trained_as
-        )
-    written = _write_huggingface(model, target, do_lower_case, classifier)
+        classifier = trained_as
+    written = _write_huggingface(
+        source, model, target, do_lower_case, classifier, problem_type, untold
+    )
     return "\n".join([*lines, *written])
 
 
@@ -171,15 +174,26 @@ def _belonging(
 
 
 def _write_huggingface(
+    source: Path,
     model: _Model,
     directory: Path,
     do_lower_case: bool,
     classifier: huggingface.Classifier,
+    problem_type: huggingface.ProblemType | None,
+    untold: str,
 ) -> list[str]:
     """Writes a Hugging Face directory; returns what was written."""
+    settings = model.beside.get(SETTINGS_NAME, {})
+    if "output_weights" in model.weights and recorded_pooling(settings) != "cls":
+        raise InputError.at(
+            source,
+            None,
+            f"was trained with --pooling={settings['pooling']}, and Transformers has "
+            "no classifier of texts that reads a mean; use `biobert export`",
+        )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
-    entity_type = recorded_type(model.beside.get(SETTINGS_NAME, {}))
+    entity_type = recorded_type(settings)
     architecture = huggingface.write(
         model.weights,
         directory,
@@ -189,6 +203,7 @@ def _write_huggingface(
         model.labels and typed(model.labels, entity_type),
         classifier,
         model.beside,
+        problem_type,
     )
     lines = [
         f"wrote {directory}: Hugging Face, {architecture}, "
@@ -199,7 +214,18 @@ def _write_huggingface(
             f"with {', '.join(strangers)}, which {architecture} does not have: "
             "Transformers calls them unexpected, and loses them when it saves the model"
         )
+    if untold:
+        lines.append(f"with {untold}; they are in {SETTINGS_NAME}")
     return lines
+
+
+def _record(model: _Model, record: Mapping[str, object], do_lower_case: bool) -> None:
+    """Adds settings that say what Transformers' files say; nothing else there does."""
+    model.beside[SETTINGS_NAME] = {
+        **record,
+        "do_lower_case": do_lower_case,
+        "max_seq_length": model.config.max_position_embeddings,
+    }
 
 
 def _write_tf1(model: _Model, prefix: Path) -> str:

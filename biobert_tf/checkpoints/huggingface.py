@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.labels import are_of_words
 
 Classifier = Literal["auto", "token", "sequence"]
+ProblemType = Literal[
+    "single_label_classification", "multi_label_classification", "regression"
+]
+"""What a classifier of texts predicts: one label, any number of labels, or a number."""
+
+NUMBER: Final = "number"
+"""What the output of a regression is called if nothing names it."""
 
 _WEIGHTS_FILE: Final = "model.safetensors"
 _TORCH_FILE: Final = "pytorch_model.bin"
@@ -82,10 +89,11 @@ def labels(directory: Path) -> list[str] | None:
     """Returns the labels named in `config.json`, in the order of their ids.
 
     Returns None if they have no names, or those that Transformers makes: `LABEL_0`.
-    A label that is a number in the file is returned as text.
+    The number of a regression needs no name; it is `NUMBER` then. A label
+    that is a number in the file is returned as text.
 
     Raises:
-        InputError: The ids are not 0, 1, 2, ...
+        InputError: The ids are not 0, 1, 2, ..., or `problem_type` raises.
     """
     path = directory / "config.json"
     id2label = files.read_json(path).get("id2label")
@@ -95,7 +103,9 @@ def labels(directory: Path) -> list[str] | None:
         found = [str(id2label[str(i)]) for i in range(len(id2label))]
     except (KeyError, TypeError):
         raise InputError.at(path, None, "id2label must map 0, 1, 2, ...") from None
-    return None if found == _default_labels(len(found)) else found
+    if found != _default_labels(len(found)):
+        return found
+    return [NUMBER] if problem_type(directory) == "regression" else None
 
 
 def _default_labels(num_labels: int) -> list[str]:
@@ -279,18 +289,34 @@ def stored_architecture(directory: Path) -> str | None:
     return str(named[0]) if isinstance(named, list) and named else None
 
 
-def require_one_label(directory: Path) -> None:
-    """Refuses a classifier whose labels do not exclude each other.
+def problem_type(directory: Path) -> ProblemType | None:
+    """Returns what the classifier of texts in `directory` predicts.
+
+    `config.json` says it; if not, a single output is a number, as in Transformers.
+    Returns None for other models, and for several outputs of which nothing is said:
+    Transformers then takes them for labels that exclude each other.
 
     Raises:
-        InputError: `config.json` says that a text may have several labels, or a number.
+        InputError: The file is missing, or it says something else, or says that there
+            is a number though there are several outputs.
     """
+    if stored_classifier(directory) != "sequence":
+        return None
     path = directory / "config.json"
-    problem = files.read_json(path).get("problem_type")
-    if problem not in (None, "single_label_classification"):
-        raise InputError.at(
-            path, None, f"problem_type is {problem!r}; want one label for each text"
-        )
+    values = files.read_json(path)
+    # Without names Transformers has two outputs.
+    num_outputs = len(values.get("id2label") or ("", ""))
+    said = values.get("problem_type")
+    if said is None:
+        return "regression" if num_outputs == 1 else None
+    if said not in get_args(ProblemType):
+        wanted = ", ".join(get_args(ProblemType))
+        raise InputError.at(path, None, f"problem_type is {said!r}; want {wanted}")
+    if said == "regression" and num_outputs != 1:
+        problem = f"names {num_outputs} outputs of a regression; only one can be used"
+        raise InputError.at(path, None, problem)
+    found: ProblemType = said
+    return found
 
 
 def stored_classifier(directory: Path) -> Classifier:
@@ -314,6 +340,7 @@ def write(
     labels: Sequence[str] | None = None,
     classifier: Classifier = "auto",
     beside: Mapping[str, Mapping[str, object]] | None = None,
+    problem_type: ProblemType | None = None,
 ) -> str:
     """Writes a directory that Transformers loads, whole or not at all.
 
@@ -328,6 +355,7 @@ def write(
         labels: See `architecture`.
         classifier: See `architecture`.
         beside: Contents of further JSON files, by file name.
+        problem_type: What a classifier of texts predicts; None: nothing is said.
 
     Returns:
         The name of the class that `architecture` finds.
@@ -342,6 +370,8 @@ def write(
     values = {"architectures": [model], **_REQUIRED, **dataclasses.asdict(config)}
     values["pad_token_id"] = vocabulary.ids.get("[PAD]", 0)
     values |= _label_values(weights, labels)
+    if problem_type:
+        values["problem_type"] = problem_type
     with base.staged(directory, key=_WEIGHTS_FILE) as staging:
         for name, content in {**(beside or {}), "config.json": values}.items():
             files.write_json(staging / name, content)

@@ -252,6 +252,11 @@ def recorded_type(recorded: Mapping[str, object]) -> str:
     return str(recorded.get("entity_type") or "")
 
 
+def recorded_pooling(recorded: Mapping[str, object]) -> object:
+    """Returns what a classifier of texts reads; see `model.config.Pooling`."""
+    return recorded.get("pooling") or "cls"
+
+
 def is_saved(output_dir: Path, global_step: int) -> bool:
     """Says whether `save` has completely written the model of this step."""
     return prefix(output_dir, global_step) in prefixes.prefixes_in(output_dir)

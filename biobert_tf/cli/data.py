@@ -170,7 +170,7 @@ def _expected(name: str | None, data_dir: Path, command: str) -> "Row | None":
         return None
     if name is None:
         return expected.row_of(data_dir, command)
-    row = manifest.load().row(name)
+    row = manifest.known_row(name)
     if row.problem != command:
         raise InputError(
             f"--expect={name}: that is data of {row.problem}, and {data_dir} holds "
@@ -375,8 +375,8 @@ def compare(argv: Sequence[str]) -> None:
             name,
             metavar="RUN",
             type=_paths,
-            help="--output_dir of a run of ner, re or qa; of several seeds, "
-            "comma-separated",
+            help="--output_dir of a run of ner, re, qa or classification; of several "
+            "seeds, comma-separated",
         )
     parser.add_argument(
         "--resamples", type=int, default=10_000, help="how often to draw; default 10000"

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from biobert_tf import problems
+from biobert_tf.classification.settings import ClassifyConfig
 from biobert_tf.cli import data, subcommands
 from biobert_tf.common import flags, program, streams
+from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
 from biobert_tf.doctor.settings import DoctorConfig
 from biobert_tf.embeddings.settings import ExtractFeaturesConfig
@@ -85,6 +87,14 @@ def annotate(argv: Sequence[str]) -> None:
     print(annotate_run.annotate(config), file=sys.stderr)
 
 
+def classify(argv: Sequence[str]) -> None:
+    """Label documents of any format with a trained classifier."""
+    config = flags.parse(ClassifyConfig, argv)
+    from biobert_tf.classification import classify as classify_run
+
+    print(classify_run.classify(config), file=sys.stderr)
+
+
 def ask(argv: Sequence[str]) -> None:
     """Ask a trained model a question about texts."""
     config = flags.parse(AskConfig, argv)
@@ -118,11 +128,17 @@ def demo(argv: Sequence[str]) -> None:
     """Fine-tune a tiny model on a built-in corpus, score it, use it on new text."""
     parser = subcommands.parser(argv, demo.__doc__)
     parser.add_argument("--output_dir", type=subcommands.path, default="runs/demo")
-    parser.add_argument("--task", choices=("ner", "re", "qa"), default="ner")
+    tasks = ("ner", "re", "qa", "classification")
+    parser.add_argument("--task", choices=tasks, default="ner")
     arguments = parser.parse_args(argv[1:])
     from biobert_tf.demo import run as demos
 
-    runs = {"ner": demos.ner, "re": demos.relations, "qa": demos.qa}
+    runs = {
+        "ner": demos.ner,
+        "re": demos.relations,
+        "qa": demos.qa,
+        "classification": demos.classification,
+    }
     runs[arguments.task](arguments.output_dir)
 
 
@@ -157,6 +173,41 @@ def reproduce(argv: Sequence[str]) -> None:
     command.run(config, argv[1:])
 
 
+def blurb(argv: Sequence[str]) -> None:
+    """Run the data sets of BLURB that a folder holds, and average them as it does."""
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blurb"})
+    _run_benchmark(config, words, "blurb")
+
+
+def blue(argv: Sequence[str]) -> None:
+    """Run the data sets of BLUE that a folder holds, and average them as it does."""
+    words = _with_folder(argv)
+    config = flags.parse(ReproduceConfig, words, {"table": "blue"})
+    _run_benchmark(config, words, "blue")
+
+
+def _with_folder(argv: Sequence[str]) -> list[str]:
+    """Returns a command line whose first word may be the folder, without `--data=`."""
+    words = list(argv)
+    if len(words) > 1 and not words[1].startswith("-"):
+        words[1] = f"--data={words[1]}"
+    return words
+
+
+def _run_benchmark(config: ReproduceConfig, argv: Sequence[str], table: str) -> None:
+    """Does what `biobert reproduce --table=...` does.
+
+    Raises:
+        InputError: Another table was named.
+    """
+    if config.table != table:
+        raise InputError(f"--table={config.table} is for `biobert reproduce`")
+    from biobert_tf.reproduce import command
+
+    command.run(config, [f"--table={table}", *argv[1:]])
+
+
 def convert(argv: Sequence[str]) -> None:
     """Convert weights between TF1 and Hugging Face formats, or from a SavedModel."""
     parser = subcommands.parser(argv, convert.__doc__)
@@ -188,7 +239,9 @@ def convert(argv: Sequence[str]) -> None:
     given = vars(arguments) | {
         "do_lower_case": spoken[arguments.do_lower_case],
         "trained_as": trained.classifier if trained else "auto",
-        "kind": problems.of_found(found).kinds[0] if is_saved else None,
+        "record": problems.of_found(found).record_of(found) if is_saved else None,
+        "problem_type": trained.problem_type(found) if trained else None,
+        "untold": trained.untold(found) if trained else "",
     }
     source, target = given.pop("source"), given.pop("target")
     print(conversion.convert(source, target, **given))
@@ -198,6 +251,7 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     **{each.command: ProblemCommand(each) for each in problems.TRAINED},
     "ask": ask,
     "annotate": annotate,
+    "classify": classify,
     "download": data.download,
     "data-check": data.data_check,
     "compare": data.compare,
@@ -218,6 +272,8 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "bioasq-form": data.bioasq_form,
     "bioasq-eval": data.bioasq_eval,
     "reproduce": reproduce,
+    "blurb": blurb,
+    "blue": blue,
     "tpu-check": tpu_check,
     "demo": demo,
     "doctor": doctor,

@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,17 @@ def read_verbatim(path: Path) -> str:
     with explained_reading(path):
         data = path.read_bytes()
     return decode(data, path).removeprefix("\ufeff")
+
+
+def first_line(path: Path) -> str:
+    """Returns the first line that is not blank, with its line end; "" without any.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    with explained_reading(path), path.open("rb") as stream:
+        first = next((line for line in stream if line.strip()), b"")
+        return first.decode("utf-8-sig", errors="replace")
 
 
 @contextlib.contextmanager
@@ -182,6 +194,15 @@ def move(source: Path, target: Path, last: str = "") -> None:
 def files_below(folder: Path) -> list[Path]:
     """Returns the files in a folder and in its folders, sorted by path."""
     return sorted(path for path in folder.rglob("*") if not path.is_dir())
+
+
+def numbered_folders(folder: Path) -> list[Path]:
+    """Returns the folders in a folder that are called by a number, by number."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.is_dir()]
+    numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
+    return sorted(numbered, key=lambda path: (int(path.name), path.name))
 
 
 def remove_tree(folder: Path) -> None:

@@ -25,18 +25,14 @@ Shapes: N resamples, S systems (2), T trainings, U units, C columns, M scores.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from biobert_tf.common.counts import PERCENTILES, Interval, ratios
+from biobert_tf.common import counts
+from biobert_tf.common.counts import PERCENTILES, Interval, Measure, ratios
 
-Measure = Callable[[np.ndarray], np.ndarray]
-"""Makes scores, float `[..., M]`, of the sums of all units, `[..., C]`."""
-
-# Values of a table of random numbers, which is held in memory at once.
-_MOST_DRAWN: Final = 4_000_000
 # Far below any difference of scores, and far above its rounding.
 _ROUNDING: Final = 1e-12
 
@@ -122,17 +118,9 @@ def _redrawn(
     part: np.ndarray, measure: Measure, rng: np.random.Generator, number: int
 ) -> np.ndarray:
     """Returns the scores, `[N, S, M]`, of test sets drawn from `[S, T, U, C]`."""
-    num_units = part.shape[2]
-
-    def times(size: int) -> np.ndarray:
-        """Returns how often each unit is drawn, `[size, U]`."""
-        units = rng.integers(num_units, size=(size, num_units))
-        units += np.arange(size)[:, None] * num_units
-        return np.bincount(units.ravel(), minlength=units.size).reshape(units.shape)
-
     found = [
-        _scores(_summed(times(size), part), measure)
-        for size in _sizes(number, num_units)
+        _scores(_summed(times, part), measure)
+        for times in counts.resamples(part.shape[2], number, rng)
     ]
     return np.concatenate(found)
 
@@ -147,7 +135,7 @@ def _exchanged(
     more = more[:, more.any((0, 2))]
     num_units = more.shape[1]
     found = []
-    for size in _sizes(number, num_units):
+    for size in counts.batch_sizes(number, num_units):
         coins = rng.integers(2, size=(size, num_units), dtype=np.int8)
         moved = _summed(coins, more)
         found.append(_scores(first + moved, measure) - _scores(second - moved, measure))
@@ -157,27 +145,6 @@ def _exchanged(
 def _summed(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Returns weighted sums over units, `[N, ..., C]`, of a table `[..., U, C]`."""
     return np.tensordot(weights.astype(np.float64), table, axes=(1, -2))
-
-
-def _sizes(number: int, num_units: int) -> Iterator[int]:
-    """Yields the sizes of the batches in which so many resamples are drawn."""
-    most = max(1, _MOST_DRAWN // max(1, num_units))
-    for start in range(0, number, most):
-        yield min(most, number - start)
-
-
-# --- scores that are made of sums ----------------------------------------------------
-
-
-def f1_precision_recall(sums: np.ndarray) -> np.ndarray:
-    """Returns F1, precision and recall of numbers of gold, predicted, correct items.
-
-    A ratio with denominator 0 is 0, as in `common.counts`.
-    """
-    gold, predicted, correct = np.moveaxis(sums, -1, 0)
-    tops = np.stack([2 * correct, correct, correct], -1)
-    bottoms = np.stack([gold + predicted, predicted, gold], -1)
-    return ratios(tops, bottoms)
 
 
 def means(sums: np.ndarray) -> np.ndarray:

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from biobert_tf.classification import run as classification_run
+from biobert_tf.classification.classifier import Classifier
+from biobert_tf.classification.settings import ClassificationConfig
 from biobert_tf.common import files, flags
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.demo import classification as classification_demo
 from biobert_tf.demo import ner as ner_demo
 from biobert_tf.demo import qa as qa_demo
 from biobert_tf.demo import relations as relation_demo
@@ -97,6 +101,31 @@ def relations(output_dir: Path) -> None:
         print(f"  {found.type} {found.probability:.3f}  {first} -> {second}")
 
 
+def classification(output_dir: Path) -> None:
+    """Learns benefit, harm and dose, and tells them in new sentences; see `_begin`."""
+    words = _begin(
+        output_dir,
+        "biobert classification",
+        classification_demo.write_corpus,
+        do_train="true",
+        do_predict="true",
+        pooling="mean",
+        data_dir=output_dir / "data",
+        max_seq_length=48,
+        train_batch_size=16,
+        learning_rate=1e-3,
+        num_train_epochs=12,
+    )
+    classification_run.run(flags.parse(ClassificationConfig, words))
+    right = classification_demo.unseen(output_dir / "model" / "predictions.jsonl")
+    _print_share("sentences with a name never seen in training", "right", *right)
+    classifier = Classifier.load(output_dir / "model", _DEVICE, batch_size=8)
+    print("\nnew sentences, and the labels found for them")
+    for found in classifier.classify(classification_demo.TEXTS):
+        shown = (f"{label} {found.probabilities[label]:.3f}" for label in found.labels)
+        print(f"{found.text}\n  {', '.join(shown) or 'none'}")
+
+
 def qa(output_dir: Path) -> None:
     """Learns to answer questions about short passages; see `_begin`."""
     data_dir = output_dir / "data"
@@ -165,5 +194,8 @@ def _begin(
         "vocab_file": ner_demo.vocab_file(),
     }
     words = [script, *(f"--{name}={value}" for name, value in arguments.items())]
-    print("The demo is this command:\n\n  " + shlex.join(["python", *words]) + "\n")
+    shown = (
+        ["python", *words] if script.endswith(".py") else [*script.split(), *words[1:]]
+    )
+    print(f"The demo is this command:\n\n  {shlex.join(shown)}\n")
     return words

@@ -20,6 +20,10 @@ annotation of the document. Relations of other forms are kept and counted. The t
 relation is the infon `type` or `relation`, its probability the infon `probability`, or
 `score` of PubTator3. New relations are written at the end of their document.
 
+What a classifier says of a document is in its infons: `label`, or `labels` joined by
+semicolons, with a `probability_LABEL` for each label; or `value`. What it says of
+passages is in theirs.
+
 A document's id is its `id`, except in full texts of PubTator3 and PMC, where that is
 the PMC id without its letters, and so the PMID of another article. The id then is the
 PMID that the document or its passages give, else the PMC id with its letters.
@@ -29,24 +33,35 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import conversion, fields, framed
 from biobert_tf.documents.document import (
+    Added,
     AnnotatedDocument,
     Loaded,
     Mention,
     Passage,
     Relation,
+    Verdict,
     split_concepts,
+    verdicts,
 )
 
 # What a document raises that is not valid BioC.
 _NOT_BIOC: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _CONCEPT_KEYS: Final = ("identifier", "MESH")
+Part = TypeVar("Part")
 _CONCEPT_ROLES: Final = (
     ("entity1", "entity2"),
     ("Chemical", "Disease"),
@@ -336,6 +351,48 @@ def _infons(kind: str, probability: float | None) -> dict[str, str]:
     if probability is not None:
         infons["probability"] = f"{probability:.6f}"
     return infons
+
+
+def verdict_infons(verdict: Verdict) -> dict[str, str]:
+    """Returns the infons of a verdict: several labels are joined by a semicolon.
+
+    Every probability is an infon of its own, `probability_LABEL`.
+    """
+    found = {}
+    for name, value in verdict.values.items():
+        if isinstance(value, Mapping):
+            several = {f"probability_{label}": each for label, each in value.items()}
+        else:
+            several = {name: value}
+        for key, each in several.items():
+            found[f"{verdict.prefix}{key}"] = _infon(each)
+    return found
+
+
+def _infon(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return ";".join(value) if isinstance(value, list) else str(value)
+
+
+def judged(
+    parts: Iterable[tuple[int, str, Part]], whole: Part, added: Added
+) -> Iterator[tuple[Part, dict[str, str]]]:
+    """Yields the passages, or the document, that verdicts are of, and their infons.
+
+    `parts` has the offset, the text and the object of each passage or sentence, in the
+    order of the verdicts; `whole` is the object of the document.
+    """
+    rest = iter(parts)
+    for verdict in verdicts(added):
+        part = whole
+        if verdict.span is not None:
+            part = next(
+                part
+                for offset, text, part in rest
+                if (offset, offset + len(text)) == verdict.span
+            )
+        yield part, verdict_infons(verdict)
 
 
 def holder(parts: Iterable[tuple[int, str, object]], mention: Mention) -> Any | None:

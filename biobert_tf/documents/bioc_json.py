@@ -98,8 +98,22 @@ def _text(loaded: Loaded, added: Added) -> str:
         _append(part, "annotations", bioc_format.encoded_mention(mention))
     for relation in bioc_format.encoded_relations(relations, loaded.taken):
         _append(values, "relations", relation)
+    _add_infons(bioc_format.judged(parts, values, added))
     is_indented = "\n" in source.text
     return json.dumps(values, ensure_ascii=False, indent=1 if is_indented else None)
+
+
+def _add_infons(judged: Iterable[tuple[Any, dict[str, str]]]) -> None:
+    """Adds infons to passages, sentences or the document."""
+    for part, infons in judged:
+        part["infons"] = {**(part.get("infons") or {}), **infons}
+
+
+def names(loaded: Loaded) -> Iterator[str]:
+    """Yields the keys of the infons of a document and of its passages."""
+    values = loaded.source.values
+    for part in (values, *bioc_format.texts(values)):
+        yield from part.get("infons") or {}
 
 
 def _remove(part: dict[str, Any], relation: object) -> None:

@@ -182,12 +182,38 @@ def _text(loaded: Loaded, added: Added) -> str:
         holder = element if holder is None else holder
         new = _encoded("annotation", bioc_format.encoded_mention(mention))
         last[holder] = _insert(holder, last.get(holder), new)
+    _add_infons(bioc_format.judged(parts, element, added))
     tail = element[-1].tail if len(element) else None
     for relation in bioc_format.encoded_relations(relations, loaded.taken):
         new = _encoded("relation", relation)
         new.tail = tail
         element.append(new)
     return _serialised(element)
+
+
+def names(loaded: Loaded) -> Iterable[str]:
+    """Returns the keys of the infons of a document and of its passages."""
+    parts = ("", "passage/", "passage/sentence/")
+    query = "|".join(f"{part}infon/@key" for part in parts)
+    found: Iterable[str] = map(str, loaded.source.values.xpath(query))
+    return found
+
+
+def _add_infons(judged: Iterable[tuple[Any, dict[str, str]]]) -> None:
+    """Adds infons behind those of passages, sentences or the document."""
+    for part, infons in judged:
+        known = [child for child in part if child.tag in ("id", "infon")]
+        last = known[-1] if known else None
+        for key, value in infons.items():
+            new = etree.Element("infon", {"key": key})
+            new.text = value
+            if last is None:
+                new.tail = part.text
+                part.insert(0, new)
+            else:
+                new.tail = last.tail
+                last.addnext(new)
+            last = new
 
 
 def _encoded(tag: str, item: dict[str, Any]) -> Any:

@@ -22,8 +22,10 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     Relation,
+    Verdict,
     parted,
     split_concepts,
+    verdicts,
 )
 
 Notes = Counter[str]
@@ -34,7 +36,7 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _LONGEST_GAP: Final = 100_000
 
 
-def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
+def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation | Verdict]:
     """Returns what is added, with a new id for every mention whose id is "".
 
     Raises:
@@ -59,7 +61,7 @@ def numbered(loaded: Loaded, added: Added) -> list[Mention | Relation]:
     for relation in relations:
         if unknown := {relation.first, relation.second} - known - {*names}:
             raise ValueError(f"document {document.id} has no mention {sorted(unknown)}")
-    return [*mentions, *relations]
+    return [*mentions, *relations, *verdicts(added)]
 
 
 def united(

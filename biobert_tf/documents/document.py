@@ -6,7 +6,7 @@ strings do. Ranges are half-open.
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -223,8 +223,22 @@ class Loaded:
     taken: frozenset[str] = frozenset()  # ids in the file besides the mentions'
 
 
-Added = Sequence[Mention | Relation]
-"""The additions to a document: mentions, and relations of old or new mentions."""
+@dataclass(frozen=True)
+class Verdict:
+    """What a classifier says of a document, or of a part of it.
+
+    `values` are by name: texts, numbers, lists of labels, and probabilities by label.
+    `prefix` stands before their names in a file. `span` has the (start, end) offsets of
+    the part, None for the whole document.
+    """
+
+    values: Mapping[str, Any]
+    span: tuple[int, int] | None = None
+    prefix: str = ""
+
+
+Added = Sequence[Mention | Relation | Verdict]
+"""The additions to a document: mentions, relations of old or new mentions, verdicts."""
 
 Annotated = tuple[Loaded, Added]
 """A document as it was read, and the additions to it."""
@@ -234,6 +248,11 @@ def parted(added: Added) -> tuple[list[Mention], list[Relation]]:
     """Returns the mentions, and the relations, that are added to a document."""
     mentions = [one for one in added if isinstance(one, Mention)]
     return mentions, [one for one in added if isinstance(one, Relation)]
+
+
+def verdicts(added: Added) -> list[Verdict]:
+    """Returns the verdicts that are added to a document, in order."""
+    return [one for one in added if isinstance(one, Verdict)]
 
 
 def _name(mention: Mention) -> str:

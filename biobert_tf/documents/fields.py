@@ -23,6 +23,8 @@ stands, leave it out, or refuse the document."""
 _KINDS: Final = (
     ("its format is unknown", "name the format"),
     ("a mention differs from its text", ": mention "),
+    ("a second text is missing, or not read", "second text"),
+    ("results are there already", "already; give another"),
     ("the output cannot hold it", "cannot hold|cannot be a file name|passage begins"),
     ("not UTF-8", "UTF-8|UTF-16|the encoding"),
     ("not JSON", "JSON|surrogate"),

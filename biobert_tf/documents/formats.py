@@ -27,7 +27,13 @@ from biobert_tf.documents import (
     unannotated,
 )
 from biobert_tf.documents.detection import Format
-from biobert_tf.documents.document import Added, Annotated, Loaded, parted
+from biobert_tf.documents.document import (
+    Added,
+    Annotated,
+    Loaded,
+    parted,
+    verdicts,
+)
 from biobert_tf.documents.fields import BadMentions, OnBad
 
 _LOG = logging.getLogger(__name__)
@@ -92,6 +98,16 @@ WRITTEN: Final = frozenset(_WRITERS)
 WITH_RELATIONS: Final = WRITTEN - {"conll", "html"}
 """Formats that are read and written with entities and relations."""
 
+# The names of the values of a document that is not converted, by its source.
+_NAMES: Final[dict[type, Callable[[Loaded], Iterable[str]]]] = {
+    jsonl.Source: jsonl.names,
+    bioc_xml.Source: bioc_xml.names,
+    bioc_json.Source: bioc_json.names,
+}
+
+WITH_VERDICTS: Final[frozenset[Format]] = frozenset(["jsonl", "bioc_xml", "bioc_json"])
+"""Formats that are written with the verdicts of classifiers."""
+
 
 @dataclasses.dataclass
 class Written:
@@ -154,6 +170,21 @@ def with_relations(path: Path, format: Format) -> Format:
         return found
     problem = "neither PubTator, BioC XML or JSON, JSON lines nor a BRAT folder"
     raise InputError.at(path, 1, f"{problem}; {detection.NAME_IT}")
+
+
+def kept_names(loaded: Loaded, format: Format) -> frozenset[str]:
+    """Returns the names of the values that a document keeps if it is written.
+
+    They are the keys of a JSON object, or of the infons of a document and its passages.
+    A document keeps none of them in another format than its own.
+
+    Args:
+        loaded: The document.
+        format: One of `WITH_VERDICTS`.
+    """
+    source = loaded.source
+    is_own = isinstance(source, _WRITERS[format].own)
+    return frozenset(_NAMES[type(source)](loaded) if is_own else ())
 
 
 def read(
@@ -249,7 +280,8 @@ def write(
             try:
                 ready: Annotated = (loaded, new)
                 if not isinstance(loaded.source, own):
-                    ready = writer.convert(loaded, new, written.notes)
+                    made, old = writer.convert(loaded, new, written.notes)
+                    ready = made, [*old, *verdicts(new)]
                     mentions = tuple(parted(ready[1])[0])
                     dataclasses.replace(ready[0].document, mentions=mentions).check()
             except InputError as error:

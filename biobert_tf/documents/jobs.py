@@ -7,13 +7,14 @@ not written again. So an interrupted command resumes when it is started again.
 
 import contextlib
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from biobert_tf.common import files, remote_path, streams
+from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats
 from biobert_tf.documents.document import Added, Annotated, Loaded
@@ -23,6 +24,8 @@ from biobert_tf.documents.places import Place, Plan
 SETTINGS_FILE: Final = ".biobert-annotate.json"
 """The file in a folder of outputs that stores the settings they were made with."""
 _WHOLE: Final = ".biobert-whole"
+
+Found = TypeVar("Found")
 
 
 class Item(NamedTuple):
@@ -38,6 +41,18 @@ class Totals:
 
     written: formats.Written = field(default_factory=formats.Written)
     num_kept: int = 0
+
+    def remarks(self, left_out: Counter[str]) -> list[str]:
+        """Returns the end of a summary: what was there, noted and left out."""
+        parts = []
+        if self.num_kept:
+            parts.append(f"{self.num_kept} files were there already")
+        notes = sorted(self.written.notes.items())
+        parts += [f"{number} x {note}" for note, number in notes]
+        if left_out:
+            kinds = ", ".join(f"{n} x {kind}" for kind, n in sorted(left_out.items()))
+            parts.append(f"{left_out.total()} left out, see above: {kinds}")
+        return parts
 
 
 class Job:
@@ -56,11 +71,13 @@ class Job:
         settings: Mapping[str, object],
         on_bad: OnBad = streams.refuse,
         bad_mentions: BadMentions = "error",
+        require: Callable[[Item], None] = lambda item: None,
     ) -> None:
         """Finds the outputs that are still to be written; writes only the settings.
 
         The settings are all that the outputs depend on, as values of JSON. `on_bad`
-        gets the error of every document that cannot be read or written.
+        gets the error of every document that cannot be read or written. `require`
+        raises `InputError` for a document that cannot be used.
 
         Raises:
             InputError: The folder of outputs was written with other settings, or holds
@@ -70,6 +87,7 @@ class Job:
         self._is_merged = plan.folder is None and len(plan.places) > 1
         self._on_bad = on_bad
         self._bad_mentions = bad_mentions
+        self._require = require
         self._notes: Counter[str] = Counter()
         self.unread: dict[Place, str] = {}
         self.is_empty = False
@@ -105,16 +123,52 @@ class Job:
                     bad_mentions=self._bad_mentions,
                     notes=self._notes,
                 ):
-                    has_good = has_some = True
                     if self._is_merged and loaded.document.is_numbered:
                         loaded = _named_by_file(loaded, place)
-                    yield Item(place, loaded)
+                    item = Item(place, loaded)
+                    try:
+                        self._require(item)
+                    except InputError as error:
+                        on_bad(error)
+                        continue
+                    has_good = has_some = True
+                    yield item
             except InputError as error:
                 on_bad(error)
             if bad and not has_good:
                 # An empty output would count as complete and never be written again.
                 self.unread[place] = str(bad[0])
         self.is_empty = not has_some
+
+    def annotated(
+        self,
+        items: Iterable[Item],
+        find: Callable[[Iterable[Loaded]], Iterator[Found]],
+        added: Callable[[Item, Found], Added],
+        doing: str,
+    ) -> Iterator[tuple[Item, Added]]:
+        """Yields items with what is added to them; logs the progress.
+
+        Args:
+            items: Those of `documents`.
+            find: Yields what is found in every document, in order; may read ahead.
+            added: Makes additions of what is found.
+            doing: What is done, for the log.
+        """
+        waiting: deque[Item] = deque()
+        numbers = {place: number for number, place in enumerate(self.todo, start=1)}
+
+        def documents() -> Iterator[Loaded]:
+            for item in items:
+                waiting.append(item)
+                yield item.loaded
+
+        with Meter(doing, "documents") as meter:
+            for number, found in enumerate(find(documents()), start=1):
+                item = waiting.popleft()
+                yield item, added(item, found)
+                note = f"file {numbers[item.place]} of {len(numbers)}"
+                meter.to(number, note if len(numbers) > 1 else "")
 
     def write(self, annotated: Iterable[tuple[Item, Added]]) -> Totals:
         """Writes the items of `documents` with additions for `formats.write`.

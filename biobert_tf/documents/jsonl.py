@@ -17,7 +17,9 @@ its entities `first` and `second`, or `head` and `tail`.
 The documents of PubAnnotation, doccano and spaCy are read too: `json_forms`. A file may
 also be one indented document, several, or a list of documents; it is then held whole.
 
-What is added uses the keys of the document's other entities and relations. Other keys
+What is added uses the keys of the document's other entities and relations. What a
+classifier says are keys of the document: `label` or `labels` with `probabilities`, or
+`value`; what it says of parts is a list, `parts`, with `start` and `end`. Other keys
 are kept. A document without additions is written unchanged, and a list as a list; blank
 lines are dropped.
 """
@@ -27,7 +29,7 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import streams
 from biobert_tf.common.errors import InputError
@@ -41,8 +43,12 @@ from biobert_tf.documents.document import (
     Mention,
     Passage,
     parted,
+    verdicts,
 )
 from biobert_tf.documents.json_forms import Form, Values
+
+PARTS: Final = "parts"
+"""The key of what a classifier says of the parts of a document."""
 
 _SPACE: Final = " \t\r\n"
 _DECODER: Final = json.JSONDecoder()
@@ -278,4 +284,23 @@ def _with_added(loaded: Loaded, added: Added) -> Values:
         json_forms.roles_of(old, form.roles),
     )
     changed = {form.entities: entities, "relations": [*old, *new] if new else None}
-    return {**values, **{key: value for key, value in changed.items() if value}}
+    kept = {**values, **{key: value for key, value in changed.items() if value}}
+    return {**kept, **_of_verdicts(added)}
+
+
+def _of_verdicts(added: Added) -> Values:
+    """Returns the values of verdicts by key; those of parts are listed as `parts`."""
+    found: dict[str, Any] = {}
+    for one in verdicts(added):
+        if one.span is None:
+            found |= {f"{one.prefix}{name}": each for name, each in one.values.items()}
+        else:
+            start, end = one.span
+            part = {"start": start, "end": end, **one.values}
+            found.setdefault(f"{one.prefix}{PARTS}", []).append(part)
+    return found
+
+
+def names(loaded: Loaded) -> Iterable[str]:
+    """Returns the keys of a document."""
+    return loaded.source.values.keys()

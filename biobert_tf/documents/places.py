@@ -60,32 +60,40 @@ class Plan:
 
 
 def plan(
-    source: Path, output: Path, input_format: Format, output_format: Format
+    source: Path,
+    output: Path,
+    input_format: Format,
+    output_format: Format,
+    writable: Collection[Format] = formats.WRITTEN,
 ) -> Plan:
     """Returns the plan of the files to read and write.
 
     The source and the output are a file, a folder, or `-`. The input format `auto`
     detects that of each file; the output format `auto` keeps the format that is read if
     the output has the same suffix, uses the suffix of the output if it has another,
-    else keeps the format, or takes JSON lines for text and PubMed.
+    else keeps the format, or takes JSON lines for text and PubMed. It takes none but
+    those in `writable`.
 
     Raises:
         InputError: There is nothing to read, the output is the input, or the output's
             format cannot be written or is unknown.
     """
-    if output_format not in ("auto", *formats.WRITTEN):
-        written = ", ".join(sorted(formats.WRITTEN))
-        problem = f"--output_format={output_format} is read only; want one of {written}"
+    if output_format not in ("auto", *writable):
+        is_written = output_format in formats.WRITTEN
+        reason = "cannot hold what is added" if is_written else "is read only"
+        known = ", ".join(sorted(writable))
+        problem = f"--output_format={output_format} {reason}; want one of {known}"
         raise InputError(problem)
     if source != STANDARD and source.resolve() == output.resolve():
         raise InputError.at(output, None, "is the input; choose another output")
     if source.is_dir():
-        found = _of_folder(source, output, input_format, output_format)
+        found = _of_folder(source, output, input_format, output_format, writable)
     else:
         kind = input_format
         if kind == "auto" and not streams.is_pipe(source):
             kind = formats.detect(source)
-        found = Plan((_single(source, kind, output, output_format),), None)
+        place = _single(source, kind, output, output_format, writable)
+        found = Plan((place,), None)
     kinds = Counter(place.format for place in found.places)
     if input_format == "auto" and "auto" not in kinds:
         by_kind = [f"{name} ({number} files)" for name, number in kinds.items()]
@@ -94,10 +102,18 @@ def plan(
     return found
 
 
-def _single(source: Path, kind: Format, output: Path, output_format: Format) -> Place:
+def _single(
+    source: Path,
+    kind: Format,
+    output: Path,
+    output_format: Format,
+    writable: Collection[Format],
+) -> Place:
     shown = STANDARD_INPUT if source == STANDARD else source
     is_folder = output.is_dir()
-    target_format = _target_format(kind, [shown], output, output_format, is_folder)
+    target_format = _target_format(
+        kind, [shown], output, output_format, is_folder, writable
+    )
     if is_folder and target_format != "brat":
         output /= _target_name(Path(shown.name), kind, target_format)
     name = streams.bare_name(shown.name)
@@ -110,20 +126,25 @@ def _target_format(
     output: Path,
     output_format: Format,
     is_folder: bool,
+    writable: Collection[Format],
 ) -> Format:
     if output_format != "auto":
         return output_format
     # A suffix may stand for several formats, as .json for BioC and PubAnnotation.
     suffixes = {*map(detection.suffix, sources)}
-    if kind in formats.WRITTEN and suffixes == {detection.suffix(output)}:
+    if kind in writable and suffixes == {detection.suffix(output)}:
         return kind
     named = None if is_folder else SUFFIXES.get(detection.suffix(output))
-    if named in formats.WRITTEN:
+    if named is not None and named in writable:
         return named
+    if named in formats.WRITTEN:
+        known = ", ".join(sorted(writable))
+        problem = f"{named} cannot hold what is added; want one of {known}"
+        raise InputError.at(output, None, f"{problem}, or --output_format")
     if not is_folder and kind != "brat":
         remedy = ", or --output_format"
-        detection.require_known_suffix(output, sources, formats.WRITTEN, remedy)
-    if kind in formats.WRITTEN and kind != "html":
+        detection.require_known_suffix(output, sources, writable, remedy)
+    if kind in writable and kind != "html":
         return kind
     if named is not None:
         problem = "name the format to write, as in --output_format=pubtator"
@@ -142,7 +163,11 @@ def _target_name(source: Path, kind: Format, target_format: Format) -> Path:
 
 
 def _of_folder(
-    source: Path, output: Path, input_format: Format, output_format: Format
+    source: Path,
+    output: Path,
+    input_format: Format,
+    output_format: Format,
+    writable: Collection[Format],
 ) -> Plan:
     found: dict[Path, Format] = {}
     bad: list[InputError] = []
@@ -163,13 +188,17 @@ def _of_folder(
     )
     if not is_file or output_format == "brat":
         places = [
-            _inside(path, path.relative_to(source), kind, output, output_format)
+            _inside(
+                path, path.relative_to(source), kind, output, output_format, writable
+            )
             for path, kind in found.items()
         ]
         return Plan(tuple(_distinct(places)), output, tuple(bad))
     kinds = {*found.values()}
     common = kinds.pop() if len(kinds) == 1 else "text"
-    target_format = _target_format(common, found, output, output_format, False)
+    target_format = _target_format(
+        common, found, output, output_format, False, writable
+    )
     merged = []
     for path, kind in found.items():
         # A document's name is its path in the folder, without suffix.
@@ -215,10 +244,15 @@ def _detected(path: Path) -> Format:
 
 
 def _inside(
-    path: Path, inner: Path, kind: Format, output: Path, output_format: Format
+    path: Path,
+    inner: Path,
+    kind: Format,
+    output: Path,
+    output_format: Format,
+    writable: Collection[Format],
 ) -> Place:
     """Returns the place of a file, at `inner` in its folder, in an output folder."""
-    target_format = _target_format(kind, [path], output, output_format, True)
+    target_format = _target_format(kind, [path], output, output_format, True, writable)
     name = streams.bare_name(path.name)
     if target_format == "brat" and kind in ("brat", "text"):
         target = output / inner.parent

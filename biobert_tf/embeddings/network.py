@@ -123,7 +123,6 @@ def pooled(x_BLKD: tf.Tensor, is_wanted_BL: tf.Tensor, pooling: Pooling) -> tf.T
     if pooling == "cls":
         return x_BLKD[:, 0]
     if pooling == "mean":
-        weights_BL = tf.cast(is_wanted_BL, x_BLKD.dtype)
-        return tf.einsum("bl,blkd->bkd", weights_BL, x_BLKD)
+        return encoders.summed(x_BLKD, is_wanted_BL)
     hidden_BLKD = tf.where(is_wanted_BL[:, :, None, None] > 0, x_BLKD, x_BLKD.dtype.min)
     return tf.reduce_max(hidden_BLKD, axis=1)

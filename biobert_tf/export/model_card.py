@@ -55,6 +55,7 @@ def make(
         "dtype": DTYPES[loaded.device.mixed_precision],
         "parameters": sum(math.prod(v.shape) for v in served.model.variables),
         "labels": list(served.labels),
+        "answers": dict(served.answers),
         "do_lower_case": loaded.tokenizer.basic_tokenizer.do_lower_case,
         "max_seq_length": loaded.text.max_seq_length,
         "checkpoint": loaded.found.checkpoint.source.name,
@@ -78,6 +79,10 @@ def markdown(card: Mapping[str, Any]) -> str:
     """Returns a card as a Markdown page."""
     facts = {
         "Labels": ", ".join(card["labels"]),
+        **{
+            name.replace("_", " ").capitalize(): _shown(value)
+            for name, value in card["answers"].items()
+        },
         "Parameters": f"{card['parameters']:,}",
         "Longest window": f"{card['max_seq_length']} WordPieces",
         "Case": "lower-cased" if card["do_lower_case"] else "kept",
@@ -114,6 +119,14 @@ def markdown(card: Mapping[str, Any]) -> str:
         card["licence"],
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {number:.6g}" for name, number in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _table(head: str, rows: Iterable[Sequence[object]]) -> str:

@@ -9,8 +9,12 @@ MODEL_INPUTS = ("input_ids", "input_mask", "segment_ids")
 
 
 def input_specs(max_seq_length: int) -> dict[str, FeatureSpec]:
-    """Returns the features of records that all models need."""
-    return {name: FeatureSpec(max_seq_length) for name in MODEL_INPUTS}
+    """Returns the features of records that all models need.
+
+    Records may leave out padding, as those of a training do.
+    """
+    pieces = FeatureSpec(max_seq_length, is_short=True)
+    return dict.fromkeys(MODEL_INPUTS, pieces)
 
 
 def padded(

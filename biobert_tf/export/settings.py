@@ -32,8 +32,8 @@ class ExportConfig:
     output: Path = required("Directory of the SavedModel; an older export is replaced.")
     kind: str = setting(
         "auto",
-        "encoder (vectors), masked_lm, ner, re, qa, yesno, or auto, which looks "
-        "at the weights.",
+        "encoder (vectors), masked_lm, ner, re, qa, yesno, classification, or auto, "
+        "which looks at the weights.",
     )
     dtype: Dtype = setting(
         "float32",

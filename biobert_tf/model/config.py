@@ -4,10 +4,14 @@
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Literal
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import required, setting
+
+Pooling = Literal["cls", "mean"]
+"""How the vectors of a text's tokens become one: see `heads.SequenceClassifier`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,6 @@ _HARMLESS_KEYS = frozenset(
     gradient_checkpointing id2label label2id layer_norm_eps model_type pad_token_id
     position_embedding_type torch_dtype dtype transformers_version use_cache
     _name_or_path is_decoder add_cross_attention bos_token_id eos_token_id
-    tie_word_embeddings
+    tie_word_embeddings problem_type
     """.split()  # noqa: SIM905  Twenty quoted words read worse.
 )

@@ -77,6 +77,10 @@ class PaddedRows(NamedTuple):
         """Returns the vector of every text's first token, `[B, D]`."""
         return x_RWD[:, 0]
 
+    def means(self, x_RWD: tf.Tensor) -> tf.Tensor:
+        """Returns the mean over every text's tokens, `[B, D]`; 0 for an empty text."""
+        return summed(x_RWD, self.mask) / _num_tokens(self.mask)
+
     def tokens_at(self, x_RWD: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
         """Returns the vectors at positions of every text, `[B, P, D]`."""
         return tf.gather(x_RWD, positions_BP, batch_dims=1)
@@ -121,6 +125,14 @@ class PackedRows(NamedTuple):
         """Returns the vector of every text's first token, `[B, D]`."""
         return tf.gather(_flat(x_RWD), self._tokens()[:, 0])
 
+    def means(self, x_RWD: tf.Tensor) -> tf.Tensor:
+        """Returns the mean over every text's tokens, `[B, D]`; 0 for an empty text."""
+        num_texts, length = tf.unstack(tf.shape(self.mask))
+        # That of a place without a piece is -1, which counts nowhere.
+        texts_T = tf.reshape(self.places // length, [-1])
+        sums_BD = tf.math.unsorted_segment_sum(_flat(x_RWD), texts_T, num_texts)
+        return sums_BD / _num_tokens(self.mask)
+
     def tokens_at(self, x_RWD: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
         """Returns the vectors at positions of every text, `[B, P, D]`."""
         tokens_BP = tf.gather(self._tokens(), positions_BP, batch_dims=1)
@@ -144,6 +156,24 @@ Rows = PaddedRows | PackedRows
 def _flat(x_RWX: tf.Tensor) -> tf.Tensor:
     """Returns `[T, ...]` of `[R, W, ...]`."""
     return tf.reshape(x_RWX, tf.concat([[-1], tf.shape(x_RWX)[2:]], 0))
+
+
+def summed(x_BLX: tf.Tensor, is_counted_BL: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of the tokens that count, of every row, `[B, ...]`.
+
+    `is_counted_BL` is 1 for these, else 0. This is no product of matrices, whose inputs
+    a TPU and a new GPU round.
+    """
+    weights = tf.cast(is_counted_BL, x_BLX.dtype)
+    for _ in x_BLX.shape[2:]:
+        weights = tf.expand_dims(weights, -1)
+    return tf.reduce_sum(x_BLX * weights, axis=1)
+
+
+def _num_tokens(mask_BL: tf.Tensor) -> tf.Tensor:
+    """Returns the number of every text's tokens, at least 1, float32 `[B, 1]`."""
+    lengths_B1 = tf.reduce_sum(tf.cast(mask_BL, tf.float32), axis=1, keepdims=True)
+    return tf.maximum(lengths_B1, 1.0)
 
 
 class Encoded(NamedTuple):

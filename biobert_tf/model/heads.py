@@ -17,7 +17,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from biobert_tf.model import encoder as encoders
-from biobert_tf.model.config import EncoderConfig
+from biobert_tf.model.config import EncoderConfig, Pooling
 from biobert_tf.model.layers import (
     ACTIVATIONS,
     Dense,
@@ -40,7 +40,7 @@ class Model(tf.Module, abc.ABC):
         recomputes: Whether a training computes activations twice; see `Encoder`.
     """
 
-    has_pooler: ClassVar[bool] = True
+    has_pooler: bool = True
     # Number of dropout streams of the head; those of the encoder follow.
     _num_dropouts: ClassVar[int] = 0
 
@@ -87,7 +87,6 @@ class Model(tf.Module, abc.ABC):
 class _Linear(Model):
     """A projection `x W^T + b` of the encoder's output to K `logits`, in float32.
 
-    The head reads the pooled output if it `has_pooler`, else that of every token.
     The variables are `<scope>output_weights` `[K, D]` and `<scope>output_bias` `[K]`
     as in run_ner.py:361-367 and run_squad.py:568-573. The product is float32 also under
     mixed precision: rounded logits would make the probabilities of predictions inexact.
@@ -115,28 +114,60 @@ class _Linear(Model):
         )
         self.dropout_rate = dropout
 
-    def __call__(
-        self, batch: Batch, dropout: Dropout | None = None
-    ) -> dict[str, tf.Tensor]:
-        """Returns `logits`, float32 `[B, K]` or, of every token, `[B, L, K]`."""
-        encoded = self.encode(batch, dropout)
-        x = encoded.pooled_output if self.has_pooler else encoded.sequence_output
+    def _project(self, x: tf.Tensor, dropout: Dropout | None) -> tf.Tensor:
+        """Returns logits, float32 `[..., K]` of `[..., D]`."""
         x = (dropout or no_dropout)(x, self.dropout_rate, 0)
         logits = tf.tensordot(x, self.output_weights, axes=[[-1], [1]])
-        logits += self.output_bias
-        if not self.has_pooler:
-            logits = encoded.rows.restored(logits)
-        return {"logits": logits}
+        return logits + self.output_bias
 
 
 class SequenceClassifier(_Linear):
-    """Scores every class for a text; the RE model (run_re.py:697-739)."""
+    """Scores every class for a text; the RE model (run_re.py:697-739).
+
+    With `pooling="mean"` the head reads the mean of the last layer over the tokens of
+    the text, `[CLS]` and `[SEP]` too, as sentence-transformers does (Reimers and
+    Gurevych 2019, arXiv 1908.10084). It then needs no trained pooler.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        num_labels: int,
+        seed: int | None,
+        *,
+        dropout: float = 0.0,
+        dtype: tf.DType = tf.float32,
+        pooling: Pooling = "cls",
+    ) -> None:
+        """Builds the head; `dropout` is the dropout probability of its input."""
+        # It is read where the encoder is built.
+        self.has_pooler = pooling == "cls"
+        super().__init__(config, num_labels, seed, dropout=dropout, dtype=dtype)
+
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns `logits`, float32 `[B, K]`."""
+        encoded = self.encode(batch, dropout)
+        if self.has_pooler:
+            x_BD = encoded.pooled_output
+        else:
+            x_BD = encoded.rows.means(encoded.sequence_output)
+        return {"logits": self._project(x_BD, dropout)}
 
 
 class TokenClassifier(_Linear):
     """Scores every label for every token; the NER model (run_ner.py:346-385)."""
 
     has_pooler = False
+
+    def __call__(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns `logits`, float32 `[B, L, K]`."""
+        encoded = self.encode(batch, dropout)
+        logits_RWK = self._project(encoded.sequence_output, dropout)
+        return {"logits": encoded.rows.restored(logits_RWK)}
 
 
 class SpanClassifier(TokenClassifier):

@@ -8,52 +8,16 @@ thousand sentences at a time, whatever the number of documents.
 """
 
 import collections
-import dataclasses
 import itertools
-import logging
-from collections.abc import Iterable, Iterator
-from typing import Final
 
 from biobert_tf.checkpoints import hub
-from biobert_tf.common.clock import Meter
-from biobert_tf.common.errors import InputError
-from biobert_tf.documents import fields, jobs, places
-from biobert_tf.documents.document import Added
-from biobert_tf.documents.jobs import Item, Job
+from biobert_tf.documents import jobs, places
+from biobert_tf.documents.jobs import Job
+from biobert_tf.documents.left_out import LeftOut
 from biobert_tf.ner import document_entities
-from biobert_tf.ner.annotator import Annotator, Document
+from biobert_tf.ner.annotator import Annotator
 from biobert_tf.ner.settings import AnnotateConfig
 from biobert_tf.training import precision
-
-_LOG = logging.getLogger(__name__)
-
-_MOST_SHOWN: Final = 5
-
-
-@dataclasses.dataclass
-class _Bad:
-    """Reports documents that are left out, and counts them by the kind of reason.
-
-    Of every file the first few are reported, and the number of the others at the end.
-    """
-
-    kinds: collections.Counter[str] = dataclasses.field(
-        default_factory=collections.Counter
-    )
-    _files: collections.Counter[str] = dataclasses.field(
-        default_factory=collections.Counter
-    )
-
-    def __call__(self, error: InputError) -> None:
-        self.kinds[fields.kind(error)] += 1
-        self._files[error.file] += 1
-        if self._files[error.file] <= _MOST_SHOWN:
-            _LOG.warning("left out: %s", error)
-
-    def report_others(self) -> None:
-        for name, number in self._files.items():
-            if number > _MOST_SHOWN:
-                _LOG.warning("left out: %s: %d more", name, number - _MOST_SHOWN)
 
 
 def annotate(settings: AnnotateConfig) -> str:
@@ -68,7 +32,7 @@ def annotate(settings: AnnotateConfig) -> str:
         # A path that is relative here means nothing to other machines.
         source, output = source.absolute(), output.absolute()
     plan = places.plan(source, output, settings.input_format, settings.output_format)
-    bad = _Bad()
+    bad = LeftOut()
     models = [hub.opened(path).resolve() for path in settings.models]
     decisive: dict[str, object] = {
         # For a model of the Hub, the folder of its commit.
@@ -106,13 +70,7 @@ def summary(totals: jobs.Totals, left_out: collections.Counter[str]) -> str:
         f"{written.documents} documents, {written.mentions.total()} entities"
         + (f" ({by_type})" if by_type else "")
     ]
-    if totals.num_kept:
-        parts.append(f"{totals.num_kept} files were there already")
-    parts += [f"{number} x {note}" for note, number in sorted(written.notes.items())]
-    if left_out:
-        kinds = ", ".join(f"{n} x {kind}" for kind, n in sorted(left_out.items()))
-        parts.append(f"{left_out.total()} left out, see above: {kinds}")
-    return "; ".join(parts)
+    return "; ".join([*parts, *totals.remarks(left_out)])
 
 
 def _write(job: Job, settings: AnnotateConfig) -> jobs.Totals:
@@ -127,27 +85,13 @@ def _write(job: Job, settings: AnnotateConfig) -> jobs.Totals:
             settings.predict_batch_size,
             settings.entity_types,
         )
-    items = itertools.chain(first, documents)
-    return job.write(_annotated(job, items, annotator, settings.min_probability))
-
-
-def _annotated(
-    job: Job, items: Iterable[Item], annotator: Annotator, min_probability: float
-) -> Iterator[tuple[Item, Added]]:
-    """Yields documents of a job with their entities; logs the progress."""
-    waiting: collections.deque[Item] = collections.deque()
-    numbers = {place: number for number, place in enumerate(job.todo, start=1)}
-
-    def texts() -> Iterator[Document]:
-        for item in items:
-            waiting.append(item)
-            yield document_entities.text_of(item.loaded)
-
-    num_files = len(job.todo)
-    with Meter("annotating", "documents") as meter:
-        for number, found in enumerate(annotator.annotate(texts()), start=1):
-            item = waiting.popleft()
-            document = item.loaded.document
-            yield item, document_entities.mentions(document, found, min_probability)
-            note = f"file {numbers[item.place]} of {num_files}"
-            meter.to(number, note if num_files > 1 else "")
+    return job.write(
+        job.annotated(
+            itertools.chain(first, documents),
+            lambda held: annotator.annotate(map(document_entities.text_of, held)),
+            lambda item, found: document_entities.mentions(
+                item.loaded.document, found, settings.min_probability
+            ),
+            "annotating",
+        )
+    )

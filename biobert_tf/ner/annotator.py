@@ -9,7 +9,6 @@ time. A thread does the first two steps and prepares the next sentences meanwhil
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -18,10 +17,10 @@ import numpy as np
 
 from biobert_tf.common import background
 from biobert_tf.common.settings import DeviceConfig
+from biobert_tf.documents import sentences as document_sentences
 from biobert_tf.documents.document import Passage
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.reading import NerExample
-from biobert_tf.text import sentences as text_sentences
 from biobert_tf.text import words as text_words
 
 # TensorFlow is imported when a model is loaded: reading documents goes without.
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 
-# A single line break may only wrap the text; an empty line ends a sentence.
-_PARAGRAPH_END: Final = re.compile(r"(?:\r\n?+|[\n\x85\u2029])\s*?[\r\n\x85\u2029]\s*")
 # These many words are sorted by length; few enough that the first results come soon.
 _MAX_HELD_WORDS: Final = 50_000
 
@@ -270,22 +267,10 @@ def cut(passage: Passage) -> Iterator[RawSentence]:
     Every character except white space is in one word of one sentence. Offsets count
     from the start of the passage's document.
     """
-    for start, end in _paragraphs(passage.text):
-        paragraph = passage.text[start:end]
-        begin = passage.offset + start
-        for first, last in text_sentences.spans(paragraph):
-            places = text_words.spans(paragraph[first:last])
-            if places:
-                shift = begin + first
-                yield RawSentence(
-                    tuple(paragraph[first + a : first + b] for a, b in places),
-                    tuple((shift + a, shift + b) for a, b in places),
-                )
-
-
-def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for match in _PARAGRAPH_END.finditer(text):
-        yield start, match.start()
-        start = match.end()
-    yield start, len(text)
+    for start, end in document_sentences.spans(passage):
+        text = passage.text[start - passage.offset : end - passage.offset]
+        if places := text_words.spans(text):
+            yield RawSentence(
+                tuple(text[a:b] for a, b in places),
+                tuple((start + a, start + b) for a, b in places),
+            )

@@ -57,6 +57,15 @@ class _Sentence(NamedTuple):
     document: int | None = None
 
 
+def devel_file(folder: Path) -> Path:
+    """Returns the development file of a set: `devel.tsv`, or `dev.tsv` if only it is.
+
+    BioBERT's sets have the first, copies of BLURB's the second.
+    """
+    usual, other = folder / "devel.tsv", folder / "dev.tsv"
+    return other if other.is_file() and not usual.is_file() else usual
+
+
 def read_examples(path: Path, compat: Compat, needs_labels: bool) -> list[NerExample]:
     """Reads the sentences of a file.
 

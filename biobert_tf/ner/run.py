@@ -3,6 +3,8 @@
 
 import dataclasses
 import logging
+from pathlib import Path
+from typing import Final
 
 from biobert_tf.checkpoints import released
 from biobert_tf.common.errors import InputError
@@ -20,6 +22,8 @@ from biobert_tf.training.stages import is_empty, require_examples, without_empty
 
 _LOG = logging.getLogger(__name__)
 
+_DEVEL: Final = "devel"
+
 
 def run(settings: NerConfig) -> Finished[NerTask]:
     """Runs one NER experiment; returns its model for more predictions.
@@ -29,7 +33,7 @@ def run(settings: NerConfig) -> Finished[NerTask]:
         TrainingDivergedError: The loss became NaN or infinite.
     """
     stages = settings.stages
-    stages = without_empty(stages, stages.data_dir / "devel.tsv")
+    stages = without_empty(stages, reading.devel_file(stages.data_dir))
     settings = dataclasses.replace(settings, stages=stages)
     parts = released.load(settings.text, settings.model, stages.output_dir)
     data = read_data(settings)
@@ -95,6 +99,8 @@ def _announce(settings: NerConfig, task: NerTask) -> None:
 def read_data(settings: NerConfig) -> Data[NerExample]:
     """Reads the files of the stages to run: `train_dev`, `devel` and `test` `.tsv`.
 
+    The development file may be called `dev.tsv`.
+
     Raises:
         InputError: A file is missing or malformed.
     """
@@ -104,7 +110,7 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
 
     def read(*names: str, needs_labels: bool = True) -> list[NerExample]:
         examples = []
-        for path in (stages.data_dir / f"{name}.tsv" for name in names):
+        for path in (_file(stages.data_dir, name) for name in names):
             if not path.is_file():
                 raise finetune.missing_file(path)
             examples += reading.read_examples(path, settings.compat, needs_labels)
@@ -112,17 +118,22 @@ def read_data(settings: NerConfig) -> Data[NerExample]:
 
     training = _training_files(settings) if stages.do_train else []
     if training:
-        _LOG.info("training on %s", " and ".join(f"{name}.tsv" for name in training))
+        named = (_file(stages.data_dir, name).name for name in training)
+        _LOG.info("training on %s", " and ".join(named))
     evaluates = settings.selection.evaluates
-    if evaluates and (path := stages.data_dir / "devel.tsv").is_file():
+    if evaluates and (path := reading.devel_file(stages.data_dir)).is_file():
         require_examples(path)
-    devel = read("devel") if stages.do_eval or evaluates else []
+    devel = read(_DEVEL) if stages.do_eval or evaluates else []
     return Data(
         train=read(*training) if training else None,
         devel=devel if stages.do_eval else None,
         test=read("test", needs_labels=False) if stages.do_predict else None,
         development=devel if evaluates else (),
     )
+
+
+def _file(folder: Path, name: str) -> Path:
+    return reading.devel_file(folder) if name == _DEVEL else folder / f"{name}.tsv"
 
 
 def _training_files(settings: NerConfig) -> list[str]:
@@ -137,13 +148,13 @@ def _training_files(settings: NerConfig) -> list[str]:
     folder = settings.stages.data_dir
     if settings.train_on == "train" or (folder / "train_dev.tsv").is_file():
         return [settings.train_on]
-    devel = folder / "devel.tsv"
+    devel = reading.devel_file(folder)
     if (folder / "train.tsv").is_file() and not devel.is_file():
         error = finetune.missing_file(devel)
         raise InputError.at(
             devel, None, f"{error.problem}; --train_on=train trains without it"
         )
-    return ["train"] if devel.is_file() and is_empty(devel) else ["train", "devel"]
+    return ["train"] if devel.is_file() and is_empty(devel) else ["train", _DEVEL]
 
 
 def _labels(settings: NerConfig, data: Data[NerExample]) -> tuple[str, ...]:
@@ -179,8 +190,8 @@ def _check_labels(task: NerTask, settings: NerConfig, data: Data[NerExample]) ->
     before, they mean that a wrong file was given.
     """
     devel = data.devel or data.development
-    for name, examples in (("devel.tsv", devel), ("test.tsv", data.test)):
-        path = settings.stages.data_dir / name
+    for name, examples in ((_DEVEL, devel), ("test", data.test)):
+        path = _file(settings.stages.data_dir, name)
         unknown = [
             (example.line + offset, label)
             for example in examples or ()

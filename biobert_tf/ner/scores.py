@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Computes precision, recall and F1, of entities and of word pieces."""
+"""Computes precision, recall and F1, of entities, of words and of word pieces."""
 
 import collections
 import dataclasses
@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 
 from biobert_tf.common.counts import SampledScore, Score, estimate
+from biobert_tf.ner import word_scores
+from biobert_tf.ner.word_scores import UNTYPED, WordScores
 from biobert_tf.text import labels
-
-UNTYPED: Final = "MISC"
-"""The name under which entities without a type are reported."""
 
 # The ids of B and I among the original's labels.
 _PIECE_TAGS: Final = (1, 2)
@@ -23,18 +22,29 @@ class EntityScores(SampledScore):
     """The score over all entities, with its intervals, and that of each type.
 
     A predicted entity is correct if a gold entity has the same words and type. Types
-    are sorted by name.
+    are sorted by name. `words` are the scores of words, whatever entities they make.
     """
 
     num_sentences: int
     by_type: Mapping[str, Score]
+    words: WordScores
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, ready for JSON."""
         return {
             **super().to_dict(),
+            "interval_95": {
+                "precision": list(self.precision_interval),
+                "recall": list(self.recall_interval),
+                "f1": list(self.f1_interval),
+                word_scores.NAME: list(self.words.interval),
+            },
             "num_sentences": self.num_sentences,
             "by_type": {name: score.to_dict() for name, score in self.by_type.items()},
+            word_scores.NAME: self.words.macro_f1,
+            "words_by_type": {
+                name: score.to_dict() for name, score in self.words.by_type.items()
+            },
         }
 
 
@@ -63,6 +73,7 @@ def score(
     # The columns: entities that are gold, predicted, and both.
     totals: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0, 0])
     rows = []
+    pairs = list(pairs)
     for i, (gold, predicted) in enumerate(pairs):
         if len(gold) != len(predicted):
             raise ValueError(
@@ -80,6 +91,7 @@ def score(
         **vars(estimate(np.array(rows, np.int64), seed, num_resamples)),
         num_sentences=len(rows),
         by_type={name: Score(*totals[name]) for name in sorted(totals)},
+        words=word_scores.score(pairs, seed, num_resamples),
     )
 
 

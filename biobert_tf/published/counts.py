@@ -7,36 +7,71 @@ ner   `sentences`, `words`, `mentions`
 re    `examples`, and `positives`: those whose label is a relation
 qa    `questions` and `entries` (a question has one for each passage); of a golden file
       `factoid`: its factoid questions
+classification
+      `examples`, and `documents`, if examples are sentences of some
+
+What a row calls a file is the name of one, but a split for classification: the layout
+of the data says in which file `train` is.
 """
 
 import collections
 from collections.abc import Mapping
 from pathlib import Path
 
+from biobert_tf.classification import layouts
+from biobert_tf.classification import reading as text_reading
+from biobert_tf.classification.settings import ReadingConfig
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
+from biobert_tf.common.settings import from_dict
 from biobert_tf.ner import reading as ner_reading
 from biobert_tf.published.manifest import Counts, Row
 from biobert_tf.qa import bioasq_form, squad_json
 from biobert_tf.relations import reading as relation_reading
+from biobert_tf.relations import sets
 from biobert_tf.relations.sets import SETS
 from biobert_tf.text.labels import chunks
 
 
 def count(row: Row, path: Path) -> Counts:
-    """Returns what a file of a row holds.
+    """Returns what a file of a row holds; see `find` for the path of a split.
 
     Raises:
         InputError: The file is missing or malformed; the message names the line.
     """
-    return {"ner": _mentions, "re": _relations, "qa": _questions}[row.problem](
-        row, path
-    )
+    return {
+        "ner": _mentions,
+        "re": _relations,
+        "qa": _questions,
+        "classification": _texts,
+    }[row.problem](row, path)
 
 
-def missing(row: Row, folder: Path) -> list[Path]:
-    """Returns the files of a row that its folder lacks."""
-    return [path for name in row.files if not (path := folder / name).is_file()]
+def find(row: Row, folder: Path, name: str) -> Path | None:
+    """Returns the path that `count` takes for a file of a row; None if it is missing.
+
+    A development file may have another usual name; a split of classification is a name
+    in the folder, though no file may be called so.
+
+    Raises:
+        InputError: More than one file may be the split.
+    """
+    if row.problem == "classification":
+        layout = str(row.flags.get("layout", "auto"))
+        return folder / name if layouts.find(folder, name, layout) else None
+    path = folder / name
+    if row.problem == "ner" and name == "devel.tsv":
+        path = ner_reading.devel_file(folder)
+    return path if path.is_file() else None
+
+
+def missing(row: Row, folder: Path) -> list[str]:
+    """Returns the names of the files of a row that its folder lacks.
+
+    Raises:
+        InputError: See `find`.
+    """
+    return [name for name in row.files if find(row, folder, name) is None]
 
 
 def differences(
@@ -64,7 +99,10 @@ def _mentions(row: Row, path: Path) -> Counts:
 
 
 def _relations(row: Row, path: Path) -> Counts:
-    known = SETS[str(row.flags["task_name"])]
+    name = str(row.flags["task_name"])
+    known = SETS.get(name) or sets.custom(
+        str(row.flags["labels"]).split(","), str(row.flags["negative_label"])
+    )
     data_format = relation_reading.detect(path.parent)
     examples = relation_reading.read_examples(
         path, data_format, known, needs_labels=True
@@ -73,6 +111,17 @@ def _relations(row: Row, path: Path) -> Counts:
         "examples": len(examples),
         "positives": sum(each.label != known.negative for each in examples),
     }
+
+
+def _texts(row: Row, path: Path) -> Counts:
+    flags = {x: row.flags[x] for x in ("layout", "target") if x in row.flags}
+    config = from_dict(ReadingConfig, flags, path.parent)
+    found = text_reading.open_set(path.parent, config)
+    examples = found.read(path.name, needs_labels=True)
+    counted = {"examples": len(examples)}
+    if found.has_groups:
+        counted["documents"] = len({each.group for each in examples})
+    return counted
 
 
 def _questions(row: Row, path: Path) -> Counts:

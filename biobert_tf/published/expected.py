@@ -29,7 +29,7 @@ def row_of(data_dir: Path, problem: str) -> Row | None:
     name = _plain(data_dir.resolve().name)
     found = [
         row
-        for row in manifest.load().rows
+        for row in manifest.every_row()
         if row.problem == problem and _plain(Path(row.folder).name) == name
     ]
     return found[0] if len(found) == 1 else None
@@ -54,12 +54,12 @@ def compared(report: Report, row: Row) -> Report:
 
 
 def _findings(folder: Path, row: Row) -> Iterator[Finding]:
-    lacking = [name for name in row.files if not (folder / name).is_file()]
+    lacking = counts.missing(row, folder)
     yield from _finding("missing_file", row, [(name, "is missing") for name in lacking])
     held = {
-        name: counts.count(row, folder / name)
+        name: counts.count(row, path)
         for name, units in row.files.items()
-        if units and name not in lacking
+        if units and (path := counts.find(row, folder, name))
     }
     different = [
         (name, f"{held[name][unit]:,} {unit}, published are {number:,}")
@@ -69,10 +69,11 @@ def _findings(folder: Path, row: Row) -> Iterator[Finding]:
     ]
     yield from _finding("other_counts", row, different)
     for variant in row.variants:
-        if all((folder / name).is_file() for name in variant.files):
-            same = {name: counts.count(row, folder / name) for name in variant.files}
-            if not counts.differences(variant.files, same):
-                yield from _finding("other_data", row, [(".", variant.note)])
+        paths = {name: counts.find(row, folder, name) for name in variant.files}
+        same = {name: counts.count(row, path) for name, path in paths.items() if path}
+        is_whole = len(same) == len(paths)
+        if is_whole and not counts.differences(variant.files, same):
+            yield from _finding("other_data", row, [(".", variant.note)])
 
 
 def _finding(kind: str, row: Row, said: list[tuple[str, str]]) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what was published: `manifest.toml`, `paper.json` and `anchors.json`.
 
-A row is a data set and a column a checkpoint of the paper's tables. Scores are in
-percent.
+A row is a data set and a column a checkpoint of the paper's tables. A benchmark,
+`blurb.toml` or `blue.toml`, is a manifest too: its tables are its groups of tasks.
+Scores are in percent.
 """
 
 import dataclasses
@@ -16,13 +17,18 @@ from typing import Any, Final, Literal
 
 from biobert_tf.common.errors import InputError
 
-ProblemName = Literal["ner", "re", "qa"]
+ProblemName = Literal["ner", "re", "qa", "classification"]
+ManifestName = Literal["paper", "blurb", "blue"]
+Means = Literal["groups", "sets"]
+"""What the score of a benchmark is the mean of: its groups' means, or its sets."""
+TrainOn = Literal["train_dev", "train"]
 Counts = Mapping[str, int]
 """What a file holds, such as `{"sentences": 940, "mentions": 960}`; empty: unknown."""
 Setting = str | int | float
 
 VERIFIED: Final = "secondary source"
 _FOLDER: Final = Path(__file__).parent
+_OF_TABLE: Final[Mapping[str, ManifestName]] = {"blurb": "blurb", "blue": "blue"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,19 +132,21 @@ class Row:
     """A data set of a table.
 
     Attributes:
-        folder: The folder below `--data`.
-        files: The files of the folder that an experiment reads, and their counts.
+        folders: What its folder below `--data` may be called; the first is usual.
+        files: The files of the folder that an experiment reads, and their counts. Sets
+            of classification have splits (`train`, `dev`, `test`) instead of names.
         flags: Flags that the problem's command needs for this set.
         settings: The default hyper-parameters, by flag.
         folds: The number of folds, in folders `1` to this number; 0: one set.
         paper: The paper's values by column and metric; empty for a row it lacks.
+        is_untyped: Whether the types of its entities are taken away.
         notes: What a reader of its scores should know.
     """
 
     name: str
     table: int
     problem: ProblemName
-    folder: str
+    folders: tuple[str, ...]
     files: Mapping[str, Counts]
     flags: Mapping[str, Setting]
     settings: Mapping[str, Setting]
@@ -147,7 +155,13 @@ class Row:
     anchors: tuple[Anchor, ...]
     variants: tuple[Variant, ...]
     questions: Questions | None
+    is_untyped: bool
     notes: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """The usual folder below `--data`."""
+        return self.folders[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,14 +212,16 @@ class Squad:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of the paper.
+    """A table of the paper, or a group of tasks of a benchmark.
 
     Attributes:
+        name: What a report calls it, such as `Table 6`.
         metrics: Its scores, in the order of its columns.
         main: The score that is compared and shown first.
     """
 
     number: int
+    name: str
     title: str
     metrics: tuple[str, ...]
     main: str
@@ -216,9 +232,17 @@ class Manifest:
     """Everything that was published.
 
     Attributes:
+        title: The title of a report.
+        benchmark: What it is called, if it is a benchmark; "" of the paper.
+        means: What the score of a benchmark is; None of the paper, which has none.
+        train_on: Whether the last training takes the development examples too.
         grid: The values of the paper's grid search, by flag.
     """
 
+    title: str
+    benchmark: str
+    means: Means | None
+    train_on: TrainOn
     tables: tuple[Table, ...]
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
@@ -236,11 +260,7 @@ class Manifest:
         Raises:
             InputError: There is none.
         """
-        for row in self.rows:
-            if row.name.casefold() == name.casefold():
-                return row
-        known = ", ".join(row.name for row in self.rows)
-        raise InputError(f"no data set {name!r}; known: {known}")
+        return _named(self.rows, name)
 
     def grid_points(self) -> list[dict[str, Setting]]:
         """Returns the settings of every run of the paper's grid search."""
@@ -250,21 +270,56 @@ class Manifest:
         ]
 
 
+def _named(rows: Sequence[Row], name: str) -> Row:
+    for row in rows:
+        if row.name.casefold() == name.casefold():
+            return row
+    known = ", ".join(row.name for row in rows)
+    raise InputError(f"no data set {name!r}; known: {known}")
+
+
+def every_row() -> list[Row]:
+    """Returns the rows of the paper, then those of BLURB and BLUE with other names."""
+    found: dict[str, Row] = {}
+    for known in (load(), load("blurb"), load("blue")):
+        for row in known.rows:
+            found.setdefault(row.name, row)
+    return list(found.values())
+
+
+def known_row(name: str) -> Row:
+    """Returns the first of `every_row` of a name, in any case.
+
+    Raises:
+        InputError: There is none.
+    """
+    return _named(every_row(), name)
+
+
 @functools.cache
-def load() -> Manifest:
-    """Returns what the files in this folder say."""
+def load(name: ManifestName = "paper") -> Manifest:
+    """Returns what the files in this folder say: of the paper, or of a benchmark."""
     found = tomllib.loads((_FOLDER / "manifest.toml").read_text("utf-8"))
     paper = json.loads((_FOLDER / "paper.json").read_text("utf-8"))["tables"]
     anchors = json.loads((_FOLDER / "anchors.json").read_text("utf-8"))["anchors"]
     squad = found["squad"]
-    return Manifest(
+    rows = [_row(each, found["settings"], paper, anchors) for each in found["rows"]]
+    whole = Manifest(
+        title="The tables of the BioBERT paper, run again",
+        benchmark="",
+        means=None,
+        train_on="train_dev",
         tables=tuple(
-            Table(int(number), each["title"], tuple(each["metrics"]), each["main"])
+            Table(
+                number=int(number),
+                name=f"Table {number}",
+                title=each["title"],
+                metrics=tuple(each["metrics"]),
+                main=each["main"],
+            )
             for number, each in paper.items()
         ),
-        rows=tuple(
-            _row(each, found["settings"], paper, anchors) for each in found["rows"]
-        ),
+        rows=tuple(rows),
         columns=tuple(
             Column(**{"prefix": None, **each, "folders": tuple(each["folders"])})
             for each in found["columns"]
@@ -272,6 +327,56 @@ def load() -> Manifest:
         encoder=Encoder(**found["encoder"]),
         squad=Squad(**{**squad, "train": tuple(squad["train"])}),
         grid={name: tuple(values) for name, values in found["grid"].items()},
+    )
+    return whole if name == "paper" else _benchmark(name, whole, anchors)
+
+
+def of(table: str) -> Manifest:
+    """Returns the manifest that a value of `--table` is about."""
+    return load(_OF_TABLE.get(table, "paper"))
+
+
+def _benchmark(
+    name: ManifestName, paper: Manifest, anchors: Sequence[Mapping[str, Any]]
+) -> Manifest:
+    """Returns a benchmark; a row may begin with what the paper's of a name has."""
+    found = tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))
+    rows = []
+    for values in found["rows"]:
+        # A rerun of other data, or trained on more, is beside the paper's numbers only.
+        of_row = [
+            each
+            for each in anchors
+            if values.get("rerun") and each["source"] == found["rerun"]
+        ]
+        own = {"paper": False, "table": values["group"], **values}
+        row = _row(own, found["settings"], {}, of_row)
+        if same := values.get("same"):
+            known = paper.row(same)
+            row = dataclasses.replace(
+                row,
+                files=row.files or known.files,
+                flags={**known.flags, **row.flags},
+                variants=known.variants,
+            )
+        rows.append(row)
+    return dataclasses.replace(
+        paper,
+        title=found["title"],
+        benchmark=found["benchmark"],
+        means=found["means"],
+        train_on="train",
+        tables=tuple(
+            Table(
+                number=number,
+                name=f"{found['benchmark']}, group {number}",
+                title=each["title"],
+                metrics=tuple(each["metrics"]),
+                main=each["metrics"][0],
+            )
+            for number, each in enumerate(found["groups"], start=1)
+        ),
+        rows=tuple(rows),
     )
 
 
@@ -287,8 +392,8 @@ def _row(
         name=name,
         table=values["table"],
         problem=problem,
-        folder=values["folder"],
-        files=values["files"],
+        folders=tuple(values.get("folders") or [values["folder"]]),
+        files=values.get("files", {}),
         flags=values.get("flags", {}),
         settings={**defaults[problem], **values.get("settings", {})},
         folds=values.get("folds", 0),
@@ -299,6 +404,7 @@ def _row(
         anchors=tuple(_anchor(each) for each in anchors if each["dataset"] == name),
         variants=tuple(Variant(**each) for each in values.get("variants", ())),
         questions=_questions(values) if problem == "qa" else None,
+        is_untyped=values.get("untyped", False),
         notes=tuple(values.get("notes", ())),
     )
 

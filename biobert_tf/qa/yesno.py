@@ -7,13 +7,13 @@ question's passages, without weights.
 """
 
 import dataclasses
-import itertools
 import math
 import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from biobert_tf.common import borders
 from biobert_tf.common.errors import InputError
 from biobert_tf.qa import bioasq_form, decoding
 from biobert_tf.qa.bioasq_form import Entry
@@ -125,30 +125,14 @@ def best_border(questions: Iterable[YesNoAnswer], is_yes: Mapping[str, bool]) ->
         questions: Pooled answers.
         is_yes: The right answers by id; at least one.
     """
-    ranked = sorted((a.evidence, is_yes[a.id]) for a in questions if a.id in is_yes)
-    values = [evidence for evidence, _ in ranked]
-    labels = np.array([label for _, label in ranked])
-    # Never on a value: rounding would decide there.
-    distinct = sorted(set(values))
-    borders = [values[0] - 1]
-    borders += [(low + high) / 2 for low, high in itertools.pairwise(distinct)]
-    borders.append(values[-1] + 1)
-    scores = {
-        border: _macro_f1(np.array(values) > border, labels) for border in borders
-    }
-    best = max(scores, key=lambda border: (scores[border], -abs(border)))
-    before = _macro_f1(np.array(values) > 0, labels)
-    return Border(best, scores[best], before, len(values))
-
-
-def _macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean of the F1s of yes and no, both bool `[questions]`."""
-    found = []
-    for answer in (True, False):
-        right = np.sum((predicted == answer) & (labels == answer))
-        either = np.sum(predicted == answer) + np.sum(labels == answer)
-        found.append(2 * right / either if either else 0.0)
-    return float(np.mean(found))
+    known = [answer for answer in questions if answer.id in is_yes]
+    values = np.array([[answer.evidence] for answer in known])
+    labels = np.array([[is_yes[answer.id]] for answer in known])
+    outer = (values.min(0) - 1, values.max(0) + 1)
+    found = borders.best(values, labels, borders.macro_f1, 0.0, outer)
+    before = borders.score(values, labels, borders.macro_f1, 0.0)
+    (border,), (score,), (unmoved,) = (each.tolist() for each in (*found, before))
+    return Border(border, score, unmoved, len(values))
 
 
 def gold(

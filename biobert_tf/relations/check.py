@@ -2,14 +2,13 @@
 """Finds problems in a relation set, for `biobert data-check` and `re-data check`."""
 
 import contextlib
-import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from biobert_tf.common.errors import InputError
+from biobert_tf.common import files
 from biobert_tf.relations import reading
 from biobert_tf.relations.reading import RelationExample
 from biobert_tf.relations.sets import RelationSet
@@ -23,7 +22,6 @@ from biobert_tf.training.checking import (
     Row,
     Rows,
     Ruler,
-    by_text,
     findings,
 )
 
@@ -38,19 +36,17 @@ KINDS: Final = checking.kinds_of(
     one_placeholder="rows of {0} with a placeholder for one entity only",
     doubled_placeholder="rows of {0} with the same placeholder twice",
     many_placeholders="rows of {0} with more than two placeholders",
-    missing_in_fold="rows of other folds that are not in fold {0}",
-    never_tested="rows that are in the test file of no fold",
-    tested_again="rows of a test file that another fold's test file has too",
+    **checking.FOLD_KINDS,
 )
 _NUM_SPECIAL: Final = 2  # [CLS] and [SEP]
 
 
 def is_set(data_dir: Path) -> bool:
     """Returns whether a folder holds a set, or folds, of relations; by one row."""
-    folders = [data_dir, *reading.folds_of(data_dir)]
+    folders = [data_dir, *files.numbered_folders(data_dir)]
     paths = [path for folder in folders for path in reading.files_of(folder)]
     for path in paths:
-        first = reading.first_line(path)
+        first = files.first_line(path)
         columns = first.split("\t")
         if first.startswith("{"):
             with contextlib.suppress(json.JSONDecodeError):
@@ -59,7 +55,9 @@ def is_set(data_dir: Path) -> bool:
         if first:
             has_sentence = any(len(column.split()) > 1 for column in columns)
             is_table = len(columns) in (2, 3) and has_sentence
-            return is_table or bool(reading.header(columns))
+            names = reading.header(columns)
+            # Texts with several labels are data of another problem.
+            return is_table or (bool(names) and "labels" not in names)
     return False
 
 
@@ -80,39 +78,24 @@ def check(
     """
     sets = []
     folds: dict[str, Rows] = {}
-    for folder in _folders(data_dir):
+    wanted = "no train.tsv, dev.tsv or test.tsv"
+    for folder in checking.folders_of(data_dir, reading.files_of, wanted):
         form = reading.detect(folder) if data_format == "auto" else data_format
         name = folder.relative_to(data_dir).as_posix()
-        folds[name] = files = {
+        folds[name] = held = {
             file: [_row(file, row, labels) for row in reading.read_rows(path, form)]
             for path in reading.files_of(folder)
             for file in [path.relative_to(data_dir).as_posix()]
         }
-        reports = [_balance(*item, labels, ruler) for item in files.items()]
+        reports = [_balance(*item, labels, ruler) for item in held.items()]
         found = [
-            *checking.repetitions(files),
-            *checking.near_duplicates(files),
-            *_bad_rows(files, labels),
+            *checking.repetitions(held),
+            *checking.near_duplicates(held),
+            *_bad_rows(held, labels),
         ]
         sets.append(checking.set_report(name, form, reports, found, KINDS))
-    across = tuple(_across(folds)) if len(folds) > 1 else ()
+    across = tuple(checking.across(folds)) if len(folds) > 1 else ()
     return Report(data_dir, tuple(sets), across, KINDS)
-
-
-def _folders(data_dir: Path) -> list[Path]:
-    """Returns `data_dir` if it holds a set, else its folds by number."""
-    if not data_dir.is_dir():
-        raise InputError.at(data_dir, None, "no such directory")
-    if reading.files_of(data_dir):
-        return [data_dir]
-    if folds := list(filter(reading.files_of, reading.folds_of(data_dir))):
-        return folds
-    raise InputError.at(
-        data_dir,
-        None,
-        "holds no train.tsv, dev.tsv or test.tsv, and no folders 1, 2, ... with these "
-        "files",
-    )
 
 
 def _row(file: str, row: RelationExample, labels: RelationSet | None) -> Row:
@@ -135,12 +118,12 @@ def _balance(
     return FileReport(name, len(rows), dict(ranked), longest)
 
 
-def _bad_rows(files: Rows, labels: RelationSet | None) -> Iterator[Finding]:
+def _bad_rows(held: Rows, labels: RelationSet | None) -> Iterator[Finding]:
     """Yields the problems that a row shows on its own."""
-    kinds = {kind for rows in files.values() for row in rows for kind in row.marks}
+    kinds = {kind for rows in held.values() for row in rows for kind in row.marks}
     # Sets of drug-drug or protein-protein pairs have one placeholder only.
     is_of_one_kind = sum("-" not in kind for kind in kinds) == 1
-    for name, rows in files.items():
+    for name, rows in held.items():
         found: dict[str, list[tuple[Row]]] = defaultdict(list)
         is_labelled = any(row.place.label for row in rows)
         for row in rows:
@@ -169,35 +152,3 @@ def _text_problem(row: Row, is_of_one_kind: bool) -> str | None:
             is_doubled = first == second and not is_of_one_kind
             return "doubled_placeholder" if is_doubled else None
     return "many_placeholders"
-
-
-def _across(folds: Mapping[str, Rows]) -> Iterator[Finding]:
-    """Yields the rows that are not in the test file of exactly one fold."""
-    held = {
-        name: by_text(itertools.chain(*files.values())) for name, files in folds.items()
-    }
-    # The whole set is the union of all folds. What one holds twice may be tested twice.
-    whole: dict[str, Sequence[Row]] = {}
-    for groups in held.values():
-        for text, rows in groups.items():
-            whole[text] = max(whole.get(text, ()), rows, key=len)
-    for name, groups in held.items():
-        yield from findings("missing_in_fold", (name,), _surplus(whole, groups))
-    tested = by_text(
-        row
-        for files in folds.values()
-        for name, rows in files.items()
-        if Path(name).stem == "test"
-        for row in rows
-    )
-    yield from findings("never_tested", (), _surplus(whole, tested))
-    yield from findings("tested_again", (), _surplus(tested, whole))
-
-
-def _surplus(groups: Rows, others: Rows) -> list[Sequence[Row]]:
-    """Returns a sentence's rows once for each row that `others` lacks."""
-    return [
-        rows
-        for text, rows in groups.items()
-        for _ in range(len(rows) - len(others.get(text, ())))
-    ]

@@ -4,10 +4,9 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from biobert_tf.common import remote_path
 from biobert_tf.relations.sets import SETS
 from biobert_tf.relations.settings import RelationConfig
-from biobert_tf.training.problem import Command, TrainedProblem
+from biobert_tf.training.folded_problem import FoldedProblem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
     from biobert_tf.relations.task import RelationTask
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
+    from biobert_tf.training.folds import Runner
     from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
     from biobert_tf.training.served import Served
 
 
-class Relations(TrainedProblem[RelationConfig]):
+class Relations(FoldedProblem[RelationConfig]):
     """Classifies the relation that a sentence states between two entities."""
 
     command = "re"
@@ -47,24 +47,16 @@ class Relations(TrainedProblem[RelationConfig]):
         "compat",
     )
 
+    def is_saved(self, found: "Found") -> bool:
+        """Says whether Transformers saved a classifier with one label for each text."""
+        return super().is_saved(found) and _has_one_label(found)
+
     def kind_of(self, found: "Found") -> str | None:
-        """Returns `re` for a classifier of texts, or of our own run."""
+        """Returns `re` for a classifier of one label for a text, or of our own run."""
         labelled = found.classifies
         is_own = labelled is not None and self.made(found.recorded)
-        return "re" if labelled == "texts" or is_own else None
-
-    def model_of(self, values: Mapping[str, Any]) -> "Path | None":
-        """Returns the model of a single run, else that of the first fold."""
-        found = super().model_of(values)
-        if found is None and (output_dir := values["output_dir"]):
-            from biobert_tf.relations import reading
-
-            folds = (
-                super(Relations, self).model_of({"output_dir": fold})
-                for fold in reading.folds_of(remote_path.parse(output_dir))
-            )
-            found = next(filter(None, folds), None)
-        return found
+        is_of_texts = labelled == "texts" and _has_one_label(found)
+        return "re" if is_of_texts or is_own else None
 
     def of_model(
         self, values: Mapping[str, Any], given: Collection[str]
@@ -81,17 +73,11 @@ class Relations(TrainedProblem[RelationConfig]):
 
         return run.run(settings)
 
-    def start(
-        self, settings: RelationConfig, command: Command
-    ) -> "Finished[RelationTask] | None":
-        """Runs one set, or each fold in a process of its own; see `folds.run`."""
+    def runner(self) -> "Runner[RelationConfig]":
+        """Returns what runs the folds of a set; see `relations.folds`."""
         from biobert_tf.relations import folds
 
-        names = folds.fold_names(settings.stages.data_dir, settings.folds)
-        if not names:
-            return self.run(settings)
-        folds.run(settings, names, command)
-        return None
+        return folds.RUNNER
 
     def planned(self, settings: RelationConfig, parts: "Released") -> "Planned":
         """Returns the steps of a run; see `run.planned`."""
@@ -121,6 +107,11 @@ class Relations(TrainedProblem[RelationConfig]):
         from biobert_tf.relations import graph
 
         return graph.serve(loaded)
+
+
+def _has_one_label(found: "Found") -> bool:
+    """Says whether nothing speaks for several labels, or a number, for a text."""
+    return found.problem_type in (None, "single_label_classification")
 
 
 RELATIONS = Relations()

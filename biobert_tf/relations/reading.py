@@ -15,10 +15,8 @@ In the other two forms, placeholders such as `@GENE$` stand for the entities. Tr
 prediction and evaluation read a file in the same way.
 """
 
-import contextlib
-import csv
 import dataclasses
-import io
+import functools
 import itertools
 import json
 import re
@@ -26,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files
+from biobert_tf.common import files, tables
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations.sets import RelationSet
 from biobert_tf.relations.settings import RelationFormat
@@ -35,10 +33,6 @@ SPLITS: Final = ("train", "dev", "test")
 _SUFFIXES: Final = (".tsv", ".jsonl", ".json", ".txt")
 _ID_COLUMNS: Final = ("index", "id")
 PLACEHOLDER: Final = re.compile(r"@[A-Za-z][\w-]*\$")
-# A field with CSV quoting that holds quotes, which are doubled.
-_QUOTED_QUOTES: Final = re.compile(
-    r'(?:^|\t)"(?:[^"\t\n]|"")*""(?:[^"\t\n]|"")*"(?:\t|$)', re.MULTILINE
-)
 # The marks of each role: set apart by spaces, as they are published, or not. Names of
 # chemicals hold brackets of their own: `2-[[4-methyl]amino]phenol`.
 _MARKED: Final = (
@@ -102,15 +96,6 @@ def files_of(data_dir: Path) -> list[Path]:
     return [path for split in SPLITS if (path := find(data_dir, split))]
 
 
-def folds_of(data_dir: Path) -> list[Path]:
-    """Returns the folders in a folder that are called by a number, by number."""
-    if not data_dir.is_dir():
-        return []
-    found = [path for path in data_dir.iterdir() if path.is_dir()]
-    numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
-    return sorted(numbered, key=lambda path: (int(path.name), path.name))
-
-
 def detect(data_dir: Path) -> RelationFormat:
     """Returns the form of a directory's files.
 
@@ -121,7 +106,7 @@ def detect(data_dir: Path) -> RelationFormat:
         InputError: A file cannot be read.
     """
     for path in files_of(data_dir):
-        if first := first_line(path):
+        if first := files.first_line(path):
             if path.stem == "test" or first.startswith("{"):
                 return detect_file(path)
             return "blue" if header(first.split("\t")) else "biobert"
@@ -137,18 +122,11 @@ def detect_file(path: Path) -> RelationFormat:
     Raises:
         InputError: The file cannot be read.
     """
-    first = first_line(path)
+    first = files.first_line(path)
     if first.startswith("{"):
         return "scibert"
     is_blue = header(first.split("\t")) and ('"' in first or first.endswith("\r\n"))
     return "blue" if is_blue else "biobert"
-
-
-def first_line(path: Path) -> str:
-    """Returns the first line that is not blank, with its line end; "" without any."""
-    with files.explained_reading(path), path.open("rb") as stream:
-        first = next((line for line in stream if line.strip()), b"")
-        return first.decode("utf-8-sig", errors="replace")
 
 
 def header(columns: Iterable[str]) -> list[str]:
@@ -181,9 +159,11 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
         case "scibert":
             rows = list(_json_rows(path, text))
         case "blue":
-            rows = _blue_rows(path, text)
+            _require_header(path, text)
+            rows = tables.fitting(path, text, functools.partial(_rows, path))
         case _:
-            rows = _rows(path, _plain(text))
+            # PARITY(run_re.py:200): quotes are characters like all others.
+            rows = _rows(path, tables.plain(text))
             _require_no_header(path, rows)
     return [
         RelationExample(index, text, label, entity_spans(text, data_format), line)
@@ -191,59 +171,9 @@ def read_rows(path: Path, data_format: RelationFormat) -> list[RelationExample]:
     ]
 
 
-def _plain(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line number and the columns of every line that is not blank."""
-    # PARITY(run_re.py:200): quotes are characters like all others.
-    lines = enumerate(text.split("\n"), start=1)
-    yield from ((number, line.split("\t")) for number, line in lines if line)
-
-
-def _quoted(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the same of a file with CSV quoting; a field may hold tabs and lines."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
-    begin = 1
-    try:
-        for columns in reader:
-            if columns:
-                yield begin, columns
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        problem = (
-            f"bad CSV quoting ({error}); double the quotes inside a quoted field, or "
-            "quote no field and give every line the columns of the header"
-        )
-        raise InputError.at(path, begin, problem) from None
-
-
-def _blue_rows(path: Path, text: str) -> list[_Row]:
-    """Returns the rows of a file with a header; quotes as they fit all of its rows.
-
-    If a file can be read both ways, it has CSV quoting, unless that makes one row of
-    several lines that are complete rows: then two sentences merely begin and end with a
-    quote. If CSV does not fit, but a field has doubled quotes inside quotes as only CSV
-    has, the file has a mistake.
-    """
-    _require_header(path, text)
-    if '"' not in text:
-        return _rows(path, _plain(text))
-    try:
-        quoted = _rows(path, _quoted(path, text))
-    except InputError as error:
-        with contextlib.suppress(InputError):
-            if not _QUOTED_QUOTES.search(text):
-                return _rows(path, _plain(text))
-        raise error from None
-    try:
-        plain = _rows(path, _plain(text))
-    except InputError:
-        return quoted
-    has_columns = "\t" in next(filter(str.strip, text.split("\n")))
-    return plain if has_columns and len(plain) > len(quoted) else quoted
-
-
 def _require_header(path: Path, text: str) -> None:
     """Rejects a first row that is no header."""
-    for line, columns in itertools.islice(_plain(text), 1):
+    for line, columns in itertools.islice(tables.plain(text), 1):
         if not header(columns):
             raise InputError.at(
                 path,
@@ -253,7 +183,7 @@ def _require_header(path: Path, text: str) -> None:
             )
 
 
-def _rows(path: Path, table: Iterator[tuple[int, list[str]]]) -> list[_Row]:
+def _rows(path: Path, table: Iterator[tables.Row]) -> list[_Row]:
     first = next(table, None)
     if first is None:
         return []

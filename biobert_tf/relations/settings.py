@@ -5,7 +5,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from biobert_tf.common.beam_settings import LOCAL, BeamConfig
 from biobert_tf.common.comma_lists import CommaList
@@ -21,6 +21,7 @@ from biobert_tf.common.settings import (
 )
 from biobert_tf.documents.fields import BadMentions
 from biobert_tf.training.class_weights import ClassWeights
+from biobert_tf.training.fold_numbers import Folds
 
 RelationSetName = Literal[
     "gad", "euadr", "polysearch", "mirnadisease", "chemprot", "ddi13", "custom"
@@ -40,36 +41,6 @@ _BAD_MENTIONS = (
     "no pair), skip (left out), or error (nothing is written)."
 )
 _DOCUMENT_FORMATS = "pubtator, bioc_xml, bioc_json, brat (a folder), jsonl or auto."
-
-# Four digits: nobody has more folds, and a slip such as 1-1000000000 stays harmless.
-_RANGE: Final = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
-
-
-@dataclasses.dataclass(frozen=True)
-class Folds(FlagValue):
-    """The folds of `--folds`, each once: `1-10`, `1,3,5-7`; empty: all there are."""
-
-    numbers: tuple[int, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Reads numbers and ranges of numbers.
-
-        Raises:
-            InputError: A part is neither.
-        """
-        numbers: list[int] = []
-        for part in text.split(",") if text else ():
-            match = _RANGE.fullmatch(part.strip())
-            first, last = match.groups() if match else ("1", "0")
-            last = last or first
-            if int(last) < int(first):
-                raise InputError(
-                    f"--folds={text}: {part.strip()!r} is neither a fold nor a range "
-                    "of folds; write them as 1-10 or 1,3,5-7"
-                )
-            numbers += range(int(first), int(last) + 1)
-        return cls(text, tuple(dict.fromkeys(numbers)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,8 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
+from biobert_tf.common import single_label
+from biobert_tf.common.single_label import SingleLabelScores
 from biobert_tf.relations import scores
 from biobert_tf.relations.features import Featurizer, RelationRecord
 from biobert_tf.relations.reading import RelationExample
@@ -133,9 +135,9 @@ class RelationTask(Featurizer, SequenceClassification):
         examples: Sequence[RelationExample],
         predictions: Sequence[RelationPrediction],
         seed: int,
-    ) -> scores.RelationScores:
+    ) -> SingleLabelScores:
         """Returns precision, recall and F1 over the relations of labelled examples."""
-        return scores.score(
+        return single_label.score(
             [example.label or "" for example in examples],
             [prediction.label for prediction in predictions],
             self.labels,

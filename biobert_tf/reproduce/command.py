@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert reproduce`: looks at data and models, plans, runs and reports.
 
+`biobert blurb` and `biobert blue` are the same with another manifest.
+
 Below `--output` are `runs/`, `prepared/` and `models/` (made when they are needed),
 `report.json` and its pages, and `session.json`, from which the same command goes on.
 """
@@ -14,7 +16,15 @@ from typing import Any, Final
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
-from biobert_tf.reproduce import estimate, models, outcome, plan, records, running
+from biobert_tf.reproduce import (
+    averages,
+    estimate,
+    models,
+    outcome,
+    plan,
+    records,
+    running,
+)
 from biobert_tf.reproduce.models import Model
 from biobert_tf.reproduce.outcome import Session
 from biobert_tf.reproduce.page import write as pages
@@ -55,7 +65,8 @@ def run(
             runner.execute()
         finally:
             work.save()
-    print(_summary(config.output / outcome.FILE), end="")
+    summary = _summary(config.output / outcome.FILE, config.published.benchmark)
+    print(summary, end="")
     if failed := [run for run in planned.runs() if _status(planned, run) != "done"]:
         raise InputError(
             f"{len(failed)} of {len(planned.runs())} runs failed, such as "
@@ -141,16 +152,20 @@ def _status(planned: Plan, run: plan.Run) -> str:
     return records.state(run, planned.config.output).status
 
 
-def _summary(path: Path) -> str:
-    """Returns the main score of each cell as text, and where the report is."""
+def _summary(path: Path, benchmark: str) -> str:
+    """Returns the main score of each cell, and averages, and where the report is."""
     lines = []
-    for table in files.read_json(path)["tables"]:
+    report = files.read_json(path)
+    for table in report["tables"]:
         for row in table["rows"]:
             for cell in row["cells"]:
                 found = cell["summary"].get(table["main"])
                 name = f"{row['dataset']}, {cell['model']}, {cell['compat']}"
                 lines.append(f"{name}: {table['main']} {_score(found)}")
-    return "\n".join([*lines, f"wrote {path.with_suffix('.html')}"]) + "\n"
+    shown = "".join(f"{line}\n" for line in lines)
+    if benchmark:
+        shown += f"{averages.text(benchmark, report)}\n"
+    return f"{shown}wrote {path.with_suffix('.html')}\n"
 
 
 def _score(found: Any) -> str:

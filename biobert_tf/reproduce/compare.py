@@ -58,8 +58,8 @@ class Report:
     """Two systems compared by every score.
 
     Attributes:
-        task: The problem: `ner`, `re` or `qa`.
-        unit: What was drawn and exchanged: `document`, `sentence` or `question`.
+        task: The problem: `ner`, `re`, `qa` or `classification`.
+        unit: What was drawn and exchanged: `document`, `sentence`, `question`, `text`.
         num_units: Their number, in all folds together.
         num_parts: The number of folds, or 1.
         comparisons: The comparison by the name of the score, the main one first.
@@ -225,9 +225,9 @@ def _warn_of_other_settings(outcomes: Iterable[Outcome]) -> None:
 
 
 def _unit_of(outcomes: Iterable[Outcome]) -> str:
-    """Returns the unit of all; sentences, if not all know their documents."""
+    """Returns the unit of all; that without documents, if not all know them."""
     found = {outcome.unit for outcome in outcomes}
-    return found.pop() if len(found) == 1 else "sentence"
+    return found.pop() if len(found) == 1 else (found - {"document"}).pop()
 
 
 def _require_same_tests(wanted: Sequence[Outcome], found: Sequence[Outcome]) -> None:

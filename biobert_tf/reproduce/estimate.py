@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`biobert reproduce --dry_run`: the plan, and how long it may take.
 
-One short training for each problem, model and mode measures the time of a step: the
-original's rows are mostly padding, so its steps take longer. The rest is arithmetic:
-training takes as many examples as the data has, prediction a third of the time of
-training for each example (it has no backward pass), and every run takes the time to
-start and compile.
+One short training for each problem, model, mode and length measures the time of a
+step: the original's rows are mostly padding, so its steps take longer. The rest is
+arithmetic: training takes as many examples as the data has, prediction a third of the
+time of training for each example (it has no backward pass), and every run takes the
+time to start and compile.
 """
 
 import dataclasses
@@ -35,11 +35,12 @@ _SHARE_OF_PREDICTION: Final = 1 / 3
 
 
 class Kind(NamedTuple):
-    """What the pace of a training depends on: a problem, a model's name and a mode."""
+    """What the pace of a training depends on."""
 
     problem: str
     model: str
     compat: str
+    length: int
 
 
 class Pace(NamedTuple):
@@ -69,10 +70,15 @@ def _paces(planned: Plan, program: Sequence[str]) -> Iterator[tuple[Kind, Pace]]
     """Yields the pace of each kind of training."""
     measured = set()
     for cell in planned.cells:
-        kind = Kind(cell.runs[0].problem, cell.model.name, cell.compat)
+        kind = _kind(cell)
         if kind not in measured:
             measured.add(kind)
             yield kind, _measured(cell.runs[0], planned, program)
+
+
+def _kind(cell: Cell) -> Kind:
+    length = int(cell.settings["max_seq_length"])
+    return Kind(cell.runs[0].problem, cell.model.name, cell.compat, length)
 
 
 def _measured(run: Run, planned: Plan, program: Sequence[str]) -> Pace:
@@ -121,7 +127,7 @@ def _lines(planned: Plan, paces: Mapping[Kind, Pace], num_places: int) -> Iterat
         if each.why:
             yield f"{each.row.name}: left out, {each.why}"
     for cell in planned.cells:
-        pace = paces[Kind(cell.runs[0].problem, cell.model.name, cell.compat)]
+        pace = paces[_kind(cell)]
         found = surveys[cell.row]
         runs = [*cell.grid, *cell.runs]
         seconds = sum(_seconds(run, found, pace, planned) for run in runs)
@@ -132,10 +138,17 @@ def _lines(planned: Plan, paces: Mapping[Kind, Pace], num_places: int) -> Iterat
         )
     for run in planned.squad:
         _, _, name, compat = run.name.split("/")
-        seconds = _seconds_of_squad(run, paces[Kind("qa", name, compat)])
+        of_questions = (
+            pace for kind, pace in paces.items() if kind[:3] == ("qa", name, compat)
+        )
+        seconds = _seconds_of_squad(run, next(of_questions))
         total += seconds
         yield f"SQuAD, {name}, {compat}: 1 run, {_shown(seconds)}"
     yield from (f"note: {note}" for note in planned.notes)
+    published = planned.config.published
+    if published.benchmark:
+        num_rows = len({cell.row for cell in planned.cells})
+        yield f"{published.benchmark}: {num_rows} of {len(published.rows)} data sets"
     number = len(planned.runs())
     wall = total / max(1, min(num_places, number))
     yield f"{number} runs, about {_shown(wall)} on this machine"
@@ -149,13 +162,13 @@ def _number(cell: Cell) -> str:
 
 def _seconds(run: Run, found: Survey, pace: Pace, planned: Plan) -> float:
     """Returns the time of a run of a row."""
-    train, test = _examples(run, found)
+    train, test = _examples(run, found, planned)
     epochs = float(run.flags["num_train_epochs"])
     work = train * epochs + test * _SHARE_OF_PREDICTION
     return pace.overhead + work / pace.rate
 
 
-def _examples(run: Run, found: Survey) -> tuple[int, int]:
+def _examples(run: Run, found: Survey, planned: Plan) -> tuple[int, int]:
     """Returns how many examples a run trains on and predicts."""
     if found.row.questions is not None:
         file = Path(str(run.flags["train_file"]))
@@ -163,17 +176,20 @@ def _examples(run: Run, found: Survey) -> tuple[int, int]:
         return train, found.test_size()["entries"]
     unit = "sentences" if run.problem == "ner" else "examples"
     prefix = f"{run.fold}/" if run.fold else ""
+    # A split by its name without the ending.
     held = {
-        name.removeprefix(prefix): units[unit]
+        name.removeprefix(prefix).partition(".")[0]: units[unit]
         for name, units in found.counts.items()
         if name.startswith(prefix)
     }
-    devel = held.get("devel.tsv", 0) + held.get("dev.tsv", 0)
+    devel = held.get("devel", 0) + held.get("dev", 0)
     if run.purpose == "grid":
         # The development set is predicted after every epoch.
         times = float(run.flags["num_train_epochs"]) + 1
-        return held["train.tsv"], round(devel * times)
-    return held["train.tsv"] + devel, held["test.tsv"]
+        return held["train"], round(devel * times)
+    if planned.config.published.train_on == "train":
+        return held["train"], held["test"]
+    return held["train"] + devel, held["test"]
 
 
 def _seconds_of_squad(run: Run, pace: Pace) -> float:

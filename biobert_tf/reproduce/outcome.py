@@ -21,16 +21,14 @@ from typing import Any, Final
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.version import __version__
-from biobert_tf.published import manifest
 from biobert_tf.published.manifest import Anchor, AnchorValue, PaperValue, Row, Table
-from biobert_tf.reproduce import compare, records, running, survey
-from biobert_tf.reproduce.plan import Cell, Plan, Run
+from biobert_tf.reproduce import averages, compare, records, running, survey
+from biobert_tf.reproduce.plan import Cell, Plan, Run, name_of
 from biobert_tf.reproduce.survey import Survey
 
 _LOG = logging.getLogger(__name__)
 
 FILE: Final = "report.json"
-_TITLE: Final = "The tables of the BioBERT paper, run again"
 _EVALUATIONS: Final = "evaluations.json"
 _DIGITS: Final = 4
 
@@ -77,14 +75,10 @@ def report(plan: Plan, session: Session, devices: Sequence[str]) -> dict[str, An
     Raises:
         InputError: A file of a run is damaged.
     """
-    number = plan.config.table
-    tables = [
-        _table(plan, table)
-        for table in manifest.load().tables
-        if number in ("all", str(table.number))
-    ]
+    published = plan.config.published
+    tables = [_table(plan, table) for table in plan.config.tables()]
     return {
-        "title": _TITLE,
+        "title": published.title,
         "version": __version__,
         "tensorflow": _version_of_tensorflow(),
         "command": session.command,
@@ -96,8 +90,9 @@ def report(plan: Plan, session: Session, devices: Sequence[str]) -> dict[str, An
         "started": session.started,
         "wall_seconds": round(session.wall_seconds, 1),
         "notes": list(plan.notes),
-        "squad": [_run(run, plan, None) for run in plan.squad],
+        "squad": [_run(run, plan) for run in plan.squad],
         "tables": tables,
+        "averages": averages.of(published, tables),
         "pretraining_curve": list(_curve(plan, tables)),
     }
 
@@ -118,12 +113,13 @@ def _table(plan: Plan, table: Table) -> dict[str, Any]:
     surveys = {each.row.name: each for each in plan.surveys}
     return {
         "number": table.number,
+        "name": table.name,
         "title": table.title,
         "metrics": list(table.metrics),
         "main": table.main,
         "rows": [
             _row(plan, table, row, surveys.get(row.name))
-            for row in manifest.load().rows
+            for row in plan.config.published.rows
             if row.table == table.number
         ],
     }
@@ -160,11 +156,11 @@ def _row(plan: Plan, table: Table, row: Row, found: Survey | None) -> dict[str, 
         "counts_agree": found.counts_agree,
         "card": [survey.as_dict(each) for each in found.card],
         "cells": [_cell(plan, table, row, found, cell) for cell in cells],
-        "comparisons": list(_comparisons(plan, row)),
+        "comparisons": list(_comparisons(plan, table, row)),
     }
 
 
-def _comparisons(plan: Plan, row: Row) -> Iterator[dict[str, Any]]:
+def _comparisons(plan: Plan, table: Table, row: Row) -> Iterator[dict[str, Any]]:
     """Yields each two cells of a row compared, by the seeds that both have done."""
     cells = [cell for cell in plan.cells if cell.row == row.name]
     for first, second in itertools.combinations(cells, 2):
@@ -173,7 +169,9 @@ def _comparisons(plan: Plan, row: Row) -> Iterator[dict[str, Any]]:
         if not seeds:
             continue
         found = _compared(
-            tuple(runs[seed] for seed in seeds), tuple(others[seed] for seed in seeds)
+            tuple(runs[seed] for seed in seeds),
+            tuple(others[seed] for seed in seeds),
+            name_of(row, table.main),
         )
         if found is not None:
             names = [f"{cell.model.name}/{cell.compat}" for cell in (first, second)]
@@ -197,9 +195,11 @@ def _done(plan: Plan, cell: Cell) -> dict[int, tuple[Path, ...]]:
 # The report is made anew after every run, and a comparison takes seconds.
 @functools.cache
 def _compared(
-    first: tuple[tuple[Path, ...], ...], second: tuple[tuple[Path, ...], ...]
+    first: tuple[tuple[Path, ...], ...],
+    second: tuple[tuple[Path, ...], ...],
+    metric: str,
 ) -> dict[str, Any] | None:
-    """Returns the difference by the main score, in percent; see `compare.compare`.
+    """Returns the difference by a score, in percent; see `compare.compare`.
 
     None: the runs cannot be compared, which the log explains.
     """
@@ -208,7 +208,7 @@ def _compared(
     except InputError as error:
         _LOG.warning("no comparison: %s", error)
         return None
-    metric, main = next(iter(found.comparisons.items()))
+    main = found.comparisons[metric]
     interval = main.difference.interval
     return {
         "metric": metric,
@@ -229,13 +229,13 @@ def _anchor(anchor: Anchor) -> dict[str, Any]:
 def _cell(
     plan: Plan, table: Table, row: Row, found: Survey, cell: Cell
 ) -> dict[str, Any]:
-    runs = [_run(run, plan, table) for run in cell.runs]
+    runs = [_run(run, plan, table, row) for run in cell.runs]
     summary = {
         name: one
         for name in table.metrics
         if (one := summarised(runs, name)) is not None
     }
-    grid = [_run(run, plan, table) for run in cell.grid]
+    grid = [_run(run, plan, table, row) for run in cell.grid]
     chosen = running.chosen(cell.runs[0], plan.config.output)
     return {
         "model": cell.model.name,
@@ -281,7 +281,9 @@ def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
 # --- runs -----------------------------------------------------------------------------
 
 
-def _run(run: Run, plan: Plan, table: Table | None) -> dict[str, Any]:
+def _run(
+    run: Run, plan: Plan, table: Table | None = None, row: Row | None = None
+) -> dict[str, Any]:
     """Returns a run; without a table, as of SQuAD, it has no scores."""
     output = plan.config.output
     state = records.state(run, output)
@@ -304,7 +306,7 @@ def _run(run: Run, plan: Plan, table: Table | None) -> dict[str, Any]:
         "device": last.device if last else "",
         "started": first.started if first else "",
         "attempts": len(state.attempts),
-        **_scores(run, output, table),
+        **_scores(run, output, _names(table, row)),
     }
 
 
@@ -313,12 +315,18 @@ def _has_failed(name: str, plan: Plan) -> bool:
     return records.state(run, plan.config.output).status == "failed"
 
 
-def _scores(run: Run, output: Path, table: Table | None) -> dict[str, Any]:
+def _names(table: Table | None, row: Row | None) -> dict[str, str]:
+    """Returns what results call each metric of a table."""
+    if table is None or row is None:
+        return {}
+    return {name: name_of(row, name) for name in table.metrics}
+
+
+def _scores(run: Run, output: Path, names: Mapping[str, str]) -> dict[str, Any]:
     """Returns the scores of a run in percent, their intervals and its curve."""
     found = records.results(output / run.name)
     stage = "devel" if run.purpose == "grid" else "test"
     values = (found or {}).get(stage, {}).get("scores", {})
-    names = {name: _name_of(run, name) for name in table.metrics} if table else {}
     intervals = values.get("interval_95", {})
     return {
         "scores": {
@@ -331,22 +339,17 @@ def _scores(run: Run, output: Path, table: Table | None) -> dict[str, Any]:
             for name, own in names.items()
             if own in intervals
         },
-        "curve": _evaluations(run, output, names.get(table.main) if table else None),
+        "curve": _evaluations(run, output),
     }
 
 
-def _name_of(run: Run, metric: str) -> str:
-    """Returns what a run's results call a metric of the table."""
-    return f"factoid_{metric}" if run.problem == "qa" else metric
-
-
-def _evaluations(run: Run, output: Path, name: str | None) -> list[list[float]]:
-    """Returns `[step, score]` of each evaluation while a run trained."""
+def _evaluations(run: Run, output: Path) -> list[list[float]]:
+    """Returns `[step, main score]` of each evaluation while a run trained."""
     path = output / run.name / _EVALUATIONS
-    if name is None or not path.is_file():
+    if not run.main or not path.is_file():
         return []
     return [
-        [each["step"], round(100 * each["scores"][name], _DIGITS)]
+        [each["step"], round(100 * each["scores"][run.main], _DIGITS)]
         for each in files.read_json(path)["evaluations"]
     ]
 

@@ -27,7 +27,12 @@ Purpose = Literal["test", "grid", "squad"]
 
 # A run that is killed loses the steps since its last state.
 _ALWAYS: Final[Flags] = {"save_checkpoints_steps": 250, "keep_checkpoint_max": 1}
-_MODES_OF_NER: Final = "paper"
+# Other problems have all but that of the paper's NER.
+_MODES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ner": ("fixed", "master", "paper"),
+    "classification": ("fixed",),
+}
+_USUAL_MODES: Final = ("fixed", "master")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Run:
         row: The name of its row; "" for `squad`.
         flags: Its flags without `--output_dir`. Those that a grid search chooses are
             added when it is started.
+        main: The score by which a grid search chooses, as its results call it.
         fold: Its fold; None without folds.
         grid: The names of the runs of the grid search that choose for it.
         first: The name of the run whose weights it starts from; None for the model's.
@@ -53,6 +59,7 @@ class Run:
     row: str
     seed: int
     flags: Flags
+    main: str = ""
     fold: int | None = None
     grid: tuple[str, ...] = ()
     first: str | None = None
@@ -159,6 +166,8 @@ def make(
     if not cells:
         missing = [each.why for each in kept if each.why]
         why = missing[0] if missing else "--compat=paper is for table 6 only"
+        if config.published.benchmark and not missing:
+            why = f"no data set has --compat={config.compat}"
         raise InputError(f"there is nothing to run: {why}")
     notes += _notes(config, cells)
     return Plan(config, tuple(kept), tuple(squad.values()), tuple(cells), (*notes,))
@@ -187,7 +196,7 @@ def _cells(
     cells = []
     for model in used:
         for compat in config.compat.values(found.row.name):
-            if compat == _MODES_OF_NER and found.row.problem != "ner":
+            if compat not in _MODES.get(found.row.problem, _USUAL_MODES):
                 continue
             first = None
             if found.row.questions and squad_file is not None:
@@ -206,13 +215,19 @@ def _cell(
     row = found.row
     settings = settings_of(config, row)
     folder = f"runs/{row.name}/{model.name}/{compat}"
-    common = {**row.flags, "compat": compat, **_ALWAYS}
+    common = {**row.flags, **_ALWAYS}
+    common |= (
+        {"pooling": config.pooling}
+        if row.problem == "classification"
+        else {"compat": compat}
+    )
     common["init_checkpoint"] = str(model.path)
     if first is not None:
         common["init_checkpoint"] = str(config.output / first.name)
+    main = name_of(row, config.published.table(row.table).main)
     grid: tuple[Run, ...] = ()
     if config.grid and found.has_devel:
-        grid = tuple(_grid(found, folder, {**settings, **common}))
+        grid = tuple(_grid(config, found, folder, {**settings, **common}, main))
         settings = {k: v for k, v in settings.items() if k not in manifest.load().grid}
     num_seeds = config.seeds.number(row.name)
     assert num_seeds is not None, "the settings were checked"
@@ -225,6 +240,7 @@ def _cell(
             row=row.name,
             seed=seed,
             flags={**flags, **common, **settings, "seed": seed},
+            main=main,
             fold=fold,
             grid=tuple(run.name for run in grid),
             first=first.name if first else None,
@@ -241,12 +257,29 @@ def _test_flags(config: ReproduceConfig, found: Survey, fold: int | None) -> Fla
     row = found.row
     if row.questions is not None:
         return {**stages, **_files_of_questions(config, found, row.questions)}
-    folder = found.folder / str(fold) if fold else found.folder
+    folder = found.folder / str(fold) if fold else _folder(config, found)
+    train_on = config.published.train_on
     if row.problem == "ner":
-        return {**stages, "data_dir": str(folder), "train_on": "train_dev"}
-    if found.has_devel:
+        return {**stages, "data_dir": str(folder), "train_on": train_on}
+    if found.has_devel and train_on == "train_dev":
         folder = prepare.train_and_devel(folder, row.name, config.output)
     return {**stages, "data_dir": str(folder)}
+
+
+def _folder(config: ReproduceConfig, found: Survey) -> Path:
+    """Returns the folder that runs on a set without folds read.
+
+    Raises:
+        InputError: A file cannot be made.
+    """
+    if found.row.is_untyped:
+        return prepare.untyped(found.folder, found.row.name, config.output)
+    return found.folder
+
+
+def name_of(row: Row, metric: str) -> str:
+    """Returns what the results of a row's runs call a metric of its table."""
+    return f"factoid_{metric}" if row.problem == "qa" else metric
 
 
 def _files_of_questions(
@@ -264,10 +297,12 @@ def _files_of_questions(
     }
 
 
-def _grid(found: Survey, folder: str, flags: Flags) -> Iterator[Run]:
+def _grid(
+    config: ReproduceConfig, found: Survey, folder: str, flags: Flags, main: str
+) -> Iterator[Run]:
     """Yields the runs of a grid search: trained on train, scored on development."""
     own: dict[str, Setting | bool] = {
-        "data_dir": str(found.folder),
+        "data_dir": str(_folder(config, found)),
         "do_train": True,
         "do_eval": True,
         "do_predict": False,
@@ -284,6 +319,7 @@ def _grid(found: Survey, folder: str, flags: Flags) -> Iterator[Run]:
             row=found.row.name,
             seed=1,
             flags={**flags, **own, **point, "seed": 1},
+            main=main,
         )
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from biobert_tf.common import files
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
+from biobert_tf.ner import reading as ner_reading
+from biobert_tf.published import untyped as untyping
 from biobert_tf.qa.bioasq.settings import BioAsqDataConfig
 from biobert_tf.relations import reading
 
@@ -57,6 +59,22 @@ def first_answers(squad: Path, output: Path) -> Path:
 
 def _keep_first(question: dict[str, Any]) -> None:
     question["answers"] = question["answers"][:1]
+
+
+def untyped(folder: Path, name: str, output: Path) -> Path:
+    """Returns a folder of named entities whose labels have no types.
+
+    Raises:
+        InputError: A file cannot be read, or has a row of another form.
+    """
+    target = output / _FOLDER / name
+    for split in ("train", "devel", "test"):
+        source = folder / f"{split}.tsv"
+        if split == "devel":
+            source = ner_reading.devel_file(folder)
+        if source.is_file():
+            untyping.convert(source, target / f"{split}.tsv")
+    return target
 
 
 def train_and_devel(folder: Path, name: str, output: Path) -> Path:

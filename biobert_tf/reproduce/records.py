@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from biobert_tf.classification import layouts, pubmedqa
 from biobert_tf.common import files, remote_path
 from biobert_tf.common.comma_lists import FileGlobs
 from biobert_tf.common.errors import InputError
@@ -35,12 +36,17 @@ _SPLITS: Final = ("train", "train_dev", "devel", "dev", "test")
 # A run may be moved with its data, so of paths only the ends are compared.
 _SHAPING: Final = (
     "compat",
+    "labels",
+    "layout",
     "learning_rate",
     "max_seq_length",
     "mixed_precision",
+    "negative_label",
     "num_train_epochs",
+    "pooling",
     "question_type",
     "seed",
+    "target",
     "task_name",
     "train_batch_size",
     "train_on",
@@ -122,11 +128,24 @@ def data(run: Run) -> dict[str, str]:
     paths: list[Path] = []
     if folder := run.flags.get("data_dir"):
         held = sorted(remote_path.parse(str(folder)).iterdir())
-        paths += [path for path in held if path.is_file() and path.stem in _SPLITS]
+        names = _names_of_texts(run) if run.problem == "classification" else ()
+        paths += [
+            path
+            for path in held
+            if path.is_file() and (path.stem in _SPLITS or path.name in names)
+        ]
     for name in ("train_file", "predict_file", "golden_file"):
         if text := run.flags.get(name):
             paths += FileGlobs.parse(str(text)).files()
     return {path.name: _sum(path, path.stat().st_mtime_ns) for path in paths}
+
+
+def _names_of_texts(run: Run) -> list[str]:
+    """Returns the names that files of classification may have in their layout."""
+    layout = str(run.flags.get("layout", "auto"))
+    splits = ("train", "dev", "test")
+    names = [name for split in splits for name in layouts.names_of(split, layout)]
+    return [*names, pubmedqa.TRUTH]
 
 
 @functools.cache

@@ -128,16 +128,14 @@ def chosen(run: Run, output: Path) -> dict[str, Setting] | None:
     """
     if not run.grid:
         return {}
-    known = manifest.load()
-    main = known.table(known.row(run.row).table).main
     best: tuple[float, dict[str, Setting]] | None = None
     for name in run.grid:
         found = records.results(output / name)
         if found is None:
             return None
-        score = found["devel"]["scores"][main]
+        score = found["devel"]["scores"][run.main]
         if best is None or score > best[0]:
-            best = score, {key: found["settings"][key] for key in known.grid}
+            best = score, {key: found["settings"][key] for key in manifest.load().grid}
     assert best is not None
     return best[1]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of `biobert reproduce`."""
+"""Settings of `biobert reproduce`, and of `biobert blurb` and `biobert blue`."""
 
 import dataclasses
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Final, Literal, Self
 from biobert_tf.common.comma_lists import CommaList
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import MixedPrecision, at_least, required, setting
+from biobert_tf.model.config import Pooling
 from biobert_tf.published import manifest
-from biobert_tf.published.manifest import Row, Setting
-from biobert_tf.relations.settings import Folds
+from biobert_tf.published.manifest import Manifest, Row, Setting, Table
 from biobert_tf.reproduce.by_set import BySet, Numbers, WholeNumbers
+from biobert_tf.training.fold_numbers import Folds
 
 _COMPATS: Final = ("fixed", "master", "paper")
 _OWN: Final = "; SET=VALUE after a comma for a single set; default: each set's own."
@@ -57,8 +58,10 @@ class Compats(BySet):
 class ReproduceConfig:
     """The settings of `biobert reproduce`."""
 
-    table: Literal["6", "7", "8", "all"] = setting(
-        "all", "6 (named entities), 7 (relations), 8 (questions) or all."
+    table: Literal["6", "7", "8", "all", "blurb", "blue"] = setting(
+        "all",
+        "6 (named entities), 7 (relations), 8 (questions), all of these, or a "
+        "benchmark: blurb or blue.",
     )
     datasets: CommaList = setting(
         CommaList(),
@@ -109,6 +112,10 @@ class ReproduceConfig:
     num_train_epochs: Numbers = setting(
         Numbers(), f"Passes over the training examples{_OWN}"
     )
+    pooling: Pooling = setting(
+        "cls",
+        "What classifiers of texts read: cls or mean, as in `biobert classification`.",
+    )
     mixed_precision: MixedPrecision = setting(
         "off", "off, bfloat16, float16 or auto, as in the run scripts."
     )
@@ -127,12 +134,19 @@ class ReproduceConfig:
         for name in ("train_batch_size", "learning_rate"):
             if self.grid and getattr(self, name):
                 raise InputError(f"--{name} contradicts --grid; leave one of them out")
+        if self.folds and self.published.benchmark:
+            raise InputError(f"--folds={self.folds}: --table={self.table} has no folds")
         most = max(row.folds for row in manifest.load().rows)
         if wrong := [x for x in self.folds.numbers if not 1 <= x <= most]:
             raise InputError(
                 f"--folds={self.folds}: no fold {wrong[0]}; want 1 to {most}"
             )
         self._require_known_sets()
+
+    @property
+    def published(self) -> Manifest:
+        """What is run: the paper's tables, or a benchmark."""
+        return manifest.of(self.table)
 
     def _require_known_sets(self) -> None:
         """Rejects values for data sets that are not run, and a set without seeds."""
@@ -172,8 +186,8 @@ class ReproduceConfig:
         Raises:
             InputError: One is unknown, or not in the table.
         """
-        found = manifest.load()
-        of_table = [row for row in found.rows if self.table in ("all", str(row.table))]
+        found = self.published
+        of_table = [row for row in found.rows if self._has(row.table)]
         if not self.datasets.named:
             return of_table
         asked = [found.row(name) for name in self.datasets.named]
@@ -183,6 +197,13 @@ class ReproduceConfig:
                 f"--table={self.table} was given"
             )
         return [row for row in of_table if row in asked]
+
+    def _has(self, number: int) -> bool:
+        return bool(self.published.benchmark) or self.table in ("all", str(number))
+
+    def tables(self) -> list[Table]:
+        """Returns the tables that are asked for: of a benchmark all its groups."""
+        return [each for each in self.published.tables if self._has(each.number)]
 
     def overrides(self, data_set: str) -> dict[str, Setting]:
         """Returns the settings of training that the command line sets for a set."""
@@ -197,4 +218,6 @@ class ReproduceConfig:
         names = [name for name in _TRAINED_WITH if getattr(self, name)]
         if self.mixed_precision != "off":
             names.append("mixed_precision")
+        if self.pooling != "cls":
+            names.append("pooling")
         return "; ".join(f"{name} {getattr(self, name)}" for name in names)

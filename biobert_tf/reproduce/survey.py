@@ -11,8 +11,8 @@ from biobert_tf import problems
 from biobert_tf.common.errors import InputError
 from biobert_tf.published import counts, manifest
 from biobert_tf.published.manifest import Counts, Row
-from biobert_tf.relations.settings import Folds
 from biobert_tf.training.checking import CheckSettings, Report, Ruler, SetReport
+from biobert_tf.training.fold_numbers import Folds
 
 _PROBLEMS: Final = {each.command: each for each in problems.TRAINED}
 
@@ -76,21 +76,28 @@ def look(row: Row, data: Path, folds: Folds, ruler: Ruler) -> Survey:
 
     The ruler measures how many texts are longer than the model's rows.
     """
-    folder = data / row.folder
+    folder = _folder(row, data)
     chosen = _folds(row, folds)
     found = Survey(row, folder, chosen, notes=row.notes)
-    names = list(_needed(row, folder, chosen))
-    lacking = [name for name in names if not (folder / name).is_file()]
-    if lacking:
-        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
-        return dataclasses.replace(
-            found, why=f"{folder / lacking[0]} is missing{more}", folds=()
-        )
     try:
-        held = {name: counts.count(row, folder / name) for name in names}
+        names = list(_needed(row, folder, chosen))
+        paths = {name: counts.find(row, folder, name) for name in names}
+        if lacking := [name for name, path in paths.items() if path is None]:
+            more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+            what = str(folder / lacking[0])
+            if row.problem == "classification":
+                what = f"the {lacking[0]} set in {folder}"
+            raise InputError(f"{what} is missing{more}")
+        held = {name: counts.count(row, path) for name, path in paths.items() if path}
         return _compared(dataclasses.replace(found, counts=held), ruler)
     except InputError as error:
         return dataclasses.replace(found, why=str(error), folds=())
+
+
+def _folder(row: Row, data: Path) -> Path:
+    """Returns the first of the folders of a row that is there, else the usual one."""
+    places = [data / name for name in row.folders]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def _folds(row: Row, folds: Folds) -> tuple[int, ...]:

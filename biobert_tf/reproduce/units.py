@@ -7,6 +7,11 @@ question answering it is a question. What a run leaves tells the counts of each:
 ner    predictions.jsonl        entities that are gold, predicted, and both
 re     predictions.jsonl        relations that are gold, predicted, and both
 qa     question_scores.jsonl    the scores of a question
+classification
+       predictions.jsonl        labels that are gold, predicted, and both, or numbers
+
+A unit of classification is a text. Several labels are scored by document, where texts
+are sentences of some, so the unit is then the document.
 """
 
 import dataclasses
@@ -18,10 +23,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from biobert_tf.classification import multi_label, regression, single_label
+from biobert_tf.classification import scores as text_scores
 from biobert_tf.common import files, significance
-from biobert_tf.common.counts import ratios
+from biobert_tf.common.counts import Measure, f1_precision_recall, ratios
 from biobert_tf.common.errors import InputError
-from biobert_tf.common.significance import Measure
+from biobert_tf.ner import word_scores
 from biobert_tf.relations import sets
 from biobert_tf.text.labels import DOCUMENT_START, chunks
 
@@ -34,6 +41,14 @@ _COUNTED: Final = ("f1", "precision", "recall")
 _IN_DOCUMENT: Final = re.compile(r"(.+?)\.(?:T\d+\.T\d+|s\d+\.p\d+)")
 # With fewer, drawing documents says little.
 _LEAST_DOCUMENTS: Final = 10
+_WORDS: Final = {
+    "ner": "sentences",
+    "re": "sentences",
+    "qa": "questions",
+    "classification": "texts",
+}
+# What the lines of a classification hold: a number, several labels, or one.
+_TARGETS: Final = ("value", "labels", "label")
 _YESNO: Final = (
     "yesno_macro_f1",
     "yesno_accuracy",
@@ -65,8 +80,9 @@ class Outcome:
 
     Attributes:
         path: The file that was read.
-        task: The run's problem: `ner`, `re` or `qa`.
-        unit: `document`, `sentence` or `question`; documents are made of sentences.
+        task: The run's problem: `ner`, `re`, `qa` or `classification`.
+        unit: `document`, `sentence`, `question` or `text`; documents are made of the
+            others.
         names: The names of the scores, the main one first.
         measure: Makes the scores of sums of counts.
         items: The sentences or questions, in the order of the test.
@@ -116,12 +132,11 @@ class Outcome:
             raise InputError.at(
                 other.path, None, f"{problem}{' '.join(self.names)}{advice}"
             )
-        what = "questions" if self.unit == "question" else "sentences"
         if len(self.items) != len(other.items):
             raise InputError.at(
                 other.path,
                 None,
-                f"{len(other.items)} {what}, but {self.path} has "
+                f"{len(other.items)} {_WORDS[self.task]}, but {self.path} has "
                 f"{len(self.items)}{advice}",
             )
         for mine, theirs in zip(self.items, other.items, strict=True):
@@ -157,9 +172,13 @@ def read(folder: Path) -> Outcome:
         "ner": _read_ner,
         "re": _read_re,
         "qa": _read_qa,
+        "classification": _read_texts,
     }
     if task not in readers:
-        problem = "is not of run_ner.py, run_re.py or run_qa.py; want one of them"
+        problem = (
+            "is not of run_ner.py, run_re.py, run_qa.py or biobert classification; "
+            "want one of them"
+        )
         raise InputError.at(folder / RESULTS, None, problem)
     scores = results.get("test", {}).get("scores")
     if not scores:
@@ -186,7 +205,7 @@ def read(folder: Path) -> Outcome:
     )
     values = found.measure(outcome.table(found.unit).sum(0)).tolist()
     for each, value in zip(found.names, values, strict=True):
-        if abs(scores.get(each, value) - value) > 1e-9:
+        if abs(scores.get(each, value) - value) > found.tolerance:
             problem = (
                 f"is not what {folder / RESULTS} was made of: {each} is {value:.4f} "
                 f"here, {scores[each]:.4f} there; predict again with --do_train=false"
@@ -197,12 +216,17 @@ def read(folder: Path) -> Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """The part of an `Outcome` that depends on the problem."""
+    """The part of an `Outcome` that depends on the problem.
+
+    Attributes:
+        tolerance: How far its scores may be from those of the run.
+    """
 
     items: Sequence[Item]
     unit: str
     names: tuple[str, ...] = _COUNTED
-    measure: Measure = significance.f1_precision_recall
+    measure: Measure = f1_precision_recall
+    tolerance: float = 1e-9
 
 
 def _results(folder: Path) -> Mapping[str, Any]:
@@ -230,11 +254,11 @@ def _parsed(
     return items
 
 
-def _unit_of(items: Sequence[Item]) -> str:
+def _unit_of(items: Sequence[Item], alone: str = "sentence") -> str:
     """Returns whether sentences are taken by document or alone."""
     documents = {item.document for item in items}
     is_known = None not in documents and len(documents) >= _LEAST_DOCUMENTS
-    return "document" if is_known else "sentence"
+    return "document" if is_known else alone
 
 
 # --- problems ------------------------------------------------------------------------
@@ -242,6 +266,7 @@ def _unit_of(items: Sequence[Item]) -> str:
 
 def _read_ner(path: Path, results: Mapping[str, Any]) -> _Found:
     num_documents = 0
+    pairs: list[word_scores.Pair] = []
 
     def parse(line: int, row: dict[str, Any]) -> Item | None:
         nonlocal num_documents
@@ -251,12 +276,27 @@ def _read_ner(path: Path, results: Mapping[str, Any]) -> _Found:
             num_documents += 1
             return None
         gold, found = set(chunks(row["gold"])), set(chunks(row["labels"]))
+        pairs.append((row["gold"], row["labels"]))
         counts = (len(gold), len(found), len(gold & found))
         document = num_documents - 1 if num_documents else row.get("document")
         return Item(line, (words, frozenset(gold)), counts, document)
 
     items = _parsed(path, parse)
-    return _Found(items, _unit_of(items))
+    types = word_scores.types_of(gold for gold, _ in pairs)
+    rows = word_scores.table(pairs, types).tolist()
+    items = [
+        dataclasses.replace(item, counts=(*item.counts, *row))
+        for item, row in zip(items, rows, strict=True)
+    ]
+    macro_f1 = word_scores.of_types(len(types))
+    num_counted = len(_COUNTED)
+
+    def measure(sums: np.ndarray) -> np.ndarray:
+        entities = f1_precision_recall(sums[..., :num_counted])
+        return np.concatenate([entities, macro_f1(sums[..., num_counted:])], -1)
+
+    names = (*_COUNTED, word_scores.NAME)
+    return _Found(items, _unit_of(items), names, measure)
 
 
 def _read_re(path: Path, results: Mapping[str, Any]) -> _Found:
@@ -313,3 +353,99 @@ def _yesno(sums: np.ndarray) -> np.ndarray:
     f1_yes, f1_no = (ratios(2 * one, 2 * one + number - right) for one in each)
     accuracy = ratios(right, number)
     return np.stack([(f1_yes + f1_no) / 2, accuracy, f1_yes, f1_no], -1)
+
+
+# --- classification -------------------------------------------------------------------
+
+
+def _read_texts(path: Path, results: Mapping[str, Any]) -> _Found:
+    targets: list[str] = []
+    golds: list[Any] = []
+    founds: list[Any] = []
+
+    def parse(line: int, row: dict[str, Any]) -> Item:
+        target = next(x for x in _TARGETS if x in row)
+        gold, found = row["gold"], row[target]
+        if target == "value":
+            gold, found = float(gold), float(found)
+        targets.append(target)
+        golds.append(gold)
+        founds.append(found)
+        key = (row["id"], row["text"], row.get("pair"), json.dumps(gold))
+        return Item(line, key, (), row.get("group") or None)
+
+    items = _parsed(path, parse)
+    readers = {"value": _numbers, "labels": _label_sets, "label": _labels}
+    try:
+        [target] = {*targets}
+        return readers[target](items, golds, founds, results)
+    except (ValueError, LookupError, TypeError):
+        problem = "is not what a run wrote; predict again with --do_train=false"
+        raise InputError.at(path, None, problem) from None
+
+
+def _with_counts(items: Sequence[Item], table: np.ndarray) -> list[Item]:
+    """Returns items the counts of which are the rows of a table."""
+    return [
+        dataclasses.replace(item, counts=tuple(row))
+        for item, row in zip(items, table.tolist(), strict=True)
+    ]
+
+
+def _labels(
+    items: Sequence[Item], golds: Any, founds: Any, results: Mapping[str, Any]
+) -> _Found:
+    """Returns texts with one label each."""
+    names = multi_label.all_labels(results["labels"], [[label] for label in golds])
+    return _Found(
+        _with_counts(items, single_label.counts(golds, founds, names)),
+        _unit_of(items, "text"),
+        text_scores.NAMES["single"],
+        single_label.measure(names, results["settings"]["negative_label"] or None),
+    )
+
+
+def _label_sets(
+    items: Sequence[Item], golds: Any, founds: Any, results: Mapping[str, Any]
+) -> _Found:
+    """Returns texts with several labels each, or the documents of the texts."""
+    names = multi_label.all_labels(results["labels"], golds)
+    has_documents = any(item.document for item in items)
+    groups = [str(item.document or "") for item in items]
+    numbers = multi_label.unit_numbers(groups if has_documents else None, len(items))
+    table = multi_label.counts(
+        *(
+            multi_label.pooled(multi_label.indicators(each, names), numbers)
+            for each in (golds, founds)
+        )
+    )
+    parts: dict[int, list[Item]] = {}
+    for item, number in zip(items, numbers.tolist(), strict=True):
+        parts.setdefault(number, []).append(item)
+    units = [
+        Item(some[0].line, tuple(each.key for each in some), (), number)
+        for number, some in parts.items()
+    ]
+    return _Found(
+        _with_counts(units, table),
+        "document" if has_documents else "text",
+        text_scores.NAMES["multi"],
+        multi_label.measure(len(names)),
+    )
+
+
+def _numbers(
+    items: Sequence[Item], golds: Any, founds: Any, results: Mapping[str, Any]
+) -> _Found:
+    """Returns texts with a number each."""
+    gold, found = np.array(golds, np.float64), np.array(founds, np.float64)
+    # The file has six digits, by which a correlation of small differences varies.
+    spread = max(float(found.std()), 1e-9)
+    return _Found(
+        _with_counts(items, regression.counts(gold, found)),
+        _unit_of(items, "text"),
+        # An error in the unit of the numbers has no place among shares.
+        ("pearson",),
+        lambda sums: regression.measure(sums)[..., :1],
+        tolerance=2e-6 / spread + 1e-9,
+    )

@@ -11,10 +11,12 @@ import dataclasses
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from biobert_tf.common.errors import InputError
+from biobert_tf.common.files import numbered_folders
 from biobert_tf.text.tokenization import FullTokenizer
 
 # Other white space may be part of a word.
@@ -38,6 +40,14 @@ def kinds_of(rows: str, texts: str, **others: str) -> dict[str, str]:
         "only in case or white space",
         **others,
     }
+
+
+FOLD_KINDS: Final = {
+    "missing_in_fold": "rows of other folds that are not in fold {0}",
+    "never_tested": "rows that are in the test file of no fold",
+    "tested_again": "rows of a test file that another fold's test file has too",
+}
+"""The kinds that `across` finds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -329,3 +339,59 @@ def near_duplicates(files: Rows) -> Iterator[Finding]:
                 similar.append((row, next(iter(known.values()))))
             known.setdefault(row.text, row)
         yield from findings("near_duplicate", (name,), similar)
+
+
+# --- folds ----------------------------------------------------------------------------
+
+
+def folders_of(
+    data_dir: Path, files_of: Callable[[Path], Sequence[Path]], wanted: str
+) -> list[Path]:
+    """Returns `data_dir` if it holds a set, else its folds by number.
+
+    `files_of` returns the files of a set in a folder; `wanted` says that there are
+    none, as in `no train.tsv`.
+
+    Raises:
+        InputError: There is no such directory, or neither a set nor a fold in it.
+    """
+    if not data_dir.is_dir():
+        raise InputError.at(data_dir, None, "no such directory")
+    if files_of(data_dir):
+        return [data_dir]
+    if folds := list(filter(files_of, numbered_folders(data_dir))):
+        return folds
+    problem = f"holds {wanted}, and no folders 1, 2, ... with these files"
+    raise InputError.at(data_dir, None, problem)
+
+
+def across(folds: Mapping[str, Rows]) -> Iterator[Finding]:
+    """Yields the rows that are not in the test file of exactly one fold."""
+    held = {
+        name: by_text(itertools.chain(*files.values())) for name, files in folds.items()
+    }
+    # The whole set is the union of all folds. What one holds twice may be tested twice.
+    whole: dict[str, Sequence[Row]] = {}
+    for groups in held.values():
+        for text, rows in groups.items():
+            whole[text] = max(whole.get(text, ()), rows, key=len)
+    for name, groups in held.items():
+        yield from findings("missing_in_fold", (name,), _surplus(whole, groups))
+    tested = by_text(
+        row
+        for files in folds.values()
+        for name, rows in files.items()
+        if Path(name).stem == "test"
+        for row in rows
+    )
+    yield from findings("never_tested", (), _surplus(whole, tested))
+    yield from findings("tested_again", (), _surplus(tested, whole))
+
+
+def _surplus(groups: Rows, others: Rows) -> list[Sequence[Row]]:
+    """Returns a sentence's rows once for each row that `others` lacks."""
+    return [
+        rows
+        for text, rows in groups.items()
+        for _ in range(len(rows) - len(others.get(text, ())))
+    ]

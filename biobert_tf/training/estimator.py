@@ -415,7 +415,7 @@ class Estimator:
         length = max(1, int(np.count_nonzero(arrays["input_mask"])))
         most = len(arrays["input_ids"])
         return {
-            name: values[:length] if len(values) == most else values
+            name: values[: specs[name].width(length, most)]
             for name, values in arrays.items()
         }
 

@@ -222,7 +222,7 @@ class Inference:
         batch = {}
         for name in ("input_mask", *rows[0]):
             spec = (specs or {}).get(name, FeatureSpec(most))
-            width = length if spec.length == most else spec.length
+            width = spec.width(length, most)
             dtype = np.int32 if spec.dtype == "int64" else np.float32
             batch[name] = np.full([size, width], spec.padding, dtype)
         for i, row in enumerate(rows):

@@ -21,6 +21,7 @@ from biobert_tf.common.settings import (
 )
 
 if TYPE_CHECKING:
+    from biobert_tf.checkpoints.huggingface import ProblemType
     from biobert_tf.checkpoints.released import Released
     from biobert_tf.training.checking import CheckSettings, Report
     from biobert_tf.training.finetune import Finished
@@ -118,6 +119,14 @@ class Problem(abc.ABC, Generic[SettingsT]):
             for name in names
             if name in known.keys() & recorded.keys()
         }
+
+    def record_of(self, found: "Found") -> dict[str, object]:
+        """Returns what settings.json shall say of a model that Transformers saved.
+
+        Raises:
+            InputError: Its config.json cannot be used.
+        """
+        return {"kind": self.kinds[0]}
 
     @abc.abstractmethod
     def kind_of(self, found: "Found") -> str | None:
@@ -232,6 +241,26 @@ class TrainedProblem(Problem[SettingsT]):
         """
         return self.sign in recorded or recorded.get("kind") in self.kinds
 
+    def is_saved(self, found: "Found") -> bool:
+        """Says whether Transformers saved a model as one of this problem."""
+        return found.architecture in self.architectures
+
+    def problem_type(self, found: "Found") -> "ProblemType | None":
+        """Returns what Transformers is told that a model of ours predicts, if anything.
+
+        Raises:
+            InputError: The settings beside the model are damaged.
+        """
+        return None
+
+    def untold(self, found: "Found") -> str:
+        """Returns what Transformers cannot know of a model of ours; "" if nothing.
+
+        Raises:
+            InputError: The settings beside the model are damaged.
+        """
+        return ""
+
     def model_of(self, values: Mapping[str, Any]) -> Path | None:
         """Returns the model that the output directory holds, else the one named."""
         if values["output_dir"]:
@@ -297,8 +326,7 @@ class TrainedProblem(Problem[SettingsT]):
             is_whole = bool(found.labels) or "kind" in found.recorded
             is_own = self.made(found.recorded) and is_whole
         else:
-            is_saved = found.architecture in self.architectures
-            is_own = is_saved and self.kind_of(found) is not None
+            is_own = self.is_saved(found) and self.kind_of(found) is not None
         if not is_own and not hub.opened(path).exists():
             problem = f"no such directory; give the --output_dir of {self.script}"
             raise InputError.at(path, None, f"{problem}{hub.advice(path)}")
@@ -312,5 +340,6 @@ class TrainedProblem(Problem[SettingsT]):
                     f", or a {self.architectures[0]} of Transformers; config.json says "
                     f"{found.architecture or 'no architecture'}"
                 )
+                problem += f" of {found.problem_type}" if found.problem_type else ""
             raise InputError.at(path, None, f"{problem}{hub.advice(path)}")
         return self.loaded(found, device)

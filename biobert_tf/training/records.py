@@ -43,6 +43,8 @@ class FeatureSpec:
         flag: The flag that sets `length`, for error messages.
         is_short: Whether records leave out the values of padding. They hold as many as
             `input_mask` counts, and batches are filled up.
+        of_text: Whether the values are of the whole text. Otherwise, where there are as
+            many as a row has pieces, they are of the pieces.
     """
 
     length: int
@@ -51,6 +53,11 @@ class FeatureSpec:
     below: int | None = None
     flag: str | None = None
     is_short: bool = False
+    of_text: bool = False
+
+    def width(self, length: int, most: int) -> int:
+        """Returns the number of values in rows of `length` pieces, `most` at most."""
+        return length if self.length == most and not self.of_text else self.length
 
 
 Specs = Mapping[str, FeatureSpec]

@@ -64,6 +64,19 @@ class Found:
             return None
         return huggingface.stored_architecture(self.place.folder)
 
+    @functools.cached_property
+    def problem_type(self) -> huggingface.ProblemType | None:
+        """Returns what a classifier of texts that Transformers saved predicts.
+
+        Returns None for other models, and where config.json does not tell.
+
+        Raises:
+            InputError: The file is damaged, or says what cannot be used.
+        """
+        if self.place.format != "huggingface":
+            return None
+        return huggingface.problem_type(self.place.folder)
+
     @property
     def classifies(self) -> Literal["words", "texts"] | None:
         """Says what the weights label: words, texts, or nothing.
@@ -72,13 +85,10 @@ class Found:
         `text.labels.are_of_words`.
 
         Raises:
-            InputError: They label something, but the labels are unknown, or a text may
-                have several of them.
+            InputError: They label something, but the labels are unknown.
         """
         if "output_weights" not in self.checkpoint.weights:
             return None
-        if self.place.format == "huggingface":
-            huggingface.require_one_label(self.place.folder)
         if not self.labels:
             reason = "there is no labels.json beside it"
             if self.place.format == "huggingface":

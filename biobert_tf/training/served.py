@@ -22,6 +22,7 @@ class Served:
         model: The model with its weights.
         labels: The labels as they are shown, in the order of the ids; empty for an
             encoder.
+        answers: What the card says of the answers, JSON values by name.
         recorded: Settings to record with the export, beside those of the training.
         text_inputs: Names of the strings that `answer` takes, each a vector.
         answer: Maps strings to tensors whose first axis is that of the strings.
@@ -34,6 +35,7 @@ class Served:
     title: str
     model: heads.Model
     labels: Sequence[str] = ()
+    answers: Mapping[str, object] = dataclasses.field(default_factory=dict)
     recorded: Mapping[str, object] = dataclasses.field(default_factory=dict)
     text_inputs: Sequence[str]
     answer: Callable[..., Outputs]

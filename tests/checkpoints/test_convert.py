@@ -262,6 +262,37 @@ def test_hugging_face_says_what_its_classifier_labels(released, tmp_path):
     assert "BertForSequenceClassification" in report
 
 
+def test_a_mean_that_transformers_does_not_take(released, tmp_path):
+    """Only a classifier reads it, and only Transformers' class has none."""
+    folder = released("classifier")
+    (folder / "labels.json").write_text(json.dumps({"labels": ["a", "b", "c"]}))
+
+    def record(**settings):
+        (folder / "settings.json").write_text(json.dumps(settings))
+
+    record(pooling="mean")
+    for classifier in ("auto", "sequence", "token"):
+        with pytest.raises(InputError) as caught:
+            convert.convert(folder, tmp_path / "hf", classifier=classifier)
+        assert str(caught.value) == (
+            f"{folder}: was trained with --pooling=mean, and Transformers has no "
+            "classifier of texts that reads a mean; use `biobert export`"
+        )
+    assert not (tmp_path / "hf").exists()
+    convert.convert(folder, tmp_path / "to" / "model.ckpt")
+    settings = json.loads((tmp_path / "to" / "settings.json").read_text())
+    assert settings["pooling"] == "mean"
+    record(pooling="cls")
+    report = convert.convert(folder, tmp_path / "hf", classifier="sequence")
+    assert "BertForSequenceClassification" in report
+    folder = released()
+    record(pooling="mean")
+    for file in folder.glob("model.ckpt*"):
+        file.unlink()
+    tf1.write(toys.weights(), folder / "model.ckpt-40", 40)
+    assert "BertModel" in convert.convert(folder, tmp_path / "encoder")
+
+
 def test_pooler_that_transformers_has_no_place_for(released, tmp_path):
     report = convert.convert(released("squad"), tmp_path / "hf")
     assert report.splitlines()[-1].startswith(

@@ -74,3 +74,23 @@ def test_intervals_are_kept_from_release_to_release():
     assert found.precision_interval == pytest.approx(RECORDED["precision"], rel=1e-12)
     assert found.recall_interval == pytest.approx(RECORDED["recall"], rel=1e-12)
     assert found.f1_interval == pytest.approx(RECORDED["f1"], rel=1e-12)
+
+
+def test_rows_with_repeats_are_drawn_as_single_units_are():
+    """Two ways to draw the same: their ends differ as those of two seeds do."""
+    rng = np.random.default_rng(1)
+    table = rng.integers(0, 3, (150, 3)).cumsum(1)[:, [2, 1, 0]]
+    rows, repeats = np.unique(table, axis=0, return_counts=True)
+    measure = counts.f1_precision_recall
+    alone = counts.intervals(table, measure, 0, 5000)
+    together = counts.intervals(rows, measure, 0, 5000, repeats)
+    assert np.array(alone) == pytest.approx(np.array(together), abs=0.01)
+    assert alone[0].high - alone[0].low > 0.04
+    assert alone == counts.intervals(table, measure, 0, 5000)
+
+
+def test_every_test_that_is_drawn_has_as_many_units(monkeypatch):
+    monkeypatch.setattr(counts, "_MOST_DRAWN", 7 * 5)
+    drawn = list(counts.resamples(5, 20, np.random.default_rng(0)))
+    assert [batch.shape for batch in drawn] == [(7, 5), (7, 5), (6, 5)]
+    assert (np.concatenate(drawn).sum(1) == 5).all()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from biobert_tf.common import counts, significance
-from biobert_tf.common.significance import f1_precision_recall, means
+from biobert_tf.common.counts import f1_precision_recall
+from biobert_tf.common.significance import means
 
 
 def compare(first, second, measure=f1_precision_recall, seed=0, **more):
@@ -94,7 +95,7 @@ def test_a_seed_repeats_everything():
 
 
 def test_batches_of_resamples_change_no_shape(monkeypatch):
-    monkeypatch.setattr(significance, "_MOST_DRAWN", 7 * 60)
+    monkeypatch.setattr(counts, "_MOST_DRAWN", 7 * 60)
     found = compare(system(1), system(2, skill=0.3), num_resamples=100)
     # All 100 exchanges are counted: (0 + 1) / (100 + 1).
     assert found[0].p_value == 1 / 101

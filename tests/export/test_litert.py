@@ -223,6 +223,30 @@ def test_what_does_not_fit_is_refused(converted):
         assert run(**inputs("ner", 2, 3))["probabilities"].shape == (2, 3, 5)
 
 
+@pytest.mark.parametrize("form", NAMES)
+def test_a_classifier_may_read_the_mean(form, tmp_path):
+    """Of rows with and without padding; no problem need know of it."""
+    folder = write_model(tmp_path / "model", "re")
+    problem = problems.of_kind("re")
+    found = problem.loaded(reload.find(folder), DeviceConfig())
+    model = found.build(
+        functools.partial(heads.SequenceClassifier, pooling="mean"), num_labels=2
+    )
+    served = dataclasses.replace(
+        problem.serve(found),
+        model=model,
+        score=lambda batch: {"probabilities": tf.nn.softmax(model(batch)["logits"])},
+    )
+    litert.save(found, served, tmp_path, form)
+    for num_rows, length in SIZES:
+        batch = inputs("re", num_rows, length)
+        given = {name: tf.constant(values) for name, values in batch.items()}
+        wanted = saved_model.tokens_function(served, served.score)(**given)
+        shown = runner(tmp_path, form)(**batch)["probabilities"]
+        most = 1e-5 if form == "float" else NEAR["re"]
+        np.testing.assert_allclose(shown, wanted["probabilities"], rtol=0, atol=most)
+
+
 # --- what is in them -----------------------------------------------------------------
 
 

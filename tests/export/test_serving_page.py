@@ -5,6 +5,7 @@ import re
 import urllib.request
 from pathlib import Path
 
+import classification_toys
 import ner_toys
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """The folders of an exported NER and QA model."""
+    """The folders of an exported NER and QA model, and one that rates pairs."""
     folder = tmp_path_factory.mktemp("served")
+    rates = classification_toys.MODELS["regression_pairs"]
+    classification_toys.write_model(folder / "classification", rates)
     ner_toys.write_model(folder / "ner")
     ner_toys.write_vocab(folder / "qa/vocab.txt")
     span = heads.SpanClassifier(ner_toys.STRONG, seed=1)
@@ -40,7 +43,7 @@ def exported(tmp_path_factory):
                 tokens=False,
             )
         )
-        for name in ("ner", "qa")
+        for name in ("ner", "qa", "classification")
     }
 
 
@@ -77,7 +80,7 @@ def test_rest(exported, models):
             with urllib.request.urlopen(url, body.encode()) as response:
                 answers.append(json.load(response))
     bodies = [json.loads(body) for _, body in requests]
-    rows, columns, ids, qa = answers
+    rows, columns, ids, qa, pairs = answers
     words = ["BRCA1", "is", "mutated", "in", "breast", "cancer", "."]
     assert [row["words"] for row in rows["predictions"]] == [
         words,
@@ -103,6 +106,12 @@ def test_rest(exported, models):
     assert answer["answer"] == best.text
     assert asked["context"][answer["start"] : answer["end"]] == best.text
     assert answer["probability"] == pytest.approx(best.probability, abs=1e-5)
+    [given], [answer] = bodies[4]["instances"], pairs["predictions"]
+    loaded = classification_toys.load(exported["classification"])
+    values = ([given["text"]], [given["pair"]])
+    _, _, [rated] = classification_toys.predicted(loaded, *values)
+    assert answer["num_windows"] == 1
+    assert answer["value"] == pytest.approx(rated.value, abs=1e-5)
 
 
 def test_grpc(exported, models):

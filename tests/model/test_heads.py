@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import native
-from biobert_tf.model import heads
+from biobert_tf.model import encoder, heads
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.model.layers import Dropout
 
@@ -196,6 +196,131 @@ def test_sequence_classifier_reads_the_pooler():
     np.testing.assert_allclose(logits, expected + weights["output_bias"], 1e-5, 1e-5)
 
 
+def mean_classifier(config=engine.CONFIG, **more):
+    return heads.SequenceClassifier(config, 3, seed=1, pooling="mean", **more)
+
+
+def test_sequence_classifier_may_read_the_mean():
+    """Of the tokens alone; a row of padding has none, and a row may have no padding."""
+    model = mean_classifier()
+    weights, _ = shaken(model)
+    batch = {name: INPUTS[name] for name in ("input_ids", "segment_ids")}
+    mask = tf.constant([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
+    three = {name: tf.concat([ids, ids[:1]], 0) for name, ids in batch.items()}
+    for given, lengths in (
+        (three | {"input_mask": mask}, [4, 2, 0]),
+        (batch, [4, 4]),
+    ):
+        x = model.encode(given).sequence_output.numpy()
+        means = [
+            row[:length].sum(0) / max(length, 1)
+            for row, length in zip(x, lengths, strict=True)
+        ]
+        logits = model(given)["logits"]
+        assert logits.shape == (len(lengths), 3)
+        expected = means @ weights["output_weights"].T + weights["output_bias"]
+        np.testing.assert_allclose(logits, expected, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16], ids=lambda x: x.name)
+def test_the_mean_is_of_float32(dtype):
+    """Also where products are not."""
+    model = mean_classifier(dtype=dtype)
+    weights, encoded = shaken(model)
+    x = encoded["sequence_output"].numpy()
+    means = [x[0].mean(0), x[1, :2].mean(0)]
+    expected = means @ weights["output_weights"].T + weights["output_bias"]
+    np.testing.assert_allclose(model(INPUTS)["logits"], expected, 1e-5, 1e-5)
+
+
+# Texts of 3, 5, 1, 4 and 0 pieces: padded, and in two rows.
+LENGTHS = (3, 5, 1, 4, 0)
+TEXTS = {
+    "input_ids": tf.random.stateless_uniform([5, 6], [1, 2], 1, 30, tf.int32),
+    "input_mask": tf.sequence_mask(LENGTHS, 6, tf.int32),
+    "segment_ids": tf.random.stateless_uniform([5, 6], [3, 4], 0, 2, tf.int32),
+}
+WEIGHTS = tf.random.stateless_normal([len(LENGTHS), 3], [5, 6])
+PLACES = tf.constant([[6, 7, 8, 9, 10, 0, 1, 2], [18, 19, 20, 21, 12, -1, -1, -1]])
+GIVEN = {
+    "padded": TEXTS,
+    "packed": {**TEXTS, encoder.PLACES: PLACES},
+}
+
+
+def logits_and_gradients(model, run):
+    """Of the trainable variables, for a loss in which every logit counts."""
+    with tf.GradientTape() as tape:
+        logits = run()
+        loss = tf.reduce_sum(logits * WEIGHTS)
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    names = [variable.name for variable in variables]
+    dense = map(tf.convert_to_tensor, gradients)
+    return {"logits": logits, **dict(zip(names, dense, strict=True))}
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("given", GIVEN)
+def test_the_mean_and_its_gradient(given, recompute, xla):
+    """Those of each text alone, whose mean TensorFlow takes."""
+    model = mean_classifier(engine.without_dropout())
+    shaken(model)
+
+    def alone():
+        rows = []
+        for i, length in enumerate(LENGTHS):
+            row = {name: TEXTS[name][i : i + 1, :length] for name in TEXTS}
+            if length:
+                mean = tf.reduce_mean(model.encode(row).sequence_output[0], 0)
+            else:
+                mean = tf.zeros(model.config.hidden_size)
+            rows.append(tf.linalg.matvec(model.output_weights, mean))
+        return tf.stack(rows) + model.output_bias
+
+    model.recomputes = recompute
+    dropout = Dropout(tf.constant([1, 2])) if recompute else None
+
+    @tf.function(jit_compile=xla)
+    def found():
+        return logits_and_gradients(
+            model, lambda: model(GIVEN[given], dropout)["logits"]
+        )
+
+    wanted = logits_and_gradients(model, alone)
+    assert not any("pooler" in name for name in wanted)
+    for name, values in found().items():
+        # A softmax does not depend on what all its scores share.
+        assert "key/bias" in name or np.abs(wanted[name]).max() > 1e-3, name
+        np.testing.assert_allclose(values, wanted[name], 1e-5, 1e-5, err_msg=name)
+
+
+def test_packed_means_lower():
+    model = mean_classifier()
+    engine.check_hlo(engine.hlo(lambda batch: model(batch), GIVEN["packed"]))
+
+
+def test_dropout_of_the_mean():
+    """It comes after the mean, from the stream of the head."""
+    model = mean_classifier(engine.without_dropout(), dropout=0.5)
+    weights, encoded = shaken(model)
+    drop = Dropout(tf.constant([1, 2]))
+    means = encoded["rows"].means(encoded["sequence_output"])
+    dropped = drop(means, 0.5, 0)
+    assert not np.allclose(means, dropped)
+    expected = dropped @ weights["output_weights"].T + weights["output_bias"]
+    np.testing.assert_allclose(model(INPUTS, drop)["logits"], expected, 1e-5, 1e-5)
+
+
+def test_both_poolings_have_the_same_weights():
+    """So that a checkpoint of one begins a training of the other."""
+    cls, mean = heads.SequenceClassifier(engine.CONFIG, 3, seed=1), mean_classifier()
+    assert [x.name for x in cls.variables] == [x.name for x in mean.variables]
+    for one, other in zip(cls.variables, mean.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_span_classifier_has_start_and_end():
     model = heads.SpanClassifier(engine.CONFIG, seed=1)
     weights, encoded = shaken(model)
@@ -243,12 +368,16 @@ def test_pretraining_model():
 MODELS = {
     "token": lambda seed: heads.TokenClassifier(engine.CONFIG, 3, seed, dropout=0.5),
     "sequence": lambda seed: heads.SequenceClassifier(engine.CONFIG, 3, seed),
+    "mean": lambda seed: heads.SequenceClassifier(
+        engine.CONFIG, 3, seed, pooling="mean"
+    ),
     "span": lambda seed: heads.SpanClassifier(engine.CONFIG, seed),
     "pretraining": lambda seed: heads.PretrainingModel(engine.CONFIG, seed),
 }
 HEAD_NAMES = {
     "token": {"output_weights", "output_bias"},
     "sequence": {"output_weights", "output_bias"},
+    "mean": {"output_weights", "output_bias"},
     "span": {"cls/squad/output_weights", "cls/squad/output_bias"},
     "pretraining": {
         "cls/predictions/transform/dense/kernel",

@@ -17,7 +17,6 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import program
 from biobert_tf.documents import formats, jobs
 from biobert_tf.documents.document import parted
-from biobert_tf.ner import annotate as annotating
 from biobert_tf.ner import annotate_beam, annotator
 
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
@@ -239,11 +238,11 @@ def test_a_folder_goes_on_where_it_was(model, tmp_path, capsys):
 def test_the_progress_counts_documents(model, tmp_path, capsys, monkeypatch):
     told = []
 
-    class Meter(annotating.Meter):
+    class Meter(jobs.Meter):
         def to(self, done, note=""):
             told.append((done, note))
 
-    monkeypatch.setattr(annotating, "Meter", Meter)
+    monkeypatch.setattr(jobs, "Meter", Meter)
     documents = "".join(json.dumps({"text": "Liver cancer"}) + "\n" for _ in range(2))
     write(tmp_path / "in" / "a.jsonl", documents)
     write(tmp_path / "in" / "b.jsonl", documents)

@@ -184,7 +184,7 @@ def test_eval_results_are_those_of_results(trained):
     expected = {"global_step": float(results["global_step"])}
     for stage, prefix in (("devel", ""), ("test", "test_")):
         expected[f"{prefix}loss"] = results[stage]["metrics"]["loss"]
-        for name in ("precision", "recall", "f1"):
+        for name in ("precision", "recall", "f1", "word_macro_f1"):
             expected[f"{stage}_{name}"] = results[stage]["scores"][name]
     assert values == expected
 
@@ -338,6 +338,18 @@ def test_an_empty_development_file_adds_nothing(toy, caplog):
         data = read_data(toy)
     assert words_of(data.train) == words_in(toys.TRAIN)
     assert "training on train.tsv" in caplog.messages
+
+
+def test_a_development_file_may_have_the_name_that_blurb_gives_it(toy, caplog):
+    (toy.data / "devel.tsv").rename(toy.data / "dev.tsv")
+    with caplog.at_level(logging.INFO):
+        data = read_data(toy, do_eval=True)
+    assert words_of(data.train) == words_in(toys.TRAIN + toys.DEVEL)
+    assert words_of(data.devel) == words_in(toys.DEVEL)
+    assert "training on train.tsv and dev.tsv" in caplog.messages
+    # Where both are, it is as before.
+    toys.write_data(toy.data, devel=toys.TEST)
+    assert words_of(read_data(toy, do_eval=True).devel) == words_in(toys.TEST)
 
 
 def test_an_empty_development_file_cannot_choose(toy):

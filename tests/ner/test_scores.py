@@ -72,7 +72,7 @@ def test_to_dict_is_json():
         "num_correct": 1,
     }
     intervals = {tuple(ends) for ends in values["interval_95"].values()}
-    assert len(intervals) == 3
+    assert len(intervals) == 4
     for name in ("precision", "recall", "f1"):
         interval = getattr(scores, f"{name}_interval")
         assert values["interval_95"][name] == [interval.low, interval.high]

@@ -28,6 +28,8 @@ def test_a_row_is_known_by_its_folder(tmp_path):
         # Three rows have this folder.
         ("BioASQ", "qa", None),
         ("mine", "ner", None),
+        ("HoC", "classification", "HoC"),
+        ("ebm-pico", "ner", "EBM-PICO"),
     ]:
         found = expected.row_of(tmp_path / name, problem)
         assert (found and found.name) == row
@@ -53,6 +55,20 @@ def test_what_is_expected_can_be_said(toy, capsys):
         check(toy, "--expect=GAD")
     with pytest.raises(InputError, match="no data set 'x'; known: NCBI-disease"):
         check(toy, "--expect=x")
+
+
+@pytest.mark.data
+def test_a_set_of_blurb_is_the_published_one(data, tmp_path, capsys):
+    shutil.copytree(data / "classification" / "BIOSSES", tmp_path / "BIOSSES")
+    check(tmp_path / "BIOSSES")
+    assert "published" not in capsys.readouterr().out
+    (tmp_path / "BIOSSES" / "dev.tsv").unlink()
+    test = tmp_path / "BIOSSES" / "test.tsv"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[:-1]))
+    check(tmp_path / "BIOSSES")
+    shown = capsys.readouterr().out
+    assert "dev:BIOSSES: is missing" in shown
+    assert "test:BIOSSES: 19 examples, published are 20" in shown
 
 
 @pytest.mark.data

@@ -28,8 +28,9 @@ from biobert_tf.common import settings as config
 from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.version import __version__
 from biobert_tf.model.config import EncoderConfig
-from biobert_tf.relations import folds as re_folds
-from biobert_tf.relations.settings import Folds, RelationConfig
+from biobert_tf.relations.folds import RUNNER
+from biobert_tf.relations.settings import RelationConfig
+from biobert_tf.training.fold_numbers import Folds
 
 ROOT = Path(__file__).parents[2]
 TRAIN = "@GENE$ causes @DISEASE$ .\t1\n@GENE$ spares @DISEASE$ .\t0\n"
@@ -68,7 +69,7 @@ def ten(tmp_path):
     ],
 )
 def test_fold_names(ten, folds, names):
-    assert re_folds.fold_names(ten, Folds.parse(folds)) == names
+    assert RUNNER.names(ten, Folds.parse(folds)) == names
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_nonsense_is_named(folds):
 def test_missing_folds_are_named(ten):
     (ten / "4").rmdir()
     with pytest.raises(InputError) as caught:
-        re_folds.fold_names(ten, Folds.parse("3-5,9-12,0"))
+        RUNNER.names(ten, Folds.parse("3-5,9-12,0"))
     assert str(caught.value) == (
         f"--folds=3-5,9-12,0: {ten} has no folder 4, 11, 12, 0; it has "
         "1, 2, 3, 5, 6, 7, 8, 9, 10"
@@ -96,39 +97,39 @@ def test_missing_folds_are_named(ten):
 
 def test_many_missing_folds_are_one_short_line(ten):
     with pytest.raises(InputError, match=r"no folder 11, 12, .*, 20, \.\.\.; it has 1"):
-        re_folds.fold_names(ten, Folds.parse("1-9999"))
+        RUNNER.names(ten, Folds.parse("1-9999"))
 
 
 @pytest.mark.parametrize("data_dir", [".", "absent"])
 def test_folds_of_a_folder_without_any(tmp_path, data_dir):
     with pytest.raises(InputError, match="no folder 1, 2; it has no folder with a"):
-        re_folds.fold_names(tmp_path / data_dir, Folds.parse("1-2"))
+        RUNNER.names(tmp_path / data_dir, Folds.parse("1-2"))
 
 
 def test_names_may_begin_with_zeros(tmp_path):
     for name in ("00", "01", "02", "10"):
         (tmp_path / name).mkdir()
-    assert re_folds.fold_names(tmp_path, Folds.parse("")) == ["00", "01", "02", "10"]
-    assert re_folds.fold_names(tmp_path, Folds.parse("1-2,0")) == ["01", "02", "00"]
+    assert RUNNER.names(tmp_path, Folds.parse("")) == ["00", "01", "02", "10"]
+    assert RUNNER.names(tmp_path, Folds.parse("1-2,0")) == ["01", "02", "00"]
 
 
 @pytest.mark.parametrize("name", ["train.tsv", "dev.jsonl", "test.txt"])
 def test_a_single_set_has_no_folds_unless_asked_for(ten, name):
     (ten / name).write_text("")
-    assert re_folds.fold_names(ten, Folds.parse("")) == []
-    assert re_folds.fold_names(ten, Folds.parse("1")) == ["1"]
+    assert RUNNER.names(ten, Folds.parse("")) == []
+    assert RUNNER.names(ten, Folds.parse("1")) == ["1"]
 
 
 @pytest.mark.parametrize("data_dir", [".", "absent"])
 def test_a_folder_of_nothing_has_no_folds(tmp_path, data_dir):
-    assert re_folds.fold_names(tmp_path / data_dir, Folds.parse("")) == []
+    assert RUNNER.names(tmp_path / data_dir, Folds.parse("")) == []
 
 
 @pytest.mark.data
 def test_folds_of_gad(data):
     folder = data / "re" / "GAD"
     held = [path.name for path in folder.iterdir() if path.is_dir()]
-    assert re_folds.fold_names(folder, Folds.parse("")) == sorted(held, key=int)
+    assert RUNNER.names(folder, Folds.parse("")) == sorted(held, key=int)
 
 
 # --- pretended runs -------------------------------------------------------------------
@@ -197,7 +198,7 @@ class Toy:
         """Runs the folds; returns the names of those that were not skipped."""
         self.output.mkdir(exist_ok=True)
         (self.output / "log.txt").write_text("")
-        re_folds.run(self.settings(**values), names, pretend)
+        RUNNER.run(self.settings(**values), names, pretend)
         return self.ran
 
     @property
@@ -716,8 +717,8 @@ def argv(tmp_path_factory, leave_no_trace):
 
 def run_folds(argv):
     settings = flags.parse(RelationConfig, argv)
-    names = re_folds.fold_names(settings.stages.data_dir, settings.folds)
-    re_folds.run(settings, names, cli.re)
+    names = RUNNER.names(settings.stages.data_dir, settings.folds)
+    RUNNER.run(settings, names, cli.re)
 
 
 def run_alone(argv, output, name):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from biobert_tf.common import single_label
 from biobert_tf.common.counts import Score
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations import scores as relations
@@ -119,8 +120,8 @@ def test_the_same_files_give_the_same_intervals(tmp_path):
     labels = list("01101" * 4)
     scores = relations.evaluate(*write(tmp_path, rows, answers_of(labels)), "binary")
     predicted = list("0110" * 5)
-    assert scores == relations.score(labels, predicted, ("0", "1"), "0", seed=0)
-    assert scores != relations.score(labels, predicted, ("0", "1"), "0", seed=1)
+    assert scores == single_label.score(labels, predicted, ("0", "1"), "0", seed=0)
+    assert scores != single_label.score(labels, predicted, ("0", "1"), "0", seed=1)
 
 
 # --- what is refused ----------------------------------------------------------------

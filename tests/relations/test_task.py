@@ -138,7 +138,7 @@ def test_parts_of_a_batch_add_up(task, split):
 def test_predictions_by_hand(task):
     batch = batch_of([1, 0, 0, 2], is_real=[1, 1, 1, 1])
     arrays = task.predictions(batch, {"logits": tf.constant(LOGITS)})
-    assert sorted(arrays) == ["label_ids", "loss", "probabilities"]
+    assert sorted(arrays) == ["label_ids", "logits", "loss", "probabilities"]
     np.testing.assert_array_equal(arrays["label_ids"], [1, 0, 0, 2])
     # Not weighted: what is evaluated is what the original evaluates.
     expected = [nats(0, 1), nats(1, 0), nats(2, 0), nats(3, 2)]

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from biobert_tf.classification import multi_label, regression, single_label
 from biobert_tf.cli import main as cli
 from biobert_tf.common import counts, files
 from biobert_tf.common.errors import InputError
+from biobert_tf.ner import scores as entities
 from biobert_tf.reproduce import compare, outcome, units
 from biobert_tf.reproduce.plan import Cell, Run
 
@@ -109,7 +112,15 @@ def test_the_command(tmp_path, capsys):
         {
             "folders": [str(first)],
             "seed": 1,
-            "scores": pytest.approx({"f1": 50 / 55, "precision": 1, "recall": 25 / 30}),
+            "scores": pytest.approx(
+                {
+                    "f1": 50 / 55,
+                    "precision": 1,
+                    "recall": 25 / 30,
+                    # The entities have one word.
+                    "word_macro_f1": 50 / 55,
+                }
+            ),
         }
     ]
 
@@ -182,8 +193,10 @@ def test_folds(tmp_path, capsys):
 def test_units_are_documents_where_the_data_says_so(tmp_path):
     outcome = units.read(ner(tmp_path / "run", range(25), documents=10))
     assert outcome.unit == "document"
-    assert outcome.table("document")[[0, 9]].tolist() == [[3, 3, 3], [3, 0, 0]]
-    assert outcome.table("sentence").shape == (30, 3)
+    # Entities, then words.
+    rows = [[3, 3, 3] * 2, [3, 0, 0] * 2]
+    assert outcome.table("document")[[0, 9]].tolist() == rows
+    assert outcome.table("sentence").shape == (30, 6)
 
 
 def test_few_documents_are_taken_by_sentence(tmp_path):
@@ -274,6 +287,186 @@ def test_scores_of_yes_and_no(tmp_path):
 # --- what cannot be compared ----------------------------------------------------------
 
 
+# --- words and texts ------------------------------------------------------------------
+
+
+def pico(folder, found):
+    """A run on three sentences, whose words have types; it predicts those labels."""
+    gold = ["B-P I-P O", "B-O I-O O", "B-P O O"]
+    rows = [
+        {"words": [*"abc"], "labels": one.split(), "gold": other.split()}
+        for one, other in zip(found, gold, strict=True)
+    ]
+    write_lines(folder, "predictions.jsonl", rows)
+    pairs = [(row["gold"], row["labels"]) for row in rows]
+    scores = entities.score(pairs, seed=0, num_resamples=10).to_dict()
+    write_results(folder, "ner", scores)
+    return folder
+
+
+def test_words_are_compared_beside_entities(tmp_path):
+    # It has every word, but begins each entity anew.
+    words = pico(tmp_path / "words", ["B-P B-P O", "B-O B-O O", "B-P O O"])
+    # It has one entity of three, another type than the gold labels have, and no O.
+    one = pico(tmp_path / "one", ["B-P I-P O", "B-X I-X O", "O O O"])
+    found = compare.compare([[words]], [[one]], num_resamples=50).comparisons
+    assert list(found) == ["f1", "precision", "recall", "word_macro_f1"]
+    assert found["word_macro_f1"].first.value == 1
+    # P: two words of three. O: none.
+    assert found["word_macro_f1"].second.value == pytest.approx((4 / 5 + 0) / 2)
+    assert found["f1"].first.value == pytest.approx(2 * 1 / (3 + 5))
+
+
+def texts(folder, rows, scores, labels=("bad", "good"), target="single", **more):
+    """A run on texts with these lines of predictions and scores."""
+    lines = [{"id": str(i), "text": f"text {i}", **row} for i, row in enumerate(rows)]
+    write_lines(folder, "predictions.jsonl", lines)
+    settings = {"target": target, "negative_label": "", **more}
+    write_results(folder, "classification", scores.to_dict(), **settings)
+    values = files.read_json(folder / "results.json")
+    files.write_json(folder / "results.json", {**values, "labels": [*labels]})
+    return folder
+
+
+def single(folder, found, groups=None, **more):
+    """A run on thirty texts, every third of which is bad."""
+    gold = ["bad" if i % 3 == 0 else "good" for i in range(30)]
+    scores = single_label.score(
+        gold, found, ("bad", "good"), more.get("negative_label"), seed=0
+    )
+    rows = [
+        {"label": one, "gold": other} | ({"group": f"d{i // groups}"} if groups else {})
+        for i, (one, other) in enumerate(zip(found, gold, strict=True))
+    ]
+    return texts(folder, rows, scores, **more)
+
+
+def test_texts_with_a_label_are_compared(tmp_path):
+    first = single(tmp_path / "a", ["bad" if i % 3 == 0 else "good" for i in range(30)])
+    second = single(tmp_path / "b", ["good"] * 30)
+    report = compare.compare([[first]], [[second]], num_resamples=500)
+    assert (report.task, report.unit, report.num_units) == (
+        "classification",
+        "text",
+        30,
+    )
+    found = report.comparisons
+    assert list(found) == ["accuracy", "macro_f1", "f1", "precision", "recall"]
+    assert found["accuracy"].difference.value == pytest.approx(10 / 30)
+    assert found["macro_f1"].second.value == pytest.approx((0 + 2 * 20 / 50) / 2)
+    # Ten texts of thirty: Binomial(30, 1/3) / 30.
+    low, high = found["accuracy"].difference.interval
+    assert (low, high) == pytest.approx((5 / 30, 15 / 30), abs=0.05)
+    assert found["accuracy"].p_value < 0.01
+
+
+def test_a_negative_label_is_left_out(tmp_path):
+    found = ["bad" if i % 2 == 0 else "good" for i in range(30)]
+    run = single(tmp_path / "a", found, negative_label="good")
+    # Bad are 10 texts, and 15 are called so; 5 of them are.
+    scores = units.read(run)
+    values = scores.measure(scores.table("text").sum(0))
+    assert dict(zip(scores.names, values, strict=True))["f1"] == pytest.approx(10 / 25)
+
+
+def test_texts_of_documents_are_drawn_together(tmp_path):
+    alike = ["good"] * 30
+    first, second = (single(tmp_path / x, alike, groups=3) for x in "ab")
+    report = compare.compare([[first]], [[second]], num_resamples=50)
+    assert (report.unit, report.num_units) == ("document", 10)
+    # Of few documents, texts are drawn.
+    third, fourth = (single(tmp_path / x, alike, groups=15) for x in "cd")
+    report = compare.compare([[third]], [[fourth]], num_resamples=50)
+    assert (report.unit, report.num_units) == ("text", 30)
+
+
+def several(folder, found, gold, groups):
+    scores = multi_label.score(gold, found, ("a", "b"), seed=0, groups=groups)
+    rows = [
+        {"labels": [*one], "gold": [*other]} | ({"group": group} if group else {})
+        for one, other, group in zip(
+            found, gold, groups or [""] * len(gold), strict=True
+        )
+    ]
+    return texts(folder, rows, scores, labels=("a", "b"), target="multi")
+
+
+def test_several_labels_are_compared_by_document(tmp_path):
+    gold = [["a"], [], ["b"], ["a", "b"]]
+    groups = ["d1", "d1", "d2", "d3"]
+    # In another sentence of the same document, a label is right.
+    first = several(tmp_path / "a", [[], ["a"], ["b"], ["a", "b"]], gold, groups)
+    second = several(tmp_path / "b", [[], [], ["b"], ["a"]], gold, groups)
+    report = compare.compare([[first]], [[second]], num_resamples=50)
+    assert (report.unit, report.num_units) == ("document", 3)
+    found = report.comparisons
+    assert next(iter(found)) == "f1"
+    assert found["f1"].first.value == 1
+    # Of four labels of documents two are found.
+    assert found["f1"].second.value == pytest.approx(2 * 2 / (4 + 2))
+    assert found["exact_match"].second.value == pytest.approx(1 / 3)
+    # Without documents, by text.
+    third = several(tmp_path / "c", [[], ["a"], ["b"], ["a", "b"]], gold, None)
+    report = compare.compare([[third]], [[third]], num_resamples=50)
+    assert (report.unit, report.num_units) == ("text", 4)
+    assert report.comparisons["f1"].first.value == pytest.approx(2 * 3 / (4 + 4))
+
+
+def numbers(folder, found, gold):
+    scores = regression.score(gold, found, seed=0)
+    rows = [
+        {"value": round(one, 6), "gold": other, "pair": "b"}
+        for one, other in zip(found, gold, strict=True)
+    ]
+    return texts(folder, rows, scores, labels=("number",), target="auto")
+
+
+def test_numbers_are_compared_by_their_correlation(tmp_path):
+    rng = np.random.default_rng(0)
+    gold = rng.uniform(0, 4, 40).round(1)
+    near, far = (gold + rng.normal(0, noise, 40) for noise in (0.2, 2.0))
+    first = numbers(tmp_path / "a", near.tolist(), gold.tolist())
+    second = numbers(tmp_path / "b", far.tolist(), gold.tolist())
+    report = compare.compare([[first]], [[second]], num_resamples=2000)
+    assert (report.unit, report.num_units) == ("text", 40)
+    assert list(report.comparisons) == ["pearson"]
+    found = report.comparisons["pearson"]
+    for one, values in ((found.first, near), (found.second, far)):
+        assert one.value == pytest.approx(stats.pearsonr(gold, values)[0], abs=1e-6)
+    drawn = [
+        stats.pearsonr(gold[i], far[i])[0] for i in rng.integers(40, size=(2000, 40))
+    ]
+    assert found.second.interval == pytest.approx(
+        tuple(np.percentile(drawn, [2.5, 97.5])), abs=0.03
+    )
+    assert found.p_value < 0.01
+
+
+def test_texts_of_another_test_are_refused(tmp_path):
+    gold = [[1.0, 2.0, 3.5], [1.0, 2.0, 4.0]]
+    one, other = (
+        numbers(tmp_path / x, [1.5, 2.5, 3.0], values)
+        for x, values in zip("ab", gold, strict=True)
+    )
+    with pytest.raises(InputError, match=r"b/predictions\.jsonl:3: is not what"):
+        compare.compare([[one]], [[other]])
+    label = single(tmp_path / "c", ["good"] * 30)
+    with pytest.raises(InputError, match="has the scores accuracy"):
+        compare.compare([[one]], [[label]])
+
+
+def test_damaged_texts_are_told(tmp_path):
+    one = single(tmp_path / "a", ["good"] * 30)
+    path = one / "predictions.jsonl"
+    text = path.read_text()
+    path.write_text(text.replace('"label": "good"', '"label": "unknown"', 1))
+    with pytest.raises(InputError, match="is not what a run wrote; predict again"):
+        units.read(one)
+    path.write_text(text.replace('"gold"', '"old"'))
+    with pytest.raises(InputError, match="is not a line that a run wrote"):
+        units.read(one)
+
+
 def refused(*words):
     with pytest.raises(InputError) as caught:
         cli.main(["biobert", "compare", *map(str, words)])
@@ -349,7 +542,7 @@ def test_folds_and_a_single_run_are_refused(tmp_path):
     ("results", "problem"),
     [
         (None, "no such file; give the --output_dir of a run that has ended"),
-        ({"task": "pretraining"}, "is not of run_ner.py, run_re.py or run_qa.py; "),
+        ({"task": "pretraining"}, "is not of run_ner.py, run_re.py, "),
         ({"task": "ner"}, "has no scores of a test; predict a labelled test file"),
         ({"task": "ner", "test": {"examples": 3}}, "has no scores of a test; "),
         ({"task": "ner", "test": {"scores": {"f1": 1}}}, "lacks the seed or the "),
@@ -413,7 +606,9 @@ def test_cells_are_compared_by_the_seeds_that_both_have_done(tmp_path):
     ]
     config = SimpleNamespace(output=tmp_path)
     plan = SimpleNamespace(cells=cells, config=config)
-    (found,) = outcome._comparisons(plan, SimpleNamespace(name="NCBI-disease"))
+    row = SimpleNamespace(name="NCBI-disease", problem="ner")
+    table = SimpleNamespace(main="f1")
+    (found,) = outcome._comparisons(plan, table, row)
     assert (found["first"], found["second"]) == ("large/fixed", "small/fixed")
     assert (found["metric"], found["seeds"]) == ("f1", 2)
     runs = [
@@ -431,4 +626,4 @@ def test_cells_are_compared_by_the_seeds_that_both_have_done(tmp_path):
     # A run whose files do not fit costs its own comparisons.
     files.write_text(tmp_path / "small" / "2" / "predictions.jsonl", "{\n")
     outcome._compared.cache_clear()
-    assert list(outcome._comparisons(plan, SimpleNamespace(name="NCBI-disease"))) == []
+    assert list(outcome._comparisons(plan, table, row)) == []

@@ -3,10 +3,10 @@
 import pytest
 
 from biobert_tf.published import manifest
-from biobert_tf.relations.settings import Folds
 from biobert_tf.reproduce import survey
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training.checking import Ruler
+from biobert_tf.training.fold_numbers import Folds
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import engine
 import numpy as np
 import pytest
 import tensorflow as tf
+import text_tasks
 from tensorflow.python.framework import config as framework_config
 
 from benchmarks.host_side import free_ports
@@ -403,6 +404,9 @@ def test_the_pooler_may_be_missing_where_it_is_not_read(tmp_path):
     made = engine.estimator(tmp_path, task=TextTask(**settings))
     with pytest.raises(InputError, match=r"lacks 2 of the 25 variables .*bert/pooler"):
         made.initialize(given)
+    assert text_tasks.TASKS["single"].pooling == "mean"
+    made = engine.estimator(tmp_path, task=text_tasks.TASKS["single"])
+    assert made.initialize(given).missing == pooler
 
 
 # --- predictions ----------------------------------------------------------------------

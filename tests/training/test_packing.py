@@ -7,6 +7,7 @@ import numpy as np
 import pretraining_toys
 import pytest
 import tensorflow as tf
+import text_tasks
 from engine import CONFIG, LENGTH
 
 from biobert_tf.checkpoints import native
@@ -71,7 +72,8 @@ def windows(rows, rng, **more):
     for row in rows:
         row = {name: row[name] for name in ("input_ids", "input_mask", "segment_ids")}
         length = int(np.sum(row["input_mask"]))
-        yield {**row, **{name: [draw(rng, length)] for name, draw in more.items()}}
+        drawn = {name: draw(rng, length) for name, draw in more.items()}
+        yield {**row, **{name: np.atleast_1d(value) for name, value in drawn.items()}}
 
 
 def label(rng, length):
@@ -86,9 +88,18 @@ def position(rng, length):
     return rng.integers(length)
 
 
+def labels(rng, length):
+    return rng.integers(2, size=3)
+
+
+def real(rng, length):
+    return rng.normal()
+
+
 FEATURIZER = SimpleNamespace(max_seq_length=LENGTH)
 TASKS = {
     "ner": engine.TASK,
+    **text_tasks.TASKS,
     "re": RelationTask(
         tokenizer=None,
         relation_set=SETS["gad"],
@@ -113,6 +124,10 @@ def rows_of_task(name, number=NUM_ROWS):
     if name == "span":
         ends = {"start_positions": position, "end_positions": position}
         return list(windows(drawn, rng, unique_ids=one, is_impossible=one, **ends))
+    if name == "value":
+        return list(windows(drawn, rng, targets=real, is_real_example=one))
+    if name == "multi":
+        return list(windows(drawn, rng, label_ids=labels, is_real_example=one))
     ids = {"unique_ids": one} if name == "yesno" else {}
     return list(windows(drawn, rng, label_ids=label, is_real_example=one, **ids))
 
@@ -175,7 +190,7 @@ def test_packed_training_is_the_padded_one(name, num_parts):
     )
 
 
-@pytest.mark.parametrize("name", ["ner", "span", "pretraining"])
+@pytest.mark.parametrize("name", ["ner", "span", "pretraining", "multi"])
 def test_packed_training_compiles_with_one_shape(name):
     """Here every row holds two texts or more."""
     data, pipeline = data_of(name), InputPipeline(8)

@@ -24,6 +24,11 @@ _RULE: Final = (
     "std\u00b2 / published n. Only the checkpoint of a column is compared with that "
     "column."
 )
+_AVERAGES: Final = (
+    "A mean is over the main scores of the data sets that have one. If some lack one, "
+    "it is incomplete, and no number to compare with others. The mean that is called "
+    "the score ranks models."
+)
 _AGREEMENTS: Final = {"agrees": "agree", "differs": "differ"}
 
 
@@ -53,6 +58,10 @@ def page(report: Report, to: links.Links) -> Iterator[Block]:
                 for table in report.tables
             )
         )
+    if report.averages:
+        yield blocks.Heading(2, "Averages")
+        yield tables.averages(report.averages)
+        yield blocks.Text(_AVERAGES)
     for table in report.tables:
         yield from _table(table, to)
     if report.squad:
@@ -82,7 +91,7 @@ def _progress(report: Report) -> str:
 
 
 def _title(table: Table) -> str:
-    return f"Table {table.number}: {table.title}"
+    return f"{table.label}: {table.title}"
 
 
 def _table(table: Table, to: links.Links) -> Iterator[Block]:

@@ -3,7 +3,8 @@
 
 The first line names the columns; `kind` says what a line is: `data set` (its status),
 `finding` (of a check of its files), `paper`, `rerun`, `summary` (ours), `run`,
-`grid run` (scored on development data), `verdict`, `comparison` or `pre-training`.
+`grid run` (scored on development data), `verdict`, `comparison`, `pre-training` or
+`average` (of a benchmark, over `n` data sets; its status says of how many).
 Numbers have up to four decimals. A text that a spreadsheet would take for a formula
 begins with an apostrophe.
 """
@@ -43,6 +44,7 @@ def _lines(report: Report) -> Iterator[_Line]:
     yield from (
         {**line, "dataset": "SQuAD"} for run in report.squad for line in _run(run)
     )
+    yield from _averages(report)
     for point in report.pretraining_curve:
         yield {
             "dataset": point.dataset,
@@ -51,6 +53,20 @@ def _lines(report: Report) -> Iterator[_Line]:
             "steps": point.steps,
             "value": point.score,
         }
+
+
+def _averages(report: Report) -> Iterator[_Line]:
+    for several in report.averages:
+        for one in several.averages:
+            yield {
+                "dataset": one.name,
+                "kind": "average",
+                "model": several.model,
+                "compat": several.compat,
+                "value": one.mean,
+                "n": one.num_sets,
+                "status": f"of {one.of_sets}",
+            }
 
 
 def _data_set(row: Row) -> Iterator[_Line]:

@@ -177,9 +177,10 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of the paper; `main` is the metric of the plots."""
+    """A table of the paper, or a group of a benchmark; `main` is the plots' metric."""
 
     number: int
+    name: str = ""
     title: str
     metrics: tuple[str, ...]
     main: str
@@ -191,6 +192,11 @@ class Table:
             raise InputError(
                 f"main is {self.main!r}; it must be one of {', '.join(self.metrics)}"
             )
+
+    @property
+    def label(self) -> str:
+        """What the pages call it: its name, or its number in the paper."""
+        return self.name or f"Table {self.number}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -206,6 +212,29 @@ class PretrainingPoint:
         """Rejects a number of steps below zero."""
         if self.steps < 0:
             raise InputError(f"steps is {self.steps}; it must be at least 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Average:
+    """A mean over `num_sets` of `of_sets` data sets; None if none has a score.
+
+    One that ranks is the score of the benchmark.
+    """
+
+    name: str
+    mean: float | None
+    num_sets: int
+    of_sets: int
+    ranks: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Averages:
+    """The averages of a model over the groups of a benchmark, and over all."""
+
+    model: str
+    compat: str
+    averages: tuple[Average, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -226,6 +255,7 @@ class Report:
     notes: tuple[str, ...] = ()
     squad: tuple[Run, ...] = ()
     pretraining_curve: tuple[PretrainingPoint, ...] = ()
+    averages: tuple[Averages, ...] = ()
 
     def __post_init__(self) -> None:
         """Rejects two tables of one number: links to their rows would be ambiguous."""

@@ -32,7 +32,7 @@ def scores(table: Table) -> Figure | None:
 
 def _title(table: Table) -> str:
     metric = wording.metric(table.main)
-    return f"Table {table.number}: {metric} of each data set, in percent"
+    return f"{table.label}: {metric} of each data set, in percent"
 
 
 def _runs(row: Row, metric: str) -> Iterator[float]:

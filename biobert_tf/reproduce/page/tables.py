@@ -9,6 +9,8 @@ from biobert_tf.reproduce.page import blocks, links, wording
 from biobert_tf.reproduce.page.blocks import Grid
 from biobert_tf.reproduce.page.report import (
     PAPER,
+    Average,
+    Averages,
     Cell,
     PretrainingPoint,
     Row,
@@ -47,7 +49,8 @@ def layout(table: Table) -> Grid:
         ("Others", len(sources)),
     ]
     return Grid(
-        f"Table {table.number}: the paper, ours, and reruns by others",
+        f"{table.label}: {'the paper, ours' if columns else 'ours'}, and reruns by "
+        "others",
         (
             *("Data set", "Metric"),
             *columns,
@@ -84,7 +87,7 @@ def verdicts(table: Table, to: links.Links) -> Grid | None:
         *("Data set", "Model", "Metric", "Ours", "Best", "Against"),
         *("Difference", "Tolerance", "Verdict"),
     )
-    title = f"Table {table.number}: do the numbers agree?"
+    title = f"{table.label}: do the numbers agree?"
     return Grid(title, header, rows, num_heads=3, words=(5, 8)) if rows else None
 
 
@@ -107,8 +110,33 @@ def comparisons(table: Table) -> Grid | None:
         *("Data set", "Models", "Metric"),
         *("Difference", "95 % interval", "p", "Seeds"),
     )
-    title = f"Table {table.number}: our models compared on the same test set"
+    title = f"{table.label}: our models compared on the same test set"
     return Grid(title, header, rows, num_heads=3) if rows else None
+
+
+def averages(several: tuple[Averages, ...]) -> Grid:
+    """Returns the averages of a benchmark: groups down, models across."""
+    names = [one.name for one in several[0].averages]
+    return Grid(
+        "Averages over data sets",
+        ("Mean", *(f"{one.model}, {one.compat}" for one in several)),
+        tuple(
+            (
+                blocks.Cell(name, "the score" if several[0].averages[i].ranks else ""),
+                *(_average(one.averages[i]) for one in several),
+            )
+            for i, name in enumerate(names)
+        ),
+    )
+
+
+def _average(value: Average) -> blocks.Cell:
+    over = f"{value.num_sets} of {value.of_sets}"
+    if value.num_sets < value.of_sets:
+        over += ", incomplete"
+    kind: blocks.Kind = "soft" if value.num_sets < value.of_sets else ""
+    mean = wording.NONE if value.mean is None else wording.percent(value.mean)
+    return blocks.Cell(mean, over, kind=kind)
 
 
 def pretraining(points: tuple[PretrainingPoint, ...]) -> Grid:

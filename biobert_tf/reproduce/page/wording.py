@@ -11,7 +11,13 @@ NONE: Final = "\u2013"
 MINUS: Final = "\u2212"
 SPACE: Final = "\u00a0"
 """Keeps what is around it on one line."""
-_SHORT: Final = {"f1": "F1", "mrr": "MRR"}
+_SHORT: Final = {
+    "f1": "F1",
+    "mrr": "MRR",
+    "macro_f1": "Macro F1",
+    "word_macro_f1": "Macro F1 of words",
+    "example_f1": "Example-based F1",
+}
 
 
 def metric(name: str) -> str:
