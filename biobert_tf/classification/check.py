@@ -49,10 +49,10 @@ def is_set(data_dir: Path) -> bool:
     questions: these are ours only if `data-check` is told so.
     """
     folders = [data_dir, *numbered_folders(data_dir)]
-    folder = next(filter(_files_of, folders), None)
-    if folder is None:
-        return False
     try:
+        folder = next(filter(_files_of, folders), None)
+        if folder is None:
+            return False
         held = reading.open_set(folder, ReadingConfig())
     except InputError:
         # Files of other problems make no sense here.

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from biobert_tf.checkpoints.released import Released
     from biobert_tf.classification.task import TextTask
     from biobert_tf.common.settings import DeviceConfig
-    from biobert_tf.training.checking import CheckSettings, Report
-    from biobert_tf.training.finetune import Finished
+    from biobert_tf.training import checking, finetune
     from biobert_tf.training.folds import Runner
     from biobert_tf.training.planned import Planned
     from biobert_tf.training.reload import Found, Loaded
@@ -98,7 +97,7 @@ class Classification(FoldedProblem[ClassificationConfig]):
             max_seq_length=max_seq_length,
         )
 
-    def run(self, settings: ClassificationConfig) -> "Finished[TextTask]":
+    def run(self, settings: ClassificationConfig) -> "finetune.Finished[TextTask]":
         """Trains, evaluates and predicts one set; see `run.run`."""
         from biobert_tf.classification import run
 
@@ -110,7 +109,7 @@ class Classification(FoldedProblem[ClassificationConfig]):
 
         return check.is_set(data_dir)
 
-    def check(self, settings: "CheckSettings") -> "Report":
+    def check(self, settings: "checking.CheckSettings") -> "checking.Report":
         """Checks a set; see `check.check`."""
         from biobert_tf.classification import check
 

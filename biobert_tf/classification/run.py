@@ -241,7 +241,13 @@ def _open(
     recorded = None if stages.do_train else _facts_of_model(settings)
     if recorded is None:
         default = None if stages.do_train else _target_of_foreign(settings)
-        return reading.open_set(stages.data_dir, settings.reading, default), None
+        found = reading.open_set(stages.data_dir, settings.reading, default)
+        if default not in (None, found.target):
+            model = settings.model.init_checkpoint
+            raise InputError(
+                f"{model}: its config.json says target {default}, not {found.target}"
+            )
+        return found, None
     known, place = recorded
     found = reading.open_set(stages.data_dir, settings.reading, known.target)
     facts = tasks.Facts(found.target, found.has_pairs)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from biobert_tf.checkpoints import huggingface
 from biobert_tf.classification.examples import Target, TextExample
 from biobert_tf.classification.settings import ClassificationConfig
 from biobert_tf.classification.task import (
@@ -24,7 +25,7 @@ from biobert_tf.training.class_weights import ClassWeights
 from biobert_tf.training.reload import Loaded
 
 KEY: Final = "classification"
-NUMBER: Final = ("number",)
+NUMBER: Final = (huggingface.NUMBER,)
 """The name of a regression's output, as its label."""
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from biobert_tf import problems
-from biobert_tf.checkpoints import huggingface
 from biobert_tf.classification import tasks
 from biobert_tf.classification.problem import CLASSIFICATION
 from biobert_tf.cli import exporting
@@ -105,10 +104,6 @@ def test_the_mean_is_refused(tmp_path):
     ):
         write(tmp_path, "single_mean")
     assert not (tmp_path / "hf").exists()
-
-
-def test_a_number_has_one_name():
-    assert tasks.NUMBER == (huggingface.NUMBER,)
 
 
 # --- what Transformers saved ---------------------------------------------------------
@@ -254,6 +249,14 @@ def test_a_run_predicts_with_it_and_exports_it(name, kind, tmp_path):
     np.testing.assert_allclose(
         numbers(exported, WORDS, pairs), wanted, rtol=0, atol=1e-5
     )
+
+
+def test_a_target_that_config_json_denies_is_refused(tmp_path):
+    _, saved = save(tmp_path, "multi")
+    toy = toys.Toy(tmp_path / "toy")
+    argv = toy.argv(init_checkpoint=saved, do_train=None, target="single")
+    with pytest.raises(InputError, match="says target multi, not single"):
+        cli.main(["biobert", "classification", *argv[1:]])
 
 
 # --- Transformers itself --------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_eval_results_are_those_of_results(trained):
     expected = {"global_step": float(results["global_step"])}
     for stage, prefix in (("devel", ""), ("test", "test_")):
         expected[f"{prefix}loss"] = results[stage]["metrics"]["loss"]
-        for name in ("precision", "recall", "f1"):
+        for name in ("precision", "recall", "f1", "word_macro_f1"):
             expected[f"{stage}_{name}"] = results[stage]["scores"][name]
     assert values == expected
 

@@ -9,8 +9,7 @@ import pytest
 import re_toys as toys
 
 from biobert_tf.cli import main as cli
-from biobert_tf.common import files, program
-from biobert_tf.relations import scores as relations
+from biobert_tf.common import files, program, single_label
 
 PREDICT = {"do_train": None}
 
@@ -360,7 +359,7 @@ def test_a_run_that_fails_takes_the_results_of_an_earlier_one_away(
     def fail(*args, **kwargs):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(relations, "score", fail)
+    monkeypatch.setattr(single_label, "score", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         program.run(cli.re, toy.argv(**given))
     assert not (toy.output / "results.json").exists()
