@@ -98,7 +98,7 @@ def disk_failed(error: BaseException) -> bool:
     return not isinstance(error, InputError) and bool(_FAILED_TEXT.search(str(error)))
 
 
-def failed_disk(path: Path) -> InputError:
+def failed_disk(path: Path | str) -> InputError:
     """Returns the error for a file that could not be written to such a disk."""
     problem = "cannot be written: the disk, or the way to it, does not work"
     return InputError.at(
@@ -182,7 +182,7 @@ def explained(error: Exception) -> InputError | None:
     if disk_failed(error):
         named = _FAILED_TEXT.search(str(error))
         path = getattr(error, "filename", None) or (named and named["path"])
-        return failed_disk(Path(os.fsdecode(path)) if path else Path("a file"))
+        return failed_disk(os.fsdecode(path) if path else "a file")
     if memory_is_exhausted(error):
         return InputError(
             "out of memory; lower --predict_batch_size, --train_batch_size, "
