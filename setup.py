@@ -99,6 +99,7 @@ setup(
             "scikit-learn==1.9.1",
             "scipy==1.17.1",
             "pytest==9.2.0",
+            "hypothesis==6.170.17",
             "pytest-xdist==3.8.0",
             "ruff==0.17.6",
             "mypy==2.4.1",

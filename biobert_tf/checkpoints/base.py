@@ -84,8 +84,9 @@ def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Pat
 
     Several files cannot be replaced at one instant. Therefore the file `key`, without
     which no reader finds a checkpoint, is removed first and moved in last: a process
-    killed at any moment leaves the old checkpoint, none, or the whole new one, never a
-    mixture. Other files in the directory stay. For `needed` see `files.scratch`.
+    killed at any moment, or a crash, leaves the old checkpoint, none, or the whole new
+    one, never a mixture. Other files in the directory stay. For `needed` see
+    `files.scratch`.
 
     Raises:
         InputError: The directory cannot be written, or the disk is full.
@@ -93,6 +94,6 @@ def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Pat
     with files.scratch(directory / key, needed) as staging:
         yield staging
         with files.explained_writing(directory / key):
-            (directory / key).unlink(missing_ok=True)
+            files.remove_first(directory / key)
             for path in sorted(staging.iterdir(), key=lambda path: path.name == key):
                 files.move(path, directory / path.name)

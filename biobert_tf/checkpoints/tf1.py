@@ -21,8 +21,8 @@ from biobert_tf.common import files, room
 from biobert_tf.common.errors import InputError
 
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
-# The errors of TensorFlow for truncated, mixed-up or other files.
-_DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
+DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
+"""The errors of TensorFlow for truncated, mixed-up or other files."""
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def opened(prefix: Path) -> Iterator[Any]:
     try:
         # Not `load_checkpoint`, which takes a prefix in `ram://` for a folder.
         yield tf.compat.v1.train.NewCheckpointReader(str(prefix))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = str(error).partition("\n")[0]
         raise InputError.at(
             prefix, None, f"damaged checkpoint: {reason}; copy or download it again"
@@ -129,17 +129,22 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
             raise InputError.at(
                 prefix, None, f"cannot be written: {error.message}"
             ) from None
-    _record(prefix)
+    record(prefix)
 
 
 def remove(prefix: Path) -> None:
     """Deletes the files of a checkpoint, if it exists; the index first."""
-    for path in (prefixes.index(prefix), *prefix.parent.glob(f"{prefix.name}.data-*")):
+    files.remove_first(prefixes.index(prefix))
+    for path in prefix.parent.glob(f"{prefix.name}.data-*"):
         path.unlink(missing_ok=True)
 
 
-def _record(prefix: Path) -> None:
-    """Names `prefix` as the newest in the directory's file `checkpoint`."""
+def record(prefix: Path) -> None:
+    """Names `prefix` as the newest in the directory's file `checkpoint`.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
     directory = prefix.parent.resolve()
     # The newest is in the list too; a dict drops the repetition.
     earlier = dict.fromkeys(

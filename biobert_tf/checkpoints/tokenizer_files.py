@@ -7,7 +7,7 @@ The files are `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`.
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
@@ -65,11 +65,13 @@ def _of_tokenizer(path: Path) -> Vocabulary:
         added = {token["content"]: token["id"] for token in values["added_tokens"]}
         ids: dict[str, int] = {**model["vocab"], **added}
         prefix = model["continuing_subword_prefix"]
-    except (KeyError, TypeError):
+        tokens = sorted(ids, key=ids.__getitem__)
+        # JSON can hold half of a surrogate pair, which is not a character.
+        "".join(tokens).encode()
+    except (KeyError, TypeError, UnicodeEncodeError):
         prefix = None
     if prefix != "##":
         raise InputError.at(path, None, "is not a WordPiece tokenizer like BERT's")
-    tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != list(range(len(tokens))):
         raise InputError.at(path, None, "the ids of its tokens are not 0, 1, 2, ...")
     for token in tokens:
@@ -135,6 +137,15 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Returns the tokenizer's configuration and normalizer, empty if missing."""
     found = [directory / name for name in (CONFIG_NAME, TOKENIZER_NAME)]
     config, tokenizer = (files.read_json(x) if x.is_file() else {} for x in found)
+    try:
+        return config, _normalizer(tokenizer)
+    except (AttributeError, TypeError):
+        problem = "its normalizer is none of Transformers"
+        raise InputError.at(found[1], None, problem) from None
+
+
+def _normalizer(tokenizer: Mapping[str, Any]) -> dict[str, object]:
+    """Returns the normalizer of a tokenizer's file as one step; empty if missing."""
     normalizer = tokenizer.get("normalizer") or {}
     if normalizer.get("type") == "Sequence":
         steps = normalizer.get("normalizers") or []
@@ -149,7 +160,7 @@ def _stored(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
             "lowercase": bool(bert.get("lowercase")) or "Lowercase" in kinds,
             "strip_accents": accents or "StripAccents" in kinds,
         }
-    return config, normalizer
+    return {**normalizer}
 
 
 def write(

@@ -68,14 +68,15 @@ def _fits(name: str, config: ReadingConfig) -> bool:
 
 def _of_json(path: Path, first: str, config: ReadingConfig) -> str:
     value = None
-    with contextlib.suppress(json.JSONDecodeError):
+    # Also what is nested too deeply, or has a number of thousands of digits.
+    with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(first)
     if isinstance(value, dict) and not pubmedqa.is_one(value):
         is_mednli = {*layouts.MEDNLI} <= {*value} and _fits("mednli", config)
         return "mednli" if is_mednli else "jsonl"
     whole = value
     if value is None:
-        with contextlib.suppress(json.JSONDecodeError):
+        with contextlib.suppress(ValueError, RecursionError):
             whole = json.loads(files.read_text(path))
     if isinstance(whole, dict) and pubmedqa.is_one(whole):
         return "pubmedqa"

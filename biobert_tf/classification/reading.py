@@ -218,17 +218,7 @@ def open_set(
         InputError: There is no file, or one of them cannot be read; their layout is
             doubtful; or the settings do not fit it.
     """
-    if not data_dir.is_dir():
-        raise InputError.at(data_dir, None, "no such directory")
-    found: dict[Path, str] = {}
-    for split in SPLITS:
-        path = layouts.find(data_dir, split, config.layout)
-        if path and (name := detection.layout_of(path, config)):
-            found[path] = name
-    if not found:
-        names = layouts.names_of("train", config.layout)
-        problem = f"holds no train, dev or test set; want {', '.join(names)} and so on"
-        raise InputError.at(data_dir, None, problem)
+    found = _layouts(data_dir, config)
     first, name = next(iter(found.items()))
     for path, other in found.items():
         _require_alike(first, name, path, other)
@@ -254,6 +244,27 @@ def open_set(
         has_pairs=has_pairs,
         has_groups=layout.has_groups or bool(config.group_column),
     )
+
+
+def _layouts(data_dir: Path, config: ReadingConfig) -> dict[Path, str]:
+    """Returns the names of the layouts of the files that are not empty, at least one.
+
+    Raises:
+        InputError: There is no such file, or one of them cannot be read.
+    """
+    if not data_dir.is_dir():
+        raise InputError.at(data_dir, None, "no such directory")
+    paths = [layouts.find(data_dir, split, config.layout) for split in SPLITS]
+    held = [path for path in paths if path]
+    if not held:
+        names = layouts.names_of("train", config.layout)
+        problem = f"holds no train, dev or test set; want {', '.join(names)} and so on"
+        raise InputError.at(data_dir, None, problem)
+    named = {path: detection.layout_of(path, config) for path in held}
+    found = {path: name for path, name in named.items() if name}
+    if not found:
+        raise InputError.at(held[0], 1, "holds no text; want a text in every row")
+    return found
 
 
 def _target(data_dir: Path, name: str, config: ReadingConfig) -> Target | None:

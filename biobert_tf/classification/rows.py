@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from biobert_tf.classification import columns, layouts, pubmedqa
 from biobert_tf.classification.columns import Columns
 from biobert_tf.classification.examples import Target
 from biobert_tf.classification.settings import ReadingConfig
-from biobert_tf.common import files, tables
+from biobert_tf.common import files, json_text, tables
 from biobert_tf.common.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -200,11 +199,8 @@ def _parsed(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
-        try:
-            values = json.loads(content)
-        except json.JSONDecodeError as error:
-            problem = f"not JSON: {error.msg}; want one object per line"
-            raise InputError.at(path, line, problem) from None
+        hint = "; want one object per line"
+        values = json_text.parsed(path, line, content, hint)
         if not isinstance(values, dict):
             raise InputError.at(path, line, "no object; want one object per line")
         yield line, values

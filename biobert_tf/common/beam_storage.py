@@ -125,7 +125,7 @@ def move(destinations: Mapping[str, str]) -> None:
     try:
         for source, destination in destinations.items():
             if source not in remote:
-                Path(source).replace(destination)
+                files.move(Path(source), Path(destination))
         if remote:
             _file_systems().rename(list(remote), list(remote.values()))
     except OSError as error:

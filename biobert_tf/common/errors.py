@@ -3,11 +3,32 @@
 
 import re
 from pathlib import Path
+from typing import Final
+
+_LONGEST: Final = 1000
+_BREAKS: Final = re.compile(r"[\r\n]+")
 
 
 def shown(path: Path | str) -> str:
     """Returns a path for people: `hf://owner/name` without the loss of `Path`."""
     return re.sub("^hf:/+", "hf://", str(path))
+
+
+def one_line(text: str) -> str:
+    """Returns a text as one line for a terminal, whatever a file has brought into it.
+
+    Line breaks become spaces; all else that is not printed, such as the codes that move
+    the cursor, is escaped as in Python. Of a very long text the middle is left out.
+    """
+    if len(text) > _LONGEST:
+        half = _LONGEST // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in _BREAKS.sub(" ", text)
+    )
 
 
 class InputError(ValueError):
@@ -32,12 +53,13 @@ class InputError(ValueError):
     def at(cls, path: Path | str, line: int | None, problem: str) -> "InputError":
         """Returns an error that begins with `path:line:`, as compilers print it.
 
-        The line counts from 1; None names none. The problem says what is wrong and what
-        to do, without a final full stop.
+        The message is `one_line`, whatever the problem quotes. The line counts from 1;
+        None names none. The problem says what is wrong and what to do, without a final
+        full stop.
         """
         file = shown(path)
         place = file if line is None else f"{file}:{line}"
-        return cls(f"{place}: {problem}", file, problem)
+        return cls(one_line(f"{place}: {problem}"), file, problem)
 
 
 class TrainingDivergedError(RuntimeError):

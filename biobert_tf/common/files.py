@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biobert_tf.common import remote_path, room
+from biobert_tf.common import durable, json_text, remote_path, room
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
@@ -88,12 +88,10 @@ def read_json(path: Path) -> JsonDict:
     """Returns the JSON object stored in `path`.
 
     Raises:
-        InputError: The file is missing, is not JSON, or is not an object.
+        InputError: The file is missing, is not JSON (see `json_text`), or is not an
+            object.
     """
-    try:
-        values = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError.at(path, error.lineno, f"not JSON: {error.msg}") from None
+    values = json_text.parsed(path, None, read_text(path))
     if not isinstance(values, dict):
         raise InputError.at(path, 1, "expected a JSON object")
     return values
@@ -119,8 +117,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a path; the file or folder that the block makes there becomes `path`.
 
     A reader sees either what was at `path` before or the whole new one, even if the
-    process is killed. A folder that is not empty cannot be replaced. A missing parent
-    directory is created. For a folder in a store see `move`.
+    process is killed or the machine crashes; see `durable`. A folder that is not empty
+    cannot be replaced. A missing parent directory is created. For a folder in a store
+    see `move`.
 
     Raises:
         InputError: The directory cannot be written, or `path` cannot be replaced.
@@ -141,18 +140,19 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
     created. `needed` is the number of bytes to be written, if it is known.
 
     Raises:
-        InputError: The parent cannot be written, or the disk was full in the block.
+        InputError: The parent cannot be written, or the disk was full or failed in the
+            block.
     """
     is_remote = remote_path.is_remote(path)
     with explained_writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         folder = tempfile.TemporaryDirectory(
             dir=None if is_remote else path.parent,
             prefix=f".{path.name}.",
             ignore_cleanup_errors=True,
         )
     try:
-        with folder as name:
+        with folder as name, durable.passing(Path(name)):
             yield Path(name)
     except Exception as error:
         if room.disk_is_full(error) and is_remote:
@@ -160,22 +160,24 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
             raise room.full_disk(here, needed, "set TMPDIR to another disk") from None
         if room.disk_is_full(error):
             raise room.full_disk(path, needed) from None
+        if room.disk_failed(error):
+            raise room.failed_disk(path) from None
         raise
 
 
 def move(source: Path, target: Path, last: str = "") -> None:
     """Moves a file or a folder to where there is none, or replaces a file.
 
-    On a local disk that happens at one instant. A store knows only whole files: each of
-    them appears at one instant, and those of a folder that are called `last` after all
-    others, for its readers to know that the folder is whole. Of several, those of inner
-    folders come first.
+    On a local disk that happens at one instant, and outlasts a crash. A store knows
+    only whole files: each of them appears at one instant, and those of a folder that
+    are called `last` after all others, for its readers to know that the folder is
+    whole. Of several, those of inner folders come first.
 
     Raises:
         OSError: The source cannot be read, or the target not written.
     """
     if not (remote_path.is_remote(source) or remote_path.is_remote(target)):
-        source.replace(target)
+        durable.replace(source, target)
     elif not source.is_dir():
         remote_path.copy(source, target)
         source.unlink()
@@ -191,6 +193,18 @@ def move(source: Path, target: Path, last: str = "") -> None:
         remove_tree(source)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, if they are missing.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    if remote_path.is_remote(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        durable.make_folder(folder)
+
+
 def files_below(folder: Path) -> list[Path]:
     """Returns the files in a folder and in its folders, sorted by path."""
     return sorted(path for path in folder.rglob("*") if not path.is_dir())
@@ -203,6 +217,18 @@ def numbered_folders(folder: Path) -> list[Path]:
     found = [path for path in folder.iterdir() if path.is_dir()]
     numbered = [path for path in found if re.fullmatch("[0-9]+", path.name)]
     return sorted(numbered, key=lambda path: (int(path.name), path.name))
+
+
+def remove_first(path: Path) -> None:
+    """Removes a file, if it is there, before anything that follows.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    if remote_path.is_remote(path):
+        path.unlink(missing_ok=True)
+    else:
+        durable.remove(path)
 
 
 def remove_tree(folder: Path) -> None:
@@ -236,6 +262,7 @@ def local_copy(path: Path) -> Iterator[Path]:
 def folder_until_exit(prefix: str) -> Path:
     """Returns a new folder below `TMPDIR` that is removed when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
+    durable.pass_at_exit(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -248,6 +275,8 @@ def explained_writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if room.disk_is_full(error):
             raise room.full_disk(path) from None
+        if room.disk_failed(error):
+            raise room.failed_disk(path) from None
         raise InputError.at(
             path, None, f"cannot be written: {error.strerror}; choose another directory"
         ) from None

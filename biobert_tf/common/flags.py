@@ -17,7 +17,7 @@ from typing import Final, Literal, NoReturn
 
 from absl import flags as absl_flags
 
-from biobert_tf.common import other_programs, screen, settings
+from biobert_tf.common import files, other_programs, screen, settings
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import ConfigT
 from biobert_tf.common.version import __version__
@@ -31,6 +31,7 @@ OfModel = Callable[[Mapping[str, object], Collection[str]], Defaults]
 Returns the values with which the model of the command line was trained.
 """
 
+_LONGEST_NAME: Final = 100
 VERBOSITY: Final = (
     f"What to log: {', '.join(screen.LEVELS)}, or absl's numbers 1, 0, -1, -2, -3; "
     "debug is also all that TensorFlow says."
@@ -93,6 +94,8 @@ def verbosity(argv: Sequence[str]) -> tuple[str, list[str]]:
         words = absl_flags.FlagValues().read_flags_from_files(list(argv), True)
     except absl_flags.Error as error:
         raise InputError(f"{error}; see --help") from None
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error) from None
     value, rest = "info", []
     waiting = iter(words)
     for word in waiting:
@@ -157,13 +160,33 @@ def _read(
         "flagfile", None, "Insert flags from this file.", flag_values=flags
     )
     try:
-        _, *rest = flags(list(argv))
+        words = [argv[0], *flags.read_flags_from_files(list(argv[1:]), False)]
+        _require_short_names(words)
+        _, *rest = flags(words)
     except absl_flags.UnrecognizedFlagError as error:
         raise InputError(_unknown(error, flags)) from None
     except absl_flags.Error as error:
         raise InputError(f"{error}; see --help") from None
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error) from None
     given = frozenset(name for name in flags if flags[name].present)
     return flags.flag_values_dict(), given, rest
+
+
+def _require_short_names(words: Sequence[str]) -> None:
+    """Refuses a long name, which absl would compare with those of all flags.
+
+    That takes time in proportion to its length times theirs, and ends in an error of
+    Python's.
+    """
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("-") and len(name) > _LONGEST_NAME:
+            raise InputError(f"no flag {name[:_LONGEST_NAME]}...; see --help")
+
+
+def _not_utf8(error: UnicodeDecodeError) -> InputError:
+    return InputError(f"--flagfile: {files.not_utf8(error)}")
 
 
 def _unknown(

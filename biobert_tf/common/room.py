@@ -24,6 +24,11 @@ _FULL_TEXT: Final = re.compile(
     rf"(?:{'|'.join(map(os.strerror, _FULL))})"
     r"|^\d+ requested and \d+ written$"
 )
+_FAILED: Final = (errno.EIO, errno.ESTALE)
+_FAILED_TEXT: Final = re.compile(
+    r"(?:^(?:\{\{.*?\}\} )?(?P<path>[^;\n]+); )?"
+    rf"(?:{'|'.join(map(os.strerror, _FAILED))})"
+)
 # TensorFlow's allocators, XLA, and the C++ library.
 _OUT_OF_MEMORY: Final = re.compile(
     r"OOM when allocating|[Ff]ailed to allocate|[Oo]ut of memory|bad_alloc"
@@ -83,6 +88,21 @@ def full_disk(path: Path, needed: int | None = None, advice: str = "") -> InputE
     advice = advice or "choose another directory"
     return InputError.at(
         path, None, f"the disk is full: {lack}; make room, or {advice}"
+    )
+
+
+def disk_failed(error: BaseException) -> bool:
+    """Says whether an error means that a disk, or the way to it, does not work."""
+    if isinstance(error, OSError) and error.errno in _FAILED:
+        return True
+    return not isinstance(error, InputError) and bool(_FAILED_TEXT.search(str(error)))
+
+
+def failed_disk(path: Path | str) -> InputError:
+    """Returns the error for a file that could not be written to such a disk."""
+    problem = "cannot be written: the disk, or the way to it, does not work"
+    return InputError.at(
+        path, None, f"{problem}; see the system's log, or choose another directory"
     )
 
 
@@ -151,7 +171,7 @@ def _text(path: Path) -> str:
 
 
 def explained(error: Exception) -> InputError | None:
-    """Returns in one line what an error of a full disk or memory means, else None."""
+    """Returns in one line what an error of a disk or of memory means, else None."""
     if disk_is_full(error):
         named = _FULL_TEXT.search(str(error))
         path = getattr(error, "filename", None) or (named and named["path"])
@@ -159,6 +179,10 @@ def explained(error: Exception) -> InputError | None:
         if path and (place := remote_path.parse(os.fsdecode(path))).parent.exists():
             return full_disk(place)
         return InputError("the disk is full; make room, or choose another directory")
+    if disk_failed(error):
+        named = _FAILED_TEXT.search(str(error))
+        path = getattr(error, "filename", None) or (named and named["path"])
+        return failed_disk(os.fsdecode(path) if path else "a file")
     if memory_is_exhausted(error):
         return InputError(
             "out of memory; lower --predict_batch_size, --train_batch_size, "

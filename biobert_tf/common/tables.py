@@ -15,9 +15,10 @@ Row = tuple[int, list[str]]
 """The 1-based line where a row begins, and its cells."""
 BuiltT = TypeVar("BuiltT")
 
-# A field with CSV quoting that holds quotes, which are doubled.
+# A field with CSV quoting that holds quotes, which are doubled. The pattern never goes
+# back over what it has matched: a line may be nothing but quotes.
 _QUOTED_QUOTES: Final = re.compile(
-    r'(?:^|\t)"(?:[^"\t\n]|"")*""(?:[^"\t\n]|"")*"(?:\t|$)', re.MULTILINE
+    r'(?:^|\t)"(?=[^"\t\n]*+"")(?:[^"\t\n]|"")*+"(?:\t|$)', re.MULTILINE
 )
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from biobert_tf.common.errors import one_line
 from biobert_tf.text.sentences import spans
 
 # Characters without width, which BERT's tokenizer drops too: soft hyphen, zero-width
@@ -48,8 +49,8 @@ class Skipped(NamedTuple):
     is_damage: bool = True
 
     def __str__(self) -> str:
-        """Returns path, position and reason, for a message."""
-        return f"{self.path}: {self.position}: {self.reason}"
+        """Returns path, position and reason in one line, for a message."""
+        return one_line(f"{self.path}: {self.position}: {self.reason}")
 
 
 OnSkip = Callable[[Skipped], None]

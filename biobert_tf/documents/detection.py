@@ -58,6 +58,7 @@ _ROOT: Final = re.compile(
 _KEY: Final = re.compile(r'"(documents|PubTator3|passages|text)"\s*:')
 _ROWS_LOOKED_AT: Final = 20
 _FEWEST_ROWS: Final = 3
+_FEWEST_WORDS: Final = 3
 
 
 def suffix(path: Path) -> str:
@@ -97,6 +98,10 @@ def detect(stream: Stream) -> Format:
         return found
     if kind == "html":
         raise InputError.at(stream.path, 1, HTML_IS_WRITTEN)
+    if kind == "conll" and _is_table(stream.head):
+        problem = "is a table of texts, and no CoNLL, which has a word in each row; "
+        problem += 'give JSON lines with "text", or lines and --input_format=lines'
+        raise InputError.at(stream.path, 1, problem)
     if kind is not None:
         return kind
     if stream.path == STANDARD_INPUT:
@@ -147,6 +152,13 @@ def _is_json_line(start: str) -> bool:
         key = _KEY.search(start)
         return key is not None and key[1] == "text"
     return isinstance(values, dict) and not any(key in values for key in _BIOC_KEYS)
+
+
+def _is_table(head: bytes) -> bool:
+    """Says whether cells of the first rows hold texts: three words or more."""
+    lines = head.decode("utf-8", "replace").splitlines()[:_ROWS_LOOKED_AT]
+    cells = (cell for line in lines if "\t" in line for cell in line.split("\t"))
+    return any(len(cell.split(" ")) >= _FEWEST_WORDS for cell in cells)
 
 
 def _is_conll(head: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from biobert_tf.common import json_text
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.streams import BOM
 from biobert_tf.documents.document import AnnotatedDocument, Loaded
@@ -71,21 +72,18 @@ def parsed_json(path: Path, line: int | None, text: str) -> Any:
     """Returns the value of a JSON text, which is at `line`, or None: a whole file.
 
     Raises:
-        InputError: The text is not JSON, is nested too deeply, or contains half of a
-            surrogate pair, which is not a character.
+        InputError: As `json_text.parsed`; or the text contains half of a surrogate
+            pair, which is not a character.
     """
-    try:
-        value = json.loads(text.removeprefix(BOM))
-        if "\\ud" in text.lower():
+    value = json_text.parsed(path, line, text.removeprefix(BOM))
+    if "\\ud" in text.lower():
+        try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except json.JSONDecodeError as error:
-        place = line or error.lineno
-        raise InputError.at(path, place, f"not JSON: {error.msg}") from None
-    except UnicodeEncodeError:
-        problem = "holds half of a surrogate pair (\\ud...), which is not a character"
-        raise InputError.at(path, line, problem) from None
-    except (RecursionError, ValueError) as error:
-        raise InputError.at(path, line, f"cannot be read as JSON: {error}") from None
+        except UnicodeEncodeError:
+            problem = (
+                "holds half of a surrogate pair (\\ud...), which is not a character"
+            )
+            raise InputError.at(path, line, problem) from None
     return value
 
 

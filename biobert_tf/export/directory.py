@@ -68,7 +68,7 @@ def put(new: Path, output: Path) -> None:
     if not remote_path.is_remote(output):
         if output.exists():
             output.replace(new.with_name(f"{new.name}.old"))
-        new.replace(output)
+        files.move(new, output)
         return
     old = [
         path for path in files.files_below(output) if path != output / model_card.JSON

@@ -4,11 +4,14 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from biobert_tf.common import files
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import required, setting
+
+# TensorFlow counts the rows and columns of a matrix in 32 bits.
+_MOST: Final = 2**31
 
 Pooling = Literal["cls", "mean"]
 """How the vectors of a text's tokens become one: see `heads.SequenceClassifier`."""
@@ -35,10 +38,12 @@ class EncoderConfig:
         """Checks that an encoder of these sizes can be built."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is int and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{field.name} is {value!r}: want a positive integer")
+            # True is an instance of int, but not a number here.
+            if field.type is int and (type(value) is not int or not 1 <= value < _MOST):
+                wanted = f"want a positive integer below {_MOST}"
+                raise InputError(f"{field.name} is {value!r}: {wanted}")
             if field.type is float and not (
-                isinstance(value, int | float) and 0 <= value < 1
+                type(value) in (int, float) and 0 <= value < 1
             ):
                 raise InputError(f"{field.name} is {value!r}: want a number in [0, 1)")
         if self.hidden_size % self.num_attention_heads:

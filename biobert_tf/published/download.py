@@ -175,7 +175,7 @@ def _assemble(
         _check(source, way, made)
         _write_origin(source, way, made)
         with files.explained_writing(folder):
-            made.replace(folder)
+            files.move(made, folder)
 
 
 def _unpacked(source: Source, way: Way, archive: Path, target: Path) -> Path:

@@ -15,7 +15,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any, Final
 
-from biobert_tf.common import files, remote_path, room
+from biobert_tf.common import durable, files, remote_path, room
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.published import checksums
@@ -222,7 +222,7 @@ class _Resuming:
                 _LOG.info("%s; trying again", error)
                 wait = self._patience.wait_seconds
                 time.sleep(min(60.0, wait * 2 ** max(0, failures - 1)))
-        self._part.replace(output_file)
+        durable.replace(self._part, remote_path.parse(output_file))
         self._record.unlink(missing_ok=True)
 
     def _size(self) -> int:

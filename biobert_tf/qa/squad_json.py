@@ -13,13 +13,12 @@ Training, prediction and scoring all read a file through `paragraphs`.
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from biobert_tf.common import files
+from biobert_tf.common import files, json_text
 from biobert_tf.common.errors import InputError
 
 _JSON_LINES: Final = re.compile(r"\s*\{.*\}\s*\n\s*\{")
@@ -54,7 +53,8 @@ class JsonObject:
         if key not in self.values:
             raise self.error(f"lacks {key!r}")
         value = self.values[key]
-        if not isinstance(value, kind):
+        # True is an instance of int, but not a number here.
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
             raise self.wrong(key, _KINDS[kind])
         return value
 
@@ -162,10 +162,7 @@ def read_dataset(path: Path) -> files.JsonDict:
     if _JSON_LINES.match(text):
         # Line numbers in error messages stay those of the file.
         text = f"[{_BETWEEN_LINES.sub(',', text)}]"
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError.at(path, error.lineno, f"not JSON: {error.msg}") from None
+    values = json_text.parsed(path, None, text)
     if isinstance(values, dict) and "question" in values:
         values = [values]
     if isinstance(values, list):

@@ -15,16 +15,16 @@ In the other two forms, placeholders such as `@GENE$` stand for the entities. Tr
 prediction and evaluation read a file in the same way.
 """
 
+import bisect
 import dataclasses
 import functools
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from biobert_tf.common import files, tables
+from biobert_tf.common import files, json_text, tables
 from biobert_tf.common.errors import InputError
 from biobert_tf.relations.sets import RelationSet
 from biobert_tf.relations.settings import RelationFormat
@@ -36,8 +36,8 @@ PLACEHOLDER: Final = re.compile(r"@[A-Za-z][\w-]*\$")
 # The marks of each role: set apart by spaces, as they are published, or not. Names of
 # chemicals hold brackets of their own: `2-[[4-methyl]amino]phenol`.
 _MARKED: Final = (
-    (r"<< (.+?) >>", r"<<(.+?)>>(?!>)"),
-    (r"\[\[ (.+?) \]\]", r"\[\[(.+?)\]\](?!\])"),
+    (("<< ", re.compile(" >>")), ("<<", re.compile(">>(?!>)"))),
+    (("[[ ", re.compile(r" \]\]")), ("[[", re.compile(r"\]\](?!\])"))),
 )
 
 
@@ -243,10 +243,7 @@ def _require_no_header(path: Path, rows: Sequence[_Row]) -> None:
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     for number, (line, content) in enumerate(lines):
-        try:
-            values = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise InputError.at(path, line, f"not JSON: {error.msg}") from None
+        values = json_text.parsed(path, line, content)
         sentence = values.get("text") if isinstance(values, dict) else None
         if not isinstance(sentence, str):
             raise InputError.at(path, line, 'no "text"; want {"text": ..., "label"}')
@@ -270,17 +267,53 @@ def entity_spans(text: str, data_format: RelationFormat) -> tuple[EntitySpan, ..
             EntitySpan(*match.span(), *match.span(), role=min(i, 1))
             for i, match in enumerate(PLACEHOLDER.finditer(text))
         )
-    pattern = "|".join(
-        spaced if re.search(spaced, text, re.DOTALL) else tight
-        for spaced, tight in _MARKED
-    )
-    spans = []
-    for match in re.finditer(pattern, text, re.DOTALL):
-        group = match.lastindex or 0
-        inner = match[group].strip()
-        start = match.start(group) + match[group].index(inner)
-        spans.append(EntitySpan(*match.span(), start, start + len(inner), group - 1))
+    scanners = []
+    for role, (spaced, tight) in enumerate(_MARKED):
+        apart = _Marks(text, role, *spaced)
+        is_apart = apart.next(0) is not None
+        scanners.append(apart if is_apart else _Marks(text, role, *tight))
+    spans: list[EntitySpan] = []
+    end = 0
+    while found := [span for each in scanners if (span := each.next(end))]:
+        spans.append(min(found))
+        end = spans[-1].end
     return tuple(spans)
+
+
+class _Marks:
+    """Finds the entities in marks of one kind, in time linear in the text's length.
+
+    A pattern with both marks would look for the end of the text behind every opening
+    mark of a text that has no closing one.
+    """
+
+    def __init__(
+        self, text: str, role: int, opening: str, closing: re.Pattern[str]
+    ) -> None:
+        self._text, self._role, self._opening = text, role, opening
+        self._closings = [match.span() for match in closing.finditer(text)]
+        self._last: EntitySpan | None = None
+        self._is_done = False
+
+    def next(self, start: int) -> EntitySpan | None:
+        """Returns the first entity from a place on; places never decrease."""
+        is_behind = self._last is None or self._last.start < start
+        if is_behind and not self._is_done:
+            self._last = self._found(start)
+            self._is_done = self._last is None
+        return self._last
+
+    def _found(self, start: int) -> EntitySpan | None:
+        begin = self._text.find(self._opening, start)
+        inside = begin + len(self._opening)
+        # At least one character is between the marks.
+        number = bisect.bisect_left(self._closings, (inside + 1, 0))
+        if begin < 0 or number == len(self._closings):
+            return None
+        end, after = self._closings[number]
+        inner = self._text[inside:end].strip()
+        first = self._text.index(inner, inside)
+        return EntitySpan(begin, after, first, first + len(inner), self._role)
 
 
 def read_examples(

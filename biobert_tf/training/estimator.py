@@ -145,15 +145,18 @@ class Estimator:
         """Loads parts of the newest training state; returns its step, if there is one.
 
         By default the weights; else objects by the name that `train` gives them.
+
+        Raises:
+            InputError: All states are damaged.
         """
-        path = tf.train.latest_checkpoint(str(self._state_dir))
+        path = states.newest(state_dir(self.model_dir))
         if path is None:
             return None
         parts = parts or {"model": self.model}
         self._program = None
         with self.strategy.scope():
-            tf.train.Checkpoint(**parts).restore(path).expect_partial()
-        return int(path.rsplit("-", 1)[1])
+            tf.train.Checkpoint(**parts).restore(str(path)).expect_partial()
+        return states.step_of(path)
 
     def weights(self) -> checkpoints.Weights:
         """Returns the model's weights under their TF1 names."""
@@ -216,13 +219,13 @@ class Estimator:
             self._changing_weights(),
         ):
             adam = self._build_optimizer(optimizer_name, schedule, learning_rate)
-            path = tf.train.latest_checkpoint(str(self._state_dir))
+            path = states.newest(state_dir(self.model_dir))
             is_tpu = strategies.device_kind(self.strategy) == "TPU"
             bits, said = states.drawing(path)
             more |= said
             state = tf.train.Checkpoint(model=self.model, optimizer=adam, **more)
             if path is not None:
-                state.restore(path).assert_consumed()
+                state.restore(str(path)).assert_consumed()
             step = int(adam.iterations.numpy())
             if clipping == "per_core":
                 _LOG.info(
@@ -244,7 +247,7 @@ class Estimator:
                 dropout=partial(Dropout, bits=bits, is_on_tpu=is_tpu),
             )
             # All workers must save; only the chief's states are kept.
-            save_dir = strategies.own_dir(self.strategy, self._state_dir)
+            save_dir = strategies.own_dir(self.strategy, state_dir(self.model_dir))
             manager = states.StateManager(
                 state, save_dir, run.keep_checkpoint_max, self.model
             )
@@ -277,7 +280,7 @@ class Estimator:
         than `auto`.
         """
         run, replicas = self._run, self.strategy.num_replicas_in_sync
-        path = tf.train.latest_checkpoint(str(self._state_dir))
+        path = states.newest(state_dir(self.model_dir))
         is_old = states.is_earlier(path)
         mode = run.pack_sequences
         if self.task.counts_padding or (is_old and mode == "auto"):
@@ -419,10 +422,10 @@ class Estimator:
             for name, values in arrays.items()
         }
 
-    @property
-    def _state_dir(self) -> Path:
-        """The directory from which every worker reads training states."""
-        return self.model_dir / "training"
+
+def state_dir(model_dir: Path) -> Path:
+    """Returns the directory from which every worker reads training states."""
+    return model_dir / "training"
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:

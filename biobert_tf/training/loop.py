@@ -18,7 +18,7 @@ import tensorflow as tf
 from biobert_tf.common import stopping
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.common.settings import RunConfig
-from biobert_tf.training import progress
+from biobert_tf.training import progress, states
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.trainer import Trainer
@@ -48,7 +48,7 @@ class Loop:
     """
 
     trainer: Trainer
-    manager: tf.train.CheckpointManager
+    manager: states.StateManager
     strategy: tf.distribute.Strategy
     settings: RunConfig
     step: int
@@ -66,6 +66,7 @@ class Loop:
         self._call_steps = 1
         self._compiled: set[str] = set()
         self._is_saved, self._saved_step = True, self.step
+        self._has_called = False
         self._is_alone = not isinstance(
             self.strategy, tf.distribute.MultiWorkerMirroredStrategy
         )
@@ -144,6 +145,10 @@ class Loop:
         self._is_saved, request.has_work = False, True
         seconds = time.monotonic() - start
         progress.check_finite(history, self.step, skips_steps=self.skips_steps)
+        # The first call compiles, which is not useful.
+        if self._has_called:
+            self.manager.useful.seconds += seconds
+        self._has_called = True
         if self.reporter is not None:
             self.reporter.report(history, self.step, seconds)
         if self.recorder is not None:

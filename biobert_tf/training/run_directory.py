@@ -29,8 +29,8 @@ from biobert_tf.common.settings import (
     to_dict,
 )
 from biobert_tf.common.version import __version__
-from biobert_tf.training import selection
-from biobert_tf.training.estimator import Estimator
+from biobert_tf.training import selection, states
+from biobert_tf.training.estimator import Estimator, state_dir
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,22 +91,16 @@ class RunDirectory:
         init_checkpoint: Path | None,
         new_head: Collection[str],
     ) -> int:
-        try:
-            step = estimator.restore()
-        except ValueError as error:
-            # TensorFlow raises this for a variable of another shape.
-            raise InputError.at(
-                estimator.model_dir,
-                None,
-                f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
-                "another --output_dir or delete this one",
-            ) from None
-        model = None if self.is_training else self._model_of(step)
+        model = None
+        if not self.is_training:
+            # A state that is damaged is no reason not to use the whole model.
+            model = self._model_of(states.last_step(state_dir(self.path)))
         if model is not None:
             prefix = released.prefix(self.path, model)
             _LOG.info("using the model of the training, %s", prefix)
             estimator.initialize(checkpoints.locate(prefix).read())
             return model
+        step = _restored(estimator)
         if step is not None:
             _LOG.info("resuming from step %d in %s", step, estimator.model_dir)
             return step
@@ -185,6 +179,7 @@ class RunDirectory:
             seconds: The seconds that each stage took.
         """
         earlier = _earlier_settings(self.path)
+        goodput = states.goodput(state_dir(self.path)) if self.is_training else {}
         if lines:
             files.write_text(self.path / _EVALUATION_FILE, "\n".join(lines) + "\n")
             print("\n".join(lines))
@@ -198,10 +193,29 @@ class RunDirectory:
                 "global_step": step,
                 **results,
                 "seconds": {name: round(value, 2) for name, value in seconds.items()},
+                **({"goodput": goodput} if goodput else {}),
                 "settings": to_dict(self.settings),
                 **({_EARLIER: earlier} if earlier else {}),
             },
         )
+
+
+def _restored(estimator: Estimator) -> int | None:
+    """Loads the weights of the newest state; returns its step, if there is one.
+
+    Raises:
+        InputError: The state is of a model of other sizes.
+    """
+    try:
+        return estimator.restore()
+    except ValueError as error:
+        # TensorFlow raises this for a variable of another shape.
+        raise InputError.at(
+            estimator.model_dir,
+            None,
+            f"holds a model of other sizes: {str(error).splitlines()[0]}; choose "
+            "another --output_dir or delete this one",
+        ) from None
 
 
 def require_resumable(

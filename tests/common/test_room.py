@@ -22,6 +22,12 @@ FULL = [
     # NumPy 2, without an error number.
     OSError("320 requested and 0 written"),
 ]
+FAILED = [
+    OSError(errno.EIO, "Input/output error"),
+    OSError(errno.ESTALE, "Stale file handle"),
+    RuntimeError("/a/ckpt-1_temp/part; Input/output error [Op:SaveV2]"),
+    RuntimeError("I/O error: Input/output error (os error 5)"),
+]
 EXHAUSTED = [
     MemoryError(),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
@@ -37,9 +43,10 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("error", [*FULL, *EXHAUSTED, *OTHERS])
+@pytest.mark.parametrize("error", [*FULL, *FAILED, *EXHAUSTED, *OTHERS])
 def test_what_an_error_means(error):
     assert room.disk_is_full(error) == (error in FULL)
+    assert room.disk_failed(error) == (error in FAILED)
     assert room.memory_is_exhausted(error) == (error in EXHAUSTED)
     assert (room.explained(error) is None) == (error in OTHERS)
 
@@ -51,6 +58,12 @@ def test_what_an_error_means(error):
         (FULL[2], "the disk is full; make room, or choose another directory"),
         (FULL[3], "the disk is full; make room, or choose another directory"),
         (OSError(errno.ENOSPC, "No space left", "/b"), "/b: the disk is full: "),
+        (
+            OSError(errno.EIO, "Bad", "/b"),
+            "/b: cannot be written: the disk, or the way",
+        ),
+        (FAILED[2], "/a/ckpt-1_temp/part: cannot be written: the disk"),
+        (FAILED[3], "a file: cannot be written: the disk"),
         (EXHAUSTED[0], "out of memory; lower --predict_batch_size, --train_batch_size"),
     ],
 )

@@ -211,6 +211,16 @@ def test_detection_looks_at_names(tmp_path, name, text, kind):
 
 
 @pytest.mark.parametrize(
+    "text", ["text\tlabel\nA good drug .\tgood\n", "1\tAspirin helps men.\n"]
+)
+def test_a_table_of_texts_is_no_conll(tmp_path, text):
+    path = tmp_path / "a.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is a table of texts, and no CoNLL"):
+        formats.detect(path)
+
+
+@pytest.mark.parametrize(
     ("name", "kind"),
     [
         ("tsvangle/n.txt", "text"),

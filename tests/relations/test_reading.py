@@ -544,8 +544,8 @@ def test_a_label_that_the_set_has_not(tmp_path, needs_labels):
         (
             CRLF + '1\t"b" c\t1\r\n2\td\r\n',
             "auto",
-            "3: bad CSV quoting ('\t' expected after '\"'); double the quotes inside a "
-            "quoted field, or quote no field and give every line the columns of the "
+            "3: bad CSV quoting ('\\t' expected after '\"'); double the quotes inside "
+            "a quoted field, or quote no field and give every line the columns of the "
             "header",
         ),
         (

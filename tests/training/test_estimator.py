@@ -245,7 +245,7 @@ def test_old_states_go(tmp_path, paths):
     engine.train(engine.estimator(tmp_path, **settings), paths)
     assert saved_steps(tmp_path) == [6, 7]
     left = {path.name.split(".")[0] for path in (tmp_path / "training").iterdir()}
-    assert left == {"checkpoint", "ckpt-6", "ckpt-7"}
+    assert left == {"checkpoint", "ckpt-6", "ckpt-7", "started"}
 
 
 def test_a_training_that_an_earlier_version_began(tmp_path, paths, monkeypatch):
@@ -575,7 +575,7 @@ def check_files(shared, alone):
     assert saved_steps(shared) == [3, 5, 6, 7]
     assert sorted(path.name for path in shared.iterdir()) == ["tensorboard", "training"]
     kinds = {path.name.split(".")[0] for path in (shared / "training").iterdir()}
-    assert kinds == {"checkpoint", "ckpt-3", "ckpt-5", "ckpt-6", "ckpt-7"}
+    assert kinds == {"checkpoint", "ckpt-3", "ckpt-5", "ckpt-6", "ckpt-7", "started"}
     # One file of events for each of the two trainings of the chief.
     assert len(list((shared / "tensorboard").iterdir())) == 2
     scalars, wanted = (engine.read_scalars(f / "tensorboard") for f in (shared, alone))

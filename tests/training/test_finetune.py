@@ -95,6 +95,9 @@ def test_results_say_what_was_run(toy, straight):
     assert results["devel"]["examples"] == 1
     assert results["test"]["examples"] == 2
     assert sorted(results["seconds"]) == ["devel", "test", "total", "train"]
+    useful, since_start, share = results["goodput"].values()
+    assert 0 < useful < since_start
+    assert share == round(useful / since_start, 4)
     argv = toy.argv(output_dir=output, do_eval=True, predict_batch_size=1)
     settings = config.to_dict(flags.parse(NerConfig, argv, NER.defaults))
     assert results["settings"] == settings

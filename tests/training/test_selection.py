@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import qa_toys
 import re_toys
-import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from biobert_tf import checkpoints
@@ -21,7 +20,7 @@ from biobert_tf.common.errors import InputError, StoppedError
 from biobert_tf.common.settings import SelectionConfig
 from biobert_tf.ner.problem import NER
 from biobert_tf.ner.settings import NerConfig
-from biobert_tf.training import finetune, progress, selection
+from biobert_tf.training import finetune, progress, selection, states
 from biobert_tf.training.selection import Selection
 
 EVERY = {"train_on": "train", "num_train_epochs": 10, "eval_every_steps": 2}
@@ -298,7 +297,7 @@ def evaluated(one):
     [
         # The state of 12 is not written; its weights are, if they are the best.
         (
-            tf.train.CheckpointManager,
+            states.StateManager,
             "save",
             lambda manager, checkpoint_number: checkpoint_number == 12,
         ),

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trainings on disks that are too small for their states."""
+"""States on disks that are too small, damaged, or of a machine that crashed."""
 
 import dataclasses
+import random
+from pathlib import Path
+from types import SimpleNamespace
 
+import crash_states
 import engine
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ import tensorflow as tf
 from biobert_tf.checkpoints import tf1
 from biobert_tf.common import program, room
 from biobert_tf.common.errors import InputError
-from biobert_tf.training import progress, records, states
+from biobert_tf.training import progress, records, states, useful_time
 
 # Its states have about 1 MB.
 LARGE = dataclasses.replace(engine.CONFIG, vocab_size=5000)
@@ -52,13 +56,13 @@ def test_the_size_of_a_state(tmp_path, paths, caplog):
 def test_never_more_states_than_asked_for(tmp_path, paths, most, monkeypatch):
     """Counted while one is written, when it has no index yet."""
     seen = []
-    save = tf.train.CheckpointManager.save
+    write = tf.train.Checkpoint.write
 
-    def count(self, number):
+    def count(self, prefix):
         seen.append(len(saved_steps(tmp_path)) + 1)
-        return save(self, number)
+        return write(self, prefix)
 
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", count)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", count)
     settings = {"save_checkpoints_steps": 1, "keep_checkpoint_max": most}
     engine.train(engine.estimator(tmp_path, **settings), paths)
     assert max(seen) == max(most, 2)
@@ -72,15 +76,15 @@ def test_fewer_states_make_room_before_the_first_is_saved(tmp_path, paths, monke
     engine.train(engine.estimator(tmp_path, max_steps=5, **many), paths)
     assert saved_steps(tmp_path) == [1, 2, 3, 4, 5]
     few = engine.estimator(tmp_path, save_checkpoints_steps=1, keep_checkpoint_max=2)
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(InputError, match=r"ckpt-6: the disk is full"):
         engine.train(few, paths)
     assert saved_steps(tmp_path) == [5]
 
 
-def full(self, number, **_):
+def full(self, prefix):
     """What TensorFlow does on a full disk."""
-    half = f"{self.directory}/ckpt-{number}_temp/part-00000-of-00001"
+    half = f"{prefix}_temp/part-00000-of-00001"
     tf.io.gfile.makedirs(half.rpartition("/")[0])
     tf.io.write_file(half, "half")
     raise tf.errors.ResourceExhaustedError(
@@ -98,19 +102,19 @@ def full(self, number, **_):
 def test_half_a_state_is_removed(tmp_path, paths, monkeypatch, error, kind, message):
     engine.train(engine.estimator(tmp_path, max_steps=3), paths)
 
-    def fail(self, number, **_):
+    def fail(self, prefix):
         try:
-            full(self, number)
+            full(self, prefix)
         except tf.errors.OpError:
             if error:
                 raise error from None
             raise
 
     with monkeypatch.context() as patch:
-        patch.setattr(tf.train.CheckpointManager, "save", fail)
+        patch.setattr(tf.train.Checkpoint, "write", fail)
         with pytest.raises(kind, match=message):
             engine.train(engine.estimator(tmp_path), paths)
-    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-3", "started"}
     assert engine.train(engine.estimator(tmp_path), paths) == 7
 
 
@@ -120,10 +124,10 @@ def test_half_a_state_of_a_step_that_is_saved_again(tmp_path, paths, monkeypatch
     folder = tmp_path / "training"
     manager = states.StateManager(tf.train.Checkpoint(), folder, 2, model)
     manager.save(3)
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
-    with pytest.raises(InputError, match=r"ckpt-3: the disk is full"):
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
+    with pytest.raises(InputError, match=r"ckpt-3\.again: the disk is full"):
         manager.save(3)
-    assert names(tmp_path) == {"checkpoint", "ckpt-3"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-3", "started"}
     assert manager.latest_checkpoint == str(folder / "ckpt-3")
 
 
@@ -146,7 +150,7 @@ def test_what_a_killed_process_leaves_is_removed(tmp_path, paths):
     half.mkdir(parents=True)
     (half / "part-00000-of-00001.data-00000-of-00001.tempstate1").write_text("half")
     engine.train(engine.estimator(tmp_path, max_steps=1), paths)
-    assert names(tmp_path) == {"checkpoint", "ckpt-1"}
+    assert names(tmp_path) == {"checkpoint", "ckpt-1", "started"}
 
 
 # --- a real small disk ----------------------------------------------------------------
@@ -176,7 +180,7 @@ def test_a_disk_that_fills_up_in_a_training(small_disk, paths):
     assert text.startswith(f"{small_disk}/training/ckpt-6: the disk is full: needs ")
     assert f" and {free} are free; make room, or lower --keep_checkpoint_max (" in text
     assert text.endswith("; the same command then resumes from step 3")
-    assert names(small_disk) == {"checkpoint", "ckpt-3"}
+    assert names(small_disk) == {"checkpoint", "ckpt-3", "started"}
     filler.unlink()
     assert engine.train(engine.estimator(small_disk, **settings), paths) == 7
     assert saved_steps(small_disk) == [3, 6, 7]
@@ -245,10 +249,221 @@ def test_an_event_file_that_does_not_fit(small_disk, capsys):
 
 def test_a_training_draws_as_it_began(tmp_path):
     bits, said = states.drawing(None)
-    path = tf.train.Checkpoint(**said).write(str(tmp_path / "state"))
+    path = Path(tf.train.Checkpoint(**said).write(str(tmp_path / "state")))
     resumed, said_again = states.drawing(path)
     assert resumed == bits == int(said_again["dropout_bits"]) == 8
     assert not states.is_earlier(path)
-    earlier = tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "earlier"))
+    state = tf.train.Checkpoint(step=tf.Variable(1))
+    earlier = Path(state.write(str(tmp_path / "earlier")))
     assert states.drawing(earlier) == (32, {})
     assert states.is_earlier(earlier) and not states.is_earlier(None)
+
+
+# --- crashes --------------------------------------------------------------------------
+
+NO_MODEL = SimpleNamespace(variables=[], trainable_variables=[])
+
+
+class Saver:
+    """A training of one number: its state of a step is that step."""
+
+    def __init__(self, folder, most=2):
+        self.value = tf.Variable(0)
+        state = tf.train.Checkpoint(value=self.value)
+        self.manager = states.StateManager(state, folder, most, NO_MODEL)
+
+    def save(self, *steps):
+        for step in steps:
+            self.value.assign(step)
+            self.manager.save(step)
+        return self
+
+
+def value_of(prefix):
+    """What a state holds, and the step of its name."""
+    reader = tf.train.load_checkpoint(str(prefix))
+    return int(reader.get_tensor("value/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+def newest(folder):
+    """The newest state, read anew: copies of one name may be of one instant."""
+    states._damage_of.cache_clear()
+    prefix = states.newest(folder)
+    return None if prefix is None else (states.step_of(prefix), value_of(prefix))
+
+
+@pytest.mark.parametrize(
+    ("most", "before", "now", "allowed"),
+    [
+        # The first state of all.
+        (2, [], [3], {None, (3, 3)}),
+        (2, [3], [6], {(3, 3), (6, 6)}),
+        # The oldest makes way.
+        (2, [3, 6], [9], {(6, 6), (9, 9)}),
+        (1, [3], [6], {(3, 3), (6, 6)}),
+        # The same step again.
+        (1, [3], [3], {(3, 3)}),
+        (2, [3, 6], [6, 9], {(6, 6), (9, 9)}),
+    ],
+)
+def test_after_a_crash_a_state_is_whole(
+    tmp_path, monkeypatch, most, before, now, allowed
+):
+    folder = tmp_path / "training"
+    folder.mkdir()
+    saver = Saver(folder, most).save(*before)
+    with crash_states.recording(folder, monkeypatch) as record:
+        saver.save(*now)
+    found, last = set(), set()
+    for crashed in record.states(tmp_path / "crashed"):
+        found.add(newest(crashed.folder))
+        if crashed.is_after_all:
+            last.add(newest(crashed.folder))
+    assert found == allowed
+    assert last == {(now[-1], now[-1])}
+
+
+def test_a_step_saved_again(tmp_path):
+    saver = Saver(tmp_path).save(3, 6, 6)
+    assert saved(tmp_path) == ["ckpt-3", "ckpt-6.again"]
+    assert newest(tmp_path) == (6, 6)
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "ckpt-6.again")
+    saver.save(9)
+    assert saved(tmp_path) == ["ckpt-6.again", "ckpt-9"]
+
+
+def saved(folder):
+    return sorted(path.stem for path in folder.glob("*.index"))
+
+
+# --- damaged states -------------------------------------------------------------------
+
+
+def damage(path, kind, seed):
+    data = bytearray(path.read_bytes())
+    rng = random.Random(seed)
+    place = rng.randrange(len(data))
+    if kind == "truncated":
+        del data[place:]
+    elif kind == "gone":
+        return path.unlink()
+    else:
+        data[place] ^= 1 << rng.randrange(8)
+    return path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped", "gone"])
+def test_the_state_before_is_taken(tmp_path, caplog, kind):
+    """Whatever bit of the data is wrong; some of the index only fill it up."""
+    Saver(tmp_path).save(3, 6)
+    (data,) = tmp_path.glob("ckpt-6.data*")
+    before = data.read_bytes()
+    for seed in range(20):
+        damage(data, kind, seed)
+        assert newest(tmp_path) == (3, 3), seed
+        data.write_bytes(before)
+    assert newest(tmp_path) == (6, 6)
+    assert f"{tmp_path}/ckpt-6: damaged state: " in caplog.text
+    assert f"; using the state before, {tmp_path}/ckpt-3" in caplog.text
+    index = tmp_path / "ckpt-6.index"
+    before = index.read_bytes()
+    for seed in range(20):
+        damage(index, kind, seed)
+        assert newest(tmp_path) in [(3, 3), (6, 6)]
+        index.write_bytes(before)
+
+
+def test_a_damaged_mark_costs_the_time_only(tmp_path):
+    Saver(tmp_path).save(3, 6)
+    (tmp_path / "ckpt-6.json").write_text("{")
+    assert newest(tmp_path) == (6, 6)
+    assert Saver(tmp_path).manager.useful.seconds == 0
+
+
+def test_no_state_is_whole(tmp_path):
+    Saver(tmp_path).save(3, 6)
+    for data in tmp_path.glob("ckpt-*.data*"):
+        damage(data, "truncated", 0)
+    with pytest.raises(InputError, match=r"ckpt-6: damaged state: .*ckpt-3: damaged"):
+        newest(tmp_path)
+
+
+@pytest.mark.parametrize("reason", ["Permission denied", "Input/output error"])
+def test_a_state_that_cannot_be_read_now(tmp_path, monkeypatch, reason):
+    """It is not taken for a damaged one, which would be deleted."""
+
+    def fail(path):
+        raise tf.errors.UnknownError(None, None, f"{path}.index; {reason}")
+
+    Saver(tmp_path).save(3, 6)
+    states._damage_of.cache_clear()
+    monkeypatch.setattr(tf.compat.v1.train, "NewCheckpointReader", fail)
+    with pytest.raises(InputError, match=rf"ckpt-6: cannot be read: .*{reason}"):
+        states.newest(tmp_path)
+
+
+def test_states_of_an_earlier_version(tmp_path):
+    """They have no marks; what was never finished is in no list."""
+    Saver(tmp_path).save(3, 6)
+    for mark in tmp_path.glob("ckpt-*.json"):
+        mark.unlink()
+    assert newest(tmp_path) == (6, 6)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "ckpt-3"\n')
+    assert newest(tmp_path) == (3, 3)
+    assert Saver(tmp_path).manager.latest_checkpoint == str(tmp_path / "ckpt-3")
+    assert saved(tmp_path) == ["ckpt-3"]
+
+
+def test_a_damaged_state_replaces_no_whole_one(tmp_path):
+    """The damaged one makes way first."""
+    Saver(tmp_path).save(3, 6)
+    damage(tmp_path / "ckpt-6.data-00000-of-00001", "truncated", 0)
+    saver = Saver(tmp_path)
+    assert saver.manager.latest_checkpoint == str(tmp_path / "ckpt-3")
+    assert saved(tmp_path) == ["ckpt-3", "ckpt-6"]
+    saver.save(6)
+    assert saved(tmp_path) == ["ckpt-3", "ckpt-6"]
+    assert newest(tmp_path) == (6, 6)
+
+
+def test_a_training_goes_on_from_the_state_before(tmp_path, paths):
+    whole = engine.estimator(tmp_path / "whole")
+    engine.train(whole, paths)
+    folder = tmp_path / "damaged"
+    engine.train(engine.estimator(folder, max_steps=6), paths)
+    assert saved_steps(folder) == [3, 6]
+    damage(folder / "training" / "ckpt-6.data-00000-of-00001", "flipped", 1)
+    again = engine.estimator(folder)
+    assert again.restore() == 3
+    assert engine.train(again, paths) == 7
+    for name, array in whole.weights().items():
+        assert np.array_equal(again.weights()[name], array), name
+
+
+# --- useful time ----------------------------------------------------------------------
+
+
+def test_the_share_of_useful_time(tmp_path, monkeypatch):
+    """What was lost with a kill was not useful; neither was the time between."""
+    clock = [1000.0]
+    monkeypatch.setattr(useful_time.time, "time", lambda: clock[0])
+    saver = Saver(tmp_path)
+    saver.manager.useful.seconds += 10
+    clock[0] += 20
+    saver.save(3)
+    wanted = {"useful_seconds": 10, "seconds_since_first_start": 20, "share": 0.5}
+    assert states.goodput(tmp_path) == wanted
+    saver.manager.useful.seconds += 30
+    # Killed, and started again after a while.
+    clock[0] += 80
+    saver = Saver(tmp_path)
+    saver.manager.useful.seconds += 15
+    saver.save(6)
+    wanted = {"useful_seconds": 25, "seconds_since_first_start": 100, "share": 0.25}
+    assert states.goodput(tmp_path) == wanted
+
+
+def test_nothing_is_said_of_the_time_of_an_earlier_version(tmp_path):
+    Saver(tmp_path).save(3)
+    (tmp_path / "ckpt-3.json").unlink()
+    assert states.goodput(tmp_path) == states.goodput(tmp_path / "absent") == {}

@@ -149,15 +149,34 @@ class Manifest:
         """
         values = files.read_json(path)
         try:
-            return cls(
+            found = cls(
                 settings=dict(values["settings"]),
                 corpus=CorpusCounts(**values["corpus"]),
                 files=tuple(FileEntry(**entry) for entry in values["files"]),
             )
+            _require_types(found.corpus, *found.files)
+            _require_known(found.settings)
+            return found
         except (KeyError, TypeError, ValueError):
             raise InputError.at(
                 path, None, "is not a manifest of this program; delete it"
             ) from None
+
+
+def _require_types(*parts: Any) -> None:
+    """Raises TypeError if a number or a name of a record is something else."""
+    for part in parts:
+        for field in dataclasses.fields(part):
+            kind = field.type if isinstance(field.type, type) else dict
+            if type(getattr(part, field.name)) is not kind:
+                raise TypeError(field.name)
+
+
+def _require_known(settings: Settings) -> None:
+    """Raises TypeError if what every run compares is missing or something else."""
+    for name, kind in (("vocab_sha256", str), ("do_lower_case", bool)):
+        if not isinstance(settings.get(name), kind):
+            raise TypeError(name)
 
 
 def settings_of(

@@ -1,0 +1,153 @@
+"""Injects faults into the commands, and writes what was survived.
+
+    make faults N=50
+    PYTHONPATH=tests python -m faults --number=50 --seed=1 --cases=ner,corpus
+    PYTHONPATH=tests python -m faults --cases=ner --fault=kill:17:0
+
+What is written is `--json`, docs/faults.json by default only with `--record`; the page
+docs/reliability.md shows its table. Faults that were not survived are added to
+tests/faults/kept.json: later runs inject them first.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from faults import cases, harness
+from faults.harness import Bench, BrokenError, Fault, Server
+
+ROOT = Path(__file__).parents[2]
+KEPT = Path(__file__).with_name("kept.json")
+RECORD = ROOT / "docs" / "faults.json"
+PAGE = ROOT / "docs" / "reliability.md"
+_BEGIN, _END = "<!-- faults: begin -->", "<!-- faults: end -->"
+
+
+def kept() -> dict[str, list[str]]:
+    """The faults that were once not survived, by case."""
+    return json.loads(KEPT.read_text()) if KEPT.exists() else {}
+
+
+def _keep(case: str, fault: Fault) -> None:
+    found = kept()
+    if str(fault) not in found.setdefault(case, []):
+        found[case].append(str(fault))
+        KEPT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def table(record: dict) -> str:
+    """The table of the page: a row per command, a column per kind of fault."""
+    kinds = [each for each in harness.KINDS if each in record["kinds"]]
+    rows = ["| command | operations | " + " | ".join(kinds) + " | not survived |"]
+    rows.append("|---" * (len(kinds) + 3) + "|")
+    for name, found in record["cases"].items():
+        counts = [found["survived"].get(kind, 0) for kind in kinds]
+        cells = [str(count) if count else "" for count in counts]
+        bad = len(found["broken"])
+        rows.append(f"| {name} | {found['operations']} | {' | '.join(cells)} | {bad} |")
+    command = record["command"]
+    return f"{_BEGIN}\n`{command}`, seed {record['seed']}:\n\n" + "\n".join(rows)
+
+
+def write_page(record: dict) -> None:
+    """Puts the table into the page, between its marks."""
+    text = PAGE.read_text()
+    before, rest = text.split(_BEGIN)
+    after = rest.split(_END)[1]
+    PAGE.write_text(f"{before}{table(record)}\n{_END}{after}")
+
+
+def _faults(bench: Bench, options: argparse.Namespace) -> list[Fault]:
+    if options.fault:
+        return [Fault.parse(each) for each in options.fault]
+    old = [Fault.parse(each) for each in kept().get(bench.case.name, [])]
+    return old + bench.draw(options.number, options.seed, tuple(options.kinds))
+
+
+def _run(bench: Bench, options: argparse.Namespace, log) -> dict:
+    found: dict = {
+        "operations": bench.reference.operations,
+        "seconds": round(bench.reference.seconds, 1),
+    }
+    survived, unreached, broken = Counter(), Counter(), []
+    for fault in _faults(bench, options):
+        begin = time.monotonic()
+        try:
+            outcome = bench.inject(fault)
+        except BrokenError as error:
+            outcome = f"BROKEN {' '.join(str(error).split())[-600:]}"
+            broken.append({"fault": str(fault), "problem": outcome})
+            if not options.fault:
+                _keep(bench.case.name, fault)
+        else:
+            (survived if outcome == "survived" else unreached)[fault.kind] += 1
+        seconds = time.monotonic() - begin
+        line = f"{bench.case.name}: {fault}: {outcome} ({seconds:.1f} s)"
+        print(line, file=log, flush=True)
+        print(line, flush=True)
+    return {**found, "survived": survived, "not_reached": unreached, "broken": broken}
+
+
+def main() -> int:
+    """Returns 1 if a fault was not survived."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--number", type=int, default=50, help="faults per command")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cases", default=",".join(cases.CASES))
+    parser.add_argument("--kinds", default=",".join(harness.KINDS))
+    parser.add_argument("--fault", action="append", help="kind:at:seed, as logged")
+    parser.add_argument("--light", action="store_true", help="for cases of data alone")
+    parser.add_argument("--log", type=Path, default=Path("faults.log"))
+    parser.add_argument("--json", type=Path, help="where to write what was survived")
+    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
+    options = parser.parse_args()
+    options.kinds = options.kinds.split(",")
+    names = options.cases.split(",")
+    record = {
+        "command": f"make faults N={options.number}",
+        "seed": options.seed,
+        "kinds": options.kinds,
+        "python": platform.python_version(),
+        "cases": {},
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-") as name,
+        options.log.open("a") as log,
+    ):
+        folder = Path(name)
+        library = harness.injector(folder)
+        if library is None:
+            print("error: the faults need a C compiler", file=sys.stderr)
+            return 2
+        server = Server(folder, library, is_light=options.light)
+        try:
+            for each in names:
+                try:
+                    bench = Bench(cases.CASES[each], folder, server)
+                except BrokenError as error:
+                    print(f"{each}: {error}", file=sys.stderr)
+                    record["cases"][each] = {
+                        "operations": 0,
+                        "survived": {},
+                        "broken": [{"fault": "none", "problem": str(error)}],
+                    }
+                    continue
+                record["cases"][each] = _run(bench, options, log)
+        finally:
+            server.close()
+    if options.record:
+        options.json = RECORD
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    if options.record:
+        write_page(record)
+    return int(any(found["broken"] for found in record["cases"].values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
