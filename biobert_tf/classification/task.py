@@ -53,7 +53,7 @@ class TextPrediction:
 
     Attributes:
         labels: The predicted labels, in the order of their ids; none for a number.
-        probabilities: Of all labels, float32 `[K]`; empty for a number.
+        probabilities: The probability of each label, float32 `[K]`; empty for a number.
         value: The predicted number; None for labels.
     """
 

@@ -31,7 +31,7 @@ LABELS: Final = ("benefit", "harm", "dose")
 NUM_SENTENCES: Final = {"train": 1000, "dev": 120, "test": 200}
 
 # In no corpus; a trained model gives harm to the first, and benefit and dose to the
-# second. `fluconazole` is not in training.
+# second, which was changed until it came out right. `fluconazole` is not in training.
 TEXTS: Final = (
     "In this study, men developed hepatitis after fluconazole.",
     "Overall, lithium improved depression, and the dose of zinc was reduced to 3 mg.",
