@@ -81,6 +81,21 @@ class TextSet:
                     raise InputError.at(path, example.line, problem)
         return found
 
+    def training_labels(self) -> tuple[str, ...]:
+        """Returns the labels of the training file, sorted; their order gives the ids.
+
+        Raises:
+            InputError: As `read` does.
+        """
+        labels = labels_of(self.read("train", needs_labels=True))
+        if self.target == "single" and (joined := joined_labels(labels)):
+            _LOG.warning(
+                "%s is learned as a label of its own; if a text may have several "
+                "labels, give --target=multi",
+                joined[0],
+            )
+        return labels
+
     def rows(self, split: str) -> list[TextExample]:
         """Returns the examples of a split, of any labels or none; [] without a file.
 
@@ -111,6 +126,16 @@ def is_labelled(example: TextExample) -> bool:
 def labels_of(examples: Iterable[TextExample]) -> tuple[str, ...]:
     """Returns the labels that occur, sorted; their order gives the ids."""
     return tuple(sorted({label for each in examples for label in each.labels or ()}))
+
+
+def joined_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the labels that are several of the others in one cell, as in `a|b`."""
+    return tuple(
+        label
+        for label in labels
+        if len(parts := _SEPARATORS.split(label)) > 1
+        and all(part.strip() in labels for part in parts)
+    )
 
 
 def _problem(example: TextExample, labels: Sequence[str] | None) -> str:

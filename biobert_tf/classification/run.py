@@ -190,7 +190,7 @@ def _labels(settings: ClassificationConfig, found: TextSet) -> tuple[str, ...]:
             )
         return labels
     if labels is None:
-        labels = reading.labels_of(found.read("train", needs_labels=True))
+        labels = found.training_labels()
     least = 2 if found.target == "single" else 1
     if len(labels) < least:
         raise InputError.at(

@@ -283,6 +283,17 @@ def test_labels_of_the_training_file(tmp_path):
         held.read("train", needs_labels=True, labels=("good", "other"))
 
 
+def test_labels_that_are_several_of_the_others():
+    assert reading.joined_labels(("a", "a|b", "b", "b; a")) == ("a|b", "b; a")
+    assert reading.joined_labels(("a", "and|or", "b", "|")) == ()
+
+
+def test_a_joined_label_is_warned_of(tmp_path, caplog):
+    held = opened(tmp_path, train__tsv=tsv(("x", "a"), ("y", "b"), ("z", "a|b")))
+    assert held.training_labels() == ("a", "a|b", "b")
+    assert "a|b is learned as a label of its own" in caplog.text
+
+
 def test_named_labels(tmp_path):
     config = ReadingConfig(labels=CommaList.parse("good,bad,unseen"))
     held = opened(tmp_path, config, train__tsv=tsv(*ROWS))
