@@ -4,14 +4,13 @@
     PYTHONPATH=tests python -m faults --number=50 --seed=1 --cases=ner,corpus
     PYTHONPATH=tests python -m faults --cases=ner --fault=kill:17:0
 
-What is written is `--json`, docs/faults.json by default only with `--record`; the page
-docs/reliability.md shows its table. Faults that were not survived are added to
-tests/faults/kept.json: later runs inject them first.
+With `--record`, what a case survived replaces what docs/faults.json has of it, when the
+case has ended; the page docs/reliability.md shows its table. Faults that were not
+survived are added to tests/faults/kept.json: later runs inject them first.
 """
 
 import argparse
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -42,20 +41,27 @@ def _keep(case: str, fault: Fault) -> None:
 
 def table(record: dict) -> str:
     """The table of the page: a row per command, a column per kind of fault."""
-    kinds = [each for each in harness.KINDS if each in record["kinds"]]
-    rows = ["| command | operations | " + " | ".join(kinds) + " | not survived |"]
+    found = [(name, record[name]) for name in cases.CASES if name in record]
+    kinds = [
+        kind
+        for kind in harness.KINDS
+        if any(kind in each["survived"] for _, each in found)
+    ]
+    rows = ["| command | changes of files | " + " | ".join(kinds) + " | not survived |"]
     rows.append("|---" * (len(kinds) + 3) + "|")
-    for name, found in record["cases"].items():
-        counts = [found["survived"].get(kind, 0) for kind in kinds]
+    for name, each in found:
+        counts = [each["survived"].get(kind, 0) for kind in kinds]
         cells = [str(count) if count else "" for count in counts]
-        bad = len(found["broken"])
-        rows.append(f"| {name} | {found['operations']} | {' | '.join(cells)} | {bad} |")
-    command = record["command"]
-    return f"{_BEGIN}\n`{command}`, seed {record['seed']}:\n\n" + "\n".join(rows)
+        bad = len(each["broken"])
+        rows.append(f"| {name} | {each['operations']} | {' | '.join(cells)} | {bad} |")
+    return "\n".join((_BEGIN, *rows))
 
 
-def write_page(record: dict) -> None:
-    """Puts the table into the page, between its marks."""
+def write(case: str, found: dict) -> None:
+    """Puts what a case survived into the record, and the table into the page."""
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    record[case] = found
+    RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     text = PAGE.read_text()
     before, rest = text.split(_BEGIN)
     after = rest.split(_END)[1]
@@ -69,11 +75,22 @@ def _faults(bench: Bench, options: argparse.Namespace) -> list[Fault]:
     return old + bench.draw(options.number, options.seed, tuple(options.kinds))
 
 
+def _case(
+    name: str, folder: Path, server: Server, options: argparse.Namespace, log
+) -> int:
+    """Returns 1 if a fault of a case was not survived."""
+    try:
+        bench = Bench(cases.CASES[name], folder, server)
+    except BrokenError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    found = _run(bench, options, log)
+    if options.record:
+        write(name, found)
+    return int(bool(found["broken"]))
+
+
 def _run(bench: Bench, options: argparse.Namespace, log) -> dict:
-    found: dict = {
-        "operations": bench.reference.operations,
-        "seconds": round(bench.reference.seconds, 1),
-    }
     survived, unreached, broken = Counter(), Counter(), []
     for fault in _faults(bench, options):
         begin = time.monotonic()
@@ -90,7 +107,14 @@ def _run(bench: Bench, options: argparse.Namespace, log) -> dict:
         line = f"{bench.case.name}: {fault}: {outcome} ({seconds:.1f} s)"
         print(line, file=log, flush=True)
         print(line, flush=True)
-    return {**found, "survived": survived, "not_reached": unreached, "broken": broken}
+    return {
+        "seed": options.seed,
+        "operations": bench.reference.operations,
+        "seconds": round(bench.reference.seconds, 1),
+        "survived": survived,
+        "not_reached": unreached,
+        "broken": broken,
+    }
 
 
 def main() -> int:
@@ -103,18 +127,10 @@ def main() -> int:
     parser.add_argument("--fault", action="append", help="kind:at:seed, as logged")
     parser.add_argument("--light", action="store_true", help="for cases of data alone")
     parser.add_argument("--log", type=Path, default=Path("faults.log"))
-    parser.add_argument("--json", type=Path, help="where to write what was survived")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     options = parser.parse_args()
     options.kinds = options.kinds.split(",")
     names = options.cases.split(",")
-    record = {
-        "command": f"make faults N={options.number}",
-        "seed": options.seed,
-        "kinds": options.kinds,
-        "python": platform.python_version(),
-        "cases": {},
-    }
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as name,
         options.log.open("a") as log,
@@ -126,27 +142,9 @@ def main() -> int:
             return 2
         server = Server(folder, library, is_light=options.light)
         try:
-            for each in names:
-                try:
-                    bench = Bench(cases.CASES[each], folder, server)
-                except BrokenError as error:
-                    print(f"{each}: {error}", file=sys.stderr)
-                    record["cases"][each] = {
-                        "operations": 0,
-                        "survived": {},
-                        "broken": [{"fault": "none", "problem": str(error)}],
-                    }
-                    continue
-                record["cases"][each] = _run(bench, options, log)
+            return max(_case(name, folder, server, options, log) for name in names)
         finally:
             server.close()
-    if options.record:
-        options.json = RECORD
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
-    if options.record:
-        write_page(record)
-    return int(any(found["broken"] for found in record["cases"].values()))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,8 @@ from faults.harness import Bench, BrokenError, Fault, Server
 
 # What of the record is in the page.
 RECORD = {
-    "command": "make faults N=2",
-    "seed": 1,
-    "kinds": ["kill", "EIO"],
-    "cases": {
-        "ner": {"operations": 9, "survived": {"kill": 2}, "broken": [{"fault": "x"}]}
-    },
+    "qa": {"operations": 4, "survived": {"EIO": 1}, "broken": []},
+    "ner": {"operations": 9, "survived": {"kill": 2}, "broken": [{"fault": "x"}]},
 }
 
 
@@ -97,11 +93,10 @@ def test_the_same_seed_gives_the_same_faults(tmp_path, light):
 def test_the_table():
     assert command.table(RECORD).splitlines() == [
         "<!-- faults: begin -->",
-        "`make faults N=2`, seed 1:",
-        "",
-        "| command | operations | kill | EIO | not survived |",
+        "| command | changes of files | kill | EIO | not survived |",
         "|---|---|---|---|---|",
         "| ner | 9 | 2 |  | 1 |",
+        "| qa | 4 |  | 1 | 0 |",
     ]
 
 
