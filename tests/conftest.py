@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def data() -> Path:
 def cases() -> Path:
     """Folder of small inputs after public reports, each with its right result."""
     return _folder("BIOBERT_CASES", "../shared/cases")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Nothing is fetched from elsewhere, by a test or by what it tests."""
+    connect = socket.socket.connect
+
+    def connect_here(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0])
+            assert host in ("127.0.0.1", "::1", "localhost"), f"connects to {address}"
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        yield
 
 
 @pytest.fixture(autouse=True)
