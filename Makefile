@@ -6,7 +6,7 @@
 #   make test-pythons             the same with each of these Pythons that is here
 #   make faults N=50   injects so many faults into each command (docs/reliability.md)
 #   make fuzz N=2000  reads so many damaged files per reader (docs/reliability_input.md)
-#   make lock   pins anew what the two above install (SECURITY.md)
+#   make lock   pins anew what these install (SECURITY.md)
 #   make bench  measures beside Transformers, OpenVINO and others (docs/benchmarks.md)
 # The first interpreter that runs and has a version TensorFlow is pinned for.
 PYTHONS := python3.11 python3.12 python3.13
@@ -26,7 +26,8 @@ install-tpu:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; say PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-tpu
-	$(BIN)/python -m pip install --quiet -r requirements-tpu.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-tpu.lock
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e . ./tpu
 	touch $(VENV)/installed
 	$(BIN)/biobert doctor
 
@@ -56,6 +57,8 @@ LOCK := uv pip compile setup.py --universal --python-version=3.11 --generate-has
 lock:
 	$(LOCK) --output-file=requirements.lock > /dev/null
 	$(LOCK) --output-file=requirements-test.lock --extra=test > /dev/null
+	grep == requirements-tpu.txt | $(LOCK) - --override=tpu/override.txt \
+		--output-file=requirements-tpu.lock > /dev/null
 
 # Flags, such as BENCH='--quick --only=training,start'.
 bench: $(VENV)/installed-bench .venv-bench/installed

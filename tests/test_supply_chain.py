@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 LOCKS = ("requirements.lock", "requirements-test.lock")
+TPU_LOCK = "requirements-tpu.lock"
 HEAD = """# Licences of the dependencies
 
 Made by `tests/test_supply_chain.py` from what each package says of itself. biobert_tf
@@ -87,7 +88,7 @@ def write(folders):
 # --- the locks ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, TPU_LOCK])
 def test_every_package_has_a_version_and_hashes(name):
     text = (ROOT / name).read_text("utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())
@@ -105,6 +106,15 @@ def test_the_locks_agree_with_one_another_and_with_the_constraints():
     pinned = locked("constraints.txt")
     for name, version in tests.items():
         assert pinned.get(name, version) == version
+
+
+def test_the_lock_for_tpus_has_only_another_tensorflow():
+    own = locked("requirements-tpu.txt")
+    assert locked(TPU_LOCK) == {**locked(LOCKS[0]), **own}
+    text = (ROOT / TPU_LOCK).read_text("utf-8")
+    # pip skips what no system is.
+    [entry] = re.findall(r"^tensorflow==.*", text, re.MULTILINE)
+    assert "sys_platform == 'never'" in entry
 
 
 def test_what_the_package_requires_is_locked():
