@@ -5,7 +5,10 @@ A run records beside its model what its settings leave to the data: `KEY` with t
 target, whether there are pairs, and the thresholds.
 """
 
+import collections
 import dataclasses
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +39,9 @@ def of_run(
     labels: tuple[str, ...],
     train: Sequence[TextExample] = (),
 ) -> TextTask:
-    """Returns the task of a run; `train` are the examples that weights come from.
+    """Returns the task of a run.
+
+    `train` are the examples that weights and first biases come from.
 
     Raises:
         InputError: `--class_weights` or `--negative_label` names an unknown label.
@@ -50,18 +55,39 @@ def of_run(
         "pooling": settings.pooling,
     }
     if target == "regression":
-        return RegressionTask(**common)
+        return RegressionTask(first_bias=_mean(train), **common)
     held = [label for each in train for label in each.labels or ()]
     known = {label: label for label in labels}
     common["class_weights"] = settings.class_weights.of(labels, held, known.get)
     if target == "multi":
-        return MultiTask(**common)
+        return MultiTask(first_bias=_log_odds(train, labels), **common)
     negative = settings.negative_label or None
     if negative not in (None, *labels):
         raise InputError(
             f"--negative_label={negative} is none of the labels {' '.join(labels)}"
         )
     return SingleTask(negative=negative, **common)
+
+
+def _mean(train: Sequence[TextExample]) -> tuple[float, ...]:
+    """Returns the mean number, where the squared error of a constant is least."""
+    values = [each.value for each in train if each.value is not None]
+    return (statistics.fmean(values),) if values else ()
+
+
+def _log_odds(train: Sequence[TextExample], labels: Sequence[str]) -> tuple[float, ...]:
+    """Returns the log-odds of every label, as if one more text had it half.
+
+    From 0 the model would first learn that most labels are rare, for which it makes
+    the vectors of all texts alike.
+    """
+    if not train:
+        return ()
+    counts = collections.Counter(label for each in train for label in each.labels or ())
+    return tuple(
+        math.log((counts[label] + 0.5) / (len(train) - counts[label] + 0.5))
+        for label in labels
+    )
 
 
 def with_thresholds(task: TextTask, chosen: Mapping[str, float]) -> TextTask:

@@ -11,7 +11,7 @@ Shape suffixes:
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import tensorflow as tf
@@ -138,11 +138,18 @@ class SequenceClassifier(_Linear):
         dropout: float = 0.0,
         dtype: tf.DType = tf.float32,
         pooling: Pooling = "cls",
+        bias: Sequence[float] = (),
     ) -> None:
-        """Builds the head; `dropout` is the dropout probability of its input."""
+        """Builds the head.
+
+        `dropout` is the dropout probability of its input; `bias` are the first biases,
+        one per label, by default 0.
+        """
         # It is read where the encoder is built.
         self.has_pooler = pooling == "cls"
         super().__init__(config, num_labels, seed, dropout=dropout, dtype=dtype)
+        if bias:
+            self.output_bias.assign(bias)
 
     def __call__(
         self, batch: Batch, dropout: Dropout | None = None

@@ -28,9 +28,11 @@ class OfTexts(abc.ABC):
 
     Attributes:
         pooling: What the head reads; see `heads.SequenceClassifier`.
+        first_bias: The first biases of a new head, one per output; () is 0.
     """
 
     pooling: Pooling = "cls"
+    first_bias: tuple[float, ...] = ()
     new_head: ClassVar = ("output_weights", "output_bias")
     # The vector of a text does not depend on padding.
     counts_padding: ClassVar = False
@@ -64,6 +66,7 @@ class OfTexts(abc.ABC):
             dropout=config.hidden_dropout_prob,
             dtype=dtype,
             pooling=self.pooling,
+            bias=self.first_bias,
         )
 
     def loss_totals(self, batch: Batch) -> dict[str, tf.Tensor]:
