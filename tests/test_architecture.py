@@ -172,6 +172,7 @@ MAKES_PATHS = {
     "common.comma_lists": "what a local glob matches",
     "common.files": _TEMPORARY,
     "common.flags": "the program's name",
+    "common.leftovers": _TEMPORARY,
     "common.remote_path": "all others come from here",
     "common.settings": "a record, perhaps of a computer that knows more schemes",
     "common.streams": _NAME,

@@ -30,7 +30,7 @@ from biobert_tf.checkpoints.released import (
     recorded_type,
     require_size,
 )
-from biobert_tf.common import files
+from biobert_tf.common import files, leftovers
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 from biobert_tf.text.labels import typed
@@ -191,7 +191,9 @@ def _write_huggingface(
             f"was trained with --pooling={settings['pooling']}, and Transformers has "
             "no classifier of texts that reads a mean; use `biobert export`",
         )
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (
+        not directory.is_dir() or leftovers.is_occupied(directory)
+    ):
         raise InputError.at(directory, None, "exists; give a new or empty directory")
     entity_type = recorded_type(settings)
     architecture = huggingface.write(

@@ -35,6 +35,14 @@ def pass_at_exit(folder: Path) -> None:
     _PASSING.add(folder.absolute())
 
 
+def is_passing(path: Path) -> bool:
+    """Returns whether a path is such a folder, or in one."""
+    if not _PASSING:
+        return False
+    path = path.absolute()
+    return path in _PASSING or not _PASSING.isdisjoint(path.parents)
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder, and those above it, if they are missing.
 
@@ -59,7 +67,7 @@ def replace(source: Path, target: Path) -> None:
     Raises:
         OSError: That is not possible.
     """
-    if not _is_passing(target):
+    if not is_passing(target):
         sync_tree(source)
     source.replace(target)
     sync_folder(target.parent)
@@ -84,7 +92,7 @@ def sync_file(path: Path) -> None:
     Raises:
         OSError: The disk is full or failed.
     """
-    if not _is_passing(path):
+    if not is_passing(path):
         _sync(path)
 
 
@@ -110,7 +118,7 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: The disk failed.
     """
-    if not _is_passing(folder):
+    if not is_passing(folder):
         _sync_names(folder)
 
 
@@ -120,13 +128,6 @@ def _sync_names(folder: Path) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_SYNC:
             raise
-
-
-def _is_passing(path: Path) -> bool:
-    if not _PASSING:
-        return False
-    path = path.absolute()
-    return path in _PASSING or not _PASSING.isdisjoint(path.parents)
 
 
 def _sync(path: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biobert_tf.common import durable, json_text, remote_path, room
+from biobert_tf.common import durable, json_text, leftovers, remote_path, room
 from biobert_tf.common.errors import InputError
 
 JsonDict = dict[str, Any]
@@ -137,7 +137,8 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
 
     What `move` takes from it to its parent directory gets there at one instant. If that
     is in a store, the folder is a local one, below `TMPDIR`. A missing parent is
-    created. `needed` is the number of bytes to be written, if it is known.
+    created. `needed` is the number of bytes to be written, if it is known. What killed
+    processes have left of `path` is removed; see `leftovers`.
 
     Raises:
         InputError: The parent cannot be written, or the disk was full or failed in the
@@ -146,18 +147,15 @@ def scratch(path: Path, needed: int | None = None) -> Iterator[Path]:
     is_remote = remote_path.is_remote(path)
     with explained_writing(path):
         make_folder(path.parent)
-        folder = tempfile.TemporaryDirectory(
-            dir=None if is_remote else path.parent,
-            prefix=f".{path.name}.",
-            ignore_cleanup_errors=True,
-        )
+        place = Path(tempfile.gettempdir()) if is_remote else path.parent
+        folder = leftovers.HiddenFolder(place, path.name)
     try:
-        with folder as name, durable.passing(Path(name)):
-            yield Path(name)
+        with folder as made, durable.passing(made):
+            yield made
     except Exception as error:
         if room.disk_is_full(error) and is_remote:
-            here = Path(folder.name)
-            raise room.full_disk(here, needed, "set TMPDIR to another disk") from None
+            advice = "set TMPDIR to another disk"
+            raise room.full_disk(place / path.name, needed, advice) from None
         if room.disk_is_full(error):
             raise room.full_disk(path, needed) from None
         if room.disk_failed(error):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from biobert_tf.common import files, remote_path, streams
+from biobert_tf.common import files, leftovers, remote_path, streams
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import brat, formats
@@ -280,7 +280,7 @@ def _claim(folder: Path, settings: Mapping[str, object]) -> None:
     """
     path = folder / SETTINGS_FILE
     if not path.is_file():
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and leftovers.is_occupied(folder):
             problem = "holds files that this command did not write"
             problem += "; choose an empty or a new folder"
             raise InputError.at(folder, None, problem)

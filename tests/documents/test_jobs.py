@@ -11,7 +11,7 @@ import sys
 import document_toys as toys
 import pytest
 
-from biobert_tf.common import streams
+from biobert_tf.common import leftovers, streams
 from biobert_tf.common.errors import InputError
 from biobert_tf.documents import formats, jobs, places
 from biobert_tf.documents.document import Mention
@@ -461,6 +461,14 @@ def test_other_settings_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match="holds files that this command did not write"):
         Run(folder, tmp_path / "mine")
     assert names(tmp_path / "mine") == ["a.txt"]
+
+
+def test_what_a_killed_job_left_is_not_foreign(folder, tmp_path):
+    left = tmp_path / "out" / f".{jobs.SETTINGS_FILE}.abcdefgh~"
+    left.mkdir(parents=True)
+    Run(folder, tmp_path / "out")
+    assert (tmp_path / "out" / jobs.SETTINGS_FILE).is_file()
+    assert left.exists() is not leftovers._is_local(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.xml"])

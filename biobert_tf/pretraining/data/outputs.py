@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from biobert_tf.common import files, remote_path
+from biobert_tf.common import files, leftovers, remote_path
 from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import InputError
 from biobert_tf.common.settings import TextConfig
@@ -40,8 +40,6 @@ _MAX_BANK_TOKENS: Final = 2**23
 _COPIED_BYTES: Final = 2**20
 
 _NUMBER: Final = re.compile(r"-\d{5}-of-\d{5}(?=(\.[^.]*)?$)")
-# The folder in which `files.replacing` makes a file.
-_TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +143,8 @@ def sweep(output_files: Sequence[Path]) -> None:
     ours = {path.name for path in output_files}
     for folder in {path.parent for path in output_files}:
         for path in folder.glob("*"):
-            temporary = _TEMPORARY.fullmatch(path.name)
-            if temporary and _stem(temporary["name"]) in ours:
+            name = leftovers.output_of(path.name)
+            if name is not None and _stem(name) in ours:
                 files.remove_tree(path)
 
 
