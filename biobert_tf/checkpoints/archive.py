@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from biobert_tf.checkpoints import base
-from biobert_tf.common import files
+from biobert_tf.common import files, room, unpacked_size
 from biobert_tf.common.errors import InputError
 
 _SAVED_MODEL: Final = "saved_model.pb"
+_ADVICE: Final = "set TMPDIR to another disk"
 
 
 def opened(path: Path) -> Path:
@@ -21,8 +22,8 @@ def opened(path: Path) -> Path:
     system's temporary directory (`TMPDIR`), and removed when the process ends.
 
     Raises:
-        InputError: The archive is missing, damaged, unsafe, or does not hold
-            exactly one folder with a checkpoint.
+        InputError: The archive is missing, damaged, unsafe, too large when it is
+            unpacked, or does not hold exactly one folder with a checkpoint.
     """
     if not path.name.endswith((".tar.gz", ".tgz")) or path.is_dir():
         return path
@@ -39,9 +40,20 @@ def _unpacked(path: Path, changed: int) -> Path:
     root = files.folder_until_exit("biobert-")
     try:
         with files.local_copy(path) as local, tarfile.open(local) as archive:
-            archive.extractall(root, filter="data")
+            allowance = unpacked_size.Allowance(path, root, _ADVICE)
+
+            def allowed(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo:
+                allowance.take(member.size)
+                return tarfile.data_filter(member, to)
+
+            archive.extractall(root, filter=allowed)
+    except InputError:
+        files.remove_tree(root)
+        raise
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         files.remove_tree(root)
+        if room.disk_is_full(error):
+            raise room.full_disk(root, advice=_ADVICE) from None
         raise InputError.at(
             path, None, f"cannot be unpacked: {error}; download it again"
         ) from None

@@ -15,14 +15,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Final, NamedTuple
 
-from biobert_tf.common import room
+from biobert_tf.common import room, unpacked_size
 from biobert_tf.common.errors import InputError
 
 ENDINGS: Final = (".tar.gz", ".tgz", ".zip")
 
 
 class _Member(NamedTuple):
-    """A member of an archive; `open` reads a file's content, `size` is in bytes."""
+    """A member of an archive; `open` reads a file's content.
+
+    `size` is in bytes: no more than these can be read.
+    """
 
     name: str
     is_folder: bool
@@ -38,10 +41,10 @@ def unpack(archive: Path, target: Path) -> None:
     also harmless ones. The hidden twins `._NAME` that a Mac adds are left out.
 
     Raises:
-        InputError: The archive is damaged, is none, has a member that is refused, or
-            does not fit on the disk.
+        InputError: The archive is damaged, is none, has a member that is refused,
+            unpacks to far more than its size, or does not fit on the disk.
     """
-    with _explained(archive), _members(archive) as members:
+    with _explained(archive), _members(archive, target) as members:
         for member in members:
             if problem := _refusal(member):
                 raise InputError.at(
@@ -49,9 +52,6 @@ def unpack(archive: Path, target: Path) -> None:
                     None,
                     f"refused, nothing was unpacked: {member.name!r} {problem}",
                 )
-        needed = sum(member.size for member in members)
-        if needed > room.free_bytes(target):
-            raise room.full_disk(target, needed)
         for member in members:
             path = target.joinpath(*PurePosixPath(member.name).parts)
             if member.is_folder:
@@ -98,14 +98,26 @@ def _explained(archive: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _members(archive: Path) -> Iterator[list[_Member]]:
-    """Yields the members of an archive; they can be opened within the block."""
-    if archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as packed:
-            yield [_of_zip(packed, each) for each in packed.infolist()]
-        return
-    with tarfile.open(archive, "r:gz") as packed:
-        yield [_of_tar(packed, each) for each in packed.getmembers()]
+def _members(archive: Path, target: Path) -> Iterator[list[_Member]]:
+    """Yields the members of an archive; they can be opened within the block.
+
+    Raises:
+        InputError: They unpack to too much.
+    """
+    allowance = unpacked_size.Allowance(archive, target, "choose another directory")
+    members = []
+    with contextlib.ExitStack() as stack:
+        if archive.name.endswith(".zip"):
+            packed_zip = stack.enter_context(zipfile.ZipFile(archive))
+            found = (_of_zip(packed_zip, each) for each in packed_zip.infolist())
+        else:
+            packed_tar = stack.enter_context(tarfile.open(archive, "r:gz"))
+            # Read one by one: all of what is before a header must be unpacked.
+            found = (_of_tar(packed_tar, each) for each in packed_tar)
+        for member in found:
+            allowance.take(member.size)
+            members.append(member)
+        yield members
 
 
 def _of_zip(packed: zipfile.ZipFile, each: zipfile.ZipInfo) -> _Member:

@@ -3,6 +3,7 @@ import io
 import json
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 import checkpoint_toys as toys
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from biobert_tf import checkpoints
 from biobert_tf.checkpoints import prefixes, tf1
+from biobert_tf.common import room, unpacked_size
 from biobert_tf.common.errors import InputError
 
 DATA = ".data-00000-of-00001"
@@ -223,6 +225,33 @@ def test_bad_archives(saved, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no checkpoint"):
         checkpoints.locate(archive(tmp_path / "empty.tgz", tmp_path / "empty")).read()
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("_ALWAYS", r"refused: its .* unpack to more than .*give the folder"),
+        ("free", r"that are free in .*biobert-.*; make room, or set TMPDIR to another"),
+    ],
+)
+def test_an_archive_of_too_much(tmp_path, monkeypatch, limit, message):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    path, content = tmp_path / "x.tar.gz", bytes(3_000_000)
+    with tarfile.open(path, "w:gz") as out:
+        for name in ("model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            out.addfile(entry, io.BytesIO(content))
+    if limit == "free":
+        monkeypatch.setattr(room, "free_bytes", lambda path: 4_000_000)
+    else:
+        monkeypatch.setattr(unpacked_size, limit, 4_000_000)
+    with pytest.raises(InputError, match=rf"x\.tar\.gz: .*{message}"):
+        checkpoints.locate(path).read()
+    # What was unpacked before is gone.
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_archive_cannot_write_elsewhere(tmp_path):

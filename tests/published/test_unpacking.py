@@ -1,10 +1,12 @@
 import io
+import shutil
 import stat
 import tarfile
 import zipfile
 
 import pytest
 
+from biobert_tf.common import room, unpacked_size
 from biobert_tf.common.errors import InputError
 from biobert_tf.published import unpacking
 
@@ -34,6 +36,38 @@ def packed_zip(path, *names, mode=0):
             info = zipfile.ZipInfo(name)
             info.external_attr = mode << 16
             archive.writestr(info, b"hello")
+    return path
+
+
+class Zeros(io.RawIOBase):
+    """So many zeros, without the memory."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.left = size
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        size = self.left if size < 0 else min(size, self.left)
+        self.left -= size
+        return bytes(size)
+
+
+def bomb(path, size):
+    """Writes an archive that unpacks to a thousand times its size."""
+    if path.suffix == ".zip":
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("zeros", "w") as member,
+        ):
+            shutil.copyfileobj(Zeros(size), member, 2**20)
+        return path
+    info = tarfile.TarInfo("zeros")
+    info.size = size
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(info, Zeros(size))
     return path
 
 
@@ -113,6 +147,49 @@ def test_a_damaged_member_of_a_zip(tmp_path):
     archive.write_bytes(archive.read_bytes().replace(b"hello", b"jello"))
     with pytest.raises(InputError, match="CRC"):
         unpacking.unpack(archive, tmp_path / "to")
+
+
+@pytest.mark.parametrize("kind", [".tar.gz", ".zip"])
+def test_a_small_archive_of_much(tmp_path, kind, monkeypatch):
+    archive = bomb(tmp_path / f"x{kind}", 11_000_000)
+    assert archive.stat().st_size < 20_000
+    unpacking.unpack(archive, tmp_path / "fits")
+    assert (tmp_path / "fits" / "zeros").stat().st_size == 11_000_000
+    # Instead of 1 GB.
+    monkeypatch.setattr(unpacked_size, "_ALWAYS", 10_000_000)
+    match = (
+        r"refused: its 1\d\.\d kB unpack to more than 10\.0 MB, .* unpack it by hand"
+    )
+    refused(archive, tmp_path / "to", match)
+
+
+@pytest.mark.parametrize("make", [tar, packed_zip])
+def test_a_disk_that_is_too_small(tmp_path, make, monkeypatch):
+    ending = ".tar.gz" if make is tar else ".zip"
+    archive = make(tmp_path / f"x{ending}", "a", "b")
+    monkeypatch.setattr(room, "free_bytes", lambda path: 600)
+    refused(
+        archive, tmp_path / "to", "more than the 600 bytes that are free in .*/to; make"
+    )
+
+
+def test_members_without_content_count(tmp_path, monkeypatch):
+    archive = packed_zip(tmp_path / "x.zip", *(f"{i}/" for i in range(1000)))
+    monkeypatch.setattr(unpacked_size, "_ALWAYS", 100_000)
+    monkeypatch.setattr(unpacked_size, "_MOST_PER_BYTE", 1)
+    refused(archive, tmp_path / "to", "refused: its ")
+
+
+def test_a_tar_is_read_no_further_than_allowed(tmp_path, monkeypatch):
+    archive = tar(tmp_path / "x.tar.gz", *(f"{i}" for i in range(1000)))
+    monkeypatch.setattr(unpacked_size, "_ALWAYS", 10_000)
+    monkeypatch.setattr(unpacked_size, "_MOST_PER_BYTE", 1)
+    read, of_tar = [], unpacking._of_tar
+    monkeypatch.setattr(
+        unpacking, "_of_tar", lambda *given: read.append(1) or of_tar(*given)
+    )
+    refused(archive, tmp_path / "to", "refused: its ")
+    assert len(read) < 50
 
 
 def test_no_archive(tmp_path):
