@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,9 @@ from biobert_tf.common.clock import Meter
 from biobert_tf.common.errors import TrainingDivergedError
 
 History = Mapping[str, np.ndarray]
+
+_MOST_EVENTS: Final = 50_000
+"""Of a training: with some hundred bytes each, weeks of steps would take gigabytes."""
 
 
 class Recorder(Protocol):
@@ -69,14 +72,17 @@ class Progress:
         The batch size is the number of examples per step, over all replicas.
         """
         self._last_step = last_step
+        self._steps_per_event = max(1, -(-last_step // _MOST_EVENTS))
         self._batch_size = batch_size
         self._writer = tf.summary.create_file_writer(str(summary_dir))
         self._meter: Meter | None = None
 
     def report(self, history: History, first_step: int, seconds: float) -> None:
-        """Shows the progress and writes every step's scalars.
+        """Shows the progress and writes the scalars.
 
-        For `history` and `first_step` see `check_finite`; the steps took `seconds`.
+        Those of every step; in a training of more than 50,000 steps only of every
+        second, third and so on. For `history` and `first_step` see `check_finite`; the
+        steps took `seconds`.
         """
         num_steps = len(history["loss"])
         step = first_step + num_steps
@@ -93,21 +99,25 @@ class Progress:
             # A bar has no room for it.
             note += f", {rate * self._batch_size:.1f} examples/s"
         self._meter.to(step, note)
+        skipped = -first_step % self._steps_per_event
+        written = range(first_step + skipped, step, self._steps_per_event)
+        if not written:
+            return
         with self._writer.as_default():
             # One event a step: a call for every scalar takes far longer. Messages that
             # are joined are one message with the values of all.
-            for at, row in enumerate(zip(*history.values(), strict=True), first_step):
+            for at in written:
+                row = [values[at - first_step] for values in history.values()]
                 scalars = [
                     summary_v2.scalar_pb(f"train/{name}", value).SerializeToString()
                     for name, value in zip(history, row, strict=True)
                 ]
                 tf.summary.experimental.write_raw_pb(b"".join(scalars), at)
-            tf.summary.scalar(
-                "train/steps_per_second", rate, first_step + num_steps - 1
-            )
+            tf.summary.scalar("train/steps_per_second", rate, step - 1)
         self._writer.flush()
 
     def close(self) -> None:
-        """Shows the last state."""
+        """Shows the last state, and closes the event file."""
+        self._writer.close()
         if self._meter is not None:
             self._meter.close()

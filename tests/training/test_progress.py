@@ -1,4 +1,5 @@
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -129,3 +130,39 @@ def test_scalars_of_every_step(tmp_path):
         "train/gradient_norm": [(6, 0.5), (7, 0.25), (8, 1.5)],
         "train/steps_per_second": [(7, 2.0), (8, 0.25)],
     }
+
+
+def test_a_long_training_writes_the_scalars_of_some_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_MOST_EVENTS", 4)
+    reporter = progress.Progress(10, 32, tmp_path / "tensorboard")
+    reporter.report(history([9.0]), 0, 1.0)
+    reporter.report(history([8.0, 7.0]), 1, 1.0)
+    reporter.report(history([6.0, 5.0, 4.0, 3.0]), 3, 2.0)
+    reporter.report(history([2.0, 1.0, 0.0]), 7, 2.0)
+    assert engine.read_scalars(tmp_path / "tensorboard") == {
+        "train/loss": [(0, 9.0), (3, 6.0), (6, 3.0), (9, 0.0)],
+        "train/learning_rate": [
+            (step, pytest.approx(rate))
+            for step, rate in ((0, 1e-4), (3, 1e-4), (6, 2e-4), (9, 2e-4))
+        ],
+        "train/gradient_norm": [(0, 1.0), (3, 1.0), (6, 1.0), (9, 1.0)],
+        # Calls without such a step write nothing.
+        "train/steps_per_second": [(0, 1.0), (6, 2.0), (9, 1.5)],
+    }
+
+
+def test_events_of_a_week_are_megabytes(tmp_path):
+    """A million steps take no more than 50,000."""
+    assert progress.Progress(1_000_000, 32, tmp_path)._steps_per_event == 20
+    assert progress.Progress(50_000, 32, tmp_path)._steps_per_event == 1
+    assert progress.Progress(0, 32, tmp_path)._steps_per_event == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc")
+def test_a_report_that_is_closed_holds_no_file(tmp_path):
+    held = len(os.listdir("/proc/self/fd"))
+    for number in range(5):
+        reporter = progress.Progress(10, 32, tmp_path / str(number))
+        reporter.report(history([9.0]), 0, 1.0)
+        reporter.close()
+    assert len(os.listdir("/proc/self/fd")) == held
