@@ -105,15 +105,17 @@ class Progress:
             return
         with self._writer.as_default():
             # One event a step: a call for every scalar takes far longer. Messages that
-            # are joined are one message with the values of all.
+            # are joined are one message with the values of all. TensorFlow keeps every
+            # Python int that it has made a tensor of, for ever; not so NumPy's.
             for at in written:
                 row = [values[at - first_step] for values in history.values()]
                 scalars = [
                     summary_v2.scalar_pb(f"train/{name}", value).SerializeToString()
                     for name, value in zip(history, row, strict=True)
                 ]
-                tf.summary.experimental.write_raw_pb(b"".join(scalars), at)
-            tf.summary.scalar("train/steps_per_second", rate, step - 1)
+                event = b"".join(scalars)
+                tf.summary.experimental.write_raw_pb(event, np.int64(at))
+            tf.summary.scalar("train/steps_per_second", rate, np.int64(step - 1))
         self._writer.flush()
 
     def close(self) -> None:
