@@ -1,4 +1,6 @@
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +128,23 @@ def test_keys_are_spread_evenly():
     counts = np.bincount(keys // KEYS_PER_QUARTER, minlength=4)
     # Six standard deviations of a binomial count.
     assert np.all(np.abs(counts - 1000) < 6 * np.sqrt(4000 * 0.25 * 0.75))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc")
+def test_parts_are_not_open_all_at_once(directory, tokenizer, monkeypatch):
+    """A corpus of gigabytes has more parts than files can be open."""
+    write(directory, tokenizer, FIVE * 8, tokens_per_part=1)
+    parts, load, held = spool.find_parts(directory), np.load, []
+
+    def counted(*arguments, **options):
+        held.append(len(os.listdir("/proc/self/fd")))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(spool.np, "load", counted)
+    quarter = (0, KEYS_PER_QUARTER)
+    some, everything = spool.read(parts, [quarter, EVERYTHING])
+    assert len(parts) == 40
+    assert some.num_documents == 16 and everything.num_documents == 40
+    assert max(held) - min(held) <= 4
+    # Nor is what was read.
+    assert len(os.listdir("/proc/self/fd")) == min(held)

@@ -83,7 +83,9 @@ def read(
         ranges: First key and end (exclusive) of each range, in `[0, NUM_KEYS]`.
     """
     found = []
-    for of_range in zip(*(_read_part(part, ranges) for part in parts), strict=True):
+    # One after the other: there may be more parts than files that can be open.
+    by_part = [list(_read_part(part, ranges)) for part in parts]
+    for of_range in zip(*by_part, strict=True):
         keys, documents = zip(*of_range, strict=True)
         order = np.argsort(np.concatenate(keys), kind="stable")
         found.append(TokenizedDocuments.concatenated(documents).take(order))
@@ -93,7 +95,7 @@ def read(
 def _read_part(
     part: Path, ranges: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[np.ndarray, TokenizedDocuments]]:
-    """Yields the keys and the documents of each range."""
+    """Yields the keys and the documents of each range, as copies."""
     # Memory-mapped, not read: a range is a small share of a part.
     keys, document_starts, sentence_starts, token_ids = (
         np.load(part / f"{name}.npy", mmap_mode="r") for name in ("keys", *_ARRAYS)
@@ -102,9 +104,9 @@ def _read_part(
         documents = document_starts[first : last + 1]
         sentences = sentence_starts[documents[0] : documents[-1] + 1]
         yield (
-            keys[first:last],
+            np.array(keys[first:last]),
             TokenizedDocuments(
-                token_ids[sentences[0] : sentences[-1]],
+                np.array(token_ids[sentences[0] : sentences[-1]]),
                 sentences - sentences[0],
                 documents - documents[0],
             ),
