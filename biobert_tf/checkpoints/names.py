@@ -115,6 +115,17 @@ def lookup(form: Form, text: str) -> Name | None:
     )
 
 
+def depth(text: str) -> tuple[int, int, int]:
+    """Returns a key that sorts TF1 names in the order in which a model needs them."""
+    found = _LAYER.search(text)
+    name = _LAYER.sub("{n}", text)
+    place = next(i for i, row in enumerate(TABLE) if row.tf1 == name)
+    if found is None:
+        return place, 0, place
+    first = next(i for i, row in enumerate(TABLE) if "{n}" in row.tf1)
+    return first, int(found.group()), place
+
+
 def encoder_names(num_layers: int) -> list[str]:
     """Returns the TF1 names of the embeddings and all layers, without the pooler."""
     rows = [name.tf1 for name in TABLE if name.tf1.startswith("bert/")]

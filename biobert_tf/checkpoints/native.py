@@ -67,8 +67,8 @@ def assign(
             number of labels. If the weights fit, they are loaded.
 
     Raises:
-        InputError: Weights are missing or have other shapes, none fits, or the
-            checkpoint has more layers than the model.
+        InputError: Weights are missing, have other shapes or are not finite, none
+            fits, or the checkpoint has more layers than the model.
     """
     targets = _by_name(variables)
     shared = [name for name in targets if name in weights]
@@ -107,11 +107,32 @@ def assign(
             "has more layers than the model, bert_config.json does not fit the "
             f"checkpoint: {base.some(layers)}"
         )
+    if not problem:
+        problem = _not_finite({name: weights[name] for name in fitting})
     if problem:
         raise InputError.at(source, None, problem)
     for name in fitting:
         targets[name].assign(weights[name])
     return LoadReport(tuple(fitting), tuple(new), tuple(unexpected), source)
+
+
+def _not_finite(weights: base.Weights) -> str:
+    """Says which weights hold NaN or infinity; "" if none does."""
+    # A sum is not finite if a number is not, and much faster to make.
+    with np.errstate(over="ignore", invalid="ignore"):
+        doubtful = [n for n, array in weights.items() if not np.isfinite(array.sum())]
+    bad = {name: np.count_nonzero(~np.isfinite(weights[name])) for name in doubtful}
+    said = [
+        f"{name} ({number} of {weights[name].size} numbers)"
+        for name, number in sorted(bad.items(), key=lambda item: names.depth(item[0]))
+        if number
+    ]
+    if not said:
+        return ""
+    return (
+        f"NaN or infinite: {base.some(said)}; did its training diverge, or is the file "
+        "damaged? use another checkpoint"
+    )
 
 
 def extract(variables: Sequence[tf.Variable]) -> base.Weights:

@@ -59,7 +59,8 @@ class LearningCurve(tf.train.experimental.PythonState):
             sums = self._sums[-1]
             sums["steps"] += 1
             for name, value in zip(history, values, strict=True):
-                sums[name] += float(value)
+                # A state of an earlier version lacks the scale of float16's loss.
+                sums[name] = sums.get(name, 0.0) + float(value)
 
     def rows(self) -> list[Row]:
         """Returns one row per window: the last `step`, and means by name.

@@ -263,7 +263,6 @@ class Estimator:
                     settings=run,
                     step=step,
                     last_step=last_step,
-                    skips_steps=self._device.mixed_precision == "float16",
                     reporter=self._reporter(last_step),
                     recorder=recorder,
                     selection=selection,

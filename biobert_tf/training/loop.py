@@ -18,7 +18,7 @@ import tensorflow as tf
 from biobert_tf.common import stopping
 from biobert_tf.common.errors import StoppedError
 from biobert_tf.common.settings import RunConfig
-from biobert_tf.training import progress, states
+from biobert_tf.training import finite, progress, states
 from biobert_tf.training import strategy as strategies
 from biobert_tf.training.selection import Selection
 from biobert_tf.training.trainer import Trainer
@@ -41,7 +41,6 @@ class Loop:
         settings: How to step and when to save.
         step: The number of steps made.
         last_step: Where to stop.
-        skips_steps: See `progress.check_finite`.
         reporter: Shows the progress; the chief's only.
         recorder: Records all steps, if there is one.
         selection: Evaluates, if that is asked for.
@@ -53,7 +52,6 @@ class Loop:
     settings: RunConfig
     step: int
     last_step: int
-    skips_steps: bool
     reporter: progress.Progress | None
     recorder: progress.Recorder | None
     selection: Selection | None
@@ -144,10 +142,12 @@ class Loop:
             history = self.trainer.train(tf.constant(num_steps))
         self._is_saved, request.has_work = False, True
         seconds = time.monotonic() - start
-        progress.check_finite(history, self.step, skips_steps=self.skips_steps)
+        progress.check_finite(history, self.step, why=self.trainer.why_diverged)
+        skipped = progress.num_skipped(history)
+        self.manager.useful.skipped_steps += skipped
         # The first call compiles, which is not useful.
         if self._has_called:
-            self.manager.useful.seconds += seconds
+            self.manager.useful.seconds += seconds * (1 - skipped / num_steps)
         self._has_called = True
         if self.reporter is not None:
             self.reporter.report(history, self.step, seconds)
@@ -204,6 +204,7 @@ class Loop:
         """Saves the state, unless this step with this evaluation is saved already."""
         if self._is_saved:
             return
+        finite.require(self.trainer.weights, self.step)
         self.manager.save(checkpoint_number=self.step)
         self._saved_step = self.step
         request.kept = self._kept()

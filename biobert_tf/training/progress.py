@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports the progress of a training: log lines and TensorBoard scalars."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +18,11 @@ History = Mapping[str, np.ndarray]
 
 _MOST_EVENTS: Final = 50_000
 """Of a training: with some hundred bytes each, weeks of steps would take gigabytes."""
+
+_LOG = logging.getLogger(__name__)
+
+LEAST_SCALE: Final = 1.0
+"""The least scale of the loss that Keras' `LossScaleOptimizer` goes down to."""
 
 
 class Recorder(Protocol):
@@ -37,30 +43,44 @@ class Recorder(Protocol):
 
 
 def check_finite(
-    history: History, first_step: int, *, skips_steps: bool = False
+    history: History, first_step: int, *, why: Callable[[], str] = lambda: ""
 ) -> None:
     """Stops a training that has diverged.
 
     The gradient is checked too: a bad one corrupts the weights one step before the loss
-    shows it, and the corrupted weights might be saved in between.
+    shows it, and the corrupted weights might be saved in between. But if the loss is
+    scaled, a step whose gradient is not finite was skipped, and the next has a smaller
+    scale; only at the least one nothing smaller is left.
 
     Args:
         history: What `Trainer.train_loop_end` returned.
         first_step: Zero-based step of the first entry.
-        skips_steps: Whether the optimizer skips steps whose gradients are not finite.
+        why: Says what was not finite first, to be called after a divergence.
 
     Raises:
         TrainingDivergedError: A value is NaN or infinite.
     """
-    names = ("loss",) if skips_steps else ("loss", "gradient_norm")
-    rows = np.stack([history[name] for name in names], axis=1)
-    if bad := np.argwhere(~np.isfinite(rows)).tolist():
-        step, place = bad[0]
+    loss, norm = history["loss"], history["gradient_norm"]
+    is_bad_norm = ~np.isfinite(norm)
+    if "loss_scale" in history:
+        is_bad_norm &= history["loss_scale"] <= LEAST_SCALE
+    for step in np.flatnonzero(~np.isfinite(loss) | is_bad_norm)[:1].tolist():
+        is_loss = not np.isfinite(loss[step])
+        what = f"the loss is {loss[step]}"
+        if not is_loss:
+            what = f"the gradient norm is {norm[step]}"
         raise TrainingDivergedError(
-            f"the {names[place].replace('_', ' ')} is {rows[step, place]} at step "
-            f"{first_step + step}; training stopped and this state is not saved; lower "
-            "--learning_rate, or use --mixed_precision=bfloat16 or off"
+            f"{what} at step {first_step + step}: {why()}; training stopped and this "
+            "state is not saved; lower --learning_rate, or use "
+            "--mixed_precision=bfloat16 or off"
         )
+
+
+def num_skipped(history: History) -> int:
+    """Returns how many steps were skipped, as a gradient was too large for float16."""
+    if "loss_scale" not in history:
+        return 0
+    return int(np.count_nonzero(~np.isfinite(history["gradient_norm"])))
 
 
 class Progress:
@@ -94,6 +114,15 @@ class Progress:
                 "training", "steps", self._last_step, done=step, keeps_last=True
             )
         loss, rates = np.mean(history["loss"]), history["learning_rate"]
+        if skipped := num_skipped(history):
+            _LOG.info(
+                "step %d: float16 overflowed in %d of the last %d steps, which were "
+                "skipped; the scale of the loss was %g",
+                step,
+                skipped,
+                num_steps,
+                history["loss_scale"][-1],
+            )
         note = f"loss {loss:.4f}, lr {rates[-1]:.2e}"
         if not screen.is_terminal():
             # A bar has no room for it.

@@ -2,7 +2,7 @@
 """Runs training steps on every replica, many of them in one compiled call."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import tf_keras
 
 from biobert_tf.model import heads
 from biobert_tf.model.layers import Dropout
-from biobert_tf.training import optimizer
+from biobert_tf.training import finite, optimizer, progress
 from biobert_tf.training.clipping import Clipping
 from biobert_tf.training.task import Batch, Task
 
@@ -86,13 +86,19 @@ class Trainer(orbit.StandardTrainer):
         self._loop_start = _replicated(tf.zeros([], tf.int64))
         # The values that are reported of every step.
         self._names = (*task.loss_names, "learning_rate", "gradient_norm")
+        if self._scales_loss:
+            self._names += ("loss_scale",)
         self._history = _replicated(
             tf.zeros([max_loop_steps, len(self._names)], tf.float32)
         )
+        # Whether a step of the loop has diverged, and which gradients were finite then.
+        self._has_diverged = _replicated(tf.constant(False))
+        self._are_finite = _replicated(tf.ones([len(self._variables)], tf.bool))
 
     def train_loop_begin(self) -> None:
         """Stores the step at which the loop starts."""
         self._loop_start.assign(self.optimizer.iterations)
+        self._has_diverged.assign(False)
 
     # Nothing below needs AutoGraph, whose conversion takes longer than the tracing.
     @tf.autograph.experimental.do_not_convert
@@ -104,14 +110,31 @@ class Trainer(orbit.StandardTrainer):
     def train_loop_end(self) -> dict[str, np.ndarray]:
         """Returns the reported values of the loop's steps, float `[steps]` per name.
 
-        The names are the task's `loss_names`, `learning_rate` and `gradient_norm`.
+        The names are the task's `loss_names`, `learning_rate` and `gradient_norm`; and
+        `loss_scale`, if the optimizer scales the loss.
         """
         num_steps = self.optimizer.iterations.numpy() - self._loop_start.numpy()
         history = self._history.numpy()[:num_steps]
         return dict(zip(self._names, history.T, strict=True))
 
+    @property
+    def weights(self) -> Sequence[tf.Variable]:
+        """Returns the weights that are trained."""
+        return self._variables
+
+    def why_diverged(self) -> str:
+        """Says what was not finite in the first step of the loop that diverged.
+
+        The weights are still those of that step.
+        """
+        return finite.explanation(self._variables, self._are_finite.numpy())
+
     def replica_step(self, batch: Batch) -> None:
-        """Updates the weights once with this replica's batch; in replica context."""
+        """Updates the weights once with this replica's batch; in replica context.
+
+        A step that diverges, as `progress.check_finite` defines it, changes no weight,
+        nor do those after it.
+        """
         context = tf.distribute.get_replica_context()
         step = self.optimizer.iterations
         seed_2 = tf.stack([tf.cast(step, tf.int32), self._seed])
@@ -129,22 +152,29 @@ class Trainer(orbit.StandardTrainer):
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
             row_square /= tf.square(self.optimizer.loss_scale)
-        norm = self._global_norm(gradients, row_square)
-        clipped = optimizer.clip(gradients, norm)
+        halves = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
+        norm = own_norm = self._global_norm(halves, row_square)
+        if is_own:
+            shown = (losses, norm, halves)
+            shown = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
+            losses, norm, halves = shown
+        has_diverged = self._diverges(losses[0], norm, halves)
+        clipped = optimizer.clip(
+            gradients, tf.where(has_diverged, float("nan"), own_norm)
+        )
         if is_own:
             # PARITY(optimization.py:71-76): CrossShardOptimizer sums. Only its own
             # compute_gradients would divide by the number of cores, and BERT calls
             # tf.gradients.
             clipped = _over_replicas(tf.distribute.ReduceOp.SUM, clipped)
-            shown = (losses, norm)
-            losses, norm = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
         inner = self.optimizer.inner_optimizer if self._scales_loss else self.optimizer
         rate = tf.cast(inner.schedule(step), tf.float32)
         row = tf.cast(step - self._loop_start, tf.int32)
+        values = [*losses, rate, norm]
+        if self._scales_loss:
+            values.append(self.optimizer.loss_scale)
         self._history.assign(
-            tf.tensor_scatter_nd_update(
-                self._history, [[row]], [tf.stack([*losses, rate, norm])]
-            )
+            tf.tensor_scatter_nd_update(self._history, [[row]], [tf.stack(values)])
         )
         self.optimizer.apply_gradients(
             zip(clipped, self._variables, strict=True), skip_gradients_aggregation=True
@@ -199,15 +229,38 @@ class Trainer(orbit.StandardTrainer):
         dense = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients]
         return [losses[name] for name in self._task.loss_names], row_square, dense
 
-    def _global_norm(
-        self, gradients: list[tf.Tensor], row_square: tf.Tensor
+    def _diverges(
+        self, loss: tf.Tensor, norm: tf.Tensor, halves: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the norm that the clipping uses."""
+        """Returns whether this step of the loop, or one before it, has diverged.
+
+        Of the first that does it keeps which gradients are finite, by their `halves`.
+        """
+        is_bad = ~tf.math.is_finite(norm)
+        if self._scales_loss:
+            is_bad &= self.optimizer.loss_scale <= progress.LEAST_SCALE
+        is_bad |= ~tf.math.is_finite(loss)
+        are_finite = tf.math.is_finite(halves)
+        self._are_finite.assign(
+            tf.where(self._has_diverged, self._are_finite, are_finite)
+        )
+        has_diverged = self._has_diverged | is_bad
+        self._has_diverged.assign(has_diverged)
+        return has_diverged
+
+    def _global_norm(self, halves: tf.Tensor, row_square: tf.Tensor) -> tf.Tensor:
+        """Returns the norm that the clipping uses.
+
+        `halves` are half the squared norms of the gradients, `[variables]`. They are
+        summed as `tf.linalg.global_norm` does.
+        """
         if self._clipping != "gathered":
-            return tf.linalg.global_norm(gradients)
-        pairs = zip(gradients, self._is_sparse, strict=True)
-        dense = [gradient for gradient, is_sparse in pairs if not is_sparse]
-        return tf.sqrt(tf.square(tf.linalg.global_norm(dense)) + row_square)
+            return tf.sqrt(tf.reduce_sum(halves) * 2.0)
+        dense = [
+            place for place, is_sparse in enumerate(self._is_sparse) if not is_sparse
+        ]
+        norm = tf.sqrt(tf.reduce_sum(tf.gather(halves, dense)) * 2.0)
+        return tf.sqrt(tf.square(norm) + row_square)
 
 
 def _over_replicas(reduce: tf.distribute.ReduceOp, values: ReducedT) -> ReducedT:

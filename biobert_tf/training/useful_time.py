@@ -2,7 +2,7 @@
 """Measures which share of a training's time was useful.
 
 Useful is the time of steps whose results were kept. What is made again after a kill is
-not useful, nor is the time of starting, compiling, reading, evaluating and saving, nor
+not useful, nor are steps that float16 skips, nor is the time of starting, compiling, reading, evaluating and saving, nor
 that in which the training did not run. The rest of the first call of a process, which
 compiles, counts as compiling.
 """
@@ -19,6 +19,7 @@ _STARTED: Final = "started.json"
 _FIRST: Final = "first_start"
 _USEFUL: Final = "useful_seconds"
 _TOTAL: Final = "seconds_since_first_start"
+_SKIPPED: Final = "skipped_steps"
 
 
 @dataclasses.dataclass
@@ -28,10 +29,12 @@ class UsefulTime:
     Attributes:
         first_start: When it was first started, in seconds since 1970.
         seconds: The seconds in steps, of which a state keeps those up to it.
+        skipped_steps: The steps that float16 has skipped up to there.
     """
 
     first_start: float
     seconds: float = 0.0
+    skipped_steps: int = 0
 
     def write(self, prefix: Path) -> None:
         """Writes the mark of a finished state, which keeps the time up to it.
@@ -42,6 +45,8 @@ class UsefulTime:
         # The clock of another machine may be behind.
         total = max(time.time() - self.first_start, self.seconds)
         values = {_USEFUL: round(self.seconds, 3), _TOTAL: round(total, 3)}
+        if self.skipped_steps:
+            values[_SKIPPED] = self.skipped_steps
         files.write_json(mark(prefix), values)
 
 
@@ -61,8 +66,8 @@ def start(folder: Path, state: Path | None) -> UsefulTime:
     if first is None:
         first = time.time()
         files.write_json(path, {_FIRST: first})
-    useful = _numbers(mark(state)).get(_USEFUL, 0.0) if state else 0.0
-    return UsefulTime(first, useful)
+    kept = _numbers(mark(state)) if state else {}
+    return UsefulTime(first, kept.get(_USEFUL, 0.0), int(kept.get(_SKIPPED, 0)))
 
 
 def recorded(state: Path | None) -> dict[str, float]:

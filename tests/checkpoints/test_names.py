@@ -69,6 +69,21 @@ def test_table_has_no_other_rows():
     assert {row.tf1.replace("{n}", "0") for row in names.TABLE} == layer_0
 
 
+def test_names_are_sorted_as_a_model_needs_them():
+    """Layer 10 after layer 9, and a layer's parts together."""
+    rows = [
+        "bert/embeddings/word_embeddings",
+        "bert/embeddings/LayerNorm/beta",
+        "bert/encoder/layer_9/attention/self/query/kernel",
+        "bert/encoder/layer_9/attention/output/dense/kernel",
+        "bert/encoder/layer_9/output/LayerNorm/beta",
+        "bert/encoder/layer_10/attention/self/query/kernel",
+        "bert/pooler/dense/kernel",
+        "output_bias",
+    ]
+    assert sorted(sorted(rows), key=names.depth) == rows
+
+
 def test_encoder_names_leave_out_the_pooler():
     expected = {name for name in toys.shapes() if "pooler" not in name}
     assert set(names.encoder_names(2)) == expected

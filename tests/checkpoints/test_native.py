@@ -142,6 +142,30 @@ def test_wrong_shapes_are_counted_and_nothing_is_assigned(variables):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_weights_that_are_not_finite(variables):
+    """Named as a model needs them; nothing is assigned. Large values are no mistake."""
+    weights = toys.weights()
+    weights["bert/embeddings/LayerNorm/gamma"][:] = 3e38
+    layer = "bert/encoder/layer_1"
+    for name in ("intermediate", "attention/self/key", "output", "attention/output"):
+        weights[f"{layer}/{name}/dense/bias".replace("key/dense", "key")][1] = np.inf
+    weights["bert/encoder/layer_0/output/LayerNorm/beta"][:2] = np.nan
+    before = by_name(variables)
+    with pytest.raises(
+        InputError,
+        match=r"model.ckpt-40: NaN or infinite: bert/encoder/layer_0/output/LayerNorm/"
+        r"beta \(2 of 4 numbers\), bert/encoder/layer_1/attention/self/key/bias \(1 of "
+        r"4 numbers\), bert/encoder/layer_1/attention/output/dense/bias \(1 of 4 "
+        r"numbers\) and 2 more; did its training diverge, or is the file damaged\? ",
+    ):
+        native.assign(variables, weights, source=SOURCE)
+    after = by_name(variables)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    for name, values in weights.items():
+        weights[name] = np.where(np.isfinite(values), values, 0)
+    native.assign(variables, weights, source=SOURCE)
+
+
 def test_more_layers_than_the_model(variables):
     weights = toys.weights(num_layers=3)
     with pytest.raises(InputError, match=r"has more layers .*bert/encoder/layer_2/"):

@@ -93,6 +93,12 @@ def test_the_state_of_an_earlier_version(tmp_path):
     assert curve.rows() == [{"step": 2, "loss": 3.0}]
 
 
+def test_a_value_that_an_earlier_version_did_not_report(tmp_path):
+    curve = curve_of(tmp_path, 800, 3)
+    curve.add({**history(3, 1), "loss_scale": np.array([8.0])}, 3)
+    assert [row["loss_scale"] for row in curve.rows()] == [2.0]
+
+
 def test_table(tmp_path):
     curve_of(tmp_path, 10, 2).write(is_over=True)
     text = (tmp_path / learning_curves.CSV_FILE).read_text().splitlines()

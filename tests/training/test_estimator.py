@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 import text_tasks
 from tensorflow.python.framework import config as framework_config
+from tf_keras.src.mixed_precision import loss_scale_optimizer
 
 from benchmarks.host_side import free_ports
 from biobert_tf.checkpoints import Checkpoint, native
@@ -160,11 +162,15 @@ def train_and_kill(monkeypatch, made, paths, step):
 
 
 @pytest.mark.parametrize("precision", ["off", "float16"])
-def test_resume_equals_uninterrupted(tmp_path, monkeypatch, reports, paths, precision):
+def test_resume_equals_uninterrupted(
+    tmp_path, monkeypatch, reports, paths, precision, first_scale
+):
     """Stopped at step 4 as planned, and killed after step 5, where 4 is saved.
 
     Losses, rates, norms and every tensor of the last state are the same bits.
     """
+    # So large that float16 overflows until it is halved a few times.
+    first_scale(2.0**19)
     settings = {
         "device": DeviceConfig(mixed_precision=precision),
         "iterations_per_loop": 2,
@@ -186,9 +192,21 @@ def test_resume_equals_uninterrupted(tmp_path, monkeypatch, reports, paths, prec
     reports.pop(4)
     resumed = engine.estimator(parts, **settings)
     assert engine.train(resumed, paths) == 7
-    assert reports == expected
+    assert sorted(reports) == sorted(expected)
+    for step, row in expected.items():
+        np.testing.assert_array_equal(reports[step], row)
     assert_equal(state(parts, 7), state(whole, 7))
     assert saved_steps(parts) == [3, 4, 6, 7]
+    skipped = [states.goodput(each / "training") for each in (whole, parts)]
+    if precision == "off":
+        assert not any("skipped_steps" in said for said in skipped)
+        return
+    norms, scales = np.array([expected[step] for step in range(7)])[:, 2:].T
+    # Each step that overflows halves the scale of the next.
+    is_skipped = ~np.isfinite(norms)
+    assert scales[0] == 2.0**19 and 0 < is_skipped.sum() < 7
+    assert (scales[1:] / scales[:-1] == np.where(is_skipped[:-1], 0.5, 1)).all()
+    assert [said["skipped_steps"] for said in skipped] == [is_skipped.sum()] * 2
 
 
 def test_a_finished_training_is_left_alone(
@@ -332,20 +350,106 @@ class BadGradient(NerTask):
 
 
 @pytest.mark.parametrize(
-    "task_type, what",
-    [(BadLoss, "the loss is nan"), (BadGradient, "the gradient norm is nan")],
+    "task_type, packing, what, gradients",
+    [
+        (BadLoss, "off", "the loss is nan", "so are all gradients"),
+        (BadGradient, "on", "the gradient norm is nan", "no gradient is"),
+    ],
 )
-def test_divergence_stops_before_saving(tmp_path, paths, task_type, what):
+def test_divergence_stops_before_saving(
+    tmp_path, paths, task_type, packing, what, gradients
+):
+    """The bad step is the first of the six of a call, of which none changes a weight.
+
+    The first call makes step 0, whose rate is 0.
+    """
     made = engine.estimator(
         tmp_path,
         task=task_type(**vars(engine.TASK)),
-        save_checkpoints_steps=1,
-        iterations_per_loop=1,
+        save_checkpoints_steps=7,
+        pack_sequences=packing,
     )
-    with pytest.raises(TrainingDivergedError, match=f"{what} at step 1; "):
+    before = made.weights()
+    why = f"all weights are finite, the largest is .*, and {gradients}"
+    with pytest.raises(TrainingDivergedError, match=f"^{what} at step 1: {why}; "):
         engine.train(made, paths, shuffle_buffer=1)
-    assert saved_steps(tmp_path) == [1]
-    assert all(np.isfinite(array).all() for array in state(tmp_path, 1).values())
+    assert saved_steps(tmp_path) == []
+    assert_equal(made.weights(), before)
+
+
+@pytest.mark.parametrize("packing", ["off", "dense"])
+def test_the_weight_that_is_not_finite_is_named(tmp_path, paths, packing):
+    """Only it, though every step of the call makes all gradients NaN."""
+    made = engine.estimator(tmp_path, pack_sequences=packing)
+    name = "bert/encoder/layer_0/attention/output/dense/kernel"
+    [bad] = [each for each in made.model.variables if each.name == f"{name}:0"]
+    bad.assign(tf.tensor_scatter_nd_update(bad, [[3, 5]], [float("nan")]))
+    with pytest.raises(
+        TrainingDivergedError,
+        match=f"^the loss is nan at step 0: not finite before it: {name}; training ",
+    ):
+        engine.train(made, paths)
+    weights = made.weights()
+    assert np.isnan(weights.pop(name)).sum() == 1
+    assert all(np.isfinite(values).all() for values in weights.values())
+
+
+def test_a_rate_so_high_that_it_diverges(tmp_path, paths):
+    """The weights grow until what is computed of them is too large."""
+    made = engine.estimator(tmp_path)
+    data = records.shuffled(paths, engine.TASK.specs, shuffle_buffer=10, seed=1)
+    with pytest.raises(
+        TrainingDivergedError,
+        match=r"^the (loss|gradient norm) is (nan|inf) at step [1-6]: all weights are "
+        r"finite, the largest is [0-9.]+e\+[23][0-9], in (bert|output)",
+    ):
+        made.train(data, Schedule(7, 2), learning_rate=1e25)
+    assert all(np.isfinite(values).all() for values in made.weights().values())
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, paths):
+    """The last step of a training makes them so; no loss can show it any more."""
+    made = engine.estimator(tmp_path, max_steps=2)
+    data = records.shuffled(paths, engine.TASK.specs, shuffle_buffer=10, seed=1)
+    with pytest.raises(
+        TrainingDivergedError, match="^not finite after step 2: bert/embeddings/"
+    ):
+        made.train(data, Schedule(7, 2), learning_rate=3e38)
+    assert saved_steps(tmp_path) == []
+
+
+# --- the loss scale of float16 --------------------------------------------------------
+
+
+class Overflowing(NerTask):
+    """The gradient is never finite, though the loss is."""
+
+    def losses(self, batch, outputs, totals):
+        nothing = tf.sqrt(0.0 * tf.reduce_sum(outputs["logits"]))
+        return {"loss": super().losses(batch, outputs, totals)["loss"] + nothing}
+
+
+@pytest.fixture
+def first_scale(monkeypatch):
+    """Sets the scale of the loss that a training in float16 begins with."""
+    return functools.partial(
+        monkeypatch.setattr, loss_scale_optimizer, "_DEFAULT_INITIAL_SCALE"
+    )
+
+
+FLOAT16 = {"device": DeviceConfig(mixed_precision="float16")}
+
+
+def test_no_smaller_scale_is_left(tmp_path, paths, reports, first_scale):
+    first_scale(4.0)
+    made = engine.estimator(tmp_path, task=Overflowing(**vars(engine.TASK)), **FLOAT16)
+    before = made.weights()
+    why = "all weights are finite, .*, and no gradient is"
+    with pytest.raises(
+        TrainingDivergedError, match=f"^the gradient norm is nan at step 2: {why}; "
+    ):
+        engine.train(made, paths)
+    assert_equal(made.weights(), before)
 
 
 def rows_of(paths):

@@ -16,11 +16,12 @@ from biobert_tf.training import progress
 ROOT = Path(__file__).parents[2]
 
 
-def history(loss, gradient_norm=None):
+def history(loss, gradient_norm=None, **more):
     loss = np.array(loss, np.float32)
     norm = np.ones_like(loss) if gradient_norm is None else np.array(gradient_norm)
     rates = np.linspace(1e-4, 2e-4, len(loss)).astype(np.float32)
-    return {"loss": loss, "learning_rate": rates, "gradient_norm": norm}
+    more = {name: np.array(values) for name, values in more.items()}
+    return {"loss": loss, "learning_rate": rates, "gradient_norm": norm, **more}
 
 
 # --- divergence -----------------------------------------------------------------------
@@ -32,21 +33,31 @@ def test_finite_history_passes():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_loss_that_is_not_finite(value):
-    with pytest.raises(TrainingDivergedError, match=f"the loss is {value} at step 11;"):
-        progress.check_finite(history([1.0, value, 1.0]), 10)
+    with pytest.raises(
+        TrainingDivergedError, match=f"^the loss is {value} at step 11: so it is; "
+    ):
+        progress.check_finite(history([1.0, value, 1.0]), 10, why=lambda: "so it is")
 
 
 def test_gradient_that_is_not_finite():
     bad = history([1.0, 1.0, np.nan], [1.0, np.inf, np.nan])
-    with pytest.raises(TrainingDivergedError, match="gradient norm is inf at step 4;"):
+    with pytest.raises(TrainingDivergedError, match="gradient norm is inf at step 4:"):
         progress.check_finite(bad, 3)
 
 
 def test_steps_that_the_optimizer_skips():
-    progress.check_finite(history([1.0, 1.0], [1.0, np.inf]), 3, skips_steps=True)
-    bad = history([1.0, np.nan], [np.inf, np.inf])
-    with pytest.raises(TrainingDivergedError, match="the loss is nan at step 4;"):
-        progress.check_finite(bad, 3, skips_steps=True)
+    """As long as a smaller scale of the loss is left; a bad loss has no scale."""
+    norms, scales = [np.nan, np.inf, 1.0, np.inf], [4.0, 2.0, 1.0, 1.0]
+    rows = {"loss": [1.0] * 4, "gradient_norm": norms, "loss_scale": scales}
+    good = history(**{name: values[:3] for name, values in rows.items()})
+    progress.check_finite(good, 3)
+    assert progress.num_skipped(good) == 2
+    assert progress.num_skipped(history([1.0])) == 0
+    with pytest.raises(TrainingDivergedError, match="gradient norm is inf at step 6:"):
+        progress.check_finite(history(**rows), 3)
+    bad = history(**{**rows, "loss": [1.0, np.nan, 1.0, 1.0]})
+    with pytest.raises(TrainingDivergedError, match="the loss is nan at step 4:"):
+        progress.check_finite(bad, 3)
 
 
 # --- reports --------------------------------------------------------------------------
