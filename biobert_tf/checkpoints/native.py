@@ -107,8 +107,7 @@ def assign(
             "has more layers than the model, bert_config.json does not fit the "
             f"checkpoint: {base.some(layers)}"
         )
-    if not problem:
-        problem = _not_finite({name: weights[name] for name in fitting})
+    problem = problem or _not_finite({name: weights[name] for name in fitting})
     if problem:
         raise InputError.at(source, None, problem)
     for name in fitting:

@@ -37,8 +37,8 @@ def require(variables: Sequence[tf.Variable], step: int) -> None:
     """
     if bad := _weights(variables):
         raise TrainingDivergedError(
-            f"not finite after step {step}: {base.some(bad)}; training stopped and this "
-            "state is not saved; lower --learning_rate"
+            f"not finite after step {step}: {base.some(bad)}; training stopped and "
+            "this state is not saved; lower --learning_rate"
         )
 
 

@@ -227,8 +227,8 @@ def clip(
 ) -> list[tf.Tensor]:
     """Scales `gradients` down so that `norm` becomes at most `clip_norm`.
 
-    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: a norm that is not
-    finite makes all of them NaN, so that the optimizer changes nothing.
+    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: a norm that is
+    not finite makes all of them NaN, so that the optimizer changes nothing.
     """
     clipped, _ = tf.clip_by_global_norm(list(gradients), clip_norm, use_norm=norm)
     return clipped

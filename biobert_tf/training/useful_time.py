@@ -2,9 +2,9 @@
 """Measures which share of a training's time was useful.
 
 Useful is the time of steps whose results were kept. What is made again after a kill is
-not useful, nor are steps that float16 skips, nor is the time of starting, compiling, reading, evaluating and saving, nor
-that in which the training did not run. The rest of the first call of a process, which
-compiles, counts as compiling.
+not useful, nor are steps that float16 skips, nor is the time of starting, compiling,
+reading, evaluating and saving, nor that in which the training did not run. The rest of
+the first call of a process, which compiles, counts as compiling.
 """
 
 import dataclasses

@@ -412,7 +412,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, paths):
     made = engine.estimator(tmp_path, max_steps=2)
     data = records.shuffled(paths, engine.TASK.specs, shuffle_buffer=10, seed=1)
     with pytest.raises(
-        TrainingDivergedError, match="^not finite after step 2: bert/embeddings/"
+        TrainingDivergedError, match=r"^not finite after step 2: bert/embeddings/"
     ):
         made.train(data, Schedule(7, 2), learning_rate=3e38)
     assert saved_steps(tmp_path) == []
