@@ -5,8 +5,8 @@ r"""Measures what of a training, a prediction and an export is equal, bit by bit
 
 The same work is done by processes that differ in the numbers of threads, in the
 processors that they may use, and in XLA. Each line of the table is a process, compared
-with the first of its kind, with or without XLA: "equal" where all bits are, else the
-largest difference: of the weights after the training, of the logarithms of the
+with the first, and those with XLA with the first of these: "equal" where all bits are,
+else the largest difference: of the weights after the training, of the logarithms of the
 predicted probabilities, and of the probabilities of the SavedModel. All predict with
 the weights that the very first has trained.
 """
@@ -17,9 +17,11 @@ import importlib
 import os
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 from biobert_tf.common import lean
+
+Xla = Literal["on", "off"]
 
 PARTS: Final = ("weights", "predictions", "SavedModel")
 
@@ -37,15 +39,16 @@ class Way:
     """
 
     name: str
-    xla: str = "off"
+    xla: Xla = "off"
     threads: int = 2
     operations: int = 2
     processors: int = 2
 
 
+XLA: Final[tuple[Xla, ...]] = ("off", "on")
 WAYS: Final = tuple(
     Way(name, xla, *numbers)
-    for xla in ("off", "on")
+    for xla in XLA
     for name, *numbers in (
         ("2 threads",),
         ("2 threads on one processor, one operation at a time", 2, 1, 1),
@@ -79,7 +82,7 @@ class Work:
         """Returns the output of the first training, with which all predict."""
         return self.folder / "0"
 
-    def do(self, output: Path, xla: str) -> None:
+    def do(self, output: Path, xla: Xla) -> None:
         """Trains, predicts and serves in this process; writes `output.npz`."""
         import numpy as np
         import tensorflow as tf
@@ -115,14 +118,13 @@ class Work:
         predicted = loaded.estimator(task).predict(rows, batch_size=16)
         served = tf.saved_model.load(str(self.first / "export"))
         texts = tf.constant([" ".join(each.words) for each in sentences])
-        np.savez(
-            output.with_suffix(".npz"),
-            predictions=predicted["log_probs"],
-            SavedModel=served.signatures["serving_default"](text=texts)[
-                "probabilities"
-            ],
+        answered = served.signatures["serving_default"](text=texts)
+        arrays: dict[str, Any] = {
+            "predictions": predicted["log_probs"],
+            "SavedModel": answered["probabilities"].numpy(),
             **{f"weights/{name}": value for name, value in weights.items()},
-        )
+        }
+        np.savez(output.with_suffix(".npz"), **arrays)
 
 
 def run(work: Work, way: Way, output: Path) -> None:
@@ -188,7 +190,8 @@ def main() -> None:
         output = work.folder / str(number)
         run(work, way, output)
         made = output.with_suffix(".npz")
-        found = compared(made, first.setdefault(way.xla, made)).values()
+        found = compared(made, first.get(way.xla, first.get("off", made))).values()
+        first.setdefault(way.xla, made)
         shown = " | ".join(f"{value:.1e}" if value else "equal" for value in found)
         print(f"| {way.xla} | {way.name} | {shown} |", flush=True)
 
