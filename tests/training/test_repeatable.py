@@ -75,8 +75,7 @@ def test_equal_are_processes_with_as_many_threads(compared, name, other):
 
 @pytest.mark.parametrize("name", ["one thread", "with XLA"])
 def test_others_differ_by_their_rounding(compared, name):
-    """Adam makes steps of the rounding of gradients that are zero; see the page."""
+    """A training with XLA has rows of one length, and so draws another dropout."""
     found = compared(name, "two threads")
-    print(found)
     assert found["predictions"] < 1e-5 and found["SavedModel"] < 1e-5
-    assert found["weights"] < 1e-3
+    assert found["weights"] < (1e-6 if name == "one thread" else 5e-4)
