@@ -146,11 +146,8 @@ class Lamb(AdamWeightDecay):
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Applies the update above to one variable; see `AdamWeightDecay`."""
         m, v = self._moments(variable)
-        is_finite = tf.math.is_finite(gradient)
-        next_m = BETA_1 * m + (1.0 - BETA_1) * gradient
-        next_v = BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient)
-        m.assign(tf.where(is_finite, next_m, m))
-        v.assign(tf.where(is_finite, next_v, v))
+        m.assign(BETA_1 * m + (1.0 - BETA_1) * gradient)
+        v.assign(BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient))
         step = tf.cast(self.iterations + 1, variable.dtype)
         # 1 - beta^t; in float32 the plain difference would lose half of its digits.
         m_part, v_part = (
@@ -161,8 +158,7 @@ class Lamb(AdamWeightDecay):
             length, update_length = tf.norm(variable), tf.norm(update)
             both = (length > 0) & (update_length > 0)
             update *= tf.where(both, length / update_length, 1.0)
-        update *= tf.cast(self.learning_rate, variable.dtype)
-        variable.assign_sub(tf.where(is_finite, update, 0.0))
+        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
 
 
 def _direction(
@@ -181,20 +177,10 @@ def _adam(
     rate: tf.Tensor,
     is_decayed: bool,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the next moments m and v and the next value of a variable.
-
-    They stay as they are where the gradient is not finite, so that it can be told
-    afterwards what was not finite first.
-    """
-    next_m = BETA_1 * m + (1.0 - BETA_1) * gradient
-    next_v = BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient)
-    direction = _direction(next_m, next_v, variable, is_decayed)
-    is_finite = tf.math.is_finite(gradient)
-    return (
-        tf.where(is_finite, next_m, m),
-        tf.where(is_finite, next_v, v),
-        tf.where(is_finite, variable - rate * direction, variable),
-    )
+    """Returns the next moments m and v and the next value of a variable."""
+    m = BETA_1 * m + (1.0 - BETA_1) * gradient
+    v = BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient)
+    return m, v, variable - rate * _direction(m, v, variable, is_decayed)
 
 
 # One pass over memory instead of thirty. TensorFlow's own fused Adam rounds 1 - beta
@@ -227,8 +213,8 @@ def clip(
 ) -> list[tf.Tensor]:
     """Scales `gradients` down so that `norm` becomes at most `clip_norm`.
 
-    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: a norm that is
-    not finite makes all of them NaN, so that the optimizer changes nothing.
+    The scale is that of `tf.clip_by_global_norm(..., use_norm=norm)`: one gradient that
+    is not finite makes all of them NaN, which the caller checks.
     """
     clipped, _ = tf.clip_by_global_norm(list(gradients), clip_norm, use_norm=norm)
     return clipped

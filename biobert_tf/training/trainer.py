@@ -91,9 +91,9 @@ class Trainer(orbit.StandardTrainer):
         self._history = _replicated(
             tf.zeros([max_loop_steps, len(self._names)], tf.float32)
         )
-        # Whether a step of the loop has diverged, and which gradients were finite then.
+        # Whether a step of the loop has diverged, and what was seen at the first.
         self._has_diverged = _replicated(tf.constant(False))
-        self._are_finite = _replicated(tf.ones([len(self._variables)], tf.bool))
+        self._seen = _replicated(tf.zeros([len(finite.SEEN), len(self._variables)]))
 
     def train_loop_begin(self) -> None:
         """Stores the step at which the loop starts."""
@@ -123,18 +123,11 @@ class Trainer(orbit.StandardTrainer):
         return self._variables
 
     def why_diverged(self) -> str:
-        """Says what was not finite in the first step of the loop that diverged.
-
-        The weights are still those of that step.
-        """
-        return finite.explanation(self._variables, self._are_finite.numpy())
+        """Says what was not finite in the first step of the loop that diverged."""
+        return finite.explanation(self._variables, self._seen.numpy())
 
     def replica_step(self, batch: Batch) -> None:
-        """Updates the weights once with this replica's batch; in replica context.
-
-        A step that diverges, as `progress.check_finite` defines it, changes no weight,
-        nor do those after it.
-        """
+        """Updates the weights once with this replica's batch; in replica context."""
         context = tf.distribute.get_replica_context()
         step = self.optimizer.iterations
         seed_2 = tf.stack([tf.cast(step, tf.int32), self._seed])
@@ -153,20 +146,17 @@ class Trainer(orbit.StandardTrainer):
             gradients = self.optimizer.get_unscaled_gradients(gradients)
             row_square /= tf.square(self.optimizer.loss_scale)
         halves = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
-        norm = own_norm = self._global_norm(halves, row_square)
-        if is_own:
-            shown = (losses, norm, halves)
-            shown = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
-            losses, norm, halves = shown
-        has_diverged = self._diverges(losses[0], norm, halves)
-        clipped = optimizer.clip(
-            gradients, tf.where(has_diverged, float("nan"), own_norm)
-        )
+        norm = self._global_norm(halves, row_square)
+        clipped = optimizer.clip(gradients, norm)
         if is_own:
             # PARITY(optimization.py:71-76): CrossShardOptimizer sums. Only its own
             # compute_gradients would divide by the number of cores, and BERT calls
             # tf.gradients.
             clipped = _over_replicas(tf.distribute.ReduceOp.SUM, clipped)
+            shown = (losses, norm, halves)
+            shown = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
+            losses, norm, halves = shown
+        self._look(losses[0], norm, halves)
         inner = self.optimizer.inner_optimizer if self._scales_loss else self.optimizer
         rate = tf.cast(inner.schedule(step), tf.float32)
         row = tf.cast(step - self._loop_start, tf.int32)
@@ -229,24 +219,23 @@ class Trainer(orbit.StandardTrainer):
         dense = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients]
         return [losses[name] for name in self._task.loss_names], row_square, dense
 
-    def _diverges(
-        self, loss: tf.Tensor, norm: tf.Tensor, halves: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns whether this step of the loop, or one before it, has diverged.
+    def _look(self, loss: tf.Tensor, norm: tf.Tensor, halves: tf.Tensor) -> None:
+        """Keeps what is seen at the first step of the loop that diverges.
 
-        Of the first that does it keeps which gradients are finite, by their `halves`.
+        What that is `progress.check_finite` defines. Other steps pay for two scalars.
         """
         is_bad = ~tf.math.is_finite(norm)
         if self._scales_loss:
             is_bad &= self.optimizer.loss_scale <= progress.LEAST_SCALE
         is_bad |= ~tf.math.is_finite(loss)
-        are_finite = tf.math.is_finite(halves)
-        self._are_finite.assign(
-            tf.where(self._has_diverged, self._are_finite, are_finite)
+        # The update makes all weights NaN, so they must be looked at before it.
+        seen = tf.cond(
+            is_bad & ~self._has_diverged,
+            lambda: finite.seen(self._variables, halves),
+            lambda: tf.convert_to_tensor(self._seen),
         )
-        has_diverged = self._has_diverged | is_bad
-        self._has_diverged.assign(has_diverged)
-        return has_diverged
+        self._seen.assign(seen)
+        self._has_diverged.assign(self._has_diverged | is_bad)
 
     def _global_norm(self, halves: tf.Tensor, row_square: tf.Tensor) -> tf.Tensor:
         """Returns the norm that the clipping uses.

@@ -359,27 +359,22 @@ class BadGradient(NerTask):
 def test_divergence_stops_before_saving(
     tmp_path, paths, task_type, packing, what, gradients
 ):
-    """The bad step is the first of the six of a call, of which none changes a weight.
-
-    The first call makes step 0, whose rate is 0.
-    """
+    """The bad step is the first of the six of a call; what it saw is kept."""
     made = engine.estimator(
         tmp_path,
         task=task_type(**vars(engine.TASK)),
         save_checkpoints_steps=7,
         pack_sequences=packing,
     )
-    before = made.weights()
     why = f"all weights are finite, the largest is .*, and {gradients}"
     with pytest.raises(TrainingDivergedError, match=f"^{what} at step 1: {why}; "):
         engine.train(made, paths, shuffle_buffer=1)
     assert saved_steps(tmp_path) == []
-    assert_equal(made.weights(), before)
 
 
 @pytest.mark.parametrize("packing", ["off", "dense"])
 def test_the_weight_that_is_not_finite_is_named(tmp_path, paths, packing):
-    """Only it, though every step of the call makes all gradients NaN."""
+    """Only it, though the step has made all weights NaN."""
     made = engine.estimator(tmp_path, pack_sequences=packing)
     name = "bert/encoder/layer_0/attention/output/dense/kernel"
     [bad] = [each for each in made.model.variables if each.name == f"{name}:0"]
@@ -389,9 +384,7 @@ def test_the_weight_that_is_not_finite_is_named(tmp_path, paths, packing):
         match=f"^the loss is nan at step 0: not finite before it: {name}; training ",
     ):
         engine.train(made, paths)
-    weights = made.weights()
-    assert np.isnan(weights.pop(name)).sum() == 1
-    assert all(np.isfinite(values).all() for values in weights.values())
+    assert np.isnan(made.weights()["output_weights"]).all()
 
 
 def test_a_rate_so_high_that_it_diverges(tmp_path, paths):
@@ -404,7 +397,6 @@ def test_a_rate_so_high_that_it_diverges(tmp_path, paths):
         r"finite, the largest is [0-9.]+e\+[23][0-9], in (bert|output)",
     ):
         made.train(data, Schedule(7, 2), learning_rate=1e25)
-    assert all(np.isfinite(values).all() for values in made.weights().values())
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, paths):
