@@ -66,6 +66,21 @@ class TrainingDivergedError(RuntimeError):
     """The loss became NaN or infinite; the message names the step."""
 
 
+class LostWorkerError(RuntimeError):
+    """Another worker of the cluster is gone, or has ended with an error.
+
+    Attributes:
+        status: The exit status of the process: the other's, or `UNKNOWN`.
+    """
+
+    UNKNOWN: Final = 4
+
+    def __init__(self, message: str, status: int = UNKNOWN) -> None:
+        """Stores the message, which says which worker and what to do."""
+        super().__init__(message)
+        self.status = status
+
+
 class StoppedError(KeyboardInterrupt):
     """A signal has ended the work; the message says what was kept.
 

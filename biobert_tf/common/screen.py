@@ -37,7 +37,17 @@ _NOISE: Final = (
     rb"[IW]\d{4} \d\d:\d\d:\d\S* +\d+ (?!gpu_device\.cc:\d+\] Cannot)\S+:\d+\] |"
     rb"WARNING: All log messages before absl::InitializeLog\(\) is called|"
     # There is no NVIDIA driver. Other errors of cuInit are news.
-    rb".* failed call to cuInit: .*UNKNOWN ERROR \(303\)"
+    rb".* failed call to cuInit: .*UNKNOWN ERROR \(303\)|"
+    # Another worker is gone: `workers` says so in one line.
+    rb".* E tensorflow/core/common_runtime/\S+ "
+    rb"(?:BaseCollectiveExecutor::StartAbort|Aborting Ring)|"
+    rb"(?:.* E external/\S+/coordination/coordination_service|"
+    rb"E\d{4} .* context_distributed_manager\.cc:\d+\] Barrier failed)|"
+    rb"Additional GRPC error information from remote target /job:|"
+    rb":UNKNOWN:Error received from peer |/job:\w+/replica:0/task:\d+$|"
+    rb"RPC: /tensorflow\.CoordinationService/|The tasks have crashed\. Check |"
+    rb"The error could be from a previous operation\. |"
+    rb"This is usually caused by an earlier error during execution\. Check "
 )
 _FILTER: Final = f"""\
 import re, sys

@@ -14,14 +14,20 @@ from typing import Final
 
 import tensorflow as tf
 
-from biobert_tf.common import files, tpu
-from biobert_tf.common.errors import InputError
+from biobert_tf.common import files, stopping, tpu
+from biobert_tf.common.errors import InputError, LostWorkerError
 from biobert_tf.common.settings import DeviceConfig
 from biobert_tf.training import openvino_engine
 
 _LOG = logging.getLogger(__name__)
 
 _CONNECT_SECONDS: Final = 10.0
+# Of workers that wait for each other at the start.
+_NOT_MET: Final = (
+    tf.errors.UnavailableError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.AbortedError,
+)
 
 
 def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
@@ -33,6 +39,7 @@ def build_strategy(config: DeviceConfig) -> tf.distribute.Strategy:
 
     Raises:
         InputError: The requested devices are not available, or not for `--engine`.
+        LostWorkerError: Not all workers of the cluster came.
     """
     if config.engine == "openvino":
         openvino_engine.require(config)
@@ -65,8 +72,16 @@ def _multi_worker() -> tf.distribute.Strategy:
             "--strategy=multi_worker: TF_CONFIG names no cluster; set it on every "
             "worker as TensorFlow's guide to distributed training says"
         )
+    _LOG.info("joining the cluster of TF_CONFIG")
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        # TensorFlow waits for up to an hour, and lets no Python run meanwhile.
+        with stopping.at_once():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except _NOT_MET as error:
+        raise LostWorkerError(
+            "the workers of TF_CONFIG have not met: one is gone, or has not come; "
+            "start the same command again on every worker"
+        ) from error
     except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
         raise InputError(
             f"--strategy=multi_worker: TF_CONFIG cannot be used: {_first_line(error)}"

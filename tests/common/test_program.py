@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import logging
 import os
 import signal
@@ -8,8 +9,13 @@ import time
 
 import pytest
 
-from biobert_tf.common import program, streams
-from biobert_tf.common.errors import InputError, StoppedError, TrainingDivergedError
+from biobert_tf.common import program, streams, workers
+from biobert_tf.common.errors import (
+    InputError,
+    LostWorkerError,
+    StoppedError,
+    TrainingDivergedError,
+)
 
 
 def run(error=None):
@@ -32,6 +38,12 @@ def test_success(capsys):
         (InputError.at("a.tsv", 3, "bad row"), 2, "error: a.tsv:3: bad row\n"),
         (InputError.at("a.tsv", None, "bad"), 2, "error: a.tsv: bad\n"),
         (TrainingDivergedError("the loss is nan"), 3, "error: the loss is nan\n"),
+        (LostWorkerError("worker 1 is gone"), 4, "error: worker 1 is gone\n"),
+        (
+            LostWorkerError("worker 1 has ended: x", 2),
+            2,
+            "error: worker 1 has ended: x\n",
+        ),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (KeyboardInterrupt("x is whole"), 130, "interrupted: x is whole\n"),
         (StoppedError("", signal.SIGTERM), 143, "error: interrupted\n"),
@@ -41,6 +53,27 @@ def test_success(capsys):
 def test_errors_are_one_line_and_a_status(capsys, error, status, line):
     assert run(error) == status
     assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (None, []),
+        (InputError("bad"), [(2, "bad")]),
+        (TrainingDivergedError("the loss is nan"), [(3, "the loss is nan")]),
+        (StoppedError("x", signal.SIGTERM), [(143, "x")]),
+        (ValueError("a bug"), [(4, "ValueError: a bug")]),
+    ],
+)
+def test_other_workers_are_told_of_the_end(monkeypatch, error, told):
+    """And with a bug, which keeps its traceback, where to look for that."""
+    found = []
+    monkeypatch.setattr(
+        workers, "tell", lambda status, why: found.append((status, why))
+    )
+    with contextlib.suppress(ValueError):
+        run(error)
+    assert found == told
 
 
 def test_verbosity_is_not_for_the_command(capsys):
