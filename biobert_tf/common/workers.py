@@ -11,15 +11,19 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from biobert_tf.common import stores
 from biobert_tf.common.errors import LostWorkerError, one_line
 
 _TASK: Final = r"/job:(?P<job>\w+)/(?:replica:0/)?task:(?P<number>\d+)"
-_TOLD: Final = re.compile(rf"{_TASK}: ended with status (?P<status>\d+): (?P<why>.*)")
+_ENDED: Final = re.compile(
+    r"(?P<who>\w+ \d+ \([^ ]*\)) has ended with status (?P<status>\d+): (?P<why>.*)"
+)
 # The first names whom the service misses, the second who has closed its connection.
 _GONE: Final = (
     re.compile(rf"unhealthy \(stopped sending heartbeats\):\n{_TASK}"),
@@ -33,8 +37,9 @@ _LOST: Final = (
     "CancelledError",
     "DeadlineExceededError",
 )
-# How long the first worker, in which the service runs, lets it tell the others.
-_SECONDS_TO_TELL: Final = 1.0
+# How long the first worker waits for the others, and how long before it looks again.
+_SECONDS_TO_END: Final = 10.0
+_SECONDS_BETWEEN: Final = 0.1
 # Any of TensorFlow's codes of errors will do.
 _CODE_ABORTED: Final = 10
 
@@ -53,11 +58,13 @@ def lost(error: Exception) -> LostWorkerError | None:
     is_of_connection = type(error).__name__ in _LOST and not stores.explained(error)
     if _ABORTED not in text and not is_of_connection:
         return None
-    if told := _TOLD.search(text):
-        why = f"{_name(told)} has ended: {told['why']}"
+    if told := _ENDED.search(text):
+        why = f"{told['who']} has ended: {told['why']}"
         return LostWorkerError(why, int(told["status"]))
     gone = next((found for each in _GONE if (found := each.search(text))), None)
-    who = "another worker" if gone is None else _name(gone)
+    who = "another worker"
+    if gone is not None:
+        who = _name(gone["job"], int(gone["number"]))
     return LostWorkerError(
         f"{who} does not answer any more; start the same command again on every "
         "worker: a training goes on from its last state"
@@ -65,16 +72,44 @@ def lost(error: Exception) -> LostWorkerError | None:
 
 
 def tell(status: int, why: str) -> None:
-    """Tells the other workers, if there are any, that this one ends with an error."""
-    if (context := _context()) is not None:
-        message = one_line(f"ended with status {status}: {why}")
-        # Whoever knows of an error cannot tell another one, nor if the first is gone.
-        with contextlib.suppress(Exception):
-            context.report_error_to_cluster(_CODE_ABORTED, message)
-            own = context._server_def
-            name = f"/job:{own.job_name}/replica:0/task:{own.task_index}"
-            if name == context.coordination_service.service_leader:
-                time.sleep(_SECONDS_TO_TELL)
+    """Tells the other workers, if there are any, that this one ends with an error.
+
+    The first worker, in which the service runs, waits until they have ended.
+    """
+    if (context := _context()) is None:
+        return
+    task = json.loads(os.environ["TF_CONFIG"])["task"]
+    own = task["type"], int(task["index"])
+    message = one_line(f"{_name(*own)} has ended with status {status}: {why}")
+    # Whoever knows of an error cannot tell another one, nor if the first is gone.
+    with contextlib.suppress(Exception):
+        context.report_error_to_cluster(_CODE_ABORTED, message)
+    first, *others = _addresses()
+    if own == first[:2]:
+        _wait_for([address for _, _, address in others])
+
+
+def _addresses() -> list[tuple[str, int, str]]:
+    """Returns job, number and address of every worker, the first one first."""
+    cluster = json.loads(os.environ["TF_CONFIG"])["cluster"]
+    return [
+        (job, number, address)
+        for job in ("chief", "worker")
+        for number, address in enumerate(cluster.get(job, ()))
+    ]
+
+
+def _wait_for(addresses: Sequence[str]) -> None:
+    """Waits until nobody listens at the addresses any more."""
+    end = time.monotonic() + _SECONDS_TO_END
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        while (left := end - time.monotonic()) > 0:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), left).close()
+            except OSError:
+                break
+            time.sleep(_SECONDS_BETWEEN)
 
 
 def are_met() -> bool:
@@ -90,11 +125,7 @@ def _context() -> Any:
     return context if is_worker and context._context_handle is not None else None
 
 
-def _name(found: re.Match[str]) -> str:
+def _name(job: str, number: int) -> str:
     """Returns how to call a worker, with its address."""
-    job, number = found["job"], int(found["number"])
-    try:
-        address = json.loads(os.environ["TF_CONFIG"])["cluster"][job][number]
-    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
-        return f"{job} {number}"
+    address = next(x for *named, x in _addresses() if named == [job, number])
     return f"{job} {number} ({address})"

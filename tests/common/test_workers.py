@@ -1,6 +1,7 @@
 """What errors of TensorFlow say of other workers; the texts are TensorFlow's."""
 
 import json
+import socket
 import sys
 import types
 
@@ -32,10 +33,21 @@ Collective ops is aborted by: Deadline Exceeded
 
 RPC: /tensorflow.CoordinationService/Heartbeat
 The error could be from a previous operation. Restart your program to reset."""
-TOLD = """\
-Collective ops is aborted by: Error reported from /job:worker/task:0: ended with \
-status 2: /data/x.tfrecord: damaged: write it again
+ENDED = """\
+Collective ops is aborted by: Error reported from /job:worker/task:0: \
+worker 0 (a:2222) has ended with status 2: /data/x.tfrecord: damaged: write it again
 The error could be from a previous operation. Restart your program to reset."""
+# The first worker's own operations may fail before its service has told the others.
+ENDED_FIRST = """\
+Collective ops is aborted by: Collective ops is aborted by: worker 0 (a:2222) has \
+ended with status 2: /data/x.tfrecord: damaged: write it again
+The error could be from a previous operation. Restart your program to reset.
+Additional GRPC error information from remote target /job:worker/replica:0/task:0 \
+while calling /tensorflow.WorkerService/CompleteInstance:
+:UNKNOWN:Error received from peer  {grpc_status:10, grpc_message:"Collective ops is \
+aborted by: worker 0 (a:2222) has ended with status 2: /data/x.tfrecord: damaged: \
+write it again\\nThe error could be from a previous operation."}"""
+WHY = "worker 0 (a:2222) has ended: /data/x.tfrecord: damaged: write it again"
 ADVICE = (
     " does not answer any more; start the same command again on every worker: a "
     "training goes on from its last state"
@@ -57,12 +69,8 @@ for kind in (OpError, UnavailableError):
 class Context:
     """TensorFlow's state of a process; it says in `told` what was reported."""
 
-    def __init__(self, number, has_error=False):
-        self.coordination_service = types.SimpleNamespace(
-            service_leader="/job:worker/replica:0/task:0"
-        )
-        self._context_handle = object()
-        self._server_def = types.SimpleNamespace(job_name="worker", task_index=number)
+    def __init__(self, has_error=False):
+        self.coordination_service = self._context_handle = object()
         self.has_error = has_error
         self.told = []
 
@@ -74,11 +82,16 @@ class Context:
 
 @pytest.fixture
 def joined(monkeypatch):
-    """Makes this process a worker, as far as the module can see."""
-    tf_config = {"cluster": {"worker": ["a:2222", "b:2223"]}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+    """Makes this process a worker, as far as the module can see; returns its context.
 
-    def join(context):
+    It is the first one of these or the second.
+    """
+
+    def join(number, has_error=False, addresses=("a:2222", "b:2223")):
+        task = {"type": "worker", "index": number}
+        tf_config = {"cluster": {"worker": addresses}, "task": task}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+        context = Context(has_error)
         module = types.SimpleNamespace(context=lambda: context)
         monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", module)
         return context
@@ -92,54 +105,73 @@ def joined(monkeypatch):
         (HEARTBEAT, 4, f"worker 1 (b:2223){ADVICE}"),
         (CONNECTION, 4, f"worker 0 (a:2222){ADVICE}"),
         (SERVICE, 4, f"another worker{ADVICE}"),
-        (
-            TOLD,
-            2,
-            "worker 0 (a:2222) has ended: /data/x.tfrecord: damaged: write it again",
-        ),
+        (ENDED, 2, WHY),
+        (ENDED_FIRST, 2, WHY),
     ],
 )
 def test_what_errors_say(joined, text, status, message):
-    joined(Context(1))
+    joined(1)
     found = workers.lost(OpError(text))
     assert (found.status, str(found)) == (status, message)
 
 
-def test_a_worker_that_the_cluster_does_not_name(joined, monkeypatch):
-    joined(Context(1))
-    monkeypatch.setenv("TF_CONFIG", "{}")
-    assert str(workers.lost(OpError(HEARTBEAT))) == f"worker 1{ADVICE}"
-
-
 def test_a_connection_that_fails_outside_of_a_step(joined):
-    joined(Context(1))
+    joined(1)
     assert str(workers.lost(UnavailableError("closed"))) == f"another worker{ADVICE}"
 
 
 def test_other_errors_say_nothing_of_workers(joined):
     assert workers.lost(OpError(HEARTBEAT)) is None
-    joined(Context(1))
-    for error in (OpError("a shape"), InputError(HEARTBEAT), ValueError(TOLD)):
+    joined(1)
+    for error in (OpError("a shape"), InputError(HEARTBEAT), ValueError(ENDED)):
         assert workers.lost(error) is None
     known = LostWorkerError("known")
     assert workers.lost(known) is known
 
 
-@pytest.mark.parametrize("number, waits", [(0, [1.0]), (1, [])])
-def test_telling(joined, monkeypatch, number, waits):
-    """In one line. The first worker, whose service tells all, waits until it has."""
-    slept = []
-    monkeypatch.setattr(workers.time, "sleep", slept.append)
-    context = joined(Context(number))
+def test_telling(joined):
+    """In one line."""
+    context = joined(1)
     workers.tell(2, "x.tsv:3: bad\nrow")
-    assert context.told == [(10, "ended with status 2: x.tsv:3: bad row")]
-    assert slept == waits
+    message = "worker 1 (b:2223) has ended with status 2: x.tsv:3: bad row"
+    assert context.told == [(10, message)]
+
+
+@pytest.fixture
+def other():
+    """A server that is another worker, and the addresses of both."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server, ["127.0.0.1:1", f"127.0.0.1:{server.getsockname()[1]}"]
+
+
+@pytest.mark.parametrize("has_error", [False, True])
+def test_the_first_worker_ends_last(joined, monkeypatch, other, has_error):
+    """Its service tells the others, also what a worker has told it."""
+    server, addresses = other
+    looks = []
+
+    def end_at_second_look(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:
+            server.close()
+
+    monkeypatch.setattr(workers.time, "sleep", end_at_second_look)
+    joined(0, has_error, addresses)
+    workers.tell(2, "bad")
+    assert len(looks) == 2
+
+
+def test_the_first_worker_does_not_wait_for_ever(joined, monkeypatch, other):
+    monkeypatch.setattr(workers, "_SECONDS_TO_END", 0.05)
+    context = joined(0, addresses=other[1])
+    workers.tell(2, "bad")
+    assert len(context.told) == 1
 
 
 def test_telling_where_nobody_hears(joined):
     """The cluster knows of an error already; or there is no cluster."""
     workers.tell(2, "bad row")
-    context = joined(Context(0, has_error=True))
+    context = joined(1, has_error=True)
     workers.tell(2, "bad row")
     assert context.told == []
     assert workers.are_met()
