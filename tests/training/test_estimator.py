@@ -3,8 +3,6 @@ import functools
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import engine
@@ -15,7 +13,6 @@ import text_tasks
 from tensorflow.python.framework import config as framework_config
 from tf_keras.src.mixed_precision import loss_scale_optimizer
 
-from benchmarks.host_side import free_ports
 from biobert_tf.checkpoints import Checkpoint, native
 from biobert_tf.common.errors import InputError, TrainingDivergedError
 from biobert_tf.common.settings import (
@@ -604,79 +601,3 @@ def test_a_call_needs_nothing_of_python(tmp_path, monkeypatch, paths):
     assert {"While", "IteratorGetNext"} <= used
     leaving = re.compile("Py|Print|Summary|Host|Outside|Send|Recv|AsOptional")
     assert not [op for op in used if leaving.search(op)]
-
-
-# --- several processes ----------------------------------------------------------------
-
-
-def environment(index, ports, temporary):
-    """The variables of a worker, as JSON."""
-    tf_config = {
-        "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
-        "task": {"type": "worker", "index": index},
-    }
-    temporary.mkdir()
-    return json.dumps({"TF_CONFIG": json.dumps(tf_config), "TMPDIR": str(temporary)})
-
-
-def test_two_workers_equal_one(tmp_path, paths):
-    """Two processes share every global batch; both know the result, one writes it.
-
-    Both stop when one of them gets a signal, with its status. The chief says how long a
-    call is: 1 step at first, 2 or up to a state that is due (3, 6) then.
-    """
-    ports, shared = free_ports(2), tmp_path / "shared"
-    here = Path(__file__).parents[1]
-    arguments = [here / "multi_worker.py", paths[0], shared]
-    for index in (0, 1):
-        temporary = tmp_path / f"temporary-{index}"
-        variables = environment(index, ports, temporary)
-        arguments += [tmp_path / f"{index}.npz", variables]
-    workers = subprocess.Popen(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONPATH": f"{here.parent}{os.pathsep}{here}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    alone = tmp_path / "alone"
-    made = engine.estimator(alone, config=engine.without_dropout())
-    engine.train(made, paths)
-    found = made.predict(rows_of(paths), batch_size=4)
-    expected = {
-        **made.weights(),
-        **{f"predicted:{k}": v for k, v in found.items()},
-    }
-    output, _ = workers.communicate(timeout=300)
-    assert workers.returncode == 0, output[-3000:]
-    for index in (0, 1):
-        results = dict(np.load(tmp_path / f"{index}.npz"))
-        assert results.pop("is_chief") == (index == 0)
-        assert results.pop("steps").tolist() == [5, 7]
-        assert results.pop("statuses").tolist() == [143]
-        place = str(shared / "training") if index == 0 else "the first worker's output"
-        assert results.pop("place") == place
-        assert results.pop("calls").tolist() == [1, 2, 2, 1, 1]
-        assert sorted(results) == sorted(expected)
-        for name, array in expected.items():
-            np.testing.assert_allclose(
-                results[name], array, rtol=1e-5, atol=1e-5, err_msg=name
-            )
-    check_files(shared, alone)
-    assert not list((tmp_path / "temporary-1").iterdir())
-
-
-def check_files(shared, alone):
-    """The chief's states and losses are there, and nothing else."""
-    assert saved_steps(shared) == [3, 5, 6, 7]
-    assert sorted(path.name for path in shared.iterdir()) == ["tensorboard", "training"]
-    kinds = {path.name.split(".")[0] for path in (shared / "training").iterdir()}
-    assert kinds == {"checkpoint", "ckpt-3", "ckpt-5", "ckpt-6", "ckpt-7", "started"}
-    # One file of events for each of the two trainings of the chief.
-    assert len(list((shared / "tensorboard").iterdir())) == 2
-    scalars, wanted = (engine.read_scalars(f / "tensorboard") for f in (shared, alone))
-    for name in ("loss", "learning_rate", "gradient_norm"):
-        found, expected = (dict(s[f"train/{name}"]) for s in (scalars, wanted))
-        assert sorted(found) == list(range(7))
-        for step, value in expected.items():
-            assert found[step] == pytest.approx(value, rel=1e-5, abs=1e-6), (name, step)
