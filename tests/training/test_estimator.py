@@ -1,7 +1,5 @@
 import dataclasses
 import functools
-import json
-import os
 import re
 from pathlib import Path
 
