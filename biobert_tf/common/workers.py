@@ -120,9 +120,11 @@ def are_met() -> bool:
 def _context() -> Any:
     """Returns TensorFlow's state of this process, if it is a worker of a cluster."""
     module = sys.modules.get("tensorflow.python.eager.context")
-    context = None if module is None else module.context()
-    is_worker = context is not None and context.coordination_service is not None
-    return context if is_worker and context._context_handle is not None else None
+    if module is None:
+        return None
+    context = module.context()
+    has_met = context.coordination_service and context._context_handle
+    return context if has_met else None
 
 
 def _name(job: str, number: int) -> str:
