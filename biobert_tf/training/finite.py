@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Says which weights and gradients of a training are not finite, NaN or infinite."""
 
-import itertools
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import numpy as np
 import tensorflow as tf
@@ -11,44 +9,22 @@ import tensorflow as tf
 from biobert_tf.checkpoints import base, names
 from biobert_tf.common.errors import TrainingDivergedError
 
-SEEN: Final = ("weight is finite", "largest weight", "gradient is finite")
-"""The rows of what `seen` returns."""
 
+def explanation(variables: Sequence[tf.Variable], are_finite: np.ndarray) -> str:
+    """Says why a step diverged, whose weights are the `variables`.
 
-def seen(variables: Sequence[tf.Variable], halves: tf.Tensor) -> tf.Tensor:
-    """Returns what `explanation` needs of a step, float32 `[3, variables]`.
-
-    `halves` are half the squared norms of the gradients, `[variables]`.
+    `are_finite` says of the gradient of each whether it was finite. Gradients are
+    computed from the loss down, so the first that is not is that of the last weight.
     """
-    are_finite = [tf.reduce_all(tf.math.is_finite(each)) for each in variables]
-    return tf.stack(
-        [
-            tf.cast(tf.stack(are_finite), tf.float32),
-            tf.stack([tf.reduce_max(tf.abs(each)) for each in variables]),
-            tf.cast(tf.math.is_finite(halves), tf.float32),
-        ]
-    )
-
-
-def explanation(variables: Sequence[tf.Variable], found: np.ndarray) -> str:
-    """Says why a step diverged, by what was `seen` before it changed the variables.
-
-    Gradients are computed from the loss down, so the first that is not finite is that
-    of the last weight.
-    """
-    called = [*map(_name, variables)]
-    are_finite, largest, have_gradients = found
-    if bad := _sorted(itertools.compress(called, are_finite == 0)):
+    if bad := _weights(variables):
         return f"not finite before it: {base.some(bad)}"
-    gradients = _sorted(itertools.compress(called, have_gradients == 0))
-    place = int(largest.argmax())
-    said = (
-        f"all weights are finite, the largest is {largest[place]:.2g}, in "
-        f"{called[place]}"
-    )
+    pairs = zip(variables, are_finite, strict=True)
+    gradients = _sorted(variable for variable, is_finite in pairs if not is_finite)
+    name, value = _largest(variables)
+    said = f"all weights are finite, the largest is {value:.2g}, in {name}"
     if not gradients:
         return f"{said}, and so are all gradients"
-    if len(gradients) == len(called):
+    if len(gradients) == len(variables):
         return f"{said}, and no gradient is"
     return f"{said}, but not the gradients of {base.some(gradients[::-1])}"
 
@@ -59,19 +35,30 @@ def require(variables: Sequence[tf.Variable], step: int) -> None:
     Raises:
         TrainingDivergedError: Some are not finite.
     """
-    bad = [v for v in variables if not tf.reduce_all(tf.math.is_finite(v))]
-    if bad:
-        named = base.some(_sorted(map(_name, bad)))
+    if bad := _weights(variables):
         raise TrainingDivergedError(
-            f"not finite after step {step}: {named}; training stopped and "
+            f"not finite after step {step}: {base.some(bad)}; training stopped and "
             "this state is not saved; lower --learning_rate"
         )
 
 
-def _sorted(called: Iterable[str]) -> list[str]:
-    """Returns names of weights in the order in which a model needs these."""
-    return sorted(called, key=names.depth)
+def _weights(variables: Iterable[tf.Variable]) -> list[str]:
+    """Returns the names of the variables that are not finite, as a model needs them."""
+    return _sorted(
+        each for each in variables if not tf.reduce_all(tf.math.is_finite(each))
+    )
+
+
+def _sorted(variables: Iterable[tf.Variable]) -> list[str]:
+    return sorted(map(_name, variables), key=names.depth)
 
 
 def _name(variable: tf.Variable) -> str:
     return str(variable.name).partition(":")[0]
+
+
+def _largest(variables: Iterable[tf.Variable]) -> tuple[str, float]:
+    """Returns the name of the variable with the largest value, and that value."""
+    sizes = {_name(each): float(tf.reduce_max(tf.abs(each))) for each in variables}
+    name = max(sizes, key=lambda name: sizes[name])
+    return name, sizes[name]

@@ -68,6 +68,28 @@ class LinearWarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+class _Held(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule whose rate is zero while a variable is true."""
+
+    def __init__(
+        self,
+        schedule: tf_keras.optimizers.schedules.LearningRateSchedule,
+        is_held: tf.Variable,
+    ) -> None:
+        """Stores both; the variable is a scalar, bool."""
+        super().__init__()
+        self._schedule = schedule
+        self._is_held = is_held
+
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
+        """Returns the rate of zero-based `step`, a float32 scalar."""
+        return tf.where(self._is_held, 0.0, self._schedule(step))
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments of the constructor."""
+        return {"schedule": self._schedule, "is_held": self._is_held}
+
+
 class AdamWeightDecay(tf_keras.optimizers.Optimizer):
     """`AdamWeightDecayOptimizer` of BERT (optimization.py:87-174).
 
@@ -102,6 +124,13 @@ class AdamWeightDecay(tf_keras.optimizers.Optimizer):
             [self.add_variable_from_reference(variable, name) for variable in var_list]
             for name in ("adam_m", "adam_v")
         )
+
+    def hold(self, when: tf.Variable) -> None:
+        """Lets updates change no weight while `when`, a scalar, is true.
+
+        Not even if the gradients are not finite; the moments then are not either.
+        """
+        self._learning_rate = _Held(self.schedule, when)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Applies the update above to one variable.
@@ -158,7 +187,8 @@ class Lamb(AdamWeightDecay):
             length, update_length = tf.norm(variable), tf.norm(update)
             both = (length > 0) & (update_length > 0)
             update *= tf.where(both, length / update_length, 1.0)
-        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * update)
+        rate = tf.cast(self.learning_rate, variable.dtype)
+        variable.assign_sub(tf.math.multiply_no_nan(update, rate))
 
 
 def _direction(
@@ -180,7 +210,8 @@ def _adam(
     """Returns the next moments m and v and the next value of a variable."""
     m = BETA_1 * m + (1.0 - BETA_1) * gradient
     v = BETA_2 * v + (1.0 - BETA_2) * tf.square(gradient)
-    return m, v, variable - rate * _direction(m, v, variable, is_decayed)
+    direction = _direction(m, v, variable, is_decayed)
+    return m, v, variable - tf.math.multiply_no_nan(direction, rate)
 
 
 # One pass over memory instead of thirty. TensorFlow's own fused Adam rounds 1 - beta

@@ -80,6 +80,9 @@ class Trainer(orbit.StandardTrainer):
         self._scales_loss = isinstance(
             optimizer, tf_keras.mixed_precision.LossScaleOptimizer
         )
+        self._inner_optimizer = (
+            optimizer.inner_optimizer if self._scales_loss else optimizer
+        )
         self._forward_backward: Callable[..., Sums] = tf.function(
             self._forward_backward_eagerly, jit_compile=xla or None, autograph=False
         )
@@ -91,9 +94,10 @@ class Trainer(orbit.StandardTrainer):
         self._history = _replicated(
             tf.zeros([max_loop_steps, len(self._names)], tf.float32)
         )
-        # Whether a step of the loop has diverged, and what was seen at the first.
+        # Whether a step of the loop has diverged, and which gradients were finite then.
         self._has_diverged = _replicated(tf.constant(False))
-        self._seen = _replicated(tf.zeros([len(finite.SEEN), len(self._variables)]))
+        self._are_finite = _replicated(tf.ones([len(self._variables)], tf.bool))
+        self._inner_optimizer.hold(self._has_diverged)
 
     def train_loop_begin(self) -> None:
         """Stores the step at which the loop starts."""
@@ -123,11 +127,17 @@ class Trainer(orbit.StandardTrainer):
         return self._variables
 
     def why_diverged(self) -> str:
-        """Says what was not finite in the first step of the loop that diverged."""
-        return finite.explanation(self._variables, self._seen.numpy())
+        """Says what was not finite in the first step of the loop that diverged.
+
+        The weights are still those of that step.
+        """
+        return finite.explanation(self._variables, self._are_finite.numpy())
 
     def replica_step(self, batch: Batch) -> None:
-        """Updates the weights once with this replica's batch; in replica context."""
+        """Updates the weights once with this replica's batch; in replica context.
+
+        A step that diverges changes no weight, nor do those after it.
+        """
         context = tf.distribute.get_replica_context()
         step = self.optimizer.iterations
         seed_2 = tf.stack([tf.cast(step, tf.int32), self._seed])
@@ -157,8 +167,7 @@ class Trainer(orbit.StandardTrainer):
             shown = _over_replicas(tf.distribute.ReduceOp.MEAN, shown)
             losses, norm, halves = shown
         self._look(losses[0], norm, halves)
-        inner = self.optimizer.inner_optimizer if self._scales_loss else self.optimizer
-        rate = tf.cast(inner.schedule(step), tf.float32)
+        rate = tf.cast(self._inner_optimizer.schedule(step), tf.float32)
         row = tf.cast(step - self._loop_start, tf.int32)
         values = [*losses, rate, norm]
         if self._scales_loss:
@@ -220,21 +229,19 @@ class Trainer(orbit.StandardTrainer):
         return [losses[name] for name in self._task.loss_names], row_square, dense
 
     def _look(self, loss: tf.Tensor, norm: tf.Tensor, halves: tf.Tensor) -> None:
-        """Keeps what is seen at the first step of the loop that diverges.
+        """Holds the weights from the first step of the loop on that diverges.
 
-        What that is `progress.check_finite` defines. Other steps pay for two scalars.
+        What that is `progress.check_finite` defines. To look at all weights within the
+        step would cost time in every one, or make the processor wait for the device.
         """
         is_bad = ~tf.math.is_finite(norm)
         if self._scales_loss:
             is_bad &= self.optimizer.loss_scale <= progress.LEAST_SCALE
         is_bad |= ~tf.math.is_finite(loss)
-        # The update makes all weights NaN, so they must be looked at before it.
-        seen = tf.cond(
-            is_bad & ~self._has_diverged,
-            lambda: finite.seen(self._variables, halves),
-            lambda: tf.convert_to_tensor(self._seen),
+        are_finite = tf.math.is_finite(halves)
+        self._are_finite.assign(
+            tf.where(self._has_diverged, self._are_finite, are_finite)
         )
-        self._seen.assign(seen)
         self._has_diverged.assign(self._has_diverged | is_bad)
 
     def _global_norm(self, halves: tf.Tensor, row_square: tf.Tensor) -> tf.Tensor:
