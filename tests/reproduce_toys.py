@@ -65,7 +65,8 @@ scores["interval_95"] = {"f1": [score - 0.1, score + 0.1]}
 settings = {key: number(value) for key, value in flags.items()}
 stages = {"devel": {"scores": scores}, "test": {"scores": scores}}
 results = {"settings": settings, **stages}
-(folder / "results.json").write_text(json.dumps(results))
+(folder / "new.json").write_text(json.dumps(results))
+(folder / "new.json").rename(folder / "results.json")
 """
 
 

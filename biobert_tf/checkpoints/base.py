@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from biobert_tf.checkpoints import names
-from biobert_tf.common import files
+from biobert_tf.common import files, remote_path
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 
@@ -79,10 +79,30 @@ def require_fit(weights: Weights, config: EncoderConfig, source: Path) -> None:
 
 
 @contextlib.contextmanager
+def whole_if_new(directory: Path, needed: int | None = None) -> Iterator[Path]:
+    """Yields the folder in which to write the files of a directory.
+
+    It is the directory, if that is there. Otherwise it is a temporary folder, which
+    becomes the directory on success: one that was written in part would be refused by
+    the command that began it, as not empty. A store has no such way.
+
+    Raises:
+        InputError: The directory cannot be written, or the disk is full.
+    """
+    if directory.exists() or remote_path.is_remote(directory):
+        yield directory
+        return
+    with files.replacing(directory, needed) as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+@contextlib.contextmanager
 def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Path]:
     """Provides a temporary folder whose files move to `directory` on success.
 
-    Several files cannot be replaced at one instant. Therefore the file `key`, without
+    If there is no such directory, all of them appear with it at one instant. Otherwise,
+    several files cannot be replaced at one instant. Therefore the file `key`, without
     which no reader finds a checkpoint, is removed first and moved in last: a process
     killed at any moment, or a crash, leaves the old checkpoint, none, or the whole new
     one, never a mixture. Other files in the directory stay. For `needed` see
@@ -91,6 +111,10 @@ def staged(directory: Path, key: str, needed: int | None = None) -> Iterator[Pat
     Raises:
         InputError: The directory cannot be written, or the disk is full.
     """
+    with whole_if_new(directory, needed) as place:
+        if place != directory:
+            yield place
+            return
     with files.scratch(directory / key, needed) as staging:
         yield staging
         with files.explained_writing(directory / key):

@@ -256,11 +256,12 @@ def _write_tf1(model: _Model, prefix: Path) -> str:
         raise InputError.at(
             others[0], None, "belongs to another model; give another directory"
         )
-    for name, values in companions.items():
-        files.write_json(prefix.parent / name, values)
-    with files.replacing(vocab_target) as temporary:
-        temporary.write_bytes(data)
     found = _TF1_PREFIX.search(prefix.name)
     step = int(found["step"] or 0) if found else 0
-    tf1.write(model.weights, prefix, step)
+    with base.whole_if_new(prefix.parent) as folder:
+        for name, values in companions.items():
+            files.write_json(folder / name, values)
+        with files.replacing(folder / VOCAB_NAMES[0]) as temporary:
+            temporary.write_bytes(data)
+        tf1.write(model.weights, folder / prefix.name, step)
     return f"wrote {prefix}: TF1, global_step={step}"

@@ -113,18 +113,18 @@ def parse_json(
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yields a path; the file or folder that the block makes there becomes `path`.
 
     A reader sees either what was at `path` before or the whole new one, even if the
     process is killed or the machine crashes; see `durable`. A folder that is not empty
     cannot be replaced. A missing parent directory is created. For a folder in a store
-    see `move`.
+    see `move`, and for `needed` see `scratch`.
 
     Raises:
         InputError: The directory cannot be written, or `path` cannot be replaced.
     """
-    with scratch(path) as folder:
+    with scratch(path, needed) as folder:
         temporary = folder / path.name
         yield temporary
         with explained_writing(path):

@@ -72,7 +72,9 @@ def _faults(bench: Bench, options: argparse.Namespace) -> list[Fault]:
     if options.fault:
         return [Fault.parse(each) for each in options.fault]
     old = [Fault.parse(each) for each in kept().get(bench.case.name, [])]
-    return old + bench.draw(options.number, options.seed, tuple(options.kinds))
+    # Some come after the end of the command: then others are tried.
+    drawn = bench.draw(2 * options.number, options.seed, tuple(options.kinds))
+    return old + drawn
 
 
 def _case(
@@ -93,6 +95,8 @@ def _case(
 def _run(bench: Bench, options: argparse.Namespace, log) -> dict:
     survived, unreached, broken = Counter(), Counter(), []
     for fault in _faults(bench, options):
+        if survived.total() + len(broken) >= options.number:
+            break
         begin = time.monotonic()
         try:
             outcome = bench.inject(fault)

@@ -325,7 +325,12 @@ _CASES = (
         _export,
         {"**/fingerprint.pb": "a checksum of the graph, whose nodes have no order"},
     ),
-    Case("convert to Transformers", _write_model, _conversion_of_weights),
+    Case(
+        "convert to Transformers",
+        _write_model,
+        _conversion_of_weights,
+        done=r"exists; give a new or empty directory",
+    ),
     Case("convert to TF1", _write_model, _back, done=r"exists; give another name"),
     Case(
         "vocab extend",
@@ -369,8 +374,9 @@ def prepare(name, inputs):
 
 # --- what is compared ----------------------------------------------------------------
 
-# Members of JSON files that hold times.
+# Members of JSON files that hold times, and how often something was tried.
 _VOLATILE = (
+    "attempts",
     "seconds",
     "goodput",
     "started",
