@@ -51,6 +51,11 @@ def test_data_survives(name, tmp_path, light):
     inject(name, tmp_path, light, ("kill", "torn", "EIO", "ENOSPC"))
 
 
+@pytest.mark.parametrize("name", ["convert to TF1", "vocab extend"])
+def test_models_survive(name, tmp_path, server):
+    inject(name, tmp_path, server, ("kill", "ENOSPC"))
+
+
 def test_a_training_survives(tmp_path, server):
     inject("ner", tmp_path, server, ("kill", "flip"))
 
