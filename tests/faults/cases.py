@@ -201,8 +201,22 @@ def _prediction(inputs, work):
     ]
 
 
+def _write_trained(inputs):
+    """As `_write_model`, with the settings of a training."""
+    from biobert_tf.common import flags
+    from biobert_tf.common import settings as common
+    from biobert_tf.ner.settings import NerConfig
+
+    _write_model(inputs)
+    words = [f"--data_dir={inputs}/data", f"--output_dir={inputs}/model"]
+    settings = flags.parse(
+        NerConfig, ["ner", "--do_train", *words, "--max_seq_length=12"]
+    )
+    files.write_json(inputs / "model" / "settings.json", common.to_dict(settings))
+
+
 def _write_documents(inputs):
-    ner_toys.write_model(inputs / "model")
+    _write_trained(inputs)
     for number in range(6):
         lines = (
             json.dumps({"id": f"{number}-{i}", "text": "Liver cancer helps aspirin ."})
@@ -226,7 +240,7 @@ def _export(inputs, work):
         "export",
         f"--model={inputs}/model",
         f"--output={work}/export",
-        "--litert=off",
+        "--litert=float",
         "--max_seq_length=12",
     ]
 
@@ -321,7 +335,7 @@ _CASES = (
     Case("annotate", _write_documents, _annotation),
     Case(
         "export",
-        _write_model,
+        _write_trained,
         _export,
         {"**/fingerprint.pb": "a checksum of the graph, whose nodes have no order"},
     ),
