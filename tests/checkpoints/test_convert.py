@@ -12,6 +12,7 @@ from biobert_tf.checkpoints import convert, tf1
 from biobert_tf.checkpoints import released as released_files
 from biobert_tf.checkpoints.huggingface import labels as huggingface_labels
 from biobert_tf.cli import main as cli
+from biobert_tf.common import durable
 from biobert_tf.common.errors import InputError
 from biobert_tf.model.config import EncoderConfig
 
@@ -54,6 +55,24 @@ def test_there_and_back(released, tmp_path):
     assert EncoderConfig.from_json(back / "bert_config.json") == toys.CONFIG
     assert (back / "vocab.txt").read_text() == (folder / "vocab.txt").read_text()
     assert not (back / "labels.json").exists()
+
+
+@pytest.mark.parametrize("name", ["hf", "tf1/model.ckpt-40"])
+def test_a_new_folder_appears_whole(released, tmp_path, monkeypatch, name):
+    """All moves but the last are of files into a hidden folder."""
+    folder = released()
+    target = (tmp_path / name).parent if "/" in name else tmp_path / name
+    moves, seen = durable.replace, []
+
+    def look(source, to):
+        seen.append((to, target.exists()))
+        moves(source, to)
+
+    monkeypatch.setattr(durable, "replace", look)
+    convert.convert(folder, tmp_path / name)
+    assert [to for to, _ in seen if target in (to, to.parent)] == [target]
+    assert not any(was_there for _, was_there in seen)
+    assert len(list(target.iterdir())) >= 4
 
 
 def same_files(one, other):
