@@ -91,16 +91,6 @@ def save_model(model, labels, folder):
     return folder
 
 
-def forget_determinism():
-    """Undoes what a run sets for its whole process, so that other tests are spared it.
-
-    TensorFlow has no public function for it; a program never needs one.
-    """
-    from tensorflow.python.framework import config
-
-    config.disable_op_determinism()
-
-
 class Toy:
     """The inputs of a run that takes seconds, in one folder."""
 

@@ -33,12 +33,6 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 def load(path, **more):
     return biobert_tf.load(path, device=CPU, batch_size=4, **more)
 

@@ -29,12 +29,6 @@ CHEMPROT = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 class Roots:
     """The same files in a folder of the disk, at `{}/in`, and in TensorFlow's memory.
 

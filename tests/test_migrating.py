@@ -154,8 +154,7 @@ def world(tmp_path_factory):
     cli.main(["biobert", "create-pretraining-data", *words, "--num_workers=1"])
     (folder / "input.txt").write_text("who is cured ? ||| men with cancer\n")
     (folder / "pubmed_entity_2048.txt").write_text("Liver cancer\nnephritis\n")
-    yield folder
-    ner_toys.forget_determinism()
+    return folder
 
 
 VARIABLES = {

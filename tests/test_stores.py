@@ -32,12 +32,6 @@ QUICK = {"save_checkpoints_steps": 2, "xla": "off"}
 OWN = {"settings.json", "results.json", "weights.json", "checkpoint"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
     """A folder with a NER run, trained at one go."""

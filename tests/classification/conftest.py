@@ -1,7 +1,6 @@
 """Trained models that the tests of this folder share."""
 
 import classification_toys as toys
-import ner_toys
 import pytest
 
 from biobert_tf.cli import main as cli
@@ -16,5 +15,4 @@ def models(tmp_path_factory):
     for name, toy in KINDS.items():
         argv = toy(folder / name).argv(num_train_epochs=30, train_batch_size=4)
         cli.main(["biobert", "classification", *argv[1:]])
-    ner_toys.forget_determinism()
     return {name: folder / name / "output" for name in KINDS}

@@ -141,11 +141,8 @@ RUNS = {
 def root(tmp_path_factory):
     """A folder of every script's output, each with its export."""
     root = tmp_path_factory.mktemp("runs")
-    try:
-        for name, run in RUNS.items():
-            run(root / name)
-    finally:
-        ner_toys.forget_determinism()
+    for name, run in RUNS.items():
+        run(root / name)
     return root
 
 

@@ -22,12 +22,6 @@ from biobert_tf.ner import annotate_beam, annotator
 TEXT = "aspirin helps with nephritis\r\n\r\nsevere Liver cancer .\n"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     toy = toys.Toy(tmp_path_factory.mktemp("toy"))

@@ -26,12 +26,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A trained NER model that has learned its four sentences."""

@@ -16,12 +16,6 @@ from biobert_tf.training import records
 from biobert_tf.training.estimator import Estimator
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture
 def toy(tmp_path):
     return toys.Toy(tmp_path)

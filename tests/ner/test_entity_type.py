@@ -24,12 +24,6 @@ BIO = ["O", "B", "I"]
 SHOWN = ["O", "B-Disease", "I-Disease"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 class Untyped(toys.Toy):
     """A set like those of the paper."""
 

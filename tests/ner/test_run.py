@@ -38,12 +38,6 @@ FEATURES = {"input_ids", "input_mask", "segment_ids", "label_ids"}
 MAX_SEQ_LENGTH = 32
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """The first sentences of the demo corpus."""

@@ -24,12 +24,6 @@ from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import records
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture
 def tokenizer(tmp_path):
     return FullTokenizer(toys.write_vocab(tmp_path / "vocab.txt"))

@@ -37,12 +37,6 @@ from biobert_tf.training.estimator import Estimator
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 def run(toy, **values):
     """Runs `run_pretraining.py`; returns what stands in results.json."""
     given = flags.parse(PretrainingConfig, toy.argv(**values))

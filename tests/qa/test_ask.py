@@ -7,7 +7,6 @@ import json
 import re
 from types import SimpleNamespace
 
-import ner_toys
 import pytest
 import qa_toys as toys
 
@@ -23,12 +22,6 @@ from biobert_tf.qa.decoding import Answer, Prediction
 
 QUESTION, PASSAGE, _ = toys.TRAIN[0]
 CPU = DeviceConfig(strategy="cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@
 import json
 import logging
 
-import ner_toys
 import numpy as np
 import pytest
 import qa_toys as toys
@@ -25,12 +24,6 @@ WITH_PROBABILITIES = f"WithProb_{SUBMISSION}"
 TRAINED = ("train.tf_record", "training", "tensorboard", "checkpoint", "labels.json")
 PREDICTED = ("eval.tf_record", "predictions.json", "nbest_predictions.json")
 ALWAYS = ("bert_config.json", "vocab.txt", "settings.json", "results.json")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,6 @@ from biobert_tf.common import files, program, single_label
 PREDICT = {"do_train": None}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 @pytest.fixture
 def toy(tmp_path):
     return toys.Toy(tmp_path)

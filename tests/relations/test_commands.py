@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import document_toys as toys
-import ner_toys
 import pytest
 import re_toys
 
@@ -15,12 +14,6 @@ from biobert_tf.cli import main as cli
 from biobert_tf.common import files, program
 from biobert_tf.documents import formats
 from biobert_tf.relations import reading as relation_reading
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import sys
 import time
 from pathlib import Path
 
-import ner_toys
 import pytest
 
 from biobert_tf.cli import main as cli
@@ -685,13 +684,7 @@ def sentences(num, rng):
 
 
 @pytest.fixture(scope="module")
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
-@pytest.fixture(scope="module")
-def argv(tmp_path_factory, leave_no_trace):
+def argv(tmp_path_factory):
     """Two folds of 160 steps each, saved every 20; without an --output_dir."""
     folder = tmp_path_factory.mktemp("folds")
     rng = random.Random(1)

@@ -40,12 +40,6 @@ TEACHABLE = dataclasses.replace(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return toys.write_chemprot_model(tmp_path_factory.mktemp("model"))

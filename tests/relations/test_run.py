@@ -5,7 +5,6 @@ import json
 import logging
 import re
 
-import ner_toys
 import pytest
 import re_toys as toys
 import tensorflow as tf
@@ -25,12 +24,6 @@ from biobert_tf.reproduce import units
 
 # Long enough that something is learned.
 LEARN = {"num_train_epochs": 20, "do_eval": True, "predict_batch_size": 2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
 
 
 @pytest.fixture(scope="module")

@@ -23,13 +23,6 @@ from biobert_tf.relations.task import RelationPrediction, RelationTask
 from biobert_tf.text.tokenization import FullTokenizer
 from biobert_tf.training import examples
 
-
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 THREE = custom(("none", "harm", "cure"), negative="")
 
 

@@ -18,12 +18,6 @@ from biobert_tf.pretraining.settings import PretrainingConfig
 from biobert_tf.training.optimizer import LinearWarmupDecay
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     return toys.Toy(tmp_path_factory.mktemp("toy"))

@@ -17,12 +17,6 @@ from biobert_tf.ner.settings import NerConfig
 from biobert_tf.training import finetune
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     return toys.Toy(tmp_path_factory.mktemp("toy"))

@@ -276,12 +276,6 @@ def test_an_explicit_contradiction_is_an_error(tmp_path, capsys):
 # --- whole runs -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    toys.forget_determinism()
-
-
 def test_a_run_predicts_what_its_training_did(tmp_path, said):
     """An uncased model, trained at another length than the script's."""
     toy = toys.Toy(tmp_path / "toy")

@@ -27,12 +27,6 @@ EVERY = {"train_on": "train", "num_train_epochs": 10, "eval_every_steps": 2}
 BEST = {**EVERY, "keep_best": "f1"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 # --- when to evaluate, what is the best, when to stop ---------------------------------
 
 

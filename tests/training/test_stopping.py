@@ -30,12 +30,6 @@ from biobert_tf.training.trainer import Trainer
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_trace():
-    yield
-    ner_toys.forget_determinism()
-
-
 def saved_steps(output):
     return sorted(int(p.stem.split("-")[1]) for p in output.glob("training/*.index"))
 
@@ -190,7 +184,6 @@ def test_an_error_that_hides_a_signal():
         settings=RunConfig(),
         step=0,
         last_step=3,
-        skips_steps=False,
         reporter=None,
         recorder=None,
         selection=None,
