@@ -16,7 +16,7 @@ PYTHON ?= $(shell for name in $(PYTHONS) python3 python; do \
 VENV := $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: demo install-tpu test test-pythons lint faults fuzz lock bench clean
+.PHONY: demo install-tpu test tests test-pythons lint faults fuzz lock bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/biobert demo --output_dir=runs/demo
@@ -31,7 +31,11 @@ install-tpu:
 	touch $(VENV)/installed
 	$(BIN)/biobert doctor
 
-test: lint
+# Side by side: the types take a minute of one processor.
+test: $(VENV)/installed-test
+	$(MAKE) --jobs=2 lint tests
+
+tests: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-pythons:

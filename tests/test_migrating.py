@@ -16,6 +16,7 @@ import ner_toys
 import pytest
 import qa_toys
 import re_toys
+import tensorflow as tf
 from test_readme import flags_page
 
 from biobert_tf.cli import main as cli
@@ -122,7 +123,15 @@ def write_questions(folder):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def eagerly():
+    """Without graphs: tracing them takes most of the time of a training of one step."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def world(eagerly, tmp_path_factory):
     """A folder with everything that the commands read."""
     folder = tmp_path_factory.mktemp("world")
     write_released(folder / "biobert", "model.ckpt-1000000", CONFIG)

@@ -158,16 +158,11 @@ def test_the_demo_from_end_to_end_on_few_stories(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(qa_demo.NUM_STORIES, "test", 2)
     output = tmp_path / "demo"
     cli.main(["biobert", "demo", "--task=qa", f"--output_dir={output}"])
-    cli.main(["biobert", "demo", "--task=qa", f"--output_dir={output}"])
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("factoid : strict accuracy") for line in lines) == 2
-    shares = [line for line in lines if "never seen in training" in line]
-    assert len(shares) == 2
-    assert re.fullmatch(r"answers .*: \d+ of \d+ \(\d+\.\d%\) right", shares[0])
-    assert shares[0] == shares[1]
-    places = [i for i, line in enumerate(lines) if line == "answers found in it"]
-    for place in places:
-        shown = lines[place + 1 : place + 1 + len(qa_demo.QUESTIONS)]
-        for line, question in itertools.zip_longest(shown, qa_demo.QUESTIONS):
-            assert question in line
-    assert len(places) == 2
+    assert sum(line.startswith("factoid : strict accuracy") for line in lines) == 1
+    [share] = [line for line in lines if "never seen in training" in line]
+    assert re.fullmatch(r"answers .*: \d+ of \d+ \(\d+\.\d%\) right", share)
+    place = lines.index("answers found in it")
+    shown = lines[place + 1 : place + 1 + len(qa_demo.QUESTIONS)]
+    for line, question in itertools.zip_longest(shown, qa_demo.QUESTIONS):
+        assert question in line

@@ -56,8 +56,9 @@ def test_models_survive(name, tmp_path, server):
     inject(name, tmp_path, server, ("kill", "ENOSPC"))
 
 
-def test_a_training_survives(tmp_path, server):
-    inject("ner", tmp_path, server, ("kill", "flip"))
+@pytest.mark.parametrize(("name", "kind"), [("ner", "flip"), ("pretraining", "kill")])
+def test_trainings_survive(name, kind, tmp_path, server):
+    inject(name, tmp_path, server, (kind,))
 
 
 # --- the faults are real --------------------------------------------------------------

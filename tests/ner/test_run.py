@@ -4,12 +4,7 @@
 import dataclasses
 import json
 import logging
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import ner_toys as toys
@@ -269,34 +264,6 @@ def test_an_unlabelled_file(trained, corpus, tmp_path, caplog):
     assert sorted(results_of(output)["test"]) == ["examples", "records"]
     where = f"the predictions are in {output / 'predictions.jsonl'}"
     assert f"test: no labels: not scored; {where}" in caplog.messages
-
-
-def test_resumed_after_a_kill(trained, corpus, tmp_path):
-    """The process dies by SIGKILL; the run that goes on ends with the same bits."""
-    output = tmp_path / "output"
-    words = argv(corpus, output)
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "run_ner.py"), *words[1:]],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=log,
-            stderr=log,
-        )
-        deadline = time.monotonic() + 240
-        while not (output / "training" / "checkpoint").exists():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(60) == -signal.SIGKILL
-    assert not list(output.glob("model.ckpt-*")), "killed too late"
-    assert not (output / "results.json").exists()
-    cli.ner(words)
-    names = [path.name for path in trained.glob("model.ckpt-*")]
-    assert len(names) == 2
-    for name in [*names, "predictions.jsonl"]:
-        assert (output / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 # --- which files are read -------------------------------------------------------------

@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The script from end to end on toy records."""
 
-import contextlib
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import engine
@@ -153,87 +147,6 @@ def same_model(output, expected):
         learning_curves.read(output / "learning_curve.csv")[0]
         == (learning_curves.read(expected / "learning_curve.csv")[0])
     )
-
-
-# Imports TensorFlow once. For every line that it reads it starts the run in a process
-# of its own; it tells the number of the process, and then how that ended.
-STARTS = """
-import os, sys
-from biobert_tf.common import flags
-from biobert_tf.pretraining import run, settings
-given = flags.parse(settings.PretrainingConfig, sys.argv)
-for _ in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.dup2(2, 1)
-        run.run(given)
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@contextlib.contextmanager
-def starts(argv, log):
-    """Gives a function that starts the run and kills it when `is_time()`."""
-    with (
-        log.open("w") as stream,
-        subprocess.Popen(
-            [sys.executable, "-c", STARTS, *argv[1:]],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            text=True,
-        ) as parent,
-    ):
-
-        def kill_when(is_time):
-            print(file=parent.stdin, flush=True)
-            child = int(parent.stdout.readline())
-            deadline = time.monotonic() + 240
-            while not is_time():
-                # That of a process which has ended is nobody's.
-                assert Path(f"/proc/{child}").exists(), log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.001)
-            os.kill(child, signal.SIGKILL)
-            assert int(parent.stdout.readline()) == -signal.SIGKILL
-
-        yield kill_when
-
-
-def test_killed_again_and_again(toy, straight, tmp_path):
-    """Right after the first state, between two, and while one is written.
-
-    Each time the run is started again, and it ends with the same bits: weights, and
-    the learning curve.
-    """
-    output, log = tmp_path / "output", tmp_path / "log"
-    states = output / "training"
-    # One step in a call and a state after each: something is always being written.
-    argv = toy.argv(
-        output_dir=output, do_eval=True, save_checkpoints_steps=1, iterations_per_loop=1
-    )
-
-    def steps():
-        return {path.name.split(".")[0] for path in states.glob("ckpt-*.index")}
-
-    with starts(argv, log) as kill_when:
-        kill_when(lambda: (states / "checkpoint").exists())
-        assert steps() and "ckpt-7" not in steps()
-        first = len(steps())
-        kill_when(lambda: len(steps()) > first)
-        known = len(steps())
-
-        def is_writing():
-            return len(list(states.glob("ckpt-*.data-*"))) > known
-
-        if "ckpt-7" not in steps():
-            kill_when(is_writing)
-    assert not (output / "results.json").exists()
-    pretrain_run.run(flags.parse(PretrainingConfig, argv))
-    same_model(output, straight[0])
 
 
 def test_a_finished_training_is_not_repeated(toy, straight, caplog):

@@ -115,9 +115,15 @@ def probabilities(model, records):
     return tf.nn.softmax(model(batch)["logits"]).numpy()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("entity_markers", [False, True])
-@pytest.mark.parametrize("compat", ["fixed", "master"])
+@pytest.mark.parametrize(
+    ("compat", "entity_markers", "form"),
+    [
+        ("fixed", False, "biobert"),
+        ("fixed", True, "scibert"),
+        ("master", True, "biobert"),
+        ("master", False, "scibert"),
+    ],
+)
 def test_equal_to_the_run(tokenizer, entity_markers, form, compat):
     config = dataclasses.replace(re_toys.CONFIG, initializer_range=0.5)
     model = heads.SequenceClassifier(config, len(LABELS), seed=1)
