@@ -62,8 +62,9 @@ def index(prefix: Path) -> Path:
 
 def _in_directory(directory: Path) -> Path:
     """Returns the newest checkpoint of a directory, or the only one."""
-    named = recorded(directory)
-    if named and index(named[-1]).is_file():
+    # A process that was killed may have named one that it did not write.
+    named = [prefix for prefix in recorded(directory) if index(prefix).is_file()]
+    if named:
         return named[-1]
     found = prefixes_in(directory)
     if not found:

@@ -20,6 +20,7 @@ from biobert_tf.checkpoints import base, garden, names, prefixes
 from biobert_tf.common import files, room
 from biobert_tf.common.errors import InputError
 
+_RECORD: Final = "checkpoint"
 _GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 DAMAGE: Final = (tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError)
 """The errors of TensorFlow for truncated, mixed-up or other files."""
@@ -129,7 +130,8 @@ def write(weights: base.Weights, prefix: Path, global_step: int) -> None:
             raise InputError.at(
                 prefix, None, f"cannot be written: {error.message}"
             ) from None
-    record(prefix)
+        # It gets there before the index, so that what has one is named, too.
+        (staging / _RECORD).write_text(_record(prefix), encoding="utf-8")
 
 
 def remove(prefix: Path) -> None:
@@ -145,6 +147,11 @@ def record(prefix: Path) -> None:
     Raises:
         InputError: The directory cannot be written.
     """
+    files.write_text(prefix.parent / _RECORD, _record(prefix))
+
+
+def _record(prefix: Path) -> str:
+    """Returns the directory's file `checkpoint`, with `prefix` as the newest."""
     directory = prefix.parent.resolve()
     # The newest is in the list too; a dict drops the repetition.
     earlier = dict.fromkeys(
@@ -157,4 +164,4 @@ def record(prefix: Path) -> None:
     proto = tf.compat.v1.train.generate_checkpoint_state_proto(
         "/", prefix.name, [*earlier, prefix.name]
     )
-    files.write_text(directory / "checkpoint", str(proto))
+    return str(proto)
