@@ -16,6 +16,7 @@ from typing import Any, Final
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from biobert_tf.common import files
 from biobert_tf.training import records
 from biobert_tf.training.reload import Loaded
 from biobert_tf.training.served import Outputs, Served
@@ -159,3 +160,5 @@ def write(served: Served, functions: Mapping[str, Function], directory: Path) ->
     # Only the variables, so that their names identify them when they are read again.
     module.weights = list(served.model.variables)
     tf.saved_model.save(module, str(directory), signatures=dict(functions))
+    # TensorFlow leaves it, and does not say so, if the disk has failed to remove it.
+    files.remove_tree(directory / "variables" / "variables_temp")

@@ -6,7 +6,9 @@
 
 With `--record`, what a case survived replaces what docs/faults.json has of it, when the
 case has ended; the page docs/reliability.md shows its table. Faults that were not
-survived are added to tests/faults/kept.json: later runs inject them first.
+survived are added to tests/faults/kept.json: later runs inject them first. `--again`
+injects only those of docs/faults.json that were not survived then, and records what
+became of them.
 """
 
 import argparse
@@ -94,8 +96,14 @@ def _case(
 
 def _run(bench: Bench, options: argparse.Namespace, log) -> dict:
     survived, unreached, broken = Counter(), Counter(), []
-    for fault in _faults(bench, options):
-        if survived.total() + len(broken) >= options.number:
+    faults = _faults(bench, options)
+    if options.again:
+        found = json.loads(RECORD.read_text())[bench.case.name]
+        survived, unreached = Counter(found["survived"]), Counter(found["not_reached"])
+        faults = [Fault.parse(each["fault"]) for each in found["broken"]]
+    for fault in faults:
+        is_enough = survived.total() + len(broken) >= options.number
+        if is_enough and not options.again:
             break
         begin = time.monotonic()
         try:
@@ -129,6 +137,7 @@ def main() -> int:
     parser.add_argument("--cases", default=",".join(cases.CASES))
     parser.add_argument("--kinds", default=",".join(harness.KINDS))
     parser.add_argument("--fault", action="append", help="kind:at:seed, as logged")
+    parser.add_argument("--again", action="store_true", help="what was not survived")
     parser.add_argument("--light", action="store_true", help="for cases of data alone")
     parser.add_argument("--log", type=Path, default=Path("faults.log"))
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
