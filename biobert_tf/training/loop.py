@@ -205,9 +205,10 @@ class Loop:
         if self._is_saved:
             return
         finite.require(self.trainer.weights, self.step)
+        # Before the state: a training whose last is saved never comes here again.
+        if self.recorder is not None and self.reporter is not None:
+            self.recorder.write(self.step == self.last_step)
         self.manager.save(checkpoint_number=self.step)
         self._saved_step = self.step
         request.kept = self._kept()
         self._is_saved, request.has_work = True, not self._is_alone
-        if self.recorder is not None and self.reporter is not None:
-            self.recorder.write(self.step == self.last_step)

@@ -36,7 +36,7 @@ class Recorder(Protocol):
         """Adds the reported values of the steps from zero-based `first_step` on."""
 
     def write(self, is_over: bool) -> None:
-        """Writes the recorder's files; called after every save, by the chief only.
+        """Writes the recorder's files; called before every save, by the chief only.
 
         `is_over` says whether that is the last save.
         """
