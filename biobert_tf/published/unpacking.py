@@ -71,7 +71,7 @@ def _refusal(member: _Member) -> str:
         return "has an absolute path"
     if any(".." in path.parts for path in paths):
         return "leaves the folder"
-    if "\0" in member.name:
+    if "\0" in member.name or not member.name:
         return "has a name that is none"
     if not (member.is_file or member.is_folder):
         return "is a link or a device"
@@ -123,8 +123,10 @@ def _members(archive: Path, target: Path) -> Iterator[list[_Member]]:
 def _of_zip(packed: zipfile.ZipFile, each: zipfile.ZipInfo) -> _Member:
     # Zero: made where files have no kinds.
     kind = stat.S_IFMT(each.external_attr >> 16)
-    is_file = not each.is_dir() and kind in (0, stat.S_IFREG)
-    is_folder = each.is_dir() and kind in (0, stat.S_IFDIR)
+    # Not `is_dir`, which fails for a name without a character.
+    is_dir = each.filename.endswith("/")
+    is_file = not is_dir and kind in (0, stat.S_IFREG)
+    is_folder = is_dir and kind in (0, stat.S_IFDIR)
     return _Member(
         each.filename, is_folder, is_file, each.file_size, lambda: packed.open(each)
     )

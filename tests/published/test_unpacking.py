@@ -128,6 +128,18 @@ def test_links_in_a_zip(tmp_path):
     refused(archive, tmp_path / "to", "link or a device")
 
 
+def test_a_name_without_a_character(tmp_path):
+    """`ZipInfo.is_dir` fails for it; found by a fuzzer."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("good", "hello")
+        named = zipfile.ZipInfo("x")
+        named.filename = ""
+        with packed.open(named, "w") as stream:
+            stream.write(b"hello")
+    refused(path, tmp_path / "to", "'' has a name that is none")
+
+
 def test_a_name_twice(tmp_path):
     archive = tar(tmp_path / "x.tar.gz", "a", "a")
     with pytest.raises(InputError, match="holds a twice"):
