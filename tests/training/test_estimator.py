@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import text_tasks
-from tensorflow.python.framework import config as framework_config
 from tf_keras.src.mixed_precision import loss_scale_optimizer
 
 from biobert_tf.checkpoints import Checkpoint, native
@@ -30,13 +29,10 @@ from biobert_tf.training.schedule import Schedule
 NUM_ROWS = 11
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def repeatable():
-    """As every run of the scripts; other tests go on as they were."""
+    """As every run of the scripts."""
     strategies.make_repeatable()
-    yield
-    # TensorFlow offers no public way back.
-    framework_config.disable_op_determinism()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from pathlib import Path
 import engine
 import numpy as np
 import pytest
-from tensorflow.python.framework import config as framework_config
 
 from biobert_tf.training import records
 from biobert_tf.training import strategy as strategies
@@ -33,13 +32,10 @@ ADVICE = (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def repeatable():
-    """As every run of the scripts; other tests go on as they were."""
+    """As every run of the scripts."""
     strategies.make_repeatable()
-    yield
-    # TensorFlow offers no public way back.
-    framework_config.disable_op_determinism()
 
 
 @pytest.fixture(scope="module")
