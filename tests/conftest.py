@@ -18,8 +18,16 @@ ROOT = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tracing makes hundreds of thousands of objects that live on; looking for garbage among
-# them after every 700 costs a twentieth of the suite.
+# them after every 700 costs a twentieth of the suite. See also `frozen`.
 gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """What modules leave is not looked through again: in the end that is gigabytes."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def _folder(variable: str, default: str) -> Path:

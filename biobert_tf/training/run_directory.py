@@ -204,10 +204,12 @@ def _restored(estimator: Estimator) -> int | None:
     """Loads the weights of the newest state; returns its step, if there is one.
 
     Raises:
-        InputError: The state is of a model of other sizes.
+        InputError: All states are damaged, or of a model of other sizes.
     """
     try:
         return estimator.restore()
+    except InputError:
+        raise
     except ValueError as error:
         # TensorFlow raises this for a variable of another shape.
         raise InputError.at(

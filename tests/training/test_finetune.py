@@ -129,6 +129,16 @@ def test_stop_and_go_on(toy, straight, tmp_path):
     assert resumed["test"] == straight[1]["test"]
 
 
+def test_all_states_are_damaged(toy, tmp_path):
+    output = tmp_path / "output"
+    run(toy, output, max_steps=2, save_checkpoints_steps=2)
+    [index] = output.glob("training/ckpt-*.index")
+    index.write_bytes(index.read_bytes()[:-9])
+    said = rf"^{index.with_suffix('')}: damaged state: .* no state before is there: "
+    with pytest.raises(InputError, match=said):
+        run(toy, output)
+
+
 def test_a_finished_run_is_not_trained_again(toy, straight, caplog):
     output, results = straight
     written = [path.stat().st_mtime_ns for path in output.glob("model.ckpt-*")]
