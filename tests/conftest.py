@@ -30,6 +30,21 @@ def frozen():
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def untuned():
+    """No iterator has a tuning thread: who frees one may wait a minute for its end.
+
+    A training has none either, see `records.untuned`; but TensorFlow has no public
+    function for the iterators that it makes for several devices.
+    """
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.data.ops import dataset_ops
+
+        from biobert_tf.training import records
+
+        dataset_ops.DatasetV2._apply_debug_options = records.untuned
+
+
 def _folder(variable: str, default: str) -> Path:
     folder = Path(os.environ.get(variable, ROOT / default)).resolve()
     if not folder.is_dir():

@@ -116,10 +116,13 @@ def lookup(form: Form, text: str) -> Name | None:
 
 
 def depth(text: str) -> tuple[int, int, int]:
-    """Returns a key that sorts TF1 names in the order in which a model needs them."""
+    """Returns a key that sorts TF1 names in the order in which a model needs them.
+
+    Others, such as those of a head of one's own, are last.
+    """
     found = _LAYER.search(text)
     name = _LAYER.sub("{n}", text)
-    place = next(i for i, row in enumerate(TABLE) if row.tf1 == name)
+    place = next((i for i, row in enumerate(TABLE) if row.tf1 == name), len(TABLE))
     if found is None:
         return place, 0, place
     first = next(i for i, row in enumerate(TABLE) if "{n}" in row.tf1)

@@ -128,8 +128,8 @@ class Progress:
             # A bar has no room for it.
             note += f", {rate * self._batch_size:.1f} examples/s"
         self._meter.to(step, note)
-        skipped = -first_step % self._steps_per_event
-        written = range(first_step + skipped, step, self._steps_per_event)
+        first_written = first_step + -first_step % self._steps_per_event
+        written = range(first_written, step, self._steps_per_event)
         if not written:
             return
         with self._writer.as_default():

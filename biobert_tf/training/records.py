@@ -107,6 +107,11 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def stored(paths: Iterable[Path]) -> tf.data.Dataset:
+    """Returns the records of files in order, serialized, untuned: string `[]`."""
+    return untuned(tf.data.TFRecordDataset([str(path) for path in paths]))
+
+
 def shuffled(
     paths: Sequence[Path], specs: Specs, *, shuffle_buffer: int, seed: int
 ) -> TrainingData:
@@ -118,7 +123,7 @@ def shuffled(
     """
 
     def batches(pipeline: InputPipeline, num_skipped: int) -> tf.data.Dataset:
-        dataset = tf.data.TFRecordDataset([str(path) for path in paths])
+        dataset = stored(paths)
         if sum(path.stat().st_size for path in paths) <= _MOST_BYTES_KEPT:
             dataset = dataset.cache()
         dataset = dataset.shuffle(shuffle_buffer, seed, reshuffle_each_iteration=True)
@@ -126,7 +131,7 @@ def shuffled(
         dataset = dataset.map(
             lambda records: parse(records, specs), num_parallel_calls=tf.data.AUTOTUNE
         )
-        return untuned(dataset.prefetch(2))
+        return dataset.prefetch(2)
 
     return TrainingData(paths, specs, batches)
 
@@ -182,7 +187,7 @@ def count(paths: Sequence[Path]) -> int:
     for path in paths:
         if not path.is_file():
             raise InputError.at(path, None, "no such file")
-        dataset = tf.data.TFRecordDataset(str(path))
+        dataset = stored([path])
         try:
             total += _length(dataset)
         except tf.errors.DataLossError:
@@ -210,7 +215,7 @@ def check(paths: Sequence[Path], specs: Specs, most: int | None = None) -> None:
     for path in paths:
         if most is None or not path.is_file():
             count([path])
-        dataset = tf.data.TFRecordDataset(str(path)).take(-1 if most is None else most)
+        dataset = stored([path]).take(-1 if most is None else most)
         try:
             for number, record in enumerate(dataset, 1):
                 if problem := problem_of(record.numpy(), specs):
@@ -227,7 +232,7 @@ def features_of(path: Path) -> dict[str, int] | None:
         InputError: The file is missing, damaged, or not a TFRecord of examples.
     """
     try:
-        for record in tf.data.TFRecordDataset(str(path)).take(1):
+        for record in stored([path]).take(1):
             features = _features(record.numpy())
             return {name: len(_values(value)) for name, value in features.items()}
     except (tf.errors.DataLossError, tf.errors.NotFoundError):
@@ -287,7 +292,7 @@ def rows(
     Raises:
         InputError: A file is missing or damaged, or a record does not fit.
     """
-    dataset = tf.data.TFRecordDataset([str(path) for path in paths])
+    dataset = stored(paths)
     dataset = dataset.take(-1 if num_rows is None else num_rows)
     dataset = dataset.batch(_ROWS_AT_ONCE).map(lambda batch: parse(batch, specs))
     number = 0

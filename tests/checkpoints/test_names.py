@@ -80,6 +80,7 @@ def test_names_are_sorted_as_a_model_needs_them():
         "bert/encoder/layer_10/attention/self/query/kernel",
         "bert/pooler/dense/kernel",
         "output_bias",
+        "a_head_of_ones_own",
     ]
     assert sorted(sorted(rows), key=names.depth) == rows
 

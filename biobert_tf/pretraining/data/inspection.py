@@ -174,7 +174,7 @@ def _batches(
     }
     num_left = max_records or -1
     for path in paths:
-        dataset = tf.data.TFRecordDataset(str(path)).take(num_left)
+        dataset = records.stored([path]).take(num_left)
         dataset = dataset.batch(_RECORDS_PER_BATCH)
         dataset = dataset.map(lambda batch: tf.io.parse_example(batch, layout))
         first = 0
