@@ -116,6 +116,15 @@ def test_damaged_file(tmp_path):
 # --- training -------------------------------------------------------------------------
 
 
+def test_no_reader_has_a_tuning_thread(tmp_path):
+    """In tests none has one in any case; see conftest.py."""
+    path = write(tmp_path / "x.tf_record", [3, 4])
+    data = records.shuffled([path], SPECS, shuffle_buffer=2, seed=1)
+    batches = data.batches(InputPipeline(batch_size=1), 0)
+    for dataset in (records.stored([path]), batches):
+        assert dataset.options().autotune.enabled is False
+
+
 def test_training_batches_are_parsed(tmp_path):
     path = write(tmp_path / "x", [3])
     (batch,) = materialize(train([path], InputPipeline(1)).take(1))
